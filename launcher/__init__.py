@@ -1,0 +1,1 @@
+"""vmlaunch: a declarative launcher for KVM virtual machines that own real PCI devices."""

@@ -1,0 +1,37 @@
+"""A code in, its explanation out: title, cause, example, fix. `explain` and docs/errors.md print it. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+
+# Codes are stable and never reused. The first digit says which file explains it.
+ROOMS = {"0": "yaml", "1": "spec", "2": "devices", "3": "memory", "4": "boot", "5": "running"}
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What `vmlaunch explain CODE` prints. `example` is the YAML (or command) that provokes it."""
+
+    code: str
+    title: str
+    cause: str
+    example: str
+    fix: str
+
+
+def explanation(code: str) -> Explanation | None:
+    """KeyError never: an unknown code is None."""
+    room = ROOMS.get(code[1:2])
+    if room is None or len(code) != 4:
+        return None
+    return {one.code: one for one in _room(room)}.get(code)
+
+
+def all_explanations() -> tuple[Explanation, ...]:
+    return tuple(sorted((one for room in ROOMS.values() for one in _room(room)), key=lambda one: (one.code[1:], one.code)))
+
+
+def _room(name: str) -> tuple[Explanation, ...]:
+    found: tuple[Explanation, ...] = import_module(f"{__name__}.{name}").EXPLANATIONS
+    return found

@@ -1,0 +1,1 @@
+"""A Plan in, a running VM out. The only place that changes the machine."""

@@ -1,0 +1,1 @@
+"""This host in, HostFacts out. Reads, never writes."""

@@ -1,0 +1,1 @@
+"""The kernel's handles: one class per descriptor, one method per ioctl."""

@@ -1,0 +1,1 @@
+"""The C floor: run loop, traps, serial, memory."""

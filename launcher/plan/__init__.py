@@ -1,0 +1,1 @@
+"""The sentences: Step, Plan, Report, and how they are saved."""

@@ -1,0 +1,1 @@
+"""(VmSpec, HostFacts, BootFiles) -> Plan. Pure."""

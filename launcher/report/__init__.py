@@ -1,0 +1,1 @@
+"""Data in, words out: on a terminal, a pipe, as JSON."""

@@ -1,0 +1,151 @@
+"""Text and numbers in, values out: PCI addresses, spans of addresses, sizes. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+KIB, MIB, GIB, TIB = 1 << 10, 1 << 20, 1 << 30, 1 << 40
+UNITS = {"KiB": KIB, "MiB": MIB, "GiB": GIB, "TiB": TIB}
+
+# A size in bytes that JSON writes as an integer is a plain int; an address is a Hex.
+
+
+class HexMark:
+    """Marks an int that is an address: hexadecimal text in JSON, an int in memory."""
+
+    def __get_pydantic_json_schema__(self, core_schema: Any, handler: Any) -> dict[str, Any]:
+        return {"type": "string", "pattern": "^0x[0-9a-f]+$"}
+
+
+Hex = Annotated[int, HexMark()]
+
+_PCI = re.compile(r"(?:([0-9a-fA-F]{4,8}):)?([0-9a-fA-F]{2}):([01][0-9a-fA-F])\.([0-7])")
+_SIZE = re.compile(r"([0-9]+)(KiB|MiB|GiB|TiB)")
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class PciAddress:
+    """domain:bus:device.function (PCI Local Bus 3.0, 3.2.2.3; Linux writes wider domains for VMD)."""
+
+    domain: int
+    bus: int
+    device: int
+    function: int
+
+    @classmethod
+    def parse(cls, text: str) -> PciAddress:
+        """`0000:c1:00.0`, `10000:e1:00.0`, or `c1:00.0` for domain 0000. ValueError otherwise."""
+        match = _PCI.fullmatch(text)
+        if match is None:
+            raise ValueError(f"not a PCI address: {text!r}")
+        domain, bus, device, function = (int(part or "0", 16) for part in match.groups())
+        return cls(domain, bus, device, function)
+
+    def __str__(self) -> str:
+        return f"{self.domain:04x}:{self.bus:02x}:{self.device:02x}.{self.function}"
+
+    @property
+    def slot(self) -> str:
+        """The address without its function: `0000:c1:00`."""
+        return str(self)[:-2]
+
+    @property
+    def guest(self) -> str:
+        """How guest addresses are written, without the domain: `00:10.0`."""
+        return f"{self.bus:02x}:{self.device:02x}.{self.function}"
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
+        return {"type": "string", "pattern": f"^{_PCI.pattern}$"}
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Span:
+    """`size` addresses from `start`; never empty, never negative."""
+
+    start: Hex
+    size: int
+
+    def __post_init__(self) -> None:
+        if self.start < 0 or self.size <= 0:
+            raise ValueError(f"not a span: start {self.start:#x}, size {self.size}")
+
+    @classmethod
+    def between(cls, start: int, last: int) -> Span:
+        """Both ends belong to it, as in `reserved_regions` and `/proc/iomem`."""
+        return cls(start, last - start + 1)
+
+    @property
+    def end(self) -> int:
+        """The first address behind it."""
+        return self.start + self.size
+
+    @property
+    def last(self) -> int:
+        return self.end - 1
+
+    def __contains__(self, address: int) -> bool:
+        return self.start <= address < self.end
+
+    def covers(self, other: Span) -> bool:
+        return self.start <= other.start and other.end <= self.end
+
+    def overlaps(self, other: Span) -> bool:
+        return self.start < other.end and other.start < self.end
+
+    def minus(self, others: Iterable[Span]) -> tuple[Span, ...]:
+        """What is left of it, in order, when the others are taken out."""
+        return tuple(_minus(self, sorted(others)))
+
+    def __str__(self) -> str:
+        return f"{self.start:012x}-{self.last:012x}"
+
+
+def _minus(whole: Span, others: list[Span]) -> Iterator[Span]:
+    start = whole.start
+    for other in others:
+        if start < other.start < whole.end:
+            yield Span(start, other.start - start)
+        start = max(start, other.end)
+    if start < whole.end:
+        yield Span(start, whole.end - start)
+
+
+def parse_size(text: str) -> int:
+    """`64GiB` -> bytes. Only KiB, MiB, GiB, TiB, no space, no fraction. ValueError otherwise."""
+    match = _SIZE.fullmatch(text)
+    if match is None:
+        raise ValueError(f"not a size: {text!r}")
+    return int(match[1]) * UNITS[match[2]]
+
+
+def show_size(size: int) -> str:
+    """Bytes as people say them and exactly: 3 GiB, 1.5 GiB, 640 KiB, 17 bytes."""
+    for unit, factor in reversed(UNITS.items()):
+        if size >= factor and size * 4 % factor == 0:
+            return f"{size / factor:g} {unit}"
+    for unit, factor in UNITS.items():
+        if size % factor == 0 and KIB <= size < factor * 4096:
+            return f"{size // factor:,} {unit}"
+    return "1 byte" if size == 1 else f"{size:,} bytes"
+
+
+def align_up(address: int, alignment: int) -> int:
+    return -(-address // alignment) * alignment
+
+
+def align_down(address: int, alignment: int) -> int:
+    return address // alignment * alignment
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A fact that is not there, and why: the kernel has no such file, or we may not read it."""
+
+    missing: Literal["absent", "denied", "asleep", "unreadable"]
+    path: str

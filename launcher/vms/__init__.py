@@ -1,0 +1,1 @@
+"""VMs that run: their folder, lock, journal and control socket."""
