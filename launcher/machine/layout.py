@@ -1,0 +1,65 @@
+"""Where things are in the guest's address space: the x86 machine's fixed facts. Pure.
+
+Everything that other rooms must avoid or describe to the guest (e820, ACPI) has its one definition here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from launcher.values import GIB, KIB, MIB, Span
+
+# Guest RAM below 4 GiB ends here at the latest; the 1 GiB above it belongs to devices.
+LOW_RAM = Span(0, 3 * GIB)
+HOLE = Span(3 * GIB, GIB)
+HIGH_RAM_START = 4 * GIB
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """A part of the hole that is taken, and by what."""
+
+    span: Span
+    why: str
+
+
+BARS_32 = Span(3 * GIB, 0xFEB00000 - 3 * GIB)
+ECAM = Span(0xFEB00000, MIB)  # PCI configuration space of bus 0 (PCI Firmware 3.0, 4.1.2)
+IOAPIC = Span(0xFEC00000, 4 * KIB)
+MSI = Span(0xFEE00000, MIB)  # local APIC; a write here by a device is an interrupt
+IDENTITY_MAP = 0xFFFBC000  # KVM_SET_IDENTITY_MAP_ADDR: one page
+TSS = 0xFFFBD000  # KVM_SET_TSS_ADDR: three pages
+KVM_PAGES = Span(IDENTITY_MAP, 4 * 4 * KIB)
+RESET_STUB = Span(0xFFFFF000, 4 * KIB)  # the reset vector's page
+
+HOLE_PARTS = (
+    Fixed(BARS_32, "32-bit BARs"),
+    Fixed(ECAM, "PCI configuration space"),
+    Fixed(IOAPIC, "I/O APIC"),
+    Fixed(MSI, "local APIC and MSI"),
+    Fixed(KVM_PAGES, "KVM's own pages"),
+    Fixed(RESET_STUB, "reset vector"),
+)
+
+# Low memory that Linux and PVH guests expect not to be RAM: EBDA, video, option ROMs (IBM PC).
+LEGACY = Span(0xA0000, 0x60000)
+
+# What the launcher writes into low RAM before the guest starts.
+GDT = Span(0x500, 64)
+START_INFO = Span(0x6000, 4 * KIB)  # hvm_start_info, module list, memory map (Xen PVH ABI)
+PAGE_TABLES = Span(0x9000, 24 * KIB)
+CMDLINE = Span(0x20000, 4 * KIB)
+ACPI_TABLES = Span(0xE0000, 128 * KIB)
+KERNEL_START = MIB  # boot files may load from here on
+
+# I/O ports.
+COM1 = Span(0x3F8, 8)
+COM1_GSI = 4
+PM_BASE = 0x600  # PM1a event 0x600, PM1a control 0x604, PM timer 0x608 (ACPI 6.4, 4.8.3)
+PM = Span(PM_BASE, 12)
+SCI_GSI = 9
+KEYBOARD_CONTROLLER = Span(0x64, 1)
+RESET_CONTROL = Span(0xCF9, 1)
+PCI_CONFIG = Span(0xCF8, 8)
+
+IOAPIC_PINS = 24

@@ -1,0 +1,124 @@
+"""Plan and Report as JSON values and back: the saved form, read without pydantic. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from launcher.codec import DecodeError, decode, encode
+from launcher.errors import Diagnostic, Where
+from launcher.plan.outcome import Report
+from launcher.plan.plan import FORMAT_VERSION, Assumption, Plan
+from launcher.plan.steps import STEPS, Step
+
+_COMPUTED = {"steps", "assumes", "diagnostics"}
+
+
+def plan_to_json(plan: Plan) -> dict[str, Any]:
+    """Keys in the order of product.md, so that the same plan is the same bytes."""
+    plain: dict[str, Any] = {}
+    for field in fields(Plan):
+        value = getattr(plan, field.name)
+        if field.name == "steps":
+            plain["steps"] = [_step_to_json(n, step) for n, step in enumerate(value, 1)]
+        elif field.name == "assumes":
+            plain["assumes"] = [_assumption_to_json(one) for one in value]
+        elif field.name == "diagnostics":
+            plain["diagnostics"] = [one.as_json() for one in value]
+        else:
+            plain[field.name] = encode(value)
+    return plain
+
+
+def plan_from_json(plain: Any) -> Plan:
+    """DecodeError names the first field that does not fit; an unknown format version is one."""
+    if not isinstance(plain, dict):
+        raise DecodeError("", "not a JSON object")
+    version = plain.get("format_version")
+    if version != FORMAT_VERSION:
+        raise DecodeError("format_version", f"{version!r}; this vmlaunch reads {FORMAT_VERSION!r}")
+    names = [field.name for field in fields(Plan)]
+    for name in plain:
+        if name not in names:
+            raise DecodeError(name, "unknown field")
+    rest = {key: value for key, value in plain.items() if key not in _COMPUTED}
+    shell = decode(Plan, rest | {"steps": [], "assumes": [], "diagnostics": []})
+    lists = {key: _list(plain, key) for key in _COMPUTED}
+    return Plan(
+        **{name: getattr(shell, name) for name in names if name not in _COMPUTED},
+        steps=tuple(_step_from_json(one, f"steps.{n}") for n, one in enumerate(lists["steps"])),
+        assumes=tuple(_assumption_from_json(one, f"assumes.{n}") for n, one in enumerate(lists["assumes"])),
+        diagnostics=tuple(diagnostic_from_json(one, f"diagnostics.{n}") for n, one in enumerate(lists["diagnostics"])),
+    )
+
+
+def report_to_json(report: Report) -> dict[str, Any]:
+    plain: dict[str, Any] = encode(report)
+    return plain | {"diagnostics": [one.as_json() for one in report.diagnostics]}
+
+
+def report_from_json(plain: dict[str, Any]) -> Report:
+    found = tuple(diagnostic_from_json(one, f"diagnostics.{n}") for n, one in enumerate(_list(plain, "diagnostics")))
+    shell = decode(Report, {key: value for key, value in plain.items() if key != "diagnostics"})
+    return Report(**{field.name: getattr(shell, field.name) for field in fields(Report)} | {"diagnostics": found})
+
+
+def diagnostic_from_json(plain: Any, path: str) -> Diagnostic:
+    if not isinstance(plain, dict) or not isinstance(plain.get("code"), str) or not isinstance(plain.get("message"), str):
+        raise DecodeError(path, "not a diagnostic")
+    where = None
+    if plain.get("file"):
+        numbers = (decode(int, plain.get(key) or 0, f"{path}.{key}") for key in ("line", "column", "end_column"))
+        where = Where(decode(str, plain["file"], f"{path}.file"), *numbers, path=plain.get("path") or "")
+    return Diagnostic(
+        plain["code"],
+        plain["message"],
+        where,
+        evidence=decode(tuple[str, ...], plain.get("evidence") or [], f"{path}.evidence"),
+        help=decode(tuple[str, ...], plain.get("help") or [], f"{path}.help"),
+        fix=plain.get("fix"),
+    )
+
+
+def _step_to_json(n: int, step: Step) -> dict[str, Any]:
+    return {
+        "n": n,
+        "op": step.op,
+        "by": step.by,
+        "args": encode(step),
+        "undo": {"text": step.undo} if step.undo else {},
+        "device": step.device,
+        "text": step.describe(),
+    }
+
+
+def _step_from_json(plain: Any, path: str) -> Step:
+    """Only `op` and `args` count; the rest is for people and is made anew."""
+    if not isinstance(plain, dict):
+        raise DecodeError(path, "not an object")
+    kind = STEPS.get(str(plain.get("op")))
+    if kind is None:
+        raise DecodeError(f"{path}.op", f"{plain.get('op')!r} is not a step of this vmlaunch")
+    return decode(kind, plain.get("args"), f"{path}.args")
+
+
+def _assumption_to_json(one: Assumption) -> dict[str, Any]:
+    if one.at_least is not None:
+        return {"fact": one.fact, "at_least": one.at_least}
+    return {"fact": one.fact, "is": encode(one.equals)}
+
+
+def _assumption_from_json(plain: Any, path: str) -> Assumption:
+    if not isinstance(plain, dict) or not ({"fact", "is"} == set(plain) or {"fact", "at_least"} == set(plain)):
+        raise DecodeError(path, "not {fact, is} or {fact, at_least}")
+    fact = decode(str, plain["fact"], f"{path}.fact")
+    if "is" in plain:
+        return Assumption(fact, equals=plain["is"])
+    return Assumption(fact, at_least=decode(int, plain["at_least"], f"{path}.at_least"))
+
+
+def _list(plain: dict[str, Any], key: str) -> list[Any]:
+    found = plain.get(key)
+    if not isinstance(found, list):
+        raise DecodeError(key, "missing, or not a list")
+    return found

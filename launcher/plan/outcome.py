@@ -1,0 +1,116 @@
+"""What happened: StepOutcome while a plan is carried out, Report at any time, Observer for those who watch. Pure data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from launcher.errors import Diagnostic
+from launcher.values import Hex
+
+FORMAT_VERSION = "1.0"
+
+State = Literal["started", "progress", "done", "failed", "undone", "not-undone"]
+Phase = Literal["starting", "running", "stopping", "ended"]
+Ending = Literal["power-off", "reset", "crash", "stopped", "killed", "failed", "lost"]
+
+
+@dataclass(frozen=True, slots=True)
+class StepOutcome:
+    """Step `n` (from 1, as in the plan) came to `state` after `seconds`. `done` of `total` bytes while it progresses."""
+
+    n: int
+    state: State
+    seconds: float = 0.0
+    done: int = 0
+    total: int = 0
+    note: str = ""
+
+
+class Observer(Protocol):
+    """Told of every outcome, in order. It must not raise and must not wait."""
+
+    def __call__(self, outcome: StepOutcome) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class VcpuReport:
+    """`exits` counts returns from KVM_RUN to user space; `host_cpu` is the pinned CPU."""
+
+    index: int
+    host_cpu: int | None
+    exits: int
+
+
+@dataclass(frozen=True, slots=True)
+class RamReport:
+    guest: Hex
+    size: int
+    pages: str
+    node: int | None
+    populated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BarReport:
+    """How a BAR was meant to be served and how it is."""
+
+    index: int
+    size: int
+    guest: Hex | None
+    planned: Literal["mmap", "split", "trap"]
+    served: Literal["mmap", "split", "trap"]
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceReport:
+    alias: str
+    host: str
+    group: int
+    guest: str
+    interrupts: str
+    vectors: int
+    bars: tuple[BarReport, ...]
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What the guest did that nobody answers for: unclaimed reads gave all ones, unclaimed writes were dropped."""
+
+    unclaimed_reads: int = 0
+    unclaimed_writes: int = 0
+    serial_written: int = 0
+    serial_read: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How the VM ended. `registers` only after a crash, and only where the CPU still has them."""
+
+    how: Ending
+    detail: str
+    exit_code: int
+    registers: dict[str, Hex] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The VM as it is, or as it was: see product.md, Running."""
+
+    format_version: str
+    name: str
+    phase: Phase
+    pid: int  # of the keeper
+    started: str  # UTC, ISO 8601
+    seconds: float  # since then
+    vcpus: tuple[VcpuReport, ...] = ()
+    memory: tuple[RamReport, ...] = ()
+    devices: tuple[DeviceReport, ...] = ()
+    host_changes: tuple[str, ...] = ()  # made, and undone when the phase is ended
+    console: str = ""  # where the guest's serial output is kept
+    counts: Counts = field(default_factory=Counts)
+    steps: tuple[StepOutcome, ...] = ()
+    end: End | None = None
+    left_behind: tuple[str, ...] = ()  # commands that would put the host back
+    diagnostics: tuple[Diagnostic, ...] = ()

@@ -1,0 +1,116 @@
+"""Plan: spec and host facts, resolved and ordered, pure data; what `plan` shows, `-o` saves and `up` runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from launcher.errors import Diagnostic
+from launcher.plan.steps import Step
+from launcher.values import Hex, PciAddress
+
+FORMAT_VERSION = "1.0"
+
+
+@dataclass(frozen=True, slots=True)
+class SpecIdentity:
+    """`resolved` is the spec in its long form with every default written out."""
+
+    path: str
+    sha256: str
+    resolved: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class HostIdentity:
+    name: str
+    kernel: str
+    iommu: str | None
+    backend: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedBar:
+    """`guest` is None until it has a place; `serve` is what `up` tries first."""
+
+    index: int
+    kind: Literal["io", "mem32", "mem64"]
+    size: int
+    guest: Hex | None
+    serve: Literal["mmap", "split", "trap"]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    file: str
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedDevice:
+    """A passed function, or the companion of one. `driver` is the host's, before."""
+
+    alias: str
+    role: Literal["device", "companion", "detached"]
+    host: PciAddress
+    id: str
+    name: str | None
+    class_code: str
+    group: int | None
+    node: int | None
+    reset: str | None
+    driver: str | None
+    guest: PciAddress | None
+    bars: tuple[PlannedBar, ...]
+    source: Source | None
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryLine:
+    """One line of the guest's physical memory map. RAM has bank, pages and node; the rest says why it is there."""
+
+    kind: Literal["ram", "mmio", "reserved"]
+    start: Hex
+    size: int
+    bank: int | None = None
+    pages: str | None = None
+    node: int | None = None
+    dma: bool = False
+    why: str | None = None
+    groups: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Assumption:
+    """A fact the plan rests on: `equals` it, or it is a number of at least `at_least`. JSON writes `is` for equals."""
+
+    fact: str
+    equals: Any = None
+    at_least: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    can_run: Literal["yes", "no", "unknown"]
+    blockers: int
+    warnings: int
+    host_changes: int
+    locked_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Saved and read by plan.codec; `steps` in the order in which they are performed."""
+
+    format_version: str
+    vmlaunch: str
+    name: str
+    spec: SpecIdentity
+    host: HostIdentity
+    devices: tuple[PlannedDevice, ...]
+    memory: tuple[MemoryLine, ...]
+    steps: tuple[Step, ...]
+    assumes: tuple[Assumption, ...]
+    diagnostics: tuple[Diagnostic, ...]
+    summary: Summary

@@ -1,0 +1,210 @@
+"""The sentences of a plan: every Step is frozen data that can describe itself, its doer and its undo. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from launcher.values import Hex, PciAddress, show_size
+
+Mark = Literal["~", "+", "=", "!"]  # changes the host | belongs to the VM | already so | would stop the plan
+Doer = Literal["keeper", "runner"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """`op` names it in JSON, `by` says which process performs it, `undo` what `down` does (empty: nothing)."""
+
+    op: ClassVar[str]
+    by: ClassVar[Doer] = "runner"
+    mark: ClassVar[Mark] = "+"
+    undo: ClassVar[str] = ""
+
+    def describe(self) -> str:
+        raise NotImplementedError
+
+    @property
+    def device(self) -> str | None:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class KeepState(Step):
+    """Claim the name and keep plan, journal, report, console log and control socket in this folder, mode 0700."""
+
+    op = "keep-state"
+    by = "keeper"
+    undo = "removed"
+    folder: str
+
+    def describe(self) -> str:
+        return f"keep state in {self.folder}"
+
+
+@dataclass(frozen=True, slots=True)
+class TakeMemory(Step):
+    """One bank of host memory. `page_size` 0 asks for transparent huge pages; `populate` touches it before the guest."""
+
+    op = "take-memory"
+    undo = "freed"
+    bank: int
+    size: int
+    page_size: int
+    node: int | None
+    populate: bool
+
+    def describe(self) -> str:
+        pages = "transparent huge pages" if self.page_size == 0 else f"{show_size(self.page_size)} pages"
+        count = f"{self.size // self.page_size} x " if self.page_size > 4096 else f"{show_size(self.size)} in "
+        place = "" if self.node is None else f" on node {self.node}"
+        return f"take {count}{pages}{place}{'' if self.populate else ', as the guest touches it'}"
+
+
+@dataclass(frozen=True, slots=True)
+class CreateVm(Step):
+    """The VM with its in-kernel interrupt controllers and timer."""
+
+    op = "create-vm"
+    undo = "closed"
+
+    def describe(self) -> str:
+        return "create the VM with its interrupt controllers"
+
+
+@dataclass(frozen=True, slots=True)
+class RamRange:
+    """`size` bytes of guest RAM at `guest`, from `offset` bytes into `bank`."""
+
+    guest: Hex
+    size: int
+    bank: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class GiveMemory(Step):
+    """Guest RAM: one KVM memslot for each range."""
+
+    op = "give-memory"
+    undo = "with the VM"
+    ranges: tuple[RamRange, ...]
+
+    def describe(self) -> str:
+        total = show_size(sum(one.size for one in self.ranges))
+        return f"give the guest {total} in {len(self.ranges)} {'range' if len(self.ranges) == 1 else 'ranges'}"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadPart:
+    """`file_size` bytes from `offset` of the file go to guest memory at `guest`."""
+
+    offset: int
+    file_size: int
+    guest: Hex
+
+
+@dataclass(frozen=True, slots=True)
+class LoadKernel(Step):
+    """The kernel's parts by file offset and guest address; `entry` is its PVH entry. The digest is checked again."""
+
+    op = "load-kernel"
+    path: str
+    sha256: str
+    entry: Hex
+    parts: tuple[LoadPart, ...]
+    cmdline: str
+
+    def describe(self) -> str:
+        return f"load {self.path}" + (f"; {self.cmdline}" if self.cmdline else "")
+
+
+@dataclass(frozen=True, slots=True)
+class LoadInitrd(Step):
+    op = "load-initrd"
+    path: str
+    sha256: str
+    size: int
+    guest: Hex
+
+    def describe(self) -> str:
+        return f"load {self.path} as the initial RAM disk"
+
+
+@dataclass(frozen=True, slots=True)
+class RunVcpus(Step):
+    """`pin` is one host CPU for each vCPU, or empty."""
+
+    op = "run-vcpus"
+    undo = "stopped"
+    count: int
+    pin: tuple[int, ...]
+
+    def describe(self) -> str:
+        vcpus = f"run {self.count} {'vCPU' if self.count == 1 else 'vCPUs'}"
+        return vcpus + (f" on host CPUs {show_ids(self.pin)}" if self.pin else "")
+
+
+@dataclass(frozen=True, slots=True)
+class BindDriver(Step):
+    """Give a function to another driver by driver_override, for that address only."""
+
+    op = "bind-driver"
+    by = "keeper"
+    mark = "~"
+    address: PciAddress
+    before: str | None
+    driver: str
+    override: str | None  # driver_override as it was
+
+    def describe(self) -> str:
+        return f"{self.address}  {self.before or 'no driver'} -> {self.driver}"
+
+    @property
+    def device(self) -> str:
+        return str(self.address)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenGroups(Step):
+    """Open the IOMMU groups in one container and reset what can be reset."""
+
+    op = "open-groups"
+    undo = "closed"
+    groups: tuple[int, ...]
+    devices: tuple[PciAddress, ...]
+
+    def describe(self) -> str:
+        groups = " ".join(str(group) for group in self.groups)
+        return f"open groups {groups} in one container; reset {len(self.devices)} devices"
+
+
+@dataclass(frozen=True, slots=True)
+class MapDma(Step):
+    """Map guest RAM for DMA, which locks it."""
+
+    op = "map-dma"
+    undo = "unmapped"
+    ranges: tuple[RamRange, ...]
+
+    def describe(self) -> str:
+        total = show_size(sum(one.size for one in self.ranges))
+        return f"map {total} for DMA in {len(self.ranges)} ranges (locks {total})"
+
+
+STEPS: dict[str, type[Step]] = {
+    kind.op: kind
+    for kind in (
+        KeepState, BindDriver, TakeMemory, CreateVm, GiveMemory, OpenGroups, MapDma, LoadKernel, LoadInitrd, RunVcpus,
+    )
+}
+
+
+def show_ids(ids: tuple[int, ...]) -> str:
+    """(8, 9, 10, 12) -> 8-10,12."""
+    runs: list[list[int]] = []
+    for one in ids:
+        if runs and one == runs[-1][-1] + 1:
+            runs[-1].append(one)
+        else:
+            runs.append([one])
+    return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
