@@ -1,0 +1,172 @@
+"""KVM: /dev/kvm, the VM, the vCPU (Documentation/virt/kvm/api.rst). One class per descriptor, one ioctl per method."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from launcher.kernel.api import CpuidLeaf, Event, Registers
+from launcher.kernel.call import check, fields, fill, ioctl
+from launcher.kernel.machine import Machine
+from launcher.kernel.memory import HostMemory
+from launcher.native import ffi, lib
+
+EVENTS = {
+    lib.EVENT_KICKED: "kicked",
+    lib.EVENT_POWER_OFF: "power-off",
+    lib.EVENT_RESET: "reset",
+    lib.EVENT_SHUTDOWN: "shutdown",
+    lib.EVENT_INTERNAL: "internal-error",
+    lib.EVENT_FAIL_ENTRY: "fail-entry",
+    lib.EVENT_UNKNOWN: "unknown-exit",
+    lib.EVENT_ERROR: "error",
+}
+MOST_CPUID_LEAVES = 256
+LVT0, LVT1 = 0x350, 0x360  # local APIC registers (Intel SDM 3A, table 11-1)
+DELIVER_NMI, DELIVER_EXTERNAL = 0x400, 0x700
+
+
+class _Descriptor:
+    """A file descriptor that is closed once."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+
+    def close(self) -> None:
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+
+class Kvm(_Descriptor):
+    """/dev/kvm. OSError ENOENT, EACCES, ENXIO when it cannot be opened."""
+
+    def __init__(self) -> None:
+        super().__init__(os.open("/dev/kvm", os.O_RDWR | os.O_CLOEXEC))
+
+    def api_version(self) -> int:
+        return ioctl(self.fd, "KVM_GET_API_VERSION")
+
+    def check_extension(self, name: str) -> int:
+        """`immediate_exit` asks for KVM_CAP_IMMEDIATE_EXIT; 0: not there."""
+        return ioctl(self.fd, "KVM_CHECK_EXTENSION", getattr(lib, f"KVM_CAP_{name.upper()}"))
+
+    def supported_cpuid(self) -> list[CpuidLeaf]:
+        table = ffi.new("struct kvm_cpuid2 *", {"entries": MOST_CPUID_LEAVES})
+        table.nent = MOST_CPUID_LEAVES
+        ioctl(self.fd, "KVM_GET_SUPPORTED_CPUID", table)
+        leaves = (table.entries[n] for n in range(table.nent))
+        return [(e.function, e.index, e.flags, e.eax, e.ebx, e.ecx, e.edx) for e in leaves]
+
+    def create_vm(self) -> Vm:
+        run_size = ioctl(self.fd, "KVM_GET_VCPU_MMAP_SIZE")
+        return Vm(ioctl(self.fd, "KVM_CREATE_VM", 0), run_size)
+
+
+class Vm(_Descriptor):
+    def __init__(self, fd: int, run_size: int) -> None:
+        super().__init__(fd)
+        self._run_size = run_size
+
+    def set_tss_address(self, guest: int) -> None:
+        ioctl(self.fd, "KVM_SET_TSS_ADDR", guest)
+
+    def set_identity_map_address(self, guest: int) -> None:
+        ioctl(self.fd, "KVM_SET_IDENTITY_MAP_ADDR", ffi.new("uint64_t *", guest))
+
+    def create_interrupt_controllers(self) -> None:
+        ioctl(self.fd, "KVM_CREATE_IRQCHIP")
+
+    def create_timer(self) -> None:
+        ioctl(self.fd, "KVM_CREATE_PIT2", ffi.new("struct kvm_pit_config *", {"flags": lib.KVM_PIT_SPEAKER_DUMMY}))
+
+    def set_memory_region(self, slot: int, guest: int, memory: HostMemory, offset: int, size: int) -> None:
+        region = ffi.new("struct kvm_userspace_memory_region *")
+        fill(region, {"slot": slot, "guest_phys_addr": guest, "memory_size": size})
+        region.userspace_addr = int(ffi.cast("uintptr_t", memory.pointer)) + offset
+        ioctl(self.fd, "KVM_SET_USER_MEMORY_REGION", region)
+
+    def create_machine(self, serial_gsi: int, power_gsi: int) -> Machine:
+        return Machine(self.fd, serial_gsi, power_gsi)
+
+    def create_vcpu(self, index: int, machine: Machine) -> Vcpu:
+        return Vcpu(ioctl(self.fd, "KVM_CREATE_VCPU", index), self._run_size, machine)
+
+
+class Vcpu(_Descriptor):
+    """`run` must be called by one thread at a time; `kick` by any."""
+
+    def __init__(self, fd: int, run_size: int, machine: Machine) -> None:
+        super().__init__(fd)
+        made = ffi.new("struct vcpu **")
+        try:
+            check(lib.vcpu_create(machine.pointer, fd, run_size, made), "mmap of the vCPU")
+        except OSError:
+            super().close()
+            raise
+        self._vcpu: Any = made[0]
+
+    @property
+    def exits(self) -> int:
+        """Returns from KVM_RUN so far."""
+        return int(lib.vcpu_exits(self._vcpu))
+
+    @property
+    def first_run(self) -> int:
+        """CLOCK_MONOTONIC of the first KVM_RUN in nanoseconds; 0 before it."""
+        return int(lib.vcpu_first_run(self._vcpu))
+
+    def set_cpuid(self, leaves: Sequence[CpuidLeaf]) -> None:
+        table = ffi.new("struct kvm_cpuid2 *", {"entries": len(leaves)})
+        table.nent = len(leaves)
+        for entry, leaf in zip(table.entries, leaves, strict=True):
+            entry.function, entry.index, entry.flags, entry.eax, entry.ebx, entry.ecx, entry.edx = leaf
+        ioctl(self.fd, "KVM_SET_CPUID2", table)
+
+    def set_sregs(self, changes: Registers) -> None:
+        sregs = ffi.new("struct kvm_sregs *")
+        ioctl(self.fd, "KVM_GET_SREGS", sregs)
+        fill(sregs, changes)
+        ioctl(self.fd, "KVM_SET_SREGS", sregs)
+
+    def set_regs(self, changes: Registers) -> None:
+        regs = ffi.new("struct kvm_regs *")
+        fill(regs, changes)
+        ioctl(self.fd, "KVM_SET_REGS", regs)
+
+    def set_msrs(self, msrs: Mapping[int, int]) -> None:
+        table = ffi.new("struct kvm_msrs *", {"entries": len(msrs)})
+        table.nmsrs = len(msrs)
+        for entry, (index, value) in zip(table.entries, msrs.items(), strict=True):
+            entry.index, entry.data = index, value
+        ioctl(self.fd, "KVM_SET_MSRS", table)
+
+    def set_local_interrupts(self) -> None:
+        """LINT0 takes the PIC's interrupts, LINT1 is NMI, as firmware leaves them."""
+        lapic = ffi.new("struct kvm_lapic_state *")
+        ioctl(self.fd, "KVM_GET_LAPIC", lapic)
+        registers = ffi.cast("uint8_t *", lapic)
+        for offset, mode in ((LVT0, DELIVER_EXTERNAL), (LVT1, DELIVER_NMI)):
+            ffi.buffer(registers + offset, 4)[:] = mode.to_bytes(4, "little")
+        ioctl(self.fd, "KVM_SET_LAPIC", lapic)
+
+    def registers(self) -> dict[str, int]:
+        """General and control registers, flat. Only while no thread is inside `run`."""
+        regs, sregs = ffi.new("struct kvm_regs *"), ffi.new("struct kvm_sregs *")
+        ioctl(self.fd, "KVM_GET_REGS", regs)
+        ioctl(self.fd, "KVM_GET_SREGS", sregs)
+        return fields(regs[0]) | {"cs": sregs.cs.base} | fields(sregs[0])
+
+    def run(self) -> Event:
+        """Until something happens that C cannot answer; the interpreter lock is released meanwhile."""
+        kind = lib.vcpu_run(self._vcpu)
+        return Event(EVENTS[kind], tuple(lib.vcpu_data(self._vcpu, word) for word in range(4)))
+
+    def kick(self) -> None:
+        lib.vcpu_kick(self._vcpu)
+
+    def close(self) -> None:
+        if self.fd >= 0:
+            lib.vcpu_destroy(self._vcpu)
+        super().close()

@@ -1,0 +1,118 @@
+"""The devices that C serves, and the console's rings."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from launcher.kernel.api import Port
+from launcher.kernel.call import check
+from launcher.native import ffi, lib
+from launcher.values import KIB, MIB
+
+PORTS = {
+    "serial": lib.TRAP_SERIAL,
+    "power": lib.TRAP_POWER,
+    "keyboard": lib.TRAP_KEYBOARD,
+    "reset": lib.TRAP_RESET,
+}
+COUNTS = ("unclaimed_reads", "unclaimed_writes", "serial_written", "serial_read")
+
+
+class _Ring:
+    """Shared anonymous memory and the eventfd that wakes the keeper."""
+
+    def __init__(self, size: int) -> None:
+        self._map = mmap.mmap(-1, size + 4 * KIB)
+        self.pointer: Any = ffi.from_buffer(self._map)
+        check(lib.ring_format(self.pointer, len(self._map)), "ring_format")
+        self.event = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+
+    def close(self) -> None:
+        if self.event >= 0:
+            os.close(self.event)
+            ffi.release(self.pointer)
+            self._map.close()
+            self.event = -1
+
+
+class Console:
+    """What the guest writes and may read, shared by keeper and runner: it outlives a runner that was killed.
+
+    Output never waits: a reader that falls more than 1 MiB behind loses the oldest bytes and is told how many.
+    """
+
+    def __init__(self) -> None:
+        self.output, self.input = _Ring(MIB), _Ring(64 * KIB)
+        self.arrived = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)  # input for the runner to announce
+
+    def read(self, position: int, most: int) -> tuple[bytes, int, int]:
+        """Output from `position`: the bytes, the position behind them, how many bytes were lost."""
+        place, lost = ffi.new("uint64_t *", position), ffi.new("uint64_t *")
+        buffer = ffi.new("uint8_t[]", most)
+        count = lib.ring_read(self.output.pointer, place, buffer, most, lost)
+        return bytes(ffi.buffer(buffer, count)), place[0], lost[0]
+
+    @property
+    def head(self) -> int:
+        """How many bytes the guest has written."""
+        return int(lib.ring_head(self.output.pointer))
+
+    def wait(self, position: int) -> bool:
+        """Ask that the output's eventfd fire at the next byte; False when there already is one."""
+        return bool(lib.ring_wait(self.output.pointer, position))
+
+    def write(self, data: bytes) -> int:
+        """Input for the guest: how many bytes found room. After 0 the input's eventfd fires when there is some."""
+        count = lib.ring_write(self.input.pointer, self.arrived, data, len(data))
+        if count:
+            os.eventfd_write(self.arrived, 1)
+        return int(count)
+
+    def stuck(self) -> bool:
+        """Ask that the input's eventfd fire when there is room; False when there already is."""
+        return bool(lib.ring_stuck(self.input.pointer))
+
+    def close(self) -> None:
+        self.output.close()
+        self.input.close()
+        if self.arrived >= 0:
+            os.close(self.arrived)
+            self.arrived = -1
+
+
+class Machine:
+    def __init__(self, vm_fd: int, serial_gsi: int, power_gsi: int) -> None:
+        self.pointer: Any = lib.machine_create(vm_fd, serial_gsi, power_gsi)
+        if self.pointer == ffi.NULL:
+            raise MemoryError("machine_create")
+        self._console: Console | None = None
+
+    def set_ports(self, ports: Sequence[Port]) -> None:
+        """Only while no vCPU runs."""
+        table = ffi.new("struct trap[]", len(ports))
+        for trap, port in zip(table, sorted(ports), strict=True):
+            trap.start, trap.size, trap.kind = port.start, port.size, PORTS[port.kind]
+        check(lib.machine_set_ports(self.pointer, table, len(ports)), "machine_set_ports")
+
+    def attach(self, console: Console) -> None:
+        self._console = console  # its memory must outlive the pointers given to C
+        output, given = console.output, console.input
+        lib.machine_console(self.pointer, output.pointer, output.event, given.pointer, given.event)
+
+    def input_arrived(self) -> None:
+        lib.machine_input(self.pointer)
+
+    def press_power(self) -> bool:
+        """False: the guest has not enabled the power button."""
+        return bool(lib.machine_press_power(self.pointer))
+
+    def counts(self) -> dict[str, int]:
+        return {name: int(lib.machine_count(self.pointer, n)) for n, name in enumerate(COUNTS)}
+
+    def close(self) -> None:
+        if self.pointer != ffi.NULL:
+            lib.machine_destroy(self.pointer)
+            self.pointer = ffi.NULL

@@ -1,0 +1,55 @@
+"""Guest memory on the host: taken, populated by threads in C, written, released."""
+
+from __future__ import annotations
+
+from threading import Thread
+from typing import Any
+
+from launcher.kernel.api import Progress
+from launcher.kernel.call import check
+from launcher.native import ffi, lib
+from launcher.values import MIB
+
+CHUNK = 64 * MIB
+TICK = 0.1  # seconds between two looks at the byte counter
+
+
+class HostMemory:
+    """`page_size` 0: transparent huge pages. OSError ENOMEM when the pages are not to be had."""
+
+    def __init__(self, size: int, page_size: int, node: int | None) -> None:
+        made = ffi.new("void **")
+        check(lib.memory_take(size, page_size, -1 if node is None else node, made), "mmap")
+        self.pointer: Any = made[0]
+        self.size = size
+        self._chunk = max(CHUNK, page_size)
+
+    def populate(self, threads: int, progress: Progress) -> None:
+        """Touch every page, so that nothing is left to fault in or to zero under the IOMMU's lock."""
+        cursor, done = ffi.new("uint64_t *"), ffi.new("uint64_t *")
+        results: list[int] = []
+
+        def work() -> None:
+            results.append(lib.memory_populate(self.pointer, self.size, self._chunk, cursor, done))
+
+        crew = [Thread(target=work) for _ in range(threads)]
+        for thread in crew:
+            thread.start()
+        for thread in crew:
+            while thread.is_alive():
+                thread.join(TICK)
+                progress(done[0])
+        check(min(results), "MADV_POPULATE_WRITE")
+
+    def write(self, offset: int, data: bytes) -> None:
+        if offset < 0 or offset + len(data) > self.size:
+            raise ValueError(f"{len(data)} bytes at {offset:#x} are not inside {self.size:#x}")
+        ffi.memmove(self.pointer + offset, data, len(data))
+
+    def read(self, offset: int, size: int) -> bytes:
+        return bytes(ffi.buffer(self.pointer + offset, size))
+
+    def close(self) -> None:
+        if self.pointer != ffi.NULL:
+            lib.memory_release(self.pointer, self.size)
+            self.pointer = ffi.NULL

@@ -1,0 +1,35 @@
+"""Ask /dev/kvm what it can do; open it, ask, close it. Nothing else tells the truth about a host."""
+
+from __future__ import annotations
+
+import errno
+
+from launcher.kernel.kvm import Kvm
+
+EXTENSIONS = (
+    "user_memory", "irqchip", "set_tss_addr", "set_identity_map_addr", "pit2", "irqfd", "irqfd_resample", "ioeventfd",
+    "irq_routing", "immediate_exit", "nr_vcpus", "max_vcpus", "nr_memslots", "ext_cpuid", "readonly_mem",
+    "tsc_deadline_timer", "device_ctrl",
+)  # fmt: skip
+ADDRESS_SIZES = 0x80000008  # CPUID leaf: EAX[7:0] physical address bits
+DEFAULT_PHYSICAL_BITS = 36
+
+
+class Answers(dict[str, int]):
+    """`api_version`, `physical_bits`, and every name of EXTENSIONS."""
+
+
+def probe() -> Answers | str:
+    """What KVM says, or why it cannot be asked: absent, denied, unreadable."""
+    try:
+        kvm = Kvm()
+    except OSError as error:
+        return {errno.ENOENT: "absent", errno.EACCES: "denied", errno.EPERM: "denied"}.get(error.errno or 0, "unreadable")
+    try:
+        sizes = [leaf[3] & 0xFF for leaf in kvm.supported_cpuid() if leaf[0] == ADDRESS_SIZES]
+        answers = Answers({name: kvm.check_extension(name) for name in EXTENSIONS})
+        answers["api_version"] = kvm.api_version()
+        answers["physical_bits"] = sizes[0] if sizes else DEFAULT_PHYSICAL_BITS
+        return answers
+    finally:
+        kvm.close()

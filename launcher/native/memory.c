@@ -1,0 +1,114 @@
+/* Guest memory on the host, and the ioctl that set-up calls go through. 0 or -errno. */
+#include "native.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef MADV_POPULATE_WRITE /* Linux 5.14 */
+#define MADV_POPULATE_WRITE 23
+#endif
+#ifndef MAP_HUGE_SHIFT
+#define MAP_HUGE_SHIFT 26
+#endif
+
+enum { ALIGNMENT = 2 << 20, SMALL_PAGE = 4096, BIND_POLICY = 2 /* MPOL_BIND */ };
+
+static int bind_to(void *memory, size_t size, int node)
+{
+	unsigned long nodes[16] = { 0 };
+	unsigned bits = 8 * sizeof *nodes;
+	if (node >= (int)(8 * sizeof nodes))
+		return -EINVAL;
+	nodes[node / bits] = 1ul << node % bits;
+	return syscall(SYS_mbind, memory, size, BIND_POLICY, nodes, 8 * sizeof nodes, 0) ? -errno : 0;
+}
+
+static void *map_huge(size_t size, size_t page_size)
+{
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | __builtin_ctzl(page_size) << MAP_HUGE_SHIFT;
+	return mmap(NULL, size, PROT_READ | PROT_WRITE, flags, -1, 0);
+}
+
+/* Aligned to 2 MiB, so that every part of it can be a transparent huge page. */
+static void *map_aligned(size_t size)
+{
+	if (size > SIZE_MAX - ALIGNMENT)
+		return MAP_FAILED;
+	uint8_t *whole = mmap(NULL, size + ALIGNMENT, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (whole == MAP_FAILED)
+		return whole;
+	size_t before = -(uintptr_t)whole % ALIGNMENT;
+	if (before)
+		munmap(whole, before);
+	munmap(whole + before + size, ALIGNMENT - before);
+	return whole + before;
+}
+
+/* page_size 0: transparent huge pages; 4096: small ones; else a hugetlb size. node -1: anywhere. */
+int memory_take(size_t size, size_t page_size, int node, void **ret)
+{
+	bool huge = page_size > SMALL_PAGE;
+	void *memory = huge ? map_huge(size, page_size) : map_aligned(size);
+	if (memory == MAP_FAILED)
+		return -errno;
+	if (!huge)
+		madvise(memory, size, page_size == SMALL_PAGE ? MADV_NOHUGEPAGE : MADV_HUGEPAGE);
+	madvise(memory, size, MADV_DONTFORK); /* pinned private pages must not become copy-on-write */
+	madvise(memory, size, MADV_DONTDUMP);
+	int error = node < 0 ? 0 : bind_to(memory, size, node);
+	if (error) {
+		munmap(memory, size);
+		return error;
+	}
+	*ret = memory;
+	return 0;
+}
+
+void memory_release(void *memory, size_t size)
+{
+	munmap(memory, size);
+}
+
+static int touch(volatile uint8_t *memory, size_t size)
+{
+	for (size_t at = 0; at < size; at += SMALL_PAGE)
+		memory[at] = memory[at];
+	return 0;
+}
+
+static int populate(void *memory, size_t size)
+{
+	if (!madvise(memory, size, MADV_POPULATE_WRITE))
+		return 0;
+	return errno == EINVAL ? touch(memory, size) : -errno; /* before Linux 5.14 */
+}
+
+/* Several threads may call it with the same cursor: each takes the next chunk until there is none. */
+int memory_populate(void *memory, size_t size, size_t chunk, uint64_t *cursor, uint64_t *done)
+{
+	for (;;) {
+		uint64_t start = __atomic_fetch_add(cursor, chunk, __ATOMIC_RELAXED);
+		if (start >= size)
+			return 0;
+		size_t length = size - start < chunk ? size - start : chunk;
+		int error = populate((uint8_t *)memory + start, length);
+		if (error)
+			return error;
+		__atomic_fetch_add(done, length, __ATOMIC_RELAXED);
+	}
+}
+
+int kernel_ioctl(int fd, unsigned long request, void *argument)
+{
+	int result = ioctl(fd, request, argument);
+	return result < 0 ? -errno : result;
+}
+
+int kernel_ioctl_value(int fd, unsigned long request, unsigned long argument)
+{
+	int result = ioctl(fd, request, argument);
+	return result < 0 ? -errno : result;
+}

@@ -1,0 +1,145 @@
+/* The C floor: what happens per guest access. It never prints, exits or allocates in the run loop. */
+#ifndef LAUNCHER_NATIVE_H
+#define LAUNCHER_NATIVE_H
+
+#include <linux/kvm.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/ioctl.h>
+
+/* -- rings: bytes from one process to another through shared memory -------------------------------------------- */
+
+/* One writer. `head` counts bytes ever written. A reader keeps its own position; a writer that must not overrun
+ * its one reader looks at `tail`. `waiting` and `stuck` ask the other side for one wake-up through its eventfd. */
+struct ring {
+	_Atomic uint64_t head;
+	_Atomic uint64_t tail;
+	_Atomic uint32_t waiting;
+	_Atomic uint32_t stuck;
+	uint64_t size; /* of data, a power of two */
+	uint8_t data[];
+};
+
+int ring_format(void *memory, size_t length);
+size_t ring_read(void *ring, uint64_t *position, uint8_t *buffer, size_t length, uint64_t *lost);
+size_t ring_write(void *ring, int event, const uint8_t *bytes, size_t length);
+bool ring_wait(void *ring, uint64_t position);
+bool ring_stuck(void *ring);
+uint64_t ring_head(void *ring);
+
+void ring_overwrite(struct ring *ring, int event, uint8_t byte); /* never waits: the oldest byte goes */
+bool ring_take(struct ring *ring, int room_event, uint8_t *ret);
+bool ring_empty(struct ring *ring);
+
+/* -- the 16550A ------------------------------------------------------------------------------------------------ */
+
+struct serial {
+	pthread_mutex_t lock;
+	int vm, gsi;
+	struct ring *output, *input;
+	int output_event, room_event; /* wake the keeper: there is output; there is room for input */
+	uint8_t ier, lcr, mcr, scratch, fcr, dll, dlm;
+	uint8_t loop[16], loop_start, loop_count;
+	bool empty_pending; /* transmitter-empty interrupt not yet acknowledged */
+	bool level;         /* of the interrupt line */
+	_Atomic uint64_t written, read;
+};
+
+void serial_create(struct serial *serial, int vm, int gsi);
+void serial_destroy(struct serial *serial);
+uint8_t serial_read(struct serial *serial, uint64_t offset);
+void serial_write(struct serial *serial, uint64_t offset, uint8_t value);
+void serial_input(struct serial *serial);
+
+/* -- power: PM1 registers, PM timer, reset ports ------------------------------------------------------------------ */
+
+struct power {
+	pthread_mutex_t lock;
+	int vm, gsi;
+	uint16_t status, enable, control;
+	bool level;
+};
+
+void power_create(struct power *power, int vm, int gsi);
+void power_destroy(struct power *power);
+uint32_t power_read(struct power *power, uint64_t offset, uint32_t size);
+int power_write(struct power *power, uint64_t offset, uint32_t size, uint32_t value); /* 0 or an event */
+bool power_press(struct power *power);
+
+/* -- the machine: who answers for which addresses --------------------------------------------------------------- */
+
+enum trap_kind { TRAP_SERIAL = 1, TRAP_POWER, TRAP_KEYBOARD, TRAP_RESET };
+
+struct trap {
+	uint64_t start, size;
+	uint32_t kind;
+};
+
+enum { MOST_TRAPS = 256 };
+
+struct machine {
+	struct trap ports[MOST_TRAPS];
+	uint32_t port_count;
+	struct serial serial;
+	struct power power;
+	_Atomic uint64_t unclaimed_reads, unclaimed_writes;
+};
+
+struct machine *machine_create(int vm, int serial_gsi, int power_gsi);
+void machine_destroy(struct machine *machine);
+int machine_set_ports(struct machine *machine, const struct trap *traps, uint32_t count);
+void machine_console(struct machine *machine, void *output, int output_event, void *input, int room_event);
+void machine_input(struct machine *machine);
+bool machine_press_power(struct machine *machine);
+uint64_t machine_count(struct machine *machine, uint32_t which);
+
+/* -- vCPUs ------------------------------------------------------------------------------------------------------ */
+
+/* Why vcpu_run returned. 0 is never one. */
+enum event_kind {
+	EVENT_KICKED = 1,
+	EVENT_POWER_OFF,
+	EVENT_RESET,
+	EVENT_SHUTDOWN,   /* triple fault */
+	EVENT_INTERNAL,   /* data[0] suberror, data[1..] what KVM adds */
+	EVENT_FAIL_ENTRY, /* data[0] hardware reason */
+	EVENT_UNKNOWN,    /* data[0] exit reason */
+	EVENT_ERROR,      /* data[0] errno of KVM_RUN */
+};
+
+enum { EVENT_WORDS = 4 };
+
+struct vcpu {
+	int fd;
+	struct kvm_run *run;
+	size_t run_size;
+	struct machine *machine;
+	pthread_mutex_t lock; /* over thread and inside */
+	pthread_t thread;
+	bool inside;
+	_Atomic bool kicked;
+	_Atomic uint64_t exits;
+	_Atomic uint64_t first_run; /* CLOCK_MONOTONIC of the first KVM_RUN, nanoseconds */
+	uint64_t data[EVENT_WORDS];
+};
+
+int vcpu_create(struct machine *machine, int fd, size_t run_size, struct vcpu **ret);
+void vcpu_destroy(struct vcpu *vcpu);
+int vcpu_run(struct vcpu *vcpu);
+void vcpu_kick(struct vcpu *vcpu);
+uint64_t vcpu_exits(struct vcpu *vcpu);
+uint64_t vcpu_first_run(struct vcpu *vcpu);
+uint64_t vcpu_data(struct vcpu *vcpu, uint32_t word);
+
+/* -- memory and the kernel ------------------------------------------------------------------------------------------ */
+
+int memory_take(size_t size, size_t page_size, int node, void **ret);
+void memory_release(void *memory, size_t size);
+int memory_populate(void *memory, size_t size, size_t chunk, uint64_t *cursor, uint64_t *done);
+int kernel_ioctl(int fd, unsigned long request, void *argument);
+int kernel_ioctl_value(int fd, unsigned long request, unsigned long argument);
+
+#endif
