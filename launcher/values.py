@@ -109,7 +109,9 @@ class Span:
 def _minus(whole: Span, others: list[Span]) -> Iterator[Span]:
     start = whole.start
     for other in others:
-        if start < other.start < whole.end:
+        if not whole.overlaps(other):
+            continue
+        if start < other.start:
             yield Span(start, other.start - start)
         start = max(start, other.end)
     if start < whole.end:

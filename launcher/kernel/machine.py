@@ -75,6 +75,10 @@ class Console:
         """Ask that the input's eventfd fire when there is room; False when there already is."""
         return bool(lib.ring_stuck(self.input.pointer))
 
+    def descriptors(self) -> tuple[int, ...]:
+        """What both processes must keep open."""
+        return self.output.event, self.input.event, self.arrived
+
     def close(self) -> None:
         self.output.close()
         self.input.close()

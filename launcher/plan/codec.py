@@ -86,7 +86,7 @@ def _step_to_json(n: int, step: Step) -> dict[str, Any]:
         "op": step.op,
         "by": step.by,
         "args": encode(step),
-        "undo": {"text": step.undo} if step.undo else {},
+        "undo": {"text": step.on_down} if step.on_down else {},
         "device": step.device,
         "text": step.describe(),
     }

@@ -27,6 +27,11 @@ class Step:
     def device(self) -> str | None:
         return None
 
+    @property
+    def on_down(self) -> str:
+        """`undo` for people; a step that knows its host says more."""
+        return self.undo
+
 
 @dataclass(frozen=True, slots=True)
 class KeepState(Step):
@@ -54,7 +59,7 @@ class TakeMemory(Step):
     populate: bool
 
     def describe(self) -> str:
-        pages = "transparent huge pages" if self.page_size == 0 else f"{show_size(self.page_size)} pages"
+        pages = show_pages(self.page_size)
         count = f"{self.size // self.page_size} x " if self.page_size > 4096 else f"{show_size(self.size)} in "
         place = "" if self.node is None else f" on node {self.node}"
         return f"take {count}{pages}{place}{'' if self.populate else ', as the guest touches it'}"
@@ -146,18 +151,42 @@ class RunVcpus(Step):
 
 @dataclass(frozen=True, slots=True)
 class BindDriver(Step):
-    """Give a function to another driver by driver_override, for that address only."""
+    """Give a function to another driver by driver_override, for that address only. No `driver`: only take it away."""
 
     op = "bind-driver"
     by = "keeper"
     mark = "~"
+    undo = "driver and driver_override as before"
     address: PciAddress
     before: str | None
-    driver: str
+    driver: str | None
     override: str | None  # driver_override as it was
 
     def describe(self) -> str:
-        return f"{self.address}  {self.before or 'no driver'} -> {self.driver}"
+        return f"{self.address}  {self.before or 'no driver':13} -> {self.driver or 'no driver'}"
+
+    @property
+    def device(self) -> str:
+        return str(self.address)
+
+    @property
+    def on_down(self) -> str:
+        return self.before or "no driver"
+
+
+@dataclass(frozen=True, slots=True)
+class StaysBound(Step):
+    """Nothing to do: the function is on a driver for VFIO already, and is not given to another on down."""
+
+    op = "stays-bound"
+    by = "keeper"
+    mark = "="
+    undo = "stays"
+    address: PciAddress
+    driver: str
+
+    def describe(self) -> str:
+        return f"{self.address}  {self.driver}, stays"
 
     @property
     def device(self) -> str:
@@ -175,7 +204,9 @@ class OpenGroups(Step):
 
     def describe(self) -> str:
         groups = " ".join(str(group) for group in self.groups)
-        return f"open groups {groups} in one container; reset {len(self.devices)} devices"
+        group = "group" if len(self.groups) == 1 else "groups"
+        count = f"{len(self.devices)} {'device' if len(self.devices) == 1 else 'devices'}"
+        return f"open {group} {groups} in one container; reset {count}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,15 +219,20 @@ class MapDma(Step):
 
     def describe(self) -> str:
         total = show_size(sum(one.size for one in self.ranges))
-        return f"map {total} for DMA in {len(self.ranges)} ranges (locks {total})"
+        count = f"{len(self.ranges)} {'range' if len(self.ranges) == 1 else 'ranges'}"
+        return f"map {total} for DMA in {count} (locks {total})"
 
 
 STEPS: dict[str, type[Step]] = {
     kind.op: kind
     for kind in (
-        KeepState, BindDriver, TakeMemory, CreateVm, GiveMemory, OpenGroups, MapDma, LoadKernel, LoadInitrd, RunVcpus,
+        KeepState, BindDriver, StaysBound, TakeMemory, CreateVm, GiveMemory, OpenGroups, MapDma, LoadKernel, LoadInitrd, RunVcpus,
     )
 }
+
+
+def show_pages(page_size: int) -> str:
+    return "transparent huge pages" if page_size == 0 else f"{show_size(page_size)} pages"
 
 
 def show_ids(ids: tuple[int, ...]) -> str:

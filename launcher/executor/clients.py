@@ -1,0 +1,43 @@
+"""Those who listen to a keeper: an attached `up`, a `down`, later consoles. None of them can make the keeper wait."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from launcher.kernel.machine import Console
+from launcher.vms.channel import Channel, Closed, pack, pack_bytes
+
+MOST_WAITING = 4096  # packets; a client that lets so many pile up is cut off
+BITE = 32 * 1024  # console bytes in one packet
+
+
+class Client:
+    """`owner` is the attached `up`: when it goes without leaving, the VM is stopped."""
+
+    def __init__(self, channel: Channel, *, owner: bool) -> None:
+        self.channel = channel
+        self.owner = owner
+        self.position: int | None = 0 if owner else None  # in the guest's output; None: does not watch it
+        self.lost = 0
+        self.full = False  # its socket took no more at the last try
+        self._waiting: deque[bytes] = deque()
+
+    def tell(self, message: dict[str, Any]) -> None:
+        """Closed when it cannot be told any more."""
+        if len(self._waiting) >= MOST_WAITING:
+            raise Closed
+        self._waiting.append(pack(message))
+
+    def pump(self, console: Console) -> bool:
+        """Send what can be sent without waiting; True when there is more, and the socket is full."""
+        while self._waiting:
+            if not self.channel.offer(self._waiting[0]):
+                return True
+            self._waiting.popleft()
+        while self.position is not None and self.position != console.head:
+            data, position, lost = console.read(self.position, BITE)
+            if not self.channel.offer(pack_bytes(data)):
+                return True
+            self.position, self.lost = position, self.lost + lost
+        return False

@@ -1,0 +1,60 @@
+"""Why a vCPU came back, or a runner died: in, the End that the report shows: out. Pure words."""
+
+from __future__ import annotations
+
+import signal
+from os import strerror
+
+from launcher.kernel.api import Event
+from launcher.plan.outcome import End
+
+GUEST_CRASHED, FAILED = 13, 11
+# KVM_INTERNAL_ERROR_* (include/uapi/linux/kvm.h)
+INTERNAL = {
+    1: "KVM could not emulate an instruction",
+    2: "an exception while another was delivered",
+    3: "an exit while an event was delivered",
+    4: "an exit KVM did not expect",
+}
+# A vCPU as it comes out of reset (Intel SDM 3A, table 10-1): what AMD's KVM leaves after a triple fault.
+RESET_STATE = {"rip": 0xFFF0, "cr0": 0x60000010}
+
+
+def describe_event(index: int, event: Event, registers: dict[str, int]) -> End:
+    """`registers` as KVM gave them after the event; left out when KVM had reset the vCPU by then."""
+    if event.kind == "power-off":
+        return End("power-off", "the guest powered off", 0)
+    if event.kind == "reset":
+        return End("reset", "the guest asked for a reset, which ends the VM in this version", 0)
+    if all(registers.get(name) == value for name, value in RESET_STATE.items()):
+        detail = f"vCPU {index}: {_crash(event)}; KVM had reset the vCPU, so its registers are gone"
+        return End("crash", detail, GUEST_CRASHED)
+    return End("crash", f"vCPU {index}: {_crash(event)}", GUEST_CRASHED, registers)
+
+
+def _crash(event: Event) -> str:
+    words = (*event.data, 0)
+    if event.kind == "shutdown":
+        return "triple fault"
+    if event.kind == "internal-error":
+        return f"KVM internal error {words[0]}: {INTERNAL.get(words[0], 'unknown')}"
+    if event.kind == "fail-entry":
+        return f"the CPU refused to enter the guest: hardware reason {words[0]:#x}"
+    if event.kind == "error":
+        return f"KVM_RUN failed: {strerror(words[0])}"
+    return f"KVM exit {words[0]}, which this machine does not know"
+
+
+def describe_death(status: int) -> End:
+    """A runner that went without a word; `status` as waitpid gives it, decoded by os.waitstatus_to_exitcode."""
+    if status < 0:
+        return End("lost", f"the runner was killed by {signal.Signals(-status).name}", FAILED)
+    return End("lost", f"the runner exited with status {status} before the guest ended", FAILED)
+
+
+def stopped(by: int, forced: bool) -> End:
+    """Ended from outside by signal number `by`."""
+    name = signal.Signals(by).name
+    if forced:
+        return End("killed", f"stopped by force after {name}", 128 + by)
+    return End("stopped", f"the guest powered off after {name}", 0)

@@ -1,0 +1,313 @@
+"""The keeper process: holds name, journal, control socket and console; changes the host before, puts it back after.
+
+It starts the runner, relays what it says, stops it when asked, and survives it whatever happens to it.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from time import monotonic
+from typing import Any, NoReturn
+
+from launcher.codec import decode, encode
+from launcher.errors import Diagnostic, StepFailed
+from launcher.executor.clients import Client
+from launcher.executor.ending import describe_death, stopped
+from launcher.executor.process import close_all_but, end_process
+from launcher.executor.records import Records
+from launcher.executor.runner import Runner
+from launcher.executor.stopping import Act, Stopping
+from launcher.kernel.api import Kernel
+from launcher.kernel.machine import Console
+from launcher.plan.codec import diagnostic_from_json, plan_to_json, report_to_json
+from launcher.plan.outcome import End, StepOutcome
+from launcher.plan.plan import Plan
+from launcher.plan.steps import KeepState
+from launcher.vms.channel import Channel, Closed, listen
+from launcher.vms.folder import JOURNAL, LOG, PLAN, REPORT, SOCKET, STATE, StateFolder
+from launcher.vms.journal import Journal
+from launcher.vms.log import ConsoleLog
+
+BUG = 70
+COALESCE = 0.01  # seconds between two looks at the console while the guest writes
+STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+BITE = 64 * 1024
+
+
+class Keeper:
+    """`owner` is the channel to the `up` that started it."""
+
+    def __init__(self, plan: Plan, kernel: Kernel, folder: StateFolder, owner: Channel) -> None:
+        self._plan, self._kernel, self._folder = plan, kernel, folder
+        self._clients = [Client(owner, owner=True)]
+        self._records = Records(plan, str(folder.path / LOG))
+        self._stopping = Stopping()
+        self._console = Console()
+        self._logged = 0  # position of the log in the guest's output
+        self._wakeup, self._signals = socket.socketpair()
+        for end in (self._wakeup, self._signals):
+            end.setblocking(False)
+        for number in STOPS:
+            signal.signal(number, lambda *_: None)
+        signal.set_wakeup_fd(self._signals.fileno())
+
+    def run(self) -> int:
+        """The exit code of the VM."""
+        folder = self._folder
+        folder.empty()
+        folder.write(PLAN, plan_to_json(self._plan))
+        self._journal = Journal(folder.path / JOURNAL)
+        self._log = ConsoleLog(folder.path / LOG)
+        self._listener = listen(folder.path / SOCKET)
+        self._state()
+        self._change_host()
+        self._start_runner()
+        self._watch()
+        return self._finish()
+
+    # -- before and after ----------------------------------------------------------------------------------------
+
+    def _change_host(self) -> None:
+        """The keeper's own steps; each is in the journal before it is done."""
+        for n, step in enumerate(self._plan.steps, 1):
+            if isinstance(step, KeepState):
+                began = monotonic()
+                self._journal.before(n, step.op, {"folder": step.folder})
+                self._outcome(StepOutcome(n, "done", monotonic() - began))
+
+    def _start_runner(self) -> None:
+        mine, theirs = Channel.pair()
+        self._runner = mine
+        pid = os.fork()
+        if pid == 0:
+            self._be_runner(theirs)
+        theirs.close()
+        self._pid, self._pidfd = pid, os.pidfd_open(pid)
+
+    def _be_runner(self, keeper: Channel) -> NoReturn:
+        """In the child: never returns. It keeps the folder's lock, so that the name is taken while it lives."""
+
+        def main() -> int:
+            signal.set_wakeup_fd(-1)
+            for number in STOPS:
+                signal.signal(number, signal.SIG_DFL)
+            close_all_but({keeper.fileno(), self._folder.lock, *self._console.descriptors()})
+            return Runner(self._plan, self._kernel, self._console, keeper).run()
+
+        end_process(keeper, main)
+
+    def _finish(self) -> int:
+        """The runner has gone: what it left, the last words, the report; then everybody is told."""
+        self._copy_to_log()
+        self._records.phase = "ended"
+        report = report_to_json(self._records.report())
+        self._folder.write(REPORT, report)
+        self._state()
+        self._listener.close()
+        (self._folder.path / SOCKET).unlink()
+        self._journal.close()
+        self._folder.close()
+        for client in list(self._clients):
+            self._tell(client, {"report": report})
+        while self._clients:
+            self._wait({client.channel.fileno(): select.POLLOUT for client in self._clients}, None)
+            for client in list(self._clients):
+                if not self._pump(client):
+                    self._drop(client)
+        assert self._records.end is not None
+        return self._records.end.exit_code
+
+    # -- while it runs -------------------------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        """Until the runner has gone and its last message is read."""
+        gone = False
+        while not gone:
+            ready = self._wait(self._interests(), self._timeout())
+            gone = self._pidfd in ready
+            self._drain(self._console.output.event)
+            self._hear_runner()
+            self._hear_signals()
+            if self._listener.fileno() in ready:
+                self._greet()
+            for client in list(self._clients):
+                if ready.get(client.channel.fileno(), 0) & ~select.POLLOUT:
+                    self._hear(client)
+            self._act(self._stopping.tick(monotonic()))
+            self._copy_to_log()
+            for client in list(self._clients):
+                self._pump(client)
+        self._reap()
+
+    def _interests(self) -> dict[int, int]:
+        fds = (self._runner.fileno(), self._pidfd, self._wakeup.fileno(), self._listener.fileno(), self._console.output.event)
+        interests = dict.fromkeys(fds, select.POLLIN)
+        for client in self._clients:
+            interests[client.channel.fileno()] = select.POLLIN | (select.POLLOUT if client.full else 0)
+        return interests
+
+    def _timeout(self) -> float | None:
+        """Look again soon while the guest writes; sleep until a byte comes when it does not."""
+        waits = [] if self._stopping.deadline is None else [max(self._stopping.deadline - monotonic(), 0)]
+        if not self._console.wait(self._logged):
+            waits.append(COALESCE)
+        return min(waits, default=None)
+
+    def _wait(self, interests: dict[int, int], timeout: float | None) -> dict[int, int]:
+        poll = select.poll()
+        for fd, events in interests.items():
+            poll.register(fd, events)
+        return dict(poll.poll(None if timeout is None else timeout * 1000))
+
+    def _hear_runner(self) -> None:
+        with suppress(Closed):
+            while packet := self._runner.receive(wait=False):
+                message = packet.message or {}
+                for key in message.keys() & self._from_runner.keys():
+                    self._from_runner[key](self, message)
+
+    def _runner_outcome(self, message: dict[str, Any]) -> None:
+        self._outcome(decode(StepOutcome, message["outcome"]))
+
+    def _runner_running(self, message: dict[str, Any]) -> None:
+        self._records.phase = "running"
+        self._state()
+        self._tell_all({"running": report_to_json(self._records.report())})
+
+    def _runner_failed(self, message: dict[str, Any]) -> None:
+        self._records.diagnostics = tuple(diagnostic_from_json(one, "failed") for one in message["failed"])
+        self._records.end = End("failed", self._records.diagnostics[0].message, StepFailed.exit_code)
+
+    def _runner_end(self, message: dict[str, Any]) -> None:
+        end = decode(End, message["end"])
+        if end.how == "power-off" and self._stopping.by is not None:
+            end = stopped(self._stopping.by, forced=False)
+        self._records.end = end
+
+    def _runner_counts(self, message: dict[str, Any]) -> None:
+        self._records.numbers(message)
+
+    def _runner_power(self, message: dict[str, Any]) -> None:
+        self._act(self._stopping.answered(bool(message["power"]), monotonic()))
+
+    def _runner_bug(self, message: dict[str, Any]) -> None:
+        self._records.end = End("failed", "the runner failed in a way it should not", BUG)
+        self._tell_all(message)
+
+    _from_runner: dict[str, Callable[[Keeper, dict[str, Any]], None]] = {
+        "outcome": _runner_outcome,
+        "running": _runner_running,
+        "failed": _runner_failed,
+        "end": _runner_end,
+        "counts": _runner_counts,
+        "power": _runner_power,
+        "bug": _runner_bug,
+    }
+
+    def _reap(self) -> None:
+        self._hear_runner()
+        status = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+        os.close(self._pidfd)
+        self._runner.close()
+        if self._records.end is None:
+            by = self._stopping.by
+            self._records.end = describe_death(status) if by is None else stopped(by, forced=True)
+            if by is None:
+                self._records.diagnostics = (Diagnostic("E502", self._records.end.detail),)
+
+    # -- stopping ------------------------------------------------------------------------------------------------
+
+    def _stop(self, by: int, timeout: float, force: bool) -> None:
+        self._act(self._stopping.ask(by, timeout, force, monotonic()))
+
+    def _act(self, act: Act | None) -> None:
+        if act is not None:
+            self._records.phase = "stopping"
+        if act == "kill":
+            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+        elif act is not None:
+            with suppress(Closed):
+                self._runner.send({"do": act})
+
+    def _hear_signals(self) -> None:
+        with suppress(BlockingIOError):
+            for number in self._wakeup.recv(64):
+                self._stop(number, 30.0, force=number == signal.SIGINT)
+
+    # -- clients -------------------------------------------------------------------------------------------------
+
+    def _greet(self) -> None:
+        with suppress(BlockingIOError):
+            connection, _ = self._listener.accept()
+            self._clients.append(Client(Channel(connection), owner=False))
+
+    def _hear(self, client: Client) -> None:
+        try:
+            while packet := client.channel.receive(wait=False):
+                self._obey(client, packet.message or {})
+        except Closed:
+            self._drop(client)
+            if client.owner:
+                self._stop(signal.SIGHUP, 30.0, force=False)
+
+    def _obey(self, client: Client, message: dict[str, Any]) -> None:
+        order = message.get("do")
+        if order == "leave":
+            client.owner, client.position = False, None
+        elif order == "stop":
+            by = message.get("signal")
+            timeout = message.get("timeout")
+            self._stop(
+                by if isinstance(by, int) and by in set(signal.Signals) else signal.SIGTERM,
+                float(timeout) if isinstance(timeout, (int, float)) else 30.0,
+                force=message.get("force") is True,
+            )
+
+    def _tell_all(self, message: dict[str, Any]) -> None:
+        for client in list(self._clients):
+            self._tell(client, message)
+
+    def _tell(self, client: Client, message: dict[str, Any]) -> None:
+        try:
+            client.tell(message)
+        except Closed:
+            self._drop(client)
+
+    def _pump(self, client: Client) -> bool:
+        """Whether there is more to send than its socket takes now."""
+        try:
+            client.full = client.pump(self._console)
+        except Closed:
+            self._drop(client)
+            if client.owner:
+                self._stop(signal.SIGHUP, 30.0, force=False)
+            return False
+        return client.full
+
+    def _drop(self, client: Client) -> None:
+        if client in self._clients:
+            self._clients.remove(client)
+            client.channel.close()
+
+    # -- records -------------------------------------------------------------------------------------------------
+
+    def _outcome(self, outcome: StepOutcome) -> None:
+        self._records.outcome(outcome)
+        self._tell_all({"outcome": encode(outcome)})
+
+    def _state(self) -> None:
+        self._folder.write(STATE, {"name": self._plan.name, "phase": self._records.phase, "keeper": os.getpid()})
+
+    def _copy_to_log(self) -> None:
+        while self._logged != self._console.head:
+            data, self._logged, _ = self._console.read(self._logged, BITE)
+            self._log.append(data)
+
+    def _drain(self, event: int) -> None:
+        with suppress(BlockingIOError):
+            os.eventfd_read(event)

@@ -1,0 +1,37 @@
+"""The runner's handles while it carries out a plan, and guest memory by guest address."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from launcher.executor.undo import UndoStack
+from launcher.kernel.api import HostMemory, Kernel, Kvm, Machine, Vcpu, Vm
+from launcher.kernel.machine import Console
+from launcher.plan.steps import RamRange
+
+Progress = Callable[[int, int], None]  # bytes done, bytes in all
+
+
+@dataclass(slots=True)
+class Live:
+    """Filled step by step. `cpus` is how many host CPUs this process may use."""
+
+    kernel: Kernel
+    console: Console
+    cpus: int
+    undo: UndoStack = field(default_factory=UndoStack)
+    banks: dict[int, HostMemory] = field(default_factory=dict)
+    ranges: tuple[RamRange, ...] = ()
+    kvm: Kvm | None = None
+    vm: Vm | None = None
+    machine: Machine | None = None
+    vcpus: list[Vcpu] = field(default_factory=list)
+
+    def write(self, guest: int, data: bytes) -> None:
+        """Into guest RAM. ValueError where there is none: the planner has seen to it that there is."""
+        for one in self.ranges:
+            if one.guest <= guest and guest + len(data) <= one.guest + one.size:
+                self.banks[one.bank].write(one.offset + guest - one.guest, data)
+                return
+        raise ValueError(f"no guest RAM for {len(data)} bytes at {guest:#x}")

@@ -1,0 +1,131 @@
+"""A Step in, its deed done, its undo pushed: one function for each kind of step the runner performs. OSError on failure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from launcher.errors import Diagnostic, Refused
+from launcher.executor.live import Live, Progress
+from launcher.kernel.api import Event, Port, Vcpu
+from launcher.machine import boot, cpu, layout
+from launcher.plan.plan import Plan
+from launcher.plan.steps import CreateVm, GiveMemory, LoadInitrd, LoadKernel, RunVcpus, Step, TakeMemory
+from launcher.values import Span
+
+Told = Callable[[int, Event], None]  # vCPU index, why it came back
+
+PORTS = (
+    Port(layout.COM1.start, layout.COM1.size, "serial"),
+    Port(layout.PM.start, layout.PM.size, "power"),
+    Port(layout.KEYBOARD_CONTROLLER.start, layout.KEYBOARD_CONTROLLER.size, "keyboard"),
+    Port(layout.RESET_CONTROL.start, layout.RESET_CONTROL.size, "reset"),
+)
+
+
+def take_memory(step: TakeMemory, n: int, live: Live, progress: Progress) -> None:
+    memory = live.kernel.take_memory(step.size, step.page_size, step.node)
+    live.undo.push(n, memory.close)
+    live.banks[step.bank] = memory
+    if step.populate:
+        memory.populate(live.cpus, lambda done: progress(done, step.size))
+
+
+def create_vm(step: CreateVm, n: int, live: Live, progress: Progress) -> None:
+    """In the order of machine.md: addresses of KVM's own pages before the chips, chips before vCPUs."""
+    kvm = live.kvm = live.kernel.open_kvm()
+    live.undo.push(n, kvm.close)
+    vm = live.vm = kvm.create_vm()
+    live.undo.push(n, vm.close)
+    vm.set_tss_address(layout.TSS)
+    vm.set_identity_map_address(layout.IDENTITY_MAP)
+    vm.create_interrupt_controllers()
+    vm.create_timer()
+    machine = live.machine = vm.create_machine(layout.COM1_GSI, layout.SCI_GSI)
+    live.undo.push(n, machine.close)
+    machine.attach(live.console)
+    machine.set_ports(PORTS)
+
+
+def give_memory(step: GiveMemory, n: int, live: Live, progress: Progress) -> None:
+    assert live.vm is not None
+    for slot, one in enumerate(step.ranges):
+        live.vm.set_memory_region(slot, one.guest, live.banks[one.bank], one.offset, one.size)
+    live.ranges = step.ranges
+    live.undo.push(n, lambda: None)  # memslots go with the VM
+
+
+def load_kernel(step: LoadKernel, n: int, live: Live, progress: Progress) -> None:
+    image = _read(step.path, step.sha256)
+    for part in step.parts:
+        live.write(part.guest, image[part.offset : part.offset + part.file_size])
+
+
+def load_initrd(step: LoadInitrd, n: int, live: Live, progress: Progress) -> None:
+    live.write(step.guest, _read(step.path, step.sha256))
+
+
+def run_vcpus(step: RunVcpus, n: int, live: Live, plan: Plan, told: Told) -> None:
+    """Create them all, put the first one at the kernel's entry, start their threads. Any return of any is told."""
+    kernel = next(one for one in plan.steps if isinstance(one, LoadKernel))
+    initrd = next((Span(one.guest, one.size) for one in plan.steps if isinstance(one, LoadInitrd)), None)
+    for patch in boot.start_info(live.ranges, kernel.cmdline, initrd):
+        live.write(patch.guest, patch.data)
+    for index in range(step.count):
+        _create_vcpu(index, step.count, n, live)
+    live.vcpus[0].set_sregs(boot.first_sregs())
+    live.vcpus[0].set_regs(boot.first_regs(kernel.entry))
+    pins: tuple[int | None, ...] = step.pin or (None,) * step.count
+    crew = [
+        Thread(target=_run, args=(index, vcpu, pin, live, told), name=f"vcpu{index}")
+        for index, (vcpu, pin) in enumerate(zip(live.vcpus, pins, strict=True))
+    ]
+    for thread in crew:
+        thread.start()
+        live.undo.push(n, thread.join)
+    live.undo.push(n, partial(_kick_all, live))
+
+
+def _create_vcpu(index: int, count: int, n: int, live: Live) -> None:
+    assert live.kvm is not None
+    assert live.vm is not None
+    vcpu = live.vm.create_vcpu(index, live.machine)
+    live.undo.push(n, vcpu.close)
+    live.vcpus.append(vcpu)
+    deadline = bool(live.kvm.check_extension("tsc_deadline_timer"))
+    vcpu.set_cpuid(cpu.cpuid(live.kvm.supported_cpuid(), index, count, deadline))
+    vcpu.set_msrs(cpu.FIRST_MSRS)
+    vcpu.set_local_interrupts()
+
+
+def _run(index: int, vcpu: Vcpu, pin: int | None, live: Live, told: Told) -> None:
+    if pin is not None:
+        live.kernel.pin_thread(pin)
+    told(index, vcpu.run())
+
+
+def _kick_all(live: Live) -> None:
+    for vcpu in live.vcpus:
+        vcpu.kick()
+
+
+def _read(path: str, digest: str) -> bytes:
+    """The file as it was planned. OSError when it cannot be read; Refused when it is another one now."""
+    image = Path(path).read_bytes()
+    if sha256(image).hexdigest() != digest:
+        message = f"{path} has changed since the plan was made"
+        raise Refused(Diagnostic("E509", message, help=("plan again, or put the file back",)))
+    return image
+
+
+PERFORM: dict[type[Step], Callable[[Any, int, Live, Progress], None]] = {
+    TakeMemory: take_memory,
+    CreateVm: create_vm,
+    GiveMemory: give_memory,
+    LoadKernel: load_kernel,
+    LoadInitrd: load_initrd,
+}

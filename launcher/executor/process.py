@@ -1,0 +1,44 @@
+"""What a process does with what it inherits: descriptors, terminal, standard streams."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from typing import NoReturn
+
+from launcher.vms.channel import Channel, Closed
+
+BUG = 70
+
+
+def detach() -> None:
+    """Leave the terminal's session and its streams: nothing a terminal does reaches this process any more."""
+    os.setsid()
+    os.umask(0o077)
+    null = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(null, stream)
+    os.close(null)
+
+
+def close_all_but(kept: Collection[int]) -> None:
+    """Standard streams stay as well."""
+    before = 3
+    for fd in sorted(kept):
+        os.closerange(before, fd)
+        before = max(before, fd + 1)
+    os.closerange(before, os.sysconf("SC_OPEN_MAX"))
+
+
+def end_process(up: Channel, main: Callable[[], int]) -> NoReturn:
+    """Run `main` and leave with its status; what it should not have raised goes up as a bug with its traceback."""
+    status = BUG
+    try:
+        status = main()
+    except BaseException:
+        with suppress(Closed):
+            up.send({"bug": traceback.format_exc()})
+    finally:
+        os._exit(status)

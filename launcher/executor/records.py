@@ -1,0 +1,70 @@
+"""What runner and keeper say, in; the Report at any time, out."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from time import monotonic
+from typing import Any
+
+from launcher.codec import decode
+from launcher.errors import Diagnostic
+from launcher.plan.outcome import FORMAT_VERSION, Counts, End, Phase, RamReport, Report, StepOutcome, VcpuReport
+from launcher.plan.plan import Plan
+from launcher.plan.steps import GiveMemory, RunVcpus, TakeMemory, show_pages
+
+
+class Records:
+    def __init__(self, plan: Plan, console: str) -> None:
+        self._plan = plan
+        self._console = console
+        self._started, self._clock = datetime.now(UTC).isoformat(timespec="seconds"), monotonic()
+        self._steps: dict[int, StepOutcome] = {}
+        self._counts = Counts()
+        self._exits: list[int] = []
+        self.phase: Phase = "starting"
+        self.end: End | None = None
+        self.diagnostics: tuple[Diagnostic, ...] = ()
+        self.left_behind: tuple[str, ...] = ()
+
+    def outcome(self, outcome: StepOutcome) -> None:
+        """The last word on each step counts, but its duration is that of the doing."""
+        if outcome.state in ("done", "failed", "not-undone"):
+            self._steps[outcome.n] = outcome
+
+    def numbers(self, message: dict[str, Any]) -> None:
+        self._counts = decode(Counts, message["counts"])
+        self._exits = decode(tuple[int, ...], message["exits"])  # type: ignore[assignment]
+
+    def report(self) -> Report:
+        return Report(
+            format_version=FORMAT_VERSION,
+            name=self._plan.name,
+            phase=self.phase,
+            pid=os.getpid(),
+            started=self._started,
+            seconds=round(monotonic() - self._clock, 3),
+            vcpus=self._vcpus(),
+            memory=self._memory(),
+            host_changes=tuple(one.describe() for one in self._plan.steps if one.mark == "~"),
+            console=self._console,
+            counts=self._counts,
+            steps=tuple(self._steps[n] for n in sorted(self._steps)),
+            end=self.end,
+            left_behind=self.left_behind,
+            diagnostics=self.diagnostics,
+        )
+
+    def _vcpus(self) -> tuple[VcpuReport, ...]:
+        run = next(one for one in self._plan.steps if isinstance(one, RunVcpus))
+        pins: tuple[int | None, ...] = run.pin or (None,) * run.count
+        exits = self._exits or [0] * run.count
+        return tuple(VcpuReport(n, pin, count) for n, (pin, count) in enumerate(zip(pins, exits, strict=True)))
+
+    def _memory(self) -> tuple[RamReport, ...]:
+        banks = {one.bank: one for one in self._plan.steps if isinstance(one, TakeMemory)}
+        ranges = next(one.ranges for one in self._plan.steps if isinstance(one, GiveMemory))
+        return tuple(
+            RamReport(r.guest, r.size, show_pages(banks[r.bank].page_size), banks[r.bank].node, banks[r.bank].populate)
+            for r in ranges
+        )

@@ -1,0 +1,150 @@
+"""The runner process: carries out the plan's runner steps, runs the guest, undoes them in reverse, exits.
+
+It speaks to its keeper in messages: {"outcome"}, {"running"}, {"end"}, {"failed"}, {"power"}; it hears {"do": "power"} and
+{"do": "stop"}. A keeper that goes away is a stop.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+from collections import deque
+from time import monotonic
+from typing import Any
+
+from launcher.codec import encode
+from launcher.errors import Diagnostic, LauncherError
+from launcher.executor.ending import describe_event
+from launcher.executor.live import Live
+from launcher.executor.perform import PERFORM, run_vcpus
+from launcher.kernel.api import Event, Kernel
+from launcher.kernel.machine import Console
+from launcher.plan.outcome import State, StepOutcome
+from launcher.plan.plan import Plan
+from launcher.plan.steps import RunVcpus, Step
+from launcher.vms.channel import Channel, Closed
+
+
+class StopOrdered(Exception):
+    """The keeper said stop while the VM was being set up."""
+
+
+class Runner:
+    def __init__(self, plan: Plan, kernel: Kernel, console: Console, keeper: Channel) -> None:
+        self._plan = plan
+        self._keeper = keeper
+        self._live = Live(kernel, console, len(os.sched_getaffinity(0)))
+        self._events: deque[tuple[int, Event]] = deque()
+        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+
+    def run(self) -> int:
+        """0, the exit status of the process: how the VM ended is told, not returned."""
+        try:
+            if self._set_up():
+                self._tell({"running": True})
+                self._watch()
+        except StopOrdered:
+            if self._live.vcpus:
+                self._tell(self._numbers())
+        finally:
+            self._live.undo.unwind(self._undone, self._undo_failed)
+            os.close(self._bell)
+        return 0
+
+    def _set_up(self) -> bool:
+        for n, step in enumerate(self._plan.steps, 1):
+            if step.by == "runner" and not self._perform(n, step):
+                return False
+        return True
+
+    def _perform(self, n: int, step: Step) -> bool:
+        self._check_orders()
+        began = monotonic()
+        self._outcome(n, "started")
+        try:
+            if isinstance(step, RunVcpus):
+                run_vcpus(step, n, self._live, self._plan, self._told)
+            else:
+                PERFORM[type(step)](step, n, self._live, lambda done, total: self._progress(n, began, done, total))
+        except (OSError, MemoryError, LauncherError) as error:
+            self._outcome(n, "failed", monotonic() - began)
+            self._tell({"failed": [one.as_json() for one in _diagnostics(step, error)]})
+            return False
+        self._outcome(n, "done", monotonic() - began)
+        return True
+
+    def _watch(self) -> None:
+        """Until a vCPU comes back or the keeper says stop."""
+        arrived = self._live.console.arrived
+        poll = select.poll()
+        for fd in (self._keeper.fileno(), self._bell, arrived):
+            poll.register(fd, select.POLLIN)
+        while True:
+            ready = {fd for fd, _ in poll.poll()}
+            if arrived in ready:
+                os.eventfd_read(arrived)
+                self._machine().input_arrived()
+            if self._bell in ready:
+                self._tell({"end": self._ending(*self._events.popleft()), **self._numbers()})
+                return
+            if self._keeper.fileno() in ready:
+                self._check_orders()
+
+    def _check_orders(self) -> None:
+        """Press the power button if the keeper says so; StopOrdered when it says stop, or has gone."""
+        try:
+            while packet := self._keeper.receive(wait=False):
+                order = (packet.message or {}).get("do")
+                if order == "stop":
+                    raise StopOrdered
+                if order == "power":
+                    machine = self._live.machine
+                    self._tell({"power": machine is not None and machine.press_power()})
+        except Closed:
+            raise StopOrdered from None
+
+    def _ending(self, index: int, event: Event) -> dict[str, Any]:
+        """How the VM ended; a crash with the registers, if the CPU still has them."""
+        vcpu = self._live.vcpus[index]
+        registers = {} if event.kind in ("power-off", "reset") else vcpu.registers()
+        return encode(describe_event(index, event, registers))  # type: ignore[no-any-return]
+
+    def _numbers(self) -> dict[str, Any]:
+        return {"counts": self._machine().counts(), "exits": [vcpu.exits for vcpu in self._live.vcpus]}
+
+    def _machine(self) -> Any:
+        assert self._live.machine is not None
+        return self._live.machine
+
+    def _told(self, index: int, event: Event) -> None:
+        """On the vCPU's own thread."""
+        if event.kind != "kicked":
+            self._events.append((index, event))
+            os.eventfd_write(self._bell, 1)
+
+    def _progress(self, n: int, began: float, done: int, total: int) -> None:
+        self._check_orders()
+        self._tell({"outcome": encode(StepOutcome(n, "progress", monotonic() - began, done, total))})
+
+    def _undone(self, n: int) -> None:
+        self._outcome(n, "undone")
+
+    def _undo_failed(self, n: int, error: OSError) -> None:
+        self._tell({"outcome": encode(StepOutcome(n, "not-undone", note=str(error)))})
+
+    def _outcome(self, n: int, state: State, seconds: float = 0.0) -> None:
+        self._tell({"outcome": encode(StepOutcome(n, state, seconds))})
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        try:
+            self._keeper.send(message)
+        except Closed:
+            pass  # it will be seen as a stop; until then there is nobody to tell
+
+
+def _diagnostics(step: Step, error: Exception) -> tuple[Diagnostic, ...]:
+    if isinstance(error, LauncherError):
+        return error.diagnostics
+    call = f" ({error.filename})" if isinstance(error, OSError) and error.filename else ""
+    cause = error.strerror if isinstance(error, OSError) else str(error)
+    return (Diagnostic("E501", f"failed to {step.describe()}: {cause}{call}"),)

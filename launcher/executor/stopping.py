@@ -1,0 +1,45 @@
+"""How a VM is stopped from outside: the power button, then an order, then SIGKILL. Decides; its owner acts. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Act = Literal["power", "stop", "kill"]
+PATIENCE = 10.0  # seconds that a runner has to go after it was told to
+
+
+@dataclass(slots=True)
+class Stopping:
+    """`by` is the number of the signal that began it; `last` the strongest act so far; times are of one clock."""
+
+    by: int | None = None
+    timeout: float = 0.0
+    last: Act | None = None
+    deadline: float | None = None
+
+    @property
+    def forced(self) -> bool:
+        return self.last in ("stop", "kill")
+
+    def ask(self, by: int, timeout: float, force: bool, now: float) -> Act | None:
+        """A request: what to do now. A second request is impatience: force."""
+        if self.last == "kill" or (self.forced and not force):
+            return None
+        self.by = self.by or by
+        self.timeout = timeout
+        return self._escalate("stop" if force or self.last else "power", now, timeout)
+
+    def answered(self, listens: bool, now: float) -> Act | None:
+        """What the guest makes of its power button; one that does not listen to it is not waited for."""
+        return None if listens or self.last != "power" else self._escalate("stop", now, PATIENCE)
+
+    def tick(self, now: float) -> Act | None:
+        if self.deadline is None or now < self.deadline:
+            return None
+        return self._escalate("kill" if self.forced else "stop", now, PATIENCE)
+
+    def _escalate(self, act: Act, now: float, timeout: float) -> Act:
+        self.last = act
+        self.deadline = None if act == "kill" else now + (timeout if act == "power" else PATIENCE)
+        return act

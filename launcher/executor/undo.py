@@ -1,0 +1,31 @@
+"""Deeds in, their undoing out in reverse order; each undo stands on the line after its deed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+
+class Deed(NamedTuple):
+    n: int
+    undo: Callable[[], None]
+
+
+class UndoStack:
+    def __init__(self) -> None:
+        self._deeds: list[Deed] = []
+
+    def push(self, n: int, undo: Callable[[], None]) -> None:
+        """`n` is the step it belongs to."""
+        self._deeds.append(Deed(n, undo))
+
+    def unwind(self, undone: Callable[[int], None], failed: Callable[[int, OSError], None]) -> None:
+        """Undo everything, last first. What fails is told and does not keep the rest from being undone."""
+        while self._deeds:
+            n, undo = self._deeds.pop()
+            try:
+                undo()
+            except OSError as error:
+                failed(n, error)
+            if not self._deeds or self._deeds[-1].n != n:
+                undone(n)

@@ -1,0 +1,116 @@
+"""Messages between the processes of a VM: JSON objects and console bytes, one packet each, over a Unix socket."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+from typing import Any, NamedTuple
+
+MOST = 1 << 17  # bytes of one packet
+BUFFER = 1 << 18
+JSON, BYTES = b"j", b"b"
+
+
+class Closed(Exception):
+    """The other side has gone."""
+
+
+class Packet(NamedTuple):
+    """Either a message or console bytes."""
+
+    message: dict[str, Any] | None
+    data: bytes
+
+
+class Channel:
+    """SOCK_SEQPACKET: packets arrive whole and in order. A packet that is not ours is passed over as empty."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
+        for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+            connection.setsockopt(socket.SOL_SOCKET, option, BUFFER)
+
+    @classmethod
+    def pair(cls) -> tuple[Channel, Channel]:
+        one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        return cls(one), cls(other)
+
+    @classmethod
+    def connect(cls, path: Path) -> Channel:
+        """OSError when nobody listens there."""
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            connection.connect(str(path))
+        except OSError:
+            connection.close()
+            raise
+        return cls(connection)
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Waits for room. Closed when the other side has gone."""
+        self._send(JSON + json.dumps(message).encode(), 0)
+
+    def send_bytes(self, data: bytes) -> None:
+        self._send(BYTES + data, 0)
+
+    def offer(self, packet: bytes) -> bool:
+        """Send what `pack` made if that needs no waiting."""
+        try:
+            self._send(packet, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        return True
+
+    def receive(self, *, wait: bool = True) -> Packet | None:
+        """The next packet; None when there is none and `wait` is False. Closed at the end."""
+        try:
+            packet = self._socket.recv(MOST, 0 if wait else socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return None
+        except ConnectionError:
+            raise Closed from None
+        if not packet:
+            raise Closed
+        return _unpack(packet)
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _send(self, packet: bytes, flags: int) -> None:
+        try:
+            self._socket.send(packet, flags | socket.MSG_NOSIGNAL)
+        except ConnectionError:
+            raise Closed from None
+
+
+def listen(path: Path) -> socket.socket:
+    """A listening socket that only its owner may connect to (the folder is 0700 as well)."""
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    listener.bind(str(path))
+    path.chmod(0o600)
+    listener.listen()
+    listener.setblocking(False)
+    return listener
+
+
+def pack(message: dict[str, Any]) -> bytes:
+    return JSON + json.dumps(message).encode()
+
+
+def pack_bytes(data: bytes) -> bytes:
+    return BYTES + data
+
+
+def _unpack(packet: bytes) -> Packet:
+    if packet[:1] == BYTES:
+        return Packet(None, packet[1:])
+    try:
+        message = json.loads(packet[1:])
+    except ValueError:
+        return Packet({}, b"")
+    return Packet(message if isinstance(message, dict) else {}, b"")

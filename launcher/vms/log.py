@@ -1,0 +1,32 @@
+"""The guest's serial output on disk: plain text, at most 1 MiB, the oldest half goes first."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from launcher.values import KIB, MIB
+
+MOST, KEEP = MIB, 512 * KIB
+
+
+class ConsoleLog:
+    def __init__(self, path: Path) -> None:
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        self._size = 0
+
+    def append(self, data: bytes) -> None:
+        if self._size + len(data) > MOST:
+            self._shorten()
+        self._size += os.pwrite(self._fd, data[-KEEP:], self._size)
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _shorten(self) -> None:
+        kept = os.pread(self._fd, KEEP, max(self._size - KEEP, 0))
+        os.pwrite(self._fd, kept, 0)
+        os.ftruncate(self._fd, len(kept))
+        self._size = len(kept)
