@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
+import os
 import sys
 from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from launcher.errors import LauncherError
+from launcher.version import VERSION
 
-VERSION = "0.1.0"
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # verb -> (its module in this folder, what it does). The order is that of `vmlaunch --help`.
+# A verb's module has `arguments(parser)` and `run(options) -> exit code`, and imports what is heavy inside `run`.
 VERBS = {
     "plan": ("plan", "resolve a spec against a host and show what `up` would do"),
     "up": ("up", "run a spec or a saved plan"),
@@ -20,3 +26,100 @@ VERBS = {
     "schema": ("schema", "print a JSON Schema"),
     "completion": ("completion", "print a completion script for a shell"),
 }
+
+USAGE, OUR_BUG, INTERRUPTED, PIPE_CLOSED = 2, 70, 130, 141
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    words = sys.argv[1:] if argv is None else list(argv)
+    _print_anything()
+    try:
+        code = _dispatch(words)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        _forget_stdout()
+        return PIPE_CLOSED
+    except Exception:  # the one place for it: what gets here is a bug of ours
+        return _our_bug()
+    return code
+
+
+def _dispatch(words: list[str]) -> int:
+    first, *rest = words or [""]
+    if first in ("-h", "--help"):
+        print(overview())
+        return 0
+    if first in ("-V", "--version"):
+        print(f"vmlaunch {VERSION}")
+        return 0
+    if first in VERBS:
+        return _run(first, rest)
+    print(_unknown(first) if first else overview(), file=sys.stderr)
+    return USAGE
+
+
+def _run(verb: str, words: list[str]) -> int:
+    module = verb_module(verb)
+    try:
+        options = verb_parser(verb, module).parse_intermixed_args(words)
+    except SystemExit as leaving:  # argparse has printed help or what is wrong
+        return leaving.code if isinstance(leaving.code, int) else USAGE
+    options.sources = {}  # file name -> text; read_spec fills it, so that any error can be drawn in its file
+    try:
+        code: int = module.run(options)
+    except LauncherError as error:
+        from launcher.cli.refusal import show
+
+        show(error, options)
+        return error.exit_code
+    return code
+
+
+def verb_module(verb: str) -> Any:
+    return import_module(f"{__name__}.{VERBS[verb][0]}")
+
+
+def verb_parser(verb: str, module: Any) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(f"vmlaunch {verb}", description=f"{VERBS[verb][1]}.", allow_abbrev=False)
+    module.arguments(parser)
+    return parser
+
+
+def overview() -> str:
+    width = max(map(len, VERBS))
+    verbs = "\n".join(f"  {verb:{width}}  {about}" for verb, (_, about) in VERBS.items())
+    return (
+        "usage: vmlaunch VERB ...\n\n"
+        "Declarative launcher for KVM virtual machines that own real PCI devices.\n\n"
+        f"{verbs}\n\n"
+        "`vmlaunch VERB --help` says more; so does `vmlaunch explain`."
+    )
+
+
+def _unknown(word: str) -> str:
+    from difflib import get_close_matches
+
+    near = "".join(f"; did you mean `{one}`?" for one in get_close_matches(word, VERBS, 1))
+    return f"vmlaunch: no such verb: {word}{near}\nverbs: {', '.join(VERBS)}"
+
+
+def _print_anything() -> None:
+    """A file name that is not text, or a terminal that has no such letter, does not end the run."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _forget_stdout() -> None:
+    """So that Python's own flush at exit does not complain about the closed pipe."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _our_bug() -> int:
+    import traceback
+
+    traceback.print_exc()
+    print(f"\nvmlaunch {VERSION}: this is a bug of vmlaunch; please report it with the lines above.", file=sys.stderr)
+    return OUR_BUG

@@ -1,7 +1,225 @@
-"""Explanations of the spec codes."""
+"""Explanations of the spec codes: what is wrong with what a file says, whatever the host is."""
 
 from __future__ import annotations
 
 from launcher.codes import Explanation
 
-EXPLANATIONS: tuple[Explanation, ...] = ()
+EXPLANATIONS: tuple[Explanation, ...] = (
+    Explanation(
+        "E101",
+        "unknown key",
+        "The object has no such key. Keys are never ignored, because a misspelled one would be.",
+        "devices:\n  gpu: {pci: 0000:c1:00.0, companoins: attach}",
+        "Correct the key. `vmlaunch explain devices` lists those of a device.",
+    ),
+    Explanation(
+        "E102",
+        "a key is missing",
+        "A VM needs a kernel, a number of vCPUs and memory; a bank needs a size.",
+        "boot: {cmdline: console=ttyS0}",
+        "Add the key.",
+    ),
+    Explanation(
+        "E103",
+        "reserved for a later version",
+        "`disks`, `nics` and `shares` will mean something in a later version and mean nothing now.",
+        "disks: [./root.img]",
+        "Give the guest an NVMe drive or a network card by `devices:`.",
+    ),
+    Explanation(
+        "E104",
+        "an x- key that is not at the top level",
+        "Keys that start with x- are yours and are ignored, at the top level only, so that nobody has to look for "
+        "ignored things inside a device.",
+        "devices:\n  gpu: {pci: 0000:c1:00.0, x-owner: ml}",
+        "Move it to the left margin.",
+    ),
+    Explanation(
+        "E105",
+        "the wrong kind of value",
+        "A number, text, a list and a mapping are different things, and none is made of another.",
+        'cpus: "8"',
+        "Write the kind of value the message names.",
+    ),
+    Explanation(
+        "E106",
+        "a key without a value",
+        "Nothing stands behind the colon, or `null` or `~` does. A key is either absent or has a value.",
+        "boot: {kernel: ./bzImage}\ndevices:",
+        "Write a value, or take the key out.",
+    ),
+    Explanation(
+        "E107",
+        "not a size",
+        "Sizes are whole numbers with KiB, MiB, GiB or TiB. `G` and `GB` mean 10^9 to some programs and 2^30 to "
+        "others, and a bare number means anything.",
+        "memory: 32G",
+        "Write `memory: 32GiB`.",
+    ),
+    Explanation(
+        "E108",
+        "a size that does not fit",
+        "Memory comes in whole pages of the bank's page size, at least one, and x86 addresses at most 4096 TiB.",
+        "memory:\n  - {size: 1536MiB, pages: 1GiB}",
+        "Take a multiple of the page size, or smaller pages.",
+    ),
+    Explanation(
+        "E109",
+        "not a place for a bank",
+        "`at` is a guest address in hex, on a boundary of the bank's page size, below 2^52.",
+        "memory:\n  - {size: 1GiB, pages: 2MiB, at: 0x100001000}",
+        "Write an address on the boundary, or leave `at` out: the planner finds a place.",
+    ),
+    Explanation(
+        "E110",
+        "two banks overlap",
+        "Both banks say where they start, and one starts before the other ends.",
+        "memory:\n  - {size: 4GiB, at: 0x100000000}\n  - {size: 4GiB, at: 0x180000000}",
+        "Move one of them, or leave `at` out.",
+    ),
+    Explanation(
+        "E111",
+        "not a PCI address",
+        "An address is domain:bus:device.function in hex; without the domain it is in domain 0000.",
+        "devices: {disk: 02:00}",
+        "Write it as `lspci -D` shows it: `0000:02:00.0`.",
+    ),
+    Explanation(
+        "E112",
+        "a number where a PCI address belongs",
+        "YAML 1.1 has numbers in base 60: a YAML 1.1 tool that reads an unquoted 0000:01:00.0 takes it for 60 "
+        "and writes 60. vmlaunch reads YAML 1.2, which does not, but here the damage was done before.",
+        "devices: {disk: 60}",
+        'Quote the address in the tool\'s input, and write `disk: "0000:01:00.0"` here.',
+    ),
+    Explanation(
+        "E113",
+        "a number where text belongs",
+        "Without quotes 0302 is the number 302 and 1e37 is a float. A serial number, a slot, a class or an id "
+        "would have lost its digits.",
+        "devices:\n  disk: {match: {serial: 123456}}",
+        'Put it in quotes: `serial: "123456"`.',
+    ),
+    Explanation(
+        "E114",
+        "not a place for a passed device",
+        "Passed devices are at 00:10.0 to 00:1f.7 in the guest; 00:00.0 to 00:0f.7 belong to the machine itself.",
+        "devices:\n  gpu: {pci: 0000:c1:00.0, guest: 00:02.0}",
+        "Write an address from 00:10.0 on, or leave `guest` out.",
+    ),
+    Explanation(
+        "E115",
+        "not a vendor:device id",
+        "An id is two numbers of four hex digits with a colon between them.",
+        "devices:\n  gpu: {pci: 0000:c1:00.0, expect: nvidia}",
+        "Write it as `lspci -nn` shows it: `expect: 10de:2684`.",
+    ),
+    Explanation(
+        "E116",
+        "not one of the choices",
+        "The field takes one of a few words, which the message lists.",
+        "devices:\n  gpu: {pci: 0000:c1:00.0, companions: keep}",
+        "Write one of them.",
+    ),
+    Explanation(
+        "E117",
+        "not a name for a VM",
+        "Names are 1 to 63 of a-z, 0-9 and -, and do not start with -: they become folder names.",
+        "name: Trainer_1",
+        "Write `name: trainer-1`.",
+    ),
+    Explanation(
+        "E118",
+        "not an alias for a device",
+        "Aliases are 1 to 63 of a-z, 0-9 and -, and do not start with -.",
+        "devices: {GPU_0: 0000:c1:00.0}",
+        "Write `gpu-0: 0000:c1:00.0`.",
+    ),
+    Explanation(
+        "E119",
+        "a number out of range",
+        "The message says the smallest or the largest number that is possible. What this host has is another question, "
+        "which `plan` answers.",
+        "cpus: 0",
+        "Write a number in the range.",
+    ),
+    Explanation(
+        "E120",
+        "not a list of host CPUs",
+        "`pin` gives each vCPU a host CPU of its own, in order: as many as `count` says, none of them twice.",
+        "cpus: {count: 8, pin: 8-14}",
+        "Write as many host CPUs as there are vCPUs: `pin: 8-15`.",
+    ),
+    Explanation(
+        "E121",
+        "no device, or two ways to find it",
+        "A device is found by its address, `pci`, or by its properties, `match`.",
+        "devices:\n  gpu: {companions: attach}",
+        "Add one of them, or take one of them out.",
+    ),
+    Explanation(
+        "E122",
+        "a key without its partner",
+        "`vf` is the number of a virtual function of the device at `pci`; `pick` says which of several matches "
+        "to take.",
+        "devices:\n  nic: {match: {class: ethernet}, vf: 3}",
+        "Add the partner, or take the key out.",
+    ),
+    Explanation(
+        "E123",
+        "an empty match",
+        "`match: {}` would find every device of the host.",
+        "devices:\n  gpu: {match: {}}",
+        "Give at least one property: class, id, serial, slot or node.",
+    ),
+    Explanation(
+        "E124",
+        "a device is there twice",
+        "Two aliases stand for the same device of the host.",
+        "devices: {a: 0000:02:00.0, b: 02:00.0}",
+        "Take one of them out.",
+    ),
+    Explanation(
+        "E125",
+        "two devices in one place of the guest",
+        "Two devices have the same `guest` address.",
+        "devices:\n  a: {pci: 0000:02:00.0, guest: 00:18.0}\n  b: {pci: 0000:03:00.0, guest: 00:18.0}",
+        "Move one of them, or leave `guest` out.",
+    ),
+    Explanation(
+        "E126",
+        "not a kernel command line",
+        "A command line is one line without NUL, of at most 2047 bytes: x86 Linux has COMMAND_LINE_SIZE 2048.",
+        "boot:\n  kernel: ./bzImage\n  cmdline: |\n    console=ttyS0\n    ro",
+        "Write it on one line. `>-` folds several lines into one.",
+    ),
+    Explanation(
+        "E127",
+        "an unknown format version",
+        "This vmlaunch knows format version 1.",
+        "vmlaunch: 2",
+        "Write `vmlaunch: 1`, or use a newer vmlaunch.",
+    ),
+    Explanation(
+        "E128",
+        "a word that YAML 1.1 reads as true or false",
+        "yes, no, on and off are text in YAML 1.2, and `rom: no` would be a file called no.",
+        "devices:\n  gpu: {pci: 0000:c1:00.0, rom: no}",
+        "Write true or false. A file of that name is `./no`.",
+    ),
+    Explanation(
+        "E129",
+        "a VM without a name",
+        "The name is the file's name without its ending. It is needed in the spec when the spec comes from "
+        "stdin, or when the file's name is not a name for a VM.",
+        "cat vm.yaml | vmlaunch validate -",
+        "Add `name: trainer`.",
+    ),
+    Explanation(
+        "E130",
+        "text that cannot be meant",
+        "A path, a name, a slot or a serial number is neither empty nor has it a NUL byte.",
+        'boot: {kernel: ""}',
+        "Write the text.",
+    ),
+)

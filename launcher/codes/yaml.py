@@ -1,7 +1,154 @@
-"""Explanations of the yaml codes."""
+"""Explanations of the YAML codes: what keeps a file from being read as one mapping of plain values."""
 
 from __future__ import annotations
 
 from launcher.codes import Explanation
 
-EXPLANATIONS: tuple[Explanation, ...] = ()
+EXPLANATIONS: tuple[Explanation, ...] = (
+    Explanation(
+        "E001",
+        "the file is not UTF-8",
+        "A spec is UTF-8 text, with or without a byte order mark. The place is that of the first byte that is "
+        "not UTF-8.",
+        "name: b\\xfcro   # Latin-1",
+        "Save the file as UTF-8: `iconv -f LATIN1 -t UTF-8 vm.yaml`.",
+    ),
+    Explanation(
+        "E002",
+        "an invisible character",
+        "Control characters, U+2028, U+2029 and a byte order mark inside the text cannot be seen, and programs "
+        "disagree about them.",
+        "name: trainer\\x07",
+        'Delete the character. Inside double quotes it can be written as an escape: "\\x07".',
+    ),
+    Explanation(
+        "E003",
+        "a tab where YAML wants spaces",
+        "YAML does not indent with tabs.",
+        "boot:\n\tkernel: ./bzImage",
+        "Put spaces in its place.",
+    ),
+    Explanation(
+        "E004",
+        "this is not YAML",
+        "The text does not follow the grammar of YAML. Only the first such place is reported, because what follows it "
+        "cannot be read for sure.",
+        "boot: {kernel: ./bzImage",
+        "Close what is open, and quote text that has `: `, ` #` or a sign such as @ or * at its start.",
+    ),
+    Explanation(
+        "E005",
+        "the file has no content",
+        "There is nothing in the file but white space and comments.",
+        "# to be written",
+        "A VM needs at least `boot`, `cpus` and `memory`; `vmlaunch explain` lists the fields.",
+    ),
+    Explanation(
+        "E006",
+        "a spec is a mapping",
+        "The whole file is one mapping: keys at the left margin, each with its value.",
+        "- boot: {kernel: ./bzImage}",
+        "Write `boot:`, `cpus:`, `memory:` and `devices:` at the left margin.",
+    ),
+    Explanation(
+        "E007",
+        "several documents in one file",
+        "One file describes one VM. `---` starts a new document.",
+        "cpus: 4\n---\ncpus: 8",
+        "Put the second document into a file of its own.",
+    ),
+    Explanation(
+        "E008",
+        "a key is there twice",
+        "A mapping has each key once. Most YAML readers silently keep the last one.",
+        "cpus: 4\ncpus: 8",
+        "Keep one of them.",
+    ),
+    Explanation(
+        "E009",
+        "an alias without an anchor",
+        "`*name` stands for the value that an `&name` above it marks.",
+        "memory: *size",
+        "Mark the value with `&size`, above the alias; keys that start with x- are a home for such values.",
+    ),
+    Explanation(
+        "E010",
+        "a tag",
+        "Tags such as `!!python/object` choose the type of a value. The types of a spec are fixed.",
+        "cpus: !!int 4",
+        "Take the tag out. Quotes make text of anything.",
+    ),
+    Explanation(
+        "E011",
+        "a key that is not text",
+        "YAML reads some plain words as numbers, as true or false, or as nothing; brackets make lists and mappings. "
+        "Keys are text.",
+        "devices:\n  1: 0000:02:00.0",
+        'Put the key in quotes: `"1": 0000:02:00.0`.',
+    ),
+    Explanation(
+        "E012",
+        "nested too deeply",
+        "A spec has fewer than 32 levels; this is a limit against files that are made to exhaust memory.",
+        "x-deep: [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]",
+        "Make it flat.",
+    ),
+    Explanation(
+        "E013",
+        "too many values",
+        "With its aliases written out, a spec has at most 10,000 values; this is a limit against alias bombs.",
+        "x-a: &a [1, 2]\nx-b: &b [*a, *a]\nx-c: &c [*b, *b]   # and so on",
+        "Take aliases of aliases out.",
+    ),
+    Explanation(
+        "E014",
+        "the file is too large",
+        "A spec has at most 1 MiB.",
+        "vmlaunch validate disk.img",
+        "Check that this is the right file.",
+    ),
+    Explanation(
+        "E015",
+        "the file cannot be read",
+        "The system refused to open or read it; the message says why.",
+        "vmlaunch validate missing.yaml",
+        "Check the path. It is relative to the working directory.",
+    ),
+    Explanation(
+        "E016",
+        "`<<` without a mapping",
+        "The merge key takes a mapping, usually an alias to one, or a list of mappings.",
+        "devices:\n  gpu: {<<: 4}",
+        "Write `<<: *name`, where `&name` marks a mapping.",
+    ),
+    Explanation(
+        "E017",
+        "the file may not be read",
+        "The permissions of the file or of a folder above it do not let this user read it.",
+        "vmlaunch validate /root/vm.yaml",
+        "Run vmlaunch as a user who may read the file.",
+    ),
+    Explanation(
+        "E018",
+        "an alias inside its own value",
+        "The value would contain itself and have no end.",
+        "x-loop: &loop [*loop]",
+        "Take the alias out.",
+    ),
+    Explanation(
+        "E019",
+        "a --set that cannot be done",
+        "`--set KEY=VALUE` names a field by its keys with dots between them; numbers count the items of a list from 0. "
+        "The value is YAML, and `null` takes the key out. What is on the way to the field has to be a mapping "
+        "or a list.",
+        "vmlaunch plan vm.yaml --set cpus.count=4   # with `cpus: 8` in vm.yaml",
+        "Set the value around it: `--set cpus=4`.",
+    ),
+    Explanation(
+        "E020",
+        "a YAML directive",
+        "Lines that start with % choose a version of YAML or define tags. A spec is YAML 1.2 and has no tags.",
+        "%YAML 1.1\n---\ncpus: 4",
+        "Take the lines that start with % out.",
+    ),
+)

@@ -21,7 +21,7 @@ class Records:
         self._started, self._clock = datetime.now(UTC).isoformat(timespec="seconds"), monotonic()
         self._steps: dict[int, StepOutcome] = {}
         self._counts = Counts()
-        self._exits: list[int] = []
+        self._exits: tuple[int, ...] = ()
         self.phase: Phase = "starting"
         self.end: End | None = None
         self.diagnostics: tuple[Diagnostic, ...] = ()
@@ -34,7 +34,7 @@ class Records:
 
     def numbers(self, message: dict[str, Any]) -> None:
         self._counts = decode(Counts, message["counts"])
-        self._exits = decode(tuple[int, ...], message["exits"])  # type: ignore[assignment]
+        self._exits = decode(tuple[int, ...], message["exits"])
 
     def report(self) -> Report:
         return Report(
@@ -58,7 +58,7 @@ class Records:
     def _vcpus(self) -> tuple[VcpuReport, ...]:
         run = next(one for one in self._plan.steps if isinstance(one, RunVcpus))
         pins: tuple[int | None, ...] = run.pin or (None,) * run.count
-        exits = self._exits or [0] * run.count
+        exits = self._exits or (None,) * run.count
         return tuple(VcpuReport(n, pin, count) for n, (pin, count) in enumerate(zip(pins, exits, strict=True)))
 
     def _memory(self) -> tuple[RamReport, ...]:

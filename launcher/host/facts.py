@@ -161,7 +161,8 @@ class Segment:
 class BootFile:
     """A file the spec names: identity and what its signature says.
 
-    `kind`: pvh (ELF with a PVH entry note), elf (without one), bzimage, initrd (cpio or compressed), empty, directory, unknown.
+    `kind`: pvh (ELF with a PVH entry note), elf (without one), bzimage, initrd (cpio or compressed), empty,
+    directory, unknown.
     `segments` and `entry` are only there for pvh.
     """
 

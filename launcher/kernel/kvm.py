@@ -112,11 +112,6 @@ class Vcpu(_Descriptor):
         """Returns from KVM_RUN so far."""
         return int(lib.vcpu_exits(self._vcpu))
 
-    @property
-    def first_run(self) -> int:
-        """CLOCK_MONOTONIC of the first KVM_RUN in nanoseconds; 0 before it."""
-        return int(lib.vcpu_first_run(self._vcpu))
-
     def set_cpuid(self, leaves: Sequence[CpuidLeaf]) -> None:
         table = ffi.new("struct kvm_cpuid2 *", {"entries": len(leaves)})
         table.nent = len(leaves)
@@ -156,7 +151,7 @@ class Vcpu(_Descriptor):
         regs, sregs = ffi.new("struct kvm_regs *"), ffi.new("struct kvm_sregs *")
         ioctl(self.fd, "KVM_GET_REGS", regs)
         ioctl(self.fd, "KVM_GET_SREGS", sregs)
-        return fields(regs[0]) | {"cs": sregs.cs.base} | fields(sregs[0])
+        return fields(regs[0]) | {"cs_base": sregs.cs.base} | fields(sregs[0])
 
     def run(self) -> Event:
         """Until something happens that C cannot answer; the interpreter lock is released meanwhile."""

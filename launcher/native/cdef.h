@@ -25,7 +25,6 @@ void vcpu_destroy(struct vcpu *vcpu);
 int vcpu_run(struct vcpu *vcpu);
 void vcpu_kick(struct vcpu *vcpu);
 uint64_t vcpu_exits(struct vcpu *vcpu);
-uint64_t vcpu_first_run(struct vcpu *vcpu);
 uint64_t vcpu_data(struct vcpu *vcpu, uint32_t word);
 
 int memory_take(size_t size, size_t page_size, int node, void **ret);

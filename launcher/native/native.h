@@ -122,7 +122,6 @@ struct vcpu {
 	bool inside;
 	_Atomic bool kicked;
 	_Atomic uint64_t exits;
-	_Atomic uint64_t first_run; /* CLOCK_MONOTONIC of the first KVM_RUN, nanoseconds */
 	uint64_t data[EVENT_WORDS];
 };
 
@@ -131,7 +130,6 @@ void vcpu_destroy(struct vcpu *vcpu);
 int vcpu_run(struct vcpu *vcpu);
 void vcpu_kick(struct vcpu *vcpu);
 uint64_t vcpu_exits(struct vcpu *vcpu);
-uint64_t vcpu_first_run(struct vcpu *vcpu);
 uint64_t vcpu_data(struct vcpu *vcpu, uint32_t word);
 
 /* -- memory and the kernel ------------------------------------------------------------------------------------------ */

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 static __thread struct kvm_run *current_run;
@@ -257,10 +256,6 @@ static int run_until_event(struct vcpu *vcpu)
 /* Runs on the calling thread until an event; to be called without the interpreter lock. */
 int vcpu_run(struct vcpu *vcpu)
 {
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	uint64_t never = 0, nanoseconds = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-	atomic_compare_exchange_strong(&vcpu->first_run, &never, nanoseconds);
 	current_run = vcpu->run;
 	pthread_mutex_lock(&vcpu->lock);
 	vcpu->thread = pthread_self();
@@ -291,11 +286,6 @@ void vcpu_kick(struct vcpu *vcpu)
 uint64_t vcpu_exits(struct vcpu *vcpu)
 {
 	return atomic_load(&vcpu->exits);
-}
-
-uint64_t vcpu_first_run(struct vcpu *vcpu)
-{
-	return atomic_load(&vcpu->first_run);
 }
 
 uint64_t vcpu_data(struct vcpu *vcpu, uint32_t word)

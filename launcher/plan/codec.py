@@ -64,12 +64,14 @@ def report_from_json(plain: dict[str, Any]) -> Report:
 
 
 def diagnostic_from_json(plain: Any, path: str) -> Diagnostic:
-    if not isinstance(plain, dict) or not isinstance(plain.get("code"), str) or not isinstance(plain.get("message"), str):
+    if not isinstance(plain, dict) or not all(isinstance(plain.get(key), str) for key in ("code", "message")):
         raise DecodeError(path, "not a diagnostic")
     where = None
     if plain.get("file"):
-        numbers = (decode(int, plain.get(key) or 0, f"{path}.{key}") for key in ("line", "column", "end_column"))
-        where = Where(decode(str, plain["file"], f"{path}.file"), *numbers, path=plain.get("path") or "")
+        file = decode(str, plain["file"], f"{path}.file")
+        keys = ("line", "column", "end_column")
+        line, column, end = (decode(int, plain.get(key) or 0, f"{path}.{key}") for key in keys)
+        where = Where(file, line, column, end, decode(str, plain.get("path") or "", f"{path}.path"))
     return Diagnostic(
         plain["code"],
         plain["message"],

@@ -1,4 +1,4 @@
-"""What happened: StepOutcome while a plan is carried out, Report at any time, Observer for those who watch. Pure data."""
+"""What happened: StepOutcome while a plan is carried out, Report at any time, Observer for those who watch. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Ending = Literal["power-off", "reset", "crash", "stopped", "killed", "failed", "
 
 @dataclass(frozen=True, slots=True)
 class StepOutcome:
-    """Step `n` (from 1, as in the plan) came to `state` after `seconds`. `done` of `total` bytes while it progresses."""
+    """Step `n` (from 1, as in the plan) came to `state` after `seconds`. `done` of `total` bytes on the way."""
 
     n: int
     state: State
@@ -35,11 +35,11 @@ class Observer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class VcpuReport:
-    """`exits` counts returns from KVM_RUN to user space; `host_cpu` is the pinned CPU."""
+    """`exits` counts returns from KVM_RUN to user space, None while they are not known; `host_cpu` is the pinned CPU."""
 
     index: int
     host_cpu: int | None
-    exits: int
+    exits: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ class KeepState(Step):
 
 @dataclass(frozen=True, slots=True)
 class TakeMemory(Step):
-    """One bank of host memory. `page_size` 0 asks for transparent huge pages; `populate` touches it before the guest."""
+    """One bank of host memory. `page_size` 0 asks for transparent huge pages; `populate` touches all before the run."""
 
     op = "take-memory"
     undo = "freed"
@@ -226,7 +226,17 @@ class MapDma(Step):
 STEPS: dict[str, type[Step]] = {
     kind.op: kind
     for kind in (
-        KeepState, BindDriver, StaysBound, TakeMemory, CreateVm, GiveMemory, OpenGroups, MapDma, LoadKernel, LoadInitrd, RunVcpus,
+        KeepState,
+        BindDriver,
+        StaysBound,
+        TakeMemory,
+        CreateVm,
+        GiveMemory,
+        OpenGroups,
+        MapDma,
+        LoadKernel,
+        LoadInitrd,
+        RunVcpus,
     )
 }
 

@@ -1,0 +1,41 @@
+"""The name of a shell in, a completion script for it on stdout out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from launcher.cli import VERBS, verb_module, verb_parser
+from launcher.cli.shells import SHELLS, Argument, Verb
+
+if TYPE_CHECKING:
+    import argparse
+
+# what the metavar of an argument says about its words
+FILES = ("SPEC", "PLAN", "FILE", "FACTS")
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("shell", choices=tuple(SHELLS), metavar="SHELL", help=f"one of {', '.join(SHELLS)}")
+
+
+def run(options: argparse.Namespace) -> int:
+    print(SHELLS[options.shell]([_verb(name) for name in VERBS]), end="")
+    return 0
+
+
+def _verb(name: str) -> Verb:
+    # argparse has no public way to ask a parser what it takes
+    actions = verb_parser(name, verb_module(name))._actions
+    return Verb(name, VERBS[name][1], tuple(_argument(one) for one in actions))
+
+
+def _argument(action: argparse.Action) -> Argument:
+    shown = str(action.metavar or action.dest).upper()
+    return Argument(
+        flags=tuple(action.option_strings),
+        about=(action.help or "").split("\n")[0].replace("%", ""),
+        takes_value=action.nargs != 0,
+        choices=tuple(map(str, action.choices or ())),
+        files=any(word in shown for word in FILES),
+        names="NAME" in shown.split("|"),
+    )

@@ -1,0 +1,82 @@
+"""A field of the spec or a code in, what there is to know about it out."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
+
+    from launcher.codes import Explanation
+    from launcher.spec.fields import FieldHelp
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    help_ = "a field such as devices.companions, or a code such as E203; without it, a list of them"
+    parser.add_argument("topic", nargs="?", metavar="KEY|CODE", help=help_)
+    parser.add_argument("--json", action="store_true", help="answer as JSON")
+
+
+def run(options: argparse.Namespace) -> int:
+    from launcher.codes import all_explanations
+    from launcher.spec.fields import all_fields
+
+    fields, codes = all_fields(), {one.code: one for one in all_explanations()}
+    if options.topic is None:
+        print(_listed_json(fields, codes) if options.json else _listed(fields, codes))
+        return 0
+    found = _found(options.topic, fields, codes)
+    if found is None:
+        near = get_close_matches(options.topic, [*fields, *codes], 1)
+        hint = f"; did you mean `{near[0]}`?" if near else "; `vmlaunch explain` lists all"
+        print(f"vmlaunch explain: there is no field or code {options.topic}{hint}", file=sys.stderr)
+        return 2
+    print(json.dumps(asdict(found), indent=2, ensure_ascii=False) if options.json else _text(found, fields))
+    return 0
+
+
+def _found(topic: str, fields: dict[str, FieldHelp], codes: dict[str, Explanation]) -> FieldHelp | Explanation | None:
+    """A field is also found by its place in a spec: `devices.gpu.pci` is `devices.pci`."""
+    from launcher.spec.fields import section_of
+
+    return fields.get(topic) or codes.get(topic.upper()) or fields.get(section_of(tuple(topic.split("."))))
+
+
+def _listed(fields: dict[str, FieldHelp], codes: dict[str, Explanation]) -> str:
+    width = max(map(len, fields))
+    lines = [f"{key:{width}}  {field.type}" for key, field in fields.items()]
+    return "\n".join([*lines, "", *(f"{code}  {one.title}" for code, one in codes.items())])
+
+
+def _listed_json(fields: dict[str, FieldHelp], codes: dict[str, Explanation]) -> str:
+    return json.dumps({"fields": list(fields), "codes": list(codes)}, indent=2)
+
+
+def _text(found: FieldHelp | Explanation, fields: dict[str, FieldHelp]) -> str:
+    from launcher.codes import Explanation
+
+    return _code(found) if isinstance(found, Explanation) else _field(found, fields)
+
+
+def _code(one: Explanation) -> str:
+    example = "\n".join(f"    {line}" for line in one.example.splitlines())
+    return f"{one.code}: {one.title}\n\n{one.cause}\n\n{example}\n\n{one.fix}"
+
+
+def _field(field: FieldHelp, fields: dict[str, FieldHelp]) -> str:
+    from launcher.spec.fields import as_yaml
+
+    last = field.key.rpartition(".")[2]
+    absent = "required" if field.required else "" if field.default is None else as_yaml(field.default)
+    facts = [
+        ("type", field.type),
+        ("default", absent),
+        *(("example", f"{last}: {as_yaml(one)}") for one in field.examples),
+    ]
+    inside = [key.rpartition(".")[2] for key in fields if key.rpartition(".")[0] == field.key]
+    lines = [f"  {name:8} {fact}" for name, fact in [*facts, ("keys", ", ".join(inside))] if fact]
+    return "\n".join([field.key, "", field.description, "", *lines])

@@ -1,0 +1,79 @@
+"""What `plan` and `up` know before they plan: this host or a recorded one, and the files that a spec names."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+from launcher.codec import DecodeError, decode
+from launcher.errors import Diagnostic, Refused, Where
+from launcher.host.facts import FORMAT_VERSION, BootFiles, HostFacts, KvmFacts
+from launcher.host.files import read_boot_files
+from launcher.host.survey import survey
+from launcher.host.tree import Live
+from launcher.values import Missing
+
+if TYPE_CHECKING:
+    from launcher.plan.plan import Plan
+    from launcher.spec.model import VmSpec
+
+
+def this_host() -> HostFacts:
+    """Reads only; nothing on the host changes, no device wakes."""
+    return survey(Live(), _kvm(), os.environ.get("XDG_RUNTIME_DIR"))
+
+
+def _kvm() -> KvmFacts | Missing:
+    from launcher.kernel.probe import probe
+
+    answers = probe()
+    if isinstance(answers, str):
+        return decode(Missing, {"missing": answers, "path": "/dev/kvm"})
+    extensions = {name: value for name, value in answers.items() if name not in ("api_version", "physical_bits")}
+    return KvmFacts(answers["api_version"], extensions, answers["physical_bits"])
+
+
+def recorded_host(path: str) -> HostFacts:
+    """A facts file, as `devices --json` writes it."""
+    plain = _read_json(path)
+    version = plain.get("format_version") if isinstance(plain, dict) else None
+    if version != FORMAT_VERSION:
+        fact = f"its format_version is {version!r}, and this vmlaunch reads {FORMAT_VERSION!r}"
+        raise Refused(Diagnostic("E291", f"not a facts file: {fact}", Where(path), help=(_RECORD,)))
+    try:
+        return decode(HostFacts, plain)
+    except DecodeError as error:
+        raise Refused(Diagnostic("E292", f"a fact does not fit: {error}", Where(path), help=(_RECORD,))) from None
+
+
+_RECORD = "record the host again: `vmlaunch devices --json > host.json`"
+
+
+def _read_json(path: str) -> Any:
+    try:
+        with open(path, "rb") as file:
+            return json.load(file)
+    except OSError as error:
+        fact = f"failed to read the facts file: {error.strerror}"
+        raise Refused(Diagnostic("E293", fact, Where(path))) from None
+    except (ValueError, RecursionError) as error:
+        raise Refused(
+            Diagnostic("E290", f"the facts file is not JSON: {error}", Where(path), help=(_RECORD,))
+        ) from None
+
+
+def named_files(spec: VmSpec, spec_path: str) -> BootFiles:
+    """Absolute paths, so that a saved plan means the same file from any working directory."""
+    folder = PurePath(os.getcwd()) if spec_path == "-" else PurePath(os.path.abspath(spec_path)).parent
+    initrd = spec.boot.initrd
+    return read_boot_files(str(folder / spec.boot.kernel), None if initrd is None else str(folder / initrd))
+
+
+def files_of(plan: Plan) -> BootFiles:
+    """The files a saved plan loads, as they are now."""
+    from launcher.plan.steps import LoadInitrd, LoadKernel
+
+    paths = {type(step): step.path for step in plan.steps if isinstance(step, (LoadKernel, LoadInitrd))}
+    return read_boot_files(paths.get(LoadKernel, ""), paths.get(LoadInitrd))

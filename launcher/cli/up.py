@@ -1,0 +1,168 @@
+"""A spec or a saved plan in, a running VM out: attached until it ends, or detached once its vCPUs run."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from launcher.errors import Diagnostic, LauncherError, NotPermitted, Refused, StalePlan
+
+if TYPE_CHECKING:
+    import argparse
+
+    from launcher.cli.attach import Attached
+    from launcher.plan.outcome import Observer, Report
+    from launcher.plan.plan import Plan
+
+BUG, CRASHED = 70, 13
+REASSURED = {11: "the host is as it was", 12: "the host is not as it was"}
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("spec", metavar="SPEC|PLAN", help="a YAML file, `-` for stdin, or a plan saved by `plan -o`")
+    parser.add_argument("-d", "--detach", action="store_true", help="return once the vCPUs run")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a field of the spec")
+    parser.add_argument("--strict", action="store_true", help="warnings stop it too")
+    parser.add_argument("--json", action="store_true", help="JSON lines on stdout; the guest only in its log")
+
+
+def run(options: argparse.Namespace) -> int:
+    from launcher.cli.attach import Attached
+    from launcher.executor.launch import AlreadyUp, launch
+    from launcher.kernel.real import RealKernel
+
+    plan = _plan(options)
+    try:
+        launched = launch(plan, RealKernel())
+    except AlreadyUp as error:
+        return _already_up(error, plan, options)
+    attached = Attached(launched, _observer(plan, options), detach=options.detach, quiet=options.json)
+    report = attached.follow()
+    if report is None or attached.bug:
+        return _lost(attached, launched.wait(), options)
+    return _conclude(report, attached, options)
+
+
+def _plan(options: argparse.Namespace) -> Plan:
+    """A saved plan is told by its format_version, checked against the facts, and runs without pydantic."""
+    from launcher.cli.reading import read_bytes
+
+    raw = read_bytes(options.spec)
+    if raw.lstrip()[:1] == b"{" and b'"format_version"' in raw[:4096]:
+        return _saved(raw, options)
+    from launcher.cli.facts import this_host
+    from launcher.cli.plan import plan_spec
+
+    plan = plan_spec(raw, options, this_host())
+    _refuse_if_blocked(plan, options)
+    return plan
+
+
+def _refuse_if_blocked(plan: Plan, options: argparse.Namespace) -> None:
+    """Warnings are told and do not stop it, unless `--strict`."""
+    from launcher.cli.plan import exit_code
+
+    code = exit_code(plan, options.strict)
+    if code:
+        raise (NotPermitted if code == NotPermitted.exit_code else Refused)(*plan.diagnostics)
+    if plan.diagnostics and not options.json:
+        from launcher.cli.terminal import wants_colour
+        from launcher.report.diagnostics import as_text
+
+        print(as_text(plan.diagnostics, options.sources, colour=wants_colour(sys.stderr)), file=sys.stderr)
+
+
+def _saved(raw: bytes, options: argparse.Namespace) -> Plan:
+    from launcher.cli.facts import files_of, this_host
+    from launcher.codec import DecodeError
+    from launcher.plan.codec import plan_from_json
+    from launcher.planner.assumptions import failed_assumptions
+
+    if options.set:
+        raise Refused(
+            Diagnostic("E514", "a saved plan cannot be changed by --set", help=("change the spec, plan again",))
+        )
+    try:
+        plan = plan_from_json(json.loads(raw))
+    except ValueError as error:
+        where = error.path if isinstance(error, DecodeError) else "the file"
+        detail = error.problem if isinstance(error, DecodeError) else str(error)
+        raise Refused(Diagnostic("E515", f"{options.spec} is not a plan: {where}: {detail}")) from None
+    _refuse_if_blocked(plan, options)
+    failed = failed_assumptions(plan, this_host(), files_of(plan))
+    if failed:
+        message = f"{plan.name}: the plan no longer fits this host"
+        raise StalePlan(Diagnostic("E516", message, evidence=tuple(map(str, failed)), help=("plan again",)))
+    return plan
+
+
+def _observer(plan: Plan, options: argparse.Namespace) -> Observer:
+    from launcher.report.progress import json_lines, text_lines
+
+    if options.json:
+        return json_lines(sys.stdout)
+    return text_lines(plan.steps, sys.stderr, live=sys.stderr.isatty())
+
+
+def _conclude(report: Report, attached: Attached, options: argparse.Namespace) -> int:
+    """The report, behind the diagnostics of what failed."""
+    from launcher.plan.codec import report_to_json
+
+    code = 0 if report.end is None else report.end.exit_code
+    if options.json:
+        print(json.dumps({"report": report_to_json(report)}))
+        return code
+    from launcher.cli.terminal import wants_colour
+    from launcher.report.console import print_report
+    from launcher.report.diagnostics import as_text
+
+    stream = sys.stdout if options.detach else sys.stderr
+    if not options.detach:
+        print("\n" if attached.line_open and sys.stdout.isatty() else "", file=sys.stderr)
+    if report.diagnostics:
+        print(as_text(report.diagnostics, options.sources, colour=wants_colour(sys.stderr)) + "\n", file=sys.stderr)
+    print_report(report, stream, colour=wants_colour(stream))
+    if code in REASSURED:
+        print(f"\n{report.name} failed; {REASSURED[code]}", file=sys.stderr)
+    return code
+
+
+def _already_up(error: LauncherError, plan: Plan, options: argparse.Namespace) -> int:
+    """Unchanged: nothing to do. Changed: the difference, and no."""
+    from launcher.plan.codec import plan_to_json
+    from launcher.vms.folder import PLAN, read_json
+
+    mine, running = plan_to_json(plan), read_json(error.folder / PLAN)  # type: ignore[attr-defined]
+    different = tuple(_differences(running or {}, mine))
+    if different:
+        one = error.diagnostics[0]
+        raise Refused(Diagnostic("E507", f"{plan.name} is up with another plan", evidence=different, help=one.help))
+    print(json.dumps({"already_up": plan.name}) if options.json else f"{plan.name} is already up", file=sys.stdout)
+    return 0
+
+
+def _differences(running: dict[str, Any], mine: dict[str, Any]) -> Any:
+    """What a reader of the two plans would see: steps and memory map, line by line."""
+    from difflib import unified_diff
+
+    def lines(plan: dict[str, Any]) -> list[str]:
+        return [step["text"] for step in plan.get("steps", ())] + [json.dumps(one) for one in plan.get("memory", ())]
+
+    for line in list(unified_diff(lines(running), lines(mine), n=0, lineterm=""))[2:]:
+        if not line.startswith("@@"):
+            yield f"{line[0]} {line[1:]}"
+    if running.get("spec", {}).get("resolved") != mine["spec"]["resolved"]:
+        yield "~ the spec's fields"
+
+
+def _lost(attached: Attached, status: int, options: argparse.Namespace) -> int:
+    """The keeper went without a report: killed, or a bug of ours."""
+    if attached.bug:
+        print(attached.bug, file=sys.stderr)
+        print("this is a bug of vmlaunch; please report it with the lines above.", file=sys.stderr)
+        return BUG
+    from launcher.errors import HostNotRestored
+
+    message = f"the keeper was lost (status {status}): run `vmlaunch down` to put the host back"
+    raise HostNotRestored(Diagnostic("E510", message))

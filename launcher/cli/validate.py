@@ -1,0 +1,131 @@
+"""Specs in, a verdict on each out. Any machine, no root, nothing is changed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from launcher.cli.terminal import wants_colour
+from launcher.errors import Diagnostic, LauncherError
+from launcher.values import show_size
+from launcher.version import VERSION
+
+if TYPE_CHECKING:
+    import argparse
+
+    from launcher.spec.model import VmSpec
+
+ENDINGS = (".yaml", ".yml")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`spec` is None where the file is refused."""
+
+    file: str
+    spec: VmSpec | None
+    diagnostics: tuple[Diagnostic, ...] = ()
+    exit_code: int = 0
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("specs", nargs="+", metavar="SPEC", help="a file, a directory with YAML files, or - for stdin")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a field; repeatable")
+    parser.add_argument("--format", choices=tuple(ANSWERS), default="text", help="how to answer (default: text)")
+    parser.add_argument("--json", action="store_const", const="json", dest="format", help="short for --format json")
+
+
+def run(options: argparse.Namespace) -> int:
+    verdicts = [_verdict(file, options) for path in options.specs for file in _files(path)]
+    ANSWERS[options.format](verdicts, options.sources)
+    return max(one.exit_code for one in verdicts)
+
+
+def _files(path: str) -> list[str]:
+    """The YAML files in a directory, without hidden ones; anything else as it was given."""
+    folder = Path(path)
+    if path == "-" or not folder.is_dir():
+        return [path]
+    found = [file for ending in ENDINGS for file in folder.rglob(f"*{ending}") if not _hidden(file.relative_to(folder))]
+    return sorted(map(str, found)) or [path]
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+def _verdict(file: str, options: argparse.Namespace) -> Verdict:
+    from launcher.cli.reading import read_spec
+
+    try:
+        return Verdict(file, read_spec(file, options.set, options.sources).spec)
+    except LauncherError as error:
+        return Verdict(file, None, error.diagnostics, error.exit_code)
+
+
+def _all(verdicts: Sequence[Verdict]) -> list[Diagnostic]:
+    return [diagnostic for one in verdicts for diagnostic in one.diagnostics]
+
+
+def _text(verdicts: Sequence[Verdict], sources: Mapping[str, str]) -> None:
+    from launcher.report.diagnostics import as_text, counted
+
+    found = _all(verdicts)
+    if found:
+        print(as_text(found, sources, colour=wants_colour(sys.stderr)) + "\n", file=sys.stderr)
+    refused = [one for one in verdicts if one.spec is None]
+    if not refused:
+        print(_praise(verdicts))
+    else:
+        files = refused[0].file if len(verdicts) == 1 else f"{len(refused)} of {len(verdicts)} specs are not valid"
+        print(f"{files}: {counted(found)}; nothing was changed", file=sys.stderr)
+
+
+def _praise(verdicts: Sequence[Verdict]) -> str:
+    if len(verdicts) > 1:
+        return f"{len(verdicts)} specs are valid"
+    (one,) = verdicts
+    assert one.spec is not None  # it is not refused
+    parts = [(one.spec.cpus.count, "vCPU"), (len(one.spec.devices), "device")]
+    vcpus, devices = (f"{number} {noun}{'s' * (number != 1)}" for number, noun in parts)
+    memory = show_size(sum(bank.size for bank in one.spec.memory))
+    return f"{one.file}: valid: {one.spec.name}, {vcpus}, {memory}, {devices}"
+
+
+def _json(verdicts: Sequence[Verdict], _: Mapping[str, str]) -> None:
+    answer = {
+        "format_version": "1.0",
+        "vmlaunch": VERSION,
+        "valid": all(one.spec for one in verdicts),
+        "specs": [
+            {"file": one.file, "valid": one.spec is not None, "name": one.spec.name if one.spec else None}
+            for one in verdicts
+        ],
+        "diagnostics": [one.as_json() for one in _all(verdicts)],
+    }
+    print(json.dumps(answer, indent=2, ensure_ascii=False))
+
+
+def _github(verdicts: Sequence[Verdict], _: Mapping[str, str]) -> None:
+    from launcher.report.diagnostics import as_github
+
+    if found := _all(verdicts):
+        print(as_github(found))
+
+
+def _sarif(verdicts: Sequence[Verdict], _: Mapping[str, str]) -> None:
+    from launcher.report.sarif import as_sarif
+
+    print(json.dumps(as_sarif(_all(verdicts)), indent=2, ensure_ascii=False))
+
+
+ANSWERS: dict[str, Callable[[Sequence[Verdict], Mapping[str, str]], None]] = {
+    "text": _text,
+    "json": _json,
+    "github": _github,
+    "sarif": _sarif,
+}

@@ -1,0 +1,51 @@
+"""Paths of boot files in, BootFiles out: size, digest and what the signature says. Reads regular files only."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+
+from launcher.host.facts import BootFile, BootFiles
+from launcher.host.image import Image, identify
+from launcher.host.tree import missing
+from launcher.values import Missing
+
+_NO_DIGEST = ""
+
+
+def read_boot_files(kernel: str, initrd: str | None) -> BootFiles:
+    return BootFiles(read_boot_file(kernel), None if initrd is None else read_boot_file(initrd))
+
+
+def read_boot_file(path: str) -> BootFile | Missing:
+    try:
+        # A FIFO would wait for its writer.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        return missing(error, path)
+    try:
+        return _describe(path, descriptor)
+    except OSError as error:
+        return missing(error, path)
+    finally:
+        os.close(descriptor)
+
+
+def _describe(path: str, descriptor: int) -> BootFile:
+    status = os.fstat(descriptor)
+    if stat.S_ISDIR(status.st_mode):
+        return BootFile(path, "directory", 0, _NO_DIGEST)
+    if not stat.S_ISREG(status.st_mode):
+        return BootFile(path, "unknown", 0, _NO_DIGEST)
+    image = identify(status.st_size, lambda offset, length: os.pread(descriptor, length, offset))
+    return _boot_file(path, status.st_size, _digest(descriptor), image)
+
+
+def _digest(descriptor: int) -> str:
+    with os.fdopen(os.dup(descriptor), "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _boot_file(path: str, size: int, digest: str, image: Image) -> BootFile:
+    return BootFile(path, image.kind, size, digest, image.entry, image.segments, image.problem)

@@ -1,0 +1,63 @@
+"""Bytes of a boot file in, what they are out. Pure, and never raises: a file that lies is `elf` or `unknown`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from launcher.host.elf import Lies, parse_elf
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from launcher.host.facts import Segment
+
+Kind = Literal["pvh", "elf", "bzimage", "initrd", "empty", "directory", "unknown"]
+
+# How an initial RAM disk begins: cpio archives, and what the kernel can unpack (lib/decompress.c).
+_ARCHIVES = (
+    b"070701",
+    b"070702",
+    b"\x1f\x8b",
+    b"\xfd7zXZ\0",
+    b"\x28\xb5\x2f\xfd",
+    b"\x02\x21\x4c\x18",
+    b"\x04\x22\x4d\x18",
+    b"BZh",
+    b"\x5d\0\0",
+    b"\x89LZO",
+)
+_HEADER = 0x1000
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What BootFile says of the content; see there."""
+
+    kind: Kind
+    entry: int | None = None
+    segments: tuple[Segment, ...] = ()
+    problem: str | None = None
+
+
+def identify(size: int, read: Callable[[int, int], bytes]) -> Image:
+    """`read(offset, length)` gives bytes of a file of `size` bytes, fewer behind its end."""
+    if size == 0:
+        return Image("empty")
+    head = read(0, _HEADER)
+    if head.startswith(b"\x7fELF"):
+        return _elf(size, head, read)
+    # Boot flag and magic of the Linux/x86 boot protocol, at 0x1fe and 0x202.
+    if head[0x1FE:0x200] == b"\x55\xaa" and head[0x202:0x206] == b"HdrS":
+        return Image("bzimage")
+    return Image("initrd" if head.startswith(_ARCHIVES) else "unknown")
+
+
+def _elf(size: int, head: bytes, read: Callable[[int, int], bytes]) -> Image:
+    try:
+        entry, segments = parse_elf(size, head, read)
+    except Lies as lie:
+        return Image("elf", problem=str(lie))
+    if entry is None:
+        return Image("elf")
+    return Image("pvh", entry, segments)

@@ -1,0 +1,85 @@
+"""A Tree in; CPUs, NUMA nodes and memory out."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from launcher.host.facts import Cpu, HugePages, Memory, Node
+from launcher.host.lists import ids, kilobytes, number, str_of
+from launcher.values import KIB, Missing
+
+if TYPE_CHECKING:
+    from launcher.host.tree import Tree
+
+_CPU = "/sys/devices/system/cpu"
+_NODE = "/sys/devices/system/node"
+_HUGE = "/sys/kernel/mm/hugepages"
+_POOL = re.compile(r"hugepages-([0-9]+)kB")
+
+
+def read_cpus(tree: Tree) -> tuple[Cpu, ...]:
+    """The online CPUs, in order."""
+    nodes = {cpu: node for node in _node_ids(tree) for cpu in ids(tree.read_text(f"{_NODE}/node{node}/cpulist"))}
+    return tuple(Cpu(cpu, nodes.get(cpu, 0), _core(tree, cpu)) for cpu in ids(tree.read_text(f"{_CPU}/online")))
+
+
+def _core(tree: Tree, cpu: int) -> str:
+    folder = f"{_CPU}/cpu{cpu}/topology"
+    parts = (number(tree.read_text(f"{folder}/{name}")) for name in ("physical_package_id", "core_id"))
+    return ":".join("?" if part is None else str(part) for part in parts)
+
+
+def read_nodes(tree: Tree) -> tuple[Node, ...]:
+    """The online nodes; a kernel without NUMA has node 0 alone."""
+    found = _node_ids(tree)
+    return tuple(_node(tree, node) for node in found) or (_only_node(tree),)
+
+
+def _node_ids(tree: Tree) -> tuple[int, ...]:
+    return ids(tree.read_text(f"{_NODE}/online"))
+
+
+def _node(tree: Tree, node: int) -> Node:
+    folder = f"{_NODE}/node{node}"
+    meminfo = tree.read_text(f"{folder}/meminfo")
+    return Node(
+        id=node,
+        memory=kilobytes(meminfo, "MemTotal"),
+        free=kilobytes(meminfo, "MemFree"),
+        distances=tuple(int(word) for word in str_of(tree.read_text(f"{folder}/distance")).split()),
+        huge_pages=_pools(tree, f"{folder}/hugepages"),
+    )
+
+
+def _only_node(tree: Tree) -> Node:
+    meminfo = tree.read_text("/proc/meminfo")
+    return Node(0, kilobytes(meminfo, "MemTotal"), kilobytes(meminfo, "MemFree"), (10,), _pools(tree, _HUGE))
+
+
+def _pools(tree: Tree, folder: str) -> tuple[HugePages, ...]:
+    """The folders are named by size, but the kernel lists them in no order."""
+    names = tree.list_folder(folder)
+    sizes = () if isinstance(names, Missing) else sorted(int(m[1]) * KIB for m in map(_POOL.fullmatch, names) if m)
+    return tuple(_pool(tree, folder, size) for size in sizes)
+
+
+def _pool(tree: Tree, folder: str, size: int) -> HugePages:
+    pool = f"{folder}/hugepages-{size // KIB}kB"
+    total, free = (number(tree.read_text(f"{pool}/{name}")) or 0 for name in ("nr_hugepages", "free_hugepages"))
+    return HugePages(size, total, free)
+
+
+def read_memory(tree: Tree) -> Memory:
+    meminfo = tree.read_text("/proc/meminfo")
+    return Memory(kilobytes(meminfo, "MemTotal"), kilobytes(meminfo, "MemAvailable"), _thp(tree))
+
+
+def _thp(tree: Tree) -> str | Missing:
+    """`always [madvise] never`: the word in brackets."""
+    path = "/sys/kernel/mm/transparent_hugepage/enabled"
+    text = tree.read_text(path)
+    if isinstance(text, Missing):
+        return text
+    chosen = re.search(r"\[(\w+)\]", text)
+    return chosen[1] if chosen else Missing("unreadable", path)

@@ -1,0 +1,128 @@
+"""The facts a plan rests on, and later which of them no longer hold. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, fields, is_dataclass
+from typing import TYPE_CHECKING, Any
+
+from launcher.codec import encode
+from launcher.plan.plan import Assumption
+from launcher.planner.groups import is_bridge
+from launcher.planner.kvm import NEEDED
+from launcher.planner.limits import huge_demands, small_page_bytes
+from launcher.values import Missing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from launcher.host.facts import BootFiles, HostFacts
+    from launcher.plan.plan import Plan
+    from launcher.planner.devices import Passthrough
+    from launcher.spec.model import VmSpec
+
+# A name, or a key in brackets: `groups[31].devices`, `pci[0000:c1:00.0].driver`.
+_PART = re.compile(r"([a-z_0-9]+)|\[([^\]]+)\]")
+# Things in a list are found by what names them.
+_KEYS = ("address", "number", "id", "size")
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A fact that is not as the plan assumes."""
+
+    fact: str
+    assumed: str
+    found: str
+
+    def __str__(self) -> str:
+        return f"{self.fact}: {self.assumed} -> {self.found}"
+
+
+def assumptions(
+    spec: VmSpec, host: HostFacts, files: BootFiles, passing: Passthrough, ram_end: int
+) -> tuple[Assumption, ...]:
+    """Numbers that move by themselves come in as bounds only."""
+    equal = (*_files(files), *_machine(spec), *_devices(host, passing))
+    known = (Assumption(fact, equals=_find(fact, host, files)) for fact in dict.fromkeys(equal))
+    return (*known, *_bounds(spec, ram_end))
+
+
+def _machine(spec: VmSpec) -> Iterator[str]:
+    yield "architecture"
+    yield "kvm.api_version"
+    yield "process.state_folder"
+    for cpu in spec.cpus.pin or ():
+        yield f"cpus[{cpu}].node"
+
+
+def _files(files: BootFiles) -> Iterator[str]:
+    yield "files.kernel.sha256"
+    if files.initrd is not None:
+        yield "files.initrd.sha256"
+
+
+def _devices(host: HostFacts, passing: Passthrough) -> Iterator[str]:
+    for one in passing.taken:
+        pci = f"pci[{one.function.address}]"
+        yield from (f"{pci}.{name}" for name in ("id", "group", "driver", "driver_override", "bars", "reset"))
+    for group in passing.groups:
+        yield from (f"groups[{group.number}].{name}" for name in ("devices", "reserved"))
+        members = [one for one in host.pci if one.address in group.devices]
+        yield from (f"pci[{member.address}].driver" for member in members)
+        if any(is_bridge(member) and member.driver for member in members):
+            yield "kernel"
+    if passing.groups:
+        yield from ("iommu.kind", "iommu.address_bits")
+
+
+def _bounds(spec: VmSpec, ram_end: int) -> Iterator[Assumption]:
+    yield from (Assumption(f"kvm.extensions.{name}", at_least=1) for name in NEEDED)
+    yield Assumption("kvm.extensions.max_vcpus", at_least=spec.cpus.count)
+    yield Assumption("kvm.physical_bits", at_least=(ram_end - 1).bit_length())
+    if small := small_page_bytes(spec):
+        yield Assumption("memory.total", at_least=small)
+    for demand in huge_demands(spec.memory):
+        if demand.node is not None:
+            fact = f"nodes[{demand.node}].huge_pages[{demand.page_size}].free"
+            yield Assumption(fact, at_least=demand.pages)
+
+
+def failed_assumptions(plan: Plan, host: HostFacts, files: BootFiles) -> tuple[Failed, ...]:
+    """What a saved plan meets here and now."""
+    found = ((one, _find(one.fact, host, files)) for one in plan.assumes)
+    return tuple(Failed(one.fact, _assumed(one), _show(now)) for one, now in found if not _holds(one, now))
+
+
+def _holds(one: Assumption, now: Any) -> bool:
+    if one.at_least is not None:
+        return isinstance(now, int) and now >= one.at_least
+    return bool(encode(one.equals) == now)
+
+
+def _assumed(one: Assumption) -> str:
+    return f"at least {one.at_least}" if one.at_least is not None else _show(encode(one.equals))
+
+
+def _show(plain: Any) -> str:
+    return "nothing" if plain is None else ", ".join(map(str, plain)) if isinstance(plain, list) else str(plain)
+
+
+def _find(fact: str, host: HostFacts, files: BootFiles) -> Any:
+    """The fact as JSON writes it; None for what is not there, or could not be read."""
+    value: Any = host
+    for name, key in _PART.findall(fact):
+        value = files if (value is host and name == "files") else _step_into(value, name, key)
+    return None if isinstance(value, Missing) else encode(value)
+
+
+def _step_into(value: Any, name: str, key: str) -> Any:
+    if isinstance(value, tuple):
+        return next((one for one in value if _key(one) == key), None)
+    if isinstance(value, dict):
+        return value.get(name)
+    return getattr(value, name, None) if is_dataclass(value) else None
+
+
+def _key(one: Any) -> str | None:
+    return next((str(getattr(one, field.name)) for field in fields(one) if field.name in _KEYS), None)

@@ -1,0 +1,88 @@
+"""What KVM, the CPUs and the process must be able to do. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from launcher.errors import Diagnostic
+from launcher.plan.steps import show_ids
+from launcher.planner.places import field
+from launcher.values import Missing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from launcher.host.facts import HostFacts, KvmFacts
+    from launcher.spec.model import Cpus, VmSpec
+
+API_VERSION = 12  # KVM_API_VERSION; it will not change again (Documentation/virt/kvm/api.rst, 4.1)
+
+# Without any of these no VM of ours starts; the newest came with Linux 4.12.
+NEEDED = (
+    "user_memory", "irqchip", "pit2", "set_tss_addr", "set_identity_map_addr", "irqfd", "ioeventfd", "irq_routing",
+    "ext_cpuid", "immediate_exit",
+)  # fmt: skip
+
+_MISSING = {
+    "absent": ("E401", "there is no /dev/kvm", "load the module: `modprobe kvm_amd` or `modprobe kvm_intel`; "
+               "if that fails, switch on SVM or VT-x in the firmware"),
+    "denied": ("E402", "/dev/kvm may not be opened", "join its group: `usermod -aG kvm USER`, and log in again"),
+    "asleep": ("E403", "/dev/kvm cannot be asked", "see `dmesg | grep -i kvm`"),
+    "unreadable": ("E403", "/dev/kvm cannot be asked", "see `dmesg | grep -i kvm`"),
+}  # fmt: skip
+
+
+def check_kvm(host: HostFacts) -> Iterator[Diagnostic]:
+    if host.architecture != "x86_64":
+        yield Diagnostic("E405", f"this host is {host.architecture}; vmlaunch runs on x86_64")
+    if isinstance(host.kvm, Missing):
+        code, fact, help_ = _MISSING[host.kvm.missing]
+        yield Diagnostic(code, fact, help=(help_,))
+        return
+    lacking = [name for name in NEEDED if not host.kvm.extensions.get(name)]
+    if host.kvm.api_version != API_VERSION:
+        yield Diagnostic("E404", f"KVM speaks API version {host.kvm.api_version}, not {API_VERSION}")
+    elif lacking:
+        names = ", ".join(f"KVM_CAP_{name.upper()}" for name in lacking)
+        yield Diagnostic("E404", f"KVM lacks {names}", help=("run Linux 4.12 or later on the host",))
+
+
+def check_state_folder(host: HostFacts) -> Iterator[Diagnostic]:
+    if host.process.state_folder is None:
+        help_ = ("log in through PAM, or set XDG_RUNTIME_DIR to a folder of yours",)
+        yield Diagnostic("E424", "there is no place for the VM's state: XDG_RUNTIME_DIR is not set", help=help_)
+
+
+def check_cpus(spec: VmSpec, host: HostFacts) -> Iterator[Diagnostic]:
+    if not isinstance(host.kvm, Missing):
+        yield from _check_count(spec.cpus, host.kvm)
+    allowed = len(host.process.cpus)
+    if spec.cpus.count > allowed:
+        fact = f"{spec.cpus.count} vCPUs share {allowed} host CPUs"
+        yield Diagnostic("W402", fact, field("cpus.count"), help=(f"give the guest at most {allowed} vCPUs",))
+    yield from _check_pins(spec, host)
+
+
+def _check_count(cpus: Cpus, kvm: KvmFacts) -> Iterator[Diagnostic]:
+    most, well = kvm.extensions.get("max_vcpus", 0), kvm.extensions.get("nr_vcpus", 0)
+    where = field("cpus.count")
+    if most and cpus.count > most:
+        help_ = (f"give the guest at most {most} vCPUs",)
+        yield Diagnostic("E406", f"{cpus.count} vCPUs, and KVM here has at most {most}", where, help=help_)
+    elif well and cpus.count > well:
+        yield Diagnostic("W401", f"{cpus.count} vCPUs, and KVM here recommends at most {well}", where)
+
+
+def _check_pins(spec: VmSpec, host: HostFacts) -> Iterator[Diagnostic]:
+    where, pins = field("cpus.pin"), spec.cpus.pin or ()
+    online = {cpu.id: cpu.node for cpu in host.cpus}
+    if absent := tuple(cpu for cpu in pins if cpu not in online):
+        help_ = (f"host CPUs {show_ids(tuple(online))} are online",)
+        yield Diagnostic("E407", f"host CPUs {show_ids(absent)} are not online", where, help=help_)
+    if denied := tuple(cpu for cpu in pins if cpu in online and cpu not in host.process.cpus):
+        help_ = (f"this process may use {show_ids(host.process.cpus)}: see AllowedCPUs= or `taskset -p $$`",)
+        yield Diagnostic("E408", f"host CPUs {show_ids(denied)} are not allowed here", where, help=help_)
+    nodes = {bank.node for bank in spec.memory}
+    if far := tuple(cpu for cpu in pins if cpu in online and None not in nodes and online[cpu] not in nodes):
+        memory = show_ids(tuple(sorted(node for node in nodes if node is not None)))
+        yield Diagnostic("W403", f"host CPUs {show_ids(far)} are not on node {memory}, where the memory is", where)

@@ -1,0 +1,130 @@
+"""(VmSpec, HostFacts, BootFiles) -> Plan. Pure: a plan is always made, and says itself whether it can run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from launcher.errors import Diagnostic
+from launcher.plan.plan import FORMAT_VERSION, HostIdentity, Plan, SpecIdentity, Summary
+from launcher.plan.steps import (
+    CreateVm,
+    GiveMemory,
+    KeepState,
+    MapDma,
+    OpenGroups,
+    RamRange,
+    RunVcpus,
+    Step,
+    TakeMemory,
+)  # fmt: skip
+from launcher.planner.assumptions import assumptions
+from launcher.planner.bars import place_bars
+from launcher.planner.boot import check_boot, load_initrd, load_kernel
+from launcher.planner.devices import Passthrough, binding_steps, check_devices, pass_devices, planned_devices
+from launcher.planner.kvm import check_cpus, check_kvm, check_state_folder
+from launcher.planner.limits import check_locking, check_memory
+from launcher.planner.memory import PAGE_SIZES, place_memory, span_of
+from launcher.planner.places import Locate, located
+from launcher.planner.placing import check_placing
+from launcher.planner.regions import memory_map, reserved_by
+from launcher.values import Missing
+from launcher.version import VERSION
+
+if TYPE_CHECKING:
+    from launcher.host.facts import BootFiles, HostFacts
+    from launcher.spec.model import VmSpec
+
+
+def make_plan(spec: VmSpec, source: SpecIdentity, host: HostFacts, files: BootFiles, where: Locate) -> Plan:
+    """`source` is the text the spec came from; `where` knows the place of each field in it."""
+    passing, bits = pass_devices(spec, host), address_bits(spec, host)
+    reserved = reserved_by(passing.groups)
+    ranges = place_memory(spec.memory, [one.span for one in reserved])
+    ram = [span_of(one) for one in ranges]
+    places = place_bars(passing.functions, max(one.end for one in ram), [*ram, *(one.span for one in reserved)], bits)
+    devices = planned_devices(passing, places, where)
+    steps = _steps(spec, host, files, passing, ranges)
+    locked = sum(bank.size for bank in spec.memory) if spec.devices else 0
+    diagnostics = located(
+        (
+            *check_kvm(host),
+            *check_state_folder(host),
+            *check_boot(files, ranges),
+            *check_cpus(spec, host),
+            *check_memory(spec, host, populates(spec)),
+            *check_placing(spec.memory, ranges, reserved, bits),
+            *check_locking(host, locked),
+            *check_devices(spec, passing, devices),
+        ),
+        where,
+    )
+    return Plan(
+        format_version=FORMAT_VERSION,
+        vmlaunch=VERSION,
+        name=spec.name,
+        spec=source,
+        host=_host_identity(spec, host),
+        devices=devices,
+        memory=memory_map(spec.memory, ranges, reserved, devices),
+        steps=steps,
+        assumes=assumptions(spec, host, files, passing, max(one.end for one in ram)),
+        diagnostics=diagnostics,
+        summary=_summary(diagnostics, steps, locked),
+    )
+
+
+def _steps(
+    spec: VmSpec, host: HostFacts, files: BootFiles, passing: Passthrough, ranges: tuple[RamRange, ...]
+) -> tuple[Step, ...]:
+    """In the order in which they are performed. What cannot be done is left out; a diagnostic says why."""
+    groups = tuple(group.number for group in passing.groups)
+    passed = tuple(one.address for one in passing.functions)
+    maybe = (
+        KeepState(f"{host.process.state_folder}/{spec.name}") if host.process.state_folder else None,
+        *binding_steps(passing.taken),
+        *(_take(number, spec) for number in range(len(spec.memory))),
+        CreateVm(),
+        GiveMemory(ranges),
+        OpenGroups(groups, passed) if groups else None,
+        MapDma(ranges) if groups else None,
+        load_kernel(files.kernel, spec.boot.cmdline),
+        load_initrd(files, ranges),
+        RunVcpus(spec.cpus.count, spec.cpus.pin or ()),
+    )
+    return tuple(step for step in maybe if step is not None)
+
+
+def _take(number: int, spec: VmSpec) -> TakeMemory:
+    bank = spec.memory[number]
+    return TakeMemory(number, bank.size, PAGE_SIZES[bank.pages], bank.node, populates(spec, number))
+
+
+def populates(spec: VmSpec, number: int | None = None) -> bool:
+    """VFIO pins all of it; who names the pages wants to have them before the guest starts. None: any bank."""
+    banks = spec.memory if number is None else (spec.memory[number],)
+    return bool(spec.devices) or any("pages" in bank.model_fields_set for bank in banks)
+
+
+def address_bits(spec: VmSpec, host: HostFacts) -> int | None:
+    """Of guest addresses: what KVM can give, and with devices what the IOMMU can translate. None: not known."""
+    widths = [] if isinstance(host.kvm, Missing) else [host.kvm.physical_bits]
+    if spec.devices and host.iommu and host.iommu.address_bits:
+        widths.append(host.iommu.address_bits)
+    return min(widths, default=None)
+
+
+def _host_identity(spec: VmSpec, host: HostFacts) -> HostIdentity:
+    kind = host.iommu.kind if host.iommu else None
+    return HostIdentity(host.name, host.kernel, kind, "VFIO type1" if spec.devices else None)
+
+
+def _summary(diagnostics: tuple[Diagnostic, ...], steps: tuple[Step, ...], locked: int) -> Summary:
+    blockers = sum(one.severity == "error" for one in diagnostics)
+    unread = any(one.code == "W216" for one in diagnostics)
+    return Summary(
+        can_run="no" if blockers else "unknown" if unread else "yes",
+        blockers=blockers,
+        warnings=len(diagnostics) - blockers,
+        host_changes=sum(step.mark == "~" for step in steps),
+        locked_bytes=locked,
+    )

@@ -1,0 +1,21 @@
+"""Rules say which field they speak of; here it gets its place in the file. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TypeAlias
+
+from launcher.errors import Diagnostic, Where, sorted_by_place
+
+# A field of the spec (`memory.0.size`) -> where it is written.
+Locate: TypeAlias = Callable[[str], Where | None]
+
+
+def field(path: str) -> Where:
+    """A place that is known by its field only."""
+    return Where("", path=path)
+
+
+def located(findings: Iterable[Diagnostic], locate: Locate) -> tuple[Diagnostic, ...]:
+    """In the order a reader of the file meets them."""
+    return sorted_by_place([one.at(locate(one.where.path) if one.where else None) for one in findings])

@@ -1,0 +1,75 @@
+"""(banks, their ranges, reserved spans) -> what is wrong with where RAM is. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from launcher.errors import Diagnostic
+from launcher.machine.layout import ACPI_TABLES, HOLE, KERNEL_START
+from launcher.planner.memory import GRANULES, free_place, span_of
+from launcher.planner.places import field
+from launcher.values import Span, show_size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from launcher.plan.steps import RamRange
+    from launcher.planner.regions import Reserved
+    from launcher.spec.model import Bank
+
+
+def check_placing(
+    banks: tuple[Bank, ...], ranges: tuple[RamRange, ...], reserved: tuple[Reserved, ...], bits: int | None
+) -> Iterator[Diagnostic]:
+    for number, bank in enumerate(banks):
+        if bank.at is not None:
+            yield from _check_wish(number, bank, Span(bank.at, bank.size), ranges, reserved)
+        elif sum(one.size for one in ranges if one.bank == number) < bank.size:
+            yield Diagnostic("E308", f"bank {number} has no place in the guest", field(f"memory.{number}"))
+    yield from _check_low(banks, ranges, reserved)
+    yield from _check_width(ranges, bits)
+
+
+def _check_wish(
+    number: int, bank: Bank, span: Span, ranges: tuple[RamRange, ...], reserved: tuple[Reserved, ...]
+) -> Iterator[Diagnostic]:
+    """Bank against bank is the spec's own matter: E110."""
+    obstacles = [(HOLE, "the machine's own addresses")]
+    obstacles += [(one.span, f"what the IOMMU reserves ({one.kind})") for one in reserved]
+    hit = next(((taken, why) for taken, why in obstacles if taken.overlaps(span)), None)
+    if hit is None:
+        return
+    others = [span_of(one) for one in ranges if one.bank != number]
+    place = free_place(bank.size, GRANULES[bank.pages], [taken for taken, _ in obstacles] + others)
+    fact = f"bank {number} at {span} overlaps {hit[1]}, {hit[0]}"
+    ways = ["leave out `at`, and the planner finds a place"]
+    ways += [] if place is None else [f"or write `at: {place:#x}`"]
+    yield Diagnostic("E306", fact, field(f"memory.{number}.at"), help=tuple(ways))
+
+
+def _check_low(
+    banks: tuple[Bank, ...], ranges: tuple[RamRange, ...], reserved: tuple[Reserved, ...]
+) -> Iterator[Diagnostic]:
+    """The guest starts from tables in the first MiB."""
+    start = Span(0, max(KERNEL_START, ACPI_TABLES.end))
+    if any(span_of(one).covers(start) for one in ranges):
+        return
+    taken = next((one for one in reserved if one.span.overlaps(start)), None)
+    if taken is not None:
+        fact = f"the IOMMU reserves {taken.span} ({taken.kind}), where the guest must have RAM to start"
+        yield Diagnostic("E310", fact, field("devices"), help=(f"leave out the device of group {taken.groups[0]}",))
+    elif all(bank.at is not None for bank in banks):
+        help_ = ("leave out `at` of the first bank",)
+        yield Diagnostic("E307", "no bank is at address 0, where the guest starts", field("memory.0.at"), help=help_)
+    else:
+        fact = f"the guest has less than {show_size(start.size)} of memory at address 0, where it starts"
+        yield Diagnostic("E307", fact, field("memory.0.size"), help=("make the first bank larger",))
+
+
+def _check_width(ranges: tuple[RamRange, ...], bits: int | None) -> Iterator[Diagnostic]:
+    beyond = [one for one in ranges if bits is not None and span_of(one).end > 1 << bits]
+    if beyond:
+        one = beyond[0]
+        fact = f"bank {one.bank} reaches {span_of(one).last:#x}, and guest addresses have {bits} bits on this host"
+        help_ = ("ask for less memory, or for lower addresses",)
+        yield Diagnostic("E311", fact, field(f"memory.{one.bank}"), help=help_)

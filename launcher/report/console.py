@@ -1,0 +1,84 @@
+"""Report in, the table that `up` ends with out, drawn by rich."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TextIO
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from launcher.plan.outcome import Report
+from launcher.report.progress import WIDTH, show_seconds
+from launcher.values import Span, show_size
+
+Row = tuple[str, str]
+
+
+def print_report(report: Report, stream: TextIO, *, colour: bool) -> None:
+    console = Console(file=stream, width=WIDTH, force_terminal=colour, no_color=not colour, highlight=False)
+    console.print(_headline(report))
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    for name, text in _rows(report):
+        table.add_row(f"  {name}", Text(text))
+    console.print(table)
+
+
+def _headline(report: Report) -> Text:
+    line = Text(report.name, style="bold")
+    line.append(f"  {report.phase}", style="green" if _well(report) else "red")
+    if report.end is not None:
+        line.append(f": {report.end.detail}", style="default")
+    line.append(f"  ({show_seconds(report.seconds)})", style="dim")
+    return line
+
+
+def _well(report: Report) -> bool:
+    return report.end is None or report.end.exit_code == 0
+
+
+def _rows(report: Report) -> Iterator[Row]:
+    for vcpu in report.vcpus:
+        pinned = "" if vcpu.host_cpu is None else f" on host CPU {vcpu.host_cpu}"
+        exits = report.phase if vcpu.exits is None else f"{vcpu.exits:,} exits to user space"
+        yield f"vCPU {vcpu.index}", exits + pinned
+    for ram in report.memory:
+        node = "" if ram.node is None else f", node {ram.node}"
+        yield "RAM", f"{Span(ram.guest, ram.size)}  {show_size(ram.size)}, {ram.pages}{node}"
+    for device in report.devices:
+        interrupts = f"{device.interrupts} x{device.vectors}"
+        yield "device", f"{device.alias}  {device.host} -> {device.guest}  {interrupts}, {device.state}"
+    counts = report.counts
+    if counts.unclaimed_reads or counts.unclaimed_writes:
+        yield "unclaimed", f"{counts.unclaimed_reads:,} reads gave all ones, {counts.unclaimed_writes:,} writes were dropped"
+    yield "host", _host(report)
+    yield "console", _console(report)
+    if report.end is not None:
+        for name, value in _register_lines(report.end.registers):
+            yield name, value
+
+
+def _host(report: Report) -> str:
+    if report.left_behind:
+        return "not as it was; to put it back: " + "; ".join(report.left_behind)
+    if not report.host_changes:
+        return "nothing was changed"
+    if report.phase == "ended":
+        return f"as it was: {len(report.host_changes)} changes undone"
+    return "; ".join(report.host_changes)
+
+
+def _console(report: Report) -> str:
+    if report.end is None:
+        return f"vmlaunch logs {report.name}, or {report.console}"
+    return f"{show_size(report.counts.serial_written)} written; kept in {report.console}"
+
+
+def _register_lines(registers: dict[str, int]) -> Iterator[Row]:
+    """Three to a line."""
+    items = [f"{name:>9} {value:016x}" for name, value in registers.items()]
+    for n in range(0, len(items), 3):
+        yield "registers" if n == 0 else "", "  ".join(items[n : n + 3])

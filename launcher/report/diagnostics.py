@@ -1,0 +1,104 @@
+"""Diagnostics and the sources they point into in, text or GitHub workflow commands out. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from launcher.report.frame import frame, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from launcher.errors import Diagnostic
+
+RED, YELLOW, BLUE, BOLD, PLAIN = "\033[1;31m", "\033[1;33m", "\033[1;34m", "\033[1m", "\033[0m"
+LONGEST = 400
+
+
+def as_text(diagnostics: Iterable[Diagnostic], sources: Mapping[str, str], *, colour: bool = False) -> str:
+    """One block for each, with an empty line between them. `sources` are the texts of the files, by name."""
+    return "\n\n".join("\n".join(_block(one, sources, colour)) for one in diagnostics)
+
+
+def _block(one: Diagnostic, sources: Mapping[str, str], colour: bool) -> list[str]:
+    tint = YELLOW if one.severity == "warning" else RED
+    head = _tinted(f"{one.severity}[{one.code}]", tint, colour) + _tinted(f": {_said(one.message)}", BOLD, colour)
+    place, gutter = _place(one, sources, colour, tint)
+    return [head, *place, *(_note(line, gutter, colour) for line in _notes(one))]
+
+
+def _place(one: Diagnostic, sources: Mapping[str, str], colour: bool, tint: str) -> tuple[list[str], str]:
+    where = one.where
+    if where is None or not where.file:
+        return [], " "
+    gutter = " " * max(1, len(str(where.line)))
+    drawn = frame(where, sources.get(where.file, ""))
+    arrow = f"{gutter}{_tinted('-->', BLUE, colour)} {visible(str(where))}"
+    return [arrow, *(_drawn(line, len(gutter), colour, tint) for line in drawn)], gutter
+
+
+def _drawn(line: str, gutter: int, colour: bool, tint: str) -> str:
+    """The line number and the bar are blue, the carets are red or yellow."""
+    start, rest = line[: gutter + 2], line[gutter + 2 :]
+    carets = rest.strip() and not rest.strip("^ ") and not start.strip("| ")
+    return _tinted(start, BLUE, colour) + (_tinted(rest, tint, colour) if carets else rest)
+
+
+def _notes(one: Diagnostic) -> list[str]:
+    """A fix that no help speaks of becomes a help."""
+    told = one.fix is None or any(one.fix in line for line in one.help)
+    helps = one.help if told else (*one.help, f"write `{one.fix}`")
+    return [*one.evidence, *(f"help: {line}" for line in helps)]
+
+
+def _note(line: str, gutter: str, colour: bool) -> str:
+    return f"{gutter} {_tinted('=', BLUE, colour)} {_said(line)}"
+
+
+def _said(text: str) -> str:
+    """A message may quote the file, and the file may hold anything of any length."""
+    return visible(text if len(text) <= LONGEST else text[:LONGEST] + "…")
+
+
+def _tinted(text: str, tint: str, colour: bool) -> str:
+    return f"{tint}{text}{PLAIN}" if colour and text else text
+
+
+def closing(diagnostics: Sequence[Diagnostic], ending: str) -> str:
+    """`vm.yaml: 1 error, 2 warnings; nothing was changed`."""
+    files = sorted({one.where.file for one in diagnostics if one.where and one.where.file})
+    subject = f"{visible(files[0])}: " if len(files) == 1 else f"{len(files)} files: " if files else ""
+    return f"{subject}{counted(diagnostics)}{ending and f'; {ending}'}"
+
+
+def counted(diagnostics: Sequence[Diagnostic]) -> str:
+    numbers = {word: sum(one.severity == word for one in diagnostics) for word in ("error", "warning")}
+    return (
+        ", ".join(f"{number} {word}{'s' * (number != 1)}" for word, number in numbers.items() if number) or "no errors"
+    )
+
+
+def as_github(diagnostics: Iterable[Diagnostic]) -> str:
+    """Workflow commands, one a line (docs.github.com, "Workflow commands for GitHub Actions")."""
+    return "\n".join(_command(one) for one in diagnostics)
+
+
+def _command(one: Diagnostic) -> str:
+    where = one.where
+    places = {
+        "file": where.file if where else "",
+        "line": str(where.line or "") if where else "",
+        "col": str(where.column or "") if where else "",
+        "endColumn": str(max(where.column, where.end_column - 1) or "") if where else "",
+        "title": one.code,
+    }
+    properties = ",".join(f"{key}={_escaped(value, ':,')}" for key, value in places.items() if value)
+    message = "\n".join([one.message, *_notes(one)])
+    return f"::{one.severity} {properties}::{_escaped(message)}"
+
+
+def _escaped(text: str, more: str = "") -> str:
+    """What actions/toolkit does in command.ts: % first, then line breaks, in properties also : and ,"""
+    for sign in "%\r\n" + more:
+        text = text.replace(sign, f"%{ord(sign):02X}")
+    return text

@@ -1,0 +1,48 @@
+"""A place and the text around it in, the lines of a code frame out. Pure."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from launcher.errors import Where
+
+WIDTH = 90  # what fits in 100 columns beside the line number
+
+_BREAK = re.compile(r"\r\n|\r|\n")
+
+
+def frame(where: Where, text: str) -> list[str]:
+    """The line before, the line, and carets below the place; nothing if the text has no such line."""
+    lines = _BREAK.split(text)
+    if not 0 < where.line <= len(lines) or not any(lines):
+        return []
+    gutter = len(str(where.line))
+    line = lines[where.line - 1]
+    above = lines[where.line - 2] if where.line > 1 else ""
+    start, shown = _window(line, where.column - 1)
+    left = _columns(visible(line[start : where.column - 1])) + (start > 0)
+    wanted = _columns(visible(line[where.column - 1 : where.end_column - 1]))
+    carets = "^" * max(1, min(wanted, _columns(shown) - left))
+    context = [f"{where.line - 1:>{gutter}} | {_window(above, 0)[1]}"] if above.strip() else []
+    bar = f"{'':{gutter}} |"
+    return [bar, *context, f"{where.line} | {shown}", f"{bar} {'':{left}}{carets}"]
+
+
+def visible(text: str) -> str:
+    """Nothing in it can steer a terminal or turn the text around; each character keeps one column."""
+    return "".join(" " if sign == "\t" else "\ufffd" if unicodedata.category(sign)[0] == "C" else sign for sign in text)
+
+
+def _window(line: str, column: int) -> tuple[int, str]:
+    """The part of a long line that has the column in it, and where that part starts."""
+    start = max(0, column - WIDTH // 3) if len(line) > WIDTH and column > WIDTH // 2 else 0
+    part = visible(line[start : start + WIDTH])
+    return start, "…" * (start > 0) + part + "…" * (start + WIDTH < len(line))
+
+
+def _columns(text: str) -> int:
+    """How many columns a terminal gives it: two for wide characters, none for combining ones."""
+    return sum(0 if unicodedata.combining(sign) else 1 + (unicodedata.east_asian_width(sign) in "WF") for sign in text)

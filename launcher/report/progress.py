@@ -1,0 +1,68 @@
+"""StepOutcomes in, lines on a stream out while a plan is carried out: live on a terminal, plain on a pipe, or JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import TextIO
+
+from launcher.codec import encode
+from launcher.plan.outcome import Observer, StepOutcome
+from launcher.plan.steps import Step
+from launcher.values import show_size
+
+WIDTH = 100
+CLEAR = "\r\x1b[K"
+WORDS = {"failed": "failed", "undone": "undone", "not-undone": "could not be undone"}
+
+
+def json_lines(stream: TextIO) -> Observer:
+    def tell(outcome: StepOutcome) -> None:
+        stream.write(json.dumps({"outcome": encode(outcome)}) + "\n")
+        stream.flush()
+
+    return tell
+
+
+def text_lines(steps: tuple[Step, ...], stream: TextIO, *, live: bool) -> Observer:
+    """One line for each finished step; `live` redraws the one in hand. Undoing is told only after a failure."""
+    failed = False
+
+    def tell(outcome: StepOutcome) -> None:
+        nonlocal failed
+        failed = failed or outcome.state == "failed"
+        if outcome.state in ("started", "progress"):
+            if live:
+                stream.write(CLEAR + _line(outcome, steps) + " ...")
+        elif failed or outcome.state in ("done", "not-undone"):
+            stream.write((CLEAR if live else "") + _line(outcome, steps) + "\n")
+        stream.flush()
+
+    return tell
+
+
+def _line(outcome: StepOutcome, steps: tuple[Step, ...]) -> str:
+    text = f"{outcome.n:4}/{len(steps)}  {steps[outcome.n - 1].describe()}"
+    right = _right(outcome)
+    room = WIDTH - len(right) - 2
+    text = text if len(text) <= room else text[: room - 3] + "..."
+    return f"{text:<{room}}  {right}".rstrip()
+
+
+def _right(outcome: StepOutcome) -> str:
+    if outcome.state == "progress":
+        return f"{show_size(outcome.done)} of {show_size(outcome.total)}"
+    if outcome.state == "done":
+        return show_seconds(outcome.seconds)
+    note = f": {outcome.note}" if outcome.note else ""
+    return WORDS.get(outcome.state, "") + note
+
+
+def show_seconds(seconds: float) -> str:
+    """How long something took: 0.3 ms, 120 ms, 2.5 s, 3 min 5 s."""
+    if seconds < 0.01:
+        return f"{seconds * 1000:.1f} ms"
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    return f"{int(seconds) // 60} min {int(seconds) % 60} s"

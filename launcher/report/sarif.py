@@ -1,0 +1,51 @@
+"""Diagnostics in, a SARIF 2.1.0 log out, with a rule for each code (docs.oasis-open.org/sarif/sarif/v2.1.0). Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from launcher.codes import explanation
+from launcher.version import VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from launcher.errors import Diagnostic, Where
+
+SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+
+
+def as_sarif(diagnostics: Sequence[Diagnostic]) -> dict[str, object]:
+    codes = sorted({one.code for one in diagnostics})
+    driver = {"name": "vmlaunch", "version": VERSION, "rules": [_rule(code) for code in codes]}
+    results = [_result(one, codes.index(one.code)) for one in diagnostics]
+    # columns count characters, and so does Python
+    run = {"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}
+    return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
+
+
+def _rule(code: str) -> dict[str, object]:
+    known = explanation(code)
+    if known is None:
+        return {"id": code}
+    return {
+        "id": code,
+        "shortDescription": {"text": known.title},
+        "fullDescription": {"text": known.cause},
+        "help": {"text": known.fix},
+    }
+
+
+def _result(one: Diagnostic, rule: int) -> dict[str, object]:
+    message = "\n".join([one.message, *one.evidence, *one.help])
+    result = {"ruleId": one.code, "ruleIndex": rule, "level": one.severity, "message": {"text": message}}
+    return result | ({"locations": [_location(one.where)]} if one.where and one.where.file else {})
+
+
+def _location(where: Where) -> dict[str, object]:
+    physical: dict[str, object] = {"artifactLocation": {"uri": quote(where.file, errors="surrogateescape")}}
+    if where.line:
+        end = max(where.end_column, where.column)
+        physical["region"] = {"startLine": where.line, "startColumn": where.column, "endColumn": end}
+    return {"physicalLocation": physical}

@@ -1,0 +1,167 @@
+"""What pydantic says about a spec in, Problems in our words and with our codes out. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from launcher.spec import rules
+from launcher.spec.fields import field_at, keys_of, section_of
+from launcher.spec.model import Bank, ShortDevice
+from launcher.spec.problems import Path, Problem, did_you_mean
+from launcher.spec.scalars import kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Set
+
+    from pydantic_core import ErrorDetails
+
+Key = TypeVar("Key")
+
+RESERVED = ("disks", "nics", "shares")
+
+
+def complaints(refusal: ValidationError, spec: Mapping[str, object], lost: Set[Path]) -> tuple[Problem, ...]:
+    """All of them: those pydantic found, and those between the parts that are valid.
+
+    `lost` are the fields whose value could not be read: they have had their message.
+    """
+    errors = [(_path(error), error) for error in refusal.errors(include_url=False)]
+    found = [_problem(path, error) for path, error in errors if not _within(path, lost)]
+    return tuple(dict.fromkeys([*found, *_between(spec)]))
+
+
+def _path(error: ErrorDetails) -> Path:
+    return tuple(str(part) for part in error["loc"] if part != "[key]")
+
+
+def _within(path: Path, lost: Set[Path]) -> bool:
+    return any(path[:length] in lost for length in range(1, len(path) + 1))
+
+
+def _between(spec: Mapping[str, object]) -> Iterator[Problem]:
+    """The rules again, over what is valid, so that one bad device does not hide what is wrong with the others."""
+    devices, memory = spec.get("devices"), spec.get("memory")
+    if isinstance(devices, Mapping):
+        yield from rules.of_devices(_valid(TypeAdapter(ShortDevice), devices.items()))
+        yield from (one for alias, device in devices.items() for one in _of_keys(alias, device))
+    if isinstance(memory, list):
+        yield from rules.of_memory(_valid(TypeAdapter(Bank), enumerate(memory)))
+
+
+def _of_keys(alias: str, device: object) -> Iterator[Problem]:
+    """A key we do not know may be the `pci` that is missing, so what is about the whole device is left out then."""
+    if isinstance(device, Mapping):
+        known = set(device) <= set(keys_of("devices"))
+        found = rules.of_device(device)
+        yield from (replace(one, path=("devices", alias, *one.path)) for one in found if one.path or known)
+
+
+def _valid(adapter: TypeAdapter[Any], members: Iterable[tuple[Key, object]]) -> dict[Key, Any]:
+    valid = {}
+    for key, member in members:
+        with suppress(ValidationError):
+            valid[key] = adapter.validate_python(member)
+    return valid
+
+
+def _problem(path: Path, error: ErrorDetails) -> Problem:
+    said = error.get("ctx", {}).get("problem")
+    if isinstance(said, Problem):
+        return replace(said, path=path, key=said.key or "[key]" in error["loc"])
+    return _TABLE.get(error["type"], _wrong_type)(path, error)
+
+
+def _missing(path: Path, _: ErrorDetails) -> Problem:
+    *around, key = path
+    if path == ("name",):
+        return Problem("E129", "a spec that is not a file needs a `name`", help=("add `name: NAME`",), fix="name: vm")
+    field = field_at(section_of(tuple(around)), key)
+    example = field.examples[0] if field and field.examples else None
+    fix = f"{key}: {example}" if isinstance(example, str | int) else None
+    return Problem("E102", f"`{key}` is missing", tuple(around), key=True, help=(f"add `{fix or key}`",), fix=fix)
+
+
+def _unknown(path: Path, _: ErrorDetails) -> Problem:
+    *around, key = path
+    known = keys_of(section_of(tuple(around)))
+    if not around and key in RESERVED:
+        return Problem("E103", "reserved for a later version", path, key=True)
+    if key.startswith("x-"):
+        help_ = ("x- keys are yours at the top level of the file only",)
+        return Problem("E104", "not at the top level", path, key=True, help=help_)
+    near = did_you_mean(key, known)
+    fix = near[0].split("`")[1] if near else None
+    return Problem("E101", "unknown key", path, True, near or _colon(key, known) or _listed(known), fix)
+
+
+def _colon(key: str, known: Iterable[str]) -> tuple[str, ...]:
+    """`{size:1GiB}` is one key to YAML, for want of a space."""
+    start, colon, rest = key.partition(":")
+    return (f"put a space after the colon: `{start}: {rest}`",) if colon and start in known else ()
+
+
+def _listed(known: Iterable[str]) -> tuple[str, ...]:
+    return (f"the keys here are {', '.join(known)}",)
+
+
+def _range(path: Path, error: ErrorDetails) -> Problem:
+    (limit,) = (error.get("ctx", {})[key] for key in ("ge", "le") if key in error.get("ctx", {}))
+    bound = "at least" if error["type"].startswith("greater") else "at most"
+    return Problem("E119", f"{error['input']} is out of range: it is {bound} {limit}", path)
+
+
+def _choice(path: Path, error: ErrorDetails) -> Problem:
+    choices = re.findall(r"'([^']*)'", error.get("ctx", {}).get("expected", ""))
+    given = error["input"]
+    if path == ("vmlaunch",):
+        message = f"format version {_shown(given)} is not known"
+        return Problem("E127", message, path, help=("write `vmlaunch: 1`",), fix="1")
+    near = did_you_mean(str(given), choices)
+    help_ = (*near, f"it is one of {', '.join(choices)}")
+    return Problem("E116", f"{_shown(given)} is not a choice here", path, help=help_)
+
+
+def _wrong_type(path: Path, error: ErrorDetails) -> Problem:
+    wanted, help_ = _WANTED.get(error["type"], ("something else", ""))
+    given = error["input"]
+    section = keys_of(section_of(path)) if error["type"] == "model_type" else ()
+    helps = _listed(section) if section else tuple(filter(None, [help_]))
+    fix = None
+    if error["type"] == "int_type" and isinstance(given, str) and given.isdecimal():
+        helps, fix = (f"write {given} without quotes",), given
+    if error["type"] == "tuple_type" and isinstance(given, str):
+        helps, fix = (f"write `[{given}]`",), f"[{given}]"
+    return Problem("E105", f"expected {wanted}, found {_found(given)}", path, help=helps, fix=fix)
+
+
+def _found(given: object) -> str:
+    return kind(given) if isinstance(given, Mapping | list | BaseModel) else f"{kind(given)}: {_shown(given)}"
+
+
+def _shown(given: object) -> str:
+    return str(given).lower() if isinstance(given, bool) else str(given)[:80]
+
+
+_WANTED = {
+    "int_type": ("a whole number", ""),
+    "bool_type": ("true or false", ""),
+    "string_type": ("text", "put it in quotes"),
+    "tuple_type": ("a list", "write [a, b], or one item a line with `- `"),
+    "model_type": ("a mapping", "write its keys below it, indented"),
+    "mapping_type": ("a mapping", "each device has an alias, as in `gpu: 0000:c1:00.0`"),
+    "dict_type": ("a mapping", "each device has an alias, as in `gpu: 0000:c1:00.0`"),
+}
+
+_TABLE: dict[str, Callable[[Path, ErrorDetails], Problem]] = {
+    "missing": _missing,
+    "extra_forbidden": _unknown,
+    "greater_than_equal": _range,
+    "less_than_equal": _range,
+    "literal_error": _choice,
+}

@@ -1,0 +1,91 @@
+"""The name of a section or field in, what the model says about it out, for `explain`, docs and typos. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+
+from pydantic_core import PydanticUndefined
+
+from launcher.spec.model import Bank, Boot, Cpus, Device, Match, VmSpec
+from launcher.spec.yaml_text import resolve
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+    from pydantic.fields import FieldInfo
+
+    from launcher.spec.problems import Path
+
+SECTIONS: dict[str, type[BaseModel]] = {
+    "": VmSpec,
+    "boot": Boot,
+    "cpus": Cpus,
+    "memory": Bank,
+    "devices": Device,
+    "devices.match": Match,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FieldHelp:
+    """One key of a spec as people read about it; `default` is None where the key has none."""
+
+    key: str
+    type: str
+    required: bool
+    default: Any
+    description: str
+    examples: tuple[Any, ...]
+
+
+def section_of(path: Path) -> str:
+    """`devices.gpu.match` -> `devices.match`: without aliases and numbers."""
+    return ".".join(path[:1] + path[2:] if path[:1] in (("devices",), ("memory",)) else path)
+
+
+def keys_of(section: str) -> tuple[str, ...]:
+    model = SECTIONS.get(section)
+    return tuple(field.alias or name for name, field in model.model_fields.items()) if model else ()
+
+
+def all_fields() -> dict[str, FieldHelp]:
+    """Every key with its dotted name, in the order of the model: `devices`, `devices.pci`, `devices.match.class`."""
+    return {
+        one.key: one
+        for section, model in SECTIONS.items()
+        for name, field in model.model_fields.items()
+        for one in [_help(f"{section}.{field.alias or name}".lstrip("."), field)]
+    }
+
+
+def field_at(section: str, key: str) -> FieldHelp | None:
+    return all_fields().get(f"{section}.{key}".lstrip("."))
+
+
+def _help(key: str, field: FieldInfo) -> FieldHelp:
+    choices = _choices(field.annotation)
+    kind = f"one of {', '.join(map(str, choices))}" if choices else field.title or "mapping"
+    # `name` is required by the model and by nobody who writes a file
+    required = field.is_required() and key != "name"
+    default = None if field.default is PydanticUndefined else field.default
+    return FieldHelp(key, kind, required, default, field.description or "", tuple(field.examples or ()))
+
+
+def _choices(annotation: Any) -> tuple[Any, ...]:
+    return get_args(annotation) if get_origin(annotation) is Literal else ()
+
+
+def as_yaml(value: Any) -> str:
+    """An example or a default, on one line."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case dict():
+            return "{" + ", ".join(f"{key}: {as_yaml(one)}" for key, one in value.items()) + "}"
+        case list() | tuple():
+            return "[" + ", ".join(map(as_yaml, value)) + "]"
+        case str() if isinstance(resolve(value), str):
+            return value
+        case str():
+            return f'"{value}"'
+    return str(value)

@@ -1,0 +1,114 @@
+"""(text, file) -> VmSpec with the place of every field, or Refused with all that is wrong. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from launcher.errors import Diagnostic, Refused, Where, sorted_by_place
+from launcher.spec.complaints import complaints
+from launcher.spec.model import VmSpec
+from launcher.spec.places import Entry, Node, SourceMap, source_map, walk
+from launcher.spec.problems import Problem
+from launcher.spec.scalars import is_name, kind, suggested_name
+from launcher.spec.sets import with_sets
+from launcher.spec.yaml_text import decode, unseen
+from launcher.spec.yaml_tree import read_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence, Set
+
+    from launcher.spec.problems import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A valid spec, and where it says what."""
+
+    spec: VmSpec
+    places: SourceMap
+
+
+def load_spec(text: str | bytes, file: str, *, sets: Sequence[str] = (), name: str | None = None) -> Loaded:
+    """`sets` are the values of --set, in order; `name` is the VM's name where the spec has none.
+
+    Raises Refused with every diagnostic, in the order of the file.
+    """
+    root, found = _read(text, file)
+    root, refused_sets = with_sets(root, sets)
+    root, no_name = _named(root, file, name)
+    places = source_map(file, root)
+    lost = {path for path, node, _ in walk(root) if node.value is None} | {("name",) for _ in no_name}
+    spec, problems = _checked(root, lost)
+    found += [*refused_sets, *no_name, *(_diagnostic(one, places) for one in (*_nothings(root), *problems))]
+    if spec is None or found:
+        raise Refused(*sorted_by_place(found))
+    return Loaded(spec, places)
+
+
+def _read(text: str | bytes, file: str) -> tuple[Node, list[Diagnostic]]:
+    """The tree, and what is wrong with it that does not keep us from reading on."""
+    decoded = text.removeprefix("\ufeff") if isinstance(text, str) else decode(text, file)
+    if found := unseen(decoded, file):
+        raise Refused(*found)
+    tree = read_tree(decoded, file)
+    if tree.root is None:
+        empty = Diagnostic("E005", "the file has no content", Where(file, 1, 1, 1), help=("see `vmlaunch explain`",))
+        raise Refused(*sorted_by_place(tree.problems or [empty]))
+    if not isinstance(tree.root.value, dict):
+        help_ = ("write keys such as `boot:`, `cpus:`, `memory:`, `devices:`",)
+        wrong = Diagnostic("E006", f"a spec is a mapping, not {kind(tree.root.plain())}", tree.root.where, help=help_)
+        raise Refused(*sorted_by_place([*tree.problems, wrong]))
+    return tree.root, tree.problems
+
+
+def _named(root: Node, file: str, name: str | None) -> tuple[Node, list[Diagnostic]]:
+    if name is None or not isinstance(root.value, dict) or "name" in root.value:
+        return root, []
+    if not is_name(name):
+        fix = f"name: {suggested_name(name) or 'vm'}"
+        message = f"the file's name, {name}, is not a name for a VM, and the spec has no `name`"
+        return root, [Diagnostic("E129", message, Where(file, 1, 1, 1, "name"), help=(f"add `{fix}`",), fix=fix)]
+    where = Where(file, 1, 1, 1)
+    return replace(root, value={**root.value, "name": Entry(where, Node(name, where, name))}), []
+
+
+def _checked(root: Node, lost: Set[Path]) -> tuple[VmSpec | None, Sequence[Problem]]:
+    spec = root.plain()
+    assert isinstance(spec, dict)  # _read has seen to it, and a --set changes only what is inside
+    spec = {key: value for key, value in spec.items() if not key.startswith("x-")}
+    try:
+        return VmSpec.model_validate(spec), ()
+    except ValidationError as refusal:
+        return None, complaints(refusal, spec, lost)
+
+
+def _nothings(root: Node) -> Iterator[Problem]:
+    """Keys without a value. An alias without a value has had its message already."""
+    for path, node, _ in walk(root):
+        if node.value is None and not node.written.startswith("*"):
+            help_ = ("write a value behind it, or take it out",)
+            yield Problem("E106", "there is no value", path, help=help_)
+
+
+def _diagnostic(problem: Problem, places: SourceMap) -> Diagnostic:
+    one = _quoted(problem, places)
+    label = ".".join(_label(places.written(one.path)))
+    message = f"{label}: {one.message}" if label else one.message
+    evidence = (f"the other one is at {places.find(one.also)}",) if one.also else ()
+    return Diagnostic(one.code, message, places.find(one.path, key=one.key), evidence, one.help, one.fix)
+
+
+def _quoted(problem: Problem, places: SourceMap) -> Problem:
+    """A number has forgotten how it was written, 0302 or 1e37; the file has not."""
+    if problem.code != "E113" or problem.path not in places.scalars:
+        return problem
+    fix = f'"{places.scalars[problem.path]}"'
+    return replace(problem, help=(f"put it in quotes: {fix}",), fix=fix)
+
+
+def _label(path: Path) -> Path:
+    """Devices are called by their alias."""
+    return path[1:] if path[:1] == ("devices",) and len(path) > 1 else path

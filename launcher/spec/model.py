@@ -1,0 +1,329 @@
+"""Plain data out of a YAML file in, a frozen VmSpec out. The one description of what a spec may say. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+
+from launcher.spec import rules
+from launcher.spec.problems import Problem, refuse
+from launcher.spec.shapes import (
+    NAME,
+    Alias,
+    Cmdline,
+    DeviceClass,
+    DeviceId,
+    GuestAddress,
+    HostAddress,
+    MemoryAddress,
+    Name,
+    Pin,
+    Rom,
+    Size,
+    Text,
+)
+
+Pages = Literal["4KiB", "thp", "2MiB", "1GiB"]
+Count = Annotated[int, Field(ge=1, le=4096)]
+Blocker = Literal["in-use", "no-reset", "unsafe-interrupts"]
+
+
+class Section(BaseModel):
+    """What all parts of a spec have in common: frozen, strict, no key that is not declared."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Boot(Section):
+    """What the guest starts with."""
+
+    kernel: Text = Field(
+        title="path",
+        description="The kernel: a bzImage or an ELF with a PVH entry, told by its signature. "
+        "The path is relative to the spec.",
+        examples=["./bzImage"],
+    )
+    initrd: Text | None = Field(
+        default=None,
+        title="path",
+        description="The initial RAM disk, loaded as it is. The path is relative to the spec.",
+        examples=["./initrd.img"],
+    )
+    cmdline: Cmdline = Field(
+        default="",
+        title="text",
+        description="The kernel command line, passed exactly as written; nothing is added. "
+        "The guest's console is the serial port ttyS0.",
+        examples=["console=ttyS0 root=/dev/nvme0n1p2 ro"],
+    )
+
+
+class Cpus(Section):
+    """The guest's vCPUs."""
+
+    count: Count = Field(
+        title="whole number",
+        description="How many vCPUs the guest has. `cpus: 8` is short for `cpus: {count: 8}`.",
+        examples=[8],
+    )
+    pin: Pin | None = Field(
+        default=None,
+        title="host CPUs",
+        description="One host CPU for each vCPU, in order: a range, ranges with commas, or a list.",
+        examples=["8-15", "8-11,16"],
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> Cpus:
+        refuse(rules.of_cpus(self.count, self.pin))
+        return self
+
+
+class Bank(Section):
+    """A part of the guest's memory with its own page size, host node or address."""
+
+    size: Size = Field(
+        title="size with unit",
+        description="How much memory the bank has: a whole number with KiB, MiB, GiB or TiB. "
+        "`memory: 64GiB` is short for one bank of that size.",
+        examples=["64GiB", "512MiB"],
+    )
+    pages: Pages = Field(
+        default="thp",
+        description="The host pages behind it. `thp` lets the kernel make 2 MiB pages where it can; `2MiB` and `1GiB` "
+        "are huge pages that the host must have reserved; vmlaunch prints the command and never reserves them itself.",
+        examples=["1GiB"],
+    )
+    node: int | None = Field(
+        default=None,
+        ge=0,
+        le=1023,
+        title="whole number",
+        description="The host NUMA node the memory comes from, strictly. Without it the kernel chooses.",
+        examples=[1],
+    )
+    at: MemoryAddress | None = Field(
+        default=None,
+        title="guest address in hex",
+        description="The guest address the bank starts at. Without it the planner finds a place that avoids what the "
+        "IOMMU reserves.",
+        examples=["0x1000000000"],
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> Bank:
+        refuse(rules.of_bank(self.size, self.pages, self.at))
+        return self
+
+
+class Match(Section):
+    """Properties that find a device; every given one must hold."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    class_: DeviceClass | None = Field(
+        default=None,
+        alias="class",
+        title="device class",
+        description="What the device is: gpu, nvme, ethernet, usb, audio, or the first hex digits of its PCI class, "
+        'in quotes, such as "0302".',
+        examples=["nvme"],
+    )
+    id: DeviceId | None = Field(
+        default=None,
+        title="vendor:device",
+        description="The vendor and device id, as `lspci -nn` shows them.",
+        examples=["10de:2684"],
+    )
+    serial: Text | None = Field(
+        default=None,
+        title="text",
+        description="The serial number, as `vmlaunch devices` shows it. Quote it when it is all digits.",
+        examples=["S4EWNX0R123456"],
+    )
+    slot: Text | None = Field(
+        default=None,
+        title="text",
+        description="The name of the physical slot, as the firmware gives it. Quote it when it is a number.",
+        examples=["7"],
+    )
+    node: int | None = Field(
+        default=None,
+        ge=0,
+        le=1023,
+        title="whole number",
+        description="The host NUMA node the device is attached to.",
+        examples=[1],
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> Match:
+        refuse(rules.of_match(self.model_fields_set))
+        return self
+
+
+class Device(Section):
+    """A PCI device of the host that the guest gets."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [{"required": ["pci"]}, {"required": ["match"]}],
+            "dependentRequired": {"vf": ["pci"], "pick": ["match"]},
+        }
+    )
+
+    pci: HostAddress | None = Field(
+        default=None,
+        title="PCI address",
+        description="The device's address on the host. `disk: 0000:02:00.0` is short for `disk: {pci: 0000:02:00.0}`.",
+        examples=["0000:c1:00.0"],
+    )
+    vf: int | None = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        title="whole number",
+        description="Take this virtual function (virtfnN) of the device at `pci`. It must exist already.",
+        examples=[3],
+    )
+    match: Match | None = Field(
+        default=None,
+        title="properties",
+        description="Find the device by its properties instead of its address.",
+        examples=[{"id": "10de:2684", "node": 1}],
+    )
+    pick: Literal["one", "free"] = Field(
+        default="one",
+        description="What to do when several devices match: `one` refuses, `free` takes the one with the lowest "
+        "address that nothing uses.",
+        examples=["free"],
+    )
+    expect: DeviceId | None = Field(
+        default=None,
+        title="vendor:device",
+        description="Refuse if another device is found there: slots are renumbered and cards move.",
+        examples=["10de:2684"],
+    )
+    companions: Literal["refuse", "detach", "attach"] = Field(
+        default="refuse",
+        description="What to do with the rest of the device's IOMMU group that a host driver holds: `refuse` to run, "
+        "`detach` it from the host, or `attach` it to the guest too.",
+        examples=["attach"],
+    )
+    bind: Literal["auto", "never"] = Field(
+        default="auto",
+        description="`auto` binds the device to vfio-pci on up and puts its old driver back on down; `never` expects "
+        "it to be bound already.",
+        examples=["never"],
+    )
+    rom: Rom = Field(
+        default=True,
+        title="true, false or a path",
+        description="The option ROM the guest sees: true is the card's own, false is none, a path is a file, relative "
+        "to the spec.",
+        examples=[False, "./ad102.rom"],
+    )
+    guest: GuestAddress | None = Field(
+        default=None,
+        title="guest PCI address",
+        description="The device's address in the guest, 00:10.0 to 00:1f.7. Without it devices follow each other from "
+        "00:10.0 in the order of the file.",
+        examples=["00:18.0"],
+    )
+    allow: tuple[Blocker, ...] = Field(
+        default=(),
+        strict=False,
+        title="list",
+        description="Blockers you accept for this device: `in-use` by an idle host user, `no-reset`, "
+        "`unsafe-interrupts` on a host whose administrator has set that.",
+        examples=[["no-reset"]],
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> Device:
+        refuse(rules.of_device(self.model_fields_set))
+        return self
+
+
+def _long_form(field: str) -> Callable[[object], object]:
+    """A value that is no mapping is the value of the one obvious field."""
+
+    def lengthen(given: object) -> object:
+        return given if isinstance(given, Mapping | Section) else {field: given}
+
+    return lengthen
+
+
+def _banks(given: object) -> object:
+    if isinstance(given, list | tuple) and not given:
+        raise Problem("E102", "a VM without memory", help=("add a bank, as in `- size: 8GiB`",)).error()
+    return given if isinstance(given, list | tuple | Mapping) else [{"size": given}]
+
+
+def _open_to_editors(schema: dict[str, Any]) -> None:
+    """`name` comes from the file's name, and x- keys are dropped before the model sees them."""
+    schema["required"].remove("name")
+    schema["patternProperties"] = {"^x-": {"description": "Yours: ignored here, a home for YAML anchors."}}
+
+
+Version = Annotated[Literal[1], Field(title="format version")]
+ShortCpus = Annotated[Cpus, BeforeValidator(_long_form("count"), json_schema_input_type=Cpus | Count)]
+ShortDevice = Annotated[Device, BeforeValidator(_long_form("pci"), json_schema_input_type=Device | HostAddress)]
+Banks = Annotated[
+    tuple[Bank, ...],
+    Field(strict=False),
+    BeforeValidator(_banks, json_schema_input_type=Annotated[list[Bank], Field(min_length=1)] | Size),
+]
+Devices = Annotated[
+    Mapping[Alias, ShortDevice],
+    AfterValidator(MappingProxyType),
+    PlainSerializer(dict, return_type=dict[str, Device]),
+]
+
+
+class VmSpec(Section):
+    """One virtual machine: what is wanted. It knows no host."""
+
+    model_config = ConfigDict(json_schema_extra=_open_to_editors)
+
+    vmlaunch: Version = Field(
+        default=1,
+        description="The version of this format. Absent means 1.",
+        examples=[1],
+    )
+    name: Name = Field(
+        title="name",
+        description="The VM's name in ps, logs and messages. Without it, the file's name without its ending.",
+        examples=["trainer"],
+    )
+    boot: Boot = Field(
+        title="mapping",
+        description="The kernel, its initrd and its command line.",
+        examples=[{"kernel": "./bzImage", "cmdline": "console=ttyS0"}],
+    )
+    cpus: ShortCpus = Field(
+        title="whole number or mapping",
+        description="The vCPUs: a number, or a mapping with count and pin.",
+        examples=[8, {"count": 8, "pin": "8-15"}],
+    )
+    memory: Banks = Field(
+        title="size with unit or list",
+        description="The memory: a size, or a list of banks. VFIO locks all of it on the host while the VM runs.",
+        examples=["64GiB", [{"size": "32GiB", "pages": "1GiB", "node": 1}]],
+    )
+    devices: Devices = Field(
+        default_factory=lambda: MappingProxyType({}),
+        title="mapping",
+        description="The host devices the guest gets. The key is the alias used in plan, ps, logs and messages; the "
+        "value is the host address, or a mapping.",
+        examples=[{"disk": "0000:02:00.0"}],
+        json_schema_extra={"propertyNames": {"pattern": NAME}},
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> VmSpec:
+        refuse([*rules.of_devices(self.devices), *rules.of_memory(dict(enumerate(self.memory)))])
+        return self

@@ -1,0 +1,97 @@
+"""Fields of a spec in, the places in its text where they are written out. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from launcher.errors import Where
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from launcher.spec.problems import Path
+
+Scalar = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A value with its place. `written` is what the text says, for scalars: `0302` is the number 302."""
+
+    value: Scalar | list[Node] | dict[str, Entry]
+    where: Where
+    written: str = ""
+
+    def children(self) -> Iterator[tuple[str, Node, Where]]:
+        """(key or index, value, place of the key)."""
+        if isinstance(self.value, dict):
+            yield from ((key, entry.node, entry.key) for key, entry in self.value.items())
+        elif isinstance(self.value, list):
+            yield from ((str(index), node, node.where) for index, node in enumerate(self.value))
+
+    def plain(self) -> object:
+        """The value as pydantic takes it, without places. The loader has limited the depth."""
+        if isinstance(self.value, dict):
+            return {key: entry.node.plain() for key, entry in self.value.items()}
+        if isinstance(self.value, list):
+            return [node.plain() for node in self.value]
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A value of a mapping, and where its key is."""
+
+    key: Where
+    node: Node
+
+
+@dataclass(frozen=True, slots=True)
+class SourceMap:
+    """Where each field is written: `places.where("devices.gpu.pci")`, `places.where("memory.0.size")`.
+
+    A field that is not written is at the nearest thing around it: the value of a short form, else the key.
+    """
+
+    file: str
+    keys: Mapping[Path, Where]
+    values: Mapping[Path, Where]
+    scalars: Mapping[Path, str]
+
+    def where(self, path: str, *, key: bool = False) -> Where:
+        return self.find(tuple(path.split(".")) if path else (), key=key)
+
+    def find(self, path: Path, *, key: bool = False) -> Where:
+        written = self.written(path)
+        if written == path and path:
+            found = (self.keys if key else self.values)[path]
+        elif written:
+            found = (self.values if written in self.scalars else self.keys)[written]
+        else:
+            found = Where(self.file, 1, 1, 1)
+        return replace(found, path=".".join(path))
+
+    def written(self, path: Path) -> Path:
+        """The nearest thing around it that the file has: the scalar of a short form, a mapping, in the end the file."""
+        return next(path[:length] for length in range(len(path), -1, -1) if path[:length] in self.values)
+
+
+def walk(root: Node) -> Iterator[tuple[Path, Node, Where]]:
+    """(path, value, place of the key) of all there is below the root, without what is under x- keys."""
+    waiting: list[tuple[Path, Node, Where]] = [((), root, root.where)]
+    while waiting:
+        path, node, key = waiting.pop()
+        yield path, node, key
+        below = (((*path, name), child, where) for name, child, where in node.children())
+        waiting += [one for one in below if path or not one[0][0].startswith("x-")]
+
+
+def source_map(file: str, root: Node) -> SourceMap:
+    found = list(walk(root))
+    return SourceMap(
+        file,
+        {path: key for path, _, key in found},
+        {path: node.where for path, node, _ in found},
+        {path: node.written for path, node, _ in found if not isinstance(node.value, list | dict)},
+    )

@@ -1,0 +1,48 @@
+"""A broken rule in, the error that carries it through pydantic out. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Path = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A diagnostic that does not know its file yet.
+
+    `path` is the field, relative to whoever states the problem; `key` points at the key instead of the value;
+    `also` is a second field the reader has to look at.
+    """
+
+    code: str
+    message: str
+    path: Path = ()
+    key: bool = False
+    help: tuple[str, ...] = ()
+    fix: str | None = None
+    also: Path | None = None
+
+    def error(self) -> PydanticCustomError:
+        """The form in which a validator raises it; the code is pydantic's error type."""
+        return PydanticCustomError(self.code, "{message}", {"message": self.message, "problem": self})
+
+
+def refuse(problems: Iterable[Problem]) -> None:
+    """Raises all of them at once, each at its own path."""
+    details = [InitErrorDetails(type=one.error(), loc=one.path, input=None) for one in problems]
+    if details:
+        raise ValidationError.from_exception_data("VmSpec", details)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> tuple[str, ...]:
+    """One help sentence for a typo, or none."""
+    near = get_close_matches(word.lower()[:64], list(known), n=1, cutoff=0.6)
+    return tuple(f"did you mean `{one}`?" for one in near)

@@ -1,0 +1,92 @@
+"""Valid parts of a spec in, what is wrong between them out. Pure.
+
+The rules take parts and not the whole, so that they can judge the good devices of a spec that has a bad one too.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from launcher.spec.problems import Path, Problem
+from launcher.values import GIB, KIB, MIB, Span, show_size
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from launcher.spec.model import Bank, Device
+    from launcher.values import PciAddress
+
+PAGE_SIZES = {"4KiB": 4 * KIB, "thp": 4 * KIB, "2MiB": 2 * MIB, "1GiB": GIB}
+
+
+def of_cpus(count: int, pin: tuple[int, ...] | None) -> Iterator[Problem]:
+    if pin is not None and len(pin) != count:
+        message = f"{_counted(len(pin), 'host CPU')} for {_counted(count, 'vCPU')}"
+        yield Problem("E120", message, ("pin",), help=("each vCPU has one host CPU of its own",))
+
+
+def of_bank(size: int, pages: str, at: int | None) -> Iterator[Problem]:
+    page = PAGE_SIZES[pages]
+    if size % page:
+        message = f"{show_size(size)} is not a whole number of {pages} pages"
+        yield Problem("E108", message, ("size",), help=(f"take a multiple of {pages}, or smaller pages",))
+    if at is not None and at % page:
+        message = f"{at:#x} is not on a {show_size(page)} boundary, where the bank's pages start"
+        yield Problem("E109", message, ("at",), help=(f"write {at // page * page:#x}",), fix=f"{at // page * page:#x}")
+
+
+def of_match(keys: Collection[str]) -> Iterator[Problem]:
+    if not keys:
+        help_ = ("give at least one of class, id, serial, slot, node",)
+        yield Problem("E123", "an empty match would find every device", help=help_)
+
+
+def of_device(keys: Collection[str]) -> Iterator[Problem]:
+    """Which keys go together. It needs the keys only, so it also judges a device with invalid values."""
+    if "pci" in keys and "match" in keys:
+        yield Problem("E121", "both `pci` and `match` say which device it is", ("match",), key=True, help=("keep one",))
+    if "pci" not in keys and "match" not in keys:
+        help_ = ("add `pci:` with its address on the host", "or `match:` with its properties")
+        yield Problem("E121", "nothing says which device it is", key=True, help=help_)
+    for key, needed in (("vf", "pci"), ("pick", "match")):
+        if key in keys and needed not in keys:
+            yield Problem("E122", f"`{key}` goes with `{needed}`, which is not there", (key,), key=True)
+
+
+def of_devices(devices: Mapping[str, Device]) -> Iterator[Problem]:
+    hosts: dict[tuple[PciAddress, int | None], str] = {}
+    guests: dict[PciAddress, str] = {}
+    for alias, device in devices.items():
+        if device.pci is not None:
+            first = hosts.setdefault((device.pci, device.vf), alias)
+            if first != alias:
+                yield _twice("E124", f"{device.pci} is already given to `{first}`", alias, first, "pci")
+        if device.guest is not None:
+            first = guests.setdefault(device.guest, alias)
+            if first != alias:
+                yield _twice("E125", f"{device.guest.guest} is already the place of `{first}`", alias, first, "guest")
+
+
+def _twice(code: str, message: str, alias: str, first: str, field: str) -> Problem:
+    return Problem(code, message, ("devices", alias, field), also=("devices", first, field))
+
+
+def of_memory(banks: Mapping[int, Bank]) -> Iterator[Problem]:
+    placed: dict[int, Span] = {}
+    for number, bank in banks.items():
+        if bank.at is None:
+            continue
+        span = Span(bank.at, bank.size)
+        other = next((one for one, taken in placed.items() if taken.overlaps(span)), None)
+        if other is not None:
+            message = f"{span} overlaps bank {other}, {placed[other]}"
+            yield Problem("E110", message, _at(number), also=_at(other))
+        placed[number] = span
+
+
+def _at(number: int) -> Path:
+    return ("memory", str(number), "at")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,122 @@
+"""A scalar of a spec in, a text, a size or a name out; a Problem is raised otherwise. Pure."""
+
+from __future__ import annotations
+
+import re
+
+from launcher.spec.problems import Problem
+from launcher.values import KIB, TIB, UNITS, parse_size
+
+PAGE = 4 * KIB
+PHYSICAL = 4096 * TIB  # 52 address bits, all that x86 page tables can hold (Intel SDM 3A, 4.1.4)
+COMMAND_LINE = 2047  # COMMAND_LINE_SIZE in arch/x86/include/asm/setup.h is 2048, with the NUL
+
+_NUMBER_AND_UNIT = re.compile(r"\s*([0-9]+)(\s*)([a-zA-Z]*)\s*")
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_YAML_1_1 = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
+_KINDS = {bool: "true or false", int: "a number", float: "a number", str: "text", type(None): "nothing"}
+
+
+def kind(given: object) -> str:
+    """What a value of the spec is, in words."""
+    return _KINDS.get(type(given), "a list" if isinstance(given, list | tuple) else "a mapping")
+
+
+def wrong_kind(wanted: str, given: object) -> Problem:
+    return Problem("E105", f"expected {wanted}, found {kind(given)}")
+
+
+def text(given: object) -> str:
+    """Text only: a number has already lost its leading zeros, its case or its digits."""
+    if isinstance(given, str) and given.strip() and "\0" not in given:
+        return given
+    if isinstance(given, str):
+        raise Problem("E130", "the text is empty" if not given.strip() else "the text has a NUL byte in it").error()
+    if isinstance(given, int | float) and not isinstance(given, bool):
+        raise Problem("E113", "YAML reads this as a number, and text belongs here", help=("put it in quotes",)).error()
+    raise wrong_kind("text", given).error()
+
+
+def size(given: object) -> int:
+    if isinstance(given, bool) or not isinstance(given, str | int | float):
+        raise wrong_kind("a size such as 64GiB", given).error()
+    try:
+        bytes_ = parse_size(str(given))
+    except ValueError:
+        raise _wrong_unit(given).error() from None
+    if bytes_ == 0 or bytes_ % PAGE:
+        raise Problem("E108", f"{given} is not a whole number of 4 KiB pages", help=("sizes are 4KiB or more",)).error()
+    if bytes_ > PHYSICAL:
+        raise Problem("E108", f"{given} is more than the 4096 TiB an x86 machine can address").error()
+    return bytes_
+
+
+def _wrong_unit(given: object) -> Problem:
+    rule = "sizes are whole numbers with KiB, MiB, GiB or TiB, without a space"
+    match = _NUMBER_AND_UNIT.fullmatch(str(given))
+    initial = match[3][:1].upper() or "G" if match else ""
+    unit = next((unit for unit in UNITS if unit[0] == initial), None)
+    if match is None or unit is None:
+        return Problem("E107", f"not a size: {given}", help=(rule,))
+    fix = f"{match[1]}{unit}"
+    return Problem("E107", f"{_unit_fault(match)}: {given}", help=(f"write `{fix}`", rule), fix=fix)
+
+
+def _unit_fault(match: re.Match[str]) -> str:
+    if not match[3]:
+        return "a size without a unit"
+    return "a size with a space in it" if match[3] in UNITS else f"`{match[3]}` is not a unit here"
+
+
+def size_text(bytes_: int) -> str:
+    """The largest unit that says it exactly: 64GiB, 1536MiB."""
+    unit, factor = next((unit, factor) for unit, factor in reversed(UNITS.items()) if bytes_ % factor == 0)
+    return f"{bytes_ // factor}{unit}"
+
+
+def rom(given: object) -> bool | str:
+    if isinstance(given, bool):
+        return given
+    path = text(given)
+    fix = _YAML_1_1.get(path.lower())
+    if fix is None:
+        return path
+    help_ = (f"write `{fix}`", f"for a file of that name, write `./{path}`")
+    raise Problem("E128", f"YAML 1.2 reads `{path}` as text, not as true or false", help=help_, fix=fix).error()
+
+
+def cmdline(given: object) -> str:
+    if not isinstance(given, str):
+        raise wrong_kind("text", given).error()
+    if any(sign in given for sign in "\0\n\r"):
+        raise Problem("E126", "a kernel command line is one line of text without NUL").error()
+    if (length := len(given.encode("utf-8", "surrogatepass"))) > COMMAND_LINE:
+        raise Problem("E126", f"the kernel command line has {length} bytes; x86 Linux takes {COMMAND_LINE}").error()
+    return given
+
+
+def name(given: object) -> str:
+    return _plain_name(given, "E117", "a name for a VM")
+
+
+def alias(given: object) -> str:
+    return _plain_name(given, "E118", "an alias for a device")
+
+
+def _plain_name(given: object, code: str, what: str) -> str:
+    found = text(given)
+    if is_name(found):
+        return found
+    fix = suggested_name(found)
+    rule = "1 to 63 of a-z, 0-9 and -, and not - first"
+    help_ = (f"write `{fix}`", f"names are {rule}") if fix else (f"names are {rule}",)
+    raise Problem(code, f"not {what}: {found}", help=help_, fix=fix or None).error()
+
+
+def is_name(given: str) -> bool:
+    return _NAME.fullmatch(given) is not None
+
+
+def suggested_name(given: str) -> str:
+    """The nearest valid name, or nothing: `GPU_0` -> `gpu-0`."""
+    return re.sub(r"[^a-z0-9]+", "-", given.lower()).strip("-")[:63].strip("-")

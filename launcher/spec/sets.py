@@ -1,0 +1,94 @@
+"""A tree and the values of --set in, the tree with them in it out. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from launcher.errors import Diagnostic, Refused, Where
+from launcher.spec.places import Entry, Node
+from launcher.spec.problems import did_you_mean
+from launcher.spec.scalars import kind
+from launcher.spec.yaml_text import unseen
+from launcher.spec.yaml_tree import read_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from launcher.spec.problems import Path
+
+
+def set_name(number: int) -> str:
+    """What a --set is called in diagnostics; the first one is 1."""
+    return f"--set #{number}"
+
+
+def with_sets(root: Node, sets: Sequence[str]) -> tuple[Node, list[Diagnostic]]:
+    problems: list[Diagnostic] = []
+    for number, written in enumerate(sets, 1):
+        try:
+            root = _with_one(root, written, set_name(number))
+        except Refused as refusal:
+            problems.extend(refusal.diagnostics)
+    return root, problems
+
+
+def _with_one(root: Node, written: str, file: str) -> Node:
+    path, equals, value = written.partition("=")
+    key = Where(file, 1, 1, len(path) + 1, path)
+    if not equals or not all(path.split(".")):
+        help_ = ("write KEY=VALUE, as in devices.gpu.pci=0000:c2:00.0",)
+        raise Refused(Diagnostic("E019", "a --set without a key and a value", replace(key, path=""), help=help_))
+    node = _value(" " * (len(path) + 1) + value, written, file)
+    return _placed(root, tuple(path.split(".")), Entry(key, node))
+
+
+def _value(padded: str, written: str, file: str) -> Node:
+    """The padding puts every column where it is in the whole text."""
+    unreadable = unseen(written, file)
+    tree = read_tree(padded if not unreadable else "", file)
+    if unreadable or tree.problems:
+        raise Refused(*unreadable, *tree.problems)
+    if tree.root is None:
+        where = Where(file, 1, len(padded) + 1, len(padded) + 2)
+        raise Refused(Diagnostic("E019", "there is no value behind the =", where, help=("`null` takes the key out",)))
+    return tree.root
+
+
+def _placed(around: Node, path: Path, entry: Entry) -> Node:
+    """Nodes may be shared by aliases, so the ones on the way are made anew."""
+    if isinstance(around.value, dict):
+        return replace(around, value=_in_mapping(around.value, path, entry))
+    if isinstance(around.value, list):
+        return replace(around, value=_in_list(around.value, path, entry))
+    help_ = (f"it is {around.written}: set a mapping there first",) if around.written else ()
+    raise _refused(entry, path[0], f"there is no key `{path[0]}` in {kind(around.value)}", *help_)
+
+
+def _in_mapping(entries: dict[str, Entry], path: Path, entry: Entry) -> dict[str, Entry]:
+    key, rest = path[0], path[1:]
+    there = entries.get(key)
+    if rest:
+        below = there or Entry(entry.key, Node({}, entry.key))
+        return {**entries, key: replace(below, node=_placed(below.node, rest, entry))}
+    if entry.node.value is not None:
+        return {**entries, key: entry}
+    if there is None:
+        raise _refused(entry, key, f"there is no `{key}` to take out", *did_you_mean(key, entries))
+    return {name: one for name, one in entries.items() if name != key}
+
+
+def _in_list(nodes: list[Node], path: Path, entry: Entry) -> list[Node]:
+    number, rest = path[0], path[1:]
+    if not number.isdecimal() or int(number) >= len(nodes):
+        raise _refused(entry, number, f"there is no item {number}", f"the list has items 0 to {len(nodes) - 1}")
+    index = int(number)
+    new = [_placed(nodes[index], rest, entry)] if rest else [entry.node] if entry.node.value is not None else []
+    return [*nodes[:index], *new, *nodes[index + 1 :]]
+
+
+def _refused(entry: Entry, part: str, message: str, *help_: str) -> Refused:
+    start = entry.key.path.split(".").index(part)
+    column = 1 + sum(len(one) + 1 for one in entry.key.path.split(".")[:start])
+    where = replace(entry.key, column=column, end_column=column + len(part))
+    return Refused(Diagnostic("E019", message, where, help=help_))

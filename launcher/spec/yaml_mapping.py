@@ -1,0 +1,67 @@
+"""The keys and values of a YAML mapping in, its entries out, and what is wrong with its keys. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from launcher.errors import Diagnostic
+from launcher.spec.places import Entry, Node
+from launcher.spec.scalars import kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def mapping_of(nodes: list[Node], problems: list[Diagnostic]) -> dict[str, Entry]:
+    """`nodes` are key, value, key, value. Of two equal keys the first one stays."""
+    entries: dict[str, Entry] = {}
+    merged: dict[str, Entry] = {}
+    for key, node in zip(nodes[::2], nodes[1::2], strict=True):
+        if key.value == "<<":
+            merged = {**_merged(node, problems), **merged}
+        elif not isinstance(key.value, str):
+            problems.extend(_wrong_key(key))
+        elif key.value in entries:
+            problems.append(_twice(key, entries[key.value]))
+        else:
+            entries[key.value] = Entry(key.where, _placed(node, key))
+    return {**merged, **entries}
+
+
+def _placed(node: Node, key: Node) -> Node:
+    """A value that is not written has the place of its key."""
+    return replace(node, where=key.where) if node.value is None and not node.written else node
+
+
+def _merged(node: Node, problems: list[Diagnostic]) -> dict[str, Entry]:
+    """`<<` takes a mapping or a list of them; of two equal keys the first one stays (yaml.org/type/merge.html)."""
+    sources = node.value if isinstance(node.value, list) else [node]
+    entries: dict[str, Entry] = {}
+    for source in sources:
+        if isinstance(source.value, dict):
+            entries = {**source.value, **entries}
+        elif not _is_lost(source):
+            problems.append(Diagnostic("E016", "`<<` takes a mapping, or a list of mappings", source.where))
+    return entries
+
+
+def _wrong_key(key: Node) -> Iterator[Diagnostic]:
+    if isinstance(key.value, list | dict):
+        yield Diagnostic("E011", f"a key is text, not {kind(key.value)}", key.where)
+    elif not key.written:
+        yield Diagnostic("E011", "there is no key before this colon", key.where)
+    elif not _is_lost(key):
+        quoted = f'"{key.written}"'
+        message = f"YAML reads the key {key.written} as {kind(key.value)}, and keys are text"
+        yield Diagnostic("E011", message, key.where, help=(f"write {quoted}",), fix=quoted)
+
+
+def _is_lost(node: Node) -> bool:
+    """An alias that has no value has had its message already."""
+    return node.value is None and node.written.startswith("*")
+
+
+def _twice(key: Node, first: Entry) -> Diagnostic:
+    evidence = (f"the first one is at {first.key}",)
+    return Diagnostic("E008", f"`{key.value}` is there twice", key.where, evidence, help=("keep one of them",))

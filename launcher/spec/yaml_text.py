@@ -1,0 +1,107 @@
+"""Bytes in, text out; a plain scalar in, its value out; a parser's complaint in, ours out. Pure."""
+
+from __future__ import annotations
+
+import re
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from launcher.errors import Diagnostic, Refused, Where
+
+if TYPE_CHECKING:
+    from ruamel.yaml.error import MarkedYAMLError
+
+    from launcher.spec.places import Scalar
+
+# The YAML 1.2 core schema (yaml.org/spec/1.2.2, 10.3.2).
+_NULL = re.compile(r"|~|null|Null|NULL")
+_BOOL = re.compile(r"true|True|TRUE|false|False|FALSE")
+_INT = re.compile(r"[-+]?[0-9]{1,64}|0o[0-7]{1,64}|0x[0-9a-fA-F]{1,64}")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+
+# What a reader of the file cannot see, and line breaks that only YAML 1.1 knows.
+_UNSEEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
+_BREAK = re.compile(r"\r\n|\r|\n")
+_WIDE = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"\0\0\xfe\xff": "UTF-32"}
+
+# The parser says it in one of these ways; we say it in ours.
+_SYNTAX = (
+    ("'\\t'", "E003", "a tab where YAML wants spaces", ("put spaces in its place; YAML does not indent with tabs",)),
+    ("mapping values are not allowed", "E004", "a second `: ` in one line", ("put text with `: ` in it in quotes",)),
+    ("could not find expected ':'", "E004", "a line without a `: `", ("write `key: value`, with the space",)),
+    ("quoted scalar", "E004", "a quoted text that does not end or has a wrong escape", ("close the quotes",)),
+    ("'@'", "E004", "a value cannot start with @", ("put it in quotes",)),
+    ("'`'", "E004", "a value cannot start with `", ("put it in quotes",)),
+    ("'%'", "E004", "a value cannot start with %", ("put it in quotes",)),
+    ("directive", "E020", "a YAML directive", ("take the lines that start with % out",)),
+    ("incompatible", "E020", "a YAML directive", ("take the lines that start with % out",)),
+    ("flow", "E004", "a bracket is not closed, or a comma is missing", ("close every [ and {",)),
+    ("block", "E004", "this line does not fit the ones above it", ("indent the keys of one mapping equally",)),
+    ("alias", "E004", "an alias without a name", ("text that starts with * goes in quotes",)),
+    ("anchor", "E004", "an anchor without a name", ("text that starts with & goes in quotes",)),
+    ("tag", "E010", "a tag has no meaning in a spec", ("text that starts with an exclamation mark goes in quotes",)),
+)
+
+
+def text_lines(text: str) -> list[str]:
+    return _BREAK.split(text)
+
+
+def decode(raw: bytes, file: str) -> str:
+    """UTF-8 with or without a byte order mark. Refused otherwise, with the place of the first wrong byte."""
+    mark = next((name for start, name in _WIDE.items() if raw.startswith(start)), None)
+    if mark is not None:
+        where = Where(file, 1, 1, 1)
+        raise Refused(Diagnostic("E001", f"the file is {mark}, not UTF-8", where, help=("save it as UTF-8",)))
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = text_lines(raw[: error.start].decode("utf-8-sig"))
+        where = Where(file, len(before), len(before[-1]) + 1, len(before[-1]) + 2)
+        message = f"byte {error.start} is 0x{raw[error.start]:02x}, which is not UTF-8"
+        raise Refused(Diagnostic("E001", message, where, help=("save the file as UTF-8",))) from None
+
+
+def unseen(text: str, file: str) -> list[Diagnostic]:
+    """Invisible characters: the first one of each line, and of a file full of them the first lines."""
+    lines = ((number, _UNSEEN.search(line)) for number, line in enumerate(text_lines(text), 1))
+    found = ((number, match) for number, match in lines if match)
+    return [_invisible(match, file, number) for number, match in islice(found, 20)]
+
+
+def _invisible(match: re.Match[str], file: str, line: int) -> Diagnostic:
+    where = Where(file, line, match.start() + 1, match.end() + 1)
+    return Diagnostic("E002", f"an invisible character: U+{ord(match[0]):04X}", where, help=("delete it",))
+
+
+def resolve(written: str) -> Scalar:
+    """What a plain scalar is: nothing, true or false, a number, text."""
+    if _NULL.fullmatch(written):
+        return None
+    if _BOOL.fullmatch(written):
+        return written.lower() == "true"
+    if _INT.fullmatch(written):
+        return int(written, {"0o": 8, "0x": 16}.get(written[:2], 10))
+    if _FLOAT.fullmatch(written):
+        return float(written)
+    if _NOT_FINITE.fullmatch(written):
+        return float(written.replace(".", ""))
+    return written
+
+
+def syntax_problem(error: MarkedYAMLError, text: str, file: str) -> Diagnostic:
+    said = f"{error.context or ''} {error.problem or ''}"
+    _, code, message, help_ = next((row for row in _SYNTAX if row[0] in said), ("", "E004", "this is not YAML", ()))
+    return Diagnostic(code, message, _marked(error, text, file), help=help_)
+
+
+def _marked(error: MarkedYAMLError, text: str, file: str) -> Where:
+    """The parser often finds out one line late; a place behind the text is moved to its end."""
+    mark = error.problem_mark or error.context_mark
+    lines = text_lines(text)
+    line, column = (mark.line, mark.column) if mark else (0, 0)
+    while line > 0 and (line >= len(lines) or not lines[line].strip()):
+        line -= 1
+        column = len(lines[line])
+    return Where(file, line + 1, column + 1, column + 2)

@@ -1,0 +1,79 @@
+"""The models and the codes in, the files of schemas/ and docs/ that are made from them out: `python -m tests.generate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from launcher.cli.schema import SCHEMAS, schema_text
+from launcher.codes import ROOMS, all_explanations
+from launcher.spec.fields import SECTIONS, all_fields, as_yaml
+
+if TYPE_CHECKING:
+    from launcher.codes import Explanation
+    from launcher.spec.fields import FieldHelp
+
+ROOT = Path(__file__).parent.parent
+
+SCHEMA_FILES = {"spec": "schemas/vm.schema.json"}
+
+TITLES = {
+    "yaml": "YAML",
+    "spec": "The spec",
+    "devices": "Devices and groups",
+    "memory": "Memory and IOMMU",
+    "boot": "KVM, CPU and boot files",
+    "running": "Running",
+}
+
+
+def generated() -> dict[str, str]:
+    """Path below the checkout -> what it has to contain."""
+    schemas = {SCHEMA_FILES.get(name, f"schemas/{name}.schema.json"): schema_text(name) for name in SCHEMAS}
+    return {**schemas, "docs/spec.md": spec_page(), "docs/errors.md": errors_page()}
+
+
+def spec_page() -> str:
+    fields = all_fields().values()
+    parts = [_section(name, [one for one in fields if one.key.rpartition(".")[0] == name]) for name in SECTIONS]
+    return "\n".join(["# The fields of a spec", "", "Made from the model by `python -m tests.generate`.", "", *parts])
+
+
+def _section(name: str, fields: list[FieldHelp]) -> str:
+    about = (SECTIONS[name].__doc__ or "").strip()
+    title = f"## `{name}`" if name else "## The file"
+    return "\n".join([title, "", about, "", *map(_field, fields)])
+
+
+def _field(field: FieldHelp) -> str:
+    name = field.key.rpartition(".")[2]
+    absent = "required" if field.required else "" if field.default is None else f"default `{as_yaml(field.default)}`"
+    head = ", ".join(filter(None, [field.type, absent]))
+    examples = "\n".join(f"{name}: {as_yaml(one)}" for one in field.examples)
+    return f"### `{name}`\n\n*{head}*\n\n{field.description}\n\n```yaml\n{examples}\n```\n"
+
+
+def errors_page() -> str:
+    rooms = [_room(digit, room) for digit, room in ROOMS.items()]
+    return "\n".join(["# Errors and warnings", "", "Made from the codes by `python -m tests.generate`.", "", *rooms])
+
+
+def _room(digit: str, room: str) -> str:
+    codes = [one for one in all_explanations() if one.code[1] == digit]
+    return "\n".join([f"## {TITLES[room]}", "", *map(_code, codes)])
+
+
+def _code(one: Explanation) -> str:
+    return f"### {one.code}: {one.title}\n\n{one.cause}\n\n```\n{one.example}\n```\n\n{one.fix}\n"
+
+
+def main() -> None:
+    for path, text in generated().items():
+        target = ROOT / path
+        target.parent.mkdir(exist_ok=True)
+        target.write_text(text, encoding="utf-8")
+        print(path)
+
+
+if __name__ == "__main__":
+    main()
