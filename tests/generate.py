@@ -1,4 +1,4 @@
-"""The models and the codes in, the files of schemas/ and docs/ that are made from them out: `python -m tests.generate`."""
+"""Models and codes in, the files of schemas/ and docs/ that are made from them out: `python -m tests.generate`."""
 
 from __future__ import annotations
 

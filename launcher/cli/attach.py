@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from launcher.executor.launch import Launched
     from launcher.plan.outcome import Observer, Report
 
+STDIN = 0
+BITE = 4096
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -59,17 +61,26 @@ class Attached:
         poll = select.poll()
         for source in (channel.fileno(), wakeup.fileno()):
             poll.register(source, select.POLLIN)
+        if self._passes_input():
+            poll.register(STDIN, select.POLLIN)
         with suppress(Closed):
             while not (self._detach and self._running):
                 ready = {fd for fd, _ in poll.poll()}
                 if wakeup.fileno() in ready:
                     for number in wakeup.recv(64):
                         channel.send({"do": "stop", "signal": number, "force": number == signal.SIGINT})
+                if STDIN in ready:
+                    typed = os.read(STDIN, BITE)
+                    channel.send_bytes(typed) if typed else poll.unregister(STDIN)
                 if channel.fileno() in ready:
                     self._hear()
         if self._detach and self._running:
             with suppress(Closed):
                 channel.send({"do": "leave"})
+
+    def _passes_input(self) -> bool:
+        """A pipe or a file on stdin is what the guest reads."""
+        return not (self._detach or self._quiet or os.isatty(STDIN))
 
     def _hear(self) -> None:
         while packet := self._launched.channel.receive(wait=False):

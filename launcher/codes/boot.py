@@ -1,7 +1,191 @@
-"""Explanations of the boot codes."""
+"""Explanations of the boot codes: KVM, CPUs and the files a guest starts from."""
 
 from __future__ import annotations
 
 from launcher.codes import Explanation
 
-EXPLANATIONS: tuple[Explanation, ...] = ()
+EXPLANATIONS: tuple[Explanation, ...] = (
+    Explanation(
+        "E401",
+        "no KVM",
+        "/dev/kvm is not there: the module is not loaded, or virtualization is off in the firmware, or this is a "
+        "container or a VM that was not given it.",
+        "vmlaunch plan vm.yaml        # in a container",
+        "`modprobe kvm_amd` or `modprobe kvm_intel`; switch on SVM or VT-x; give the container /dev/kvm.",
+    ),
+    Explanation(
+        "E402",
+        "KVM is denied",
+        "/dev/kvm is there, and this user may not open it.",
+        "vmlaunch plan vm.yaml        # as a user outside the group kvm",
+        "`usermod -aG kvm USER`, and log in again.",
+    ),
+    Explanation(
+        "E403",
+        "KVM cannot be asked",
+        "/dev/kvm is there and gives an error.",
+        "vmlaunch plan vm.yaml",
+        "The kernel's log says why: `dmesg | grep -i kvm`.",
+    ),
+    Explanation(
+        "E404",
+        "KVM is too old",
+        "It lacks what every VM of ours needs. The newest of that came with Linux 4.12 (KVM_CAP_IMMEDIATE_EXIT).",
+        "vmlaunch plan vm.yaml        # on Linux 4.4",
+        "Run a newer kernel on the host.",
+    ),
+    Explanation(
+        "E405",
+        "another architecture",
+        "The guest machine is a PC, and KVM runs guests of the host's own kind.",
+        "vmlaunch plan vm.yaml        # on an arm64 host",
+        "Plan for an x86_64 host, with `--host` from anywhere.",
+    ),
+    Explanation(
+        "E406",
+        "more vCPUs than KVM has",
+        "KVM on this host limits the vCPUs of one VM (KVM_CAP_MAX_VCPUS).",
+        "cpus: 4096",
+        "Give the guest as many as the message says.",
+    ),
+    Explanation(
+        "E407",
+        "pinned to a CPU that is not online",
+        "`pin` names host CPUs by number, and one is not there or is switched off.",
+        "cpus: {count: 2, pin: 510-511}",
+        "`lscpu -e` lists the online CPUs.",
+    ),
+    Explanation(
+        "E408",
+        "pinned to a CPU that is not allowed",
+        "The process that runs the VM is confined to other CPUs, by a cgroup or by taskset.",
+        "cpus: {count: 2, pin: 8-9}        # in a service with AllowedCPUs=0-7",
+        "Pin to allowed CPUs, or allow more.",
+    ),
+    Explanation(
+        "E410",
+        "the file is not there",
+        "`boot` names a file that does not exist. Paths are relative to the spec.",
+        "boot: {kernel: ./no-such-file}",
+        "Correct the path.",
+    ),
+    Explanation(
+        "E411",
+        "the file may not be read",
+        "The user that plans must be able to read the files the spec names: the plan carries their digests.",
+        "boot: {kernel: /boot/vmlinuz}        # mode 0600",
+        "Make it readable, or plan as a user who may read it.",
+    ),
+    Explanation(
+        "E412",
+        "the file cannot be read",
+        "It is there and the operating system gives an error: a bad disk, a loop of links.",
+        "boot: {kernel: ./loop}",
+        "`sha256sum FILE` shows the error.",
+    ),
+    Explanation(
+        "E413",
+        "a directory",
+        "A file belongs here.",
+        "boot: {kernel: ./}",
+        "Name the file in it.",
+    ),
+    Explanation(
+        "E414",
+        "an empty file",
+        "It has no content, as after a download that failed.",
+        "boot: {kernel: ./empty}",
+        "Copy or build it again.",
+    ),
+    Explanation(
+        "E415",
+        "a bzImage, which this version cannot start",
+        "This version starts ELF files by their PVH entry. The Linux boot protocol of a bzImage comes with the next.",
+        "boot: {kernel: ./bzImage}",
+        "Take the vmlinux of the same build (CONFIG_PVH=y), or scripts/extract-vmlinux of the kernel's sources.",
+    ),
+    Explanation(
+        "E416",
+        "an ELF file that is no PVH kernel",
+        "It has no Xen note of type 18 that names the entry, or its headers contradict each other or the file's size.",
+        "boot: {kernel: /bin/true}",
+        "Build the kernel with CONFIG_PVH=y; `readelf -nl FILE` shows notes and segments.",
+    ),
+    Explanation(
+        "E417",
+        "an initial RAM disk as kernel",
+        "By its signature the file is an archive.",
+        "boot: {kernel: ./initrd.img}",
+        "Name it as `boot.initrd`, and the kernel as `boot.kernel`.",
+    ),
+    Explanation(
+        "E418",
+        "not a kernel",
+        "The file has no signature that vmlaunch knows.",
+        "boot: {kernel: ./vm.yaml}",
+        "Name an ELF file with a PVH entry, such as vmlinux.",
+    ),
+    Explanation(
+        "E419",
+        "a kernel as initial RAM disk",
+        "By its signature the file is a kernel.",
+        "boot: {kernel: ./vmlinux, initrd: ./bzImage}",
+        "Swap the two, or name the initrd.",
+    ),
+    Explanation(
+        "E420",
+        "the kernel does not fit into memory",
+        "The kernel names the addresses it must be at, below 4 GiB, and one range of RAM must hold each segment.",
+        "boot: {kernel: ./vmlinux}\nmemory: 8MiB",
+        "Make the first bank larger.",
+    ),
+    Explanation(
+        "E421",
+        "the kernel wants the first MiB",
+        "The launcher's own tables are there: GDT, command line, start information, ACPI.",
+        "boot: {kernel: ./loads-at-0x7c00}",
+        "Link it to load from 0x100000 on.",
+    ),
+    Explanation(
+        "E422",
+        "the initial RAM disk does not fit into memory",
+        "It is placed below 3 GiB, beside the kernel, in one piece.",
+        "boot: {kernel: ./vmlinux, initrd: ./large.img}\nmemory: 64MiB",
+        "Make the first bank larger.",
+    ),
+    Explanation(
+        "E424",
+        "no place for the VM's state",
+        "Who is not root keeps VMs in $XDG_RUNTIME_DIR/vmlaunch, and that variable is not set.",
+        "sudo -u ci vmlaunch plan vm.yaml",
+        "Log in through PAM, or set XDG_RUNTIME_DIR to a folder of that user, mode 0700.",
+    ),
+    Explanation(
+        "W401",
+        "more vCPUs than KVM recommends",
+        "KVM recommends at most as many as the host has CPUs (KVM_CAP_NR_VCPUS). More run, and wait for each other.",
+        "cpus: 512",
+        "Give the guest fewer vCPUs.",
+    ),
+    Explanation(
+        "W402",
+        "vCPUs share host CPUs",
+        "There are more vCPUs than host CPUs that this process may use. A vCPU that holds a lock may not be running.",
+        "cpus: 64        # on 16 host CPUs",
+        "Give the guest fewer vCPUs.",
+    ),
+    Explanation(
+        "W403",
+        "vCPUs and memory are on different nodes",
+        "Each access of these vCPUs to memory crosses the link between the sockets.",
+        "cpus: {count: 4, pin: 0-3}\nmemory: [{size: 8GiB, node: 1}]",
+        "Pin to CPUs of the memory's node: `lscpu -e` shows them.",
+    ),
+    Explanation(
+        "W404",
+        "an initial RAM disk that Linux does not know",
+        "By its signature it is no archive that Linux unpacks. It is loaded as it is.",
+        "boot: {kernel: ./vmlinux, initrd: ./vm.yaml}",
+        "An initial RAM disk is a cpio archive (newc), compressed or not. Other kernels may take other things.",
+    ),
+)

@@ -1,7 +1,186 @@
-"""Explanations of the devices codes."""
+"""Explanations of the device codes: choosing, binding and isolating PCI functions, and recorded hosts."""
 
 from __future__ import annotations
 
 from launcher.codes import Explanation
 
-EXPLANATIONS: tuple[Explanation, ...] = ()
+EXPLANATIONS: tuple[Explanation, ...] = (
+    Explanation(
+        "E201",
+        "no such PCI device",
+        "Nothing is at this address. Slots are renumbered when cards are added or the firmware is updated.",
+        "devices: {gpu: 0000:ff:00.0}",
+        "`vmlaunch devices` lists what there is; `match` finds a device wherever it sits.",
+    ),
+    Explanation(
+        "E202",
+        "another device than expected",
+        "`expect` names a vendor:device, and the function at the address is a different one.",
+        "devices:\n  gpu: {pci: 0000:02:00.0, expect: 10de:2684}",
+        "Look for the device's new address, or correct `expect`.",
+    ),
+    Explanation(
+        "E203",
+        "the IOMMU group is not usable",
+        "The IOMMU can only isolate a whole group. A member that a host driver holds would let the guest reach what "
+        "the host does with it, so the kernel refuses the group. No driver, vfio-pci and its variants, pci-stub and "
+        "pcieport are fine; so is any driver of a bridge before Linux 5.19.",
+        "devices:\n  gpu: 0000:c1:00.0        # its audio function is on snd_hda_intel",
+        "`companions: attach` gives the rest of the group to the guest too; `companions: detach` takes it from the "
+        "host and gives it to nobody. A bridge is only taken from its driver.",
+    ),
+    Explanation(
+        "E204",
+        "nothing matches",
+        "No PCI function of this host has all the properties that `match` asks for.",
+        'devices:\n  scratch: {match: {class: nvme, serial: "no such"}}',
+        "`vmlaunch devices` shows the properties; take out the key that does not hold.",
+    ),
+    Explanation(
+        "E205",
+        "several devices match",
+        "`match` never means the first one: which one is first depends on the host's slots.",
+        "devices:\n  worker: {match: {id: 10de:2684}}",
+        "Add a key that only one has (`serial`, `slot`, `node`), or `pick: free` if any will do.",
+    ),
+    Explanation(
+        "E206",
+        "all that match are in use",
+        "`pick: free` takes a function that no host driver holds, that no other alias names and whose IOMMU group no "
+        "VM has open. None of those that match is so.",
+        "devices:\n  worker: {match: {class: gpu}, pick: free}",
+        "Bind one to vfio-pci, or stop the VM that has it.",
+    ),
+    Explanation(
+        "E207",
+        "no such virtual function",
+        "vmlaunch takes virtual functions that exist and creates none, because creating them resets the network "
+        "card's other virtual functions.",
+        "devices:\n  nic: {pci: 0000:3b:00.0, vf: 12}",
+        "Create them where the host sets up its network: `echo 16 > /sys/bus/pci/devices/0000:3b:00.0/sriov_numvfs`.",
+    ),
+    Explanation(
+        "E208",
+        "the device is behind no IOMMU",
+        "Other devices of this host have an IOMMU group and this one has none: the firmware's tables leave it out, "
+        "or `intel_iommu=igfx_off` is set.",
+        "devices: {gpu: 0000:00:02.0}",
+        "Take `igfx_off` out, update the firmware, or put the device into another slot.",
+    ),
+    Explanation(
+        "E209",
+        "no IOMMU",
+        "Without an IOMMU a device could read and write all of the host's memory.",
+        "devices: {gpu: 0000:c1:00.0}        # on a host without VT-d or AMD-Vi",
+        "Switch on VT-d or AMD-Vi in the firmware. On Intel also boot with `intel_iommu=on iommu=pt`. Then "
+        "/sys/class/iommu is not empty.",
+    ),
+    Explanation(
+        "E210",
+        "given twice",
+        "Two aliases mean the same function: one by its address, the other by a property.",
+        "devices:\n  a: 0000:02:00.0\n  b: {match: {class: nvme}}",
+        "Take one out, or make `match` narrower.",
+    ),
+    Explanation(
+        "E211",
+        "no guest slot left",
+        "The guest has 16 slots for passed devices, 00:10 to 00:1f, of eight functions each.",
+        "devices: {}        # with 17 devices from 17 host slots",
+        "Pass fewer devices to one VM.",
+    ),
+    Explanation(
+        "E212",
+        "a bridge",
+        "A bridge is part of the host's way to the devices behind it and cannot be given away.",
+        "devices: {gpu: 0000:00:01.1}",
+        "Name the device behind the bridge.",
+    ),
+    Explanation(
+        "E213",
+        "guest addresses collide, or a slot has no function 0",
+        "Two functions would have one guest address; or a slot has functions and no function 0, and then no guest "
+        "looks at the rest. Functions of one host slot that are passed together share a guest slot.",
+        "devices:\n  gpu: {pci: 0000:c1:00.0, companions: attach, guest: 00:18.0}\n"
+        "  nic: {pci: 0000:3b:00.0, guest: 00:18.1}",
+        "Give one of them another `guest` slot, or leave `guest` out.",
+    ),
+    Explanation(
+        "E214",
+        "not bound to vfio-pci, and never to be bound",
+        "`bind: never` expects the device to be on vfio-pci already, and it is not.",
+        "devices:\n  gpu: {pci: 0000:c1:00.0, bind: never}",
+        "Bind it, or write `bind: auto`: the old driver comes back on down.",
+    ),
+    Explanation(
+        "E215",
+        "the firmware keeps memory for the device",
+        "A `direct` line in reserved_regions means that the firmware goes on using the device (RMRR on Intel, unity "
+        "maps on AMD). The kernel does not let a guest have it.",
+        "devices: {raid: 0000:05:00.0}",
+        "Switch off what uses it in the firmware: USB legacy support, iLO or RAID monitoring.",
+    ),
+    Explanation(
+        "E216",
+        "the device cannot be reset",
+        "Without a reset the guest finds the device as the host left it, and the host as the guest left it.",
+        "devices: {card: 0000:06:00.0}        # no reset_method in sysfs",
+        "Accept it: `allow: [no-reset]`.",
+    ),
+    Explanation(
+        "E290",
+        "the facts file is not JSON",
+        "`--host` takes what `vmlaunch devices --json` writes.",
+        "vmlaunch plan vm.yaml --host host.txt",
+        "Record the host again: `vmlaunch devices --json > host.json`.",
+    ),
+    Explanation(
+        "E291",
+        "a facts file of another version",
+        "The file says which format it has, and this vmlaunch does not read that one.",
+        "vmlaunch plan vm.yaml --host from-2031.json",
+        "Record the host again with this version.",
+    ),
+    Explanation(
+        "E292",
+        "a fact does not fit",
+        "A field of the facts file is unknown, missing or of the wrong kind. Facts are never guessed.",
+        "vmlaunch plan vm.yaml --host edited.json",
+        "Record the host again, or correct the field that the message names.",
+    ),
+    Explanation(
+        "E293",
+        "the facts file cannot be read",
+        "The operating system refused it.",
+        "vmlaunch plan vm.yaml --host nowhere.json",
+        "Check its path and its permissions.",
+    ),
+    Explanation(
+        "E294",
+        "-o does not mean stdout",
+        "`-o` saves the plan to a file, whole or not at all.",
+        "vmlaunch plan vm.yaml -o -",
+        "`vmlaunch plan vm.yaml --json` prints it.",
+    ),
+    Explanation(
+        "E295",
+        "the plan cannot be saved",
+        "The operating system refused to write it.",
+        "vmlaunch plan vm.yaml -o /proc/vm.plan",
+        "Check the folder of the file and its permissions.",
+    ),
+    Explanation(
+        "W214",
+        "the device is on another node than the memory",
+        "Everything the device reads and writes crosses the link between the sockets: half the bandwidth, more jitter.",
+        "memory: [{size: 8GiB, node: 1}]\ndevices: {disk: 0000:02:00.0}        # on node 0",
+        "Put the memory on the device's node, or the card into a slot of the memory's node.",
+    ),
+    Explanation(
+        "W216",
+        "a fact could not be read",
+        "This process may not read it, or reading would wake a sleeping device. The plan does not guess.",
+        "vmlaunch plan vm.yaml        # not as root",
+        "Plan as the user who will run it. `up` settles it before its first change.",
+    ),
+)

@@ -1,7 +1,111 @@
-"""Explanations of the memory codes."""
+"""Explanations of the memory codes: pages, nodes, limits, and the guest's address space."""
 
 from __future__ import annotations
 
 from launcher.codes import Explanation
 
-EXPLANATIONS: tuple[Explanation, ...] = ()
+EXPLANATIONS: tuple[Explanation, ...] = (
+    Explanation(
+        "E301",
+        "no such node",
+        "`node` is bound strictly, and this host has no NUMA node of that number.",
+        "memory: [{size: 8GiB, node: 7}]",
+        "`numactl -H` lists the nodes. Leave `node` out to let the kernel choose.",
+    ),
+    Explanation(
+        "E302",
+        "too few huge pages",
+        "Huge pages come from a pool that the administrator fills. vmlaunch never fills it: that would take memory "
+        "from others.",
+        "memory: [{size: 64GiB, pages: 1GiB, node: 1}]",
+        "Run the command the message shows, which says how many the node is to have. 1GiB pages are surest at boot: "
+        "`hugepagesz=1G hugepages=64`.",
+    ),
+    Explanation(
+        "E303",
+        "no pool of such pages",
+        "The host's CPU or kernel has no huge pages of this size.",
+        "memory: [{size: 8GiB, pages: 1GiB}]        # on a CPU without pdpe1gb",
+        "Write `pages: 2MiB`, or leave `pages` out.",
+    ),
+    Explanation(
+        "E304",
+        "not enough memory",
+        "The host has less memory than the VM needs; or less is available now, and all of it is needed before the "
+        "guest starts, because devices lock it or a bank names its pages.",
+        "memory: 4TiB",
+        "Ask for less, or stop other work.",
+    ),
+    Explanation(
+        "E305",
+        "the node is too small",
+        "`node` is bound strictly, and the bank is larger than all memory of the node.",
+        "memory: [{size: 1TiB, node: 0}]",
+        "Make two banks on two nodes, or leave `node` out.",
+    ),
+    Explanation(
+        "E306",
+        "the bank cannot be where `at` says",
+        "The addresses belong to the machine (3 GiB to 4 GiB) or are reserved by the IOMMU for a device of this VM.",
+        'memory: [{size: 8GiB}, {size: 8GiB, at: "0xc0000000"}]',
+        "Leave `at` out: the planner finds a place and shows it.",
+    ),
+    Explanation(
+        "E307",
+        "no memory at address 0",
+        "Every PC starts from the first MiB, so there must be RAM.",
+        'memory: [{size: 8GiB, at: "0x100000000"}]',
+        "Leave `at` of the first bank out, or make it larger.",
+    ),
+    Explanation(
+        "E308",
+        "no place for a bank",
+        "What is reserved leaves no room for it anywhere in the guest's address space.",
+        "memory: 64GiB        # with a device whose group reserves everything",
+        "Leave out the device whose IOMMU group reserves so much.",
+    ),
+    Explanation(
+        "E309",
+        "the limit on locked memory is too low",
+        "VFIO locks all guest memory, because a device may write to any of it at any time. The kernel counts that "
+        "against the limit of the process, except with CAP_IPC_LOCK.",
+        "memory: 64GiB\ndevices: {gpu: 0000:c1:00.0}        # with ulimit -l 8192",
+        "`ulimit -l unlimited`, or LimitMEMLOCK=infinity for a systemd service.",
+    ),
+    Explanation(
+        "E310",
+        "the IOMMU reserves the first MiB",
+        "A device of this VM has its group's reserved region where the guest must have RAM to start.",
+        "devices: {old: 0000:06:00.0}",
+        "Leave the device out, or look for a firmware update that moves the region.",
+    ),
+    Explanation(
+        "E311",
+        "beyond the address width",
+        "Guest addresses have as many bits as KVM gives, and with devices at most as many as the IOMMU translates.",
+        'memory: [{size: 8GiB}, {size: 8GiB, at: "0x1000000000000"}]',
+        "Ask for less memory, or for lower addresses.",
+    ),
+    Explanation(
+        "E312",
+        "no place for a BAR",
+        "BARs are placed at multiples of their size: 32-bit ones below 4 GiB, large 64-bit ones above RAM and within "
+        "the address width.",
+        "devices: {}        # with several cards of many 32-bit BARs",
+        "Pass fewer such devices to one VM.",
+    ),
+    Explanation(
+        "W301",
+        "transparent huge pages are off",
+        "The bank asks for them (they are the default), and this host never makes any: 4 KiB pages are slower.",
+        "memory: 8GiB",
+        "`echo madvise > /sys/kernel/mm/transparent_hugepage/enabled`.",
+    ),
+    Explanation(
+        "W302",
+        "more memory than is available",
+        "The guest gets memory as it touches it. If it touches all of it, the host may run out.",
+        "memory: 64GiB        # with 40 GiB available",
+        "Ask for less, or stop other work.",
+    ),
+)

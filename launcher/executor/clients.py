@@ -20,6 +20,7 @@ class Client:
         self.owner = owner
         self.position: int | None = 0 if owner else None  # in the guest's output; None: does not watch it
         self.lost = 0
+        self.typed = b""  # input for the guest that has found no room yet
         self.full = False  # its socket took no more at the last try
         self._waiting: deque[bytes] = deque()
 
@@ -28,6 +29,13 @@ class Client:
         if len(self._waiting) >= MOST_WAITING:
             raise Closed
         self._waiting.append(pack(message))
+
+    def feed(self, console: Console) -> None:
+        """Give the guest what was typed, as far as there is room; what is left waits for the room event."""
+        while self.typed:
+            self.typed = self.typed[console.write(self.typed) :]
+            if self.typed and console.stuck():
+                return
 
     def pump(self, console: Console) -> bool:
         """Send what can be sent without waiting; True when there is more, and the socket is full."""

@@ -131,6 +131,7 @@ class Keeper:
             ready = self._wait(self._interests(), self._timeout())
             gone = self._pidfd in ready
             self._drain(self._console.output.event)
+            self._drain(self._console.input.event)
             self._hear_runner()
             self._hear_signals()
             if self._listener.fileno() in ready:
@@ -141,14 +142,17 @@ class Keeper:
             self._act(self._stopping.tick(monotonic()))
             self._copy_to_log()
             for client in list(self._clients):
+                client.feed(self._console)
                 self._pump(client)
         self._reap()
 
     def _interests(self) -> dict[int, int]:
-        fds = (self._runner.fileno(), self._pidfd, self._wakeup.fileno(), self._listener.fileno(), self._console.output.event)
-        interests = dict.fromkeys(fds, select.POLLIN)
+        """A client whose input found no room is not read until there is some."""
+        fds = (self._runner.fileno(), self._pidfd, self._wakeup.fileno(), self._listener.fileno())
+        interests = dict.fromkeys((*fds, self._console.output.event, self._console.input.event), select.POLLIN)
         for client in self._clients:
-            interests[client.channel.fileno()] = select.POLLIN | (select.POLLOUT if client.full else 0)
+            heard = 0 if client.typed else select.POLLIN
+            interests[client.channel.fileno()] = heard | (select.POLLOUT if client.full else 0)
         return interests
 
     def _timeout(self) -> float | None:
@@ -248,8 +252,10 @@ class Keeper:
 
     def _hear(self, client: Client) -> None:
         try:
-            while packet := client.channel.receive(wait=False):
+            while not client.typed and (packet := client.channel.receive(wait=False)):
                 self._obey(client, packet.message or {})
+                client.typed = packet.data
+                client.feed(self._console)
         except Closed:
             self._drop(client)
             if client.owner:

@@ -79,15 +79,12 @@ def run_vcpus(step: RunVcpus, n: int, live: Live, plan: Plan, told: Told) -> Non
         _create_vcpu(index, step.count, n, live)
     live.vcpus[0].set_sregs(boot.first_sregs())
     live.vcpus[0].set_regs(boot.first_regs(kernel.entry))
-    pins: tuple[int | None, ...] = step.pin or (None,) * step.count
-    crew = [
-        Thread(target=_run, args=(index, vcpu, pin, live, told), name=f"vcpu{index}")
-        for index, (vcpu, pin) in enumerate(zip(live.vcpus, pins, strict=True))
-    ]
-    for thread in crew:
+    for index, vcpu in enumerate(live.vcpus):
+        thread = Thread(target=_run, args=(index, vcpu, told), name=f"vcpu{index}")
         thread.start()
-        live.undo.push(n, thread.join)
-    live.undo.push(n, partial(_kick_all, live))
+        live.undo.push(n, partial(_stop, vcpu, thread))
+        if step.pin:
+            live.kernel.pin_thread(thread.native_id or 0, step.pin[index])
 
 
 def _create_vcpu(index: int, count: int, n: int, live: Live) -> None:
@@ -102,15 +99,13 @@ def _create_vcpu(index: int, count: int, n: int, live: Live) -> None:
     vcpu.set_local_interrupts()
 
 
-def _run(index: int, vcpu: Vcpu, pin: int | None, live: Live, told: Told) -> None:
-    if pin is not None:
-        live.kernel.pin_thread(pin)
+def _run(index: int, vcpu: Vcpu, told: Told) -> None:
     told(index, vcpu.run())
 
 
-def _kick_all(live: Live) -> None:
-    for vcpu in live.vcpus:
-        vcpu.kick()
+def _stop(vcpu: Vcpu, thread: Thread) -> None:
+    vcpu.kick()
+    thread.join()
 
 
 def _read(path: str, digest: str) -> bytes:

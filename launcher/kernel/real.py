@@ -15,6 +15,6 @@ class RealKernel:
     def take_memory(self, size: int, page_size: int, node: int | None) -> HostMemory:
         return HostMemory(size, page_size, node)
 
-    def pin_thread(self, host_cpu: int) -> None:
-        """The calling thread runs on this host CPU only."""
-        os.sched_setaffinity(0, {host_cpu})
+    def pin_thread(self, thread_id: int, host_cpu: int) -> None:
+        """`thread_id` as gettid gives it: from now on it runs on this host CPU only."""
+        os.sched_setaffinity(thread_id, {host_cpu})

@@ -52,7 +52,8 @@ def memory_address(given: object) -> int:
     elif isinstance(given, str) and _HEX.fullmatch(given):
         address = int(given, 16)
     else:
-        raise Problem("E109", "not a guest memory address", help=("write it in hex, as in 0x1000000000",)).error()
+        help_ = ("write it in hex, as in 0x1000000000",)
+        raise Problem("E109", f"not a guest memory address: {given}", help=help_).error()
     if not 0 <= address < PHYSICAL:
         raise Problem("E109", "the address is not within the 4096 TiB an x86 machine can address").error()
     return address

@@ -32,16 +32,19 @@ def complaints(refusal: ValidationError, spec: Mapping[str, object], lost: Set[P
     `lost` are the fields whose value could not be read: they have had their message.
     """
     errors = [(_path(error), error) for error in refusal.errors(include_url=False)]
-    found = [_problem(path, error) for path, error in errors if not _within(path, lost)]
-    return tuple(dict.fromkeys([*found, *_between(spec)]))
+    found = [(path, _problem(path, error)) for path, error in errors if _is_news(path, error, lost)]
+    meant = {(*path[:-1], one.fix) for path, one in found if one.code == "E101"}
+    told = [one for path, one in found if one.code != "E102" or path not in meant]
+    return tuple(dict.fromkeys([*told, *_between(spec)]))
+
+
+def _is_news(path: Path, error: ErrorDetails, lost: Set[Path]) -> bool:
+    """An unknown key is one, whether it has a value or not."""
+    return error["type"] == "extra_forbidden" or not any(path[:length] in lost for length in range(1, len(path) + 1))
 
 
 def _path(error: ErrorDetails) -> Path:
     return tuple(str(part) for part in error["loc"] if part != "[key]")
-
-
-def _within(path: Path, lost: Set[Path]) -> bool:
-    return any(path[:length] in lost for length in range(1, len(path) + 1))
 
 
 def _between(spec: Mapping[str, object]) -> Iterator[Problem]:
@@ -119,9 +122,6 @@ def _range(path: Path, error: ErrorDetails) -> Problem:
 def _choice(path: Path, error: ErrorDetails) -> Problem:
     choices = re.findall(r"'([^']*)'", error.get("ctx", {}).get("expected", ""))
     given = error["input"]
-    if path == ("vmlaunch",):
-        message = f"format version {_shown(given)} is not known"
-        return Problem("E127", message, path, help=("write `vmlaunch: 1`",), fix="1")
     near = did_you_mean(str(given), choices)
     help_ = (*near, f"it is one of {', '.join(choices)}")
     return Problem("E116", f"{_shown(given)} is not a choice here", path, help=help_)

@@ -64,15 +64,16 @@ def field_at(section: str, key: str) -> FieldHelp | None:
 
 def _help(key: str, field: FieldInfo) -> FieldHelp:
     choices = _choices(field.annotation)
-    kind = f"one of {', '.join(map(str, choices))}" if choices else field.title or "mapping"
+    kind = f"one of {', '.join(choices)}" if choices else field.title or "mapping"
     # `name` is required by the model and by nobody who writes a file
     required = field.is_required() and key != "name"
     default = None if field.default is PydanticUndefined else field.default
     return FieldHelp(key, kind, required, default, field.description or "", tuple(field.examples or ()))
 
 
-def _choices(annotation: Any) -> tuple[Any, ...]:
-    return get_args(annotation) if get_origin(annotation) is Literal else ()
+def _choices(annotation: Any) -> tuple[str, ...]:
+    choices = get_args(annotation) if get_origin(annotation) is Literal else ()
+    return choices if len(choices) > 1 else ()
 
 
 def as_yaml(value: Any) -> str:

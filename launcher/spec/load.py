@@ -42,7 +42,7 @@ def load_spec(text: str | bytes, file: str, *, sets: Sequence[str] = (), name: s
     places = source_map(file, root)
     lost = {path for path, node, _ in walk(root) if node.value is None} | {("name",) for _ in no_name}
     spec, problems = _checked(root, lost)
-    found += [*refused_sets, *no_name, *(_diagnostic(one, places) for one in (*_nothings(root), *problems))]
+    found += [*refused_sets, *no_name, *(_diagnostic(one, places) for one in (*_nothings(root, problems), *problems))]
     if spec is None or found:
         raise Refused(*sorted_by_place(found))
     return Loaded(spec, places)
@@ -85,10 +85,11 @@ def _checked(root: Node, lost: Set[Path]) -> tuple[VmSpec | None, Sequence[Probl
         return None, complaints(refusal, spec, lost)
 
 
-def _nothings(root: Node) -> Iterator[Problem]:
-    """Keys without a value. An alias without a value has had its message already."""
+def _nothings(root: Node, problems: Sequence[Problem]) -> Iterator[Problem]:
+    """Keys without a value. An alias without a value and an unknown key have their message already."""
+    told = {one.path for one in problems if one.key}
     for path, node, _ in walk(root):
-        if node.value is None and not node.written.startswith("*"):
+        if node.value is None and not node.written.startswith("*") and path not in told:
             help_ = ("write a value behind it, or take it out",)
             yield Problem("E106", "there is no value", path, help=help_)
 

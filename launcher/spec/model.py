@@ -24,6 +24,7 @@ from launcher.spec.shapes import (
     Rom,
     Size,
     Text,
+    Version,
 )
 
 Pages = Literal["4KiB", "thp", "2MiB", "1GiB"]
@@ -260,7 +261,10 @@ def _long_form(field: str) -> Callable[[object], object]:
 def _banks(given: object) -> object:
     if isinstance(given, list | tuple) and not given:
         raise Problem("E102", "a VM without memory", help=("add a bank, as in `- size: 8GiB`",)).error()
-    return given if isinstance(given, list | tuple | Mapping) else [{"size": given}]
+    if isinstance(given, Mapping):
+        help_ = ("write a list of banks, each with `- size:` first",)
+        raise Problem("E105", "expected a size or a list of banks, found a mapping", help=help_).error()
+    return given if isinstance(given, list | tuple) else [{"size": given}]
 
 
 def _open_to_editors(schema: dict[str, Any]) -> None:
@@ -269,7 +273,6 @@ def _open_to_editors(schema: dict[str, Any]) -> None:
     schema["patternProperties"] = {"^x-": {"description": "Yours: ignored here, a home for YAML anchors."}}
 
 
-Version = Annotated[Literal[1], Field(title="format version")]
 ShortCpus = Annotated[Cpus, BeforeValidator(_long_form("count"), json_schema_input_type=Cpus | Count)]
 ShortDevice = Annotated[Device, BeforeValidator(_long_form("pci"), json_schema_input_type=Device | HostAddress)]
 Banks = Annotated[
@@ -291,6 +294,7 @@ class VmSpec(Section):
 
     vmlaunch: Version = Field(
         default=1,
+        title="format version",
         description="The version of this format. Absent means 1.",
         examples=[1],
     )

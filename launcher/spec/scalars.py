@@ -89,10 +89,17 @@ def cmdline(given: object) -> str:
     if not isinstance(given, str):
         raise wrong_kind("text", given).error()
     if any(sign in given for sign in "\0\n\r"):
-        raise Problem("E126", "a kernel command line is one line of text without NUL").error()
+        help_ = ("`cmdline: >-` makes one line of several",)
+        raise Problem("E126", "a kernel command line is one line of text without NUL", help=help_).error()
     if (length := len(given.encode("utf-8", "surrogatepass"))) > COMMAND_LINE:
         raise Problem("E126", f"the kernel command line has {length} bytes; x86 Linux takes {COMMAND_LINE}").error()
     return given
+
+
+def version(given: object) -> int:
+    if type(given) is int and given == 1:
+        return given
+    raise Problem("E127", f"format version {given} is not known", help=("write `vmlaunch: 1`",), fix="1").error()
 
 
 def name(given: object) -> str:

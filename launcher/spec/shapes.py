@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator
 
@@ -42,6 +42,7 @@ HostCpus = Annotated[list[HostCpu], Field(json_schema_extra={"uniqueItems": True
 CommandLine = Annotated[str, Field(max_length=COMMAND_LINE, pattern=r"^[^\n\r]*$")]
 Number = Annotated[int, Field(ge=0)]
 
+Version = Annotated[int, parsed(scalars.version, Literal[1])]
 Text = Annotated[str, parsed(scalars.text, NotEmpty)]
 Name = Annotated[str, parsed(scalars.name, matching(NAME))]
 Alias = Annotated[str, AfterValidator(scalars.alias)]

@@ -1,0 +1,160 @@
+"""The runner on the fake kernel: every call of the set-up failed once, nothing left open."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from launcher.executor.runner import Runner
+from launcher.kernel.api import Event
+from launcher.kernel.machine import Console
+from launcher.plan.plan import HostIdentity, Plan, SpecIdentity, Summary
+from launcher.plan.steps import (
+    CreateVm,
+    GiveMemory,
+    KeepState,
+    LoadInitrd,
+    LoadKernel,
+    LoadPart,
+    RamRange,
+    RunVcpus,
+    TakeMemory,
+)
+from launcher.values import GIB, MIB
+from launcher.vms.channel import Channel, Closed
+from tests.fakes.kernel import FakeKernel
+
+IMAGE = b"\x90" * 64
+
+
+def plan_of(folder: Path, *, vcpus: int = 2, pin: tuple[int, ...] = ()) -> Plan:
+    kernel, initrd = folder / "kernel", folder / "initrd"
+    kernel.write_bytes(IMAGE)
+    initrd.write_bytes(IMAGE)
+    digest = hashlib.sha256(IMAGE).hexdigest()
+    steps = (
+        KeepState(str(folder / "state")),
+        TakeMemory(0, 64 * MIB, 0, None, True),
+        TakeMemory(1, 32 * MIB, 2 * MIB, 0, False),
+        CreateVm(),
+        GiveMemory((RamRange(0, 64 * MIB, 0, 0), RamRange(4 * GIB, 32 * MIB, 1, 0))),
+        LoadKernel(str(kernel), digest, 0x200000, (LoadPart(0, 64, 0x200000),), "hello"),
+        LoadInitrd(str(initrd), digest, 64, 0x3000000),
+        RunVcpus(vcpus, pin),
+    )
+    nothing = Summary("yes", 0, 0, 0, 0)
+    return Plan("1.0", "0", "t", SpecIdentity("", "", {}), HostIdentity("", "", None, None), (), (), steps, (), (), nothing)
+
+
+class Run:
+    """What a runner said, and what its kernel saw."""
+
+    def __init__(self, plan: Plan, kernel: FakeKernel, orders: tuple[str, ...] = ()) -> None:
+        self.kernel = kernel
+        mine, theirs = Channel.pair()
+        console = Console()
+        for order in orders:
+            mine.send({"do": order})
+        self.fds_before = len(os.listdir("/proc/self/fd"))
+        Runner(plan, kernel, console, theirs).run()
+        self.fds_after = len(os.listdir("/proc/self/fd"))
+        theirs.close()
+        console.close()
+        self.said = list(self._hear(mine))
+        mine.close()
+
+    def _hear(self, channel: Channel) -> Any:
+        try:
+            while packet := channel.receive():
+                yield packet.message
+        except Closed:
+            return
+
+    def all_of(self, key: str) -> list[Any]:
+        return [one[key] for one in self.said if key in one]
+
+    def states(self) -> list[tuple[int, str]]:
+        return [(one["n"], one["state"]) for one in self.all_of("outcome") if one["state"] != "progress"]
+
+
+def test_every_step_is_done_in_order_and_undone_in_reverse(tmp_path: Path) -> None:
+    run = Run(plan_of(tmp_path), FakeKernel())
+    assert [n for n, state in run.states() if state == "done"] == [2, 3, 4, 5, 6, 7, 8]
+    assert [n for n, state in run.states() if state == "undone"] == [8, 5, 4, 3, 2]
+    assert run.all_of("end")[0]["how"] == "power-off"
+
+
+def test_population_reports_the_bytes_it_has_done(tmp_path: Path) -> None:
+    run = Run(plan_of(tmp_path), FakeKernel())
+    progress = [(one["done"], one["total"]) for one in run.all_of("outcome") if one["state"] == "progress"]
+    assert progress == [(32 * MIB, 64 * MIB), (64 * MIB, 64 * MIB)]
+
+
+def test_whichever_call_fails_nothing_stays_open(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, pin=(0, 1))
+    calls = Run(plan, FakeKernel()).kernel.calls
+    assert len(calls) > 20
+    for k, name in enumerate(calls, 1):
+        for error in (errno.EPERM, errno.ENOMEM, errno.EBUSY, errno.EINVAL):
+            run = Run(plan, FakeKernel(fail_at=k, error=error))
+            assert run.kernel.open == [], name
+            assert run.fds_after == run.fds_before, name
+            failed = run.all_of("failed")
+            assert failed, name
+            assert failed[0][0]["code"] == "E501", name
+            assert os.strerror(error) in failed[0][0]["message"]
+            assert name in failed[0][0]["message"]
+
+
+def test_a_kernel_file_that_changed_since_the_plan_is_not_run(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path)
+    (tmp_path / "kernel").write_bytes(b"another")
+    run = Run(plan, FakeKernel())
+    assert run.all_of("failed")[0][0]["code"] == "E509"
+    assert run.kernel.open == []
+
+
+@pytest.mark.parametrize(
+    ("event", "how", "words"),
+    [
+        (Event("shutdown"), "crash", "triple fault"),
+        (Event("internal-error", (1, 0)), "crash", "could not emulate"),
+        (Event("fail-entry", (0x80000021,)), "crash", "0x80000021"),
+        (Event("unknown-exit", (4,)), "crash", "KVM exit 4"),
+        (Event("error", (errno.EFAULT,)), "crash", "Bad address"),
+        (Event("reset"), "reset", "asked for a reset"),
+    ],
+)
+def test_the_guest_ends_as_its_vcpu_ended(tmp_path: Path, event: Event, how: str, words: str) -> None:
+    run = Run(plan_of(tmp_path), FakeKernel(events=(event,)))
+    (end,) = run.all_of("end")
+    assert end["how"] == how
+    assert words in end["detail"]
+    assert end["exit_code"] == (13 if how == "crash" else 0)
+    assert run.kernel.open == []
+
+
+def test_a_crash_shows_the_registers_that_the_cpu_still_has(tmp_path: Path) -> None:
+    run = Run(plan_of(tmp_path), FakeKernel(events=(Event("shutdown"),)))
+    assert run.all_of("end")[0]["registers"] == {"rip": "0x1234"}
+
+
+def test_an_order_to_stop_during_set_up_undoes_what_was_done(tmp_path: Path) -> None:
+    run = Run(plan_of(tmp_path), FakeKernel(), orders=("stop",))
+    assert run.all_of("end") == []
+    assert run.kernel.calls == []
+
+
+def test_the_power_button_is_answered(tmp_path: Path) -> None:
+    run = Run(plan_of(tmp_path), FakeKernel(events=()), orders=("power", "stop"))
+    assert run.all_of("power") == [False]
+
+
+def test_a_pinned_vcpu_pins_its_thread(tmp_path: Path) -> None:
+    run = Run(plan_of(tmp_path, pin=(0, 1)), FakeKernel())
+    assert run.kernel.calls.count("sched_setaffinity") == 2

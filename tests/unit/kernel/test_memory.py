@@ -1,0 +1,52 @@
+"""Guest memory on the host, for real."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from launcher.kernel.memory import HostMemory
+from launcher.values import MIB
+
+
+def locked_in(name: str) -> int:
+    line = next(one for one in Path("/proc/self/status").read_text().splitlines() if one.startswith(name))
+    return int(line.split()[1]) * 1024
+
+
+@pytest.mark.parametrize("page_size", [0, 4096])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_populated_memory_is_resident_and_given_back(page_size: int, threads: int) -> None:
+    before = locked_in("VmRSS")
+    memory = HostMemory(96 * MIB, page_size, None)
+    seen: list[int] = []
+    memory.populate(threads, seen.append)
+    assert seen[-1] == 96 * MIB
+    assert locked_in("VmRSS") - before > 90 * MIB
+    memory.close()
+    assert locked_in("VmRSS") - before < 20 * MIB
+
+
+def test_what_is_written_can_be_read_and_nothing_outside_it() -> None:
+    memory = HostMemory(2 * MIB, 0, None)
+    memory.write(2 * MIB - 3, b"end")
+    assert memory.read(2 * MIB - 3, 3) == b"end"
+    assert memory.read(0, 4) == b"\0\0\0\0"
+    for offset in (-1, 2 * MIB - 2):
+        with pytest.raises(ValueError, match="not inside"):
+            memory.write(offset, b"end")
+    memory.close()
+
+
+def test_huge_pages_that_are_not_there_are_refused_at_once() -> None:
+    with pytest.raises(OSError, match="mmap") as error:
+        HostMemory(1 << 50, 2 * MIB, None)
+    assert error.value.errno == errno.ENOMEM
+
+
+def test_it_can_be_closed_twice() -> None:
+    memory = HostMemory(2 * MIB, 0, None)
+    memory.close()
+    memory.close()

@@ -1,0 +1,71 @@
+"""State folders: a name is up once, files are whole, nothing stays behind."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from launcher.vms.folder import NameTaken, StateFolder, all_folders, is_up, read_json, wait_until_down
+
+
+def test_a_claimed_name_cannot_be_claimed_again(tmp_path: Path) -> None:
+    folder = StateFolder.claim(tmp_path / "vm")
+    with pytest.raises(NameTaken):
+        StateFolder.claim(tmp_path / "vm")
+    folder.close()
+    StateFolder.claim(tmp_path / "vm").close()
+
+
+def test_the_lock_lives_as_long_as_any_process_that_has_it(tmp_path: Path) -> None:
+    folder = StateFolder.claim(tmp_path / "vm")
+    other = os.dup(folder.lock)
+    folder.close()
+    assert is_up(tmp_path / "vm")
+    os.close(other)
+    assert not is_up(tmp_path / "vm")
+
+
+def test_only_its_owner_may_look_into_it(tmp_path: Path) -> None:
+    folder = StateFolder.claim(tmp_path / "run" / "vm")
+    assert folder.path.stat().st_mode & 0o777 == 0o700
+    assert folder.path.parent.stat().st_mode & 0o777 == 0o700
+    folder.close()
+
+
+def test_a_file_in_the_way_is_an_error_of_the_system(tmp_path: Path) -> None:
+    (tmp_path / "vm").write_text("")
+    with pytest.raises(FileExistsError):
+        StateFolder.claim(tmp_path / "vm")
+
+
+def test_files_are_written_whole_and_read_back(tmp_path: Path) -> None:
+    folder = StateFolder.claim(tmp_path / "vm")
+    folder.write("state.json", {"phase": "running"})
+    assert json.loads((folder.path / "state.json").read_text()) == {"phase": "running"}
+    assert [entry.name for entry in folder.path.iterdir()] == ["state.json"]
+    folder.close()
+
+
+def test_half_a_file_reads_as_none(tmp_path: Path) -> None:
+    (tmp_path / "state.json").write_text('{"phase": "run')
+    assert read_json(tmp_path / "state.json") is None
+    assert read_json(tmp_path / "nothing.json") is None
+
+
+def test_an_emptied_and_removed_folder_is_gone(tmp_path: Path) -> None:
+    folder = StateFolder.claim(tmp_path / "vm")
+    folder.write("report.json", {})
+    folder.empty()
+    assert list(folder.path.iterdir()) == []
+    folder.remove()
+    folder.close()
+    assert list(all_folders(tmp_path)) == []
+
+
+def test_nothing_there_is_not_up_and_not_waited_for(tmp_path: Path) -> None:
+    assert not is_up(tmp_path / "vm")
+    wait_until_down(tmp_path / "vm")
+    assert list(all_folders(tmp_path / "nowhere")) == []

@@ -1,0 +1,64 @@
+"""The undo journal: on disk before the deed, readable after any death."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from launcher.vms.journal import Entry, Journal, pending
+
+
+def test_what_was_not_undone_is_pending_last_deed_first(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "undo.jsonl")
+    for n in (1, 2, 3):
+        journal.before(n, "bind-driver", {"driver": f"d{n}"})
+    journal.undone(2)
+    journal.close()
+    assert pending(tmp_path / "undo.jsonl") == [
+        Entry(3, "bind-driver", {"driver": "d3"}),
+        Entry(1, "bind-driver", {"driver": "d1"}),
+    ]
+
+
+def test_a_line_is_on_disk_when_the_call_returns(tmp_path: Path) -> None:
+    path = tmp_path / "undo.jsonl"
+    journal = Journal(path)
+    journal.before(1, "keep-state", {})
+    assert [json.loads(line) for line in path.read_text().splitlines()][1:] == [{"n": 1, "op": "keep-state", "undo": {}}]
+    journal.close()
+
+
+def test_a_journal_that_is_opened_again_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "undo.jsonl"
+    for n in (1, 2):
+        journal = Journal(path)
+        journal.before(n, "keep-state", {})
+        journal.close()
+    assert [entry.n for entry in pending(path)] == [2, 1]
+    assert path.read_text().count('"journal"') == 1
+
+
+def test_no_journal_means_nothing_to_undo(tmp_path: Path) -> None:
+    assert pending(tmp_path / "undo.jsonl") == []
+
+
+@pytest.mark.parametrize("cut", range(1, 40, 3))
+def test_a_torn_last_line_is_passed_over(tmp_path: Path, cut: int) -> None:
+    path = tmp_path / "undo.jsonl"
+    journal = Journal(path)
+    journal.before(1, "keep-state", {"folder": "/run/x"})
+    journal.before(2, "bind-driver", {"driver": "nvme"})
+    journal.close()
+    path.write_bytes(path.read_bytes()[:-cut])
+    assert [entry.n for entry in pending(path)] in ([1], [2, 1])
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_can_be_read(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    path = tmp_path_factory.mktemp("journal") / "undo.jsonl"
+    path.write_bytes(data)
+    assert isinstance(pending(path), list)
