@@ -80,7 +80,12 @@ class Attached:
 
     def _passes_input(self) -> bool:
         """A pipe or a file on stdin is what the guest reads."""
-        return not (self._detach or self._quiet or os.isatty(STDIN))
+        if self._detach or self._quiet or os.isatty(STDIN):
+            return False
+        try:
+            return bool(os.fstat(STDIN))
+        except OSError:  # somebody closed it
+            return False
 
     def _hear(self) -> None:
         while packet := self._launched.channel.receive(wait=False):

@@ -30,7 +30,7 @@ def _verb(name: str) -> Verb:
 
 
 def _argument(action: argparse.Action) -> Argument:
-    shown = str(action.metavar or action.dest).upper()
+    shown = str(action.metavar or "")
     return Argument(
         flags=tuple(action.option_strings),
         about=(action.help or "").split("\n")[0].replace("%", ""),

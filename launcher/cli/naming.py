@@ -21,7 +21,9 @@ def state_root() -> Path | None:
 
 def name_of(text: str, sources: dict[str, str]) -> str:
     """A path to a spec (it has a slash or ends in .yaml or .yml) stands for the name it would run under."""
-    if "/" not in text and not text.endswith((".yaml", ".yml")):
+    if "/" not in text and text != "-" and not text.endswith((".yaml", ".yml")):
+        if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", text):
+            raise Refused(Diagnostic("E518", f"{text!r} is not the name of a VM", help=("`vmlaunch ps -a` lists them",)))
         return text
     from launcher.cli.reading import read_spec
 

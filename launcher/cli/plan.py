@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from launcher.cli.terminal import wants_colour
@@ -71,11 +72,13 @@ def save(plan: Plan, path: str) -> None:
     """Whole or not at all: a reader of `path` never sees half a plan."""
     draft = f"{path}.{os.getpid()}.tmp"
     try:
-        with open(draft, "x", encoding="utf-8") as file:
+        with open(draft, "w", encoding="utf-8") as file:
             file.write(plan_bytes(plan))
         os.replace(draft, path)
     except OSError as error:
-        fact = f"failed to save the plan: {(error.strerror or 'the file is in the way').lower()}"
+        with suppress(OSError):
+            os.unlink(draft)
+        fact = f"failed to save the plan: {(error.strerror or str(error)).lower()}"
         raise Refused(Diagnostic("E295", fact, Where(path))) from None
 
 

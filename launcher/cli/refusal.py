@@ -1,19 +1,20 @@
-"""A LauncherError in, its diagnostics on stderr, or with --json on stdout, out."""
+"""A LauncherError in, its diagnostics out: as text on stderr, in any other format on stdout."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from launcher.cli.terminal import wants_colour
-from launcher.report.diagnostics import as_text, closing
+from launcher.errors import LauncherError
+from launcher.report.diagnostics import as_github, as_text, closing
+from launcher.report.sarif import as_sarif
 from launcher.version import VERSION
 
 if TYPE_CHECKING:
     import argparse
-
-    from launcher.errors import LauncherError
 
 # exit code -> the last words about the host
 ENDINGS = {
@@ -26,16 +27,24 @@ ENDINGS = {
 
 
 def show(error: LauncherError, options: argparse.Namespace) -> None:
-    if getattr(options, "json", False):
-        print(_one_line(error))
-        return
-    text = as_text(error.diagnostics, options.sources, colour=wants_colour(sys.stderr))
-    last = closing(error.diagnostics, ENDINGS.get(error.exit_code, ""))
-    print(f"{text}\n\n{last}", file=sys.stderr)
+    answer = getattr(options, "format", "json" if getattr(options, "json", False) else "text")
+    if answer == "text":
+        text = as_text(error.diagnostics, options.sources, colour=wants_colour(sys.stderr))
+        last = closing(error.diagnostics, ENDINGS.get(error.exit_code, ""))
+        print(f"{text}\n\n{last}", file=sys.stderr)
+    else:
+        print(FORMATS[answer](error))
 
 
-def _one_line(error: LauncherError) -> str:
+def _json(error: LauncherError) -> str:
     """One line, because a verb may be writing JSON lines."""
     found = [one.as_json() for one in error.diagnostics]
     answer = {"format_version": "1.0", "vmlaunch": VERSION, "exit_code": error.exit_code, "diagnostics": found}
     return json.dumps(answer, ensure_ascii=False)
+
+
+FORMATS: dict[str, Callable[[LauncherError], str]] = {
+    "json": _json,
+    "github": lambda error: as_github(error.diagnostics),
+    "sarif": lambda error: json.dumps(as_sarif(error.diagnostics), ensure_ascii=False),
+}

@@ -121,7 +121,7 @@ def _zsh_verb(verb: Verb) -> list[str]:
 
 
 def _zsh_spec(flag: str, option: Argument) -> str:
-    about = option.about.translate(str.maketrans({"[": r"\[", "]": r"\]", ":": r"\:"}))
+    about = "".join(f"\\{sign}" if sign in "[]:" else sign for sign in option.about)
     return f"*{flag}[{about}]" + (f":{_zsh_values(option)}" if option.takes_value else "")
 
 

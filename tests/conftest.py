@@ -1,0 +1,141 @@
+"""What all tests share: payloads built from their source, and vmlaunch as its users run it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = ROOT / "examples"
+PAYLOADS = ROOT / "tests" / "payloads"
+STATE = Path("/run/vmlaunch") if os.geteuid() == 0 else Path(os.environ.get("XDG_RUNTIME_DIR", "/nowhere")) / "vmlaunch"
+PATIENCE = 60  # seconds until a test is stuck, not slow
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "kvm: needs /dev/kvm")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A machine that truly has no /dev/kvm, or keeps it from us, cannot run these; the reason is printed."""
+    if os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return
+    reason = "/dev/kvm is " + ("not permitted" if Path("/dev/kvm").exists() else "not there")
+    for item in items:
+        if item.get_closest_marker("kvm"):
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def assemble(source: Path, target: Path) -> Path:
+    """A PVH payload from assembly source, by the commands that examples/hello.S names."""
+    middle = target.with_suffix(".o")
+    subprocess.run(["as", "--32", "-I", EXAMPLES, source, "-o", middle], check=True)
+    subprocess.run(
+        ["ld", "-m", "elf_i386", "--no-warn-rwx-segments", "-s", "-T", EXAMPLES / "payload.ld", middle, "-o", target], check=True
+    )
+    return target
+
+
+@pytest.fixture(scope="session")
+def payload(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The name of a source in tests/payloads -> its ELF, built once."""
+    folder = tmp_path_factory.mktemp("payloads")
+
+    def get(name: str) -> Path:
+        target = folder / f"{name}.elf"
+        return target if target.exists() else assemble(PAYLOADS / f"{name}.S", target)
+
+    return get
+
+
+@dataclass
+class Done:
+    code: int
+    out: str
+    err: str
+
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@dataclass
+class Cli:
+    """vmlaunch in processes of its own. `names` are the VMs it made, to be put down at the end."""
+
+    folder: Path
+    names: list[str] = field(default_factory=list)
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    def command(self, *words: object) -> list[str]:
+        return [sys.executable, "-m", "launcher", *map(str, words)]
+
+    def run(self, *words: object, stdin: str | None = "", **more: Any) -> Done:
+        done = subprocess.run(
+            self.command(*words), input=stdin, capture_output=True, text=True, timeout=PATIENCE, check=False, cwd=ROOT, **more
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def start(self, *words: object, **more: Any) -> subprocess.Popen[str]:
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | more
+        return subprocess.Popen(self.command(*words), text=True, cwd=ROOT, **pipes)
+
+    def spec(self, kernel: Path, **fields: Any) -> Path:
+        """A spec of one vCPU and 32 MiB unless `fields` say otherwise; its name is one nobody else has."""
+        name = f"test-{os.getpid()}-{next(self._numbers)}"
+        self.names.append(name)
+        path = self.folder / f"{name}.yaml"
+        whole = {"name": name, "boot": {"kernel": str(kernel)}, "cpus": 1, "memory": "32MiB"} | fields
+        path.write_text(json.dumps(whole))
+        return path
+
+    @property
+    def name(self) -> str:
+        return self.names[-1]
+
+    @property
+    def state(self) -> Path:
+        return STATE / self.name
+
+    def put_down(self) -> None:
+        for name in self.names:
+            self.run("down", "--kill", name)
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Iterator[Cli]:
+    made = Cli(tmp_path)
+    yield made
+    made.put_down()
+
+
+def processes_of(pid: int) -> list[int]:
+    """The children of a process, and theirs, oldest first."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [one for child in map(int, children) for one in (child, *processes_of(child))]
+
+
+def ends(pid: int) -> bool:
+    """Wait for a process that is not ours to end; False when it is still there after PATIENCE."""
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([pidfd], [], [], PATIENCE)[0])
+    finally:
+        os.close(pidfd)
+
+
+def kill(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)

@@ -1,0 +1,175 @@
+"""Lives of VMs: stopped, killed, doubled, left behind. Nothing stays that should not."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from launcher.vms.folder import wait_until_down
+from tests.conftest import PATIENCE, Cli, ends, kill, processes_of
+
+pytestmark = pytest.mark.kvm
+Payload = Callable[[str], Path]
+
+
+@pytest.fixture
+def spinning(cli: Cli, payload: Payload) -> subprocess.Popen[str]:
+    """An attached `up` whose guest has spoken and never ends by itself."""
+    return speaking(cli, payload("spin"))
+
+
+def speaking(cli: Cli, kernel: Path) -> subprocess.Popen[str]:
+    up = cli.start("up", cli.spec(kernel))
+    out: IO[str] | None = up.stdout
+    assert out is not None
+    assert out.read(1) == "!"
+    return up
+
+
+def finish(up: subprocess.Popen[str]) -> tuple[int, str]:
+    _, err = up.communicate(timeout=PATIENCE)
+    return up.returncode, err
+
+
+def test_sigint_stops_a_guest_that_spins(cli: Cli, spinning: subprocess.Popen[str]) -> None:
+    family = processes_of(spinning.pid)
+    spinning.send_signal(signal.SIGINT)
+    code, err = finish(spinning)
+    assert code == 128 + signal.SIGINT
+    assert "stopped by force after SIGINT" in err
+    assert all(map(ends, family))
+
+
+def test_sigterm_does_not_wait_for_a_guest_without_a_power_button(cli: Cli, spinning: subprocess.Popen[str]) -> None:
+    spinning.send_signal(signal.SIGTERM)
+    assert finish(spinning)[0] == 128 + signal.SIGTERM
+
+
+def test_sigterm_is_a_power_button_to_a_guest_that_listens(cli: Cli, payload: Payload) -> None:
+    up = speaking(cli, payload("button"))
+    up.send_signal(signal.SIGTERM)
+    code, err = finish(up)
+    assert code == 0
+    assert "powered off after SIGTERM" in err
+
+
+def test_a_killed_runner_is_reported_and_nothing_is_left(cli: Cli, spinning: subprocess.Popen[str]) -> None:
+    keeper, runner = processes_of(spinning.pid)
+    kill(runner)
+    code, err = finish(spinning)
+    assert code == 11
+    assert "error[E502]: the runner was killed by SIGKILL" in err
+    assert "the host is as it was" in err
+    assert ends(keeper)
+    assert not (cli.state / "control.sock").exists()
+
+
+def test_a_killed_keeper_takes_its_runner_along_and_down_clears_up(cli: Cli, spinning: subprocess.Popen[str]) -> None:
+    keeper, runner = processes_of(spinning.pid)
+    kill(keeper)
+    code, err = finish(spinning)
+    assert code == 12
+    assert "E510" in err
+    wait_until_down(cli.state)
+    assert ends(runner)
+    assert cli.run("ps", "--json").out.count('"lost"') == 1
+    assert cli.run("down", cli.name).code == 0
+    assert not cli.state.exists()
+
+
+def test_a_client_that_is_killed_takes_the_vm_along(cli: Cli, spinning: subprocess.Popen[str]) -> None:
+    family = processes_of(spinning.pid)
+    kill(spinning.pid)
+    spinning.communicate()
+    wait_until_down(cli.state)
+    assert all(map(ends, family))
+    assert json.loads((cli.state / "report.json").read_text())["end"]["how"] == "killed"
+
+
+def test_a_reader_that_goes_away_stops_the_vm(cli: Cli, payload: Payload) -> None:
+    up = cli.start("up", cli.spec(payload("many_characters")))
+    assert up.stdout is not None
+    up.stdout.close()
+    up.stdout = None
+    assert finish(up)[0] in (0, 141)
+    wait_until_down(cli.state)
+
+
+def test_a_reader_that_does_not_read_does_not_stop_the_guest(cli: Cli, payload: Payload) -> None:
+    reading, writing = os.pipe()
+    up = cli.start("up", cli.spec(payload("many_characters")), stdout=writing)
+    os.close(writing)
+    wait_until_down_after_report(cli)
+    with os.fdopen(reading) as pipe:
+        assert len(pipe.read()) == 100_000
+    assert up.wait(PATIENCE) == 0
+
+
+def wait_until_down_after_report(cli: Cli) -> None:
+    """The VM has ended although nobody has read a byte of it."""
+    log = cli.state / "report.json"
+    while not log.exists():
+        wait_until_down(cli.state)
+
+
+def test_detached_it_returns_when_the_vcpus_run_and_down_stops_it(cli: Cli, payload: Payload) -> None:
+    done = cli.run("up", "-d", cli.spec(payload("spin")))
+    assert done.code == 0
+    assert f"{cli.name}  running" in done.out
+    (entry,) = [one for one in cli.run("ps", "--json").json() if one["name"] == cli.name]
+    assert entry["phase"] == "running"
+    down = cli.run("down", cli.name)
+    assert down.code == 0
+    assert down.out == f"{cli.name} is down\n"
+    assert ends(entry["keeper"])
+    assert not cli.state.exists()
+
+
+def test_down_of_what_is_not_there_is_nothing_to_do(cli: Cli) -> None:
+    done = cli.run("down", "nobody-has-this-name")
+    assert (done.code, done.out) == (0, "nobody-has-this-name is not up\n")
+
+
+def test_down_takes_the_spec_for_the_name(cli: Cli, payload: Payload) -> None:
+    spec = cli.spec(payload("spin"))
+    cli.run("up", "-d", spec)
+    assert cli.run("down", spec).out == f"{cli.name} is down\n"
+
+
+def test_up_twice_is_already_up_and_a_changed_spec_is_refused_with_the_difference(cli: Cli, payload: Payload) -> None:
+    spec = cli.spec(payload("spin"))
+    cli.run("up", "-d", spec)
+    again = cli.run("up", "-d", spec)
+    assert (again.code, again.out) == (0, f"{cli.name} is already up\n")
+    changed = cli.run("up", "-d", spec, "--set", "memory=64MiB")
+    assert changed.code == 1
+    assert "E507" in changed.err
+    assert "+ take 64 MiB" in changed.err
+
+
+def test_an_ended_vm_keeps_its_report_until_down(cli: Cli, payload: Payload) -> None:
+    cli.run("up", cli.spec(payload("reset")))
+    assert cli.name not in cli.run("ps", "--names").out
+    assert cli.name in cli.run("ps", "-a", "--names").out
+    cli.run("down", cli.name)
+    assert cli.name not in cli.run("ps", "-a", "--names").out
+
+
+def test_twenty_lives_leave_nothing_behind(cli: Cli, payload: Payload) -> None:
+    spec = cli.spec(payload("string_io"))
+    for _ in range(20):
+        assert cli.run("up", spec).code == 0
+    assert sorted(entry.name for entry in cli.state.iterdir()) == [
+        "console.log",
+        "plan.json",
+        "report.json",
+        "state.json",
+        "undo.jsonl",
+    ]

@@ -1,0 +1,74 @@
+"""What a PVH guest finds in memory, read back as the guest would."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+
+from launcher.machine import boot, cpu, layout
+from launcher.plan.steps import RamRange
+from launcher.values import GIB, MIB, Span
+
+RAM = (RamRange(0, 3 * GIB, 0, 0), RamRange(4 * GIB, GIB, 1, 0))
+
+
+def read_back(ram: tuple[RamRange, ...], cmdline: str, initrd: Span | None) -> dict[str, object]:
+    """hvm_start_info by its definition, independent of how it was written."""
+    memory = {patch.guest: patch.data for patch in boot.start_info(ram, cmdline, initrd)}
+    page = memory[layout.START_INFO.start]
+    magic, version, _, modules, modlist, cmdline_at, _, memmap, entries, _ = struct.unpack_from("<IIIIQQQQII", page)
+    assert (magic, version) == (0x336EC578, 1)
+    offset = memmap - layout.START_INFO.start
+    table = [struct.unpack_from("<QQII", page, offset + 24 * n)[:3] for n in range(entries)]
+    module = struct.unpack_from("<QQ", page, modlist - layout.START_INFO.start) if modules else None
+    return {"table": table, "cmdline": memory[cmdline_at], "module": module}
+
+
+def test_the_map_has_all_ram_but_the_legacy_area() -> None:
+    table = read_back(RAM, "", None)["table"]
+    assert isinstance(table, list)
+    usable = [(start, size) for start, size, kind in table if kind == 1]
+    assert usable == [(0, 0xA0000), (MIB, 3 * GIB - MIB), (4 * GIB, GIB)]
+    assert (layout.ECAM.start, layout.ECAM.size, 2) in table
+
+
+def test_the_command_line_and_the_initrd_are_told() -> None:
+    found = read_back(RAM, "console=ttyS0 ä", Span(0x10000000, 12345))
+    assert found["cmdline"] == "console=ttyS0 ä".encode() + b"\0"
+    assert found["module"] == (0x10000000, 12345)
+
+
+def test_without_an_initrd_there_is_no_module() -> None:
+    assert read_back(RAM, "", None)["module"] is None
+
+
+def test_more_ranges_than_the_page_holds_are_an_error() -> None:
+    ram = tuple(RamRange(n * 4 * MIB, MIB, 0, 0) for n in range(1, 300))
+    with pytest.raises(ValueError, match="do not fit"):
+        boot.start_info(ram, "", None)
+
+
+def test_what_the_launcher_writes_does_not_overlap() -> None:
+    spans = [layout.GDT, layout.START_INFO, layout.PAGE_TABLES, layout.CMDLINE, layout.LEGACY]
+    assert not any(one.overlaps(other) for n, one in enumerate(spans) for other in spans[n + 1 :])
+    assert all(one.span.overlaps(layout.HOLE) for one in layout.HOLE_PARTS)
+    parts = sorted(one.span for one in layout.HOLE_PARTS)
+    assert all(one.end <= other.start for one, other in zip(parts, parts[1:], strict=False))
+
+
+def test_each_vcpu_is_told_its_own_number_and_how_many_there_are() -> None:
+    supported = [(1, 0, 0, 0, 0, 0, 0), (0xB, 0, 1, 0, 0, 0, 9), (0x80000008, 0, 0, 48, 0, 0, 0)]
+    leaves = {leaf[0]: leaf for leaf in cpu.cpuid(supported, apic_id=3, count=4, tsc_deadline=True)}
+    assert leaves[1][4] == 3 << 24 | 4 << 16
+    assert leaves[1][5] & (1 << 31)
+    assert leaves[1][5] & (1 << 24)
+    assert leaves[1][6] & (1 << 28)
+    assert leaves[0xB][6] == 3
+    assert leaves[0x80000008] == supported[2]
+
+
+def test_one_vcpu_is_not_called_multi_threaded() -> None:
+    (leaf,) = cpu.cpuid([(1, 0, 0, 0, 0, 0, 1 << 28)], apic_id=0, count=1, tsc_deadline=False)
+    assert leaf[6] & (1 << 28) == 0
+    assert leaf[5] & (1 << 24) == 0
