@@ -43,7 +43,8 @@ def _found(topic: str, fields: dict[str, FieldHelp], codes: dict[str, Explanatio
     """A field is also found by its place in a spec: `devices.gpu.pci` is `devices.pci`."""
     from launcher.spec.fields import section_of
 
-    return fields.get(topic) or codes.get(topic.upper()) or fields.get(section_of(tuple(topic.split("."))))
+    path = tuple(topic.split("."))
+    return fields.get(topic) or codes.get(topic.upper()) or (fields.get(section_of(path)) if len(path) > 2 else None)
 
 
 def _listed(fields: dict[str, FieldHelp], codes: dict[str, Explanation]) -> str:

@@ -143,11 +143,11 @@ def fish(verbs: Sequence[Verb]) -> str:
 def _fish_argument(verb: Verb, argument: Argument) -> str:
     flags = " ".join(f"-l {flag[2:]}" if flag.startswith("--") else f"-s {flag[1:]}" for flag in argument.flags)
     values = " ".join([*argument.choices, *([f"({NAMES})"] if argument.names else [])])
+    wants = "-r -F" if argument.files else "-x" if argument.flags and argument.takes_value else ""
     parts = [
         f"complete -c vmlaunch -n '__fish_seen_subcommand_from {verb.name}'",
         flags,
-        "-r" if argument.flags and argument.takes_value else "",
-        "-F" if argument.files else "",
+        wants,
         f"-a {_quoted(values)}" if values else "",
         f"-d {_quoted(argument.about)}" if argument.about and argument.flags else "",
     ]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from launcher.errors import Diagnostic, LauncherError, NotPermitted, Refused, StalePlan
+from launcher.errors import Diagnostic, NotPermitted, Refused, StalePlan
 
 if TYPE_CHECKING:
     import argparse
@@ -28,19 +29,23 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from launcher.cli.attach import Attached
-    from launcher.executor.launch import AlreadyUp, launch
-    from launcher.kernel.real import RealKernel
+    from launcher.executor.launch import start
 
-    plan = _plan(options)
+    launched = start()
     try:
-        launched = launch(plan, RealKernel())
-    except AlreadyUp as error:
-        return _already_up(error, plan, options)
+        plan = _plan(options)
+    except BaseException:
+        launched.abandon()
+        raise
+    answer = launched.begin(plan)
+    if "begun" not in answer:
+        return _refused(answer, plan, options)
+    from launcher.cli.attach import Attached
+
     attached = Attached(launched, _observer(plan, options), detach=options.detach, quiet=options.json)
     report = attached.follow()
     if report is None or attached.bug:
-        return _lost(attached, launched.wait(), options)
+        return _lost(attached, launched.wait())
     return _conclude(report, attached, options)
 
 
@@ -128,17 +133,19 @@ def _conclude(report: Report, attached: Attached, options: argparse.Namespace) -
     return code
 
 
-def _already_up(error: LauncherError, plan: Plan, options: argparse.Namespace) -> int:
-    """Unchanged: nothing to do. Changed: the difference, and no."""
-    from launcher.plan.codec import plan_to_json
+def _refused(answer: dict[str, Any], plan: Plan, options: argparse.Namespace) -> int:
+    """Up already and unchanged is nothing to do; changed, it is refused with the difference."""
+    from launcher.plan.codec import diagnostic_from_json, plan_to_json
     from launcher.vms.folder import PLAN, read_json
 
-    mine, running = plan_to_json(plan), read_json(error.folder / PLAN)  # type: ignore[attr-defined]
-    different = tuple(_differences(running or {}, mine))
+    if "up" not in answer:
+        found = (diagnostic_from_json(one, "refused") for one in answer.get("refused", ()))
+        raise (NotPermitted if answer.get("exit_code") == NotPermitted.exit_code else Refused)(*found)
+    different = tuple(_differences(read_json(Path(answer["up"]) / PLAN) or {}, plan_to_json(plan)))
     if different:
-        one = error.diagnostics[0]
-        raise Refused(Diagnostic("E507", f"{plan.name} is up with another plan", evidence=different, help=one.help))
-    print(json.dumps({"already_up": plan.name}) if options.json else f"{plan.name} is already up", file=sys.stdout)
+        help_ = (f"stop it with `vmlaunch down {plan.name}`",)
+        raise Refused(Diagnostic("E507", f"{plan.name} is up with another plan", evidence=different, help=help_))
+    print(json.dumps({"already_up": plan.name}) if options.json else f"{plan.name} is already up")
     return 0
 
 
@@ -156,7 +163,7 @@ def _differences(running: dict[str, Any], mine: dict[str, Any]) -> Any:
         yield "~ the spec's fields"
 
 
-def _lost(attached: Attached, status: int, options: argparse.Namespace) -> int:
+def _lost(attached: Attached, status: int) -> int:
     """The keeper went without a report: killed, or a bug of ours."""
     if attached.bug:
         print(attached.bug, file=sys.stderr)

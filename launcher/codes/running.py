@@ -23,13 +23,6 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "`dmesg` shows whether the kernel killed it for want of memory. Run `up` again.",
     ),
     Explanation(
-        "E506",
-        "the VM is up already",
-        "A VM of this name runs. One name is up once.",
-        "vmlaunch up -d vm.yaml; vmlaunch up -d vm.yaml",
-        "vmlaunch down NAME, or give the spec another `name`.",
-    ),
-    Explanation(
         "E507",
         "the VM is up with another plan",
         "A VM of this name runs, and the plan made now differs from the one it was started with. The lines below the "

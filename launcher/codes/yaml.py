@@ -17,7 +17,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "E002",
         "an invisible character",
         "Control characters, U+2028, U+2029 and a byte order mark inside the text cannot be seen, and programs "
-        "disagree about them.",
+        'disagree about them. An escape such as "\\ud83d" is half of a character and none by itself.',
         "name: trainer\\x07",
         'Delete the character. Inside double quotes it can be written as an escape: "\\x07".',
     ),

@@ -39,6 +39,7 @@ class HostMemory:
             while thread.is_alive():
                 thread.join(TICK)
                 progress(done[0])
+        progress(done[0])
         check(min(results), "MADV_POPULATE_WRITE")
 
     def write(self, offset: int, data: bytes) -> None:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from launcher.codec import encode
 from launcher.plan.plan import Assumption
-from launcher.planner.groups import is_bridge
+from launcher.planner.functions import leads_to_a_bus
+from launcher.planner.groups import direct_region
 from launcher.planner.kvm import NEEDED
-from launcher.planner.limits import huge_demands, small_page_bytes
+from launcher.planner.limits import huge_demands, populated_bytes, small_page_bytes
 from launcher.values import Missing
 
 if TYPE_CHECKING:
@@ -19,12 +20,13 @@ if TYPE_CHECKING:
     from launcher.host.facts import BootFiles, HostFacts
     from launcher.plan.plan import Plan
     from launcher.planner.devices import Passthrough
+    from launcher.planner.limits import Demand
     from launcher.spec.model import VmSpec
 
 # A name, or a key in brackets: `groups[31].devices`, `pci[0000:c1:00.0].driver`.
 _PART = re.compile(r"([a-z_0-9]+)|\[([^\]]+)\]")
 # Things in a list are found by what names them.
-_KEYS = ("address", "number", "id", "size")
+_KEYS = ("address", "number", "index", "id", "size")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ def assumptions(
     """Numbers that move by themselves come in as bounds only."""
     equal = (*_files(files), *_machine(spec), *_devices(host, passing))
     known = (Assumption(fact, equals=_find(fact, host, files)) for fact in dict.fromkeys(equal))
-    return (*known, *_bounds(spec, ram_end))
+    return (*known, *_bounds(spec, host, ram_end))
 
 
 def _machine(spec: VmSpec) -> Iterator[str]:
@@ -53,7 +55,7 @@ def _machine(spec: VmSpec) -> Iterator[str]:
     yield "kvm.api_version"
     yield "process.state_folder"
     for cpu in spec.cpus.pin or ():
-        yield f"cpus[{cpu}].node"
+        yield from (f"cpus[{cpu}].node", f"process.cpus[{cpu}]")
 
 
 def _files(files: BootFiles) -> Iterator[str]:
@@ -64,28 +66,36 @@ def _files(files: BootFiles) -> Iterator[str]:
 
 def _devices(host: HostFacts, passing: Passthrough) -> Iterator[str]:
     for one in passing.taken:
-        pci = f"pci[{one.function.address}]"
-        yield from (f"{pci}.{name}" for name in ("id", "group", "driver", "driver_override", "bars", "reset"))
+        pci, bars = f"pci[{one.function.address}]", one.function.bars
+        yield from (f"{pci}.{name}" for name in ("id", "group", "driver", "driver_override", "reset"))
+        yield from (f"{pci}.bars[{bar.index}].size" for bar in (() if isinstance(bars, Missing) else bars))
     for group in passing.groups:
         yield from (f"groups[{group.number}].{name}" for name in ("devices", "reserved"))
         members = [one for one in host.pci if one.address in group.devices]
         yield from (f"pci[{member.address}].driver" for member in members)
-        if any(is_bridge(member) and member.driver for member in members):
+        # The two rules that changed with a release: groups.harmless and groups.check_groups.
+        if direct_region(group) or any(leads_to_a_bus(member) and member.driver for member in members):
             yield "kernel"
     if passing.groups:
         yield from ("iommu.kind", "iommu.address_bits")
 
 
-def _bounds(spec: VmSpec, ram_end: int) -> Iterator[Assumption]:
+def _bounds(spec: VmSpec, host: HostFacts, ram_end: int) -> Iterator[Assumption]:
     yield from (Assumption(f"kvm.extensions.{name}", at_least=1) for name in NEEDED)
     yield Assumption("kvm.extensions.max_vcpus", at_least=spec.cpus.count)
     yield Assumption("kvm.physical_bits", at_least=(ram_end - 1).bit_length())
-    if small := small_page_bytes(spec):
-        yield Assumption("memory.total", at_least=small)
+    amounts = {"memory.total": small_page_bytes(spec), "memory.available": populated_bytes(spec)}
+    yield from (Assumption(fact, at_least=amount) for fact, amount in amounts.items() if amount)
     for demand in huge_demands(spec.memory):
-        if demand.node is not None:
-            fact = f"nodes[{demand.node}].huge_pages[{demand.page_size}].free"
-            yield Assumption(fact, at_least=demand.pages)
+        node = _pool_node(demand, host)
+        if node is not None:
+            yield Assumption(f"nodes[{node}].huge_pages[{demand.page_size}].free", at_least=demand.pages)
+
+
+def _pool_node(demand: Demand, host: HostFacts) -> int | None:
+    """Pages of any node have a fact of their own only where there is one node."""
+    only = host.nodes[0].id if len(host.nodes) == 1 else None
+    return only if demand.node is None else demand.node
 
 
 def failed_assumptions(plan: Plan, host: HostFacts, files: BootFiles) -> tuple[Failed, ...]:
@@ -125,4 +135,6 @@ def _step_into(value: Any, name: str, key: str) -> Any:
 
 
 def _key(one: Any) -> str | None:
+    if not is_dataclass(one):
+        return str(one)
     return next((str(getattr(one, field.name)) for field in fields(one) if field.name in _KEYS), None)

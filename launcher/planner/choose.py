@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
+from launcher.planner.functions import VFIO_DRIVERS, is_bridge, show
 from launcher.planner.places import field
 
 if TYPE_CHECKING:
@@ -15,17 +16,12 @@ if TYPE_CHECKING:
     from launcher.spec.model import Device, Match
     from launcher.values import PciAddress
 
-# A driver that hands its device to user space: vfio-pci and its variants.
-VFIO_DRIVERS = (
-    "vfio-pci", "mlx5_vfio_pci", "hisi_acc_vfio_pci", "pds_vfio_pci", "qat_vfio_pci", "virtio_vfio_pci",
-    "nvgrace_gpu_vfio_pci", "xe_vfio_pci",
-)  # fmt: skip
-CLASSES = {"gpu": "03", "nvme": "010802", "ethernet": "0200", "usb": "0c03", "audio": "0403"}
+CLASSES = {"gpu": ("03",), "nvme": ("010802",), "ethernet": ("0200",), "usb": ("0c03",), "audio": ("0401", "0403")}
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One alias of the spec; `function` is None when `problem` says why."""
+    """One alias of the spec; without a `function`, `problem` says why."""
 
     alias: str
     device: Device
@@ -54,18 +50,19 @@ def _choice(alias: str, device: Device, found: PciFunction | Diagnostic, seen: s
     if found.address in seen:
         fact = f"{alias}: {found.address} is already given to another alias"
         return Choice(alias, device, None, Diagnostic("E210", fact, field(f"devices.{alias}"), help=("keep one",)))
-    return Choice(alias, device, found, _misfit(alias, device, found))
-
-
-def _misfit(alias: str, device: Device, found: PciFunction) -> Diagnostic | None:
-    if device.expect and device.expect != found.id:
-        fact = f"{alias}: {found.address} is {show(found)}, and {device.expect} is expected there"
-        help_ = ("see `vmlaunch devices` for where it is now",)
-        return Diagnostic("E202", fact, field(f"devices.{alias}.expect"), help=help_)
-    if found.class_code.startswith("06"):
+    if is_bridge(found):
         fact = f"{alias}: {found.address} is a bridge, which cannot be passed"
-        return Diagnostic("E212", fact, field(f"devices.{alias}"), help=("name the device behind it",))
-    return None
+        help_ = ("name the device behind it",)
+        return Choice(alias, device, None, Diagnostic("E212", fact, field(f"devices.{alias}"), help=help_))
+    return Choice(alias, device, found, _unexpected(alias, device, found))
+
+
+def _unexpected(alias: str, device: Device, found: PciFunction) -> Diagnostic | None:
+    if device.expect in (None, found.id):
+        return None
+    fact = f"{alias}: {found.address} is {show(found)}, and {device.expect} is expected there"
+    help_ = ("see `vmlaunch devices` for where it is now",)
+    return Diagnostic("E202", fact, field(f"devices.{alias}.expect"), help=help_)
 
 
 def _by_address(device: Device, functions: dict[PciAddress, PciFunction]) -> PciFunction | Diagnostic:
@@ -113,7 +110,7 @@ def _lowest_free(
 
 def matches(match: Match, one: PciFunction) -> bool:
     """Every given key holds."""
-    if match.class_ is not None and not one.class_code.startswith(CLASSES.get(match.class_, match.class_)):
+    if match.class_ is not None and not one.class_code.startswith(CLASSES.get(match.class_, (match.class_,))):
         return False
     pairs = ((match.id, one.id), (match.serial, one.serial), (match.slot, one.slot), (match.node, one.node))
     return all(wish is None or wish == fact for wish, fact in pairs)
@@ -122,7 +119,3 @@ def matches(match: Match, one: PciFunction) -> bool:
 def _wish(match: Match) -> str:
     keys = {"class": match.class_, "id": match.id, "serial": match.serial, "slot": match.slot, "node": match.node}
     return ", ".join(f"{key} {value}" for key, value in keys.items() if value is not None)
-
-
-def show(one: PciFunction) -> str:
-    return f"{one.id} {one.name}" if one.name else one.id

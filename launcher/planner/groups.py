@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from launcher.errors import Diagnostic
-from launcher.planner.choose import VFIO_DRIVERS, Choice, show
+from launcher.planner.functions import VFIO_DRIVERS, is_bridge, leads_to_a_bus, show
 from launcher.planner.places import field
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from launcher.host.facts import HostFacts, IommuGroup, PciFunction
+    from launcher.host.facts import HostFacts, IommuGroup, PciFunction, ReservedRegion
+    from launcher.planner.choose import Choice
 
 # Drivers under which a member does no DMA of the host's (driver_managed_dma in the kernel's sources).
 _HARMLESS = (None, "pci-stub", "pcieport", *VFIO_DRIVERS)
@@ -53,12 +54,8 @@ def _decider(group: IommuGroup, choices: tuple[Choice, ...]) -> Choice:
 
 
 def harmless(one: PciFunction, kernel: str) -> bool:
-    """Until 5.18 any driver of a bridge was; since then it has to say that it does no DMA."""
-    return one.driver in _HARMLESS or (is_bridge(one) and release(kernel) < (5, 19))
-
-
-def is_bridge(one: PciFunction) -> bool:
-    return one.class_code.startswith(("0604", "0600", "0601", "0609"))
+    """Until 5.18 any driver of a PCI bridge was; since then the driver has to say that it does no DMA."""
+    return one.driver in _HARMLESS or (leads_to_a_bus(one) and release(kernel) < (5, 19))
 
 
 def release(kernel: str) -> tuple[int, int]:
@@ -129,8 +126,7 @@ def _members(group: IommuGroup, choices: tuple[Choice, ...], host: HostFacts) ->
 
 def _check_direct(group: IommuGroup, choice: Choice, host: HostFacts) -> Iterator[Diagnostic]:
     """`direct` regions are the firmware's own. Intel refuses such a group, AMD does since 6.6 (require_direct)."""
-    regions = group.reserved if isinstance(group.reserved, tuple) else ()
-    direct = next((one for one in regions if one.kind == "direct"), None)
+    direct = direct_region(group)
     refuses = host.iommu is None or host.iommu.kind != "AMD-Vi" or release(host.kernel) >= (6, 6)
     if direct is None or not refuses:
         return
@@ -138,3 +134,8 @@ def _check_direct(group: IommuGroup, choice: Choice, host: HostFacts) -> Iterato
     fact = f"{choice.alias}: the firmware keeps {span} for a device of IOMMU group {group.number}"
     help_ = ("switch off what uses it in the firmware (USB legacy, iLO, RAID monitoring)", "or take another device")
     yield Diagnostic("E215", fact, field(f"devices.{choice.alias}"), help=help_)
+
+
+def direct_region(group: IommuGroup) -> ReservedRegion | None:
+    regions = group.reserved if isinstance(group.reserved, tuple) else ()
+    return next((one for one in regions if one.kind == "direct"), None)

@@ -34,14 +34,16 @@ _MISSING = {
 
 def check_kvm(host: HostFacts) -> Iterator[Diagnostic]:
     if host.architecture != "x86_64":
-        yield Diagnostic("E405", f"this host is {host.architecture}; vmlaunch runs on x86_64")
+        elsewhere = ("plan for an x86_64 host: `vmlaunch plan SPEC --host FACTS`",)
+        yield Diagnostic("E405", f"this host is {host.architecture}; vmlaunch runs on x86_64", help=elsewhere)
     if isinstance(host.kvm, Missing):
         code, fact, help_ = _MISSING[host.kvm.missing]
         yield Diagnostic(code, fact, help=(help_,))
         return
     lacking = [name for name in NEEDED if not host.kvm.extensions.get(name)]
     if host.kvm.api_version != API_VERSION:
-        yield Diagnostic("E404", f"KVM speaks API version {host.kvm.api_version}, not {API_VERSION}")
+        fact = f"KVM speaks API version {host.kvm.api_version}, not {API_VERSION}"
+        yield Diagnostic("E404", fact, help=("run Linux 4.12 or later on the host",))
     elif lacking:
         names = ", ".join(f"KVM_CAP_{name.upper()}" for name in lacking)
         yield Diagnostic("E404", f"KVM lacks {names}", help=("run Linux 4.12 or later on the host",))
@@ -70,7 +72,8 @@ def _check_count(cpus: Cpus, kvm: KvmFacts) -> Iterator[Diagnostic]:
         help_ = (f"give the guest at most {most} vCPUs",)
         yield Diagnostic("E406", f"{cpus.count} vCPUs, and KVM here has at most {most}", where, help=help_)
     elif well and cpus.count > well:
-        yield Diagnostic("W401", f"{cpus.count} vCPUs, and KVM here recommends at most {well}", where)
+        help_ = (f"give the guest at most {well} vCPUs",)
+        yield Diagnostic("W401", f"{cpus.count} vCPUs, and KVM here recommends at most {well}", where, help=help_)
 
 
 def _check_pins(spec: VmSpec, host: HostFacts) -> Iterator[Diagnostic]:
@@ -78,11 +81,16 @@ def _check_pins(spec: VmSpec, host: HostFacts) -> Iterator[Diagnostic]:
     online = {cpu.id: cpu.node for cpu in host.cpus}
     if absent := tuple(cpu for cpu in pins if cpu not in online):
         help_ = (f"host CPUs {show_ids(tuple(online))} are online",)
-        yield Diagnostic("E407", f"host CPUs {show_ids(absent)} are not online", where, help=help_)
+        yield Diagnostic("E407", f"{_cpus(absent)} not online", where, help=help_)
     if denied := tuple(cpu for cpu in pins if cpu in online and cpu not in host.process.cpus):
         help_ = (f"this process may use {show_ids(host.process.cpus)}: see AllowedCPUs= or `taskset -p $$`",)
-        yield Diagnostic("E408", f"host CPUs {show_ids(denied)} are not allowed here", where, help=help_)
+        yield Diagnostic("E408", f"{_cpus(denied)} not allowed here", where, help=help_)
     nodes = {bank.node for bank in spec.memory}
     if far := tuple(cpu for cpu in pins if cpu in online and None not in nodes and online[cpu] not in nodes):
         memory = show_ids(tuple(sorted(node for node in nodes if node is not None)))
-        yield Diagnostic("W403", f"host CPUs {show_ids(far)} are not on node {memory}, where the memory is", where)
+        help_ = (f"pin to CPUs of node {memory}: `lscpu -e` shows them",)
+        yield Diagnostic("W403", f"{_cpus(far)} not on node {memory}, where the memory is", where, help=help_)
+
+
+def _cpus(ids: tuple[int, ...]) -> str:
+    return f"host CPU {ids[0]} is" if len(ids) == 1 else f"host CPUs {show_ids(ids)} are"

@@ -43,10 +43,15 @@ def huge_demands(banks: tuple[Bank, ...]) -> tuple[Demand, ...]:
     return tuple(sorted(demands, key=lambda one: (one.node is None, one.bank)))
 
 
-def check_memory(spec: VmSpec, host: HostFacts, populated: bool) -> Iterator[Diagnostic]:
+def populates(bank: Bank, spec: VmSpec) -> bool:
+    """VFIO pins all of it; who names the pages wants to have them before the guest starts."""
+    return bool(spec.devices) or "pages" in bank.model_fields_set
+
+
+def check_memory(spec: VmSpec, host: HostFacts) -> Iterator[Diagnostic]:
     yield from _check_nodes(spec, host)
     yield from _check_huge_pages(spec, host)
-    yield from _check_total(spec, host, populated)
+    yield from _check_total(spec, host)
     if host.memory.thp == "never" and any(bank.pages == "thp" for bank in spec.memory):
         help_ = ("`echo madvise > /sys/kernel/mm/transparent_hugepage/enabled`",)
         yield Diagnostic("W301", "transparent huge pages are switched off on this host", field("memory"), help=help_)
@@ -97,21 +102,27 @@ def _too_few_pages(demand: Demand, free: int, node: Node, pool: HugePages) -> Di
     return Diagnostic("E302", fact, field(f"memory.{demand.bank}.pages"), help=tuple(ways), fix=command)
 
 
-def _check_total(spec: VmSpec, host: HostFacts, populated: bool) -> Iterator[Diagnostic]:
+def _check_total(spec: VmSpec, host: HostFacts) -> Iterator[Diagnostic]:
     """Huge pages are already taken out of what is available."""
-    needed, where = small_page_bytes(spec), field("memory")
-    fact = f"{show_size(needed)} of memory, and this host has"
-    if needed > host.memory.total:
-        yield Diagnostic("E304", f"{fact} {show_size(host.memory.total)} in all", where, help=("ask for less",))
-    elif needed > host.memory.available:
-        text = f"{fact} {show_size(host.memory.available)} available"
-        help_ = ("stop other work, or ask for less",)
-        yield Diagnostic("E304" if populated else "W302", text, where, help=help_)
+    needed, populated = small_page_bytes(spec), populated_bytes(spec)
+    total, available, where = host.memory.total, host.memory.available, field("memory")
+    if needed > total:
+        fact = f"{show_size(needed)} of memory, and this host has {show_size(total)} in all"
+        yield Diagnostic("E304", fact, where, help=("ask for less",))
+    elif needed > available:
+        code, amount = ("E304", populated) if populated > available else ("W302", needed)
+        fact = f"{show_size(amount)} of memory, and this host has {show_size(available)} available"
+        yield Diagnostic(code, fact, where, help=("stop other work, or ask for less",))
 
 
 def small_page_bytes(spec: VmSpec) -> int:
     """What comes out of the host's ordinary memory."""
     return sum(bank.size for bank in spec.memory if PAGE_SIZES[bank.pages] not in _POOLS)
+
+
+def populated_bytes(spec: VmSpec) -> int:
+    """What of that is needed before the guest starts."""
+    return sum(bank.size for bank in spec.memory if PAGE_SIZES[bank.pages] not in _POOLS and populates(bank, spec))
 
 
 def check_locking(host: HostFacts, locked: int) -> Iterator[Diagnostic]:

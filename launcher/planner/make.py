@@ -16,13 +16,14 @@ from launcher.plan.steps import (
     RunVcpus,
     Step,
     TakeMemory,
-)  # fmt: skip
+)
 from launcher.planner.assumptions import assumptions
 from launcher.planner.bars import place_bars
 from launcher.planner.boot import check_boot, load_initrd, load_kernel
-from launcher.planner.devices import Passthrough, binding_steps, check_devices, pass_devices, planned_devices
+from launcher.planner.devices import Passthrough, binding_steps, pass_devices, planned_devices
+from launcher.planner.fitness import check_devices
 from launcher.planner.kvm import check_cpus, check_kvm, check_state_folder
-from launcher.planner.limits import check_locking, check_memory
+from launcher.planner.limits import check_locking, check_memory, populates
 from launcher.planner.memory import PAGE_SIZES, place_memory, span_of
 from launcher.planner.places import Locate, located
 from launcher.planner.placing import check_placing
@@ -32,7 +33,7 @@ from launcher.version import VERSION
 
 if TYPE_CHECKING:
     from launcher.host.facts import BootFiles, HostFacts
-    from launcher.spec.model import VmSpec
+    from launcher.spec.model import Bank, VmSpec
 
 
 def make_plan(spec: VmSpec, source: SpecIdentity, host: HostFacts, files: BootFiles, where: Locate) -> Plan:
@@ -41,7 +42,8 @@ def make_plan(spec: VmSpec, source: SpecIdentity, host: HostFacts, files: BootFi
     reserved = reserved_by(passing.groups)
     ranges = place_memory(spec.memory, [one.span for one in reserved])
     ram = [span_of(one) for one in ranges]
-    places = place_bars(passing.functions, max(one.end for one in ram), [*ram, *(one.span for one in reserved)], bits)
+    ram_end = max((one.end for one in ram), default=0)
+    places = place_bars(passing.functions, ram_end, [*ram, *(one.span for one in reserved)], bits)
     devices = planned_devices(passing, places, where)
     steps = _steps(spec, host, files, passing, ranges)
     locked = sum(bank.size for bank in spec.memory) if spec.devices else 0
@@ -51,7 +53,7 @@ def make_plan(spec: VmSpec, source: SpecIdentity, host: HostFacts, files: BootFi
             *check_state_folder(host),
             *check_boot(files, ranges),
             *check_cpus(spec, host),
-            *check_memory(spec, host, populates(spec)),
+            *check_memory(spec, host),
             *check_placing(spec.memory, ranges, reserved, bits),
             *check_locking(host, locked),
             *check_devices(spec, passing, devices),
@@ -67,7 +69,7 @@ def make_plan(spec: VmSpec, source: SpecIdentity, host: HostFacts, files: BootFi
         devices=devices,
         memory=memory_map(spec.memory, ranges, reserved, devices),
         steps=steps,
-        assumes=assumptions(spec, host, files, passing, max(one.end for one in ram)),
+        assumes=assumptions(spec, host, files, passing, ram_end),
         diagnostics=diagnostics,
         summary=_summary(diagnostics, steps, locked),
     )
@@ -82,7 +84,7 @@ def _steps(
     maybe = (
         KeepState(f"{host.process.state_folder}/{spec.name}") if host.process.state_folder else None,
         *binding_steps(passing.taken),
-        *(_take(number, spec) for number in range(len(spec.memory))),
+        *(_take(number, bank, spec) for number, bank in enumerate(spec.memory)),
         CreateVm(),
         GiveMemory(ranges),
         OpenGroups(groups, passed) if groups else None,
@@ -94,15 +96,8 @@ def _steps(
     return tuple(step for step in maybe if step is not None)
 
 
-def _take(number: int, spec: VmSpec) -> TakeMemory:
-    bank = spec.memory[number]
-    return TakeMemory(number, bank.size, PAGE_SIZES[bank.pages], bank.node, populates(spec, number))
-
-
-def populates(spec: VmSpec, number: int | None = None) -> bool:
-    """VFIO pins all of it; who names the pages wants to have them before the guest starts. None: any bank."""
-    banks = spec.memory if number is None else (spec.memory[number],)
-    return bool(spec.devices) or any("pages" in bank.model_fields_set for bank in banks)
+def _take(number: int, bank: Bank, spec: VmSpec) -> TakeMemory:
+    return TakeMemory(number, bank.size, PAGE_SIZES[bank.pages], bank.node, populates(bank, spec))
 
 
 def address_bits(spec: VmSpec, host: HostFacts) -> int | None:

@@ -25,7 +25,8 @@ def check_placing(
         if bank.at is not None:
             yield from _check_wish(number, bank, Span(bank.at, bank.size), ranges, reserved)
         elif sum(one.size for one in ranges if one.bank == number) < bank.size:
-            yield Diagnostic("E308", f"bank {number} has no place in the guest", field(f"memory.{number}"))
+            help_ = ("leave out the device whose IOMMU group reserves so much",)
+            yield Diagnostic("E308", f"bank {number} has no place in the guest", field(f"memory.{number}"), help=help_)
     yield from _check_low(banks, ranges, reserved)
     yield from _check_width(ranges, bits)
 

@@ -12,7 +12,7 @@ from launcher.values import MIB, Span, show_size
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from launcher.plan.plan import MemoryLine, Plan, PlannedDevice
+    from launcher.plan.plan import MemoryLine, Plan, PlannedDevice, Summary
 
 WIDTH = 100
 _ON_DOWN = 83  # the column of what `down` does
@@ -64,7 +64,7 @@ def _devices(devices: tuple[PlannedDevice, ...]) -> list[str]:
     if not devices:
         return []
     rows = [_device_row(one) for one in devices]
-    first = max(len(row[0]) for row in rows)
+    first = max(len("Devices"), *(len(row[0]) for row in rows))
     head = f"{'Devices':{first}}  {'host':12}  {'is':{_name_width(first)}}  group  node  reset  guest"
     return [head, *(_device_line(row, first) for row in rows)]
 
@@ -159,13 +159,17 @@ def _wrapped(start: str, text: str, width: int) -> list[str]:
 
 def closing(plan: Plan) -> str:
     summary = plan.summary
-    changes = "driver changes and comes" if summary.host_changes == 1 else "drivers change and come"
-    said = [
-        f"{summary.host_changes} host {changes} back on down" if summary.host_changes else "",
-        f"{show_size(summary.locked_bytes)} locked" if summary.locked_bytes else "",
-        f"{_count(summary.blockers, 'blocker')}, {_count(summary.warnings, 'warning')}",
-    ]
-    return f"{_VERDICTS[summary.can_run]}: {'; '.join(one for one in said if one)}."
+    counts = f"{_count(summary.blockers, 'blocker')}, {_count(summary.warnings, 'warning')}"
+    said = [counts] if summary.can_run == "no" else [*_effects(summary), counts]
+    return f"{_VERDICTS[summary.can_run]}: {'; '.join(said)}."
+
+
+def _effects(summary: Summary) -> Iterator[str]:
+    if summary.host_changes:
+        changes = "driver changes and comes" if summary.host_changes == 1 else "drivers change and come"
+        yield f"{summary.host_changes} host {changes} back on down"
+    if summary.locked_bytes:
+        yield f"{show_size(summary.locked_bytes)} locked"
 
 
 def _tinted(line: str) -> str:

@@ -8,12 +8,12 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from launcher.spec import rules
-from launcher.spec.fields import field_at, keys_of, section_of
+from launcher.spec.fields import all_fields, as_yaml, keys_of, section_of
 from launcher.spec.model import Bank, ShortDevice
-from launcher.spec.problems import Path, Problem, did_you_mean
+from launcher.spec.problems import FieldPath, Problem, did_you_mean, nearest
 from launcher.spec.scalars import kind
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ Key = TypeVar("Key")
 RESERVED = ("disks", "nics", "shares")
 
 
-def complaints(refusal: ValidationError, spec: Mapping[str, object], lost: Set[Path]) -> tuple[Problem, ...]:
+def complaints(refusal: ValidationError, spec: Mapping[str, object], lost: Set[FieldPath]) -> tuple[Problem, ...]:
     """All of them: those pydantic found, and those between the parts that are valid.
 
     `lost` are the fields whose value could not be read: they have had their message.
@@ -38,12 +38,12 @@ def complaints(refusal: ValidationError, spec: Mapping[str, object], lost: Set[P
     return tuple(dict.fromkeys([*told, *_between(spec)]))
 
 
-def _is_news(path: Path, error: ErrorDetails, lost: Set[Path]) -> bool:
+def _is_news(path: FieldPath, error: ErrorDetails, lost: Set[FieldPath]) -> bool:
     """An unknown key is one, whether it has a value or not."""
     return error["type"] == "extra_forbidden" or not any(path[:length] in lost for length in range(1, len(path) + 1))
 
 
-def _path(error: ErrorDetails) -> Path:
+def _path(error: ErrorDetails) -> FieldPath:
     return tuple(str(part) for part in error["loc"] if part != "[key]")
 
 
@@ -73,34 +73,32 @@ def _valid(adapter: TypeAdapter[Any], members: Iterable[tuple[Key, object]]) -> 
     return valid
 
 
-def _problem(path: Path, error: ErrorDetails) -> Problem:
+def _problem(path: FieldPath, error: ErrorDetails) -> Problem:
     said = error.get("ctx", {}).get("problem")
     if isinstance(said, Problem):
         return replace(said, path=path, key=said.key or "[key]" in error["loc"])
     return _TABLE.get(error["type"], _wrong_type)(path, error)
 
 
-def _missing(path: Path, _: ErrorDetails) -> Problem:
+def _missing(path: FieldPath, _: ErrorDetails) -> Problem:
     *around, key = path
     if path == ("name",):
-        return Problem("E129", "a spec that is not a file needs a `name`", help=("add `name: NAME`",), fix="name: vm")
-    field = field_at(section_of(tuple(around)), key)
-    example = field.examples[0] if field and field.examples else None
-    fix = f"{key}: {example}" if isinstance(example, str | int) else None
-    return Problem("E102", f"`{key}` is missing", tuple(around), key=True, help=(f"add `{fix or key}`",), fix=fix)
+        return Problem("E129", "a spec from stdin needs a `name`", help=("add `name: vm`",), fix="name: vm")
+    field = all_fields()[".".join(filter(None, [section_of(tuple(around)), key]))]
+    fix = f"{key}: {as_yaml(field.examples[0])}"
+    return Problem("E102", f"`{key}` is missing", tuple(around), key=True, help=(f"add `{fix}`",), fix=fix)
 
 
-def _unknown(path: Path, _: ErrorDetails) -> Problem:
+def _unknown(path: FieldPath, _: ErrorDetails) -> Problem:
     *around, key = path
     known = keys_of(section_of(tuple(around)))
     if not around and key in RESERVED:
         return Problem("E103", "reserved for a later version", path, key=True)
     if key.startswith("x-"):
-        help_ = ("x- keys are yours at the top level of the file only",)
-        return Problem("E104", "not at the top level", path, key=True, help=help_)
-    near = did_you_mean(key, known)
-    fix = near[0].split("`")[1] if near else None
-    return Problem("E101", "unknown key", path, True, near or _colon(key, known) or _listed(known), fix)
+        rule = "x- keys are yours at the top level of the file only"
+        return Problem("E104", "not at the top level", path, key=True, help=(rule,))
+    help_ = did_you_mean(key, known) or _colon(key, known) or _listed(known)
+    return Problem("E101", "unknown key", path, key=True, help=help_, fix=nearest(key, known))
 
 
 def _colon(key: str, known: Iterable[str]) -> tuple[str, ...]:
@@ -113,13 +111,13 @@ def _listed(known: Iterable[str]) -> tuple[str, ...]:
     return (f"the keys here are {', '.join(known)}",)
 
 
-def _range(path: Path, error: ErrorDetails) -> Problem:
-    (limit,) = (error.get("ctx", {})[key] for key in ("ge", "le") if key in error.get("ctx", {}))
-    bound = "at least" if error["type"].startswith("greater") else "at most"
-    return Problem("E119", f"{error['input']} is out of range: it is {bound} {limit}", path)
+def _range(path: FieldPath, error: ErrorDetails) -> Problem:
+    limits = error.get("ctx", {})
+    bound = f"at least {limits['ge']}" if "ge" in limits else f"at most {limits['le']}"
+    return Problem("E119", f"{_shown(error['input'])} is out of range: it is {bound}", path)
 
 
-def _choice(path: Path, error: ErrorDetails) -> Problem:
+def _choice(path: FieldPath, error: ErrorDetails) -> Problem:
     choices = re.findall(r"'([^']*)'", error.get("ctx", {}).get("expected", ""))
     given = error["input"]
     near = did_you_mean(str(given), choices)
@@ -127,38 +125,39 @@ def _choice(path: Path, error: ErrorDetails) -> Problem:
     return Problem("E116", f"{_shown(given)} is not a choice here", path, help=help_)
 
 
-def _wrong_type(path: Path, error: ErrorDetails) -> Problem:
-    wanted, help_ = _WANTED.get(error["type"], ("something else", ""))
+def _wrong_type(path: FieldPath, error: ErrorDetails) -> Problem:
     given = error["input"]
-    section = keys_of(section_of(path)) if error["type"] == "model_type" else ()
-    helps = _listed(section) if section else tuple(filter(None, [help_]))
-    fix = None
-    if error["type"] == "int_type" and isinstance(given, str) and given.isdecimal():
-        helps, fix = (f"write {given} without quotes",), given
-    if error["type"] == "tuple_type" and isinstance(given, str):
-        helps, fix = (f"write `[{given}]`",), f"[{given}]"
+    wanted, help_ = _WANTED.get(error["type"], ("another kind of value", ()))
+    fix = _as_wanted(error["type"], given)
+    keys = _listed(keys_of(section_of(path))) if error["type"] == "model_type" else ()
+    helps = (f"write `{fix}`",) if fix else (*help_, *keys)
     return Problem("E105", f"expected {wanted}, found {_found(given)}", path, help=helps, fix=fix)
 
 
+def _as_wanted(error_type: str, given: object) -> str | None:
+    """The same thing as the kind of value that belongs there: 4 for "4", [a] for a."""
+    if error_type == "int_type" and isinstance(given, str) and given.isdecimal():
+        return given
+    return f"[{given}]" if error_type == "tuple_type" and isinstance(given, str) else None
+
+
 def _found(given: object) -> str:
-    return kind(given) if isinstance(given, Mapping | list | BaseModel) else f"{kind(given)}: {_shown(given)}"
+    return kind(given) if isinstance(given, Mapping | list) else f"{kind(given)}: {_shown(given)}"
 
 
 def _shown(given: object) -> str:
     return str(given).lower() if isinstance(given, bool) else str(given)[:80]
 
 
-_WANTED = {
-    "int_type": ("a whole number", ""),
-    "bool_type": ("true or false", ""),
-    "string_type": ("text", "put it in quotes"),
-    "tuple_type": ("a list", "write [a, b], or one item a line with `- `"),
-    "model_type": ("a mapping", "write its keys below it, indented"),
-    "mapping_type": ("a mapping", "each device has an alias, as in `gpu: 0000:c1:00.0`"),
-    "dict_type": ("a mapping", "each device has an alias, as in `gpu: 0000:c1:00.0`"),
+# pydantic's error type -> what belongs there, help
+_WANTED: dict[str, tuple[str, tuple[str, ...]]] = {
+    "int_type": ("a whole number", ()),
+    "tuple_type": ("a list", ("write [a, b], or one item a line with `- `",)),
+    "model_type": ("a mapping", ()),
+    "dict_type": ("a mapping", ("each device has an alias, as in `gpu: 0000:c1:00.0`",)),
 }
 
-_TABLE: dict[str, Callable[[Path, ErrorDetails], Problem]] = {
+_TABLE: dict[str, Callable[[FieldPath, ErrorDetails], Problem]] = {
     "missing": _missing,
     "extra_forbidden": _unknown,
     "greater_than_equal": _range,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from pydantic.fields import FieldInfo
 
-    from launcher.spec.problems import Path
+    from launcher.spec.problems import FieldPath
 
 SECTIONS: dict[str, type[BaseModel]] = {
     "": VmSpec,
@@ -38,7 +38,7 @@ class FieldHelp:
     examples: tuple[Any, ...]
 
 
-def section_of(path: Path) -> str:
+def section_of(path: FieldPath) -> str:
     """`devices.gpu.match` -> `devices.match`: without aliases and numbers."""
     return ".".join(path[:1] + path[2:] if path[:1] in (("devices",), ("memory",)) else path)
 
@@ -56,10 +56,6 @@ def all_fields() -> dict[str, FieldHelp]:
         for name, field in model.model_fields.items()
         for one in [_help(f"{section}.{field.alias or name}".lstrip("."), field)]
     }
-
-
-def field_at(section: str, key: str) -> FieldHelp | None:
-    return all_fields().get(f"{section}.{key}".lstrip("."))
 
 
 def _help(key: str, field: FieldInfo) -> FieldHelp:

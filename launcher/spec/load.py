@@ -20,7 +20,7 @@ from launcher.spec.yaml_tree import read_tree
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence, Set
 
-    from launcher.spec.problems import Path
+    from launcher.spec.problems import FieldPath
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def _named(root: Node, file: str, name: str | None) -> tuple[Node, list[Diagnost
     return replace(root, value={**root.value, "name": Entry(where, Node(name, where, name))}), []
 
 
-def _checked(root: Node, lost: Set[Path]) -> tuple[VmSpec | None, Sequence[Problem]]:
+def _checked(root: Node, lost: Set[FieldPath]) -> tuple[VmSpec | None, Sequence[Problem]]:
     spec = root.plain()
     assert isinstance(spec, dict)  # _read has seen to it, and a --set changes only what is inside
     spec = {key: value for key, value in spec.items() if not key.startswith("x-")}
@@ -86,10 +86,10 @@ def _checked(root: Node, lost: Set[Path]) -> tuple[VmSpec | None, Sequence[Probl
 
 
 def _nothings(root: Node, problems: Sequence[Problem]) -> Iterator[Problem]:
-    """Keys without a value. An alias without a value and an unknown key have their message already."""
+    """Keys without a value. One that is unknown, too, has its message already."""
     told = {one.path for one in problems if one.key}
     for path, node, _ in walk(root):
-        if node.value is None and not node.written.startswith("*") and path not in told:
+        if node.value is None and not node.lost and path not in told:
             help_ = ("write a value behind it, or take it out",)
             yield Problem("E106", "there is no value", path, help=help_)
 
@@ -110,6 +110,6 @@ def _quoted(problem: Problem, places: SourceMap) -> Problem:
     return replace(problem, help=(f"put it in quotes: {fix}",), fix=fix)
 
 
-def _label(path: Path) -> Path:
+def _label(path: FieldPath) -> FieldPath:
     """Devices are called by their alias."""
     return path[1:] if path[:1] == ("devices",) and len(path) > 1 else path

@@ -10,18 +10,22 @@ from launcher.errors import Where
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from launcher.spec.problems import Path
+    from launcher.spec.problems import FieldPath
 
 Scalar = str | int | float | bool | None
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A value with its place. `written` is what the text says, for scalars: `0302` is the number 302."""
+    """A value with its place. `written` is what the text says, for scalars: `0302` is the number 302.
+
+    A `lost` value could not be read; that has been said, and nothing more is to be said about it.
+    """
 
     value: Scalar | list[Node] | dict[str, Entry]
     where: Where
     written: str = ""
+    lost: bool = False
 
     def children(self) -> Iterator[tuple[str, Node, Where]]:
         """(key or index, value, place of the key)."""
@@ -55,14 +59,14 @@ class SourceMap:
     """
 
     file: str
-    keys: Mapping[Path, Where]
-    values: Mapping[Path, Where]
-    scalars: Mapping[Path, str]
+    keys: Mapping[FieldPath, Where]
+    values: Mapping[FieldPath, Where]
+    scalars: Mapping[FieldPath, str]
 
     def where(self, path: str, *, key: bool = False) -> Where:
         return self.find(tuple(path.split(".")) if path else (), key=key)
 
-    def find(self, path: Path, *, key: bool = False) -> Where:
+    def find(self, path: FieldPath, *, key: bool = False) -> Where:
         written = self.written(path)
         if written == path and path:
             found = (self.keys if key else self.values)[path]
@@ -72,14 +76,14 @@ class SourceMap:
             found = Where(self.file, 1, 1, 1)
         return replace(found, path=".".join(path))
 
-    def written(self, path: Path) -> Path:
+    def written(self, path: FieldPath) -> FieldPath:
         """The nearest thing around it that the file has: the scalar of a short form, a mapping, in the end the file."""
         return next(path[:length] for length in range(len(path), -1, -1) if path[:length] in self.values)
 
 
-def walk(root: Node) -> Iterator[tuple[Path, Node, Where]]:
+def walk(root: Node) -> Iterator[tuple[FieldPath, Node, Where]]:
     """(path, value, place of the key) of all there is below the root, without what is under x- keys."""
-    waiting: list[tuple[Path, Node, Where]] = [((), root, root.where)]
+    waiting: list[tuple[FieldPath, Node, Where]] = [((), root, root.where)]
     while waiting:
         path, node, key = waiting.pop()
         yield path, node, key

@@ -11,7 +11,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-Path = tuple[str, ...]
+FieldPath = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +24,11 @@ class Problem:
 
     code: str
     message: str
-    path: Path = ()
+    path: FieldPath = ()
     key: bool = False
     help: tuple[str, ...] = ()
     fix: str | None = None
-    also: Path | None = None
+    also: FieldPath | None = None
 
     def error(self) -> PydanticCustomError:
         """The form in which a validator raises it; the code is pydantic's error type."""
@@ -42,7 +42,12 @@ def refuse(problems: Iterable[Problem]) -> None:
         raise ValidationError.from_exception_data("VmSpec", details)
 
 
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """What was probably meant by a misspelled word."""
+    return next(iter(get_close_matches(word.lower()[:64], list(known), n=1)), None)
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> tuple[str, ...]:
     """One help sentence for a typo, or none."""
-    near = get_close_matches(word.lower()[:64], list(known), n=1, cutoff=0.6)
-    return tuple(f"did you mean `{one}`?" for one in near)
+    near = nearest(word, known)
+    return (f"did you mean `{near}`?",) if near else ()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from launcher.spec.problems import Path, Problem
+from launcher.spec.problems import FieldPath, Problem
 from launcher.values import GIB, KIB, MIB, Span, show_size
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def of_memory(banks: Mapping[int, Bank]) -> Iterator[Problem]:
         placed[number] = span
 
 
-def _at(number: int) -> Path:
+def _at(number: int) -> FieldPath:
     return ("memory", str(number), "at")
 
 

@@ -15,7 +15,7 @@ from launcher.spec.yaml_tree import read_tree
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from launcher.spec.problems import Path
+    from launcher.spec.problems import FieldPath
 
 
 def set_name(number: int) -> str:
@@ -55,7 +55,7 @@ def _value(padded: str, written: str, file: str) -> Node:
     return tree.root
 
 
-def _placed(around: Node, path: Path, entry: Entry) -> Node:
+def _placed(around: Node, path: FieldPath, entry: Entry) -> Node:
     """Nodes may be shared by aliases, so the ones on the way are made anew."""
     if isinstance(around.value, dict):
         return replace(around, value=_in_mapping(around.value, path, entry))
@@ -65,7 +65,7 @@ def _placed(around: Node, path: Path, entry: Entry) -> Node:
     raise _refused(entry, path[0], f"there is no key `{path[0]}` in {kind(around.value)}", *help_)
 
 
-def _in_mapping(entries: dict[str, Entry], path: Path, entry: Entry) -> dict[str, Entry]:
+def _in_mapping(entries: dict[str, Entry], path: FieldPath, entry: Entry) -> dict[str, Entry]:
     key, rest = path[0], path[1:]
     there = entries.get(key)
     if rest:
@@ -78,7 +78,7 @@ def _in_mapping(entries: dict[str, Entry], path: Path, entry: Entry) -> dict[str
     return {name: one for name, one in entries.items() if name != key}
 
 
-def _in_list(nodes: list[Node], path: Path, entry: Entry) -> list[Node]:
+def _in_list(nodes: list[Node], path: FieldPath, entry: Entry) -> list[Node]:
     number, rest = path[0], path[1:]
     if not number.isdecimal() or int(number) >= len(nodes):
         raise _refused(entry, number, f"there is no item {number}", f"the list has items 0 to {len(nodes) - 1}")

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator
 from launcher.spec import addresses, cpu_list, scalars
 from launcher.spec.addresses import CLASSES
 from launcher.spec.cpu_list import LAST_CPU
-from launcher.spec.scalars import COMMAND_LINE
+from launcher.spec.scalars import COMMAND_LINE, PHYSICAL
 from launcher.values import PciAddress
 
 NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
@@ -18,7 +18,7 @@ SIZE = r"^0*[1-9][0-9]*(KiB|MiB|GiB|TiB)$"
 DEVICE_ID = r"^[0-9a-fA-F]{4}:[0-9a-fA-F]{4}$"
 CLASS = rf"^({'|'.join(CLASSES)}|([0-9a-fA-F]{{2}}){{1,3}})$"
 GUEST = r"^(0000:)?00:1[0-9a-fA-F]\.[0-7]$"
-HEX = r"^0x[0-9a-fA-F]{1,16}$"
+HEX = r"^0x0*[0-9a-fA-F]{1,13}$"
 PIN = r"^ *[0-9]+(-[0-9]+)? *(, *[0-9]+(-[0-9]+)? *)*$"
 
 
@@ -36,11 +36,11 @@ def written(show: Callable[[Any], str]) -> PlainSerializer:
     return PlainSerializer(show, return_type=str)
 
 
-NotEmpty = Annotated[str, Field(min_length=1)]
+NotEmpty = matching(r"\S")
 HostCpu = Annotated[int, Field(ge=0, le=LAST_CPU)]
 HostCpus = Annotated[list[HostCpu], Field(json_schema_extra={"uniqueItems": True})]
-CommandLine = Annotated[str, Field(max_length=COMMAND_LINE, pattern=r"^[^\n\r]*$")]
-Number = Annotated[int, Field(ge=0)]
+CommandLine = Annotated[str, Field(max_length=COMMAND_LINE, pattern=r"^[^\x00\n\r]*$")]
+PhysicalAddress = Annotated[int, Field(ge=0, lt=PHYSICAL)]
 
 Version = Annotated[int, parsed(scalars.version, Literal[1])]
 Text = Annotated[str, parsed(scalars.text, NotEmpty)]
@@ -49,11 +49,15 @@ Alias = Annotated[str, AfterValidator(scalars.alias)]
 Size = Annotated[int, parsed(scalars.size, matching(SIZE)), written(scalars.size_text)]
 Rom = Annotated[bool | str, parsed(scalars.rom, bool | NotEmpty)]
 Cmdline = Annotated[str, parsed(scalars.cmdline, CommandLine)]
-Pin = Annotated[tuple[int, ...], parsed(cpu_list.pin, matching(PIN) | HostCpu | HostCpus)]
+Pin = Annotated[
+    tuple[int, ...],
+    parsed(cpu_list.pin, matching(PIN) | HostCpu | HostCpus),
+    PlainSerializer(list, return_type=list[int]),
+]
 HostAddress = Annotated[PciAddress, parsed(addresses.host_address, PciAddress), written(str)]
 GuestAddress = Annotated[
     PciAddress, parsed(addresses.guest_address, matching(GUEST)), written(lambda address: address.guest)
 ]
-MemoryAddress = Annotated[int, parsed(addresses.memory_address, Number | matching(HEX)), written(hex)]
+MemoryAddress = Annotated[int, parsed(addresses.memory_address, PhysicalAddress | matching(HEX)), written(hex)]
 DeviceId = Annotated[str, parsed(addresses.device_id, matching(DEVICE_ID))]
 DeviceClass = Annotated[str, parsed(addresses.device_class, matching(CLASS))]

@@ -31,7 +31,7 @@ def mapping_of(nodes: list[Node], problems: list[Diagnostic]) -> dict[str, Entry
 
 def _placed(node: Node, key: Node) -> Node:
     """A value that is not written has the place of its key."""
-    return replace(node, where=key.where) if node.value is None and not node.written else node
+    return replace(node, where=key.where) if node.value is None and not (node.written or node.lost) else node
 
 
 def _merged(node: Node, problems: list[Diagnostic]) -> dict[str, Entry]:
@@ -41,25 +41,22 @@ def _merged(node: Node, problems: list[Diagnostic]) -> dict[str, Entry]:
     for source in sources:
         if isinstance(source.value, dict):
             entries = {**source.value, **entries}
-        elif not _is_lost(source):
+        elif not source.lost:
             problems.append(Diagnostic("E016", "`<<` takes a mapping, or a list of mappings", source.where))
     return entries
 
 
 def _wrong_key(key: Node) -> Iterator[Diagnostic]:
+    if key.lost:
+        return
     if isinstance(key.value, list | dict):
         yield Diagnostic("E011", f"a key is text, not {kind(key.value)}", key.where)
     elif not key.written:
         yield Diagnostic("E011", "there is no key before this colon", key.where)
-    elif not _is_lost(key):
+    else:
         quoted = f'"{key.written}"'
         message = f"YAML reads the key {key.written} as {kind(key.value)}, and keys are text"
         yield Diagnostic("E011", message, key.where, help=(f"write {quoted}",), fix=quoted)
-
-
-def _is_lost(node: Node) -> bool:
-    """An alias that has no value has had its message already."""
-    return node.value is None and node.written.startswith("*")
 
 
 def _twice(key: Node, first: Entry) -> Diagnostic:

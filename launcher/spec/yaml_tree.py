@@ -89,8 +89,7 @@ class _Builder:
                 self._document(event, where)
             case events.ScalarEvent():
                 self._tagless(event, where)
-                value = event.value if event.style else resolve(event.value)
-                self._finish(_Done(Node(value, where, event.value)), event.anchor)
+                self._finish(_Done(self._scalar(event, where)), event.anchor)
             case events.AliasEvent():
                 self._finish(self._aliased(event.anchor, where))
             case events.CollectionStartEvent():
@@ -116,6 +115,13 @@ class _Builder:
     def _tagless(self, event: Any, where: Where) -> None:
         if event.tag is not None:
             self._problem("E010", "a tag has no meaning in a spec", where, "take it out; quotes make text of anything")
+
+    def _scalar(self, event: Any, where: Where) -> Node:
+        """The escapes of a double-quoted text can write halves of a surrogate pair, which no UTF-8 can."""
+        if any("\ud800" <= sign <= "\udfff" for sign in event.value):
+            self._problem("E002", "an escape that is not a character", where, "write the character itself")
+            return Node(None, where, lost=True)
+        return Node(event.value if event.style else resolve(event.value), where, event.value)
 
     def _begin(self, event: Any, where: Where) -> None:
         self._limit(1, 1, where)
@@ -158,7 +164,7 @@ class _Builder:
         else:
             near = did_you_mean(anchor, self.anchors)
             self._problem("E009", f"no value above is marked `&{anchor}`", where, *near)
-        return _Done(Node(None, where, f"*{anchor}"))
+        return _Done(Node(None, where, lost=True))
 
     def _problem(self, code: str, message: str, where: Where, *help_: str) -> None:
         self.problems.append(Diagnostic(code, message, where, help=help_))

@@ -1,0 +1,32 @@
+"""This host out: its devices by IOMMU group, or with --json the facts file that `plan --host` reads."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
+
+    from launcher.host.facts import HostFacts
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="write the facts file that `plan --host` reads")
+    parser.add_argument("--redact", action="store_true", help="without the host's name and serial numbers")
+
+
+def run(options: argparse.Namespace) -> int:
+    from launcher.cli.facts import this_host
+    from launcher.codec import encode
+    from launcher.report.inventory import inventory_text
+
+    host = redacted(this_host()) if options.redact else this_host()
+    print(json.dumps(encode(host), indent=1, ensure_ascii=False) if options.json else inventory_text(host))
+    return 0
+
+
+def redacted(host: HostFacts) -> HostFacts:
+    pci = (replace(one, serial=None if one.serial is None else "redacted") for one in host.pci)
+    return replace(host, name="redacted", pci=tuple(pci))

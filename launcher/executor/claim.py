@@ -1,0 +1,47 @@
+"""A Plan in; its state folder, claimed, out, or why not. Nothing is changed when it is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from launcher.errors import Diagnostic, LauncherError, NotPermitted, Refused
+from launcher.executor.perform import PERFORM
+from launcher.plan.plan import Plan
+from launcher.plan.steps import KeepState, RunVcpus
+from launcher.vms.folder import JOURNAL, NameTaken, StateFolder
+from launcher.vms.journal import pending
+
+
+def claim(plan: Plan) -> tuple[StateFolder | None, dict[str, Any]]:
+    """The folder and {"begun": true}, or None and {"refused": [diagnostics], "exit_code"}; `up` names what is up already."""
+    try:
+        return _claim(plan), {"begun": True}
+    except NameTaken as error:
+        return None, {"up": str(error.filename)}
+    except LauncherError as error:
+        return None, {"refused": [one.as_json() for one in error.diagnostics], "exit_code": error.exit_code}
+
+
+def _claim(plan: Plan) -> StateFolder:
+    for step in plan.steps:
+        if not isinstance(step, (KeepState, RunVcpus)) and type(step) not in PERFORM:
+            message = f"this version plans devices but cannot run them yet: {step.describe()}"
+            raise Refused(Diagnostic("E511", message, help=("remove `devices` to run the VM without them",)))
+    path = Path(next(one.folder for one in plan.steps if isinstance(one, KeepState)))
+    folder = _make(path)
+    if any(entry.op != KeepState.op for entry in pending(path / JOURNAL)):
+        folder.close()
+        message = f"{plan.name} ended without putting the host back"
+        raise Refused(Diagnostic("E513", message, help=(f"run `vmlaunch down {plan.name}` first",)))
+    return folder
+
+
+def _make(path: Path) -> StateFolder:
+    try:
+        return StateFolder.claim(path)
+    except NameTaken:
+        raise
+    except OSError as error:
+        kind = NotPermitted if isinstance(error, PermissionError) else Refused
+        raise kind(Diagnostic("E508", f"failed to make {path}: {error.strerror}")) from None

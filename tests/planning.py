@@ -1,0 +1,44 @@
+"""Specs and recorded hosts in, plans out: what the planner's tests have in common."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+
+from launcher.codec import decode
+from launcher.host.facts import BootFile, BootFiles, HostFacts, Segment
+from launcher.plan.plan import Plan, SpecIdentity
+from launcher.planner.make import make_plan
+from launcher.spec.load import load_spec
+from launcher.values import MIB, Missing
+
+HOSTS = Path(__file__).parent / "hosts"
+EXAMPLE = Path(__file__).parent.parent / "examples" / "passthrough.yaml"
+
+KERNEL = BootFile("/vms/bzImage", "pvh", 8 * MIB, "11" * 32, 0x1000000, (Segment(4096, 8 * MIB, 0x1000000, 12 * MIB),))
+INITRD = BootFile("/vms/initrd.img", "initrd", 20 * MIB + 17, "22" * 32)
+FILES = BootFiles(KERNEL, INITRD)
+
+SMALL = "boot: {kernel: ./bzImage}\ncpus: 2\nmemory: 256MiB\n"
+
+
+@cache
+def host(name: str) -> HostFacts:
+    return decode(HostFacts, json.loads((HOSTS / f"{name}.json").read_text()))
+
+
+def plan(text: str, on: HostFacts, files: BootFiles = FILES, file: str = "vm.yaml") -> Plan:
+    loaded = load_spec(text, file, name="vm")
+    resolved = loaded.spec.model_dump(mode="json", by_alias=True)
+    source = SpecIdentity(file, sha256(text.encode()).hexdigest(), resolved)
+    return make_plan(loaded.spec, source, on, files, loaded.places.where)
+
+
+def codes(made: Plan) -> list[str]:
+    return [one.code for one in made.diagnostics]
+
+
+def absent(path: str) -> Missing:
+    return Missing("absent", path)

@@ -1,0 +1,174 @@
+"""argv in, exit code out: what vmlaunch does before and after a verb."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from launcher import cli
+from launcher.cli import VERBS, main
+from launcher.cli.terminal import wants_colour
+from launcher.errors import Diagnostic, HostNotRestored, LauncherError, NoSuchVm, Refused, StalePlan, StepFailed, Where
+
+HEAVY = ("pydantic", "rich", "ruamel")
+
+
+@pytest.fixture
+def verb(monkeypatch: pytest.MonkeyPatch) -> object:
+    """A verb that does what a test puts into it."""
+    module = SimpleNamespace(arguments=lambda parser: parser.add_argument("--json", action="store_true"))
+    monkeypatch.setitem(sys.modules, "launcher.cli.probe", module)
+    monkeypatch.setitem(VERBS, "probe", ("probe", "for a test"))
+
+    def does(deed: object) -> None:
+        module.run = deed
+
+    return does
+
+
+def raising(error: BaseException) -> object:
+    def run(options: argparse.Namespace) -> int:
+        options.sources["vm.yaml"] = "cpus: 8\n"
+        raise error
+
+    return run
+
+
+def run_alone(*words: str, **more: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False, **more)  # type: ignore[call-overload,no-any-return]
+
+
+# ---- words ----
+
+
+def test_no_verb_prints_the_help_and_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    err = capsys.readouterr().err
+    assert all(verb in err for verb in VERBS)
+
+
+def test_help_and_version_are_results(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    assert "usage: vmlaunch" in capsys.readouterr().out
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"vmlaunch {cli.VERSION}\n"
+
+
+def test_misspelled_verb_gets_a_suggestion(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validat"]) == 2
+    assert "did you mean `validate`?" in capsys.readouterr().err
+
+
+def test_unknown_option_of_a_verb_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", "--sett", "a", "b"]) == 2
+    assert "--sett" in capsys.readouterr().err
+
+
+def test_options_may_stand_between_operands(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["validate", "/nowhere/a", "--json", "/nowhere/b"])
+    assert [one["file"] for one in json.loads(capsys.readouterr().out)["specs"]] == ["/nowhere/a", "/nowhere/b"]
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["completion", "bash"], ["ps", "--help"]])
+def test_answers_for_the_shell_import_nothing_heavy(words: list[str]) -> None:
+    code = f"import sys; from launcher.cli import main; main({words}); print([m for m in {HEAVY} if m in sys.modules])"
+    assert run_alone("-c", code).stdout.splitlines()[-1] == "[]"
+
+
+# ---- errors ----
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "ending"),
+    [
+        (Refused, 1, "vm.yaml: 1 error; nothing was changed"),
+        (NoSuchVm, 7, "vm.yaml: 1 error"),
+        (StalePlan, 10, "vm.yaml: 1 error; nothing was changed"),
+        (StepFailed, 11, "vm.yaml: 1 error; the host is as it was"),
+        (HostNotRestored, 12, "vm.yaml: 1 error; the host is not as it was"),
+    ],
+)
+def test_error_decides_the_exit_code_and_the_last_words(
+    verb: object, error: type[LauncherError], code: int, ending: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    verb(raising(error(Diagnostic("E301", "no", Where("vm.yaml", 1, 7, 8)))))  # type: ignore[operator]
+    assert main(["probe"]) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "1 | cpus: 8\n  |       ^" in err
+    assert err.splitlines()[-1] == ending
+
+
+def test_error_with_json_is_one_line_on_stdout(verb: object, capsys: pytest.CaptureFixture[str]) -> None:
+    verb(raising(StepFailed(Diagnostic("E501", "no"))))  # type: ignore[operator]
+    assert main(["probe", "--json"]) == 11
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert out.count("\n") == 1
+    answer = json.loads(out)
+    assert (answer["exit_code"], answer["diagnostics"][0]["code"]) == (11, "E501")
+
+
+def test_interrupt_is_130_and_says_nothing(verb: object, capsys: pytest.CaptureFixture[str]) -> None:
+    verb(raising(KeyboardInterrupt()))  # type: ignore[operator]
+    assert main(["probe"]) == 130
+    assert capsys.readouterr() == ("", "")
+
+
+def test_bug_of_ours_is_70_with_the_traceback_and_a_request(verb: object, capsys: pytest.CaptureFixture[str]) -> None:
+    verb(raising(ZeroDivisionError("by zero")))  # type: ignore[operator]
+    assert main(["probe"]) == 70
+    err = capsys.readouterr().err
+    assert "ZeroDivisionError: by zero" in err
+    assert "please report it" in err
+
+
+def test_reader_that_goes_away_ends_the_run_quietly() -> None:
+    command = f"{sys.executable} -m launcher schema; echo $? >&2"
+    done = subprocess.run(
+        ["bash", "-c", f"({command}) | true"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PYTHONUNBUFFERED": "1"},
+    )
+    assert done.stderr in ("141\n", "0\n")  # 0 when all of it went into the pipe before the reader left
+
+
+def test_file_name_that_is_not_text_can_be_named() -> None:
+    done = run_alone("-m", "launcher", "validate", b"/nowhere/\xff.yaml")
+    assert done.returncode == 1
+    assert "/nowhere/\\udcff.yaml" in done.stderr or "/nowhere/\ufffd.yaml" in done.stderr
+
+
+# ---- colour ----
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("stream", "environment", "wanted"),
+    [
+        (Terminal(), {}, True),
+        (Terminal(), {"NO_COLOR": "1"}, False),
+        (Terminal(), {"NO_COLOR": ""}, True),
+        (Terminal(), {"TERM": "dumb"}, False),
+        (io.StringIO(), {}, False),
+        (io.StringIO(), {"FORCE_COLOR": "1"}, True),
+        (io.StringIO(), {"FORCE_COLOR": "0"}, False),
+        (Terminal(), {"NO_COLOR": "1", "FORCE_COLOR": "1"}, False),
+    ],
+)
+def test_colour_is_for_terminals_unless_the_environment_says_otherwise(
+    stream: io.StringIO, environment: dict[str, str], wanted: bool
+) -> None:
+    assert wants_colour(stream, environment) is wanted

@@ -1,0 +1,108 @@
+"""`vmlaunch plan`: what it prints, saves and answers. It changes nothing but the file of -o."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from launcher.cli import main
+from launcher.plan.codec import plan_from_json
+from tests.elves import pvh
+from tests.planning import HOSTS
+
+SPEC = "boot: {kernel: ./kernel.elf}\ncpus: 2\nmemory: 64MiB\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "vm.yaml").write_text(SPEC)
+    (tmp_path / "kernel.elf").write_bytes(pvh())
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def on(name: str) -> str:
+    return str(HOSTS / f"{name}.json")
+
+
+def test_a_spec_is_planned_for_a_recorded_host(folder: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["plan", "vm.yaml", "--host", on("two-nodes")]) == 0
+    assert "twin · Linux 6.1.0-56-amd64" in capsys.readouterr().out
+
+
+def test_files_are_named_by_their_whole_path_so_that_the_plan_runs_from_anywhere(folder: Path, capsys):
+    main(["plan", "vm.yaml", "--host", on("two-nodes"), "--json"])
+    steps = {step["op"]: step["args"] for step in json.loads(capsys.readouterr().out)["steps"]}
+    assert steps["load-kernel"]["path"] == str(folder / "kernel.elf")
+
+
+def test_set_changes_the_plan_and_is_where_its_errors_are(folder: Path, capsys):
+    assert main(["plan", "vm.yaml", "--host", on("two-nodes"), "--set", "memory=2TiB"]) == 1
+    assert "--set #1:1:" in capsys.readouterr().out
+
+
+def test_a_saved_plan_is_whole_and_nothing_else_is_left(folder: Path, capsys):
+    assert main(["plan", "vm.yaml", "--host", on("two-nodes"), "-o", "vm.plan"]) == 0
+    assert plan_from_json(json.loads((folder / "vm.plan").read_text())).name == "vm"
+    assert sorted(path.name for path in folder.iterdir()) == ["kernel.elf", "vm.plan", "vm.yaml"]
+
+
+def test_the_saved_plan_and_the_printed_json_are_the_same_bytes(folder: Path, capsys):
+    main(["plan", "vm.yaml", "--host", on("two-nodes"), "-o", "vm.plan", "--json"])
+    assert capsys.readouterr().out == (folder / "vm.plan").read_text()
+
+
+@pytest.mark.parametrize(("output", "code"), [("-", "E294"), ("no/such/folder/vm.plan", "E295")])
+def test_a_plan_is_not_saved_to_stdout_or_to_nowhere(folder: Path, capsys, output: str, code: str):
+    assert main(["plan", "vm.yaml", "--host", on("two-nodes"), "-o", output]) == 1
+    assert f"error[{code}]" in capsys.readouterr().err
+
+
+def test_a_blocker_is_1_and_a_denial_is_4(folder: Path, capsys):
+    assert main(["plan", "vm.yaml", "--host", on("no-kvm")]) == 1
+    assert main(["plan", "vm.yaml", "--host", on("kvm-denied")]) == 4
+    assert "Cannot run: 1 blocker" in capsys.readouterr().out
+
+
+def test_strict_makes_warnings_block(folder: Path, capsys):
+    command = ["plan", "vm.yaml", "--host", on("cloud-vm"), "--set", "cpus=3"]
+    assert main(command) == 0
+    assert main([*command, "--strict"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        ("not json", "E290"),
+        ("[]", "E291"),
+        ('{"format_version": "9.0"}', "E291"),
+        ('{"format_version": "1.0", "name": 3}', "E292"),
+        ('{"format_version": "1.0", "colour": "red"}', "E292"),
+    ],
+)
+def test_a_facts_file_that_is_none_is_one_diagnostic(folder: Path, capsys, content: str, code: str):
+    (folder / "facts.json").write_text(content)
+    assert main(["plan", "vm.yaml", "--host", "facts.json"]) == 1
+    said = capsys.readouterr().err
+    assert f"error[{code}]" in said
+    assert said.count("error[") == 1
+
+
+def test_a_facts_file_that_is_not_there(folder: Path, capsys):
+    assert main(["plan", "vm.yaml", "--host", "nowhere.json"]) == 1
+    assert "error[E293]" in capsys.readouterr().err
+
+
+def test_github_and_sarif_carry_the_diagnostics(folder: Path, capsys):
+    command = ["plan", "vm.yaml", "--host", on("two-nodes"), "--set", "memory=2TiB", "--format"]
+    assert main([*command, "github"]) == 1
+    assert capsys.readouterr().out.startswith("::error ")
+    assert main([*command, "sarif"]) == 1
+    assert json.loads(capsys.readouterr().out)["runs"][0]["results"][0]["ruleId"] == "E304"
+
+
+def test_this_machine_can_be_planned_for(folder: Path, capsys):
+    assert main(["plan", "vm.yaml", "--json"]) in (0, 1, 4)
+    assert json.loads(capsys.readouterr().out)["format_version"] == "1.0"

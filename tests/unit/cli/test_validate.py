@@ -1,0 +1,135 @@
+"""`vmlaunch validate`: files and folders in, a verdict on each out."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from launcher.cli import main
+
+GOOD = "boot: {kernel: ./bzImage}\ncpus: 4\nmemory: 8GiB\ndevices: {disk: 0000:02:00.0}\n"
+BAD = GOOD.replace("8GiB", "8G")
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write(folder: Path, **files: str) -> None:
+    for name, text in files.items():
+        (folder / f"{name}.yaml").write_text(text)
+
+
+def stdin(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(text.encode())))
+
+
+def test_good_file_is_summed_up_in_one_line(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(here, vm=GOOD)
+    assert main(["validate", "vm.yaml"]) == 0
+    assert capsys.readouterr() == ("vm.yaml: valid: vm, 4 vCPUs, 8 GiB, 1 device\n", "")
+
+
+def test_bad_file_is_refused_with_its_frame(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(here, vm=BAD)
+    assert main(["validate", "vm.yaml"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("error[E107]: memory: `G` is not a unit here: 8G\n --> vm.yaml:3:9\n")
+    assert "3 | memory: 8G\n  |         ^^\n  = help: write `8GiB`\n" in err
+    assert err.endswith("\nvm.yaml: 1 error; nothing was changed\n")
+
+
+def test_problems_of_all_files_are_shown(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(here, a=BAD, b=GOOD, c=BAD)
+    assert main(["validate", "a.yaml", "b.yaml", "c.yaml"]) == 1
+    err = capsys.readouterr().err
+    assert "--> a.yaml:3:9" in err
+    assert "--> c.yaml:3:9" in err
+    assert err.splitlines()[-1] == "2 of 3 specs are not valid: 2 errors; nothing was changed"
+
+
+def test_folder_means_its_yaml_files_without_hidden_ones(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "deep" / "deeper").mkdir(parents=True)
+    (here / ".git").mkdir()
+    write(here / "deep" / "deeper", a=GOOD)
+    write(here / ".git", b=BAD)
+    (here / "deep" / "c.yml").write_text(GOOD)
+    (here / "deep" / "notes.txt").write_text("no spec")
+    assert main(["validate", "--json", "."]) == 0
+    files = [one["file"] for one in json.loads(capsys.readouterr().out)["specs"]]
+    assert files == ["deep/c.yml", "deep/deeper/a.yaml"]
+
+
+def test_folder_without_a_spec_is_not_valid(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", str(here)]) == 1
+    assert "E015" in capsys.readouterr().err
+
+
+def test_set_is_checked_and_shown_where_it_is_wrong(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(here, vm=BAD)
+    assert main(["validate", "vm.yaml", "--set", "memory=16GiB"]) == 0
+    assert "16 GiB" in capsys.readouterr().out
+    assert main(["validate", "vm.yaml", "--set", "memory=16GiB", "--set", "devices.disk=60"]) == 1
+    err = capsys.readouterr().err
+    assert " --> --set #2:1:14\n  |\n1 | devices.disk=60\n  |              ^^\n" in err
+
+
+def test_spec_from_stdin_needs_a_name(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    stdin(monkeypatch, GOOD)
+    assert main(["validate", "-"]) == 1
+    assert "E129" in capsys.readouterr().err
+    stdin(monkeypatch, GOOD + "name: piped\n")
+    assert main(["validate", "-"]) == 0
+    assert "piped" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["missing.yaml", "nul\0byte.yaml", "file.yaml/below.yaml"])
+def test_file_that_cannot_be_read_is_a_diagnostic(here: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    write(here, file=GOOD)
+    assert main(["validate", name]) == 1
+    assert "error[E015]: failed to read the file:" in capsys.readouterr().err
+
+
+def test_file_that_may_not_be_read_is_not_permitted(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    secret = Path("/proc/1/mem") if os.geteuid() == 0 else here / "vm.yaml"
+    if secret.parent == here:
+        secret.touch(0o000)
+    code = main(["validate", str(secret)])
+    assert (code, "E017" in capsys.readouterr().err) in ((4, True), (1, False))
+
+
+def test_file_that_does_not_end_is_too_large(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", "/dev/zero"]) == 1
+    assert "E014" in capsys.readouterr().err
+
+
+def test_json_has_every_file_and_every_diagnostic(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(here, good=GOOD, bad=BAD)
+    assert main(["validate", "--json", "good.yaml", "bad.yaml"]) == 1
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["valid"] is False
+    assert [(one["file"], one["valid"], one["name"]) for one in answer["specs"]] == [
+        ("good.yaml", True, "good"),
+        ("bad.yaml", False, None),
+    ]
+    (one,) = answer["diagnostics"]
+    assert (one["code"], one["file"], one["line"], one["column"], one["end_column"], one["path"], one["fix"]) == (
+        ("E107", "bad.yaml", 3, 9, 11, "memory.0.size", "8GiB")
+    )
+
+
+def test_github_and_sarif_go_to_stdout(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(here, bad=BAD)
+    assert main(["validate", "--format", "github", "bad.yaml"]) == 1
+    assert capsys.readouterr().out.startswith("::error file=bad.yaml,line=3,col=9,endColumn=10,title=E107::memory:")
+    assert main(["validate", "--format", "sarif", "bad.yaml"]) == 1
+    assert json.loads(capsys.readouterr().out)["runs"][0]["results"][0]["ruleId"] == "E107"

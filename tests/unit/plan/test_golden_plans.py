@@ -1,0 +1,78 @@
+"""Plans as they are shown and saved, compared with tests/plans. `VMLAUNCH_GOLDEN=write pytest ...` writes them anew."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from launcher.host.facts import BootFiles
+from launcher.plan.codec import plan_from_json, plan_to_json
+from launcher.plan.plan import Plan
+from launcher.report.diagnostics import as_text
+from launcher.report.plan_text import plan_text
+from tests.planning import EXAMPLE, KERNEL, SMALL, absent, host, plan
+
+PLANS = Path(__file__).parents[2] / "plans"
+HUGE = """\
+boot: {kernel: ./bzImage, initrd: ./initrd.img}
+cpus: {count: 4, pin: 8-11}
+memory:
+  - {size: 2GiB, pages: 2MiB, node: 0}
+  - {size: 12GiB, pages: 2MiB, node: 1}
+  - {size: 4GiB, pages: 1GiB, node: 1}
+"""
+REFUSED = """\
+boot: {kernel: ./bzImage}
+cpus: 4
+memory: 8GiB
+devices:
+  gpu:
+    pci: 0000:c1:00.0
+  any: {match: {class: nvme}}
+"""
+CASES = {
+    "passthrough-on-gpu07": lambda: (EXAMPLE.read_text(), plan(EXAMPLE.read_text(), host("gpu07"))),
+    "small-on-cloud-vm": lambda: (SMALL, plan(SMALL, host("cloud-vm"), BootFiles(KERNEL))),
+    "small-on-no-kvm": lambda: (SMALL, plan(SMALL, host("no-kvm"), BootFiles(absent("/vms/bzImage")))),
+    "small-on-kvm-denied": lambda: (SMALL, plan(SMALL, host("kvm-denied"), BootFiles(KERNEL))),
+    "huge-on-two-nodes": lambda: (HUGE, plan(HUGE, host("two-nodes"))),
+    "refused-on-gpu07": lambda: (REFUSED, plan(REFUSED, host("gpu07"), BootFiles(KERNEL))),
+}
+
+
+def shown(text: str, made: Plan) -> str:
+    return plan_text(made, as_text(made.diagnostics, {"vm.yaml": text})) + "\n"
+
+
+def compare(path: Path, found: str) -> None:
+    if os.environ.get("VMLAUNCH_GOLDEN") == "write":
+        path.write_text(found)
+    assert found == path.read_text()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_text_of_a_plan_is_as_recorded(name: str):
+    compare(PLANS / f"{name}.txt", shown(*CASES[name]()))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_saved_plan_is_as_recorded(name: str):
+    _, made = CASES[name]()
+    plain = plan_to_json(made) | {"vmlaunch": "0"}
+    compare(PLANS / f"{name}.json", json.dumps(plain, indent=1, ensure_ascii=False) + "\n")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_recorded_plan_is_read_and_shows_the_same(name: str):
+    text, made = CASES[name]()
+    saved = plan_from_json(json.loads((PLANS / f"{name}.json").read_text()))
+    assert shown(text, saved) == shown(text, made)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_no_line_is_wider_than_100_columns(name: str):
+    _, made = CASES[name]()
+    assert max(map(len, plan_text(made, "").splitlines())) <= 100

@@ -1,0 +1,599 @@
+"""Specs against recorded hosts: what the plan says, and what it says is in the way."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+
+from launcher.codec import decode, encode
+from launcher.codes import explanation
+from launcher.host.facts import BootFile, BootFiles, HostFacts, IommuGroup, ReservedRegion, Segment
+from launcher.plan.codec import plan_from_json, plan_to_json
+from launcher.plan.steps import BindDriver, LoadInitrd, LoadKernel, MapDma, StaysBound, TakeMemory
+from launcher.planner.assumptions import failed_assumptions
+from launcher.planner.choose import matches
+from launcher.spec.model import Match
+from launcher.values import GIB, KIB, MIB, Missing, PciAddress
+from tests.planning import EXAMPLE, FILES, INITRD, KERNEL, SMALL, absent, codes, host, plan
+
+BOOT = "boot: {kernel: ./bzImage}\ncpus: 2\n"
+
+
+@pytest.fixture
+def gpu07() -> HostFacts:
+    return host("gpu07")
+
+
+@pytest.fixture
+def two_nodes() -> HostFacts:
+    return host("two-nodes")
+
+
+def changed(facts: HostFacts, address: str, **fields: object) -> HostFacts:
+    """The host with one function that differs."""
+    pci = (replace(one, **fields) if str(one.address) == address else one for one in facts.pci)
+    return replace(facts, pci=tuple(pci))
+
+
+def only(made, code: str):
+    (found,) = [one for one in made.diagnostics if one.code == code]
+    return found
+
+
+# ---- the whole ----
+
+
+def test_the_example_with_every_field_can_run_on_the_machine_it_is_written_for(gpu07):
+    made = plan(EXAMPLE.read_text(), gpu07)
+    assert (made.summary.can_run, codes(made)) == ("yes", ["W214"])
+    assert [(one.alias, one.role, str(one.guest)[5:]) for one in made.devices] == [
+        ("boot-disk", "device", "00:10.0"),
+        ("gpu", "device", "00:18.0"),
+        ("gpu", "companion", "00:18.1"),
+        ("nic", "device", "00:11.0"),
+        ("scratch", "device", "00:12.0"),
+        ("worker", "device", "00:13.0"),
+    ]
+    assert made.summary.host_changes == 5
+    assert made.summary.locked_bytes == 64 * GIB
+
+
+def test_steps_are_in_the_order_in_which_they_are_performed(gpu07):
+    made = plan(EXAMPLE.read_text(), gpu07)
+    order = list(dict.fromkeys(step.op for step in made.steps))
+    assert order == [
+        "keep-state", "bind-driver", "stays-bound", "take-memory", "create-vm", "give-memory", "open-groups", "map-dma",
+        "load-kernel", "load-initrd", "run-vcpus",
+    ]  # fmt: skip
+
+
+def test_a_small_machine_needs_neither_devices_nor_huge_pages():
+    made = plan(SMALL, host("cloud-vm"), BootFiles(KERNEL))
+    assert (made.summary.can_run, made.devices, made.summary.locked_bytes) == ("yes", (), 0)
+    assert [(step.size, step.page_size, step.populate) for step in made.steps if isinstance(step, TakeMemory)] == [
+        (256 * MIB, 0, False)
+    ]
+
+
+def test_two_plans_from_the_same_facts_are_the_same_bytes(gpu07):
+    texts = {json.dumps(plan_to_json(plan(EXAMPLE.read_text(), gpu07))) for _ in range(2)}
+    assert len(texts) == 1
+
+
+def test_numbers_that_move_by_themselves_are_not_in_a_plan(gpu07):
+    later = replace(
+        gpu07,
+        memory=replace(gpu07.memory, available=gpu07.memory.available - GIB),
+        nodes=tuple(replace(node, free=node.free - GIB) for node in gpu07.nodes),
+    )
+    assert plan_to_json(plan(EXAMPLE.read_text(), gpu07)) == plan_to_json(plan(EXAMPLE.read_text(), later))
+
+
+def test_a_saved_plan_is_read_back_as_it_was(gpu07):
+    made = plan(EXAMPLE.read_text(), gpu07)
+    assert plan_from_json(json.loads(json.dumps(plan_to_json(made)))).steps == made.steps
+    assert plan_to_json(plan_from_json(plan_to_json(made))) == plan_to_json(made)
+
+
+def test_all_problems_are_told_at_once_and_in_the_order_of_the_file(two_nodes):
+    text = BOOT.replace("2", "{count: 2, pin: 98-99}") + "memory: [{size: 2TiB, node: 9}]\ndevices: {a: 0000:01:00.0}\n"
+    made = plan(text, two_nodes, BootFiles(absent("/vms/bzImage")))
+    assert codes(made) == ["E410", "E407", "E304", "E301", "E201"]
+    assert all(one.where and one.where.line for one in made.diagnostics)
+
+
+# ---- KVM and CPUs ----
+
+
+def test_a_host_without_kvm_still_gets_a_plan():
+    made = plan(SMALL, host("no-kvm"), BootFiles(KERNEL))
+    assert (made.summary.can_run, codes(made)) == ("no", ["E401"])
+    assert made.steps[-1].op == "run-vcpus"
+
+
+def test_a_denied_kvm_names_the_group_to_join():
+    found = only(plan(SMALL, host("kvm-denied"), BootFiles(KERNEL)), "E402")
+    assert "usermod -aG kvm" in found.help[0]
+
+
+def test_what_kvm_lacks_is_told_by_name(two_nodes):
+    extensions = two_nodes.kvm.extensions | {"immediate_exit": 0, "ioeventfd": 0}
+    old = replace(two_nodes, kvm=replace(two_nodes.kvm, extensions=extensions))
+    assert only(plan(SMALL, old), "E404").message == "KVM lacks KVM_CAP_IOEVENTFD, KVM_CAP_IMMEDIATE_EXIT"
+
+
+def test_another_architecture_is_refused(two_nodes):
+    assert "E405" in codes(plan(SMALL, replace(two_nodes, architecture="aarch64")))
+
+
+def test_more_vcpus_than_kvm_has_is_an_error_and_than_it_recommends_a_warning():
+    small = host("cloud-vm")
+    assert codes(plan(SMALL.replace("cpus: 2", "cpus: 2000"), small)) == ["E406", "W402"]
+    assert codes(plan(SMALL.replace("cpus: 2", "cpus: 3"), small)) == ["W401", "W402"]
+    assert codes(plan(SMALL, small)) == []
+
+
+def test_pinned_cpus_must_be_online_and_allowed(two_nodes):
+    confined = replace(two_nodes, process=replace(two_nodes.process, cpus=(0, 1)))
+    text = SMALL.replace("cpus: 2", 'cpus: {count: 3, pin: "0,5,77"}')
+    made = plan(text, confined)
+    assert "77" in only(made, "E407").message
+    assert "CPU 5 is" in only(made, "E408").message
+
+
+def test_vcpus_on_another_node_than_the_memory_are_a_warning(two_nodes):
+    text = BOOT.replace("cpus: 2", "cpus: {count: 2, pin: 7-8}") + "memory: [{size: 1GiB, node: 1}]\n"
+    assert only(plan(text, two_nodes), "W403").message == "host CPU 7 is not on node 1, where the memory is"
+
+
+def test_without_a_place_for_state_there_is_no_step_that_keeps_it(two_nodes):
+    homeless = replace(two_nodes, process=replace(two_nodes.process, state_folder=None))
+    made = plan(SMALL, homeless)
+    assert "E424" in codes(made)
+    assert made.steps[0].op != "keep-state"
+
+
+# ---- memory ----
+
+
+def test_too_few_huge_pages_on_a_node_are_told_with_numbers_and_the_command(two_nodes):
+    made = plan(BOOT + "memory: [{size: 4GiB, pages: 2MiB, node: 0}]", two_nodes)
+    found = only(made, "E302")
+    assert found.message == "2048 pages of 2MiB are needed, and node 0 has 1024 free"
+    assert found.fix == "echo 5120 > /sys/devices/system/node/node0/hugepages/hugepages-2048kB/nr_hugepages"
+    assert found.where.path == "memory.0.pages"
+
+
+def test_banks_of_one_node_share_its_pool(two_nodes):
+    text = BOOT + "memory: [{size: 1GiB, pages: 1GiB, node: 1}, {size: 2GiB, pages: 1GiB, node: 1}]"
+    assert only(plan(text, two_nodes), "E302").message == "3 pages of 1GiB are needed, and node 1 has 2 free"
+
+
+def test_a_bank_without_a_node_takes_what_banks_with_nodes_leave(two_nodes):
+    text = BOOT + "memory: [{size: 9GiB, pages: 1GiB}, {size: 2GiB, pages: 1GiB, node: 1}]"
+    assert only(plan(text, two_nodes), "E302").message == "9 pages of 1GiB are needed, and the host has 8 free"
+    assert "E302" not in codes(plan(text.replace("9GiB", "8GiB"), two_nodes))
+
+
+def test_a_host_without_the_pool_is_told_apart_from_an_empty_one():
+    assert "E303" in codes(plan(BOOT + "memory: [{size: 1GiB, pages: 1GiB}]", host("no-kvm")))
+
+
+def test_memory_that_is_populated_must_be_available_and_other_memory_should(two_nodes):
+    text = BOOT + "memory: [{size: 100GiB}]"
+    assert codes(plan(text, two_nodes)) == ["W302"]
+    assert codes(plan(text.replace("100GiB", "100GiB, pages: thp"), two_nodes)) == ["E304"]
+    assert codes(plan(text.replace("100GiB", "200GiB"), two_nodes)) == ["E304"]
+
+
+def test_a_bank_larger_than_its_node(two_nodes):
+    assert "E305" in codes(plan(BOOT + "memory: [{size: 65GiB, node: 0}]", two_nodes))
+
+
+@pytest.mark.parametrize(
+    ("at", "code"),
+    [("0xc0000000", "E306"), ("0xbffff000", "E306"), ("0x1000000000000", "E311"), ("0x100000000", None)],
+)
+def test_an_address_for_a_bank_is_taken_or_refused(two_nodes, at: str, code: str | None):
+    made = plan(BOOT + f"memory: [{{size: 1GiB}}, {{size: 1GiB, at: {at}}}]", two_nodes)
+    assert codes(made) == ([code] if code else [])
+
+
+def test_a_refused_address_comes_with_one_that_is_free(two_nodes):
+    made = plan(BOOT + "memory: [{size: 1GiB}, {size: 1GiB, at: 0xc0000000}]", two_nodes)
+    assert "or write `at: 0x40000000`" in only(made, "E306").help
+
+
+def test_the_guest_needs_memory_at_address_0(two_nodes):
+    assert "E307" in codes(plan(BOOT + "memory: [{size: 1GiB, at: 0x100000000}]", two_nodes))
+    assert "E307" in codes(plan(BOOT + "memory: 64KiB", two_nodes))
+
+
+def test_locked_memory_counts_only_with_devices_and_without_the_capability(gpu07):
+    poor = replace(gpu07, process=replace(gpu07.process, memlock=8 * MIB, capabilities=()))
+    text = BOOT + "memory: 8GiB\n"
+    assert "E309" not in codes(plan(text, poor))
+    assert "E309" in codes(plan(text + "devices: {disk: 0000:02:00.0}", poor))
+    assert "E309" not in codes(plan(text + "devices: {disk: 0000:02:00.0}", gpu07))
+
+
+# ---- boot ----
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        ("bzimage", "E415"),
+        ("elf", "E416"),
+        ("initrd", "E417"),
+        ("unknown", "E418"),
+        ("directory", "E413"),
+        ("empty", "E414"),
+    ],
+)
+def test_each_file_that_is_no_kernel_has_a_message_of_its_own(two_nodes, kind, code):
+    made = plan(SMALL, two_nodes, BootFiles(BootFile("/vms/file", kind, 10, "00")))
+    assert codes(made) == [code]
+    assert "load-kernel" not in [step.op for step in made.steps]
+
+
+@pytest.mark.parametrize(("why", "code"), [("absent", "E410"), ("denied", "E411"), ("unreadable", "E412")])
+def test_a_file_that_cannot_be_read_is_told_by_why(two_nodes, why, code):
+    made = plan(SMALL + "", two_nodes, BootFiles(Missing(why, "/vms/file"), Missing(why, "/vms/initrd")))
+    assert codes(made) == [code, code]
+
+
+def test_an_elf_that_lies_says_which_lie(two_nodes):
+    liar = BootFile("/vms/x", "elf", 10, "00", problem="its segments at 0x1 and 0x2 overlap")
+    assert (
+        only(plan(SMALL, two_nodes, BootFiles(liar)), "E416").message == "/vms/x: its segments at 0x1 and 0x2 overlap"
+    )
+
+
+def test_a_kernel_must_fit_into_ram_and_stay_out_of_the_first_mib(two_nodes):
+    def kernel(guest: int, size: int) -> BootFiles:
+        return BootFiles(replace(KERNEL, entry=guest, segments=(Segment(0, 4096, guest, size),)))
+
+    assert codes(plan(SMALL, two_nodes, kernel(0x7C00, 4096))) == ["E421"]
+    assert codes(plan(SMALL, two_nodes, kernel(255 * MIB, 2 * MIB))) == ["E420"]
+    assert codes(plan(SMALL, two_nodes, kernel(1 << 40, 4096))) == ["E420"]
+    assert codes(plan(SMALL, two_nodes, kernel(MIB, 255 * MIB))) == []
+
+
+def test_the_initrd_is_at_the_end_of_low_memory_on_a_page(two_nodes):
+    made = plan(SMALL, two_nodes)
+    (step,) = [step for step in made.steps if isinstance(step, LoadInitrd)]
+    assert step.guest % (4 * KIB) == 0
+    assert 256 * MIB - step.guest - INITRD.size < 4 * KIB
+
+
+def test_the_initrd_goes_below_a_kernel_that_has_the_end_of_memory(two_nodes):
+    high = replace(KERNEL, entry=200 * MIB, segments=(Segment(0, 4096, 200 * MIB, 56 * MIB),))
+    (step,) = [step for step in plan(SMALL, two_nodes, BootFiles(high, INITRD)).steps if isinstance(step, LoadInitrd)]
+    assert step.guest + step.size <= 200 * MIB
+
+
+def test_an_initrd_without_room_or_of_the_wrong_kind(two_nodes):
+    large = replace(INITRD, size=300 * MIB)
+    assert codes(plan(SMALL, two_nodes, BootFiles(KERNEL, large))) == ["E422"]
+    assert codes(plan(SMALL, two_nodes, BootFiles(KERNEL, KERNEL))) == ["E419"]
+    assert codes(plan(SMALL, two_nodes, BootFiles(KERNEL, replace(INITRD, kind="unknown")))) == ["W404"]
+
+
+def test_the_command_line_is_passed_exactly_as_written(two_nodes):
+    text = "boot: {kernel: ./k, cmdline: '  a=1   b '}\ncpus: 1\nmemory: 256MiB\n"
+    (step,) = [step for step in plan(text, two_nodes).steps if isinstance(step, LoadKernel)]
+    assert step.cmdline == "  a=1   b "
+
+
+# ---- devices ----
+
+
+GPU = BOOT + "memory: 8GiB\ndevices:\n  gpu:\n    pci: 0000:c1:00.0\n"
+
+
+def test_sibling_on_a_host_driver_makes_the_group_not_viable(gpu07):
+    found = only(plan(GPU, gpu07), "E203")
+    assert found.message == "gpu: IOMMU group 31 is not usable: the host still holds 0000:c1:00.1"
+    assert found.evidence[0].startswith("group 31: 0000:c1:00.0  10de:2684 NVIDIA AD102")
+    assert found.evidence[1].endswith("snd_hda_intel  not asked for")
+    assert [line.split("`")[1] for line in found.help] == ["companions: attach", "companions: detach"]
+    assert (found.where.line, found.where.column) == (6, 10)
+
+
+@pytest.mark.parametrize("driver", [None, "vfio-pci", "pci-stub", "pcieport", "mlx5_vfio_pci"])
+def test_sibling_on_a_harmless_driver_is_fine(gpu07, driver):
+    assert "E203" not in codes(plan(GPU, changed(gpu07, "0000:c1:00.1", driver=driver)))
+
+
+def test_a_detached_companion_is_bound_and_given_to_nobody(gpu07):
+    made = plan(GPU + "    companions: detach\n", gpu07)
+    assert [(one.role, one.guest) for one in made.devices] == [
+        ("device", PciAddress(0, 0, 0x10, 0)),
+        ("detached", None),
+    ]
+    assert [str(step.address) for step in made.steps if isinstance(step, BindDriver)] == [
+        "0000:c1:00.0",
+        "0000:c1:00.1",
+    ]
+
+
+def test_a_bridge_on_a_driver_blocks_since_5_19_and_is_only_taken_from_its_driver(gpu07):
+    with_bridge = changed(gpu07, "0000:c1:00.1", class_code="060400", driver="shpchp")
+    assert "E203" in codes(plan(GPU, with_bridge))
+    assert "E203" not in codes(plan(GPU, replace(with_bridge, kernel="5.15.0-91-generic")))
+    made = plan(GPU + "    companions: attach\n", with_bridge)
+    assert [(one.role, one.guest) for one in made.devices][1] == ("detached", None)
+    assert [step.driver for step in made.steps if isinstance(step, BindDriver)] == ["vfio-pci", None]
+
+
+def test_an_isa_bridge_on_a_driver_blocks_whatever_the_kernel(gpu07):
+    with_bridge = changed(gpu07, "0000:c1:00.1", class_code="060100", driver="lpc_ich")
+    assert "E203" in codes(plan(GPU, with_bridge))
+    assert "E203" in codes(plan(GPU, replace(with_bridge, kernel="5.15.0-91-generic")))
+
+
+def test_no_iommu_differs_from_a_device_behind_none(gpu07):
+    outside = changed(gpu07, "0000:02:00.0", group=None)
+    text = BOOT + "memory: 8GiB\ndevices: {disk: 0000:02:00.0}\n"
+    assert "E208" in codes(plan(text, outside))
+    assert "E209" in codes(plan(text, replace(outside, iommu=None)))
+
+
+def device(fields: str) -> str:
+    return BOOT + f"memory: 8GiB\ndevices:\n  it: {{{fields}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ("pci: 0000:ff:00.0", "E201"),
+        ("pci: 0000:02:00.0, expect: 10de:2684", "E202"),
+        ("match: {serial: nobody}", "E204"),
+        ("match: {class: nvme}", "E205"),
+        ("match: {class: nvme}, pick: free", "E206"),
+        ("pci: 0000:3b:00.0, vf: 4", "E207"),
+        ("pci: 0000:00:01.1", "E212"),
+        ("pci: 0000:02:00.0, guest: 00:12.3", "E213"),
+        ("pci: 0000:02:00.0, bind: never", "E214"),
+    ],
+)
+def test_each_way_to_name_a_device_wrongly_has_its_code(gpu07, fields, code):
+    found = only(plan(device(fields), gpu07), code)
+    assert found.message.startswith("it: ")
+    assert found.where is not None
+    assert found.where.path.startswith("devices.it")
+
+
+def test_two_matches_are_listed_and_never_the_first_one_taken(gpu07):
+    found = only(plan(device("match: {class: gpu}"), gpu07), "E205")
+    assert [line.split()[0] for line in found.evidence] == ["0000:c1:00.0", "0000:e1:00.0"]
+
+
+def test_pick_free_takes_no_device_of_a_host_driver_of_another_alias_or_of_a_running_vm(gpu07):
+    text = device("match: {class: gpu}, pick: free")
+    assert [str(one.host) for one in plan(text, gpu07).devices] == ["0000:e1:00.0"]
+    assert "E206" in codes(plan(text + "  other: 0000:e1:00.0\n", gpu07))
+    busy = tuple(replace(group, kind="unmanaged") if group.number == 77 else group for group in gpu07.groups)
+    assert "E206" in codes(plan(text, replace(gpu07, groups=busy)))
+
+
+def test_the_same_function_by_address_and_by_match(gpu07):
+    text = device("pci: 0000:81:00.0") + "  again: {match: {serial: S4EWNX0R123456}}\n"
+    assert "E210" in codes(plan(text, gpu07))
+
+
+@pytest.mark.parametrize(
+    ("match", "found"),
+    [
+        (Match.model_validate({"class": "gpu"}), ["0000:c1:00.0", "0000:e1:00.0"]),
+        (Match.model_validate({"class": "04"}), ["0000:c1:00.1", "0000:e1:00.1"]),
+        (Match(id="10de:2684", slot="7"), ["0000:e1:00.0"]),
+        (Match.model_validate({"class": "nvme", "node": 1}), ["0000:81:00.0"]),
+    ],
+)
+def test_every_given_key_of_a_match_holds(gpu07, match, found):
+    assert [str(one.address) for one in gpu07.pci if matches(match, one)] == found
+
+
+def test_a_device_that_cannot_be_reset_needs_consent(gpu07):
+    stuck = changed(gpu07, "0000:02:00.0", reset=())
+    assert "E216" in codes(plan(device("pci: 0000:02:00.0"), stuck))
+    assert "E216" not in codes(plan(device("pci: 0000:02:00.0, allow: [no-reset]"), stuck))
+
+
+def test_what_could_not_be_read_makes_the_plan_uncertain(gpu07):
+    hidden = changed(gpu07, "0000:02:00.0", reset=Missing("denied", "/sys/x/reset_method"))
+    made = plan(device("pci: 0000:02:00.0"), hidden)
+    assert (made.summary.can_run, codes(made)) == ("unknown", ["W216"])
+    assert "/sys/x/reset_method" in only(made, "W216").message
+
+
+def test_a_device_on_vfio_already_stays_there(gpu07):
+    made = plan(device("pci: 0000:e1:00.0"), gpu07)
+    assert [type(step) for step in made.steps if step.device] == [StaysBound]
+    assert made.summary.host_changes == 0
+
+
+def with_regions(facts: HostFacts, number: int, *regions: ReservedRegion) -> HostFacts:
+    groups = (replace(one, reserved=regions) if one.number == number else one for one in facts.groups)
+    return replace(facts, groups=tuple(groups))
+
+
+def test_ram_goes_round_what_the_iommu_reserves(gpu07):
+    text = device("pci: 0000:02:00.0")
+    made = plan(text, with_regions(gpu07, 14, ReservedRegion(0x40000000, 0x400FFFFF, "reserved")))
+    (step,) = [step for step in made.steps if isinstance(step, MapDma)]
+    assert [(one.guest, one.size) for one in step.ranges][:2] == [(0, GIB), (0x40200000, 2 * GIB - 2 * MIB)]
+    assert "reserved" in [line.kind for line in made.memory]
+
+
+def test_a_relaxable_region_over_the_first_mib_does_not_matter(gpu07):
+    facts = with_regions(gpu07, 14, ReservedRegion(0, 0xFFFFFF, "direct-relaxable"))
+    assert plan(device("pci: 0000:02:00.0"), facts).summary.can_run == "yes"
+
+
+def test_a_hard_region_over_the_first_mib_leaves_no_place_to_start(gpu07):
+    facts = with_regions(gpu07, 14, ReservedRegion(0, 0xFFFFF, "reserved"))
+    assert "E310" in codes(plan(device("pci: 0000:02:00.0"), facts))
+
+
+def test_a_region_that_is_everything_leaves_no_place_at_all(gpu07):
+    facts = with_regions(gpu07, 14, ReservedRegion(0, (1 << 64) - 1, "reserved"))
+    assert {"E308", "E310"} <= set(codes(plan(device("pci: 0000:02:00.0"), facts)))
+
+
+def test_a_direct_region_blocks_on_intel_and_on_amd_since_6_6(gpu07):
+    facts = with_regions(gpu07, 14, ReservedRegion(0x10000000, 0x100FFFFF, "direct"))
+    text = device("pci: 0000:02:00.0")
+    assert "E215" in codes(plan(text, facts))
+    assert "E215" not in codes(plan(text, replace(facts, kernel="6.1.0-56-amd64")))
+    intel = replace(facts, kernel="6.1.0-56-amd64", iommu=replace(facts.iommu, kind="Intel VT-d"))
+    assert "E215" in codes(plan(text, intel))
+
+
+# ---- guest addresses and BARs ----
+
+
+def test_more_devices_than_slots(gpu07):
+    first = next(one for one in gpu07.pci if str(one.address) == "0000:02:00.0")
+    many = tuple(replace(first, address=PciAddress(0, bus, 0, 0), group=1000 + bus) for bus in range(1, 18))
+    groups = tuple(IommuGroup(one.group, "DMA", (one.address,), ()) for one in many)
+    text = BOOT + "memory: 8GiB\ndevices:\n" + "".join(f"  d{n}: {one.address}\n" for n, one in enumerate(many))
+    made = plan(text, replace(gpu07, pci=many, groups=groups))
+    assert codes(made) == ["E211"]
+    assert str(made.devices[15].guest) == "0000:00:1f.0"
+
+
+def test_functions_of_one_slot_stay_together_and_keep_their_numbers(gpu07):
+    text = BOOT + "memory: 8GiB\ndevices:\n  sound: 0000:c1:00.1\n  disk: 0000:02:00.0\n  gpu: 0000:c1:00.0\n"
+    assert [one.guest.guest for one in plan(text, gpu07).devices] == ["00:10.1", "00:11.0", "00:10.0"]
+
+
+def test_a_lone_second_function_becomes_function_0_in_the_guest(gpu07):
+    made = plan(device("pci: 0000:e1:00.1"), gpu07)
+    assert [one.guest.guest for one in made.devices] == ["00:10.0"]
+
+
+def test_virtual_functions_are_devices_of_their_own(gpu07):
+    text = BOOT + "memory: 8GiB\ndevices:\n  a: {pci: 0000:3b:00.0, vf: 0}\n  b: {pci: 0000:3b:00.0, vf: 1}\n"
+    assert [one.guest.guest for one in plan(text, gpu07).devices] == ["00:10.0", "00:11.0"]
+
+
+def test_two_devices_that_want_one_guest_address(gpu07):
+    text = GPU + "    companions: attach\n    guest: 00:18.0\n  disk: {pci: 0000:02:00.0, guest: 00:18.1}\n"
+    assert "0000:c1:00.1 (gpu)" in only(plan(text, gpu07), "E213").message
+
+
+def test_bars_have_natural_alignment_stay_apart_and_io_has_no_address(gpu07):
+    made = plan(EXAMPLE.read_text(), gpu07)
+    bars = [bar for one in made.devices for bar in one.bars]
+    placed = [bar for bar in bars if bar.guest is not None]
+    assert {bar.kind for bar in bars if bar.guest is None} == {"io"}
+    assert all(bar.guest % bar.size == 0 for bar in placed)
+    spans = sorted((bar.guest, bar.guest + bar.size) for bar in placed)
+    assert all(end <= start for (_, end), (start, _) in pairwise(spans))
+    assert {bar.guest for bar in placed if bar.size >= 64 * MIB} == {0x4000000000, 0x4800000000, 0x5000000000}
+
+
+def test_a_bar_without_room_is_named_with_its_size(gpu07):
+    narrow = replace(gpu07, iommu=replace(gpu07.iommu, address_bits=35))
+    found = only(plan(device("pci: 0000:e1:00.0"), narrow), "E312")
+    assert found.message == "it: BAR 1 of 0000:e1:00.0 (32 GiB) has no place in the guest"
+
+
+def test_a_narrow_host_gets_its_window_above_ram(gpu07):
+    narrow = replace(gpu07, iommu=replace(gpu07.iommu, address_bits=39))
+    (gpu,) = plan(device("pci: 0000:e1:00.0"), narrow).devices
+    assert 8 * GIB < next(bar.guest for bar in gpu.bars if bar.size == 32 * GIB) < 1 << 39
+
+
+# ---- assumptions ----
+
+
+def test_a_plan_holds_on_the_host_it_was_made_for(gpu07):
+    assert failed_assumptions(plan(EXAMPLE.read_text(), gpu07), gpu07, FILES) == ()
+
+
+def test_a_plan_with_blockers_still_knows_what_it_assumed():
+    facts = host("no-kvm")
+    made = plan(SMALL, facts, BootFiles(KERNEL))
+    failed = [one.fact for one in failed_assumptions(made, facts, BootFiles(KERNEL))]
+    assert "kvm.extensions.user_memory" in failed
+    assert "architecture" not in failed
+
+
+@pytest.mark.parametrize(
+    ("address", "fields", "said"),
+    [
+        ("0000:c1:00.0", {"driver": "vfio-pci"}, "pci[0000:c1:00.0].driver: nvidia -> vfio-pci"),
+        ("0000:c1:00.0", {"id": "10de:2704"}, "pci[0000:c1:00.0].id: 10de:2684 -> 10de:2704"),
+        ("0000:e1:00.1", {"driver": None}, "pci[0000:e1:00.1].driver: vfio-pci -> nothing"),
+        ("0000:02:00.0", {"group": 15}, "pci[0000:02:00.0].group: 14 -> 15"),
+    ],
+)
+def test_a_fact_that_changed_is_told_old_and_new(gpu07, address, fields, said):
+    made = plan(EXAMPLE.read_text(), gpu07)
+    assert said in [str(one) for one in failed_assumptions(made, changed(gpu07, address, **fields), FILES)]
+
+
+def test_fewer_free_pages_than_needed_fail_and_more_do_not(gpu07):
+    def with_free(number: int) -> HostFacts:
+        nodes = (
+            replace(node, huge_pages=tuple(replace(pool, free=number) for pool in node.huge_pages))
+            for node in gpu07.nodes
+        )
+        return replace(gpu07, nodes=tuple(nodes))
+
+    made = plan(EXAMPLE.read_text(), gpu07)
+    assert failed_assumptions(made, with_free(64), FILES) == ()
+    (failed,) = failed_assumptions(made, with_free(63), FILES)
+    assert str(failed) == "nodes[1].huge_pages[1073741824].free: at least 64 -> 63"
+
+
+def test_another_kernel_under_the_same_name_fails(gpu07):
+    made = plan(EXAMPLE.read_text(), gpu07)
+    (failed,) = failed_assumptions(made, gpu07, BootFiles(replace(KERNEL, sha256="33" * 32), INITRD))
+    assert failed.fact == "files.kernel.sha256"
+
+
+def test_a_bar_may_move_on_the_host_and_not_change_its_size(gpu07):
+    made = plan(EXAMPLE.read_text(), gpu07)
+    (bar,) = next(one.bars for one in gpu07.pci if str(one.address) == "0000:02:00.0")
+    moved = changed(gpu07, "0000:02:00.0", bars=(replace(bar, start=0xA0000000),))
+    grown = changed(gpu07, "0000:02:00.0", bars=(replace(bar, size=32 * KIB),))
+    assert failed_assumptions(made, moved, FILES) == ()
+    assert [str(one) for one in failed_assumptions(made, grown, FILES)] == [
+        "pci[0000:02:00.0].bars[0].size: 16384 -> 32768"
+    ]
+
+
+def test_every_diagnostic_has_a_way_out_and_an_explanation(gpu07, two_nodes):
+    texts = [GPU, device("match: {class: gpu}"), device("pci: 0000:00:01.1"), BOOT + "memory: 64KiB"]
+    hosts = [gpu07, two_nodes, host("no-kvm"), host("kvm-denied"), replace(two_nodes, architecture="arm64")]
+    found = [one for text in texts for facts in hosts for one in plan(text, facts).diagnostics]
+    assert all(one.help for one in found)
+    assert all(explanation(one.code) for one in found)
+
+
+def test_a_new_member_of_a_group_fails(gpu07):
+    made = plan(EXAMPLE.read_text(), gpu07)
+    groups = (
+        replace(one, devices=(*one.devices, PciAddress(0, 0xC2, 0, 0))) if one.number == 31 else one
+        for one in gpu07.groups
+    )
+    (failed,) = failed_assumptions(made, replace(gpu07, groups=tuple(groups)), FILES)
+    assert str(failed) == "groups[31].devices: 0000:c1:00.0, 0000:c1:00.1 -> 0000:c1:00.0, 0000:c1:00.1, 0000:c2:00.0"
+
+
+def test_a_saved_plan_fails_as_the_fresh_one_does(gpu07):
+    saved = plan_from_json(json.loads(json.dumps(plan_to_json(plan(EXAMPLE.read_text(), gpu07)))))
+    assert failed_assumptions(saved, gpu07, FILES) == ()
+    assert len(failed_assumptions(saved, changed(gpu07, "0000:02:00.0", driver=None), FILES)) == 1
+
+
+def test_facts_survive_the_way_to_json_and_back(gpu07):
+    assert decode(HostFacts, encode(gpu07)) == gpu07

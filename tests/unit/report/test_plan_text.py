@@ -1,0 +1,70 @@
+"""The plan for people: what is on which line."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from launcher.host.facts import BootFiles
+from launcher.report.plan_text import plan_text
+from tests.planning import EXAMPLE, KERNEL, SMALL, absent, host, plan
+
+
+def full():
+    return plan(EXAMPLE.read_text(), host("gpu07"))
+
+
+def small():
+    return plan(SMALL, host("cloud-vm"), BootFiles(KERNEL))
+
+
+def test_the_first_line_says_what_it_is_and_where():
+    first = plan_text(full(), "").splitlines()[0]
+    assert first.startswith("trainer  8 vCPUs, 64 GiB, 5 devices and 1 companion  ")
+    assert first.endswith("gpu07 · Linux 6.12.9 · AMD-Vi · VFIO type1")
+    assert len(first) == 100
+
+
+def test_a_machine_without_devices_has_no_table_of_them():
+    assert "Devices" not in plan_text(small(), "")
+    assert "IOMMU" not in plan_text(small(), "")
+
+
+def test_each_step_has_its_mark_and_what_down_does():
+    lines = plan_text(full(), "").splitlines()
+    assert any(re.fullmatch(r" +3 ~ 0000:c1:00\.0  nvidia        -> vfio-pci +nvidia", line) for line in lines)
+    assert any(re.fullmatch(r" +7 = 0000:e1:00\.0  vfio-pci, stays +stays", line) for line in lines)
+    assert any(re.fullmatch(r" +12 \+ open groups 14 31 33 45 77 .*closed", line) for line in lines)
+
+
+def test_what_would_stop_the_plan_is_marked_among_the_steps():
+    made = plan(SMALL, host("no-kvm"), BootFiles(absent("/vms/bzImage")))
+    text = plan_text(made, "(the diagnostics)")
+    assert re.search(r"^ +! E410  /vms/bzImage is not there$", text, re.MULTILINE)
+    assert text.endswith("(the diagnostics)\n\nCannot run: 2 blockers, 0 warnings.")
+
+
+def test_the_last_line_counts_what_changes_and_what_is_locked():
+    last = plan_text(full(), "").splitlines()[-1]
+    assert last == "Can run: 5 host drivers change and come back on down; 64 GiB locked; 0 blockers, 1 warning."
+
+
+def test_a_plan_that_is_not_certain_says_so():
+    made = small()
+    unsure = replace(made, summary=replace(made.summary, can_run="unknown"))
+    assert plan_text(unsure, "").splitlines()[-1].startswith("May be able to run: ")
+
+
+def test_a_long_command_line_is_wrapped_and_whole():
+    made = plan(
+        SMALL.replace("./bzImage", "./bzImage, cmdline: " + "word=1 " * 40), host("cloud-vm"), BootFiles(KERNEL)
+    )
+    text = plan_text(made, "")
+    assert text.count("word=1") == 40
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_colour_adds_nothing_but_escapes():
+    plain, coloured = plan_text(full(), "", colour=False), plan_text(full(), "", colour=True)
+    assert coloured != plain
+    assert re.sub(r"\033\[[0-9;]*m", "", coloured) == plain

@@ -1,0 +1,52 @@
+"""Any text in, a spec or Refused out: no traceback, no word of the libraries, and every diagnostic has a place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from launcher.codes import explanation
+from launcher.errors import Refused
+from launcher.spec.load import load_spec
+
+GOOD = (Path(__file__).parents[2] / "specs" / "good" / "every-field.yaml").read_text()
+WORDS = """
+devices: memory: cpus: boot: name gpu pci match at size pin vf x-a &a *a <<: !!x --- ... ? | > # { } [ ] , : - ' " {} []
+0000:02:00.0 60 1e37 8-15 0x10 .inf null ~ yes true 1GiB @ ` é "\\x00" "\\U00110000" "\\ud800"
+"""
+SPACES = [" ", "\n", "\n  ", "- ", ": ", "\t", "\r", "\u2028", "%YAML 1.3\n", "9" * 80]
+PIECES = st.sampled_from([*WORDS.split(), *SPACES])
+
+
+def check(text: str | bytes, *sets: str) -> None:
+    try:
+        load_spec(text, "any.yaml", sets=sets, name="any")
+    except Refused as refused:
+        for one in refused.diagnostics:
+            assert explanation(one.code), one
+            assert one.where
+            assert one.where.line >= 1, one
+            assert not any(word in one.message for word in ("pydantic", "Input should", "ruamel", "NoneType")), one
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text() | st.binary() | st.lists(PIECES, max_size=40).map("".join))
+def test_any_text_is_answered(text: str | bytes) -> None:
+    check(text)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, len(GOOD)), st.integers(0, 12), PIECES), min_size=1, max_size=4))
+def test_any_damage_to_a_good_file_is_answered(damage: list[tuple[int, int, str]]) -> None:
+    text = GOOD
+    for start, length, piece in damage:
+        text = text[:start] + piece + text[start + length :]
+    check(text)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.lists(PIECES | st.sampled_from(["=", ".", "devices.gpu.", "memory.0"]), max_size=6).map("".join)))
+def test_any_set_is_answered(sets: list[str]) -> None:
+    check(GOOD, *sets)

@@ -1,0 +1,211 @@
+"""A text and a file name in, a VmSpec with the place of each field, or Refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from launcher.errors import Diagnostic, Refused
+from launcher.spec.load import Loaded, load_spec
+from launcher.spec.model import VmSpec
+from launcher.values import GIB, PciAddress
+
+SHORT = "boot: {kernel: ./bzImage}\ncpus: 4\nmemory: 8GiB\ndevices: {disk: 02:00.0}\n"
+LONG = """\
+name: trainer
+boot: {kernel: ./bzImage}
+cpus: {count: 2, pin: 8-9}
+memory:
+  - {size: 1GiB, pages: 2MiB}
+  - size: 2GiB
+    at: 0x100000000
+devices:
+  gpu:
+    pci: 0000:c1:00.0
+    rom: false
+"""
+
+
+def loaded(text: str | bytes, *sets: str, name: str | None = "vm") -> Loaded:
+    return load_spec(text, "vm.yaml", sets=sets, name=name)
+
+
+def refused(text: str | bytes, *sets: str, name: str | None = "vm") -> tuple[Diagnostic, ...]:
+    with pytest.raises(Refused) as error:
+        loaded(text, *sets, name=name)
+    return error.value.diagnostics
+
+
+def codes(diagnostics: tuple[Diagnostic, ...]) -> list[str]:
+    return [one.code for one in diagnostics]
+
+
+def span(place: Loaded, path: str, *, key: bool = False) -> tuple[int, int, int]:
+    where = place.places.where(path, key=key)
+    assert (where.file, where.path) == ("vm.yaml", path)
+    return where.line, where.column, where.end_column
+
+
+# ---- values ----
+
+
+def test_short_forms_mean_their_long_forms() -> None:
+    spec = loaded(SHORT).spec
+    long = "boot: {kernel: ./bzImage}\ncpus: {count: 4}\nmemory: [{size: 8GiB}]\ndevices: {disk: {pci: 0000:02:00.0}}\n"
+    assert spec == loaded(long).spec
+    assert spec.cpus.count == 4
+    assert [bank.size for bank in spec.memory] == [8 * GIB]
+    assert spec.devices["disk"].pci == PciAddress(0, 2, 0, 0)
+
+
+def test_what_was_loaded_cannot_be_changed() -> None:
+    spec = loaded(SHORT).spec
+    with pytest.raises(TypeError):
+        spec.devices["disk"] = spec.devices["disk"]  # type: ignore[index]
+    with pytest.raises(ValueError, match="frozen"):
+        spec.cpus.count = 5
+
+
+def test_a_spec_written_out_loads_as_itself() -> None:
+    spec = loaded(LONG).spec
+    assert VmSpec.model_validate(spec.model_dump(mode="json", by_alias=True, exclude_unset=True)) == spec
+
+
+def test_pin_keeps_the_order_of_the_vcpus() -> None:
+    spec = loaded(SHORT.replace("cpus: 4", 'cpus: {count: 4, pin: "8,2-3,1"}')).spec
+    assert spec.cpus.pin == (8, 2, 3, 1)
+
+
+def test_devices_keep_the_order_of_the_file() -> None:
+    text = SHORT.replace("{disk: 02:00.0}", "{z: 05:00.0, a: 04:00.0, m: 03:00.0}")
+    assert list(loaded(text).spec.devices) == ["z", "a", "m"]
+
+
+# ---- names ----
+
+
+def test_name_is_that_of_the_file_unless_the_spec_has_one() -> None:
+    assert loaded(SHORT, name="trainer").spec.name == "trainer"
+    assert loaded(LONG, name="other").spec.name == "trainer"
+
+
+def test_file_name_that_is_no_name_suggests_one() -> None:
+    (one,) = refused(SHORT, name="My.VM")
+    assert (one.code, one.fix) == ("E129", "name: my-vm")
+
+
+def test_file_name_is_not_judged_when_the_spec_has_a_name() -> None:
+    assert loaded(LONG, name="My.VM").spec.name == "trainer"
+
+
+def test_spec_from_stdin_needs_a_name() -> None:
+    assert codes(refused(SHORT, name=None)) == ["E129"]
+
+
+# ---- places ----
+
+
+def test_every_field_knows_where_it_is_written() -> None:
+    place = loaded(LONG)
+    assert span(place, "devices.gpu.pci") == (10, 10, 22)
+    assert span(place, "devices.gpu.pci", key=True) == (10, 5, 8)
+    assert span(place, "memory.1.size") == (6, 11, 15)
+    assert span(place, "memory.0.pages") == (5, 25, 29)
+
+
+def test_field_of_a_short_form_is_where_the_short_form_is() -> None:
+    place = loaded(SHORT)
+    assert span(place, "devices.disk.pci") == (4, 17, 24)
+    assert span(place, "memory.0.size") == (3, 9, 13)
+    assert span(place, "cpus.count") == (2, 7, 8)
+
+
+def test_field_that_is_not_written_is_at_the_key_around_it() -> None:
+    place = loaded(LONG)
+    assert span(place, "devices.gpu.companions") == (9, 3, 6)
+    assert span(place, "memory.0.node") == (5, 5, 30)
+    assert span(place, "vmlaunch") == (1, 1, 1)
+
+
+def test_field_that_comes_by_an_alias_is_where_the_anchor_is() -> None:
+    place = loaded("x-a: &card {rom: false}\n" + SHORT.replace("{disk: 02:00.0}", "{g: {<<: *card, pci: 02:00.0}}"))
+    assert span(place, "devices.g.rom") == (1, 18, 23)
+
+
+# ---- --set ----
+
+
+def test_set_replaces_adds_and_takes_out() -> None:
+    spec = loaded(LONG, "devices.gpu.pci=c2:00.0", "memory.1=null", "devices.nic={pci: 03:00.0, vf: 2}", "cpus=4").spec
+    assert str(spec.devices["gpu"].pci) == "0000:c2:00.0"
+    assert len(spec.memory) == 1
+    assert spec.devices["nic"].vf == 2
+    assert (spec.cpus.count, spec.cpus.pin) == (4, None)
+
+
+def test_later_set_sees_what_an_earlier_one_made() -> None:
+    spec = loaded(SHORT, "devices.gpu={match: {class: gpu}}", "devices.gpu.match.node=1").spec
+    assert spec.devices["gpu"].match is not None
+    assert spec.devices["gpu"].match.node == 1
+
+
+def test_set_through_an_alias_leaves_the_other_place_alone() -> None:
+    text = SHORT.replace("{disk: 02:00.0}", "{a: &a {rom: false, pci: 02:00.0}, b: {<<: *a, pci: 03:00.0}}")
+    spec = loaded(text, "devices.a.rom=true").spec
+    assert (spec.devices["a"].rom, spec.devices["b"].rom) == (True, False)
+
+
+def test_what_is_wrong_in_a_set_points_into_that_set() -> None:
+    (one,) = refused(SHORT, "cpus=2", "devices.disk=60")
+    assert one.where is not None
+    assert (one.code, one.where.file, one.where.line, one.where.column) == ("E112", "--set #2", 1, 14)
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "column"),
+    [
+        ("cpus", "E019", 1),
+        ("=4", "E019", 1),
+        ("cpus=", "E019", 6),
+        ("cpus.count=4", "E019", 6),
+        ("memory.5.size=1GiB", "E019", 8),
+        ("devices.dsik=null", "E019", 9),
+        ("devices.disk={pci: 02:00.0", "E004", 27),
+        ("cpus=\x07", "E002", 6),
+        ("disks=[]", "E103", 1),
+    ],
+)
+def test_set_that_cannot_be_done_says_which_part_of_it(text: str, code: str, column: int) -> None:
+    (one,) = refused(SHORT if "memory" not in text else LONG, text)
+    assert one.where is not None
+    assert (one.code, one.where.file, one.where.column) == (code, "--set #1", column)
+
+
+def test_all_broken_sets_are_reported_with_what_is_wrong_in_the_file() -> None:
+    found = refused(SHORT.replace("8GiB", "8G"), "cpus", "boot.kernel=[")
+    assert sorted(codes(found)) == ["E004", "E019", "E107"]
+
+
+# ---- messages ----
+
+
+def test_consequences_of_a_mistake_are_not_reported_beside_it() -> None:
+    assert codes(refused(SHORT.replace("memory", "memroy"))) == ["E101"]
+    assert codes(refused(SHORT.replace("disk: 02:00.0", "disk: {pcy: 02:00.0}"))) == ["E101"]
+    assert codes(refused(SHORT.replace("8GiB", "*size"))) == ["E009"]
+
+
+def test_a_wrong_first_guess_does_not_hide_an_invalid_value() -> None:
+    text = SHORT.replace("disk: 02:00.0", "disk: {pci: 02:00, pcy: 02:00.0}")
+    assert sorted(codes(refused(text))) == ["E101", "E111"]
+
+
+def test_second_of_two_equal_addresses_names_the_place_of_the_first() -> None:
+    (one,) = refused(SHORT.replace("02:00.0", "02:00.0, b: 0000:02:00.0"))
+    assert one.evidence == ("the other one is at vm.yaml:4:17",)
+
+
+def test_utf8_with_a_byte_order_mark_is_read_and_columns_do_not_count_it() -> None:
+    assert loaded(b"\xef\xbb\xbf" + SHORT.encode()).spec == loaded(SHORT).spec
+    (one,) = refused("\ufeffboot: 4\ncpus: 1\nmemory: 1GiB\n".encode())
+    assert one.where is not None
+    assert one.where.column == 7
