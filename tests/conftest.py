@@ -42,7 +42,8 @@ def assemble(source: Path, target: Path) -> Path:
     middle = target.with_suffix(".o")
     subprocess.run(["as", "--32", "-I", EXAMPLES, source, "-o", middle], check=True)
     subprocess.run(
-        ["ld", "-m", "elf_i386", "--no-warn-rwx-segments", "-s", "-T", EXAMPLES / "payload.ld", middle, "-o", target], check=True
+        ["ld", "-m", "elf_i386", "--no-warn-rwx-segments", "-s", "-T", EXAMPLES / "payload.ld", middle, "-o", target],
+        check=True,
     )
     return target
 
@@ -82,7 +83,14 @@ class Cli:
 
     def run(self, *words: object, stdin: str | None = "", **more: Any) -> Done:
         done = subprocess.run(
-            self.command(*words), input=stdin, capture_output=True, text=True, timeout=PATIENCE, check=False, cwd=ROOT, **more
+            self.command(*words),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+            cwd=ROOT,
+            **more,
         )
         return Done(done.returncode, done.stdout, done.stderr)
 

@@ -21,6 +21,7 @@ VERBS = {
     "up": ("up", "run a spec or a saved plan"),
     "down": ("down", "stop a VM and put the host back"),
     "ps": ("ps", "list VMs"),
+    "devices": ("devices", "list the PCI devices of this host; --json writes the facts file"),
     "validate": ("validate", "check specs, on any machine"),
     "explain": ("explain", "explain a field of the spec or a code"),
     "schema": ("schema", "print a JSON Schema"),

@@ -18,7 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from launcher.cli.facts import this_host
+    from launcher.api.hosts import this_host
     from launcher.codec import encode
     from launcher.report.inventory import inventory_text
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from launcher.errors import Diagnostic, Refused
 
+_LIST = "`vmlaunch ps -a` lists them"
 UNITS = {"": 1.0, "s": 1.0, "ms": 0.001, "m": 60.0}
 
 
@@ -23,7 +24,7 @@ def name_of(text: str, sources: dict[str, str]) -> str:
     """A path to a spec (it has a slash or ends in .yaml or .yml) stands for the name it would run under."""
     if "/" not in text and text != "-" and not text.endswith((".yaml", ".yml")):
         if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", text):
-            raise Refused(Diagnostic("E518", f"{text!r} is not the name of a VM", help=("`vmlaunch ps -a` lists them",)))
+            raise Refused(Diagnostic("E518", f"{text!r} is not the name of a VM", help=(_LIST,)))
         return text
     from launcher.cli.reading import read_spec
 

@@ -33,7 +33,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from launcher.cli.facts import recorded_host, this_host
+    from launcher.api.hosts import recorded_host, this_host
     from launcher.cli.reading import read_bytes
 
     if options.output == "-":
@@ -48,17 +48,10 @@ def run(options: argparse.Namespace) -> int:
 
 def plan_spec(raw: bytes, options: argparse.Namespace, host: HostFacts) -> Plan:
     """`raw` is what the file named by `options.spec` holds."""
-    from hashlib import sha256
-
-    from launcher.cli.facts import named_files
+    from launcher.api.plans import make_plan
     from launcher.cli.reading import load_bytes
-    from launcher.plan.plan import SpecIdentity
-    from launcher.planner.make import make_plan
 
-    loaded = load_bytes(raw, options.spec, options.set, options.sources)
-    resolved = loaded.spec.model_dump(mode="json", by_alias=True)
-    source = SpecIdentity(options.spec, sha256(raw).hexdigest(), resolved)
-    return make_plan(loaded.spec, source, host, named_files(loaded.spec, options.spec), loaded.places.where)
+    return make_plan(load_bytes(raw, options.spec, options.set, options.sources), host)
 
 
 def exit_code(plan: Plan, strict: bool) -> int:

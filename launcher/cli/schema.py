@@ -10,7 +10,12 @@ if TYPE_CHECKING:
     import argparse
 
 # name -> the module and the function that make it, so that only the one asked for is imported
-SCHEMAS = {"spec": ("launcher.spec.schema", "spec_schema")}
+SCHEMAS = {
+    "spec": ("launcher.spec.schema", "spec_schema"),
+    "plan": ("launcher.api.schemas", "plan_schema"),
+    "facts": ("launcher.api.schemas", "facts_schema"),
+    "report": ("launcher.api.schemas", "report_schema"),
+}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -12,7 +12,6 @@ from launcher.errors import Diagnostic, NotPermitted, Refused, StalePlan
 if TYPE_CHECKING:
     import argparse
 
-    from launcher.cli.attach import Attached
     from launcher.plan.outcome import Observer, Report
     from launcher.plan.plan import Plan
 
@@ -40,13 +39,18 @@ def run(options: argparse.Namespace) -> int:
     answer = launched.begin(plan)
     if "begun" not in answer:
         return _refused(answer, plan, options)
-    from launcher.cli.attach import Attached
+    from launcher.cli.attach import Terminal, follow
+    from launcher.executor.conversation import Conversation
 
-    attached = Attached(launched, _observer(plan, options), detach=options.detach, quiet=options.json)
-    report = attached.follow()
-    if report is None or attached.bug:
-        return _lost(attached, launched.wait())
-    return _conclude(report, attached, options)
+    terminal = Terminal(quiet=options.json or options.detach)
+    talk = Conversation(launched.channel, _observer(plan, options), terminal)
+    follow(talk, detach=options.detach, typed=not (options.json or options.detach))
+    report = talk.ended or (talk.running if options.detach else None)
+    if report is None or talk.bug:
+        return _lost(talk.bug, launched.wait())
+    if terminal.line_open and sys.stdout.isatty():
+        print()
+    return _conclude(report, options)
 
 
 def _plan(options: argparse.Namespace) -> Plan:
@@ -56,7 +60,7 @@ def _plan(options: argparse.Namespace) -> Plan:
     raw = read_bytes(options.spec)
     if raw.lstrip()[:1] == b"{" and b'"format_version"' in raw[:4096]:
         return _saved(raw, options)
-    from launcher.cli.facts import this_host
+    from launcher.api.hosts import this_host
     from launcher.cli.plan import plan_spec
 
     plan = plan_spec(raw, options, this_host())
@@ -79,7 +83,8 @@ def _refuse_if_blocked(plan: Plan, options: argparse.Namespace) -> None:
 
 
 def _saved(raw: bytes, options: argparse.Namespace) -> Plan:
-    from launcher.cli.facts import files_of, this_host
+    from launcher.api.hosts import this_host
+    from launcher.api.plans import files_of
     from launcher.codec import DecodeError
     from launcher.plan.codec import plan_from_json
     from launcher.planner.assumptions import failed_assumptions
@@ -110,7 +115,7 @@ def _observer(plan: Plan, options: argparse.Namespace) -> Observer:
     return text_lines(plan.steps, sys.stderr, live=sys.stderr.isatty())
 
 
-def _conclude(report: Report, attached: Attached, options: argparse.Namespace) -> int:
+def _conclude(report: Report, options: argparse.Namespace) -> int:
     """The report, behind the diagnostics of what failed."""
     from launcher.plan.codec import report_to_json
 
@@ -124,7 +129,7 @@ def _conclude(report: Report, attached: Attached, options: argparse.Namespace) -
 
     stream = sys.stdout if options.detach else sys.stderr
     if not options.detach:
-        print("\n" if attached.line_open and sys.stdout.isatty() else "", file=sys.stderr)
+        print(file=sys.stderr)
     if report.diagnostics:
         print(as_text(report.diagnostics, options.sources, colour=wants_colour(sys.stderr)) + "\n", file=sys.stderr)
     print_report(report, stream, colour=wants_colour(stream))
@@ -135,12 +140,12 @@ def _conclude(report: Report, attached: Attached, options: argparse.Namespace) -
 
 def _refused(answer: dict[str, Any], plan: Plan, options: argparse.Namespace) -> int:
     """Up already and unchanged is nothing to do; changed, it is refused with the difference."""
-    from launcher.plan.codec import diagnostic_from_json, plan_to_json
+    from launcher.api.vms import refusal
+    from launcher.plan.codec import plan_to_json
     from launcher.vms.folder import PLAN, read_json
 
     if "up" not in answer:
-        found = (diagnostic_from_json(one, "refused") for one in answer.get("refused", ()))
-        raise (NotPermitted if answer.get("exit_code") == NotPermitted.exit_code else Refused)(*found)
+        raise refusal(answer, plan.name)
     different = tuple(_differences(read_json(Path(answer["up"]) / PLAN) or {}, plan_to_json(plan)))
     if different:
         help_ = (f"stop it with `vmlaunch down {plan.name}`",)
@@ -163,10 +168,10 @@ def _differences(running: dict[str, Any], mine: dict[str, Any]) -> Any:
         yield "~ the spec's fields"
 
 
-def _lost(attached: Attached, status: int) -> int:
+def _lost(bug: str, status: int) -> int:
     """The keeper went without a report: killed, or a bug of ours."""
-    if attached.bug:
-        print(attached.bug, file=sys.stderr)
+    if bug:
+        print(bug, file=sys.stderr)
         print("this is a bug of vmlaunch; please report it with the lines above.", file=sys.stderr)
         return BUG
     from launcher.errors import HostNotRestored

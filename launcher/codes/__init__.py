@@ -29,7 +29,8 @@ def explanation(code: str) -> Explanation | None:
 
 
 def all_explanations() -> tuple[Explanation, ...]:
-    return tuple(sorted((one for room in ROOMS.values() for one in _room(room)), key=lambda one: (one.code[1:], one.code)))
+    found = (one for room in ROOMS.values() for one in _room(room))
+    return tuple(sorted(found, key=lambda one: (one.code[1:], one.code)))
 
 
 def _room(name: str) -> tuple[Explanation, ...]:

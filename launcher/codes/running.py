@@ -8,17 +8,17 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "E501",
         "a step of the plan failed",
-        "The kernel refused a call. The message names the step, the cause and the call; what was done before it has "
-        "been undone, line by line, above the message.",
+        "The kernel refused a call. The message names the step, the cause and the call; what was done before it "
+        "has been undone, line by line, above the message.",
         "vmlaunch up vm.yaml   # while another process takes the huge pages",
-        "Mend the cause that the message names and run `up` again. If `plan` says the same plan can run, and it cannot, "
-        "that is worth a report.",
+        "Mend the cause that the message names and run `up` again. If `plan` says the same plan can run, and it "
+        "cannot, that is worth a report.",
     ),
     Explanation(
         "E502",
         "the runner was lost",
-        "The process that held KVM and the guest's memory ended without a word: it was killed, or the system ran out of "
-        "memory. The keeper survived it and put the host back.",
+        "The process that held KVM and the guest's memory ended without a word: it was killed, or the system ran out "
+        "of memory. The keeper survived it and put the host back.",
         "kill -9 RUNNER",
         "`dmesg` shows whether the kernel killed it for want of memory. Run `up` again.",
     ),

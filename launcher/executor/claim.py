@@ -14,7 +14,7 @@ from launcher.vms.journal import pending
 
 
 def claim(plan: Plan) -> tuple[StateFolder | None, dict[str, Any]]:
-    """The folder and {"begun": true}, or None and {"refused": [diagnostics], "exit_code"}; `up` names what is up already."""
+    """The folder and {"begun"}; or None and {"refused": [diagnostics], "exit_code"}, or {"up": the taken folder}."""
     try:
         return _claim(plan), {"begun": True}
     except NameTaken as error:

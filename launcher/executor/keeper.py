@@ -12,7 +12,7 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from launcher.codec import decode, encode
 from launcher.errors import Diagnostic, StepFailed
@@ -178,7 +178,7 @@ class Keeper:
     def _runner_outcome(self, message: dict[str, Any]) -> None:
         self._outcome(decode(StepOutcome, message["outcome"]))
 
-    def _runner_running(self, message: dict[str, Any]) -> None:
+    def _runner_running(self, _: dict[str, Any]) -> None:
         self._records.phase = "running"
         self._state()
         self._tell_all({"running": report_to_json(self._records.report())})
@@ -203,7 +203,7 @@ class Keeper:
         self._records.end = End("failed", "the runner failed in a way it should not", BUG)
         self._tell_all(message)
 
-    _from_runner: dict[str, Callable[[Keeper, dict[str, Any]], None]] = {
+    _from_runner: ClassVar[dict[str, Callable[[Keeper, dict[str, Any]], None]]] = {
         "outcome": _runner_outcome,
         "running": _runner_running,
         "failed": _runner_failed,

@@ -1,6 +1,6 @@
-"""A Plan in, a running VM out, by way of a keeper that is forked early: it imports what it needs while others still plan.
+"""A Plan in, a running VM out, by way of a keeper that is forked early and imports while others still plan.
 
-`start` is called first thing and imports next to nothing; `begin` hands the plan over. A keeper that is given no plan ends.
+`start` is called first thing and imports next to nothing; `begin` hands the plan over. Without a plan the keeper ends.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Launched:
         self._paper = paper  # a memfd that both have: the plan is written on it
 
     def begin(self, plan: Plan) -> dict[str, Any]:
-        """Hand the plan over. The keeper's answer: {"begun": true} or {"refused": [diagnostics], "exit_code", "folder"}."""
+        """Hand the plan over; the keeper's answer is that of executor.claim."""
         import json
 
         from launcher.plan.codec import plan_to_json

@@ -10,8 +10,6 @@ from launcher.kernel.api import HostMemory, Kernel, Kvm, Machine, Vcpu, Vm
 from launcher.kernel.machine import Console
 from launcher.plan.steps import RamRange
 
-Progress = Callable[[int, int], None]  # bytes done, bytes in all
-
 
 @dataclass(slots=True)
 class Live:
@@ -20,6 +18,8 @@ class Live:
     kernel: Kernel
     console: Console
     cpus: int
+    progress: Callable[[int, int], None]  # of the step in hand: bytes done, bytes in all
+    step: int = 0  # number of the step in hand
     undo: UndoStack = field(default_factory=UndoStack)
     banks: dict[int, HostMemory] = field(default_factory=dict)
     ranges: tuple[RamRange, ...] = ()
@@ -27,6 +27,10 @@ class Live:
     vm: Vm | None = None
     machine: Machine | None = None
     vcpus: list[Vcpu] = field(default_factory=list)
+
+    def on_undo(self, undo: Callable[[], None]) -> None:
+        """To be called on the line after the deed."""
+        self.undo.push(self.step, undo)
 
     def write(self, guest: int, data: bytes) -> None:
         """Into guest RAM. ValueError where there is none: the planner has seen to it that there is."""

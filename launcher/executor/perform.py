@@ -1,4 +1,4 @@
-"""A Step in, its deed done, its undo pushed: one function for each kind of step the runner performs. OSError on failure."""
+"""A Step in, its deed done, its undo pushed: one function for each kind of step. OSError when the kernel refuses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from threading import Thread
 from typing import Any
 
 from launcher.errors import Diagnostic, Refused
-from launcher.executor.live import Live, Progress
+from launcher.executor.live import Live
 from launcher.kernel.api import Event, Port, Vcpu
 from launcher.machine import boot, cpu, layout
 from launcher.plan.plan import Plan
@@ -27,71 +27,71 @@ PORTS = (
 )
 
 
-def take_memory(step: TakeMemory, n: int, live: Live, progress: Progress) -> None:
+def take_memory(step: TakeMemory, live: Live) -> None:
     memory = live.kernel.take_memory(step.size, step.page_size, step.node)
-    live.undo.push(n, memory.close)
+    live.on_undo(memory.close)
     live.banks[step.bank] = memory
     if step.populate:
-        memory.populate(live.cpus, lambda done: progress(done, step.size))
+        memory.populate(live.cpus, lambda done: live.progress(done, step.size))
 
 
-def create_vm(step: CreateVm, n: int, live: Live, progress: Progress) -> None:
+def create_vm(_: CreateVm, live: Live) -> None:
     """In the order of machine.md: addresses of KVM's own pages before the chips, chips before vCPUs."""
     kvm = live.kvm = live.kernel.open_kvm()
-    live.undo.push(n, kvm.close)
+    live.on_undo(kvm.close)
     vm = live.vm = kvm.create_vm()
-    live.undo.push(n, vm.close)
+    live.on_undo(vm.close)
     vm.set_tss_address(layout.TSS)
     vm.set_identity_map_address(layout.IDENTITY_MAP)
     vm.create_interrupt_controllers()
     vm.create_timer()
     machine = live.machine = vm.create_machine(layout.COM1_GSI, layout.SCI_GSI)
-    live.undo.push(n, machine.close)
+    live.on_undo(machine.close)
     machine.attach(live.console)
     machine.set_ports(PORTS)
 
 
-def give_memory(step: GiveMemory, n: int, live: Live, progress: Progress) -> None:
+def give_memory(step: GiveMemory, live: Live) -> None:
     assert live.vm is not None
     for slot, one in enumerate(step.ranges):
         live.vm.set_memory_region(slot, one.guest, live.banks[one.bank], one.offset, one.size)
     live.ranges = step.ranges
-    live.undo.push(n, lambda: None)  # memslots go with the VM
+    live.on_undo(lambda: None)  # memslots go with the VM
 
 
-def load_kernel(step: LoadKernel, n: int, live: Live, progress: Progress) -> None:
+def load_kernel(step: LoadKernel, live: Live) -> None:
     image = _read(step.path, step.sha256)
     for part in step.parts:
         live.write(part.guest, image[part.offset : part.offset + part.file_size])
 
 
-def load_initrd(step: LoadInitrd, n: int, live: Live, progress: Progress) -> None:
+def load_initrd(step: LoadInitrd, live: Live) -> None:
     live.write(step.guest, _read(step.path, step.sha256))
 
 
-def run_vcpus(step: RunVcpus, n: int, live: Live, plan: Plan, told: Told) -> None:
+def run_vcpus(step: RunVcpus, live: Live, plan: Plan, told: Told) -> None:
     """Create them all, put the first one at the kernel's entry, start their threads. Any return of any is told."""
     kernel = next(one for one in plan.steps if isinstance(one, LoadKernel))
     initrd = next((Span(one.guest, one.size) for one in plan.steps if isinstance(one, LoadInitrd)), None)
     for patch in boot.start_info(live.ranges, kernel.cmdline, initrd):
         live.write(patch.guest, patch.data)
     for index in range(step.count):
-        _create_vcpu(index, step.count, n, live)
+        _create_vcpu(index, step.count, live)
     live.vcpus[0].set_sregs(boot.first_sregs())
     live.vcpus[0].set_regs(boot.first_regs(kernel.entry))
     for index, vcpu in enumerate(live.vcpus):
         thread = Thread(target=_run, args=(index, vcpu, told), name=f"vcpu{index}")
         thread.start()
-        live.undo.push(n, partial(_stop, vcpu, thread))
+        live.on_undo(partial(_stop, vcpu, thread))
         if step.pin:
             live.kernel.pin_thread(thread.native_id or 0, step.pin[index])
 
 
-def _create_vcpu(index: int, count: int, n: int, live: Live) -> None:
+def _create_vcpu(index: int, count: int, live: Live) -> None:
     assert live.kvm is not None
     assert live.vm is not None
     vcpu = live.vm.create_vcpu(index, live.machine)
-    live.undo.push(n, vcpu.close)
+    live.on_undo(vcpu.close)
     live.vcpus.append(vcpu)
     deadline = bool(live.kvm.check_extension("tsc_deadline_timer"))
     vcpu.set_cpuid(cpu.cpuid(live.kvm.supported_cpuid(), index, count, deadline))
@@ -117,7 +117,7 @@ def _read(path: str, digest: str) -> bytes:
     return image
 
 
-PERFORM: dict[type[Step], Callable[[Any, int, Live, Progress], None]] = {
+PERFORM: dict[type[Step], Callable[[Any, Live], None]] = {
     TakeMemory: take_memory,
     CreateVm: create_vm,
     GiveMemory: give_memory,

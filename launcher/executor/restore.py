@@ -12,5 +12,6 @@ def restore(folder: StateFolder) -> None:
     left = [entry for entry in pending(folder.path / JOURNAL) if entry.op != "keep-state"]
     if left:
         evidence = tuple(f"step {entry.n}: {entry.op} {entry.undo}" for entry in left)
-        raise HostNotRestored(Diagnostic("E512", "the journal has entries that this version cannot undo", evidence=evidence))
+        message = "the journal has entries that this version cannot undo"
+        raise HostNotRestored(Diagnostic("E512", message, evidence=evidence))
     folder.remove()

@@ -1,6 +1,6 @@
 """The runner process: carries out the plan's runner steps, runs the guest, undoes them in reverse, exits.
 
-It speaks to its keeper in messages: {"outcome"}, {"running"}, {"end"}, {"failed"}, {"power"}; it hears {"do": "power"} and
+It tells its keeper {"outcome"}, {"running"}, {"end"}, {"failed"}, {"power"}, {"counts"}; it obeys {"do": "power"} and
 {"do": "stop"}. A keeper that goes away is a stop.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import select
 from collections import deque
+from contextlib import suppress
 from time import monotonic
 from typing import Any
 
@@ -33,8 +34,9 @@ class Runner:
     def __init__(self, plan: Plan, kernel: Kernel, console: Console, keeper: Channel) -> None:
         self._plan = plan
         self._keeper = keeper
-        self._live = Live(kernel, console, len(os.sched_getaffinity(0)))
+        self._live = Live(kernel, console, len(os.sched_getaffinity(0)), self._progress)
         self._events: deque[tuple[int, Event]] = deque()
+        self._began = 0.0  # the step in hand
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
     def run(self) -> int:
@@ -59,18 +61,18 @@ class Runner:
 
     def _perform(self, n: int, step: Step) -> bool:
         self._check_orders()
-        began = monotonic()
+        self._live.step, self._began = n, monotonic()
         self._outcome(n, "started")
         try:
             if isinstance(step, RunVcpus):
-                run_vcpus(step, n, self._live, self._plan, self._told)
+                run_vcpus(step, self._live, self._plan, self._told)
             else:
-                PERFORM[type(step)](step, n, self._live, lambda done, total: self._progress(n, began, done, total))
+                PERFORM[type(step)](step, self._live)
         except (OSError, MemoryError, LauncherError) as error:
-            self._outcome(n, "failed", monotonic() - began)
+            self._outcome(n, "failed", monotonic() - self._began)
             self._tell({"failed": [one.as_json() for one in _diagnostics(step, error)]})
             return False
-        self._outcome(n, "done", monotonic() - began)
+        self._outcome(n, "done", monotonic() - self._began)
         return True
 
     def _watch(self) -> None:
@@ -122,9 +124,10 @@ class Runner:
             self._events.append((index, event))
             os.eventfd_write(self._bell, 1)
 
-    def _progress(self, n: int, began: float, done: int, total: int) -> None:
+    def _progress(self, done: int, total: int) -> None:
         self._check_orders()
-        self._tell({"outcome": encode(StepOutcome(n, "progress", monotonic() - began, done, total))})
+        seconds = monotonic() - self._began
+        self._tell({"outcome": encode(StepOutcome(self._live.step, "progress", seconds, done, total))})
 
     def _undone(self, n: int) -> None:
         self._outcome(n, "undone")
@@ -136,10 +139,8 @@ class Runner:
         self._tell({"outcome": encode(StepOutcome(n, state, seconds))})
 
     def _tell(self, message: dict[str, Any]) -> None:
-        try:
+        with suppress(Closed):  # it will be seen as a stop; until then there is nobody to tell
             self._keeper.send(message)
-        except Closed:
-            pass  # it will be seen as a stop; until then there is nobody to tell
 
 
 def _diagnostics(step: Step, error: Exception) -> tuple[Diagnostic, ...]:

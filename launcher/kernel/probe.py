@@ -11,6 +11,7 @@ EXTENSIONS = (
     "irq_routing", "immediate_exit", "nr_vcpus", "max_vcpus", "nr_memslots", "ext_cpuid", "readonly_mem",
     "tsc_deadline_timer", "device_ctrl",
 )  # fmt: skip
+WHY = {errno.ENOENT: "absent", errno.EACCES: "denied", errno.EPERM: "denied"}
 ADDRESS_SIZES = 0x80000008  # CPUID leaf: EAX[7:0] physical address bits
 DEFAULT_PHYSICAL_BITS = 36
 
@@ -24,7 +25,7 @@ def probe() -> Answers | str:
     try:
         kvm = Kvm()
     except OSError as error:
-        return {errno.ENOENT: "absent", errno.EACCES: "denied", errno.EPERM: "denied"}.get(error.errno or 0, "unreadable")
+        return WHY.get(error.errno or 0, "unreadable")
     try:
         sizes = [leaf[3] & 0xFF for leaf in kvm.supported_cpuid() if leaf[0] == ADDRESS_SIZES]
         answers = Answers({name: kvm.check_extension(name) for name in EXTENSIONS})

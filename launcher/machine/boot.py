@@ -77,5 +77,5 @@ def first_regs(entry: int) -> dict[str, int]:
 
 
 def _segment(selector: int, kind: int) -> dict[str, int]:
-    flat = {"base": 0, "limit": 0xFFFFFFFF, "present": 1, "dpl": 0, "db": 1, "s": 1, "l": 0, "g": 1, "avl": 0, "unusable": 0}
-    return {"selector": selector, "type": kind, **flat}
+    flat = {"base": 0, "limit": 0xFFFFFFFF, "present": 1, "dpl": 0, "db": 1, "s": 1, "l": 0, "g": 1, "avl": 0}
+    return {"selector": selector, "type": kind, "unusable": 0, **flat}

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from cffi import FFI
 from setuptools import build_meta
-from setuptools.build_meta import *  # noqa: F403 - the hooks that need no C source
+from setuptools.build_meta import (  # noqa: F401 - the hooks that need no C source
+    get_requires_for_build_editable,
+    get_requires_for_build_sdist,
+    get_requires_for_build_wheel,
+    prepare_metadata_for_build_editable,
+    prepare_metadata_for_build_wheel,
+)
 
 HERE = Path(__file__).parent
 
@@ -19,16 +26,16 @@ def generate() -> None:
     ffi.emit_c_code(str(HERE / "_native.c"))
 
 
-def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):  # type: ignore[no-untyped-def]
+def build_wheel(*arguments: Any, **named: Any) -> str:
     generate()
-    return build_meta.build_wheel(wheel_directory, config_settings, metadata_directory)
+    return build_meta.build_wheel(*arguments, **named)
 
 
-def build_editable(wheel_directory, config_settings=None, metadata_directory=None):  # type: ignore[no-untyped-def]
+def build_editable(*arguments: Any, **named: Any) -> str:
     generate()
-    return build_meta.build_editable(wheel_directory, config_settings, metadata_directory)
+    return build_meta.build_editable(*arguments, **named)
 
 
-def build_sdist(sdist_directory, config_settings=None):  # type: ignore[no-untyped-def]
+def build_sdist(*arguments: Any, **named: Any) -> str:
     generate()
-    return build_meta.build_sdist(sdist_directory, config_settings)
+    return build_meta.build_sdist(*arguments, **named)

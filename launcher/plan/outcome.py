@@ -35,7 +35,7 @@ class Observer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class VcpuReport:
-    """`exits` counts returns from KVM_RUN to user space, None while they are not known; `host_cpu` is the pinned CPU."""
+    """`exits` counts returns from KVM_RUN to user space, None while not known; `host_cpu` is the pinned CPU."""
 
     index: int
     host_cpu: int | None

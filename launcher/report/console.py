@@ -53,12 +53,12 @@ def _rows(report: Report) -> Iterator[Row]:
         yield "device", f"{device.alias}  {device.host} -> {device.guest}  {interrupts}, {device.state}"
     counts = report.counts
     if counts.unclaimed_reads or counts.unclaimed_writes:
-        yield "unclaimed", f"{counts.unclaimed_reads:,} reads gave all ones, {counts.unclaimed_writes:,} writes were dropped"
+        reads, writes = counts.unclaimed_reads, counts.unclaimed_writes
+        yield "unclaimed", f"{reads:,} reads gave all ones, {writes:,} writes were dropped"
     yield "host", _host(report)
     yield "console", _console(report)
     if report.end is not None:
-        for name, value in _register_lines(report.end.registers):
-            yield name, value
+        yield from _register_lines(report.end.registers)
 
 
 def _host(report: Report) -> str:

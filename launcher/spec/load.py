@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -25,10 +26,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A valid spec, and where it says what."""
+    """A valid spec, where it says what, and which text it came from."""
 
     spec: VmSpec
     places: SourceMap
+    file: str
+    sha256: str
 
 
 def load_spec(text: str | bytes, file: str, *, sets: Sequence[str] = (), name: str | None = None) -> Loaded:
@@ -45,7 +48,8 @@ def load_spec(text: str | bytes, file: str, *, sets: Sequence[str] = (), name: s
     found += [*refused_sets, *no_name, *(_diagnostic(one, places) for one in (*_nothings(root, problems), *problems))]
     if spec is None or found:
         raise Refused(*sorted_by_place(found))
-    return Loaded(spec, places)
+    raw = text.encode(errors="surrogatepass") if isinstance(text, str) else text
+    return Loaded(spec, places, file, sha256(raw).hexdigest())
 
 
 def _read(text: str | bytes, file: str) -> tuple[Node, list[Diagnostic]]:

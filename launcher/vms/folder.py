@@ -1,4 +1,4 @@
-"""A name in, its state folder out: claimed by a lock, so that a name is up once. Files in it are written whole or not."""
+"""A name in, its state folder out: claimed by a lock, so that a name is up once. Its files are written whole."""
 
 from __future__ import annotations
 

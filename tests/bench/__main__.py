@@ -22,7 +22,20 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent
 EXAMPLES = ROOT / "examples"
 VMLAUNCH = [sys.executable, "-m", "launcher"]
-QEMU = ["qemu-system-x86_64", "-accel", "kvm", "-nodefaults", "-display", "none", "-serial", "stdio", "-smp", "2", "-m", "96"]
+QEMU = [
+    "qemu-system-x86_64",
+    "-accel",
+    "kvm",
+    "-nodefaults",
+    "-display",
+    "none",
+    "-serial",
+    "stdio",
+    "-smp",
+    "2",
+    "-m",
+    "96",
+]
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 DEADLINE = 30.0
 RESAMPLES = 5000
@@ -44,11 +57,15 @@ def time_to_first_run(command: list[str], shim: Path, folder: Path) -> float:
     stamp.unlink(missing_ok=True)
     environment = ENVIRONMENT | {"LD_PRELOAD": str(shim), "FIRST_RUN": str(stamp)}
     began = time.clock_gettime(time.CLOCK_MONOTONIC)
-    with subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as process:
         while not (stamp.exists() and stamp.stat().st_size == 16):
             if process.poll() not in (None, 0) or time.clock_gettime(time.CLOCK_MONOTONIC) - began > DEADLINE:
                 process.kill()
-                raise SystemExit(f"{' '.join(command)} did not reach KVM_RUN:\n{process.stderr and process.stderr.read().decode()}")
+                raise SystemExit(
+                    f"{' '.join(command)} did not reach KVM_RUN:\n{process.stderr and process.stderr.read().decode()}"
+                )
             time.sleep(0.002)
         process.terminate()
     seconds, nanoseconds = struct.unpack("qq", stamp.read_bytes())
@@ -64,7 +81,9 @@ def interval(ratios: list[float]) -> tuple[float, float, float]:
 
 def measure(rounds: int, folder: Path) -> dict[str, list[float]]:
     shim, saved = folder / "first_run.so", folder / "hello.plan"
-    subprocess.run(["gcc", "-shared", "-fPIC", "-O2", "-o", shim, Path(__file__).with_name("first_run.c"), "-ldl"], check=True)
+    subprocess.run(
+        ["gcc", "-shared", "-fPIC", "-O2", "-o", shim, Path(__file__).with_name("first_run.c"), "-ldl"], check=True
+    )
     subprocess.run([*VMLAUNCH, "plan", EXAMPLES / "hello.yaml", "-o", saved], check=True, stdout=subprocess.DEVNULL)
     commands = contenders(saved)
     times: dict[str, list[float]] = {name: [] for name in commands}
@@ -78,7 +97,9 @@ def measure(rounds: int, folder: Path) -> dict[str, list[float]]:
 
 
 def show(times: dict[str, list[float]]) -> None:
-    print(f"{'process start to first KVM_RUN, ms':38}{'min':>8}{'median':>8}   ratio to q35 (95 %)    ratio to microvm (95 %)")
+    print(
+        f"{'process start to first KVM_RUN, ms':38}{'min':>8}{'median':>8}   ratio to q35 (95 %)    ratio to microvm (95 %)"
+    )
     for name, values in times.items():
         line = f"  {name:36}{min(values):8.1f}{statistics.median(values):8.1f}"
         for other in ("qemu -M q35", "qemu -M microvm"):
@@ -91,7 +112,12 @@ def show(times: dict[str, list[float]]) -> None:
 def importtime() -> None:
     """`--help` and `completion` against bare Python, by wall clock."""
     bare = [sys.executable, "-c", "pass"]
-    jobs = {"python -c pass": bare, "--help": [*VMLAUNCH, "--help"], "completion bash": [*VMLAUNCH, "completion", "bash"], "ps": [*VMLAUNCH, "ps"]}
+    jobs = {
+        "python -c pass": bare,
+        "--help": [*VMLAUNCH, "--help"],
+        "completion bash": [*VMLAUNCH, "completion", "bash"],
+        "ps": [*VMLAUNCH, "ps"],
+    }
     times: dict[str, list[float]] = {name: [] for name in jobs}
     for _ in range(15):
         for name, command in jobs.items():
@@ -101,7 +127,9 @@ def importtime() -> None:
     print(f"\n{'everyday, ms':38}{'min':>8}{'median':>8}   ratio to bare Python (95 %)")
     for name, values in times.items():
         middle, low, high = interval([mine / base for mine, base in zip(values, times["python -c pass"], strict=True)])
-        print(f"  {name:36}{min(values):8.1f}{statistics.median(values):8.1f}   {middle:5.2f} ({low:.2f} to {high:.2f})")
+        print(
+            f"  {name:36}{min(values):8.1f}{statistics.median(values):8.1f}   {middle:5.2f} ({low:.2f} to {high:.2f})"
+        )
 
 
 def main() -> None:
@@ -114,7 +142,7 @@ def main() -> None:
         times = measure(options.rounds, folder)
     finally:
         shutil.rmtree(folder)
-    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs, Linux {platform.release()}, {options.rounds} rounds")
+    print(f"{platform.machine()}, {os.cpu_count()} CPUs, Linux {platform.release()}, {options.rounds} rounds")
     show(times)
     importtime()
     if options.json:

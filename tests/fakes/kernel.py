@@ -65,7 +65,7 @@ class FakeMemory(Handle):
         progress(self.size)
 
     def write(self, offset: int, data: bytes) -> None:
-        assert 0 <= offset
+        assert offset >= 0
         assert offset + len(data) <= self.size
         self.written[offset] = data
 

@@ -48,7 +48,9 @@ def plan_of(folder: Path, *, vcpus: int = 2, pin: tuple[int, ...] = ()) -> Plan:
         RunVcpus(vcpus, pin),
     )
     nothing = Summary("yes", 0, 0, 0, 0)
-    return Plan("1.0", "0", "t", SpecIdentity("", "", {}), HostIdentity("", "", None, None), (), (), steps, (), (), nothing)
+    return Plan(
+        "1.0", "0", "t", SpecIdentity("", "", {}), HostIdentity("", "", None, None), (), (), steps, (), (), nothing
+    )
 
 
 class Run:

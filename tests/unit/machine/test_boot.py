@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 
 import pytest
@@ -54,7 +55,7 @@ def test_what_the_launcher_writes_does_not_overlap() -> None:
     assert not any(one.overlaps(other) for n, one in enumerate(spans) for other in spans[n + 1 :])
     assert all(one.span.overlaps(layout.HOLE) for one in layout.HOLE_PARTS)
     parts = sorted(one.span for one in layout.HOLE_PARTS)
-    assert all(one.end <= other.start for one, other in zip(parts, parts[1:], strict=False))
+    assert all(one.end <= other.start for one, other in itertools.pairwise(parts))
 
 
 def test_each_vcpu_is_told_its_own_number_and_how_many_there_are() -> None:

@@ -14,7 +14,9 @@ def test_the_stub_names_exactly_what_the_module_has() -> None:
     stub = ast.parse(Path(native.__file__).with_name("_native.pyi").read_text())
     library = next(node for node in stub.body if isinstance(node, ast.ClassDef) and node.name == "Lib")
     named = {node.name for node in library.body if isinstance(node, ast.FunctionDef)}
-    named |= {node.target.id for node in library.body if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)}
+    named |= {
+        node.target.id for node in library.body if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+    }
     assert named == set(dir(lib))
 
 

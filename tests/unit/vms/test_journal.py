@@ -28,7 +28,9 @@ def test_a_line_is_on_disk_when_the_call_returns(tmp_path: Path) -> None:
     path = tmp_path / "undo.jsonl"
     journal = Journal(path)
     journal.before(1, "keep-state", {})
-    assert [json.loads(line) for line in path.read_text().splitlines()][1:] == [{"n": 1, "op": "keep-state", "undo": {}}]
+    assert [json.loads(line) for line in path.read_text().splitlines()][1:] == [
+        {"n": 1, "op": "keep-state", "undo": {}}
+    ]
     journal.close()
 
 

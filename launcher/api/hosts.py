@@ -1,23 +1,17 @@
-"""What `plan` and `up` know before they plan: this host or a recorded one, and the files that a spec names."""
+"""HostFacts of this host, or of a recorded one."""
 
 from __future__ import annotations
 
 import json
 import os
-from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from launcher.codec import DecodeError, decode
 from launcher.errors import Diagnostic, Refused, Where
-from launcher.host.facts import FORMAT_VERSION, BootFiles, HostFacts, KvmFacts
-from launcher.host.files import read_boot_files
+from launcher.host.facts import FORMAT_VERSION, HostFacts, KvmFacts
 from launcher.host.survey import survey
 from launcher.host.tree import Live
 from launcher.values import Missing
-
-if TYPE_CHECKING:
-    from launcher.plan.plan import Plan
-    from launcher.spec.model import VmSpec
 
 
 def this_host() -> HostFacts:
@@ -62,18 +56,3 @@ def _read_json(path: str) -> Any:
         raise Refused(
             Diagnostic("E290", f"the facts file is not JSON: {error}", Where(path), help=(_RECORD,))
         ) from None
-
-
-def named_files(spec: VmSpec, spec_path: str) -> BootFiles:
-    """Absolute paths, so that a saved plan means the same file from any working directory."""
-    folder = PurePath(os.getcwd()) if spec_path == "-" else PurePath(os.path.abspath(spec_path)).parent
-    initrd = spec.boot.initrd
-    return read_boot_files(str(folder / spec.boot.kernel), None if initrd is None else str(folder / initrd))
-
-
-def files_of(plan: Plan) -> BootFiles:
-    """The files a saved plan loads, as they are now."""
-    from launcher.plan.steps import LoadInitrd, LoadKernel
-
-    paths = {type(step): step.path for step in plan.steps if isinstance(step, (LoadKernel, LoadInitrd))}
-    return read_boot_files(paths.get(LoadKernel, ""), paths.get(LoadInitrd))

@@ -1,0 +1,86 @@
+"""A Plan in, a running VM out, for programs. The keeper is a process of its own; it stops the VM when this one dies."""
+
+from __future__ import annotations
+
+import signal
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from launcher.errors import Diagnostic, HostNotRestored, NotPermitted, Refused
+from launcher.executor.conversation import Conversation, OnConsole
+from launcher.executor.launch import Launched, start
+from launcher.plan.codec import diagnostic_from_json
+from launcher.vms.channel import Closed
+
+if TYPE_CHECKING:
+    from launcher.plan.outcome import Observer, Report
+    from launcher.plan.plan import Plan
+
+
+class Vm:
+    """A VM that this process started. `with bring_up(plan) as vm:` stops it at the end of the block."""
+
+    def __init__(self, launched: Launched, talk: Conversation) -> None:
+        self._launched, self._talk = launched, talk
+
+    def wait_until_running(self) -> Report:
+        """The report once the vCPUs run, or the last one if they never did."""
+        with suppress(Closed):
+            while self._talk.running is None:
+                self._talk.hear(wait=True)
+        return self._talk.running or self._lost()
+
+    def wait(self) -> Report:
+        """The last report, once the VM has ended. HostNotRestored when its keeper was killed."""
+        with suppress(Closed):
+            while True:
+                self._talk.hear(wait=True)
+        return self._talk.ended or self._lost()
+
+    def write(self, data: bytes) -> None:
+        """Input for the guest's serial console."""
+        self._talk.channel.send_bytes(data)
+
+    def stop(self, timeout: float = 30.0, *, force: bool = False) -> Report:
+        """Press the power button, wait `timeout` seconds for the guest, then end it; `force` does not ask the guest."""
+        with suppress(Closed):
+            self._talk.stop(signal.SIGTERM, force=force, timeout=timeout)
+        return self.wait()
+
+    def __enter__(self) -> Vm:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._talk.ended is None:
+            self.stop()
+        self._talk.channel.close()
+        self._launched.wait()
+
+    def _lost(self) -> Report:
+        raise HostNotRestored(Diagnostic("E510", self._talk.bug or "the keeper was lost"))
+
+
+def bring_up(plan: Plan, on_outcome: Observer = lambda _: None, on_console: OnConsole = lambda _: None) -> Vm:
+    """Forks: call it before there are threads. Refused when the plan cannot run or a VM of its name is up.
+
+    Both callbacks are called from within the methods of Vm, in order.
+    """
+    if plan.summary.can_run == "no":
+        raise Refused(*(one for one in plan.diagnostics if one.severity == "error"))
+    launched = start()
+    answer = launched.begin(plan)
+    if "begun" not in answer:
+        launched.wait()
+        raise refusal(answer, plan.name)
+    return Vm(launched, Conversation(launched.channel, on_outcome, on_console))
+
+
+def refusal(answer: dict[str, object], name: str) -> Refused | NotPermitted:
+    """What the keeper answered instead of `begun`, as the error it is."""
+    if "up" in answer:
+        help_ = (f"stop it with `vmlaunch down {name}`",)
+        return Refused(Diagnostic("E507", f"a VM of the name {name} is up", help=help_))
+    refused = answer.get("refused")
+    found = [diagnostic_from_json(one, "refused") for one in refused] if isinstance(refused, list) else []
+    kind = NotPermitted if answer.get("exit_code") == NotPermitted.exit_code else Refused
+    return kind(*found or [Diagnostic("E510", "the keeper was lost before it began")])

@@ -1,0 +1,60 @@
+"""The channel to a keeper in; outcomes, console bytes and reports out, as they come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from launcher.codec import decode
+from launcher.plan.codec import report_from_json
+from launcher.plan.outcome import Observer, Report, StepOutcome
+from launcher.vms.channel import Channel
+
+OnConsole = Callable[[bytes], None]
+
+
+class Conversation:
+    """`on_console` is told what the guest says, from the moment its vCPUs run: nothing mixes with the progress."""
+
+    def __init__(self, channel: Channel, on_outcome: Observer, on_console: OnConsole) -> None:
+        self.channel = channel
+        self.running: Report | None = None  # once the vCPUs run
+        self.ended: Report | None = None
+        self.bug = ""  # a traceback of keeper or runner
+        self._on_outcome, self._on_console = on_outcome, on_console
+        self._early: list[bytes] = []
+
+    def hear(self, *, wait: bool) -> bool:
+        """Take in the next packet; False when there is none and `wait` is False. Closed at the end."""
+        packet = self.channel.receive(wait=wait)
+        if packet is None:
+            return False
+        if packet.message is not None:
+            self._message(packet.message)
+        elif self.running is None:
+            self._early.append(packet.data)
+        else:
+            self._on_console(packet.data)
+        return True
+
+    def stop(self, by: int, *, force: bool, timeout: float = 30.0) -> None:
+        """As if signal number `by` had come: the power button first, unless `force`."""
+        self.channel.send({"do": "stop", "signal": by, "force": force, "timeout": timeout})
+
+    def leave(self) -> None:
+        """Go away without stopping the VM."""
+        self.channel.send({"do": "leave"})
+
+    def _message(self, message: dict[str, Any]) -> None:
+        if "outcome" in message:
+            self._on_outcome(decode(StepOutcome, message["outcome"]))
+        if "running" in message:
+            self.running = report_from_json(message["running"])
+        if "report" in message:
+            self.ended = report_from_json(message["report"])
+            self.running = self.running or self.ended
+        self.bug = str(message.get("bug", self.bug))
+        if self.running is not None:
+            early, self._early = self._early, []
+            for data in early:
+                self._on_console(data)
