@@ -127,14 +127,11 @@ def parse_size(text: str) -> int:
 
 
 def show_size(size: int) -> str:
-    """Bytes as people say them and exactly: 3 GiB, 1.5 GiB, 640 KiB, 17 bytes."""
+    """Bytes as people say them: 3 GiB, 1.5 GiB, 1003 MiB, 17 bytes; exact, or with two decimals where that is long."""
     for unit, factor in reversed(UNITS.items()):
-        if size >= factor and size * 4 % factor == 0:
-            return f"{size / factor:g} {unit}"
-    for unit, factor in UNITS.items():
-        if size % factor == 0 and KIB <= size < factor * 4096:
-            return f"{size // factor:,} {unit}"
-    return "1 byte" if size == 1 else f"{size:,} bytes"
+        if size >= factor and (size * 4 % factor == 0 or size >= 10_000 * factor // KIB):
+            return f"{size / factor:.2f}".rstrip("0").rstrip(".") + f" {unit}"
+    return "1 byte" if size == 1 else f"{size} bytes"
 
 
 def align_up(address: int, alignment: int) -> int:

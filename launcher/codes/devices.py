@@ -183,4 +183,11 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "vmlaunch plan vm.yaml        # not as root",
         "Plan as the user who will run it. `up` settles it before its first change.",
     ),
+    Explanation(
+        "W217",
+        "this version does not run devices yet",
+        "The plan is the verdict on the host: groups, drivers, windows, memory. `up` refuses it with E511.",
+        "devices: {disk: 0000:02:00.0}",
+        "Use the plan; or remove `devices` to run the VM without them.",
+    ),
 )

@@ -27,10 +27,16 @@ def probe() -> Answers | str:
     except OSError as error:
         return WHY.get(error.errno or 0, "unreadable")
     try:
-        sizes = [leaf[3] & 0xFF for leaf in kvm.supported_cpuid() if leaf[0] == ADDRESS_SIZES]
-        answers = Answers({name: kvm.check_extension(name) for name in EXTENSIONS})
-        answers["api_version"] = kvm.api_version()
-        answers["physical_bits"] = sizes[0] if sizes else DEFAULT_PHYSICAL_BITS
-        return answers
+        return _ask(kvm)
+    except OSError:  # a device, but not KVM
+        return "unreadable"
     finally:
         kvm.close()
+
+
+def _ask(kvm: Kvm) -> Answers:
+    sizes = [leaf[3] & 0xFF for leaf in kvm.supported_cpuid() if leaf[0] == ADDRESS_SIZES]
+    answers = Answers({name: kvm.check_extension(name) for name in EXTENSIONS})
+    answers["api_version"] = kvm.api_version()
+    answers["physical_bits"] = sizes[0] if sizes else DEFAULT_PHYSICAL_BITS
+    return answers

@@ -48,7 +48,7 @@ def only(made, code: str):
 
 def test_the_example_with_every_field_can_run_on_the_machine_it_is_written_for(gpu07):
     made = plan(EXAMPLE.read_text(), gpu07)
-    assert (made.summary.can_run, codes(made)) == ("yes", ["W214"])
+    assert (made.summary.can_run, codes(made)) == ("yes", ["W217", "W214"])
     assert [(one.alias, one.role, str(one.guest)[5:]) for one in made.devices] == [
         ("boot-disk", "device", "00:10.0"),
         ("gpu", "device", "00:18.0"),
@@ -101,7 +101,7 @@ def test_a_saved_plan_is_read_back_as_it_was(gpu07):
 def test_all_problems_are_told_at_once_and_in_the_order_of_the_file(two_nodes):
     text = BOOT.replace("2", "{count: 2, pin: 98-99}") + "memory: [{size: 2TiB, node: 9}]\ndevices: {a: 0000:01:00.0}\n"
     made = plan(text, two_nodes, BootFiles(absent("/vms/bzImage")))
-    assert codes(made) == ["E410", "E407", "E304", "E301", "E201"]
+    assert codes(made) == ["E410", "E407", "E304", "E301", "W217", "E201"]
     assert all(one.where and one.where.line for one in made.diagnostics)
 
 
@@ -408,7 +408,7 @@ def test_a_device_that_cannot_be_reset_needs_consent(gpu07):
 def test_what_could_not_be_read_makes_the_plan_uncertain(gpu07):
     hidden = changed(gpu07, "0000:02:00.0", reset=Missing("denied", "/sys/x/reset_method"))
     made = plan(device("pci: 0000:02:00.0"), hidden)
-    assert (made.summary.can_run, codes(made)) == ("unknown", ["W216"])
+    assert (made.summary.can_run, codes(made)) == ("unknown", ["W217", "W216"])
     assert "/sys/x/reset_method" in only(made, "W216").message
 
 
@@ -464,7 +464,7 @@ def test_more_devices_than_slots(gpu07):
     groups = tuple(IommuGroup(one.group, "DMA", (one.address,), ()) for one in many)
     text = BOOT + "memory: 8GiB\ndevices:\n" + "".join(f"  d{n}: {one.address}\n" for n, one in enumerate(many))
     made = plan(text, replace(gpu07, pci=many, groups=groups))
-    assert codes(made) == ["E211"]
+    assert codes(made) == ["W217", "E211"]
     assert str(made.devices[15].guest) == "0000:00:1f.0"
 
 

@@ -46,7 +46,7 @@ def test_what_would_stop_the_plan_is_marked_among_the_steps():
 
 def test_the_last_line_counts_what_changes_and_what_is_locked():
     last = plan_text(full(), "").splitlines()[-1]
-    assert last == "Can run: 5 host drivers change and come back on down; 64 GiB locked; 0 blockers, 1 warning."
+    assert last == "Can run: 5 host drivers change and come back on down; 64 GiB locked; 0 blockers, 2 warnings."
 
 
 def test_a_plan_that_is_not_certain_says_so():
