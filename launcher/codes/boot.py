@@ -99,10 +99,11 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     ),
     Explanation(
         "E415",
-        "a bzImage, which this version cannot start",
-        "This version starts ELF files by their PVH entry. The Linux boot protocol of a bzImage comes with the next.",
-        "boot: {kernel: ./bzImage}",
-        "Take the vmlinux of the same build (CONFIG_PVH=y), or scripts/extract-vmlinux of the kernel's sources.",
+        "a bzImage that cannot be started",
+        "The guest starts in 64-bit mode, by the 64-bit entry of the Linux boot protocol 2.12 (Linux 3.8). The message "
+        "says what this file lacks.",
+        "boot: {kernel: ./bzImage-i686}",
+        "Take a 64-bit kernel of Linux 3.8 or later; copy it again if it is damaged.",
     ),
     Explanation(
         "E416",

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from launcher.executor.undo import UndoStack
 from launcher.kernel.api import HostMemory, Kernel, Kvm, Machine, Vcpu, Vm
 from launcher.kernel.machine import Console
-from launcher.plan.steps import RamRange
+from launcher.plan.steps import LoadKernel, RamRange
+from launcher.values import Span
 
 
 @dataclass(slots=True)
@@ -23,6 +24,9 @@ class Live:
     undo: UndoStack = field(default_factory=UndoStack)
     banks: dict[int, HostMemory] = field(default_factory=dict)
     ranges: tuple[RamRange, ...] = ()
+    kernel_step: LoadKernel | None = None
+    setup_header: bytes = b""  # the beginning of a bzImage
+    initrd: Span | None = None
     kvm: Kvm | None = None
     vm: Vm | None = None
     machine: Machine | None = None

@@ -11,19 +11,27 @@ from typing import Any
 
 from launcher.errors import Diagnostic, Refused
 from launcher.executor.live import Live
-from launcher.kernel.api import Event, Port, Vcpu
-from launcher.machine import boot, cpu, layout
-from launcher.plan.plan import Plan
-from launcher.plan.steps import CreateVm, GiveMemory, LoadInitrd, LoadKernel, RunVcpus, Step, TakeMemory
+from launcher.kernel.api import Event, Trap, Vcpu
+from launcher.machine import acpi, cpu, layout, linux64, pci, pvh
+from launcher.plan.steps import (
+    CreateVm,
+    DescribeMachine,
+    GiveMemory,
+    LoadInitrd,
+    LoadKernel,
+    RunVcpus,
+    Step,
+    TakeMemory,
+)
 from launcher.values import Span
 
 Told = Callable[[int, Event], None]  # vCPU index, why it came back
 
 PORTS = (
-    Port(layout.COM1.start, layout.COM1.size, "serial"),
-    Port(layout.PM.start, layout.PM.size, "power"),
-    Port(layout.KEYBOARD_CONTROLLER.start, layout.KEYBOARD_CONTROLLER.size, "keyboard"),
-    Port(layout.RESET_CONTROL.start, layout.RESET_CONTROL.size, "reset"),
+    Trap(layout.COM1.start, layout.COM1.size, "serial"),
+    Trap(layout.PM.start, layout.PM.size, "power"),
+    Trap(layout.KEYBOARD_CONTROLLER.start, layout.KEYBOARD_CONTROLLER.size, "keyboard"),
+    Trap(layout.PCI_CONFIG.start, layout.PCI_CONFIG.size, "pci"),
 )
 
 
@@ -49,6 +57,8 @@ def create_vm(_: CreateVm, live: Live) -> None:
     live.on_undo(machine.close)
     machine.attach(live.console)
     machine.set_ports(PORTS)
+    machine.set_memory((Trap(layout.ECAM.start, layout.ECAM.size, "ecam"),))
+    machine.set_function(pci.HOST_BRIDGE, pci.host_bridge())
 
 
 def give_memory(step: GiveMemory, live: Live) -> None:
@@ -63,28 +73,46 @@ def load_kernel(step: LoadKernel, live: Live) -> None:
     image = _read(step.path, step.sha256)
     for part in step.parts:
         live.write(part.guest, image[part.offset : part.offset + part.file_size])
+    live.kernel_step, live.setup_header = step, image[: linux64.HEADER.stop]
 
 
 def load_initrd(step: LoadInitrd, live: Live) -> None:
     live.write(step.guest, _read(step.path, step.sha256))
+    live.initrd = Span(step.guest, step.size)
 
 
-def run_vcpus(step: RunVcpus, live: Live, plan: Plan, told: Told) -> None:
-    """Create them all, put the first one at the kernel's entry, start their threads. Any return of any is told."""
-    kernel = next(one for one in plan.steps if isinstance(one, LoadKernel))
-    initrd = next((Span(one.guest, one.size) for one in plan.steps if isinstance(one, LoadInitrd)), None)
-    for patch in boot.start_info(live.ranges, kernel.cmdline, initrd):
+def describe_machine(step: DescribeMachine, live: Live) -> None:
+    """ACPI tables, and what the kernel's boot protocol wants to find."""
+    kernel = _kernel(live)
+    tables = acpi.tables(step.vcpus, step.window)
+    rsdp = tables[0].guest
+    if kernel.protocol == "linux64":
+        boot = linux64.boot_patches(live.setup_header, live.ranges, kernel.cmdline, live.initrd, rsdp)
+    else:
+        boot = pvh.boot_patches(live.ranges, kernel.cmdline, live.initrd, rsdp)
+    for patch in (*tables, *boot):
         live.write(patch.guest, patch.data)
+
+
+def run_vcpus(step: RunVcpus, live: Live, told: Told) -> None:
+    """Create them all, put the first one at the kernel's entry, start their threads. Any return of any is told."""
     for index in range(step.count):
         _create_vcpu(index, step.count, live)
-    live.vcpus[0].set_sregs(boot.first_sregs())
-    live.vcpus[0].set_regs(boot.first_regs(kernel.entry))
+    kernel = _kernel(live)
+    protocol = linux64 if kernel.protocol == "linux64" else pvh
+    live.vcpus[0].set_sregs(protocol.first_sregs())
+    live.vcpus[0].set_regs(protocol.first_regs(kernel.entry))
     for index, vcpu in enumerate(live.vcpus):
         thread = Thread(target=_run, args=(index, vcpu, told), name=f"vcpu{index}")
         thread.start()
         live.on_undo(partial(_stop, vcpu, thread))
         if step.pin:
             live.kernel.pin_thread(thread.native_id or 0, step.pin[index])
+
+
+def _kernel(live: Live) -> LoadKernel:
+    assert live.kernel_step is not None
+    return live.kernel_step
 
 
 def _create_vcpu(index: int, count: int, live: Live) -> None:
@@ -123,4 +151,5 @@ PERFORM: dict[type[Step], Callable[[Any, Live], None]] = {
     GiveMemory: give_memory,
     LoadKernel: load_kernel,
     LoadInitrd: load_initrd,
+    DescribeMachine: describe_machine,
 }

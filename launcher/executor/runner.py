@@ -65,7 +65,7 @@ class Runner:
         self._outcome(n, "started")
         try:
             if isinstance(step, RunVcpus):
-                run_vcpus(step, self._live, self._plan, self._told)
+                run_vcpus(step, self._live, self._told)
             else:
                 PERFORM[type(step)](step, self._live)
         except (OSError, MemoryError, LauncherError) as error:

@@ -163,7 +163,8 @@ class BootFile:
 
     `kind`: pvh (ELF with a PVH entry note), elf (without one), bzimage, initrd (cpio or compressed), empty,
     directory, unknown.
-    `segments` and `entry` are only there for pvh.
+    `segments` and `entry` are only there for pvh and bzimage; `initrd_max` is the last address a bzimage allows its
+    initial RAM disk.
     """
 
     path: str
@@ -172,7 +173,8 @@ class BootFile:
     sha256: str
     entry: Hex | None = None
     segments: tuple[Segment, ...] = ()
-    problem: str | None = None  # why an ELF that looks like a kernel cannot be one
+    problem: str | None = None  # why a file that looks like a kernel cannot be started
+    initrd_max: Hex | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,4 +48,4 @@ def _digest(descriptor: int) -> str:
 
 
 def _boot_file(path: str, size: int, digest: str, image: Image) -> BootFile:
-    return BootFile(path, image.kind, size, digest, image.entry, image.segments, image.problem)
+    return BootFile(path, image.kind, size, digest, image.entry, image.segments, image.problem, image.initrd_max)

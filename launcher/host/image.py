@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from launcher.host.bzimage import parse_bzimage
 from launcher.host.elf import Lies, parse_elf
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Image:
     entry: int | None = None
     segments: tuple[Segment, ...] = ()
     problem: str | None = None
+    initrd_max: int | None = None
 
 
 def identify(size: int, read: Callable[[int, int], bytes]) -> Image:
@@ -49,8 +51,16 @@ def identify(size: int, read: Callable[[int, int], bytes]) -> Image:
         return _elf(size, head, read)
     # Boot flag and magic of the Linux/x86 boot protocol, at 0x1fe and 0x202.
     if head[0x1FE:0x200] == b"\x55\xaa" and head[0x202:0x206] == b"HdrS":
-        return Image("bzimage")
+        return _bzimage(size, head)
     return Image("initrd" if head.startswith(_ARCHIVES) else "unknown")
+
+
+def _bzimage(size: int, head: bytes) -> Image:
+    try:
+        found = parse_bzimage(size, head)
+    except Lies as lie:
+        return Image("bzimage", problem=str(lie))
+    return Image("bzimage", found.entry, (found.segment,), initrd_max=found.initrd_max)
 
 
 def _elf(size: int, head: bytes, read: Callable[[int, int], bytes]) -> Image:

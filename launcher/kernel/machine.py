@@ -7,17 +7,19 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from launcher.kernel.api import Port
+from launcher.kernel.api import Trap
 from launcher.kernel.call import check
 from launcher.native import ffi, lib
 from launcher.values import KIB, MIB
 
-PORTS = {
+TRAPS = {
     "serial": lib.TRAP_SERIAL,
     "power": lib.TRAP_POWER,
     "keyboard": lib.TRAP_KEYBOARD,
-    "reset": lib.TRAP_RESET,
+    "pci": lib.TRAP_PCI,
+    "ecam": lib.TRAP_ECAM,
 }
+CONFIG_SIZE = 4096
 COUNTS = ("unclaimed_reads", "unclaimed_writes", "serial_written", "serial_read")
 
 
@@ -94,12 +96,19 @@ class Machine:
             raise MemoryError("machine_create")
         self._console: Console | None = None
 
-    def set_ports(self, ports: Sequence[Port]) -> None:
+    def set_ports(self, traps: Sequence[Trap]) -> None:
         """Only while no vCPU runs."""
-        table = ffi.new("struct trap[]", len(ports))
-        for trap, port in zip(table, sorted(ports), strict=True):
-            trap.start, trap.size, trap.kind = port.start, port.size, PORTS[port.kind]
-        check(lib.machine_set_ports(self.pointer, table, len(ports)), "machine_set_ports")
+        check(lib.machine_set_ports(self.pointer, _table(traps), len(traps)), "machine_set_ports")
+
+    def set_memory(self, traps: Sequence[Trap]) -> None:
+        """Only while no vCPU runs."""
+        check(lib.machine_set_memory(self.pointer, _table(traps), len(traps)), "machine_set_memory")
+
+    def set_function(self, function: int, image: bytes) -> None:
+        """The configuration space of a PCI function on bus 0, 4096 bytes; `function` is slot * 8 + function."""
+        if len(image) != CONFIG_SIZE:
+            raise ValueError(f"{len(image)} bytes of configuration space")
+        check(lib.machine_set_function(self.pointer, function, image), "machine_set_function")
 
     def attach(self, console: Console) -> None:
         self._console = console  # its memory must outlive the pointers given to C
@@ -120,3 +129,10 @@ class Machine:
         if self.pointer != ffi.NULL:
             lib.machine_destroy(self.pointer)
             self.pointer = ffi.NULL
+
+
+def _table(traps: Sequence[Trap]) -> Any:
+    table = ffi.new("struct trap[]", len(traps))
+    for entry, trap in zip(table, sorted(traps), strict=True):
+        entry.start, entry.size, entry.kind = trap.start, trap.size, TRAPS[trap.kind]
+    return table

@@ -59,7 +59,7 @@ PM_BASE = 0x600  # PM1a event 0x600, PM1a control 0x604, PM timer 0x608 (ACPI 6.
 PM = Span(PM_BASE, 12)
 SCI_GSI = 9
 KEYBOARD_CONTROLLER = Span(0x64, 1)
-RESET_CONTROL = Span(0xCF9, 1)
 PCI_CONFIG = Span(0xCF8, 8)
+RESET_CONTROL = 0xCF9  # a byte within it (PIIX reset control register)
 
 IOAPIC_PINS = 24

@@ -7,12 +7,14 @@ bool ring_wait(void *ring, uint64_t position);
 bool ring_stuck(void *ring);
 uint64_t ring_head(void *ring);
 
-enum trap_kind { TRAP_SERIAL, TRAP_POWER, TRAP_KEYBOARD, TRAP_RESET, ... };
+enum trap_kind { TRAP_SERIAL, TRAP_POWER, TRAP_KEYBOARD, TRAP_PCI, TRAP_ECAM, ... };
 struct trap { uint64_t start, size; uint32_t kind; };
 
 struct machine *machine_create(int vm, int serial_gsi, int power_gsi);
 void machine_destroy(struct machine *machine);
 int machine_set_ports(struct machine *machine, const struct trap *traps, uint32_t count);
+int machine_set_memory(struct machine *machine, const struct trap *traps, uint32_t count);
+int machine_set_function(struct machine *machine, uint8_t function, const uint8_t *image);
 void machine_console(struct machine *machine, void *output, int output_event, void *input, int room_event);
 void machine_input(struct machine *machine);
 bool machine_press_power(struct machine *machine);

@@ -69,9 +69,24 @@ uint32_t power_read(struct power *power, uint64_t offset, uint32_t size);
 int power_write(struct power *power, uint64_t offset, uint32_t size, uint32_t value); /* 0 or an event */
 bool power_press(struct power *power);
 
+/* -- PCI configuration space ------------------------------------------------------------------------------------ */
+
+enum { FUNCTIONS = 256, CONFIG_SIZE = 4096 };
+
+struct config {
+	_Atomic uint32_t address; /* as last written to 0xcf8 */
+	uint8_t *images[FUNCTIONS];
+};
+
+int config_set(struct config *config, uint8_t function, const uint8_t *image);
+void config_destroy(struct config *config);
+uint64_t config_read(struct config *config, uint8_t function, uint32_t offset, uint32_t size);
+uint32_t config_port_read(struct config *config, uint64_t offset, uint32_t size);
+void config_port_write(struct config *config, uint64_t offset, uint32_t size, uint32_t value);
+
 /* -- the machine: who answers for which addresses --------------------------------------------------------------- */
 
-enum trap_kind { TRAP_SERIAL = 1, TRAP_POWER, TRAP_KEYBOARD, TRAP_RESET };
+enum trap_kind { TRAP_SERIAL = 1, TRAP_POWER, TRAP_KEYBOARD, TRAP_PCI, TRAP_ECAM };
 
 struct trap {
 	uint64_t start, size;
@@ -80,17 +95,24 @@ struct trap {
 
 enum { MOST_TRAPS = 256 };
 
+struct trap_table {
+	uint32_t count;
+	struct trap traps[MOST_TRAPS];
+};
+
 struct machine {
-	struct trap ports[MOST_TRAPS];
-	uint32_t port_count;
+	struct trap_table ports, memory;
 	struct serial serial;
 	struct power power;
+	struct config config;
 	_Atomic uint64_t unclaimed_reads, unclaimed_writes;
 };
 
 struct machine *machine_create(int vm, int serial_gsi, int power_gsi);
 void machine_destroy(struct machine *machine);
 int machine_set_ports(struct machine *machine, const struct trap *traps, uint32_t count);
+int machine_set_memory(struct machine *machine, const struct trap *traps, uint32_t count);
+int machine_set_function(struct machine *machine, uint8_t function, const uint8_t *image);
 void machine_console(struct machine *machine, void *output, int output_event, void *input, int room_event);
 void machine_input(struct machine *machine);
 bool machine_press_power(struct machine *machine);

@@ -38,20 +38,37 @@ void machine_destroy(struct machine *machine)
 {
 	serial_destroy(&machine->serial);
 	power_destroy(&machine->power);
+	config_destroy(&machine->config);
 	free(machine);
 }
 
 /* The table must be sorted and its traps must not overlap. Only while no vCPU is inside vcpu_run. */
-int machine_set_ports(struct machine *machine, const struct trap *traps, uint32_t count)
+static int set_traps(struct trap_table *table, const struct trap *traps, uint32_t count)
 {
 	if (count > MOST_TRAPS)
 		return -E2BIG;
 	for (uint32_t n = 1; n < count; n++)
 		if (traps[n].start < traps[n - 1].start + traps[n - 1].size)
 			return -EINVAL;
-	memcpy(machine->ports, traps, count * sizeof *traps);
-	machine->port_count = count;
+	memcpy(table->traps, traps, count * sizeof *traps);
+	table->count = count;
 	return 0;
+}
+
+int machine_set_ports(struct machine *machine, const struct trap *traps, uint32_t count)
+{
+	return set_traps(&machine->ports, traps, count);
+}
+
+int machine_set_memory(struct machine *machine, const struct trap *traps, uint32_t count)
+{
+	return set_traps(&machine->memory, traps, count);
+}
+
+/* `image` is CONFIG_SIZE bytes and is copied. */
+int machine_set_function(struct machine *machine, uint8_t function, const uint8_t *image)
+{
+	return config_set(&machine->config, function, image);
 }
 
 void machine_console(struct machine *machine, void *output, int output_event, void *input, int room_event)
@@ -80,10 +97,13 @@ uint64_t machine_count(struct machine *machine, uint32_t which)
 	return which < sizeof counts / sizeof *counts ? atomic_load(counts[which]) : 0;
 }
 
+enum { RESET_CONTROL = 0xcf9 };
+
 /* The trap that holds the whole access, or NULL. */
-static const struct trap *find(const struct trap *traps, uint32_t count, uint64_t address, uint32_t size)
+static const struct trap *find(const struct trap_table *table, uint64_t address, uint32_t size)
 {
-	uint32_t low = 0, high = count;
+	const struct trap *traps = table->traps;
+	uint32_t low = 0, high = table->count;
 	while (low < high) {
 		uint32_t middle = (low + high) / 2;
 		if (traps[middle].start + traps[middle].size <= address)
@@ -91,7 +111,7 @@ static const struct trap *find(const struct trap *traps, uint32_t count, uint64_
 		else
 			high = middle;
 	}
-	if (low == count || address < traps[low].start || address - traps[low].start + size > traps[low].size)
+	if (low == table->count || address < traps[low].start || address - traps[low].start + size > traps[low].size)
 		return NULL;
 	return &traps[low];
 }
@@ -107,15 +127,16 @@ static uint32_t read_serial(struct serial *serial, uint64_t offset, uint32_t siz
 
 static uint32_t read_port(struct machine *machine, uint16_t port, uint32_t size)
 {
-	const struct trap *trap = find(machine->ports, machine->port_count, port, size);
+	const struct trap *trap = find(&machine->ports, port, size);
 	switch (trap ? trap->kind : 0) {
 	case TRAP_SERIAL:
 		return read_serial(&machine->serial, port - trap->start, size);
 	case TRAP_POWER:
 		return power_read(&machine->power, port - trap->start, size);
 	case TRAP_KEYBOARD: /* 0: input buffer free. All ones would keep a rebooting guest waiting */
-	case TRAP_RESET:
 		return 0;
+	case TRAP_PCI:
+		return config_port_read(&machine->config, port - trap->start, size);
 	}
 	machine->unclaimed_reads++;
 	return UINT32_MAX;
@@ -123,7 +144,7 @@ static uint32_t read_port(struct machine *machine, uint16_t port, uint32_t size)
 
 static int write_port(struct machine *machine, uint16_t port, uint32_t size, uint32_t value)
 {
-	const struct trap *trap = find(machine->ports, machine->port_count, port, size);
+	const struct trap *trap = find(&machine->ports, port, size);
 	switch (trap ? trap->kind : 0) {
 	case TRAP_SERIAL:
 		for (uint32_t n = 0; n < size; n++)
@@ -133,8 +154,11 @@ static int write_port(struct machine *machine, uint16_t port, uint32_t size, uin
 		return power_write(&machine->power, port - trap->start, size, value);
 	case TRAP_KEYBOARD: /* 8042 command: pulse the reset line */
 		return (value & 0xff) == 0xfe ? EVENT_RESET : 0;
-	case TRAP_RESET: /* PCI reset control register, bit 2: reset the CPU */
-		return value & 0x04 ? EVENT_RESET : 0;
+	case TRAP_PCI:
+		if (port == RESET_CONTROL && size == 1) /* bit 2: reset the CPU */
+			return value & 0x04 ? EVENT_RESET : 0;
+		config_port_write(&machine->config, port - trap->start, size, value);
+		return 0;
 	}
 	machine->unclaimed_writes++;
 	return 0;
@@ -160,14 +184,26 @@ static int serve_port(struct machine *machine, struct kvm_run *run)
 	return 0;
 }
 
-static void serve_memory(struct machine *machine, struct kvm_run *run)
+static uint64_t read_memory(struct machine *machine, uint64_t address, uint32_t size)
 {
-	if (run->mmio.is_write) {
-		machine->unclaimed_writes++;
-		return;
+	const struct trap *trap = find(&machine->memory, address, size);
+	if (trap) { /* ECAM: 4 KiB for each function */
+		uint64_t offset = address - trap->start;
+		return config_read(&machine->config, offset / CONFIG_SIZE, offset % CONFIG_SIZE, size);
 	}
 	machine->unclaimed_reads++;
-	memset(run->mmio.data, 0xff, sizeof run->mmio.data);
+	return UINT64_MAX;
+}
+
+static void serve_memory(struct machine *machine, struct kvm_run *run)
+{
+	uint64_t address = run->mmio.phys_addr;
+	if (!run->mmio.is_write) {
+		uint64_t value = read_memory(machine, address, run->mmio.len);
+		memcpy(run->mmio.data, &value, sizeof value);
+	} else if (!find(&machine->memory, address, run->mmio.len)) {
+		machine->unclaimed_writes++;
+	}
 }
 
 int vcpu_create(struct machine *machine, int fd, size_t run_size, struct vcpu **ret)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from launcher.values import Hex, PciAddress, show_size
+from launcher.values import Hex, PciAddress, Span, show_size
 
 Mark = Literal["~", "+", "=", "!"]  # changes the host | belongs to the VM | already so | would stop the plan
 Doer = Literal["keeper", "runner"]
@@ -110,9 +110,13 @@ class LoadPart:
 
 @dataclass(frozen=True, slots=True)
 class LoadKernel(Step):
-    """The kernel's parts by file offset and guest address; `entry` is its PVH entry. The digest is checked again."""
+    """The kernel's parts by file offset and guest address. The digest is checked again.
+
+    `protocol` says what `entry` expects: pvh, 32-bit protected mode; linux64, 64-bit mode (bzImage).
+    """
 
     op = "load-kernel"
+    protocol: Literal["pvh", "linux64"]
     path: str
     sha256: str
     entry: Hex
@@ -133,6 +137,18 @@ class LoadInitrd(Step):
 
     def describe(self) -> str:
         return f"load {self.path} as the initial RAM disk"
+
+
+@dataclass(frozen=True, slots=True)
+class DescribeMachine(Step):
+    """What the guest is told: memory map, command line, ACPI tables. `window` is where its 64-bit BARs go."""
+
+    op = "describe-machine"
+    vcpus: int
+    window: Span | None
+
+    def describe(self) -> str:
+        return "describe the machine to the guest: memory map, ACPI tables"
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +252,7 @@ STEPS: dict[str, type[Step]] = {
         MapDma,
         LoadKernel,
         LoadInitrd,
+        DescribeMachine,
         RunVcpus,
     )
 }

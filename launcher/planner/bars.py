@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from launcher.machine.layout import BARS_32
+from launcher.machine.layout import BARS_32, HIGH_RAM_START
 from launcher.plan.plan import PlannedBar
-from launcher.values import GIB, KIB, MIB, Missing, Span, align_up
+from launcher.values import GIB, KIB, MIB, Missing, Span, align_down, align_up
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from launcher.host.facts import Bar, PciFunction
+    from launcher.plan.plan import PlannedDevice
     from launcher.values import PciAddress
 
 # 64-bit BARs from this size on go above RAM; smaller ones are welcome in the hole.
@@ -69,6 +70,17 @@ def _first_fit(request: Request, window: Span, taken: list[Span]) -> int | None:
         if guest + request.bar.size <= free.end:
             return guest
     return None
+
+
+def high_window(devices: Iterable[PlannedDevice]) -> Span | None:
+    """From the first to the last BAR above 4 GiB, in whole GiB; None when there is none."""
+    high = [
+        Span(bar.guest, bar.size) for one in devices for bar in one.bars if bar.guest and bar.guest >= HIGH_RAM_START
+    ]
+    if not high:
+        return None
+    start = align_down(min(one.start for one in high), GIB)
+    return Span(start, align_up(max(one.end for one in high), GIB) - start)
 
 
 def planned_bars(one: PciFunction, places: Places) -> tuple[PlannedBar, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from launcher.errors import Diagnostic
 from launcher.host.facts import BootFile
@@ -30,11 +30,7 @@ _NO_FILE = {
     "empty": ("E414", "is empty", "copy or build it again"),
 }
 _NO_KERNEL = {
-    "bzimage": (
-        "E415",
-        "is a bzImage, which this version of vmlaunch cannot start yet",
-        "take the vmlinux of the same build: an ELF with a PVH entry (CONFIG_PVH=y)",
-    ),
+    "bzimage": ("E415", "is a bzImage that cannot be started", "take a 64-bit kernel of Linux 3.8 or later"),
     "elf": (
         "E416",
         "is an ELF file without a PVH entry",
@@ -50,7 +46,8 @@ def load_kernel(kernel: BootFile | Missing, cmdline: str) -> LoadKernel | None:
     if isinstance(kernel, Missing) or kernel.entry is None:
         return None
     parts = tuple(LoadPart(one.offset, one.file_size, one.guest) for one in kernel.segments if one.file_size)
-    return LoadKernel(kernel.path, kernel.sha256, kernel.entry, parts, cmdline)
+    protocol: Literal["pvh", "linux64"] = "linux64" if kernel.kind == "bzimage" else "pvh"
+    return LoadKernel(protocol, kernel.path, kernel.sha256, kernel.entry, parts, cmdline)
 
 
 def load_initrd(files: BootFiles, ranges: tuple[RamRange, ...]) -> LoadInitrd | None:
@@ -59,6 +56,8 @@ def load_initrd(files: BootFiles, ranges: tuple[RamRange, ...]) -> LoadInitrd | 
     if not isinstance(initrd, BootFile) or not initrd.size:
         return None
     taken = [Span(0, KERNEL_START), *_segments(files.kernel)]
+    if isinstance(files.kernel, BootFile) and files.kernel.initrd_max is not None:
+        taken.append(Span.between(files.kernel.initrd_max + 1, HOLE.end))
     pieces = (piece for ram in _low(ranges) for piece in ram.minus(taken))
     starts = ((piece.start, align_down(max(piece.end - initrd.size, 0), _PAGE)) for piece in pieces)
     highest = max((start for lowest, start in starts if start >= lowest), default=None)
@@ -83,7 +82,7 @@ def _check_kernel(kernel: BootFile | Missing, ranges: tuple[RamRange, ...]) -> I
     yield from _check_file(kernel, "boot.kernel")
     if isinstance(kernel, Missing):
         return
-    if kernel.kind in _NO_KERNEL:
+    if kernel.kind in _NO_KERNEL and kernel.entry is None:
         code, fact, help_ = _NO_KERNEL[kernel.kind]
         message = f"{kernel.path}: {kernel.problem}" if kernel.problem else f"{kernel.path} {fact}"
         yield Diagnostic(code, message, field("boot.kernel"), help=(help_,))

@@ -8,6 +8,7 @@ from launcher.errors import Diagnostic
 from launcher.plan.plan import FORMAT_VERSION, HostIdentity, Plan, SpecIdentity, Summary
 from launcher.plan.steps import (
     CreateVm,
+    DescribeMachine,
     GiveMemory,
     KeepState,
     MapDma,
@@ -18,7 +19,7 @@ from launcher.plan.steps import (
     TakeMemory,
 )
 from launcher.planner.assumptions import assumptions
-from launcher.planner.bars import place_bars
+from launcher.planner.bars import high_window, place_bars
 from launcher.planner.boot import check_boot, load_initrd, load_kernel
 from launcher.planner.devices import Passthrough, binding_steps, pass_devices, planned_devices
 from launcher.planner.fitness import check_devices
@@ -28,7 +29,7 @@ from launcher.planner.memory import PAGE_SIZES, place_memory, span_of
 from launcher.planner.places import Locate, located
 from launcher.planner.placing import check_placing
 from launcher.planner.regions import memory_map, reserved_by
-from launcher.values import Missing
+from launcher.values import Missing, Span
 from launcher.version import VERSION
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def make_plan(spec: VmSpec, source: SpecIdentity, host: HostFacts, files: BootFi
     ram_end = max((one.end for one in ram), default=0)
     places = place_bars(passing.functions, ram_end, [*ram, *(one.span for one in reserved)], bits)
     devices = planned_devices(passing, places, where)
-    steps = _steps(spec, host, files, passing, ranges)
+    steps = _steps(spec, host, files, passing, ranges, high_window(devices))
     locked = sum(bank.size for bank in spec.memory) if spec.devices else 0
     diagnostics = located(
         (
@@ -76,7 +77,12 @@ def make_plan(spec: VmSpec, source: SpecIdentity, host: HostFacts, files: BootFi
 
 
 def _steps(
-    spec: VmSpec, host: HostFacts, files: BootFiles, passing: Passthrough, ranges: tuple[RamRange, ...]
+    spec: VmSpec,
+    host: HostFacts,
+    files: BootFiles,
+    passing: Passthrough,
+    ranges: tuple[RamRange, ...],
+    window: Span | None,
 ) -> tuple[Step, ...]:
     """In the order in which they are performed. What cannot be done is left out; a diagnostic says why."""
     groups = tuple(group.number for group in passing.groups)
@@ -91,6 +97,7 @@ def _steps(
         MapDma(ranges) if groups else None,
         load_kernel(files.kernel, spec.boot.cmdline),
         load_initrd(files, ranges),
+        DescribeMachine(spec.cpus.count, window),
         RunVcpus(spec.cpus.count, spec.cpus.pin or ()),
     )
     return tuple(step for step in maybe if step is not None)

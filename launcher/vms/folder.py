@@ -37,14 +37,13 @@ class StateFolder:
                 lock = os.open(path, os.O_DIRECTORY | os.O_RDONLY | os.O_CLOEXEC)
             except FileNotFoundError:
                 continue  # a `down` removed it between the two calls
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(lock)
-                raise NameTaken(None, "a VM of this name is up", str(path)) from None
-            if _is_still(lock, path):
+            if _try_lock(lock, fcntl.LOCK_EX) and _is_still(lock, path):
                 return cls(path, lock)
+            taken = not _try_lock(lock, fcntl.LOCK_SH)
             os.close(lock)
+            if taken:
+                raise NameTaken(None, "a VM of this name is up", str(path))
+            # Else it was removed meanwhile, or somebody only looks whether it is up: try again.
 
     def write(self, name: str, value: Any) -> None:
         """JSON, by way of a second file, so that no reader sees half of it."""
@@ -77,12 +76,9 @@ def is_up(path: Path) -> bool:
     except FileNotFoundError:
         return False
     try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        return not _try_lock(lock, fcntl.LOCK_SH)
     finally:
         os.close(lock)
-    return False
 
 
 def wait_until_down(path: Path) -> None:
@@ -111,6 +107,14 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text())
     except (FileNotFoundError, ValueError):
         return None
+
+
+def _try_lock(lock: int, kind: int) -> bool:
+    try:
+        fcntl.flock(lock, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _is_still(lock: int, path: Path) -> bool:

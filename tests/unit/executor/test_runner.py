@@ -16,6 +16,7 @@ from launcher.kernel.machine import Console
 from launcher.plan.plan import HostIdentity, Plan, SpecIdentity, Summary
 from launcher.plan.steps import (
     CreateVm,
+    DescribeMachine,
     GiveMemory,
     KeepState,
     LoadInitrd,
@@ -43,8 +44,9 @@ def plan_of(folder: Path, *, vcpus: int = 2, pin: tuple[int, ...] = ()) -> Plan:
         TakeMemory(1, 32 * MIB, 2 * MIB, 0, False),
         CreateVm(),
         GiveMemory((RamRange(0, 64 * MIB, 0, 0), RamRange(4 * GIB, 32 * MIB, 1, 0))),
-        LoadKernel(str(kernel), digest, 0x200000, (LoadPart(0, 64, 0x200000),), "hello"),
+        LoadKernel("pvh", str(kernel), digest, 0x200000, (LoadPart(0, 64, 0x200000),), "hello"),
         LoadInitrd(str(initrd), digest, 64, 0x3000000),
+        DescribeMachine(vcpus, None),
         RunVcpus(vcpus, pin),
     )
     nothing = Summary("yes", 0, 0, 0, 0)
@@ -86,8 +88,8 @@ class Run:
 
 def test_every_step_is_done_in_order_and_undone_in_reverse(tmp_path: Path) -> None:
     run = Run(plan_of(tmp_path), FakeKernel())
-    assert [n for n, state in run.states() if state == "done"] == [2, 3, 4, 5, 6, 7, 8]
-    assert [n for n, state in run.states() if state == "undone"] == [8, 5, 4, 3, 2]
+    assert [n for n, state in run.states() if state == "done"] == [2, 3, 4, 5, 6, 7, 8, 9]
+    assert [n for n, state in run.states() if state == "undone"] == [9, 5, 4, 3, 2]
     assert run.all_of("end")[0]["how"] == "power-off"
 
 

@@ -7,19 +7,20 @@ import struct
 
 import pytest
 
-from launcher.machine import boot, cpu, layout
+from launcher.machine import cpu, layout, pvh
 from launcher.plan.steps import RamRange
 from launcher.values import GIB, MIB, Span
 
+RSDP = 0xE0000
 RAM = (RamRange(0, 3 * GIB, 0, 0), RamRange(4 * GIB, GIB, 1, 0))
 
 
 def read_back(ram: tuple[RamRange, ...], cmdline: str, initrd: Span | None) -> dict[str, object]:
     """hvm_start_info by its definition, independent of how it was written."""
-    memory = {patch.guest: patch.data for patch in boot.start_info(ram, cmdline, initrd)}
+    memory = {patch.guest: patch.data for patch in pvh.boot_patches(ram, cmdline, initrd, RSDP)}
     page = memory[layout.START_INFO.start]
-    magic, version, _, modules, modlist, cmdline_at, _, memmap, entries, _ = struct.unpack_from("<IIIIQQQQII", page)
-    assert (magic, version) == (0x336EC578, 1)
+    magic, version, _, modules, modlist, cmdline_at, rsdp, memmap, entries, _ = struct.unpack_from("<IIIIQQQQII", page)
+    assert (magic, version, rsdp) == (0x336EC578, 1, RSDP)
     offset = memmap - layout.START_INFO.start
     table = [struct.unpack_from("<QQII", page, offset + 24 * n)[:3] for n in range(entries)]
     module = struct.unpack_from("<QQ", page, modlist - layout.START_INFO.start) if modules else None
@@ -47,7 +48,7 @@ def test_without_an_initrd_there_is_no_module() -> None:
 def test_more_ranges_than_the_page_holds_are_an_error() -> None:
     ram = tuple(RamRange(n * 4 * MIB, MIB, 0, 0) for n in range(1, 300))
     with pytest.raises(ValueError, match="do not fit"):
-        boot.start_info(ram, "", None)
+        pvh.boot_patches(ram, "", None, RSDP)
 
 
 def test_what_the_launcher_writes_does_not_overlap() -> None:

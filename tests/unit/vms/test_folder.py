@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,26 @@ def test_the_lock_lives_as_long_as_any_process_that_has_it(tmp_path: Path) -> No
     assert is_up(tmp_path / "vm")
     os.close(other)
     assert not is_up(tmp_path / "vm")
+
+
+def test_a_look_whether_it_is_up_does_not_keep_it_from_being_claimed(tmp_path: Path) -> None:
+    (tmp_path / "vm").mkdir()
+    done = threading.Event()
+
+    def look() -> None:
+        while not done.is_set():
+            is_up(tmp_path / "vm")
+
+    lookers = [threading.Thread(target=look) for _ in range(2)]
+    for one in lookers:
+        one.start()
+    try:
+        for _ in range(300):
+            StateFolder.claim(tmp_path / "vm").close()
+    finally:
+        done.set()
+        for one in lookers:
+            one.join()
 
 
 def test_only_its_owner_may_look_into_it(tmp_path: Path) -> None:

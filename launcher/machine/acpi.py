@@ -1,0 +1,165 @@
+"""(vCPUs, high window) -> the ACPI tables as bytes for guest memory: classic hardware (ACPI 6.4, chapter 5). Pure."""
+
+from __future__ import annotations
+
+import struct
+
+from launcher.machine import aml, layout
+from launcher.machine.boot import Patch
+from launcher.values import Span, align_up
+
+OEM, CREATOR = b"VMLNCH", b"VMLN"
+SLOTS, PINS = 32, 4
+FIRST_INTX_GSI = 16  # PCI interrupts: GSI 16 + (slot + pin) % 4
+
+# FADT flags (table 5-10) and IA-PC boot flags (table 5-11)
+WBINVD, PROC_C1, NO_SLEEP_BUTTON, WIDE_TIMER, RESET_REGISTER = 1 << 0, 1 << 2, 1 << 5, 1 << 8, 1 << 10
+NO_VGA, NO_RTC = 1 << 2, 1 << 5
+SYSTEM_IO, BYTE_ACCESS = 1, 1
+RESET_VALUE = 0x06
+
+LOCAL_APIC, IO_APIC, OVERRIDE, LOCAL_NMI = 0, 1, 2, 4
+ENABLED = 1
+LEVEL_ACTIVE_HIGH = 0x000D
+ALL_PROCESSORS = 0xFF
+
+
+def tables(vcpus: int, window: Span | None) -> tuple[Patch, ...]:
+    """The RSDP comes first. `window`: where 64-bit BARs go, None without one."""
+    place = layout.ACPI_TABLES.start + 64
+    placed: list[Patch] = []
+
+    def put(content: bytes) -> int:
+        nonlocal place
+        placed.append(Patch(place, content))
+        start, place = place, align_up(place + len(content), 64)
+        return start
+
+    facs = put(_facs())
+    dsdt = put(_dsdt(window))
+    roots = [put(_fadt(facs, dsdt)), put(_madt(vcpus)), put(_mcfg())]
+    rsdp = _rsdp(put(_table(b"XSDT", 1, struct.pack(f"<{len(roots)}Q", *roots))))
+    if place > layout.ACPI_TABLES.end:
+        raise ValueError(f"ACPI tables for {vcpus} vCPUs do not fit")
+    return (Patch(layout.ACPI_TABLES.start, rsdp), *placed)
+
+
+def intx_gsi(slot: int, pin: int) -> int:
+    """`pin` 1 to 4 for INTA to INTD; the same swizzle as in _PRT."""
+    return FIRST_INTX_GSI + (slot + pin - 1) % PINS
+
+
+def _table(signature: bytes, revision: int, body: bytes) -> bytes:
+    """System description table header (5.2.6) with its checksum."""
+    length = 36 + len(body)
+    header = struct.pack("<4sIBB6s8sI4sI", signature, length, revision, 0, OEM, b"VMLAUNCH", 1, CREATOR, 1)
+    return _summed(header + body, 9)
+
+
+def _summed(table: bytes, place: int) -> bytes:
+    """The byte at `place` makes the sum of all 0."""
+    return table[:place] + bytes([-sum(table) % 256]) + table[place + 1 :]
+
+
+def _rsdp(xsdt: int) -> bytes:
+    """5.2.5.3: the first 20 bytes sum to 0, and so does the whole."""
+    first = _summed(struct.pack("<8sB6sBI", b"RSD PTR ", 0, OEM, 2, 0), 8)
+    return _summed(first + struct.pack("<IQB3x", 36, xsdt, 0), 32)
+
+
+def _facs() -> bytes:
+    return struct.pack("<4sII", b"FACS", 64, 0).ljust(64, b"\0")
+
+
+def _port(port: int, bits: int) -> bytes:
+    """Generic address structure (5.2.3.2)."""
+    return struct.pack("<BBBBQ", SYSTEM_IO, bits, 0, BYTE_ACCESS if bits == 8 else 0, port)
+
+
+def _fadt(facs: int, dsdt: int) -> bytes:
+    """Revision 6 (table 5-9). No SMI command: the guest finds ACPI enabled."""
+    event, control, timer = layout.PM_BASE, layout.PM_BASE + 4, layout.PM_BASE + 8
+    flags = WBINVD | PROC_C1 | NO_SLEEP_BUTTON | WIDE_TIMER | RESET_REGISTER
+    body = struct.pack("<IIBBHIBBBB", facs, dsdt, 0, 0, layout.SCI_GSI, 0, 0, 0, 0, 0)
+    body += struct.pack("<IIIIIIII", event, 0, control, 0, 0, timer, 0, 0)
+    body += struct.pack("<BBBBBBBB", 4, 2, 0, 4, 0, 0, 0, 0)  # lengths of event, control, PM2, timer, GPE0, GPE1
+    body += struct.pack("<HHHHBBBBB", 0x0FFF, 0x0FFF, 0, 0, 0, 0, 0, 0, 0)  # C2, C3 not supported
+    body += struct.pack("<HBI", NO_VGA | NO_RTC, 0, flags)
+    body += _port(layout.RESET_CONTROL, 8) + struct.pack("<BHB", RESET_VALUE, 0, 3)
+    body += struct.pack("<QQ", facs, dsdt)
+    nothing = bytes(12)
+    body += _port(event, 32) + nothing + _port(control, 16) + nothing + nothing + _port(timer, 32)
+    body += nothing * 4 + bytes(8)  # GPE0, GPE1, sleep control and status; hypervisor identity
+    return _table(b"FACP", 6, body)
+
+
+def _madt(vcpus: int) -> bytes:
+    """Local APICs, one I/O APIC, GSI 2 for the timer's IRQ 0, the SCI as a level, LINT1 as NMI (5.2.12)."""
+    body = struct.pack("<II", layout.MSI.start, 1)
+    body += b"".join(struct.pack("<BBBBI", LOCAL_APIC, 8, n, n, ENABLED) for n in range(vcpus))
+    body += struct.pack("<BBBBII", IO_APIC, 12, 0, 0, layout.IOAPIC.start, 0)
+    body += struct.pack("<BBBBIH", OVERRIDE, 10, 0, 0, 2, 0)
+    body += struct.pack("<BBBBIH", OVERRIDE, 10, 0, layout.SCI_GSI, layout.SCI_GSI, LEVEL_ACTIVE_HIGH)
+    body += struct.pack("<BBBHB", LOCAL_NMI, 6, ALL_PROCESSORS, 0, 1)
+    return _table(b"APIC", 5, body)
+
+
+def _mcfg() -> bytes:
+    return _table(b"MCFG", 1, bytes(8) + struct.pack("<QHBB4x", layout.ECAM.start, 0, 0, 0))
+
+
+def _dsdt(window: Span | None) -> bytes:
+    sleep = aml.name("\\_S5", aml.package(*[aml.integer(0)] * 4))
+    return _table(b"DSDT", 2, aml.scope("\\_SB", _host_bridge(window), _reserved(), _serial()) + sleep)
+
+
+def _host_bridge(window: Span | None) -> bytes:
+    bars, ports = layout.BARS_32, layout.PCI_CONFIG
+    windows = [
+        aml.bus_numbers(0, 0),
+        aml.io_ports(ports.start, ports.size),
+        aml.port_window(0, ports.start - 1),
+        aml.port_window(ports.end, 0xFFFF),
+        aml.memory_window_32(bars.start, bars.last),
+    ]
+    if window is not None:
+        windows.append(aml.memory_window_64(window.start, window.last))
+    return aml.device(
+        "PCI0",
+        aml.name("_HID", aml.eisa_id("PNP0A08")),
+        aml.name("_CID", aml.eisa_id("PNP0A03")),
+        aml.name("_SEG", aml.ZERO),
+        aml.name("_BBN", aml.ZERO),
+        aml.name("_UID", aml.ZERO),
+        aml.name("_CRS", aml.resources(*windows)),
+        aml.name("_PRT", _routing()),
+    )
+
+
+def _routing() -> bytes:
+    """Every pin of every slot to its GSI; pins are numbered from 0 here (6.2.13)."""
+    return aml.package(
+        *(
+            aml.package(
+                aml.integer(slot << 16 | 0xFFFF), aml.integer(pin), aml.ZERO, aml.integer(intx_gsi(slot, pin + 1))
+            )
+            for slot in range(SLOTS)
+            for pin in range(PINS)
+        )
+    )
+
+
+def _reserved() -> bytes:
+    """The ECAM window must be someone's, or Linux does not use it."""
+    ecam = aml.fixed_memory(layout.ECAM.start, layout.ECAM.size)
+    return aml.device("MBRD", aml.name("_HID", aml.eisa_id("PNP0C02")), aml.name("_CRS", aml.resources(ecam)))
+
+
+def _serial() -> bytes:
+    ports = aml.io_ports(layout.COM1.start, layout.COM1.size)
+    return aml.device(
+        "COM1",
+        aml.name("_HID", aml.eisa_id("PNP0501")),
+        aml.name("_UID", aml.ONE),
+        aml.name("_CRS", aml.resources(ports, aml.interrupt_line(layout.COM1_GSI))),
+    )

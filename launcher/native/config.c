@@ -1,0 +1,55 @@
+/* PCI configuration space of bus 0: by CF8/CFC (PCI Local Bus 3.0, 3.2.2.3.2) and by ECAM (PCI Express 5.0, 7.2.2).
+ * Functions are images that the guest can read; nothing is there to be written yet. */
+#include "native.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ENABLE = 0x80000000u, BUS_MASK = 0x00ff0000, FUNCTION_SHIFT = 8, REGISTER_MASK = 0xfc };
+
+int config_set(struct config *config, uint8_t function, const uint8_t *image)
+{
+	uint8_t *copy = malloc(CONFIG_SIZE);
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, image, CONFIG_SIZE);
+	free(config->images[function]);
+	config->images[function] = copy;
+	return 0;
+}
+
+void config_destroy(struct config *config)
+{
+	for (int function = 0; function < FUNCTIONS; function++)
+		free(config->images[function]);
+}
+
+/* All ones where there is no function. */
+uint64_t config_read(struct config *config, uint8_t function, uint32_t offset, uint32_t size)
+{
+	uint64_t value = UINT64_MAX;
+	const uint8_t *image = config->images[function];
+	if (image && size <= sizeof value && offset + size <= CONFIG_SIZE) {
+		value = 0;
+		memcpy(&value, image + offset, size);
+	}
+	return value;
+}
+
+uint32_t config_port_read(struct config *config, uint64_t offset, uint32_t size)
+{
+	uint32_t address = atomic_load(&config->address);
+	if (offset < 4)
+		return offset == 0 && size == 4 ? address : UINT32_MAX;
+	if (!(address & ENABLE) || (address & BUS_MASK))
+		return UINT32_MAX;
+	uint32_t offset_in_function = (address & REGISTER_MASK) + (offset - 4);
+	return config_read(config, address >> FUNCTION_SHIFT, offset_in_function, size);
+}
+
+void config_port_write(struct config *config, uint64_t offset, uint32_t size, uint32_t value)
+{
+	if (offset == 0 && size == 4)
+		atomic_store(&config->address, value);
+}
