@@ -23,6 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("spec", metavar="SPEC|PLAN", help="a YAML file, `-` for stdin, or a plan saved by `plan -o`")
     parser.add_argument("-d", "--detach", action="store_true", help="return once the vCPUs run")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a field of the spec")
+    parser.add_argument("--no-reboot", action="store_true", help="a guest that reboots ends the VM")
     parser.add_argument("--strict", action="store_true", help="warnings stop it too")
     parser.add_argument("--json", action="store_true", help="JSON lines on stdout; the guest only in its log")
 
@@ -36,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
     except BaseException:
         launched.abandon()
         raise
-    answer = launched.begin(plan)
+    answer = launched.begin(plan, reboot=not options.no_reboot)
     if "begun" not in answer:
         return _refused(answer, plan, options)
     from launcher.cli.attach import Terminal, follow

@@ -25,7 +25,7 @@ def describe_event(index: int, event: Event, registers: dict[str, int]) -> End:
     if event.kind == "power-off":
         return End("power-off", "the guest powered off", 0)
     if event.kind == "reset":
-        return End("reset", "the guest asked for a reset, which ends the VM in this version", 0)
+        return End("reset", "the guest asked for a reset", 0)
     if all(registers.get(name) == value for name, value in RESET_STATE.items()):
         detail = f"vCPU {index}: {_crash(event)}; KVM had reset the vCPU, so its registers are gone"
         return End("crash", detail, GUEST_CRASHED)

@@ -42,8 +42,8 @@ BITE = 64 * 1024
 class Keeper:
     """`owner` is the channel to the `up` that started it."""
 
-    def __init__(self, plan: Plan, kernel: Kernel, folder: StateFolder, owner: Channel) -> None:
-        self._plan, self._kernel, self._folder = plan, kernel, folder
+    def __init__(self, plan: Plan, kernel: Kernel, folder: StateFolder, owner: Channel, *, reboot: bool) -> None:
+        self._plan, self._kernel, self._folder, self._reboot = plan, kernel, folder, reboot
         self._clients = [Client(owner, owner=True)]
         self._records = Records(plan, str(folder.path / LOG))
         self._stopping = Stopping()
@@ -97,7 +97,7 @@ class Keeper:
             for number in STOPS:
                 signal.signal(number, signal.SIG_DFL)
             close_all_but({keeper.fileno(), self._folder.lock, *self._console.descriptors()})
-            return Runner(self._plan, self._kernel, self._console, keeper).run()
+            return Runner(self._plan, self._kernel, self._console, keeper, reboot=self._reboot).run()
 
         end_process(keeper, main)
 
@@ -183,6 +183,9 @@ class Keeper:
         self._state()
         self._tell_all({"running": report_to_json(self._records.report())})
 
+    def _runner_reboot(self, _: dict[str, Any]) -> None:
+        self._records.reboots += 1
+
     def _runner_failed(self, message: dict[str, Any]) -> None:
         self._records.diagnostics = tuple(diagnostic_from_json(one, "failed") for one in message["failed"])
         self._records.end = End("failed", self._records.diagnostics[0].message, StepFailed.exit_code)
@@ -206,6 +209,7 @@ class Keeper:
     _from_runner: ClassVar[dict[str, Callable[[Keeper, dict[str, Any]], None]]] = {
         "outcome": _runner_outcome,
         "running": _runner_running,
+        "reboot": _runner_reboot,
         "failed": _runner_failed,
         "end": _runner_end,
         "counts": _runner_counts,

@@ -26,14 +26,14 @@ class Launched:
         self.channel = channel
         self._paper = paper  # a memfd that both have: the plan is written on it
 
-    def begin(self, plan: Plan) -> dict[str, Any]:
-        """Hand the plan over; the keeper's answer is that of executor.claim."""
+    def begin(self, plan: Plan, *, reboot: bool = True) -> dict[str, Any]:
+        """Hand the plan over; the keeper's answer is that of executor.claim. `reboot`: in place, else it is the end."""
         import json
 
         from launcher.plan.codec import plan_to_json
 
         os.pwrite(self._paper, json.dumps(plan_to_json(plan)).encode(), 0)
-        self.channel.send({"do": "begin"})
+        self.channel.send({"do": "begin", "reboot": reboot})
         packet = self.channel.receive()
         return (packet.message if packet else None) or {}
 
@@ -77,15 +77,16 @@ def _keep(owner: Channel, paper: int, mask: Any) -> int:
     from launcher.plan.codec import plan_from_json
 
     try:
-        owner.receive()
+        packet = owner.receive()
     except Closed:
         return 0
+    reboot = packet is None or (packet.message or {}).get("reboot") is not False
     plan = plan_from_json(json.loads(os.pread(paper, os.fstat(paper).st_size, 0)))
     os.close(paper)
     folder, answer = claim(plan)
     owner.send(answer)
     if folder is None:
         return 1
-    keeper = Keeper(plan, RealKernel(), folder, owner)
+    keeper = Keeper(plan, RealKernel(), folder, owner, reboot=reboot)
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     return keeper.run()

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from launcher.executor.undo import UndoStack
 from launcher.kernel.api import HostMemory, Kernel, Kvm, Machine, Vcpu, Vm
 from launcher.kernel.machine import Console
 from launcher.plan.steps import LoadKernel, RamRange
 from launcher.values import Span
+
+
+class Numbers(NamedTuple):
+    """What the guest did, by name; returns from KVM_RUN for each vCPU."""
+
+    counts: dict[str, int]
+    exits: list[int]
+
+    def plus(self, other: Numbers) -> Numbers:
+        counts = {name: value + other.counts.get(name, 0) for name, value in self.counts.items()}
+        return Numbers(counts, [mine + theirs for mine, theirs in zip(self.exits, other.exits, strict=True)])
 
 
 @dataclass(slots=True)
@@ -31,6 +43,13 @@ class Live:
     vm: Vm | None = None
     machine: Machine | None = None
     vcpus: list[Vcpu] = field(default_factory=list)
+    past: Numbers | None = None  # of the lives before a reboot
+
+    def numbers(self) -> Numbers:
+        """Of this life and those before a reboot."""
+        machine = self.machine
+        now = Numbers(machine.counts() if machine else {}, [vcpu.exits for vcpu in self.vcpus])
+        return now if self.past is None else now.plus(self.past)
 
     def on_undo(self, undo: Callable[[], None]) -> None:
         """To be called on the line after the deed."""

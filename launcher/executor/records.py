@@ -25,6 +25,7 @@ class Records:
         self.phase: Phase = "starting"
         self.end: End | None = None
         self.diagnostics: tuple[Diagnostic, ...] = ()
+        self.reboots = 0
         self.left_behind: tuple[str, ...] = ()
 
     def outcome(self, outcome: StepOutcome) -> None:
@@ -49,6 +50,7 @@ class Records:
             host_changes=tuple(one.describe() for one in self._plan.steps if one.mark == "~"),
             console=self._console,
             counts=self._counts,
+            reboots=self.reboots,
             steps=tuple(self._steps[n] for n in sorted(self._steps)),
             end=self.end,
             left_behind=self.left_behind,

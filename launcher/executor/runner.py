@@ -22,7 +22,7 @@ from launcher.kernel.api import Event, Kernel
 from launcher.kernel.machine import Console
 from launcher.plan.outcome import State, StepOutcome
 from launcher.plan.plan import Plan
-from launcher.plan.steps import RunVcpus, Step
+from launcher.plan.steps import CreateVm, RunVcpus, Step
 from launcher.vms.channel import Channel, Closed
 
 
@@ -31,8 +31,11 @@ class StopOrdered(Exception):
 
 
 class Runner:
-    def __init__(self, plan: Plan, kernel: Kernel, console: Console, keeper: Channel) -> None:
+    """`reboot`: a guest that asks for a reset starts again in place."""
+
+    def __init__(self, plan: Plan, kernel: Kernel, console: Console, keeper: Channel, *, reboot: bool) -> None:
         self._plan = plan
+        self._reboot, self._quiet = reboot, False
         self._keeper = keeper
         self._live = Live(kernel, console, len(os.sched_getaffinity(0)), self._progress)
         self._events: deque[tuple[int, Event]] = deque()
@@ -53,8 +56,8 @@ class Runner:
             os.close(self._bell)
         return 0
 
-    def _set_up(self) -> bool:
-        for n, step in enumerate(self._plan.steps, 1):
+    def _set_up(self, first: int = 1) -> bool:
+        for n, step in enumerate(self._plan.steps[first - 1 :], first):
             if step.by == "runner" and not self._perform(n, step):
                 return False
         return True
@@ -87,10 +90,30 @@ class Runner:
                 os.eventfd_read(arrived)
                 self._machine().input_arrived()
             if self._bell in ready:
-                self._tell({"end": self._ending(*self._events.popleft()), **self._numbers()})
-                return
+                index, event = self._events.popleft()
+                if event.kind != "reset" or not self._reboot:
+                    self._tell({"end": self._ending(index, event), **self._numbers()})
+                    return
+                if not self._restart():
+                    return
             if self._keeper.fileno() in ready:
                 self._check_orders()
+
+    def _restart(self) -> bool:
+        """The VM is made anew on the same memory: what comes after it in the plan is undone and done again, quietly."""
+        first = next(n for n, step in enumerate(self._plan.steps, 1) if isinstance(step, CreateVm))
+        self._quiet = True
+        past = self._live.numbers()
+        self._live.undo.unwind(self._undone, self._undo_failed, down_to=first)
+        self._live.past, self._live.machine = past, None
+        self._live.vcpus.clear()
+        self._events.clear()
+        with suppress(BlockingIOError):
+            os.eventfd_read(self._bell)
+        self._tell({"reboot": True})
+        done = self._set_up(first)
+        self._quiet = False
+        return done
 
     def _check_orders(self) -> None:
         """Press the power button if the keeper says so; StopOrdered when it says stop, or has gone."""
@@ -112,7 +135,7 @@ class Runner:
         return encode(describe_event(index, event, registers))  # type: ignore[no-any-return]
 
     def _numbers(self) -> dict[str, Any]:
-        return {"counts": self._machine().counts(), "exits": [vcpu.exits for vcpu in self._live.vcpus]}
+        return self._live.numbers()._asdict()
 
     def _machine(self) -> Any:
         assert self._live.machine is not None
@@ -136,6 +159,8 @@ class Runner:
         self._tell({"outcome": encode(StepOutcome(n, "not-undone", note=str(error)))})
 
     def _outcome(self, n: int, state: State, seconds: float = 0.0) -> None:
+        if self._quiet and state != "failed":
+            return
         self._tell({"outcome": encode(StepOutcome(n, state, seconds))})
 
     def _tell(self, message: dict[str, Any]) -> None:

@@ -19,9 +19,11 @@ class UndoStack:
         """`n` is the step it belongs to."""
         self._deeds.append(Deed(n, undo))
 
-    def unwind(self, undone: Callable[[int], None], failed: Callable[[int, OSError], None]) -> None:
-        """Undo everything, last first. What fails is told and does not keep the rest from being undone."""
-        while self._deeds:
+    def unwind(
+        self, undone: Callable[[int], None], failed: Callable[[int, OSError], None], *, down_to: int = 0
+    ) -> None:
+        """Undo the deeds of step `down_to` and later, last first. What fails is told and does not keep the rest."""
+        while self._deeds and self._deeds[-1].n >= down_to:
             n, undo = self._deeds.pop()
             try:
                 undo()

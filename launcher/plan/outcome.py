@@ -110,6 +110,7 @@ class Report:
     host_changes: tuple[str, ...] = ()  # made, and undone when the phase is ended
     console: str = ""  # where the guest's serial output is kept
     counts: Counts = field(default_factory=Counts)
+    reboots: int = 0  # of the guest, in place
     steps: tuple[StepOutcome, ...] = ()
     end: End | None = None
     left_behind: tuple[str, ...] = ()  # commands that would put the host back

@@ -32,6 +32,8 @@ def _headline(report: Report) -> Text:
     line.append(f"  {report.phase}", style="green" if _well(report) else "red")
     if report.end is not None:
         line.append(f": {report.end.detail}", style="default")
+    if report.reboots:
+        line.append(f", after {report.reboots} {'reboot' if report.reboots == 1 else 'reboots'}", style="default")
     line.append(f"  ({show_seconds(report.seconds)})", style="dim")
     return line
 

@@ -19,7 +19,7 @@ def test_the_example_in_the_docs_runs_as_it_stands() -> None:
     code = (ROOT / "docs" / "api.md").read_text().split("```python\n")[1].split("```")[0]
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "yes 7\npower-off all vCPUs are here; powering off\n"
+    assert done.stdout == "yes 8\npower-off all vCPUs are here; powering off\n"
 
 
 def test_a_vm_is_stopped_at_the_end_of_its_block(cli: Cli, payload: Callable[[str], Path]) -> None:

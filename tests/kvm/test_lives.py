@@ -152,7 +152,7 @@ def test_up_twice_is_already_up_and_a_changed_spec_is_refused_with_the_differenc
 
 
 def test_an_ended_vm_keeps_its_report_until_down(cli: Cli, payload: Payload) -> None:
-    cli.run("up", cli.spec(payload("reset")))
+    cli.run("up", "--no-reboot", cli.spec(payload("reset")))
     assert cli.name not in cli.run("ps", "--names").out
     assert cli.name in cli.run("ps", "-a", "--names").out
     cli.run("down", cli.name)

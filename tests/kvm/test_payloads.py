@@ -82,10 +82,19 @@ def test_a_triple_fault_is_a_crash_and_the_report_says_where(cli: Cli, payload: 
     assert end["registers"].get("rip") or "registers are gone" in end["detail"]
 
 
-def test_a_reset_ends_the_vm_and_is_said(cli: Cli, payload: Payload) -> None:
-    done = cli.run("up", cli.spec(payload("reset")))
+def test_without_reboot_a_reset_ends_the_vm(cli: Cli, payload: Payload) -> None:
+    done = cli.run("up", "--no-reboot", cli.spec(payload("reset")))
     assert done.code == 0
     assert report_of(cli)["end"]["how"] == "reset"
+
+
+def test_a_guest_reboots_in_place_until_it_has_enough(cli: Cli, payload: Payload) -> None:
+    done = cli.run("up", cli.spec(payload("reboots")))
+    assert done.code == 0
+    assert done.out == "life 1\nlife 2\nlife 3\nlife 4\n"
+    report = report_of(cli)
+    assert report["reboots"] == 3
+    assert report["counts"]["serial_written"] == 4 * 7
 
 
 def test_a_guest_reads_what_is_piped_in_and_nothing_is_lost(cli: Cli, payload: Payload) -> None:
@@ -105,7 +114,7 @@ def test_with_json_stdout_is_json_lines_and_the_guest_is_in_its_log(cli: Cli, pa
 
 def test_populated_memory_is_told_byte_by_byte(cli: Cli, payload: Payload) -> None:
     spec = cli.spec(payload("reset"), memory=[{"size": "256MiB", "pages": "4KiB"}])
-    done = cli.run("up", spec, "--json")
+    done = cli.run("up", spec, "--json", "--no-reboot")
     assert done.code == 0
     outcomes = [json.loads(line).get("outcome") for line in done.out.splitlines()[:-1]]
     progress = [one for one in outcomes if one["state"] == "progress"]

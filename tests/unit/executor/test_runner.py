@@ -65,7 +65,7 @@ class Run:
         for order in orders:
             mine.send({"do": order})
         self.fds_before = len(os.listdir("/proc/self/fd"))
-        Runner(plan, kernel, console, theirs).run()
+        Runner(plan, kernel, console, theirs, reboot=False).run()
         self.fds_after = len(os.listdir("/proc/self/fd"))
         theirs.close()
         console.close()

@@ -66,7 +66,7 @@ def test_steps_are_in_the_order_in_which_they_are_performed(gpu07):
     order = list(dict.fromkeys(step.op for step in made.steps))
     assert order == [
         "keep-state", "bind-driver", "stays-bound", "take-memory", "create-vm", "give-memory", "open-groups", "map-dma",
-        "load-kernel", "load-initrd", "run-vcpus",
+        "load-kernel", "load-initrd", "describe-machine", "run-vcpus",
     ]  # fmt: skip
 
 
