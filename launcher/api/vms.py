@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -44,7 +43,7 @@ class Vm:
     def stop(self, timeout: float = 30.0, *, force: bool = False) -> Report:
         """Press the power button, wait `timeout` seconds for the guest, then end it; `force` does not ask the guest."""
         with suppress(Closed):
-            self._talk.stop(signal.SIGTERM, force=force, timeout=timeout)
+            self._talk.stop("stop()", timeout, force=force)
         return self.wait()
 
     def __enter__(self) -> Vm:

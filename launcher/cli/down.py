@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ def _stop(path: Path, timeout: float, force: bool) -> None:
     except OSError:
         wait_until_down(path)
         return
-    channel.send({"do": "stop", "signal": signal.SIGTERM, "timeout": timeout, "force": force})
+    channel.send({"do": "stop", "by": "down", "timeout": timeout, "force": force})
     wait_until_down(path)
     channel.close()
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from launcher.errors import Diagnostic, NotPermitted, Refused, StalePlan
+from launcher.errors import Diagnostic, HostNotRestored, NotPermitted, Refused, StalePlan, StepFailed
 
 if TYPE_CHECKING:
     import argparse
@@ -40,17 +40,18 @@ def run(options: argparse.Namespace) -> int:
     answer = launched.begin(plan, reboot=not options.no_reboot)
     if "begun" not in answer:
         return _refused(answer, plan, options)
-    from launcher.cli.attach import Terminal, follow
+    from launcher.cli.attach import Attachment, Terminal
     from launcher.executor.conversation import Conversation
 
     terminal = Terminal(quiet=options.json or options.detach)
     talk = Conversation(launched.channel, _observer(plan, options), terminal)
-    follow(talk, detach=options.detach, typed=not (options.json or options.detach))
-    report = talk.ended or (talk.running if options.detach else None)
-    if report is None or talk.bug:
-        return _lost(talk.bug, launched.wait())
+    attachment = Attachment(talk, detach=options.detach, typed=not (options.json or options.detach))
+    attachment.follow()
     if terminal.line_open and sys.stdout.isatty():
         print()
+    report = talk.ended or (talk.running if options.detach or attachment.left else None)
+    if report is None or talk.bug:
+        return _lost(plan, talk.bug, launched.wait())
     return _conclude(report, options)
 
 
@@ -112,7 +113,7 @@ def _observer(plan: Plan, options: argparse.Namespace) -> Observer:
     from launcher.report.progress import json_lines, text_lines
 
     if options.json:
-        return json_lines(sys.stdout)
+        return json_lines(plan.steps, sys.stdout)
     return text_lines(plan.steps, sys.stderr, live=sys.stderr.isatty())
 
 
@@ -169,13 +170,14 @@ def _differences(running: dict[str, Any], mine: dict[str, Any]) -> Any:
         yield "~ the spec's fields"
 
 
-def _lost(bug: str, status: int) -> int:
+def _lost(plan: Plan, bug: str, status: int) -> int:
     """The keeper went without a report: killed, or a bug of ours."""
     if bug:
         print(bug, file=sys.stderr)
         print("this is a bug of vmlaunch; please report it with the lines above.", file=sys.stderr)
         return BUG
-    from launcher.errors import HostNotRestored
+    from launcher.executor.ending import manner_of_death
 
-    message = f"the keeper was lost (status {status}): run `vmlaunch down` to put the host back"
-    raise HostNotRestored(Diagnostic("E510", message))
+    message = f"the keeper {manner_of_death(status)}; its runner ends the guest by itself"
+    help_ = (f"`vmlaunch down {plan.name}` clears up what it left",)
+    raise (HostNotRestored if plan.summary.host_changes else StepFailed)(Diagnostic("E510", message, help=help_))

@@ -37,9 +37,13 @@ class Conversation:
             self._on_console(packet.data)
         return True
 
-    def stop(self, by: int, *, force: bool, timeout: float = 30.0) -> None:
-        """As if signal number `by` had come: the power button first, unless `force`."""
-        self.channel.send({"do": "stop", "signal": by, "force": force, "timeout": timeout})
+    def signalled(self, number: int) -> None:
+        """Pass a signal on: SIGTERM and SIGHUP press the power button, SIGINT ends the VM."""
+        self.channel.send({"do": "signal", "number": number})
+
+    def stop(self, by: str, timeout: float, *, force: bool) -> None:
+        """`by` is who asks, for the report: the power button first, unless `force`."""
+        self.channel.send({"do": "stop", "by": by, "force": force, "timeout": timeout})
 
     def leave(self) -> None:
         """Go away without stopping the VM."""

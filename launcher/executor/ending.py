@@ -46,15 +46,17 @@ def _crash(event: Event) -> str:
 
 
 def describe_death(status: int) -> End:
-    """A runner that went without a word; `status` as waitpid gives it, decoded by os.waitstatus_to_exitcode."""
-    if status < 0:
-        return End("lost", f"the runner was killed by {signal.Signals(-status).name}", FAILED)
-    return End("lost", f"the runner exited with status {status} before the guest ended", FAILED)
+    """A runner that went without a word."""
+    return End("lost", f"the runner {manner_of_death(status)}", FAILED)
 
 
-def stopped(by: int, forced: bool) -> End:
-    """Ended from outside by signal number `by`."""
-    name = signal.Signals(by).name
+def manner_of_death(status: int) -> str:
+    """`status` as os.waitstatus_to_exitcode gives it."""
+    return f"was killed by {signal.Signals(-status).name}" if status < 0 else f"exited with status {status}"
+
+
+def stopped(by: str, code: int, *, forced: bool) -> End:
+    """Ended from outside; `by` as in `SIGTERM`, `down`."""
     if forced:
-        return End("killed", f"stopped by force after {name}", 128 + by)
-    return End("stopped", f"the guest powered off after {name}", 0)
+        return End("killed", f"stopped by force: {by}", code)
+    return End("stopped", f"the guest powered off: {by}", 0)

@@ -34,6 +34,7 @@ from launcher.vms.journal import Journal
 from launcher.vms.log import ConsoleLog
 
 BUG = 70
+TIMEOUT = 30.0  # seconds a guest has to power off
 COALESCE = 0.01  # seconds between two looks at the console while the guest writes
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 BITE = 64 * 1024
@@ -104,6 +105,7 @@ class Keeper:
     def _finish(self) -> int:
         """The runner has gone: what it left, the last words, the report; then everybody is told."""
         self._copy_to_log()
+        self._records.written(self._console.head)
         self._records.phase = "ended"
         report = report_to_json(self._records.report())
         self._folder.write(REPORT, report)
@@ -193,7 +195,7 @@ class Keeper:
     def _runner_end(self, message: dict[str, Any]) -> None:
         end = decode(End, message["end"])
         if end.how == "power-off" and self._stopping.by is not None:
-            end = stopped(self._stopping.by, forced=False)
+            end = stopped(self._stopping.by, self._stopping.code, forced=False)
         self._records.end = end
 
     def _runner_counts(self, message: dict[str, Any]) -> None:
@@ -224,14 +226,18 @@ class Keeper:
         self._runner.close()
         if self._records.end is None:
             by = self._stopping.by
-            self._records.end = describe_death(status) if by is None else stopped(by, forced=True)
+            self._records.end = describe_death(status) if by is None else stopped(by, self._stopping.code, forced=True)
             if by is None:
                 self._records.diagnostics = (Diagnostic("E502", self._records.end.detail),)
 
     # -- stopping ------------------------------------------------------------------------------------------------
 
-    def _stop(self, by: int, timeout: float, force: bool) -> None:
-        self._act(self._stopping.ask(by, timeout, force, monotonic()))
+    def _stop(self, by: str, code: int, timeout: float = TIMEOUT, *, force: bool = False) -> None:
+        self._act(self._stopping.ask(by, code, timeout, force, monotonic()))
+
+    def _signalled(self, number: int) -> None:
+        """SIGINT does not wait for the guest."""
+        self._stop(signal.Signals(number).name, 128 + number, force=number == signal.SIGINT)
 
     def _act(self, act: Act | None) -> None:
         if act is not None:
@@ -245,7 +251,7 @@ class Keeper:
     def _hear_signals(self) -> None:
         with suppress(BlockingIOError):
             for number in self._wakeup.recv(64):
-                self._stop(number, 30.0, force=number == signal.SIGINT)
+                self._signalled(number)
 
     # -- clients -------------------------------------------------------------------------------------------------
 
@@ -263,20 +269,18 @@ class Keeper:
         except Closed:
             self._drop(client)
             if client.owner:
-                self._stop(signal.SIGHUP, 30.0, force=False)
+                self._stop("its `up` went away", 128 + signal.SIGHUP)
 
     def _obey(self, client: Client, message: dict[str, Any]) -> None:
         order = message.get("do")
         if order == "leave":
             client.owner, client.position = False, None
+        elif order == "signal" and message.get("number") in STOPS:
+            self._signalled(message["number"])
         elif order == "stop":
-            by = message.get("signal")
             timeout = message.get("timeout")
-            self._stop(
-                by if isinstance(by, int) and by in set(signal.Signals) else signal.SIGTERM,
-                float(timeout) if isinstance(timeout, (int, float)) else 30.0,
-                force=message.get("force") is True,
-            )
+            seconds = float(timeout) if isinstance(timeout, (int, float)) else TIMEOUT
+            self._stop(str(message.get("by")), 128 + signal.SIGTERM, seconds, force=message.get("force") is True)
 
     def _tell_all(self, message: dict[str, Any]) -> None:
         for client in list(self._clients):
@@ -295,7 +299,7 @@ class Keeper:
         except Closed:
             self._drop(client)
             if client.owner:
-                self._stop(signal.SIGHUP, 30.0, force=False)
+                self._stop("its `up` went away", 128 + signal.SIGHUP)
             return False
         return client.full
 

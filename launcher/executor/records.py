@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
@@ -32,6 +33,10 @@ class Records:
         """The last word on each step counts, but its duration is that of the doing."""
         if outcome.state in ("done", "failed", "not-undone"):
             self._steps[outcome.n] = outcome
+
+    def written(self, count: int) -> None:
+        """Bytes on the serial console: the keeper sees them in the ring, whatever becomes of the runner."""
+        self._counts = replace(self._counts, serial_written=count)
 
     def numbers(self, message: dict[str, Any]) -> None:
         self._counts = decode(Counts, message["counts"])

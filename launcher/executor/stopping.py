@@ -11,9 +11,10 @@ PATIENCE = 10.0  # seconds that a runner has to go after it was told to
 
 @dataclass(slots=True)
 class Stopping:
-    """`by` is the number of the signal that began it; `last` the strongest act so far; times are of one clock."""
+    """`by` is who began it and `code` the exit code if force was needed; `last` the strongest act so far."""
 
-    by: int | None = None
+    by: str | None = None
+    code: int = 0
     timeout: float = 0.0
     last: Act | None = None
     deadline: float | None = None
@@ -22,11 +23,12 @@ class Stopping:
     def forced(self) -> bool:
         return self.last in ("stop", "kill")
 
-    def ask(self, by: int, timeout: float, force: bool, now: float) -> Act | None:
+    def ask(self, by: str, code: int, timeout: float, force: bool, now: float) -> Act | None:
         """A request: what to do now. A second request is impatience: force."""
         if self.last == "kill" or (self.forced and not force):
             return None
-        self.by = self.by or by
+        if self.by is None:
+            self.by, self.code = by, code
         self.timeout = timeout
         return self._escalate("stop" if force or self.last else "power", now, timeout)
 

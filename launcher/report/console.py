@@ -75,7 +75,7 @@ def _host(report: Report) -> str:
 
 def _console(report: Report) -> str:
     if report.end is None:
-        return f"vmlaunch logs {report.name}, or {report.console}"
+        return report.console
     return f"{show_size(report.counts.serial_written)} written; kept in {report.console}"
 
 

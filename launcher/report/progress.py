@@ -15,9 +15,12 @@ CLEAR = "\r\x1b[K"
 WORDS = {"failed": "failed", "undone": "undone", "not-undone": "could not be undone"}
 
 
-def json_lines(stream: TextIO) -> Observer:
+def json_lines(steps: tuple[Step, ...], stream: TextIO) -> Observer:
+    """Each outcome with the op and the text of its step."""
+
     def tell(outcome: StepOutcome) -> None:
-        stream.write(json.dumps({"outcome": encode(outcome)}) + "\n")
+        step = steps[outcome.n - 1]
+        stream.write(json.dumps({"outcome": {**encode(outcome), "op": step.op, "text": step.describe()}}) + "\n")
         stream.flush()
 
     return tell
