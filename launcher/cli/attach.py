@@ -11,39 +11,49 @@ from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from launcher.cli.keyboard import HINT, STDIN, Keyboard, is_ours, raw
-from launcher.vms.channel import Closed
+from launcher.vms.channel import Closed, pack_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from launcher.executor.conversation import Conversation
 
+STDOUT = 1
 BITE = 4096
+MOST_WAITING = 1 << 16  # bytes for a slow stdout; beyond them the keeper's ring waits for us
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 PATIENCE = 30.0  # seconds a guest has after the power button
 
 
 class Terminal:
-    """Where the guest's words go. `quiet`: nowhere, they stay in its log."""
+    """Where the guest's words go, as fast as stdout takes them. `quiet`: nowhere, they stay in its log."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
+        self.waiting = b""
         self.line_open = False  # the last byte was not a newline
 
     def __call__(self, data: bytes) -> None:
-        if self._quiet:
-            return
-        self.line_open = not data.endswith(b"\n")
-        view = memoryview(data)
-        while view:
-            view = view[os.write(sys.stdout.fileno(), view) :]
+        if not self._quiet:
+            self.waiting += data
+
+    def flush(self) -> None:
+        """Some of what waits: call it when stdout has room, which for a pipe is at least PIPE_BUF."""
+        piece = self.waiting[: select.PIPE_BUF]
+        if piece:
+            self.line_open = not piece.endswith(b"\n")
+            self.waiting = self.waiting[os.write(sys.stdout.fileno(), piece) :]
 
 
 class Attachment:
     """`detach`: go when the vCPUs run. `typed`: what comes in on stdin is for the guest."""
 
-    def __init__(self, talk: Conversation, *, detach: bool, typed: bool) -> None:
-        self._talk, self._detach = talk, detach
+    def __init__(self, talk: Conversation, terminal: Terminal, *, detach: bool, typed: bool) -> None:
+        self._talk, self._terminal, self._detach = talk, terminal, detach
         self._keyboard = Keyboard() if typed and is_ours() else None
-        self._typed = self._keyboard is not None or (typed and _is_piped())
+        self._typing = self._keyboard is not None or (typed and _is_piped())  # stdin has not ended
+        self._typed = b""  # what the keeper has not taken yet
+        self._gone = False  # the keeper has nothing more to say
         self.left = False  # the person asked to leave the VM running
 
     def follow(self) -> None:
@@ -51,10 +61,11 @@ class Attachment:
         wakeup, signals = socket.socketpair()
         for end in (wakeup, signals):
             end.setblocking(False)
-        before = {number: signal.signal(number, lambda *_: None) for number in STOPS}
+        ours = [number for number in STOPS if signal.getsignal(number) != signal.SIG_IGN]  # nohup ignores SIGHUP
+        before = {number: signal.signal(number, lambda *_: None) for number in ours}
         signal.set_wakeup_fd(signals.fileno())
         try:
-            with raw() if self._keyboard else nullcontext(), suppress(Closed):
+            with raw() if self._keyboard else nullcontext():
                 self._listen(wakeup)
         finally:
             signal.set_wakeup_fd(-1)
@@ -65,43 +76,77 @@ class Attachment:
 
     @property
     def _leaving(self) -> bool:
-        return self.left or (self._detach and self._talk.running is not None)
+        return (self.left or self._detach) and self._talk.running is not None
 
     def _listen(self, wakeup: socket.socket) -> None:
-        channel = self._talk.channel
-        poll = select.poll()
-        for source in (channel.fileno(), wakeup.fileno()):
-            poll.register(source, select.POLLIN)
-        if self._typed:
-            poll.register(STDIN, select.POLLIN)
-        while not self._leaving:
-            ready = {fd for fd, _ in poll.poll()}
+        while not self._leaving and not (self._gone and not self._terminal.waiting):
+            ready = self._wait(wakeup.fileno())
             if wakeup.fileno() in ready:
                 for number in wakeup.recv(64):
-                    self._talk.signalled(number)
-            if STDIN in ready and not self._pass_on(os.read(STDIN, BITE)):
-                poll.unregister(STDIN)
-            if channel.fileno() in ready:
-                while not self._leaving and self._talk.hear(wait=False):
-                    pass
-        self._talk.leave()
+                    self._tell(self._talk.signalled, number)
+                if self._gone:
+                    return
+            if STDIN in ready:
+                self._take_keys(os.read(STDIN, BITE))
+            if STDOUT in ready:
+                self._terminal.flush()
+            if self._talk.channel.fileno() in ready:
+                self._hear()
+            self._pass_on()
+        if not self._gone:
+            self._tell(self._talk.leave)
 
-    def _pass_on(self, keys: bytes) -> bool:
-        """False at the end of the input."""
-        data = keys
-        if self._keyboard is not None:
-            data, orders = self._keyboard.take(keys)
-            for order in orders:
-                self._obey(order)
-        if data:
-            self._talk.channel.send_bytes(data)
-        return bool(keys)
+    def _wait(self, wakeup: int) -> set[int]:
+        """Nobody is read whose words have no place to go."""
+        interests = {wakeup: select.POLLIN}
+        if not self._gone:
+            heard = select.POLLIN if len(self._terminal.waiting) < MOST_WAITING else 0
+            interests[self._talk.channel.fileno()] = heard | (select.POLLOUT if self._typed else 0)
+        if self._terminal.waiting:
+            interests[STDOUT] = select.POLLOUT
+        if self._typing and not self._typed:
+            interests[STDIN] = select.POLLIN
+        poll = select.poll()
+        for fd, events in interests.items():
+            poll.register(fd, events)
+        return {fd for fd, _ in poll.poll()}
+
+    def _hear(self) -> None:
+        try:
+            while not self._leaving and len(self._terminal.waiting) < MOST_WAITING and self._talk.hear(wait=False):
+                pass
+        except Closed:
+            self._gone = True
+
+    def _take_keys(self, keys: bytes) -> None:
+        """No keys: the end of the input."""
+        self._typing = bool(keys)
+        if self._keyboard is None:
+            self._typed += keys
+            return
+        data, orders = self._keyboard.take(keys)
+        self._typed += data
+        for order in orders:
+            self._obey(order)
+
+    def _pass_on(self) -> None:
+        if not self._typed or self._gone:
+            return
+        try:
+            if self._talk.channel.offer(pack_bytes(self._typed)):
+                self._typed = b""
+        except Closed:  # it may have left words behind; we go on listening
+            self._typing, self._typed = False, b""
+
+    def _tell(self, say: Callable[..., None], *words: object) -> None:
+        with suppress(Closed):
+            say(*words)
 
     def _obey(self, order: str) -> None:
         if order == "leave":
             self.left = True
         elif order == "stop":
-            self._talk.stop("^] x", PATIENCE, force=False)
+            self._tell(lambda: self._talk.stop("^] x", PATIENCE, force=False))
         else:
             print(HINT, end="", file=sys.stderr, flush=True)
 

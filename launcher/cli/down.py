@@ -1,17 +1,21 @@
-"""A name or a spec in; its VM stopped, the host put back, its folder gone."""
+"""A name, a spec or a saved plan in; its VM stopped, the host put back, its folder gone."""
 
 from __future__ import annotations
 
 import json
+from contextlib import suppress
+from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import argparse
     from pathlib import Path
 
+PATIENCE, MOMENT = 10.0, 0.05  # seconds for a keeper to have a socket; between two looks
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", metavar="NAME|SPEC", help="the VM's name, or its YAML file")
+    parser.add_argument("name", metavar="NAME|SPEC|PLAN", help="the VM's name, its YAML file or its saved plan")
     parser.add_argument(
         "-t", "--timeout", metavar="30s", default="30s", help="how long the guest may take to power off"
     )
@@ -37,18 +41,25 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _stop(path: Path, timeout: float, force: bool) -> None:
-    """Ask the keeper and wait for it to go; one that does not answer is waited for all the same."""
-    from launcher.vms.channel import Channel
-    from launcher.vms.folder import SOCKET, wait_until_down
+    """Ask the keeper and wait for it to go. One that has just begun, or is about to go, has no socket for a moment."""
+    from launcher.errors import Diagnostic, Refused
+    from launcher.vms.channel import Channel, Closed
+    from launcher.vms.folder import SOCKET, is_up, wait_until_down
 
-    try:
-        channel = Channel.connect(path / SOCKET)
-    except OSError:
+    last = monotonic() + PATIENCE
+    while is_up(path):
+        try:
+            channel = Channel.connect(path / SOCKET)
+        except OSError:
+            if monotonic() > last:
+                help_ = ("`vmlaunch ps` shows its pid",)
+                raise Refused(Diagnostic("E519", f"the keeper of {path.name} does not answer", help=help_)) from None
+            sleep(MOMENT)
+            continue
+        with suppress(Closed):
+            channel.send({"do": "stop", "by": "down", "timeout": timeout, "force": force})
         wait_until_down(path)
-        return
-    channel.send({"do": "stop", "by": "down", "timeout": timeout, "force": force})
-    wait_until_down(path)
-    channel.close()
+        channel.close()
 
 
 def _clear(path: Path) -> None:

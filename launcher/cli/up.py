@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
 
     terminal = Terminal(quiet=options.json or options.detach)
     talk = Conversation(launched.channel, _observer(plan, options), terminal)
-    attachment = Attachment(talk, detach=options.detach, typed=not (options.json or options.detach))
+    attachment = Attachment(talk, terminal, detach=options.detach, typed=not (options.json or options.detach))
     attachment.follow()
     if terminal.line_open and sys.stdout.isatty():
         print()
@@ -57,55 +57,54 @@ def run(options: argparse.Namespace) -> int:
 
 def _plan(options: argparse.Namespace) -> Plan:
     """A saved plan is told by its format_version, checked against the facts, and runs without pydantic."""
-    from launcher.cli.reading import read_bytes
+    from launcher.api.files import read_bytes
+    from launcher.api.plans import is_saved_plan
+    from launcher.cli.plan import plan_spec, saved_plan
 
     raw = read_bytes(options.spec)
-    if raw.lstrip()[:1] == b"{" and b'"format_version"' in raw[:4096]:
-        return _saved(raw, options)
+    if is_saved_plan(raw):
+        return _checked(saved_plan(raw, options), options)
     from launcher.api.hosts import this_host
-    from launcher.cli.plan import plan_spec
 
     plan = plan_spec(raw, options, this_host())
-    _refuse_if_blocked(plan, options)
+    _refuse(plan.diagnostics, options.strict)
+    _warn(plan, options)
     return plan
 
 
-def _refuse_if_blocked(plan: Plan, options: argparse.Namespace) -> None:
-    """Warnings are told and do not stop it, unless `--strict`."""
+def _refuse(found: tuple[Diagnostic, ...], strict: bool) -> None:
+    """Warnings do not stop it, unless `--strict`."""
     from launcher.cli.plan import exit_code
 
-    code = exit_code(plan, options.strict)
-    if code:
-        raise (NotPermitted if code == NotPermitted.exit_code else Refused)(*plan.diagnostics)
+    if code := exit_code(found, strict):
+        raise (NotPermitted if code == NotPermitted.exit_code else Refused)(*found)
+
+
+def _warn(plan: Plan, options: argparse.Namespace) -> None:
+    from launcher.cli.terminal import drawn
+
     if plan.diagnostics and not options.json:
-        from launcher.cli.terminal import wants_colour
-        from launcher.report.diagnostics import as_text
-
-        print(as_text(plan.diagnostics, options.sources, colour=wants_colour(sys.stderr)), file=sys.stderr)
+        print(drawn(plan.diagnostics, options.sources, sys.stderr), file=sys.stderr)
 
 
-def _saved(raw: bytes, options: argparse.Namespace) -> Plan:
+def _checked(plan: Plan, options: argparse.Namespace) -> Plan:
+    """What nobody may or can do here comes before what has changed since."""
     from launcher.api.hosts import this_host
     from launcher.api.plans import files_of
-    from launcher.codec import DecodeError
-    from launcher.plan.codec import plan_from_json
+    from launcher.cli.plan import DENIALS
     from launcher.planner.assumptions import failed_assumptions
+    from launcher.planner.boot import check_boot
+    from launcher.planner.kvm import check_kvm
 
-    if options.set:
-        raise Refused(
-            Diagnostic("E514", "a saved plan cannot be changed by --set", help=("change the spec, plan again",))
-        )
-    try:
-        plan = plan_from_json(json.loads(raw))
-    except ValueError as error:
-        where = error.path if isinstance(error, DecodeError) else "the file"
-        detail = error.problem if isinstance(error, DecodeError) else str(error)
-        raise Refused(Diagnostic("E515", f"{options.spec} is not a plan: {where}: {detail}")) from None
-    _refuse_if_blocked(plan, options)
-    failed = failed_assumptions(plan, this_host(), files_of(plan))
-    if failed:
+    host, files = this_host(), files_of(plan)
+    _refuse((*check_kvm(host), *(one for one in check_boot(files, ()) if one.code in DENIALS)), strict=False)
+    _refuse(plan.diagnostics, options.strict)
+    if failed := failed_assumptions(plan, host, files):
+        elsewhere = (f"planned for {plan.host.name}; this is {host.name}",) if plan.host.name != host.name else ()
         message = f"{plan.name}: the plan no longer fits this host"
-        raise StalePlan(Diagnostic("E516", message, evidence=tuple(map(str, failed)), help=("plan again",)))
+        evidence = (*elsewhere, *map(str, failed))
+        raise StalePlan(Diagnostic("E516", message, evidence=evidence, help=("plan again",)))
+    _warn(plan, options)
     return plan
 
 

@@ -41,8 +41,9 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "E509",
         "a boot file changed after the plan was made",
-        "The plan holds the digest of every file it loads. The file is another one now.",
-        "vmlaunch plan vm.yaml -o vm.plan; cp other-kernel bzImage; vmlaunch up vm.plan",
+        "The plan holds the digest of every file it loads. `up` checks it first thing (E516), and again when it loads "
+        "the file: between the two it became another one.",
+        "vmlaunch up vm.yaml   # while a build writes bzImage",
         "Make the plan again, or put the file back.",
     ),
     Explanation(
@@ -56,7 +57,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "E511",
         "this version cannot run devices yet",
-        "The plan gives the guest PCI devices. This version plans them and says what would be done; it does not do it.",
+        "The spec gives the guest PCI devices. This version plans them and says what would be done; it does not do it. "
+        "Whatever else stops the plan is about this host: groups, drivers, windows, memory.",
         "devices: {disk: 0000:02:00.0}",
         "Use `vmlaunch plan` for a verdict on the host, or remove `devices` to run the VM without them.",
     ),
@@ -98,6 +100,20 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "Look at what changed, then plan again.",
     ),
     Explanation(
+        "W501",
+        "a record could not be kept",
+        "The VM's folder in /run is full or has gone. The VM goes on; its log or report is not whole.",
+        "a /run without space",
+        "Make room in /run. The report that `up` prints is whole.",
+    ),
+    Explanation(
+        "E519",
+        "the keeper does not answer",
+        "The VM's name is held by a live process, but nobody listens on its control socket.",
+        "a keeper that is stopped by SIGSTOP",
+        "`vmlaunch ps` shows the keeper's pid; see what it is doing, then try again.",
+    ),
+    Explanation(
         "E517",
         "not a duration",
         "Durations are a number and ms, s or m; a bare number is seconds.",
@@ -108,7 +124,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "E518",
         "not a name of a VM",
         "Names are lower-case letters, digits and hyphens, at most 63, and begin with a letter or digit.",
-        "vmlaunch down ../other",
+        "vmlaunch down Other",
         "`vmlaunch ps -a` lists the names.",
     ),
 )

@@ -26,7 +26,8 @@ def claim(plan: Plan) -> tuple[StateFolder | None, dict[str, Any]]:
 def _claim(plan: Plan) -> StateFolder:
     for step in plan.steps:
         if not isinstance(step, (KeepState, RunVcpus)) and type(step) not in PERFORM:
-            message = f"this version plans devices but cannot run them yet: {step.describe()}"
+            wanted = ", ".join(one.alias for one in plan.devices) or step.op
+            message = f"this version plans devices and does not run them yet: {wanted}"
             raise Refused(Diagnostic("E511", message, help=("remove `devices` to run the VM without them",)))
     path = Path(next(one.folder for one in plan.steps if isinstance(one, KeepState)))
     folder = _make(path)

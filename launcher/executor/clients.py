@@ -12,6 +12,11 @@ MOST_WAITING = 4096  # packets; a client that lets so many pile up is cut off
 BITE = 32 * 1024  # console bytes in one packet
 
 
+def gap(lost: int) -> bytes:
+    """What stands in the place of bytes that a reader was too slow for."""
+    return b"\r\n[vmlaunch: %d bytes of output were lost here]\r\n" % lost if lost else b""
+
+
 class Client:
     """`owner` is the attached `up`: when it goes without leaving, the VM is stopped."""
 
@@ -19,7 +24,6 @@ class Client:
         self.channel = channel
         self.owner = owner
         self.position: int | None = 0 if owner else None  # in the guest's output; None: does not watch it
-        self.lost = 0
         self.typed = b""  # input for the guest that has found no room yet
         self.full = False  # its socket took no more at the last try
         self._waiting: deque[bytes] = deque()
@@ -45,7 +49,7 @@ class Client:
             self._waiting.popleft()
         while self.position is not None and self.position != console.head:
             data, position, lost = console.read(self.position, BITE)
-            if not self.channel.offer(pack_bytes(data)):
+            if not self.channel.offer(pack_bytes(gap(lost) + data)):
                 return True
-            self.position, self.lost = position, self.lost + lost
+            self.position = position
         return False

@@ -52,7 +52,15 @@ def describe_death(status: int) -> End:
 
 def manner_of_death(status: int) -> str:
     """`status` as os.waitstatus_to_exitcode gives it."""
-    return f"was killed by {signal.Signals(-status).name}" if status < 0 else f"exited with status {status}"
+    return f"was killed by {signal_name(-status)}" if status < 0 else f"exited with status {status}"
+
+
+def signal_name(number: int) -> str:
+    """SIGKILL; `signal 40` for those without a name."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def stopped(by: str, code: int, *, forced: bool) -> End:

@@ -11,12 +11,13 @@ import signal
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from time import monotonic
 from typing import Any, ClassVar, NoReturn
 
 from launcher.codec import decode, encode
 from launcher.errors import Diagnostic, StepFailed
-from launcher.executor.clients import Client
+from launcher.executor.clients import Client, gap
 from launcher.executor.ending import describe_death, stopped
 from launcher.executor.process import close_all_but, end_process
 from launcher.executor.records import Records
@@ -35,6 +36,7 @@ from launcher.vms.log import ConsoleLog
 
 BUG = 70
 TIMEOUT = 30.0  # seconds a guest has to power off
+LONGEST = 24 * 3600  # seconds of any wait
 COALESCE = 0.01  # seconds between two looks at the console while the guest writes
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 BITE = 64 * 1024
@@ -50,6 +52,7 @@ class Keeper:
         self._stopping = Stopping()
         self._console = Console()
         self._logged = 0  # position of the log in the guest's output
+        self._chatty = False  # the guest wrote since the last look
         self._wakeup, self._signals = socket.socketpair()
         for end in (self._wakeup, self._signals):
             end.setblocking(False)
@@ -107,22 +110,34 @@ class Keeper:
         self._copy_to_log()
         self._records.written(self._console.head)
         self._records.phase = "ended"
-        report = report_to_json(self._records.report())
-        self._folder.write(REPORT, report)
+        self._book("report", lambda: self._folder.write(REPORT, report_to_json(self._records.report())))
         self._state()
         self._listener.close()
-        (self._folder.path / SOCKET).unlink()
         self._journal.close()
+        self._book("control socket", lambda: (self._folder.path / SOCKET).unlink(missing_ok=True))
+        self._tell_all({"report": report_to_json(self._records.report())})
         self._folder.close()
-        for client in list(self._clients):
-            self._tell(client, {"report": report})
-        while self._clients:
-            self._wait({client.channel.fileno(): select.POLLOUT for client in self._clients}, None)
-            for client in list(self._clients):
-                if not self._pump(client):
-                    self._drop(client)
+        self._see_off()
         assert self._records.end is not None
         return self._records.end.exit_code
+
+    def _see_off(self) -> None:
+        """Wait for those who are slow to read; what they still send is for nobody. A signal ends the wait."""
+        for client in list(self._clients):
+            self._pump(client)
+        while waiting := [client for client in self._clients if client.full]:
+            interests = {client.channel.fileno(): select.POLLIN | select.POLLOUT for client in waiting}
+            ready = self._wait(interests | {self._wakeup.fileno(): select.POLLIN}, None)
+            if self._wakeup.fileno() in ready:
+                return
+            for client in waiting:
+                client.typed = b""
+                self._hear(client, gone=True)
+                self._pump(client)
+        for client in self._clients:
+            with suppress(Closed):
+                while client.channel.receive(wait=False):
+                    pass
 
     # -- while it runs -------------------------------------------------------------------------------------------
 
@@ -139,8 +154,9 @@ class Keeper:
             if self._listener.fileno() in ready:
                 self._greet()
             for client in list(self._clients):
-                if ready.get(client.channel.fileno(), 0) & ~select.POLLOUT:
-                    self._hear(client)
+                events = ready.get(client.channel.fileno(), 0)
+                if events & ~select.POLLOUT:
+                    self._hear(client, gone=bool(events & (select.POLLHUP | select.POLLERR)))
             self._act(self._stopping.tick(monotonic()))
             self._copy_to_log()
             for client in list(self._clients):
@@ -158,9 +174,9 @@ class Keeper:
         return interests
 
     def _timeout(self) -> float | None:
-        """Look again soon while the guest writes; sleep until a byte comes when it does not."""
+        """Look again soon while the guest writes, without asking to be woken; when it does not, sleep until a byte."""
         waits = [] if self._stopping.deadline is None else [max(self._stopping.deadline - monotonic(), 0)]
-        if not self._console.wait(self._logged):
+        if self._chatty or not self._console.wait(self._logged):
             waits.append(COALESCE)
         return min(waits, default=None)
 
@@ -168,7 +184,7 @@ class Keeper:
         poll = select.poll()
         for fd, events in interests.items():
             poll.register(fd, events)
-        return dict(poll.poll(None if timeout is None else timeout * 1000))
+        return dict(poll.poll(None if timeout is None else min(timeout, LONGEST) * 1000))
 
     def _hear_runner(self) -> None:
         with suppress(Closed):
@@ -242,6 +258,7 @@ class Keeper:
     def _act(self, act: Act | None) -> None:
         if act is not None:
             self._records.phase = "stopping"
+            self._state()
         if act == "kill":
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
         elif act is not None:
@@ -260,16 +277,15 @@ class Keeper:
             connection, _ = self._listener.accept()
             self._clients.append(Client(Channel(connection), owner=False))
 
-    def _hear(self, client: Client) -> None:
+    def _hear(self, client: Client, *, gone: bool) -> None:
+        """Its messages; its input for the guest only as far as there is room, unless it has gone."""
         try:
-            while not client.typed and (packet := client.channel.receive(wait=False)):
+            while (gone or not client.typed) and (packet := client.channel.receive(wait=False)):
                 self._obey(client, packet.message or {})
-                client.typed = packet.data
+                client.typed = client.typed or packet.data
                 client.feed(self._console)
         except Closed:
-            self._drop(client)
-            if client.owner:
-                self._stop("its `up` went away", 128 + signal.SIGHUP)
+            self._lose(client)
 
     def _obey(self, client: Client, message: dict[str, Any]) -> None:
         order = message.get("do")
@@ -279,7 +295,7 @@ class Keeper:
             self._signalled(message["number"])
         elif order == "stop":
             timeout = message.get("timeout")
-            seconds = float(timeout) if isinstance(timeout, (int, float)) else TIMEOUT
+            seconds = float(min(timeout, LONGEST)) if isinstance(timeout, (int, float)) else TIMEOUT
             self._stop(str(message.get("by")), 128 + signal.SIGTERM, seconds, force=message.get("force") is True)
 
     def _tell_all(self, message: dict[str, Any]) -> None:
@@ -290,23 +306,22 @@ class Keeper:
         try:
             client.tell(message)
         except Closed:
-            self._drop(client)
+            self._lose(client)
 
-    def _pump(self, client: Client) -> bool:
-        """Whether there is more to send than its socket takes now."""
+    def _pump(self, client: Client) -> None:
         try:
             client.full = client.pump(self._console)
         except Closed:
-            self._drop(client)
-            if client.owner:
-                self._stop("its `up` went away", 128 + signal.SIGHUP)
-            return False
-        return client.full
+            self._lose(client)
 
-    def _drop(self, client: Client) -> None:
-        if client in self._clients:
-            self._clients.remove(client)
-            client.channel.close()
+    def _lose(self, client: Client) -> None:
+        """It has gone; with the owner goes the VM, unless it has ended."""
+        if client not in self._clients:
+            return
+        self._clients.remove(client)
+        client.channel.close()
+        if client.owner and self._records.end is None:
+            self._stop("its `up` went away", 128 + signal.SIGHUP)
 
     # -- records -------------------------------------------------------------------------------------------------
 
@@ -315,12 +330,23 @@ class Keeper:
         self._tell_all({"outcome": encode(outcome)})
 
     def _state(self) -> None:
-        self._folder.write(STATE, {"name": self._plan.name, "phase": self._records.phase, "keeper": os.getpid()})
+        report = self._records.report()
+        size = {"vcpus": len(report.vcpus), "memory": sum(one.size for one in report.memory)}
+        state = {"name": report.name, "phase": report.phase, "keeper": report.pid, "started": report.started, **size}
+        self._book("state", lambda: self._folder.write(STATE, state))
 
     def _copy_to_log(self) -> None:
+        self._chatty = self._logged != self._console.head
         while self._logged != self._console.head:
-            data, self._logged, _ = self._console.read(self._logged, BITE)
-            self._log.append(data)
+            data, self._logged, lost = self._console.read(self._logged, BITE)
+            self._book("console log", partial(self._log.append, gap(lost) + data))
+
+    def _book(self, what: str, write: Callable[[], object]) -> None:
+        """A full or vanished /run costs the record, not the VM."""
+        try:
+            write()
+        except OSError as error:
+            self._records.note(Diagnostic("W501", f"failed to keep the {what}: {error.strerror}"))
 
     def _drain(self, event: int) -> None:
         with suppress(BlockingIOError):

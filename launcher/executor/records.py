@@ -34,6 +34,11 @@ class Records:
         if outcome.state in ("done", "failed", "not-undone"):
             self._steps[outcome.n] = outcome
 
+    def note(self, one: Diagnostic) -> None:
+        """Each only once."""
+        if one not in self.diagnostics:
+            self.diagnostics += (one,)
+
     def written(self, count: int) -> None:
         """Bytes on the serial console: the keeper sees them in the ring, whatever becomes of the runner."""
         self._counts = replace(self._counts, serial_written=count)

@@ -71,7 +71,7 @@ class Runner:
                 run_vcpus(step, self._live, self._told)
             else:
                 PERFORM[type(step)](step, self._live)
-        except (OSError, MemoryError, LauncherError) as error:
+        except (OSError, ValueError, MemoryError, LauncherError) as error:
             self._outcome(n, "failed", monotonic() - self._began)
             self._tell({"failed": [one.as_json() for one in _diagnostics(step, error)]})
             return False
@@ -130,8 +130,10 @@ class Runner:
 
     def _ending(self, index: int, event: Event) -> dict[str, Any]:
         """How the VM ended; a crash with the registers, if the CPU still has them."""
-        vcpu = self._live.vcpus[index]
-        registers = {} if event.kind in ("power-off", "reset") else vcpu.registers()
+        registers: dict[str, int] = {}
+        if event.kind not in ("power-off", "reset"):
+            with suppress(OSError):  # KVM may refuse after an error of its own
+                registers = self._live.vcpus[index].registers()
         return encode(describe_event(index, event, registers))  # type: ignore[no-any-return]
 
     def _numbers(self) -> dict[str, Any]:

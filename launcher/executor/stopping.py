@@ -25,8 +25,8 @@ class Stopping:
 
     def ask(self, by: str, code: int, timeout: float, force: bool, now: float) -> Act | None:
         """A request: what to do now. A second request is impatience: force."""
-        if self.last == "kill" or (self.forced and not force):
-            return None
+        if self.forced:
+            return None  # its time is running already
         if self.by is None:
             self.by, self.code = by, code
         self.timeout = timeout

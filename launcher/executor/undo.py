@@ -23,11 +23,13 @@ class UndoStack:
         self, undone: Callable[[int], None], failed: Callable[[int, OSError], None], *, down_to: int = 0
     ) -> None:
         """Undo the deeds of step `down_to` and later, last first. What fails is told and does not keep the rest."""
+        bad: set[int] = set()
         while self._deeds and self._deeds[-1].n >= down_to:
             n, undo = self._deeds.pop()
             try:
                 undo()
             except OSError as error:
+                bad.add(n)
                 failed(n, error)
-            if not self._deeds or self._deeds[-1].n != n:
+            if n not in bad and (not self._deeds or self._deeds[-1].n != n):
                 undone(n)

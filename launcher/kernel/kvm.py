@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -82,6 +83,8 @@ class Vm(_Descriptor):
         ioctl(self.fd, "KVM_CREATE_PIT2", ffi.new("struct kvm_pit_config *", {"flags": lib.KVM_PIT_SPEAKER_DUMMY}))
 
     def set_memory_region(self, slot: int, guest: int, memory: HostMemory, offset: int, size: int) -> None:
+        if not 0 < size <= memory.size - offset or offset < 0:
+            raise ValueError(f"{size:#x} bytes at {offset:#x} are not inside {memory.size:#x}")
         region = ffi.new("struct kvm_userspace_memory_region *")
         fill(region, {"slot": slot, "guest_phys_addr": guest, "memory_size": size})
         region.userspace_addr = int(ffi.cast("uintptr_t", memory.pointer)) + offset
@@ -135,7 +138,9 @@ class Vcpu(_Descriptor):
         table.nmsrs = len(msrs)
         for entry, (index, value) in zip(table.entries, msrs.items(), strict=True):
             entry.index, entry.data = index, value
-        ioctl(self.fd, "KVM_SET_MSRS", table)
+        done = ioctl(self.fd, "KVM_SET_MSRS", table)
+        if done < len(msrs):  # KVM stops at the first one it does not take
+            raise OSError(errno.EINVAL, f"refused MSR {list(msrs)[done]:#x}", "KVM_SET_MSRS")
 
     def set_local_interrupts(self) -> None:
         """LINT0 takes the PIC's interrupts, LINT1 is NMI, as firmware leaves them."""

@@ -35,10 +35,15 @@ class HostMemory:
         crew = [Thread(target=work) for _ in range(threads)]
         for thread in crew:
             thread.start()
-        for thread in crew:
-            while thread.is_alive():
-                thread.join(TICK)
-                progress(done[0])
+        try:
+            for thread in crew:
+                while thread.is_alive():
+                    thread.join(TICK)
+                    progress(done[0])
+        finally:
+            cursor[0] = self.size  # whoever asks for the next chunk is done
+            for thread in crew:
+                thread.join()
         progress(done[0])
         check(min(results), "MADV_POPULATE_WRITE")
 

@@ -35,8 +35,10 @@ static void *map_huge(size_t size, size_t page_size)
 /* Aligned to 2 MiB, so that every part of it can be a transparent huge page. */
 static void *map_aligned(size_t size)
 {
-	if (size > SIZE_MAX - ALIGNMENT)
+	if (size > SIZE_MAX - ALIGNMENT) {
+		errno = ENOMEM;
 		return MAP_FAILED;
+	}
 	uint8_t *whole = mmap(NULL, size + ALIGNMENT, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (whole == MAP_FAILED)
 		return whole;

@@ -12,8 +12,8 @@
 
 /* -- rings: bytes from one process to another through shared memory -------------------------------------------- */
 
-/* One writer. `head` counts bytes ever written. A reader keeps its own position; a writer that must not overrun
- * its one reader looks at `tail`. `waiting` and `stuck` ask the other side for one wake-up through its eventfd. */
+/* One writer. `head` counts bytes ever written. Readers of output keep positions of their own; the writer of input
+ * must not overrun its one reader and looks at `tail`. `waiting` and `stuck` ask the other side for one wake-up. */
 struct ring {
 	_Atomic uint64_t head;
 	_Atomic uint64_t tail;

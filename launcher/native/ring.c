@@ -5,13 +5,17 @@
 #include <string.h>
 #include <unistd.h>
 
+static void ring_bell(int event)
+{
+	uint64_t one = 1;
+	ssize_t written = write(event, &one, sizeof one); /* an eventfd that is full rings already */
+	(void)written;
+}
+
 static void wake(_Atomic uint32_t *flag, int event)
 {
-	if (!atomic_load(flag) || !atomic_exchange(flag, 0))
-		return;
-	uint64_t one = 1;
-	ssize_t written = write(event, &one, sizeof one); /* an eventfd that is full is awake already */
-	(void)written;
+	if (atomic_load(flag) && atomic_exchange(flag, 0))
+		ring_bell(event);
 }
 
 int ring_format(void *memory, size_t length)
@@ -32,9 +36,9 @@ size_t ring_read(void *memory, uint64_t *position, uint8_t *buffer, size_t lengt
 	struct ring *ring = memory;
 	for (;;) {
 		uint64_t head = atomic_load(&ring->head);
-		if (head - *position > ring->size) {
-			*lost += head - ring->size - *position;
-			*position = head - ring->size;
+		if (head - *position >= ring->size) { /* the writer may be at the oldest byte right now */
+			*lost += head - ring->size + 1 - *position;
+			*position = head - ring->size + 1;
 		}
 		size_t count = head - *position;
 		if (count > length)
@@ -43,15 +47,14 @@ size_t ring_read(void *memory, uint64_t *position, uint8_t *buffer, size_t lengt
 		size_t first = count < ring->size - start ? count : ring->size - start;
 		memcpy(buffer, ring->data + start, first);
 		memcpy(buffer + first, ring->data, count - first);
-		if (atomic_load(&ring->head) - *position > ring->size)
+		if (atomic_load(&ring->head) - *position >= ring->size)
 			continue; /* the writer came round and overwrote part of the copy */
 		*position += count;
-		atomic_store(&ring->tail, *position);
 		return count;
 	}
 }
 
-/* For the writer that waits: takes what has room behind the reader's tail. */
+/* For the writer that waits: takes what has room behind the reader's tail, and tells the reader. */
 size_t ring_write(void *memory, int event, const uint8_t *bytes, size_t length)
 {
 	struct ring *ring = memory;
@@ -61,7 +64,8 @@ size_t ring_write(void *memory, int event, const uint8_t *bytes, size_t length)
 	for (size_t n = 0; n < count; n++)
 		ring->data[(head + n) & (ring->size - 1)] = bytes[n];
 	atomic_store(&ring->head, head + count);
-	wake(&ring->waiting, event);
+	if (count)
+		ring_bell(event);
 	return count;
 }
 

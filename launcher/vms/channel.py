@@ -67,8 +67,9 @@ class Channel:
 
     def receive(self, *, wait: bool = True) -> Packet | None:
         """The next packet; None when there is none and `wait` is False. Closed at the end."""
+        flags = 0 if wait else socket.MSG_DONTWAIT
         try:
-            packet = self._socket.recv(MOST, 0 if wait else socket.MSG_DONTWAIT)
+            packet = self._receive(flags)
         except BlockingIOError:
             return None
         except ConnectionError:
@@ -76,6 +77,13 @@ class Channel:
         if not packet:
             raise Closed
         return _unpack(packet)
+
+    def _receive(self, flags: int) -> bytes:
+        """A reset is told once, before the packets that the other side had sent by then."""
+        try:
+            return self._socket.recv(MOST, flags)
+        except ConnectionResetError:
+            return self._socket.recv(MOST, flags)
 
     def close(self) -> None:
         self._socket.close()
@@ -111,6 +119,6 @@ def _unpack(packet: bytes) -> Packet:
         return Packet(None, packet[1:])
     try:
         message = json.loads(packet[1:])
-    except ValueError:
+    except (ValueError, RecursionError):
         return Packet({}, b"")
     return Packet(message if isinstance(message, dict) else {}, b"")

@@ -5,15 +5,19 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 PLAN, JOURNAL, STATE, REPORT, LOG, SOCKET = (
     "plan.json", "undo.jsonl", "state.json", "report.json", "console.log", "control.sock",
 )  # fmt: skip
+
+
+FILES = (PLAN, JOURNAL, STATE, REPORT, LOG, SOCKET)
+MOMENT = 0.01  # seconds between two tries at a lock that is held for a moment
 
 
 class NameTaken(OSError):
@@ -29,7 +33,10 @@ class StateFolder:
 
     @classmethod
     def claim(cls, path: Path) -> StateFolder:
-        """Make it if need be and lock it. NameTaken when a VM that lives has it; OSError when it cannot be made."""
+        """Make it if need be and lock it. NameTaken when a VM that lives has it; OSError when it cannot be made.
+
+        Somebody who only tidies up, or looks whether it is up, is waited for.
+        """
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         while True:
             path.mkdir(mode=0o700, exist_ok=True)
@@ -41,9 +48,9 @@ class StateFolder:
                 return cls(path, lock)
             taken = not _try_lock(lock, fcntl.LOCK_SH)
             os.close(lock)
-            if taken:
+            if taken and _has_begun(path):
                 raise NameTaken(None, "a VM of this name is up", str(path))
-            # Else it was removed meanwhile, or somebody only looks whether it is up: try again.
+            sleep(MOMENT)
 
     def write(self, name: str, value: Any) -> None:
         """JSON, by way of a second file, so that no reader sees half of it."""
@@ -56,12 +63,15 @@ class StateFolder:
         return read_json(self.path / name)
 
     def empty(self) -> None:
-        """Take away what an earlier run left."""
-        for entry in self.path.iterdir():
-            entry.unlink()
+        """Take away what an earlier run left; what is not ours stays."""
+        for name in FILES:
+            for entry in (self.path / name, self.path / f".{name}"):
+                entry.unlink(missing_ok=True)
 
     def remove(self) -> None:
-        shutil.rmtree(self.path)
+        """OSError when there is something in it that is not ours."""
+        self.empty()
+        self.path.rmdir()
 
     def close(self) -> None:
         if self.lock >= 0:
@@ -105,7 +115,7 @@ def all_folders(root: Path) -> Iterator[Path]:
 def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text())
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
 
 
@@ -115,6 +125,12 @@ def _try_lock(lock: int, kind: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def _has_begun(path: Path) -> bool:
+    """A keeper writes its state first thing; without one, or with one that has ended, the lock is somebody else's."""
+    state = read_json(path / STATE)
+    return isinstance(state, dict) and state.get("phase") != "ended"
 
 
 def _is_still(lock: int, path: Path) -> bool:

@@ -23,9 +23,13 @@ class Journal:
     """Append-only. Every method returns when the line is on disk."""
 
     def __init__(self, path: Path) -> None:
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        if os.fstat(self._fd).st_size == 0:
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        size = os.fstat(self._fd).st_size
+        if size == 0:
             self._append({"journal": FORMAT_VERSION, "keeper": os.getpid()})
+
+        elif os.pread(self._fd, 1, size - 1) != b"\n":
+            os.write(self._fd, b"\n")  # the last line was torn; it stays alone
 
     def before(self, n: int, op: str, undo: dict[str, Any]) -> None:
         self._append({"n": n, "op": op, "undo": undo})
@@ -55,13 +59,14 @@ def pending(path: Path) -> list[Entry]:
         if isinstance(record.get("undone"), int):
             entries.pop(record["undone"], None)
         elif isinstance(record.get("n"), int):
-            entries[record["n"]] = Entry(record["n"], str(record.get("op")), dict(record.get("undo") or {}))
+            undo = record.get("undo")
+            entries[record["n"]] = Entry(record["n"], str(record.get("op")), undo if isinstance(undo, dict) else {})
     return sorted(entries.values(), reverse=True)
 
 
 def _parse(line: bytes) -> dict[str, Any]:
     try:
         record = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return record if isinstance(record, dict) else {}

@@ -14,6 +14,7 @@ from launcher.vms.folder import NameTaken, StateFolder, all_folders, is_up, read
 
 def test_a_claimed_name_cannot_be_claimed_again(tmp_path: Path) -> None:
     folder = StateFolder.claim(tmp_path / "vm")
+    folder.write("state.json", {"phase": "running"})
     with pytest.raises(NameTaken):
         StateFolder.claim(tmp_path / "vm")
     folder.close()
@@ -84,6 +85,16 @@ def test_an_emptied_and_removed_folder_is_gone(tmp_path: Path) -> None:
     folder.remove()
     folder.close()
     assert list(all_folders(tmp_path)) == []
+
+
+def test_what_is_not_ours_is_never_removed(tmp_path: Path) -> None:
+    folder = StateFolder.claim(tmp_path / "vm")
+    (folder.path / "letter").write_text("dear")
+    folder.write("report.json", {})
+    with pytest.raises(OSError, match="not empty"):
+        folder.remove()
+    assert [entry.name for entry in folder.path.iterdir()] == ["letter"]
+    folder.close()
 
 
 def test_nothing_there_is_not_up_and_not_waited_for(tmp_path: Path) -> None:

@@ -59,6 +59,29 @@ def test_a_torn_last_line_is_passed_over(tmp_path: Path, cut: int) -> None:
     assert [entry.n for entry in pending(path)] in ([1], [2, 1])
 
 
+def test_a_journal_opened_behind_a_torn_line_loses_nothing_more(tmp_path: Path) -> None:
+    path = tmp_path / "undo.jsonl"
+    path.write_bytes(b'{"journal": 1}\n{"n": 1, "op": "a", "undo": {}}\n{"n": 2, "op"')
+    journal = Journal(path)
+    journal.before(3, "c", {})
+    journal.close()
+    assert [entry.n for entry in pending(path)] == [3, 1]
+
+
+JSON = st.recursive(
+    st.none() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["n", "op", "undo", "undone"]), inner),
+    max_leaves=8,
+)
+
+
+@given(st.lists(JSON, max_size=4))
+def test_any_json_can_be_read(tmp_path_factory: pytest.TempPathFactory, lines: list[object]) -> None:
+    path = tmp_path_factory.mktemp("journal") / "undo.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert all(isinstance(entry.undo, dict) for entry in pending(path))
+
+
 @given(st.binary(max_size=200))
 def test_any_bytes_can_be_read(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     path = tmp_path_factory.mktemp("journal") / "undo.jsonl"
