@@ -19,6 +19,11 @@ class Where:
     end_column: int = 0
     path: str = ""
 
+    @property
+    def is_set(self) -> bool:
+        """In the text of a --set, not in a file."""
+        return self.file.startswith("--set #")
+
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
 
@@ -84,6 +89,12 @@ class LauncherError(Exception):
 
 class Refused(LauncherError):
     """The spec is invalid or the plan has a blocker. Nothing was changed."""
+
+
+class WrongUsage(LauncherError):
+    """The words of the command make no sense, whatever the spec or the host."""
+
+    exit_code = 2
 
 
 class NotPermitted(LauncherError):

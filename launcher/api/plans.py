@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
+from dataclasses import replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from launcher.api.files import read_bytes
+from launcher.errors import Diagnostic, Refused, Where
 from launcher.host.files import read_boot_files
 
 if TYPE_CHECKING:
@@ -18,11 +22,18 @@ if TYPE_CHECKING:
 
 
 def read_spec(path: str, sets: Sequence[str] = ()) -> Loaded:
-    """The spec in a YAML file; `sets` as in `--set`. Refused with all that is wrong, OSError when it cannot be read."""
+    """The spec in a YAML file; `sets` as in `--set`. Refused with all that is wrong."""
+    return load(read_bytes(path), path, sets)
+
+
+def load(raw: bytes, path: str, sets: Sequence[str] = ()) -> Loaded:
+    """`raw` is what the file at `path` holds; a VM is named by its file, and one from stdin by its spec only."""
     from launcher.spec.load import load_spec
 
-    with open(path, "rb") as file:
-        return load_spec(file.read(), path, sets=sets, name=PurePath(path).stem)
+    if is_saved_plan(raw):
+        help_ = (f"`vmlaunch plan {path}` shows it", f"`vmlaunch up {path}` runs it")
+        raise Refused(Diagnostic("E021", "this is a saved plan, and a spec belongs here", Where(path), help=help_))
+    return load_spec(raw, path, sets=sets, name=None if path == "-" else PurePath(path).stem)
 
 
 def make_plan(loaded: Loaded, host: HostFacts) -> Plan:
@@ -38,13 +49,34 @@ def make_plan(loaded: Loaded, host: HostFacts) -> Plan:
 def named_files(spec: VmSpec, file: str) -> BootFiles:
     """Absolute paths, so that a saved plan means the same file from any working directory."""
     folder = PurePath(os.getcwd()) if file == "-" else PurePath(os.path.abspath(file)).parent
-    initrd = spec.boot.initrd
-    return read_boot_files(str(folder / spec.boot.kernel), None if initrd is None else str(folder / initrd))
+    initrd, devices = spec.boot.initrd, spec.devices.items()
+    roms = {alias: str(folder / device.rom) for alias, device in devices if isinstance(device.rom, str)}
+    return read_boot_files(str(folder / spec.boot.kernel), None if initrd is None else str(folder / initrd), roms)
+
+
+def is_saved_plan(raw: bytes) -> bool:
+    """By its format_version, which is one of its first keys; a spec has no such key."""
+    return raw.lstrip()[:1] == b"{" and b'"format_version"' in raw[:4096]
+
+
+def decode_plan(raw: bytes, path: str) -> Plan:
+    """A saved plan, without pydantic. The --set that its diagnostics may point into is gone, and so is the place."""
+    from launcher.codec import DecodeError
+    from launcher.plan.codec import plan_from_json
+
+    try:
+        plan = plan_from_json(json.loads(raw))
+    except (ValueError, RecursionError) as error:
+        where, detail = (error.path, error.problem) if isinstance(error, DecodeError) else ("the file", str(error))
+        raise Refused(Diagnostic("E515", f"{path} is not a plan: {where}: {detail}")) from None
+    placed = (one.at(None) if one.where and one.where.is_set else one for one in plan.diagnostics)
+    return replace(plan, diagnostics=tuple(placed))
 
 
 def files_of(plan: Plan) -> BootFiles:
-    """The files a saved plan loads, as they are now."""
+    """The files a saved plan names, as they are now."""
     from launcher.plan.steps import LoadInitrd, LoadKernel
 
     paths = {type(step): step.path for step in plan.steps if isinstance(step, (LoadKernel, LoadInitrd))}
-    return read_boot_files(paths.get(LoadKernel, ""), paths.get(LoadInitrd))
+    roms = {one.alias: one.rom for one in plan.devices if isinstance(one.rom, str)}
+    return read_boot_files(paths.get(LoadKernel, ""), paths.get(LoadInitrd), roms)

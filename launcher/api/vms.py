@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from launcher.plan.plan import Plan
 
 
+PIECE = 32 * 1024  # bytes of input in one packet
+
+
 class Vm:
     """A VM that this process started. `with bring_up(plan) as vm:` stops it at the end of the block."""
 
@@ -37,8 +40,12 @@ class Vm:
         return self._talk.ended or self._lost()
 
     def write(self, data: bytes) -> None:
-        """Input for the guest's serial console."""
-        self._talk.channel.send_bytes(data)
+        """Input for the guest's serial console. Waits until the keeper has taken it all."""
+        with suppress(Closed):  # the VM has ended; `wait` says how
+            for start in range(0, len(data), PIECE):
+                while not self._talk.may_type:
+                    self._talk.hear(wait=True)
+                self._talk.type(data[start : start + PIECE])
 
     def stop(self, timeout: float = 30.0, *, force: bool = False) -> Report:
         """Press the power button, wait `timeout` seconds for the guest, then end it; `force` does not ask the guest."""
@@ -52,8 +59,7 @@ class Vm:
     def __exit__(self, *_: object) -> None:
         if self._talk.ended is None:
             self.stop()
-        self._talk.channel.close()
-        self._launched.wait()
+        self._launched.close()
 
     def _lost(self) -> Report:
         raise HostNotRestored(Diagnostic("E510", self._talk.bug or "the keeper was lost"))
@@ -69,7 +75,7 @@ def bring_up(plan: Plan, on_outcome: Observer = lambda _: None, on_console: OnCo
     launched = start()
     answer = launched.begin(plan)
     if "begun" not in answer:
-        launched.wait()
+        launched.close()
         raise refusal(answer, plan.name)
     return Vm(launched, Conversation(launched.channel, on_outcome, on_console))
 

@@ -33,6 +33,7 @@ USAGE, OUR_BUG, INTERRUPTED, PIPE_CLOSED = 2, 70, 130, 141
 
 def main(argv: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else list(argv)
+    _open_streams()
     _print_anything()
     try:
         code = _dispatch(words)
@@ -102,8 +103,20 @@ def overview() -> str:
 def _unknown(word: str) -> str:
     from difflib import get_close_matches
 
+    from launcher.report.frame import visible
+
     near = "".join(f"; did you mean `{one}`?" for one in get_close_matches(word, VERBS, 1))
-    return f"vmlaunch: no such verb: {word}{near}\nverbs: {', '.join(VERBS)}"
+    return f"vmlaunch: no such verb: {visible(word)}{near}\nverbs: {', '.join(VERBS)}"
+
+
+def _open_streams() -> None:
+    """Who closed stdin, stdout or stderr gets /dev/null there: no other descriptor may take their numbers."""
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(fd)
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w", closefd=False))  # noqa: SIM115 - as long as we live
 
 
 def _print_anything() -> None:

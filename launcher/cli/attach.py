@@ -11,7 +11,7 @@ from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from launcher.cli.keyboard import HINT, STDIN, Keyboard, is_ours, raw
-from launcher.vms.channel import Closed, pack_bytes
+from launcher.vms.channel import Closed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +52,7 @@ class Attachment:
         self._talk, self._terminal, self._detach = talk, terminal, detach
         self._keyboard = Keyboard() if typed and is_ours() else None
         self._typing = self._keyboard is not None or (typed and _is_piped())  # stdin has not ended
-        self._typed = b""  # what the keeper has not taken yet
+        self._typed = b""  # what waits until the keeper has taken the piece before
         self._gone = False  # the keeper has nothing more to say
         self.left = False  # the person asked to leave the VM running
 
@@ -101,7 +101,7 @@ class Attachment:
         interests = {wakeup: select.POLLIN}
         if not self._gone:
             heard = select.POLLIN if len(self._terminal.waiting) < MOST_WAITING else 0
-            interests[self._talk.channel.fileno()] = heard | (select.POLLOUT if self._typed else 0)
+            interests[self._talk.channel.fileno()] = heard
         if self._terminal.waiting:
             interests[STDOUT] = select.POLLOUT
         if self._typing and not self._typed:
@@ -130,15 +130,12 @@ class Attachment:
             self._obey(order)
 
     def _pass_on(self) -> None:
-        if not self._typed or self._gone:
-            return
-        try:
-            if self._talk.channel.offer(pack_bytes(self._typed)):
-                self._typed = b""
-        except Closed:  # it may have left words behind; we go on listening
-            self._typing, self._typed = False, b""
+        if self._typed and self._talk.may_type and not self._gone:
+            typed, self._typed = self._typed, b""
+            self._tell(self._talk.type, typed)
 
     def _tell(self, say: Callable[..., None], *words: object) -> None:
+        """To a keeper that has gone there is nothing to tell; what it said before is still to be heard."""
         with suppress(Closed):
             say(*words)
 

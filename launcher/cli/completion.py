@@ -10,8 +10,8 @@ from launcher.cli.shells import SHELLS, Argument, Verb
 if TYPE_CHECKING:
     import argparse
 
-# what the metavar of an argument says about its words
-FILES = ("SPEC", "PLAN", "FILE", "FACTS")
+# What the metavar of an argument says about its words: how the names of such files end, "" for any file.
+FILES = {"SPEC": (".yaml", ".yml"), "PLAN": (".plan",), "FILE": ("",), "FACTS": ("",)}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,6 +36,6 @@ def _argument(action: argparse.Action) -> Argument:
         about=(action.help or "").split("\n")[0].replace("%", ""),
         takes_value=action.nargs != 0,
         choices=tuple(map(str, action.choices or ())),
-        files=any(word in shown for word in FILES),
+        files=tuple(ending for word in shown.split("|") for ending in FILES.get(word, ())),
         names="NAME" in shown.split("|"),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -21,9 +22,11 @@ def run(options: argparse.Namespace) -> int:
     from launcher.api.hosts import this_host
     from launcher.codec import encode
     from launcher.report.inventory import inventory_text
+    from launcher.report.lines import width_of
 
     host = redacted(this_host()) if options.redact else this_host()
-    print(json.dumps(encode(host), indent=1, ensure_ascii=False) if options.json else inventory_text(host))
+    text = json.dumps(encode(host), indent=1, ensure_ascii=False) if options.json else None
+    print(text or inventory_text(host, width_of(sys.stdout)))
     return 0
 
 

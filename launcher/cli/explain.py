@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
+import textwrap
 from dataclasses import asdict
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
@@ -16,26 +18,30 @@ if TYPE_CHECKING:
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    help_ = "a field such as devices.companions, or a code such as E203; without it, a list of them"
+    help_ = "a field such as devices.companions, a code such as E203, or `codes`; without it, a list of the fields"
     parser.add_argument("topic", nargs="?", metavar="KEY|CODE", help=help_)
     parser.add_argument("--json", action="store_true", help="answer as JSON")
 
 
 def run(options: argparse.Namespace) -> int:
     from launcher.codes import all_explanations
+    from launcher.report.frame import visible
+    from launcher.report.lines import width_of
     from launcher.spec.fields import all_fields
 
+    width = width_of(sys.stdout)
     fields, codes = all_fields(), {one.code: one for one in all_explanations()}
-    if options.topic is None:
-        print(_listed_json(fields, codes) if options.json else _listed(fields, codes))
+    if options.topic in (None, "codes"):
+        about = _codes(codes) if options.topic else _fields(fields, width)
+        print(_listed_json(fields, codes) if options.json else about)
         return 0
     found = _found(options.topic, fields, codes)
     if found is None:
         near = get_close_matches(options.topic, [*fields, *codes], 1)
         hint = f"; did you mean `{near[0]}`?" if near else "; `vmlaunch explain` lists all"
-        print(f"vmlaunch explain: there is no field or code {options.topic}{hint}", file=sys.stderr)
+        print(f"vmlaunch explain: there is no field or code {visible(options.topic)}{hint}", file=sys.stderr)
         return 2
-    print(json.dumps(asdict(found), indent=2, ensure_ascii=False) if options.json else _text(found, fields))
+    print(json.dumps(asdict(found), indent=2, ensure_ascii=False) if options.json else _text(found, fields, width))
     return 0
 
 
@@ -47,28 +53,42 @@ def _found(topic: str, fields: dict[str, FieldHelp], codes: dict[str, Explanatio
     return fields.get(topic) or codes.get(topic.upper()) or (fields.get(section_of(path)) if len(path) > 2 else None)
 
 
-def _listed(fields: dict[str, FieldHelp], codes: dict[str, Explanation]) -> str:
-    width = max(map(len, fields))
-    lines = [f"{key:{width}}  {field.type}" for key, field in fields.items()]
-    return "\n".join([*lines, "", *(f"{code}  {one.title}" for code, one in codes.items())])
+def _fields(fields: dict[str, FieldHelp], width: int) -> str:
+    """Each with the first sentence that is said of it."""
+    from launcher.report.lines import wrapped
+
+    longest = max(map(len, fields))
+    first = {key: re.split(r"(?<=\.)\s", field.description)[0] for key, field in fields.items()}
+    lines = [line for key, said in first.items() for line in wrapped(f"{key:{longest}}  ", said, width)]
+    return "\n".join(
+        [*lines, "", "`vmlaunch explain KEY` says all of a field; `vmlaunch explain codes` lists the codes."]
+    )
+
+
+def _codes(codes: dict[str, Explanation]) -> str:
+    return "\n".join(f"{code}  {one.title}" for code, one in codes.items())
 
 
 def _listed_json(fields: dict[str, FieldHelp], codes: dict[str, Explanation]) -> str:
     return json.dumps({"fields": list(fields), "codes": list(codes)}, indent=2)
 
 
-def _text(found: FieldHelp | Explanation, fields: dict[str, FieldHelp]) -> str:
+def _text(found: FieldHelp | Explanation, fields: dict[str, FieldHelp], width: int) -> str:
     from launcher.codes import Explanation
 
-    return _code(found) if isinstance(found, Explanation) else _field(found, fields)
+    return _code(found, width) if isinstance(found, Explanation) else _field(found, fields, width)
 
 
-def _code(one: Explanation) -> str:
+def _prose(text: str, width: int) -> str:
+    return textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
+
+
+def _code(one: Explanation, width: int) -> str:
     example = "\n".join(f"    {line}" for line in one.example.splitlines())
-    return f"{one.code}: {one.title}\n\n{one.cause}\n\n{example}\n\n{one.fix}"
+    return f"{one.code}: {one.title}\n\n{_prose(one.cause, width)}\n\n{example}\n\n{_prose(one.fix, width)}"
 
 
-def _field(field: FieldHelp, fields: dict[str, FieldHelp]) -> str:
+def _field(field: FieldHelp, fields: dict[str, FieldHelp], width: int) -> str:
     from launcher.spec.fields import as_yaml
 
     last = field.key.rpartition(".")[2]
@@ -80,4 +100,4 @@ def _field(field: FieldHelp, fields: dict[str, FieldHelp]) -> str:
     ]
     inside = [key.rpartition(".")[2] for key in fields if key.rpartition(".")[0] == field.key]
     lines = [f"  {name:8} {fact}" for name, fact in [*facts, ("keys", ", ".join(inside))] if fact]
-    return "\n".join([field.key, "", field.description, "", *lines])
+    return "\n".join([field.key, "", _prose(field.description, width), "", *lines])

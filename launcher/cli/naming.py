@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from launcher.errors import Diagnostic, Refused
+from launcher.errors import Diagnostic, Refused, WrongUsage
 
 _LIST = "`vmlaunch ps -a` lists them"
 UNITS = {"": 1.0, "s": 1.0, "ms": 0.001, "m": 60.0}
@@ -21,19 +21,22 @@ def state_root() -> Path | None:
 
 
 def name_of(text: str, sources: dict[str, str]) -> str:
-    """A path to a spec (it has a slash or ends in .yaml or .yml) stands for the name it would run under."""
-    if "/" not in text and text != "-" and not text.endswith((".yaml", ".yml")):
-        if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", text):
-            raise Refused(Diagnostic("E518", f"{text!r} is not the name of a VM", help=(_LIST,)))
+    """What is no name is the path of a spec or a saved plan and stands for the name it runs under."""
+    if re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", text):
         return text
-    from launcher.cli.reading import read_spec
+    if "/" not in text and text != "-" and not text.endswith((".yaml", ".yml")) and not os.path.exists(text):
+        raise Refused(Diagnostic("E518", f"{text!r} is not the name of a VM", help=(_LIST,)))
+    from launcher.api.files import read_bytes
+    from launcher.api.plans import decode_plan, is_saved_plan
+    from launcher.cli.reading import load_bytes
 
-    return read_spec(text, (), sources).spec.name
+    raw = read_bytes(text)
+    return decode_plan(raw, text).name if is_saved_plan(raw) else load_bytes(raw, text, (), sources).spec.name
 
 
 def seconds(text: str) -> float:
     """`30s`, `500ms`, `2m`, `30`. Refused otherwise."""
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|)", text)
     if match is None:
-        raise Refused(Diagnostic("E517", f"{text!r} is not a duration", help=("write it as 30s, 500ms or 2m",)))
+        raise WrongUsage(Diagnostic("E517", f"{text!r} is not a duration", help=("write it as 30s, 500ms or 2m",)))
     return float(match[1]) * UNITS[match[2]]

@@ -1,16 +1,17 @@
-"""A spec in, its plan for this host (or a recorded one) out. The only thing it writes is the file named by -o."""
+"""A spec in, its plan for this host or a recorded one out; or a saved plan. It writes nothing but the file of -o."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from launcher.cli.terminal import wants_colour
-from launcher.errors import Diagnostic, NotPermitted, Refused, Where
+from launcher.cli.terminal import drawn, wants_colour
+from launcher.errors import Diagnostic, NotPermitted, Refused, Where, WrongUsage
+from launcher.report.frame import visible
 
 if TYPE_CHECKING:
     import argparse
@@ -19,12 +20,14 @@ if TYPE_CHECKING:
     from launcher.plan.plan import Plan
 
 # What may be because of who asks and not of what is asked.
-DENIALS = {"E402", "E411"}
+DENIALS = {"E402", "E411", "E424"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("spec", metavar="SPEC", help="a spec, or - for stdin")
-    parser.add_argument("-o", dest="output", metavar="FILE", help="save the plan for `up`")
+    parser.add_argument(
+        "spec", metavar="SPEC|PLAN", help="a YAML file, `-` for stdin, or a plan to show, saved by `-o`"
+    )
+    parser.add_argument("-o", "--output", metavar="FILE", help="save the plan for `up`")
     parser.add_argument("--host", metavar="FACTS", help="plan for a recorded host: see `devices --json`")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a field; repeatable")
     parser.add_argument("--strict", action="store_true", help="warnings block, too")
@@ -33,17 +36,36 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from launcher.api.hosts import recorded_host, this_host
-    from launcher.cli.reading import read_bytes
+    from launcher.api.files import read_bytes
+    from launcher.api.plans import is_saved_plan
 
     if options.output == "-":
-        raise Refused(Diagnostic("E294", "-o saves to a file, not to stdout", help=("`--json` prints the plan",)))
-    host = recorded_host(options.host) if options.host else this_host()
-    plan = plan_spec(read_bytes(options.spec), options, host)
+        raise WrongUsage(Diagnostic("E294", "-o saves to a file, not to stdout", help=("`--json` prints the plan",)))
+    raw = read_bytes(options.spec)
+    plan = saved_plan(raw, options) if is_saved_plan(raw) else plan_spec(raw, options, _host(options))
+    code = exit_code(plan.diagnostics, options.strict)
     if options.output:
         save(plan, options.output)
-    ANSWERS[options.format](plan, options.sources)
-    return exit_code(plan, options.strict)
+    ANSWERS[options.format](plan, options)
+    if options.output:
+        fate = f"it cannot run on {plan.host.name}" if code else f"run it with `vmlaunch up {options.output}`"
+        print(visible(f"saved {options.output}; {fate}"), file=sys.stderr)
+    return code
+
+
+def _host(options: argparse.Namespace) -> HostFacts:
+    from launcher.api.hosts import recorded_host, this_host
+
+    return recorded_host(options.host) if options.host else this_host()
+
+
+def saved_plan(raw: bytes, options: argparse.Namespace) -> Plan:
+    from launcher.api.plans import decode_plan
+
+    if options.set or getattr(options, "host", None):
+        help_ = ("change the spec, plan again",)
+        raise WrongUsage(Diagnostic("E514", "a saved plan cannot be changed by --set or --host", help=help_))
+    return decode_plan(raw, options.spec)
 
 
 def plan_spec(raw: bytes, options: argparse.Namespace, host: HostFacts) -> Plan:
@@ -54,11 +76,11 @@ def plan_spec(raw: bytes, options: argparse.Namespace, host: HostFacts) -> Plan:
     return make_plan(load_bytes(raw, options.spec, options.set, options.sources), host)
 
 
-def exit_code(plan: Plan, strict: bool) -> int:
-    errors = {one.code for one in plan.diagnostics if one.severity == "error"}
+def exit_code(found: tuple[Diagnostic, ...], strict: bool) -> int:
+    errors = {one.code for one in found if one.severity == "error"}
     if errors and errors <= DENIALS:
         return NotPermitted.exit_code
-    return 1 if errors or (strict and plan.diagnostics) else 0
+    return 1 if errors or (strict and found) else 0
 
 
 def save(plan: Plan, path: str) -> None:
@@ -81,32 +103,32 @@ def plan_bytes(plan: Plan) -> str:
     return json.dumps(plan_to_json(plan), indent=2, ensure_ascii=False) + "\n"
 
 
-def _text(plan: Plan, sources: Mapping[str, str]) -> None:
-    from launcher.report.diagnostics import as_text
+def _text(plan: Plan, options: argparse.Namespace) -> None:
+    from launcher.report.lines import width_of
     from launcher.report.plan_text import plan_text
 
-    colour = wants_colour(sys.stdout)
-    print(plan_text(plan, as_text(plan.diagnostics, sources, colour=colour), colour=colour))
+    found, width = drawn(plan.diagnostics, options.sources, sys.stdout), width_of(sys.stdout)
+    print(plan_text(plan, found, strict=options.strict, colour=wants_colour(sys.stdout), width=width))
 
 
-def _json(plan: Plan, _: Mapping[str, str]) -> None:
+def _json(plan: Plan, _: argparse.Namespace) -> None:
     print(plan_bytes(plan), end="")
 
 
-def _github(plan: Plan, _: Mapping[str, str]) -> None:
+def _github(plan: Plan, _: argparse.Namespace) -> None:
     from launcher.report.diagnostics import as_github
 
     if plan.diagnostics:
         print(as_github(plan.diagnostics))
 
 
-def _sarif(plan: Plan, _: Mapping[str, str]) -> None:
+def _sarif(plan: Plan, _: argparse.Namespace) -> None:
     from launcher.report.sarif import as_sarif
 
     print(json.dumps(as_sarif(list(plan.diagnostics)), indent=2, ensure_ascii=False))
 
 
-ANSWERS: dict[str, Callable[[Plan, Mapping[str, str]], None]] = {
+ANSWERS: dict[str, Callable[[Plan, argparse.Namespace], None]] = {
     "text": _text,
     "json": _json,
     "github": _github,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
+
+HEAD = ("NAME", "STATE", "VCPUS", "MEMORY", "SINCE/ENDED")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,15 +26,34 @@ def run(options: argparse.Namespace) -> int:
     elif options.names:
         print("\n".join(one["name"] for one in found), end="\n" if found else "")
     elif found:
-        width = max(len(one["name"]) for one in found)
-        for one in found:
-            print(f"{one['name']:{width}}  {one['phase']:9} keeper {one['keeper']}")
+        rows = [HEAD, *map(_row, found)]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for row in rows:
+            print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     return 0
 
 
+def _row(one: dict[str, Any]) -> tuple[str, ...]:
+    from launcher.values import show_size
+
+    vcpus, memory = one.get("vcpus"), one.get("memory")
+    size = "-" if memory is None else show_size(memory)
+    return (one["name"], one["phase"], "-" if vcpus is None else str(vcpus), size, _since(one))
+
+
+def _since(one: dict[str, Any]) -> str:
+    if one["phase"] == "lost":
+        return f"its keeper died; `vmlaunch down {one['name']}`"
+    if end := one.get("end"):
+        return f"{end['how']}, exit code {end['exit_code']}"
+    started = one.get("started")
+    return f"{datetime.fromisoformat(started).astimezone():%Y-%m-%d %H:%M:%S}" if started else "-"
+
+
 def _vms(*, everything: bool) -> Iterator[dict[str, Any]]:
+    """What state.json says, and of those that ended how."""
     from launcher.cli.naming import state_root
-    from launcher.vms.folder import STATE, all_folders, is_up, read_json
+    from launcher.vms.folder import REPORT, STATE, all_folders, is_up, read_json
 
     root = state_root()
     for path in all_folders(root) if root else ():
@@ -39,5 +61,7 @@ def _vms(*, everything: bool) -> Iterator[dict[str, Any]]:
         up = is_up(path)
         if not up and state["phase"] != "ended":
             state["phase"] = "lost"  # its keeper died without a word; `down` puts the host back
+        if state["phase"] == "ended":
+            state["end"] = (read_json(path / REPORT) or {}).get("end")
         if up or everything or state["phase"] == "lost":
             yield state

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from launcher.cli.terminal import wants_colour
+from launcher.cli.terminal import drawn
 from launcher.errors import LauncherError
-from launcher.report.diagnostics import as_github, as_text, closing
+from launcher.report.diagnostics import as_github, closing
 from launcher.report.sarif import as_sarif
 from launcher.version import VERSION
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # exit code -> the last words about the host
 ENDINGS = {
     1: "nothing was changed",
+    2: "nothing was changed",
     4: "nothing was changed",
     10: "nothing was changed",
     11: "the host is as it was",
@@ -29,8 +30,8 @@ ENDINGS = {
 def show(error: LauncherError, options: argparse.Namespace) -> None:
     answer = getattr(options, "format", "json" if getattr(options, "json", False) else "text")
     if answer == "text":
-        text = as_text(error.diagnostics, options.sources, colour=wants_colour(sys.stderr))
-        last = closing(error.diagnostics, ENDINGS.get(error.exit_code, ""))
+        text = drawn(error.diagnostics, options.sources, sys.stderr)
+        last = closing(error.diagnostics, ENDINGS.get(error.exit_code, ""), getattr(options, "spec", ""))
         print(f"{text}\n\n{last}", file=sys.stderr)
     else:
         print(FORMATS[answer](error))
@@ -46,5 +47,5 @@ def _json(error: LauncherError) -> str:
 FORMATS: dict[str, Callable[[LauncherError], str]] = {
     "json": _json,
     "github": lambda error: as_github(error.diagnostics),
-    "sarif": lambda error: json.dumps(as_sarif(error.diagnostics), ensure_ascii=False),
+    "sarif": lambda error: json.dumps(as_sarif(error.diagnostics), indent=2, ensure_ascii=False),
 }

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-NAMES = "vmlaunch ps --names 2>/dev/null"
+NAMES = "vmlaunch ps -a --names 2>/dev/null"
 
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """An option, or without flags an operand; what its value may be: choices, files, names of VMs."""
+    """An option, or without flags an operand; what its value may be: choices, names of VMs, files that end so."""
 
     flags: tuple[str, ...] = ()
     about: str = ""
     takes_value: bool = True
     choices: tuple[str, ...] = ()
-    files: bool = False
+    files: tuple[str, ...] = ()
     names: bool = False
 
 
@@ -80,9 +80,11 @@ def _compgen(arguments: Sequence[Argument]) -> str:
     words = " ".join(
         [*(choice for one in arguments for choice in one.choices), *(f"$({NAMES})" for one in arguments if one.names)]
     )
-    files = "-f " if any(one.files for one in arguments) else ""
-    listed = f'-W "{words}" ' if words else ""
-    return f'mapfile -t COMPREPLY < <(compgen {files}{listed}-- "$word")' if files or listed else "COMPREPLY=()"
+    endings = [ending for one in arguments for ending in one.files]
+    ways = [f'-W "{words}"'] if words else []
+    ways += ["-f"] if "" in endings else ["-d", *(f"-f -X '!*{ending}'" for ending in endings)] if endings else []
+    commands = "; ".join(f'compgen {way} -- "$word"' for way in ways)
+    return f"mapfile -t COMPREPLY < <({commands})" if commands else "COMPREPLY=()"
 
 
 def zsh(verbs: Sequence[Verb]) -> str:
@@ -128,7 +130,9 @@ def _zsh_spec(flag: str, option: Argument) -> str:
 def _zsh_values(argument: Argument) -> str:
     if argument.choices:
         return f"value:({' '.join(argument.choices)})"
-    ways = [way for way, wanted in (("_files", argument.files), ("_vmlaunch_names", argument.names)) if wanted]
+    pattern = "" if "" in argument.files else f' -g "*({"|".join(argument.files)})"'
+    kinds = ((f"_files{pattern}", argument.files), ("_vmlaunch_names", argument.names))
+    ways = [way for way, wanted in kinds if wanted]
     return f"value:{{{'; '.join(ways)}}}" if ways else "value: "
 
 

@@ -1,4 +1,4 @@
-"""A stream and the environment in, whether to use colour on it out (no-color.org, force-color.org)."""
+"""A stream in; whether it wants colour (no-color.org, force-color.org) out, or diagnostics drawn for it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import os
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+
+    from launcher.errors import Diagnostic
 
 
 def wants_colour(stream: TextIO, environment: Mapping[str, str] | None = None) -> bool:
@@ -16,3 +18,11 @@ def wants_colour(stream: TextIO, environment: Mapping[str, str] | None = None) -
     if known.get("FORCE_COLOR", "0") not in ("", "0"):
         return True
     return known.get("TERM") != "dumb" and stream.isatty()
+
+
+def drawn(diagnostics: Iterable[Diagnostic], sources: Mapping[str, str], stream: TextIO) -> str:
+    """As text for this stream. `sources` are the texts they point into: `options.sources`."""
+    from launcher.report.diagnostics import as_text
+    from launcher.report.lines import width_of
+
+    return as_text(diagnostics, sources, colour=wants_colour(stream), width=width_of(stream))

@@ -11,6 +11,7 @@ from launcher.errors import Diagnostic, HostNotRestored, NotPermitted, Refused, 
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from launcher.plan.outcome import Observer, Report
     from launcher.plan.plan import Plan
@@ -87,6 +88,15 @@ def _warn(plan: Plan, options: argparse.Namespace) -> None:
         print(drawn(plan.diagnostics, options.sources, sys.stderr), file=sys.stderr)
 
 
+def _check_folder(plan: Plan) -> None:
+    """What an edited plan names there would be written to and cleared as root."""
+    from launcher.plan.steps import KeepState
+
+    named = [step.folder for step in plan.steps if isinstance(step, KeepState)]
+    if any(Path(folder).name != plan.name or Path(folder).parent.name != "vmlaunch" for folder in named):
+        raise Refused(Diagnostic("E515", f"the plan keeps its state in {named[0]}, which is no state folder"))
+
+
 def _checked(plan: Plan, options: argparse.Namespace) -> Plan:
     """What nobody may or can do here comes before what has changed since."""
     from launcher.api.hosts import this_host
@@ -99,6 +109,7 @@ def _checked(plan: Plan, options: argparse.Namespace) -> Plan:
     host, files = this_host(), files_of(plan)
     _refuse((*check_kvm(host), *(one for one in check_boot(files, ()) if one.code in DENIALS)), strict=False)
     _refuse(plan.diagnostics, options.strict)
+    _check_folder(plan)
     if failed := failed_assumptions(plan, host, files):
         elsewhere = (f"planned for {plan.host.name}; this is {host.name}",) if plan.host.name != host.name else ()
         message = f"{plan.name}: the plan no longer fits this host"
@@ -155,18 +166,23 @@ def _refused(answer: dict[str, Any], plan: Plan, options: argparse.Namespace) ->
     return 0
 
 
-def _differences(running: dict[str, Any], mine: dict[str, Any]) -> Any:
-    """What a reader of the two plans would see: steps and memory map, line by line."""
+def _differences(running: dict[str, Any], mine: dict[str, Any]) -> Iterator[str]:
+    """`-` runs now, `+` would run, `~` is a field that has another value."""
     from difflib import unified_diff
 
-    def lines(plan: dict[str, Any]) -> list[str]:
-        return [step["text"] for step in plan.get("steps", ())] + [json.dumps(one) for one in plan.get("memory", ())]
+    old, new = running.get("steps", []), mine["steps"]
+    texts = list(unified_diff([one["text"] for one in old], [one["text"] for one in new], n=0, lineterm=""))[2:]
+    yield from (f"{line[0]} {line[1:]}" for line in texts if not line.startswith("@@"))
+    if not texts:
+        for before, after in zip(old, new, strict=True):
+            yield from _changed(after["text"], before["args"], after["args"])
+    yield from _changed("the spec", running.get("spec", {}).get("resolved", {}), mine["spec"]["resolved"])
 
-    for line in list(unified_diff(lines(running), lines(mine), n=0, lineterm=""))[2:]:
-        if not line.startswith("@@"):
-            yield f"{line[0]} {line[1:]}"
-    if running.get("spec", {}).get("resolved") != mine["spec"]["resolved"]:
-        yield "~ the spec's fields"
+
+def _changed(what: str, before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
+    for name in after:
+        if before.get(name) != after[name]:
+            yield f"~ {what}: {name}"
 
 
 def _lost(plan: Plan, bug: str, status: int) -> int:

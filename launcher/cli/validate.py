@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from launcher.cli.terminal import wants_colour
+from launcher.cli.terminal import drawn
 from launcher.errors import Diagnostic, LauncherError
+from launcher.report.frame import visible
 from launcher.values import show_size
 from launcher.version import VERSION
 
@@ -47,9 +49,9 @@ def run(options: argparse.Namespace) -> int:
 
 def _files(path: str) -> list[str]:
     """The YAML files in a directory, without hidden ones; anything else as it was given."""
-    folder = Path(path)
-    if path == "-" or not folder.is_dir():
+    if path == "-" or not os.path.isdir(path):  # Path.is_dir() raises where we may not look
         return [path]
+    folder = Path(path)
     found = [file for ending in ENDINGS for file in folder.rglob(f"*{ending}") if not _hidden(file.relative_to(folder))]
     return sorted(map(str, found)) or [path]
 
@@ -72,17 +74,17 @@ def _all(verdicts: Sequence[Verdict]) -> list[Diagnostic]:
 
 
 def _text(verdicts: Sequence[Verdict], sources: Mapping[str, str]) -> None:
-    from launcher.report.diagnostics import as_text, counted
+    from launcher.report.diagnostics import counted
 
     found = _all(verdicts)
     if found:
-        print(as_text(found, sources, colour=wants_colour(sys.stderr)) + "\n", file=sys.stderr)
+        print(drawn(found, sources, sys.stderr) + "\n", file=sys.stderr)
     refused = [one for one in verdicts if one.spec is None]
     if not refused:
         print(_praise(verdicts))
     else:
         files = refused[0].file if len(verdicts) == 1 else f"{len(refused)} of {len(verdicts)} specs are not valid"
-        print(f"{files}: {counted(found)}; nothing was changed", file=sys.stderr)
+        print(visible(f"{files}: {counted(found)}; nothing was changed"), file=sys.stderr)
 
 
 def _praise(verdicts: Sequence[Verdict]) -> str:
@@ -93,7 +95,7 @@ def _praise(verdicts: Sequence[Verdict]) -> str:
     parts = [(one.spec.cpus.count, "vCPU"), (len(one.spec.devices), "device")]
     vcpus, devices = (f"{number} {noun}{'s' * (number != 1)}" for number, noun in parts)
     memory = show_size(sum(bank.size for bank in one.spec.memory))
-    return f"{one.file}: valid: {one.spec.name}, {vcpus}, {memory}, {devices}"
+    return visible(f"{one.file}: valid: {one.spec.name}, {vcpus}, {memory}, {devices}")
 
 
 def _json(verdicts: Sequence[Verdict], _: Mapping[str, str]) -> None:

@@ -65,7 +65,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "E410",
         "the file is not there",
-        "`boot` names a file that does not exist. Paths are relative to the spec.",
+        "`boot` or `rom` names a file that does not exist. Paths are relative to the spec.",
         "boot: {kernel: ./no-such-file}",
         "Correct the path.",
     ),
@@ -162,16 +162,10 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "Log in through PAM, or set XDG_RUNTIME_DIR to a folder of that user, mode 0700.",
     ),
     Explanation(
-        "W401",
-        "more vCPUs than KVM recommends",
-        "KVM recommends at most as many as the host has CPUs (KVM_CAP_NR_VCPUS). More run, and wait for each other.",
-        "cpus: 512",
-        "Give the guest fewer vCPUs.",
-    ),
-    Explanation(
         "W402",
         "vCPUs share host CPUs",
-        "There are more vCPUs than host CPUs that this process may use. A vCPU that holds a lock may not be running.",
+        "There are more vCPUs than host CPUs that this process may use, or than KVM recommends (KVM_CAP_NR_VCPUS). "
+        "A vCPU that holds a lock may not be running.",
         "cpus: 64        # on 16 host CPUs",
         "Give the guest fewer vCPUs.",
     ),

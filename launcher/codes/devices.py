@@ -41,7 +41,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "several devices match",
         "`match` never means the first one: which one is first depends on the host's slots.",
         "devices:\n  worker: {match: {id: 10de:2684}}",
-        "Add a key that only one has (`serial`, `slot`, `node`), or `pick: free` if any will do.",
+        "Add a key that only one has (`serial`, `slot`, `node`: the message lists them), or `pick: free`.",
     ),
     Explanation(
         "E206",
@@ -79,7 +79,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "E210",
         "given twice",
         "Two aliases mean the same function: one by its address, the other by a property.",
-        "devices:\n  a: 0000:02:00.0\n  b: {match: {class: nvme}}",
+        "devices:\n  a: 0000:02:00.0\n  b: {match: {serial: S649NX0T412088}}",
         "Take one out, or make `match` narrower.",
     ),
     Explanation(
@@ -125,7 +125,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "the device cannot be reset",
         "Without a reset the guest finds the device as the host left it, and the host as the guest left it.",
         "devices: {card: 0000:06:00.0}        # no reset_method in sysfs",
-        "Accept it: `allow: [no-reset]`.",
+        "Accept it: `card: {pci: 0000:06:00.0, allow: [no-reset]}`.",
     ),
     Explanation(
         "E290",
@@ -182,12 +182,5 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "This process may not read it, or reading would wake a sleeping device. The plan does not guess.",
         "vmlaunch plan vm.yaml        # not as root",
         "Plan as the user who will run it. `up` settles it before its first change.",
-    ),
-    Explanation(
-        "W217",
-        "this version does not run devices yet",
-        "The plan is the verdict on the host: groups, drivers, windows, memory. `up` refuses it with E511.",
-        "devices: {disk: 0000:02:00.0}",
-        "Use the plan; or remove `devices` to run the VM without them.",
     ),
 )

@@ -9,7 +9,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "E001",
         "the file is not UTF-8",
         "A spec is UTF-8 text, with or without a byte order mark. The place is that of the first byte that is "
-        "not UTF-8.",
+        "not UTF-8; a file with a NUL byte near its start is no text at all.",
         "name: b\\xfcro   # Latin-1",
         "Save the file as UTF-8: `iconv -f LATIN1 -t UTF-8 vm.yaml`.",
     ),
@@ -125,7 +125,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "E017",
         "the file may not be read",
         "The permissions of the file or of a folder above it do not let this user read it.",
-        "vmlaunch validate /root/vm.yaml",
+        "vmlaunch validate /root/vm.yaml        # not as root",
         "Run vmlaunch as a user who may read the file.",
     ),
     Explanation(
@@ -139,10 +139,10 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "E019",
         "a --set that cannot be done",
         "`--set KEY=VALUE` names a field by its keys with dots between them; numbers count the items of a list from 0. "
-        "The value is YAML, and `null` takes the key out. What is on the way to the field has to be a mapping "
-        "or a list.",
-        "vmlaunch plan vm.yaml --set cpus.count=4   # with `cpus: 8` in vm.yaml",
-        "Set the value around it: `--set cpus=4`.",
+        "The value is YAML, and `null` takes the key out. What is on the way to the field has to be a mapping, "
+        "a list, or the short form of one, such as `cpus: 8`.",
+        "vmlaunch validate vm.yaml --set memory.7.size=8GiB",
+        "Set the value around it: `--set 'memory=[{size: 8GiB}, {size: 8GiB}]'`.",
     ),
     Explanation(
         "E020",
@@ -150,5 +150,12 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "Lines that start with % choose a version of YAML or define tags. A spec is YAML 1.2 and has no tags.",
         "%YAML 1.1\n---\ncpus: 4",
         "Take the lines that start with % out.",
+    ),
+    Explanation(
+        "E021",
+        "a saved plan where a spec belongs",
+        "The file is what `plan -o` wrote. A spec is YAML and says what is wanted; a plan is made from one.",
+        "vmlaunch plan vm.yaml -o vm.plan; vmlaunch validate vm.plan",
+        "`vmlaunch plan vm.plan` shows it, `vmlaunch up vm.plan` runs it; the plan names its spec.",
     ),
 )

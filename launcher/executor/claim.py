@@ -8,9 +8,12 @@ from typing import Any
 from launcher.errors import Diagnostic, LauncherError, NotPermitted, Refused
 from launcher.executor.perform import PERFORM
 from launcher.plan.plan import Plan
-from launcher.plan.steps import KeepState, RunVcpus
+from launcher.plan.steps import CreateVm, DescribeMachine, GiveMemory, KeepState, LoadKernel, RunVcpus, Step
 from launcher.vms.folder import JOURNAL, NameTaken, StateFolder
 from launcher.vms.journal import pending
+
+
+ONCE: tuple[type[Step], ...] = (KeepState, CreateVm, GiveMemory, LoadKernel, DescribeMachine, RunVcpus)
 
 
 def claim(plan: Plan) -> tuple[StateFolder | None, dict[str, Any]]:
@@ -29,6 +32,9 @@ def _claim(plan: Plan) -> StateFolder:
             wanted = ", ".join(one.alias for one in plan.devices) or step.op
             message = f"this version plans devices and does not run them yet: {wanted}"
             raise Refused(Diagnostic("E511", message, help=("remove `devices` to run the VM without them",)))
+    if [type(step) for step in plan.steps if type(step) in ONCE] != list(ONCE):
+        needed = ", ".join(kind.op for kind in ONCE)
+        raise Refused(Diagnostic("E515", f"the plan is not whole: it needs each of {needed} once, in this order"))
     path = Path(next(one.folder for one in plan.steps if isinstance(one, KeepState)))
     folder = _make(path)
     if any(entry.op != KeepState.op for entry in pending(path / JOURNAL)):

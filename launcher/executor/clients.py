@@ -34,11 +34,19 @@ class Client:
             raise Closed
         self._waiting.append(pack(message))
 
+    def take(self, data: bytes) -> None:
+        """Input for the guest. A client sends the next piece when the last one is `taken`; Closed if it does not."""
+        if self.typed:
+            raise Closed
+        self.typed = data
+
     def feed(self, console: Console) -> None:
         """Give the guest what was typed, as far as there is room; what is left waits for the room event."""
         while self.typed:
             self.typed = self.typed[console.write(self.typed) :]
-            if self.typed and console.stuck():
+            if not self.typed:
+                self.tell({"taken": True})
+            elif console.stuck():
                 return
 
     def pump(self, console: Console) -> bool:

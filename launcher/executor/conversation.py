@@ -20,6 +20,7 @@ class Conversation:
         self.channel = channel
         self.running: Report | None = None  # once the vCPUs run
         self.ended: Report | None = None
+        self.may_type = True  # the keeper has taken the last piece of input
         self.bug = ""  # a traceback of keeper or runner
         self._on_outcome, self._on_console = on_outcome, on_console
         self._early: list[bytes] = []
@@ -37,6 +38,11 @@ class Conversation:
             self._on_console(packet.data)
         return True
 
+    def type(self, data: bytes) -> None:
+        """A piece of input for the guest, only while `may_type`."""
+        self.may_type = False
+        self.channel.send_bytes(data)
+
     def signalled(self, number: int) -> None:
         """Pass a signal on: SIGTERM and SIGHUP press the power button, SIGINT ends the VM."""
         self.channel.send({"do": "signal", "number": number})
@@ -52,6 +58,8 @@ class Conversation:
     def _message(self, message: dict[str, Any]) -> None:
         if "outcome" in message:
             self._on_outcome(decode(StepOutcome, message["outcome"]))
+        if "taken" in message:
+            self.may_type = True
         if "running" in message:
             self.running = report_from_json(message["running"])
         if "report" in message:

@@ -132,7 +132,7 @@ class Keeper:
                 return
             for client in waiting:
                 client.typed = b""
-                self._hear(client, gone=True)
+                self._hear(client)
                 self._pump(client)
         for client in self._clients:
             with suppress(Closed):
@@ -154,23 +154,19 @@ class Keeper:
             if self._listener.fileno() in ready:
                 self._greet()
             for client in list(self._clients):
-                events = ready.get(client.channel.fileno(), 0)
-                if events & ~select.POLLOUT:
-                    self._hear(client, gone=bool(events & (select.POLLHUP | select.POLLERR)))
+                if ready.get(client.channel.fileno(), 0) & ~select.POLLOUT:
+                    self._hear(client)
             self._act(self._stopping.tick(monotonic()))
             self._copy_to_log()
             for client in list(self._clients):
-                client.feed(self._console)
                 self._pump(client)
         self._reap()
 
     def _interests(self) -> dict[int, int]:
-        """A client whose input found no room is not read until there is some."""
         fds = (self._runner.fileno(), self._pidfd, self._wakeup.fileno(), self._listener.fileno())
         interests = dict.fromkeys((*fds, self._console.output.event, self._console.input.event), select.POLLIN)
         for client in self._clients:
-            heard = 0 if client.typed else select.POLLIN
-            interests[client.channel.fileno()] = heard | (select.POLLOUT if client.full else 0)
+            interests[client.channel.fileno()] = select.POLLIN | (select.POLLOUT if client.full else 0)
         return interests
 
     def _timeout(self) -> float | None:
@@ -277,13 +273,13 @@ class Keeper:
             connection, _ = self._listener.accept()
             self._clients.append(Client(Channel(connection), owner=False))
 
-    def _hear(self, client: Client, *, gone: bool) -> None:
-        """Its messages; its input for the guest only as far as there is room, unless it has gone."""
+    def _hear(self, client: Client) -> None:
         try:
-            while (gone or not client.typed) and (packet := client.channel.receive(wait=False)):
+            while packet := client.channel.receive(wait=False):
                 self._obey(client, packet.message or {})
-                client.typed = client.typed or packet.data
-                client.feed(self._console)
+                if packet.data:
+                    client.take(packet.data)
+                    client.feed(self._console)
         except Closed:
             self._lose(client)
 
@@ -310,6 +306,7 @@ class Keeper:
 
     def _pump(self, client: Client) -> None:
         try:
+            client.feed(self._console)
             client.full = client.pump(self._console)
         except Closed:
             self._lose(client)

@@ -33,19 +33,27 @@ class Launched:
         from launcher.plan.codec import plan_to_json
 
         os.pwrite(self._paper, json.dumps(plan_to_json(plan)).encode(), 0)
-        self.channel.send({"do": "begin", "reboot": reboot})
-        packet = self.channel.receive()
+        os.close(self._paper)
+        try:
+            self.channel.send({"do": "begin", "reboot": reboot})
+            packet = self.channel.receive()
+        except Closed:
+            return {}
         return (packet.message if packet else None) or {}
 
     def wait(self) -> int:
         """The keeper's exit status, once it has gone; negative when a signal ended it."""
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
+    def close(self) -> None:
+        """Let go of the keeper, which has ended or will."""
+        self.channel.close()
+        self.wait()
+
     def abandon(self) -> None:
         """There will be no plan."""
-        self.channel.close()
         os.close(self._paper)
-        self.wait()
+        self.close()
 
 
 def start() -> Launched:
@@ -53,7 +61,8 @@ def start() -> Launched:
     mine, theirs = Channel.pair()
     paper = os.memfd_create("plan", os.MFD_CLOEXEC)
     for stream in (sys.stdout, sys.stderr):
-        stream.flush()
+        if stream is not None:
+            stream.flush()
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)  # until the keeper has handlers of its own
     pid = os.fork()
     if pid == 0:
@@ -84,7 +93,12 @@ def _keep(owner: Channel, paper: int, mask: Any) -> int:
     plan = plan_from_json(json.loads(os.pread(paper, os.fstat(paper).st_size, 0)))
     os.close(paper)
     folder, answer = claim(plan)
-    owner.send(answer)
+    try:
+        owner.send(answer)
+    except Closed:  # nobody is left to run it for
+        if folder is not None:
+            folder.remove()
+        return 0
     if folder is None:
         return 1
     keeper = Keeper(plan, RealKernel(), folder, owner, reboot=reboot)

@@ -10,7 +10,7 @@ from launcher.executor.undo import UndoStack
 from launcher.kernel.api import HostMemory, Kernel, Kvm, Machine, Vcpu, Vm
 from launcher.kernel.machine import Console
 from launcher.plan.steps import LoadKernel, RamRange
-from launcher.values import Span
+from launcher.values import MIB, Span
 
 
 class Numbers(NamedTuple):
@@ -54,6 +54,11 @@ class Live:
     def on_undo(self, undo: Callable[[], None]) -> None:
         """To be called on the line after the deed."""
         self.undo.push(self.step, undo)
+
+    def clear(self, guest: int, size: int) -> None:
+        """Zeroes into guest RAM."""
+        for start in range(guest, guest + size, MIB):
+            self.write(start, bytes(min(MIB, guest + size - start)))
 
     def write(self, guest: int, data: bytes) -> None:
         """Into guest RAM. ValueError where there is none: the planner has seen to it that there is."""

@@ -73,6 +73,8 @@ def load_kernel(step: LoadKernel, live: Live) -> None:
     image = _read(step.path, step.sha256)
     for part in step.parts:
         live.write(part.guest, image[part.offset : part.offset + part.file_size])
+        if live.past is not None:  # memory of an earlier life; before the first one it is zero
+            live.clear(part.guest + part.file_size, part.memory_size - part.file_size)
     live.kernel_step, live.setup_header = step, image[: linux64.HEADER.stop]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from launcher.values import Hex, Missing, PciAddress
@@ -179,8 +179,11 @@ class BootFile:
 
 @dataclass(frozen=True, slots=True)
 class BootFiles:
+    """`roms`: the option ROMs that are files, by the alias of their device."""
+
     kernel: BootFile | Missing
     initrd: BootFile | Missing | None = None
+    roms: dict[str, BootFile | Missing] = field(default_factory=dict)
 
 
 Plain = dict[str, Any]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from collections.abc import Mapping
 
 from launcher.host.facts import BootFile, BootFiles
 from launcher.host.image import Image, identify
@@ -14,8 +15,10 @@ from launcher.values import Missing
 _NO_DIGEST = ""
 
 
-def read_boot_files(kernel: str, initrd: str | None) -> BootFiles:
-    return BootFiles(read_boot_file(kernel), None if initrd is None else read_boot_file(initrd))
+def read_boot_files(kernel: str, initrd: str | None, roms: Mapping[str, str]) -> BootFiles:
+    """`roms` are paths by the alias of their device."""
+    found = {alias: read_boot_file(path) for alias, path in roms.items()}
+    return BootFiles(read_boot_file(kernel), None if initrd is None else read_boot_file(initrd), found)
 
 
 def read_boot_file(path: str) -> BootFile | Missing:

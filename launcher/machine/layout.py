@@ -63,3 +63,4 @@ PCI_CONFIG = Span(0xCF8, 8)
 RESET_CONTROL = 0xCF9  # a byte within it (PIIX reset control register)
 
 IOAPIC_PINS = 24
+MOST_VCPUS = 255  # a local APIC id has 8 bits, and 255 means all of them

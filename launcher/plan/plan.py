@@ -49,7 +49,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class PlannedDevice:
-    """A passed function, or the companion of one. `driver` is the host's, before."""
+    """A passed function, or the companion of one. `driver` is the host's, before.
+
+    `rom`, the option ROM the guest sees: true is the function's own, false is none, text is the path of a file.
+    """
 
     alias: str
     role: Literal["device", "companion", "detached"]
@@ -63,6 +66,7 @@ class PlannedDevice:
     driver: str | None
     guest: PciAddress | None
     bars: tuple[PlannedBar, ...]
+    rom: bool | str
     source: Source | None
 
 

@@ -62,7 +62,8 @@ class TakeMemory(Step):
         pages = show_pages(self.page_size)
         count = f"{self.size // self.page_size} x " if self.page_size > 4096 else f"{show_size(self.size)} in "
         place = "" if self.node is None else f" on node {self.node}"
-        return f"take {count}{pages}{place}{'' if self.populate else ', as the guest touches it'}"
+        late = "" if self.populate else ", as the guest touches it"
+        return f"take {count}{pages}{place} for bank {self.bank}{late}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +102,12 @@ class GiveMemory(Step):
 
 @dataclass(frozen=True, slots=True)
 class LoadPart:
-    """`file_size` bytes from `offset` of the file go to guest memory at `guest`."""
+    """`file_size` bytes from `offset` of the file go to guest memory at `guest`; zeroes fill up to `memory_size`."""
 
     offset: int
     file_size: int
     guest: Hex
+    memory_size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,7 @@ class LoadKernel(Step):
     cmdline: str
 
     def describe(self) -> str:
-        return f"load {self.path}" + (f"; {self.cmdline}" if self.cmdline else "")
+        return f"load {self.path}" + (f' with "{self.cmdline}"' if self.cmdline else "")
 
 
 @dataclass(frozen=True, slots=True)

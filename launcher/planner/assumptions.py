@@ -62,6 +62,7 @@ def _files(files: BootFiles) -> Iterator[str]:
     yield "files.kernel.sha256"
     if files.initrd is not None:
         yield "files.initrd.sha256"
+    yield from (f"files.roms[{alias}].sha256" for alias in files.roms)
 
 
 def _devices(host: HostFacts, passing: Passthrough) -> Iterator[str]:
@@ -99,9 +100,26 @@ def _pool_node(demand: Demand, host: HostFacts) -> int | None:
 
 
 def failed_assumptions(plan: Plan, host: HostFacts, files: BootFiles) -> tuple[Failed, ...]:
-    """What a saved plan meets here and now."""
+    """What a saved plan meets here and now. Of what is not there at all only the first fact is told."""
     found = ((one, _find(one.fact, host, files)) for one in plan.assumes)
-    return tuple(Failed(one.fact, _assumed(one), _show(now)) for one, now in found if not _holds(one, now))
+    failed = [Failed(one.fact, _assumed(one), _show(now)) for one, now in found if not _holds(one, now)]
+    told: dict[str, Failed] = {}
+    for one in failed:
+        first = _gone(one, host, files) or one
+        # That a device's group is another one, or that the device is gone, has been said of the device.
+        if first is one or not first.fact.startswith("groups"):
+            told.setdefault(first.fact, first)
+    return tuple(told.values())
+
+
+def _gone(failed: Failed, host: HostFacts, files: BootFiles) -> Failed | None:
+    """The largest part of its name that stands for nothing here: `pci[0000:c1:00.0]` of its driver."""
+    for part in list(_PART.finditer(failed.fact))[:-1]:
+        name = failed.fact[: part.end()]
+        value = _value(name, host, files)
+        if value is None or isinstance(value, Missing):
+            return Failed(name, failed.assumed, "not there" if value is None else value.missing)
+    return None
 
 
 def _holds(one: Assumption, now: Any) -> bool:
@@ -115,22 +133,30 @@ def _assumed(one: Assumption) -> str:
 
 
 def _show(plain: Any) -> str:
-    return "nothing" if plain is None else ", ".join(map(str, plain)) if isinstance(plain, list) else str(plain)
+    """For people: a reserved region is `0xfee00000 0xfeefffff msi`."""
+    if isinstance(plain, dict):
+        return " ".join(map(_show, plain.values()))
+    return "nothing" if plain is None else ", ".join(map(_show, plain)) if isinstance(plain, list) else str(plain)
 
 
 def _find(fact: str, host: HostFacts, files: BootFiles) -> Any:
     """The fact as JSON writes it; None for what is not there, or could not be read."""
+    value = _value(fact, host, files)
+    return None if isinstance(value, Missing) else encode(value)
+
+
+def _value(fact: str, host: HostFacts, files: BootFiles) -> Any:
     value: Any = host
     for name, key in _PART.findall(fact):
         value = files if (value is host and name == "files") else _step_into(value, name, key)
-    return None if isinstance(value, Missing) else encode(value)
+    return value
 
 
 def _step_into(value: Any, name: str, key: str) -> Any:
     if isinstance(value, tuple):
         return next((one for one in value if _key(one) == key), None)
     if isinstance(value, dict):
-        return value.get(name)
+        return value.get(key or name)
     return getattr(value, name, None) if is_dataclass(value) else None
 
 

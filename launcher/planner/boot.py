@@ -45,7 +45,7 @@ def load_kernel(kernel: BootFile | Missing, cmdline: str) -> LoadKernel | None:
     """None when the file cannot be started; check_kernel says why."""
     if isinstance(kernel, Missing) or kernel.entry is None:
         return None
-    parts = tuple(LoadPart(one.offset, one.file_size, one.guest) for one in kernel.segments if one.file_size)
+    parts = tuple(LoadPart(one.offset, one.file_size, one.guest, one.memory_size) for one in kernel.segments)
     protocol: Literal["pvh", "linux64"] = "linux64" if kernel.kind == "bzimage" else "pvh"
     return LoadKernel(protocol, kernel.path, kernel.sha256, kernel.entry, parts, cmdline)
 
@@ -76,6 +76,8 @@ def check_boot(files: BootFiles, ranges: tuple[RamRange, ...]) -> Iterator[Diagn
     yield from _check_kernel(files.kernel, ranges)
     if files.initrd is not None:
         yield from _check_initrd(files, files.initrd, ranges)
+    for alias, rom in files.roms.items():
+        yield from _check_file(rom, f"devices.{alias}.rom")
 
 
 def _check_kernel(kernel: BootFile | Missing, ranges: tuple[RamRange, ...]) -> Iterator[Diagnostic]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
-from launcher.planner.functions import VFIO_DRIVERS, is_bridge, show
+from launcher.planner.functions import VFIO_DRIVERS, aligned, is_bridge, show
 from launcher.planner.places import field
 
 if TYPE_CHECKING:
@@ -27,6 +27,12 @@ class Choice:
     device: Device
     function: PciFunction | None
     problem: Diagnostic | None = None
+
+    def adding(self, key: str, value: str) -> str:
+        """What to write into the spec; the short form, which has no room for a key, is written out."""
+        if self.device.model_fields_set != {"pci"}:
+            return f"add `{key}: {value}`"
+        return f"write `{self.alias}: {{pci: {self.device.pci}, {key}: {value}}}`"
 
 
 def choose(devices: Mapping[str, Device], host: HostFacts) -> tuple[Choice, ...]:
@@ -88,10 +94,17 @@ def _by_match(device: Device, match: Match, host: HostFacts, elsewhere: set[PciA
     if device.pick == "free":
         return _lowest_free(match, found, host, elsewhere)
     if len(found) > 1:
-        evidence = tuple(f"{one.address}  {show(one)}" for one in found)
+        evidence = aligned([_told_apart(one) for one in found])
         ways = ("add a key that only one of them has", "or `pick: free` to take the first that nothing uses")
         return Diagnostic("E205", f"{len(found)} devices match {_wish(match)}", field("match"), evidence, ways)
     return found[0]
+
+
+def _told_apart(one: PciFunction) -> tuple[str, ...]:
+    """What differs between devices of one kind, by the keys of `match`."""
+    keys = (("slot", one.slot), ("serial", one.serial), ("node", one.node))
+    differing = ("" if value is None else f"{key} {value}" for key, value in keys)
+    return (str(one.address), show(one), *differing, one.driver or "no driver")
 
 
 def _lowest_free(

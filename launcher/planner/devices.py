@@ -15,7 +15,7 @@ from launcher.planner.slots import Seat, guest_addresses
 
 if TYPE_CHECKING:
     from launcher.errors import Diagnostic
-    from launcher.host.facts import HostFacts, IommuGroup, PciFunction
+    from launcher.host.facts import BootFiles, HostFacts, IommuGroup, PciFunction
     from launcher.planner.places import Locate
     from launcher.spec.model import VmSpec
     from launcher.values import PciAddress
@@ -32,6 +32,7 @@ class Taken:
     function: PciFunction
     wish: PciAddress | None = None
     bind: bool = True
+    rom: bool | str = True
 
     @property
     def passed(self) -> bool:
@@ -60,7 +61,8 @@ def pass_devices(spec: VmSpec, host: HostFacts) -> Passthrough:
     for choice in choices:
         if choice.function:
             device = choice.device
-            taken.append(Taken(choice.alias, "device", choice.function, device.guest, device.bind == "auto"))
+            bind = device.bind == "auto"
+            taken.append(Taken(choice.alias, "device", choice.function, device.guest, bind, device.rom))
         for one in companions:
             if one.alias == choice.alias and one.fate != "refuse":
                 attach = one.fate == "attach" and not is_bridge(one.function)
@@ -84,16 +86,18 @@ def _binding(one: Taken) -> Step | None:
     return BindDriver(function.address, function.driver, driver, function.driver_override)
 
 
-def planned_devices(passing: Passthrough, places: Places, locate: Locate) -> tuple[PlannedDevice, ...]:
+def planned_devices(
+    passing: Passthrough, files: BootFiles, places: Places, locate: Locate
+) -> tuple[PlannedDevice, ...]:
     guests = guest_addresses(_seats(passing))
-    return tuple(_planned(one, guests.get(one.function.address), places, locate) for one in passing.taken)
+    return tuple(_planned(one, files, guests.get(one.function.address), places, locate) for one in passing.taken)
 
 
 def _seats(passing: Passthrough) -> tuple[Seat, ...]:
     return tuple(Seat(one.function, one.wish) for one in passing.taken if one.passed)
 
 
-def _planned(one: Taken, guest: PciAddress | None, places: Places, locate: Locate) -> PlannedDevice:
+def _planned(one: Taken, files: BootFiles, guest: PciAddress | None, places: Places, locate: Locate) -> PlannedDevice:
     function, where = one.function, locate(f"devices.{one.alias}.pci")
     return PlannedDevice(
         alias=one.alias,
@@ -108,6 +112,7 @@ def _planned(one: Taken, guest: PciAddress | None, places: Places, locate: Locat
         driver=function.driver,
         guest=guest,
         bars=planned_bars(function, places) if one.passed else (),
+        rom=files.roms[one.alias].path if isinstance(one.rom, str) else one.rom,
         source=Source(where.file, where.line, where.column) if where else None,
     )
 

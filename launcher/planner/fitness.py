@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 def check_devices(spec: VmSpec, passing: Passthrough, devices: tuple[PlannedDevice, ...]) -> Iterator[Diagnostic]:
     if spec.devices:
-        help_ = ("take the plan as a verdict on the host; `up` refuses it (E511)",)
-        yield Diagnostic("W217", "this version plans devices and does not run them yet", field("devices"), help=help_)
+        help_ = ("take the rest of the plan as a verdict on the host", "remove `devices` to run the VM without them")
+        yield Diagnostic("E511", "this version plans devices and does not run them yet", field("devices"), help=help_)
     yield from passing.problems
     yield from _check_guests(devices)
     yield from _check_bars(devices)
@@ -72,7 +72,8 @@ def _check_one(choice: Choice, function: PciFunction) -> Iterator[Diagnostic]:
         yield Diagnostic("E214", fact, field(f"devices.{alias}.bind"), help=help_)
     if function.reset == () and "no-reset" not in choice.device.allow:
         fact = f"{alias}: {function.address} cannot be reset, so the next user finds it as the guest leaves it"
-        help_ = ("accept that: `allow: [no-reset]`",)
+        allow = ", ".join((*choice.device.allow, "no-reset"))
+        help_ = (f"to accept that, {choice.adding('allow', f'[{allow}]')}",)
         yield Diagnostic("E216", fact, where, help=help_)
     if isinstance(function.reset, Missing):
         yield _unread(alias, f"how {function.address} is reset", function.reset)

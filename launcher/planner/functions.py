@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from launcher.host.facts import PciFunction
 
 # Drivers that hand a device to user space: vfio-pci and its variants.
@@ -30,3 +32,10 @@ def is_bridge(one: PciFunction) -> bool:
 
 def show(one: PciFunction) -> str:
     return f"{one.id} {one.name}" if one.name else one.id
+
+
+def aligned(rows: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """A line for each row; columns that are empty in all of them are left out."""
+    columns = [column for column in zip(*rows, strict=True) if any(column)]
+    padded = [[cell.ljust(max(map(len, column))) for cell in column] for column in columns]
+    return tuple("  ".join(cells).rstrip() for cells in zip(*padded, strict=True))

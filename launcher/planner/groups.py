@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from launcher.errors import Diagnostic
-from launcher.planner.functions import VFIO_DRIVERS, is_bridge, leads_to_a_bus, show
+from launcher.planner.functions import VFIO_DRIVERS, aligned, is_bridge, leads_to_a_bus, show
 from launcher.planner.places import field
 
 if TYPE_CHECKING:
@@ -67,9 +67,11 @@ def release(kernel: str) -> tuple[int, int]:
 def check_groups(
     choices: tuple[Choice, ...], companions: tuple[Companion, ...], host: HostFacts
 ) -> Iterator[Diagnostic]:
-    for choice in choices:
-        if choice.function and choice.function.group is None:
-            yield _no_group(choice, choice.function, host)
+    if choices and host.iommu is None:
+        yield _no_iommu()
+    else:
+        ungrouped = ((one, one.function) for one in choices if one.function and one.function.group is None)
+        yield from (_no_group(choice, function) for choice, function in ungrouped)
     for group in groups_of(choices, host):
         culprits = [one for one in companions if one.function.group == group.number and one.fate == "refuse"]
         if culprits:
@@ -77,27 +79,27 @@ def check_groups(
         yield from _check_direct(group, _decider(group, choices), host)
 
 
-def _no_group(choice: Choice, function: PciFunction, host: HostFacts) -> Diagnostic:
-    where = field(f"devices.{choice.alias}.pci")
-    if host.iommu is None:
-        help_ = (
-            "switch on VT-d or AMD-Vi in the firmware",
-            "on Intel also boot the host with `intel_iommu=on iommu=pt`",
-        )
-        return Diagnostic("E209", f"{choice.alias}: this host has no IOMMU in use", where, help=help_)
+def _no_iommu() -> Diagnostic:
+    """Whatever the devices are, and whether they are there."""
+    help_ = ("switch on VT-d or AMD-Vi in the firmware", "on Intel also boot the host with `intel_iommu=on iommu=pt`")
+    return Diagnostic("E209", "this host has no IOMMU in use, and devices need one", field("devices"), help=help_)
+
+
+def _no_group(choice: Choice, function: PciFunction) -> Diagnostic:
     fact = f"{choice.alias}: {function.address} is behind no IOMMU, so it cannot be isolated"
-    return Diagnostic("E208", fact, where, help=("put it into another slot",))
+    return Diagnostic("E208", fact, field(f"devices.{choice.alias}.pci"), help=("put it into another slot",))
 
 
 def _not_usable(
     group: IommuGroup, culprits: list[Companion], choices: tuple[Choice, ...], host: HostFacts
 ) -> Diagnostic:
     alias = culprits[0].alias
+    choice = next(one for one in choices if one.alias == alias)
     fact = f"{alias}: IOMMU group {group.number} is not usable: the host still holds {_names(culprits)}"
     guests = [one for one in culprits if not is_bridge(one.function)]
-    attach = f"add `companions: attach` to give {_names(guests)} to the guest too" if guests else ""
-    detach = f"add `companions: detach` to take {_names(culprits)} from the host and give it to nobody"
-    help_ = tuple(one for one in (attach, detach) if one)
+    attach = f"{choice.adding('companions', 'attach')} to give {_names(guests)} to the guest too"
+    taken = f"take {_names(culprits)} from the host and give it to nobody"
+    help_ = (*((attach,) if guests else ()), f"{choice.adding('companions', 'detach')} to {taken}")
     return Diagnostic("E203", fact, field(f"devices.{alias}.pci"), _members(group, choices, host), help_)
 
 
@@ -118,10 +120,8 @@ def _members(group: IommuGroup, choices: tuple[Choice, ...], host: HostFacts) ->
         for one in host.pci
         if one.address in group.devices
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
     label = f"group {group.number}: "
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return tuple(f"{label if n == 0 else ' ' * len(label)}{line}" for n, line in enumerate(lines))
+    return tuple(f"{label if n == 0 else ' ' * len(label)}{line}" for n, line in enumerate(aligned(rows)))
 
 
 def _check_direct(group: IommuGroup, choice: Choice, host: HostFacts) -> Iterator[Diagnostic]:

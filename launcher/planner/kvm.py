@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
+from launcher.machine.layout import MOST_VCPUS
 from launcher.plan.steps import show_ids
 from launcher.planner.places import field
 from launcher.values import Missing
@@ -12,8 +13,8 @@ from launcher.values import Missing
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from launcher.host.facts import HostFacts, KvmFacts
-    from launcher.spec.model import Cpus, VmSpec
+    from launcher.host.facts import HostFacts
+    from launcher.spec.model import VmSpec
 
 API_VERSION = 12  # KVM_API_VERSION; it will not change again (Documentation/virt/kvm/api.rst, 4.1)
 
@@ -56,24 +57,20 @@ def check_state_folder(host: HostFacts) -> Iterator[Diagnostic]:
 
 
 def check_cpus(spec: VmSpec, host: HostFacts) -> Iterator[Diagnostic]:
-    if not isinstance(host.kvm, Missing):
-        yield from _check_count(spec.cpus, host.kvm)
-    allowed = len(host.process.cpus)
-    if spec.cpus.count > allowed:
-        fact = f"{spec.cpus.count} vCPUs share {allowed} host CPUs"
-        yield Diagnostic("W402", fact, field("cpus.count"), help=(f"give the guest at most {allowed} vCPUs",))
+    yield from _check_count(spec.cpus.count, host)
     yield from _check_pins(spec, host)
 
 
-def _check_count(cpus: Cpus, kvm: KvmFacts) -> Iterator[Diagnostic]:
-    most, well = kvm.extensions.get("max_vcpus", 0), kvm.extensions.get("nr_vcpus", 0)
-    where = field("cpus.count")
-    if most and cpus.count > most:
-        help_ = (f"give the guest at most {most} vCPUs",)
-        yield Diagnostic("E406", f"{cpus.count} vCPUs, and KVM here has at most {most}", where, help=help_)
-    elif well and cpus.count > well:
-        help_ = (f"give the guest at most {well} vCPUs",)
-        yield Diagnostic("W401", f"{cpus.count} vCPUs, and KVM here recommends at most {well}", where, help=help_)
+def _check_count(count: int, host: HostFacts) -> Iterator[Diagnostic]:
+    """What KVM recommends (KVM_CAP_NR_VCPUS) is the number of online CPUs, so W402 says that, too."""
+    most = 0 if isinstance(host.kvm, Missing) else min(host.kvm.extensions.get("max_vcpus", 0), MOST_VCPUS)
+    allowed, where = len(host.process.cpus), field("cpus.count")
+    if most and count > most:
+        help_ = (f"give the guest at most {min(most, allowed)} vCPUs",)
+        yield Diagnostic("E406", f"{count} vCPUs, and there are at most {most} here", where, help=help_)
+    elif count > allowed:
+        help_ = (f"give the guest at most {allowed} vCPUs",)
+        yield Diagnostic("W402", f"{count} vCPUs share {allowed} host CPUs", where, help=help_)
 
 
 def _check_pins(spec: VmSpec, host: HostFacts) -> Iterator[Diagnostic]:

@@ -86,19 +86,24 @@ def _check_huge_pages(spec: VmSpec, host: HostFacts) -> Iterator[Diagnostic]:
         here = [(node, pool) for node, pool in pools if demand.node in (None, node.id)]
         free = sum(pool.free for _, pool in here) - (promised[demand.page_size] if demand.node is None else 0)
         if demand.pages > free:
-            yield _too_few_pages(demand, max(free, 0), *here[0])
+            yield _too_few_pages(demand, max(free, 0), sum(pool.total for _, pool in here), *here[0])
         if demand.node is not None:
             promised[demand.page_size] += demand.pages
 
 
-def _too_few_pages(demand: Demand, free: int, node: Node, pool: HugePages) -> Diagnostic:
+def _too_few_pages(demand: Demand, free: int, total: int, node: Node, pool: HugePages) -> Diagnostic:
+    """`total` is what all the nodes have that may serve the demand; `node` is where pages are best added."""
     name = _POOLS[demand.page_size]
     place = f"node {demand.node} has" if demand.node is not None else "the host has"
     fact = f"{demand.pages} pages of {name} are needed, and {place} {free} free"
     folder = f"/sys/devices/system/node/node{node.id}/hugepages/hugepages-{demand.page_size // KIB}kB"
     command = f"echo {pool.total + demand.pages - free} > {folder}/nr_hugepages"
     ways = [f"allocate them: `{command}`"]
-    ways += ["or at boot, before memory is in pieces: `hugepagesz=1G hugepages=N`"] if name == "1GiB" else []
+    if name == "1GiB":
+        # Linux knows node:count since 5.16.
+        whose = "" if demand.node is None else f"{demand.node}:"
+        boot = f"hugepagesz=1G hugepages={whose}{total + demand.pages - free}"
+        ways.append(f"or at boot, before memory is in pieces: `{boot}`")
     return Diagnostic("E302", fact, field(f"memory.{demand.bank}.pages"), help=tuple(ways), fix=command)
 
 

@@ -45,7 +45,7 @@ def make_plan(spec: VmSpec, source: SpecIdentity, host: HostFacts, files: BootFi
     ram = [span_of(one) for one in ranges]
     ram_end = max((one.end for one in ram), default=0)
     places = place_bars(passing.functions, ram_end, [*ram, *(one.span for one in reserved)], bits)
-    devices = planned_devices(passing, places, where)
+    devices = planned_devices(passing, files, places, where)
     steps = _steps(spec, host, files, passing, ranges, high_window(devices))
     locked = sum(bank.size for bank in spec.memory) if spec.devices else 0
     diagnostics = located(
@@ -117,7 +117,7 @@ def address_bits(spec: VmSpec, host: HostFacts) -> int | None:
 
 def _host_identity(spec: VmSpec, host: HostFacts) -> HostIdentity:
     kind = host.iommu.kind if host.iommu else None
-    return HostIdentity(host.name, host.kernel, kind, "VFIO type1" if spec.devices else None)
+    return HostIdentity(host.name, host.kernel, kind, "VFIO type1" if spec.devices and host.iommu else None)
 
 
 def _summary(diagnostics: tuple[Diagnostic, ...], steps: tuple[Step, ...], locked: int) -> Summary:

@@ -10,28 +10,33 @@ from rich.table import Table
 from rich.text import Text
 
 from launcher.plan.outcome import Report
-from launcher.report.progress import WIDTH, show_seconds
+from launcher.report.frame import visible
+from launcher.report.lines import width_of
+from launcher.report.progress import show_seconds
 from launcher.values import Span, show_size
 
 Row = tuple[str, str]
 
 
 def print_report(report: Report, stream: TextIO, *, colour: bool) -> None:
-    console = Console(file=stream, width=WIDTH, force_terminal=colour, no_color=not colour, highlight=False)
-    console.print(_headline(report))
+    width = width_of(stream)
+    console = Console(file=stream, width=width, force_terminal=colour, no_color=not colour, highlight=False)
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim")
     table.add_column(overflow="fold")
-    for name, text in _rows(report):
-        table.add_row(f"  {name}", Text(text))
-    console.print(table)
+    for name, text in _rows(report, width):
+        table.add_row(f"  {name}", Text(visible(text)))
+    with console.capture() as drawn:
+        console.print(_headline(report), table, sep="\n")
+    # rich fills the rows with blanks
+    stream.writelines(f"{line.rstrip()}\n" for line in drawn.get().splitlines())
 
 
 def _headline(report: Report) -> Text:
     line = Text(report.name, style="bold")
     line.append(f"  {report.phase}", style="green" if _well(report) else "red")
     if report.end is not None:
-        line.append(f": {report.end.detail}", style="default")
+        line.append(f": {visible(report.end.detail)}", style="default")
     if report.reboots:
         line.append(f", after {report.reboots} {'reboot' if report.reboots == 1 else 'reboots'}", style="default")
     line.append(f"  ({show_seconds(report.seconds)})", style="dim")
@@ -42,7 +47,7 @@ def _well(report: Report) -> bool:
     return report.end is None or report.end.exit_code == 0
 
 
-def _rows(report: Report) -> Iterator[Row]:
+def _rows(report: Report, width: int) -> Iterator[Row]:
     for vcpu in report.vcpus:
         pinned = "" if vcpu.host_cpu is None else f" on host CPU {vcpu.host_cpu}"
         exits = report.phase if vcpu.exits is None else f"{vcpu.exits:,} exits to user space"
@@ -59,8 +64,10 @@ def _rows(report: Report) -> Iterator[Row]:
         yield "unclaimed", f"{reads:,} reads gave all ones, {writes:,} writes were dropped"
     yield "host", _host(report)
     yield "console", _console(report)
+    if report.end is None:
+        yield "to stop", f"vmlaunch down {report.name}"
     if report.end is not None:
-        yield from _register_lines(report.end.registers)
+        yield from _register_lines(report.end.registers, width)
 
 
 def _host(report: Report) -> str:
@@ -79,8 +86,9 @@ def _console(report: Report) -> str:
     return f"{show_size(report.counts.serial_written)} written; kept in {report.console}"
 
 
-def _register_lines(registers: dict[str, int]) -> Iterator[Row]:
-    """Three to a line."""
+def _register_lines(registers: dict[str, int], width: int) -> Iterator[Row]:
+    """As many to a line as there is room for."""
     items = [f"{name:>9} {value:016x}" for name, value in registers.items()]
-    for n in range(0, len(items), 3):
-        yield "registers" if n == 0 else "", "  ".join(items[n : n + 3])
+    many = (width - len("  registers  ")) // len(f"{items[0]}  ") if items else 1
+    for n in range(0, len(items), many):
+        yield "registers" if n == 0 else "", "  ".join(items[n : n + many])

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.report.frame import frame, visible
+from launcher.report.lines import WIDE, wrapped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from launcher.errors import Diagnostic
 
@@ -15,24 +16,36 @@ RED, YELLOW, BLUE, BOLD, PLAIN = "\033[1;31m", "\033[1;33m", "\033[1;34m", "\033
 LONGEST = 400
 
 
-def as_text(diagnostics: Iterable[Diagnostic], sources: Mapping[str, str], *, colour: bool = False) -> str:
-    """One block for each, with an empty line between them. `sources` are the texts of the files, by name."""
-    return "\n\n".join("\n".join(_block(one, sources, colour)) for one in diagnostics)
+def as_text(
+    diagnostics: Iterable[Diagnostic], sources: Mapping[str, str], *, colour: bool = False, width: int = WIDE
+) -> str:
+    """One block for each, with an empty line between them. `sources` are the texts of the files, by name.
+
+    Sentences are wrapped for a narrow `width` only: a recorded one is whole, so that it can be searched for.
+    """
+    return "\n\n".join("\n".join(_block(one, sources, colour, width)) for one in diagnostics)
 
 
-def _block(one: Diagnostic, sources: Mapping[str, str], colour: bool) -> list[str]:
+def _block(one: Diagnostic, sources: Mapping[str, str], colour: bool, width: int) -> list[str]:
     tint = YELLOW if one.severity == "warning" else RED
-    head = _tinted(f"{one.severity}[{one.code}]", tint, colour) + _tinted(f": {_said(one.message)}", BOLD, colour)
-    place, gutter = _place(one, sources, colour, tint)
-    return [head, *place, *(_note(line, gutter, colour) for line in _notes(one))]
+    label = f"{one.severity}[{one.code}]"
+    first, *rest = _lines(f"{label}: ", one.message, width)
+    head = _tinted(label, tint, colour) + _tinted(first.removeprefix(label), BOLD, colour)
+    place, gutter = _place(one, sources, colour, tint, width)
+    notes = (line for note in _notes(one) for line in _note(note, gutter, colour, width))
+    return [head, *(_tinted(line, BOLD, colour) for line in rest), *place, *notes]
 
 
-def _place(one: Diagnostic, sources: Mapping[str, str], colour: bool, tint: str) -> tuple[list[str], str]:
+def _lines(start: str, text: str, width: int) -> list[str]:
+    return wrapped(start, _said(text), width) if width < WIDE else [start + _said(text)]
+
+
+def _place(one: Diagnostic, sources: Mapping[str, str], colour: bool, tint: str, width: int) -> tuple[list[str], str]:
     where = one.where
     if where is None or not where.file:
         return [], " "
     gutter = " " * max(1, len(str(where.line)))
-    drawn = frame(where, sources.get(where.file, ""))
+    drawn = frame(where, sources.get(where.file, ""), width)
     arrow = f"{gutter}{_tinted('-->', BLUE, colour)} {visible(str(where))}"
     return [arrow, *(_drawn(line, len(gutter), colour, tint) for line in drawn)], gutter
 
@@ -51,8 +64,11 @@ def _notes(one: Diagnostic) -> list[str]:
     return [*one.evidence, *(f"help: {line}" for line in helps)]
 
 
-def _note(line: str, gutter: str, colour: bool) -> str:
-    return f"{gutter} {_tinted('=', BLUE, colour)} {_said(line)}"
+def _note(text: str, gutter: str, colour: bool, width: int) -> Iterator[str]:
+    start = f"{gutter} = "
+    for line in _lines(start, text, width):
+        sign = _tinted("=", BLUE, colour) if line.startswith(start) else " "
+        yield f"{gutter} {sign} {line[len(start) :]}"
 
 
 def _said(text: str) -> str:
@@ -64,11 +80,13 @@ def _tinted(text: str, tint: str, colour: bool) -> str:
     return f"{tint}{text}{PLAIN}" if colour and text else text
 
 
-def closing(diagnostics: Sequence[Diagnostic], ending: str) -> str:
-    """`vm.yaml: 1 error, 2 warnings; nothing was changed`."""
-    files = sorted({one.where.file for one in diagnostics if one.where and one.where.file})
+def closing(diagnostics: Sequence[Diagnostic], ending: str, spec: str = "") -> str:
+    """`vm.yaml: 1 error, 2 warnings; nothing was changed`. What is wrong with a --set is wrong with the `spec`."""
+    places = (one.where for one in diagnostics if one.where and one.where.file)
+    files = sorted({spec if spec and where.is_set else where.file for where in places})
     subject = f"{visible(files[0])}: " if len(files) == 1 else f"{len(files)} files: " if files else ""
-    return f"{subject}{counted(diagnostics)}{ending and f'; {ending}'}"
+    strict = "" if any(one.severity == "error" for one in diagnostics) else ", and --strict makes them block"
+    return f"{subject}{counted(diagnostics)}{strict}{ending and f'; {ending}'}"
 
 
 def counted(diagnostics: Sequence[Diagnostic]) -> str:
@@ -93,7 +111,7 @@ def _command(one: Diagnostic) -> str:
         "title": one.code,
     }
     properties = ",".join(f"{key}={_escaped(value, ':,')}" for key, value in places.items() if value)
-    message = "\n".join([one.message, *_notes(one)])
+    message = "\n".join(visible(line) for text in (one.message, *_notes(one)) for line in text.split("\n"))
     return f"::{one.severity} {properties}::{_escaped(message)}"
 
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from launcher.errors import Where
 
-WIDTH = 90  # what fits in 100 columns beside the line number
+MARGIN = 10  # columns that stay free for the line number and the signs of what is left out
 
 _BREAK = re.compile(r"\r\n|\r|\n")
 
 
-def frame(where: Where, text: str) -> list[str]:
+def frame(where: Where, text: str, width: int) -> list[str]:
     """The line before, the line, and carets below the place; nothing if the text has no such line."""
     lines = _BREAK.split(text)
     if not 0 < where.line <= len(lines) or not any(lines):
@@ -22,11 +22,11 @@ def frame(where: Where, text: str) -> list[str]:
     gutter = len(str(where.line))
     line = lines[where.line - 1]
     above = lines[where.line - 2] if where.line > 1 else ""
-    start, shown = _window(line, where.column - 1)
+    start, shown = _window(line, where.column - 1, width - MARGIN)
     left = _columns(visible(line[start : where.column - 1])) + (start > 0)
     wanted = _columns(visible(line[where.column - 1 : where.end_column - 1]))
     carets = "^" * max(1, min(wanted, _columns(shown) - left))
-    context = [f"{where.line - 1:>{gutter}} | {_window(above, 0)[1]}"] if above.strip() else []
+    context = [f"{where.line - 1:>{gutter}} | {_window(above, 0, width - MARGIN)[1]}"] if above.strip() else []
     bar = f"{'':{gutter}} |"
     return [bar, *context, f"{where.line} | {shown}", f"{bar} {'':{left}}{carets}"]
 
@@ -36,11 +36,11 @@ def visible(text: str) -> str:
     return "".join(" " if sign == "\t" else "\ufffd" if unicodedata.category(sign)[0] == "C" else sign for sign in text)
 
 
-def _window(line: str, column: int) -> tuple[int, str]:
+def _window(line: str, column: int, room: int) -> tuple[int, str]:
     """The part of a long line that has the column in it, and where that part starts."""
-    start = max(0, column - WIDTH // 3) if len(line) > WIDTH and column > WIDTH // 2 else 0
-    part = visible(line[start : start + WIDTH])
-    return start, "…" * (start > 0) + part + "…" * (start + WIDTH < len(line))
+    start = max(0, column - room // 3) if len(line) > room and column > room // 2 else 0
+    part = visible(line[start : start + room])
+    return start, "…" * (start > 0) + part + "…" * (start + room < len(line))
 
 
 def _columns(text: str) -> int:

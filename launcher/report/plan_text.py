@@ -1,4 +1,4 @@
-"""(Plan, its diagnostics as text) -> the plan for people, in 100 columns. Pure."""
+"""(Plan, its diagnostics as text, width) -> the plan for people. Pure."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from launcher.plan.steps import RunVcpus, Step
+from launcher.report.frame import visible
+from launcher.report.lines import WIDE, wrapped
 from launcher.values import MIB, Span, show_size
 
 if TYPE_CHECKING:
@@ -14,31 +16,34 @@ if TYPE_CHECKING:
 
     from launcher.plan.plan import MemoryLine, Plan, PlannedDevice, Summary
 
-WIDTH = 100
-_ON_DOWN = 83  # the column of what `down` does
+_ON_DOWN = 17  # columns for what `down` does
+_ROOMY = 76  # columns from which on there is room for all of a table
+_NOT_YET = "E511"  # about this version, not about the host
 _BOLD, _PLAIN = "\033[1m", "\033[0m"
 _MARK = re.compile(r"([ 0-9]{4} )([~+=!])(?= )")
 _TINTS = {"~": "\033[33m", "+": "\033[32m", "=": "\033[2m", "!": "\033[31m"}
 _VERDICTS = {"yes": "Can run", "no": "Cannot run", "unknown": "May be able to run"}
 
 
-def plan_text(plan: Plan, diagnostics: str, *, colour: bool = False) -> str:
-    """`diagnostics` is what report.diagnostics made of them, with frames."""
-    tables = [[_header(plan)], _devices(plan.devices), list(_memory(plan)), list(_steps(plan))]
+def plan_text(plan: Plan, diagnostics: str, *, strict: bool = False, colour: bool = False, width: int = WIDE) -> str:
+    """`diagnostics` is what report.diagnostics made of them, with frames; `strict`: warnings block."""
+    tables = (_header(plan, width), _devices(plan.devices, width), _memory(plan, width), _steps(plan, width))
+    shown = [[visible(line) for line in table] for table in tables]
     if colour:
-        tables = [[_tinted(line) for line in table] for table in tables]
-    parts = ["\n".join(table) for table in tables] + [diagnostics, closing(plan)]
+        shown = [[_tinted(line) for line in table] for table in shown]
+    last = [line for sentence in closing(plan, strict) for line in wrapped("", sentence, width)]
+    parts = ["\n".join(table) for table in shown] + [diagnostics, "\n".join(last)]
     return "\n\n".join(part for part in parts if part)
 
 
-def _header(plan: Plan) -> str:
+def _header(plan: Plan, width: int) -> list[str]:
     ram = sum(line.size for line in plan.memory if line.kind == "ram")
     vcpus = sum(step.count for step in plan.steps if isinstance(step, RunVcpus))
     left = f"{plan.name}  {', '.join([_count(vcpus, 'vCPU'), show_size(ram), *_device_counts(plan)])}"
     host = plan.host
     right = " · ".join(one for one in (host.name, f"Linux {host.kernel}", host.iommu, host.backend) if one)
-    gap = WIDTH - len(left) - len(right)
-    return f"{left}{' ' * gap}{right}" if gap > 1 else f"{left}\n  {right}"
+    gap = width - len(left) - len(right)
+    return [f"{left}{' ' * gap}{right}"] if gap > 1 else [*wrapped("", left, width), *wrapped("  ", right, width)]
 
 
 def _device_counts(plan: Plan) -> Iterator[str]:
@@ -59,45 +64,44 @@ def _count(number: int, noun: str) -> str:
 
 # ---- devices ----
 
+_DEVICE_HEAD = ("Devices", "host", "is", "group", "node", "reset", "guest")
 
-def _devices(devices: tuple[PlannedDevice, ...]) -> list[str]:
+
+def _devices(devices: tuple[PlannedDevice, ...], width: int) -> list[str]:
+    """What a device is gets the room that the rest leaves; node and reset are not there where there is little."""
     if not devices:
         return []
-    rows = [_device_row(one) for one in devices]
-    first = max(len("Devices"), *(len(row[0]) for row in rows))
-    head = f"{'Devices':{first}}  {'host':12}  {'is':{_name_width(first)}}  group  node  reset  guest"
-    return [head, *(_device_line(row, first) for row in rows)]
-
-
-def _name_width(first: int) -> int:
-    return WIDTH - first - 2 - 12 - 2 - len("  group  node  reset  guest  ")
+    rows = [_DEVICE_HEAD, *(_device_row(one) for one in devices)]
+    if width < _ROOMY:
+        rows = [(*row[:4], row[6]) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths[2] = max(width - sum(widths) + widths[2] - 2 * (len(widths) - 1), len("0000:0000"))
+    return [_device_line(row, widths) for row in rows]
 
 
 def _device_row(one: PlannedDevice) -> tuple[str, ...]:
     label = f"  {one.alias}" if one.role == "device" else f"    {one.role}"
     name = f"{one.id} {one.name}" if one.name else one.id
-    numbers = ("-" if number is None else str(number) for number in (one.group, one.node))
+    group, node = ("-" if number is None else str(number) for number in (one.group, one.node))
     guest = "-" if one.guest is None else one.guest.guest
-    return (label, str(one.host), name, *numbers, one.reset or "-", guest)
+    return (label, str(one.host), name, f"{group:>5}", f"{node:>4}", one.reset or "-", guest)
 
 
-def _device_line(row: tuple[str, ...], first: int) -> str:
-    label, host, name, group, node, reset, guest = row
-    width = _name_width(first)
-    short = name if len(name) <= width else f"{name[: width - 1]}…"
-    return f"{label:{first}}  {host:12}  {short:{width}}  {group:>5}  {node:>4}  {reset:5}  {guest}"
+def _device_line(row: tuple[str, ...], widths: list[int]) -> str:
+    cells = [cell if len(cell) <= width else f"{cell[: width - 1]}…" for cell, width in zip(row, widths, strict=True)]
+    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
 
 
 # ---- memory ----
 
 
-def _memory(plan: Plan) -> Iterator[str]:
+def _memory(plan: Plan, width: int) -> Iterator[str]:
     """The machine's own small parts of the hole are one line: nobody can change them."""
     yield "Guest memory"
     groups = {one.group for one in plan.devices if one.group is not None}
     for small, lines in groupby(plan.memory, _is_small_part):
         for span, kind, what in [_folded(list(lines))] if small else [_row(line, groups) for line in lines]:
-            yield from _wrapped(f"  {span}  {show_size(span.size):>9}  {kind:4}  ", what, WIDTH)
+            yield from wrapped(f"  {span}  {show_size(span.size):>9}  {kind:4}  ", what, width)
 
 
 def _is_small_part(line: MemoryLine) -> bool:
@@ -128,40 +132,39 @@ def _pages(pages: str | None) -> str:
 # ---- steps ----
 
 
-def _steps(plan: Plan) -> Iterator[str]:
-    yield f"{'Steps':{_ON_DOWN}}on down"
+def _steps(plan: Plan, width: int) -> Iterator[str]:
+    yield f"{'Steps':{width - _ON_DOWN}}on down" if width >= _ROOMY else "Steps"
     for number, step in enumerate(plan.steps, 1):
-        yield from _step_lines(number, step)
-    for one in plan.diagnostics:
-        if one.severity == "error":
-            yield from _wrapped(f"     ! {one.code}  ", one.message, WIDTH)
+        yield from _step_lines(number, step, width)
+    if codes := dict.fromkeys(one.code for one in plan.diagnostics if one.severity == "error"):
+        yield from wrapped("     ! stopped by ", ", ".join(codes), width)
 
 
-def _step_lines(number: int, step: Step) -> Iterator[str]:
-    first, *rest = _wrapped(f"{number:4} {step.mark} ", step.describe(), _ON_DOWN - 2)
-    yield f"{first:{_ON_DOWN}}{step.on_down}".rstrip()
+def _step_lines(number: int, step: Step, width: int) -> Iterator[str]:
+    """What `down` does is in a column of its own, or where there is no room in a line of its own."""
+    roomy = width >= _ROOMY
+    first, *rest = wrapped(f"{number:4} {step.mark} ", step.describe(), width - (_ON_DOWN + 2 if roomy else 0))
+    yield f"{first:{width - _ON_DOWN}}{step.on_down}".rstrip() if roomy else first
     yield from rest
-
-
-def _wrapped(start: str, text: str, width: int) -> list[str]:
-    """Like textwrap, but it keeps the blanks inside: steps align their words."""
-    lines, room = [], width - len(start)
-    while len(text) > room:
-        cut = text.rfind(" ", 1, room + 1)
-        cut = room if cut < 0 else cut
-        lines.append(text[:cut].rstrip())
-        text = text[cut:].lstrip()
-    return [(start if n == 0 else " " * len(start)) + line for n, line in enumerate([*lines, text])]
+    if step.on_down and not roomy:
+        yield from wrapped("       on down: ", step.on_down, width)
 
 
 # ---- the last line ----
 
 
-def closing(plan: Plan) -> str:
+def closing(plan: Plan, strict: bool) -> list[str]:
+    """The verdict comes last. What this version cannot do yet does not hide what it is for the host."""
     summary = plan.summary
-    counts = f"{_count(summary.blockers, 'blocker')}, {_count(summary.warnings, 'warning')}"
-    said = [counts] if summary.can_run == "no" else [*_effects(summary), counts]
-    return f"{_VERDICTS[summary.can_run]}: {'; '.join(said)}."
+    blockers, warnings = _count(summary.blockers, "blocker"), _count(summary.warnings, "warning")
+    if strict and summary.warnings and summary.can_run != "no":
+        return [f"Cannot run: {warnings}, and --strict makes them block."]
+    if {one.code for one in plan.diagnostics if one.severity == "error"} == {_NOT_YET}:
+        fits = "may fit" if any(one.code == "W216" for one in plan.diagnostics) else "fits"
+        host = f"This host {fits}; this version does not run devices yet ({_NOT_YET})."
+        return [f"{'; '.join((*_effects(summary), warnings))}.", host]
+    said = [f"{blockers}, {warnings}"] if summary.can_run == "no" else [*_effects(summary), f"{blockers}, {warnings}"]
+    return [f"{_VERDICTS[summary.can_run]}: {'; '.join(said)}."]
 
 
 def _effects(summary: Summary) -> Iterator[str]:

@@ -8,10 +8,11 @@ from typing import TextIO
 from launcher.codec import encode
 from launcher.plan.outcome import Observer, StepOutcome
 from launcher.plan.steps import Step
+from launcher.report.frame import visible
+from launcher.report.lines import width_of
 from launcher.values import show_size
 
-WIDTH = 100
-CLEAR = "\r\x1b[K"
+CLEAR, GOES_ON = "\r\x1b[K", " ..."
 WORDS = {"failed": "failed", "undone": "undone", "not-undone": "could not be undone"}
 
 
@@ -28,25 +29,26 @@ def json_lines(steps: tuple[Step, ...], stream: TextIO) -> Observer:
 
 def text_lines(steps: tuple[Step, ...], stream: TextIO, *, live: bool) -> Observer:
     """One line for each finished step; `live` redraws the one in hand. Undoing is told only after a failure."""
-    failed = False
+    failed, width = False, width_of(stream)
 
     def tell(outcome: StepOutcome) -> None:
         nonlocal failed
         failed = failed or outcome.state == "failed"
         if outcome.state in ("started", "progress"):
             if live:
-                stream.write(CLEAR + _line(outcome, steps) + " ...")
+                stream.write(CLEAR + _line(outcome, steps, width - len(GOES_ON) - 1) + GOES_ON)
         elif failed or outcome.state in ("done", "not-undone"):
-            stream.write((CLEAR if live else "") + _line(outcome, steps) + "\n")
+            stream.write((CLEAR if live else "") + _line(outcome, steps, width) + "\n")
         stream.flush()
 
     return tell
 
 
-def _line(outcome: StepOutcome, steps: tuple[Step, ...]) -> str:
-    text = f"{outcome.n:4}/{len(steps)}  {steps[outcome.n - 1].describe()}"
-    right = _right(outcome)
-    room = WIDTH - len(right) - 2
+def _line(outcome: StepOutcome, steps: tuple[Step, ...], width: int) -> str:
+    """One that a terminal of this width does not wrap, or it could not be drawn anew."""
+    text = visible(f"{outcome.n:4}/{len(steps)}  {steps[outcome.n - 1].describe()}")
+    right = visible(_right(outcome))
+    room = max(width - len(right) - 2, 16)
     text = text if len(text) <= room else text[: room - 3] + "..."
     return f"{text:<{room}}  {right}".rstrip()
 

@@ -14,7 +14,7 @@ from launcher.spec.model import VmSpec
 from launcher.spec.places import Entry, Node, SourceMap, source_map, walk
 from launcher.spec.problems import Problem
 from launcher.spec.scalars import is_name, kind, suggested_name
-from launcher.spec.sets import with_sets
+from launcher.spec.sets import check_usage, with_sets
 from launcher.spec.yaml_text import decode, unseen
 from launcher.spec.yaml_tree import read_tree
 
@@ -37,8 +37,9 @@ class Loaded:
 def load_spec(text: str | bytes, file: str, *, sets: Sequence[str] = (), name: str | None = None) -> Loaded:
     """`sets` are the values of --set, in order; `name` is the VM's name where the spec has none.
 
-    Raises Refused with every diagnostic, in the order of the file.
+    Raises Refused with every diagnostic, in the order of the file; WrongUsage for sets that are none.
     """
+    check_usage(sets)
     root, found = _read(text, file)
     root, refused_sets = with_sets(root, sets)
     root, no_name = _named(root, file, name)

@@ -315,7 +315,8 @@ class VmSpec(Section):
     )
     memory: Banks = Field(
         title="size with unit or list",
-        description="The memory: a size, or a list of banks. VFIO locks all of it on the host while the VM runs.",
+        description="The memory: a size, or a list of banks. With devices, VFIO locks all of it on the host while the "
+        "VM runs.",
         examples=["64GiB", [{"size": "32GiB", "pages": "1GiB", "node": 1}]],
     )
     devices: Devices = Field(

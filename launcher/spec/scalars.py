@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from launcher.spec.problems import Problem
-from launcher.values import KIB, TIB, UNITS, parse_size
+from launcher.values import KIB, MIB, TIB, UNITS, parse_size
 
 PAGE = 4 * KIB
 PHYSICAL = 4096 * TIB  # 52 address bits, all that x86 page tables can hold (Intel SDM 3A, 4.1.4)
@@ -54,12 +54,21 @@ def size(given: object) -> int:
 def _wrong_unit(given: object) -> Problem:
     rule = "sizes are whole numbers with KiB, MiB, GiB or TiB, without a space"
     match = _NUMBER_AND_UNIT.fullmatch(str(given))
+    if match and not match[3] and int(match[1]) >= MIB:
+        return _bytes(int(match[1]), rule)
     initial = match[3][:1].upper() or "G" if match else ""
     unit = next((unit for unit in UNITS if unit[0] == initial), None)
     if match is None or unit is None:
         return Problem("E107", f"not a size: {given}", help=(rule,))
     fix = f"{match[1]}{unit}"
     return Problem("E107", f"{_unit_fault(match)}: {given}", help=(f"write `{fix}`", rule), fix=fix)
+
+
+def _bytes(number: int, rule: str) -> Problem:
+    """Nobody means so many GiB."""
+    fix = size_text(number) if number % KIB == 0 else None
+    help_ = (f"as a number of bytes it is `{fix}`", rule) if fix else (rule,)
+    return Problem("E107", f"a size without a unit: {number}", help=help_, fix=fix)
 
 
 def _unit_fault(match: re.Match[str]) -> str:

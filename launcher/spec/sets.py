@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from launcher.errors import Diagnostic, Refused, Where
+from launcher.errors import Diagnostic, Refused, Where, WrongUsage
 from launcher.spec.places import Entry, Node
 from launcher.spec.problems import did_you_mean
 from launcher.spec.scalars import kind
@@ -13,14 +13,23 @@ from launcher.spec.yaml_text import unseen
 from launcher.spec.yaml_tree import read_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from launcher.spec.problems import FieldPath
+
+# A short form -> the field it stands for; that of a device is `pci`.
+_SHORT: dict[FieldPath, str] = {("cpus",): "count", ("memory",): "size"}
 
 
 def set_name(number: int) -> str:
     """What a --set is called in diagnostics; the first one is 1."""
     return f"--set #{number}"
+
+
+def check_usage(sets: Sequence[str]) -> None:
+    """WrongUsage when one is not KEY=VALUE."""
+    if malformed := [one for number, written in enumerate(sets, 1) for one in _malformed(written, set_name(number))]:
+        raise WrongUsage(*malformed)
 
 
 def with_sets(root: Node, sets: Sequence[str]) -> tuple[Node, list[Diagnostic]]:
@@ -33,14 +42,18 @@ def with_sets(root: Node, sets: Sequence[str]) -> tuple[Node, list[Diagnostic]]:
     return root, problems
 
 
-def _with_one(root: Node, written: str, file: str) -> Node:
-    path, equals, value = written.partition("=")
-    key = Where(file, 1, 1, len(path) + 1, path)
+def _malformed(written: str, file: str) -> Iterator[Diagnostic]:
+    path, equals, _ = written.partition("=")
     if not equals or not all(path.split(".")):
         help_ = ("write KEY=VALUE, as in devices.gpu.pci=0000:c2:00.0",)
-        raise Refused(Diagnostic("E019", "a --set without a key and a value", replace(key, path=""), help=help_))
+        yield Diagnostic("E019", "a --set without a key and a value", Where(file, 1, 1, len(path) + 1), help=help_)
+
+
+def _with_one(root: Node, written: str, file: str) -> Node:
+    path, _, value = written.partition("=")
+    key = Where(file, 1, 1, len(path) + 1, path)
     node = _value(" " * (len(path) + 1) + value, written, file)
-    return _placed(root, tuple(path.split(".")), Entry(key, node))
+    return _placed(root, (), tuple(path.split(".")), Entry(key, node))
 
 
 def _value(padded: str, written: str, file: str) -> Node:
@@ -55,22 +68,32 @@ def _value(padded: str, written: str, file: str) -> Node:
     return tree.root
 
 
-def _placed(around: Node, path: FieldPath, entry: Entry) -> Node:
-    """Nodes may be shared by aliases, so the ones on the way are made anew."""
+def _placed(given: Node, done: FieldPath, path: FieldPath, entry: Entry) -> Node:
+    """`done` leads to the node, `path` on from it. Nodes may be shared by aliases: those on the way are made anew."""
+    around = _long_form(given, done)
     if isinstance(around.value, dict):
-        return replace(around, value=_in_mapping(around.value, path, entry))
+        return replace(around, value=_in_mapping(around.value, done, path, entry))
     if isinstance(around.value, list):
-        return replace(around, value=_in_list(around.value, path, entry))
+        return replace(around, value=_in_list(around.value, done, path, entry))
     help_ = (f"it is {around.written}: set a mapping there first",) if around.written else ()
     raise _refused(entry, path[0], f"there is no key `{path[0]}` in {kind(around.value)}", *help_)
 
 
-def _in_mapping(entries: dict[str, Entry], path: FieldPath, entry: Entry) -> dict[str, Entry]:
+def _long_form(node: Node, done: FieldPath) -> Node:
+    """`cpus: 8`, `memory: 8GiB` or `gpu: 0000:c1:00.0` written out, so that there is room for another field."""
+    field = _SHORT.get(done) or ("pci" if done[:1] == ("devices",) and len(done) == 2 else None)
+    if field is None or node.value is None or isinstance(node.value, dict | list):
+        return node
+    whole = replace(node, value={field: Entry(node.where, node)})
+    return replace(node, value=[whole]) if done == ("memory",) else whole
+
+
+def _in_mapping(entries: dict[str, Entry], done: FieldPath, path: FieldPath, entry: Entry) -> dict[str, Entry]:
     key, rest = path[0], path[1:]
     there = entries.get(key)
     if rest:
         below = there or Entry(entry.key, Node({}, entry.key))
-        return {**entries, key: replace(below, node=_placed(below.node, rest, entry))}
+        return {**entries, key: replace(below, node=_placed(below.node, (*done, key), rest, entry))}
     if entry.node.value is not None:
         return {**entries, key: entry}
     if there is None:
@@ -78,13 +101,13 @@ def _in_mapping(entries: dict[str, Entry], path: FieldPath, entry: Entry) -> dic
     return {name: one for name, one in entries.items() if name != key}
 
 
-def _in_list(nodes: list[Node], path: FieldPath, entry: Entry) -> list[Node]:
+def _in_list(nodes: list[Node], done: FieldPath, path: FieldPath, entry: Entry) -> list[Node]:
     number, rest = path[0], path[1:]
     if not number.isdecimal() or int(number) >= len(nodes):
         raise _refused(entry, number, f"there is no item {number}", f"the list has items 0 to {len(nodes) - 1}")
     index = int(number)
-    new = [_placed(nodes[index], rest, entry)] if rest else [entry.node] if entry.node.value is not None else []
-    return [*nodes[:index], *new, *nodes[index + 1 :]]
+    new = _placed(nodes[index], (*done, number), rest, entry) if rest else entry.node
+    return [*nodes[:index], *([] if new.value is None else [new]), *nodes[index + 1 :]]
 
 
 def _refused(entry: Entry, part: str, message: str, *help_: str) -> Refused:

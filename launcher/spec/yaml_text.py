@@ -22,6 +22,7 @@ _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 
 # What a reader of the file cannot see, and line breaks that only YAML 1.1 knows.
 _UNSEEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
+_BEGINNING = 8000  # bytes in which programs other than ours look for a NUL, too, to tell a text
 _BREAK = re.compile(r"\r\n|\r|\n")
 _WIDE = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"\0\0\xfe\xff": "UTF-32"}
 
@@ -54,6 +55,9 @@ def decode(raw: bytes, file: str) -> str:
     if mark is not None:
         where = Where(file, 1, 1, 1)
         raise Refused(Diagnostic("E001", f"the file is {mark}, not UTF-8", where, help=("save it as UTF-8",)))
+    if b"\0" in raw[:_BEGINNING]:
+        help_ = ("a spec is YAML: see `vmlaunch explain`",)
+        raise Refused(Diagnostic("E001", "this is not a text file", Where(file, 1, 1, 1), help=help_))
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

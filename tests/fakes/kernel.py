@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from launcher.kernel.api import CpuidLeaf, Event, Port, Progress, Registers
+from launcher.kernel.api import CpuidLeaf, Event, Trap, Progress, Registers
 
 
 @dataclass
@@ -127,8 +127,14 @@ class FakeVm(Handle):
 class FakeMachine(Handle):
     listens = False
 
-    def set_ports(self, ports: Sequence[Port]) -> None:
-        self.ports = ports
+    def set_ports(self, traps: Sequence[Trap]) -> None:
+        self.ports = traps
+
+    def set_memory(self, traps: Sequence[Trap]) -> None:
+        self.memory = traps
+
+    def set_function(self, function: int, image: bytes) -> None:
+        assert len(image) == 4096
 
     def attach(self, console: Any) -> None:
         self.console = console

@@ -8,7 +8,7 @@ import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pytest
 
@@ -25,8 +25,8 @@ def spinning(cli: Cli, payload: Payload) -> subprocess.Popen[str]:
     return speaking(cli, payload("spin"))
 
 
-def speaking(cli: Cli, kernel: Path) -> subprocess.Popen[str]:
-    up = cli.start("up", cli.spec(kernel))
+def speaking(cli: Cli, kernel: Path, **more: Any) -> subprocess.Popen[str]:
+    up = cli.start("up", cli.spec(kernel), **more)
     out: IO[str] | None = up.stdout
     assert out is not None
     assert out.read(1) == "!"
@@ -96,12 +96,37 @@ def test_a_client_that_is_killed_takes_the_vm_along(cli: Cli, spinning: subproce
 
 
 def test_a_reader_that_goes_away_stops_the_vm(cli: Cli, payload: Payload) -> None:
-    up = cli.start("up", cli.spec(payload("many_characters")))
+    up = speaking(cli, payload("talks"))
+    family = processes_of(up.pid)
     assert up.stdout is not None
     up.stdout.close()
     up.stdout = None
-    assert finish(up)[0] in (0, 141)
-    wait_until_down(cli.state)
+    assert finish(up)[0] == 141
+    assert all(map(ends, family))
+
+
+def test_more_input_than_the_guest_reads_keeps_nobody_from_stopping_it(cli: Cli, payload: Payload) -> None:
+    with Path("/dev/zero").open() as endless:
+        up = speaking(cli, payload("spin"), stdin=endless)
+        up.send_signal(signal.SIGINT)
+        assert finish(up)[0] == 128 + signal.SIGINT
+
+
+def test_input_that_nobody_reads_does_not_cost_the_report(cli: Cli, payload: Payload) -> None:
+    with Path("/dev/zero").open() as endless:
+        up = cli.start("up", cli.spec(payload("string_io")), stdin=endless)
+        code, err = finish(up)
+    assert code == 0
+    assert "ended: the guest powered off" in err
+
+
+def test_a_client_killed_with_input_pending_takes_the_vm_along(cli: Cli, payload: Payload) -> None:
+    with Path("/dev/zero").open() as endless:
+        up = speaking(cli, payload("spin"), stdin=endless)
+        family = processes_of(up.pid)
+        kill(up.pid)
+        up.communicate()
+    assert all(map(ends, family))
 
 
 def test_a_reader_that_does_not_read_does_not_stop_the_guest(cli: Cli, payload: Payload) -> None:
@@ -150,6 +175,17 @@ def test_up_twice_is_already_up_and_a_changed_spec_is_refused_with_the_differenc
     assert changed.code == 1
     assert "E507" in changed.err
     assert "+ take 64 MiB" in changed.err
+
+
+def test_a_kernel_file_with_new_content_is_another_plan(cli: Cli, payload: Payload, tmp_path: Path) -> None:
+    kernel = tmp_path / "kernel.elf"
+    kernel.write_bytes(payload("spin").read_bytes())
+    spec = cli.spec(kernel)
+    cli.run("up", "-d", spec)
+    kernel.write_bytes(payload("button").read_bytes())
+    again = cli.run("up", "-d", spec)
+    assert again.code == 1
+    assert "sha256" in again.err
 
 
 def test_an_ended_vm_keeps_its_report_until_down(cli: Cli, payload: Payload) -> None:

@@ -91,10 +91,10 @@ def test_without_reboot_a_reset_ends_the_vm(cli: Cli, payload: Payload) -> None:
 def test_a_guest_reboots_in_place_until_it_has_enough(cli: Cli, payload: Payload) -> None:
     done = cli.run("up", cli.spec(payload("reboots")))
     assert done.code == 0
-    assert done.out == "life 1\nlife 2\nlife 3\nlife 4\n"
+    assert done.out == "life 10\nlife 20\nlife 30\nlife 40\n"
     report = report_of(cli)
     assert report["reboots"] == 3
-    assert report["counts"]["serial_written"] == 4 * 7
+    assert report["counts"]["serial_written"] == 4 * 8
 
 
 def test_a_guest_reads_what_is_piped_in_and_nothing_is_lost(cli: Cli, payload: Payload) -> None:

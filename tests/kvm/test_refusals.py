@@ -107,7 +107,7 @@ def changes_something(line: str) -> bool:
         return not call.startswith(("write(1,", "write(2,"))
     if name in ("open", "openat", "creat"):
         return any(flag in call for flag in ("O_WRONLY", "O_CREAT", "O_TRUNC")) or (
-            "O_RDWR" in call and "/dev/kvm" not in call
+            "O_RDWR" in call and not any(name in call for name in ("/dev/kvm", "/dev/null"))
         )
     if name == "ioctl":
         return "KVM_CREATE" in call or "KVM_SET" in call

@@ -12,6 +12,10 @@ entry:
 	mov	LIVES, %eax
 	add	$'0', %al
 	out	%al, %dx
+	mov	unset, %al		# .bss is zero in every life
+	add	$'0', %al
+	out	%al, %dx
+	movb	$1, unset
 	mov	$'\n', %al
 	out	%al, %dx
 	cmpl	$4, LIVES
@@ -24,3 +28,5 @@ entry:
 	hlt
 	.section .rodata
 line:	.ascii "life "
+	.bss
+unset:	.skip 1

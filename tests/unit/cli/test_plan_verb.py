@@ -10,7 +10,7 @@ import pytest
 from launcher.cli import main
 from launcher.plan.codec import plan_from_json
 from tests.elves import pvh
-from tests.planning import HOSTS
+from tests.planning import HOSTS, host
 
 SPEC = "boot: {kernel: ./kernel.elf}\ncpus: 2\nmemory: 64MiB\n"
 
@@ -54,10 +54,84 @@ def test_the_saved_plan_and_the_printed_json_are_the_same_bytes(folder: Path, ca
     assert capsys.readouterr().out == (folder / "vm.plan").read_text()
 
 
-@pytest.mark.parametrize(("output", "code"), [("-", "E294"), ("no/such/folder/vm.plan", "E295")])
-def test_a_plan_is_not_saved_to_stdout_or_to_nowhere(folder: Path, capsys, output: str, code: str):
-    assert main(["plan", "vm.yaml", "--host", on("two-nodes"), "-o", output]) == 1
+@pytest.mark.parametrize(("output", "exit_code", "code"), [("-", 2, "E294"), ("no/such/folder/vm.plan", 1, "E295")])
+def test_a_plan_is_not_saved_to_stdout_or_to_nowhere(folder: Path, capsys, output: str, exit_code: int, code: str):
+    assert main(["plan", "vm.yaml", "--host", on("two-nodes"), "-o", output]) == exit_code
     assert f"error[{code}]" in capsys.readouterr().err
+
+
+def test_who_saves_a_plan_is_told_what_it_is_good_for(folder: Path, capsys):
+    main(["plan", "vm.yaml", "--host", on("two-nodes"), "-o", "vm.plan"])
+    assert capsys.readouterr().err == "saved vm.plan; run it with `vmlaunch up vm.plan`\n"
+    main(["plan", "vm.yaml", "--host", on("no-kvm"), "-o", "vm.plan"])
+    assert capsys.readouterr().err == "saved vm.plan; it cannot run on ci\n"
+
+
+def test_a_saved_plan_is_shown_as_it_was_planned(folder: Path, capsys):
+    main(["plan", "vm.yaml", "--host", on("two-nodes"), "-o", "vm.plan"])
+    planned = capsys.readouterr().out
+    (folder / "vm.yaml").unlink()
+    assert main(["plan", "vm.plan"]) == 0
+    assert capsys.readouterr().out == planned
+    assert main(["plan", "vm.plan", "--json"]) == 0
+    assert capsys.readouterr().out == (folder / "vm.plan").read_text()
+    assert main(["plan", "vm.plan", "--host", on("cloud-vm")]) == 2
+    assert "error[E514]" in capsys.readouterr().err
+
+
+def test_a_saved_plan_does_not_point_into_a_set_that_is_gone(folder: Path, capsys):
+    main(["plan", "vm.yaml", "--host", on("two-nodes"), "--set", "memory=2TiB", "-o", "vm.plan"])
+    assert "--set #1" in capsys.readouterr().out
+    assert main(["up", "vm.plan"]) in (1, 4)
+    err = capsys.readouterr().err
+    assert "--set" not in err
+
+
+def test_a_saved_plan_is_no_spec(folder: Path, capsys):
+    main(["plan", "vm.yaml", "--host", on("two-nodes"), "-o", "vm.plan"])
+    capsys.readouterr()
+    assert main(["validate", "vm.plan"]) == 1
+    err = capsys.readouterr().err
+    assert (err.count("error["), "E021" in err) == (1, True)
+
+
+def test_down_takes_the_name_from_a_saved_plan(folder: Path, capsys, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
+    main(["plan", "vm.yaml", "--host", on("two-nodes"), "--set", "name=test-nobody", "-o", "vm.plan"])
+    capsys.readouterr()
+    assert main(["down", "vm.plan"]) == 0
+    assert capsys.readouterr().out == "test-nobody is not up\n"
+
+
+def test_a_denied_kvm_is_4_also_without_a_place_for_state(folder: Path, capsys):
+    facts = json.loads(Path(on("kvm-denied")).read_text())
+    facts["process"]["state_folder"] = None
+    (folder / "facts.json").write_text(json.dumps(facts))
+    assert main(["plan", "vm.yaml", "--host", "facts.json"]) == 4
+    assert "E402, E424" in capsys.readouterr().out
+
+
+def test_a_plan_of_another_host_is_stale_and_says_whose_it_is(folder: Path, capsys, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("launcher.api.hosts.this_host", lambda: host("cloud-vm"))
+    main(["plan", "vm.yaml", "--host", on("two-nodes"), "--set", "cpus.pin=6-7", "-o", "vm.plan"])
+    assert main(["up", "vm.plan"]) == 10
+    assert "= planned for twin; this is " in capsys.readouterr().err
+
+
+def test_kvm_that_is_denied_here_comes_before_what_has_changed(folder: Path, capsys, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("launcher.api.hosts.this_host", lambda: host("kvm-denied"))
+    main(["plan", "vm.yaml", "--host", on("two-nodes"), "-o", "vm.plan"])
+    capsys.readouterr()
+    assert main(["up", "vm.plan"]) == 4
+    err = capsys.readouterr().err
+    assert (err.startswith("error[E402]"), err.count("error[")) == (True, 1)
+
+
+def test_strict_says_that_it_is_the_warnings_that_block(folder: Path, capsys, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("launcher.api.hosts.this_host", lambda: host("cloud-vm"))
+    assert main(["up", "vm.yaml", "--set", "cpus=3", "--strict"]) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == "vm.yaml: 1 warning, and --strict makes them block; nothing was changed"
 
 
 def test_a_blocker_is_1_and_a_denial_is_4(folder: Path, capsys):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from launcher.cli import main
+from tests.conftest import ROOT
 
 GOOD = "boot: {kernel: ./bzImage}\ncpus: 4\nmemory: 8GiB\ndevices: {disk: 0000:02:00.0}\n"
 BAD = GOOD.replace("8GiB", "8G")
@@ -105,6 +107,38 @@ def test_file_that_may_not_be_read_is_not_permitted(here: Path, capsys: pytest.C
         secret.touch(0o000)
     code = main(["validate", str(secret)])
     assert (code, "E017" in capsys.readouterr().err) in ((4, True), (1, False))
+
+
+AS_NOBODY = """
+import os, sys
+from launcher.cli import main, validate
+import launcher.api.plans, launcher.cli.refusal, launcher.spec.load
+if os.geteuid() == 0:
+    os.seteuid(65534)
+sys.exit(main(["validate", sys.argv[1]]))
+"""
+
+
+def test_file_in_a_folder_that_may_not_be_searched_is_not_permitted(here: Path) -> None:
+    (here / "closed").mkdir()
+    write(here / "closed", vm=GOOD)
+    (here / "closed").chmod(0)
+    command = [sys.executable, "-c", AS_NOBODY, here / "closed" / "vm.yaml"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    (here / "closed").chmod(0o700)
+    assert done.returncode == 4, done.stderr
+    assert "error[E017]" in done.stderr
+
+
+def test_name_of_a_refused_file_cannot_steer_the_terminal(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", "no\x1b[31m.yaml"]) == 1
+    assert "\x1b" not in capsys.readouterr().err
+
+
+def test_malformed_set_is_wrong_usage(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(here, vm=GOOD)
+    assert main(["validate", "vm.yaml", "--set", "foo"]) == 2
+    assert "error[E019]" in capsys.readouterr().err
 
 
 def test_file_that_does_not_end_is_too_large(capsys: pytest.CaptureFixture[str]) -> None:

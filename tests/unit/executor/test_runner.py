@@ -44,7 +44,7 @@ def plan_of(folder: Path, *, vcpus: int = 2, pin: tuple[int, ...] = ()) -> Plan:
         TakeMemory(1, 32 * MIB, 2 * MIB, 0, False),
         CreateVm(),
         GiveMemory((RamRange(0, 64 * MIB, 0, 0), RamRange(4 * GIB, 32 * MIB, 1, 0))),
-        LoadKernel("pvh", str(kernel), digest, 0x200000, (LoadPart(0, 64, 0x200000),), "hello"),
+        LoadKernel("pvh", str(kernel), digest, 0x200000, (LoadPart(0, 64, 0x200000, 128),), "hello"),
         LoadInitrd(str(initrd), digest, 64, 0x3000000),
         DescribeMachine(vcpus, None),
         RunVcpus(vcpus, pin),

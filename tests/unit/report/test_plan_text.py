@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+import pytest
+
 from launcher.host.facts import BootFiles
+from launcher.report.diagnostics import as_text
 from launcher.report.plan_text import plan_text
 from tests.planning import EXAMPLE, KERNEL, SMALL, absent, host, plan
 
@@ -40,13 +43,40 @@ def test_each_step_has_its_mark_and_what_down_does():
 def test_what_would_stop_the_plan_is_marked_among_the_steps():
     made = plan(SMALL, host("no-kvm"), BootFiles(absent("/vms/bzImage")))
     text = plan_text(made, "(the diagnostics)")
-    assert re.search(r"^ +! E410  /vms/bzImage is not there$", text, re.MULTILINE)
+    assert re.search(r"^ +! stopped by E410, E401$", text, re.MULTILINE)
+    assert "is not there" not in text
     assert text.endswith("(the diagnostics)\n\nCannot run: 2 blockers, 0 warnings.")
 
 
-def test_the_last_line_counts_what_changes_and_what_is_locked():
-    last = plan_text(full(), "").splitlines()[-1]
-    assert last == "Can run: 5 host drivers change and come back on down; 64 GiB locked; 0 blockers, 2 warnings."
+def test_what_this_version_cannot_do_does_not_hide_the_verdict_on_the_host():
+    assert plan_text(full(), "").splitlines()[-2:] == [
+        "5 host drivers change and come back on down; 64 GiB locked; 1 warning.",
+        "This host fits; this version does not run devices yet (E511).",
+    ]
+
+
+def test_warnings_that_block_are_named_in_the_last_line():
+    crowded = plan(SMALL.replace("cpus: 2", "cpus: 3"), host("cloud-vm"), BootFiles(KERNEL))
+    assert plan_text(crowded, "").splitlines()[-1] == "Can run: 0 blockers, 1 warning."
+    last = plan_text(crowded, "", strict=True).splitlines()[-1]
+    assert last == "Cannot run: 1 warning, and --strict makes them block."
+    assert plan_text(small(), "", strict=True).splitlines()[-1] == "Can run: 0 blockers, 0 warnings."
+
+
+def test_a_command_line_is_quoted_and_cannot_steer_the_terminal():
+    text = SMALL.replace("./bzImage", './bzImage, cmdline: "a; \\e[31mb"')
+    shown = plan_text(plan(text, host("cloud-vm"), BootFiles(KERNEL)), "")
+    assert 'load /vms/bzImage with "a; \ufffd[31mb"' in shown
+
+
+@pytest.mark.parametrize("width", [60, 72, 80, 99])
+def test_a_narrow_terminal_gets_lines_that_fit_and_have_no_trailing_blanks(width: int):
+    made = full()
+    found = as_text(made.diagnostics, {"vm.yaml": EXAMPLE.read_text()}, width=width)
+    lines = plan_text(made, found, width=width).splitlines()
+    assert max(map(len, lines)) <= width
+    assert not [line for line in lines if line != line.rstrip()]
+    assert ("       on down: freed" in lines) == (width < 76)
 
 
 def test_a_plan_that_is_not_certain_says_so():

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from launcher.codes import explanation
-from launcher.errors import Refused
+from launcher.errors import Refused, WrongUsage
 from launcher.spec.load import load_spec
 
 GOOD = (Path(__file__).parents[2] / "specs" / "good" / "every-field.yaml").read_text()
@@ -23,7 +23,7 @@ PIECES = st.sampled_from([*WORDS.split(), *SPACES])
 def check(text: str | bytes, *sets: str) -> None:
     try:
         load_spec(text, "any.yaml", sets=sets, name="any")
-    except Refused as refused:
+    except (Refused, WrongUsage) as refused:
         for one in refused.diagnostics:
             assert explanation(one.code), one
             assert one.where

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from launcher.errors import Diagnostic, Refused
+from launcher.errors import Diagnostic, LauncherError, Refused, WrongUsage
 from launcher.spec.load import Loaded, load_spec
 from launcher.spec.model import VmSpec
 from launcher.values import GIB, PciAddress
@@ -30,8 +30,9 @@ def loaded(text: str | bytes, *sets: str, name: str | None = "vm") -> Loaded:
 
 
 def refused(text: str | bytes, *sets: str, name: str | None = "vm") -> tuple[Diagnostic, ...]:
-    with pytest.raises(Refused) as error:
+    with pytest.raises(LauncherError) as error:
         loaded(text, *sets, name=name)
+    assert isinstance(error.value, Refused | WrongUsage)
     return error.value.diagnostics
 
 
@@ -166,7 +167,7 @@ def test_what_is_wrong_in_a_set_points_into_that_set() -> None:
         ("cpus", "E019", 1),
         ("=4", "E019", 1),
         ("cpus=", "E019", 6),
-        ("cpus.count=4", "E019", 6),
+        ("boot.kernel.path=a", "E019", 13),
         ("memory.5.size=1GiB", "E019", 8),
         ("devices.dsik=null", "E019", 9),
         ("devices.disk={pci: 02:00.0", "E004", 27),
@@ -181,8 +182,39 @@ def test_set_that_cannot_be_done_says_which_part_of_it(text: str, code: str, col
 
 
 def test_all_broken_sets_are_reported_with_what_is_wrong_in_the_file() -> None:
-    found = refused(SHORT.replace("8GiB", "8G"), "cpus", "boot.kernel=[")
+    found = refused(SHORT.replace("8GiB", "8G"), "memory.5=1GiB", "boot.kernel=[")
     assert sorted(codes(found)) == ["E004", "E019", "E107"]
+
+
+def test_set_without_a_value_is_wrong_usage_whatever_the_file_says() -> None:
+    with pytest.raises(WrongUsage) as wrong:
+        loaded("nonsense: [", "foo", "cpus=4", "=5")
+    assert [str(one.where) for one in wrong.value.diagnostics] == ["--set #1:1:1", "--set #3:1:1"]
+
+
+def test_set_beside_a_short_form_writes_it_out() -> None:
+    spec = loaded(SHORT, "devices.disk.companions=attach", "cpus.pin=4-7", "memory.0.node=1").spec
+    assert (str(spec.devices["disk"].pci), spec.devices["disk"].companions) == ("0000:02:00.0", "attach")
+    assert (spec.cpus.count, spec.cpus.pin) == (4, (4, 5, 6, 7))
+    assert (spec.memory[0].size, spec.memory[0].node) == (8 * GIB, 1)
+    assert span(loaded(SHORT, "devices.disk.bind=never"), "devices.disk.pci") == (4, 17, 24)
+
+
+# ---- sizes ----
+
+
+def test_a_number_of_bytes_is_told_its_unit_and_not_a_guess() -> None:
+    (exact,) = refused(SHORT.replace("8GiB", "100663296"))
+    assert (exact.fix, exact.help[0]) == ("96MiB", "as a number of bytes it is `96MiB`")
+    (odd,) = refused(SHORT.replace("8GiB", "100663297"))
+    assert (odd.fix, len(odd.help)) == (None, 1)
+    (few,) = refused(SHORT.replace("8GiB", "64"))
+    assert few.fix == "64GiB"
+
+
+def test_a_program_is_not_a_text_file() -> None:
+    (one,) = refused(b"\x7fELF\x02\x01\x01\0\0\0")
+    assert (one.code, one.message) == ("E001", "this is not a text file")
 
 
 # ---- messages ----

@@ -1,0 +1,30 @@
+"""The path of a spec or a saved plan in, its bytes out. `-` is stdin."""
+
+from __future__ import annotations
+
+import sys
+
+from launcher.errors import Diagnostic, NotPermitted, Refused, Where
+
+LIMIT = 1 << 20
+
+
+def read_bytes(path: str) -> bytes:
+    try:
+        raw = _read(path)
+    except PermissionError:
+        raise NotPermitted(Diagnostic("E017", "failed to read the file: permission denied", Where(path))) from None
+    except (OSError, ValueError) as error:
+        cause = (error.strerror if isinstance(error, OSError) else None) or "not a path"
+        raise Refused(Diagnostic("E015", f"failed to read the file: {cause.lower()}", Where(path))) from None
+    if len(raw) > LIMIT:
+        raise Refused(Diagnostic("E014", "the file is larger than 1 MiB", Where(path), help=("a spec is one VM",)))
+    return raw
+
+
+def _read(path: str) -> bytes:
+    """One byte too many is enough to know, also from a pipe that does not end."""
+    if path == "-":
+        return sys.stdin.buffer.read(LIMIT + 1)
+    with open(path, "rb") as file:
+        return file.read(LIMIT + 1)

@@ -1,0 +1,193 @@
+"""(Host, command) -> how it ended: the command's exit status, or that the machine was lost.
+
+Nothing of a lab host outlives this process: the kernel kills QEMU when its parent dies, whatever it dies of.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from tests.lab import pieces
+from tests.lab.hosts import Boots, Host
+from tests.lab.initramfs import initramfs
+from tests.lab.packages import Unavailable
+
+LOST = 125  # the exit status that says: no verdict on the command, the machine was lost
+INSIDE = "/run/lab"  # the folder of results, as the command sees it
+GRACE = 60  # seconds that the machine may take beyond the command's own time: to boot and to end
+TICK = 0.1
+DISK = 64 << 20
+MESSAGES = 25  # lines of the console in the sentence on a lost machine
+
+
+@dataclass(frozen=True)
+class Job:
+    """A command for a lab host, to run in `folder` for at most `seconds`."""
+
+    words: tuple[str, ...]
+    folder: Path
+    seconds: int = 600
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Ended:
+    status: int  # the command's; 124 when its time was up; LOST
+    lost: str  # empty, or a sentence
+    seconds: float
+    ready: float = 0.0  # seconds of the machine's own clock until the command started
+    kernel: str = ""  # its release; empty when the machine never got so far
+
+
+def kernel_for(host: Host) -> pieces.Kernel:
+    own = None if host.boots is Boots.DISTRIBUTION else pieces.own_kernel()
+    if own is None and host.boots is Boots.OURS:
+        raise Unavailable("this host needs our kernel: `./dev lab kernel` builds it")
+    return own or pieces.distribution_kernel()
+
+
+def run(host: Host, job: Job, work: Path, stdout: IO[bytes] | None = None, stderr: IO[bytes] | None = None) -> Ended:
+    """Boot, run the command, pass its output on while it comes. `work` is a new folder; its `lab` has the results."""
+    results = work / "lab"
+    results.mkdir(parents=True)
+    for name in ("stdout", "stderr"):
+        (results / name).touch()
+    (results / "command").write_text(_script(job))
+    command = qemu_command(host, work, f"file:{work / 'console'}")
+    return watch(command, work, job.seconds + GRACE, [(results / "stdout", stdout), (results / "stderr", stderr)])
+
+
+def qemu_command(host: Host, work: Path, serial: str) -> list[str]:
+    """Also writes what QEMU reads: the initramfs and the disks."""
+    kernel = kernel_for(host)
+    (work / "initramfs").write_bytes(initramfs(kernel, pieces.busybox()))
+    drives = []
+    for disk in host.disks:
+        with (work / disk).open("wb") as image:
+            image.truncate(DISK)
+        drives += ["-drive", f"if=none,id={disk},format=raw,file={work / disk}"]
+    modules = f" lab.modules={kernel.modules}" if kernel.modules else ""
+    return [
+        *(pieces.qemu(), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", serial),
+        *("-kernel", str(kernel.image), "-initrd", str(work / "initramfs"), "-append", host.cmdline() + modules),
+        *_share("files", Path("/"), "1e.0", ",readonly=on"),
+        *_share("lab", work / "lab", "1d.0"),
+        *drives,
+        *host.arguments(),
+    ]
+
+
+def start(command: list[str], said: IO[bytes], *, terminal: bool = False) -> subprocess.Popen[bytes]:
+    """A process that the kernel kills when this one dies. It has a session of its own: ^C is for us to act on."""
+    return subprocess.Popen(
+        ["setpriv", "--pdeathsig", "KILL", *command],
+        stdin=None if terminal else subprocess.DEVNULL,
+        stdout=None if terminal else said,
+        stderr=said,
+        start_new_session=True,
+    )
+
+
+def watch(command: list[str], work: Path, seconds: float, flows: list[tuple[Path, IO[bytes] | None]]) -> Ended:
+    """Wait for the machine to end, at most `seconds`."""
+    began = time.monotonic()
+    copies = [_follow(path, target) for path, target in flows if target]
+    with (work / "qemu").open("wb") as said:
+        machine = start(command, said)
+    try:
+        while not _ended(machine) and time.monotonic() < began + seconds:
+            for copy in copies:
+                copy()
+        in_time = machine.poll() is not None
+    finally:
+        machine.kill()
+        machine.wait()
+    for copy in copies:
+        copy()
+    return verdict(work, in_time, time.monotonic() - began)
+
+
+def _ended(machine: subprocess.Popen[bytes]) -> bool:
+    """Give it one tick more."""
+    pidfd = os.pidfd_open(machine.pid)
+    try:
+        return bool(select.select([pidfd], [], [], TICK)[0])
+    finally:
+        os.close(pidfd)
+
+
+def verdict(work: Path, in_time: bool, seconds: float) -> Ended:
+    """QEMU's own exit status says nothing: it is 0 after a panic too."""
+    ready, _, kernel = _text(work / "lab" / "ready").strip().partition(" ")
+    status = _text(work / "lab" / "status").strip()
+    if status:
+        return Ended(int(status), "", seconds, float(ready), kernel)
+    how = "ended without a status" if in_time else f"was not done after {seconds:.0f} s and was ended"
+    where = f"{ready} s after its start it began with the command" if ready else "it never got to the command"
+    return Ended(
+        LOST, f"the machine was lost: it {how}; {where}{_last_words(work)}", seconds, float(ready or 0), kernel
+    )
+
+
+def _last_words(work: Path) -> str:
+    said = [line for name in ("qemu", "console") for line in _text(work / name).splitlines() if line.strip()]
+    told = [line for line in said if "TCG doesn't support requested feature" not in line]
+    panic = next((number for number, line in enumerate(told) if "Kernel panic" in line), len(told))
+    first = min(panic, max(0, len(told) - MESSAGES))  # a panic's own trace may be longer than that
+    return "".join(f"\n  | {line}" for line in told[first:][:MESSAGES])
+
+
+def _text(path: Path) -> str:
+    return path.read_text(errors="replace") if path.exists() else ""
+
+
+def _follow(path: Path, target: IO[bytes]) -> Callable[[], None]:
+    """What was written to a file since the last call goes to `target`."""
+    source = path.open("rb")
+
+    def copy() -> None:
+        if content := source.read():
+            target.write(content)
+            target.flush()
+
+    return copy
+
+
+def _share(tag: str, path: Path, address: str, more: str = "") -> list[str]:
+    folder = f"local,id={tag},path={path},security_model=none,multidevs=remap{more}"
+    return ["-fsdev", folder, "-device", f"virtio-9p-pci,bus=pcie.0,addr={address},fsdev={tag},mount_tag={tag}"]
+
+
+def environment() -> dict[str, str]:
+    """What every command inside finds: the tree's own programs first, and nothing written beside the sources."""
+    return {
+        "PATH": f"{Path(sys.executable).parent}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "HOME": "/root",
+        "LANG": "C.UTF-8",
+        "TERM": "dumb",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _script(job: Job) -> str:
+    limits = ("timeout", "--kill-after=5", str(job.seconds))
+    return (
+        f"cd {shlex.quote(str(job.folder))} || exit\n"
+        f"exec </dev/null >{INSIDE}/stdout 2>{INSIDE}/stderr\n"
+        f"exec {with_environment(job.environment, *limits, *job.words)}\n"
+    )
+
+
+def with_environment(more: Mapping[str, str], *words: str) -> str:
+    """A line for the shell: the command in the environment of every command inside, and `more`."""
+    return shlex.join(["env", "-i", *(f"{name}={value}" for name, value in {**environment(), **more}.items()), *words])

@@ -1,0 +1,83 @@
+"""Linux as the guest: it boots, sees what the spec says, reads its console, reboots in place, powers off."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Cli, Done
+from tests.lab.guest import guest_initramfs
+from tests.lab.pieces import distribution_kernel
+
+CMDLINE = "console=ttyS0 quiet panic=-1"
+
+
+@pytest.fixture(scope="module")
+def initrd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return guest_initramfs(tmp_path_factory.mktemp("guest") / "initrd")
+
+
+def boot(cli: Cli, initrd: Path, commands: str, *words: str, **fields: Any) -> Done:
+    """`commands` are typed on the serial console, as a pipe."""
+    kernel = distribution_kernel().image
+    spec = cli.spec(kernel, **{"memory": "512MiB"} | fields)
+    whole = json.loads(spec.read_text())
+    whole["boot"] |= {"initrd": str(initrd), "cmdline": CMDLINE}
+    spec.write_text(json.dumps(whole))
+    return cli.run("up", spec, *words, stdin=commands)
+
+
+@pytest.mark.host("zoo")
+@pytest.mark.parametrize("vcpus", [1, 2, 4])
+def test_linux_sees_its_processors_and_powers_off(cli: Cli, initrd: Path, vcpus: int) -> None:
+    done = boot(cli, initrd, "nproc\npoweroff\n", cpus=vcpus)
+    assert done.code == 0, done.err
+    assert re.search(rf"^{vcpus}\r?$", done.out, re.MULTILINE), done.out
+    assert "ended: the guest powered off" in done.err
+
+
+@pytest.mark.host("zoo")
+def test_linux_sees_all_banks_of_its_memory(cli: Cli, initrd: Path) -> None:
+    banks = [{"size": "256MiB"}, {"size": "512MiB", "at": "0x100000000"}]
+    done = boot(cli, initrd, "grep MemTotal /proc/meminfo\npoweroff\n", memory=banks)
+    total = int(re.findall(r"MemTotal: +([0-9]+) kB", done.out)[0])
+    assert 600 * 1024 < total < 768 * 1024
+
+
+@pytest.mark.host("zoo")
+def test_linux_finds_acpi_the_host_bridge_and_its_clock(cli: Cli, initrd: Path) -> None:
+    look = "cat /sys/bus/pci/devices/*/class /sys/devices/system/clocksource/*/current_clocksource; "
+    done = boot(cli, initrd, look + "ls /sys/firmware/acpi/tables; cat /proc/interrupts\npoweroff\n")
+    assert "0x060000" in done.out
+    assert "kvm-clock" in done.out
+    for word in ("APIC", "DSDT", "FACP", "MCFG", "IO-APIC", "acpi", "ttyS0"):
+        assert word in done.out, word
+
+
+@pytest.mark.host("zoo")
+def test_linux_reboots_in_place_and_goes_on_reading_its_console(cli: Cli, initrd: Path) -> None:
+    done = boot(cli, initrd, "reboot\necho second life\npoweroff\n")
+    assert done.code == 0
+    assert done.out.count("init at") == 2
+    assert "second life" in done.out
+    assert "after 1 reboot" in done.err
+
+
+@pytest.mark.host("zoo")
+def test_without_reboot_a_reboot_is_the_end(cli: Cli, initrd: Path) -> None:
+    done = boot(cli, initrd, "reboot\n", "--no-reboot")
+    assert done.code == 0
+    assert done.out.count("init at") == 1
+    assert "the guest asked for a reset" in done.err
+
+
+@pytest.mark.host("zoo")
+def test_a_quiet_boot_leaves_the_kernel_seldom(cli: Cli, initrd: Path) -> None:
+    done = boot(cli, initrd, "poweroff\n", "--json")
+    report = json.loads(done.out.splitlines()[-1])["report"]
+    assert report["end"]["how"] == "power-off"
+    assert report["vcpus"][0]["exits"] <= 1000

@@ -1,0 +1,58 @@
+"""`vmlaunch ps`: state folders in, a table out."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from launcher.cli import main, naming
+
+STATE = {"keeper": 1, "started": "2026-01-02T03:04:05+00:00", "vcpus": 2, "memory": 96 << 20}
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(naming, "state_root", lambda: tmp_path)
+    return tmp_path
+
+
+def vm(root: Path, name: str, phase: str, **files: Any) -> Path:
+    (root / name).mkdir()
+    (root / name / "state.json").write_text(json.dumps({"name": name, "phase": phase, **STATE}))
+    for file, value in files.items():
+        (root / name / f"{file}.json").write_text(json.dumps(value))
+    return root / name
+
+
+def test_vms_are_listed_with_how_they_ended(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    vm(root, "done", "ended", report={"end": {"how": "power-off", "detail": "", "exit_code": 0}})
+    assert main(["ps"]) == 0
+    assert capsys.readouterr().out == ""
+    assert main(["ps", "-a"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "NAME  STATE  VCPUS  MEMORY  SINCE/ENDED",
+        "done  ended  2      96 MiB  power-off, exit code 0",
+    ]
+
+
+def test_vm_whose_keeper_died_is_lost_and_the_way_out_is_said(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    vm(root, "orphan", "running")
+    (root / "halfway").mkdir()
+    assert main(["ps"]) == 0
+    out = capsys.readouterr().out
+    assert "orphan   lost   2      96 MiB  its keeper died; `vmlaunch down orphan`" in out
+    assert "None" not in out
+
+
+def test_vm_that_runs_says_since_when(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import fcntl
+
+    lock = os.open(vm(root, "busy", "running"), os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    assert main(["ps"]) == 0
+    assert "busy  running  2      96 MiB  2026-01-0" in capsys.readouterr().out
+    os.close(lock)

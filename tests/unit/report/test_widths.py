@@ -1,0 +1,75 @@
+"""How wide what is drawn is: on terminals of any width, and elsewhere."""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import os
+import struct
+import termios
+from collections.abc import Iterator
+from typing import TextIO
+
+import pytest
+
+from launcher.plan.outcome import FORMAT_VERSION, End, Report, StepOutcome, VcpuReport
+from launcher.report.console import print_report
+from launcher.report.inventory import inventory_text
+from launcher.report.lines import width_of
+from launcher.report.progress import text_lines
+from tests.planning import EXAMPLE, host, plan
+
+REGISTERS = {f"r{n}": n << 60 for n in range(18)}
+CRASH = End("crash", "triple fault \x1b[31m", 13, REGISTERS)
+REPORT = Report(
+    FORMAT_VERSION, "vm", "ended", 7, "2026-01-01T00:00:00+00:00", 1.5, (VcpuReport(0, None, 3),), end=CRASH
+)
+
+
+@pytest.fixture
+def terminal() -> Iterator[tuple[TextIO, int]]:
+    """A terminal, and the end from which its size is set."""
+    leader, follower = os.openpty()
+    with os.fdopen(follower, "w") as stream:
+        yield stream, leader
+    os.close(leader)
+
+
+@pytest.mark.parametrize(("columns", "width"), [(0, 100), (20, 60), (72, 72), (80, 80), (250, 100)])
+def test_a_terminal_has_its_own_width_within_reason(terminal: tuple[TextIO, int], columns: int, width: int) -> None:
+    stream, leader = terminal
+    fcntl.ioctl(leader, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    assert width_of(stream) == width
+
+
+def test_what_is_no_terminal_is_100_wide() -> None:
+    assert width_of(io.StringIO()) == 100
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_a_report_fits_with_its_registers_and_has_no_trailing_blanks(
+    width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("launcher.report.console.width_of", lambda _: width)
+    stream = io.StringIO()
+    print_report(REPORT, stream, colour=False)
+    lines = stream.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    assert not [line for line in lines if line != line.rstrip()]
+    assert all(f"{value:016x}" in stream.getvalue() for value in REGISTERS.values())
+    assert "\x1b" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_a_step_in_hand_never_wraps_so_that_it_can_be_drawn_anew(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("launcher.report.progress.width_of", lambda _: width)
+    made, stream = plan(EXAMPLE.read_text(), host("gpu07")), io.StringIO()
+    tell = text_lines(made.steps, stream, live=True)
+    for n in range(1, len(made.steps) + 1):
+        tell(StepOutcome(n, "progress", done=1 << 30, total=64 << 30))
+    assert max(map(len, stream.getvalue().split("\r\x1b[K"))) < width
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_the_inventory_fits(width: int) -> None:
+    assert max(map(len, inventory_text(host("gpu07"), width).splitlines())) <= width
