@@ -180,8 +180,8 @@ def _differences(running: dict[str, Any], mine: dict[str, Any]) -> Iterator[str]
 
 
 def _changed(what: str, before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
-    for name in after:
-        if before.get(name) != after[name]:
+    for name, value in after.items():
+        if before.get(name) != value:
             yield f"~ {what}: {name}"
 
 

@@ -12,7 +12,6 @@ from launcher.plan.steps import CreateVm, DescribeMachine, GiveMemory, KeepState
 from launcher.vms.folder import JOURNAL, NameTaken, StateFolder
 from launcher.vms.journal import pending
 
-
 ONCE: tuple[type[Step], ...] = (KeepState, CreateVm, GiveMemory, LoadKernel, DescribeMachine, RunVcpus)
 
 

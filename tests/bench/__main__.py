@@ -1,5 +1,6 @@
 """`./dev bench`: vmlaunch beside QEMU on the same work, interleaved in one run; ratios with their 95 % interval.
 
+Boot, in a lab host: `./dev lab run -- python -m tests.bench.boot`.
 Start: from the start of the process to the first KVM_RUN, examples/hello.yaml and the same kernel, vCPUs and memory.
 """
 
@@ -21,6 +22,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
 EXAMPLES = ROOT / "examples"
+NAME = "bench-hello"
 VMLAUNCH = [sys.executable, "-m", "launcher"]
 QEMU = [
     "qemu-system-x86_64",
@@ -44,11 +46,18 @@ RESAMPLES = 5000
 def contenders(saved_plan: Path) -> dict[str, list[str]]:
     kernel = ["-kernel", str(EXAMPLES / "hello.elf"), "-append", "greetings"]
     return {
-        "vmlaunch up hello.yaml": [*VMLAUNCH, "up", str(EXAMPLES / "hello.yaml")],
+        "vmlaunch up hello.yaml": [*VMLAUNCH, "up", str(EXAMPLES / "hello.yaml"), "--set", f"name={NAME}"],
         "vmlaunch up hello.plan": [*VMLAUNCH, "up", str(saved_plan)],
         "qemu -M q35": [*QEMU, "-M", "q35", *kernel],
         "qemu -M microvm": [*QEMU, "-M", "microvm", *kernel],
     }
+
+
+def build_shim(folder: Path) -> Path:
+    shim = folder / "first_run.so"
+    source = Path(__file__).with_name("first_run.c")
+    subprocess.run(["gcc", "-shared", "-fPIC", "-O2", "-o", shim, source, "-ldl"], check=True)
+    return shim
 
 
 def time_to_first_run(command: list[str], shim: Path, folder: Path) -> float:
@@ -80,11 +89,12 @@ def interval(ratios: list[float]) -> tuple[float, float, float]:
 
 
 def measure(rounds: int, folder: Path) -> dict[str, list[float]]:
-    shim, saved = folder / "first_run.so", folder / "hello.plan"
+    shim, saved = build_shim(folder), folder / "hello.plan"
     subprocess.run(
-        ["gcc", "-shared", "-fPIC", "-O2", "-o", shim, Path(__file__).with_name("first_run.c"), "-ldl"], check=True
+        [*VMLAUNCH, "plan", EXAMPLES / "hello.yaml", "--set", f"name={NAME}", "-o", saved],
+        check=True,
+        stdout=subprocess.DEVNULL,
     )
-    subprocess.run([*VMLAUNCH, "plan", EXAMPLES / "hello.yaml", "-o", saved], check=True, stdout=subprocess.DEVNULL)
     commands = contenders(saved)
     times: dict[str, list[float]] = {name: [] for name in commands}
     for turn in range(rounds + 1):
@@ -92,14 +102,13 @@ def measure(rounds: int, folder: Path) -> dict[str, list[float]]:
             took = time_to_first_run(command, shim, folder)
             if turn:  # the first round warms the caches
                 times[name].append(took)
-        subprocess.run([*VMLAUNCH, "down", "hello"], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([*VMLAUNCH, "down", NAME], check=True, stdout=subprocess.DEVNULL)
     return times
 
 
 def show(times: dict[str, list[float]]) -> None:
-    print(
-        f"{'process start to first KVM_RUN, ms':38}{'min':>8}{'median':>8}   ratio to q35 (95 %)    ratio to microvm (95 %)"
-    )
+    title = "process start to first KVM_RUN, ms"
+    print(f"{title:38}{'min':>8}{'median':>8}   ratio to q35 (95 %)   ratio to microvm (95 %)")
     for name, values in times.items():
         line = f"  {name:36}{min(values):8.1f}{statistics.median(values):8.1f}"
         for other in ("qemu -M q35", "qemu -M microvm"):

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from launcher.kernel.api import CpuidLeaf, Event, Trap, Progress, Registers
+from launcher.kernel.api import CpuidLeaf, Event, Progress, Registers, Trap
 
 
 @dataclass
