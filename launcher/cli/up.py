@@ -42,11 +42,14 @@ def run(options: argparse.Namespace) -> int:
     if "begun" not in answer:
         return _refused(answer, plan, options)
     from launcher.cli.attach import Attachment, Terminal
+    from launcher.cli.keyboard import is_ours
     from launcher.executor.conversation import Conversation
 
     terminal = Terminal(quiet=options.json or options.detach)
     talk = Conversation(launched.channel, _observer(plan, options), terminal)
-    attachment = Attachment(talk, terminal, detach=options.detach, typed=not (options.json or options.detach))
+    attachment = Attachment(
+        talk, terminal, detach=options.detach, typed=not options.detach and not (options.json and is_ours())
+    )
     attachment.follow()
     if terminal.line_open and sys.stdout.isatty():
         print()
