@@ -39,14 +39,6 @@ class HostMemory(Protocol):
     def close(self) -> None: ...
 
 
-class Console(Protocol):
-    """Two rings of shared memory: what the guest writes, what it may read. Made before the runner is forked."""
-
-    def read(self, position: int, most: int) -> tuple[bytes, int, int]: ...
-    def write(self, data: bytes) -> int: ...
-    def close(self) -> None: ...
-
-
 class Machine(Protocol):
     """The devices that C serves."""
 

@@ -58,10 +58,6 @@ class StateFolder:
         draft.write_text(json.dumps(value, indent=1) + "\n")
         draft.rename(self.path / name)
 
-    def read(self, name: str) -> Any:
-        """None when there is no such file, or it is not JSON."""
-        return read_json(self.path / name)
-
     def empty(self) -> None:
         """Take away what an earlier run left; what is not ours stays."""
         for name in FILES:

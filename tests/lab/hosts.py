@@ -131,6 +131,7 @@ TABLE = (
         "pcie-root-port,id=nvme-port,bus=expander,chassis=1,slot=1",
         NVME[1],
     ), disks=("nvme",), nodes=2, kernel_options=("hugepagesz=2M", "hugepages=0:16,1:32")),
+    Host("large", "8 GiB of memory", mebibytes=8192),
     Host("no-iommu", "no IOMMU", iommu=Iommu.NONE, devices=NVME, disks=("nvme",)),
     Host("iommufd", "the zoo on our kernel, which has iommufd", devices=ZOO, disks=("nvme",), boots=Boots.OURS),
 )  # fmt: skip

@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import PATIENCE, Cli, Done
 from tests.lab.guest import guest_initramfs
-from tests.lab.pieces import distribution_kernel
+from tests.lab.pieces import distribution_kernel, own_kernel
 
 CMDLINE = "console=ttyS0 quiet panic=-1"
 
@@ -88,3 +88,23 @@ def test_a_quiet_boot_leaves_the_kernel_seldom(cli: Cli, initrd: Path) -> None:
     report = json.loads(done.out.splitlines()[-1])["report"]
     assert report["end"]["how"] == "power-off"
     assert report["vcpus"][0]["exits"] <= 1000
+
+
+@pytest.mark.host("large")
+@pytest.mark.parametrize(("memory", "least"), [("128MiB", 80), ("6GiB", 5800)])
+def test_linux_boots_in_little_and_in_much_memory(cli: Cli, initrd: Path, memory: str, least: int) -> None:
+    done = boot(cli, initrd, "grep MemTotal /proc/meminfo\npoweroff\n", memory=memory)
+    assert done.code == 0
+    assert int(re.findall(r"MemTotal: +([0-9]+) kB", done.out)[0]) > least * 1024
+
+
+@pytest.mark.host("large")
+def test_linux_on_our_own_kernel_boots_too(cli: Cli, initrd: Path) -> None:
+    own = own_kernel()
+    if own is None:
+        pytest.skip("there is no kernel of our own: ./dev lab kernel builds it")
+    done = boot(
+        cli, initrd, "uname -r\npoweroff\n", boot={"kernel": str(own.image), "initrd": str(initrd), "cmdline": CMDLINE}
+    )
+    assert done.code == 0
+    assert "-vmlab" in done.out
