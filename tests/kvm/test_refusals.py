@@ -82,7 +82,8 @@ def test_devices_are_planned_and_not_yet_run(cli: Cli) -> None:
     spec = cli.spec(EXAMPLES / "hello.elf", devices={"nobody": "0000:00:1f.7"})
     done = cli.run("up", spec)
     assert done.code == 1
-    assert "error[E201]" in done.err
+    assert "error[E511]" in done.err
+    assert not cli.state.exists()
 
 
 def test_plan_writes_to_nothing_but_stdout_and_stderr(cli: Cli, tmp_path: Path) -> None:
