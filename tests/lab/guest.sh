@@ -6,6 +6,16 @@ busybox mount -t proc proc /proc
 busybox mount -t sysfs sysfs /sys
 busybox mount -t devtmpfs dev /dev
 busybox --install -s /bin
+
+# Debian's busybox has no lspci: one line for each function, as busybox prints it elsewhere.
+lspci() {
+	for function in /sys/bus/pci/devices/*; do
+		read -r class <"$function/class" && read -r vendor <"$function/vendor" && read -r device <"$function/device"
+		class=${class#0x} driver=$(busybox readlink "$function/driver")
+		echo "${function##*/0000:} Class ${class%??}: ${vendor#0x}:${device#0x}${driver:+ ${driver##*/}}"
+	done
+}
+
 read -r uptime _ </proc/uptime
 echo "init at $uptime"
 stty -echo </dev/console 2>/dev/null
