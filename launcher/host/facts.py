@@ -30,11 +30,12 @@ class Cpu:
 
 @dataclass(frozen=True, slots=True)
 class HugePages:
-    """A pool of huge pages of one size (bytes): counts, not bytes."""
+    """A pool of huge pages of one size (bytes): counts, not bytes. Only the whole host knows how many are reserved."""
 
     size: int
     total: int
     free: int
+    reserved: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +51,39 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """/proc/meminfo MemTotal and MemAvailable in bytes; `thp` is the mode chosen in transparent_hugepage/enabled."""
+    """/proc/meminfo in bytes; `thp` is the mode chosen in transparent_hugepage/enabled.
+
+    `overcommit` is vm.overcommit_memory; in mode 2 no more than `commit_limit` - `committed` can be mapped.
+    `reserved_huge_pages`: resv_hugepages by page size in bytes, promised to others though still counted as free.
+    """
 
     total: int
     available: int
     thp: str | Missing
+    overcommit: int = 0
+    commit_limit: int = 0
+    committed: int = 0
+    reserved_huge_pages: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What a cgroup (its path below the root of its hierarchy) and all above it allow: bytes, and bytes now in use."""
+
+    cgroup: str
+    maximum: int
+    current: int
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """Who will run `up`: identity, effective capabilities (cap_ names), limits (None: unlimited), allowed CPUs."""
+    """Who will run `up`: identity, effective capabilities (cap_ names), limits (None: unlimited), allowed CPUs.
+
+    `locked` is VmLck in bytes. `own_user_namespace`: its capabilities do not count for the host's kernel.
+    `memory_limit` is the tightest memory.max; `huge_limits` the tightest hugetlb.*.max by page size in bytes.
+    `container`: in a device cgroup of its own, by the marks that container engines leave.
+    `profile`: the AppArmor or SELinux label that confines it. `sees_all`: it may look into other users' processes.
+    """
 
     uid: int
     gid: int
@@ -68,22 +92,194 @@ class Process:
     open_files: int | None
     cpus: tuple[int, ...]
     state_folder: str | None  # where VMs keep their state; None: XDG_RUNTIME_DIR is not set
+    groups: tuple[int, ...] = ()
+    locked: int = 0
+    own_user_namespace: bool = False
+    memory_limit: Limit | None = None
+    huge_limits: dict[str, Limit] = field(default_factory=dict)
+    container: bool = False
+    profile: str | None = None
+    sees_all: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A process that has a device node open. `command` is its comm."""
+
+    pid: int
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceNode:
+    """/dev/kvm, /dev/vfio/*, /dev/iommu. `usable`: mode, owner and groups let the process open it to read and write."""
+
+    path: str
+    mode: int  # permission bits
+    uid: int
+    gid: int
+    usable: bool
+    holders: tuple[Holder, ...] | Missing = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Linux:
+    """The running kernel, as far as VFIO and KVM care.
+
+    `config`: CONFIG_ names without the prefix -> y or m; what is not set is not there. `modules`: loaded or built in
+    with parameters, `loadable`: modules.dep and modules.builtin have them; names with underscores, those in
+    survey.MODULES only. `parameters`: `vfio_pci.disable_denylist` -> Y, N or a number.
+    `remapping`: interrupts are remapped now (the IR- chips of /proc/interrupts). `vectors`: interrupts in use.
+    """
+
+    cmdline: str | Missing = ""
+    config: dict[str, str] | Missing | None = None
+    modules: tuple[str, ...] | None = None
+    loadable: tuple[str, ...] | Missing | None = None
+    parameters: dict[str, str] = field(default_factory=dict)
+    drivers: tuple[str, ...] | None = None  # the PCI drivers that are there
+    remapping: bool | None = None
+    vectors: int = 0
+    lockdown: str | None = None
+    framebuffers: tuple[str, ...] = ()  # /proc/fb, without the numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Firmware:
+    """What the machine is. `tables`: those of DMAR, IVRS, IORT and VIOT that ACPI lists; `virtual`: a VM itself.
+
+    `virtualization`: the CPUs have SVM or VT-x. `portable`: a chassis that is closed and carried away. `sleeps`: the
+    words of /sys/power/state.
+    """
+
+    tables: tuple[str, ...] | Missing = ()
+    vendor: str | None = None
+    product: str | None = None
+    virtual: bool = False
+    virtualization: bool = True
+    physical_bits: int | None = None
+    portable: bool = False
+    sleeps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One BAR as sysfs `resource` shows it; `start` 0 with a size: not assigned. `size` in bytes."""
+    """One BAR as sysfs `resource` shows it; `start` 0 with a size: not assigned. `size` in bytes.
+
+    `sizes`: those it can be resized to (Resizable BAR), bytes. `claimed`: who else holds a part of it (/proc/iomem).
+    """
 
     index: int
     kind: Literal["io", "mem32", "mem64"]
     prefetchable: bool
     start: Hex
     size: int
+    sizes: tuple[int, ...] = ()
+    claimed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Msix:
+    """The MSI-X capability (PCI Local Bus 3.0, 6.8.2): 16 bytes of table for each vector."""
+
+    vectors: int
+    table_bar: int
+    table_offset: Hex
+    pending_bar: int
+    pending_offset: Hex
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What configuration space says (host.config decodes it). `dead`: it reads all ones.
+
+    `header`: 0 endpoint, 1 bridge. `pin`: INTA is 1, none 0. `port`: the PCI Express device/port type, None for
+    conventional PCI. `flr`, `af_flr`: a function level reset is there; `soft_reset`: D3hot to D0 resets.
+    `msi`: vectors, 0 none. `extended`: ids of extended capabilities, four hex digits; None: only 256 bytes were read.
+    `unassigned`: BARs that are there and have no address though `resource` has a line of zeros.
+    `raw`: hexadecimal, only with --raw.
+    """
+
+    dead: bool = False
+    header: int = 0
+    pin: int = 0
+    port: str | None = None
+    flr: bool = False
+    af_flr: bool = False
+    soft_reset: bool = False
+    msi: int = 0
+    msix: Msix | None = None
+    extended: tuple[str, ...] | None = None
+    serial_number: str | None = None
+    unassigned: tuple[int, ...] = ()
+    raw: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sriov:
+    """A physical function: virtual function n is at its own address + offset + n * stride."""
+
+    total: int
+    count: int
+    offset: int
+    stride: int
+    autoprobe: bool
+    device: str | None  # four hex digits
+
+
+@dataclass(frozen=True, slots=True)
+class Power:
+    """`state`: D0 to D3cold or unknown; `runtime`: power/runtime_status; `control`: on or auto."""
+
+    state: str
+    runtime: str
+    control: str
+    d3cold_allowed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PcieLink:
+    """How a link trained, and what both ends could. Widths are lanes; speeds as the kernel writes them."""
+
+    width: int
+    max_width: int
+    speed: str
+    max_speed: str
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """A network interface on the function. `up`: IFF_UP."""
+
+    name: str
+    mac: str | None
+    up: bool
+
+
+# mounted, swap, holder (dm, md, bcache), member (of LVM, ZFS, RAID): data is lost if the device goes. The others are
+# idle uses, which `allow: [in-use]` lifts.
+UseKind = Literal[
+    "mounted", "swap", "holder", "member", "route", "interface", "master", "display", "console", "input", "process"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """Something of the host's that needs the function: `what` says it in words, as `nvme0n1p2 on /`."""
+
+    kind: UseKind
+    what: str
 
 
 @dataclass(frozen=True, slots=True)
 class PciFunction:
-    """One PCI function. `id` and `subsystem` are vendor:device, four hex digits each; `class_code` six."""
+    """One PCI function. `id` and `subsystem` are vendor:device, four hex digits each; `class_code` six.
+
+    `reset` is empty where there is no method; `reset_off`: an administrator emptied it. `parent` is the bridge above.
+    `iommu` is the unit (dmar0). `config`: None, not recorded; Missing asleep: reading would wake the device.
+    `rom`: the shadow is a copy the firmware left at 0xc0000. `messages`: msi_bus of the function and of all bridges
+    above it. `errors`: totals of aer_dev_*, by correctable, nonfatal, fatal. `vfio`: the name of its vfio-dev.
+    """
 
     address: PciAddress
     id: str
@@ -101,6 +297,21 @@ class PciFunction:
     slot: str | None = None  # the physical slot's name
     physical_function: PciAddress | None = None
     virtual_functions: tuple[PciAddress, ...] = ()
+    parent: PciAddress | None = None
+    iommu: str | None = None
+    config: Config | Missing | None = None
+    reset_off: bool = False
+    irq: int | None = None
+    messages: bool = True
+    boot_vga: bool = False
+    rom: Literal["none", "bar", "shadow"] = "none"
+    power: Power | None = None
+    link: PcieLink | Missing | None = None
+    errors: dict[str, int] = field(default_factory=dict)
+    sriov: Sriov | None = None
+    interfaces: tuple[Interface, ...] = ()
+    uses: tuple[Use, ...] = ()
+    vfio: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,18 +325,38 @@ class ReservedRegion:
 
 @dataclass(frozen=True, slots=True)
 class IommuGroup:
+    """`name` is `vfio-noiommu` for a group that is none; `others`: members that are no PCI functions."""
+
     number: int
     kind: str | Missing
     devices: tuple[PciAddress, ...]
     reserved: tuple[ReservedRegion, ...] | Missing
+    name: str | None = None
+    others: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IommuUnit:
+    """One of /sys/class/iommu. None: not known for this kind. `remaps`: it is able to remap interrupts.
+
+    `snoops`: it can force devices to be coherent. `domains` of `most_domains` ids are taken.
+    """
+
+    name: str
+    address_bits: int | None
+    snoops: bool | None = None
+    remaps: bool | None = None
+    domains: int | None = None
+    most_domains: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Iommu:
-    """`kind` is Intel VT-d, AMD-Vi, virtio-iommu or what sysfs calls it; `address_bits` what it translates."""
+    """`kind` is Intel VT-d, AMD-Vi, virtio-iommu or what sysfs calls it; `address_bits` what its narrowest unit has."""
 
     kind: str
     address_bits: int | None
+    units: tuple[IommuUnit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +375,9 @@ class HostFacts:
     iommu: Iommu | None = None
     groups: tuple[IommuGroup, ...] = ()
     pci: tuple[PciFunction, ...] = ()
+    linux: Linux = Linux()
+    firmware: Firmware = Firmware()
+    device_nodes: tuple[DeviceNode, ...] | None = None  # None: not recorded
     note: str = ""  # where a recorded host comes from
 
 

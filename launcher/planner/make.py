@@ -20,15 +20,14 @@ from launcher.plan.steps import (
 )
 from launcher.planner.assumptions import assumptions
 from launcher.planner.bars import high_window, place_bars
-from launcher.planner.boot import check_boot, load_initrd, load_kernel
+from launcher.planner.boot import load_initrd, load_kernel
 from launcher.planner.devices import Passthrough, binding_steps, pass_devices, planned_devices
-from launcher.planner.fitness import check_devices
-from launcher.planner.kvm import check_cpus, check_kvm, check_state_folder
-from launcher.planner.limits import check_locking, check_memory, populates
+from launcher.planner.limits import populates
 from launcher.planner.memory import PAGE_SIZES, place_memory, span_of
 from launcher.planner.places import Locate, located
-from launcher.planner.placing import check_placing
 from launcher.planner.regions import memory_map, reserved_by
+from launcher.planner.rules.rule import Situation
+from launcher.planner.rules.table import findings
 from launcher.values import Missing, Span
 from launcher.version import VERSION
 
@@ -48,19 +47,19 @@ def make_plan(spec: VmSpec, source: SpecIdentity, host: HostFacts, files: BootFi
     devices = planned_devices(passing, files, places, where)
     steps = _steps(spec, host, files, passing, ranges, high_window(devices))
     locked = sum(bank.size for bank in spec.memory) if spec.devices else 0
-    diagnostics = located(
-        (
-            *check_kvm(host),
-            *check_state_folder(host),
-            *check_boot(files, ranges),
-            *check_cpus(spec, host),
-            *check_memory(spec, host),
-            *check_placing(spec.memory, ranges, reserved, bits),
-            *check_locking(host, locked),
-            *check_devices(spec, passing, devices),
-        ),
-        where,
+    situation = Situation(
+        spec=spec,
+        host=host,
+        files=files,
+        functions={one.address: one for one in host.pci},
+        passing=passing,
+        devices=devices,
+        ranges=ranges,
+        reserved=reserved,
+        bits=bits,
+        locked=locked,
     )
+    diagnostics = located(findings(situation), where)
     return Plan(
         format_version=FORMAT_VERSION,
         vmlaunch=VERSION,

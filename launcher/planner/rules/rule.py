@@ -1,0 +1,56 @@
+"""What a rule is, and all that it may look at. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from launcher.errors import Diagnostic
+
+if TYPE_CHECKING:
+    from launcher.host.facts import BootFiles, HostFacts, IommuGroup, PciFunction
+    from launcher.plan.plan import PlannedDevice
+    from launcher.plan.steps import RamRange
+    from launcher.planner.choose import Choice
+    from launcher.planner.devices import Passthrough
+    from launcher.planner.regions import Reserved
+    from launcher.spec.model import VmSpec
+    from launcher.values import PciAddress
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """The spec, the host, and what has been decided so far. `functions` are all of the host's, by address.
+
+    `bits`: of guest addresses, None where not known; `locked`: bytes that VFIO locks.
+    """
+
+    spec: VmSpec
+    host: HostFacts
+    files: BootFiles
+    functions: Mapping[PciAddress, PciFunction]
+    passing: Passthrough
+    devices: tuple[PlannedDevice, ...]
+    ranges: tuple[RamRange, ...]
+    reserved: tuple[Reserved, ...]
+    bits: int | None
+    locked: int
+
+    def chosen(self) -> Iterator[tuple[Choice, PciFunction]]:
+        """The spec's devices that are there, in file order."""
+        for choice in self.passing.choices:
+            if choice.function:
+                yield choice, choice.function
+
+    def members(self, group: IommuGroup) -> Iterator[PciFunction]:
+        """The PCI functions of a group, by address."""
+        return (self.functions[address] for address in sorted(group.devices) if address in self.functions)
+
+
+class Rule(NamedTuple):
+    """`kind`: kernel, what the kernel will refuse or do, which nothing lifts; policy, what we advise against, which
+    the word of `allow` that its message names lifts, or which only warns."""
+
+    kind: Literal["kernel", "policy"]
+    check: Callable[[Situation], Iterator[Diagnostic]]

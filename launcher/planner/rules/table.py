@@ -1,0 +1,38 @@
+"""All rules, in the order in which a host is built: firmware, kernel, memory, devices. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from launcher.planner.boot import check_boot
+from launcher.planner.fitness import check_devices
+from launcher.planner.kvm import check_cpus, check_kvm, check_state_folder
+from launcher.planner.limits import check_locking, check_memory
+from launcher.planner.placing import check_placing
+from launcher.planner.rules import conditions, drivers, iommu, spaces
+from launcher.planner.rules.rule import Rule, Situation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from launcher.errors import Diagnostic
+
+RULES: tuple[Rule, ...] = (
+    Rule("kernel", lambda it: check_kvm(it.host)),
+    Rule("policy", lambda it: check_state_folder(it.host)),
+    *iommu.RULES,
+    Rule("kernel", lambda it: check_boot(it.files, it.ranges)),
+    Rule("kernel", lambda it: check_cpus(it.spec, it.host)),
+    Rule("kernel", lambda it: check_memory(it.spec, it.host)),
+    Rule("kernel", lambda it: check_placing(it.spec.memory, it.ranges, it.reserved, it.bits)),
+    Rule("kernel", lambda it: check_locking(it.host, it.locked)),
+    *spaces.RULES,
+    Rule("kernel", lambda it: check_devices(it.spec, it.passing, it.devices)),
+    *drivers.RULES,
+    *conditions.RULES,
+)
+
+
+def findings(situation: Situation) -> Iterator[Diagnostic]:
+    for rule in RULES:
+        yield from rule.check(situation)

@@ -1,0 +1,53 @@
+"""A row of the catalogue of failures: what goes wrong with passed devices, on which host it is seen, on which not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from launcher.host.facts import HostFacts
+from tests.planning import host
+
+ONE = "boot: {kernel: ./bzImage}\ncpus: 2\nmemory: 1GiB\ndevices: {disk: 0000:02:00.0}\n"
+
+
+@dataclass(frozen=True)
+class Row:
+    """`host` shows the failure and `near` almost does: the same code must not be said of it.
+
+    `captured`: the lab host on which the failure was made and its facts recorded; empty: made by hand.
+    `variant` tells apart several rows of one failure.
+    """
+
+    id: str
+    code: str
+    host: Callable[[], HostFacts]
+    near: Callable[[], HostFacts]
+    spec: str = ONE
+    near_spec: str = ""  # empty: the same
+    captured: str = ""
+    variant: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.id}-{self.variant}" if self.variant else self.id
+
+
+def gpu07(**fields: Any) -> Callable[[], HostFacts]:
+    """The server of tests/hosts/gpu07.json, with these facts instead."""
+    return lambda: replace(host("gpu07"), **fields)
+
+
+def with_function(facts: HostFacts, address: str, **fields: Any) -> HostFacts:
+    """The host with one function that differs."""
+    pci = (replace(one, **fields) if str(one.address) == address else one for one in facts.pci)
+    return replace(facts, pci=tuple(pci))
+
+
+def with_linux(facts: HostFacts, **fields: Any) -> HostFacts:
+    return replace(facts, linux=replace(facts.linux, **fields))
+
+
+def with_process(facts: HostFacts, **fields: Any) -> HostFacts:
+    return replace(facts, process=replace(facts.process, **fields))
