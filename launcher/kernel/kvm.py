@@ -7,10 +7,12 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from launcher.kernel.api import CpuidLeaf, Event, Registers
+from launcher.kernel.api import CpuidLeaf, Event, MsiRoute, PinRoute, Registers
 from launcher.kernel.call import check, fields, fill, ioctl
+from launcher.kernel.descriptor import Descriptor, Eventfd
 from launcher.kernel.machine import Machine
 from launcher.kernel.memory import HostMemory
+from launcher.kernel.vfio import BarMapping, Group
 from launcher.native import ffi, lib
 
 EVENTS = {
@@ -22,25 +24,20 @@ EVENTS = {
     lib.EVENT_FAIL_ENTRY: "fail-entry",
     lib.EVENT_UNKNOWN: "unknown-exit",
     lib.EVENT_ERROR: "error",
+    lib.EVENT_READ: "read",
+    lib.EVENT_WRITE: "write",
+}
+CHIPS = {
+    "pic-master": lib.KVM_IRQCHIP_PIC_MASTER,
+    "pic-slave": lib.KVM_IRQCHIP_PIC_SLAVE,
+    "ioapic": lib.KVM_IRQCHIP_IOAPIC,
 }
 MOST_CPUID_LEAVES = 256
 LVT0, LVT1 = 0x350, 0x360  # local APIC registers (Intel SDM 3A, table 11-1)
 DELIVER_NMI, DELIVER_EXTERNAL = 0x400, 0x700
 
 
-class _Descriptor:
-    """A file descriptor that is closed once."""
-
-    def __init__(self, fd: int) -> None:
-        self.fd = fd
-
-    def close(self) -> None:
-        fd, self.fd = self.fd, -1
-        if fd >= 0:
-            os.close(fd)
-
-
-class Kvm(_Descriptor):
+class Kvm(Descriptor):
     """/dev/kvm. OSError ENOENT, EACCES, ENXIO when it cannot be opened."""
 
     def __init__(self) -> None:
@@ -65,7 +62,7 @@ class Kvm(_Descriptor):
         return Vm(ioctl(self.fd, "KVM_CREATE_VM", 0), run_size)
 
 
-class Vm(_Descriptor):
+class Vm(Descriptor):
     def __init__(self, fd: int, run_size: int) -> None:
         super().__init__(fd)
         self._run_size = run_size
@@ -82,13 +79,49 @@ class Vm(_Descriptor):
     def create_timer(self) -> None:
         ioctl(self.fd, "KVM_CREATE_PIT2", ffi.new("struct kvm_pit_config *", {"flags": lib.KVM_PIT_SPEAKER_DUMMY}))
 
-    def set_memory_region(self, slot: int, guest: int, memory: HostMemory, offset: int, size: int) -> None:
+    def set_memory_region(self, slot: int, guest: int, memory: HostMemory | BarMapping, offset: int, size: int) -> None:
+        """EEXIST: it overlaps another slot."""
         if not 0 < size <= memory.size - offset or offset < 0:
             raise ValueError(f"{size:#x} bytes at {offset:#x} are not inside {memory.size:#x}")
         region = ffi.new("struct kvm_userspace_memory_region *")
         fill(region, {"slot": slot, "guest_phys_addr": guest, "memory_size": size})
         region.userspace_addr = int(ffi.cast("uintptr_t", memory.pointer)) + offset
         ioctl(self.fd, "KVM_SET_USER_MEMORY_REGION", region)
+
+    def delete_memory_region(self, slot: int) -> None:
+        """The guest has no access when this returns."""
+        ioctl(self.fd, "KVM_SET_USER_MEMORY_REGION", ffi.new("struct kvm_userspace_memory_region *", {"slot": slot}))
+
+    def set_gsi_routing(self, routes: Sequence[PinRoute | MsiRoute]) -> None:
+        """The whole table; what is not in it has no route any more."""
+        table = ffi.new("struct kvm_irq_routing *", {"entries": len(routes)})
+        table.nr = len(routes)
+        for entry, route in zip(table.entries, routes, strict=True):
+            entry.gsi = route.gsi
+            if isinstance(route, MsiRoute):
+                entry.type = lib.KVM_IRQ_ROUTING_MSI
+                message = {"address_lo": route.address & 0xFFFFFFFF, "address_hi": route.address >> 32}
+                fill(entry.u.msi, message | {"data": route.data})
+            else:
+                entry.type = lib.KVM_IRQ_ROUTING_IRQCHIP
+                fill(entry.u.irqchip, {"irqchip": CHIPS[route.chip], "pin": route.pin})
+        ioctl(self.fd, "KVM_SET_GSI_ROUTING", table)
+
+    def assign_irqfd(self, event: Eventfd, gsi: int, resample: Eventfd | None = None) -> None:
+        """Each fire is an interrupt of `gsi`; one that fired before counts. `resample` fires at the guest's EOI."""
+        request = {"fd": event.fd, "gsi": gsi}
+        if resample is not None:
+            request |= {"flags": lib.KVM_IRQFD_FLAG_RESAMPLE, "resamplefd": resample.fd}
+        ioctl(self.fd, "KVM_IRQFD", ffi.new("struct kvm_irqfd *", request))
+
+    def deassign_irqfd(self, event: Eventfd, gsi: int) -> None:
+        request = {"fd": event.fd, "gsi": gsi, "flags": lib.KVM_IRQFD_FLAG_DEASSIGN}
+        ioctl(self.fd, "KVM_IRQFD", ffi.new("struct kvm_irqfd *", request))
+
+    def create_vfio(self) -> KvmVfio:
+        device = ffi.new("struct kvm_create_device *", {"type": lib.KVM_DEV_TYPE_VFIO})
+        ioctl(self.fd, "KVM_CREATE_DEVICE", device)
+        return KvmVfio(device.fd)
 
     def create_machine(self, serial_gsi: int, power_gsi: int) -> Machine:
         return Machine(self.fd, serial_gsi, power_gsi)
@@ -97,7 +130,23 @@ class Vm(_Descriptor):
         return Vcpu(ioctl(self.fd, "KVM_CREATE_VCPU", index), self._run_size, machine)
 
 
-class Vcpu(_Descriptor):
+class KvmVfio(Descriptor):
+    """KVM's knowledge of VFIO groups: whether DMA is coherent (Documentation/virt/kvm/devices/vfio.rst)."""
+
+    def add_group(self, group: Group) -> None:
+        self._set(lib.KVM_DEV_VFIO_GROUP_ADD, group)
+
+    def remove_group(self, group: Group) -> None:
+        self._set(lib.KVM_DEV_VFIO_GROUP_DEL, group)
+
+    def _set(self, attribute: int, group: Group) -> None:
+        descriptor = ffi.new("int32_t *", group.fd)
+        request = {"group": lib.KVM_DEV_VFIO_GROUP, "attr": attribute}
+        request["addr"] = int(ffi.cast("uintptr_t", descriptor))
+        ioctl(self.fd, "KVM_SET_DEVICE_ATTR", ffi.new("struct kvm_device_attr *", request))
+
+
+class Vcpu(Descriptor):
     """`run` must be called by one thread at a time; `kick` by any."""
 
     def __init__(self, fd: int, run_size: int, machine: Machine) -> None:
@@ -162,6 +211,10 @@ class Vcpu(_Descriptor):
         """Until something happens that C cannot answer; the interpreter lock is released meanwhile."""
         kind = lib.vcpu_run(self._vcpu)
         return Event(EVENTS[kind], tuple(lib.vcpu_data(self._vcpu, word) for word in range(4)))
+
+    def reply(self, value: int) -> None:
+        """What the guest reads, after the event `read` and before the next `run`."""
+        lib.vcpu_reply(self._vcpu, value)
 
     def kick(self) -> None:
         lib.vcpu_kick(self._vcpu)

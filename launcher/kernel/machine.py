@@ -18,9 +18,11 @@ TRAPS = {
     "keyboard": lib.TRAP_KEYBOARD,
     "pci": lib.TRAP_PCI,
     "ecam": lib.TRAP_ECAM,
+    "file": lib.TRAP_FILE,
+    "ask": lib.TRAP_ASK,
 }
 CONFIG_SIZE = 4096
-COUNTS = ("unclaimed_reads", "unclaimed_writes", "serial_written", "serial_read")
+COUNTS = ("unclaimed_reads", "unclaimed_writes", "serial_written", "serial_read", "trapped", "refused")
 
 
 class _Ring:
@@ -94,11 +96,11 @@ class Machine:
         self._console: Console | None = None
 
     def set_ports(self, traps: Sequence[Trap]) -> None:
-        """Only while no vCPU runs."""
+        """In place of those before; vCPUs may run."""
         check(lib.machine_set_ports(self.pointer, _table(traps), len(traps)), "machine_set_ports")
 
     def set_memory(self, traps: Sequence[Trap]) -> None:
-        """Only while no vCPU runs."""
+        """In place of those before; vCPUs may run."""
         check(lib.machine_set_memory(self.pointer, _table(traps), len(traps)), "machine_set_memory")
 
     def set_function(self, function: int, image: bytes) -> None:
@@ -106,6 +108,10 @@ class Machine:
         if len(image) != CONFIG_SIZE:
             raise ValueError(f"{len(image)} bytes of configuration space")
         check(lib.machine_set_function(self.pointer, function, image), "machine_set_function")
+
+    def ask_function(self, function: int) -> None:
+        """Accesses to its configuration space come back from Vcpu.run. Before any vCPU runs."""
+        lib.machine_ask_function(self.pointer, function)
 
     def attach(self, console: Console) -> None:
         self._console = console  # its memory must outlive the pointers given to C
@@ -132,4 +138,5 @@ def _table(traps: Sequence[Trap]) -> Any:
     table = ffi.new("struct trap[]", len(traps))
     for entry, trap in zip(table, sorted(traps), strict=True):
         entry.start, entry.size, entry.kind = trap.start, trap.size, TRAPS[trap.kind]
+        entry.fd, entry.offset = trap.fd, trap.offset
     return table

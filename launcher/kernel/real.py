@@ -4,11 +4,26 @@ from __future__ import annotations
 
 import os
 
+from launcher.kernel.descriptor import Eventfd
 from launcher.kernel.kvm import Kvm
 from launcher.kernel.memory import HostMemory
+from launcher.kernel.sysfs import PciDrivers
+from launcher.kernel.vfio import Container, Group
 
 
 class RealKernel:
+    def __init__(self) -> None:
+        self.drivers = PciDrivers()
+
+    def open_container(self) -> Container:
+        return Container()
+
+    def open_group(self, number: int) -> Group:
+        return Group(number)
+
+    def eventfd(self) -> Eventfd:
+        return Eventfd()
+
     def open_kvm(self) -> Kvm:
         return Kvm()
 

@@ -5,6 +5,7 @@ from typing import Any
 class Lib:
     def kernel_ioctl(self, fd: int, request: int, argument: Any) -> int: ...
     def kernel_ioctl_value(self, fd: int, request: int, argument: int) -> int: ...
+    def machine_ask_function(self, machine: Any, function: int) -> None: ...
     def machine_console(self, machine: Any, output: Any, output_event: int, input: Any, room_event: int) -> None: ...
     def machine_count(self, machine: Any, which: int) -> int: ...
     def machine_create(self, vm: int, serial_gsi: int, power_gsi: int) -> Any: ...
@@ -14,6 +15,7 @@ class Lib:
     def machine_set_function(self, machine: Any, function: int, image: Any) -> int: ...
     def machine_set_memory(self, machine: Any, traps: Any, count: int) -> int: ...
     def machine_set_ports(self, machine: Any, traps: Any, count: int) -> int: ...
+    def memory_map_file(self, fd: int, offset: int, size: int, alignment: int, ret: Any) -> int: ...
     def memory_populate(self, memory: Any, size: int, chunk: int, cursor: Any, done: Any) -> int: ...
     def memory_release(self, memory: Any, size: int) -> None: ...
     def memory_take(self, size: int, page_size: int, node: int, ret: Any) -> int: ...
@@ -28,15 +30,18 @@ class Lib:
     def vcpu_destroy(self, vcpu: Any) -> None: ...
     def vcpu_exits(self, vcpu: Any) -> int: ...
     def vcpu_kick(self, vcpu: Any) -> None: ...
+    def vcpu_reply(self, vcpu: Any, value: int) -> None: ...
     def vcpu_run(self, vcpu: Any) -> int: ...
     EVENT_ERROR: int
     EVENT_FAIL_ENTRY: int
     EVENT_INTERNAL: int
     EVENT_KICKED: int
     EVENT_POWER_OFF: int
+    EVENT_READ: int
     EVENT_RESET: int
     EVENT_SHUTDOWN: int
     EVENT_UNKNOWN: int
+    EVENT_WRITE: int
     KVM_CAP_DEVICE_CTRL: int
     KVM_CAP_EXT_CPUID: int
     KVM_CAP_IMMEDIATE_EXIT: int
@@ -55,18 +60,33 @@ class Lib:
     KVM_CAP_TSC_DEADLINE_TIMER: int
     KVM_CAP_USER_MEMORY: int
     KVM_CHECK_EXTENSION: int
+    KVM_CREATE_DEVICE: int
     KVM_CREATE_IRQCHIP: int
     KVM_CREATE_PIT2: int
     KVM_CREATE_VCPU: int
     KVM_CREATE_VM: int
+    KVM_DEV_TYPE_VFIO: int
+    KVM_DEV_VFIO_GROUP: int
+    KVM_DEV_VFIO_GROUP_ADD: int
+    KVM_DEV_VFIO_GROUP_DEL: int
     KVM_GET_API_VERSION: int
     KVM_GET_LAPIC: int
     KVM_GET_REGS: int
     KVM_GET_SREGS: int
     KVM_GET_SUPPORTED_CPUID: int
     KVM_GET_VCPU_MMAP_SIZE: int
+    KVM_IRQCHIP_IOAPIC: int
+    KVM_IRQCHIP_PIC_MASTER: int
+    KVM_IRQCHIP_PIC_SLAVE: int
+    KVM_IRQFD: int
+    KVM_IRQFD_FLAG_DEASSIGN: int
+    KVM_IRQFD_FLAG_RESAMPLE: int
+    KVM_IRQ_ROUTING_IRQCHIP: int
+    KVM_IRQ_ROUTING_MSI: int
     KVM_PIT_SPEAKER_DUMMY: int
     KVM_SET_CPUID2: int
+    KVM_SET_DEVICE_ATTR: int
+    KVM_SET_GSI_ROUTING: int
     KVM_SET_IDENTITY_MAP_ADDR: int
     KVM_SET_LAPIC: int
     KVM_SET_MSRS: int
@@ -74,11 +94,66 @@ class Lib:
     KVM_SET_SREGS: int
     KVM_SET_TSS_ADDR: int
     KVM_SET_USER_MEMORY_REGION: int
-    TRAP_KEYBOARD: int
-    TRAP_POWER: int
-    TRAP_PCI: int
+    SPACE_CONFIG: int
+    SPACE_MEMORY: int
+    SPACE_PORT: int
+    TRAP_ASK: int
     TRAP_ECAM: int
+    TRAP_FILE: int
+    TRAP_KEYBOARD: int
+    TRAP_PCI: int
+    TRAP_POWER: int
     TRAP_SERIAL: int
+    VFIO_CHECK_EXTENSION: int
+    VFIO_DEVICE_FLAGS_RESET: int
+    VFIO_DEVICE_GET_INFO: int
+    VFIO_DEVICE_GET_IRQ_INFO: int
+    VFIO_DEVICE_GET_PCI_HOT_RESET_INFO: int
+    VFIO_DEVICE_GET_REGION_INFO: int
+    VFIO_DEVICE_PCI_HOT_RESET: int
+    VFIO_DEVICE_RESET: int
+    VFIO_DEVICE_SET_IRQS: int
+    VFIO_DMA_CC_IOMMU: int
+    VFIO_DMA_MAP_FLAG_READ: int
+    VFIO_DMA_MAP_FLAG_WRITE: int
+    VFIO_GET_API_VERSION: int
+    VFIO_GROUP_FLAGS_CONTAINER_SET: int
+    VFIO_GROUP_FLAGS_VIABLE: int
+    VFIO_GROUP_GET_DEVICE_FD: int
+    VFIO_GROUP_GET_STATUS: int
+    VFIO_GROUP_SET_CONTAINER: int
+    VFIO_GROUP_UNSET_CONTAINER: int
+    VFIO_IOMMU_GET_INFO: int
+    VFIO_IOMMU_INFO_CAPS: int
+    VFIO_IOMMU_INFO_PGSIZES: int
+    VFIO_IOMMU_MAP_DMA: int
+    VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE: int
+    VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL: int
+    VFIO_IOMMU_UNMAP_DMA: int
+    VFIO_IRQ_INFO_AUTOMASKED: int
+    VFIO_IRQ_INFO_EVENTFD: int
+    VFIO_IRQ_INFO_MASKABLE: int
+    VFIO_IRQ_INFO_NORESIZE: int
+    VFIO_IRQ_SET_ACTION_MASK: int
+    VFIO_IRQ_SET_ACTION_TRIGGER: int
+    VFIO_IRQ_SET_ACTION_UNMASK: int
+    VFIO_IRQ_SET_DATA_EVENTFD: int
+    VFIO_IRQ_SET_DATA_NONE: int
+    VFIO_PCI_CONFIG_REGION_INDEX: int
+    VFIO_PCI_ERR_IRQ_INDEX: int
+    VFIO_PCI_INTX_IRQ_INDEX: int
+    VFIO_PCI_MSIX_IRQ_INDEX: int
+    VFIO_PCI_MSI_IRQ_INDEX: int
+    VFIO_PCI_REQ_IRQ_INDEX: int
+    VFIO_PCI_ROM_REGION_INDEX: int
+    VFIO_REGION_INFO_CAP_SPARSE_MMAP: int
+    VFIO_REGION_INFO_FLAG_CAPS: int
+    VFIO_REGION_INFO_FLAG_MMAP: int
+    VFIO_REGION_INFO_FLAG_READ: int
+    VFIO_REGION_INFO_FLAG_WRITE: int
+    VFIO_SET_IOMMU: int
+    VFIO_TYPE1_IOMMU: int
+    VFIO_TYPE1v2_IOMMU: int
 
 ffi: Any
 lib: Lib

@@ -7,31 +7,35 @@ bool ring_wait(void *ring, uint64_t position);
 bool ring_stuck(void *ring);
 uint64_t ring_head(void *ring);
 
-enum trap_kind { TRAP_SERIAL, TRAP_POWER, TRAP_KEYBOARD, TRAP_PCI, TRAP_ECAM, ... };
-struct trap { uint64_t start, size; uint32_t kind; };
+enum trap_kind { TRAP_SERIAL, TRAP_POWER, TRAP_KEYBOARD, TRAP_PCI, TRAP_ECAM, TRAP_FILE, TRAP_ASK, ... };
+struct trap { uint64_t start, size, offset; int32_t fd; uint32_t kind; };
 
 struct machine *machine_create(int vm, int serial_gsi, int power_gsi);
 void machine_destroy(struct machine *machine);
 int machine_set_ports(struct machine *machine, const struct trap *traps, uint32_t count);
 int machine_set_memory(struct machine *machine, const struct trap *traps, uint32_t count);
 int machine_set_function(struct machine *machine, uint8_t function, const uint8_t *image);
+void machine_ask_function(struct machine *machine, uint8_t function);
 void machine_console(struct machine *machine, void *output, int output_event, void *input, int room_event);
 void machine_input(struct machine *machine);
 bool machine_press_power(struct machine *machine);
 uint64_t machine_count(struct machine *machine, uint32_t which);
 
 enum event_kind { EVENT_KICKED, EVENT_POWER_OFF, EVENT_RESET, EVENT_SHUTDOWN, EVENT_INTERNAL, EVENT_FAIL_ENTRY,
-	EVENT_UNKNOWN, EVENT_ERROR, ... };
+	EVENT_UNKNOWN, EVENT_ERROR, EVENT_READ, EVENT_WRITE, ... };
+enum space { SPACE_PORT, SPACE_MEMORY, SPACE_CONFIG, ... };
 int vcpu_create(struct machine *machine, int fd, size_t run_size, struct vcpu **ret);
 void vcpu_destroy(struct vcpu *vcpu);
 int vcpu_run(struct vcpu *vcpu);
 void vcpu_kick(struct vcpu *vcpu);
 uint64_t vcpu_exits(struct vcpu *vcpu);
 uint64_t vcpu_data(struct vcpu *vcpu, uint32_t word);
+void vcpu_reply(struct vcpu *vcpu, uint64_t value);
 
 int memory_take(size_t size, size_t page_size, int node, void **ret);
 void memory_release(void *memory, size_t size);
 int memory_populate(void *memory, size_t size, size_t chunk, uint64_t *cursor, uint64_t *done);
+int memory_map_file(int fd, uint64_t offset, size_t size, size_t alignment, void **ret);
 int kernel_ioctl(int fd, unsigned long request, void *argument);
 int kernel_ioctl_value(int fd, unsigned long request, unsigned long argument);
 
@@ -58,3 +62,50 @@ struct kvm_sregs { struct kvm_segment cs, ds, es, fs, gs, ss, tr, ldt; struct kv
 struct kvm_msr_entry { uint32_t index; uint64_t data; ...; };
 struct kvm_msrs { uint32_t nmsrs; struct kvm_msr_entry entries[]; ...; };
 struct kvm_lapic_state { char regs[1024]; ...; };
+
+static const long KVM_CREATE_DEVICE, KVM_SET_DEVICE_ATTR, KVM_IRQFD, KVM_SET_GSI_ROUTING;
+static const int KVM_DEV_TYPE_VFIO, KVM_DEV_VFIO_GROUP, KVM_DEV_VFIO_GROUP_ADD, KVM_DEV_VFIO_GROUP_DEL;
+static const int KVM_IRQFD_FLAG_DEASSIGN, KVM_IRQFD_FLAG_RESAMPLE;
+static const int KVM_IRQ_ROUTING_IRQCHIP, KVM_IRQ_ROUTING_MSI;
+static const int KVM_IRQCHIP_PIC_MASTER, KVM_IRQCHIP_PIC_SLAVE, KVM_IRQCHIP_IOAPIC;
+struct kvm_create_device { uint32_t type, fd, flags; ...; };
+struct kvm_device_attr { uint32_t flags, group; uint64_t attr, addr; ...; };
+struct kvm_irqfd { uint32_t fd, gsi, flags, resamplefd; ...; };
+struct kvm_irq_routing_irqchip { uint32_t irqchip, pin; };
+struct kvm_irq_routing_msi { uint32_t address_lo, address_hi, data, pad; };
+struct kvm_irq_routing_entry { uint32_t gsi, type, flags, pad;
+	union { struct kvm_irq_routing_irqchip irqchip; struct kvm_irq_routing_msi msi; uint32_t pad[8]; } u; };
+struct kvm_irq_routing { uint32_t nr, flags; struct kvm_irq_routing_entry entries[]; ...; };
+
+static const long VFIO_GET_API_VERSION, VFIO_CHECK_EXTENSION, VFIO_SET_IOMMU, VFIO_IOMMU_GET_INFO, VFIO_IOMMU_MAP_DMA, VFIO_IOMMU_UNMAP_DMA;
+static const long VFIO_GROUP_GET_STATUS, VFIO_GROUP_SET_CONTAINER, VFIO_GROUP_UNSET_CONTAINER, VFIO_GROUP_GET_DEVICE_FD;
+static const long VFIO_DEVICE_GET_INFO, VFIO_DEVICE_GET_REGION_INFO, VFIO_DEVICE_GET_IRQ_INFO, VFIO_DEVICE_SET_IRQS, VFIO_DEVICE_RESET;
+static const long VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, VFIO_DEVICE_PCI_HOT_RESET;
+static const int VFIO_TYPE1_IOMMU, VFIO_TYPE1v2_IOMMU, VFIO_DMA_CC_IOMMU;
+static const int VFIO_GROUP_FLAGS_VIABLE, VFIO_GROUP_FLAGS_CONTAINER_SET;
+static const int VFIO_IOMMU_INFO_PGSIZES, VFIO_IOMMU_INFO_CAPS, VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE, VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL;
+static const int VFIO_DMA_MAP_FLAG_READ, VFIO_DMA_MAP_FLAG_WRITE;
+static const int VFIO_DEVICE_FLAGS_RESET;
+static const int VFIO_REGION_INFO_FLAG_READ, VFIO_REGION_INFO_FLAG_WRITE, VFIO_REGION_INFO_FLAG_MMAP, VFIO_REGION_INFO_FLAG_CAPS;
+static const int VFIO_REGION_INFO_CAP_SPARSE_MMAP;
+static const int VFIO_PCI_ROM_REGION_INDEX, VFIO_PCI_CONFIG_REGION_INDEX;
+static const int VFIO_PCI_INTX_IRQ_INDEX, VFIO_PCI_MSI_IRQ_INDEX, VFIO_PCI_MSIX_IRQ_INDEX, VFIO_PCI_ERR_IRQ_INDEX, VFIO_PCI_REQ_IRQ_INDEX;
+static const int VFIO_IRQ_INFO_EVENTFD, VFIO_IRQ_INFO_MASKABLE, VFIO_IRQ_INFO_AUTOMASKED, VFIO_IRQ_INFO_NORESIZE;
+static const int VFIO_IRQ_SET_DATA_NONE, VFIO_IRQ_SET_DATA_EVENTFD, VFIO_IRQ_SET_ACTION_MASK, VFIO_IRQ_SET_ACTION_UNMASK, VFIO_IRQ_SET_ACTION_TRIGGER;
+struct vfio_group_status { uint32_t argsz, flags; ...; };
+struct vfio_info_cap_header { uint16_t id, version; uint32_t next; ...; };
+struct vfio_iommu_type1_info { uint32_t argsz, flags; uint64_t iova_pgsizes; uint32_t cap_offset; ...; };
+struct vfio_iova_range { uint64_t start, end; ...; };
+struct vfio_iommu_type1_info_cap_iova_range { struct vfio_info_cap_header header; uint32_t nr_iovas; struct vfio_iova_range iova_ranges[]; ...; };
+struct vfio_iommu_type1_info_dma_avail { struct vfio_info_cap_header header; uint32_t avail; ...; };
+struct vfio_iommu_type1_dma_map { uint32_t argsz, flags; uint64_t vaddr, iova, size; ...; };
+struct vfio_iommu_type1_dma_unmap { uint32_t argsz, flags; uint64_t iova, size; ...; };
+struct vfio_device_info { uint32_t argsz, flags, num_regions, num_irqs; ...; };
+struct vfio_region_info { uint32_t argsz, flags, index, cap_offset; uint64_t size, offset; ...; };
+struct vfio_region_sparse_mmap_area { uint64_t offset, size; ...; };
+struct vfio_region_info_cap_sparse_mmap { struct vfio_info_cap_header header; uint32_t nr_areas; struct vfio_region_sparse_mmap_area areas[]; ...; };
+struct vfio_irq_info { uint32_t argsz, flags, index, count; ...; };
+struct vfio_irq_set { uint32_t argsz, flags, index, start, count; uint8_t data[]; ...; };
+struct vfio_pci_dependent_device { uint32_t group_id; uint16_t segment; uint8_t bus, devfn; ...; };
+struct vfio_pci_hot_reset_info { uint32_t argsz, flags, count; struct vfio_pci_dependent_device devices[]; ...; };
+struct vfio_pci_hot_reset { uint32_t argsz, flags, count; int32_t group_fds[]; ...; };

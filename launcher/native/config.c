@@ -1,5 +1,4 @@
-/* PCI configuration space of bus 0: by CF8/CFC (PCI Local Bus 3.0, 3.2.2.3.2) and by ECAM (PCI Express 5.0, 7.2.2).
- * Functions are images that the guest can read; nothing is there to be written yet. */
+/* PCI configuration space of bus 0: by CF8/CFC (PCI Local Bus 3.0, 3.2.2.3.2) and by ECAM (PCI Express 5.0, 7.2.2). */
 #include "native.h"
 
 #include <errno.h>
@@ -25,7 +24,7 @@ void config_destroy(struct config *config)
 		free(config->images[function]);
 }
 
-/* All ones where there is no function. */
+/* Of an image. All ones where there is no function. */
 uint64_t config_read(struct config *config, uint8_t function, uint32_t offset, uint32_t size)
 {
 	uint64_t value = UINT64_MAX;
@@ -37,18 +36,23 @@ uint64_t config_read(struct config *config, uint8_t function, uint32_t offset, u
 	return value;
 }
 
-uint32_t config_port_read(struct config *config, uint64_t offset, uint32_t size)
+/* What the address port reads. */
+uint32_t config_address(struct config *config, uint64_t offset, uint32_t size)
 {
-	uint32_t address = atomic_load(&config->address);
-	if (offset < 4)
-		return offset == 0 && size == 4 ? address : UINT32_MAX;
-	if (!(address & ENABLE) || (address & BUS_MASK))
-		return UINT32_MAX;
-	uint32_t offset_in_function = (address & REGISTER_MASK) + (offset - 4);
-	return config_read(config, address >> FUNCTION_SHIFT, offset_in_function, size);
+	return offset == 0 && size == 4 ? atomic_load(&config->address) : UINT32_MAX;
 }
 
-void config_port_write(struct config *config, uint64_t offset, uint32_t size, uint32_t value)
+/* True: an access at `offset` of the eight ports is one to the data port, *ret is function << 12 | offset. */
+bool config_selects(struct config *config, uint64_t offset, uint32_t *ret)
+{
+	uint32_t address = atomic_load(&config->address);
+	if (offset < 4 || !(address & ENABLE) || (address & BUS_MASK))
+		return false;
+	*ret = (address >> FUNCTION_SHIFT & 0xff) << 12 | ((address & REGISTER_MASK) + (uint32_t)(offset - 4));
+	return true;
+}
+
+void config_select(struct config *config, uint64_t offset, uint32_t size, uint32_t value)
 {
 	if (offset == 0 && size == 4)
 		atomic_store(&config->address, value);

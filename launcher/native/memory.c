@@ -69,6 +69,28 @@ int memory_take(size_t size, size_t page_size, int node, void **ret)
 	return 0;
 }
 
+/* Shared, and placed so that huge pages can back it: `alignment` is a power of two and at least a page. */
+int memory_map_file(int fd, uint64_t offset, size_t size, size_t alignment, void **ret)
+{
+	size_t room = size + alignment;
+	uint8_t *whole = mmap(NULL, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (whole == MAP_FAILED)
+		return -errno;
+	size_t before = -(uintptr_t)whole % alignment;
+	void *memory = mmap(whole + before, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, offset);
+	int error = memory == MAP_FAILED ? -errno : 0;
+	if (error) {
+		munmap(whole, room);
+		return error;
+	}
+	if (before)
+		munmap(whole, before);
+	munmap(whole + before + size, alignment - before);
+	madvise(memory, size, MADV_DONTFORK);
+	*ret = memory;
+	return 0;
+}
+
 void memory_release(void *memory, size_t size)
 {
 	munmap(memory, size);

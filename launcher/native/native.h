@@ -3,6 +3,7 @@
 #define LAUNCHER_NATIVE_H
 
 #include <linux/kvm.h>
+#include <linux/vfio.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -73,39 +74,47 @@ bool power_press(struct power *power);
 
 enum { FUNCTIONS = 256, CONFIG_SIZE = 4096 };
 
+/* Bus 0. A function is an image that the guest can only read, or its caller is asked, or it is not there. */
 struct config {
 	_Atomic uint32_t address; /* as last written to 0xcf8 */
 	uint8_t *images[FUNCTIONS];
+	bool asked[FUNCTIONS];
 };
 
 int config_set(struct config *config, uint8_t function, const uint8_t *image);
 void config_destroy(struct config *config);
 uint64_t config_read(struct config *config, uint8_t function, uint32_t offset, uint32_t size);
-uint32_t config_port_read(struct config *config, uint64_t offset, uint32_t size);
-void config_port_write(struct config *config, uint64_t offset, uint32_t size, uint32_t value);
+uint32_t config_address(struct config *config, uint64_t offset, uint32_t size);
+bool config_selects(struct config *config, uint64_t offset, uint32_t *ret);
+void config_select(struct config *config, uint64_t offset, uint32_t size, uint32_t value);
 
 /* -- the machine: who answers for which addresses --------------------------------------------------------------- */
 
-enum trap_kind { TRAP_SERIAL = 1, TRAP_POWER, TRAP_KEYBOARD, TRAP_PCI, TRAP_ECAM };
+/* A FILE trap is answered by `fd` from `offset` on: a region of a VFIO device, a ROM. An ASK trap is answered by the
+ * caller of vcpu_run. */
+enum trap_kind { TRAP_SERIAL = 1, TRAP_POWER, TRAP_KEYBOARD, TRAP_PCI, TRAP_ECAM, TRAP_FILE, TRAP_ASK };
 
 struct trap {
-	uint64_t start, size;
+	uint64_t start, size, offset;
+	int32_t fd;
 	uint32_t kind;
 };
 
-enum { MOST_TRAPS = 256 };
+enum { MOST_TRAPS = 1 << 16 };
 
 struct trap_table {
 	uint32_t count;
-	struct trap traps[MOST_TRAPS];
+	struct trap *traps;
 };
 
 struct machine {
+	pthread_rwlock_t lock; /* over the tables: whoever serves an access reads, whoever replaces a table writes */
 	struct trap_table ports, memory;
 	struct serial serial;
 	struct power power;
 	struct config config;
 	_Atomic uint64_t unclaimed_reads, unclaimed_writes;
+	_Atomic uint64_t trapped, refused; /* accesses that FILE traps served; those that the file did not take */
 };
 
 struct machine *machine_create(int vm, int serial_gsi, int power_gsi);
@@ -113,6 +122,7 @@ void machine_destroy(struct machine *machine);
 int machine_set_ports(struct machine *machine, const struct trap *traps, uint32_t count);
 int machine_set_memory(struct machine *machine, const struct trap *traps, uint32_t count);
 int machine_set_function(struct machine *machine, uint8_t function, const uint8_t *image);
+void machine_ask_function(struct machine *machine, uint8_t function);
 void machine_console(struct machine *machine, void *output, int output_event, void *input, int room_event);
 void machine_input(struct machine *machine);
 bool machine_press_power(struct machine *machine);
@@ -130,9 +140,14 @@ enum event_kind {
 	EVENT_FAIL_ENTRY, /* data[0] hardware reason */
 	EVENT_UNKNOWN,    /* data[0] exit reason */
 	EVENT_ERROR,      /* data[0] errno of KVM_RUN */
+	EVENT_READ,       /* data[0] space, data[1] address, data[2] size: vcpu_reply, then vcpu_run again */
+	EVENT_WRITE,      /* and data[3] value: vcpu_run again */
 };
 
 enum { EVENT_WORDS = 4 };
+
+/* Address in SPACE_CONFIG: function << 12 | offset. */
+enum space { SPACE_PORT = 1, SPACE_MEMORY, SPACE_CONFIG };
 
 struct vcpu {
 	int fd;
@@ -145,6 +160,9 @@ struct vcpu {
 	_Atomic bool kicked;
 	_Atomic uint64_t exits;
 	uint64_t data[EVENT_WORDS];
+	bool unfinished;  /* an access was asked about; `item` of a repeated string instruction */
+	uint32_t item;
+	uint64_t reply;
 };
 
 int vcpu_create(struct machine *machine, int fd, size_t run_size, struct vcpu **ret);
@@ -153,12 +171,14 @@ int vcpu_run(struct vcpu *vcpu);
 void vcpu_kick(struct vcpu *vcpu);
 uint64_t vcpu_exits(struct vcpu *vcpu);
 uint64_t vcpu_data(struct vcpu *vcpu, uint32_t word);
+void vcpu_reply(struct vcpu *vcpu, uint64_t value);
 
 /* -- memory and the kernel ------------------------------------------------------------------------------------------ */
 
 int memory_take(size_t size, size_t page_size, int node, void **ret);
 void memory_release(void *memory, size_t size);
 int memory_populate(void *memory, size_t size, size_t chunk, uint64_t *cursor, uint64_t *done);
+int memory_map_file(int fd, uint64_t offset, size_t size, size_t alignment, void **ret);
 int kernel_ioctl(int fd, unsigned long request, void *argument);
 int kernel_ioctl_value(int fd, unsigned long request, unsigned long argument);
 

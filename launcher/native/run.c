@@ -29,6 +29,11 @@ struct machine *machine_create(int vm, int serial_gsi, int power_gsi)
 		return NULL;
 	serial_create(&machine->serial, vm, serial_gsi);
 	power_create(&machine->power, vm, power_gsi);
+	pthread_rwlockattr_t writers_first; /* a guest that traps all the time must not keep a BAR from moving */
+	pthread_rwlockattr_init(&writers_first);
+	pthread_rwlockattr_setkind_np(&writers_first, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(&machine->lock, &writers_first);
+	pthread_rwlockattr_destroy(&writers_first);
 	struct sigaction action = { .sa_handler = on_kick }; /* no SA_RESTART: KVM_RUN must return */
 	sigaction(kick_signal(), &action, NULL);
 	return machine;
@@ -39,36 +44,54 @@ void machine_destroy(struct machine *machine)
 	serial_destroy(&machine->serial);
 	power_destroy(&machine->power);
 	config_destroy(&machine->config);
+	pthread_rwlock_destroy(&machine->lock);
+	free(machine->ports.traps);
+	free(machine->memory.traps);
 	free(machine);
 }
 
-/* The table must be sorted and its traps must not overlap. Only while no vCPU is inside vcpu_run. */
-static int set_traps(struct trap_table *table, const struct trap *traps, uint32_t count)
+/* The table must be sorted and its traps must not overlap. vCPUs may run: they see the old table or the new one, and
+ * nobody serves an access from the old one when this returns. */
+static int set_traps(struct machine *machine, struct trap_table *table, const struct trap *traps, uint32_t count)
 {
 	if (count > MOST_TRAPS)
 		return -E2BIG;
 	for (uint32_t n = 1; n < count; n++)
 		if (traps[n].start < traps[n - 1].start + traps[n - 1].size)
 			return -EINVAL;
-	memcpy(table->traps, traps, count * sizeof *traps);
+	struct trap *copy = malloc((count ? count : 1) * sizeof *traps);
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, traps, count * sizeof *traps);
+	pthread_rwlock_wrlock(&machine->lock);
+	struct trap *old = table->traps;
+	table->traps = copy;
 	table->count = count;
+	pthread_rwlock_unlock(&machine->lock);
+	free(old);
 	return 0;
 }
 
 int machine_set_ports(struct machine *machine, const struct trap *traps, uint32_t count)
 {
-	return set_traps(&machine->ports, traps, count);
+	return set_traps(machine, &machine->ports, traps, count);
 }
 
 int machine_set_memory(struct machine *machine, const struct trap *traps, uint32_t count)
 {
-	return set_traps(&machine->memory, traps, count);
+	return set_traps(machine, &machine->memory, traps, count);
 }
 
 /* `image` is CONFIG_SIZE bytes and is copied. */
 int machine_set_function(struct machine *machine, uint8_t function, const uint8_t *image)
 {
 	return config_set(&machine->config, function, image);
+}
+
+/* Its configuration space is answered by the caller of vcpu_run. Only while no vCPU is inside. */
+void machine_ask_function(struct machine *machine, uint8_t function)
+{
+	machine->config.asked[function] = true;
 }
 
 void machine_console(struct machine *machine, void *output, int output_event, void *input, int room_event)
@@ -93,7 +116,7 @@ bool machine_press_power(struct machine *machine)
 uint64_t machine_count(struct machine *machine, uint32_t which)
 {
 	_Atomic uint64_t *counts[] = { &machine->unclaimed_reads, &machine->unclaimed_writes, &machine->serial.written,
-				       &machine->serial.read };
+				       &machine->serial.read, &machine->trapped, &machine->refused };
 	return which < sizeof counts / sizeof *counts ? atomic_load(counts[which]) : 0;
 }
 
@@ -116,94 +139,163 @@ static const struct trap *find(const struct trap_table *table, uint64_t address,
 	return &traps[low];
 }
 
+/* One access of the guest. `value` is what is written, or will be what is read: all ones until somebody answers. */
+struct access {
+	uint32_t space;
+	uint64_t address;
+	uint32_t size;
+	bool write;
+	uint64_t value;
+};
+
 /* Byte-wide registers: a wider access is split, as the bus would. */
-static uint32_t read_serial(struct serial *serial, uint64_t offset, uint32_t size)
+static int serve_serial(struct serial *serial, uint64_t offset, struct access *access)
 {
-	uint32_t value = 0;
-	for (uint32_t n = 0; n < size; n++)
-		value |= (uint32_t)serial_read(serial, offset + n) << 8 * n;
-	return value;
-}
-
-static uint32_t read_port(struct machine *machine, uint16_t port, uint32_t size)
-{
-	const struct trap *trap = find(&machine->ports, port, size);
-	switch (trap ? trap->kind : 0) {
-	case TRAP_SERIAL:
-		return read_serial(&machine->serial, port - trap->start, size);
-	case TRAP_POWER:
-		return power_read(&machine->power, port - trap->start, size);
-	case TRAP_KEYBOARD: /* 0: input buffer free. All ones would keep a rebooting guest waiting */
-		return 0;
-	case TRAP_PCI:
-		return config_port_read(&machine->config, port - trap->start, size);
+	if (!access->write)
+		access->value = 0;
+	for (uint32_t n = 0; n < access->size; n++) {
+		if (access->write)
+			serial_write(serial, offset + n, access->value >> 8 * n);
+		else
+			access->value |= (uint64_t)serial_read(serial, offset + n) << 8 * n;
 	}
-	machine->unclaimed_reads++;
-	return UINT32_MAX;
-}
-
-static int write_port(struct machine *machine, uint16_t port, uint32_t size, uint32_t value)
-{
-	const struct trap *trap = find(&machine->ports, port, size);
-	switch (trap ? trap->kind : 0) {
-	case TRAP_SERIAL:
-		for (uint32_t n = 0; n < size; n++)
-			serial_write(&machine->serial, port - trap->start + n, value >> 8 * n);
-		return 0;
-	case TRAP_POWER:
-		return power_write(&machine->power, port - trap->start, size, value);
-	case TRAP_KEYBOARD: /* 8042 command: pulse the reset line */
-		return (value & 0xff) == 0xfe ? EVENT_RESET : 0;
-	case TRAP_PCI:
-		if (port == RESET_CONTROL && size == 1) /* bit 2: reset the CPU */
-			return value & 0x04 ? EVENT_RESET : 0;
-		config_port_write(&machine->config, port - trap->start, size, value);
-		return 0;
-	}
-	machine->unclaimed_writes++;
 	return 0;
+}
+
+static int serve_power(struct power *power, uint64_t offset, struct access *access)
+{
+	if (access->write)
+		return power_write(power, offset, access->size, access->value);
+	access->value = power_read(power, offset, access->size);
+	return 0;
+}
+
+/* 8042. Reads are 0, input buffer free: all ones would keep a rebooting guest waiting. Command 0xfe pulses the reset
+ * line. */
+static int serve_keyboard(struct access *access)
+{
+	if (access->write)
+		return (access->value & 0xff) == 0xfe ? EVENT_RESET : 0;
+	access->value = 0;
+	return 0;
+}
+
+/* The region of a device. What it does not take is all ones, or dropped: a guest cannot stop its machine. */
+static int serve_file(struct machine *machine, const struct trap *trap, struct access *access)
+{
+	uint64_t at = trap->offset + (access->address - trap->start), value = access->value;
+	ssize_t done = access->write ? pwrite(trap->fd, &value, access->size, at) : pread(trap->fd, &value, access->size, at);
+	atomic_fetch_add_explicit(&machine->trapped, 1, memory_order_relaxed);
+	if (done != (ssize_t)access->size)
+		atomic_fetch_add_explicit(&machine->refused, 1, memory_order_relaxed);
+	else if (!access->write)
+		access->value = value;
+	return 0;
+}
+
+static int serve_config(struct machine *machine, uint32_t address, struct access *access)
+{
+	uint8_t function = address / CONFIG_SIZE;
+	if (machine->config.asked[function]) {
+		access->space = SPACE_CONFIG;
+		access->address = address;
+		return access->write ? EVENT_WRITE : EVENT_READ;
+	}
+	if (!access->write)
+		access->value = config_read(&machine->config, function, address % CONFIG_SIZE, access->size);
+	return 0;
+}
+
+static int serve_config_ports(struct machine *machine, uint64_t offset, struct access *access)
+{
+	uint32_t selected;
+	if (access->write && access->address == RESET_CONTROL && access->size == 1) /* bit 2: reset the CPU */
+		return access->value & 0x04 ? EVENT_RESET : 0;
+	if (config_selects(&machine->config, offset, &selected))
+		return serve_config(machine, selected, access);
+	if (access->write)
+		config_select(&machine->config, offset, access->size, access->value);
+	else
+		access->value = config_address(&machine->config, offset, access->size);
+	return 0;
+}
+
+static int serve_trap(struct machine *machine, const struct trap *trap, struct access *access)
+{
+	uint64_t offset = trap ? access->address - trap->start : 0;
+	switch (trap ? trap->kind : 0) {
+	case TRAP_SERIAL:
+		return serve_serial(&machine->serial, offset, access);
+	case TRAP_POWER:
+		return serve_power(&machine->power, offset, access);
+	case TRAP_KEYBOARD:
+		return serve_keyboard(access);
+	case TRAP_PCI:
+		return serve_config_ports(machine, offset, access);
+	case TRAP_ECAM:
+		return serve_config(machine, offset, access);
+	case TRAP_FILE:
+		return serve_file(machine, trap, access);
+	case TRAP_ASK:
+		return access->write ? EVENT_WRITE : EVENT_READ;
+	}
+	(*(access->write ? &machine->unclaimed_writes : &machine->unclaimed_reads))++;
+	return 0;
+}
+
+/* Serves the access, or says what to ask. */
+static int serve_access(struct vcpu *vcpu, struct access *access)
+{
+	struct machine *machine = vcpu->machine;
+	if (vcpu->unfinished) { /* it was asked about, and this is the answer */
+		vcpu->unfinished = false;
+		access->value = vcpu->reply;
+		return 0;
+	}
+	pthread_rwlock_rdlock(&machine->lock);
+	const struct trap_table *table = access->space == SPACE_PORT ? &machine->ports : &machine->memory;
+	int event = serve_trap(machine, find(table, access->address, access->size), access);
+	pthread_rwlock_unlock(&machine->lock);
+	if (event == EVENT_READ || event == EVENT_WRITE) {
+		uint64_t data[EVENT_WORDS] = { access->space, access->address, access->size, access->value };
+		memcpy(vcpu->data, data, sizeof data);
+		vcpu->reply = UINT64_MAX;
+		vcpu->unfinished = true;
+	}
+	return event;
 }
 
 /* `rep ins` and `rep outs` are one exit with a count: the port is fixed, the data is an array. */
-static int serve_port(struct machine *machine, struct kvm_run *run)
+static int serve_port(struct vcpu *vcpu)
 {
+	struct kvm_run *run = vcpu->run;
 	uint32_t size = run->io.size;
-	uint8_t *data = (uint8_t *)run + run->io.data_offset;
-	for (uint32_t n = 0; n < run->io.count; n++, data += size) {
-		uint32_t value = 0;
-		if (run->io.direction == KVM_EXIT_IO_IN) {
-			value = read_port(machine, run->io.port, size);
-			memcpy(data, &value, size);
-			continue;
-		}
-		memcpy(&value, data, size);
-		int event = write_port(machine, run->io.port, size, value);
+	for (; vcpu->item < run->io.count; vcpu->item++) {
+		uint8_t *data = (uint8_t *)run + run->io.data_offset + (uint64_t)vcpu->item * size;
+		bool write = run->io.direction == KVM_EXIT_IO_OUT;
+		struct access access = { SPACE_PORT, run->io.port, size, write, write ? 0 : UINT64_MAX };
+		if (write)
+			memcpy(&access.value, data, size);
+		int event = serve_access(vcpu, &access);
 		if (event)
 			return event;
+		if (!write)
+			memcpy(data, &access.value, size);
 	}
 	return 0;
 }
 
-static uint64_t read_memory(struct machine *machine, uint64_t address, uint32_t size)
+static int serve_memory(struct vcpu *vcpu)
 {
-	const struct trap *trap = find(&machine->memory, address, size);
-	if (trap) { /* ECAM: 4 KiB for each function */
-		uint64_t offset = address - trap->start;
-		return config_read(&machine->config, offset / CONFIG_SIZE, offset % CONFIG_SIZE, size);
-	}
-	machine->unclaimed_reads++;
-	return UINT64_MAX;
-}
-
-static void serve_memory(struct machine *machine, struct kvm_run *run)
-{
-	uint64_t address = run->mmio.phys_addr;
-	if (!run->mmio.is_write) {
-		uint64_t value = read_memory(machine, address, run->mmio.len);
-		memcpy(run->mmio.data, &value, sizeof value);
-	} else if (!find(&machine->memory, address, run->mmio.len)) {
-		machine->unclaimed_writes++;
-	}
+	struct kvm_run *run = vcpu->run;
+	bool write = run->mmio.is_write;
+	struct access access = { SPACE_MEMORY, run->mmio.phys_addr, run->mmio.len, write, write ? 0 : UINT64_MAX };
+	if (write)
+		memcpy(&access.value, run->mmio.data, run->mmio.len);
+	int event = serve_access(vcpu, &access);
+	if (!event && !write)
+		memcpy(run->mmio.data, &access.value, sizeof access.value);
+	return event;
 }
 
 int vcpu_create(struct machine *machine, int fd, size_t run_size, struct vcpu **ret)
@@ -251,10 +343,9 @@ static int serve(struct vcpu *vcpu)
 {
 	switch (vcpu->run->exit_reason) {
 	case KVM_EXIT_IO:
-		return serve_port(vcpu->machine, vcpu->run);
+		return serve_port(vcpu);
 	case KVM_EXIT_MMIO:
-		serve_memory(vcpu->machine, vcpu->run);
-		return 0;
+		return serve_memory(vcpu);
 	case KVM_EXIT_INTR:
 	case KVM_EXIT_IRQ_WINDOW_OPEN:
 		return 0;
@@ -272,8 +363,14 @@ static int serve(struct vcpu *vcpu)
 static int run_until_event(struct vcpu *vcpu)
 {
 	for (;;) {
+		if (vcpu->unfinished) {
+			int event = serve(vcpu);
+			if (event)
+				return event;
+		}
 		if (atomic_load(&vcpu->kicked))
 			return EVENT_KICKED;
+		vcpu->item = 0;
 		int result = ioctl(vcpu->fd, KVM_RUN, 0);
 		atomic_fetch_add_explicit(&vcpu->exits, 1, memory_order_relaxed);
 		if (result < 0) {
@@ -327,4 +424,10 @@ uint64_t vcpu_exits(struct vcpu *vcpu)
 uint64_t vcpu_data(struct vcpu *vcpu, uint32_t word)
 {
 	return word < EVENT_WORDS ? vcpu->data[word] : 0;
+}
+
+/* What the guest reads, after EVENT_READ; without it, all ones. */
+void vcpu_reply(struct vcpu *vcpu, uint64_t value)
+{
+	vcpu->reply = value;
 }

@@ -22,10 +22,10 @@ def test_the_stub_names_exactly_what_the_module_has() -> None:
 
 def test_traps_that_overlap_or_are_not_sorted_are_refused() -> None:
     machine = lib.machine_create(-1, 4, 9)
-    traps = ffi.new("struct trap[]", [(0x10, 8, lib.TRAP_SERIAL), (0x14, 8, lib.TRAP_POWER)])
+    traps = ffi.new("struct trap[]", [(0x10, 8, 0, -1, lib.TRAP_SERIAL), (0x14, 8, 0, -1, lib.TRAP_POWER)])
     assert lib.machine_set_ports(machine, traps, 2) == -errno.EINVAL
     assert lib.machine_set_ports(machine, traps, 1) == 0
-    assert lib.machine_set_ports(machine, traps, 10_000) == -errno.E2BIG
+    assert lib.machine_set_ports(machine, traps, 100_000) == -errno.E2BIG
     lib.machine_destroy(machine)
 
 
