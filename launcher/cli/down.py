@@ -65,10 +65,11 @@ def _stop(path: Path, timeout: float, force: bool) -> None:
 def _clear(path: Path) -> None:
     """What a dead keeper left: its journal is worked off, then the folder goes."""
     from launcher.executor.restore import restore
+    from launcher.kernel.real import RealKernel
     from launcher.vms.folder import StateFolder
 
     folder = StateFolder.claim(path)
-    restore(folder)
+    restore(folder, RealKernel())
     folder.close()
 
 

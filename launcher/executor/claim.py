@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from launcher.errors import Diagnostic, LauncherError, NotPermitted, Refused
-from launcher.executor.perform import PERFORM
+from launcher.executor.changing import OWN
 from launcher.plan.plan import Plan
 from launcher.plan.steps import CreateVm, DescribeMachine, GiveMemory, KeepState, LoadKernel, RunVcpus, Step
 from launcher.vms.folder import JOURNAL, NameTaken, StateFolder
@@ -26,17 +26,12 @@ def claim(plan: Plan) -> tuple[StateFolder | None, dict[str, Any]]:
 
 
 def _claim(plan: Plan) -> StateFolder:
-    for step in plan.steps:
-        if not isinstance(step, (KeepState, RunVcpus)) and type(step) not in PERFORM:
-            wanted = ", ".join(one.alias for one in plan.devices) or step.op
-            message = f"this version plans devices and does not run them yet: {wanted}"
-            raise Refused(Diagnostic("E511", message, help=("remove `devices` to run the VM without them",)))
     if [type(step) for step in plan.steps if type(step) in ONCE] != list(ONCE):
         needed = ", ".join(kind.op for kind in ONCE)
         raise Refused(Diagnostic("E515", f"the plan is not whole: it needs each of {needed} once, in this order"))
     path = Path(next(one.folder for one in plan.steps if isinstance(one, KeepState)))
     folder = _make(path)
-    if any(entry.op != KeepState.op for entry in pending(path / JOURNAL)):
+    if any(entry.op not in OWN for entry in pending(path / JOURNAL)):
         folder.close()
         message = f"{plan.name} ended without putting the host back"
         raise Refused(Diagnostic("E513", message, help=(f"run `vmlaunch down {plan.name}` first",)))

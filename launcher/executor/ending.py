@@ -5,8 +5,10 @@ from __future__ import annotations
 import signal
 from os import strerror
 
+from launcher.errors import Diagnostic, LauncherError
 from launcher.kernel.api import Event
 from launcher.plan.outcome import End
+from launcher.plan.steps import Step
 
 GUEST_CRASHED, FAILED = 13, 11
 # KVM_INTERNAL_ERROR_* (include/uapi/linux/kvm.h)
@@ -68,3 +70,12 @@ def stopped(by: str, code: int, *, forced: bool) -> End:
     if forced:
         return End("killed", f"stopped by force: {by}", code)
     return End("stopped", f"the guest powered off: {by}", 0)
+
+
+def diagnostics_of(step: Step, error: Exception) -> tuple[Diagnostic, ...]:
+    """Of a step that failed: what it said itself, or its sentence with the errno and the call."""
+    if isinstance(error, LauncherError):
+        return error.diagnostics
+    call = f" ({error.filename})" if isinstance(error, OSError) and error.filename else ""
+    cause = error.strerror if isinstance(error, OSError) else str(error)
+    return (Diagnostic("E501", f"failed to {step.describe()}: {cause}{call}"),)

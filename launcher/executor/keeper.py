@@ -11,14 +11,16 @@ import signal
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from time import monotonic
 from typing import Any, ClassVar, NoReturn
 
 from launcher.codec import decode, encode
-from launcher.errors import Diagnostic, StepFailed
+from launcher.errors import Diagnostic, HostNotRestored, LauncherError, StepFailed
+from launcher.executor.changing import change, commands, memory_of, put_back
 from launcher.executor.clients import Client, gap
-from launcher.executor.ending import describe_death, stopped
+from launcher.executor.ending import describe_death, diagnostics_of, stopped
 from launcher.executor.process import close_all_but, end_process
 from launcher.executor.records import Records
 from launcher.executor.runner import Runner
@@ -28,7 +30,7 @@ from launcher.kernel.machine import Console
 from launcher.plan.codec import diagnostic_from_json, plan_to_json, report_to_json
 from launcher.plan.outcome import End, StepOutcome
 from launcher.plan.plan import Plan
-from launcher.plan.steps import KeepState
+from launcher.plan.steps import Step
 from launcher.vms.channel import Channel, Closed, listen
 from launcher.vms.folder import JOURNAL, LOG, PLAN, REPORT, SOCKET, STATE, StateFolder
 from launcher.vms.journal import Journal
@@ -69,20 +71,45 @@ class Keeper:
         self._log = ConsoleLog(folder.path / LOG)
         self._listener = listen(folder.path / SOCKET)
         self._state()
-        self._change_host()
-        self._start_runner()
-        self._watch()
+        if self._change_host():
+            self._start_runner()
+            self._watch()
+        self._put_host_back()
         return self._finish()
 
     # -- before and after ----------------------------------------------------------------------------------------
 
-    def _change_host(self) -> None:
+    def _change_host(self) -> bool:
         """The keeper's own steps; each is in the journal before it is done."""
-        for n, step in enumerate(self._plan.steps, 1):
-            if isinstance(step, KeepState):
-                began = monotonic()
-                self._journal.before(n, step.op, {"folder": step.folder})
-                self._outcome(StepOutcome(n, "done", monotonic() - began))
+        return all(self._perform(n, step) for n, step in enumerate(self._plan.steps, 1) if step.by == "keeper")
+
+    def _perform(self, n: int, step: Step) -> bool:
+        began = monotonic()
+        self._outcome(StepOutcome(n, "started"))
+        try:
+            memory = memory_of(step)
+            if memory is not None:
+                self._journal.before(n, step.op, memory)
+            change(step, self._kernel)
+        except (OSError, LauncherError) as error:
+            self._outcome(StepOutcome(n, "failed", monotonic() - began))
+            self._records.diagnostics = diagnostics_of(step, error)
+            self._records.end = End("failed", self._records.diagnostics[0].message, StepFailed.exit_code)
+            return False
+        self._outcome(StepOutcome(n, "done", monotonic() - began))
+        return True
+
+    def _put_host_back(self) -> None:
+        """The runner has gone. What cannot be put back stays in the journal, for `down`."""
+        left = put_back(self._journal, self._folder.path / JOURNAL, self._kernel, self._undone)
+        self._records.left_behind = tuple(commands(entry) for entry, _ in left)
+        for entry, error in left:
+            self._outcome(StepOutcome(entry.n, "not-undone", note=str(error)))
+        if left and self._records.end is not None:
+            self._records.end = replace(self._records.end, exit_code=HostNotRestored.exit_code)
+
+    def _undone(self, n: int) -> None:
+        self._outcome(StepOutcome(n, "undone"))
 
     def _start_runner(self) -> None:
         mine, theirs = Channel.pair()
@@ -186,8 +213,9 @@ class Keeper:
         with suppress(Closed):
             while packet := self._runner.receive(wait=False):
                 message = packet.message or {}
-                for key in message.keys() & self._from_runner.keys():
-                    self._from_runner[key](self, message)
+                for key, hear in self._from_runner.items():
+                    if key in message:
+                        hear(self, message)
 
     def _runner_outcome(self, message: dict[str, Any]) -> None:
         self._outcome(decode(StepOutcome, message["outcome"]))
@@ -213,6 +241,16 @@ class Keeper:
     def _runner_counts(self, message: dict[str, Any]) -> None:
         self._records.numbers(message)
 
+    def _runner_devices(self, message: dict[str, Any]) -> None:
+        self._records.devices(message)
+
+    def _runner_alarm(self, message: dict[str, Any]) -> None:
+        """VFIO's request interrupt, while somebody waits in the host's kernel; or an error that hardware reported."""
+        alias = message["alias"]
+        why = f"the host wants {alias} back" if message["alarm"] == "request" else f"{alias} reported a fatal error"
+        self._records.note(Diagnostic("W526" if message["alarm"] == "request" else "W527", why))
+        self._stop(why, 128 + signal.SIGTERM)
+
     def _runner_power(self, message: dict[str, Any]) -> None:
         self._act(self._stopping.answered(bool(message["power"]), monotonic()))
 
@@ -222,11 +260,13 @@ class Keeper:
 
     _from_runner: ClassVar[dict[str, Callable[[Keeper, dict[str, Any]], None]]] = {
         "outcome": _runner_outcome,
+        "devices": _runner_devices,
         "running": _runner_running,
         "reboot": _runner_reboot,
         "failed": _runner_failed,
         "end": _runner_end,
         "counts": _runner_counts,
+        "alarm": _runner_alarm,
         "power": _runner_power,
         "bug": _runner_bug,
     }

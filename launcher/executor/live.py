@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from launcher.executor.bus import Bus
 from launcher.executor.undo import UndoStack
-from launcher.kernel.api import HostMemory, Kernel, Kvm, Machine, Vcpu, Vm
+from launcher.kernel.api import Container, Group, HostMemory, Kernel, Kvm, Machine, Vcpu, Vm
 from launcher.kernel.machine import Console
 from launcher.plan.steps import LoadKernel, RamRange
 from launcher.values import MIB, Span
@@ -42,6 +43,9 @@ class Live:
     kvm: Kvm | None = None
     vm: Vm | None = None
     machine: Machine | None = None
+    containers: list[Container] = field(default_factory=list)
+    groups: dict[int, Group] = field(default_factory=dict)
+    bus: Bus | None = None
     vcpus: list[Vcpu] = field(default_factory=list)
     past: Numbers | None = None  # of the lives before a reboot
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from errno import EFAULT
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from threading import Thread
+from time import sleep
 from typing import Any
 
 from launcher.errors import Diagnostic, Refused
+from launcher.executor.bus import Bus
 from launcher.executor.live import Live
+from launcher.executor.opening import map_dma, open_devices, open_groups
+from launcher.executor.traps import Traps
 from launcher.kernel.api import Event, Trap, Vcpu
 from launcher.machine import acpi, cpu, layout, linux64, pci, pvh
 from launcher.plan.steps import (
@@ -19,13 +24,18 @@ from launcher.plan.steps import (
     GiveMemory,
     LoadInitrd,
     LoadKernel,
+    MapDma,
+    OpenDevices,
+    OpenGroups,
     RunVcpus,
     Step,
     TakeMemory,
 )
 from launcher.values import Span
 
-Told = Callable[[int, Event], None]  # vCPU index, why it came back
+Told = Callable[[int, Event | Exception], None]  # vCPU index, why it came back
+
+MOST_FAULTS, A_MOMENT = 10_000, 0.001  # of KVM_RUN on one vCPU, and seconds between two
 
 PORTS = (
     Trap(layout.COM1.start, layout.COM1.size, "serial"),
@@ -56,8 +66,7 @@ def create_vm(_: CreateVm, live: Live) -> None:
     machine = live.machine = vm.create_machine(layout.COM1_GSI, layout.SCI_GSI)
     live.on_undo(machine.close)
     machine.attach(live.console)
-    machine.set_ports(PORTS)
-    machine.set_memory((Trap(layout.ECAM.start, layout.ECAM.size, "ecam"),))
+    live.bus = Bus(Traps(machine, PORTS, (Trap(layout.ECAM.start, layout.ECAM.size, "ecam"),)))
     machine.set_function(pci.HOST_BRIDGE, pci.host_bridge())
 
 
@@ -105,7 +114,7 @@ def run_vcpus(step: RunVcpus, live: Live, told: Told) -> None:
     live.vcpus[0].set_sregs(protocol.first_sregs())
     live.vcpus[0].set_regs(protocol.first_regs(kernel.entry))
     for index, vcpu in enumerate(live.vcpus):
-        thread = Thread(target=_run, args=(index, vcpu, told), name=f"vcpu{index}")
+        thread = Thread(target=_run, args=(index, vcpu, live.bus, told), name=f"vcpu{index}")
         thread.start()
         live.on_undo(partial(_stop, vcpu, thread))
         if step.pin:
@@ -129,8 +138,29 @@ def _create_vcpu(index: int, count: int, live: Live) -> None:
     vcpu.set_local_interrupts()
 
 
-def _run(index: int, vcpu: Vcpu, told: Told) -> None:
-    told(index, vcpu.run())
+def _run(index: int, vcpu: Vcpu, bus: Bus | None, told: Told) -> None:
+    """On a thread of its own, until something happens that is not an access."""
+    try:
+        told(index, _until_event(vcpu, bus))
+    except Exception as error:  # the outermost function of the thread: the main thread raises it
+        told(index, error)
+
+
+def _until_event(vcpu: Vcpu, bus: Bus | None) -> Event:
+    faults = 0
+    while True:
+        event = vcpu.run()
+        if event.kind == "read" and bus is not None:
+            vcpu.reply(bus.read(*event.data[:3]))
+        elif event.kind == "write" and bus is not None:
+            bus.write(*event.data)
+        elif event.kind == "error" and event.data[0] == EFAULT and bus is not None and faults < MOST_FAULTS:
+            # A BAR that the device does not answer at just now; whoever makes it so takes its memslot away.
+            faults += 1
+            bus.faults += 1
+            sleep(A_MOMENT)
+        else:
+            return event
 
 
 def _stop(vcpu: Vcpu, thread: Thread) -> None:
@@ -154,4 +184,7 @@ PERFORM: dict[type[Step], Callable[[Any, Live], None]] = {
     LoadKernel: load_kernel,
     LoadInitrd: load_initrd,
     DescribeMachine: describe_machine,
+    OpenGroups: open_groups,
+    MapDma: map_dma,
+    OpenDevices: open_devices,
 }

@@ -10,7 +10,17 @@ from typing import Any
 
 from launcher.codec import decode
 from launcher.errors import Diagnostic
-from launcher.plan.outcome import FORMAT_VERSION, Counts, End, Phase, RamReport, Report, StepOutcome, VcpuReport
+from launcher.plan.outcome import (
+    FORMAT_VERSION,
+    Counts,
+    DeviceReport,
+    End,
+    Phase,
+    RamReport,
+    Report,
+    StepOutcome,
+    VcpuReport,
+)
 from launcher.plan.plan import Plan
 from launcher.plan.steps import GiveMemory, RunVcpus, TakeMemory, show_pages
 
@@ -28,6 +38,7 @@ class Records:
         self.diagnostics: tuple[Diagnostic, ...] = ()
         self.reboots = 0
         self.left_behind: tuple[str, ...] = ()
+        self._devices: tuple[DeviceReport, ...] = ()
 
     def outcome(self, outcome: StepOutcome) -> None:
         """The last word on each step counts, but its duration is that of the doing."""
@@ -47,6 +58,9 @@ class Records:
         self._counts = decode(Counts, message["counts"])
         self._exits = decode(tuple[int, ...], message["exits"])
 
+    def devices(self, message: dict[str, Any]) -> None:
+        self._devices = tuple(decode(DeviceReport, one) for one in message["devices"])
+
     def report(self) -> Report:
         return Report(
             format_version=FORMAT_VERSION,
@@ -57,6 +71,7 @@ class Records:
             seconds=round(monotonic() - self._clock, 3),
             vcpus=self._vcpus(),
             memory=self._memory(),
+            devices=self._devices,
             host_changes=tuple(one.describe() for one in self._plan.steps if one.mark == "~"),
             console=self._console,
             counts=self._counts,

@@ -1,7 +1,7 @@
 """The runner process: carries out the plan's runner steps, runs the guest, undoes them in reverse, exits.
 
-It tells its keeper {"outcome"}, {"running"}, {"end"}, {"failed"}, {"power"}, {"counts"}; it obeys {"do": "power"} and
-{"do": "stop"}. A keeper that goes away is a stop.
+It tells its keeper {"outcome"}, {"running"}, {"end"}, {"failed"}, {"power"}, {"counts"}, {"devices"}, {"alarm"}; it
+obeys {"do": "power"}, {"do": "stop"} and {"do": "tell"}. A keeper that goes away is a stop.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from time import monotonic
 from typing import Any
 
 from launcher.codec import encode
-from launcher.errors import Diagnostic, LauncherError
-from launcher.executor.ending import describe_event
+from launcher.errors import LauncherError
+from launcher.executor.ending import describe_event, diagnostics_of
 from launcher.executor.live import Live
 from launcher.executor.perform import PERFORM, run_vcpus
 from launcher.kernel.api import Event, Kernel
@@ -38,7 +38,7 @@ class Runner:
         self._reboot, self._quiet = reboot, False
         self._keeper = keeper
         self._live = Live(kernel, console, len(os.sched_getaffinity(0)), self._progress)
-        self._events: deque[tuple[int, Event]] = deque()
+        self._events: deque[tuple[int, Event | Exception]] = deque()
         self._began = 0.0  # the step in hand
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
@@ -46,11 +46,11 @@ class Runner:
         """0, the exit status of the process: how the VM ended is told, not returned."""
         try:
             if self._set_up():
-                self._tell({"running": True})
+                self._tell({"running": True, **self._devices()})
                 self._watch()
         except StopOrdered:
             if self._live.vcpus:
-                self._tell(self._numbers())
+                self._tell({**self._numbers(), **self._devices()})
         finally:
             self._live.undo.unwind(self._undone, self._undo_failed)
             os.close(self._bell)
@@ -73,7 +73,7 @@ class Runner:
                 PERFORM[type(step)](step, self._live)
         except (OSError, ValueError, MemoryError, LauncherError) as error:
             self._outcome(n, "failed", monotonic() - self._began)
-            self._tell({"failed": [one.as_json() for one in _diagnostics(step, error)]})
+            self._tell({"failed": [one.as_json() for one in diagnostics_of(step, error)]})
             return False
         self._outcome(n, "done", monotonic() - self._began)
         return True
@@ -81,23 +81,41 @@ class Runner:
     def _watch(self) -> None:
         """Until a vCPU comes back or the keeper says stop."""
         arrived = self._live.console.arrived
-        poll = select.poll()
-        for fd in (self._keeper.fileno(), self._bell, arrived):
-            poll.register(fd, select.POLLIN)
         while True:
+            poll = select.poll()
+            for fd in (self._keeper.fileno(), self._bell, arrived, *self._alarms()):
+                poll.register(fd, select.POLLIN)
             ready = {fd for fd, _ in poll.poll()}
             if arrived in ready:
                 os.eventfd_read(arrived)
                 self._machine().input_arrived()
             if self._bell in ready:
                 index, event = self._events.popleft()
+                if isinstance(event, Exception):
+                    raise event
                 if event.kind != "reset" or not self._reboot:
-                    self._tell({"end": self._ending(index, event), **self._numbers()})
+                    self._tell({"end": self._ending(index, event), **self._numbers(), **self._devices()})
                     return
                 if not self._restart():
                     return
+            for fd in ready.intersection(self._alarms()):
+                self._alarm(fd)
             if self._keeper.fileno() in ready:
                 self._check_orders()
+
+    def _alarms(self) -> tuple[int, ...]:
+        return tuple(self._live.bus.alarms()) if self._live.bus else ()
+
+    def _alarm(self, descriptor: int) -> None:
+        """The host wants a device back, or it is broken: the keeper decides."""
+        assert self._live.bus is not None
+        found = self._live.bus.alarm(descriptor)
+        if found is not None:
+            self._tell({"alarm": found[1], "alias": found[0].step.alias})
+
+    def _devices(self) -> dict[str, Any]:
+        devices = self._live.bus.devices if self._live.bus else []
+        return {"devices": [encode(one.report()) for one in devices]} if devices else {}
 
     def _restart(self) -> bool:
         """The VM is made anew on the same memory: what comes after it in the plan is undone and done again, quietly."""
@@ -120,6 +138,8 @@ class Runner:
         try:
             while packet := self._keeper.receive(wait=False):
                 order = (packet.message or {}).get("do")
+                if order == "tell":
+                    self._tell({**self._numbers(), **self._devices()})
                 if order == "stop":
                     raise StopOrdered
                 if order == "power":
@@ -143,9 +163,9 @@ class Runner:
         assert self._live.machine is not None
         return self._live.machine
 
-    def _told(self, index: int, event: Event) -> None:
+    def _told(self, index: int, event: Event | Exception) -> None:
         """On the vCPU's own thread."""
-        if event.kind != "kicked":
+        if isinstance(event, Exception) or event.kind != "kicked":
             self._events.append((index, event))
             os.eventfd_write(self._bell, 1)
 
@@ -168,11 +188,3 @@ class Runner:
     def _tell(self, message: dict[str, Any]) -> None:
         with suppress(Closed):  # it will be seen as a stop; until then there is nobody to tell
             self._keeper.send(message)
-
-
-def _diagnostics(step: Step, error: Exception) -> tuple[Diagnostic, ...]:
-    if isinstance(error, LauncherError):
-        return error.diagnostics
-    call = f" ({error.filename})" if isinstance(error, OSError) and error.filename else ""
-    cause = error.strerror if isinstance(error, OSError) else str(error)
-    return (Diagnostic("E501", f"failed to {step.describe()}: {cause}{call}"),)

@@ -30,9 +30,9 @@ SPACES = {1: "port", 2: "memory", 3: "config"}  # enum space; a config address i
 
 
 class Trap(NamedTuple):
-    """A range of I/O ports or addresses and who answers: serial, power, keyboard, pci, ecam in C; file; ask.
+    """A range of I/O ports or addresses and who answers: serial, power, keyboard, pci, ecam and file in C.
 
-    `fd` and `offset` are for file: a region of a device, a ROM.
+    `fd` and `offset` are for file: a region of a device, a ROM. table and pending (of MSI-X) come back from Vcpu.run.
     """
 
     start: int

@@ -19,7 +19,8 @@ TRAPS = {
     "pci": lib.TRAP_PCI,
     "ecam": lib.TRAP_ECAM,
     "file": lib.TRAP_FILE,
-    "ask": lib.TRAP_ASK,
+    "table": lib.TRAP_ASK,
+    "pending": lib.TRAP_ASK,
 }
 CONFIG_SIZE = 4096
 COUNTS = ("unclaimed_reads", "unclaimed_writes", "serial_written", "serial_read", "trapped", "refused")

@@ -170,7 +170,9 @@ class Device(Descriptor):
         request.argsz = ffi.sizeof("struct vfio_irq_set") + len(data)
         request.flags, request.index, request.start, request.count = action, IRQS[name], start, count
         ffi.memmove(request.data, data, len(data))
-        ioctl(self.fd, "VFIO_DEVICE_SET_IRQS", request)
+        left = ioctl(self.fd, "VFIO_DEVICE_SET_IRQS", request)
+        if left:  # nothing was done: as many vectors as this could be had
+            raise OSError(errno.ENOSPC, f"the host has {left} of {start + count} vectors", "VFIO_DEVICE_SET_IRQS")
 
     def hot_reset_set(self) -> tuple[tuple[int, PciAddress], ...]:
         """(group, address) of all that a reset of the bus would reset. OSError ENODEV: there is no such reset."""

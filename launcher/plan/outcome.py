@@ -82,6 +82,8 @@ class Counts:
     unclaimed_writes: int = 0
     serial_written: int = 0
     serial_read: int = 0
+    trapped: int = 0  # accesses to devices that were not mapped
+    refused: int = 0  # of these, the device did not take
 
 
 @dataclass(frozen=True, slots=True)

@@ -213,18 +213,15 @@ class StaysBound(Step):
 
 @dataclass(frozen=True, slots=True)
 class OpenGroups(Step):
-    """Open the IOMMU groups in one container and reset what can be reset."""
+    """Open the IOMMU groups in one container, or in several if the kernel finds that they do not fit one."""
 
     op = "open-groups"
     undo = "closed"
     groups: tuple[int, ...]
-    devices: tuple[PciAddress, ...]
 
     def describe(self) -> str:
         groups = " ".join(str(group) for group in self.groups)
-        group = "group" if len(self.groups) == 1 else "groups"
-        count = f"{len(self.devices)} {'device' if len(self.devices) == 1 else 'devices'}"
-        return f"open {group} {groups} in one container; reset {count}"
+        return f"open {'group' if len(self.groups) == 1 else 'groups'} {groups} in one container"
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +238,42 @@ class MapDma(Step):
         return f"map {total} for DMA in {count} (locks {total})"
 
 
+@dataclass(frozen=True, slots=True)
+class BarPlace:
+    """A BAR of a passed function; `guest` is its first guest address, or I/O port."""
+
+    index: int
+    kind: Literal["io", "mem32", "mem64"]
+    prefetchable: bool
+    size: int
+    guest: Hex | None
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A function that the guest gets. `rom`: true is its own, false none, text the path of a file."""
+
+    alias: str
+    address: PciAddress
+    group: int
+    guest: PciAddress
+    bars: tuple[BarPlace, ...]
+    rom: bool | str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenDevices(Step):
+    """Open the functions, reset those that can be reset, and put them into the guest's slots."""
+
+    op = "open-devices"
+    undo = "reset and closed"
+    devices: tuple[Passed, ...]
+
+    def describe(self) -> str:
+        count = f"{len(self.devices)} {'device' if len(self.devices) == 1 else 'devices'}"
+        return f"open and reset {count}, give {'it' if len(self.devices) == 1 else 'them'} to the guest"
+
+
 STEPS: dict[str, type[Step]] = {
     kind.op: kind
     for kind in (
@@ -252,6 +285,7 @@ STEPS: dict[str, type[Step]] = {
         GiveMemory,
         OpenGroups,
         MapDma,
+        OpenDevices,
         LoadKernel,
         LoadInitrd,
         DescribeMachine,

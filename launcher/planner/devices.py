@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from launcher.plan.plan import PlannedDevice, Source
-from launcher.plan.steps import BindDriver, StaysBound, Step
+from launcher.plan.steps import BarPlace, BindDriver, Passed, StaysBound, Step
 from launcher.planner.bars import Places, planned_bars
 from launcher.planner.choose import Choice, choose
 from launcher.planner.functions import VFIO_DRIVERS, is_bridge
 from launcher.planner.groups import check_groups, companions_of, groups_of
 from launcher.planner.slots import Seat, guest_addresses
+from launcher.values import Missing
 
 if TYPE_CHECKING:
     from launcher.errors import Diagnostic
@@ -120,3 +121,19 @@ def _planned(one: Taken, files: BootFiles, guest: PciAddress | None, places: Pla
 def _reset(function: PciFunction) -> str | None:
     """The method the kernel tries first."""
     return function.reset[0] if isinstance(function.reset, tuple) and function.reset else None
+
+
+def passed_functions(passing: Passthrough, devices: tuple[PlannedDevice, ...]) -> tuple[Passed, ...]:
+    """Those with a place in the guest, as the executor needs them."""
+    functions = {one.address: one for one in passing.functions}
+    return tuple(
+        Passed(one.alias, one.host, one.group, one.guest, _bar_places(functions[one.host], one), one.rom)
+        for one in devices
+        if one.guest is not None and one.group is not None
+    )
+
+
+def _bar_places(function: PciFunction, device: PlannedDevice) -> tuple[BarPlace, ...]:
+    bars = () if isinstance(function.bars, Missing) else function.bars
+    guests = {bar.index: bar.guest for bar in device.bars}
+    return tuple(BarPlace(bar.index, bar.kind, bar.prefetchable, bar.size, guests[bar.index]) for bar in bars)

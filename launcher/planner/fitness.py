@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
 
 def check_devices(spec: VmSpec, passing: Passthrough, devices: tuple[PlannedDevice, ...]) -> Iterator[Diagnostic]:
-    if spec.devices:
-        help_ = ("take the rest of the plan as a verdict on the host", "remove `devices` to run the VM without them")
-        yield Diagnostic("E511", "this version plans devices and does not run them yet", field("devices"), help=help_)
     yield from passing.problems
     yield from _check_guests(devices)
     yield from _check_bars(devices)

@@ -12,6 +12,7 @@ from launcher.plan.steps import (
     GiveMemory,
     KeepState,
     MapDma,
+    OpenDevices,
     OpenGroups,
     RamRange,
     RunVcpus,
@@ -21,18 +22,19 @@ from launcher.plan.steps import (
 from launcher.planner.assumptions import assumptions
 from launcher.planner.bars import high_window, place_bars
 from launcher.planner.boot import load_initrd, load_kernel
-from launcher.planner.devices import Passthrough, binding_steps, pass_devices, planned_devices
+from launcher.planner.devices import Passthrough, binding_steps, pass_devices, passed_functions, planned_devices
 from launcher.planner.limits import populates
 from launcher.planner.memory import PAGE_SIZES, place_memory, span_of
 from launcher.planner.places import Locate, located
 from launcher.planner.regions import memory_map, reserved_by
 from launcher.planner.rules.rule import Situation
 from launcher.planner.rules.table import findings
-from launcher.values import Missing, Span
+from launcher.values import Missing
 from launcher.version import VERSION
 
 if TYPE_CHECKING:
     from launcher.host.facts import BootFiles, HostFacts
+    from launcher.plan.plan import PlannedDevice
     from launcher.spec.model import Bank, VmSpec
 
 
@@ -45,7 +47,7 @@ def make_plan(spec: VmSpec, source: SpecIdentity, host: HostFacts, files: BootFi
     ram_end = max((one.end for one in ram), default=0)
     places = place_bars(passing.functions, ram_end, [*ram, *(one.span for one in reserved)], bits)
     devices = planned_devices(passing, files, places, where)
-    steps = _steps(spec, host, files, passing, ranges, high_window(devices))
+    steps = _steps(spec, host, files, passing, ranges, devices)
     locked = sum(bank.size for bank in spec.memory) if spec.devices else 0
     situation = Situation(
         spec=spec,
@@ -81,22 +83,23 @@ def _steps(
     files: BootFiles,
     passing: Passthrough,
     ranges: tuple[RamRange, ...],
-    window: Span | None,
+    devices: tuple[PlannedDevice, ...],
 ) -> tuple[Step, ...]:
     """In the order in which they are performed. What cannot be done is left out; a diagnostic says why."""
     groups = tuple(group.number for group in passing.groups)
-    passed = tuple(one.address for one in passing.functions)
+    passed = passed_functions(passing, devices)
     maybe = (
         KeepState(f"{host.process.state_folder}/{spec.name}") if host.process.state_folder else None,
         *binding_steps(passing.taken),
         *(_take(number, bank, spec) for number, bank in enumerate(spec.memory)),
+        OpenGroups(groups) if groups else None,
+        MapDma(ranges) if groups else None,
         CreateVm(),
         GiveMemory(ranges),
-        OpenGroups(groups, passed) if groups else None,
-        MapDma(ranges) if groups else None,
+        OpenDevices(passed) if passed else None,
         load_kernel(files.kernel, spec.boot.cmdline),
         load_initrd(files, ranges),
-        DescribeMachine(spec.cpus.count, window),
+        DescribeMachine(spec.cpus.count, high_window(devices)),
         RunVcpus(spec.cpus.count, spec.cpus.pin or ()),
     )
     return tuple(step for step in maybe if step is not None)

@@ -1,0 +1,74 @@
+"""Passed functions in their slots: the guest's accesses in, answers out; one lock round all of their models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from threading import Lock
+
+from launcher.executor.passed import PassedDevice
+from launcher.executor.traps import Space, Traps
+from launcher.kernel.api import SPACES, Eventfd, Trap
+from launcher.machine.pci import CONFIG_SIZE
+
+ONES = (1 << 64) - 1
+
+
+class Bus:
+    """`devices` is filled while the VM is set up, and not changed while it runs."""
+
+    def __init__(self, traps: Traps) -> None:
+        self.traps = traps
+        self.devices: list[PassedDevice] = []
+        self.faults = 0  # KVM_RUN met a BAR that did not answer
+        self._lock = Lock()
+        self._slots: dict[int, PassedDevice] = {}
+        self._alarms: dict[int, tuple[PassedDevice, str]] = {}
+
+    def add(self, one: PassedDevice) -> None:
+        self.devices.append(one)
+        self._slots[one.slot] = one
+        for name, event in one.alarms.items():
+            self._alarms[event.fd] = (one, name)
+
+    def remove(self, one: PassedDevice) -> None:
+        self.devices.remove(one)
+        del self._slots[one.slot]
+        self._alarms = {fd: alarm for fd, alarm in self._alarms.items() if alarm[0] is not one}
+
+    def alarms(self) -> Iterator[int]:
+        """Eventfds that fire when the host wants a device back, or when it is broken."""
+        return iter(tuple(self._alarms))
+
+    def alarm(self, descriptor: int) -> tuple[PassedDevice, str] | None:
+        """Whose it is, and `request` or `error`, if it has fired."""
+        one, name = self._alarms[descriptor]
+        event: Eventfd = one.alarms[name]
+        return (one, name) if event.take() else None
+
+    def read(self, space: int, address: int, size: int) -> int:
+        with self._lock:
+            if SPACES[space] == "config":
+                data = self._slots[address // CONFIG_SIZE].read_config(address % CONFIG_SIZE, size)
+            else:
+                found = self._owner(space, address)
+                if found is None:  # it was moved meanwhile
+                    return ONES
+                one, trap = found
+                data = one.read_table(trap.kind, address - trap.start, size)
+            return int.from_bytes(data, "little")
+
+    def write(self, space: int, address: int, size: int, value: int) -> None:
+        data = (value & (1 << 8 * size) - 1).to_bytes(size, "little")
+        with self._lock:
+            if SPACES[space] == "config":
+                self._slots[address // CONFIG_SIZE].write_config(address % CONFIG_SIZE, data)
+                return
+            found = self._owner(space, address)
+            if found is not None:
+                one, trap = found
+                one.write_table(trap.kind, address - trap.start, data)
+
+    def _owner(self, space: int, address: int) -> tuple[PassedDevice, Trap] | None:
+        where: Space = "memory" if SPACES[space] == "memory" else "port"
+        found = self.traps.owner(where, address)
+        return None if found is None else (found[0][0], found[1])

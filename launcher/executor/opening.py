@@ -1,0 +1,234 @@
+"""The plan's groups and functions in, VFIO's descriptors out: container, DMA, devices, in the order VFIO wants.
+
+Each undo stands on the line after its deed, so that the teardown is the exact reverse, and no call of it fails.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+from launcher.errors import Diagnostic, StepFailed
+from launcher.executor.interrupts import Interrupts
+from launcher.executor.live import Live
+from launcher.executor.passed import Bar, PassedDevice, Place
+from launcher.executor.routes import Routes
+from launcher.executor.traps import Space
+from launcher.kernel.api import BarMapping, Container, Device, Group, RegionInfo
+from launcher.machine.acpi import intx_gsi
+from launcher.machine.function import INTERRUPT_PIN, ROM, BarShape, PassedFunction, Shape
+from launcher.machine.pci import CONFIG_SIZE
+from launcher.machine.pieces import pieces
+from launcher.plan.steps import BarPlace, MapDma, OpenDevices, OpenGroups, Passed
+from launcher.values import PciAddress, Span
+
+SMALL_CONFIG = 256  # of a conventional PCI function
+FIRST_BAR_SLOT = 64  # memslots below are RAM
+ALARMS = ("request", "error")
+
+
+def open_groups(step: OpenGroups, live: Live) -> None:
+    """All groups before any container: a second descriptor of one would be EBUSY."""
+    for number in step.groups:
+        group = live.groups[number] = live.kernel.open_group(number)
+        live.on_undo(group.close)
+        if not group.viable():
+            raise _failed("E521", f"IOMMU group {number} is not usable: the host holds a part of it", "plan again")
+    for group in live.groups.values():
+        _join(group, live)
+
+
+def _join(group: Group, live: Live) -> None:
+    """EINVAL: this group does not fit what is there, and gets a container of its own."""
+    for container in live.containers:
+        try:
+            group.set_container(container)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            continue
+        live.on_undo(group.unset_container)
+        return
+    container = live.kernel.open_container()
+    live.on_undo(container.close)
+    group.set_container(container)
+    live.on_undo(group.unset_container)
+    container.set_iommu()
+    live.containers.append(container)
+
+
+def map_dma(step: MapDma, live: Live) -> None:
+    """Each byte of RAM once for each container."""
+    for container in live.containers:
+        _check_limits(step, container)
+        for one in step.ranges:
+            container.map_dma(one.guest, live.banks[one.bank], one.offset, one.size)
+            live.on_undo(partial(container.unmap_dma, one.guest, one.size))
+
+
+def _check_limits(step: MapDma, container: Container) -> None:
+    """By name, before any map."""
+    ranges = container.limits().ranges
+    for one in step.ranges:
+        span = Span(one.guest, one.size)
+        if ranges and not any(free.covers(span) for free in ranges):
+            raise _failed("E522", f"the IOMMU does not translate all of {span}, where guest RAM is", "plan again")
+
+
+def open_devices(step: OpenDevices, live: Live) -> None:
+    """Descriptors first, then resets, then what the guest will see."""
+    assert live.vm is not None
+    assert live.bus is not None
+    known = live.vm.create_vfio()
+    live.on_undo(known.close)
+    for group in live.groups.values():
+        known.add_group(group)
+        live.on_undo(partial(known.remove_group, group))
+    opened: dict[Passed, Device] = {}
+    for one in step.devices:
+        opened[one] = live.groups[one.group].open_device(one.address)
+        live.on_undo(opened[one].close)
+    unreset = reset(tuple(opened.values()), live.groups)
+    ram = tuple(Span(one.guest, one.size) for one in live.ranges)
+    most = min(max(live.kvm.check_extension("nr_memslots"), FIRST_BAR_SLOT + 1), 512) if live.kvm else 512
+    place = Place(live.vm, live.bus.traps, live.containers, ram, list(range(most - 1, FIRST_BAR_SLOT - 1, -1)))
+    several = {one.guest.device for one in step.devices if one.guest.function}
+    made = []
+    for one, device in opened.items():
+        passed = _prepare(one, device, one.guest.device in several, place, live)
+        made.append(passed)
+        if device in unreset:
+            passed.note("not reset")
+    live.on_undo(lambda: _reset_all(tuple(opened.values()), live.groups))
+    routes = Routes(live.vm)
+    for passed in made:
+        _connect(passed, routes, live)
+
+
+def _prepare(one: Passed, device: Device, several: bool, place: Place, live: Live) -> PassedDevice:
+    """All that is asked of the device before it is the guest's."""
+    config = device.read_config(0, CONFIG_SIZE)
+    if len(config) < SMALL_CONFIG or config[:4] == b"\xff" * 4:
+        raise _failed("E523", f"{one.alias}: {one.address} does not answer", "see `dmesg | grep vfio`")
+    rom = _rom(one, device, live)
+    shape = Shape(
+        config=config[:SMALL_CONFIG] if _says_nothing(config[SMALL_CONFIG:]) else config,
+        bars=tuple(BarShape(bar.index, bar.kind, bar.prefetchable, bar.size, bar.guest) for bar in one.bars),
+        rom=rom.size if rom else 0,
+        multifunction=several,
+        intx=device.irq("intx").vectors > 0,
+    )
+    function = PassedFunction(shape)
+    found = {bar.index: _bar(bar, device, function, live) for bar in one.bars}
+    if rom:
+        found[ROM] = rom
+    return PassedDevice(one, device, function, found, place)
+
+
+def _says_nothing(extended: bytes) -> bool:
+    return not any(extended) or extended[:4] == b"\xff" * 4
+
+
+def _bar(planned: BarPlace, device: Device, function: PassedFunction, live: Live) -> Bar:
+    region = device.region(planned.index)
+    tables = [span if bar == planned.index else None for bar, span in function.msix_spans() or ()]
+    table, pending = tables if tables else (None, None)
+    space: Space = "port" if planned.kind == "io" else "memory"
+    maps: dict[Span, BarMapping] = {}
+    for piece in pieces(planned.size, _mappable(region) if space == "memory" else (), table, pending):
+        if piece.served == "mmap" and (mapping := _map(device, region.offset + piece.span.start, piece.span.size)):
+            live.on_undo(mapping.close)
+            maps[piece.span] = mapping
+    # What the kernel did not map is trapped.
+    parts = pieces(planned.size, maps, table, pending)
+    return Bar(planned.index, space, planned.size, device.fd, region.offset, parts, maps, planned)
+
+
+def _map(device: Device, at: int, size: int) -> BarMapping | None:
+    with suppress(OSError):
+        return device.map(at, size)
+    return None
+
+
+def _mappable(region: RegionInfo) -> tuple[Span, ...]:
+    if not region.mappable or not region.size:
+        return ()
+    return (Span(0, region.size),) if region.sparse is None else region.sparse
+
+
+def _rom(one: Passed, device: Device, live: Live) -> Bar | None:
+    """The function's own is read by VFIO when the guest reads it; a file is kept in memory."""
+    if one.rom is True:
+        region = device.region(ROM)
+        parts = pieces(region.size, (), None, None) if region.size else ()
+        return Bar(ROM, "memory", region.size, device.fd, region.offset, parts) if parts else None
+    if one.rom is False:
+        return None
+    image = Path(one.rom).read_bytes()
+    size = max(1 << (len(image) - 1).bit_length(), 2048)
+    file = os.memfd_create(f"rom-{one.alias}", os.MFD_CLOEXEC)
+    live.on_undo(partial(os.close, file))
+    os.write(file, image.ljust(size, b"\xff"))
+    return Bar(ROM, "memory", size, file, 0, pieces(size, (), None, None))
+
+
+def _connect(passed: PassedDevice, routes: Routes, live: Live) -> None:
+    assert live.vm is not None
+    assert live.bus is not None
+    assert live.machine is not None
+    pin = max(passed.device.read_config(INTERRUPT_PIN, 1)[0], 1)
+    gsi = intx_gsi(passed.step.guest.device, pin)
+    live.on_undo(passed.quiet)
+    passed.begin(Interrupts(passed.device, live.vm, routes, live.kernel.eventfd, gsi, passed.note))
+    for name in ALARMS:
+        _watch(passed, name, live)
+    live.machine.ask_function(passed.slot)
+    live.bus.add(passed)
+    live.on_undo(partial(live.bus.remove, passed))
+
+
+def _watch(passed: PassedDevice, name: str, live: Live) -> None:
+    if not passed.device.irq(name).vectors:
+        return
+    event = live.kernel.eventfd()
+    passed.device.set_irq_events(name, 0, (event.fd,))
+    passed.alarms[name] = event
+    live.on_undo(event.close)
+    live.on_undo(partial(passed.device.switch_off_irqs, name))
+
+
+# ---- resets ----
+
+
+def reset(devices: tuple[Device, ...], groups: dict[int, Group]) -> set[Device]:
+    """Each function by itself, or with all that share its bus when all are ours. Answers those that were not reset."""
+    left, ours = set[Device](), {device.address for device in devices}
+    for device in devices:
+        if device.can_reset():
+            with suppress(OSError):
+                device.reset()
+                continue
+        left.add(device)
+    for device in tuple(left):
+        if device in left and (together := _hot_reset_set(device)) and together <= ours:
+            with suppress(OSError):
+                device.hot_reset(tuple(groups.values()))
+                left -= {one for one in devices if one.address in together}
+    return left
+
+
+def _hot_reset_set(device: Device) -> set[PciAddress]:
+    with suppress(OSError):
+        return {address for _, address in device.hot_reset_set()}
+    return set()
+
+
+def _reset_all(devices: tuple[Device, ...], groups: dict[int, Group]) -> None:
+    reset(devices, groups)
+
+
+def _failed(code: str, message: str, *help_: str) -> StepFailed:
+    return StepFailed(Diagnostic(code, message, help=help_))

@@ -1,0 +1,44 @@
+"""The GSI routing table of a VM: messages come and go, and the kernel gets it whole each time."""
+
+from __future__ import annotations
+
+from launcher.kernel.api import MsiRoute, PinRoute, Vm
+from launcher.machine import routes
+from launcher.plan.changes import Vector
+
+MOST = 4096  # KVM_MAX_IRQ_ROUTES
+
+
+class Routes:
+    def __init__(self, vm: Vm) -> None:
+        self._vm = vm
+        self._pins = [PinRoute(*pin) for pin in routes.pins()]
+        self._messages: dict[int, Vector] = {}
+        self._free: list[int] = []
+        self._next = routes.FIRST_MESSAGE_GSI
+        self._stale = False
+
+    def take(self) -> int:
+        """A GSI of one's own. OSError ENOSPC never: what is beyond the table's end has no route."""
+        if self._free:
+            return self._free.pop()
+        self._next += 1
+        return self._next - 1
+
+    def give_back(self, gsi: int) -> None:
+        self._stale |= self._messages.pop(gsi, None) is not None
+        self._free.append(gsi)
+
+    def route(self, gsi: int, message: Vector) -> None:
+        """Said to the kernel by `commit`."""
+        if self._messages.get(gsi) != message:
+            self._messages[gsi] = message
+            self._stale = True
+
+    def commit(self) -> None:
+        """One call for all that changed."""
+        if self._stale:
+            messages = [MsiRoute(gsi, *message) for gsi, message in sorted(self._messages.items())]
+            whole: list[PinRoute | MsiRoute] = [*self._pins, *messages]
+            self._vm.set_gsi_routing(whole[:MOST])
+            self._stale = False

@@ -1,0 +1,53 @@
+"""Who answers for which ports and addresses: the machine's own, and the BARs that the guest has placed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+from launcher.kernel.api import Machine, Trap
+from launcher.values import Span
+
+if TYPE_CHECKING:
+    from launcher.executor.passed import PassedDevice
+
+Space = Literal["port", "memory"]
+Key = tuple["PassedDevice", int]  # whose BAR
+ASKED = ("table", "pending")  # kinds of traps that come back from Vcpu.run
+
+
+class Traps:
+    def __init__(self, machine: Machine, ports: Sequence[Trap], memory: Sequence[Trap]) -> None:
+        self._machine = machine
+        self._own: dict[Space, tuple[Trap, ...]] = {"port": tuple(ports), "memory": tuple(memory)}
+        self._shown: dict[Space, dict[Key, tuple[Trap, ...]]] = {"port": {}, "memory": {}}
+        self._commit("port")
+        self._commit("memory")
+
+    def free(self, space: Space, span: Span) -> bool:
+        """Nobody answers there yet."""
+        return not any(Span(trap.start, trap.size).overlaps(span) for trap in self._all(space))
+
+    def show(self, space: Space, key: Key, traps: tuple[Trap, ...]) -> None:
+        """`key` is what `hide` wants, and what `owner` answers. They must be `free`."""
+        self._shown[space][key] = traps
+        self._commit(space)
+
+    def hide(self, space: Space, key: Key) -> None:
+        if self._shown[space].pop(key, None):
+            self._commit(space)
+
+    def owner(self, space: Space, address: int) -> tuple[Key, Trap] | None:
+        """Who is to be asked there: its key."""
+        for key, traps in self._shown[space].items():
+            for trap in traps:
+                if trap.kind in ASKED and trap.start <= address < trap.start + trap.size:
+                    return key, trap
+        return None
+
+    def _all(self, space: Space) -> list[Trap]:
+        return [*self._own[space], *(trap for traps in self._shown[space].values() for trap in traps)]
+
+    def _commit(self, space: Space) -> None:
+        set_ = self._machine.set_ports if space == "port" else self._machine.set_memory
+        set_(self._all(space))

@@ -1,0 +1,21 @@
+"""Where the guest may put a BAR, if it moves one. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from launcher.machine import layout
+from launcher.values import KIB, Span
+
+PORTS = Span(0, 64 * KIB)
+
+
+def reachable(span: Span, space: Literal["port", "memory"], ram: Iterable[Span]) -> bool:
+    """Not over RAM, nor over the machine's own addresses; memory starts on a page."""
+    if space == "port":
+        return PORTS.covers(span)
+    if span.start % (4 * KIB) or span.end > 1 << 52:
+        return False
+    inside = layout.BARS_32.covers(span) or not layout.HOLE.overlaps(span)
+    return inside and not any(one.overlaps(span) for one in ram)
