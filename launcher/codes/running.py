@@ -26,7 +26,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "E507",
         "the VM is up with another plan",
         "A VM of this name runs, and the plan made now differs from the one it was started with. The lines below the "
-        "message are the difference: `-` runs now, `+` would run.",
+        "message are the difference: `-` runs now, `+` would run, `~` is one thing that would be another.",
         "vmlaunch up -d vm.yaml; vmlaunch up -d vm.yaml --set memory=8GiB",
         "vmlaunch down NAME, then up again.",
     ),
@@ -126,5 +126,20 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "Names are lower-case letters, digits and hyphens, at most 63, and begin with a letter or digit.",
         "vmlaunch down Other",
         "`vmlaunch ps -a` lists the names.",
+    ),
+    Explanation(
+        "E520",
+        "no such VM is up",
+        "A verb that looks at a running VM found none of this name: it was not started here, has ended, or belongs "
+        "to another user. The exit code is 7.",
+        "vmlaunch plan vm.yaml --diff   # before `vmlaunch up vm.yaml`",
+        "`vmlaunch ps` lists the VMs that are up.",
+    ),
+    Explanation(
+        "W502",
+        "a VM without its keeper",
+        "The process that puts the host back was killed. What it had changed is in its journal and is still so.",
+        "kill -9 KEEPER",
+        "vmlaunch down NAME",
     ),
 )

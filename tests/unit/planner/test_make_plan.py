@@ -14,7 +14,7 @@ from launcher.host.facts import BootFile, BootFiles, HostFacts, IommuGroup, Rese
 from launcher.plan.codec import plan_from_json, plan_to_json
 from launcher.plan.steps import BindDriver, LoadInitrd, LoadKernel, MapDma, StaysBound, TakeMemory
 from launcher.planner.assumptions import failed_assumptions
-from launcher.planner.choose import matches
+from launcher.planner.choose import matching
 from launcher.spec.model import Match
 from launcher.values import GIB, KIB, MIB, Missing, PciAddress
 from tests.planning import EXAMPLE, FILES, INITRD, KERNEL, SMALL, absent, codes, host, plan
@@ -414,7 +414,7 @@ def test_the_same_function_by_address_and_by_match(gpu07):
     ],
 )
 def test_every_given_key_of_a_match_holds(gpu07, match, found):
-    assert [str(one.address) for one in gpu07.pci if matches(match, one)] == found
+    assert [str(one.address) for one in matching(match, gpu07.pci)] == found
 
 
 def test_a_device_that_cannot_be_reset_needs_consent(gpu07):
@@ -487,8 +487,20 @@ def test_more_devices_than_slots(gpu07):
 
 
 def test_functions_of_one_slot_stay_together_and_keep_their_numbers(gpu07):
-    text = BOOT + "memory: 8GiB\ndevices:\n  sound: 0000:c1:00.1\n  disk: 0000:02:00.0\n  gpu: 0000:c1:00.0\n"
-    assert [one.guest.guest for one in plan(text, gpu07).devices] == ["00:10.1", "00:11.0", "00:10.0"]
+    text = BOOT + "memory: 8GiB\ndevices:\n  gpu: 0000:c1:00.0\n  disk: 0000:02:00.0\n  sound: 0000:c1:00.1\n"
+    assert [one.guest.guest for one in plan(text, gpu07).devices] == ["00:10.0", "00:11.0", "00:10.1"]
+
+
+def test_a_function_0_that_comes_later_moves_nobody(gpu07):
+    text = BOOT + "memory: 8GiB\ndevices:\n  sound: 0000:c1:00.1\n  disk: 0000:02:00.0\n"
+    before = [one.guest.guest for one in plan(text, gpu07).devices]
+    after = [one.guest.guest for one in plan(text + "  gpu: 0000:c1:00.0\n", gpu07).devices]
+    assert (before, after) == (["00:10.0", "00:11.0"], ["00:10.0", "00:11.0", "00:10.1"])
+
+
+def test_a_wish_that_comes_later_moves_nobody(gpu07):
+    text = BOOT + "memory: 8GiB\ndevices:\n  disk: 0000:02:00.0\n  drive: {pci: 0000:81:00.0, guest: 00:10.0}\n"
+    assert only(plan(text, gpu07), "E213").message.startswith("drive: 0000:02:00.0 (disk) and 0000:81:00.0")
 
 
 def test_a_lone_second_function_becomes_function_0_in_the_guest(gpu07):
@@ -506,12 +518,12 @@ def test_two_devices_that_want_one_guest_address(gpu07):
     assert "0000:c1:00.1 (gpu)" in only(plan(text, gpu07), "E213").message
 
 
-def test_bars_have_natural_alignment_stay_apart_and_io_has_no_address(gpu07):
+def test_bars_have_natural_alignment_and_stay_apart_in_memory_and_among_ports(gpu07):
     made = plan(EXAMPLE.read_text(), gpu07)
     bars = [bar for one in made.devices for bar in one.bars]
-    placed = [bar for bar in bars if bar.guest is not None]
-    assert {bar.kind for bar in bars if bar.guest is None} == {"io"}
-    assert all(bar.guest % bar.size == 0 for bar in placed)
+    placed = [bar for bar in bars if bar.kind != "io"]
+    assert [bar.guest for bar in bars if bar.kind == "io"] == [0xC000, 0xC080]
+    assert all(bar.guest % bar.size == 0 for bar in bars)
     spans = sorted((bar.guest, bar.guest + bar.size) for bar in placed)
     assert all(end <= start for (_, end), (start, _) in pairwise(spans))
     assert {bar.guest for bar in placed if bar.size >= 64 * MIB} == {0x4000000000, 0x4800000000, 0x5000000000}
