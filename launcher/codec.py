@@ -1,15 +1,21 @@
-"""Frozen dataclasses in, plain JSON values out, and back with every field checked. Pure, and no pydantic."""
+"""Frozen dataclasses in, plain JSON values out, and back with every field checked. Pure, and no pydantic.
+
+How a type is read is worked out once: a facts file has a million values.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from functools import cache
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from launcher.values import HexMark
 
 T = TypeVar("T")
+
+_PLAIN: frozenset[type] = frozenset((str, int, bool, float, NoneType))
 
 
 class DecodeError(ValueError):
@@ -20,115 +26,180 @@ class DecodeError(ValueError):
         self.path, self.problem = path, problem
 
 
+class _Unfit(Exception):
+    """A DecodeError on its way up: every field or item it comes out of goes to the front of `path`."""
+
+    def __init__(self, problem: str, *path: str) -> None:
+        self.problem, self.path = problem, list(path)
+
+
+class _Reader(NamedTuple):
+    """Values of exactly the types in `fits` are taken as they are; `read` is asked about the others."""
+
+    fits: frozenset[type]
+    read: Callable[[Any], Any]
+
+
 def encode(value: object, kind: Any = None) -> Any:
     """Addresses become hexadecimal text, tuples lists, dataclasses objects with their fields in order."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return hex(value) if _is_hex(kind) else value
+    if type(value) in _PLAIN:
+        return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        if hasattr(value, "parse"):
-            return str(value)
-        hints = _hints(type(value))
-        return {f.name: encode(getattr(value, f.name), hints[f.name]) for f in dataclasses.fields(value)}
+        return str(value) if hasattr(value, "parse") else _written(value)
     if isinstance(value, (tuple, list)):
         inner = _item_kind(kind)
         return [encode(item, inner) for item in value]
     if isinstance(value, dict):
         inner = get_args(kind)[1] if get_origin(kind) is dict else None
         return {str(key): encode(item, inner) for key, item in value.items()}
-    if isinstance(value, int) and not isinstance(value, bool) and _is_hex(kind):
-        return hex(value)
     return value
+
+
+def _written(value: Any) -> dict[str, Any]:
+    shape: Any = type(value)
+    found = {}
+    for name, kind in field_types(shape).items():
+        item = getattr(value, name)
+        found[name] = item if item is None or type(item) in (str, bool) else encode(item, kind)
+    return found
 
 
 def decode(kind: type[T], plain: Any, path: str = "") -> T:
     """The reverse of encode. DecodeError names the first field that does not fit."""
-    result: T = _decode(kind, plain, path)
+    shape: Any = kind
+    try:
+        result: T = _reader(shape).read(plain)
+    except _Unfit as unfit:
+        raise DecodeError(".".join([path, *unfit.path]).lstrip("."), unfit.problem) from None
     return result
 
 
-def _decode(kind: Any, plain: Any, path: str) -> Any:
-    if kind is Any:
-        return plain
+@cache
+def _reader(kind: Any) -> _Reader:
     origin = get_origin(kind)
+    if kind is Any:
+        return _Reader(_PLAIN, lambda plain: plain)
     if origin is Annotated:
-        return _decode_hex(plain, path) if _is_hex(kind) else _decode(get_args(kind)[0], plain, path)
+        return _Reader(frozenset(), _read_hex) if _is_hex(kind) else _reader(get_args(kind)[0])
     if origin in (Union, UnionType):
-        return _decode_union(kind, plain, path)
-    if origin is Literal:
-        return plain if plain in get_args(kind) else _refuse(path, f"{plain!r} is not one of {get_args(kind)}")
+        return _union_reader(get_args(kind))
     if origin is tuple:
-        return _decode_tuple(kind, plain, path)
-    if origin is dict:
-        _expect(dict, plain, path)
-        return {key: _decode(get_args(kind)[1], item, f"{path}.{key}") for key, item in plain.items()}
-    if dataclasses.is_dataclass(kind):
-        return _decode_dataclass(kind, plain, path)
-    return _expect(kind, plain, path)
+        return _Reader(frozenset(), _tuple_reader(get_args(kind)))
+    if origin is None and not dataclasses.is_dataclass(kind):
+        return _Reader(frozenset([kind]), lambda plain: _expect(kind, plain))
+    makers = {Literal: _literal_reader, dict: _dict_reader}
+    maker = makers.get(origin) or (_text_reader if hasattr(kind, "parse") else _dataclass_reader)
+    return _Reader(frozenset(), maker(kind))
 
 
-def _decode_hex(plain: Any, path: str) -> int:
+def _read_hex(plain: Any) -> int:
     try:
-        return int(_expect(str, plain, path), 16)
+        return int(_expect(str, plain), 16)
     except ValueError:
-        return int(_refuse(path, f"{plain!r} is not a hexadecimal address"))
+        _refuse(f"{plain!r} is not a hexadecimal address")
 
 
-def _decode_union(kind: Any, plain: Any, path: str) -> Any:
+def _literal_reader(kind: Any) -> Callable[[Any], Any]:
     choices = get_args(kind)
-    if plain is None and NoneType in choices:
-        return None
-    problems = []
-    for choice in choices:
-        if choice is NoneType:
-            continue
-        try:
-            return _decode(choice, plain, path)
-        except DecodeError as error:
-            problems.append(error)
-    raise problems[0]
+    return lambda plain: plain if plain in choices else _refuse(f"{plain!r} is not one of {choices}")
 
 
-def _decode_tuple(kind: Any, plain: Any, path: str) -> tuple[Any, ...]:
-    _expect(list, plain, path)
-    kinds = get_args(kind)
+def _union_reader(kinds: tuple[Any, ...]) -> _Reader:
+    """What fits none of them is told as if it were meant to be the first."""
+    readers = [_reader(kind) for kind in kinds if kind is not NoneType]
+
+    def read(plain: Any) -> Any:
+        problems = []
+        for one in readers:
+            try:
+                return one.read(plain)
+            except _Unfit as unfit:
+                problems.append(unfit)
+        raise problems[0]
+
+    nothing = frozenset([NoneType]) if NoneType in kinds else frozenset()
+    return _Reader(nothing.union(*(one.fits for one in readers)), read)
+
+
+def _tuple_reader(kinds: tuple[Any, ...]) -> Callable[[Any], Any]:
     if len(kinds) == 2 and kinds[1] is Ellipsis:
-        return tuple(_decode(kinds[0], item, f"{path}.{n}") for n, item in enumerate(plain))
-    if len(kinds) != len(plain):
-        _refuse(path, f"{len(plain)} items where {len(kinds)} belong")
-    return tuple(_decode(inner, item, f"{path}.{n}") for n, (inner, item) in enumerate(zip(kinds, plain, strict=True)))
+        each = _reader(kinds[0])
+        return lambda plain: tuple(_read_all(enumerate(_expect(list, plain)), each).values())
+    readers = [_reader(kind) for kind in kinds]
+
+    def read(plain: Any) -> tuple[Any, ...]:
+        if len(_expect(list, plain)) != len(readers):
+            _refuse(f"{len(plain)} items where {len(readers)} belong")
+        return tuple(_read_at(str(n), one, item) for n, (one, item) in enumerate(zip(readers, plain, strict=True)))
+
+    return read
 
 
-def _decode_dataclass(kind: Any, plain: Any, path: str) -> Any:
-    if hasattr(kind, "parse"):
-        try:
-            return kind.parse(_expect(str, plain, path))
-        except ValueError as error:
-            _refuse(path, str(error))
-    _expect(dict, plain, path)
-    fields = {f.name: f for f in dataclasses.fields(kind)}
-    for name in plain:
-        if name not in fields:
-            _refuse(f"{path}.{name}".lstrip("."), "unknown field")
-    hints, values = _hints(kind), {}
-    for name, field in fields.items():
-        place = f"{path}.{name}".lstrip(".")
-        if name in plain:
-            values[name] = _decode(hints[name], plain[name], place)
-        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-            _refuse(place, "missing")
+def _dict_reader(kind: Any) -> Callable[[Any], Any]:
+    each = _reader(get_args(kind)[1])
+    return lambda plain: _read_all(_expect(dict, plain).items(), each)
+
+
+def _read_all(items: Any, each: _Reader) -> dict[Any, Any]:
+    return {key: item if type(item) in each.fits else _read_at(str(key), each, item) for key, item in items}
+
+
+def _read_at(name: str, reader: _Reader, plain: Any) -> Any:
     try:
-        return kind(**values)
-    except ValueError as error:
-        _refuse(path, str(error))
+        return reader.read(plain)
+    except _Unfit as unfit:
+        unfit.path.insert(0, name)
+        raise
 
 
-def _expect(kind: Any, plain: Any, path: str) -> Any:
+def _text_reader(kind: Any) -> Callable[[Any], Any]:
+    def read(plain: Any) -> Any:
+        try:
+            return kind.parse(_expect(str, plain))
+        except ValueError as error:
+            _refuse(str(error))
+
+    return read
+
+
+def _dataclass_reader(kind: Any) -> Callable[[Any], Any]:
+    hints = field_types(kind)
+    readers = {field.name: _reader(hints[field.name]) for field in dataclasses.fields(kind)}
+    required = {field.name for field in dataclasses.fields(kind) if _is_required(field)}
+
+    def read(plain: Any) -> Any:
+        if unknown := _expect(dict, plain).keys() - readers.keys():
+            _refuse("unknown field", next(name for name in plain if name in unknown))
+        values = {}
+        for name, reader in readers.items():
+            if name in plain:
+                item = plain[name]
+                values[name] = item if type(item) in reader.fits else _read_at(name, reader, item)
+            elif name in required:
+                _refuse("missing", name)
+        try:
+            return kind(**values)
+        except ValueError as error:
+            _refuse(str(error))
+
+    return read
+
+
+def _is_required(field: dataclasses.Field[Any]) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
+def _expect(kind: Any, plain: Any) -> Any:
     fits = isinstance(plain, kind) and (kind is bool or not isinstance(plain, bool))
     if not fits and not (kind is float and type(plain) is int):
-        _refuse(path, f"{type(plain).__name__} where {kind.__name__} belongs")
+        _refuse(f"{type(plain).__name__} where {kind.__name__} belongs")
     return plain
 
 
-def _refuse(path: str, problem: str) -> Any:
-    raise DecodeError(path, problem)
+def _refuse(problem: str, *path: str) -> NoReturn:
+    raise _Unfit(problem, *path)
 
 
 def _item_kind(kind: Any) -> Any:
@@ -138,6 +209,7 @@ def _item_kind(kind: Any) -> Any:
     return None
 
 
+@cache
 def _is_hex(kind: Any) -> bool:
     return any(
         get_origin(choice) is Annotated and any(isinstance(mark, HexMark) for mark in choice.__metadata__)
@@ -146,5 +218,7 @@ def _is_hex(kind: Any) -> bool:
 
 
 @cache
-def _hints(kind: type) -> dict[str, Any]:
-    return get_type_hints(kind, include_extras=True)
+def field_types(kind: Any) -> dict[str, Any]:
+    """Types of the fields of a dataclass, in their order."""
+    hints = get_type_hints(kind, include_extras=True)
+    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}

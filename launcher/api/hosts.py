@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
-from typing import Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from launcher.codec import DecodeError, decode
 from launcher.errors import Diagnostic, Refused, Where
@@ -13,10 +15,16 @@ from launcher.host.survey import survey
 from launcher.host.tree import Live
 from launcher.values import Missing
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
-def this_host() -> HostFacts:
-    """Reads only; nothing on the host changes, no device wakes."""
-    return survey(Live(), _kvm(), os.environ.get("XDG_RUNTIME_DIR"))
+
+def this_host(*, deep: bool = False, raw: bool = False, identity: int | None = None) -> HostFacts:
+    """Reads only; nothing on the host changes, and no device wakes unless it is read `deep`.
+
+    `raw` keeps configuration space as it is; `identity` is the uid that will run `up`, if it is another.
+    """
+    return survey(Live(), _kvm(), os.environ.get("XDG_RUNTIME_DIR"), deep=deep, raw=raw, identity=identity)
 
 
 def _kvm() -> KvmFacts | Missing:
@@ -31,7 +39,23 @@ def _kvm() -> KvmFacts | Missing:
 
 def recorded_host(path: str) -> HostFacts:
     """A facts file, as `devices --json` writes it."""
-    plain = _read_json(path)
+    with _uncollected():
+        return _decoded(_read_json(path), path)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Facts are many and none of them is garbage: the collector would take longer to see that than reading takes."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _decoded(plain: Any, path: str) -> HostFacts:
     version = plain.get("format_version") if isinstance(plain, dict) else None
     if version != FORMAT_VERSION:
         fact = f"its format_version is {version!r}, and this vmlaunch reads {FORMAT_VERSION!r}"

@@ -22,6 +22,7 @@ VERBS = {
     "down": ("down", "stop a VM and put the host back"),
     "ps": ("ps", "list VMs"),
     "devices": ("devices", "list the PCI devices of this host; --json writes the facts file"),
+    "doctor": ("doctor", "say whether this host can run VMs with devices, and what to do if not"),
     "validate": ("validate", "check specs, on any machine"),
     "explain": ("explain", "explain a field of the spec or a code"),
     "schema": ("schema", "print a JSON Schema"),

@@ -1,35 +1,88 @@
-"""This host out: its devices by IOMMU group, or with --json the facts file that `plan --host` reads."""
+"""This host or a recorded one out: its devices by IOMMU group with verdicts, or with --json the facts file."""
 
 from __future__ import annotations
 
 import json
+import re
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from launcher.errors import Diagnostic, WrongUsage
 
 if TYPE_CHECKING:
     import argparse
 
     from launcher.host.facts import HostFacts
 
+WORDS = ("gpu", "nvme", "ethernet", "usb", "audio")  # planner.choose.CLASSES, which completion must not import
+MOST = 2000  # functions that are all judged; of more, those that --class names
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
+    kinds = ", ".join(WORDS)
+    parser.add_argument("--class", dest="kind", metavar="CLASS", help=f"{kinds}, or the first hex digits of a class")
+    parser.add_argument("--host", metavar="FACTS", help="show a recorded host")
     parser.add_argument("--json", action="store_true", help="write the facts file that `plan --host` reads")
-    parser.add_argument("--redact", action="store_true", help="without the host's name and serial numbers")
+    parser.add_argument("--deep", action="store_true", help="wake sleeping devices to read them")
+    parser.add_argument("--raw", action="store_true", help="with --json: configuration space as hex, too")
+    parser.add_argument("--as", dest="identity", metavar="USER", help="record another user, root or a UID, for `up`")
+    parser.add_argument("--redact", action="store_true", help="without the host's name, serial numbers and MACs")
 
 
 def run(options: argparse.Namespace) -> int:
-    from launcher.api.hosts import this_host
-    from launcher.codec import encode
-    from launcher.report.inventory import inventory_text
-    from launcher.report.lines import width_of
+    from launcher.host.redact import redacted
 
-    host = redacted(this_host()) if options.redact else this_host()
-    text = json.dumps(encode(host), indent=1, ensure_ascii=False) if options.json else None
-    print(text or inventory_text(host, width_of(sys.stdout)))
+    _check_words(options)
+    host = _host(options)
+    host = redacted(host) if options.redact else host
+    if options.json:
+        from launcher.codec import encode
+
+        print(json.dumps(encode(host), indent=1, ensure_ascii=False))
+        return 0
+    _show(host, options)
     return 0
 
 
-def redacted(host: HostFacts) -> HostFacts:
-    pci = (replace(one, serial=None if one.serial is None else "redacted") for one in host.pci)
-    return replace(host, name="redacted", pci=tuple(pci))
+def _check_words(options: argparse.Namespace) -> None:
+    if options.kind is not None and options.kind not in WORDS and not re.fullmatch("[0-9a-fA-F]{2,6}", options.kind):
+        help_ = (f"write {', '.join(WORDS)} or 2 to 6 hex digits, such as 0302",)
+        raise WrongUsage(Diagnostic("E297", f"{options.kind!r} is no class of devices", help=help_))
+    if options.kind is not None and options.json:
+        help_ = ("leave out --class: `plan --host` needs all of the host",)
+        raise WrongUsage(Diagnostic("E297", "a facts file holds the whole host, not one class", help=help_))
+    if options.raw and not options.json:
+        raise WrongUsage(Diagnostic("E297", "--raw is for the facts file", help=("add --json, or leave out --raw",)))
+    if options.host and (options.deep or options.raw or options.identity):
+        help_ = ("record it again with these options",)
+        raise WrongUsage(Diagnostic("E297", "a recorded host cannot be read again (--deep, --raw, --as)", help=help_))
+
+
+def _host(options: argparse.Namespace) -> HostFacts:
+    from launcher.api.hosts import recorded_host, this_host
+
+    if options.host:
+        return recorded_host(options.host)
+    return this_host(deep=options.deep, raw=options.raw, identity=_identity(options.identity))
+
+
+def _identity(text: str | None) -> int | None:
+    """`root`, or a number: names of other users may mean somebody else on the host of the plan."""
+    if text is None or text == "root" or re.fullmatch("[0-9]{1,10}", text):
+        return None if text is None else 0 if text == "root" else int(text)
+    raise WrongUsage(Diagnostic("E297", f"{text!r} is neither root nor a UID", help=("see `id -u USER`",)))
+
+
+def _show(host: HostFacts, options: argparse.Namespace) -> None:
+    from launcher.api.verdicts import Trials
+    from launcher.planner.choose import CLASSES
+    from launcher.report.inventory import inventory_text
+    from launcher.report.lines import width_of
+
+    kind = options.kind.lower() if options.kind else ""
+    prefixes = CLASSES.get(kind, (kind,))
+    listed = [one for one in host.pci if one.class_code.startswith(prefixes)]
+    verdicts = Trials(host).verdicts(listed) if len(listed) <= MOST else {}
+    print(inventory_text(host, listed, verdicts, width_of(sys.stdout)))
+    if not verdicts and listed:
+        print(f"vmlaunch: {len(listed)} functions are too many to judge at once; name a --class", file=sys.stderr)

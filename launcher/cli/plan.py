@@ -1,4 +1,4 @@
-"""A spec in, its plan for this host or a recorded one out; or a saved plan. It writes nothing but the file of -o."""
+"""A spec in, its plan for this host or a recorded one out; or a saved plan. It writes only the files of -o, --svg."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from launcher.plan.plan import Plan
 
 # What may be because of who asks and not of what is asked.
-DENIALS = {"E402", "E411", "E424"}
+DENIALS = {"E224", "E228", "E402", "E411", "E424"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +28,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "spec", metavar="SPEC|PLAN", help="a YAML file, `-` for stdin, or a plan to show, saved by `-o`"
     )
     parser.add_argument("-o", "--output", metavar="FILE", help="save the plan for `up`")
+    parser.add_argument("--svg", metavar="FILE", help="draw its groups and memory map into a file")
+    parser.add_argument("--diff", action="store_true", help="only what differs from the VM of that name that is up")
     parser.add_argument("--host", metavar="FACTS", help="plan for a recorded host: see `devices --json`")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a field; repeatable")
     parser.add_argument("--strict", action="store_true", help="warnings block, too")
@@ -39,13 +41,20 @@ def run(options: argparse.Namespace) -> int:
     from launcher.api.files import read_bytes
     from launcher.api.plans import is_saved_plan
 
-    if options.output == "-":
-        raise WrongUsage(Diagnostic("E294", "-o saves to a file, not to stdout", help=("`--json` prints the plan",)))
+    _check_words(options)
     raw = read_bytes(options.spec)
-    plan = saved_plan(raw, options) if is_saved_plan(raw) else plan_spec(raw, options, _host(options))
+    if options.diff:
+        from launcher.cli.difference import show_difference
+
+        return show_difference(raw, options)
+    plan = saved_plan(raw, options) if is_saved_plan(raw) else plan_spec(raw, options, chosen_host(options))
     code = exit_code(plan.diagnostics, options.strict)
     if options.output:
-        save(plan, options.output)
+        write_whole(options.output, plan_bytes(plan), "the plan")
+    if options.svg:
+        from launcher.report.svg import plan_svg
+
+        write_whole(options.svg, plan_svg(plan), "the picture")
     ANSWERS[options.format](plan, options)
     if options.output:
         fate = f"it cannot run on {plan.host.name}" if code else f"run it with `vmlaunch up {options.output}`"
@@ -53,7 +62,17 @@ def run(options: argparse.Namespace) -> int:
     return code
 
 
-def _host(options: argparse.Namespace) -> HostFacts:
+def _check_words(options: argparse.Namespace) -> None:
+    if "-" in (options.output, options.svg):
+        option = "-o" if options.output == "-" else "--svg"
+        help_ = ("`--json` prints the plan",) if option == "-o" else ("give it the name of a file",)
+        raise WrongUsage(Diagnostic("E294", f"{option} saves to a file, not to stdout", help=help_))
+    if options.diff and (options.output or options.svg or options.format not in ("text", "json")):
+        help_ = ("leave out -o, --svg and --format, or --diff",)
+        raise WrongUsage(Diagnostic("E296", "--diff shows a difference and makes no plan to save or draw", help=help_))
+
+
+def chosen_host(options: argparse.Namespace) -> HostFacts:
     from launcher.api.hosts import recorded_host, this_host
 
     return recorded_host(options.host) if options.host else this_host()
@@ -83,17 +102,17 @@ def exit_code(found: tuple[Diagnostic, ...], strict: bool) -> int:
     return 1 if errors or (strict and found) else 0
 
 
-def save(plan: Plan, path: str) -> None:
-    """Whole or not at all: a reader of `path` never sees half a plan."""
+def write_whole(path: str, text: str, what: str) -> None:
+    """Or not at all: a reader of `path` never sees half of it."""
     draft = f"{path}.{os.getpid()}.tmp"
     try:
         with open(draft, "w", encoding="utf-8") as file:
-            file.write(plan_bytes(plan))
+            file.write(text)
         os.replace(draft, path)
     except OSError as error:
         with suppress(OSError):
             os.unlink(draft)
-        fact = f"failed to save the plan: {(error.strerror or str(error)).lower()}"
+        fact = f"failed to save {what}: {(error.strerror or str(error)).lower()}"
         raise Refused(Diagnostic("E295", fact, Where(path))) from None
 
 

@@ -11,7 +11,6 @@ from launcher.errors import Diagnostic, HostNotRestored, NotPermitted, Refused, 
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
 
     from launcher.plan.outcome import Observer, Report
     from launcher.plan.plan import Plan
@@ -155,37 +154,21 @@ def _conclude(report: Report, options: argparse.Namespace) -> int:
 
 def _refused(answer: dict[str, Any], plan: Plan, options: argparse.Namespace) -> int:
     """Up already and unchanged is nothing to do; changed, it is refused with the difference."""
+    from launcher.api.running import running_plan
     from launcher.api.vms import refusal
-    from launcher.plan.codec import plan_to_json
-    from launcher.vms.folder import PLAN, read_json
+    from launcher.report.plan_diff import differences
 
     if "up" not in answer:
         raise refusal(answer, plan.name)
-    different = tuple(_differences(read_json(Path(answer["up"]) / PLAN) or {}, plan_to_json(plan)))
-    if different:
+    running = running_plan(Path(answer["up"]))
+    # Facts move while it runs; what it does is in the other parts.
+    found = differences(running, plan) if running else ()
+    different = tuple(str(one) for one in found if one.part != "assumes")
+    if different or running is None:
         help_ = (f"stop it with `vmlaunch down {plan.name}`",)
         raise Refused(Diagnostic("E507", f"{plan.name} is up with another plan", evidence=different, help=help_))
     print(json.dumps({"already_up": plan.name}) if options.json else f"{plan.name} is already up")
     return 0
-
-
-def _differences(running: dict[str, Any], mine: dict[str, Any]) -> Iterator[str]:
-    """`-` runs now, `+` would run, `~` is a field that has another value."""
-    from difflib import unified_diff
-
-    old, new = running.get("steps", []), mine["steps"]
-    texts = list(unified_diff([one["text"] for one in old], [one["text"] for one in new], n=0, lineterm=""))[2:]
-    yield from (f"{line[0]} {line[1:]}" for line in texts if not line.startswith("@@"))
-    if not texts:
-        for before, after in zip(old, new, strict=True):
-            yield from _changed(after["text"], before["args"], after["args"])
-    yield from _changed("the spec", running.get("spec", {}).get("resolved", {}), mine["spec"]["resolved"])
-
-
-def _changed(what: str, before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
-    for name, value in after.items():
-        if before.get(name) != value:
-            yield f"~ {what}: {name}"
 
 
 def _lost(plan: Plan, bug: str, status: int) -> int:

@@ -118,14 +118,18 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "A `direct` line in reserved_regions means that the firmware goes on using the device (RMRR on Intel, unity "
         "maps on AMD). The kernel does not let a guest have it.",
         "devices: {raid: 0000:05:00.0}",
-        "Switch off what uses it in the firmware: USB legacy support, iLO or RAID monitoring.",
+        "Switch off what uses it in the firmware: USB legacy support, RAID monitoring, on HPE servers the shared "
+        "memory features of the slot (`conrep`). A firmware update or another slot may help.",
     ),
     Explanation(
         "E216",
         "the device cannot be reset",
-        "Without a reset the guest finds the device as the host left it, and the host as the guest left it.",
+        "Without a reset the guest finds the device as the host left it, and the host as the guest left it. Either the "
+        "kernel knows no way (no reset_method in sysfs), or an administrator switched all ways off (it is empty). If "
+        "all functions on its bus are this VM's, the bus is reset instead, which the plan shows as `hot`.",
         "devices: {card: 0000:06:00.0}        # no reset_method in sysfs",
-        "Accept it: `card: {pci: 0000:06:00.0, allow: [no-reset]}`.",
+        "Switched off: `echo default > /sys/bus/pci/devices/0000:06:00.0/reset_method`. Otherwise pass what else is on "
+        "its bus too, or accept it: `card: {pci: 0000:06:00.0, allow: [no-reset]}`.",
     ),
     Explanation(
         "E290",
@@ -157,30 +161,49 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     ),
     Explanation(
         "E294",
-        "-o does not mean stdout",
-        "`-o` saves the plan to a file, whole or not at all.",
+        "-o and --svg do not mean stdout",
+        "`-o` saves the plan and `--svg` its picture to a file, whole or not at all.",
         "vmlaunch plan vm.yaml -o -",
         "`vmlaunch plan vm.yaml --json` prints it.",
     ),
     Explanation(
         "E295",
-        "the plan cannot be saved",
+        "the plan or its picture cannot be saved",
         "The operating system refused to write it.",
         "vmlaunch plan vm.yaml -o /proc/vm.plan",
         "Check the folder of the file and its permissions.",
     ),
     Explanation(
+        "E296",
+        "--diff makes no plan to save or draw",
+        "`plan --diff` shows what differs from the VM of that name that is up, as text or with `--json`. There is "
+        "nothing to save or to draw.",
+        "vmlaunch plan vm.yaml --diff -o vm.plan",
+        "Run `vmlaunch plan` twice: with --diff, and with -o or --svg.",
+    ),
+    Explanation(
+        "E297",
+        "options of `devices` that do not fit",
+        "`--class` takes a word of `match.class` or hex digits and is for the list, `--raw` is for the facts file, "
+        "and a recorded host cannot be read again.",
+        "vmlaunch devices --class printers",
+        "`vmlaunch devices --help` says what each option is for.",
+    ),
+    Explanation(
         "W214",
         "the device is on another node than the memory",
-        "Everything the device reads and writes crosses the link between the sockets: half the bandwidth, more jitter.",
+        "Everything the device reads and writes crosses the link between the sockets: half the bandwidth, more jitter. "
+        "If only the vCPUs are pinned elsewhere, its interrupts and what the guest writes to it do.",
         "memory: [{size: 8GiB, node: 1}]\ndevices: {disk: 0000:02:00.0}        # on node 0",
-        "Put the memory on the device's node, or the card into a slot of the memory's node.",
+        "Put the memory and the vCPUs on the device's node, or the card into a slot of theirs.",
     ),
     Explanation(
         "W216",
         "a fact could not be read",
-        "This process may not read it, or reading would wake a sleeping device. The plan does not guess.",
+        "This process may not read it, or reading would wake a sleeping device. The plan does not guess, and says that "
+        "the VM may be able to run. What is unknown and cannot stop it is not said.",
         "vmlaunch plan vm.yaml        # not as root",
-        "Plan as the user who will run it. `up` settles it before its first change.",
+        "Plan as the user who will run it; `vmlaunch devices --deep` wakes devices. `up` settles it before its first "
+        "change.",
     ),
 )

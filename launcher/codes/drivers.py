@@ -1,7 +1,136 @@
-"""Explanations of the codes of planner/rules/drivers.py."""
+"""Explanations of what the host does with a device: in use, on which driver, split into virtual functions."""
 
 from __future__ import annotations
 
 from launcher.codes import Explanation
 
-EXPLANATIONS: tuple[Explanation, ...] = ()
+EXPLANATIONS: tuple[Explanation, ...] = (
+    Explanation(
+        "E230",
+        "the device holds data that the host uses",
+        "A file system on it is mounted, the host swaps to it, or it belongs to LVM, RAID or ZFS. The host would lose "
+        "that data under its feet, so vmlaunch never takes such a device, as a companion neither; `allow: [in-use]` "
+        "does not lift this.",
+        "devices: {disk: 0000:02:00.0}        # nvme0n1p2 is mounted on /data",
+        "Unmount it, swap elsewhere, or take it out of its pool; or name another device.",
+    ),
+    Explanation(
+        "E231",
+        "the host uses the device",
+        "A network interface is up or has the default route, a display shows the host's console, a process has the "
+        "device open. No data is lost if the device goes, and whoever works with it notices. A console does not come "
+        "back on down: it stays dark until the host boots again.",
+        "devices: {nic: 0000:3b:00.0}        # eth0 is up",
+        "End the use: the message names the command. Or accept it: `nic: {pci: 0000:3b:00.0, allow: [in-use]}`.",
+    ),
+    Explanation(
+        "E232",
+        "processes have the device open, and its driver waits for them",
+        "NVIDIA's driver lets go of a GPU only when nobody has it open. The unbind waits in the kernel until then, "
+        "cannot be interrupted, and does not go on when the processes are killed afterwards. Nothing lifts this.",
+        "devices: {gpu: 0000:c1:00.0}        # nvidia-persistenced has /dev/nvidia0 open",
+        "Stop the processes first: `systemctl stop nvidia-persistenced`.",
+    ),
+    Explanation(
+        "E233",
+        "a physical function that has virtual functions",
+        "While virtual functions are there, vfio-pci does not take the function they belong to (EBUSY).",
+        "devices: {nic: 0000:3b:00.0}        # its sriov_numvfs is 4",
+        "Remove them, when nobody uses them: `echo 0 > /sys/bus/pci/devices/0000:3b:00.0/sriov_numvfs`; or take one of "
+        "them: `nic: {pci: 0000:3b:00.0, vf: 0}`.",
+    ),
+    Explanation(
+        "E234",
+        "a physical function together with its own virtual function",
+        "Virtual functions live on their physical function: when it leaves its driver, they go or stop working.",
+        "devices:\n  card: 0000:3b:00.0\n  nic: {pci: 0000:3b:00.0, vf: 3}",
+        "Pass the physical function or its virtual functions.",
+    ),
+    Explanation(
+        "E235",
+        "no such virtual function, and none can be created",
+        "The device has no SR-IOV, or fewer virtual functions than that, or no driver that could create them: the "
+        "physical function has to be on its own driver, not on vfio-pci.",
+        "devices:\n  disk: {pci: 0000:02:00.0, vf: 0}        # no SR-IOV",
+        "Use a number that exists, or give the physical function to its driver first.",
+    ),
+    Explanation(
+        "E236",
+        "the virtual function needs a token",
+        "Its physical function is on vfio-pci, so another program decides who may open the virtual ones, by a secret "
+        "token that vmlaunch does not have (EACCES).",
+        "devices:\n  nic: {pci: 0000:3b:00.0, vf: 0}        # 0000:3b:00.0 is on vfio-pci",
+        "Let the physical function's own driver have it, and create the virtual functions there.",
+    ),
+    Explanation(
+        "E237",
+        "vfio-pci does not take this kind of device",
+        "The kernel has a denylist of Intel accelerators (QAT, DSA, IAX) whose errata reach beyond the guest.",
+        "devices: {qat: 0000:b1:01.0}        # 8086:37c9",
+        "Take another device. If you trust every guest, load vfio-pci with `disable_denylist=1`.",
+    ),
+    Explanation(
+        "W230",
+        "the host loses a part of its board for a while",
+        "The ISA bridge and the SMBus controller are in the device's IOMMU group and are taken from their drivers with "
+        "it. Sensors, the watchdog and GPIO pins behind them do not work meanwhile.",
+        "devices:\n  sata: {pci: 0000:00:1f.2, companions: detach}",
+        "Take a device of another group, if the host needs them.",
+    ),
+    Explanation(
+        "W231",
+        "IOMMU groups may not be what they seem",
+        "`pcie_acs_override=` is an option of a patch. It splits groups although the hardware between the devices does "
+        "not isolate them, so a guest may reach what another guest or the host has.",
+        "devices: {gpu: 0000:c1:00.0}        # on a host booted with pcie_acs_override=downstream",
+        "Boot without it; pass whole groups, or put the card into a slot that isolates.",
+    ),
+    Explanation(
+        "W232",
+        "driver_override names a driver that is not there",
+        "Only the driver of that name may have the device. vmlaunch replaces the override while the VM runs and puts "
+        "it back on down; then nothing takes the device. The driver for VFIO is called vfio-pci, with a dash.",
+        "devices: {disk: 0000:02:00.0}        # its driver_override is vfio_pci",
+        "Clear it: `echo > /sys/bus/pci/devices/0000:02:00.0/driver_override`.",
+    ),
+    Explanation(
+        "W233",
+        "a driver_override was left behind",
+        "It keeps the host's own driver away, and no driver has the device: something ended without cleaning up. "
+        "vmlaunch puts back what was there, so the device has no driver after down either.",
+        "devices: {disk: 0000:02:00.0}        # driver_override is vfio-pci, no driver",
+        "Clear it: `echo > /sys/bus/pci/devices/0000:02:00.0/driver_override`.",
+    ),
+    Explanation(
+        "W234",
+        "others share the device's IOMMU group",
+        "Nothing between these devices keeps one from reaching the other (no ACS on a port above them, or a bus of "
+        "conventional PCI), so they are one group, which belongs to one VM. The rest lies idle while the VM runs.",
+        "devices: {disk: 0000:02:00.0}        # with other slots in its group",
+        "Switch on ACS in the firmware, use a slot of the CPU's own, or pass the whole group.",
+    ),
+    Explanation(
+        "W235",
+        "vfio-pci.ids= takes more than this VM's devices",
+        "It matches by vendor and device, so every device of the kind is taken from the host when it boots.",
+        "devices: {gpu: 0000:c1:00.0}        # vfio-pci.ids=10de:2684, and there are two of them",
+        "Take the id out of the kernel's command line: `bind: auto` binds one address and needs no ids.",
+    ),
+    Explanation(
+        "W236",
+        "a host driver has the virtual function",
+        "With sriov_drivers_autoprobe at 1 the host's drivers take every virtual function when it is created: it shows "
+        "up as a network card or a disk of the host's, and has to be taken away for each run.",
+        "devices:\n  nic: {pci: 0000:3b:00.0, vf: 3}",
+        "Before the virtual functions are created: `echo 0 > "
+        "/sys/bus/pci/devices/0000:3b:00.0/sriov_drivers_autoprobe`.",
+    ),
+    Explanation(
+        "W237",
+        "the virtual function's physical function is not up",
+        "The guest gets the device, and it has no link and perhaps no MAC address: the physical function decides that, "
+        "and it has no driver or its interface is down.",
+        "devices:\n  nic: {pci: 0000:3b:00.0, vf: 3}        # the interface of 0000:3b:00.0 is down",
+        "Bring it up: `ip link set eth0 up`.",
+    ),
+)

@@ -16,7 +16,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "E302",
         "too few huge pages",
         "Huge pages come from a pool that the administrator fills. vmlaunch never fills it: that would take memory "
-        "from others.",
+        "from others. Free pages that the kernel has reserved for other processes do not count.",
         "memory: [{size: 64GiB, pages: 1GiB, node: 1}]",
         "Run the command the message shows, which says how many the node is to have. 1GiB pages are surest at boot: "
         "`hugepagesz=1G hugepages=64`.",
@@ -39,7 +39,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "E305",
         "the node is too small",
-        "`node` is bound strictly, and the bank is larger than all memory of the node.",
+        "`node` is bound strictly, and the banks on it are larger than all memory of the node.",
         "memory: [{size: 1TiB, node: 0}]",
         "Make two banks on two nodes, or leave `node` out.",
     ),
@@ -68,9 +68,11 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "E309",
         "the limit on locked memory is too low",
         "VFIO locks all guest memory, because a device may write to any of it at any time. The kernel counts that "
-        "against the limit of the process, except with CAP_IPC_LOCK.",
+        "against the limit of the process, except with CAP_IPC_LOCK on the host itself: root of a user namespace, as "
+        "in many containers, is limited too.",
         "memory: 64GiB\ndevices: {gpu: 0000:c1:00.0}        # with ulimit -l 8192",
-        "`ulimit -l unlimited`, or LimitMEMLOCK=infinity for a systemd service.",
+        "`sudo prlimit --pid $$ --memlock=unlimited` in the shell, LimitMEMLOCK=infinity for a systemd service, "
+        "`--ulimit memlock=-1` for a container.",
     ),
     Explanation(
         "E310",
@@ -82,15 +84,16 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "E311",
         "beyond the address width",
-        "Guest addresses have as many bits as KVM gives, and with devices at most as many as the IOMMU translates.",
+        "Guest addresses have as many bits as KVM and the host's CPUs give, and with devices at most as many as the "
+        "IOMMU units of these devices translate: often 39 on clients, 48 on servers, and 48 for AMD.",
         'memory: [{size: 8GiB}, {size: 8GiB, at: "0x1000000000000"}]',
         "Ask for less memory, or for lower addresses.",
     ),
     Explanation(
         "E312",
         "no place for a BAR",
-        "BARs are placed at multiples of their size: 32-bit ones below 4 GiB, large 64-bit ones above RAM and within "
-        "the address width.",
+        "BARs are placed at multiples of their size, round what the IOMMU reserves: 32-bit ones between 3 and 4 GiB, "
+        "large 64-bit ones above RAM and within the address width, I/O ports from c000 on.",
         "devices: {}        # with several cards of many 32-bit BARs",
         "Pass fewer such devices to one VM.",
     ),

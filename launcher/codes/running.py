@@ -26,7 +26,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "E507",
         "the VM is up with another plan",
         "A VM of this name runs, and the plan made now differs from the one it was started with. The lines below the "
-        "message are the difference: `-` runs now, `+` would run.",
+        "message are the difference: `-` runs now, `+` would run, `~` is one thing that would be another.",
         "vmlaunch up -d vm.yaml; vmlaunch up -d vm.yaml --set memory=8GiB",
         "vmlaunch down NAME, then up again.",
     ),
@@ -53,14 +53,6 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "itself; what the journal names is still to be undone.",
         "kill -9 KEEPER",
         "vmlaunch down NAME",
-    ),
-    Explanation(
-        "E511",
-        "this version cannot run devices yet",
-        "The spec gives the guest PCI devices. This version plans them and says what would be done; it does not do it. "
-        "Whatever else stops the plan is about this host: groups, drivers, windows, memory.",
-        "devices: {disk: 0000:02:00.0}",
-        "Use `vmlaunch plan` for a verdict on the host, or remove `devices` to run the VM without them.",
     ),
     Explanation(
         "E512",
@@ -100,6 +92,60 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "Look at what changed, then plan again.",
     ),
     Explanation(
+        "E521",
+        "an IOMMU group became unusable",
+        "Between the plan and its step, a host driver took a member of the group: the kernel now calls the group not "
+        "viable.",
+        "vmlaunch up vm.yaml        # while udev binds the other function of the card",
+        "`vmlaunch plan` names the driver and the way out.",
+    ),
+    Explanation(
+        "E522",
+        "the IOMMU does not translate these addresses",
+        "The kernel's own answer (VFIO_IOMMU_GET_INFO) leaves out addresses that the plan gave to guest RAM. Nothing "
+        "was mapped.",
+        "vmlaunch up vm.plan        # after a firmware update moved a reserved region",
+        "Plan again. If it comes back, `vmlaunch devices --json` of the host makes a good bug report.",
+    ),
+    Explanation(
+        "E523",
+        "the device does not answer",
+        "Its configuration space reads all ones: it is in D3cold, hung, or gone.",
+        "devices: {gpu: 0000:c1:00.0}        # a GPU that did not come back from its last reset",
+        "`dmesg | grep vfio` says what the kernel saw. Often only a power cycle of the host helps.",
+    ),
+    Explanation(
+        "E524",
+        "the device is not as planned",
+        "Its driver or driver_override changed between plan and step. Nothing was done to it.",
+        "vmlaunch up vm.yaml        # while another tool binds the device",
+        "Plan again.",
+    ),
+    Explanation(
+        "E525",
+        "the driver does not take the device",
+        "driver_override names it, and after the probe the device is on another driver or on none. The kernel does not "
+        "return an error for that.",
+        "devices: {qat: 0000:b1:01.0}        # on vfio-pci's denylist",
+        "`dmesg` says why the probe failed.",
+    ),
+    Explanation(
+        "W526",
+        "the host wants a device back",
+        "Somebody unbinds or removes the device, and the kernel waits for the VM to let go of it. The VM is stopped: "
+        "first by its power button, then by force.",
+        "echo 0000:02:00.0 > /sys/bus/pci/devices/0000:02:00.0/driver/unbind        # while a VM has it",
+        "Stop the VM first: `vmlaunch down NAME`.",
+    ),
+    Explanation(
+        "W527",
+        "a device reported a fatal error",
+        "PCI Express advanced error reporting says that the device or its link failed. What the guest reads from it is "
+        "no longer to be trusted, so the VM is stopped.",
+        "vmlaunch up vm.yaml        # with a loose riser",
+        "See `dmesg` for the AER record; reseat the card, or try another slot.",
+    ),
+    Explanation(
         "W501",
         "a record could not be kept",
         "The VM's folder in /run is full or has gone. The VM goes on; its log or report is not whole.",
@@ -126,5 +172,20 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "Names are lower-case letters, digits and hyphens, at most 63, and begin with a letter or digit.",
         "vmlaunch down Other",
         "`vmlaunch ps -a` lists the names.",
+    ),
+    Explanation(
+        "E520",
+        "no such VM is up",
+        "A verb that looks at a running VM found none of this name: it was not started here, has ended, or belongs "
+        "to another user. The exit code is 7.",
+        "vmlaunch plan vm.yaml --diff   # before `vmlaunch up vm.yaml`",
+        "`vmlaunch ps` lists the VMs that are up.",
+    ),
+    Explanation(
+        "W502",
+        "a VM without its keeper",
+        "The process that puts the host back was killed. What it had changed is in its journal and is still so.",
+        "kill -9 KEEPER",
+        "vmlaunch down NAME",
     ),
 )

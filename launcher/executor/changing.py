@@ -8,7 +8,7 @@ from typing import Any
 
 from launcher.executor import binding
 from launcher.kernel.api import Kernel
-from launcher.plan.steps import BindDriver, KeepState, Step
+from launcher.plan.steps import BindDriver, KeepState, LoadModules, Step
 from launcher.vms.journal import Entry, Journal, pending
 
 # Nothing to put back: the folder goes by itself.
@@ -23,7 +23,9 @@ def memory_of(step: Step) -> dict[str, Any] | None:
 
 
 def change(step: Step, kernel: Kernel) -> None:
-    if isinstance(step, BindDriver):
+    if isinstance(step, LoadModules):
+        kernel.load_modules(step.modules)
+    elif isinstance(step, BindDriver):
         binding.bind(step, kernel.drivers)
 
 

@@ -18,6 +18,7 @@ from launcher.executor.opening import map_dma, open_devices, open_groups
 from launcher.executor.traps import Traps
 from launcher.kernel.api import Event, Trap, Vcpu
 from launcher.machine import acpi, cpu, layout, linux64, pci, pvh
+from launcher.machine.boot import memory_map
 from launcher.plan.steps import (
     CreateVm,
     DescribeMachine,
@@ -95,12 +96,12 @@ def load_initrd(step: LoadInitrd, live: Live) -> None:
 def describe_machine(step: DescribeMachine, live: Live) -> None:
     """ACPI tables, and what the kernel's boot protocol wants to find."""
     kernel = _kernel(live)
-    tables = acpi.tables(step.vcpus, step.window)
+    tables, entries = acpi.tables(step.vcpus, step.window), memory_map(live.ranges, step.reserved)
     rsdp = tables[0].guest
     if kernel.protocol == "linux64":
-        boot = linux64.boot_patches(live.setup_header, live.ranges, kernel.cmdline, live.initrd, rsdp)
+        boot = linux64.boot_patches(live.setup_header, entries, kernel.cmdline, live.initrd, rsdp)
     else:
-        boot = pvh.boot_patches(live.ranges, kernel.cmdline, live.initrd, rsdp)
+        boot = pvh.boot_patches(entries, kernel.cmdline, live.initrd, rsdp)
     for patch in (*tables, *boot):
         live.write(patch.guest, patch.data)
 

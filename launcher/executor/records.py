@@ -22,7 +22,7 @@ from launcher.plan.outcome import (
     VcpuReport,
 )
 from launcher.plan.plan import Plan
-from launcher.plan.steps import GiveMemory, RunVcpus, TakeMemory, show_pages
+from launcher.plan.steps import BindDriver, GiveMemory, RunVcpus, TakeMemory, show_pages
 
 
 class Records:
@@ -72,7 +72,7 @@ class Records:
             vcpus=self._vcpus(),
             memory=self._memory(),
             devices=self._devices,
-            host_changes=tuple(one.describe() for one in self._plan.steps if one.mark == "~"),
+            host_changes=tuple(one.describe() for one in self._plan.steps if isinstance(one, BindDriver)),
             console=self._console,
             counts=self._counts,
             reboots=self.reboots,

@@ -128,7 +128,7 @@ class Linux:
 
     `config`: CONFIG_ names without the prefix -> y or m; what is not set is not there. `modules`: loaded or built in
     with parameters, `loadable`: modules.dep and modules.builtin have them; names with underscores, those in
-    survey.MODULES only. `parameters`: `vfio_pci.disable_denylist` -> Y, N or a number.
+    linux.MODULES only. `parameters`: `vfio_pci.disable_denylist` -> Y, N or a number.
     `remapping`: interrupts are remapped now (the IR- chips of /proc/interrupts). `vectors`: interrupts in use.
     """
 
@@ -193,10 +193,12 @@ class Msix:
 class Config:
     """What configuration space says (host.config decodes it). `dead`: it reads all ones.
 
-    `header`: 0 endpoint, 1 bridge. `pin`: INTA is 1, none 0. `port`: the PCI Express device/port type, None for
-    conventional PCI. `flr`, `af_flr`: a function level reset is there; `soft_reset`: D3hot to D0 resets.
+    `header`: 0 endpoint, 1 bridge. `pin`: INTA is 1, none 0. `port`: the PCI Express device/port type in the words of
+    config.PORTS (endpoint, root port, upstream port, downstream port, PCIe-to-PCI bridge ...), None for conventional
+    PCI. `flr`, `af_flr`: a function level reset is there; `soft_reset`: D3hot to D0 resets.
     `msi`: vectors, 0 none. `extended`: ids of extended capabilities, four hex digits; None: only 256 bytes were read.
-    `unassigned`: BARs that are there and have no address though `resource` has a line of zeros.
+    `unassigned`: BARs that are there and have no address though `resource` has a line of zeros; `unassigned_ports`:
+    those of them that are I/O ports.
     `raw`: hexadecimal, only with --raw.
     """
 
@@ -212,6 +214,7 @@ class Config:
     extended: tuple[str, ...] | None = None
     serial_number: str | None = None
     unassigned: tuple[int, ...] = ()
+    unassigned_ports: tuple[int, ...] = ()
     raw: str | None = None
 
 
@@ -265,10 +268,15 @@ UseKind = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """Something of the host's that needs the function: `what` says it in words, as `nvme0n1p2 on /`."""
+    """Something of the host's that needs the function: `what` says it in words, as `nvme0n1p2 on /`.
+
+    `name` is what a command would name: the mount point, the swap device, the interface, a process's comm.
+    """
 
     kind: UseKind
     what: str
+    name: str = ""
+    pid: int | None = None  # of a process
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,7 +333,10 @@ class ReservedRegion:
 
 @dataclass(frozen=True, slots=True)
 class IommuGroup:
-    """`name` is `vfio-noiommu` for a group that is none; `others`: members that are no PCI functions."""
+    """`name` is `vfio-noiommu` for a group that is none; `others`: members that are no PCI functions.
+
+    `other_drivers`: the drivers of those of them that have one, by member.
+    """
 
     number: int
     kind: str | Missing
@@ -333,6 +344,7 @@ class IommuGroup:
     reserved: tuple[ReservedRegion, ...] | Missing
     name: str | None = None
     others: tuple[str, ...] = ()
+    other_drivers: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from launcher.host.facts import Iommu, IommuGroup, ReservedRegion
-from launcher.host.lists import number
-from launcher.values import Missing, PciAddress
+from launcher.host.addresses import last, pci_address
+from launcher.host.facts import Iommu, IommuGroup, IommuUnit, ReservedRegion
+from launcher.host.lists import entries, number, str_of
+from launcher.values import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,55 +24,69 @@ _REGION = re.compile(r"0x([0-9a-f]{16}) 0x([0-9a-f]{16}) (\S+)")
 _AMD_BITS = 48
 # Supported adjusted guest address widths, VT-d 3.3, 11.4.2: bit of SAGAW -> bits.
 _SAGAW = {1: 39, 2: 48, 3: 57}
+# Bits of the extended capabilities, VT-d 3.3, 11.4.3.
+_REMAPS, _SNOOPS, _FIRST_STAGE = 1 << 3, 1 << 7, 1 << 43 | 1 << 47
 
 
 def read_iommu(tree: Tree) -> Iommu | None:
     """None: no IOMMU is in use. Units of one machine are of one kind; the narrowest counts."""
-    units = tree.list_folder(_UNITS)
-    if isinstance(units, Missing) or not units:
+    names = entries(tree.list_folder(_UNITS))
+    if not names:
         return None
-    word = re.match(r"[a-z]*", units[0])
-    kind = _KINDS.get(word[0] if word else "", units[0])
-    widths = [bits for bits in (_width(tree, kind, unit) for unit in units) if bits]
-    return Iommu(kind, min(widths, default=None))
+    word = re.match(r"[a-z]*", names[0])
+    kind = _KINDS.get(word[0] if word else "", names[0])
+    units = tuple(_unit(tree, kind, name) for name in sorted(names, key=_by_number))
+    return Iommu(kind, min((one.address_bits for one in units if one.address_bits), default=None), units)
 
 
-def _width(tree: Tree, kind: str, unit: str) -> int | None:
+def _by_number(name: str) -> tuple[str, int]:
+    """dmar2 comes before dmar10."""
+    word = name.rstrip("0123456789")
+    return word, number(name.removeprefix(word)) or 0
+
+
+def _unit(tree: Tree, kind: str, name: str) -> IommuUnit:
     if kind == "AMD-Vi":
-        return _AMD_BITS
-    capabilities = number(tree.read_text(f"{_UNITS}/{unit}/intel-iommu/cap"), 16)
-    if capabilities is None:
-        return None
+        return IommuUnit(name, _AMD_BITS, snoops=True, remaps=True)  # as all of them can
+    folder = f"{_UNITS}/{name}/intel-iommu"
+    capabilities, extended = (number(tree.read_text(f"{folder}/{one}"), 16) for one in ("cap", "ecap"))
+    return IommuUnit(
+        name=name,
+        address_bits=None if capabilities is None else _width(capabilities, extended or 0),
+        snoops=None if extended is None else bool(extended & _SNOOPS),
+        remaps=None if extended is None else bool(extended & _REMAPS),
+        domains=number(tree.read_text(f"{folder}/domains_used")),
+        most_domains=number(tree.read_text(f"{folder}/domains_supported")),
+    )
+
+
+def _width(capabilities: int, extended: int) -> int:
     maximum = (capabilities >> 16 & 0x3F) + 1
     widest = max((bits for bit, bits in _SAGAW.items() if capabilities >> 8 + bit & 1), default=maximum)
-    return min(maximum, widest)
+    # The upper half of a first-stage table is for addresses with the highest bit set.
+    return min(maximum, widest) - (extended & _FIRST_STAGE == _FIRST_STAGE)
 
 
 def read_groups(tree: Tree) -> tuple[IommuGroup, ...]:
-    names = tree.list_folder(_GROUPS)
-    numbers = () if isinstance(names, Missing) else sorted(int(name) for name in names if name.isdecimal())
+    numbers = sorted(int(name) for name in entries(tree.list_folder(_GROUPS)) if name.isdecimal())
     return tuple(_group(tree, number) for number in numbers)
 
 
 def _group(tree: Tree, group: int) -> IommuGroup:
     folder = f"{_GROUPS}/{group}"
-    regions = tree.read_text(f"{folder}/reserved_regions")
+    regions, names = tree.read_text(f"{folder}/reserved_regions"), entries(tree.list_folder(f"{folder}/devices"))
+    functions = {name: address for name in names if (address := pci_address(name))}
+    others = tuple(name for name in names if name not in functions)  # platform devices, as INTC1085:00
+    drivers = {name: last(tree.read_link(f"{folder}/devices/{name}/driver")) for name in others}
     return IommuGroup(
         number=group,
         kind=tree.read_text(f"{folder}/type"),
-        devices=tuple(_pci_members(tree, folder)),
+        devices=tuple(sorted(functions.values())),
         reserved=regions if isinstance(regions, Missing) else tuple(parse_reserved(regions)),
+        name=str_of(tree.read_text(f"{folder}/name")) or None,
+        others=others,
+        other_drivers={name: driver for name, driver in drivers.items() if driver},
     )
-
-
-def _pci_members(tree: Tree, folder: str) -> Iterator[PciAddress]:
-    """Groups also hold platform devices (INTC1085:00), which have no PCI address."""
-    names = tree.list_folder(f"{folder}/devices")
-    for name in () if isinstance(names, Missing) else names:
-        try:
-            yield PciAddress.parse(name)
-        except ValueError:
-            continue
 
 
 def parse_reserved(text: str) -> Iterator[ReservedRegion]:

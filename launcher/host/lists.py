@@ -1,4 +1,4 @@
-"""The small languages of /sys and /proc in, numbers out: lists of ids, keyed lines, bracketed words. Pure."""
+"""The small languages of /sys and /proc in, numbers and words out: lists of ids, keyed lines, brackets. Pure."""
 
 from __future__ import annotations
 
@@ -33,6 +33,12 @@ def keyed(text: str | Missing, separator: str) -> dict[str, str]:
     return {key.strip(): value.strip() for key, _, value in pairs}
 
 
+def bracketed(text: str | Missing) -> str | None:
+    """`none [integrity] confidentiality` -> integrity: the word that is chosen."""
+    word, bracket, _ = str_of(text).partition("[")[2].partition("]")
+    return word if bracket else None
+
+
 def number(text: str | Missing, base: int = 10) -> int | None:
     """None for what is not there and for what is no number."""
     try:
@@ -43,3 +49,8 @@ def number(text: str | Missing, base: int = 10) -> int | None:
 
 def str_of(text: str | Missing) -> str:
     return text if isinstance(text, str) else ""
+
+
+def entries(names: tuple[str, ...] | Missing) -> tuple[str, ...]:
+    """Of a folder; none of one that is not there."""
+    return names if isinstance(names, tuple) else ()

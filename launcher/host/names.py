@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,9 +14,10 @@ _NOISE = ("Corporation", "Co., Ltd.", "Co Ltd", "Inc.", "Electronics", "Limited"
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """`text` is pci.ids, or empty where the host has none."""
+    """`text` is pci.ids, or empty where the host has none. `known`: ten thousand virtual functions have one name."""
 
     text: str
+    known: dict[str, str | None] = field(default_factory=dict)
 
     @classmethod
     def read(cls, tree: Tree) -> Names:
@@ -25,6 +26,11 @@ class Names:
 
     def of(self, identity: str) -> str | None:
         """`10de:2684` -> `NVIDIA AD102 [GeForce RTX 4090]`; the maker alone if the device is not listed."""
+        if identity not in self.known:
+            self.known[identity] = self._search(identity)
+        return self.known[identity]
+
+    def _search(self, identity: str) -> str | None:
         vendor, _, device = identity.partition(":")
         start = self.text.find(f"\n{vendor}  ")
         if start < 0:

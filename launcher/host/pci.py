@@ -1,61 +1,96 @@
-"""A Tree in, PCI functions out. Only files whose reading wakes no device: never `config`, `rom` or `resourceN`."""
+"""A Tree in, PCI functions out. Wakes no device unless asked to; never reads `rom`, `resourceN` or `vpd`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from launcher.host.facts import Bar, PciFunction
-from launcher.host.lists import keyed, number, str_of
+from launcher.host.addresses import last, parent, pci_address
+from launcher.host.bars import Claim, Line, empty_bars, framebuffer_claims, read_bars, read_lines, rom
+from launcher.host.config import CONVENTIONAL, decode_config
+from launcher.host.facts import Bar, Config, PciFunction, Sriov
+from launcher.host.lists import entries, keyed, number, str_of
 from launcher.host.names import Names
-from launcher.values import Hex, Missing, PciAddress
+from launcher.host.power import Folder, is_awake, read_errors, read_link, read_power
+from launcher.host.uses import NOTHING
+from launcher.values import Missing, PciAddress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from launcher.host.tree import Tree
+    from launcher.host.uses import Used
 
 _DEVICES = "/sys/bus/pci/devices"
 _SLOTS = "/sys/bus/pci/slots"
-
-# Flags of a line of `resource` (include/linux/ioport.h).
-_IO, _MEM, _PREFETCH, _MEM_64, _UNSET = 0x100, 0x200, 0x2000, 0x100000, 0x20000000
-_BARS = 6
+_RESIZE = "_resize"
+_WHOLE = 4096  # bytes of configuration space
 
 
-def read_pci(tree: Tree) -> tuple[PciFunction, ...]:
-    """All functions by address. A machine without PCI has none."""
-    folders = tree.list_folder(_DEVICES)
-    if isinstance(folders, Missing):
+class _Machine(NamedTuple):
+    """What is read once for all functions. `messages`: whether MSIs get through a bridge, as far as it is known."""
+
+    tree: Tree
+    names: Names
+    slots: dict[str, str]
+    claims: tuple[Claim, ...]
+    used: Used
+    messages: dict[PciAddress, bool]
+    deep: bool
+    raw: bool
+
+
+def read_pci(tree: Tree, used: Used = NOTHING, *, deep: bool = False, raw: bool = False) -> tuple[PciFunction, ...]:
+    """All functions by address. A machine without PCI has none. `deep` wakes those that sleep."""
+    folders = entries(tree.list_folder(_DEVICES))
+    if not folders:
         return ()
-    names, slots = Names.read(tree), _slots(tree)
-    functions = (_function(tree, PciAddress.parse(folder), names, slots) for folder in folders)
+    claims = framebuffer_claims(tree.read_text("/proc/iomem"))
+    machine = _Machine(tree, Names.read(tree), _slots(tree), claims, used, {}, deep, raw)
+    functions = (_function(machine, PciAddress.parse(folder)) for folder in folders)
     return tuple(sorted(functions, key=lambda one: one.address))
 
 
-def _function(tree: Tree, address: PciAddress, names: Names, slots: dict[str, str]) -> PciFunction:
-    folder = f"{_DEVICES}/{address}"
+def _function(machine: _Machine, address: PciAddress) -> PciFunction:
+    path = f"{_DEVICES}/{address}"
+    folder = Folder(machine.tree, path, frozenset(entries(machine.tree.list_folder(path))))
     # One read instead of six; also right for virtual functions, whose config space says ffff:ffff.
-    event = keyed(tree.read_text(f"{folder}/uevent"), "=")
+    event = keyed(folder.text("uevent"), "=")
     identity = event.get("PCI_ID", "").lower()
-    entries = tree.list_folder(folder)
-    present = frozenset() if isinstance(entries, Missing) else frozenset(entries)
+    power, above = read_power(folder), parent(machine.tree.read_link(path))
+    awake = machine.deep or is_awake(power)
+    lines = _lines(folder.text("resource"))
+    boot_vga = folder.text("boot_vga") == "1"
     return PciFunction(
         address=address,
         id=identity,
         subsystem=event.get("PCI_SUBSYS_ID", "").lower() or None,
         class_code=event.get("PCI_CLASS", "").lower().rjust(6, "0"),
-        revision=str_of(tree.read_text(f"{folder}/revision")).removeprefix("0x") or None,
-        name=names.of(identity),
+        revision=str_of(folder.text("revision")).removeprefix("0x") or None,
+        name=machine.names.of(identity),
         driver=event.get("DRIVER"),
-        driver_override=_override(tree.read_text(f"{folder}/driver_override")),
-        node=_node(tree.read_text(f"{folder}/numa_node")),
-        group=number(_last(tree.read_link(f"{folder}/iommu_group"))),
-        reset=_reset(tree.read_text(f"{folder}/reset_method")),
-        bars=_bars(tree.read_text(f"{folder}/resource")),
-        serial=_serial(tree, folder) if "nvme" in present else None,
-        slot=slots.get(address.slot),
-        physical_function=_address(tree, f"{folder}/physfn") if "physfn" in present else None,
-        virtual_functions=_virtual_functions(tree, folder, present),
+        driver_override=_override(folder.text("driver_override")),
+        node=_node(folder.number("numa_node")),
+        group=number(last(folder.link("iommu_group"))),
+        reset=_reset(folder),
+        bars=lines if isinstance(lines, Missing) else _bars(folder, lines, machine.claims, awake),
+        serial=_serial(folder),
+        slot=machine.slots.get(address.slot),
+        physical_function=pci_address(last(folder.link("physfn"))),
+        virtual_functions=_virtual_functions(folder),
+        parent=above,
+        iommu=last(folder.link("iommu")) or None,
+        config=_config(folder, lines, awake, machine.raw),
+        reset_off=folder.text("reset_method") == "",
+        irq=folder.number("irq"),
+        messages=folder.text("msi_bus") != "0" and _passes_messages(machine, above),
+        boot_vga=boot_vga,
+        rom=_rom(folder, lines),
+        power=power,
+        link=read_link(folder, awake),
+        errors=read_errors(folder),
+        sriov=_sriov(folder),
+        interfaces=machine.used.interfaces(address),
+        uses=machine.used.uses(address, boot_vga),
+        vfio=_vfio(folder),
     )
 
 
@@ -64,63 +99,98 @@ def _override(text: str | Missing) -> str | None:
     return None if isinstance(text, Missing) or text in ("", "(null)") else text
 
 
-def _node(text: str | Missing) -> int | None:
+def _node(node: int | None) -> int | None:
     """-1: the firmware says nothing, which is not node 0."""
-    node = number(text)
     return None if node is None or node < 0 else node
 
 
-def _reset(text: str | Missing) -> tuple[str, ...] | Missing:
-    """No file: no way to reset (5.15 and later); an empty line: an administrator switched it off."""
+def _reset(folder: Folder) -> tuple[str, ...] | Missing:
+    """No file: no way to reset; an empty line: an administrator switched it off. Before 5.15 only `reset` tells."""
+    text = folder.text("reset_method")
     if isinstance(text, Missing):
-        return () if text.missing == "absent" else text
+        return () if text.missing == "absent" and "reset" not in folder.names else text
     return tuple(text.split())
 
 
-def _bars(text: str | Missing) -> tuple[Bar, ...] | Missing:
-    return text if isinstance(text, Missing) else tuple(_parse_bars(text))
+def _lines(text: str | Missing) -> tuple[Line, ...] | Missing:
+    return text if isinstance(text, Missing) else read_lines(text)
 
 
-def _parse_bars(text: str) -> Iterator[Bar]:
-    """Lines 0 to 5 of `resource`; the second half of a 64-bit BAR is a line of zeros, as is one that is not there."""
-    for index, line in enumerate(text.splitlines()[:_BARS]):
-        start, last, flags = (int(word, 16) for word in line.split())
-        if flags & (_IO | _MEM) and last > start:
-            assigned: Hex = 0 if flags & _UNSET else start
-            yield Bar(index, _kind(flags), bool(flags & _PREFETCH), assigned, last - start + 1)
+def _bars(folder: Folder, lines: tuple[Line, ...], claims: tuple[Claim, ...], awake: bool) -> tuple[Bar, ...]:
+    """The sizes a BAR can have are registers of the device."""
+    names = [name for name in folder.names if name.endswith(_RESIZE)] if awake else []
+    sizes = {number(name.removeprefix("resource").removesuffix(_RESIZE)): folder.text(name) for name in names}
+    return tuple(read_bars(lines, {index: text for index, text in sizes.items() if index is not None}, claims))
 
 
-def _kind(flags: int) -> Literal["io", "mem32", "mem64"]:
-    if flags & _IO:
-        return "io"
-    return "mem64" if flags & _MEM_64 else "mem32"
+def _rom(folder: Folder, lines: tuple[Line, ...] | Missing) -> Literal["none", "bar", "shadow"]:
+    if "rom" not in folder.names:
+        return "none"
+    return "bar" if isinstance(lines, Missing) else rom(lines)
 
 
-def _serial(tree: Tree, folder: str) -> str | None:
-    """The NVMe driver keeps it in memory: reading it asks no device."""
-    controllers = tree.list_folder(f"{folder}/nvme")
-    if isinstance(controllers, Missing):
+def _config(folder: Folder, lines: tuple[Line, ...] | Missing, awake: bool, raw: bool) -> Config | Missing:
+    tree, path = folder.tree, f"{folder.path}/config"
+    if "config" not in folder.names:
+        return Missing("absent", path)
+    if not awake:
+        return Missing("asleep", path)
+    # Those without CAP_SYS_ADMIN get the header alone, which hides every capability.
+    last_word = tree.read_bytes(path, CONVENTIONAL - 4, 4)
+    if isinstance(last_word, Missing):
+        return last_word
+    if not last_word:
+        return Missing("denied", path)
+
+    def read(offset: int, size: int) -> bytes:
+        found = tree.read_bytes(path, offset, size)
+        return b"" if isinstance(found, Missing) else found
+
+    empty = frozenset[int]() if isinstance(lines, Missing) else empty_bars(lines)
+    config = decode_config(read, "physfn" in folder.names, empty)
+    return replace(config, raw=read(0, _WHOLE).hex()) if raw else config
+
+
+def _passes_messages(machine: _Machine, bridge: PciAddress | None) -> bool:
+    """Whether this bridge and all above it let message-signalled interrupts through."""
+    if bridge is None:
+        return True
+    if bridge not in machine.messages:
+        path = f"{_DEVICES}/{bridge}"
+        passes = machine.tree.read_text(f"{path}/msi_bus") != "0"
+        machine.messages[bridge] = passes and _passes_messages(machine, parent(machine.tree.read_link(path)))
+    return machine.messages[bridge]
+
+
+def _sriov(folder: Folder) -> Sriov | None:
+    if "sriov_totalvfs" not in folder.names:
         return None
-    return str_of(tree.read_text(f"{folder}/nvme/{controllers[0]}/serial")).strip() or None
+    total, count, offset, stride = (
+        folder.number(f"sriov_{name}") or 0 for name in ("totalvfs", "numvfs", "offset", "stride")
+    )
+    device = folder.number("sriov_vf_device", 16)
+    autoprobe = folder.text("sriov_drivers_autoprobe") != "0"
+    return Sriov(total, count, offset, stride, autoprobe, None if device is None else f"{device:04x}")
 
 
-def _virtual_functions(tree: Tree, folder: str, present: frozenset[str]) -> tuple[PciAddress, ...]:
-    links = sorted((name for name in present if name.startswith("virtfn")), key=lambda name: int(name[6:]))
-    found = (_address(tree, f"{folder}/{link}") for link in links)
+def _serial(folder: Folder) -> str | None:
+    """The NVMe driver keeps it in memory: reading it asks no device."""
+    controllers = folder.inside("nvme")
+    return str_of(folder.text(f"nvme/{controllers[0]}/serial")).strip() or None if controllers else None
+
+
+def _vfio(folder: Folder) -> str | None:
+    found = folder.inside("vfio-dev")
+    return found[0] if found else None
+
+
+def _virtual_functions(folder: Folder) -> tuple[PciAddress, ...]:
+    links = sorted((name for name in folder.names if name.startswith("virtfn")), key=lambda name: int(name[6:]))
+    found = (pci_address(last(folder.link(link))) for link in links)
     return tuple(address for address in found if address)
-
-
-def _address(tree: Tree, link: str) -> PciAddress | None:
-    text = _last(tree.read_link(link))
-    return PciAddress.parse(text) if text else None
 
 
 def _slots(tree: Tree) -> dict[str, str]:
     """`0000:03:00` -> the name of the slot it is in."""
-    names = tree.list_folder(_SLOTS)
-    found = () if isinstance(names, Missing) else names
-    return {str_of(tree.read_text(f"{_SLOTS}/{name}/address")): name for name in found}
-
-
-def _last(link: str | Missing) -> str:
-    return str_of(link).rpartition("/")[2]
+    names = entries(tree.list_folder(_SLOTS))
+    return {str_of(tree.read_text(f"{_SLOTS}/{name}/address")): name for name in names}

@@ -1,12 +1,14 @@
-"""A Tree in; who runs `up` out: identity, capabilities, limits, allowed CPUs."""
+"""A Tree in; who runs `up` out: identity, capabilities, limits, allowed CPUs, confinement."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
+from launcher.host.cgroups import huge_limits, memory_limit
 from launcher.host.facts import Process
-from launcher.host.lists import ids, keyed, str_of
+from launcher.host.lists import ids, keyed, kilobytes, str_of
+from launcher.values import Missing
 
 if TYPE_CHECKING:
     from launcher.host.tree import Tree
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 _STATE = "/run/vmlaunch"
 
 # Those a launcher of VMs can need, by bit (capability.h). The rest would only make facts files differ.
-_CAPABILITIES = {
+CAPABILITIES = {
     1: "cap_dac_override",
     12: "cap_net_admin",
     14: "cap_ipc_lock",
@@ -24,21 +26,35 @@ _CAPABILITIES = {
     23: "cap_sys_nice",
     24: "cap_sys_resource",
 }
+_WHOLE = ["0", "0", "4294967295"]  # the map of the first user namespace
+_FIRST_NAMESPACES = {"pid": "pid:[4026531836]", "cgroup": "cgroup:[4026531835]"}  # PROC_PID_INIT_INO and its like
+_MARKS = (
+    *("/.dockerenv", "/run/.containerenv", "/run/systemd/container", "/run/host/container-manager"),
+    "/var/run/secrets/kubernetes.io",
+)
 
 
-def read_process(tree: Tree, runtime_folder: str | None) -> Process:
+def read_process(tree: Tree, runtime_folder: str | None, sees_all: bool = True) -> Process:
     """`runtime_folder` is $XDG_RUNTIME_DIR, which only counts for those who are not root."""
-    status = keyed(tree.read_text("/proc/self/status"), ":")
-    limits = str_of(tree.read_text("/proc/self/limits"))
+    text = tree.read_text("/proc/self/status")
+    status = keyed(text, ":")
     uid = _effective(status.get("Uid", ""))
     return Process(
         uid=uid,
         gid=_effective(status.get("Gid", "")),
-        capabilities=_capabilities(status.get("CapEff", "0")),
-        memlock=_limit(limits, "Max locked memory"),
-        open_files=_limit(limits, "Max open files"),
+        capabilities=capabilities(status.get("CapEff", "0")),
+        memlock=read_limit(tree, "self", "Max locked memory"),
+        open_files=read_limit(tree, "self", "Max open files"),
         cpus=ids(status.get("Cpus_allowed_list", "")),
         state_folder=state_folder(uid, runtime_folder),
+        groups=tuple(sorted(int(word) for word in status.get("Groups", "").split())),
+        locked=kilobytes(text, "VmLck"),
+        own_user_namespace=str_of(tree.read_text("/proc/self/uid_map")).split() not in ([], _WHOLE),
+        memory_limit=memory_limit(tree),
+        huge_limits=huge_limits(tree),
+        container=_is_container(tree),
+        profile=_profile(tree),
+        sees_all=sees_all,
     )
 
 
@@ -48,15 +64,31 @@ def _effective(line: str) -> int:
     return int(words[1]) if len(words) > 1 else 0
 
 
-def _capabilities(mask: str) -> tuple[str, ...]:
+def capabilities(mask: str) -> tuple[str, ...]:
     bits = int(mask, 16)
-    return tuple(name for bit, name in _CAPABILITIES.items() if bits >> bit & 1)
+    return tuple(name for bit, name in CAPABILITIES.items() if bits >> bit & 1)
 
 
-def _limit(limits: str, name: str) -> int | None:
+def read_limit(tree: Tree, process: str, name: str) -> int | None:
     """The hard limit: `up` raises the soft one to it by itself."""
+    limits = str_of(tree.read_text(f"/proc/{process}/limits"))
     match = re.search(rf"^{name} +\S+ +(\S+)", limits, re.MULTILINE)
     return int(match[1]) if match and match[1].isdecimal() else None
+
+
+def _is_container(tree: Tree) -> bool:
+    """A machine that was unpacked from the image of a container has the marks, too, and the first namespaces."""
+    first = all(tree.read_link(f"/proc/self/ns/{kind}") == name for kind, name in _FIRST_NAMESPACES.items())
+    return not first and any(not isinstance(tree.status(mark), Missing) for mark in _MARKS)
+
+
+def _profile(tree: Tree) -> str | None:
+    """AppArmor writes `name (mode)`, SELinux user:role:type:level; only what is enforced confines."""
+    label = str_of(tree.read_text("/proc/self/attr/current")).rstrip("\0\n")
+    if not label or "unconfined" in label or label.endswith("(complain)"):
+        return None
+    selinux = tree.read_text("/sys/fs/selinux/enforce")
+    return None if label.count(":") > 1 and selinux != "1" else label
 
 
 def state_folder(uid: int, runtime_folder: str | None) -> str | None:

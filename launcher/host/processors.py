@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from launcher.host.facts import Cpu, HugePages, Memory, Node
-from launcher.host.lists import ids, kilobytes, number, str_of
+from launcher.host.lists import bracketed, ids, kilobytes, number, str_of
 from launcher.values import KIB, Missing
 
 if TYPE_CHECKING:
@@ -66,20 +66,28 @@ def _pools(tree: Tree, folder: str) -> tuple[HugePages, ...]:
 
 def _pool(tree: Tree, folder: str, size: int) -> HugePages:
     pool = f"{folder}/hugepages-{size // KIB}kB"
-    total, free = (number(tree.read_text(f"{pool}/{name}")) or 0 for name in ("nr_hugepages", "free_hugepages"))
-    return HugePages(size, total, free)
+    # The pool of one node among others has no file for those that are reserved.
+    total, free, reserved = (number(tree.read_text(f"{pool}/{name}_hugepages")) or 0 for name in ("nr", "free", "resv"))
+    return HugePages(size, total, free, reserved)
 
 
 def read_memory(tree: Tree) -> Memory:
     meminfo = tree.read_text("/proc/meminfo")
-    return Memory(kilobytes(meminfo, "MemTotal"), kilobytes(meminfo, "MemAvailable"), _thp(tree))
+    return Memory(
+        total=kilobytes(meminfo, "MemTotal"),
+        available=kilobytes(meminfo, "MemAvailable"),
+        thp=_thp(tree),
+        overcommit=number(tree.read_text("/proc/sys/vm/overcommit_memory")) or 0,
+        commit_limit=kilobytes(meminfo, "CommitLimit"),
+        committed=kilobytes(meminfo, "Committed_AS"),
+        reserved_huge_pages={str(pool.size): pool.reserved for pool in _pools(tree, _HUGE)},
+    )
 
 
 def _thp(tree: Tree) -> str | Missing:
-    """`always [madvise] never`: the word in brackets."""
+    """`always [madvise] never`."""
     path = "/sys/kernel/mm/transparent_hugepage/enabled"
     text = tree.read_text(path)
     if isinstance(text, Missing):
         return text
-    chosen = re.search(r"\[(\w+)\]", text)
-    return chosen[1] if chosen else Missing("unreadable", path)
+    return bracketed(text) or Missing("unreadable", path)

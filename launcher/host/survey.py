@@ -4,33 +4,58 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from launcher.host.device_nodes import read_device_nodes
 from launcher.host.facts import FORMAT_VERSION, HostFacts, KvmFacts
+from launcher.host.firmware import read_firmware
+from launcher.host.identity import process_as
 from launcher.host.iommu import read_groups, read_iommu
+from launcher.host.linux import read_linux
 from launcher.host.lists import str_of
+from launcher.host.opened import read_opened
 from launcher.host.pci import read_pci
 from launcher.host.process import read_process
 from launcher.host.processors import read_cpus, read_memory, read_nodes
+from launcher.host.uses import read_used
 
 if TYPE_CHECKING:
     from launcher.host.tree import Tree
     from launcher.values import Missing
 
 
-def survey(tree: Tree, kvm: KvmFacts | Missing, runtime_folder: str | None = None) -> HostFacts:
-    """`kvm` is what kernel.probe answered; `runtime_folder` is $XDG_RUNTIME_DIR."""
+def survey(
+    tree: Tree,
+    kvm: KvmFacts | Missing,
+    runtime_folder: str | None = None,
+    *,
+    deep: bool = False,
+    raw: bool = False,
+    identity: int | None = None,
+) -> HostFacts:
+    """`kvm` is what kernel.probe answered; `runtime_folder` is $XDG_RUNTIME_DIR.
+
+    `deep` wakes devices that sleep, `raw` keeps their configuration space; `identity` is the uid that will run `up`,
+    if that is another.
+    """
+    opened = read_opened(tree)
+    mine = read_process(tree, runtime_folder, opened.all_seen)
+    process = mine if identity is None else process_as(tree, identity, mine)
+    release = str_of(tree.read_text("/proc/sys/kernel/osrelease"))
     return HostFacts(
         format_version=FORMAT_VERSION,
         name=str_of(tree.read_text("/proc/sys/kernel/hostname")),
-        kernel=str_of(tree.read_text("/proc/sys/kernel/osrelease")),
+        kernel=release,
         architecture=_architecture(tree),
         kvm=kvm,
         cpus=read_cpus(tree),
         nodes=read_nodes(tree),
         memory=read_memory(tree),
-        process=read_process(tree, runtime_folder),
+        process=process,
         iommu=read_iommu(tree),
         groups=read_groups(tree),
-        pci=read_pci(tree),
+        pci=read_pci(tree, read_used(tree, opened), deep=deep, raw=raw),
+        linux=read_linux(tree, release),
+        firmware=read_firmware(tree),
+        device_nodes=read_device_nodes(tree, process, opened),
     )
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import subprocess
+from collections.abc import Sequence
 
 from launcher.kernel.descriptor import Eventfd
 from launcher.kernel.kvm import Kvm
@@ -14,6 +17,12 @@ from launcher.kernel.vfio import Container, Group
 class RealKernel:
     def __init__(self) -> None:
         self.drivers = PciDrivers()
+
+    def load_modules(self, names: Sequence[str]) -> None:
+        """And what they need. OSError ENOENT without modprobe, EINVAL with what it says when it refuses."""
+        done = subprocess.run(["modprobe", "-a", "--", *names], capture_output=True, text=True, timeout=60, check=False)
+        if done.returncode:
+            raise OSError(errno.EINVAL, done.stderr.strip() or f"exit status {done.returncode}", "modprobe")
 
     def open_container(self) -> Container:
         return Container()

@@ -23,9 +23,12 @@ class MapEntry(NamedTuple):
     kind: int
 
 
-def memory_map(ram: tuple[RamRange, ...]) -> tuple[MapEntry, ...]:
-    """What the guest is told: RAM without the PC's legacy area, and what it must not use."""
-    reserved = [layout.LEGACY, layout.ECAM, layout.KVM_PAGES, layout.RESET_STUB]
+def memory_map(ram: tuple[RamRange, ...], holes: tuple[Span, ...] = ()) -> tuple[MapEntry, ...]:
+    """What the guest is told: RAM without the PC's legacy area, and what it must not use.
+
+    `holes` are what the IOMMU reserves: a guest that is not told might move a BAR there.
+    """
+    reserved = [layout.LEGACY, layout.ECAM, layout.KVM_PAGES, layout.RESET_STUB, *holes]
     usable = [part for one in ram for part in Span(one.guest, one.size).minus(reserved)]
     entries = [MapEntry(span, E820_RAM) for span in usable] + [MapEntry(span, E820_RESERVED) for span in reserved]
     return tuple(sorted(entries))

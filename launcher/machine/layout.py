@@ -54,6 +54,7 @@ KERNEL_START = MIB  # boot files may load from here on
 
 # I/O ports.
 COM1 = Span(0x3F8, 8)
+BAR_PORTS = Span(0xC000, 0x4000)  # for I/O BARs, within the host bridge's window and above all that is fixed
 COM1_GSI = 4
 PM_BASE = 0x600  # PM1a event 0x600, PM1a control 0x604, PM timer 0x608 (ACPI 6.4, 4.8.3)
 PM = Span(PM_BASE, 12)

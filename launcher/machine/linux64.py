@@ -9,8 +9,7 @@ import struct
 from typing import Any
 
 from launcher.machine import layout
-from launcher.machine.boot import Patch, memory_map
-from launcher.plan.steps import RamRange
+from launcher.machine.boot import MapEntry, Patch
 from launcher.values import GIB, MIB, Span
 
 ZERO_PAGE_SIZE = 4096
@@ -28,18 +27,18 @@ LONG_MODE = 0x500  # EFER: LMA, LME
 
 
 def boot_patches(
-    header: bytes, ram: tuple[RamRange, ...], cmdline: str, initrd: Span | None, rsdp: int
+    header: bytes, entries: tuple[MapEntry, ...], cmdline: str, initrd: Span | None, rsdp: int
 ) -> tuple[Patch, ...]:
     """`header` is the beginning of the bzImage, at least to the end of its setup header."""
     return (
-        Patch(layout.START_INFO.start, _zero_page(header, ram, initrd, rsdp)),
+        Patch(layout.START_INFO.start, _zero_page(header, entries, initrd, rsdp)),
         Patch(layout.CMDLINE.start, cmdline.encode() + b"\0"),
         Patch(layout.GDT.start, struct.pack("<4Q", 0, 0, CODE_64, DATA)),
         Patch(layout.PAGE_TABLES.start, _identity_map()),
     )
 
 
-def _zero_page(header: bytes, ram: tuple[RamRange, ...], initrd: Span | None, rsdp: int) -> bytes:
+def _zero_page(header: bytes, entries: tuple[MapEntry, ...], initrd: Span | None, rsdp: int) -> bytes:
     page = bytearray(ZERO_PAGE_SIZE)
     length = min(HEADER.stop, 0x202 + header[0x201])  # the header says where it ends
     page[HEADER.start : length] = header[HEADER.start : length]
@@ -49,7 +48,6 @@ def _zero_page(header: bytes, ram: tuple[RamRange, ...], initrd: Span | None, rs
     if initrd is not None:
         struct.pack_into("<II", page, INITRD, initrd.start & 0xFFFFFFFF, initrd.size & 0xFFFFFFFF)
         struct.pack_into("<II", page, EXT_INITRD, initrd.start >> 32, initrd.size >> 32)
-    entries = memory_map(ram)
     if len(entries) > MOST_E820:
         raise ValueError(f"{len(entries)} memory map entries, and the zero page holds {MOST_E820}")
     page[E820_COUNT] = len(entries)

@@ -9,8 +9,7 @@ import struct
 from typing import Any
 
 from launcher.machine import layout
-from launcher.machine.boot import Patch, memory_map
-from launcher.plan.steps import RamRange
+from launcher.machine.boot import MapEntry, Patch
 from launcher.values import Span
 
 MAGIC = 0x336EC578
@@ -21,9 +20,8 @@ PROTECTED_MODE = 0x11  # CR0: PE, ET
 CODE, DATA, TASK = 0xB, 0x3, 0xB  # descriptor types: execute/read, read/write, busy TSS
 
 
-def boot_patches(ram: tuple[RamRange, ...], cmdline: str, initrd: Span | None, rsdp: int) -> tuple[Patch, ...]:
+def boot_patches(entries: tuple[MapEntry, ...], cmdline: str, initrd: Span | None, rsdp: int) -> tuple[Patch, ...]:
     """The hvm_start_info page with its memory map and module list, and the command line."""
-    entries = memory_map(ram)
     table = b"".join(struct.pack("<QQII", span.start, span.size, kind, 0) for span, kind in entries)
     modules = struct.pack("<QQQQ", initrd.start, initrd.size, 0, 0) if initrd else b""
     start = layout.START_INFO.start

@@ -74,7 +74,7 @@ struct kvm_irqfd { uint32_t fd, gsi, flags, resamplefd; ...; };
 struct kvm_irq_routing_irqchip { uint32_t irqchip, pin; };
 struct kvm_irq_routing_msi { uint32_t address_lo, address_hi, data, pad; };
 struct kvm_irq_routing_entry { uint32_t gsi, type, flags, pad;
-	union { struct kvm_irq_routing_irqchip irqchip; struct kvm_irq_routing_msi msi; uint32_t pad[8]; } u; };
+	union { struct kvm_irq_routing_irqchip irqchip; struct kvm_irq_routing_msi msi; uint64_t pad[4]; } u; };
 struct kvm_irq_routing { uint32_t nr, flags; struct kvm_irq_routing_entry entries[]; ...; };
 
 static const long VFIO_GET_API_VERSION, VFIO_CHECK_EXTENSION, VFIO_SET_IOMMU, VFIO_IOMMU_GET_INFO, VFIO_IOMMU_MAP_DMA, VFIO_IOMMU_UNMAP_DMA;

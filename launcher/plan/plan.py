@@ -52,6 +52,8 @@ class PlannedDevice:
     """A passed function, or the companion of one. `driver` is the host's, before.
 
     `rom`, the option ROM the guest sees: true is the function's own, false is none, text is the path of a file.
+    `reset` is the kernel's word for the method it will use, or `hot`: a reset of the bus by VFIO. `resets`: what else
+    is reset by it.
     """
 
     alias: str
@@ -68,6 +70,7 @@ class PlannedDevice:
     bars: tuple[PlannedBar, ...]
     rom: bool | str
     source: Source | None
+    resets: tuple[PciAddress, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,11 +143,15 @@ class LoadInitrd(Step):
 
 @dataclass(frozen=True, slots=True)
 class DescribeMachine(Step):
-    """What the guest is told: memory map, command line, ACPI tables. `window` is where its 64-bit BARs go."""
+    """What the guest is told: memory map, command line, ACPI tables.
+
+    `window` is where its 64-bit BARs go; `reserved` must not be used by anybody.
+    """
 
     op = "describe-machine"
     vcpus: int
     window: Span | None
+    reserved: tuple[Span, ...] = ()
 
     def describe(self) -> str:
         return "describe the machine to the guest: memory map, ACPI tables"
@@ -165,6 +169,20 @@ class RunVcpus(Step):
     def describe(self) -> str:
         vcpus = f"run {self.count} {'vCPU' if self.count == 1 else 'vCPUs'}"
         return vcpus + (f" on host CPUs {show_ids(self.pin)}" if self.pin else "")
+
+
+@dataclass(frozen=True, slots=True)
+class LoadModules(Step):
+    """Load kernel modules, and what they need. They stay: others may have come to use them."""
+
+    op = "load-modules"
+    by = "keeper"
+    mark = "~"
+    undo = "stay loaded"
+    modules: tuple[str, ...]
+
+    def describe(self) -> str:
+        return f"load the kernel {'module' if len(self.modules) == 1 else 'modules'} {' '.join(self.modules)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +296,7 @@ STEPS: dict[str, type[Step]] = {
     kind.op: kind
     for kind in (
         KeepState,
+        LoadModules,
         BindDriver,
         StaysBound,
         TakeMemory,

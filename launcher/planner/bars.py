@@ -1,16 +1,17 @@
-"""(BARs, what is taken) -> guest addresses. Pure."""
+"""(BARs, what is taken) -> guest addresses, and how each BAR is served. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from launcher.machine.layout import BARS_32, HIGH_RAM_START
+from launcher.host.facts import Config
+from launcher.machine.layout import BAR_PORTS, BARS_32, HIGH_RAM_START
 from launcher.plan.plan import PlannedBar
 from launcher.values import GIB, KIB, MIB, Missing, Span, align_down, align_up
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
 
     from launcher.host.facts import Bar, PciFunction
     from launcher.plan.plan import PlannedDevice
@@ -26,50 +27,72 @@ _NO_LIMIT = 1 << 52
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A memory BAR that needs a place."""
+    """A BAR that needs a place."""
 
     host: PciAddress
     bar: Bar
 
     @property
-    def alignment(self) -> int:
-        """Natural, and at least a page, so that no two BARs share one."""
-        return max(_PAGE, 1 << (self.bar.size - 1).bit_length())
+    def room(self) -> int:
+        """Of memory at least a page, so that no two BARs share one."""
+        return self.bar.size if self.bar.kind == "io" else align_up(self.bar.size, _PAGE)
 
     @property
-    def high(self) -> bool:
-        return self.bar.kind == "mem64" and self.bar.size >= LARGE
+    def alignment(self) -> int:
+        """Natural: a power of two."""
+        return 1 << (self.room - 1).bit_length()
+
+    @property
+    def low(self) -> bool:
+        return self.bar.kind == "mem32" or (self.bar.kind == "mem64" and self.bar.size < LARGE)
 
 
+# (host address, BAR) -> guest address or port.
 Places = dict[tuple["PciAddress", int], int]
 
 
-def place_bars(functions: Iterable[PciFunction], ram_end: int, reserved: Iterable[Span], bits: int | None) -> Places:
-    """(host address, BAR) -> guest address. What does not fit is left out; the largest are placed first."""
-    requests = [Request(one.address, bar) for one in functions for bar in _memory_bars(one)]
-    requests.sort(key=lambda one: -one.alignment)
-    limit = 1 << bits if bits else _NO_LIMIT
-    start = max(ram_end, BARS_32.end, min(HIGH_WINDOW, limit // 2))
-    windows = {False: BARS_32, True: Span(start, max(limit - start, 1))}
-    taken, places = list(reserved), Places()
+def place_bars(
+    functions: Iterable[PciFunction], ram: Sequence[Span], reserved: Sequence[Span], bits: int | None
+) -> Places:
+    """What does not fit is left out. Those that can be nowhere but in the hole come first, then the largest."""
+    bars = ((one.address, bar) for one in functions if not isinstance(one.bars, Missing) for bar in one.bars)
+    requests = [Request(host, bar) for host, bar in bars if bar.size]
+    requests.sort(key=lambda one: (one.bar.kind == "mem64", -one.alignment))
+    taken = [*ram, *reserved]
+    ports = _fit([one for one in requests if one.bar.kind == "io"], BAR_PORTS, [])
+    low = _fit([one for one in requests if one.low], BARS_32, taken)
+    rest = [one for one in requests if one.bar.kind == "mem64" and (one.host, one.bar.index) not in low]
+    high = (_fit(rest, window, taken) for window in _high_windows(ram, bits))
+    return ports | low | max(high, key=len, default={})
+
+
+def _fit(requests: list[Request], window: Span, taken: Sequence[Span]) -> Places:
+    occupied, places = list(taken), Places()
     for request in requests:
-        guest = _first_fit(request, windows[request.high], taken)
+        guest = _first_fit(request, window, occupied)
         if guest is not None:
             places[request.host, request.bar.index] = guest
-            taken.append(Span(guest, align_up(request.bar.size, _PAGE)))
+            occupied.append(Span(guest, request.room))
     return places
-
-
-def _memory_bars(one: PciFunction) -> list[Bar]:
-    return [] if isinstance(one.bars, Missing) else [bar for bar in one.bars if bar.kind != "io"]
 
 
 def _first_fit(request: Request, window: Span, taken: list[Span]) -> int | None:
     for free in window.minus(taken):
         guest = align_up(free.start, request.alignment)
-        if guest + request.bar.size <= free.end:
+        if guest + request.room <= free.end:
             return guest
     return None
+
+
+def _high_windows(ram: Sequence[Span], bits: int | None) -> Iterator[Span]:
+    """All BARs above 4 GiB share one window without RAM, in whole GiB: above all RAM, or else a gap in it."""
+    limit = 1 << bits if bits else _NO_LIMIT
+    ram_end = max((one.end for one in ram), default=0)
+    start = align_up(max(ram_end, HIGH_RAM_START, min(HIGH_WINDOW, limit // 2)), GIB)
+    gaps = Span(HIGH_RAM_START, limit - HIGH_RAM_START).minus(ram) if limit > HIGH_RAM_START else ()
+    for first, end in [(start, limit), *((align_up(gap.start, GIB), align_down(gap.end, GIB)) for gap in gaps)]:
+        if first < end:
+            yield Span(first, end - first)
 
 
 def high_window(devices: Iterable[PlannedDevice]) -> Span | None:
@@ -86,10 +109,32 @@ def high_window(devices: Iterable[PlannedDevice]) -> Span | None:
 def planned_bars(one: PciFunction, places: Places) -> tuple[PlannedBar, ...]:
     bars = () if isinstance(one.bars, Missing) else one.bars
     return tuple(
-        PlannedBar(bar.index, bar.kind, bar.size, places.get((one.address, bar.index)), _serve(bar)) for bar in bars
+        PlannedBar(bar.index, bar.kind, bar.size, places.get((one.address, bar.index)), _serve(bar, one))
+        for bar in bars
     )
 
 
-def _serve(bar: Bar) -> Literal["mmap", "trap"]:
-    """I/O ports and less than a page cannot be mapped; where MSI-X tables lie is only known once a device is open."""
-    return "trap" if bar.kind == "io" or bar.size < _PAGE else "mmap"
+def _serve(bar: Bar, function: PciFunction) -> Literal["mmap", "split", "trap"]:
+    """I/O ports and less than a page cannot be mapped, and the pages of the MSI-X table must not be."""
+    if bar.kind == "io" or bar.size < _PAGE:
+        return "trap"
+    pages = [pages_of(one) for one in message_spans(bar.index, function)]
+    if not pages:
+        return "mmap"
+    return "split" if Span(0, bar.size).minus(pages) else "trap"
+
+
+def message_spans(bar: int, function: PciFunction) -> tuple[Span, ...]:
+    """Where in the BAR the MSI-X table and its pending bits lie; nowhere when that was not read."""
+    msix = function.config.msix if isinstance(function.config, Config) else None
+    if msix is None or not msix.vectors:
+        return ()
+    table = Span(msix.table_offset, 16 * msix.vectors)
+    pending = Span(msix.pending_offset, 8 * -(-msix.vectors // 64))
+    both = ((msix.table_bar, table), (msix.pending_bar, pending))
+    return tuple(span for index, span in both if index == bar)
+
+
+def pages_of(span: Span) -> Span:
+    start = align_down(span.start, _PAGE)
+    return Span(start, align_up(span.end, _PAGE) - start)

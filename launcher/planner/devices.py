@@ -9,15 +9,19 @@ from launcher.plan.plan import PlannedDevice, Source
 from launcher.plan.steps import BarPlace, BindDriver, Passed, StaysBound, Step
 from launcher.planner.bars import Places, planned_bars
 from launcher.planner.choose import Choice, choose
-from launcher.planner.functions import VFIO_DRIVERS, is_bridge
+from launcher.planner.functions import is_bridge, on_vfio
 from launcher.planner.groups import check_groups, companions_of, groups_of
 from launcher.planner.slots import Seat, guest_addresses
 from launcher.values import Missing
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from launcher.errors import Diagnostic
     from launcher.host.facts import BootFiles, HostFacts, IommuGroup, PciFunction
+    from launcher.planner.groups import Companion
     from launcher.planner.places import Locate
+    from launcher.planner.resets import Reset
     from launcher.spec.model import VmSpec
     from launcher.values import PciAddress
 
@@ -39,6 +43,11 @@ class Taken:
     def passed(self) -> bool:
         return self.role != "detached"
 
+    @property
+    def leaves_the_host(self) -> bool:
+        """The plan takes it from whatever of the host's has it."""
+        return self.bind and not on_vfio(self.function)
+
 
 @dataclass(frozen=True, slots=True)
 class Passthrough:
@@ -48,6 +57,7 @@ class Passthrough:
     taken: tuple[Taken, ...]
     groups: tuple[IommuGroup, ...]
     problems: tuple[Diagnostic, ...]
+    seats: tuple[Seat, ...] = ()
 
     @property
     def functions(self) -> tuple[PciFunction, ...]:
@@ -59,17 +69,27 @@ def pass_devices(spec: VmSpec, host: HostFacts) -> Passthrough:
     choices = choose(spec.devices, host)
     companions = companions_of(choices, host)
     taken: list[Taken] = []
+    seats: list[Seat] = []
     for choice in choices:
-        if choice.function:
-            device = choice.device
-            bind = device.bind == "auto"
-            taken.append(Taken(choice.alias, "device", choice.function, device.guest, bind, device.rom))
-        for one in companions:
-            if one.alias == choice.alias and one.fate != "refuse":
-                attach = one.fate == "attach" and not is_bridge(one.function)
-                taken.append(Taken(one.alias, "companion" if attach else "detached", one.function))
+        own = [one for one in companions if one.alias == choice.alias]
+        took = [*_device(choice), *(_companion(one) for one in own if one.fate in ("attach", "detach"))]
+        taken += took
+        seats += [Seat(one.alias, one.function, one.wish) for one in took if one.passed]
+        # Naming a companion further down must not move the devices between.
+        seats += [Seat(one.alias, one.function, None) for one in own if one.fate == "asked"]
     problems = (*(one.problem for one in choices if one.problem), *check_groups(choices, companions, host))
-    return Passthrough(choices, tuple(taken), groups_of(choices, host), problems)
+    return Passthrough(choices, tuple(taken), groups_of(choices, host), problems, tuple(seats))
+
+
+def _device(choice: Choice) -> Iterator[Taken]:
+    if choice.function:
+        device = choice.device
+        yield Taken(choice.alias, "device", choice.function, device.guest, device.bind == "auto", device.rom)
+
+
+def _companion(one: Companion) -> Taken:
+    attach = one.fate == "attach" and not is_bridge(one.function)
+    return Taken(one.alias, "companion" if attach else "detached", one.function)
 
 
 def binding_steps(taken: tuple[Taken, ...]) -> tuple[Step, ...]:
@@ -79,7 +99,7 @@ def binding_steps(taken: tuple[Taken, ...]) -> tuple[Step, ...]:
 
 def _binding(one: Taken) -> Step | None:
     function = one.function
-    if function.driver in VFIO_DRIVERS:
+    if on_vfio(function):
         return StaysBound(function.address, str(function.driver))
     if not one.bind:
         return None
@@ -88,17 +108,18 @@ def _binding(one: Taken) -> Step | None:
 
 
 def planned_devices(
-    passing: Passthrough, files: BootFiles, places: Places, locate: Locate
+    passing: Passthrough, files: BootFiles, places: Places, resets: Mapping[PciAddress, Reset], locate: Locate
 ) -> tuple[PlannedDevice, ...]:
-    guests = guest_addresses(_seats(passing))
-    return tuple(_planned(one, files, guests.get(one.function.address), places, locate) for one in passing.taken)
+    guests = guest_addresses(passing.seats)
+    return tuple(
+        _planned(one, files, guests.get(one.function.address), places, resets[one.function.address], locate)
+        for one in passing.taken
+    )
 
 
-def _seats(passing: Passthrough) -> tuple[Seat, ...]:
-    return tuple(Seat(one.function, one.wish) for one in passing.taken if one.passed)
-
-
-def _planned(one: Taken, files: BootFiles, guest: PciAddress | None, places: Places, locate: Locate) -> PlannedDevice:
+def _planned(
+    one: Taken, files: BootFiles, guest: PciAddress | None, places: Places, reset: Reset, locate: Locate
+) -> PlannedDevice:
     function, where = one.function, locate(f"devices.{one.alias}.pci")
     return PlannedDevice(
         alias=one.alias,
@@ -109,18 +130,14 @@ def _planned(one: Taken, files: BootFiles, guest: PciAddress | None, places: Pla
         class_code=function.class_code,
         group=function.group,
         node=function.node,
-        reset=_reset(function),
+        reset=reset.method,
         driver=function.driver,
         guest=guest,
         bars=planned_bars(function, places) if one.passed else (),
         rom=files.roms[one.alias].path if isinstance(one.rom, str) else one.rom,
         source=Source(where.file, where.line, where.column) if where else None,
+        resets=tuple(other.address for other in reset.others),
     )
-
-
-def _reset(function: PciFunction) -> str | None:
-    """The method the kernel tries first."""
-    return function.reset[0] if isinstance(function.reset, tuple) and function.reset else None
 
 
 def passed_functions(passing: Passthrough, devices: tuple[PlannedDevice, ...]) -> tuple[Passed, ...]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from launcher.host.facts import Config
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -12,26 +14,45 @@ if TYPE_CHECKING:
 # Drivers that hand a device to user space: vfio-pci and its variants.
 VFIO_DRIVERS = (
     "vfio-pci", "mlx5_vfio_pci", "hisi_acc_vfio_pci", "pds_vfio_pci", "qat_vfio_pci", "virtio_vfio_pci",
-    "nvgrace_gpu_vfio_pci", "xe_vfio_pci",
+    "nvgrace_gpu_vfio_pci", "xe-vfio-pci", "ism_vfio_pci",
 )  # fmt: skip
+
+FIRST_VMD_DOMAIN = 0x10000  # drivers/pci/controller/vmd.c
 
 # PCI classes (PCI Code and ID Assignment 1.15, 1.7). 0680, "other bridge", is not here: an NVSwitch is one.
 _TO_ANOTHER_BUS = ("0604", "0607", "0609")
 _PART_OF_THE_BOARD = ("0600", "0601")
 
 
+def on_vfio(one: PciFunction) -> bool:
+    """Ready to be given to a guest: a driver that registered it with VFIO has it."""
+    return one.vfio is not None or one.driver in VFIO_DRIVERS
+
+
 def leads_to_a_bus(one: PciFunction) -> bool:
     """Its configuration header is that of a bridge."""
+    if isinstance(one.config, Config) and not one.config.dead:
+        return one.config.header != 0
     return one.class_code.startswith(_TO_ANOTHER_BUS)
 
 
 def is_bridge(one: PciFunction) -> bool:
     """Also host and ISA bridges: nothing a guest could have."""
-    return one.class_code.startswith((*_TO_ANOTHER_BUS, *_PART_OF_THE_BOARD))
+    return leads_to_a_bus(one) or one.class_code.startswith((*_TO_ANOTHER_BUS, *_PART_OF_THE_BOARD))
+
+
+def behind_vmd(one: PciFunction) -> bool:
+    """There as long as the driver vmd has the controller above it; Linux counts its domains from 10000."""
+    return one.address.domain >= FIRST_VMD_DOMAIN
 
 
 def show(one: PciFunction) -> str:
     return f"{one.id} {one.name}" if one.name else one.id
+
+
+def shown(one: PciFunction) -> tuple[str, str, str]:
+    """The first columns of evidence: address, what it is, its driver."""
+    return (str(one.address), show(one), one.driver or "no driver")
 
 
 def aligned(rows: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
@@ -39,3 +60,13 @@ def aligned(rows: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
     columns = [column for column in zip(*rows, strict=True) if any(column)]
     padded = [[cell.ljust(max(map(len, column))) for cell in column] for column in columns]
     return tuple("  ".join(cells).rstrip() for cells in zip(*padded, strict=True))
+
+
+def listed(rows: Sequence[tuple[str, ...]], most: int = 8) -> tuple[str, ...]:
+    """As `aligned`, and how many more there are than a reader wants to see."""
+    more = (f"... and {len(rows) - most} more",) if len(rows) > most else ()
+    return (*aligned(rows[:most]), *more)
+
+
+def sysfs(one: PciFunction) -> str:
+    return f"/sys/bus/pci/devices/{one.address}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from launcher.errors import Diagnostic
 from launcher.machine.layout import MOST_VCPUS
 from launcher.plan.steps import show_ids
+from launcher.planner.no_kvm import no_kvm
 from launcher.planner.places import field
 from launcher.values import Missing
 
@@ -24,22 +25,13 @@ NEEDED = (
     "ext_cpuid", "immediate_exit",
 )  # fmt: skip
 
-_MISSING = {
-    "absent": ("E401", "there is no /dev/kvm", "load the module: `modprobe kvm_amd` or `modprobe kvm_intel`; "
-               "if that fails, switch on SVM or VT-x in the firmware"),
-    "denied": ("E402", "/dev/kvm may not be opened", "join its group: `usermod -aG kvm USER`, and log in again"),
-    "asleep": ("E403", "/dev/kvm cannot be asked", "see `dmesg | grep -i kvm`"),
-    "unreadable": ("E403", "/dev/kvm cannot be asked", "see `dmesg | grep -i kvm`"),
-}  # fmt: skip
-
 
 def check_kvm(host: HostFacts) -> Iterator[Diagnostic]:
     if host.architecture != "x86_64":
         elsewhere = ("plan for an x86_64 host: `vmlaunch plan SPEC --host FACTS`",)
         yield Diagnostic("E405", f"this host is {host.architecture}; vmlaunch runs on x86_64", help=elsewhere)
     if isinstance(host.kvm, Missing):
-        code, fact, help_ = _MISSING[host.kvm.missing]
-        yield Diagnostic(code, fact, help=(help_,))
+        yield no_kvm(host, host.kvm)
         return
     lacking = [name for name in NEEDED if not host.kvm.extensions.get(name)]
     if host.kvm.api_version != API_VERSION:

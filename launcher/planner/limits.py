@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from launcher.host.facts import HostFacts, HugePages, Node
     from launcher.spec.model import Bank, VmSpec
 
-_POOLS = {2 * MIB: "2MiB", GIB: "1GiB"}
+POOLS = {2 * MIB: "2MiB", GIB: "1GiB"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ def huge_demands(banks: tuple[Bank, ...]) -> tuple[Demand, ...]:
     """Banks on named nodes first: the others take what these leave."""
     found: dict[tuple[int, int | None], list[tuple[int, Bank]]] = defaultdict(list)
     for number, bank in enumerate(banks):
-        if PAGE_SIZES[bank.pages] in _POOLS:
+        if PAGE_SIZES[bank.pages] in POOLS:
             found[PAGE_SIZES[bank.pages], bank.node].append((number, bank))
     demands = (
         Demand(size, node, sum(bank.size for _, bank in those) // size, those[0][0])
@@ -58,7 +58,7 @@ def check_memory(spec: VmSpec, host: HostFacts) -> Iterator[Diagnostic]:
 
 
 def _check_nodes(spec: VmSpec, host: HostFacts) -> Iterator[Diagnostic]:
-    nodes = {node.id: node for node in host.nodes}
+    nodes, wanted = {node.id: node for node in host.nodes}, dict[int, int]()
     for number, bank in enumerate(spec.memory):
         if bank.node is None:
             continue
@@ -66,34 +66,46 @@ def _check_nodes(spec: VmSpec, host: HostFacts) -> Iterator[Diagnostic]:
         if bank.node not in nodes:
             known = ", ".join(str(node) for node in nodes)
             yield Diagnostic("E301", f"this host has no node {bank.node}", where, help=(f"its nodes: {known}",))
-        elif bank.size > nodes[bank.node].memory and PAGE_SIZES[bank.pages] not in _POOLS:
+            continue
+        if PAGE_SIZES[bank.pages] in POOLS:
+            continue
+        wanted[bank.node] = wanted.get(bank.node, 0) + bank.size
+        if wanted[bank.node] > nodes[bank.node].memory:
             has = show_size(nodes[bank.node].memory)
-            fact = f"bank {number} needs {show_size(bank.size)}, and node {bank.node} has {has} in all"
+            whose = f"bank {number} needs" if wanted[bank.node] == bank.size else f"the banks up to {number} need"
+            fact = f"{whose} {show_size(wanted[bank.node])}, and node {bank.node} has {has} in all"
             yield Diagnostic("E305", fact, where, help=("make the bank smaller, or leave out `node`",))
 
 
 def _check_huge_pages(spec: VmSpec, host: HostFacts) -> Iterator[Diagnostic]:
     promised: dict[int, int] = defaultdict(int)
     for demand in huge_demands(spec.memory):
-        pools = [(node, pool) for node in host.nodes for pool in node.huge_pages if pool.size == demand.page_size]
+        size = demand.page_size
+        pools = [(node, pool) for node in host.nodes for pool in node.huge_pages if pool.size == size]
         where = field(f"memory.{demand.bank}.pages")
         if not pools:
-            fact = f"this host has no pool of {_POOLS[demand.page_size]} pages"
+            fact = f"this host has no pool of {POOLS[size]} pages"
             yield Diagnostic("E303", fact, where, help=("its CPUs must support the size (pdpe1gb for 1GiB)",))
             continue
         if demand.node not in (None, *(node.id for node, _ in pools)):
             continue
+        # Reserved pages are promised to others, of whatever node; what is left must do for all banks.
+        reserved = host.memory.reserved_huge_pages.get(str(size), 0)
+        left = sum(pool.free for _, pool in pools) - reserved - promised[size]
         here = [(node, pool) for node, pool in pools if demand.node in (None, node.id)]
-        free = sum(pool.free for _, pool in here) - (promised[demand.page_size] if demand.node is None else 0)
+        free = max(min(sum(pool.free for _, pool in here), left), 0)
         if demand.pages > free:
-            yield _too_few_pages(demand, max(free, 0), sum(pool.total for _, pool in here), *here[0])
-        if demand.node is not None:
-            promised[demand.page_size] += demand.pages
+            evidence = tuple(f"node {node.id}: {pool.free} of {pool.total} free" for node, pool in pools)
+            evidence += (f"reserved for others: {reserved}",) if reserved else ()
+            yield replace(
+                _too_few_pages(demand, free, sum(pool.total for _, pool in here), *here[0]), evidence=evidence
+            )
+        promised[size] += min(demand.pages, free)
 
 
 def _too_few_pages(demand: Demand, free: int, total: int, node: Node, pool: HugePages) -> Diagnostic:
     """`total` is what all the nodes have that may serve the demand; `node` is where pages are best added."""
-    name = _POOLS[demand.page_size]
+    name = POOLS[demand.page_size]
     place = f"node {demand.node} has" if demand.node is not None else "the host has"
     fact = f"{demand.pages} pages of {name} are needed, and {place} {free} free"
     folder = f"/sys/devices/system/node/node{node.id}/hugepages/hugepages-{demand.page_size // KIB}kB"
@@ -122,19 +134,30 @@ def _check_total(spec: VmSpec, host: HostFacts) -> Iterator[Diagnostic]:
 
 def small_page_bytes(spec: VmSpec) -> int:
     """What comes out of the host's ordinary memory."""
-    return sum(bank.size for bank in spec.memory if PAGE_SIZES[bank.pages] not in _POOLS)
+    return sum(bank.size for bank in spec.memory if PAGE_SIZES[bank.pages] not in POOLS)
 
 
 def populated_bytes(spec: VmSpec) -> int:
     """What of that is needed before the guest starts."""
-    return sum(bank.size for bank in spec.memory if PAGE_SIZES[bank.pages] not in _POOLS and populates(bank, spec))
+    return sum(bank.size for bank in spec.memory if PAGE_SIZES[bank.pages] not in POOLS and populates(bank, spec))
 
 
 def check_locking(host: HostFacts, locked: int) -> Iterator[Diagnostic]:
-    """VFIO counts what it pins against RLIMIT_MEMLOCK, except for those who have CAP_IPC_LOCK."""
-    limit = host.process.memlock
-    if limit is None or locked <= limit or "cap_ipc_lock" in host.process.capabilities:
+    """VFIO counts what it pins, once in its one container, against RLIMIT_MEMLOCK: the hard one, as `up` raises the
+    soft one to it. It does not count for those who have CAP_IPC_LOCK on the host itself."""
+    process = host.process
+    able = "cap_ipc_lock" in process.capabilities
+    if process.memlock is None or not locked or locked + process.locked <= process.memlock:
         return
-    fact = f"{show_size(locked)} will be locked for DMA, and the limit of this process is {show_size(limit)}"
-    help_ = ("raise it: `ulimit -l unlimited`", "for a systemd service: LimitMEMLOCK=infinity")
-    yield Diagnostic("E309", fact, field("memory"), help=help_)
+    if able and not process.own_user_namespace:
+        return
+    already = f" beside {show_size(process.locked)} that is locked now" if process.locked else ""
+    limit = show_size(process.memlock)
+    fact = f"{show_size(locked)} will be locked for DMA{already}, and the limit of this process is {limit}"
+    inside = ("its CAP_IPC_LOCK counts in its own user namespace only, not for this limit",) if able else ()
+    command = "sudo prlimit --pid $$ --memlock=unlimited"
+    help_ = (
+        f"raise it for this shell: `{command}`",
+        "for a systemd service: `LimitMEMLOCK=infinity`; for a container: `--ulimit memlock=-1`",
+    )
+    yield Diagnostic("E309", fact, field("memory"), inside, help_, command)

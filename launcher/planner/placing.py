@@ -8,6 +8,7 @@ from launcher.errors import Diagnostic
 from launcher.machine.layout import ACPI_TABLES, HOLE, KERNEL_START
 from launcher.planner.memory import GRANULES, free_place, span_of
 from launcher.planner.places import field
+from launcher.planner.widths import address_bits
 from launcher.values import Span, show_size
 
 if TYPE_CHECKING:
@@ -15,28 +16,32 @@ if TYPE_CHECKING:
 
     from launcher.plan.steps import RamRange
     from launcher.planner.regions import Reserved
+    from launcher.planner.widths import Width
     from launcher.spec.model import Bank
 
 
 def check_placing(
-    banks: tuple[Bank, ...], ranges: tuple[RamRange, ...], reserved: tuple[Reserved, ...], bits: int | None
+    banks: tuple[Bank, ...], ranges: tuple[RamRange, ...], reserved: tuple[Reserved, ...], limits: tuple[Width, ...]
 ) -> Iterator[Diagnostic]:
     for number, bank in enumerate(banks):
         if bank.at is not None:
             yield from _check_wish(number, bank, Span(bank.at, bank.size), ranges, reserved)
         elif sum(one.size for one in ranges if one.bank == number) < bank.size:
+            groups = tuple(f"{one.span} reserved by the IOMMU for {_whose(one)}{_kind(one)}" for one in reserved)
             help_ = ("leave out the device whose IOMMU group reserves so much",)
-            yield Diagnostic("E308", f"bank {number} has no place in the guest", field(f"memory.{number}"), help=help_)
+            yield Diagnostic(
+                "E308", f"bank {number} has no place in the guest", field(f"memory.{number}"), groups, help_
+            )
     yield from _check_low(banks, ranges, reserved)
-    yield from _check_width(ranges, bits)
+    yield from _check_width(ranges, limits)
 
 
 def _check_wish(
     number: int, bank: Bank, span: Span, ranges: tuple[RamRange, ...], reserved: tuple[Reserved, ...]
 ) -> Iterator[Diagnostic]:
     """Bank against bank is the spec's own matter: E110."""
-    obstacles = [(HOLE, "the machine's own addresses")]
-    obstacles += [(one.span, f"what the IOMMU reserves ({one.kind})") for one in reserved]
+    obstacles = [(HOLE, "the machine's own addresses (32-bit BARs, APICs, MSI)")]
+    obstacles += [(one.span, f"what the IOMMU reserves for {_whose(one)}{_kind(one)}") for one in reserved]
     hit = next(((taken, why) for taken, why in obstacles if taken.overlaps(span)), None)
     if hit is None:
         return
@@ -57,8 +62,8 @@ def _check_low(
         return
     taken = next((one for one in reserved if one.span.overlaps(start)), None)
     if taken is not None:
-        fact = f"the IOMMU reserves {taken.span} ({taken.kind}), where the guest must have RAM to start"
-        yield Diagnostic("E310", fact, field("devices"), help=(f"leave out the device of group {taken.groups[0]}",))
+        fact = f"the IOMMU reserves {taken.span}{_kind(taken)}, where the guest must have RAM to start"
+        yield Diagnostic("E310", fact, field("devices"), help=(f"leave out what is in {_whose(taken)}",))
     elif all(bank.at is not None for bank in banks):
         help_ = ("leave out `at` of the first bank",)
         yield Diagnostic("E307", "no bank is at address 0, where the guest starts", field("memory.0.at"), help=help_)
@@ -67,10 +72,20 @@ def _check_low(
         yield Diagnostic("E307", fact, field("memory.0.size"), help=("make the first bank larger",))
 
 
-def _check_width(ranges: tuple[RamRange, ...], bits: int | None) -> Iterator[Diagnostic]:
+def _whose(one: Reserved) -> str:
+    return f"group{'s' if len(one.groups) > 1 else ''} {' '.join(map(str, one.groups))}"
+
+
+def _kind(one: Reserved) -> str:
+    return "" if one.kind == "reserved" else f" ({one.kind})"
+
+
+def _check_width(ranges: tuple[RamRange, ...], limits: tuple[Width, ...]) -> Iterator[Diagnostic]:
+    bits = address_bits(limits)
     beyond = [one for one in ranges if bits is not None and span_of(one).end > 1 << bits]
     if beyond:
         one = beyond[0]
         fact = f"bank {one.bank} reaches {span_of(one).last:#x}, and guest addresses have {bits} bits on this host"
         help_ = ("ask for less memory, or for lower addresses",)
-        yield Diagnostic("E311", fact, field(f"memory.{one.bank}"), help=help_)
+        evidence = tuple(limit.what for limit in limits)
+        yield Diagnostic("E311", fact, field(f"memory.{one.bank}"), evidence, help_)

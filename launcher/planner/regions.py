@@ -46,15 +46,24 @@ def memory_map(
     devices: tuple[PlannedDevice, ...],
 ) -> tuple[MemoryLine, ...]:
     """Every line of the guest's address space that is something, in order of address."""
-    left_empty = [one for one in reserved if not _inside_the_machine(one)]
-    taken = [one.span for one in left_empty] + [span_of(one) for one in ranges]
+    outside = [one for one in reserved if not _inside_the_machine(one)]
+    taken = [one.span for one in outside] + [span_of(one) for one in ranges]
     lines = (
         *(_ram(one, banks[one.bank], bool(devices)) for one in ranges),
         *_hole(reserved, taken),
         *_high_window(devices, taken),
-        *(MemoryLine("reserved", one.span.start, one.span.size, why=one.kind, groups=one.groups) for one in left_empty),
+        *(MemoryLine("reserved", one.span.start, one.span.size, why=one.kind, groups=one.groups) for one in outside),
     )
     return tuple(sorted(lines, key=lambda one: one.start))
+
+
+def left_empty(reserved: tuple[Reserved, ...]) -> tuple[Span, ...]:
+    """What the guest is told not to use, once each and without overlaps, as groups may reserve the same."""
+    spans: list[Span] = []
+    for one in reserved:
+        if not _inside_the_machine(one):
+            spans += one.span.minus(spans)
+    return tuple(sorted(spans))
 
 
 def _inside_the_machine(one: Reserved) -> bool:
@@ -75,8 +84,9 @@ def _hole(reserved: tuple[Reserved, ...], taken: list[Span]) -> Iterator[MemoryL
 
 def _high_window(devices: Iterable[PlannedDevice], taken: list[Span]) -> Iterator[MemoryLine]:
     """From the first BAR above the hole to the last one, without what lies between and is not theirs."""
-    placed = [(one.alias, Span(bar.guest, bar.size)) for one in devices for bar in one.bars if bar.guest]
-    high = sorted((span, alias) for alias, span in placed if not BARS_32.covers(span))
+    bars = ((one.alias, bar) for one in devices for bar in one.bars if bar.guest and bar.kind != "io")
+    placed = [(Span(bar.guest, bar.size), alias) for alias, bar in bars if bar.guest]
+    high = sorted((span, alias) for span, alias in placed if not BARS_32.covers(span))
     if not high:
         return
     for piece in Span.between(high[0][0].start, high[-1][0].last).minus(taken):

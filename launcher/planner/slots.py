@@ -1,67 +1,83 @@
-"""(aliases with their functions) -> guest PCI addresses. Pure."""
+"""(functions with their aliases) -> guest PCI addresses. Pure.
+
+In the order of the file, and each looks only at those before it: a device added at the end moves no other.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from launcher.values import PciAddress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from launcher.host.facts import PciFunction
 
 # 00:01.0 to 00:0f.0 are the machine's own.
 PASSED = range(0x10, 0x20)
+FUNCTIONS = range(8)
 
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """A function that needs a place in the guest; `wish` is what the spec says."""
+    """A function that needs a place in the guest; `wish` is what the spec says. The first of two for one holds."""
 
+    alias: str
     function: PciFunction
     wish: PciAddress | None
 
 
+@dataclass(slots=True)
+class _Guest:
+    """The places given so far: guest functions by guest slot, and which guest slot a slot of the host has become."""
+
+    found: dict[PciAddress, PciAddress] = field(default_factory=dict)
+    taken: dict[int, set[int]] = field(default_factory=dict)
+    slots: dict[str, int] = field(default_factory=dict)
+
+    def give(self, seat: Seat, address: PciAddress) -> None:
+        self.found[seat.function.address] = address
+        self.taken.setdefault(address.device, set()).add(address.function)
+        self.slots.setdefault(_slot(seat), address.device)
+
+
 def guest_addresses(seats: tuple[Seat, ...]) -> dict[PciAddress, PciAddress]:
     """Host -> guest. Functions of one host slot share a guest slot; a function without a place is left out."""
-    wished = {seat.wish.device for seat in seats if seat.wish}
-    free = iter(number for number in PASSED if number not in wished)
-    found: dict[PciAddress, PciAddress] = {}
-    for together in _together(seats):
-        number = next((seat.wish.device for seat in together if seat.wish), None)
-        number = next(free, None) if number is None else number
-        if number is not None:
-            found |= _share(together, number)
-    return found
-
-
-def _together(seats: tuple[Seat, ...]) -> Iterable[list[Seat]]:
-    """Without a wish a function goes where the first of its host slot goes.
-
-    Virtual functions are devices of their own, whatever slot their number falls into.
-    """
-    wishes: dict[str, int] = {}
-    for seat in seats:
-        if seat.wish:
-            wishes.setdefault(_slot(seat), seat.wish.device)
-    groups: dict[tuple[str, int | None], list[Seat]] = {}
-    for seat in seats:
-        number = seat.wish.device if seat.wish else wishes.get(_slot(seat))
-        groups.setdefault((_slot(seat), number), []).append(seat)
-    return groups.values()
+    guest = _Guest()
+    for _, entry in groupby(seats, key=lambda seat: seat.alias):
+        together: dict[str, list[Seat]] = {}
+        for seat in entry:
+            together.setdefault(_slot(seat), []).append(seat)
+        for slot, those in together.items():
+            _place(slot, those, guest)
+    return guest.found
 
 
 def _slot(seat: Seat) -> str:
+    """Virtual functions are devices of their own, whatever slot their number falls into."""
     one = seat.function
     return one.address.slot if one.physical_function is None else str(one.address)
 
 
-def _share(together: list[Seat], number: int) -> dict[PciAddress, PciAddress]:
-    """Each keeps its function's number, unless nobody would be function 0, without which a guest sees none of them."""
-    hosts = sorted(seat.function.address for seat in together)
-    keep = any(host.function == 0 for host in hosts)
-    numbers = {host: host.function if keep else order for order, host in enumerate(hosts)}
-    wishes = {seat.function.address: seat.wish.function for seat in together if seat.wish}
-    return {host: PciAddress(0, 0, number, wishes.get(host, numbers[host])) for host in hosts}
+def _place(slot: str, together: list[Seat], guest: _Guest) -> None:
+    """A device and those of its companions that are in its slot.
+
+    Each keeps its function's number, unless nobody would be function 0, without which a guest sees none of them.
+    """
+    for seat in together:
+        if seat.wish:
+            guest.give(seat, seat.wish)
+    rest = [seat for seat in together if not seat.wish and seat.function.address not in guest.found]
+    rest.sort(key=lambda seat: seat.function.address)
+    free = (one for one in PASSED if one not in guest.taken)
+    number = guest.slots.get(slot) or next(free, None)
+    keep = number in guest.taken or any(seat.function.address.function == 0 for seat in rest)
+    for seat in rest:
+        if len(guest.taken.get(number or 0, ())) == len(FUNCTIONS):  # others of another host slot wished themselves in
+            number = next(free, None)
+        if number is None:
+            return
+        left = [one for one in FUNCTIONS if one not in guest.taken.get(number, ())]
+        own = seat.function.address.function
+        guest.give(seat, PciAddress(0, 0, number, own if keep and own in left else left[0]))

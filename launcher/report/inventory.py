@@ -1,36 +1,177 @@
-"""(HostFacts, width) -> its PCI devices by IOMMU group for people. Pure."""
+"""(HostFacts, verdicts, width) -> its PCI devices by IOMMU group for people, each with what a spec must say. Pure."""
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from launcher.codes import explanation
 from launcher.report.frame import visible
-from launcher.report.lines import WIDE
+from launcher.report.lines import WIDE, wrapped
+from launcher.report.plan_text import count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from launcher.errors import Diagnostic
     from launcher.host.facts import HostFacts, PciFunction
+    from launcher.values import PciAddress
 
-NAME = 50  # columns, where there is room
+_ROOMY = 90  # columns from which on there is room for the node
+_DRIVER = 13  # columns at most
+_LEAST = 32  # columns for a device and its verdict beside each other
+_KEPT = "\u00a0"  # a blank where no line is cut: what is to be written into the spec stays whole
+_HEAD = ("group", "host", "is", "node", "driver", "verdict")
 
 
-def inventory_text(host: HostFacts, width: int = WIDE) -> str:
-    return "\n".join(visible(line) for line in _lines(host, width))
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`wishes`: what a spec must say beside the address, as `companions: attach`. `problems`: in the way even then.
+
+    `general`: in the way of every device of this host. `unread`: what could not be read and may be in the way.
+    """
+
+    wishes: tuple[str, ...] = ()
+    problems: tuple[Diagnostic, ...] = ()
+    general: tuple[Diagnostic, ...] = ()
+    unread: tuple[Diagnostic, ...] = ()
+    bridge: bool = False
+
+    def hindered(self, by: tuple[Diagnostic, ...]) -> Verdict:
+        return replace(self, general=by)
 
 
-def _lines(host: HostFacts, width: int) -> Iterator[str]:
+def inventory_text(
+    host: HostFacts, functions: Sequence[PciFunction], verdicts: Mapping[PciAddress, Verdict], width: int = WIDE
+) -> str:
+    """`functions` are those to list. Without a verdict the column is empty."""
+    return "\n".join(visible(line) for line in _lines(host, functions, verdicts, width))
+
+
+def _lines(
+    host: HostFacts, functions: Sequence[PciFunction], verdicts: Mapping[PciAddress, Verdict], width: int
+) -> Iterator[str]:
     iommu = host.iommu.kind if host.iommu else "no IOMMU in use"
     yield f"{host.name} · Linux {host.kernel} · {iommu}"
+    general = {problem.message: problem for verdict in verdicts.values() for problem in verdict.general}
+    for problem in general.values():
+        yield from wrapped("No device can be passed: ", f"{problem.message} ({problem.code})", width)
+    if general:
+        yield "`vmlaunch doctor` says what to do."
     yield ""
-    room = max(min(NAME, width - WIDE + NAME), 9)  # at least the id
-    yield f"{'group':>5}  {'host':12}  {'is':{room}}  {'node':>4}  driver"
-    for one in sorted(host.pci, key=lambda one: (one.group is None, one.group or 0, one.address)):
-        yield _line(one, room)[:width].rstrip()
+    listed = sorted(functions, key=lambda one: (one.group is None, one.group or 0, one.address))
+    words = {one.address: _words(one, verdicts.get(one.address)) for one in listed}
+    table = _Table.of(listed, words, width)
+    yield table.head()
+    before: int | None = -1
+    for one in listed:
+        yield from table.rows(one, words[one.address], first=one.group != before)
+        before = one.group
+    yield ""
+    yield from wrapped("", _closing(functions, verdicts), width)
 
 
-def _line(one: PciFunction, room: int) -> str:
-    name = f"{one.id} {one.name}" if one.name else f"{one.id} class {one.class_code}"
-    short = name if len(name) <= room else f"{name[: room - 1]}…"
-    group, node = ("-" if number is None else number for number in (one.group, one.node))
-    return f"{group:>5}  {one.address!s:12}  {short:{room}}  {node:>4}  {one.driver or '-'}"
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """Columns for what a device is, for its driver and for its verdict; there may be none for its node."""
+
+    name: int
+    driver: int
+    verdict: int
+    with_node: bool
+
+    @classmethod
+    def of(cls, listed: Sequence[PciFunction], words: Mapping[PciAddress, str], width: int) -> _Table:
+        """A verdict gets what it needs, but at most half of what the others leave; where that is little, a line."""
+        driver = max(map(len, (_HEAD[4], *(one.driver or "" for one in listed))))
+        driver, with_node = min(driver, _DRIVER), width >= _ROOMY and any(one.node is not None for one in listed)
+        rest = width - len("group  0000:00:00.0  ") - 6 * with_node - driver - 4
+        if rest < _LEAST:
+            return cls(rest + 2, driver, 0, with_node)
+        verdict = min(max(map(len, (_HEAD[5], *words.values()))), rest // 2)
+        return cls(rest - verdict, driver, verdict, with_node)
+
+    def head(self) -> str:
+        return self.line(*_HEAD[:5], _HEAD[5] if self.verdict else "")
+
+    def rows(self, one: PciFunction, words: str, *, first: bool) -> Iterator[str]:
+        name = f"{one.id} {one.name}" if one.name else f"{one.id} class {one.class_code}"
+        group, node = ("-" if number is None else str(number) for number in (one.group, one.node))
+        below = not self.verdict
+        lines = wrapped("", words, self.verdict or self.name + self.driver + 12)
+        sentence, *rest = ["", *lines] if below else lines
+        yield self.line(group if first else "", str(one.address), name, node, one.driver or "-", _written(sentence))
+        for more in rest:
+            yield f"{'':9}{_written(more)}" if below else self.line("", "", "", "", "", _written(more))
+
+    def line(self, *cells: str) -> str:
+        group, host, name, node, driver, verdict = cells
+        nodes = (f"{node:>4}",) if self.with_node else ()
+        whole = (f"{group:>5}", f"{host:12}", _cut(name, self.name), *nodes, _cut(driver, self.driver), verdict)
+        return "  ".join(whole).rstrip()
+
+
+def _written(text: str) -> str:
+    return text.replace(_KEPT, " ")
+
+
+def _cut(text: str, room: int) -> str:
+    return f"{text if len(text) <= room else f'{text[: room - 1]}…':{room}}"
+
+
+# ---- verdicts in words ----
+
+
+def _words(one: PciFunction, verdict: Verdict | None) -> str:
+    if verdict is None:
+        return ""
+    if verdict.bridge:
+        return "a bridge"
+    if verdict.problems:
+        return f"no: {'; '.join(dict.fromkeys(_reason(one, problem) for problem in verdict.problems))}"
+    if verdict.general:
+        return "see above" if not verdict.wishes else f"see above; {_with(one, verdict)}"
+    if verdict.wishes:
+        return _with(one, verdict)
+    return "perhaps: not all could be read (W216)" if verdict.unread else "can be passed"
+
+
+def _with(one: PciFunction, verdict: Verdict) -> str:
+    used = f" ({one.uses[0].what})" if one.uses and "in-use" in verdict.wishes[-1] else ""
+    return f"with {', '.join(wish.replace(' ', _KEPT) for wish in verdict.wishes)}{used}"
+
+
+def _reason(one: PciFunction, problem: Diagnostic) -> str:
+    """What the host does with it, in its own words; else what the code means."""
+    said = "\n".join((problem.message, *problem.evidence))
+    uses = [use.what for use in one.uses if use.what in said]
+    if uses:
+        return f"in use: {', '.join(uses)}"
+    known = explanation(problem.code)
+    return f"{known.title if known else problem.message} ({problem.code})"
+
+
+def _closing(functions: Sequence[PciFunction], verdicts: Mapping[PciAddress, Verdict]) -> str:
+    if not functions:
+        return "No PCI device of this kind."
+    kinds = Counter(_kind(verdicts.get(one.address)) for one in functions)
+    parts = [f"{number} {words}" for words in _KINDS if (number := kinds[words])]
+    return f"{count(len(functions), 'function')}: {', '.join(parts)}."
+
+
+_KINDS = (
+    "can be passed", "with the words given", "perhaps", "cannot be passed", "bridges or of the board", "not judged",
+)  # fmt: skip
+
+
+def _kind(verdict: Verdict | None) -> str:
+    if verdict is None:
+        return _KINDS[5]
+    if verdict.bridge:
+        return _KINDS[4]
+    if verdict.problems or verdict.general:
+        return _KINDS[3]
+    if verdict.wishes:
+        return _KINDS[1]
+    return _KINDS[2] if verdict.unread else _KINDS[0]

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 _ON_DOWN = 17  # columns for what `down` does
 _ROOMY = 76  # columns from which on there is room for all of a table
-_NOT_YET = "E511"  # about this version, not about the host
 _BOLD, _PLAIN = "\033[1m", "\033[0m"
 _MARK = re.compile(r"([ 0-9]{4} )([~+=!])(?= )")
 _TINTS = {"~": "\033[33m", "+": "\033[32m", "=": "\033[2m", "!": "\033[31m"}
@@ -36,12 +35,18 @@ def plan_text(plan: Plan, diagnostics: str, *, strict: bool = False, colour: boo
     return "\n\n".join(part for part in parts if part)
 
 
-def _header(plan: Plan, width: int) -> list[str]:
+def heading(plan: Plan) -> tuple[str, str]:
+    """What it is, and which host it is for."""
     ram = sum(line.size for line in plan.memory if line.kind == "ram")
     vcpus = sum(step.count for step in plan.steps if isinstance(step, RunVcpus))
-    left = f"{plan.name}  {', '.join([_count(vcpus, 'vCPU'), show_size(ram), *_device_counts(plan)])}"
+    parts = ", ".join([count(vcpus, "vCPU"), show_size(ram), *_device_counts(plan)])
     host = plan.host
-    right = " · ".join(one for one in (host.name, f"Linux {host.kernel}", host.iommu, host.backend) if one)
+    whose = " · ".join(one for one in (host.name, f"Linux {host.kernel}", host.iommu, host.backend) if one)
+    return f"{plan.name}  {parts}", whose
+
+
+def _header(plan: Plan, width: int) -> list[str]:
+    left, right = heading(plan)
     gap = width - len(left) - len(right)
     return [f"{left}{' ' * gap}{right}"] if gap > 1 else [*wrapped("", left, width), *wrapped("  ", right, width)]
 
@@ -49,7 +54,7 @@ def _header(plan: Plan, width: int) -> list[str]:
 def _device_counts(plan: Plan) -> Iterator[str]:
     roles = [one.role for one in plan.devices]
     if roles:
-        yield _count(roles.count("device"), "device") + _and(roles.count("companion"), "companion", "companions")
+        yield count(roles.count("device"), "device") + _and(roles.count("companion"), "companion", "companions")
     if "detached" in roles:
         yield f"{roles.count('detached')} detached"
 
@@ -58,7 +63,7 @@ def _and(number: int, one: str, many: str) -> str:
     return f" and {number} {one if number == 1 else many}" if number else ""
 
 
-def _count(number: int, noun: str) -> str:
+def count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
@@ -84,7 +89,12 @@ def _device_row(one: PlannedDevice) -> tuple[str, ...]:
     name = f"{one.id} {one.name}" if one.name else one.id
     group, node = ("-" if number is None else str(number) for number in (one.group, one.node))
     guest = "-" if one.guest is None else one.guest.guest
-    return (label, str(one.host), name, f"{group:>5}", f"{node:>4}", one.reset or "-", guest)
+    return (label, str(one.host), name, f"{group:>5}", f"{node:>4}", _reset(one), guest)
+
+
+def _reset(one: PlannedDevice) -> str:
+    """`bus +1`: one more function is reset with it."""
+    return f"{one.reset or '-'} +{len(one.resets)}" if one.resets else one.reset or "-"
 
 
 def _device_line(row: tuple[str, ...], widths: list[int]) -> str:
@@ -98,9 +108,9 @@ def _device_line(row: tuple[str, ...], widths: list[int]) -> str:
 def _memory(plan: Plan, width: int) -> Iterator[str]:
     """The machine's own small parts of the hole are one line: nobody can change them."""
     yield "Guest memory"
-    groups = {one.group for one in plan.devices if one.group is not None}
+    groups = placing_groups(plan)
     for small, lines in groupby(plan.memory, _is_small_part):
-        for span, kind, what in [_folded(list(lines))] if small else [_row(line, groups) for line in lines]:
+        for span, kind, what in [_folded(list(lines))] if small else [memory_row(line, groups) for line in lines]:
             yield from wrapped(f"  {span}  {show_size(span.size):>9}  {kind:4}  ", what, width)
 
 
@@ -113,7 +123,12 @@ def _folded(lines: list[MemoryLine]) -> tuple[Span, str, str]:
     return whole, "MMIO", ", ".join(line.why or "" for line in lines)
 
 
-def _row(line: MemoryLine, groups: set[int]) -> tuple[Span, str, str]:
+def placing_groups(plan: Plan) -> set[int]:
+    """The groups whose reserved regions shape its memory."""
+    return {one.group for one in plan.devices if one.group is not None}
+
+
+def memory_row(line: MemoryLine, groups: set[int]) -> tuple[Span, str, str]:
     span = Span(line.start, line.size)
     if line.kind == "ram":
         node = "" if line.node is None else f", node {line.node}"
@@ -154,15 +169,11 @@ def _step_lines(number: int, step: Step, width: int) -> Iterator[str]:
 
 
 def closing(plan: Plan, strict: bool) -> list[str]:
-    """The verdict comes last. What this version cannot do yet does not hide what it is for the host."""
+    """The verdict comes last."""
     summary = plan.summary
-    blockers, warnings = _count(summary.blockers, "blocker"), _count(summary.warnings, "warning")
+    blockers, warnings = count(summary.blockers, "blocker"), count(summary.warnings, "warning")
     if strict and summary.warnings and summary.can_run != "no":
         return [f"Cannot run: {warnings}, and --strict makes them block."]
-    if {one.code for one in plan.diagnostics if one.severity == "error"} == {_NOT_YET}:
-        fits = "may fit" if any(one.code == "W216" for one in plan.diagnostics) else "fits"
-        host = f"This host {fits}; this version does not run devices yet ({_NOT_YET})."
-        return [f"{'; '.join((*_effects(summary), warnings))}.", host]
     said = [f"{blockers}, {warnings}"] if summary.can_run == "no" else [*_effects(summary), f"{blockers}, {warnings}"]
     return [f"{_VERDICTS[summary.can_run]}: {'; '.join(said)}."]
 

@@ -1,10 +1,193 @@
-"""The rows whose rules are in planner/rules/drivers.py, and those of the same subject that have none."""
+"""The rows about groups, addresses, drivers, users and virtual functions, and their like without a rule."""
 
 from __future__ import annotations
 
-from tests.catalogue.row import Row
+from dataclasses import replace
 
-ROWS: tuple[Row, ...] = ()
+from launcher.host.facts import Config, Interface, Use
+from tests.catalogue.driver_hosts import (
+    DISK,
+    GPU,
+    MOUNTED,
+    NIC,
+    PORT,
+    READY,
+    SOUND,
+    VF,
+    bare_card,
+    behind_port,
+    board,
+    booted_with,
+    bridge_in_group,
+    conventional,
+    foreign,
+    linux,
+    moved,
+    neighbours,
+    on,
+    override,
+    parent,
+    qat,
+    smi,
+    sriov,
+    used,
+    virtual,
+    vmd,
+    without_disk,
+)
+from tests.catalogue.row import ONE, Row
+
+
+def spec(*devices: str) -> str:
+    lines = "".join(f"  {one}\n" for one in devices)
+    return f"boot: {{kernel: ./bzImage}}\ncpus: 2\nmemory: 1GiB\ndevices:\n{lines}"
+
+
+ONE_GPU = spec(f"gpu: {GPU}")
+BOTH = spec(f"gpu: {{pci: {GPU}, companions: attach}}")
+ONE_VF = spec(f"nic: {{pci: {NIC}, vf: 3}}")
+SIXTH_VF = spec(f"nic: {{pci: {NIC}, vf: 5}}")
+CARD = spec(f"card: {NIC}")
+LAN = spec("lan: {pci: 0000:00:1f.6, companions: detach}")
+
+
+ROUTE = Use("route", "eth0 has the default route", "eth0")
+XORG = Use("process", "Xorg (911) has /dev/dri/card1 open", "Xorg", 911)
+UP = Use("interface", "eth0 is up", "eth0")
+DOWN = (Interface("eth0", "02:00:00:00:3b:00", up=False),)
+
+ROWS: tuple[Row, ...] = (
+    # ---- groups ----
+    Row("group-not-viable", "E203", on(SOUND), on(SOUND, driver=None), ONE_GPU),
+    Row("group-not-viable", "E203", on(SOUND), on(SOUND), ONE_GPU, BOTH, variant="attached"),
+    Row(
+        "group-not-viable", "E203", lambda: foreign("i2c_designware"), lambda: foreign("vfio-platform"),
+        variant="no-pci-function",
+    ),
+    Row("group-bridge-driver-shpchp", "E203", bridge_in_group("shpchp"), bridge_in_group("pcieport")),
+    Row(
+        "group-bridge-driver-shpchp", "E203", bridge_in_group("shpchp", "5.19.0"), bridge_in_group("shpchp", "5.18.19"),
+        variant="release",
+    ),
+    Row("group-contains-host-critical-device", "E230", board(MOUNTED), board(), LAN),
+    Row(
+        "group-contains-host-critical-device", "E203", board(MOUNTED), board(sata=None),
+        LAN.replace("detach", "refuse"), variant="refused",
+    ),
+    Row("group-contains-host-critical-device", "W230", board(smbus="i801_smbus"), board(), LAN, variant="board"),
+    Row("no-acs-large-group", "W234", neighbours("0000:04:00.0"), neighbours("0000:02:00.1")),
+    Row(
+        "acs-override-active", "W231", linux(cmdline="quiet pcie_acs_override=downstream,multifunction"),
+        linux(cmdline="quiet note=pcie_acs_override=downstream pcie_acs_overrides=1 -- pcie_acs_override=downstream"),
+    ),
+    Row(
+        "pci-alias-group", "W234", lambda: without_disk(conventional(None)),
+        lambda: without_disk(conventional(None)), spec("old: 0000:04:01.0"),
+        spec("old: 0000:04:01.0", "older: 0000:04:02.0"),
+    ),
+    # ---- addresses ----
+    Row("device-is-a-bridge", "E212", behind_port("nvme"), behind_port("nvme"), spec(f"disk: {PORT}"), ONE),
+    Row(
+        "device-is-a-bridge", "E212", on(DISK, class_code="068000", config=Config(header=1)),
+        on(DISK, class_code="068000", config=Config(header=0)), variant="by-header",
+    ),
+    Row(
+        "bdf-renumbered", "E202", moved, moved, spec(f"disk: {{pci: {DISK}, expect: 144d:a809}}"),
+        spec("disk: {pci: 0000:03:00.0, expect: 144d:a809}"),
+    ),
+    Row(
+        "bdf-renumbered", "E202", moved, moved,
+        spec("disk: {match: {class: ethernet, node: 0}, expect: 144d:a809}"),
+        spec("disk: {match: {class: nvme, node: 0}, expect: 144d:a809}"), variant="match",
+    ),
+    Row("device-not-present-or-bad-address", "E201", on(DISK), on(DISK), spec("disk: 0000:02:00.1"), ONE),
+    Row(
+        "device-not-present-or-bad-address", "E201", lambda: vmd("0000:00:0e.0"), lambda: vmd("0000:00:0e.0"),
+        spec("disk: 10000:e2:00.0"), spec("disk: 10000:e1:00.0"), variant="vmd",
+    ),
+    Row(
+        "group-not-viable", "E203", lambda: vmd("0000:00:0e.0"), lambda: vmd("0000:00:0e.0"),
+        spec("disk: 10000:e1:00.0"), spec("raid: 0000:00:0e.0"), variant="vmd",
+    ),
+    # ---- drivers ----
+    Row(
+        "bound-to-host-driver", "E214", on(DISK), on(DISK, driver="vfio-pci"),
+        spec(f"disk: {{pci: {DISK}, bind: never}}"),
+    ),
+    Row(
+        "no-driver-at-all", "E214", on(DISK, driver=None), on(DISK, driver=None),
+        spec(f"disk: {{pci: {DISK}, bind: never}}"), ONE,
+    ),
+    Row(
+        "new-id-pitfalls", "W235", lambda: booted_with("vfio-pci.ids=10de:2684,10de:22ba"),
+        lambda: booted_with("vfio-pci.ids=10de:22ba"), BOTH,
+    ),
+    Row(
+        "override-names-missing-driver", "W232", lambda: override("vfio_pci", ("nvme", "vfio-pci")),
+        lambda: override("vfio-pci", ("nvme",)),
+    ),
+    Row(
+        "stale-driver-override", "W233", on(DISK, driver=None, driver_override="vfio-pci"),
+        on(DISK, driver="vfio-pci", driver_override="vfio-pci"),
+    ),
+    Row(
+        "denylisted-device", "E237", qat(parameters={"vfio_pci.disable_denylist": "N"}),
+        qat(parameters={"vfio_pci.disable_denylist": "Y"}), spec("qat: 0000:b1:01.0"),
+    ),
+    Row(
+        "denylisted-device", "W216", qat(modules=("vfio",)), qat(modules=(), cmdline="vfio_pci.disable_denylist=1"),
+        spec("qat: 0000:b1:01.0"), variant="not-loaded",
+    ),
+    # ---- in use ----
+    Row(
+        "host-uses-device", "E230", used(DISK, Use("mounted", "nvme0n1p2 on /data", "/data")),
+        used(DISK, Use("mounted", "nvme0n1p2 on /data", "/data"), driver="vfio-pci"),
+        spec(f"disk: {{pci: {DISK}, allow: [in-use]}}"),
+    ),
+    Row(
+        "host-uses-device", "E230", used(DISK, Use("holder", "dm-0 is built on nvme0n1p2", "dm-0")), used(DISK),
+        variant="holder",
+    ),
+    Row(
+        "host-uses-device", "E231", lambda: bare_card(ROUTE, UP), lambda: bare_card(ROUTE, UP), CARD,
+        spec(f"card: {{pci: {NIC}, allow: [in-use]}}"), variant="route",
+    ),
+    Row("boot-vga", "E231", on(GPU, boot_vga=True), on(READY, boot_vga=True), BOTH),
+    Row(
+        "driver-busy-unbind-hangs", "E232",
+        used(GPU, smi(911, "nvidia-persiste"), smi(4711, "python3")), used(GPU, XORG, driver="nouveau"),
+        BOTH.replace("attach", "attach, allow: [in-use]"),
+    ),
+    Row(
+        "driver-busy-unbind-hangs", "E231", used(GPU, XORG, driver="nouveau"),
+        used(GPU, XORG, driver="vfio-pci"), BOTH, variant="nouveau",
+    ),
+    # ---- virtual functions ----
+    Row("pf-has-vfs", "E233", on(NIC), bare_card, CARD),
+    Row("pf-has-vfs", "E233", sriov(driver=None), sriov(0), CARD, variant="orphans"),
+    Row(
+        "pf-unbind-kills-or-orphans-vfs", "E234", on(NIC), on(NIC, driver="vfio-pci"),
+        spec(f"card: {NIC}", f"nic: {{pci: {NIC}, vf: 3}}"),
+    ),
+    Row("vf-missing", "E207", sriov(4), sriov(4), SIXTH_VF, ONE_VF),
+    Row("vf-missing", "E207", sriov(0), sriov(4), ONE_VF, variant="none-yet"),
+    Row("vf-missing", "E201", sriov(0), sriov(4), spec(f"nic: {VF}"), variant="by-address"),
+    Row("vf-count-errors", "E235", sriov(4, total=5), sriov(4, total=6), SIXTH_VF, variant="total"),
+    Row("vf-count-errors", "E235", sriov(4, driver=None), sriov(4), SIXTH_VF, variant="driver"),
+    Row("vf-count-errors", "E235", sriov(0, driver="vfio-pci"), sriov(0), SIXTH_VF, variant="vfio"),
+    Row("vf-grabbed-by-host-driver", "W236", virtual(autoprobe=True), virtual(True, "vfio-pci"), ONE_VF),
+    Row("vf-token-required", "E236", lambda: parent(driver="vfio-pci"), virtual(driver="vfio-pci"), ONE_VF),
+    Row(
+        "vf-without-working-pf", "W237", lambda: parent(interfaces=DOWN),
+        lambda: parent(interfaces=(*DOWN, replace(DOWN[0], name="eth1", up=True))), ONE_VF,
+    ),
+    Row("vf-without-working-pf", "W237", lambda: parent(driver=None), parent, ONE_VF, variant="driver"),
+)  # fmt: skip
 
 # id -> why a plan cannot see it, or where else it is dealt with.
-WITHOUT_RULE: dict[str, str] = {}
+WITHOUT_RULE: dict[str, str] = {
+    "group-number-unstable": "A spec has no place for a group number. A saved plan assumes the number and the members "
+    "of each group, and `up` stops with exit code 10 when they differ.",
+    "vf-config-reads-ffff": "It is a trap for who reads the host: ids and BARs come from the files `vendor`, `device` "
+    "and `resource`, which are right for virtual functions too, and never from configuration space.",
+}

@@ -1,10 +1,339 @@
-"""The rows whose rules are in planner/rules/iommu.py, and those of the same subject that have none."""
+"""The rows whose rules are in planner/rules/{iommu,modules,access}.py, no_iommu.py and no_kvm.py, and their like."""
 
 from __future__ import annotations
 
-from tests.catalogue.row import Row
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
-ROWS: tuple[Row, ...] = ()
+from launcher.host.facts import (
+    Config,
+    DeviceNode,
+    Firmware,
+    Holder,
+    HostFacts,
+    Iommu,
+    IommuUnit,
+)
+from launcher.values import Missing
+from tests.catalogue.row import Row, gpu07, with_function, with_linux, with_process
+from tests.planning import host
+
+DISK = "0000:02:00.0"
+BOUND = "boot: {kernel: ./bzImage}\ncpus: 2\nmemory: 1GiB\ndevices: {gpu: 0000:e1:00.0}\n"  # on vfio-pci, group 77
+WILLING = BOUND.replace("0000:e1:00.0", "{pci: 0000:e1:00.0, allow: [unsafe-interrupts]}")
+NO_DEVICES = "boot: {kernel: ./bzImage}\ncpus: 2\nmemory: 1GiB\n"
+
+VFIO = ("vfio_pci", "vfio_iommu_type1")
+UNSAFE = {"vfio_iommu_type1.allow_unsafe_interrupts": "Y"}
+NO_IOMMU_MODE = {"vfio.enable_unsafe_noiommu_mode": "Y"}
+
+CONTROL = DeviceNode("/dev/vfio/vfio", 0o666, 0, 0, usable=True)
+GROUP = DeviceNode("/dev/vfio/77", 0o600, 0, 0, usable=True)
+VM = (Holder(4711, "qemu-system-x86"),)
+
+
+# ---- hosts ----
+
+
+def dark(**firmware: Any) -> Callable[[], HostFacts]:
+    """The server with its IOMMU not in use: no unit, no group, and what the firmware says of it."""
+    return lambda: _dark(**firmware)
+
+
+def _dark(**firmware: Any) -> HostFacts:
+    pci = tuple(replace(one, group=None) for one in host("gpu07").pci)
+    return replace(host("gpu07"), iommu=None, groups=(), pci=pci, firmware=Firmware(**firmware))
+
+
+def dark_with(table: str, **linux: Any) -> Callable[[], HostFacts]:
+    return lambda: with_linux(_dark(tables=(table,)), **linux)
+
+
+def linux(**fields: Any) -> Callable[[], HostFacts]:
+    return lambda: with_linux(host("gpu07"), **fields)
+
+
+def user(nodes: tuple[DeviceNode, ...] | None = None, **fields: Any) -> Callable[[], HostFacts]:
+    """A user without a capability would run `up`; it may lock all the memory it wants."""
+    who: dict[str, Any] = {"uid": 1000, "gid": 1000, "capabilities": (), "state_folder": "/run/user/1000/vmlaunch"}
+    return lambda: replace(with_process(host("gpu07"), **who | fields), device_nodes=nodes)
+
+
+def root(nodes: tuple[DeviceNode, ...], **fields: Any) -> Callable[[], HostFacts]:
+    return lambda: replace(with_process(host("gpu07"), **fields), device_nodes=nodes)
+
+
+def units(domains: int) -> Callable[[], HostFacts]:
+    unit = IommuUnit("dmar0", 48, domains=domains, most_domains=65536)
+    full = IommuUnit("dmar1", 48, domains=65536, most_domains=65536)
+    behind = {"iommu": "dmar0"}
+    return lambda: replace(with_function(host("gpu07"), DISK, **behind), iommu=Iommu("Intel VT-d", 48, (unit, full)))
+
+
+def made_up_group(name: str | None) -> HostFacts:
+    """One card is in a group that VFIO made up, or in a real one; the others have a real one."""
+    facts = with_linux(host("gpu07"), parameters=NO_IOMMU_MODE)
+    return replace(facts, groups=tuple(replace(one, name=name if one.number == 77 else None) for one in facts.groups))
+
+
+def integrated(command_line: str, **fields: Any) -> HostFacts:
+    """An Intel GPU on bus 0, in place of the disk."""
+    gpu: dict[str, Any] = {"id": "8086:9a49", "class_code": "030000", "name": "Intel Iris Xe", "driver": "i915"}
+    facts = with_linux(host("gpu07"), cmdline=command_line)
+    bridge = {"id": "8086:9a14", "class_code": "060000"}
+    others = (replace(one, **bridge) if str(one.address) == "0000:00:00.0" else one for one in facts.pci)
+    facts = replace(facts, pci=tuple(others), iommu=Iommu("Intel VT-d", 39))
+    return with_function(facts, "0000:00:01.1", **gpu | {"group": None, "reset": ("flr",)} | fields)
+
+
+INTEGRATED = "boot: {kernel: ./bzImage}\ncpus: 2\nmemory: 1GiB\ndevices: {gpu: 0000:00:01.1}\n"
+
+
+def without_kvm(why: str, **fields: Any) -> HostFacts:
+    return replace(host("gpu07"), kvm=Missing(why, "/dev/kvm"), **fields)  # type: ignore[arg-type]
+
+
+def hidden_config(config: Config | Missing) -> HostFacts:
+    return with_function(user((CONTROL, GROUP))(), "0000:e1:00.0", config=config)
+
+
+# ---- rows ----
+
+IOMMU = (
+    Row("iommu-absent", "E209", dark(), gpu07(firmware=Firmware())),
+    Row(
+        "iommu-absent",
+        "E209",
+        dark_with("DMAR", cmdline="quiet intel_iommu=on"),
+        dark_with("DMAR", cmdline="quiet -- intel_iommu=on"),
+        variant="not-started",
+    ),
+    Row(
+        "iommu-disabled-by-cmdline",
+        "E221",
+        dark_with("IVRS", cmdline="quiet amd_iommu=off"),
+        dark_with("IVRS", cmdline="quiet intel_iommu=off amd_iommu=fullflush"),
+    ),
+    Row(
+        "iommu-disabled-by-cmdline",
+        "E221",
+        dark_with("DMAR", cmdline="intel_iommu=on intel_iommu=off,sm_on"),
+        dark_with("DMAR", cmdline="intel_iommu=off intel_iommu=on,sm_on"),
+        variant="intel",
+    ),
+    Row(
+        "iommu-disabled-by-cmdline",
+        "E221",
+        dark_with("DMAR", config={"INTEL_IOMMU": "y"}),
+        dark_with("DMAR", config={"INTEL_IOMMU": "y", "INTEL_IOMMU_DEFAULT_ON": "y"}),
+        variant="by-default",
+    ),
+    Row(
+        "kernel-without-iommu-driver",
+        "E222",
+        dark_with("IVRS", config={"INTEL_IOMMU": "y"}),
+        dark_with("DMAR", config={"INTEL_IOMMU": "y"}),
+    ),
+    Row(
+        "kernel-without-vfio",
+        "E222",
+        linux(modules=("kvm",), loadable=("kvm", "kvm_amd")),
+        linux(modules=("kvm",), loadable=("kvm", "kvm_amd", *VFIO)),
+    ),
+    Row(
+        "kernel-without-vfio",
+        "E222",
+        linux(config={"VFIO_PCI": "m", "IOMMUFD": "m", "VFIO_DEVICE_CDEV": "y"}),
+        linux(config={"VFIO_PCI": "m", "VFIO_GROUP": "y", "IOMMUFD_VFIO_CONTAINER": "y"}),
+        variant="groups",
+    ),
+    Row(
+        "device-not-behind-iommu",
+        "E208",
+        lambda: with_function(host("gpu07"), DISK, group=None),
+        lambda: with_function(host("gpu07"), "0000:81:00.0", group=None),
+    ),
+    Row(
+        "device-not-behind-iommu",
+        "E208",
+        lambda: integrated("intel_iommu=on,igfx_off"),
+        lambda: integrated("intel_iommu=on,igfx_off", group=1),
+        spec=INTEGRATED,
+        variant="igfx-off",
+    ),
+    Row("intr-remap-missing", "E225", linux(remapping=False, cmdline="intremap=off"), linux(remapping=None)),
+    Row(
+        "intr-remap-missing",
+        "E225",
+        linux(remapping=False, parameters={"vfio_iommu_type1.allow_unsafe_interrupts": "N"}),
+        linux(remapping=False, parameters=UNSAFE),
+        spec=WILLING,
+        variant="willing",
+    ),
+    Row(
+        "intr-remap-missing",
+        "E226",
+        linux(remapping=False, parameters=UNSAFE),
+        linux(remapping=True, parameters=UNSAFE),
+        variant="unsafe",
+    ),
+    Row(
+        "intr-remap-missing",
+        "E226",
+        linux(remapping=False, parameters=UNSAFE),
+        linux(remapping=False, parameters=UNSAFE),
+        spec=BOUND,
+        near_spec=WILLING,
+        variant="allowed",
+    ),
+    Row("nested-no-viommu", "E223", dark(virtual=True, vendor="QEMU"), dark(virtual=True, tables=("DMAR",))),
+    Row(
+        "noiommu-mode",
+        "E220",
+        lambda: with_linux(_dark(), parameters=NO_IOMMU_MODE),
+        linux(parameters=NO_IOMMU_MODE),
+    ),
+    Row(
+        "noiommu-mode",
+        "E220",
+        lambda: made_up_group("vfio-noiommu"),
+        lambda: made_up_group(None),
+        spec=BOUND,
+        variant="one-device",
+    ),
+    Row("iommu-domain-ids-exhausted", "E227", units(65536), units(65535)),
+    Row(
+        "host-suspend",
+        "W222",
+        gpu07(firmware=Firmware(portable=True, sleeps=("freeze", "mem", "disk"))),
+        gpu07(firmware=Firmware(sleeps=("freeze", "mem", "disk"))),
+    ),
+)
+
+MODULES = (
+    Row(
+        "vfio-modules-not-loaded",
+        "E224",
+        lambda: with_linux(user()(), modules=("kvm",), loadable=VFIO),
+        linux(modules=("kvm",), loadable=VFIO),
+        spec=BOUND,
+    ),
+    Row(
+        "vfio-type1-missing",
+        "E224",
+        lambda: with_linux(user()(), modules=("vfio", "vfio_pci"), loadable=VFIO),
+        lambda: with_linux(user()(), modules=("vfio", *VFIO), loadable=VFIO),
+        spec=BOUND,
+    ),
+)
+
+ACCESS = (
+    Row("group-node-permission", "E228", user((CONTROL,)), user((CONTROL,), capabilities=("cap_dac_override",))),
+    Row(
+        "group-node-permission",
+        "E228",
+        user((CONTROL, replace(GROUP, usable=False))),
+        user((CONTROL, replace(GROUP, mode=0o660, gid=104), DeviceNode("/dev/vfio/14", 0o600, 0, 0, usable=False))),
+        spec=BOUND,
+        variant="node",
+    ),
+    Row(
+        "device-cgroup-denied",
+        "W220",
+        root((CONTROL, GROUP), container=True),
+        root((CONTROL, GROUP)),
+        spec=BOUND,
+    ),
+    Row(
+        "device-cgroup-denied",
+        "E228",
+        root((CONTROL,), container=True),
+        root((CONTROL, GROUP), container=True),
+        spec=BOUND,
+        variant="not-passed-on",
+    ),
+    Row(
+        "group-already-open",
+        "E229",
+        root((CONTROL, replace(GROUP, holders=VM))),
+        root((replace(CONTROL, holders=VM), GROUP, replace(GROUP, path="/dev/vfio/7", holders=VM))),
+        spec=BOUND,
+    ),
+    Row(
+        "group-already-open",
+        "W216",
+        user((CONTROL, GROUP), sees_all=False),
+        user((CONTROL, GROUP)),
+        spec=BOUND,
+        variant="unseen",
+    ),
+    Row(
+        "lsm-denied",
+        "W221",
+        root((CONTROL, GROUP), profile="docker-default (enforce)"),
+        root((CONTROL, GROUP), profile="unconfined_u:unconfined_r:unconfined_t:s0-s0:c0.c1023"),
+        spec=BOUND,
+    ),
+    Row(
+        "unprivileged-snapshot-incomplete",
+        "W216",
+        lambda: hidden_config(Missing("denied", "/sys/bus/pci/devices/0000:e1:00.0/config")),
+        lambda: hidden_config(Config(pin=1)),
+        spec=BOUND,
+    ),
+)
+
+KVM = (
+    Row(
+        "kvm-missing",
+        "E401",
+        lambda: with_linux(without_kvm("absent"), modules=(), loadable=("kvm", "kvm_amd", "kvm_intel")),
+        gpu07(firmware=Firmware(virtualization=False)),
+        spec=NO_DEVICES,
+    ),
+    Row(
+        "kvm-missing",
+        "E401",
+        lambda: without_kvm("absent", firmware=Firmware(virtualization=False)),
+        lambda: without_kvm("denied", firmware=Firmware(virtualization=False)),
+        spec=NO_DEVICES,
+        variant="firmware",
+    ),
+    Row(
+        "kvm-missing",
+        "E401",
+        lambda: with_linux(without_kvm("absent"), modules=("kvm", "kvm_amd")),
+        lambda: with_linux(host("gpu07"), modules=("kvm",)),
+        spec=NO_DEVICES,
+        variant="container",
+    ),
+    Row(
+        "kvm-missing",
+        "E402",
+        lambda: without_kvm("denied", device_nodes=(DeviceNode("/dev/kvm", 0o660, 0, 104, usable=False),)),
+        lambda: without_kvm("absent", device_nodes=()),
+        spec=NO_DEVICES,
+        variant="denied",
+    ),
+    Row(
+        "kvm-missing",
+        "E402",
+        lambda: without_kvm("denied", device_nodes=(DeviceNode("/dev/kvm", 0o666, 0, 104, usable=True),)),
+        gpu07(device_nodes=(DeviceNode("/dev/kvm", 0o666, 0, 104, usable=True),)),
+        spec=NO_DEVICES,
+        variant="cgroup",
+    ),
+)
+
+ROWS: tuple[Row, ...] = (*IOMMU, *MODULES, *ACCESS, *KVM)
 
 # id -> why a plan cannot see it, or where else it is dealt with.
-WITHOUT_RULE: dict[str, str] = {}
+WITHOUT_RULE: dict[str, str] = {
+    "iommu-identity-domain-myth": "nothing fails: a group's default domain (`iommu=pt` makes it identity) is used "
+    "while the host's driver has the device, and VFIO attaches a domain of its own",
+    "lockdown": "nothing of ours is refused: config space, BARs, resets and interrupts go through VFIO, which "
+    "lockdown leaves alone; sysfs config and resource files, which it guards, are never written",
+    "kernel-regression": "which release breaks what cannot be read from a host; a plan names the kernel it was made "
+    "for, so that two plans tell an update from a change of the spec",
+}

@@ -174,7 +174,7 @@ def test_up_twice_is_already_up_and_a_changed_spec_is_refused_with_the_differenc
     changed = cli.run("up", "-d", spec, "--set", "memory=64MiB")
     assert changed.code == 1
     assert "E507" in changed.err
-    assert "+ take 64 MiB" in changed.err
+    assert "-> take 64 MiB" in changed.err
 
 
 def test_a_kernel_file_with_new_content_is_another_plan(cli: Cli, payload: Payload, tmp_path: Path) -> None:

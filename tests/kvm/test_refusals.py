@@ -78,14 +78,6 @@ def test_more_memory_than_there_is_is_refused(cli: Cli, memory: object, code: st
     assert not cli.state.exists()
 
 
-def test_devices_are_planned_and_not_yet_run(cli: Cli) -> None:
-    spec = cli.spec(EXAMPLES / "hello.elf", devices={"nobody": "0000:00:1f.7"})
-    done = cli.run("up", spec)
-    assert done.code == 1
-    assert "error[E511]" in done.err
-    assert not cli.state.exists()
-
-
 def test_plan_writes_to_nothing_but_stdout_and_stderr(cli: Cli, tmp_path: Path) -> None:
     """Every call that could change the host, watched by strace."""
     trace = tmp_path / "trace"

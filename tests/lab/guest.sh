@@ -7,6 +7,10 @@ busybox mount -t sysfs sysfs /sys
 busybox mount -t devtmpfs dev /dev
 busybox --install -s /bin
 
+# There is no init to ask: the kernel does it at once.
+reboot() { busybox reboot -f; }
+poweroff() { busybox poweroff -f; }
+
 # Debian's busybox has no lspci: one line for each function, as busybox prints it elsewhere.
 lspci() {
 	for function in /sys/bus/pci/devices/*; do
@@ -20,10 +24,7 @@ read -r uptime _ </proc/uptime
 echo "init at $uptime"
 stty -echo </dev/console 2>/dev/null
 while read -r line; do
-	case $line in
-	reboot | poweroff) "$line" -f; busybox sleep 1000 ;;
-	*) eval "$line" ;;
-	esac
+	eval "$line"
 done
 echo "the console has no more to say"
 poweroff -f

@@ -18,8 +18,10 @@ from tests.planning import FILES, codes, host, plan
 NOT_AS_WRITTEN = {"E001", "E002", "E013"}
 SPECS = [one for one in all_explanations() if one.code[1] in "01" and one.code not in NOT_AS_WRITTEN]
 ON_GPU07 = ["E201", "E202", "E203", "E204", "E205", "E207", "E210", "E212", "E213", "E214", "E301", "E304"]
-ON_GPU07 += ["E306", "E307", "E311", "E407", "E511", "W214"]
+ON_GPU07 += ["E233", "E234", "E235"]
+ON_GPU07 += ["E306", "E307", "E311", "E407", "W214"]
 COMMANDS = ["E014", "E015", "E019", "E021", "E290", "E293", "E294", "E295", "E514", "E517", "E518"]
+COMMANDS += ["E296", "E297", "E520"]
 
 
 def example(code: str) -> str:

@@ -1,7 +1,155 @@
-"""Rules about the machine, its IOMMU, its kernel and who runs `up`. Pure."""
+"""Rules about the machine, its IOMMU and how interrupts are isolated. Pure."""
 
 from __future__ import annotations
 
-from launcher.planner.rules.rule import Rule
+from typing import TYPE_CHECKING
 
-RULES: tuple[Rule, ...] = ()
+from launcher.errors import Diagnostic
+from launcher.planner.no_iommu import NO_IOMMU_GROUP
+from launcher.planner.places import field
+from launcher.planner.rules.cmdline import last_of, settings_of
+from launcher.planner.rules.rule import Rule, Situation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from launcher.host.facts import HostFacts, Linux
+    from launcher.planner.choose import Choice
+
+_ALLOW = "unsafe-interrupts"
+_PARAMETER = "vfio_iommu_type1.allow_unsafe_interrupts"
+_YES = ("Y", "y", "1", "on", "true", "")  # a boolean parameter without a value is true
+
+
+def _no_iommu_group(it: Situation) -> Iterator[Diagnostic]:
+    """Where there is no IOMMU at all, that has been said."""
+    made_up = {group.number for group in it.passing.groups if group.name == NO_IOMMU_GROUP}
+    for choice, function in it.chosen() if it.host.iommu else ():
+        if function.group in made_up:
+            fact = f"{choice.alias}: {function.address} is behind no IOMMU; its group is one that no-IOMMU mode made up"
+            evidence = (f"IOMMU group {function.group} is named {NO_IOMMU_GROUP}",)
+            help_ = ("put it into another slot, or update the firmware: its tables leave the device out",)
+            yield Diagnostic("E220", fact, field(f"devices.{choice.alias}"), evidence, help_)
+
+
+def _interrupts(it: Situation) -> Iterator[Diagnostic]:
+    """VFIO_SET_IOMMU is EPERM unless interrupts are remapped or the module's parameter lifts that."""
+    if not _exposed(it):
+        return
+    lifted, unwilling = _lifted(it.host.linux), _unwilling(it)
+    if lifted is None and not unwilling:
+        fact = "interrupts are not remapped, and what vfio_iommu_type1 makes of that is known once it is loaded"
+        command = "modprobe vfio_iommu_type1"
+        yield Diagnostic("W216", fact, field("devices"), help=(f"load it and plan again: `{command}`",), fix=command)
+    elif not lifted:
+        fact = "interrupts are not remapped on this host: the kernel refuses to give devices away"
+        yield Diagnostic("E225", fact, field("devices"), _why_not_remapped(it.host), _ways_to_remap(it))
+
+
+def _unsafe(it: Situation) -> Iterator[Diagnostic]:
+    """The administrator let the kernel do it; who writes the spec has to know."""
+    if not _exposed(it) or not _lifted(it.host.linux) or not (unwilling := _unwilling(it)):
+        return
+    names = ", ".join(choice.alias for choice in unwilling)
+    fact = f"{names}: interrupts are not remapped, so the guest could raise any interrupt of the host"
+    evidence = ("allow_unsafe_interrupts of the module vfio_iommu_type1 is Y: the kernel lets it happen",)
+    help_ = (*_ways_to_remap(it)[:1], *(f"to accept that, {_allowing(choice)}" for choice in unwilling))
+    yield Diagnostic("E226", fact, field(f"devices.{unwilling[0].alias}"), evidence, help_)
+
+
+def _exposed(it: Situation) -> bool:
+    """Whether they are remapped may be not known; then nothing is said."""
+    return bool(it.passing.groups and it.host.iommu) and it.host.linux.remapping is False
+
+
+def _lifted(linux: Linux) -> bool | None:
+    """None: the module is not loaded, and its options are not known."""
+    if (value := linux.parameters.get(_PARAMETER)) is not None:
+        return value in _YES
+    if given := settings_of(linux, _PARAMETER):
+        return given[-1] in _YES
+    return False if linux.modules and "vfio_iommu_type1" in linux.modules else None
+
+
+def _unwilling(it: Situation) -> list[Choice]:
+    return [choice for choice, _ in it.chosen() if _ALLOW not in choice.device.allow]
+
+
+def _allowing(choice: Choice) -> str:
+    return choice.adding("allow", f"[{', '.join((*choice.device.allow, _ALLOW))}]")
+
+
+def _words(linux: Linux) -> tuple[str, ...]:
+    """Those of the command line that keep interrupts from being remapped."""
+    off = last_of(linux, "intremap", ("on", "off")) == "off"
+    bare = settings_of(linux, "nointremap") != ()
+    return (*(("intremap=off",) if off else ()), *(("nointremap",) if bare else ()))
+
+
+def _unable(host: HostFacts) -> list[str]:
+    return [unit.name for unit in host.iommu.units if unit.remaps is False] if host.iommu else []
+
+
+def _why_not_remapped(host: HostFacts) -> tuple[str, ...]:
+    words, unable = _words(host.linux), _unable(host)
+    if words:
+        return (f"{' and '.join(words)} on the kernel's command line",)
+    return (f"{', '.join(unable)}: not able to remap interrupts",) if unable else ()
+
+
+def _ways_to_remap(it: Situation) -> tuple[str, ...]:
+    """The first is the safe one. The module's parameter is the administrator's to set, never ours."""
+    words = " and ".join(f"`{word}`" for word in _words(it.host.linux))
+    if words:
+        first = f"boot the host without {words}"
+    elif _unable(it.host) and it.host.firmware.virtual:
+        first = "give this VM a virtual IOMMU that can: for QEMU `-device intel-iommu,intremap=on`"
+    else:
+        first = "switch on interrupt remapping (x2APIC) in the firmware; `dmesg | grep -i remap` says what is missing"
+    return (first, f"if you trust the guest: `{_lifting(it.host.linux)}`{_and_allow(_unwilling(it))}")
+
+
+def _lifting(linux: Linux) -> str:
+    """The parameter has a file only while the module is loaded."""
+    if _lifted(linux) is None:
+        return "echo options vfio_iommu_type1 allow_unsafe_interrupts=1 >> /etc/modprobe.d/vfio.conf"
+    return "echo 1 > /sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts"
+
+
+def _and_allow(unwilling: list[Choice]) -> str:
+    if len(unwilling) > 1:
+        return f", and give each device `allow: [{_ALLOW}]`"
+    return f", and {_allowing(unwilling[0])}" if unwilling else ""
+
+
+def _domain_ids(it: Situation) -> Iterator[Diagnostic]:
+    """A container takes one id of each unit its devices are behind."""
+    used = {one.function.iommu for one in it.passing.taken}
+    for unit in it.host.iommu.units if it.host.iommu else ():
+        if unit.name in used and unit.domains is not None and unit.domains >= (unit.most_domains or unit.domains + 1):
+            behind = ", ".join(choice.alias for choice, one in it.chosen() if one.iommu == unit.name)
+            fact = f"{behind}: the IOMMU unit {unit.name} has all its {unit.most_domains} domain ids taken"
+            help_ = (
+                "stop other VMs that have devices behind it: `vmlaunch ps`",
+                f"or take a device that is not in `ls /sys/class/iommu/{unit.name}/devices`",
+            )
+            yield Diagnostic("E227", fact, field("devices"), help=help_)
+
+
+def _sleep(it: Situation) -> Iterator[Diagnostic]:
+    """vfio-pci saves nothing when the host sleeps."""
+    firmware = it.host.firmware
+    if it.passing.groups and firmware.portable and firmware.sleeps:
+        fact = "this host may go to sleep while the guest has its devices, and they do not survive that"
+        evidence = (f"a portable computer; /sys/power/state: {' '.join(firmware.sleeps)}",)
+        command = "systemd-inhibit --what=sleep vmlaunch up SPEC"
+        yield Diagnostic("W222", fact, field("devices"), evidence, (f"keep it awake: `{command}`",), command)
+
+
+RULES: tuple[Rule, ...] = (
+    Rule("kernel", _no_iommu_group),
+    Rule("kernel", _interrupts),
+    Rule("policy", _unsafe),
+    Rule("kernel", _domain_ids),
+    Rule("policy", _sleep),
+)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from launcher.errors import Diagnostic
+from launcher.planner.widths import widths
 
 if TYPE_CHECKING:
     from launcher.host.facts import BootFiles, HostFacts, IommuGroup, PciFunction
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from launcher.planner.choose import Choice
     from launcher.planner.devices import Passthrough
     from launcher.planner.regions import Reserved
+    from launcher.planner.resets import Reset
+    from launcher.planner.widths import Width
     from launcher.spec.model import VmSpec
     from launcher.values import PciAddress
 
@@ -32,6 +35,7 @@ class Situation:
     functions: Mapping[PciAddress, PciFunction]
     passing: Passthrough
     devices: tuple[PlannedDevice, ...]
+    resets: Mapping[PciAddress, Reset]
     ranges: tuple[RamRange, ...]
     reserved: tuple[Reserved, ...]
     bits: int | None
@@ -42,6 +46,10 @@ class Situation:
         for choice in self.passing.choices:
             if choice.function:
                 yield choice, choice.function
+
+    def limits(self) -> tuple[Width, ...]:
+        """All that bounds guest addresses; `bits` is the least of them."""
+        return widths(self.host, (one.function for one in self.passing.taken))
 
     def members(self, group: IommuGroup) -> Iterator[PciFunction]:
         """The PCI functions of a group, by address."""

@@ -9,7 +9,22 @@ from launcher.planner.fitness import check_devices
 from launcher.planner.kvm import check_cpus, check_kvm, check_state_folder
 from launcher.planner.limits import check_locking, check_memory
 from launcher.planner.placing import check_placing
-from launcher.planner.rules import conditions, drivers, iommu, spaces
+from launcher.planner.rules import (
+    access,
+    bars,
+    conditions,
+    drivers,
+    graphics,
+    in_use,
+    interrupts,
+    iommu,
+    isolation,
+    modules,
+    resets,
+    spaces,
+    unread,
+    virtual_functions,
+)
 from launcher.planner.rules.rule import Rule, Situation
 
 if TYPE_CHECKING:
@@ -21,15 +36,25 @@ RULES: tuple[Rule, ...] = (
     Rule("kernel", lambda it: check_kvm(it.host)),
     Rule("policy", lambda it: check_state_folder(it.host)),
     *iommu.RULES,
+    *modules.RULES,
+    *access.RULES,
     Rule("kernel", lambda it: check_boot(it.files, it.ranges)),
     Rule("kernel", lambda it: check_cpus(it.spec, it.host)),
     Rule("kernel", lambda it: check_memory(it.spec, it.host)),
-    Rule("kernel", lambda it: check_placing(it.spec.memory, it.ranges, it.reserved, it.bits)),
+    Rule("kernel", lambda it: check_placing(it.spec.memory, it.ranges, it.reserved, it.limits())),
     Rule("kernel", lambda it: check_locking(it.host, it.locked)),
     *spaces.RULES,
-    Rule("kernel", lambda it: check_devices(it.spec, it.passing, it.devices)),
+    Rule("kernel", lambda it: check_devices(it.passing, it.devices)),
+    *isolation.RULES,
     *drivers.RULES,
+    *virtual_functions.RULES,
+    *in_use.RULES,
+    *bars.RULES,
+    *resets.RULES,
+    *interrupts.RULES,
+    *graphics.RULES,
     *conditions.RULES,
+    *unread.RULES,
 )
 
 

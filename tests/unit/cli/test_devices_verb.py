@@ -2,47 +2,82 @@
 
 from __future__ import annotations
 
-import argparse
 import json
-from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from launcher.cli import devices
+from launcher.cli import devices, main
 from launcher.codec import decode
 from launcher.host.facts import HostFacts
-from launcher.report.inventory import inventory_text
-from tests.planning import host
+from launcher.planner.choose import CLASSES
+from tests.planning import HOSTS, host
 
 
-def run(*words: str) -> int:
-    parser = argparse.ArgumentParser()
-    devices.arguments(parser)
-    return devices.run(parser.parse_args(words))
+def on(name: str) -> str:
+    return str(HOSTS / f"{name}.json")
 
 
 def test_what_json_writes_is_what_host_reads(capsys: pytest.CaptureFixture[str]):
-    assert run("--json", "--redact") == 0
+    assert main(["devices", "--json", "--redact"]) == 0
     facts = decode(HostFacts, json.loads(capsys.readouterr().out))
     assert facts.name == "redacted"
     assert facts.cpus
 
 
-def test_redacted_facts_have_no_serial_numbers_and_differ_in_nothing_else():
-    gpu07 = host("gpu07")
-    hidden = devices.redacted(gpu07)
-    assert {one.serial for one in hidden.pci} == {None, "redacted"}
-    back = tuple(replace(new, serial=old.serial) for new, old in zip(hidden.pci, gpu07.pci, strict=True))
-    assert replace(hidden, name=gpu07.name, pci=back) == gpu07
+def test_this_host_can_be_listed(capsys: pytest.CaptureFixture[str]):
+    assert main(["devices"]) == 0
+    assert "verdict" in capsys.readouterr().out
 
 
-def test_devices_are_listed_by_group_and_lines_fit():
-    lines = inventory_text(host("gpu07")).splitlines()
-    assert lines[0] == "gpu07 · Linux 6.12.9 · AMD-Vi"
-    groups = [int(line[:5]) for line in lines[3:]]
-    assert groups == sorted(groups)
-    assert max(map(len, lines)) <= 100
+def test_a_recorded_host_is_shown_and_written_again(capsys: pytest.CaptureFixture[str]):
+    assert main(["devices", "--host", on("gpu07")]) == 0
+    assert capsys.readouterr().out.startswith("gpu07 · Linux 6.12.9 · AMD-Vi\n")
+    assert main(["devices", "--host", on("gpu07"), "--json"]) == 0
+    assert decode(HostFacts, json.loads(capsys.readouterr().out)) == host("gpu07")
 
 
-def test_a_host_without_an_iommu_says_so():
-    assert inventory_text(host("cloud-vm")).splitlines()[0].endswith("no IOMMU in use")
+def test_a_recorded_host_can_be_redacted_later(capsys: pytest.CaptureFixture[str]):
+    assert main(["devices", "--host", on("gpu07"), "--json", "--redact"]) == 0
+    out = capsys.readouterr().out
+    assert "gpu07" not in json.loads(out)["name"]
+    assert {one["serial"] for one in json.loads(out)["pci"]} == {None, "redacted"}
+
+
+@pytest.mark.parametrize(("kind", "count"), [("gpu", 2), ("nvme", 2), ("0300", 2), ("02", 5), ("usb", 0)])
+def test_a_class_lists_only_its_devices(kind: str, count: int, capsys: pytest.CaptureFixture[str]):
+    assert main(["devices", "--host", on("gpu07"), "--class", kind]) == 0
+    out = capsys.readouterr().out
+    assert sum("0000:" in line for line in out.splitlines()) == count
+    assert out.splitlines()[-1].startswith(f"{count} function" if count else "No PCI device")
+
+
+def test_the_words_for_classes_are_those_of_a_spec():
+    assert set(devices.WORDS) == set(CLASSES)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--class", "printers"],
+        ["--class", "gpu", "--json"],
+        ["--raw"],
+        ["--host", on("gpu07"), "--deep"],
+        ["--host", on("gpu07"), "--as", "root"],
+        ["--as", "somebody"],
+    ],
+)
+def test_options_that_do_not_fit_are_wrong_usage(words: list[str], capsys: pytest.CaptureFixture[str]):
+    assert main(["devices", *words]) == 2
+    said = capsys.readouterr()
+    assert "E297" in said.err + said.out
+
+
+def test_facts_can_be_recorded_for_another_user(capsys: pytest.CaptureFixture[str]):
+    assert main(["devices", "--json", "--as", "12345"]) == 0
+    assert json.loads(capsys.readouterr().out)["process"]["uid"] == 12345
+
+
+def test_a_facts_file_that_is_not_there_is_a_diagnostic(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["devices", "--host", str(tmp_path / "none.json")]) == 1
+    assert "E293" in capsys.readouterr().err

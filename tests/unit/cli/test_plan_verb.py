@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 from launcher.cli import main
 from launcher.plan.codec import plan_from_json
+from launcher.vms.folder import PLAN, StateFolder
 from tests.elves import pvh
 from tests.planning import HOSTS, host
 
@@ -180,3 +183,85 @@ def test_github_and_sarif_carry_the_diagnostics(folder: Path, capsys):
 def test_this_machine_can_be_planned_for(folder: Path, capsys):
     assert main(["plan", "vm.yaml", "--json"]) in (0, 1, 4)
     assert json.loads(capsys.readouterr().out)["format_version"] == "1.0"
+
+
+# ---- the picture ----
+
+
+def test_the_picture_is_whole_and_the_plan_is_shown_all_the_same(folder: Path, capsys):
+    assert main(["plan", "vm.yaml", "--host", on("two-nodes"), "--svg", "vm.svg"]) == 0
+    assert "twin · Linux 6.1.0-56-amd64" in capsys.readouterr().out
+    assert ElementTree.parse(folder / "vm.svg").getroot().tag.endswith("svg")
+    assert sorted(path.name for path in folder.iterdir()) == ["kernel.elf", "vm.svg", "vm.yaml"]
+
+
+def test_a_saved_plan_can_be_drawn(folder: Path, capsys):
+    main(["plan", "vm.yaml", "--host", on("two-nodes"), "-o", "vm.plan", "--svg", "one.svg"])
+    assert main(["plan", "vm.plan", "--svg", "two.svg"]) == 0
+    assert (folder / "one.svg").read_text() == (folder / "two.svg").read_text()
+
+
+@pytest.mark.parametrize(("output", "exit_code", "code"), [("-", 2, "E294"), ("no/such/folder/vm.svg", 1, "E295")])
+def test_a_picture_is_not_drawn_to_stdout_or_to_nowhere(folder: Path, capsys, output: str, exit_code: int, code: str):
+    assert main(["plan", "vm.yaml", "--host", on("two-nodes"), "--svg", output]) == exit_code
+    assert f"error[{code}]" in capsys.readouterr().err
+
+
+# ---- the difference ----
+
+
+@pytest.fixture
+def running(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> Iterator[Path]:
+    """A VM of the name vm that is up: its folder is locked, as by a keeper, and has its plan."""
+    main(["plan", "vm.yaml", "--host", on("two-nodes"), "-o", "plan.json"])
+    capsys.readouterr()
+    monkeypatch.setattr("launcher.cli.naming.state_root", lambda: folder)
+    held = StateFolder.claim(folder / "vm")
+    (folder / "plan.json").rename(folder / "vm" / PLAN)
+    yield folder
+    held.close()
+
+
+def test_an_unchanged_spec_has_no_difference(running: Path, capsys):
+    assert main(["plan", "vm.yaml", "--host", on("two-nodes"), "--diff"]) == 0
+    assert capsys.readouterr().out == "vm is up with this plan: no difference\n"
+
+
+def test_a_changed_spec_shows_only_what_differs(running: Path, capsys):
+    assert main(["plan", "vm.yaml", "--host", on("two-nodes"), "--diff", "--set", "memory=128MiB"]) == 0
+    out = capsys.readouterr().out
+    assert "  ~ memory.0: size  64MiB -> 128MiB" in out
+    assert "create the VM" not in out
+
+
+def test_a_difference_is_json_on_request(running: Path, capsys):
+    assert main(["plan", "vm.yaml", "--host", on("two-nodes"), "--diff", "--set", "cpus=1", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["name"] == "vm"
+    assert {"part": "spec", "what": "cpus.count", "old": "2", "new": "1"} in answer["differences"]
+
+
+def test_a_saved_plan_is_compared_as_it_was_saved(running: Path, capsys):
+    main(["plan", "vm.yaml", "--host", on("two-nodes"), "-o", "vm.plan"])
+    capsys.readouterr()
+    assert main(["plan", "vm.plan", "--diff"]) == 0
+    assert "no difference" in capsys.readouterr().out
+
+
+def test_a_vm_that_is_not_up_has_nothing_to_compare_with(folder: Path, capsys, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("launcher.cli.naming.state_root", lambda: folder)
+    assert main(["plan", "vm.yaml", "--host", on("two-nodes"), "--diff"]) == 7
+    assert "error[E520]: no VM of the name vm is up" in capsys.readouterr().err
+
+
+def test_a_plan_of_another_version_is_refused(running: Path, capsys):
+    (running / "vm" / PLAN).write_text('{"format_version": "9.0"}')
+    assert main(["plan", "vm.yaml", "--host", on("two-nodes"), "--diff"]) == 1
+    assert "error[E515]: failed to read the plan of vm, which is up" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["-o", "x"], ["--svg", "x"], ["--format", "sarif"]])
+def test_a_difference_is_nothing_to_save_or_draw(folder: Path, capsys, words: list[str]):
+    assert main(["plan", "vm.yaml", "--diff", *words]) == 2
+    said = capsys.readouterr()
+    assert "E296" in said.err + said.out

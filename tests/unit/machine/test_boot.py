@@ -8,6 +8,7 @@ import struct
 import pytest
 
 from launcher.machine import cpu, layout, pvh
+from launcher.machine.boot import memory_map
 from launcher.plan.steps import RamRange
 from launcher.values import GIB, MIB, Span
 
@@ -15,9 +16,11 @@ RSDP = 0xE0000
 RAM = (RamRange(0, 3 * GIB, 0, 0), RamRange(4 * GIB, GIB, 1, 0))
 
 
-def read_back(ram: tuple[RamRange, ...], cmdline: str, initrd: Span | None) -> dict[str, object]:
+def read_back(
+    ram: tuple[RamRange, ...], cmdline: str, initrd: Span | None, holes: tuple[Span, ...] = ()
+) -> dict[str, object]:
     """hvm_start_info by its definition, independent of how it was written."""
-    memory = {patch.guest: patch.data for patch in pvh.boot_patches(ram, cmdline, initrd, RSDP)}
+    memory = {patch.guest: patch.data for patch in pvh.boot_patches(memory_map(ram, holes), cmdline, initrd, RSDP)}
     page = memory[layout.START_INFO.start]
     magic, version, _, modules, modlist, cmdline_at, rsdp, memmap, entries, _ = struct.unpack_from("<IIIIQQQQII", page)
     assert (magic, version, rsdp) == (0x336EC578, 1, RSDP)
@@ -35,6 +38,14 @@ def test_the_map_has_all_ram_but_the_legacy_area() -> None:
     assert (layout.ECAM.start, layout.ECAM.size, 2) in table
 
 
+def test_a_hole_that_the_iommu_makes_is_told_as_reserved() -> None:
+    hole = Span(GIB, MIB)
+    ram = (RamRange(0, GIB, 0, 0), RamRange(GIB + 2 * MIB, GIB, 0, GIB))
+    table = read_back(ram, "", None, (hole,))["table"]
+    assert isinstance(table, list)
+    assert (hole.start, hole.size, 2) in table
+
+
 def test_the_command_line_and_the_initrd_are_told() -> None:
     found = read_back(RAM, "console=ttyS0 ä", Span(0x10000000, 12345))
     assert found["cmdline"] == "console=ttyS0 ä".encode() + b"\0"
@@ -48,7 +59,7 @@ def test_without_an_initrd_there_is_no_module() -> None:
 def test_more_ranges_than_the_page_holds_are_an_error() -> None:
     ram = tuple(RamRange(n * 4 * MIB, MIB, 0, 0) for n in range(1, 300))
     with pytest.raises(ValueError, match="do not fit"):
-        pvh.boot_patches(ram, "", None, RSDP)
+        pvh.boot_patches(memory_map(ram), "", None, RSDP)
 
 
 def test_what_the_launcher_writes_does_not_overlap() -> None:

@@ -7,10 +7,14 @@ from hypothesis import strategies as st
 
 from launcher.host.facts import IommuGroup, ReservedRegion
 from launcher.machine.layout import HOLE
+from launcher.plan.steps import DescribeMachine
 from launcher.planner.memory import GRANULES, free_place, place_memory, span_of
-from launcher.planner.regions import memory_map, reserved_by
+from launcher.planner.placing import check_placing
+from launcher.planner.regions import left_empty, memory_map, reserved_by
+from launcher.planner.widths import Width
 from launcher.spec.model import Bank
 from launcher.values import GIB, KIB, MIB, Span
+from tests.planning import host, plan
 
 PAGE = {"4KiB": 4 * KIB, "thp": 4 * KIB, "2MiB": 2 * MIB, "1GiB": GIB}
 
@@ -122,3 +126,39 @@ def test_only_relaxable_regions_may_be_used():
     )
     found = reserved_by([IommuGroup(3, "DMA", (), regions), IommuGroup(7, "DMA", (), regions[1:2])])
     assert [(one.kind, one.groups) for one in found] == [("direct", (3,)), ("quantum", (3,)), ("msi", (3, 7))]
+
+
+@st.composite
+def wished_banks(draw: st.DrawFn) -> Bank:
+    size = draw(st.integers(1, 2000)) * 2 * MIB
+    return Bank.model_construct(size=size, pages="2MiB", node=None, at=draw(st.integers(0, 1 << 20)) * 2 * MIB)
+
+
+@given(wished_banks(), several_banks, st.lists(reserved_spans(), max_size=6), st.sampled_from([36, 39, 48]))
+def test_ram_in_the_way_of_something_is_always_told(wished, others, spans, bits):
+    banks = (*others, wished)
+    regions = tuple(ReservedRegion(one.start, one.last, "reserved") for one in spans)
+    reserved = reserved_by([IommuGroup(3, "DMA", (), regions)])
+    ranges = place_memory(banks, [one.span for one in reserved])
+    told = {one.code for one in check_placing(banks, ranges, reserved, (Width(bits, "KVM"),))}
+    placed = [span_of(one) for one in ranges]
+    assert ("E306" in told) == any(span_of(one).overlaps(hole) for one in ranges for hole in (HOLE, *spans))
+    assert ("E311" in told) == any(one.end > 1 << bits for one in placed)
+    assert ("E308" in told) == (sum(one.size for one in placed) < sum(one.size for one in banks))
+    if not told:
+        assert all(sum(one.overlaps(other) for other in placed) == 1 for one in placed)
+
+
+def test_the_guest_is_told_each_hole_once_however_many_groups_make_it():
+    ht = ReservedRegion(0xFD00000000, 0xFFFFFFFFFF, "reserved")
+    part = ReservedRegion(0xFD00000000, 0xFD000FFFFF, "direct")
+    msi = ReservedRegion(0xFEE00000, 0xFEEFFFFF, "msi")
+    groups = [IommuGroup(number, "DMA", (), regions) for number, regions in enumerate([(msi, ht), (msi, ht, part)])]
+    assert left_empty(reserved_by(groups)) == (Span(0xFD00000000, MIB), Span(0xFD00100000, 12 * GIB - MIB))
+
+
+def test_the_machine_is_described_with_the_holes_that_are_not_its_own():
+    text = "boot: {kernel: ./bzImage}\ncpus: 1\nmemory: 1GiB\n"
+    for devices, holes in (("", ()), ("devices: {disk: 0000:02:00.0}\n", (Span(0xFD00000000, 12 * GIB),))):
+        made = plan(text + devices, host("gpu07"))
+        assert [one.reserved for one in made.steps if isinstance(one, DescribeMachine)] == [holes]

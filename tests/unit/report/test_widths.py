@@ -14,7 +14,6 @@ import pytest
 
 from launcher.plan.outcome import FORMAT_VERSION, End, Report, StepOutcome, VcpuReport
 from launcher.report.console import print_report
-from launcher.report.inventory import inventory_text
 from launcher.report.lines import width_of
 from launcher.report.progress import text_lines
 from tests.planning import EXAMPLE, host, plan
@@ -68,8 +67,3 @@ def test_a_step_in_hand_never_wraps_so_that_it_can_be_drawn_anew(width: int, mon
     for n in range(1, len(made.steps) + 1):
         tell(StepOutcome(n, "progress", done=1 << 30, total=64 << 30))
     assert max(map(len, stream.getvalue().split("\r\x1b[K"))) < width
-
-
-@pytest.mark.parametrize("width", [60, 80, 100])
-def test_the_inventory_fits(width: int) -> None:
-    assert max(map(len, inventory_text(host("gpu07"), width).splitlines())) <= width

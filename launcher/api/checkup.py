@@ -1,0 +1,47 @@
+"""A host in, a check for each subject of `doctor` out: what the planner finds for a small VM with one device."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from launcher.api.verdicts import Trial, Trials, errors_of, without_alias
+from launcher.errors import Diagnostic
+from launcher.planner.functions import is_bridge
+from launcher.report.doctor import Check, examine
+from launcher.values import PciAddress
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from launcher.host.facts import HostFacts
+
+MOST_TRIED = 16  # devices, to find one that has little against it
+LEFT = {"W232", "W233"}  # what a driver_override that nobody needs gives
+_NOWHERE = PciAddress(0, 0, 0, 0)
+
+
+def checkup(host: HostFacts, dead: Iterable[str]) -> tuple[Check, ...]:
+    """`dead`: the VMs whose keeper died and that still have a state folder."""
+    trials = Trials(host)
+    best = _best(host, trials)
+    found = (*best.general, *best.own, *_overrides(host, trials), *map(_dead, dead))
+    return examine(host, map(without_alias, found))
+
+
+def _best(host: HostFacts, trials: Trials) -> Trial:
+    """The device with the fewest errors of its own: what is left is more likely to be about the host."""
+    endpoints = [one for one in host.pci if not is_bridge(one)]
+    some = [one.address for one in endpoints if one.group is not None][:MOST_TRIED]
+    tried = (trials.plan(address) for address in some or [one.address for one in endpoints[:1]] or [_NOWHERE])
+    return min(tried, key=lambda trial: len(errors_of(trial.own)))
+
+
+def _overrides(host: HostFacts, trials: Trials) -> Iterator[Diagnostic]:
+    for function in host.pci:
+        if function.driver_override is not None:
+            yield from (one for one in trials.plan(function.address).own if one.code in LEFT)
+
+
+def _dead(name: str) -> Diagnostic:
+    fact = f"the keeper of {name} died, and what it changed on the host is not undone"
+    return Diagnostic("W502", fact, help=(f"`vmlaunch down {name}`",), fix=f"vmlaunch down {name}")

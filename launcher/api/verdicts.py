@@ -1,0 +1,135 @@
+"""A host and its functions in; what a spec must say to pass each of them out, by planning a VM with just that one."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from launcher.host.facts import BootFile, BootFiles, HostFacts, PciFunction
+from launcher.plan.plan import SpecIdentity
+from launcher.planner.functions import is_bridge
+from launcher.planner.make import make_plan
+from launcher.planner.places import field
+from launcher.report.inventory import Verdict
+from launcher.spec.model import Device, VmSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from launcher.errors import Diagnostic
+    from launcher.values import PciAddress
+
+ALIAS = "device"
+_WORDS = ("in-use", "no-reset", "unsafe-interrupts")
+_SPEC = {"name": "trial", "boot": {"kernel": "/kernel"}, "cpus": 1, "memory": "1GiB"}
+_FILES = BootFiles(BootFile("/kernel", "pvh", 4096, "", 0x100000))
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What the planner finds in a VM with one device: `own` is about devices, `general` about anything else."""
+
+    own: tuple[Diagnostic, ...]
+    general: tuple[Diagnostic, ...]
+
+
+class Trials:
+    """Plans for single devices of one host. What is the same for all is made once."""
+
+    def __init__(self, host: HostFacts) -> None:
+        self._host = host
+        self._spec = VmSpec.model_validate(_SPEC)
+        self._functions = {one.address: one for one in host.pci}
+        self._groups = {one.number: one for one in host.groups}
+        self._buses: dict[tuple[int, int], list[PciAddress]] = defaultdict(list)
+        self._lines: dict[int, list[PciAddress]] = defaultdict(list)
+        for address, one in self._functions.items():
+            self._buses[address.domain, address.bus].append(address)
+            self._lines[one.irq or 0].append(address)
+
+    def verdicts(self, functions: Iterable[PciFunction]) -> dict[PciAddress, Verdict]:
+        """What is said of each device in the same words, and lifted by no spec, is in the way of all."""
+        judged = {one.address: self._verdict(one) for one in functions}
+        found = [map(without_alias, one.problems) for one in judged.values() if not one.bridge]
+        said = [{one.message: one for one in problems} for problems in found]
+        alike: set[str] = set.intersection(*map(set, said)) if len(said) > 1 else set()
+        if not alike:
+            return judged
+        general = tuple(one for message, one in said[0].items() if message in alike)
+        codes = frozenset(one.code for one in general)
+        again = {address: self._verdict(self._functions[address], codes) for address in judged}
+        return {one: verdict if verdict.bridge else verdict.hindered(general) for one, verdict in again.items()}
+
+    def _verdict(self, function: PciFunction, ignored: frozenset[str] = frozenset()) -> Verdict:
+        if is_bridge(function):
+            return Verdict(bridge=True)
+        bare, address = self.plan(function.address), function.address
+        verdict = Verdict(unread=tuple(one for one in bare.own if one.code == "W216"))
+        if not errors_of(bare.own, ignored):
+            return verdict
+        wishes = self._wishes(address, ignored)
+        if wishes is not None:
+            return replace(verdict, wishes=wishes)
+        return replace(verdict, problems=self._errors(address, ignored, companions="attach", allow=_WORDS))
+
+    def _wishes(self, address: PciAddress, ignored: frozenset[str]) -> tuple[str, ...] | None:
+        """The fewest that leave no error; None: whatever the spec says, there is one."""
+        for fate in ("attach", "detach"):
+            if self._errors(address, ignored, companions=fate, allow=_WORDS):
+                continue
+            less = {word: tuple(other for other in _WORDS if other != word) for word in _WORDS}
+            allow = [word for word in _WORDS if self._errors(address, ignored, companions=fate, allow=less[word])]
+            wishes = (f"allow: [{', '.join(allow)}]",) if allow else ()
+            alone = not self._errors(address, ignored, allow=tuple(allow))
+            return wishes if alone else (f"companions: {fate}", *wishes)
+        return None
+
+    def _errors(self, address: PciAddress, ignored: frozenset[str], **wishes: object) -> tuple[Diagnostic, ...]:
+        return errors_of(self.plan(address, **wishes).own, ignored)
+
+    def plan(self, address: PciAddress, **wishes: object) -> Trial:
+        device = Device.model_validate({"pci": str(address), **wishes})
+        spec = self._spec.model_copy(update={"devices": {ALIAS: device}})
+        plan = make_plan(spec, SpecIdentity("", "", {}), self._around(address), _FILES, field)
+        own = tuple(one for one in plan.diagnostics if _is_own(one))
+        return Trial(own, tuple(one for one in plan.diagnostics if one not in own))
+
+    def _around(self, address: PciAddress) -> HostFacts:
+        """The host with those functions and groups only that a plan for this one looks at: a big host has thousands."""
+        function = self._functions.get(address)
+        near = {address, *self._near(function)} & self._functions.keys() if function else set()
+        groups = self._groups.keys() & {self._functions[one].group for one in near}
+        return replace(
+            self._host,
+            pci=tuple(self._functions[one] for one in sorted(near)),
+            groups=tuple(self._groups[one] for one in sorted(groups)),
+        )
+
+    def _near(self, function: PciFunction) -> Iterator[PciAddress]:
+        """Its group, its bus, its interrupt line, its card, that card's virtual functions, the bridges above."""
+        if group := self._groups.get(-1 if function.group is None else function.group):
+            yield from group.devices
+        yield from self._buses[function.address.domain, function.address.bus]
+        yield from self._lines[function.irq] if function.irq else ()
+        yield from function.virtual_functions
+        if function.physical_function is not None:
+            yield function.physical_function
+        above = function.parent
+        while above is not None and (bridge := self._functions.get(above)) is not None:
+            yield above
+            above = bridge.parent
+
+
+def errors_of(found: Iterable[Diagnostic], ignored: frozenset[str] = frozenset()) -> tuple[Diagnostic, ...]:
+    return tuple(one for one in found if one.severity == "error" and one.code not in ignored)
+
+
+def without_alias(one: Diagnostic) -> Diagnostic:
+    return replace(one, message=one.message.removeprefix(f"{ALIAS}: "))
+
+
+def _is_own(one: Diagnostic) -> bool:
+    """So says its place, or the alias with which its message begins."""
+    path = one.where.path if one.where else ""
+    return path.startswith("devices") or one.message.startswith(f"{ALIAS}: ")

@@ -1,0 +1,57 @@
+"""A spec or a saved plan in; what differs from the plan of the VM of that name that is up, on stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from launcher.errors import Diagnostic, NoSuchVm
+
+if TYPE_CHECKING:
+    import argparse
+
+    from launcher.plan.plan import Plan
+
+
+def show_difference(raw: bytes, options: argparse.Namespace) -> int:
+    """`raw` is what the file holds. 0 with and without a difference: that it could be told is the success."""
+    from launcher.report.plan_diff import diff_text, differences
+
+    running, mine = _both(raw, options)
+    found = differences(running, mine)
+    if options.format == "json":
+        print(json.dumps({"name": mine.name, "differences": [asdict(one) for one in found]}, ensure_ascii=False))
+        return 0
+    from launcher.report.lines import width_of
+
+    print(diff_text(found, width_of(sys.stdout)) or f"{mine.name} is up with this plan: no difference")
+    return 0
+
+
+def _both(raw: bytes, options: argparse.Namespace) -> tuple[Plan, Plan]:
+    """A spec is planned on the host as it was before the VM that is up changed it."""
+    from launcher.api.plans import is_saved_plan, make_plan
+    from launcher.api.running import as_before
+    from launcher.cli.plan import chosen_host, saved_plan
+    from launcher.cli.reading import load_bytes
+
+    if is_saved_plan(raw):
+        plan = saved_plan(raw, options)
+        return _running(plan.name), plan
+    loaded = load_bytes(raw, options.spec, options.set, options.sources)
+    running = _running(loaded.spec.name)
+    return running, make_plan(loaded, as_before(chosen_host(options), running))
+
+
+def _running(name: str) -> Plan:
+    from launcher.api.running import running_plan
+    from launcher.cli.naming import state_root
+
+    root = state_root()
+    running = running_plan(root / name) if root else None
+    if running is None:
+        help_ = ("`vmlaunch ps` lists the VMs that are up", "without --diff the whole plan is shown")
+        raise NoSuchVm(Diagnostic("E520", f"no VM of the name {name} is up to compare with", help=help_))
+    return running

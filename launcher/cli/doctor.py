@@ -1,0 +1,61 @@
+"""This host or a recorded one in, PASS, WARN or FAIL for each thing that VMs with devices need out. Changes nothing."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from launcher.host.facts import HostFacts
+    from launcher.report.doctor import Check
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--host", metavar="FACTS", help="examine a recorded host: see `devices --json`")
+    parser.add_argument("--json", action="store_true", help="a JSON object")
+
+
+def run(options: argparse.Namespace) -> int:
+    from launcher.api.checkup import checkup
+    from launcher.api.hosts import recorded_host, this_host
+
+    host = recorded_host(options.host) if options.host else this_host()
+    checks = checkup(host, () if options.host else _dead())
+    (_json if options.json else _text)(host, checks)
+    return 1 if any(one.level == "FAIL" for one in checks) else 0
+
+
+def _dead() -> Iterator[str]:
+    """VMs that nobody keeps and that have not ended: the state folders of this user only."""
+    from launcher.cli.naming import state_root
+    from launcher.vms.folder import STATE, all_folders, is_up, read_json
+
+    root = state_root()
+    for path in all_folders(root) if root else ():
+        state = read_json(path / STATE)
+        if not is_up(path) and not (isinstance(state, dict) and state.get("phase") == "ended"):
+            yield path.name
+
+
+def _text(host: HostFacts, checks: tuple[Check, ...]) -> None:
+    from launcher.cli.terminal import wants_colour
+    from launcher.report.doctor import doctor_closing, doctor_text
+    from launcher.report.lines import width_of
+
+    print(f"{host.name} · Linux {host.kernel} · for a VM with 1 GiB of memory and one device\n")
+    print(doctor_text(checks, colour=wants_colour(sys.stdout), width=width_of(sys.stdout)))
+    print(f"\n{doctor_closing(checks)}")
+
+
+def _json(host: HostFacts, checks: tuple[Check, ...]) -> None:
+    from dataclasses import asdict
+
+    from launcher.version import VERSION
+
+    found = [asdict(one) for one in checks]
+    answer = {"format_version": "1.0", "vmlaunch": VERSION, "host": host.name, "checks": found}
+    print(json.dumps(answer, indent=2, ensure_ascii=False))

@@ -1,0 +1,53 @@
+"""HostFacts in; the same without the host's name, serial numbers and MAC addresses out. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from launcher.host.facts import Config
+
+if TYPE_CHECKING:
+    from launcher.host.facts import HostFacts, Interface, PciFunction, Use
+
+_WORD = "redacted"
+
+
+def redacted(host: HostFacts) -> HostFacts:
+    cmdline = host.linux.cmdline
+    if isinstance(cmdline, str):
+        for one in host.pci:
+            cmdline = _without(cmdline, one.interfaces)
+    linux = replace(host.linux, cmdline=cmdline)
+    return replace(host, name=_WORD, pci=tuple(map(_function, host.pci)), linux=linux)
+
+
+def _function(one: PciFunction) -> PciFunction:
+    return replace(
+        one,
+        serial=one.serial and _WORD,
+        interfaces=tuple(_interface(each, one.interfaces) for each in one.interfaces),
+        uses=tuple(_use(each, one.interfaces) for each in one.uses),
+        config=_config(one.config) if isinstance(one.config, Config) else one.config,
+    )
+
+
+def _interface(one: Interface, all_of_them: tuple[Interface, ...]) -> Interface:
+    return replace(one, name=_without(one.name, all_of_them), mac=one.mac and _WORD)
+
+
+def _use(use: Use, interfaces: tuple[Interface, ...]) -> Use:
+    return replace(use, what=_without(use.what, interfaces), name=_without(use.name, interfaces))
+
+
+def _without(text: str, interfaces: tuple[Interface, ...]) -> str:
+    """MACs are also in names (enx525400123456) and in what a boot loader adds (BOOTIF=01-52-54-00-12-34-56)."""
+    for mac in filter(None, (one.mac for one in interfaces)):
+        for form in (mac, mac.replace(":", "-"), mac.replace(":", "")):
+            text = text.replace(form, _WORD)
+    return text
+
+
+def _config(config: Config) -> Config:
+    """Raw bytes hold the serial number as well; what they say is decoded beside them."""
+    return replace(config, serial_number=config.serial_number and _WORD, raw=None)

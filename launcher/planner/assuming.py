@@ -1,0 +1,178 @@
+"""(spec, host, what has been decided) -> the facts that the plan rests on. Pure.
+
+Of a device, its group and the bridges above it all that is known is assumed, but for what moves by itself: a rule
+that looks at one more fact of them needs no line here.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from launcher.host.facts import Config
+from launcher.plan.plan import Assumption
+from launcher.planner.choose import matching
+from launcher.planner.keeping import kept
+from launcher.planner.kvm import NEEDED
+from launcher.planner.limits import POOLS, huge_demands, populated_bytes, small_page_bytes
+from launcher.planner.memory import PAGE_SIZES
+from launcher.planner.named_facts import NamedFacts, question
+from launcher.planner.resets import own_method
+from launcher.planner.rules.cmdline import values_of
+from launcher.planner.rules.interrupts import vectors_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from launcher.host.facts import BootFiles, HostFacts, PciFunction, Process
+    from launcher.planner.choose import Choice
+    from launcher.planner.rules.rule import Situation
+    from launcher.spec.model import Match
+    from launcher.values import PciAddress
+
+
+def assumptions(it: Situation) -> tuple[Assumption, ...]:
+    """Numbers that move by themselves come in as bounds only."""
+    facts = NamedFacts(it.host, it.files)
+    equal = dict.fromkeys((*_files(it.files), *_machine(it), *(_devices(it) if it.spec.devices else ())))
+    known = (Assumption(fact, equals=kept(facts.find(fact))) for fact in equal)
+    bounds = dict(_bounds(it))
+    return (*known, *(Assumption(fact, at_least=amount) for fact, amount in bounds.items()))
+
+
+def _files(files: BootFiles) -> Iterator[str]:
+    yield "files.kernel.sha256"
+    if files.initrd is not None:
+        yield "files.initrd.sha256"
+    yield from (f"files.roms[{alias}].sha256" for alias in files.roms)
+
+
+def _machine(it: Situation) -> Iterator[str]:
+    yield from ("architecture", "kvm.api_version", "process.state_folder", "memory.thp", "memory.overcommit")
+    for cpu in it.spec.cpus.pin or ():
+        yield from (f"cpus[{cpu}].node", f"process.cpus[{cpu}]")
+    if it.spec.cpus.count > len(it.host.process.cpus):
+        yield "process.cpu_count"
+
+
+def _devices(it: Situation) -> Iterator[str]:
+    """What all devices need comes first, and is told first when it is not as it was."""
+    yield from ("release", "linux", "firmware", "process", "iommu.kind", "iommu.address_bits")
+    yield from ("kvm.physical_bits", "kvm.extensions.irq_routing", "device_nodes[/dev/vfio/vfio]")
+    for choice in it.passing.choices:
+        if choice.device.match is not None:
+            yield from _choosing(choice, choice.device.match, it)
+    functions = _functions(it)
+    yield from (f"pci[{address}]" for address in functions)
+    yield from (f"iommu.units[{one.function.iommu}]" for one in it.passing.taken if one.function.iommu)
+    for group in it.passing.groups:
+        names = (str(group.number), *(f"devices/{one.vfio}" for one in it.members(group) if one.vfio))
+        yield from (f"groups[{group.number}]", *(f"device_nodes[/dev/vfio/{name}]" for name in names))
+    for one in it.passing.taken:
+        yield from _around(one.function, it)
+
+
+def _choosing(choice: Choice, match: Match, it: Situation) -> Iterator[str]:
+    """Which functions match. Of those that come before the one that is free: that they are not."""
+    found = matching(match, it.host.pci)
+    before = found[: found.index(choice.function)] if choice.device.pick == "free" and choice.function else []
+    first = len(before) + 1 if choice.device.pick == "free" else None
+    wanted = {"class": match.class_, "id": match.id, "serial": match.serial, "slot": match.slot, "node": match.node}
+    yield question(**wanted, first=first)
+    for one in before:
+        yield from (f"pci[{one.address}].{name}" for name in ("driver", "vfio", "uses", "group"))
+        yield from (f"groups[{one.group}].kind", f"device_nodes[/dev/vfio/{one.group}].holders")
+
+
+def _functions(it: Situation) -> dict[PciAddress, None]:
+    """Those that are taken, then those whose state decides what becomes of them."""
+    taken = [one.function for one in it.passing.taken]
+    members = (member.address for group in it.passing.groups for member in it.members(group))
+    above = (bridge for one in taken for bridge in _above(one, it))
+    physical = (one.physical_function for one in taken if one.physical_function)
+    resets = (it.resets[one.address] for one in taken)
+    beside = (other.address for reset in resets for other in (*reset.others, *reset.foreign))
+    return dict.fromkeys((*(one.address for one in taken), *members, *above, *physical, *beside))
+
+
+def _above(one: PciFunction, it: Situation) -> dict[PciAddress, None]:
+    """The bridges between it and the root of its bus."""
+    found: dict[PciAddress, None] = {}
+    parent = one.parent
+    while parent is not None and parent not in found:
+        found[parent] = None
+        bridge = it.functions.get(parent)
+        parent = bridge.parent if bridge else None
+    return found
+
+
+def _around(one: PciFunction, it: Situation) -> Iterator[str]:
+    """Which others there are where that matters: on its bus, on its interrupt, of its kind."""
+    if own_method(one) is None:
+        bus = str(one.address).rpartition(":")[0]
+        yield question(below=one.parent) if one.parent else question(bus=bus)
+    if one.class_code.startswith("0300"):
+        yield question(**{"class": "0300"})
+    if values_of(it.host.linux, "vfio_pci.ids"):
+        yield question(id=one.id, driver="vfio-pci")
+    if isinstance(one.config, Config) and one.irq and not vectors_of(one.config):
+        yield question(irq=one.irq)
+    if one.driver_override is not None:
+        yield f"linux.drivers[{one.driver_override}]"
+    if one.node is not None:
+        yield f"nodes[{one.node}].distances"
+
+
+def _bounds(it: Situation) -> Iterator[tuple[str, int]]:
+    spec, host = it.spec, it.host
+    yield from ((f"kvm.extensions.{name}", 1) for name in NEEDED)
+    yield "kvm.extensions.max_vcpus", spec.cpus.count
+    bits = (max((one.guest + one.size for one in it.ranges), default=1) - 1).bit_length()
+    yield from ((name, bits) for name, known in _widths(host) if known)
+    if spec.cpus.count <= len(host.process.cpus):
+        yield "process.cpu_count", spec.cpus.count
+    amounts = {"memory.total": small_page_bytes(spec), "memory.available": populated_bytes(spec)}
+    if host.memory.overcommit == 2:
+        amounts["memory.promisable"] = small_page_bytes(spec)
+    if host.process.memlock is not None and not _may_lock(host.process):
+        amounts["process.lockable"] = it.locked
+    yield from ((name, amount) for name, amount in amounts.items() if amount)
+    yield from _of_units(it)
+    yield from _of_nodes(it)
+    yield from _of_huge_pages(it)
+
+
+def _may_lock(process: Process) -> bool:
+    return "cap_ipc_lock" in process.capabilities and not process.own_user_namespace
+
+
+def _widths(host: HostFacts) -> Iterator[tuple[str, bool]]:
+    yield "kvm.physical_bits", True
+    yield "firmware.physical_bits", host.firmware.physical_bits is not None
+
+
+def _of_units(it: Situation) -> Iterator[tuple[str, int]]:
+    """A container takes a domain id of each."""
+    used = {one.function.iommu for one in it.passing.taken}
+    units = it.host.iommu.units if it.host.iommu else ()
+    counted = (unit for unit in units if unit.name in used and unit.domains is not None and unit.most_domains)
+    yield from ((f"iommu.units[{unit.name}].domains_left", 1) for unit in counted)
+
+
+def _of_nodes(it: Situation) -> Iterator[tuple[str, int]]:
+    for node in {bank.node: None for bank in it.spec.memory}:
+        size = sum(bank.size for bank in it.spec.memory if bank.node == node and PAGE_SIZES[bank.pages] not in POOLS)
+        if node is not None:
+            yield f"nodes[{node}].memory", size
+
+
+def _of_huge_pages(it: Situation) -> Iterator[tuple[str, int]]:
+    total: dict[int, int] = defaultdict(int)
+    for demand in huge_demands(it.spec.memory):
+        total[demand.page_size] += demand.pages
+        if demand.node is not None:
+            yield f"nodes[{demand.node}].huge_pages[{demand.page_size}].free", demand.pages
+    for size, pages in total.items():
+        yield f"huge_pages[{size}]", pages
+        if str(size) in it.host.process.huge_limits:
+            yield f"process.huge_limits[{size}].left", pages * size

@@ -1,0 +1,151 @@
+"""A fact in, what a plan keeps of it out: plain data, without what moves by itself or is as usual. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import MISSING, fields, is_dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from launcher.codec import encode, field_types
+from launcher.host import facts
+from launcher.values import Missing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+# What comes and goes while nobody changes the host, what says the same again, and what no plan looks at.
+_LEFT_OUT: dict[type, tuple[str, ...]] = {
+    facts.DeviceNode: ("path", "mode", "uid", "gid"),
+    facts.Firmware: ("vendor", "product"),
+    facts.Holder: ("pid",),
+    facts.Interface: ("mac", "up"),
+    facts.IommuGroup: ("number",),
+    facts.IommuUnit: ("name", "domains"),
+    facts.Limit: ("cgroup", "current"),
+    facts.Linux: ("drivers", "framebuffers", "lockdown", "vectors"),
+    facts.PcieLink: ("speed",),
+    facts.PciFunction: ("address", "name", "revision", "errors"),
+    facts.Power: ("state", "runtime"),
+    facts.Process: ("gid", "groups", "cpus", "state_folder", "locked", "huge_limits"),
+    facts.Use: ("what", "pid"),
+}
+
+# What VFIO, KVM and IOMMUs make something of; the rest of the command line and configuration is the administrator's.
+_WORDS = ("amd_iommu", "intel_iommu", "intremap", "iommu", "nointremap", "pci", "vfio")
+_OPTIONS = ("IOMMU", "IRQ_REMAP", "VFIO")
+_MODULES = ("iommu", "vfio")
+
+
+def _with(prefixes: tuple[str, ...]) -> Callable[[tuple[str, ...] | None], list[str] | None]:
+    return lambda names: None if names is None else sorted(one for one in names if one.startswith(prefixes))
+
+
+def _options(config: Mapping[str, str] | None) -> list[str] | None:
+    return None if config is None else sorted(one for one in config if any(word in one for word in _OPTIONS))
+
+
+# Of some facts only a part counts.
+_KEPT_AS: dict[tuple[type, str], Callable[[Any], Any]] = {
+    (facts.Bar, "start"): lambda start: "assigned" if start else "not assigned",
+    (facts.Linux, "cmdline"): lambda line: [one for one in line.split() if one.replace("-", "_").startswith(_WORDS)],
+    (facts.Linux, "config"): _options,
+    (facts.Linux, "loadable"): _with(_MODULES),
+    (facts.Linux, "modules"): _with(_MODULES),
+    (facts.PciFunction, "irq"): lambda irq: irq if not irq else "a line",
+}
+
+
+class _Part(NamedTuple):
+    """A field that is kept, `shortened` where only a part of it counts; `usual` is what it is where nothing is said."""
+
+    name: str
+    kind: Any
+    shortened: Callable[[Any], Any] | None
+    usual: Any
+
+    def of(self, value: Any) -> Any:
+        whole = self.shortened is None or isinstance(value, Missing)
+        return kept(value, self.kind) if whole or self.shortened is None else self.shortened(value)
+
+
+def kept(value: Any, kind: Any = None) -> Any:
+    """Of an object the fields that are not as usual; of what could not be read only why."""
+    if isinstance(value, Missing):
+        return {"missing": value.missing}
+    if isinstance(value, (tuple, list)):
+        return [kept(one) for one in value]
+    if isinstance(value, dict):
+        return {str(key): kept(one) for key, one in value.items()}
+    if not _has_parts(value):
+        return encode(value, kind)
+    found = ((part.name, part.of(getattr(value, part.name)), part.usual) for part in _parts(value))
+    return {name: one for name, one, usual in found if one != usual}
+
+
+def differences(fact: str, assumed: Any, now: Any) -> Iterator[tuple[str, Any, Any]]:
+    """(fact, as it was kept, as it is) of the smallest facts that differ. Of what sleeps nothing is known; of what
+    slept then, only that it should not be dead."""
+    found = kept(now)
+    if assumed == found or _sleeps(found) or (_sleeps(assumed) and "dead" not in found):
+        return
+    if _has_parts(now) and isinstance(assumed, dict) and not isinstance(now, Missing) and "missing" not in assumed:
+        for part in _parts(now):
+            usual = None if part.usual is MISSING else part.usual
+            yield from _of_part(f"{fact}.{part.name}", part, assumed.get(part.name, usual), getattr(now, part.name))
+    elif isinstance(now, dict) and isinstance(assumed, dict):
+        for key in dict.fromkeys((*assumed, *now)):
+            yield from differences(f"{fact}[{key}]", assumed.get(key), now.get(key))
+    elif isinstance(now, tuple) and isinstance(assumed, list) and len(now) == len(assumed) and _are_named(now):
+        for one, item in zip(assumed, now, strict=True):
+            yield from differences(f"{fact}[{name_of(item)}]", one, item)
+    else:
+        yield fact, assumed, found
+
+
+def _of_part(fact: str, part: _Part, assumed: Any, now: Any) -> Iterator[tuple[str, Any, Any]]:
+    if part.shortened is None and not isinstance(now, int):
+        yield from differences(fact, assumed, now)
+    elif assumed != part.of(now):
+        yield fact, assumed, part.of(now)
+
+
+def _sleeps(plain: Any) -> bool:
+    return isinstance(plain, dict) and plain.get("missing") == "asleep"
+
+
+def _are_named(items: tuple[Any, ...]) -> bool:
+    return all(_has_parts(one) and name_of(one) for one in items)
+
+
+def name_of(one: Any) -> str:
+    """What finds it in its list; empty for what has no name."""
+    if not _has_parts(one):
+        return str(one)
+    found = (getattr(one, key, None) for key in ("address", "number", "index", "id", "path", "size", "name"))
+    return next((str(value) for value in found if value is not None), "")
+
+
+def _has_parts(value: Any) -> bool:
+    return is_dataclass(value) and not hasattr(value, "parse")
+
+
+def _parts(value: Any) -> tuple[_Part, ...]:
+    kind: Any = type(value)
+    return _parts_of(kind)
+
+
+@cache
+def _parts_of(kind: Any) -> tuple[_Part, ...]:
+    defaults = {field.name: _default(field) for field in fields(kind)}
+    rows = []
+    for name, type_ in field_types(kind).items():
+        if name not in _LEFT_OUT.get(kind, ()):
+            part = _Part(name, type_, _KEPT_AS.get((kind, name)), MISSING)
+            usual = MISSING if defaults[name] is MISSING else part.of(defaults[name])
+            rows.append(part._replace(usual=usual))
+    return tuple(rows)
+
+
+def _default(field: Any) -> Any:
+    return field.default if field.default_factory is MISSING else field.default_factory()

@@ -1,0 +1,60 @@
+"""The kernel's modules in, what VFIO still needs loaded out. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from launcher.plan.steps import LoadModules
+from launcher.planner.groups import release
+from launcher.values import Missing
+
+if TYPE_CHECKING:
+    from launcher.host.facts import HostFacts, Linux
+
+
+def unloaded(linux: Linux) -> tuple[str, ...]:
+    """By their names in /sys/module; nothing where it is not recorded which there are."""
+    loaded = linux.modules
+    return () if loaded is None else tuple(name for name in _needed(linux) if name not in loaded)
+
+
+def _needed(linux: Linux) -> tuple[str, ...]:
+    """iommufd can serve containers in place of type1."""
+    config = linux.config if isinstance(linux.config, dict) else {}
+    by_iommufd = "IOMMUFD_VFIO_CONTAINER" in config and "VFIO_CONTAINER" not in config
+    return ("vfio_pci",) if by_iommufd else ("vfio_pci", "vfio_iommu_type1")
+
+
+def unloadable(linux: Linux) -> tuple[str, ...]:
+    """Of those that are not loaded the ones that this kernel has not got."""
+    known = linux.loadable
+    return tuple(name for name in unloaded(linux) if name not in known) if isinstance(known, tuple) else ()
+
+
+def left_out(host: HostFacts) -> tuple[str, ...]:
+    """What groups and containers need and this kernel was configured without.
+
+    They could not be left out before 6.2 (VFIO_CONTAINER) and 6.6 (VFIO_GROUP).
+    """
+    config, version = host.linux.config, release(host.kernel)
+    if not isinstance(config, dict):
+        return ()
+    container = "VFIO_CONTAINER" in config or "IOMMUFD_VFIO_CONTAINER" in config or version < (6, 2)
+    needed = {
+        "CONFIG_VFIO_PCI": "VFIO_PCI" in config,
+        "CONFIG_VFIO_CONTAINER": container,
+        "CONFIG_VFIO_GROUP": "VFIO_GROUP" in config or version < (6, 6),
+    }
+    return tuple(name for name, there in needed.items() if not there)
+
+
+def may_load(host: HostFacts) -> bool:
+    process = host.process
+    return "cap_sys_module" in process.capabilities and not process.own_user_namespace
+
+
+def loading_step(host: HostFacts) -> LoadModules | None:
+    """modprobe takes the names of /sys/module, and knows what else a module needs."""
+    names = unloaded(host.linux)
+    known = not isinstance(host.linux.loadable, Missing | None) and not unloadable(host.linux)
+    return LoadModules(names) if names and known and may_load(host) else None

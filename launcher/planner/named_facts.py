@@ -1,0 +1,117 @@
+"""The name of a fact in, the fact out. Pure.
+
+Names are those of the facts file: `pci[0000:c1:00.0].driver`, `nodes[1].huge_pages[1073741824].free`. What follows
+from several facts has a name, too: `process.lockable`; and so has a question about all functions, whose answer are
+addresses: `pci[class=03 node=1]`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import is_dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote
+
+from launcher.host.facts import HostFacts, IommuUnit, Limit, Memory, PciFunction, Process
+from launcher.planner.choose import CLASSES
+from launcher.planner.groups import release
+from launcher.planner.keeping import name_of
+
+if TYPE_CHECKING:
+    from launcher.host.facts import BootFiles
+    from launcher.values import PciAddress
+
+# A name, or a key in brackets.
+_PART = re.compile(r"([a-z_0-9]+)|\[([^\]]+)\]")
+
+
+def _huge_pages(host: HostFacts) -> dict[str, int]:
+    """Of each size those of all nodes that are free and promised to nobody."""
+    found: dict[str, int] = defaultdict(int)
+    for pool in (pool for node in host.nodes for pool in node.huge_pages):
+        found[str(pool.size)] += pool.free
+    return {size: free - host.memory.reserved_huge_pages.get(size, 0) for size, free in found.items()}
+
+
+_FOLLOWS: dict[tuple[type, str], Callable[[Any], Any]] = {
+    (HostFacts, "release"): lambda host: ".".join(map(str, release(host.kernel))),
+    (HostFacts, "huge_pages"): _huge_pages,
+    (IommuUnit, "domains_left"): lambda unit: (unit.most_domains or 0) - (unit.domains or 0),
+    (Limit, "left"): lambda limit: limit.maximum - limit.current,
+    (Memory, "promisable"): lambda memory: memory.commit_limit - memory.committed,
+    (Process, "lockable"): lambda process: None if process.memlock is None else process.memlock - process.locked,
+    (Process, "cpu_count"): lambda process: len(process.cpus),
+}
+
+_HAS: dict[str, Callable[[PciFunction, str], bool]] = {
+    "bus": lambda one, text: str(one.address).startswith(f"{text}:"),
+    "class": lambda one, text: one.class_code.startswith(CLASSES.get(text, (text,))),
+    "driver": lambda one, text: one.driver == text,
+    "id": lambda one, text: one.id == text,
+    "irq": lambda one, text: str(one.irq) == text,
+    "node": lambda one, text: str(one.node) == text,
+    "serial": lambda one, text: one.serial == text,
+    "slot": lambda one, text: one.slot == text,
+}
+_SAFE = ":-._"  # what a question does not escape
+
+
+def question(**wanted: object) -> str:
+    """`pci[class=03 node=1]`: which functions have these properties; `first` cuts the answer short."""
+    given = ((key.rstrip("_"), value) for key, value in wanted.items() if value is not None)
+    return f"pci[{' '.join(f'{key}={quote(str(value), safe=_SAFE)}' for key, value in given)}]"
+
+
+class NamedFacts:
+    """The facts of one host, by name. Long lists are put in order once."""
+
+    def __init__(self, host: HostFacts, files: BootFiles) -> None:
+        self._host, self._files = host, files
+        self._by_name: dict[int, dict[str, Any]] = {}
+
+    def find(self, fact: str) -> Any:
+        """None for what is not there."""
+        value: Any = self._host
+        for name, key in _PART.findall(fact):
+            value = self._files if (value is self._host and name == "files") else self._step_into(value, name, key)
+        return value
+
+    def _step_into(self, value: Any, name: str, key: str) -> Any:
+        if isinstance(value, tuple):
+            return self._answer(key) if "=" in key else self._named(value).get(key)
+        if isinstance(value, dict):
+            return value.get(key or name)
+        follows = _FOLLOWS.get((type(value), name))
+        if follows:
+            return follows(value)
+        return getattr(value, name, None) if is_dataclass(value) else None
+
+    def _named(self, items: tuple[Any, ...]) -> dict[str, Any]:
+        if id(items) not in self._by_name:
+            self._by_name[id(items)] = {name_of(one): one for one in items}
+        return self._by_name[id(items)]
+
+    def _answer(self, key: str) -> tuple[PciAddress, ...]:
+        wanted = {name: unquote(text) for name, _, text in (word.partition("=") for word in key.split())}
+        most, found = int(wanted.pop("first", len(self._host.pci))), self._host.pci
+        if top := wanted.pop("below", None):
+            found = tuple(_below(top, found))
+        for name, text in wanted.items():
+            found = tuple(one for one in found if _HAS[name](one, text))
+        return tuple(one.address for one in found[:most])
+
+
+def around(fact: str) -> tuple[str, ...]:
+    """What it is a part of, the largest first: `pci`, `pci[0000:c1:00.0]`."""
+    return tuple(fact[: part.end()] for part in _PART.finditer(fact))[:-1]
+
+
+def _below(top: str, functions: tuple[PciFunction, ...]) -> Iterator[PciFunction]:
+    """Through all buses."""
+    buses = {top}
+    for one in sorted(functions, key=lambda one: one.address):
+        if str(one.parent) in buses:
+            buses.add(str(one.address))
+            yield one

@@ -1,0 +1,28 @@
+"""/proc/cmdline in, its parameters out, as the kernel and its modules read them. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from launcher.values import Missing
+
+if TYPE_CHECKING:
+    from launcher.host.facts import Linux
+
+
+def values_of(linux: Linux, name: str) -> tuple[str, ...]:
+    """All values that a parameter was given, in order; empty text without a `=`. Dash and underscore are one letter."""
+    words = () if isinstance(linux.cmdline, Missing) else linux.cmdline.split()
+    kernels = words[: words.index("--")] if "--" in words else words
+    pairs = (word.strip('"').partition("=") for word in kernels)
+    return tuple(value.strip('"') for key, _, value in pairs if key.replace("-", "_") == name.replace("-", "_"))
+
+
+def settings_of(linux: Linux, name: str) -> tuple[str, ...]:
+    """As values_of, with `a,b` as two."""
+    return tuple(one for value in values_of(linux, name) for one in value.split(","))
+
+
+def last_of(linux: Linux, name: str, among: tuple[str, ...]) -> str | None:
+    """Of settings that exclude each other the last one counts."""
+    return next((one for one in reversed(settings_of(linux, name)) if one in among), None)

@@ -1,0 +1,174 @@
+"""Rules about interrupts: whether a device has one that works, whom it shares it with, and how many there are. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from launcher.errors import Diagnostic
+from launcher.host.facts import Config
+from launcher.planner.functions import listed, on_vfio, shown
+from launcher.planner.places import field
+from launcher.planner.rules.cmdline import values_of
+from launcher.planner.rules.rule import Rule
+from launcher.values import Missing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from launcher.host.facts import PciFunction
+    from launcher.planner.devices import Taken
+    from launcher.planner.rules.rule import Situation
+    from launcher.values import PciAddress
+
+# vfio-pci shows these without INTx, because theirs cannot be told from another's: XL710, X710, XXV710, X722, X550.
+_BROKEN_INTX = {
+    f"8086:{device:04x}"
+    for device in (0x1563, 0x1572, 0x1574, 0x1580, 0x1581, *range(0x1583, 0x158C), 0x37D0, 0x37D1, 0x37D2)
+}
+
+# Vectors 0x20 to 0xff of each x86 CPU, less those the kernel keeps for itself.
+_VECTORS_OF_A_CPU = 200
+
+# Descriptors that `up` needs besides: memory, KVM, vCPUs, groups, console, journal. And of a device: itself, INTx and
+# its resample, errors, requests.
+_OTHER_FILES, _FILES_OF_A_DEVICE = 64, 5
+
+
+@dataclass(frozen=True, slots=True)
+class Ban:
+    """Why the host gives a function no MSI and no MSI-X, and how to change that."""
+
+    why: str
+    way_out: str
+    fix: str | None = None
+
+
+def ban(it: Situation, function: PciFunction) -> Ban | None:
+    if any("nomsi" in value.split(",") for value in values_of(it.host.linux, "pci")):
+        return Ban("`pci=nomsi` is on the kernel's command line", "boot the host without `pci=nomsi`")
+    if function.messages:
+        return None
+    culprit, fix = _highest(it, function), "echo 1 > /sys/bus/pci/devices/{}/msi_bus"
+    return Ban(f"msi_bus of {culprit} is 0", f"allow them: `{fix.format(culprit)}`", fix.format(culprit))
+
+
+def _highest(it: Situation, function: PciFunction) -> PciAddress:
+    """A bridge that forbids messages does so for all that is below; the path up has no more than 256 bridges."""
+    for _ in range(256):
+        above = it.functions.get(function.parent) if function.parent else None
+        if above is None or above.messages:
+            break
+        function = above
+    return function.address
+
+
+def _line(it: Situation, function: PciFunction, config: Config) -> str | None:
+    """What is wrong with INTx, None if nothing is. A virtual function has no pin."""
+    if not config.pin:
+        return "it has no INTx"
+    if function.id in _BROKEN_INTX and it.host.linux.parameters.get("vfio_pci.nointxmask") != "Y":
+        return "vfio-pci hides its INTx, which is broken"
+    return "its INTx leads nowhere (irq 0)" if function.irq == 0 else None
+
+
+def _passed(it: Situation) -> Iterator[tuple[Taken, Config]]:
+    for one in it.passing.taken:
+        if one.passed and isinstance(one.function.config, Config) and not one.function.config.dead:
+            yield one, one.function.config
+
+
+def _none_usable(it: Situation) -> Iterator[Diagnostic]:
+    for one, config in _passed(it):
+        broken, where = _line(it, one.function, config), field(f"devices.{one.alias}")
+        forbidden = ban(it, one.function)
+        if broken is None:
+            continue
+        if vectors_of(config) and forbidden:
+            kind = "MSI-X" if config.msix else "MSI"
+            fact = f"{one.alias}: {one.function.address} needs {kind}, and this host forbids it"
+            evidence = (forbidden.why, broken)
+            yield Diagnostic("E256", fact, where, evidence, (forbidden.way_out,), forbidden.fix)
+        elif not vectors_of(config):
+            fact = f"{one.alias}: {one.function.address} has no interrupt that a guest could use"
+            help_ = ("a driver that polls works; any other waits for ever",)
+            yield Diagnostic("W257", fact, where, (broken, "it has no MSI and no MSI-X"), help_)
+
+
+def vectors_of(config: Config) -> int:
+    return config.msix.vectors if config.msix else config.msi
+
+
+def _shared_line(it: Situation) -> Iterator[Diagnostic]:
+    """Only INTx, and drivers of the host on the same line. Whether it can be masked is only seen by trying."""
+    alone = [one for one, config in _passed(it) if not vectors_of(config) and _line(it, one.function, config) is None]
+    lines = _lines(it) if alone else {}
+    for one in alone:
+        function = one.function
+        others = lines.get(function.irq or 0)
+        if not others:
+            continue
+        certain = it.host.linux.parameters.get("vfio_pci.nointxmask") == "Y"
+        then = "which vfio-pci with nointxmask=Y will not share" if certain else "which only works if it can mask it"
+        fact = f"{one.alias}: {function.address} has only INTx and shares IRQ {function.irq} with the host, {then}"
+        evidence = tuple(f"IRQ {function.irq}: {line}" for line in listed([shown(other) for other in others], 4))
+        help_ = ("put the card into another slot, or take the other device from its driver",)
+        yield Diagnostic("W258", fact, field(f"devices.{one.alias}"), evidence, help_)
+
+
+def _lines(it: Situation) -> dict[int, list[PciFunction]]:
+    """IRQ -> the functions on it that a driver of the host goes on using. One with MSI has a number of its own."""
+    taken = {one.function.address for one in it.passing.taken}
+    found: dict[int, list[PciFunction]] = defaultdict(list)
+    for one in it.host.pci:
+        if one.irq and one.driver and not on_vfio(one) and one.address not in taken:
+            found[one.irq].append(one)
+    return found
+
+
+def _too_many(it: Situation) -> Iterator[Diagnostic]:
+    """They are taken as the guest unmasks them, so this is a limit on what the guest can do, not on whether it runs."""
+    asked = [(one.alias, vectors_of(config)) for one, config in _passed(it)]
+    total, free = sum(vectors for _, vectors in asked), _free_vectors(it)
+    routes = 0 if isinstance(it.host.kvm, Missing) else it.host.kvm.extensions.get("irq_routing", 0)
+    limits = [
+        (free, f"{len(it.host.cpus)} online CPUs have {_VECTORS_OF_A_CPU} each, less {it.host.linux.vectors} in use"),
+        (routes, f"KVM routes {routes} interrupts of one VM"),
+    ]
+    short = [why for limit, why in limits if limit and total > limit]
+    if not short:
+        return
+    most = sorted(asked, key=lambda one: -one[1])[:4]
+    fact = f"the devices have {total} interrupt vectors, and the guest cannot use all of them at once"
+    evidence = (*short, ", ".join(f"{alias} {vectors}" for alias, vectors in most))
+    help_ = ("let the guest's drivers use fewer queues", "or pass fewer devices to one VM")
+    yield Diagnostic("W259", fact, field("devices"), evidence, help_)
+
+
+def _free_vectors(it: Situation) -> int:
+    """0: not known for this architecture."""
+    if it.host.architecture != "x86_64":
+        return 0
+    return max(_VECTORS_OF_A_CPU * len(it.host.cpus) - it.host.linux.vectors, 1)
+
+
+def _too_few_files(it: Situation) -> Iterator[Diagnostic]:
+    """`open_files` is the hard limit, up to which `up` raises the soft one."""
+    limit = it.host.process.open_files
+    vectors = sum(vectors_of(config) for _, config in _passed(it))
+    needed = vectors + _FILES_OF_A_DEVICE * len(it.passing.functions) + _OTHER_FILES
+    if limit is None or needed <= limit or not it.spec.devices:
+        return
+    fact = f"up to {needed} files will be open, one for each interrupt vector, and this process may open {limit}"
+    fix = f"ulimit -n {max(65536, needed)}"
+    help_ = (f"raise it: `{fix}`", "for a systemd service: LimitNOFILE=65536")
+    yield Diagnostic("E260", fact, field("devices"), help=help_, fix=fix)
+
+
+RULES: tuple[Rule, ...] = (
+    Rule("kernel", _none_usable),
+    Rule("kernel", _shared_line),
+    Rule("kernel", _too_many),
+    Rule("kernel", _too_few_files),
+)

@@ -1,0 +1,57 @@
+"""Rules about what the kernel has of VFIO, and which of its modules can be loaded. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from launcher.errors import Diagnostic
+from launcher.planner.modules import left_out, may_load, unloadable, unloaded
+from launcher.planner.places import field
+from launcher.planner.rules.rule import Rule, Situation
+from launcher.values import Missing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def _without_vfio(it: Situation) -> Iterator[Diagnostic]:
+    """`up` uses groups and containers."""
+    lacking = (*left_out(it.host), *unloadable(it.host.linux))
+    if not lacking or not it.passing.groups:
+        return
+    evidence = tuple(f"{name} is not set" if name.startswith("CONFIG") else f"no module {name}" for name in lacking)
+    full = "install a full kernel, as `apt install linux-image-amd64` does, and boot it"
+    extra = f"on Ubuntu: `apt install linux-modules-extra-{it.host.kernel}`"
+    ways = (full, extra) if unloadable(it.host.linux) else (full,)
+    fact = f"Linux {it.host.kernel} has no VFIO, or not all of it that devices need"
+    yield Diagnostic("E222", fact, field("devices"), evidence, ways)
+
+
+def _may_not_load(it: Situation) -> Iterator[Diagnostic]:
+    """Where it may, a step of the plan loads them."""
+    names = unloaded(it.host.linux)
+    if not names or not it.passing.groups or may_load(it.host) or unloadable(it.host.linux):
+        return
+    are = "is" if len(names) == 1 else "are"
+    fact = f"{' and '.join(names)} {are} not loaded, and uid {it.host.process.uid} may not load modules"
+    command = f"modprobe -a {' '.join(names)}"
+    help_ = (
+        f"as root: `{command}`",
+        f"at every boot: `printf '%s\\n' {' '.join(names)} >> /etc/modules-load.d/vfio.conf`",
+    )
+    yield Diagnostic("E224", fact, field("devices"), help=help_, fix=command)
+
+
+def _not_known(it: Situation) -> Iterator[Diagnostic]:
+    loadable, names = it.host.linux.loadable, unloaded(it.host.linux)
+    if isinstance(loadable, Missing) and names and it.passing.groups and may_load(it.host):
+        fact = f"whether this kernel has {' and '.join(names)} could not be read ({loadable.missing}: {loadable.path})"
+        command = f"modprobe -a {' '.join(names)}"
+        yield Diagnostic("W216", fact, field("devices"), help=(f"load what is not loaded: `{command}`",), fix=command)
+
+
+RULES: tuple[Rule, ...] = (
+    Rule("kernel", _without_vfio),
+    Rule("kernel", _may_not_load),
+    Rule("kernel", _not_known),
+)

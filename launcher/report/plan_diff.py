@@ -1,0 +1,208 @@
+"""Two plans in, what differs out: as values, and as short lines `old -> new` for people. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from launcher.codec import encode
+from launcher.plan.steps import BindDriver, OpenGroups, Step
+from launcher.report.frame import visible
+from launcher.report.lines import WIDE, wrapped
+from launcher.report.plan_text import memory_row, placing_groups
+
+if TYPE_CHECKING:
+    from launcher.plan.plan import MemoryLine, Plan, PlannedDevice
+
+_NONE = "none"
+_LONGEST = 80  # of a value; digests are longer
+# Of a device: what follows from its address, or says where the spec names it.
+_NOT_COMPARED = ("alias", "role", "name", "class_code", "source")
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """`old` is None for what is new, `new` for what is gone. `part`: spec, devices, memory, steps or assumes."""
+
+    part: str
+    what: str
+    old: str | None
+    new: str | None
+
+    def __str__(self) -> str:
+        return " ".join(self.lines())
+
+    def lines(self) -> tuple[str, ...]:
+        """One, or two if there are an old and a new value: for who has no room for one."""
+        if self.old is None or self.new is None:
+            return (f"{'+' if self.old is None else '-'} {self.what}  {_short(self.new or self.old or '')}".rstrip(),)
+        return (f"~ {self.what}  {_short(self.old)}", f"-> {_short(self.new)}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """A part of a plan under its name. `text` is compared; where it is the same, the `details` are."""
+
+    name: str
+    text: str
+    details: dict[str, str] = field(default_factory=dict)
+    shown: str = ""  # instead of the text, where it is new or gone
+
+    @property
+    def whole(self) -> str:
+        return self.shown or self.text
+
+
+def differences(old: Plan, new: Plan) -> tuple[Difference, ...]:
+    """`old` may be up: that the facts of what it has taken have changed is its own doing.
+
+    Without diagnostics: what a plan warns of is no part of what it does.
+    """
+    found = (Difference(part, *one) for part, items in _PARTS.items() for one in _compare(items(old), items(new)))
+    own = _own_facts(old)
+    return tuple(one for one in found if one.part != "assumes" or not one.what.startswith(own))
+
+
+def _own_facts(plan: Plan) -> tuple[str, ...]:
+    """How the names of facts begin that a plan changes when it is carried out."""
+    bound = (f"pci[{step.address}]" for step in plan.steps if isinstance(step, BindDriver))
+    opened = [number for step in plan.steps if isinstance(step, OpenGroups) for number in step.groups]
+    nodes = (f"device_nodes[/dev/vfio/{name}]" for name in ("vfio", *opened))
+    return (*bound, *(f"groups[{number}]" for number in opened), *nodes)
+
+
+def diff_text(found: tuple[Difference, ...], width: int = WIDE) -> str:
+    """The parts in the order of the plan, each below its heading."""
+    return "\n\n".join("\n".join(_block(part, some, width)) for part, some in groupby(found, lambda one: one.part))
+
+
+def _block(part: str, some: Iterable[Difference], width: int) -> Iterator[str]:
+    yield _HEADINGS[part]
+    for one in some:
+        first, *rest = one.lines() if len(str(one)) + 2 > width else (str(one),)
+        yield from wrapped("  ", visible(first), width)
+        yield from (line for each in rest for line in wrapped("      ", visible(each), width))
+
+
+def _compare(old: Iterable[_Item], new: Iterable[_Item]) -> Iterator[tuple[str, str | None, str | None]]:
+    before, after = _by_name(old), _by_name(new)
+    for name in dict.fromkeys([*before, *after]):
+        was, is_ = before.get(name), after.get(name)
+        if was is None or is_ is None:
+            yield name, was.whole if was else None, is_.whole if is_ else None
+        elif was.text != is_.text:
+            yield name, was.text, is_.text
+        else:
+            pairs = {key: (was.details.get(key, _NONE), is_.details.get(key, _NONE)) for key in _keys(was, is_)}
+            yield from ((f"{name}: {key}", *pair) for key, pair in pairs.items() if pair[0] != pair[1])
+
+
+def _keys(was: _Item, is_: _Item) -> dict[str, None]:
+    return dict.fromkeys([*was.details, *is_.details])
+
+
+def _by_name(items: Iterable[_Item]) -> dict[str, _Item]:
+    """Several of one name are `name`, `name (2)`, `name (3)`."""
+    seen: Counter[str] = Counter()
+    found: dict[str, _Item] = {}
+    for one in items:
+        seen[one.name] += 1
+        found[one.name if seen[one.name] == 1 else f"{one.name} ({seen[one.name]})"] = one
+    return found
+
+
+def _short(value: str) -> str:
+    return value if len(value) <= _LONGEST else f"{value[: _LONGEST - 1]}…"
+
+
+# ---- the parts of a plan ----
+
+
+def _spec(plan: Plan) -> Iterator[_Item]:
+    """A field each; of a device or a bank, which is there as a whole or not at all, its fields are the details."""
+    for key, value in plan.spec.resolved.items():
+        if not isinstance(value, (dict, list)):
+            yield _Item(key, _said(value))
+            continue
+        for name, one in value.items() if isinstance(value, dict) else enumerate(value):
+            whole = isinstance(one, dict)
+            yield _Item(f"{key}.{name}", "" if whole else _said(one), _details(one) if whole else {}, _said(one))
+
+
+def _devices(plan: Plan) -> Iterator[_Item]:
+    return (_device(one) for one in plan.devices)
+
+
+def _device(one: PlannedDevice) -> _Item:
+    name = one.alias if one.role == "device" else f"{one.alias}, {one.role} {one.host}"
+    compared = {each.name: encode(getattr(one, each.name)) for each in fields(one) if each.name not in _NOT_COMPARED}
+    place = "" if one.guest is None else f" as {one.guest.guest}"
+    return _Item(name, "", _details(compared), f"{one.host} {one.id}{place}")
+
+
+def _memory(plan: Plan) -> Iterator[_Item]:
+    groups = placing_groups(plan)
+    return (_line(one, groups) for one in plan.memory)
+
+
+def _line(line: MemoryLine, groups: set[int]) -> _Item:
+    span, _, what = memory_row(line, groups)
+    if line.kind == "ram":
+        return _Item(f"RAM, bank {line.bank}", f"{span}, {what.partition(', ')[2]}")
+    if line.kind == "reserved":
+        return _Item(f"reserved at {line.start:#x}", f"{span}, {what}")
+    name, _, users = what.partition(": ")
+    return _Item(name, f"{span}, {users}" if users else str(span))
+
+
+def _steps(plan: Plan) -> Iterator[_Item]:
+    return (_step(one) for one in plan.steps)
+
+
+def _step(one: Step) -> _Item:
+    return _Item(f"{one.op} {one.device}" if one.device else one.op, one.describe(), _details(encode(one)))
+
+
+def _assumes(plan: Plan) -> Iterator[_Item]:
+    """A fact that has parts is compared part by part."""
+    for one in plan.assumes:
+        if one.at_least is not None:
+            yield _Item(f"{one.fact} at least", str(one.at_least))
+        elif isinstance(one.equals, dict):
+            yield _Item(one.fact, "", _details(one.equals), _said(one.equals))
+        else:
+            yield _Item(one.fact, _said(encode(one.equals)))
+
+
+def _details(plain: Mapping[str, Any]) -> dict[str, str]:
+    return {key: _said(value) for key, value in plain.items()}
+
+
+def _said(value: Any) -> str:
+    """JSON without its quotes; in a mapping what is not given is left out."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_said, value))}]"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_said(inner)}" for key, inner in value.items() if inner not in (None, []))
+    if value is None or isinstance(value, bool):
+        return {None: _NONE, True: "true", False: "false"}[value]
+    return str(value)
+
+
+_PARTS: dict[str, Callable[[Plan], Iterator[_Item]]] = {
+    "spec": _spec,
+    "devices": _devices,
+    "memory": _memory,
+    "steps": _steps,
+    "assumes": _assumes,
+}
+_HEADINGS = {
+    "spec": "Spec",
+    "devices": "Devices",
+    "memory": "Guest memory",
+    "steps": "Steps",
+    "assumes": "Facts it rests on",
+}

@@ -1,0 +1,46 @@
+"""Plans for single devices: the same rules as for a whole spec, on a part of the host that is enough for them."""
+
+from __future__ import annotations
+
+import pytest
+
+from launcher.api.verdicts import Trials
+from launcher.host.facts import HostFacts
+from launcher.plan.plan import SpecIdentity
+from launcher.planner.functions import is_bridge
+from launcher.planner.make import make_plan
+from launcher.planner.places import field
+from launcher.spec.model import VmSpec
+from tests.planning import FILES, host
+
+
+def on_the_whole_host(facts: HostFacts, address: object) -> set[str]:
+    whole = {"name": "vm", "boot": {"kernel": "k"}, "cpus": 1, "memory": "1GiB", "devices": {"device": str(address)}}
+    made = make_plan(VmSpec.model_validate(whole), SpecIdentity("", "", {}), facts, FILES, field)
+    return {one.code for one in made.diagnostics if one.severity == "error"}
+
+
+@pytest.mark.parametrize("name", ["gpu07", "gpu-server", "laptop"])
+def test_a_part_of_the_host_gives_the_errors_of_the_whole(name: str) -> None:
+    facts = host(name)
+    trials = Trials(facts)
+    for one in facts.pci:
+        if not is_bridge(one):
+            trial = trials.plan(one.address)
+            found = {each.code for each in (*trial.own, *trial.general) if each.severity == "error"}
+            assert found == on_the_whole_host(facts, one.address)
+
+
+@pytest.mark.parametrize("name", ["gpu07", "gpu-server"])
+def test_a_device_passes_with_the_words_of_its_verdict(name: str) -> None:
+    facts = host(name)
+    trials = Trials(facts)
+    for address, verdict in trials.verdicts(facts.pci).items():
+        if not verdict.wishes:
+            continue
+        said = dict(wish.split(": ") for wish in verdict.wishes)
+        words = {key: value.strip("[]").split(", ") if key == "allow" else value for key, value in said.items()}
+        assert not [one for one in trials.plan(address, **words).own if one.severity == "error"]
+        for key in words:
+            fewer = {other: value for other, value in words.items() if other != key}
+            assert [one for one in trials.plan(address, **fewer).own if one.severity == "error"]

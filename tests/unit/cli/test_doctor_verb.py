@@ -1,0 +1,50 @@
+"""`vmlaunch doctor`: its exit code and its two forms."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from launcher.cli import main
+from launcher.vms.folder import STATE, StateFolder
+from tests.planning import HOSTS
+
+
+def on(name: str) -> str:
+    return str(HOSTS / f"{name}.json")
+
+
+def test_no_failure_is_0_and_one_is_1(capsys: pytest.CaptureFixture[str]):
+    assert main(["doctor", "--host", on("gpu07")]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("gpu07 · Linux 6.12.9 · ")
+    assert "FAIL" not in out
+    assert main(["doctor", "--host", on("cloud-vm")]) == 1
+    assert "FAIL  IOMMU: " in capsys.readouterr().out
+
+
+def test_json_has_the_same_checks(capsys: pytest.CaptureFixture[str]):
+    assert main(["doctor", "--host", on("cloud-vm"), "--json"]) == 1
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["host"] == "vm"
+    (failed,) = [one for one in answer["checks"] if one["level"] == "FAIL"]
+    assert (failed["subject"], failed["code"]) == ("IOMMU", "E209")
+
+
+def test_vms_that_died_are_named_and_those_that_ended_or_live_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr("launcher.cli.naming.state_root", lambda: tmp_path)
+    for name, phase in (("died", "running"), ("retired", "ended"), ("lives", "running")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / STATE).write_text(json.dumps({"name": name, "phase": phase}))
+    held = StateFolder.claim(tmp_path / "lives")
+    main(["doctor"])
+    held.close()
+    out = capsys.readouterr().out
+    assert "the keeper of died died" in out
+    assert "-> `vmlaunch down died`" in out
+    assert "retired" not in out
+    assert "lives" not in out

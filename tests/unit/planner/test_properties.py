@@ -1,0 +1,179 @@
+"""What holds for any host and any spec: there is a plan, it contradicts neither itself nor the host, and a saved one
+notices every fact that would have made it another plan."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, assume, given, reject, settings
+from hypothesis import strategies as st
+
+from launcher.errors import Refused
+from launcher.host.facts import HostFacts
+from launcher.plan.codec import plan_from_json, plan_to_json
+from launcher.plan.plan import Plan
+from launcher.plan.steps import GiveMemory
+from launcher.planner.assumptions import failed_assumptions
+from launcher.values import Missing, Span
+from tests.catalogue.row import Row
+from tests.catalogue.table import ROWS
+from tests.generators.changes import Change, changes, recorded
+from tests.generators.facts import device, hosts, specs, text_of
+from tests.planning import EXAMPLE, FILES, host, plan
+
+LONG = 20 if os.environ.get("VMLAUNCH_LONG") else 1
+many = settings(max_examples=150 * LONG, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def planned(spec: dict[str, Any], facts: HostFacts) -> Plan:
+    try:
+        return plan(text_of(spec), facts)
+    except Refused:
+        reject()
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> tuple[HostFacts, dict[str, Any], Plan]:
+    facts = draw(hosts())
+    spec = draw(specs(facts))
+    return facts, spec, planned(spec, facts)
+
+
+# ---- a plan and itself ----
+
+
+@many
+@given(plans())
+def test_any_spec_gets_a_plan_for_any_host_which_is_the_same_bytes_again_and_saved(one):
+    facts, spec, made = one
+    plain = json.dumps(plan_to_json(made))
+    assert json.dumps(plan_to_json(plan(text_of(spec), facts))) == plain
+    assert json.dumps(plan_to_json(plan_from_json(json.loads(plain)))) == plain
+
+
+@many
+@given(plans())
+def test_no_two_ranges_overlap(one):
+    """But for what the IOMMU reserves twice."""
+    _, _, made = one
+    bars = [(bar.kind == "io", Span(bar.guest, bar.size)) for each in made.devices for bar in each.bars if bar.guest]
+    memory = [*ram(made), *(span for is_io, span in bars if not is_io)]
+    lines = [Span(one.start, one.size) for one in made.memory if one.kind != "reserved"]
+    for spans in (memory, lines, [span for is_io, span in bars if is_io]):
+        assert all(not before.overlaps(after) for before, after in pairwise(sorted(spans)))
+
+
+@many
+@given(plans())
+def test_nothing_of_the_guest_is_where_the_iommu_reserves(one):
+    facts, _, made = one
+    assume(not any(each.code == "E306" for each in made.diagnostics))
+    spans = [Span(bar.guest, bar.size) for each in made.devices for bar in each.bars if bar.guest and bar.kind != "io"]
+    for region in reserved(made, facts):
+        assert not any(span.overlaps(region) for span in [*ram(made), *spans])
+
+
+@many
+@given(plans(), st.data())
+def test_a_device_added_at_the_end_moves_no_other(one, data):
+    facts, spec, made = one
+    added = data.draw(device(facts))
+    more = planned(spec | {"devices": spec["devices"] | {"last": added}}, facts)
+    before = {(each.alias, each.role, each.host): each.guest for each in made.devices}
+    after = {(each.alias, each.role, each.host): each.guest for each in more.devices}
+    both = before.keys() & after.keys()
+    assert {key: after[key] for key in both} == {key: before[key] for key in both}
+
+
+def ram(made: Plan) -> list[Span]:
+    (step,) = (step for step in made.steps if isinstance(step, GiveMemory))
+    return [Span(one.guest, one.size) for one in step.ranges]
+
+
+def reserved(made: Plan, facts: HostFacts) -> Iterator[Span]:
+    numbers = {one.group for one in made.devices}
+    for group in facts.groups:
+        if group.number in numbers and not isinstance(group.reserved, Missing):
+            hard = (one for one in group.reserved if one.kind != "direct-relaxable" and one.last >= one.start)
+            yield from (Span.between(one.start, one.last) for one in hard)
+
+
+# ---- a saved plan and a host that has changed ----
+
+# What moves by itself: a plan has it as a bound, or not at all. And how things are called, which changes nothing.
+MOVES = re.compile(
+    r"memory\.(available|committed|commit_limit|reserved_huge_pages)|\.free|\.current|process\.locked|linux\.vectors"
+    r"|uses.*\.(pid|what)|\.errors|\.power\.(state|runtime)|\.link\.speed|\.up |holders.*\.pid|\.domains|asleep"
+)
+NAMES = re.compile(r"^(name|kernel|note)|pci\[.*\]\.name")
+BASE = "boot: {kernel: ./bzImage, initrd: ./initrd.img}\ncpus: 2\nmemory: 1GiB\n"
+
+
+def device_spec(address: object) -> str:
+    allow = "companions: detach, allow: [in-use, no-reset, unsafe-interrupts]"
+    return f"{BASE}devices:\n  it: {{pci: {address}, {allow}}}\n"
+
+
+def runs(made: Plan) -> bool:
+    return blockers(made) <= {"E511"}
+
+
+def blockers(made: Plan) -> set[str]:
+    return {one.code for one in made.diagnostics if one.severity == "error"}
+
+
+@cache
+def saved(name: str) -> tuple[HostFacts, list[Change], list[tuple[str, Plan]]]:
+    """A recorded host, as root would plan for it, and the plans for it that could be run."""
+    facts = replace(recorded()[name], process=host("gpu07").process)
+    texts = [BASE, *(device_spec(one.address) for one in facts.pci)]
+    if name == "gpu07":
+        texts.append(EXAMPLE.read_text())
+    made = [(text, plan(text, facts)) for text in texts]
+    return facts, changes(facts), [(text, one) for text, one in made if runs(one)]
+
+
+def content(made: Plan) -> Any:
+    plain = plan_to_json(made)
+    return [plain[key] for key in ("devices", "memory", "steps", "diagnostics")]
+
+
+@pytest.mark.parametrize("name", recorded())
+@settings(max_examples=60 * LONG, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_a_saved_plan_notices_every_fact_that_would_have_made_it_another(name, data):
+    facts, all_changes, runnable = saved(name)
+    if not runnable:
+        return  # a plan that cannot run is refused for that
+    text, made = data.draw(st.sampled_from(runnable))
+    assert failed_assumptions(made, facts, FILES) == ()
+    for change in data.draw(st.lists(st.sampled_from(all_changes), min_size=1, max_size=20)):
+        check_noticed(text, made, change)
+
+
+def check_noticed(text: str, made: Plan, change: Change) -> None:
+    now = change.host()
+    other, failed = plan(text, now), failed_assumptions(made, now, FILES)
+    if MOVES.search(change.name):
+        assert failed or runs(other), change
+    elif not NAMES.search(change.name):
+        assert failed or content(other) == content(made), change
+
+
+each_row = pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
+
+
+@each_row
+def test_a_plan_saved_before_a_failure_of_the_catalogue_came_up_notices_it(row: Row):
+    near, now = row.near(), row.host()
+    made = plan(row.near_spec or row.spec, near)
+    if runs(made) and row.code in blockers(plan(row.near_spec or row.spec, now)):
+        assert failed_assumptions(made, now, FILES)

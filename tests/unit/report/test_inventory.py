@@ -1,0 +1,111 @@
+"""`vmlaunch devices` for people: what is on which line, and what it says of each device."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from launcher.api.verdicts import Trials
+from launcher.host.facts import HostFacts, Use
+from launcher.report.inventory import inventory_text
+from launcher.values import PciAddress
+from tests.planning import host
+
+
+def listing(facts: HostFacts, width: int = 100) -> str:
+    return inventory_text(facts, facts.pci, Trials(facts).verdicts(facts.pci), width)
+
+
+def verdict_of(address: str, facts: HostFacts) -> str:
+    """From its line and those that go on with it."""
+    lines = listing(facts).splitlines()
+    column = next(line for line in lines if line.startswith("group")).index("verdict")
+    start = next(n for n, line in enumerate(lines) if line[7:19] == address)
+    more = next((n for n, line in enumerate(lines[start + 1 :], start + 1) if line[7:8].strip()), len(lines))
+    return " ".join(line[column:] for line in lines[start:more] if not line[:column].strip() or line[7:19] == address)
+
+
+def with_use(address: str, *uses: Use) -> HostFacts:
+    facts, where = host("gpu07"), PciAddress.parse(address)
+    return replace(facts, pci=tuple(replace(one, uses=uses) if one.address == where else one for one in facts.pci))
+
+
+def test_devices_are_in_the_order_of_their_groups_and_a_group_is_named_once():
+    lines = listing(host("gpu07")).splitlines()
+    assert lines[0] == "gpu07 · Linux 6.12.9 · AMD-Vi"
+    table = lines[lines.index("") + 2 : lines.index("", lines.index("") + 1)]
+    groups = [int(line[:5]) for line in table if line[:5].strip()]
+    assert groups == sorted(set(groups))
+
+
+def test_each_device_has_a_verdict():
+    gpu07 = host("gpu07")
+    assert verdict_of("0000:02:00.0", gpu07) == "can be passed"
+    assert verdict_of("0000:00:01.1", gpu07) == "a bridge"
+    assert verdict_of("0000:c1:00.0", gpu07) == "with companions: attach"
+    assert "\n13 functions: " in listing(gpu07)
+
+
+def test_what_the_host_does_with_a_device_is_said():
+    disk = with_use("0000:02:00.0", Use("mounted", "nvme0n1p2 on /", "/"))
+    assert verdict_of("0000:02:00.0", disk) == "no: in use: nvme0n1p2 on /"
+    nic = with_use("0000:3b:01.1", Use("interface", "eth7 is up", "eth7"))
+    assert verdict_of("0000:3b:01.1", nic) == "with allow: [in-use] (eth7 is up)"
+
+
+def test_what_keeps_all_devices_from_being_passed_is_said_once_and_first():
+    text = listing(host("cloud-vm"))
+    assert text.splitlines()[0].endswith("no IOMMU in use")
+    assert text.splitlines()[1].startswith("No device can be passed: ")
+    assert text.count("E209") == 1
+    assert "see above" in text
+
+
+def test_what_only_root_may_do_is_not_said_of_each_device():
+    text = listing(host("laptop"))
+    assert (text.count("E228"), text.count("E224")) == (1, 1)
+
+
+def test_what_is_in_the_way_of_each_device_for_a_reason_of_its_own_is_said_of_each():
+    facts = with_use("0000:02:00.0", Use("mounted", "nvme0n1p2 on /", "/"))
+    pci = tuple(
+        replace(one, uses=(Use("swap", "nvme1n1p1 is swap", "nvme1n1p1"),))
+        if str(one.address) == "0000:81:00.0"
+        else one
+        for one in facts.pci
+    )
+    disks = tuple(one for one in pci if one.class_code == "010802")
+    text = inventory_text(facts, disks, Trials(replace(facts, pci=pci)).verdicts(disks))
+    assert "No device can be passed" not in text
+    assert "in use: nvme0n1p2 on /" in text
+    assert "in use: nvme1n1p1 is swap" in text
+
+
+@pytest.mark.parametrize("name", ["gpu07", "cloud-vm", "gpu-server", "laptop"])
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_lines_fit_and_have_no_trailing_blanks(name: str, width: int):
+    lines = listing(host(name), width).splitlines()
+    assert max(map(len, lines)) <= width
+    assert not [line for line in lines if line != line.rstrip()]
+
+
+@pytest.mark.parametrize("name", ["gpu-server", "laptop"])
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_what_is_to_be_written_into_the_spec_is_on_one_line(name: str, width: int):
+    for line in listing(host(name), width).splitlines():
+        assert ("allow:" in line) == ("allow: [" in line)
+        assert line.count("companions:") == line.count("companions: attach") + line.count("companions: detach")
+
+
+def test_a_narrow_terminal_has_verdicts_on_lines_of_their_own():
+    lines = listing(host("laptop"), 60).splitlines()
+    disk = next(n for n, line in enumerate(lines) if line[7:19] == "0000:04:00.0")
+    assert lines[disk + 1].startswith("         no: in use: nvme0n1p1 on /boot/efi")
+    assert "verdict" not in "".join(lines)
+
+
+def test_a_list_without_verdicts_says_so():
+    facts = host("gpu07")
+    assert inventory_text(facts, facts.pci, {}).splitlines()[-1] == "13 functions: 13 not judged."
+    assert inventory_text(facts, (), {}).splitlines()[-1] == "No PCI device of this kind."
