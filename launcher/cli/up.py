@@ -25,6 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a field of the spec")
     parser.add_argument("--no-reboot", action="store_true", help="a guest that reboots ends the VM")
     parser.add_argument("--strict", action="store_true", help="warnings stop it too")
+    parser.add_argument("-v", "--verbose", action="store_true", help="the report has figures on DMA and teardown")
     parser.add_argument("--json", action="store_true", help="JSON lines on stdout; the guest only in its log")
 
 
@@ -146,7 +147,7 @@ def _conclude(report: Report, options: argparse.Namespace) -> int:
         print(file=sys.stderr)
     if report.diagnostics:
         print(as_text(report.diagnostics, options.sources, colour=wants_colour(sys.stderr)) + "\n", file=sys.stderr)
-    print_report(report, stream, colour=wants_colour(stream))
+    print_report(report, stream, colour=wants_colour(stream), verbose=options.verbose)
     if code in REASSURED:
         print(f"\n{report.name} failed; {REASSURED[code]}", file=sys.stderr)
     return code

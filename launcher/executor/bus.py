@@ -62,6 +62,8 @@ class Bus:
         with self._lock:
             if SPACES[space] == "config":
                 self._slots[address // CONFIG_SIZE].write_config(address % CONFIG_SIZE, data)
+                for one in self.devices:
+                    one.try_waiting()
                 return
             found = self._owner(space, address)
             if found is not None:

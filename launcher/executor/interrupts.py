@@ -7,14 +7,15 @@ delivers it when the irqfd comes back.
 from __future__ import annotations
 
 import select
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from launcher.executor.routes import Routes
-from launcher.kernel.api import Device, Eventfd, Vm
+from launcher.kernel.api import Device, Eventfd, FewVectors, Vm
 from launcher.plan.changes import Interrupt, Vector
 
-Note = Callable[[str], None]  # something that the report should say
+Note = Callable[[str, str], None]  # what it is about, and what the report should say of it
 
 
 @dataclass(slots=True)
@@ -34,8 +35,9 @@ class Interrupts:
     ) -> None:
         self._device, self._vm, self._routes, self._make, self._gsi, self._note = device, vm, routes, make, gsi, note
         self._lines: list[Line] = []
+        self._on = False  # the device has the eventfds of the lines
         self._most = 0  # vectors that could be had
-        self._intx: tuple[Eventfd, Eventfd] | None = None
+        self._intx: ExitStack | None = None  # how to take it apart
         self.kind = "none"
 
     @property
@@ -43,33 +45,28 @@ class Interrupts:
         return 1 if self._intx else len(self._lines)
 
     def become(self, wanted: Interrupt) -> None:
-        """A function interrupts in one way at a time: the old one is off before the new one begins."""
+        """A function interrupts in one way at a time: the old one is off before the new one begins.
+
+        OSError: it is not all as wanted, and as much as could be had; nothing is left half done.
+        """
         if wanted.kind != self.kind:
-            self.stop()
-            self.kind = wanted.kind
-            if wanted.kind != "none":
-                self._most = self._device.irq(wanted.kind).vectors
+            self._end(wanted.kind)
         if wanted.kind == "intx":
             self._arm_intx()
-        else:
+        elif wanted.kind != "none":
             self._become_vectors(wanted.vectors)
 
     def stop(self) -> None:
-        """Also the first part of taking the function from the guest."""
-        if self._intx:
-            trigger, resample = self._intx
-            self._intx = None
-            self._vm.deassign_irqfd(trigger, self._gsi)
-            self._device.switch_off_irqs("intx")
-            trigger.close()
-            resample.close()
-        if self._lines:
-            self._switch_off()
+        """Also the first part of taking the function from the guest. What fails does not keep the rest."""
+        with ExitStack() as all_of_it:  # last first
+            all_of_it.callback(self._forget)
+            if self._on:
+                all_of_it.callback(self._device.switch_off_irqs, self.kind)
             for line in self._lines:
-                self._routes.give_back(line.gsi)
-                line.event.close()
-            self._lines.clear()
-        self.kind = "none"
+                if line.route is not None:
+                    all_of_it.callback(self._vm.deassign_irqfd, line.event, line.gsi)
+            if self._intx:
+                all_of_it.callback(self._intx.close)
 
     def pending(self) -> int:
         """Bit n: vector n has fired and is masked."""
@@ -79,26 +76,42 @@ class Interrupts:
             poll.register(descriptor, select.POLLIN)
         return sum(1 << masked[descriptor] for descriptor, _ in poll.poll(0))
 
+    def _end(self, kind: str) -> None:
+        """What there was, before `kind`."""
+        try:
+            self.stop()
+        except OSError as error:
+            self._note("end", f"{self.kind} could not be switched off: {error.strerror}")
+        self.kind = kind
+        if kind not in ("none", "intx"):
+            self._most = self._device.irq(kind).vectors
+
+    def _forget(self) -> None:
+        self._drop(self._lines)
+        self._lines.clear()
+        self._intx, self._on, self.kind = None, False, "none"
+
     # -- INTx ----------------------------------------------------------------------------------------------------------
 
     def _arm_intx(self) -> None:
-        """Masked until the guest's end of interrupt can be seen. Optional where there are messages."""
+        """Masked until the guest's end of interrupt can be seen."""
         if self._intx:
             return
-        trigger, resample = self._make(), self._make()
-        try:
+        self.kind = "none"
+        with ExitStack() as undo:
+            trigger = self._make()
+            undo.callback(trigger.close)
+            resample = self._make()
+            undo.callback(resample.close)
             self._device.set_irq_events("intx", 0, (trigger.fd,))
+            undo.callback(self._device.switch_off_irqs, "intx")
             self._device.mask_intx()
             self._vm.assign_irqfd(trigger, self._gsi, resample)
+            undo.callback(self._vm.deassign_irqfd, trigger, self._gsi)
             self._device.unmask_intx_on(resample.fd)
             self._device.unmask_intx()
-        except OSError as error:
-            trigger.close()
-            resample.close()
-            self.kind = "none"
-            self._note(f"no INTx: {error.strerror} ({error.filename})")
-            return
-        self._intx = (trigger, resample)
+            self._intx = undo.pop_all()
+        self.kind = "intx"
 
     # -- messages ------------------------------------------------------------------------------------------------------
 
@@ -109,8 +122,9 @@ class Interrupts:
                 self._routes.route(line.gsi, vector)
         self._routes.commit()
         padded = (*wanted, *(None,) * (len(self._lines) - len(wanted)))
-        for line, vector in zip(self._lines, padded, strict=False):
-            self._attach(line, vector)
+        with ExitStack() as all_of_them:
+            for line, vector in zip(self._lines, padded, strict=False):
+                all_of_them.callback(self._attach, line, vector)
 
     def _attach(self, line: Line, vector: Vector | None) -> None:
         if vector is not None and line.route is None:
@@ -120,33 +134,36 @@ class Interrupts:
         line.route = vector
 
     def _grow(self, count: int) -> None:
-        """Vectors are had as the guest uses them; before Linux 6.5 all are switched off to have one more."""
-        have = len(self._lines)
-        if count <= have:
-            return
-        new = [Line(self._make(), self._routes.take()) for _ in range(count - have)]
-        try:
-            if have and not self._device.irq(self.kind).resizable:
-                self._device.switch_off_irqs(self.kind)
-                have = 0
-            events = tuple(line.event.fd for line in (*self._lines, *new))
-            self._device.set_irq_events(self.kind, have, events[have:])
-        except OSError as error:
-            self._do_without(new, error)
-            return
-        self._lines += new
+        """Vectors are had as the guest uses them. Those that cannot be had never fire; the others work on."""
+        wanted, cause = count, ""
+        while len(self._lines) < count:
+            new: list[Line] = []
+            try:
+                for _ in range(count - len(self._lines)):
+                    new.append(Line(self._make(), self._routes.take()))
+                self._switch_on(new)
+                self._lines += new
+            except OSError as error:
+                self._drop(new)
+                left = error.available if isinstance(error, FewVectors) else 0
+                count = self._most = max(min(left, count - 1), len(self._lines))
+                cause = error.strerror or ""
+        if cause:
+            self._note("vectors", f"{len(self._lines)} of {wanted} interrupt vectors: {cause}")
+        if self._lines and not self._on:
+            self._switch_on(())
 
-    def _do_without(self, new: list[Line], error: OSError) -> None:
-        """What there was before works on; the guest's further vectors never fire."""
-        for line in new:
+    def _switch_on(self, new: Sequence[Line]) -> None:
+        """And those that are on stay so; before Linux 6.5 all are switched off to have one more."""
+        events = [line.event.fd for line in (*self._lines, *new)]
+        if self._on and not self._device.irq(self.kind).resizable:
+            self._device.switch_off_irqs(self.kind)
+            self._on = False
+        have = len(self._lines) if self._on else 0
+        self._device.set_irq_events(self.kind, have, events[have:])
+        self._on = True
+
+    def _drop(self, lines: Sequence[Line]) -> None:
+        for line in lines:
             line.event.close()
             self._routes.give_back(line.gsi)
-        self._most = len(self._lines)
-        self._note(f"{len(self._lines)} of {len(self._lines) + len(new)} interrupt vectors: {error.strerror}")
-        if self._lines:
-            self._device.set_irq_events(self.kind, 0, tuple(line.event.fd for line in self._lines))
-
-    def _switch_off(self) -> None:
-        for line in self._lines:
-            self._attach(line, None)
-        self._device.switch_off_irqs(self.kind)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import NamedTuple
 
 from launcher.executor.bus import Bus
+from launcher.executor.dma import DmaSpace
 from launcher.executor.undo import UndoStack
-from launcher.kernel.api import Container, Group, HostMemory, Kernel, Kvm, Machine, Vcpu, Vm
+from launcher.kernel.api import Group, HostMemory, Kernel, Kvm, Machine, Vcpu, Vm
 from launcher.kernel.machine import Console
 from launcher.plan.steps import LoadKernel, RamRange
 from launcher.values import MIB, Span
@@ -21,8 +23,9 @@ class Numbers(NamedTuple):
     exits: list[int]
 
     def plus(self, other: Numbers) -> Numbers:
-        counts = {name: value + other.counts.get(name, 0) for name, value in self.counts.items()}
-        return Numbers(counts, [mine + theirs for mine, theirs in zip(self.exits, other.exits, strict=True)])
+        names = {**other.counts, **self.counts}
+        counts = {name: self.counts.get(name, 0) + other.counts.get(name, 0) for name in names}
+        return Numbers(counts, [sum(pair) for pair in zip_longest(self.exits, other.exits, fillvalue=0)])
 
 
 @dataclass(slots=True)
@@ -43,7 +46,7 @@ class Live:
     kvm: Kvm | None = None
     vm: Vm | None = None
     machine: Machine | None = None
-    containers: list[Container] = field(default_factory=list)
+    containers: list[DmaSpace] = field(default_factory=list)
     groups: dict[int, Group] = field(default_factory=dict)
     bus: Bus | None = None
     vcpus: list[Vcpu] = field(default_factory=list)
@@ -51,8 +54,10 @@ class Live:
 
     def numbers(self) -> Numbers:
         """Of this life and those before a reboot."""
-        machine = self.machine
-        now = Numbers(machine.counts() if machine else {}, [vcpu.exits for vcpu in self.vcpus])
+        counts = self.machine.counts() if self.machine else {}
+        if self.bus:
+            counts["faults"] = self.bus.faults
+        now = Numbers(counts, [vcpu.exits for vcpu in self.vcpus])
         return now if self.past is None else now.plus(self.past)
 
     def on_undo(self, undo: Callable[[], None]) -> None:

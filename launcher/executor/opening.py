@@ -12,18 +12,21 @@ from functools import partial
 from pathlib import Path
 
 from launcher.errors import Diagnostic, StepFailed
+from launcher.executor.dma import DmaSpace
 from launcher.executor.interrupts import Interrupts
 from launcher.executor.live import Live
 from launcher.executor.passed import Bar, PassedDevice, Place
+from launcher.executor.resets import reset
 from launcher.executor.routes import Routes
 from launcher.executor.traps import Space
 from launcher.kernel.api import BarMapping, Container, Device, Group, RegionInfo
 from launcher.machine.acpi import intx_gsi
-from launcher.machine.function import INTERRUPT_PIN, ROM, BarShape, PassedFunction, Shape
+from launcher.machine.function import ROM, PassedFunction
 from launcher.machine.pci import CONFIG_SIZE
-from launcher.machine.pieces import pieces
+from launcher.machine.pieces import pieces, served
+from launcher.machine.policy import INTERRUPT_PIN, BarShape, Shape
 from launcher.plan.steps import BarPlace, MapDma, OpenDevices, OpenGroups, Passed
-from launcher.values import PciAddress, Span
+from launcher.values import Span
 
 SMALL_CONFIG = 256  # of a conventional PCI function
 FIRST_BAR_SLOT = 64  # memslots below are RAM
@@ -43,30 +46,33 @@ def open_groups(step: OpenGroups, live: Live) -> None:
 
 def _join(group: Group, live: Live) -> None:
     """EINVAL: this group does not fit what is there, and gets a container of its own."""
-    for container in live.containers:
+    for space in live.containers:
         try:
-            group.set_container(container)
+            group.set_container(space.container)
         except OSError as error:
             if error.errno != errno.EINVAL:
                 raise
             continue
         live.on_undo(group.unset_container)
+        space.groups.append(group.number)
         return
     container = live.kernel.open_container()
     live.on_undo(container.close)
     group.set_container(container)
     live.on_undo(group.unset_container)
     container.set_iommu()
-    live.containers.append(container)
+    space = DmaSpace(container)
+    space.groups.append(group.number)
+    live.containers.append(space)
 
 
 def map_dma(step: MapDma, live: Live) -> None:
     """Each byte of RAM once for each container."""
-    for container in live.containers:
-        _check_limits(step, container)
+    for space in live.containers:
+        _check_limits(step, space.container)
         for one in step.ranges:
-            container.map_dma(one.guest, live.banks[one.bank], one.offset, one.size)
-            live.on_undo(partial(container.unmap_dma, one.guest, one.size))
+            space.map_ram(one, live.banks[one.bank])
+            live.on_undo(partial(space.unmap, Span(one.guest, one.size)))
 
 
 def _check_limits(step: MapDma, container: Container) -> None:
@@ -102,7 +108,7 @@ def open_devices(step: OpenDevices, live: Live) -> None:
         made.append(passed)
         if device in unreset:
             passed.note("not reset")
-    live.on_undo(lambda: _reset_all(tuple(opened.values()), live.groups))
+    live.on_undo(lambda: _reset_all(tuple(opened.values()), live))
     routes = Routes(live.vm)
     for passed in made:
         _connect(passed, routes, live)
@@ -122,29 +128,37 @@ def _prepare(one: Passed, device: Device, several: bool, place: Place, live: Liv
         intx=device.irq("intx").vectors > 0,
     )
     function = PassedFunction(shape)
-    found = {bar.index: _bar(bar, device, function, live) for bar in one.bars}
+    found = {bar.index: _bar(bar, one, device, function, live) for bar in one.bars}
     if rom:
         found[ROM] = rom
-    return PassedDevice(one, device, function, found, place)
+    passed = PassedDevice(one, device, function, found, place)
+    for bar in found.values():
+        if served(bar.pieces) != bar.meant:
+            passed.note(f"BAR {bar.index} is trapped: the kernel does not map it")
+    return passed
 
 
 def _says_nothing(extended: bytes) -> bool:
     return not any(extended) or extended[:4] == b"\xff" * 4
 
 
-def _bar(planned: BarPlace, device: Device, function: PassedFunction, live: Live) -> Bar:
+def _bar(planned: BarPlace, one: Passed, device: Device, function: PassedFunction, live: Live) -> Bar:
     region = device.region(planned.index)
+    if region.size < planned.size:  # what is behind it belongs to another region
+        fact = f"{one.alias}: BAR {planned.index} of {one.address} has {region.size} of {planned.size} bytes"
+        raise _failed("E523", fact, "see `dmesg | grep vfio`")
     tables = [span if bar == planned.index else None for bar, span in function.msix_spans() or ()]
     table, pending = tables if tables else (None, None)
     space: Space = "port" if planned.kind == "io" else "memory"
+    meant = pieces(planned.size, _mappable(region) if space == "memory" else (), table, pending)
     maps: dict[Span, BarMapping] = {}
-    for piece in pieces(planned.size, _mappable(region) if space == "memory" else (), table, pending):
+    for piece in meant:
         if piece.served == "mmap" and (mapping := _map(device, region.offset + piece.span.start, piece.span.size)):
             live.on_undo(mapping.close)
             maps[piece.span] = mapping
     # What the kernel did not map is trapped.
     parts = pieces(planned.size, maps, table, pending)
-    return Bar(planned.index, space, planned.size, device.fd, region.offset, parts, maps, planned)
+    return Bar(planned.index, space, planned.size, device.fd, region.offset, parts, served(meant), maps, planned)
 
 
 def _map(device: Device, at: int, size: int) -> BarMapping | None:
@@ -164,7 +178,7 @@ def _rom(one: Passed, device: Device, live: Live) -> Bar | None:
     if one.rom is True:
         region = device.region(ROM)
         parts = pieces(region.size, (), None, None) if region.size else ()
-        return Bar(ROM, "memory", region.size, device.fd, region.offset, parts) if parts else None
+        return Bar(ROM, "memory", region.size, device.fd, region.offset, parts, "trap") if parts else None
     if one.rom is False:
         return None
     image = Path(one.rom).read_bytes()
@@ -172,17 +186,17 @@ def _rom(one: Passed, device: Device, live: Live) -> Bar | None:
     file = os.memfd_create(f"rom-{one.alias}", os.MFD_CLOEXEC)
     live.on_undo(partial(os.close, file))
     os.write(file, image.ljust(size, b"\xff"))
-    return Bar(ROM, "memory", size, file, 0, pieces(size, (), None, None))
+    return Bar(ROM, "memory", size, file, 0, pieces(size, (), None, None), "trap")
 
 
 def _connect(passed: PassedDevice, routes: Routes, live: Live) -> None:
     assert live.vm is not None
     assert live.bus is not None
     assert live.machine is not None
-    pin = max(passed.device.read_config(INTERRUPT_PIN, 1)[0], 1)
-    gsi = intx_gsi(passed.step.guest.device, pin)
+    pin = passed.read_config(INTERRUPT_PIN, 1)[0]
+    gsi = intx_gsi(passed.step.guest.device, max(pin, 1))
     live.on_undo(passed.quiet)
-    passed.begin(Interrupts(passed.device, live.vm, routes, live.kernel.eventfd, gsi, passed.note))
+    passed.begin(Interrupts(passed.device, live.vm, routes, live.kernel.eventfd, gsi, passed.note_about))
     for name in ALARMS:
         _watch(passed, name, live)
     live.machine.ask_function(passed.slot)
@@ -194,40 +208,14 @@ def _watch(passed: PassedDevice, name: str, live: Live) -> None:
     if not passed.device.irq(name).vectors:
         return
     event = live.kernel.eventfd()
-    passed.device.set_irq_events(name, 0, (event.fd,))
-    passed.alarms[name] = event
     live.on_undo(event.close)
+    passed.device.set_irq_events(name, 0, (event.fd,))
     live.on_undo(partial(passed.device.switch_off_irqs, name))
+    passed.alarms[name] = event
 
 
-# ---- resets ----
-
-
-def reset(devices: tuple[Device, ...], groups: dict[int, Group]) -> set[Device]:
-    """Each function by itself, or with all that share its bus when all are ours. Answers those that were not reset."""
-    left, ours = set[Device](), {device.address for device in devices}
-    for device in devices:
-        if device.can_reset():
-            with suppress(OSError):
-                device.reset()
-                continue
-        left.add(device)
-    for device in tuple(left):
-        if device in left and (together := _hot_reset_set(device)) and together <= ours:
-            with suppress(OSError):
-                device.hot_reset(tuple(groups.values()))
-                left -= {one for one in devices if one.address in together}
-    return left
-
-
-def _hot_reset_set(device: Device) -> set[PciAddress]:
-    with suppress(OSError):
-        return {address for _, address in device.hot_reset_set()}
-    return set()
-
-
-def _reset_all(devices: tuple[Device, ...], groups: dict[int, Group]) -> None:
-    reset(devices, groups)
+def _reset_all(devices: tuple[Device, ...], live: Live) -> None:
+    reset(devices, live.groups)
 
 
 def _failed(code: str, message: str, *help_: str) -> StepFailed:

@@ -6,21 +6,23 @@ Whatever the guest asks for, nothing here raises into a vCPU: what the kernel re
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, Literal
+from typing import Any
 
+from launcher.executor.dma import DmaSpace
 from launcher.executor.interrupts import Interrupts
 from launcher.executor.traps import Space, Traps
-from launcher.kernel.api import BarMapping, Container, Device, Eventfd, Trap, Vm
+from launcher.kernel.api import BarMapping, Device, Eventfd, Trap, Vm
 from launcher.machine import bars
 from launcher.machine.function import PassedFunction
-from launcher.machine.pieces import Piece, served
+from launcher.machine.pieces import Piece, Served, served
 from launcher.plan.changes import Change, Forward, HideBar, Interrupt, ShowBar
 from launcher.plan.outcome import BarReport, DeviceReport
 from launcher.plan.steps import BarPlace, Passed
 from launcher.values import Span
+
+MOST_NOTES = 20
 
 
 @dataclass(slots=True)
@@ -33,11 +35,13 @@ class Bar:
     file: int  # the descriptor that answers trapped accesses, from `offset` on
     offset: int
     pieces: tuple[Piece, ...]
+    meant: Served
     maps: dict[Span, BarMapping] = field(default_factory=dict)
     planned: BarPlace | None = None
     guest: int | None = None  # where it is now
     slots: list[int] = field(default_factory=list)
-    peers: list[tuple[Container, Span]] = field(default_factory=list)  # P2P maps
+    peers: list[tuple[DmaSpace, Span]] = field(default_factory=list)  # P2P maps
+    trapped: set[Span] = field(default_factory=set)  # mmap pieces that KVM has no memslot for
 
 
 @dataclass(slots=True)
@@ -46,7 +50,7 @@ class Place:
 
     vm: Vm
     traps: Traps
-    containers: list[Container]
+    containers: list[DmaSpace]
     ram: tuple[Span, ...]
     slots: list[int]  # free memslots, the next one last
 
@@ -60,10 +64,11 @@ class PassedDevice:
         self.step, self.device, self.function = step, device, function
         self.slot = step.guest.device * 8 + step.guest.function
         self.alarms: dict[str, Eventfd] = {}
-        self.notes: list[str] = []
-        self.peer_maps = 0
+        self._notes: dict[str, str] = {}
         self._bars, self._place = found, place
         self._interrupts: Interrupts | None = None
+        self._waiting: dict[int, ShowBar] = {}  # for places that somebody else has
+        self._messages = ("none", 0)  # msi or msix with its vectors, when it last had them
 
     # -- for the bus ---------------------------------------------------------------------------------------------------
 
@@ -72,6 +77,10 @@ class PassedDevice:
 
     def write_config(self, offset: int, data: bytes) -> None:
         self._apply(self.function.write(offset, data))
+
+    def try_waiting(self) -> None:
+        """A BAR for which there was no place: another may have gone from there."""
+        self._apply(tuple(self._waiting.values()))
 
     def read_table(self, piece: str, offset: int, size: int) -> bytes:
         """`piece` is table or pending."""
@@ -91,36 +100,43 @@ class PassedDevice:
         """The device listens to nothing but its interrupt line yet."""
         self._interrupts = interrupts
         self._forward(self.function.first_command())
-        self._interrupt(self.function.interrupt)
+        try:
+            interrupts.become(self.function.interrupt)
+        except OSError as error:
+            if not any(self.device.irq(kind).vectors for kind in ("msi", "msix")):
+                raise
+            self.note(f"no INTx: {_cause(error)}")  # messages do as well
 
     def quiet(self) -> None:
-        """Interrupts off, out of the guest's sight, no more DMA. The first call that fails is raised, after all."""
-        failed: list[OSError] = []
-        for bar in self._bars.values():
-            _try(partial(self._hide, bar), failed)
-        if self._interrupts:
-            _try(self._interrupts.stop, failed)
-            self._interrupts = None
-        if failed:
-            raise failed[0]
+        """Interrupts off, then its BARs out of the guest's sight. What fails does not keep the rest, and is raised."""
+        interrupts, self._interrupts = self._interrupts, None
+        with ExitStack() as all_of_it:  # last first
+            for bar in self._bars.values():
+                all_of_it.callback(self._hide, bar)
+            if interrupts:
+                all_of_it.callback(interrupts.stop)
 
     def report(self) -> DeviceReport:
-        interrupts = self._interrupts
+        kind, vectors = self._uses()
         return DeviceReport(
             alias=self.step.alias,
             host=str(self.step.address),
             group=self.step.group,
             guest=self.step.guest.guest,
-            interrupts=interrupts.kind if interrupts else "none",
-            vectors=interrupts.vectors if interrupts else 0,
+            interrupts=kind,
+            vectors=vectors,
             bars=tuple(_bar_report(bar) for bar in self._bars.values() if bar.planned),
-            state="; ".join(self.notes) or "works",
+            state="; ".join(self._notes.values()) or "works",
         )
 
     def note(self, text: str) -> None:
         """Each only once: a guest may try for ever."""
-        if text not in self.notes and len(self.notes) < 20:
-            self.notes.append(text)
+        self.note_about(text, text)
+
+    def note_about(self, what: str, text: str) -> None:
+        """In place of what was said of it before."""
+        if what in self._notes or len(self._notes) < MOST_NOTES:
+            self._notes[what] = text
 
     # -- changes -------------------------------------------------------------------------------------------------------
 
@@ -129,7 +145,7 @@ class PassedDevice:
             try:
                 _DO[type(change)](self, change)
             except OSError as error:
-                self.note(f"{error.filename or 'the device'}: {error.strerror}")
+                self.note(_cause(error))
 
     def _ask(self, offset: int, size: int) -> bytes:
         with suppress(OSError):
@@ -143,9 +159,19 @@ class PassedDevice:
     def _interrupt(self, change: Interrupt) -> None:
         if self._interrupts:
             self._interrupts.become(change)
+            if self._interrupts.kind in ("msi", "msix"):
+                self._messages = (self._interrupts.kind, self._interrupts.vectors)
+
+    def _uses(self) -> tuple[str, int]:
+        """A driver that has let go of the device leaves it at INTx, which says nothing."""
+        kind, vectors = (self._interrupts.kind, self._interrupts.vectors) if self._interrupts else ("none", 0)
+        return self._messages if kind == "intx" and self._messages[1] else (kind, vectors)
 
     def _hide_bar(self, change: HideBar) -> None:
-        self._hide(self._bars[change.index])
+        self._waiting.pop(change.index, None)
+        bar = self._bars.get(change.index)
+        if bar is not None:
+            self._hide(bar)
 
     def _show_bar(self, change: ShowBar) -> None:
         """A place that is taken, by RAM or by anybody, is none: the guest reads all ones there."""
@@ -154,41 +180,53 @@ class PassedDevice:
             return
         span = Span(change.guest, bar.size)
         if not bars.reachable(span, bar.space, self._place.ram) or not self._place.traps.free(bar.space, span):
+            self._waiting[change.index] = change
             return
+        self._waiting.pop(change.index, None)
         bar.guest = change.guest
+        bar.trapped = {
+            piece for piece, mapping in bar.maps.items() if not self._give(bar, bar.guest + piece.start, mapping)
+        }
         self._place.traps.show(bar.space, (self, bar.index), self._traps(bar))
-        for piece, mapping in bar.maps.items():
-            self._give(bar, piece, mapping)
 
-    def _give(self, bar: Bar, piece: Span, mapping: BarMapping) -> None:
-        assert bar.guest is not None
-        guest, slot = bar.guest + piece.start, self._place.slots.pop()
+    def _give(self, bar: Bar, guest: int, mapping: BarMapping) -> bool:
+        """False: it is trapped instead, which works and is slow."""
+        slots = self._place.slots
+        if not slots:
+            self.note(f"BAR {bar.index} is trapped: KVM has no memslot left")
+            return False
         try:
-            self._place.vm.set_memory_region(slot, guest, mapping, 0, piece.size)
-        except OSError:
-            self._place.slots.append(slot)
-            raise
-        bar.slots.append(slot)
-        for container in self._place.containers:  # so that other devices reach it; best effort
-            with suppress(OSError):
-                container.map_dma(guest, mapping, 0, piece.size)
-                bar.peers.append((container, Span(guest, piece.size)))
-                self.peer_maps += 1
+            self._place.vm.set_memory_region(slots[-1], guest, mapping, 0, mapping.size)
+        except OSError as error:
+            self.note(f"BAR {bar.index} is trapped: {_cause(error)}")
+            return False
+        bar.slots.append(slots.pop())
+        span = Span(guest, mapping.size)
+        bar.peers += [(space, span) for space in self._place.containers if space.map_peer(guest, mapping)]
+        return True
 
     def _hide(self, bar: Bar) -> None:
-        self._place.traps.hide(bar.space, (self, bar.index))
-        while bar.peers:
-            container, span = bar.peers.pop()
-            container.unmap_dma(span.start, span.size)
-        while bar.slots:
-            slot = bar.slots.pop()
-            self._place.vm.delete_memory_region(slot)
-            self._place.slots.append(slot)
-        bar.guest = None
+        """What fails does not keep the rest, and is raised."""
+        with ExitStack() as all_of_it:  # last first
+            all_of_it.callback(self._place.traps.hide, bar.space, (self, bar.index))
+            for space, span in bar.peers:
+                all_of_it.callback(space.unmap, span)
+            for slot in bar.slots:
+                all_of_it.callback(self._take_back, slot)
+            bar.peers, bar.slots, bar.guest = [], [], None
+
+    def _take_back(self, slot: int) -> None:
+        self._place.vm.delete_memory_region(slot)
+        self._place.slots.append(slot)
 
     def _traps(self, bar: Bar) -> tuple[Trap, ...]:
         assert bar.guest is not None
-        return tuple(_trap(bar, bar.guest, piece) for piece in bar.pieces if piece.served != "mmap")
+        return tuple(_trap(bar, bar.guest, piece) for piece in _now(bar) if piece.served != "mmap")
+
+
+def _now(bar: Bar) -> tuple[Piece, ...]:
+    """Its pieces, as they are served where it is."""
+    return tuple(Piece(one.span, "trap") if one.span in bar.trapped else one for one in bar.pieces)
 
 
 def _trap(bar: Bar, guest: int, piece: Piece) -> Trap:
@@ -199,16 +237,11 @@ def _trap(bar: Bar, guest: int, piece: Piece) -> Trap:
 
 
 def _bar_report(bar: Bar) -> BarReport:
-    assert bar.planned is not None
-    planned: Literal["mmap", "split", "trap"] = "trap" if bar.space == "port" or bar.size < 4096 else "mmap"
-    return BarReport(bar.index, bar.size, bar.guest, planned, served(bar.pieces))
+    return BarReport(bar.index, bar.size, bar.guest, bar.meant, served(_now(bar)))
 
 
-def _try(deed: Callable[[], None], failed: list[OSError]) -> None:
-    try:
-        deed()
-    except OSError as error:
-        failed.append(error)
+def _cause(error: OSError) -> str:
+    return f"{error.strerror} ({error.filename or 'the device'})"
 
 
 _DO: dict[type[Any], Callable[[PassedDevice, Any], None]] = {

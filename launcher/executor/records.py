@@ -12,6 +12,7 @@ from launcher.codec import decode
 from launcher.errors import Diagnostic
 from launcher.plan.outcome import (
     FORMAT_VERSION,
+    ContainerReport,
     Counts,
     DeviceReport,
     End,
@@ -39,9 +40,12 @@ class Records:
         self.reboots = 0
         self.left_behind: tuple[str, ...] = ()
         self._devices: tuple[DeviceReport, ...] = ()
+        self._containers: tuple[ContainerReport, ...] = ()
+        self._failed_undos = 0
 
     def outcome(self, outcome: StepOutcome) -> None:
         """The last word on each step counts, but its duration is that of the doing."""
+        self._failed_undos += outcome.state == "not-undone"
         if outcome.state in ("done", "failed", "not-undone"):
             self._steps[outcome.n] = outcome
 
@@ -60,6 +64,7 @@ class Records:
 
     def devices(self, message: dict[str, Any]) -> None:
         self._devices = tuple(decode(DeviceReport, one) for one in message["devices"])
+        self._containers = tuple(decode(ContainerReport, one) for one in message["containers"])
 
     def report(self) -> Report:
         return Report(
@@ -72,12 +77,14 @@ class Records:
             vcpus=self._vcpus(),
             memory=self._memory(),
             devices=self._devices,
+            containers=self._containers,
             host_changes=tuple(one.describe() for one in self._plan.steps if isinstance(one, BindDriver)),
             console=self._console,
             counts=self._counts,
             reboots=self.reboots,
             steps=tuple(self._steps[n] for n in sorted(self._steps)),
             end=self.end,
+            failed_undos=self._failed_undos,
             left_behind=self.left_behind,
             diagnostics=self.diagnostics,
         )

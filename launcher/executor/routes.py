@@ -38,7 +38,7 @@ class Routes:
     def commit(self) -> None:
         """One call for all that changed."""
         if self._stale:
-            messages = [MsiRoute(gsi, *message) for gsi, message in sorted(self._messages.items())]
+            messages = [MsiRoute(gsi, *message) for gsi, message in sorted(self._messages.items()) if gsi < MOST]
             whole: list[PinRoute | MsiRoute] = [*self._pins, *messages]
             self._vm.set_gsi_routing(whole[:MOST])
             self._stale = False

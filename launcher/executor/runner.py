@@ -115,7 +115,8 @@ class Runner:
 
     def _devices(self) -> dict[str, Any]:
         devices = self._live.bus.devices if self._live.bus else []
-        return {"devices": [encode(one.report()) for one in devices]} if devices else {}
+        spaces = [encode(one.report()) for one in self._live.containers]
+        return {"devices": [encode(one.report()) for one in devices], "containers": spaces} if devices else {}
 
     def _restart(self) -> bool:
         """The VM is made anew on the same memory: what comes after it in the plan is undone and done again, quietly."""
@@ -123,7 +124,7 @@ class Runner:
         self._quiet = True
         past = self._live.numbers()
         self._live.undo.unwind(self._undone, self._undo_failed, down_to=first)
-        self._live.past, self._live.machine = past, None
+        self._live.past, self._live.machine, self._live.bus = past, None, None
         self._live.vcpus.clear()
         self._events.clear()
         with suppress(BlockingIOError):

@@ -31,7 +31,11 @@ class Traps:
     def show(self, space: Space, key: Key, traps: tuple[Trap, ...]) -> None:
         """`key` is what `hide` wants, and what `owner` answers. They must be `free`."""
         self._shown[space][key] = traps
-        self._commit(space)
+        try:
+            self._commit(space)
+        except OSError:  # one too many must not keep the others from changing
+            del self._shown[space][key]
+            raise
 
     def hide(self, space: Space, key: Key) -> None:
         if self._shown[space].pop(key, None):

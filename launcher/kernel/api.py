@@ -6,6 +6,7 @@ constructor. Addresses and sizes are bytes.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -76,6 +77,14 @@ class RegionInfo(NamedTuple):
 class IrqInfo(NamedTuple):
     vectors: int  # 0: there are none
     resizable: bool  # vectors can be added while others are on
+
+
+class FewVectors(OSError):
+    """ENOSPC: the host has only `available` vectors left for this function, and gave it none of them."""
+
+    def __init__(self, available: int, wanted: int) -> None:
+        super().__init__(errno.ENOSPC, f"the host has {available} of {wanted} vectors", "VFIO_DEVICE_SET_IRQS")
+        self.available = available
 
 
 class Eventfd(Protocol):

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from launcher.kernel.api import DmaLimits, IrqInfo, RegionInfo
+from launcher.kernel.api import DmaLimits, FewVectors, IrqInfo, RegionInfo
 from launcher.kernel.call import check, ioctl
 from launcher.kernel.descriptor import Descriptor
 from launcher.kernel.memory import HostMemory
@@ -109,7 +109,7 @@ class Device(Descriptor):
     def __init__(self, fd: int, address: PciAddress) -> None:
         super().__init__(fd)
         self.address = address
-        self._config = self.region(lib.VFIO_PCI_CONFIG_REGION_INDEX).offset
+        self._config = self.region(lib.VFIO_PCI_CONFIG_REGION_INDEX)
 
     def can_reset(self) -> bool:
         info = ffi.new("struct vfio_device_info *")
@@ -172,7 +172,7 @@ class Device(Descriptor):
         ffi.memmove(request.data, data, len(data))
         left = ioctl(self.fd, "VFIO_DEVICE_SET_IRQS", request)
         if left:  # nothing was done: as many vectors as this could be had
-            raise OSError(errno.ENOSPC, f"the host has {left} of {start + count} vectors", "VFIO_DEVICE_SET_IRQS")
+            raise FewVectors(left, start + count)
 
     def hot_reset_set(self) -> tuple[tuple[int, PciAddress], ...]:
         """(group, address) of all that a reset of the bus would reset. OSError ENODEV: there is no such reset."""
@@ -203,10 +203,11 @@ class Device(Descriptor):
 
     def read_config(self, offset: int, size: int) -> bytes:
         """Up to 4096 bytes; OSError, or fewer bytes, where the device does not answer."""
-        return os.pread(self.fd, size, self._config + offset)
+        size = min(size, self._config.size - offset)  # the kernel reads nothing if not all is there
+        return os.pread(self.fd, size, self._config.offset + offset) if size > 0 else b""
 
     def write_config(self, offset: int, data: bytes) -> None:
-        os.pwrite(self.fd, data, self._config + offset)
+        os.pwrite(self.fd, data, self._config.offset + offset)
 
     def read(self, at: int, size: int) -> bytes:
         """`at` is a region's offset and the place in it."""

@@ -26,7 +26,7 @@ def capabilities(image: bytes) -> Iterator[Capability]:
     """PCI Local Bus 3.0, 6.7. A list that turns back on itself ends there."""
     has_list = image[0x06] & 0x10
     offset, seen = image[LIST_POINTER] & 0xFC if has_list else 0, set[int]()
-    while offset >= HEADER and offset not in seen and len(seen) < _MOST:
+    while HEADER <= offset < len(image) - 1 and offset not in seen and len(seen) < _MOST:
         seen.add(offset)
         yield Capability(image[offset], offset)
         offset = image[offset + 1] & 0xFC

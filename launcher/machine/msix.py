@@ -1,4 +1,4 @@
-"""The MSI-X table and pending bits as the guest has them (PCI Local Bus 3.0, 6.8.2). Pure."""
+"""The MSI-X table as the guest has it (PCI Local Bus 3.0, 6.8.2): its writes in, messages out. Pure."""
 
 from __future__ import annotations
 
@@ -10,38 +10,51 @@ MOST = 2048
 
 
 class MsixTable:
-    """Entries start masked and zero, as after a reset."""
+    """Entries start masked and zero, as after a reset.
+
+    A guest may write to each of 2048 entries: what they say is kept, not looked for again at each write.
+    """
 
     def __init__(self, vectors: int) -> None:
         self.vectors = min(vectors, MOST)
-        self._bytes = bytearray(ENTRY * self.vectors)
-        self.reset()
-
-    def reset(self) -> None:
-        self._bytes[:] = (bytes(12) + MASKED.to_bytes(4, "little")) * self.vectors
+        self._bytes = bytearray((bytes(12) + MASKED.to_bytes(4, "little")) * self.vectors)
+        self._messages: list[Vector | None] = [None] * self.vectors
+        self._used = 0  # one more than the last vector that is unmasked or has an address
 
     def read(self, offset: int, size: int) -> bytes:
         """`offset` from the table's start. What is behind it is zero."""
         return bytes(self._bytes[offset : offset + size]).ljust(size, b"\0")
 
-    def write(self, offset: int, data: bytes) -> None:
-        for place, byte in enumerate(data, offset):
-            if 0 <= place < len(self._bytes):
-                self._bytes[place] = byte & (MASKED if place % ENTRY == 12 else 0 if place % ENTRY > 12 else 0xFF)
-
-    def message(self, vector: int) -> Vector | None:
-        """None while it is masked."""
-        at = vector * ENTRY
-        entry = self._bytes[at : at + ENTRY]
-        if entry[12] & MASKED:
-            return None
-        return Vector(int.from_bytes(entry[:8], "little") & ~3, int.from_bytes(entry[8:12], "little"))
+    def write(self, offset: int, data: bytes) -> bool:
+        """True: `messages` are others now."""
+        inside = data[: max(len(self._bytes) - offset, 0)]
+        for place, byte in enumerate(inside, offset):
+            self._bytes[place] = byte & (MASKED if place % ENTRY == 12 else 0 if place % ENTRY > 12 else 0xFF)
+        touched = range(offset // ENTRY, -(-(offset + len(inside)) // ENTRY)) if inside else range(0)
+        before = self._used, [self._messages[vector] for vector in touched]
+        for vector in touched:
+            self._messages[vector] = self._message(vector)
+            self._count(vector)
+        return before != (self._used, [self._messages[vector] for vector in touched])
 
     @property
-    def used(self) -> int:
-        """One more than the last vector that the guest has unmasked or given an address."""
-        for vector in reversed(range(self.vectors)):
-            at = vector * ENTRY
-            if any(self._bytes[at : at + 8]) or not self._bytes[at + 12] & MASKED:
-                return vector + 1
-        return 0
+    def messages(self) -> tuple[Vector | None, ...]:
+        """Of the vectors in use; None is masked."""
+        return tuple(self._messages[: self._used])
+
+    def _message(self, vector: int) -> Vector | None:
+        at = vector * ENTRY
+        if self._bytes[at + 12] & MASKED:
+            return None
+        entry = self._bytes[at : at + 12]
+        return Vector(int.from_bytes(entry[:8], "little") & ~3, int.from_bytes(entry[8:], "little"))
+
+    def _count(self, vector: int) -> None:
+        if vector >= self._used and self._in_use(vector):
+            self._used = vector + 1
+        while self._used and not self._in_use(self._used - 1):
+            self._used -= 1
+
+    def _in_use(self, vector: int) -> bool:
+        at = vector * ENTRY
+        return any(self._bytes[at : at + 8]) or not self._bytes[at + 12] & MASKED

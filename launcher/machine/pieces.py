@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
 
 from launcher.values import KIB, Span, align_down, align_up
 
 PAGE = 4 * KIB
+
+
+Served = Literal["mmap", "split", "trap"]
 
 
 class Piece(NamedTuple):
@@ -19,16 +22,26 @@ class Piece(NamedTuple):
 
 def pieces(size: int, mappable: Iterable[Span], table: Span | None, pending: Span | None) -> tuple[Piece, ...]:
     """`mappable`: what the kernel would map of it. Pages of the tables are trapped, and all else of them as it is."""
-    tables = [(span, kind) for span, kind in ((table, "table"), (pending, "pending")) if span]
-    pages = [_pages(span) for span, _ in tables]
-    mapped = [part for area in mappable if (whole := _whole_pages(area)) for part in whole.minus(pages)]
-    rest = Span(0, size).minus([*mapped, *(span for span, _ in tables)])
-    found = [Piece(span, "mmap") for span in mapped] + [Piece(span, "trap") for span in rest]
-    found += [Piece(span, "table" if kind == "table" else "pending") for span, kind in tables if span.end <= size]
-    return tuple(sorted(found))
+    whole = Span(0, size)
+    pages = [_pages(span) for span in (table, pending) if span]
+    tables = tuple(_tables(whole, table, pending))
+    mapped: list[Span] = []
+    for area in mappable:
+        if inside := _whole_pages(area, size):
+            mapped += inside.minus([*pages, *mapped])
+    rest = whole.minus([*mapped, *(piece.span for piece in tables)])
+    return tuple(sorted([*tables, *(Piece(span, "mmap") for span in mapped), *(Piece(span, "trap") for span in rest)]))
 
 
-def served(found: tuple[Piece, ...]) -> Literal["mmap", "split", "trap"]:
+def _tables(whole: Span, table: Span | None, pending: Span | None) -> Iterator[Piece]:
+    """What of them is inside the BAR. Where a broken device has both in one place, only the table is served."""
+    if table and table.overlaps(whole):
+        yield Piece(_inside(table, whole), "table")
+    if pending and pending.overlaps(whole) and not (table and table.overlaps(pending)):
+        yield Piece(_inside(pending, whole), "pending")
+
+
+def served(found: tuple[Piece, ...]) -> Served:
     ways = {piece.served for piece in found}
     if "mmap" not in ways:
         return "trap"
@@ -40,6 +53,10 @@ def _pages(span: Span) -> Span:
     return Span(start, align_up(span.end, PAGE) - start)
 
 
-def _whole_pages(span: Span) -> Span | None:
-    start, end = align_up(span.start, PAGE), align_down(span.end, PAGE)
+def _inside(span: Span, whole: Span) -> Span:
+    return Span(span.start, min(span.end, whole.end) - span.start)
+
+
+def _whole_pages(span: Span, size: int) -> Span | None:
+    start, end = align_up(span.start, PAGE), align_down(min(span.end, size), PAGE)
     return Span(start, end - start) if start < end else None

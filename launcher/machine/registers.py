@@ -30,8 +30,9 @@ class Registers:
         self._forward[offset : offset + len(value)] = bytes(len(value))
 
     def own_bits(self, offset: int, value: int, mask: int) -> None:
-        """Some bits of one byte, which the guest cannot change."""
+        """Some bits of one byte, which the guest cannot change; it is not written to any more."""
         self._value[offset], self._own[offset] = value & mask, mask
+        self._guest[offset], self._forward[offset] = 0, 0
 
     def forward(self, offset: int, size: int) -> None:
         """Only where they are not ours."""
@@ -50,7 +51,7 @@ class Registers:
         own, value = self._own[offset : offset + size], self._value[offset : offset + size]
         if all(mask == 0xFF for mask in own):
             return bytes(value)
-        live = ask(offset, size).ljust(size, b"\xff")
+        live = ask(offset, size)[:size].ljust(size, b"\xff")
         return bytes(mine & mask | theirs & ~mask & 0xFF for mine, mask, theirs in zip(value, own, live, strict=True))
 
     def write(self, offset: int, data: bytes) -> tuple[Forward, ...]:

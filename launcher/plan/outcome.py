@@ -75,6 +75,16 @@ class DeviceReport:
 
 
 @dataclass(frozen=True, slots=True)
+class ContainerReport:
+    """What the IOMMU groups that share a container have mapped for DMA: RAM once, and BARs as the guest placed them."""
+
+    groups: tuple[int, ...]
+    ram_maps: int  # calls of VFIO_IOMMU_MAP_DMA
+    ram_bytes: int
+    peer_maps: int
+
+
+@dataclass(frozen=True, slots=True)
 class Counts:
     """What the guest did that nobody answers for: unclaimed reads gave all ones, unclaimed writes were dropped."""
 
@@ -84,6 +94,7 @@ class Counts:
     serial_read: int = 0
     trapped: int = 0  # accesses to devices that were not mapped
     refused: int = 0  # of these, the device did not take
+    faults: int = 0  # of a vCPU on a BAR that the device did not answer at; it tried again
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +120,13 @@ class Report:
     vcpus: tuple[VcpuReport, ...] = ()
     memory: tuple[RamReport, ...] = ()
     devices: tuple[DeviceReport, ...] = ()
+    containers: tuple[ContainerReport, ...] = ()
     host_changes: tuple[str, ...] = ()  # made, and undone when the phase is ended
     console: str = ""  # where the guest's serial output is kept
     counts: Counts = field(default_factory=Counts)
     reboots: int = 0  # of the guest, in place
     steps: tuple[StepOutcome, ...] = ()
     end: End | None = None
+    failed_undos: int = 0  # calls of the teardown that the kernel refused
     left_behind: tuple[str, ...] = ()  # commands that would put the host back
     diagnostics: tuple[Diagnostic, ...] = ()

@@ -18,13 +18,13 @@ from launcher.values import Span, show_size
 Row = tuple[str, str]
 
 
-def print_report(report: Report, stream: TextIO, *, colour: bool) -> None:
+def print_report(report: Report, stream: TextIO, *, colour: bool, verbose: bool = False) -> None:
     width = width_of(stream)
     console = Console(file=stream, width=width, force_terminal=colour, no_color=not colour, highlight=False)
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim")
     table.add_column(overflow="fold")
-    for name, text in _rows(report, width):
+    for name, text in (*_rows(report, width), *(_figures(report) if verbose else ())):
         table.add_row(f"  {name}", Text(visible(text)))
     with console.capture() as drawn:
         console.print(_headline(report), table, sep="\n")
@@ -68,6 +68,19 @@ def _rows(report: Report, width: int) -> Iterator[Row]:
         yield "to stop", f"vmlaunch down {report.name}"
     if report.end is not None:
         yield from _register_lines(report.end.registers, width)
+
+
+def _figures(report: Report) -> Iterator[Row]:
+    """What only those who measure want to know."""
+    ram = sum(one.size for one in report.memory)
+    for one in report.containers:
+        groups = f"{'group' if len(one.groups) == 1 else 'groups'} {' '.join(map(str, one.groups))}"
+        times = f"{one.ram_bytes / ram:.1f} x RAM" if ram else "no RAM"
+        yield "DMA", f"{groups}: {times} in {one.ram_maps} maps, {one.peer_maps} maps of BARs"
+    if report.counts.faults:
+        yield "faults", f"{report.counts.faults:,} on BARs that did not answer"
+    if report.end is not None:
+        yield "teardown", f"{report.failed_undos} failed calls"
 
 
 def _host(report: Report) -> str:

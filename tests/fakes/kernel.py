@@ -1,31 +1,97 @@
-"""A Kernel that does nothing but keep KVM's rules: it counts what is open, and fails the call it is told to fail."""
+"""A Kernel that keeps KVM's and VFIO's rules on a host of values: it counts calls, and fails the one it is told to.
+
+What it holds open or changed is in `left`; so is what the kernel lets pass and a careful program does not do.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from launcher.kernel.api import CpuidLeaf, Event, Progress, Registers, Trap
+from launcher.kernel.api import Event
+from launcher.kernel.descriptor import Eventfd
+from tests.fakes.drivers import FakeDrivers
+from tests.fakes.handle import FakeMemory, Handle, refuse
+from tests.fakes.host import FakeHost
+from tests.fakes.kvm import FakeKvm
+from tests.fakes.vfio import FakeContainer, FakeGroup
+
+if TYPE_CHECKING:
+    from tests.fakes.device import FakeDevice
+
+__all__ = ["FakeKernel", "Handle"]
 
 
 @dataclass
 class FakeKernel:
-    """`fail_at` is the number of the call (from 1) that fails with `error`; `calls` are the names in order."""
+    """`fail_at` is the number of the call (from 1) that fails with `error`; `calls` are the names in order.
+
+    `events` are what each vCPU comes back with: one event, or several, the last of which ends it; `after_reset` are
+    those of the lives after the first.
+    """
 
     fail_at: int = 0
     error: int = errno.EIO
-    events: Sequence[Event] = (Event("power-off"),)
+    events: Sequence[Event | Sequence[Event]] = (Event("power-off"),)
+    after_reset: Sequence[Event | Sequence[Event]] = (Event("power-off"),)
+    host: FakeHost = field(default_factory=FakeHost)
     calls: list[str] = field(default_factory=list)
-    open: list[object] = field(default_factory=list)
+    open: list[Handle] = field(default_factory=list)
     memory_size: int = 1 << 40
+    memslots: int = 509
+    most_eventfds: int = 1 << 20
+    spaces: list[FakeContainer] = field(default_factory=list)  # with groups in them
+    devices: list[FakeDevice] = field(default_factory=list)  # open, or mapped
+    eventfds: list[FakeEventfd] = field(default_factory=list)
+    irqfds: dict[int, int] = field(default_factory=dict)  # eventfd -> GSI
+    delivered: list[int] = field(default_factory=list)  # GSIs
+    routes: dict[int, Any] = field(default_factory=dict)
+    untidy: list[str] = field(default_factory=list)
+    replies: list[int] = field(default_factory=list)  # what the guest has read
+    vms: int = 0  # created so far
+    running: int = 0  # calls before the first vCPU ran
+    ending: int = 0  # calls before the last event of a vCPU
+
+    def __post_init__(self) -> None:
+        self.drivers = FakeDrivers(self)
 
     def call(self, name: str) -> None:
         self.calls.append(name)
         if len(self.calls) == self.fail_at:
-            raise OSError(self.error, os.strerror(self.error), name)
+            refuse(self.error, name)
+
+    def left(self) -> list[str]:
+        return [
+            *(f"open: {type(one).__name__}" for one in self.open),
+            *(f"eventfd {one.fd}" for one in self.eventfds),
+            *(f"irqfd of GSI {gsi}" for gsi in self.irqfds.values()),
+            *(f"mapped: {span}" for space in self.spaces for span in space.maps),
+            *(f"in a container: group {group.number}" for space in self.spaces for group in space.groups),
+            *(f"device: {one.address}" for one in self.devices),
+            *self.untidy,
+        ]
+
+    # -- Kernel --------------------------------------------------------------------------------------------------------
+
+    def load_modules(self, names: Sequence[str]) -> None:
+        self.call("modprobe")
+
+    def open_container(self) -> FakeContainer:
+        self.call("open /dev/vfio/vfio")
+        return FakeContainer(self)
+
+    def open_group(self, number: int) -> FakeGroup:
+        self.call(f"open /dev/vfio/{number}")
+        return FakeGroup(self, number)
+
+    def eventfd(self) -> FakeEventfd:
+        self.call("eventfd")
+        if len(self.eventfds) >= self.most_eventfds:
+            refuse(errno.EMFILE, "eventfd")
+        return FakeEventfd(self)
 
     def open_kvm(self) -> FakeKvm:
         self.call("open /dev/kvm")
@@ -34,158 +100,33 @@ class FakeKernel:
     def take_memory(self, size: int, page_size: int, node: int | None) -> FakeMemory:
         self.call("mmap")
         if size > self.memory_size:
-            raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM), "mmap")
+            refuse(errno.ENOMEM, "mmap")
         return FakeMemory(self, size)
 
     def pin_thread(self, thread_id: int, host_cpu: int) -> None:
         self.call("sched_setaffinity")
 
 
-class Handle:
-    """Something open: it must be closed once, and after what was opened later."""
+class FakeEventfd(Eventfd):
+    """A real one, so that it can be waited for."""
 
     def __init__(self, kernel: FakeKernel) -> None:
-        self.kernel = kernel
-        kernel.open.append(self)
+        super().__init__()
+        self._kernel = kernel
+        kernel.eventfds.append(self)
 
     def close(self) -> None:
-        assert self.kernel.open[-1] is self, "closed out of order, or twice"
-        self.kernel.open.pop()
-
-
-class FakeMemory(Handle):
-    def __init__(self, kernel: FakeKernel, size: int) -> None:
-        super().__init__(kernel)
-        self.size = size
-        self.written: dict[int, bytes] = {}
-
-    def populate(self, threads: int, progress: Progress) -> None:
-        progress(self.size // 2)
-        self.kernel.call("MADV_POPULATE_WRITE")
-        progress(self.size)
-
-    def write(self, offset: int, data: bytes) -> None:
-        assert offset >= 0
-        assert offset + len(data) <= self.size
-        self.written[offset] = data
-
-
-class FakeKvm(Handle):
-    def api_version(self) -> int:
-        return 12
-
-    def check_extension(self, name: str) -> int:
-        return 1
-
-    def supported_cpuid(self) -> list[CpuidLeaf]:
-        self.kernel.call("KVM_GET_SUPPORTED_CPUID")
-        return [(1, 0, 0, 0, 0, 0, 0)]
-
-    def create_vm(self) -> FakeVm:
-        self.kernel.call("KVM_CREATE_VM")
-        return FakeVm(self.kernel)
-
-
-class FakeVm(Handle):
-    """Interrupt controllers before vCPUs, memslots that do not overlap."""
-
-    def __init__(self, kernel: FakeKernel) -> None:
-        super().__init__(kernel)
-        self.has_chips = False
-        self.slots: dict[int, range] = {}
-
-    def set_tss_address(self, guest: int) -> None:
-        self.kernel.call("KVM_SET_TSS_ADDR")
-
-    def set_identity_map_address(self, guest: int) -> None:
-        self.kernel.call("KVM_SET_IDENTITY_MAP_ADDR")
-
-    def create_interrupt_controllers(self) -> None:
-        self.kernel.call("KVM_CREATE_IRQCHIP")
-        self.has_chips = True
-
-    def create_timer(self) -> None:
-        assert self.has_chips
-        self.kernel.call("KVM_CREATE_PIT2")
-
-    def set_memory_region(self, slot: int, guest: int, memory: FakeMemory, offset: int, size: int) -> None:
-        self.kernel.call("KVM_SET_USER_MEMORY_REGION")
-        assert offset + size <= memory.size
-        mine = range(guest, guest + size)
-        assert all(mine.start >= other.stop or other.start >= mine.stop for other in self.slots.values())
-        self.slots[slot] = mine
-
-    def create_machine(self, serial_gsi: int, power_gsi: int) -> FakeMachine:
-        return FakeMachine(self.kernel)
-
-    def create_vcpu(self, index: int, machine: FakeMachine) -> FakeVcpu:
-        assert self.has_chips
-        self.kernel.call("KVM_CREATE_VCPU")
-        return FakeVcpu(self.kernel, index)
-
-
-class FakeMachine(Handle):
-    listens = False
-
-    def set_ports(self, traps: Sequence[Trap]) -> None:
-        self.ports = traps
-
-    def set_memory(self, traps: Sequence[Trap]) -> None:
-        self.memory = traps
-
-    def set_function(self, function: int, image: bytes) -> None:
-        assert len(image) == 4096
-
-    def attach(self, console: Any) -> None:
-        self.console = console
-
-    def input_arrived(self) -> None:
-        pass
-
-    def press_power(self) -> bool:
-        return self.listens
-
-    def counts(self) -> dict[str, int]:
-        return dict.fromkeys(("unclaimed_reads", "unclaimed_writes", "serial_written", "serial_read"), 0)
-
-
-class FakeVcpu(Handle):
-    """Returns the kernel's next event; without one it runs until it is kicked."""
-
-    def __init__(self, kernel: FakeKernel, index: int) -> None:
-        super().__init__(kernel)
-        self.index = index
-        self.exits = 0
-        self._kick, self._kicked = os.pipe()
-
-    def set_cpuid(self, leaves: Sequence[CpuidLeaf]) -> None:
-        self.kernel.call("KVM_SET_CPUID2")
-
-    def set_sregs(self, changes: Registers) -> None:
-        self.kernel.call("KVM_SET_SREGS")
-
-    def set_regs(self, changes: Registers) -> None:
-        self.kernel.call("KVM_SET_REGS")
-
-    def set_msrs(self, msrs: Mapping[int, int]) -> None:
-        self.kernel.call("KVM_SET_MSRS")
-
-    def set_local_interrupts(self) -> None:
-        self.kernel.call("KVM_SET_LAPIC")
-
-    def registers(self) -> dict[str, int]:
-        return {"rip": 0x1234}
-
-    def run(self) -> Event:
-        if self.index < len(self.kernel.events):
-            return self.kernel.events[self.index]
-        os.read(self._kick, 1)
-        return Event("kicked")
-
-    def kick(self) -> None:
-        os.write(self._kicked, b"!")
-
-    def close(self) -> None:
+        if self in self._kernel.eventfds:
+            self._kernel.eventfds.remove(self)
+            if self.fd in self._kernel.irqfds:
+                self._kernel.untidy.append(f"eventfd {self.fd} closed while it is an irqfd")
+            if any(self.fd in one.events() for one in self._kernel.devices):
+                self._kernel.untidy.append(f"eventfd {self.fd} closed while a device fires it")
         super().close()
-        os.close(self._kick)
-        os.close(self._kicked)
+
+    def readable(self) -> bool:
+        """Looks without taking."""
+        if not self.take():
+            return False
+        os.eventfd_write(self.fd, 1)
+        return True

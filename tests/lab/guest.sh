@@ -6,6 +6,9 @@ busybox mount -t proc proc /proc
 busybox mount -t sysfs sysfs /sys
 busybox mount -t devtmpfs dev /dev
 busybox --install -s /bin
+for module in $(cat /modules/order 2>/dev/null); do
+	insmod "/modules/$module"
+done
 
 # There is no init to ask: the kernel does it at once.
 reboot() { busybox reboot -f; }

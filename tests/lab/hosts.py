@@ -85,6 +85,11 @@ def _port(name: str, address: str, chassis: int, more: str = "") -> str:
     return f"pcie-root-port,id={name},bus=pcie.0,addr={address},chassis={chassis},slot={chassis}{more}"
 
 
+def _plug(name: str) -> str:
+    """One end of the cable that all network cards of a host are on."""
+    return f"-netdev hubport,hubid=0,id={name}"
+
+
 NVME = (_port("nvme-port", "2.0", 1), "nvme,bus=nvme-port,serial=lab-nvme,drive=nvme")
 
 # QEMU's amd-iommu takes what is behind a port for a device of bus 0 (the bus has no number yet when it asks), so that
@@ -94,9 +99,11 @@ AMD = ("nvme,bus=pcie.0,addr=2.0,serial=lab-nvme,drive=nvme", "e1000e,bus=pcie.0
 ZOO = (
     *NVME,  # 01:00.0
     _port("net-port", "3.0", 2),
-    "e1000e,bus=net-port,romfile=",  # 02:00.0
+    _plug("first"),
+    "e1000e,bus=net-port,romfile=,netdev=first,mac=52:54:00:00:00:02",  # 02:00.0
     _port("virtio-port", "4.0", 3),
-    "virtio-net-pci,bus=virtio-port,iommu_platform=on,ats=on,disable-legacy=on,romfile=",  # 03:00.0
+    _plug("peer"),
+    "virtio-net-pci,bus=virtio-port,iommu_platform=on,ats=on,disable-legacy=on,romfile=,netdev=peer",  # 03:00.0
     _port("usb-port", "5.0", 4),
     "qemu-xhci,bus=usb-port",  # 04:00.0
     # A switch below a port without ACS: port, switch and both devices are one group.
@@ -108,12 +115,14 @@ ZOO = (
     "e1000e,bus=right,romfile=",  # 08:00.0
     # A bridge to conventional PCI: all behind it is one group.
     "pcie-pci-bridge,id=bridge,bus=pcie.0,addr=7.0",
-    "rtl8139,bus=bridge,addr=1.0,romfile=",  # 09:01.0
+    _plug("third"),
+    "rtl8139,bus=bridge,addr=1.0,romfile=,netdev=third,mac=52:54:00:00:09:01",  # 09:01.0
     "edu,bus=bridge,addr=2.0",  # 09:02.0
     "edu,bus=pcie.0,addr=8.0",  # works by MMIO and DMA alone; has no reset
-    "rtl8139,bus=pcie.0,addr=9.0,romfile=",  # a BAR smaller than a page, INTx only
+    _plug("second"),
+    "rtl8139,bus=pcie.0,addr=9.0,romfile=,netdev=second,mac=52:54:00:00:00:09",  # a BAR smaller than a page, INTx only
     "pci-testdev,bus=pcie.0,addr=a.0,membar=64M",  # no interrupt at all
-    "-object memory-backend-ram,id=shared,size=1M,share=on",
+    "-object memory-backend-ram,id=shared,size=1G,share=on",
     "ivshmem-plain,bus=pcie.0,addr=b.0,memdev=shared",
     "e1000,bus=pcie.0,addr=c.0,multifunction=on,romfile=",  # two functions, one group
     "edu,bus=pcie.0,addr=c.1",

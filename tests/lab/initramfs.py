@@ -21,11 +21,17 @@ MODULES = """
 
 def initramfs(kernel: Kernel, busybox: Path) -> bytes:
     files = {"bin/busybox": busybox.read_bytes(), "init": INIT.read_bytes()}
-    names = []
-    for number, path in enumerate(_in_order(kernel.modules) if kernel.modules else ()):
-        names.append(f"{number:02}-{path.name.split('.')[0]}.ko")
-        files[f"modules/{names[-1]}"] = _plain(path)
-    return archive(files | {"modules/order": "\n".join(names).encode()})
+    return archive(files | modules(kernel, MODULES))
+
+
+def modules(kernel: Kernel, names: list[str]) -> dict[str, bytes]:
+    """/modules with all of them that the kernel has, and in `order` the order in which they are to be inserted."""
+    files: dict[str, bytes] = {}
+    order = []
+    for number, path in enumerate(_in_order(kernel.modules, names) if kernel.modules else ()):
+        order.append(f"{number:02}-{path.name.split('.')[0]}.ko")
+        files[f"modules/{order[-1]}"] = _plain(path)
+    return files | {"modules/order": "\n".join(order).encode()}
 
 
 def archive(files: dict[str, bytes]) -> bytes:
@@ -48,14 +54,14 @@ def _padded(content: bytes) -> bytes:
     return content + bytes(-len(content) % 4)
 
 
-def _in_order(modules: Path) -> Iterator[Path]:
-    """The files of MODULES, each after those that it depends on. What is built in, or is not there, is left out."""
+def _in_order(modules: Path, names: list[str]) -> Iterator[Path]:
+    """Their files, each after those that it depends on. What is built in, or is not there, is left out."""
     needs = {}
     for line in (modules / "modules.dep").read_text().splitlines():
         name, _, others = line.partition(":")
         needs[name] = others.split()
     by_name = {_name(path): path for path in needs}
-    wanted = [by_name[name] for name in MODULES if name in by_name]
+    wanted = [by_name[name] for name in names if name in by_name]
     order: dict[str, None] = {}  # a set that keeps its order
     for one in wanted:
         order |= dict.fromkeys([*reversed(needs[one]), one])

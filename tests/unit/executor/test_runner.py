@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from launcher.executor.perform import MOST_FAULTS
 from launcher.executor.runner import Runner
 from launcher.kernel.api import Event
 from launcher.kernel.machine import Console
@@ -58,14 +59,14 @@ def plan_of(folder: Path, *, vcpus: int = 2, pin: tuple[int, ...] = ()) -> Plan:
 class Run:
     """What a runner said, and what its kernel saw."""
 
-    def __init__(self, plan: Plan, kernel: FakeKernel, orders: tuple[str, ...] = ()) -> None:
+    def __init__(self, plan: Plan, kernel: FakeKernel, orders: tuple[str, ...] = (), *, reboot: bool = False) -> None:
         self.kernel = kernel
         mine, theirs = Channel.pair()
         console = Console()
         for order in orders:
             mine.send({"do": order})
         self.fds_before = len(os.listdir("/proc/self/fd"))
-        Runner(plan, kernel, console, theirs, reboot=False).run()
+        Runner(plan, kernel, console, theirs, reboot=reboot).run()
         self.fds_after = len(os.listdir("/proc/self/fd"))
         theirs.close()
         console.close()
@@ -106,7 +107,7 @@ def test_whichever_call_fails_nothing_stays_open(tmp_path: Path) -> None:
     for k, name in enumerate(calls, 1):
         for error in (errno.EPERM, errno.ENOMEM, errno.EBUSY, errno.EINVAL):
             run = Run(plan, FakeKernel(fail_at=k, error=error))
-            assert run.kernel.open == [], name
+            assert run.kernel.left() == [], name
             assert run.fds_after == run.fds_before, name
             failed = run.all_of("failed")
             assert failed, name
@@ -120,7 +121,7 @@ def test_a_kernel_file_that_changed_since_the_plan_is_not_run(tmp_path: Path) ->
     (tmp_path / "kernel").write_bytes(b"another")
     run = Run(plan, FakeKernel())
     assert run.all_of("failed")[0][0]["code"] == "E509"
-    assert run.kernel.open == []
+    assert run.kernel.left() == []
 
 
 @pytest.mark.parametrize(
@@ -130,7 +131,7 @@ def test_a_kernel_file_that_changed_since_the_plan_is_not_run(tmp_path: Path) ->
         (Event("internal-error", (1, 0)), "crash", "could not emulate"),
         (Event("fail-entry", (0x80000021,)), "crash", "0x80000021"),
         (Event("unknown-exit", (4,)), "crash", "KVM exit 4"),
-        (Event("error", (errno.EFAULT,)), "crash", "Bad address"),
+        (Event("error", (errno.EIO,)), "crash", "Input/output error"),
         (Event("reset"), "reset", "asked for a reset"),
     ],
 )
@@ -140,7 +141,14 @@ def test_the_guest_ends_as_its_vcpu_ended(tmp_path: Path, event: Event, how: str
     assert end["how"] == how
     assert words in end["detail"]
     assert end["exit_code"] == (13 if how == "crash" else 0)
-    assert run.kernel.open == []
+    assert run.kernel.left() == []
+
+
+def test_a_bar_that_never_answers_again_ends_the_guest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("launcher.executor.perform.A_MOMENT", 0)
+    run = Run(plan_of(tmp_path), FakeKernel(events=(Event("error", (errno.EFAULT,)),)))
+    assert "Bad address" in run.all_of("end")[0]["detail"]
+    assert run.all_of("counts")[-1]["faults"] == MOST_FAULTS
 
 
 def test_a_crash_shows_the_registers_that_the_cpu_still_has(tmp_path: Path) -> None:

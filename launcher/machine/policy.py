@@ -1,0 +1,191 @@
+"""What a passed function is in, its configuration space as the guest has it out: which bytes are whose. Pure.
+
+header         ids, BARs, ROM, pin, lists   ours; what the guest writes to a BAR or the interrupt line stays here
+               command, cache line, latency the device's, by way of VFIO, which has its own say
+               BIST, header type            ours
+capabilities   PM, VPD, PCIe, AF, vendor    the device's, but for PME, which nobody in the guest would serve
+               MSI, MSI-X                   ours: the host has its own vectors in the device
+               any other                    zero, and not in the list
+extended       HIDDEN_EXTENDED              zero, and not in the list
+in between                                  the device's: some have registers there
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from launcher.machine import capabilities as caps
+from launcher.machine.capabilities import Capability, word
+from launcher.machine.registers import Registers
+
+# Type 0 header (PCI Local Bus 3.0, 6.1)
+COMMAND, STATUS, CACHE_LINE, HEADER_TYPE, BARS, ROM_BAR = 0x04, 0x06, 0x0C, 0x0E, 0x10, 0x30
+INTERRUPT_LINE, INTERRUPT_PIN = 0x3C, 0x3D
+MULTIFUNCTION, HAS_LIST = 0x80, 0x10
+ROM_ENABLE = 1
+
+POWER_SUPPORT, POWER_CONTROL = 3, 5  # the upper bytes of PMC and PMCSR
+PME_SUPPORT, PME_BITS = 0xF8, 0x81
+MSI_CONTROL, MSI_ENABLE, MSI_64, MSI_MASKS = 2, 0x01, 0x80, 0x100
+MSI_CAPABLE = 0x0E  # how many messages
+MSIX_CONTROL = 2
+
+# The visible ones, and how many bytes of each must be there; MSI says itself how many it has.
+VISIBLE = {
+    caps.POWER: 8,
+    caps.VPD: 8,
+    caps.MSI: 10,
+    caps.VENDOR: 3,
+    caps.EXPRESS: 12,
+    caps.MSIX: 12,
+    caps.ADVANCED: 6,
+}
+# Extended ones that need the host's bridges or IOMMU, or would move a BAR under us (PCI Code and ID Assignment 1.15,
+# 3), with their lengths: what is behind them may be registers of the device. 0: up to whatever begins next.
+HIDDEN_EXTENDED = {
+    0x0E: 8,  # ARI
+    0x0F: 8,  # ATS
+    0x10: 0x40,  # SR-IOV
+    0x11: 0,  # MR-IOV
+    0x13: 0x10,  # PRI
+    0x15: 4 + 6 * 8,  # Resizable BAR
+    0x1B: 8,  # PASID
+    0x24: 4 + 6 * 8,  # VF Resizable BAR
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BarShape:
+    """A BAR with the place that the plan gave it; `guest` None: it gets one only from the guest."""
+
+    index: int
+    kind: Literal["io", "mem32", "mem64"]
+    prefetchable: bool
+    size: int
+    guest: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What the function is. `config` as the device has it after a reset; `rom`: bytes of the ROM, 0 for none."""
+
+    config: bytes
+    bars: tuple[BarShape, ...]
+    rom: int
+    multifunction: bool
+    intx: bool
+
+
+def visible(config: bytes) -> tuple[Capability, ...]:
+    """Whole ones that work in a guest, in the device's order; of each kind but the vendor's the first."""
+    found: dict[object, Capability] = {}
+    for one in caps.capabilities(config):
+        end = one.offset + (msi_size(config, one.offset) if one.id == caps.MSI else VISIBLE.get(one.id, 0))
+        if one.id in VISIBLE and end <= min(len(config), caps.EXTENDED):
+            found.setdefault(one if one.id == caps.VENDOR else one.id, one)
+    return tuple(found.values())
+
+
+def msi_size(config: bytes, offset: int) -> int:
+    """PCI Local Bus 3.0, 6.8.1: 10, 14, 20 or 24 bytes."""
+    control = word(config, offset + MSI_CONTROL)
+    return (14 if control & MSI_64 else 10) + (10 if control & MSI_MASKS else 0)
+
+
+def registers_of(shape: Shape) -> Registers:
+    config = shape.config
+    registers = Registers(len(config))
+    registers.own(0, config[:4])
+    registers.forward(COMMAND, 2)
+    registers.forward(STATUS + 1, 1)
+    registers.forward(CACHE_LINE, 2)
+    registers.own(HEADER_TYPE, bytes([MULTIFUNCTION if shape.multifunction else 0, 0]))
+    registers.own(BARS, bytes(24))
+    for bar in shape.bars:
+        registers.own(BARS + 4 * bar.index, *_bar(bar))
+    registers.own(ROM_BAR, bytes(4), _rom_mask(shape.rom))
+    registers.own(ROM_BAR + 4, bytes(8))
+    pin = config[INTERRUPT_PIN] if shape.intx and config[INTERRUPT_PIN] <= 4 else 0
+    registers.own(INTERRUPT_LINE, bytes([0xFF, pin]), b"\xff\0")
+    registers.forward(caps.HEADER, len(config) - caps.HEADER)
+    _list(registers, config)
+    _list_extended(registers, config)
+    return registers
+
+
+def _bar(bar: BarShape) -> tuple[bytes, bytes]:
+    """(value, bits that the guest can write): natural size, rounded up to a power of two."""
+    width = 8 if bar.kind == "mem64" else 4
+    size = max(1 << (bar.size - 1).bit_length(), 4 if bar.kind == "io" else 16)
+    kind = {"io": 1, "mem32": 0, "mem64": 4}[bar.kind] | (8 if bar.prefetchable and bar.kind != "io" else 0)
+    value, mask = (bar.guest or 0) | kind, -size & (1 << 8 * width) - 1
+    return value.to_bytes(width, "little"), mask.to_bytes(width, "little")
+
+
+def _rom_mask(size: int) -> bytes:
+    """At least 2 KiB; none at all without a ROM."""
+    mask = -max(1 << (size - 1).bit_length(), 2048) & 0xFFFFFFFF | ROM_ENABLE if size else 0
+    return mask.to_bytes(4, "little")
+
+
+def _list(registers: Registers, config: bytes) -> None:
+    """The visible ones in the device's own order; the others become bytes that say nothing."""
+    found, shown = tuple(caps.capabilities(config)), visible(config)
+    for one in found:
+        if one not in shown:
+            registers.own(one.offset, bytes(_room(one, found, min(caps.EXTENDED, len(config)))))
+    registers.own(caps.LIST_POINTER, bytes([shown[0].offset if shown else 0]))
+    registers.own_bits(STATUS, HAS_LIST if shown else 0, HAS_LIST)
+    for one, after in _followed(shown):
+        registers.own(one.offset, bytes([one.id, after]))
+        if one.id == caps.POWER:
+            registers.own_bits(one.offset + POWER_SUPPORT, 0, PME_SUPPORT)
+            registers.own_bits(one.offset + POWER_CONTROL, 0, PME_BITS)
+        elif one.id == caps.MSI:
+            _msi(registers, config, one.offset)
+        elif one.id == caps.MSIX:
+            _msix(registers, config, one.offset)
+
+
+def _followed(shown: Sequence[Capability]) -> Iterator[tuple[Capability, int]]:
+    """Each, and where the next one is; 0 behind the last."""
+    return zip(shown, (*(one.offset for one in shown[1:]), 0), strict=False)  # with none there is no last
+
+
+def _room(one: Capability, found: tuple[Capability, ...], end: int) -> int:
+    """Up to whatever begins next."""
+    return min((other.offset for other in found if other.offset > one.offset), default=end) - one.offset
+
+
+def _msi(registers: Registers, config: bytes, offset: int) -> None:
+    """Off, with no message. What may be written is the enable bit, how many messages, which, and their masks."""
+    control = word(config, offset + MSI_CONTROL) & (MSI_CAPABLE | MSI_64 | MSI_MASKS)
+    registers.own(offset + MSI_CONTROL, control.to_bytes(2, "little"), b"\x71\0")
+    message = b"\xfc" + b"\xff" * (9 if control & MSI_64 else 5)
+    masks = b"\0\0" + b"\xff" * 4 if control & MSI_MASKS else b""  # behind two bytes of padding
+    registers.own(offset + 4, bytes(msi_size(config, offset) - 4), message + masks)
+
+
+def _msix(registers: Registers, config: bytes, offset: int) -> None:
+    """Off. What may be written is the enable bit and the mask of all; the tables stay where they are."""
+    size = word(config, offset + MSIX_CONTROL) & 0x7FF
+    registers.own(offset + MSIX_CONTROL, size.to_bytes(2, "little"), b"\0\xc0")
+    registers.own(offset + 4, config[offset + 4 : offset + 12])
+
+
+def _list_extended(registers: Registers, config: bytes) -> None:
+    """The chain leads past hidden ones. The first cannot be left out: it becomes id 0, which is nobody's."""
+    found = tuple(caps.extended(config))
+    shown = [one for one in found if one.id not in HIDDEN_EXTENDED]
+    follow = {one.offset: after for one, after in _followed(shown)}
+    for one in found:
+        if one.offset in follow:
+            header = word(config, one.offset, 4) & 0x000FFFFF | follow[one.offset] << 20
+            registers.own(one.offset, header.to_bytes(4, "little"))
+            continue
+        room = _room(one, found, len(config))
+        registers.own(one.offset, bytes(min(HIDDEN_EXTENDED[one.id] or room, room)))
+        if one.offset == caps.EXTENDED and shown:
+            registers.own(one.offset, (shown[0].offset << 20).to_bytes(4, "little"))

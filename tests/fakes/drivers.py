@@ -1,0 +1,50 @@
+"""PciDrivers of the fake kernel: who drives a function, and who may. A probe that binds nothing is no error."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from tests.fakes.handle import refuse
+from tests.fakes.host import VFIO
+
+if TYPE_CHECKING:
+    from launcher.values import PciAddress
+    from tests.fakes.host import FakeFunction
+    from tests.fakes.kernel import FakeKernel
+
+
+class FakeDrivers:
+    def __init__(self, kernel: FakeKernel) -> None:
+        self._kernel = kernel
+
+    def driver(self, address: PciAddress) -> str | None:
+        found = self._kernel.host.at(address)
+        return found.driver if found else None
+
+    def override(self, address: PciAddress) -> str | None:
+        return self._function(address, "driver_override").override
+
+    def set_override(self, address: PciAddress, driver: str | None) -> None:
+        self._kernel.call("driver_override")
+        self._function(address, "driver_override").override = driver
+
+    def unbind(self, address: PciAddress) -> None:
+        """VFIO waits for all who have it open, as some other drivers do for their users."""
+        one = self._function(address, "unbind")
+        if one.driver is None:
+            return
+        self._kernel.call("unbind")
+        if one.holds_on or (one.driver == VFIO and any(device.function is one for device in self._kernel.devices)):
+            refuse(errno.ETIMEDOUT, "unbind")
+        one.driver = None
+
+    def probe(self, address: PciAddress) -> None:
+        self._kernel.call("drivers_probe")
+        one = self._function(address, "drivers_probe")
+        wanted = one.override or one.native
+        if one.driver is None and wanted not in one.refusing and wanted in (one.native, VFIO):
+            one.driver = wanted
+
+    def _function(self, address: PciAddress, call: str) -> FakeFunction:
+        return self._kernel.host.at(address) or refuse(errno.ENOENT, call)

@@ -1,0 +1,64 @@
+"""Things that are open in the fake kernel, and its way of saying no."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from launcher.kernel.api import Progress
+    from tests.fakes.kernel import FakeKernel
+
+
+def refuse(error: int, call: str) -> NoReturn:
+    raise OSError(error, os.strerror(error), call)
+
+
+class Handle:
+    """Something open: to be closed once, and after what was opened later."""
+
+    def __init__(self, kernel: FakeKernel) -> None:
+        self.kernel = kernel
+        self.closed = False
+        kernel.open.append(self)
+
+    def close(self) -> None:
+        if self.closed:
+            return
+        if self.kernel.open[-1] is not self:
+            self.kernel.untidy.append(f"{type(self).__name__} closed before {type(self.kernel.open[-1]).__name__}")
+        self.kernel.open.remove(self)
+        self.closed = True
+
+
+class Mappable(Handle):
+    """Host addresses that memslots and the IOMMU may point to."""
+
+    def __init__(self, kernel: FakeKernel, size: int) -> None:
+        super().__init__(kernel)
+        self.size = size
+        self.slots = 0  # memslots that point here
+
+    def close(self) -> None:
+        if not self.closed:
+            if self.slots:
+                self.kernel.untidy.append(f"{type(self).__name__} closed under a memslot")
+            if any(memory is self for space in self.kernel.spaces for memory in space.maps.values()):
+                self.kernel.untidy.append(f"{type(self).__name__} closed while mapped for DMA")
+        super().close()
+
+
+class FakeMemory(Mappable):
+    def __init__(self, kernel: FakeKernel, size: int) -> None:
+        super().__init__(kernel, size)
+        self.written: dict[int, bytes] = {}
+
+    def populate(self, threads: int, progress: Progress) -> None:
+        progress(self.size // 2)
+        self.kernel.call("MADV_POPULATE_WRITE")
+        progress(self.size)
+
+    def write(self, offset: int, data: bytes) -> None:
+        assert offset >= 0
+        assert offset + len(data) <= self.size
+        self.written[offset] = data

@@ -1,0 +1,110 @@
+"""What a host has, for the fake kernel: PCI functions with their drivers, regions and interrupts, and an IOMMU."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from launcher.kernel.api import IrqInfo, RegionInfo
+from launcher.values import KIB, MIB, PciAddress, Span
+
+VFIO = "vfio-pci"
+HARMLESS = (None, VFIO, "pci-stub", "pcieport")  # drivers that leave a group viable
+CONFIG_REGION, SHIFT = 7, 40  # a region's offset in the descriptor is its index << 40
+MEMORY_ENABLE = 2
+
+
+def region(index: int, size: int, *, mappable: bool = True, sparse: tuple[Span, ...] | None = None) -> RegionInfo:
+    return RegionInfo(size, index << SHIFT, mappable=mappable and size >= 4 * KIB, sparse=sparse)
+
+
+@dataclass(eq=False)
+class FakeFunction:
+    """`native` is the driver that takes it without an override; `refusing` are drivers whose probe binds nothing."""
+
+    address: PciAddress
+    group: int
+    config: bytearray
+    regions: dict[int, RegionInfo]
+    irqs: dict[str, IrqInfo]
+    native: str | None = None
+    driver: str | None = VFIO
+    override: str | None = None
+    refusing: tuple[str, ...] = ()
+    holds_on: bool = False  # its driver never lets go of it
+    resets: bool = True  # by itself
+    together: tuple[PciAddress, ...] = ()  # what a reset of its bus resets; empty: there is no such reset
+    ports: tuple[int, ...] = ()  # regions that are I/O ports
+    lost: bool = False  # its configuration space does not answer
+    reset_count: int = 0
+
+    @property
+    def decodes(self) -> bool:
+        return bool(self.config[4] & MEMORY_ENABLE)
+
+
+@dataclass
+class FakeHost:
+    """`reserved` and `width` are the IOMMU's; groups in `apart` share a container with no other."""
+
+    functions: Sequence[FakeFunction] = ()
+    reserved: tuple[Span, ...] = (Span(0xFEE00000, MIB),)
+    width: int = 39
+    apart: tuple[int, ...] = ()
+    most_maps: int = 65535
+    lockable: int = 1 << 40
+    vectors: int = 2048  # that it has left for one function
+    safe: bool = True  # interrupts are remapped
+    open_groups: set[int] = field(default_factory=set)
+
+    def of_group(self, number: int) -> list[FakeFunction]:
+        return [one for one in self.functions if one.group == number]
+
+    def at(self, address: PciAddress) -> FakeFunction | None:
+        return next((one for one in self.functions if one.address == address), None)
+
+    def viable(self, number: int) -> bool:
+        return all(one.driver in HARMLESS for one in self.of_group(number))
+
+    @property
+    def free(self) -> tuple[Span, ...]:
+        return Span(0, 1 << self.width).minus(self.reserved)
+
+
+def nvme(address: str, group: int, **more: object) -> FakeFunction:
+    """MSI-X with 4 vectors in the middle of BAR 0, which has 64 bits; INTx too."""
+    caps = {0x40: struct.pack("<BBHII", 0x11, 0, 3, 0x2000, 0x3000)}
+    irqs = {"intx": IrqInfo(1, True), "msix": IrqInfo(4, False), "error": IrqInfo(1, True), "request": IrqInfo(1, True)}
+    return _function(address, group, _config(0x1B36, 0x0010, caps), {0: region(0, 16 * KIB)}, irqs, more)
+
+
+def old_card(address: str, group: int, **more: object) -> FakeFunction:
+    """INTx only; I/O ports, a BAR smaller than a page, and a ROM."""
+    regions = {0: region(0, 256, mappable=False), 1: region(1, 256), 6: region(6, 64 * KIB, mappable=False)}
+    more = {"ports": (0,), "resets": False} | more
+    return _function(address, group, _config(0x10EC, 0x8139, {}), regions, {"intx": IrqInfo(1, True)}, more)
+
+
+def dual_card(address: str, group: int, **more: object) -> FakeFunction:
+    """MSI with 4 messages of 64 bits, no INTx, and a BAR that can only be mapped in parts."""
+    sparse = (Span(0, 4 * KIB), Span(8 * KIB, 8 * KIB))
+    config = _config(0x8086, 0x1521, {0x50: struct.pack("<BBHIIHH", 0x05, 0, 0x84, 0, 0, 0, 0)}, pin=0)
+    return _function(address, group, config, {2: region(2, 16 * KIB, sparse=sparse)}, {"msi": IrqInfo(4, False)}, more)
+
+
+def _function(address: str, group: int, config: bytes, regions: dict, irqs: dict, more: dict) -> FakeFunction:
+    return FakeFunction(PciAddress.parse(address), group, bytearray(config), regions, irqs, **more)
+
+
+def _config(vendor: int, device: int, caps: dict[int, bytes], pin: int = 1) -> bytes:
+    """256 bytes; the capabilities by their offsets are linked in this order."""
+    image = bytearray(256)
+    struct.pack_into("<HHHH", image, 0, vendor, device, 0, 0x10 if caps else 0)
+    image[0x3D] = pin
+    link = 0x34
+    for offset, body in caps.items():
+        image[offset : offset + len(body)] = body
+        image[link] = offset
+        link = offset + 1
+    return bytes(image)

@@ -1,0 +1,236 @@
+"""Real devices in a Linux guest: what it sees of them, what it reads and writes, and what is left on the host."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Cli, Done
+from tests.lab.guest import guest_initramfs
+from tests.lab.pieces import distribution_kernel
+
+PCI = Path("/sys/bus/pci/devices")
+CMDLINE = "console=ttyS0 quiet panic=-1"
+PEER = "10.7.0.1"  # the host's own card, on the cable that all cards are on
+
+NVME, E1000E, RTL8139, BEHIND_BRIDGE = "0000:01:00.0", "0000:02:00.0", "0000:00:09.0", "0000:09:01.0"
+TALKS = f"ping -c 20 -i 0.2 -w 30 -q {PEER}"
+
+
+@pytest.fixture(scope="module")
+def initrd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return guest_initramfs(tmp_path_factory.mktemp("guest") / "initrd", distribution_kernel())
+
+
+@pytest.fixture(scope="module")
+def peer() -> None:
+    """The network card that the host keeps."""
+    (card,) = (PCI / "0000:03:00.0").glob("virtio*/net/*")
+    subprocess.run(["ip", "addr", "replace", f"{PEER}/24", "dev", card.name], check=True)
+    subprocess.run(["ip", "link", "set", card.name, "up"], check=True)
+
+
+@pytest.fixture(autouse=True)
+def _host_as_before() -> Iterator[None]:
+    """Whatever a test does, drivers and overrides are as they were, and nobody has a group open."""
+    before = bindings()
+    yield
+    assert bindings() == before
+    assert not holders()
+
+
+def bindings() -> dict[str, tuple[str, str]]:
+    found = {}
+    for device in PCI.iterdir():
+        driver = (device / "driver").resolve().name if (device / "driver").exists() else ""
+        found[device.name] = (driver, (device / "driver_override").read_text().strip())
+    return found
+
+
+def holders() -> list[str]:
+    links = (link for process in Path("/proc").glob("[0-9]*") for link in (process / "fd").glob("*"))
+    found = []
+    for link in links:
+        try:
+            target = str(link.readlink())
+        except OSError:
+            continue
+        if "vfio" in target:
+            found.append(f"{link}: {target}")
+    return found
+
+
+def boot(cli: Cli, initrd: Path, devices: dict[str, Any], commands: str, cmdline: str = "", **fields: Any) -> Done:
+    kernel = {"kernel": str(distribution_kernel().image), "initrd": str(initrd), "cmdline": f"{CMDLINE} {cmdline}"}
+    spec = cli.spec(Path("replaced"), **{"memory": "512MiB", "boot": kernel, "devices": devices} | fields)
+    done = cli.run("up", spec, stdin=f"{commands}\npoweroff\n")
+    assert done.code == 0, done.out + done.err
+    return done
+
+
+def card(address: str) -> str:
+    """A shell word for the guest: the name of the network interface at this guest address, up and with an address."""
+    find = f"card=$(ls /sys/bus/pci/devices/0000:{address}/net)"
+    return f"{find}; ip addr add 10.7.0.2/24 dev $card; ip link set $card up; sleep 3"
+
+
+def interrupts(out: str, word: str) -> int:
+    """How often the guest's lines of /proc/interrupts with this word fired."""
+    lines = [line.split() for line in out.splitlines() if word in line and re.match(r" *\d+:", line)]
+    return sum(int(cell) for line in lines for cell in line[1:] if cell.isdecimal())
+
+
+def received(out: str) -> int:
+    return int(re.findall(r"(\d+) packets received", out)[-1])
+
+
+@pytest.mark.host("zoo", "amd")
+def test_a_file_on_an_nvme_drive_is_what_the_guest_wrote(cli: Cli, initrd: Path, tmp_path: Path, host: Any) -> None:
+    address = "0000:00:02.0" if host.name == "amd" else NVME
+    make = "mke2fs -q /dev/nvme0n1 2>/dev/null || mkfs.ext2 /dev/nvme0n1 >/dev/null; mkdir -p /mnt; mount /dev/nvme0n1 /mnt"
+    write = "dd if=/dev/urandom of=/mnt/file bs=64k count=64 2>/dev/null; sync; echo 3 > /proc/sys/vm/drop_caches"
+    look = "sha256sum /mnt/file; umount /mnt; grep nvme /proc/interrupts; lspci"
+    done = boot(cli, initrd, {"disk": address}, f"{make}; {write}; {look}")
+    told = re.findall(r"^([0-9a-f]{64})  /mnt/file", done.out, re.MULTILINE)
+    assert told, done.out
+    assert interrupts(done.out, "nvme0q1") > 10
+    assert "MSI" in done.out
+    mount = tmp_path / "mount"
+    mount.mkdir()
+    subprocess.run(["mount", "-o", "ro", "/dev/nvme0n1", mount], check=True)
+    try:
+        assert hashlib.sha256((mount / "file").read_bytes()).hexdigest() == told[0]
+    finally:
+        subprocess.run(["umount", mount], check=True)
+
+
+@pytest.mark.host("zoo")
+@pytest.mark.parametrize(("mode", "word"), [("2", "PCI-MSI"), ("1", "PCI-MSI"), ("0", "IO-APIC")])
+@pytest.mark.usefixtures("peer")
+def test_packets_are_answered_with_each_kind_of_interrupt(cli: Cli, initrd: Path, mode: str, word: str) -> None:
+    look = "grep $card /proc/interrupts"
+    done = boot(
+        cli,
+        initrd,
+        {"nic": E1000E},
+        f"rmmod e1000e; insmod /modules/*e1000e.ko IntMode={mode}; {card('00:10.0')}; {TALKS}; {look}",
+    )
+    assert received(done.out) >= 18, done.out + done.err
+    assert word in done.out
+    assert interrupts(done.out, word) > 10
+
+
+@pytest.mark.host("zoo")
+@pytest.mark.usefixtures("peer")
+def test_a_card_with_a_small_bar_ports_and_intx_works(cli: Cli, initrd: Path) -> None:
+    done = boot(
+        cli,
+        initrd,
+        {"nic": {"pci": RTL8139, "allow": ["no-reset"]}},
+        f"{card('00:10.0')}; {TALKS}; cat /proc/interrupts",
+    )
+    assert received(done.out) >= 18, done.out + done.err
+    assert interrupts(done.out, "IO-APIC") > 10
+
+
+@pytest.mark.host("zoo")
+@pytest.mark.usefixtures("peer")
+def test_two_cards_on_one_interrupt_line_work_together(cli: Cli, initrd: Path) -> None:
+    """Guest slots 10 and 14 have one GSI."""
+    devices = {
+        "first": {"pci": RTL8139, "guest": "00:10.0", "allow": ["no-reset"]},
+        "second": {"pci": BEHIND_BRIDGE, "guest": "00:14.0", "companions": "detach", "allow": ["no-reset"]},
+    }
+    both = f"{card('00:10.0')}; {TALKS}; ip link set $card down; ip addr flush dev $card; {card('00:14.0')}; {TALKS}"
+    done = boot(cli, initrd, devices, f"{both}; grep eth /proc/interrupts")
+    assert [int(count) >= 18 for count in re.findall(r"(\d+) packets received", done.out)] == [True, True], done.out
+    lines = [line for line in done.out.splitlines() if "eth0, eth1" in line]
+    assert lines, done.out
+
+
+@pytest.mark.host("zoo")
+@pytest.mark.usefixtures("peer")
+def test_a_file_goes_over_the_network_to_the_disk(cli: Cli, initrd: Path) -> None:
+    """NVMe and network card in one VM, RAM in two banks; the host serves the file."""
+    content = Path("/dev/urandom").open("rb").read(1 << 20)
+    with subprocess.Popen(["python3", "-c", _SERVER.format(PEER)], stdin=subprocess.PIPE) as server:
+        assert server.stdin is not None
+        server.stdin.write(content)
+        server.stdin.close()
+        fetch = f"{card('00:11.0')}; nc -w 20 {PEER} 4711 > /dev/null; mke2fs -q /dev/nvme0n1; mkdir -p /mnt"
+        store = f"mount /dev/nvme0n1 /mnt; nc -w 20 {PEER} 4711 > /mnt/file; sync; echo 3 > /proc/sys/vm/drop_caches"
+        done = boot(
+            cli, initrd, {"disk": NVME, "nic": E1000E}, f"{fetch}; {store}; sha256sum /mnt/file; umount /mnt",
+            memory=[{"size": "256MiB"}, {"size": "512MiB", "at": "0x100000000"}],
+        )  # fmt: skip
+        server.kill()
+    assert f"{hashlib.sha256(content).hexdigest()}  /mnt/file" in done.out, done.out
+
+
+_SERVER = """
+import socket, sys
+content = sys.stdin.buffer.read()
+with socket.create_server(("{}", 4711)) as listening:
+    while True:
+        connection, _ = listening.accept()
+        with connection:
+            connection.sendall(content)
+"""
+
+
+@pytest.mark.host("zoo")
+def test_a_large_bar_is_mapped_above_4_gib(cli: Cli, initrd: Path) -> None:
+    """ivshmem: what is written is read again."""
+    bar = "/sys/bus/pci/devices/0000:00:10.0/resource2"
+    look = f"head -3 /sys/bus/pci/devices/0000:00:10.0/resource; lspci; echo 2 > /proc/self/oom_score_adj; ls -l {bar}"
+    done = boot(cli, initrd, {"shared": {"pci": "0000:00:0b.0", "allow": ["no-reset"]}}, look)
+    places = re.findall(r"0x([0-9a-f]{16}) 0x([0-9a-f]{16}) 0x000000000014220c", done.out)
+    assert places, done.out
+    start, last = (int(word, 16) for word in places[0])
+    assert start >= 4 << 30
+    assert last - start + 1 == 1 << 30
+
+
+@pytest.mark.host("zoo")
+def test_devices_are_reset_and_work_again_after_each_reboot(cli: Cli, initrd: Path) -> None:
+    """The guest counts its boots on the drive."""
+    read = "n=$(dd if=/dev/nvme0n1 bs=1 count=1 2>/dev/null); n=$((${n:-0} + 1))"
+    write = "printf $n | dd of=/dev/nvme0n1 conv=sync 2>/dev/null; sync"
+    clear = "dd if=/dev/zero of=/dev/nvme0n1 bs=512 count=1 2>/dev/null"
+    step = f"{read}; {write}; echo boot $n; [ $n -lt 4 ] && reboot; {clear}"
+    spec = {"kernel": str(distribution_kernel().image), "initrd": str(initrd), "cmdline": CMDLINE}
+    path = cli.spec(Path("replaced"), memory="512MiB", boot=spec, devices={"disk": NVME})
+    up = cli.start("up", path, stdin=subprocess.PIPE)
+    assert up.stdin is not None
+    assert up.stdout is not None
+    said = ""
+    for _ in range(4):
+        while "init at" not in (line := up.stdout.readline()):
+            assert line, said
+            said += line
+        up.stdin.write(f"{step}\n")
+        up.stdin.flush()
+    up.stdin.write("poweroff\n")
+    out, err = up.communicate(timeout=120)
+    assert up.returncode == 0, said + out + err
+    assert re.findall(r"boot (\d)", said + out) == ["1", "2", "3", "4"]
+    assert "after 3 reboots" in err
+
+
+@pytest.mark.host("zoo")
+def test_the_report_says_how_devices_were_served(cli: Cli, initrd: Path) -> None:
+    kernel = {"kernel": str(distribution_kernel().image), "initrd": str(initrd), "cmdline": CMDLINE}
+    spec = cli.spec(Path("replaced"), memory="512MiB", boot=kernel, devices={"disk": NVME})
+    done = cli.run("up", spec, "--json", stdin="poweroff\n")
+    report = json.loads(done.out.splitlines()[-1])["report"]
+    (disk,) = report["devices"]
+    assert (disk["host"], disk["guest"], disk["state"]) == (NVME, "00:10.0", "works")
+    assert [(bar["index"], bar["served"]) for bar in disk["bars"]] == [(0, "split")]
+    assert report["left_behind"] == []

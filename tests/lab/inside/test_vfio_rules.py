@@ -1,0 +1,69 @@
+"""VFIO's rules as the fake kernel keeps them, held against a real kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from launcher.kernel.real import RealKernel
+from launcher.values import PciAddress
+from tests import vfio_rules
+from tests.vfio_rules import Rule
+
+DEVICES = Path("/sys/bus/pci/devices")
+DRIVE = PciAddress.parse("0000:01:00.0")
+CARD, ITS_NEIGHBOUR = PciAddress.parse("0000:00:0c.1"), PciAddress.parse("0000:00:0c.0")
+
+
+def group_of(address: PciAddress) -> int:
+    return int((DEVICES / str(address) / "iommu_group").resolve().name)
+
+
+@contextmanager
+def given_to_vfio(kernel: RealKernel, address: PciAddress) -> Iterator[int]:
+    """Its group, and the driver that it had back in the end."""
+    drivers = kernel.drivers
+    before = drivers.driver(address), drivers.override(address)
+    drivers.set_override(address, "vfio-pci")
+    try:
+        drivers.unbind(address)
+        drivers.probe(address)
+        assert drivers.driver(address) == "vfio-pci"
+        yield group_of(address)
+    finally:
+        drivers.set_override(address, before[1])
+        drivers.unbind(address)
+        drivers.probe(address)
+        assert (drivers.driver(address), drivers.override(address)) == before
+
+
+@pytest.fixture(scope="module")
+def kernel() -> RealKernel:
+    return RealKernel()
+
+
+@pytest.fixture(scope="module")
+def group(kernel: RealKernel) -> Iterator[int]:
+    with given_to_vfio(kernel, DRIVE) as number:
+        yield number
+
+
+@pytest.mark.host("zoo")
+@pytest.mark.parametrize("rule", vfio_rules.RULES, ids=lambda rule: rule.__name__)
+def test_the_kernel_keeps_the_rule_that(kernel: RealKernel, group: int, rule: Rule) -> None:
+    rule(kernel, group, DRIVE)
+
+
+@pytest.mark.host("zoo")
+def test_a_group_that_the_host_uses_in_part_is_not_viable(kernel: RealKernel) -> None:
+    assert kernel.drivers.driver(ITS_NEIGHBOUR) == "e1000"
+    with given_to_vfio(kernel, CARD) as number:
+        vfio_rules.a_group_that_the_host_uses_in_part_is_not_viable(kernel, number, CARD)
+
+
+@pytest.mark.host("zoo")
+def test_nobody_opens_a_group_without_a_vfio_driver(kernel: RealKernel) -> None:
+    vfio_rules.nobody_opens_a_group_without_a_vfio_driver(kernel, group_of(ITS_NEIGHBOUR))

@@ -1,0 +1,241 @@
+"""What a guest does to its devices while it runs: the kernel's refusals are noted once, and nothing raises."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from launcher.executor.live import Live
+from launcher.executor.passed import PassedDevice
+from launcher.executor.perform import PERFORM
+from launcher.executor.routes import MOST, Routes
+from launcher.kernel.api import Event, MsiRoute
+from launcher.kernel.machine import Console
+from launcher.plan.changes import Vector
+from launcher.plan.outcome import DeviceReport
+from launcher.plan.steps import RunVcpus
+from tests.fakes.kernel import FakeKernel
+from tests.unit.executor.passing import (
+    CARD,
+    COMMAND,
+    DECODE,
+    DRIVE,
+    DRIVE_BAR,
+    DUAL,
+    MEMORY,
+    MSI,
+    MSIX,
+    TABLE,
+    config,
+    entry,
+    host_of,
+    passing_plan,
+)
+
+PENDING = TABLE + 0x1000
+ON, OFF = config(DRIVE, MSIX + 2, 0x8000), config(DRIVE, MSIX + 2, 0)
+
+
+class Vm:
+    """A VM that is set up and whose guest does what it is told, one access at a time."""
+
+    def __init__(self, folder: Path, memslots: int = 509, **host: object) -> None:
+        self.kernel = FakeKernel(host=host_of(**host), memslots=memslots)
+        self.console = Console()
+        self.live = Live(self.kernel, self.console, 1, lambda *_: None)
+        for n, step in enumerate(passing_plan(folder).steps, 1):
+            if step.by == "runner" and not isinstance(step, RunVcpus):
+                self.live.step = n
+                PERFORM[type(step)](step, self.live)
+        assert self.live.bus is not None
+        self.bus = self.live.bus
+
+    def do(self, *events: Event) -> None:
+        for event in events:
+            self.bus.write(*event.data)
+
+    def refusing(self, error: int, *events: Event, call: int = 1) -> str:
+        """The `call`th of the kernel's calls that the guest causes is refused: its name."""
+        self.kernel.fail_at, self.kernel.error = len(self.kernel.calls) + call, error
+        self.do(*events)
+        return self.kernel.calls[self.kernel.fail_at - 1]
+
+    def device(self, slot: int = DRIVE) -> PassedDevice:
+        return next(one for one in self.bus.devices if one.slot == slot)
+
+    def report(self, slot: int = DRIVE) -> DeviceReport:
+        return self.device(slot).report()
+
+    def hardware(self, n: int = 0):
+        return next(one for one in self.kernel.devices if one.function is self.kernel.host.functions[n])
+
+    def down(self) -> list[str]:
+        failed: list[str] = []
+        self.live.undo.unwind(lambda _: None, lambda _, error: failed.append(str(error)))
+        self.console.close()
+        return failed
+
+
+@pytest.fixture
+def vm(tmp_path: Path) -> Iterator[Vm]:
+    made = Vm(tmp_path)
+    yield made
+    assert made.down() == []
+    assert made.kernel.left() == []
+
+
+def decode(slot: int, value: int = DECODE) -> Event:
+    return config(slot, COMMAND, value)
+
+
+def msi(count: int) -> tuple[Event, ...]:
+    at = (config(DUAL, MSI + 4, 0xFEE00000, 4), config(DUAL, MSI + 8, 0, 4), config(DUAL, MSI + 12, 0x80))
+    return (*at, config(DUAL, MSI + 2, 0x85 | count << 4))
+
+
+def test_a_bar_that_kvm_does_not_take_is_trapped_until_it_is_moved(vm: Vm) -> None:
+    assert vm.refusing(errno.ENOMEM, decode(DRIVE), call=2) == "KVM_SET_USER_MEMORY_REGION"
+    assert vm.report().state == "BAR 0 is trapped: Cannot allocate memory (KVM_SET_USER_MEMORY_REGION)"
+    assert vm.report().bars[0].served == "trap"
+    assert any(one.kind == "file" and one.start == DRIVE_BAR for one in vm.live.machine.memory)
+    vm.do(decode(DRIVE, 0), decode(DRIVE))
+    assert vm.report().bars[0].served == "split"
+
+
+def test_without_a_memslot_left_bars_are_trapped(tmp_path: Path) -> None:
+    """A kernel with 66 has two for BARs."""
+    vm = Vm(tmp_path, memslots=66)
+    vm.do(decode(DRIVE), decode(DUAL))
+    assert vm.report(DUAL).state == "BAR 2 is trapped: KVM has no memslot left"
+    vm.do(decode(DRIVE, 0))
+    assert vm.down() == []
+
+
+def test_a_bar_over_another_one_is_not_there(vm: Vm) -> None:
+    vm.do(decode(DRIVE), config(DUAL, 0x18, DRIVE_BAR, 4), decode(DUAL))
+    assert vm.report(DRIVE).bars[0].guest == DRIVE_BAR
+    assert vm.report(DUAL).bars[0].guest is None
+
+
+def test_vectors_that_the_host_has_are_used_and_the_others_noted(tmp_path: Path) -> None:
+    vm = Vm(tmp_path, vectors=2)
+    vm.do(decode(DRIVE), config(DRIVE, MSIX + 2, 0xC000), *(word for n in range(4) for word in entry(n)), ON)
+    assert vm.report().vectors == 2
+    assert vm.report().state.endswith("of 4 interrupt vectors: the host has 2 of 4 vectors")
+    vm.do(*entry(0))
+    vm.hardware().fire("msix", 1)
+    assert len(vm.kernel.delivered) == 1
+    assert vm.down() == []
+    assert vm.kernel.left() == []
+
+
+def test_vectors_that_were_there_work_on_when_no_more_can_be_had(vm: Vm) -> None:
+    vm.do(decode(DRIVE), ON, *entry(0))
+    vm.kernel.host.vectors = 1
+    vm.do(*entry(1), *entry(2))
+    assert vm.report().vectors == 1
+    vm.hardware().fire("msix", 0)
+    assert len(vm.kernel.delivered) == 1
+    vm.kernel.host.vectors = 4
+    vm.do(OFF, ON)
+    assert vm.report().vectors == 3
+
+
+def test_the_same_trouble_over_and_over_is_noted_once(tmp_path: Path) -> None:
+    vm = Vm(tmp_path, vectors=0)
+    for _ in range(50):
+        vm.do(decode(DRIVE), ON, *entry(0), *entry(3), OFF, *msi(2), config(DUAL, MSI + 2, 0x84))
+    assert vm.report().state.count("interrupt vectors") == 1
+    assert vm.report(DUAL).state.count("interrupt vectors") == 1
+    assert vm.down() == []
+
+
+def test_no_descriptor_left_for_a_vector_is_noted(vm: Vm) -> None:
+    vm.kernel.most_eventfds = 0
+    vm.do(ON, *entry(0))
+    assert "0 of 1 interrupt vectors: Too many open files" in vm.report().state
+    vm.kernel.most_eventfds = 100
+    vm.do(OFF, ON)
+    assert vm.report().vectors == 1
+
+
+def test_no_descriptor_left_for_the_line_is_noted_and_half_of_it_is_closed(vm: Vm) -> None:
+    vm.do(ON)
+    vm.kernel.most_eventfds = len(vm.kernel.eventfds) - vm.report().vectors + 1
+    vm.do(OFF)
+    assert vm.report().interrupts == "none"
+    assert "Too many open files (eventfd)" in vm.report().state
+
+
+@pytest.mark.parametrize("call", range(1, 8))
+def test_a_line_that_cannot_be_armed_is_taken_apart_again(vm: Vm, call: int) -> None:
+    vm.do(ON, *entry(0))
+    before = len(vm.kernel.calls)
+    vm.do(OFF)
+    arming = vm.kernel.calls[before:]
+    first = arming.index("eventfd")
+    assert (
+        arming[first:] == ["eventfd"] * 2 + ["VFIO_DEVICE_SET_IRQS"] * 2 + ["KVM_IRQFD"] + ["VFIO_DEVICE_SET_IRQS"] * 2
+    )
+    vm.do(ON)
+    vm.refusing(errno.EBUSY, OFF, call=first + call)
+    assert vm.report().interrupts == "none"
+    assert "intx" not in vm.hardware().irqs
+    vm.do(ON, *entry(0))
+    assert vm.report().interrupts == "msix"
+
+
+def test_a_configuration_write_that_fails_is_noted_and_the_guest_goes_on(vm: Vm) -> None:
+    assert vm.refusing(errno.EIO, decode(CARD, 0)) == "pwrite"
+    vm.do(decode(CARD))
+    assert "Input/output error (pwrite)" in vm.report(CARD).state
+
+
+def test_a_configuration_read_that_fails_is_all_ones(vm: Vm) -> None:
+    vm.kernel.fail_at = len(vm.kernel.calls) + 1
+    assert vm.bus.read(3, DRIVE * 4096 + 0x04, 2) & 0xFF == 0xFF
+    assert "could not be read" in vm.report().state
+
+
+def test_a_bar_that_stays_in_the_iommu_does_not_keep_its_memslot(tmp_path: Path) -> None:
+    vm = Vm(tmp_path)
+    vm.do(decode(DRIVE))
+    before = len(vm.kernel.calls)
+    vm.do(decode(DRIVE, 0), decode(DRIVE))
+    unmap = vm.kernel.calls[before:].index("VFIO_IOMMU_UNMAP_DMA") + 1
+    vm.refusing(errno.EIO, decode(DRIVE, 0), call=unmap)
+    assert "(VFIO_IOMMU_UNMAP_DMA)" in vm.report().state
+    assert vm.report().bars[0].guest is None
+    assert not any(one.start == DRIVE_BAR for one, _ in vm.live.vm.slots.values())
+    assert vm.down() == []
+    assert vm.kernel.left()
+    assert all("mapped" in one for one in vm.kernel.left())
+
+
+def test_a_masked_vector_waits_in_the_pending_bits_and_comes_when_it_is_unmasked(vm: Vm) -> None:
+    vm.do(decode(DRIVE), ON, *entry(0), *entry(1), *entry(1, masked=True))
+    vm.hardware().fire("msix", 1)
+    assert vm.kernel.delivered == []
+    assert vm.bus.read(MEMORY, PENDING, 8) == 0b10
+    vm.do(Event("write", (MEMORY, PENDING, 8, 0)))
+    assert vm.bus.read(MEMORY, PENDING, 8) == 0b10
+    vm.do(*entry(1))
+    assert len(vm.kernel.delivered) == 1
+    assert vm.bus.read(MEMORY, PENDING, 8) == 0
+
+
+def test_a_guest_that_asks_for_more_messages_than_there_are_gets_those(vm: Vm) -> None:
+    vm.do(*msi(7))
+    assert (vm.report(DUAL).interrupts, vm.report(DUAL).vectors) == ("msi", 4)
+
+
+def test_more_routes_than_the_table_has_leave_the_others_in_it(tmp_path: Path, vm: Vm) -> None:
+    routes = Routes(vm.live.vm)
+    taken = [routes.take() for _ in range(MOST + 100)]
+    for gsi in (taken[0], taken[-1]):
+        routes.route(gsi, Vector(0xFEE00000, 1))
+    routes.commit()
+    assert [gsi for gsi, one in vm.kernel.routes.items() if isinstance(one, MsiRoute)] == [taken[0]]

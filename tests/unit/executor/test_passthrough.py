@@ -1,0 +1,287 @@
+"""Passed devices on the fake kernel: set up, used by a guest, torn down; and every call of it refused once."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from launcher.executor.live import Numbers
+from launcher.kernel.api import Event
+from launcher.plan.steps import MapDma, OpenDevices, OpenGroups
+from launcher.values import MIB
+from tests.fakes.kernel import FakeKernel
+from tests.unit.executor.passing import DRIVE_BAR, OTHER_BAR, guest, host_of, passing_plan
+from tests.unit.executor.test_runner import Run
+
+# What the kernel can say to each call, and whether we can do without what it was for.
+NEVER, ALWAYS = False, True
+ERRNOS: dict[str, tuple[tuple[int, ...], bool]] = {
+    "mmap": ((errno.ENOMEM,), NEVER),
+    "MADV_POPULATE_WRITE": ((errno.ENOMEM, errno.EFAULT), NEVER),
+    "open /dev/vfio/vfio": ((errno.ENOENT, errno.ENODEV, errno.EACCES, errno.EMFILE), NEVER),
+    "open /dev/vfio/": ((errno.ENOENT, errno.EACCES, errno.EPERM, errno.EBUSY, errno.EMFILE), NEVER),
+    "VFIO_GROUP_GET_STATUS": ((errno.EINVAL,), NEVER),
+    "VFIO_GROUP_SET_CONTAINER": ((errno.EPERM, errno.EBUSY), NEVER),
+    "VFIO_SET_IOMMU": ((errno.EPERM, errno.ENODEV, errno.EINVAL), NEVER),
+    "VFIO_IOMMU_GET_INFO": ((errno.EINVAL,), NEVER),
+    "VFIO_IOMMU_MAP_DMA": (
+        (errno.EINVAL, errno.EEXIST, errno.ENOMEM, errno.ENOSPC, errno.EFAULT, errno.EOVERFLOW), NEVER,
+    ),
+    "VFIO_GROUP_GET_DEVICE_FD": ((errno.EINVAL, errno.EACCES, errno.ENODEV, errno.EMFILE), NEVER),
+    "VFIO_DEVICE_GET_INFO": ((errno.EINVAL,), ALWAYS),
+    "VFIO_DEVICE_RESET": ((errno.EINVAL, errno.EIO), ALWAYS),
+    "VFIO_DEVICE_GET_PCI_HOT_RESET_INFO": ((errno.ENODEV,), ALWAYS),
+    "VFIO_DEVICE_PCI_HOT_RESET": ((errno.EINVAL,), ALWAYS),
+    "mmap of a BAR": ((errno.EINVAL, errno.ENOMEM), ALWAYS),
+    "pread": ((errno.EIO,), NEVER),
+    "pwrite": ((errno.EIO,), NEVER),
+    "eventfd": ((errno.EMFILE,), NEVER),
+    "VFIO_DEVICE_SET_IRQS": ((errno.ENOSPC, errno.EBUSY, errno.EINVAL), NEVER),
+}  # fmt: skip
+
+# Refused while the guest runs, these leave what they should have taken away.
+GO_AWAY = ("VFIO_IOMMU_UNMAP_DMA", "KVM_SET_USER_MEMORY_REGION", "KVM_IRQFD", "VFIO_DEVICE_SET_IRQS")
+OTHERWISE = ((errno.EPERM, errno.ENOMEM, errno.EINVAL), NEVER)  # KVM's
+NAMES = {OpenGroups: "open groups 1 2 3", MapDma: "map 96 MiB", OpenDevices: "open and reset 4 devices"}
+
+
+def a_kernel(**more: object) -> FakeKernel:
+    return FakeKernel(**{"events": guest(), "host": host_of()} | more)
+
+
+def errnos(call: str) -> tuple[tuple[int, ...], bool]:
+    return next(
+        (what for name, what in ERRNOS.items() if call == name or (name[-1] == "/" and call[:-1] == name)), OTHERWISE
+    )
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The run in which nothing fails."""
+    return Run(passing_plan(tmp_path_factory.mktemp("vm")), a_kernel())
+
+
+def refusals(calls: list[str]) -> Iterator[tuple[int, str, int, bool]]:
+    for k, name in enumerate(calls, 1):
+        found, dispensable = errnos(name)
+        for error in found:
+            yield k, name, error, dispensable
+
+
+def test_all_is_set_up_in_order_and_undone_in_reverse_and_no_call_fails(whole: Run) -> None:
+    assert [n for n, state in whole.states() if state == "done"] == list(range(2, 13))
+    assert [n for n, state in whole.states() if state == "undone"] == [12, 8, 7, 6, 5, 4, 3, 2]
+    assert [state for _, state in whole.states() if state in ("failed", "not-undone")] == []
+    assert whole.all_of("end")[0]["how"] == "power-off"
+    assert whole.kernel.left() == []
+    assert whole.fds_after == whole.fds_before
+
+
+def test_the_teardown_is_the_reverse_of_the_set_up(whole: Run) -> None:
+    calls = whole.kernel.calls[whole.kernel.ending :]
+    last = {name: len(calls) - 1 - calls[::-1].index(name) for name in calls}
+    in_order = ("KVM_IRQFD", "VFIO_DEVICE_SET_IRQS", "KVM_SET_USER_MEMORY_REGION", "VFIO_DEVICE_RESET")
+    assert sorted(in_order, key=last.__getitem__) == list(in_order)
+    end = ["KVM_SET_DEVICE_ATTR"] * 3 + ["VFIO_IOMMU_UNMAP_DMA"] * 4 + ["VFIO_GROUP_UNSET_CONTAINER"] * 3
+    assert calls[-len(end) :] == end
+
+
+def test_each_function_is_reset_before_and_after_by_itself_or_with_its_neighbours(whole: Run) -> None:
+    assert [one.reset_count for one in whole.kernel.host.functions] == [2, 0, 2, 2]
+    states = {one["alias"]: one["state"] for one in whole.all_of("devices")[-1]}
+    assert states == {"drive": "works", "card": "not reset", "dual": "works", "other": "works"}
+
+
+def test_the_report_says_how_each_interrupts(whole: Run) -> None:
+    found = {one["alias"]: (one["interrupts"], one["vectors"]) for one in whole.all_of("devices")[-1]}
+    assert found == {"drive": ("msix", 4), "card": ("intx", 1), "dual": ("msi", 4), "other": ("none", 0)}
+
+
+def test_the_report_says_how_each_bar_is_served(whole: Run) -> None:
+    found = [
+        (bar["guest"], bar["planned"], bar["served"]) for one in whole.all_of("devices")[-1] for bar in one["bars"]
+    ]
+    assert found[0] == (hex(DRIVE_BAR), "split", "split")
+    assert [served for _, _, served in found] == ["split", "trap", "trap", "split", "split"]
+    assert found[-1][0] == hex(OTHER_BAR + 0x10000)
+
+
+def test_each_byte_of_ram_is_mapped_once_in_each_container(whole: Run) -> None:
+    together, apart = whole.all_of("containers")[-1]
+    assert (together["groups"], apart["groups"]) == ([1, 3], [2])
+    for one in (together, apart):
+        assert (one["ram_maps"], one["ram_bytes"]) == (2, 96 * MIB)
+        assert one["peer_maps"] == 7  # one piece of the drive's BAR, two of the others'; one BAR was moved
+    maps = whole.kernel.calls[: whole.kernel.running].count("VFIO_IOMMU_MAP_DMA")
+    assert maps == 2 * 2
+
+
+def test_groups_that_fit_share_a_container(tmp_path: Path) -> None:
+    run = Run(passing_plan(tmp_path), a_kernel(host=host_of(apart=())))
+    (one,) = run.all_of("containers")[-1]
+    assert (one["groups"], one["ram_maps"]) == ([1, 2, 3], 2)
+    assert run.kernel.left() == []
+
+
+def test_a_group_that_does_not_fit_when_it_comes_to_it_gets_a_container_of_its_own(tmp_path: Path) -> None:
+    kernel = a_kernel(host=host_of(apart=()))
+    calls = Run(passing_plan(tmp_path), kernel).kernel.calls
+    second = [k for k, name in enumerate(calls, 1) if name == "VFIO_GROUP_SET_CONTAINER"][1]
+    kernel = a_kernel(host=host_of(apart=()), fail_at=second, error=errno.EINVAL)
+    run = Run(passing_plan(tmp_path), kernel)
+    assert [one["groups"] for one in run.all_of("containers")[-1]] == [[1, 3], [2]]
+    assert kernel.left() == []
+
+
+def test_bars_that_no_peer_can_reach_are_no_matter(tmp_path: Path) -> None:
+    calls = Run(passing_plan(tmp_path), a_kernel()).kernel
+    maps = [k for k, name in enumerate(calls.calls, 1) if name == "VFIO_IOMMU_MAP_DMA" and k > calls.running]
+    assert len(maps) == 2 * 7
+    for k in maps:
+        run = Run(passing_plan(tmp_path), a_kernel(fail_at=k, error=errno.EINVAL))
+        assert sum(one["peer_maps"] for one in run.all_of("containers")[-1]) == 13
+        assert run.all_of("end")[0]["how"] == "power-off"
+        assert run.kernel.left() == []
+        assert {state for _, state in run.states()} == {"started", "done", "undone"}
+
+
+def test_whichever_call_of_the_set_up_fails_nothing_is_left(tmp_path: Path, whole: Run) -> None:
+    plan = passing_plan(tmp_path)
+    calls = whole.kernel.calls[: whole.kernel.running]
+    assert len(set(calls)) > 30
+    for k, name, error, dispensable in refusals(calls):
+        run = Run(plan, a_kernel(fail_at=k, error=error))
+        told = (k, name, errno.errorcode[error])
+        assert run.kernel.left() == [], told
+        assert run.fds_after == run.fds_before, told
+        assert "not-undone" not in {state for _, state in run.states()}, told
+        if not run.all_of("failed"):
+            assert dispensable or _drive_does_without_intx(run, name), told
+            assert run.all_of("end")[0]["how"] == "power-off", told
+            continue
+        message = run.all_of("failed")[0][0]["message"]
+        assert os.strerror(error) in message, told
+        assert name in message, told
+        failed = next(n for n, state in run.states() if state == "failed")
+        assert message.startswith(f"failed to {NAMES.get(type(plan.steps[failed - 1]), '')}"), told
+
+
+def _drive_does_without_intx(run: Run, call: str) -> bool:
+    """It has MSI-X, which does as well."""
+    drive = run.all_of("devices")[-1][0]
+    return call in ("VFIO_DEVICE_SET_IRQS", "KVM_IRQFD", "eventfd") and "no INTx" in drive["state"]
+
+
+def test_whichever_call_fails_while_it_runs_the_guest_goes_on(tmp_path: Path, whole: Run) -> None:
+    plan, kernel = passing_plan(tmp_path), whole.kernel
+    for k, name, error, _ in refusals(kernel.calls[: kernel.ending]):
+        if k <= kernel.running:
+            continue
+        run = Run(plan, a_kernel(fail_at=k, error=error))
+        told = (k, name, errno.errorcode[error])
+        assert run.all_of("end")[0]["how"] == "power-off", told
+        assert run.fds_after == run.fds_before, told
+        noted = [one["state"] for one in run.all_of("devices")[-1]] != [
+            one["state"] for one in whole.all_of("devices")[-1]
+        ]
+        assert noted or name == "VFIO_IOMMU_MAP_DMA", told  # other devices do not reach a BAR: best effort
+        if name not in GO_AWAY:
+            assert run.kernel.left() == [], told
+
+
+def test_whichever_call_of_the_teardown_fails_it_is_counted_and_the_rest_is_done(tmp_path: Path, whole: Run) -> None:
+    plan, kernel = passing_plan(tmp_path), whole.kernel
+    for k, name in enumerate(kernel.calls, 1):
+        if k <= kernel.ending or errnos(name)[1]:
+            continue
+        run = Run(plan, a_kernel(fail_at=k, error=errno.EIO))
+        assert [state for _, state in run.states()].count("not-undone") >= 1, (k, name)
+        assert run.kernel.open == [], (k, name)
+        assert run.fds_after == run.fds_before, (k, name)
+
+
+def test_a_device_that_was_lost_is_not_given_to_a_guest(tmp_path: Path) -> None:
+    kernel = a_kernel()
+    kernel.host.functions[0].lost = True
+    run = Run(passing_plan(tmp_path), kernel)
+    assert run.all_of("failed")[0][0]["code"] == "E523"
+    assert "drive: 0000:01:00.0 does not answer" in run.all_of("failed")[0][0]["message"]
+    assert kernel.left() == []
+
+
+def test_a_bar_that_vfio_does_not_have_is_not_served_from_another_one(tmp_path: Path) -> None:
+    kernel = a_kernel()
+    del kernel.host.functions[1].regions[1]
+    run = Run(passing_plan(tmp_path), kernel)
+    assert "card: BAR 1 of 0000:02:00.0 has 0 of 256 bytes" in run.all_of("failed")[0][0]["message"]
+    assert kernel.left() == []
+
+
+def test_a_group_that_a_driver_of_the_host_came_into_is_named(tmp_path: Path) -> None:
+    kernel = a_kernel()
+    kernel.host.functions[3].driver = "e1000e"
+    run = Run(passing_plan(tmp_path), kernel)
+    assert run.all_of("failed")[0][0]["code"] == "E521"
+    assert "group 3" in run.all_of("failed")[0][0]["message"]
+    assert kernel.left() == []
+
+
+def test_ram_that_the_iommu_does_not_translate_is_refused_before_it_is_mapped(tmp_path: Path) -> None:
+    kernel = a_kernel(host=host_of(width=32))
+    run = Run(passing_plan(tmp_path), kernel)
+    assert run.all_of("failed")[0][0]["code"] == "E522"
+    assert "VFIO_IOMMU_UNMAP_DMA" not in kernel.calls
+    assert kernel.left() == []
+
+
+def test_a_drive_does_without_its_line_and_a_card_that_has_no_messages_does_not(tmp_path: Path, whole: Run) -> None:
+    first = [k for k, name in enumerate(whole.kernel.calls, 1) if name == "VFIO_DEVICE_SET_IRQS"]
+    drive, card = first[0], first[6]  # four for the drive's line and one for each of its alarms come before
+    run = Run(passing_plan(tmp_path), a_kernel(fail_at=drive, error=errno.EBUSY))
+    assert run.all_of("devices")[-1][0]["state"] == "no INTx: Device or resource busy (VFIO_DEVICE_SET_IRQS)"
+    assert run.all_of("devices")[-1][0]["interrupts"] == "msix"
+    run = Run(passing_plan(tmp_path), a_kernel(fail_at=card, error=errno.EBUSY))
+    assert "Device or resource busy (VFIO_DEVICE_SET_IRQS)" in run.all_of("failed")[0][0]["message"]
+    assert run.kernel.left() == []
+
+
+def test_a_reboot_keeps_groups_and_ram_and_opens_the_devices_again(tmp_path: Path, whole: Run) -> None:
+    again = (*guest()[0][:-1], Event("reset"))
+    kernel = a_kernel(events=(again,), after_reset=guest())
+    run = Run(passing_plan(tmp_path), kernel, reboot=True)
+    once, twice = whole.kernel.calls, kernel.calls
+    for name in ("VFIO_GROUP_SET_CONTAINER", "VFIO_SET_IOMMU", "VFIO_GROUP_UNSET_CONTAINER", "VFIO_IOMMU_GET_INFO"):
+        assert twice.count(name) == once.count(name), name
+    for name in ("VFIO_GROUP_GET_DEVICE_FD", "KVM_CREATE_VM", "KVM_CREATE_DEVICE", "mmap of a BAR"):
+        assert twice.count(name) == 2 * once.count(name), name
+    assert [one["ram_maps"] for one in run.all_of("containers")[-1]] == [2, 2]
+    assert run.all_of("reboot") == [True]
+    assert run.all_of("devices")[-1] == whole.all_of("devices")[-1]
+    assert run.all_of("end")[0]["how"] == "power-off"
+    assert kernel.left() == []
+
+
+def test_a_reboot_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    plan = passing_plan(tmp_path)
+    kernel = a_kernel(events=((*guest()[0][:-1], Event("reset")),), after_reset=guest())
+    calls = Run(plan, kernel, reboot=True).kernel.calls
+    begins = [k for k, name in enumerate(calls, 1) if name == "open /dev/kvm"][1]
+    ends = max(k for k, name in enumerate(calls, 1) if name == "KVM_SET_LAPIC")
+    for k in range(begins, ends + 1):
+        if errnos(calls[k - 1])[1]:
+            continue
+        kernel = a_kernel(events=kernel.events, after_reset=guest(), fail_at=k, error=errno.ENOMEM)
+        run = Run(plan, kernel, reboot=True)
+        assert kernel.left() == [], (k, calls[k - 1])
+        assert run.fds_after == run.fds_before, (k, calls[k - 1])
+        assert run.all_of("failed") or _drive_does_without_intx(run, calls[k - 1]), (k, calls[k - 1])
+
+
+def test_asked_for_numbers_in_the_middle_of_a_reboot_they_are_those_of_the_past() -> None:
+    past = Numbers({"trapped": 3}, [5, 7])
+    assert Numbers({}, []).plus(past) == past
+    assert Numbers({"trapped": 1, "faults": 1}, [2]).plus(past) == Numbers({"trapped": 4, "faults": 1}, [7, 7])

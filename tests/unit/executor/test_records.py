@@ -1,0 +1,26 @@
+"""What the runner says of its containers and its teardown is in the report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from launcher.codec import encode
+from launcher.executor.records import Records
+from launcher.plan.outcome import ContainerReport, StepOutcome
+from tests.unit.executor.passing import passing_plan
+
+SPACE = ContainerReport((1, 3), 2, 96 << 20, 7)
+
+
+def test_containers_are_kept_as_they_were_told_last(tmp_path: Path) -> None:
+    records = Records(passing_plan(tmp_path), "")
+    records.devices({"devices": [], "containers": [encode(SPACE)]})
+    assert records.report().containers == (SPACE,)
+
+
+def test_each_call_of_the_teardown_that_failed_counts(tmp_path: Path) -> None:
+    records = Records(passing_plan(tmp_path), "")
+    assert records.report().failed_undos == 0
+    for state in ("done", "not-undone", "not-undone", "undone"):
+        records.outcome(StepOutcome(8, state))
+    assert records.report().failed_undos == 2

@@ -1,0 +1,47 @@
+"""The report's figures on DMA and teardown: for those who ask, and for programs always."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+
+from launcher.plan.codec import report_to_json
+from launcher.plan.outcome import FORMAT_VERSION, ContainerReport, Counts, End, RamReport, Report
+from launcher.report.console import print_report
+from launcher.values import MIB
+
+RAM = (RamReport(0, 64 * MIB, "4 KiB pages", None, True), RamReport(1 << 32, 32 * MIB, "4 KiB pages", None, True))
+SPACES = (ContainerReport((1, 3), 2, 96 * MIB, 7), ContainerReport((2,), 2, 96 * MIB, 0))
+RUNNING = Report(FORMAT_VERSION, "vm", "running", 7, "2026-01-01T00:00:00+00:00", 1.5, memory=RAM, containers=SPACES)
+ENDED = replace(RUNNING, phase="ended", end=End("power-off", "the guest powered off", 0), failed_undos=2)
+
+
+def drawn(report: Report, *, verbose: bool) -> str:
+    stream = io.StringIO()
+    print_report(report, stream, colour=False, verbose=verbose)
+    return stream.getvalue()
+
+
+def test_who_asks_is_told_what_is_mapped_for_dma_and_whether_the_teardown_went_well() -> None:
+    text = drawn(ENDED, verbose=True)
+    assert "groups 1 3: 1.0 x RAM in 2 maps, 7 maps of BARs" in text
+    assert "group 2: 1.0 x RAM in 2 maps, 0 maps of BARs" in text
+    assert "2 failed calls" in text
+
+
+def test_while_it_runs_there_is_no_teardown() -> None:
+    text = drawn(replace(RUNNING, counts=Counts(faults=1234)), verbose=True)
+    assert "1,234 on BARs that did not answer" in text
+    assert "failed calls" not in text
+
+
+def test_who_does_not_ask_is_told_none_of_it() -> None:
+    assert "maps" not in drawn(ENDED, verbose=False)
+    assert "failed calls" not in drawn(ENDED, verbose=False)
+
+
+def test_programs_get_the_figures_always() -> None:
+    plain = json.loads(json.dumps(report_to_json(ENDED)))
+    assert plain["containers"][0] == {"groups": [1, 3], "ram_maps": 2, "ram_bytes": 96 * MIB, "peer_maps": 7}
+    assert plain["failed_undos"] == 2
