@@ -107,8 +107,10 @@ def _literal_reader(kind: Any) -> Callable[[Any], Any]:
 
 
 def _union_reader(kinds: tuple[Any, ...]) -> _Reader:
-    """What fits none of them is told as if it were meant to be the first."""
-    readers = [_reader(kind) for kind in kinds if kind is not NoneType]
+    """What fits none is told as if it were meant to be the first. A dict takes all that has names: it is asked last."""
+    dicts = [kind for kind in kinds if _is_dict(kind)]
+    others = [kind for kind in kinds if not _is_dict(kind) and kind is not NoneType]
+    readers = [_reader(kind) for kind in (*others, *dicts)]
 
     def read(plain: Any) -> Any:
         problems = []
@@ -121,6 +123,11 @@ def _union_reader(kinds: tuple[Any, ...]) -> _Reader:
 
     nothing = frozenset([NoneType]) if NoneType in kinds else frozenset()
     return _Reader(nothing.union(*(one.fits for one in readers)), read)
+
+
+def _is_dict(kind: Any) -> bool:
+    origin: Any = get_origin(kind)
+    return origin is dict
 
 
 def _tuple_reader(kinds: tuple[Any, ...]) -> Callable[[Any], Any]:

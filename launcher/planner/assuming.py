@@ -24,7 +24,7 @@ from launcher.planner.rules.interrupts import vectors_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from launcher.host.facts import BootFiles, HostFacts, PciFunction, Process
+    from launcher.host.facts import BootFiles, PciFunction, Process
     from launcher.planner.choose import Choice
     from launcher.planner.rules.rule import Situation
     from launcher.spec.model import Match
@@ -127,8 +127,8 @@ def _bounds(it: Situation) -> Iterator[tuple[str, int]]:
     spec, host = it.spec, it.host
     yield from ((f"kvm.extensions.{name}", 1) for name in NEEDED)
     yield "kvm.extensions.max_vcpus", spec.cpus.count
-    bits = (max((one.guest + one.size for one in it.ranges), default=1) - 1).bit_length()
-    yield from ((name, bits) for name, known in _widths(host) if known)
+    if not spec.devices:
+        yield from _widths(it)
     if spec.cpus.count <= len(host.process.cpus):
         yield "process.cpu_count", spec.cpus.count
     amounts = {"memory.total": small_page_bytes(spec), "memory.available": populated_bytes(spec)}
@@ -146,9 +146,12 @@ def _may_lock(process: Process) -> bool:
     return "cap_ipc_lock" in process.capabilities and not process.own_user_namespace
 
 
-def _widths(host: HostFacts) -> Iterator[tuple[str, bool]]:
-    yield "kvm.physical_bits", True
-    yield "firmware.physical_bits", host.firmware.physical_bits is not None
+def _widths(it: Situation) -> Iterator[tuple[str, int]]:
+    """With devices they shape the windows of BARs, too, and are assumed as they are."""
+    bits = (max((one.guest + one.size for one in it.ranges), default=1) - 1).bit_length()
+    yield "kvm.physical_bits", bits
+    if it.host.firmware.physical_bits:
+        yield "firmware.physical_bits", bits
 
 
 def _of_units(it: Situation) -> Iterator[tuple[str, int]]:
@@ -162,7 +165,7 @@ def _of_units(it: Situation) -> Iterator[tuple[str, int]]:
 def _of_nodes(it: Situation) -> Iterator[tuple[str, int]]:
     for node in {bank.node: None for bank in it.spec.memory}:
         size = sum(bank.size for bank in it.spec.memory if bank.node == node and PAGE_SIZES[bank.pages] not in POOLS)
-        if node is not None:
+        if node is not None and size:
             yield f"nodes[{node}].memory", size
 
 

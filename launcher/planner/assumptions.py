@@ -72,7 +72,8 @@ def _found(assumed: Any, now: Any) -> str:
 def _show(plain: Any) -> str:
     """For people: a device is its id, a reserved region `0xfee00000 0xfeefffff msi`."""
     if isinstance(plain, dict):
-        return plain["id"] if "id" in plain else " ".join(map(_show, plain.values()))
+        words = (key if value is True else _show(value) for key, value in plain.items())
+        return str(plain["id"]) if "id" in plain else " ".join(words)
     if isinstance(plain, list):
         return ", ".join(map(_show, plain)) or "nothing"
     if isinstance(plain, bool):

@@ -14,7 +14,8 @@ from launcher.values import Missing
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-# What comes and goes while nobody changes the host, what says the same again, and what no plan looks at.
+# What comes and goes while nobody changes the host, what says the same again, what no plan looks at, and what is
+# another after up and down (vfio-pci leaves power/control on).
 _LEFT_OUT: dict[type, tuple[str, ...]] = {
     facts.DeviceNode: ("path", "mode", "uid", "gid"),
     facts.Firmware: ("vendor", "product"),
@@ -26,7 +27,7 @@ _LEFT_OUT: dict[type, tuple[str, ...]] = {
     facts.Linux: ("drivers", "framebuffers", "lockdown", "vectors"),
     facts.PcieLink: ("speed",),
     facts.PciFunction: ("address", "name", "revision", "errors"),
-    facts.Power: ("state", "runtime"),
+    facts.Power: ("state", "runtime", "control"),
     facts.Process: ("gid", "groups", "cpus", "state_folder", "locked", "huge_limits"),
     facts.Use: ("what", "pid"),
 }
@@ -87,7 +88,7 @@ def differences(fact: str, assumed: Any, now: Any) -> Iterator[tuple[str, Any, A
     """(fact, as it was kept, as it is) of the smallest facts that differ. Of what sleeps nothing is known; of what
     slept then, only that it should not be dead."""
     found = kept(now)
-    if assumed == found or _sleeps(found) or (_sleeps(assumed) and "dead" not in found):
+    if assumed == found or _sleeps(found) or (_sleeps(assumed) and not _is_dead(found)):
         return
     if _has_parts(now) and isinstance(assumed, dict) and not isinstance(now, Missing) and "missing" not in assumed:
         for part in _parts(now):
@@ -112,6 +113,10 @@ def _of_part(fact: str, part: _Part, assumed: Any, now: Any) -> Iterator[tuple[s
 
 def _sleeps(plain: Any) -> bool:
     return isinstance(plain, dict) and plain.get("missing") == "asleep"
+
+
+def _is_dead(plain: Any) -> bool:
+    return isinstance(plain, dict) and "dead" in plain
 
 
 def _are_named(items: tuple[Any, ...]) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
@@ -18,10 +18,10 @@ from launcher.host.facts import HostFacts, IommuUnit, Limit, Memory, PciFunction
 from launcher.planner.choose import CLASSES
 from launcher.planner.groups import release
 from launcher.planner.keeping import name_of
+from launcher.values import PciAddress
 
 if TYPE_CHECKING:
     from launcher.host.facts import BootFiles
-    from launcher.values import PciAddress
 
 # A name, or a key in brackets.
 _PART = re.compile(r"([a-z_0-9]+)|\[([^\]]+)\]")
@@ -70,6 +70,7 @@ class NamedFacts:
     def __init__(self, host: HostFacts, files: BootFiles) -> None:
         self._host, self._files = host, files
         self._by_name: dict[int, dict[str, Any]] = {}
+        self._children: dict[str, list[PciFunction]] = {}
 
     def find(self, fact: str) -> Any:
         """None for what is not there."""
@@ -97,21 +98,24 @@ class NamedFacts:
         wanted = {name: unquote(text) for name, _, text in (word.partition("=") for word in key.split())}
         most, found = int(wanted.pop("first", len(self._host.pci))), self._host.pci
         if top := wanted.pop("below", None):
-            found = tuple(_below(top, found))
+            found = self._below(top)
         for name, text in wanted.items():
             found = tuple(one for one in found if _HAS[name](one, text))
         return tuple(one.address for one in found[:most])
+
+    def _below(self, top: str) -> tuple[PciFunction, ...]:
+        """Through all buses."""
+        if not self._children:
+            for one in self._host.pci:
+                self._children.setdefault(str(one.parent), []).append(one)
+        waiting, found = [top], dict[PciAddress, PciFunction]()
+        while waiting:
+            new = {one.address: one for one in self._children.get(waiting.pop(), ()) if one.address not in found}
+            found |= new
+            waiting += map(str, new)
+        return tuple(found[address] for address in sorted(found))
 
 
 def around(fact: str) -> tuple[str, ...]:
     """What it is a part of, the largest first: `pci`, `pci[0000:c1:00.0]`."""
     return tuple(fact[: part.end()] for part in _PART.finditer(fact))[:-1]
-
-
-def _below(top: str, functions: tuple[PciFunction, ...]) -> Iterator[PciFunction]:
-    """Through all buses."""
-    buses = {top}
-    for one in sorted(functions, key=lambda one: one.address):
-        if str(one.parent) in buses:
-            buses.add(str(one.address))
-            yield one

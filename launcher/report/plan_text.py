@@ -157,7 +157,7 @@ def _steps(plan: Plan, width: int) -> Iterator[str]:
 
 def _step_lines(number: int, step: Step, width: int) -> Iterator[str]:
     """What `down` does is in a column of its own, or where there is no room in a line of its own."""
-    roomy = width >= _ROOMY
+    roomy = width >= _ROOMY and len(step.on_down) <= _ON_DOWN
     first, *rest = wrapped(f"{number:4} {step.mark} ", step.describe(), width - (_ON_DOWN + 2 if roomy else 0))
     yield f"{first:{width - _ON_DOWN}}{step.on_down}".rstrip() if roomy else first
     yield from rest

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.lab import kernel, pieces
 from tests.lab.boot import Job, run
+from tests.lab.capture import capture
 from tests.lab.hosts import HOSTS, TABLE, Host
 from tests.lab.packages import Missing, say
 from tests.lab.shell import shell
@@ -38,6 +39,7 @@ def _parser() -> argparse.ArgumentParser:
         ("hosts", _hosts, "list them"),
         ("run", _run, "run a command in one: run [HOST] -- COMMAND ..."),
         ("shell", _shell, "a shell in one, on this terminal"),
+        ("capture", _capture, "write tests/hosts/lab-HOST.json anew: of all hosts, or of those named"),
         ("kernel", _kernel, "build the lab's own kernel"),
         ("update", _update, "fetch the distribution's kernel and busybox anew"),
     ):
@@ -45,6 +47,8 @@ def _parser() -> argparse.ArgumentParser:
         verb.set_defaults(act=act)
         if name in ("run", "shell"):
             verb.add_argument("host", nargs="?", default="zoo", choices=HOSTS, metavar="HOST")
+        if name == "capture":
+            verb.add_argument("hosts", nargs="*", default=list(HOSTS), metavar="HOST")
         if name == "run":
             verb.add_argument("--seconds", type=int, default=600, help="the time that the command may take")
             verb.add_argument("--keep", type=Path, metavar="FOLDER", help="a new folder, to keep console and files in")
@@ -55,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _hosts(asked: argparse.Namespace, command: list[str]) -> int:
     for host in TABLE:
-        print(f"{host.name:10} {'*' if host.every_commit else ' '} {host.about}{_kernel_of(host)}")
+        print(f"{host.name:17} {'*' if host.every_commit else ' '} {host.about}{_kernel_of(host)}")
     print("* its tests belong to every commit; the others to --long")
     return 0
 
@@ -81,6 +85,14 @@ def _shell(asked: argparse.Namespace, command: list[str]) -> int:
         raise Missing("a shell needs a terminal; for one command: ./dev lab run [HOST] -- COMMAND ...")
     with tempfile.TemporaryDirectory(prefix="vmlaunch-lab-") as folder:
         return shell(HOSTS[asked.host], Path.cwd(), Path(folder))
+
+
+def _capture(asked: argparse.Namespace, command: list[str]) -> int:
+    for name in asked.hosts:
+        if name not in HOSTS:
+            raise Missing(f"there is no lab host {name}: see ./dev lab hosts")
+        say(f"wrote {capture(HOSTS[name])}")
+    return 0
 
 
 def _kernel(asked: argparse.Namespace, command: list[str]) -> int:

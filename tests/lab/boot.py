@@ -61,7 +61,7 @@ def run(host: Host, job: Job, work: Path, stdout: IO[bytes] | None = None, stder
     results.mkdir(parents=True)
     for name in ("stdout", "stderr"):
         (results / name).touch()
-    (results / "command").write_text(_script(job))
+    (results / "command").write_text(_script(host, job))
     command = qemu_command(host, work, f"file:{work / 'console'}")
     return watch(command, work, job.seconds + GRACE, [(results / "stdout", stdout), (results / "stderr", stderr)])
 
@@ -69,16 +69,15 @@ def run(host: Host, job: Job, work: Path, stdout: IO[bytes] | None = None, stder
 def qemu_command(host: Host, work: Path, serial: str) -> list[str]:
     """Also writes what QEMU reads: the initramfs and the disks."""
     kernel = kernel_for(host)
-    (work / "initramfs").write_bytes(initramfs(kernel, pieces.busybox()))
+    (work / "initramfs").write_bytes(initramfs(host, kernel, pieces.busybox()))
     drives = []
     for disk in host.disks:
         with (work / disk).open("wb") as image:
             image.truncate(DISK)
         drives += ["-drive", f"if=none,id={disk},format=raw,file={work / disk}"]
-    modules = f" lab.modules={kernel.modules}" if kernel.modules else ""
     return [
         *(pieces.qemu(), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", serial),
-        *("-kernel", str(kernel.image), "-initrd", str(work / "initramfs"), "-append", host.cmdline() + modules),
+        *("-kernel", str(kernel.image), "-initrd", str(work / "initramfs"), "-append", host.cmdline()),
         *_share("files", Path("/"), "1e.0", ",readonly=on"),
         *_share("lab", work / "lab", "1d.0"),
         *drives,
@@ -179,11 +178,17 @@ def environment() -> dict[str, str]:
     }
 
 
-def _script(job: Job) -> str:
+def preparation(host: Host) -> str:
+    """Lines for the shell: those of the host's table, of which none may fail."""
+    return "\n".join(("(set -e", *host.prepare, ") || exit", "")) if host.prepare else ""
+
+
+def _script(host: Host, job: Job) -> str:
     limits = ("timeout", "--kill-after=5", str(job.seconds))
     return (
         f"cd {shlex.quote(str(job.folder))} || exit\n"
         f"exec </dev/null >{INSIDE}/stdout 2>{INSIDE}/stderr\n"
+        f"{preparation(host)}"
         f"exec {with_environment(job.environment, *limits, *job.words)}\n"
     )
 

@@ -113,7 +113,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         return
     terminalreporter.section("lab hosts")
     for host, held in config.stash[KEY].held.items():
-        terminalreporter.line(f"{host.name:10} {_summary(held)}")
+        terminalreporter.line(f"{host.name:17} {_summary(held)}")
 
 
 def _summary(held: Session | Missing) -> str:

@@ -16,8 +16,10 @@ class Iommu(Enum):
 
     NONE = ""
     INTEL = "intel-iommu,intremap=on,caching-mode=on,device-iotlb=on,aw-bits=48"
+    INTEL_NO_REMAPPING = "intel-iommu,intremap=off,caching-mode=on,device-iotlb=on,aw-bits=48"
     INTEL_39 = "intel-iommu,intremap=on,caching-mode=on,device-iotlb=on,aw-bits=39"
     AMD = "amd-iommu,intremap=on,device-iotlb=on"
+    VIRTIO = "virtio-iommu-pci,bus=pcie.0,addr=1.0"
 
 
 class Boots(Enum):
@@ -29,6 +31,15 @@ class Boots(Enum):
 
 
 @dataclass(frozen=True)
+class Region:
+    """Memory that the firmware keeps for a device of the root bus (`2.0`)."""
+
+    device: str
+    start: int
+    size: int = 1 << 20
+
+
+@dataclass(frozen=True)
 class Host:
     name: str
     about: str
@@ -36,10 +47,13 @@ class Host:
     devices: tuple[str, ...] = ()  # QEMU's words, in order: -device, or with their own option in front
     disks: tuple[str, ...] = ()  # empty images, one each boot, to be named by drive=
     nodes: int = 1
-    cpus: int = 2
+    cpus: int = 1
     mebibytes: int = 3072
     boots: Boots = Boots.ANY
     kernel_options: tuple[str, ...] = ()
+    prepare: tuple[str, ...] = ()  # lines for its shell, run before the command; none may fail
+    regions: tuple[Region, ...] = ()
+    covers: tuple[str, ...] = ()  # what an Intel IOMMU is for, devices of the root bus; empty: all
     every_commit: bool = False
 
     def arguments(self) -> list[str]:
@@ -130,20 +144,71 @@ ZOO = (
     "bochs-display,bus=pcie.0,addr=10.0",  # the one with a ROM
 )
 
+# All devices of each are on the root bus, as the IOMMU's own tables want them named.
+ON_THE_ROOT_BUS = ("e1000e,bus=pcie.0,addr=2.0,romfile=", "qemu-xhci,bus=pcie.0,addr=3.0")
+
+SHARED = (
+    _port("pair-port", "2.0", 1),
+    "e1000e,bus=pair-port,addr=0.0,multifunction=on,romfile=",  # 01:00.0
+    "nvme,bus=pair-port,addr=0.1,serial=lab-nvme,drive=nvme",  # 01:00.1
+    "pcie-pci-bridge,id=bridge,bus=pcie.0,addr=3.0",
+    "e1000,bus=bridge,addr=1.0,romfile=",  # 02:01.0
+    "rtl8139,bus=bridge,addr=2.0,romfile=",  # 02:02.0
+)
+
 TABLE = (
-    Host("plain", "an Intel IOMMU, and no device but the machine's own"),
+    Host("plain", "an Intel IOMMU, and no device but the machine's own", cpus=2),
     Host("zoo", "one device of every kind, alone, behind a switch, behind a bridge",
-         devices=ZOO, disks=("nvme",), cpus=1, every_commit=True),
-    Host("amd", "an AMD IOMMU", iommu=Iommu.AMD, devices=AMD, disks=("nvme",), cpus=1, every_commit=True),
-    Host("narrow", "an IOMMU of 39 bits", iommu=Iommu.INTEL_39, devices=NVME, disks=("nvme",)),
+         devices=ZOO, disks=("nvme",), every_commit=True),
+    Host("amd", "an AMD IOMMU", iommu=Iommu.AMD, devices=AMD, disks=("nvme",), every_commit=True),
+    Host("narrow", "an IOMMU of 39 bits", iommu=Iommu.INTEL_39, devices=NVME, disks=("nvme",),
+         boots=Boots.DISTRIBUTION),
     Host("two-nodes", "two NUMA nodes with huge pages, the NVMe drive near the second", devices=(
         "pxb-pcie,id=expander,bus=pcie.0,addr=3.0,bus_nr=128,numa_node=1",
         "pcie-root-port,id=nvme-port,bus=expander,chassis=1,slot=1",
         NVME[1],
-    ), disks=("nvme",), nodes=2, kernel_options=("hugepagesz=2M", "hugepages=0:16,1:32")),
-    Host("large", "8 GiB of memory", mebibytes=8192),
+    ), disks=("nvme",), cpus=2, nodes=2, kernel_options=("hugepagesz=2M", "hugepages=0:16,1:32", "nokaslr")),
+    Host("large", "8 GiB of memory", cpus=2, mebibytes=8192),
     Host("no-iommu", "no IOMMU", iommu=Iommu.NONE, devices=NVME, disks=("nvme",)),
+    Host("switched-off", "an IOMMU that the command line switches off", devices=NVME, disks=("nvme",),
+         kernel_options=("intel_iommu=off",)),
+    Host("no-remapping", "an IOMMU that does not remap interrupts", iommu=Iommu.INTEL_NO_REMAPPING, devices=NVME,
+         disks=("nvme",)),
+    Host("uncovered", "an IOMMU for one device and not for the other", devices=ON_THE_ROOT_BUS, covers=("2.0", "1f.2")),
+    Host("regions", "the firmware keeps memory for the NIC, and for USB, where it does not matter",
+         devices=ON_THE_ROOT_BUS, regions=(Region("2.0", 0x10000000), Region("3.0", 0x20000000))),
+    Host("amd-regions", "an AMD IOMMU, and memory that the firmware keeps for the NIC", iommu=Iommu.AMD,
+         devices=ON_THE_ROOT_BUS, regions=(Region("2.0", 0x10000000),)),
+    Host("shared", "two functions of one device, two NICs behind one bridge", devices=SHARED, disks=("nvme",)),
+    Host("hotplug-bridge", "a bridge that shpchp has, and a NIC behind it", devices=(
+        "-global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off",
+        "pci-bridge,id=bridge,bus=pcie.0,addr=2.0,chassis_nr=1,shpc=on",
+        "e1000,bus=bridge,addr=1.0,romfile=",  # 01:01.0
+    )),
+    Host("virtual-functions", "an NVMe drive with two virtual functions", devices=(
+        NVME[0],
+        "nvme-subsys,id=subsystem",
+        "nvme,bus=nvme-port,serial=lab-nvme,subsys=subsystem,sriov_max_vfs=4,sriov_vq_flexible=8,sriov_vi_flexible=4,"
+        "max_ioqpairs=12,msix_qsize=12",
+    ), boots=Boots.DISTRIBUTION, prepare=("echo 2 >/sys/bus/pci/devices/0000:01:00.0/sriov_numvfs",)),
+    Host("extremes", "a BAR of 8 GiB, one smaller than a page, and more interrupts than the CPU has", devices=(
+        "pci-testdev,bus=pcie.0,addr=2.0,membar=8G",
+        "rtl8139,bus=pcie.0,addr=3.0,romfile=",
+        _port("nvme-port", "4.0", 1),
+        f"{NVME[1]},max_ioqpairs=1000,msix_qsize=1001",  # 01:00.0
+    ), disks=("nvme",)),
+    Host("display", "a display that the firmware started, and the kernel draws on", kernel_options=("vga=0x317",),
+         devices=("VGA,bus=pcie.0,addr=2.0",), boots=Boots.DISTRIBUTION),
     Host("iommufd", "the zoo on our kernel, which has iommufd", devices=ZOO, disks=("nvme",), boots=Boots.OURS),
+    Host("virtio", "a virtio IOMMU, on our kernel", iommu=Iommu.VIRTIO, devices=NVME, disks=("nvme",),
+         boots=Boots.OURS),
+    Host("noiommu-mode", "no IOMMU, and VFIO's mode for that, on our kernel", iommu=Iommu.NONE, devices=NVME,
+         disks=("nvme",), boots=Boots.OURS, prepare=(
+             "echo Y >/sys/module/vfio/parameters/enable_unsafe_noiommu_mode",
+             "echo vfio-pci >/sys/bus/pci/devices/0000:01:00.0/driver_override",
+             "echo 0000:01:00.0 >/sys/bus/pci/devices/0000:01:00.0/driver/unbind",
+             "echo 0000:01:00.0 >/sys/bus/pci/drivers_probe",
+         )),
 )  # fmt: skip
 
 HOSTS = {host.name: host for host in TABLE}

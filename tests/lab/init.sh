@@ -12,9 +12,8 @@ busybox mount -t devtmpfs dev /dev
 for module in $(busybox cat /modules/order); do
 	busybox insmod "/modules/$module" || echo "lab: failed to insert $module"
 done
-for word in $(busybox cat /proc/cmdline); do
-	case $word in lab.modules=*) modules=${word#*=} ;; esac
-done
+modules=
+. /settings
 
 share cache=loose,ro files /files || lose "mount the machine's files"
 busybox mount -t tmpfs layer /layer
@@ -31,10 +30,12 @@ busybox mount -t devpts pts /root/dev/pts
 busybox mkdir /root/run/lab
 share cache=none lab /root/run/lab || lose "mount the folder of results"
 busybox ip link set lo up
-busybox hostname lab
+busybox hostname "lab-$name"
 if [ -n "$modules" ]; then
-	busybox mkdir -p /root/lib/modules
-	busybox ln -sfn "$modules" "/root/lib/modules/$(busybox uname -r)"
+	release=$(busybox uname -r)
+	busybox mkdir -p /root/lib/modules /root/boot
+	busybox ln -sfn "$modules" "/root/lib/modules/$release"
+	busybox ln -sfn "$boot/config-$release" "/root/boot/config-$release"
 fi
 
 results=/root/run/lab

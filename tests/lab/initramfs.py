@@ -1,12 +1,15 @@
-"""A kernel, busybox and our init script -> the initramfs that finds the machine's files. Written as cpio, by hand."""
+"""A host, its kernel and busybox -> the initramfs that finds the machine's files. Written as cpio, by hand."""
 
 from __future__ import annotations
 
 import lzma
+import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path, PurePath
 
+from tests.lab.firmware import tables
+from tests.lab.hosts import Host
 from tests.lab.pieces import Kernel
 
 INIT = Path(__file__).parent / "init.sh"
@@ -19,8 +22,10 @@ MODULES = """
 """.split()  # noqa: SIM905
 
 
-def initramfs(kernel: Kernel, busybox: Path) -> bytes:
-    files = {"bin/busybox": busybox.read_bytes(), "init": INIT.read_bytes()}
+def initramfs(host: Host, kernel: Kernel, busybox: Path) -> bytes:
+    """ACPI tables stand at the place for those that replace the firmware's (the kernel's initrd_table_override.rst)."""
+    files = {f"kernel/firmware/acpi/{name}.aml": table for name, table in tables(host).items()}
+    files |= {"bin/busybox": busybox.read_bytes(), "init": INIT.read_bytes(), "settings": _settings(host, kernel)}
     return archive(files | modules(kernel, MODULES))
 
 
@@ -32,6 +37,14 @@ def modules(kernel: Kernel, names: list[str]) -> dict[str, bytes]:
         order.append(f"{number:02}-{path.name.split('.')[0]}.ko")
         files[f"modules/{order[-1]}"] = _plain(path)
     return files | {"modules/order": "\n".join(order).encode()}
+
+
+def _settings(host: Host, kernel: Kernel) -> bytes:
+    """What the init script reads: variables of the shell."""
+    found = {"name": host.name}
+    if kernel.modules:
+        found |= {"modules": str(kernel.modules), "boot": str(kernel.image.parent)}
+    return "".join(f"{name}={shlex.quote(value)}\n" for name, value in found.items()).encode()
 
 
 def archive(files: dict[str, bytes]) -> bytes:

@@ -10,7 +10,7 @@ import termios
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.lab.boot import qemu_command, start, verdict, with_environment
+from tests.lab.boot import preparation, qemu_command, start, verdict, with_environment
 from tests.lab.hosts import Host
 
 TERMINAL = ("-chardev", "stdio,id=terminal,mux=on,signal=off", "-mon", "chardev=terminal")
@@ -49,6 +49,7 @@ def _script(host: Host, folder: Path) -> str:
     return (
         f"cd {shlex.quote(str(folder))} || exit\n"
         "exec </dev/ttyS0 >/dev/ttyS0 2>&1\n"
+        f"{preparation(host)}"
         f"stty sane rows {lines} cols {columns}\n"
         f"exec {with_environment(more, 'setsid', '--ctty', '--wait', 'bash', '--norc', '-i')}\n"
     )

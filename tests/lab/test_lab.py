@@ -16,6 +16,7 @@ import pytest
 from tests.conftest import PATIENCE, ROOT, ends, kill, processes_of
 from tests.lab import kernel, pieces
 from tests.lab.boot import LOST, Ended, Job, run, watch
+from tests.lab.firmware import tables
 from tests.lab.hosts import HOSTS, TABLE, Host
 from tests.lab.initramfs import initramfs
 from tests.lab.packages import Missing, Unavailable, new_folder
@@ -93,8 +94,8 @@ machine.wait()
 
 def test_every_host_has_a_name_of_its_own_and_devices_have_addresses() -> None:
     assert len(HOSTS) == len(TABLE)
-    unplaced = [device for host in TABLE for device in host.devices if device[0] != "-" and "bus=" not in device]
-    assert unplaced == []
+    unplaced = [device for host in TABLE for device in host.devices if not device.startswith(("-", "nvme-subsys"))]
+    assert [device for device in unplaced if "bus=" not in device] == []
 
 
 @pytest.mark.parametrize("host", [host for host in TABLE if host.disks], ids=lambda host: host.name)
@@ -114,10 +115,22 @@ def test_modules_come_after_those_that_they_depend_on(tmp_path: Path) -> None:
     )
     busybox = tmp_path / "busybox"
     busybox.write_bytes(b"busybox")
-    archive = initramfs(pieces.Kernel(busybox, modules), busybox)
+    archive = initramfs(HOSTS["plain"], pieces.Kernel(busybox, modules), busybox)
     order = b"00-virtio-pci.ko\n01-9pnet.ko\n02-9pnet_virtio.ko\n03-9p.ko"
     assert order in archive
     assert len(archive) % 4 == 0
+
+
+@pytest.mark.parametrize(("name", "table"), [("regions", "DMAR"), ("uncovered", "DMAR"), ("amd-regions", "IVRS")])
+def test_tables_of_the_firmware_are_whole(name: str, table: str) -> None:
+    content = tables(HOSTS[name])[table]
+    assert content[:4] == table.encode()
+    assert int.from_bytes(content[4:8], "little") == len(content)
+    assert sum(content) % 256 == 0
+
+
+def test_a_host_of_qemus_own_firmware_gets_no_tables() -> None:
+    assert tables(HOSTS["zoo"]) == {}
 
 
 def test_a_folder_that_was_not_finished_is_not_there(tmp_path: Path) -> None:

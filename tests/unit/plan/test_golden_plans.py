@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from launcher.host.facts import BootFiles
+from launcher.host.facts import BootFiles, HostFacts
 from launcher.plan.codec import plan_from_json, plan_to_json
 from launcher.plan.plan import Plan
 from launcher.report.diagnostics import as_text
@@ -33,12 +34,57 @@ devices:
     pci: 0000:c1:00.0
   any: {match: {class: nvme}}
 """
+# All GPUs and NVSwitches of the machine, with what training needs besides.
+TRAINING = """\
+boot: {kernel: ./bzImage, initrd: ./initrd.img, cmdline: console=ttyS0 root=/dev/nvme0n1p2 ro}
+cpus: 96
+memory:
+  - {size: 768GiB, pages: 1GiB, node: 0}
+  - {size: 768GiB, pages: 1GiB, node: 1}
+devices:
+  gpu0: {match: {class: gpu, slot: GPU0}}
+  gpu1: {match: {class: gpu, slot: GPU1}}
+  gpu2: {match: {class: gpu, slot: GPU2}}
+  gpu3: {match: {class: gpu, slot: GPU3}}
+  gpu4: {match: {class: gpu, slot: GPU4}}
+  gpu5: {match: {class: gpu, slot: GPU5}}
+  gpu6: {match: {class: gpu, slot: GPU6}}
+  gpu7: {match: {class: gpu, slot: GPU7}}
+  nvswitch0: {pci: 0000:e3:00.0, expect: 10de:22a3}
+  nvswitch1: {pci: 0000:e4:00.0, expect: 10de:22a3}
+  nvswitch2: {pci: 0000:e5:00.0, expect: 10de:22a3}
+  nvswitch3: {pci: 0000:e6:00.0, expect: 10de:22a3}
+  fabric0: {pci: 0000:25:00.0, vf: 0}
+  fabric1: {pci: 0000:a5:00.0, vf: 0}
+  scratch: 0000:a6:00.0
+"""
+# What its user cannot have of it, and what nobody can.
+PORTABLE = """\
+boot: {kernel: ./bzImage}
+cpus: 2
+memory: 2GiB
+devices:
+  disk: 0000:04:00.0
+  graphics: {pci: 0000:00:02.0, rom: false}
+  wifi: {pci: 0000:00:14.3, allow: [in-use]}
+  sound: 0000:00:1f.3
+"""
+
+
+def by_root() -> HostFacts:
+    """The laptop, planned for by root."""
+    return replace(host("laptop"), process=host("gpu07").process)
+
+
 CASES = {
     "passthrough-on-gpu07": lambda: (EXAMPLE.read_text(), plan(EXAMPLE.read_text(), host("gpu07"))),
     "small-on-cloud-vm": lambda: (SMALL, plan(SMALL, host("cloud-vm"), BootFiles(KERNEL))),
     "small-on-no-kvm": lambda: (SMALL, plan(SMALL, host("no-kvm"), BootFiles(absent("/vms/bzImage")))),
     "small-on-kvm-denied": lambda: (SMALL, plan(SMALL, host("kvm-denied"), BootFiles(KERNEL))),
     "huge-on-two-nodes": lambda: (HUGE, plan(HUGE, host("two-nodes"))),
+    "training-on-gpu-server": lambda: (TRAINING, plan(TRAINING, host("gpu-server"))),
+    "portable-on-laptop": lambda: (PORTABLE, plan(PORTABLE, host("laptop"), BootFiles(KERNEL))),
+    "portable-on-laptop-by-root": lambda: (PORTABLE, plan(PORTABLE, by_root(), BootFiles(KERNEL))),
     "refused-on-gpu07": lambda: (REFUSED, plan(REFUSED, host("gpu07"), BootFiles(KERNEL))),
 }
 

@@ -8,7 +8,7 @@ import pytest
 
 from launcher.api.checkup import checkup
 from launcher.codes import explanation
-from launcher.host.facts import HostFacts, Limit
+from launcher.host.facts import HostFacts, Limit, Linux
 from launcher.report.doctor import SUBJECTS, Check, doctor_closing, doctor_text, examine
 from launcher.values import GIB, Missing, PciAddress
 from tests.planning import host
@@ -87,7 +87,7 @@ def test_a_host_without_any_pci_device_is_examined_too():
 
 
 def test_a_fact_that_is_not_known_passes_nothing():
-    unknown = replace(host("gpu07"), kvm=Missing("denied", "/dev/kvm"))
+    unknown = replace(host("gpu07"), kvm=Missing("denied", "/dev/kvm"), linux=Linux())
     assert "KVM capabilities" not in by_subject(unknown)
     assert "interrupt remapping" not in by_subject(unknown)
 

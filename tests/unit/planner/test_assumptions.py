@@ -1,0 +1,120 @@
+"""A saved plan on a host that has changed: which fact is named, old and new. And what is no change."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from launcher.host.facts import Bar, Config, HostFacts, Msix, Power, Use
+from launcher.planner.assumptions import failed_assumptions
+from launcher.planner.named_facts import NamedFacts, question
+from launcher.values import GIB, Missing
+from tests.catalogue.row import with_function, with_linux, with_process
+from tests.planning import EXAMPLE, FILES, host, plan
+
+DISK = "0000:02:00.0"
+ON_DISK = f"boot: {{kernel: ./bzImage}}\ncpus: 2\nmemory: 1GiB\ndevices: {{disk: {DISK}}}\n"
+ASLEEP = Missing("asleep", f"/sys/bus/pci/devices/{DISK}/config")
+
+
+def failed(now: HostFacts, text: str = ON_DISK, before: HostFacts | None = None) -> list[str]:
+    return [str(one) for one in failed_assumptions(plan(text, before or host("gpu07")), now, FILES)]
+
+
+def disk(**fields: Any) -> HostFacts:
+    return with_function(host("gpu07"), DISK, **fields)
+
+
+def config(**fields: Any) -> Config:
+    (one,) = (one for one in host("gpu07").pci if str(one.address) == DISK)
+    assert isinstance(one.config, Config)
+    return replace(one.config, **fields)
+
+
+@pytest.mark.parametrize(
+    ("now", "said"),
+    [
+        (disk(uses=(Use("mounted", "nvme0n1p2 on /data", "/data"),)), "uses: nothing -> mounted /data"),
+        (disk(config=config(msix=Msix(8, 0, 0x3000, 0, 0x2000))), "config.msix.vectors: 33 -> 8"),
+        (disk(config=config(msix=Msix(33, 0, 0x4000, 0, 0x2000))), "config.msix.table_offset: 0x3000 -> 0x4000"),
+        (disk(config=config(flr=False)), "config.flr: yes -> no"),
+        (disk(boot_vga=True), "boot_vga: no -> yes"),
+        (disk(bars=(Bar(0, "mem64", False, 0, 16384),)), "bars[0].start: assigned -> not assigned"),
+        (disk(reset=Missing("denied", "/sys/x")), "reset: flr, bus -> denied"),
+        (disk(reset=("bus",)), "reset: flr, bus -> bus"),
+        (disk(driver=None), "driver: nvme -> nothing"),
+    ],
+)
+def test_of_a_device_the_smallest_fact_that_differs_is_named(now: HostFacts, said: str):
+    assert failed(now)[0] == f"pci[{DISK}].{said}"
+
+
+def test_a_device_that_is_gone_is_told_once():
+    gone = replace(host("gpu07"), pci=tuple(one for one in host("gpu07").pci if str(one.address) != DISK))
+    assert failed(gone) == [f"pci[{DISK}]: 144d:a809 -> not there"]
+
+
+def test_facts_of_the_kernel_and_of_the_process_have_their_own_names():
+    facts = host("gpu07")
+    assert failed(with_linux(facts, remapping=False)) == ["linux.remapping: yes -> no"]
+    assert failed(with_linux(facts, cmdline="quiet pcie_acs_override=downstream")) == [
+        "linux.cmdline: nothing -> pcie_acs_override=downstream"
+    ]
+    assert failed(with_process(facts, uid=1000)) == ["process.uid: 0 -> 1000"]
+    assert failed(replace(facts, kernel="6.6.1")) == ["release: 6.12 -> 6.6"]
+
+
+def test_what_the_administrator_does_beside_vfio_fails_nothing():
+    facts = host("gpu07")
+    assert failed(replace(with_linux(facts, cmdline="quiet", vectors=999), kernel="6.12.10-rt")) == []
+
+
+def test_without_devices_the_kernel_does_not_matter():
+    text = "boot: {kernel: ./bzImage}\ncpus: 2\nmemory: 1GiB\n"
+    assert failed(replace(with_linux(host("gpu07"), remapping=False), kernel="5.10", iommu=None, pci=()), text) == []
+
+
+def test_a_device_that_fell_asleep_or_woke_up_is_the_same_and_a_dead_one_is_not():
+    assert failed(disk(config=ASLEEP, power=Power("D3hot", "suspended", "auto", True))) == []
+    assert failed(host("gpu07"), before=disk(config=ASLEEP)) == []
+    assert failed(disk(config=Config(dead=True)), before=disk(config=ASLEEP)) == [f"pci[{DISK}].config: asleep -> dead"]
+
+
+def test_another_device_that_matches_too_is_found():
+    facts = host("gpu07")
+    twin = with_function(facts, DISK, serial="S4EWNX0R123456")
+    assert f"pci[class=nvme serial=S4EWNX0R123456]: 0000:81:00.0 -> {DISK}, 0000:81:00.0" in failed(
+        twin, EXAMPLE.read_text()
+    )
+
+
+def test_of_free_devices_only_those_before_the_one_that_was_taken_matter():
+    text = ON_DISK.replace(DISK, "{match: {class: gpu}, pick: free}")
+    freed = with_function(host("gpu07"), "0000:c1:00.0", driver="vfio-pci")
+    assert failed(freed, text) == ["pci[0000:c1:00.0].driver: nvidia -> vfio-pci"]
+    behind = ON_DISK.replace(DISK, "{match: {class: nvme}, pick: free}")
+    free = with_function(host("gpu07"), DISK, driver=None)
+    assert failed(with_function(free, "0000:81:00.0", driver=None), behind, before=free) == []
+
+
+def test_bounds_hold_as_long_as_there_is_enough():
+    facts = host("gpu07")
+    less = replace(facts, memory=replace(facts.memory, available=GIB))
+    assert failed(less) == []
+    too_little = replace(facts, memory=replace(facts.memory, available=GIB - 1))
+    assert failed(too_little) == [f"memory.available: at least {GIB} -> {GIB - 1}"]
+
+
+def test_a_question_may_have_any_text_in_it():
+    odd = "S 4]=%"
+    facts = NamedFacts(disk(serial=odd), FILES)
+    assert [str(one) for one in facts.find(question(serial=odd))] == [DISK]
+
+
+def test_what_is_below_a_bridge_is_found_through_all_buses():
+    facts = NamedFacts(host("gpu-server"), FILES)
+    below = [str(one) for one in facts.find(question(below="0000:e0:01.0"))]
+    assert below[0] == "0000:e1:00.0"
+    assert {"0000:e2:03.0", "0000:e6:00.0"} <= set(below)
