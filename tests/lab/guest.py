@@ -8,7 +8,7 @@ from tests.lab.initramfs import archive, modules
 from tests.lab.pieces import Kernel, busybox
 
 INIT = Path(__file__).parent / "guest.sh"
-DRIVERS = "nvme e1000e e1000 8139too igb crc32c_generic ext4".split()  # noqa: SIM905
+DRIVERS = "nvme e1000e e1000 8139too 8139cp igb crc32c_generic ext4".split()  # noqa: SIM905
 
 
 def guest_initramfs(target: Path, kernel: Kernel | None = None) -> Path:
