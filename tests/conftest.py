@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
 PAYLOADS = ROOT / "tests" / "payloads"
 STATE = Path("/run/vmlaunch") if os.geteuid() == 0 else Path(os.environ.get("XDG_RUNTIME_DIR", "/nowhere")) / "vmlaunch"
-PATIENCE = 60  # seconds until a test is stuck, not slow
+PATIENCE = 180  # seconds until a test is stuck, not slow
 
 
 def pytest_configure(config: pytest.Config) -> None:

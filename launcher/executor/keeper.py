@@ -21,7 +21,7 @@ from launcher.errors import Diagnostic, HostNotRestored, LauncherError, StepFail
 from launcher.executor.changing import change, commands, memory_of, put_back
 from launcher.executor.clients import Client, gap
 from launcher.executor.ending import describe_death, diagnostics_of, stopped
-from launcher.executor.process import close_all_but, end_process
+from launcher.executor.process import close_all_but, end_process, raise_limits
 from launcher.executor.records import Records
 from launcher.executor.runner import Runner
 from launcher.executor.stopping import Act, Stopping
@@ -127,6 +127,7 @@ class Keeper:
             signal.set_wakeup_fd(-1)
             for number in STOPS:
                 signal.signal(number, signal.SIG_DFL)
+            raise_limits()
             close_all_but({keeper.fileno(), self._folder.lock, *self._console.descriptors()})
             return Runner(self._plan, self._kernel, self._console, keeper, reboot=self._reboot).run()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import traceback
 from collections.abc import Callable, Collection
 from contextlib import suppress
@@ -31,6 +32,13 @@ def close_all_but(kept: Collection[int]) -> None:
         os.closerange(before, fd)
         before = max(before, fd + 1)
     os.closerange(before, os.sysconf("SC_OPEN_MAX"))
+
+
+def raise_limits() -> None:
+    """As far as an administrator lets us: descriptors for eventfds, locked memory for DMA."""
+    for what in (resource.RLIMIT_NOFILE, resource.RLIMIT_MEMLOCK):
+        hard = resource.getrlimit(what)[1]
+        resource.setrlimit(what, (hard, hard))
 
 
 def end_process(up: Channel, main: Callable[[], int]) -> NoReturn:
