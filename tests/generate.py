@@ -1,4 +1,4 @@
-"""Models and codes in, the files of schemas/ and docs/ that are made from them out: `python -m tests.generate`."""
+"""Models, codes, the catalogue in, the files of schemas/ and docs/ made of them out: `python -m tests.generate`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from launcher.cli.schema import SCHEMAS, schema_text
 from launcher.codes import ROOMS, all_explanations
 from launcher.spec.fields import SECTIONS, all_fields, as_yaml
+from tests.catalogue.page import failures_page
 
 if TYPE_CHECKING:
     from launcher.codes import Explanation
@@ -30,7 +31,8 @@ TITLES = {
 def generated() -> dict[str, str]:
     """Path below the checkout -> what it has to contain."""
     schemas = {SCHEMA_FILES.get(name, f"schemas/{name}.schema.json"): schema_text(name) for name in SCHEMAS}
-    return {**schemas, "docs/spec.md": spec_page(), "docs/errors.md": errors_page()}
+    pages = {"docs/spec.md": spec_page(), "docs/errors.md": errors_page(), "docs/failures.md": failures_page()}
+    return {**schemas, **pages}
 
 
 def spec_page() -> str:

@@ -92,10 +92,11 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "Let the guest's drivers use fewer queues, or pass fewer devices.",
     ),
     Explanation(
-        "E260",
-        "the limit of open files is too low",
-        "An interrupt vector is an eventfd, and so a file that is open. `up` raises the soft limit to the hard one by "
-        "itself, and the hard one is too low.",
+        "W260",
+        "the limit of open files is lower than the number of interrupt vectors",
+        "Each interrupt vector that the guest uses is an eventfd, and so an open file. `up` raises the soft limit to "
+        "the hard one by itself, and the hard one is too low for all of them. The VM starts; a driver in the guest "
+        "that asks for more vectors than there are files left fails, or runs with fewer queues.",
         "devices: {nvme: 0000:02:00.0}        # 2048 vectors, and `ulimit -Hn` says 1024",
         "`ulimit -n 65536` as root, or LimitNOFILE=65536 in the systemd service.",
     ),

@@ -16,10 +16,14 @@ from launcher.planner.keeping import kept
 from launcher.planner.kvm import NEEDED
 from launcher.planner.limits import POOLS, huge_demands, populated_bytes, small_page_bytes
 from launcher.planner.memory import PAGE_SIZES
+from launcher.planner.modules import needed, unloaded
 from launcher.planner.named_facts import NamedFacts, question
 from launcher.planner.resets import own_method
+from launcher.planner.rules.access import CONTAINER_NODE
 from launcher.planner.rules.cmdline import values_of
-from launcher.planner.rules.interrupts import vectors_of
+from launcher.planner.rules.drivers import DENIED
+from launcher.planner.rules.graphics import DISPLAY, VGA, vga_is_to_come
+from launcher.planner.rules.interrupts import free_vectors, vectors_asked, vectors_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +62,10 @@ def _machine(it: Situation) -> Iterator[str]:
 def _devices(it: Situation) -> Iterator[str]:
     """What all devices need comes first, and is told first when it is not as it was."""
     yield from ("release", "linux", "firmware", "process", "iommu.kind", "iommu.address_bits")
-    yield from ("kvm.physical_bits", "kvm.extensions.irq_routing", "device_nodes[/dev/vfio/vfio]")
+    yield from ("kvm.physical_bits", "kvm.extensions.irq_routing")
+    yield from _modules(it)
+    if vectors_asked(it) > free_vectors(it.host):
+        yield "cpu_count"
     for choice in it.passing.choices:
         if choice.device.match is not None:
             yield from _choosing(choice, choice.device.match, it)
@@ -70,6 +77,25 @@ def _devices(it: Situation) -> Iterator[str]:
         yield from (f"groups[{group.number}]", *(f"device_nodes[/dev/vfio/{name}]" for name in names))
     for one in it.passing.taken:
         yield from _around(one.function, it)
+
+
+def _modules(it: Situation) -> Iterator[str]:
+    """That a module which the plan loads has been loaded meanwhile is no difference, nor what comes with it."""
+    linux, absent = it.host.linux, unloaded(it.host.linux)
+    if linux.modules is None:
+        yield "linux.modules"
+    else:
+        yield from (f"linux.{'obtainable' if name in absent else 'modules'}[{name}]" for name in needed(linux))
+    if not absent or CONTAINER_NODE in (node.path for node in it.host.device_nodes or ()):
+        yield f"device_nodes[{CONTAINER_NODE}]"
+    yield "linux.options"
+    # Rules for these tell a parameter that is not there from one that is off.
+    if linux.remapping is False:
+        yield "linux.parameters[vfio_iommu_type1.allow_unsafe_interrupts]"
+    if any(one.function.id in DENIED for one in it.passing.taken):
+        yield "linux.parameters[vfio_pci.disable_denylist]"
+    if not vga_is_to_come(linux) and any(one.function.class_code.startswith(VGA) for one in it.passing.taken):
+        yield "linux.parameters[vfio_pci.disable_vga]"
 
 
 def _choosing(choice: Choice, match: Match, it: Situation) -> Iterator[str]:
@@ -111,12 +137,16 @@ def _around(one: PciFunction, it: Situation) -> Iterator[str]:
     if own_method(one) is None:
         bus = str(one.address).rpartition(":")[0]
         yield question(below=one.parent) if one.parent else question(bus=bus)
-    if one.class_code.startswith("0300"):
-        yield question(**{"class": "0300"})
+    if one.class_code.startswith(VGA):
+        yield question(**{"class": VGA})
+    if one.class_code.startswith(DISPLAY) and it.host.iommu:
+        yield from (f"iommu.units[{unit.name}].snoops" for unit in it.host.iommu.units)
     if values_of(it.host.linux, "vfio_pci.ids"):
         yield question(id=one.id, driver="vfio-pci")
     if isinstance(one.config, Config) and one.irq and not vectors_of(one.config):
         yield question(irq=one.irq)
+        on_line = (other.address for other in it.host.pci if other.irq == one.irq)
+        yield from (f"pci[{address}].{name}" for address in on_line for name in ("id", "driver", "vfio"))
     if one.driver_override is not None:
         yield f"linux.drivers[{one.driver_override}]"
     if one.node is not None:
@@ -137,6 +167,7 @@ def _bounds(it: Situation) -> Iterator[tuple[str, int]]:
     if host.process.memlock is not None and not _may_lock(host.process):
         amounts["process.lockable"] = it.locked
     yield from ((name, amount) for name, amount in amounts.items() if amount)
+    yield from _of_vectors(it)
     yield from _of_units(it)
     yield from _of_nodes(it)
     yield from _of_huge_pages(it)
@@ -152,6 +183,13 @@ def _widths(it: Situation) -> Iterator[tuple[str, int]]:
     yield "kvm.physical_bits", bits
     if it.host.firmware.physical_bits:
         yield "firmware.physical_bits", bits
+
+
+def _of_vectors(it: Situation) -> Iterator[tuple[str, int]]:
+    """Where they are too few, the plan says so, and of how many CPUs."""
+    asked = vectors_asked(it)
+    if 0 < asked <= free_vectors(it.host):
+        yield "free_vectors", asked
 
 
 def _of_units(it: Situation) -> Iterator[tuple[str, int]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from launcher.codec import encode, field_types
 from launcher.host import facts
+from launcher.planner.uses import HARD
 from launcher.values import Missing
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ _LEFT_OUT: dict[type, tuple[str, ...]] = {
     facts.IommuGroup: ("number",),
     facts.IommuUnit: ("name", "domains"),
     facts.Limit: ("cgroup", "current"),
-    facts.Linux: ("drivers", "framebuffers", "lockdown", "vectors"),
+    facts.Linux: ("drivers", "framebuffers", "loadable", "lockdown", "modules", "parameters", "vectors"),
     facts.PcieLink: ("speed",),
     facts.PciFunction: ("address", "name", "revision", "errors"),
     facts.Power: ("state", "runtime", "control"),
@@ -35,11 +36,6 @@ _LEFT_OUT: dict[type, tuple[str, ...]] = {
 # What VFIO, KVM and IOMMUs make something of; the rest of the command line and configuration is the administrator's.
 _WORDS = ("amd_iommu", "intel_iommu", "intremap", "iommu", "nointremap", "pci", "vfio")
 _OPTIONS = ("IOMMU", "IRQ_REMAP", "VFIO")
-_MODULES = ("iommu", "vfio")
-
-
-def _with(prefixes: tuple[str, ...]) -> Callable[[tuple[str, ...] | None], list[str] | None]:
-    return lambda names: None if names is None else sorted(one for one in names if one.startswith(prefixes))
 
 
 def _options(config: Mapping[str, str] | None) -> list[str] | None:
@@ -51,8 +47,6 @@ _KEPT_AS: dict[tuple[type, str], Callable[[Any], Any]] = {
     (facts.Bar, "start"): lambda start: "assigned" if start else "not assigned",
     (facts.Linux, "cmdline"): lambda line: [one for one in line.split() if one.replace("-", "_").startswith(_WORDS)],
     (facts.Linux, "config"): _options,
-    (facts.Linux, "loadable"): _with(_MODULES),
-    (facts.Linux, "modules"): _with(_MODULES),
     (facts.PciFunction, "irq"): lambda irq: irq if not irq else "a line",
 }
 
@@ -105,6 +99,9 @@ def differences(fact: str, assumed: Any, now: Any) -> Iterator[tuple[str, Any, A
 
 
 def _of_part(fact: str, part: _Part, assumed: Any, now: Any) -> Iterator[tuple[str, Any, Any]]:
+    """An idle use that has ended was in nobody's way: either `allow` lifted it, or the device was not to be taken."""
+    if part.name == "uses":
+        assumed = [one for one in assumed if one in kept(now) or one["kind"] in HARD]
     if part.shortened is None and not isinstance(now, int):
         yield from differences(fact, assumed, now)
     elif assumed != part.of(now):

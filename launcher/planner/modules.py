@@ -15,14 +15,23 @@ if TYPE_CHECKING:
 def unloaded(linux: Linux) -> tuple[str, ...]:
     """By their names in /sys/module; nothing where it is not recorded which there are."""
     loaded = linux.modules
-    return () if loaded is None else tuple(name for name in _needed(linux) if name not in loaded)
+    return () if loaded is None else tuple(name for name in needed(linux) if name not in loaded)
 
 
-def _needed(linux: Linux) -> tuple[str, ...]:
+def needed(linux: Linux) -> tuple[str, ...]:
     """iommufd can serve containers in place of type1."""
     config = linux.config if isinstance(linux.config, dict) else {}
     by_iommufd = "IOMMUFD_VFIO_CONTAINER" in config and "VFIO_CONTAINER" not in config
     return ("vfio_pci",) if by_iommufd else ("vfio_pci", "vfio_iommu_type1")
+
+
+def obtainable(linux: Linux) -> dict[str, bool | Missing]:
+    """Of what VFIO needs: whether it is loaded, or could be."""
+    loaded, known = linux.modules or (), linux.loadable
+    return {
+        name: name in loaded or (known if isinstance(known, Missing) else name in (known or ()))
+        for name in needed(linux)
+    }
 
 
 def unloadable(linux: Linux) -> tuple[str, ...]:

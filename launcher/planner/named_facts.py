@@ -14,10 +14,12 @@ from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
-from launcher.host.facts import HostFacts, IommuUnit, Limit, Memory, PciFunction, Process
+from launcher.host.facts import HostFacts, IommuUnit, Limit, Linux, Memory, PciFunction, Process
 from launcher.planner.choose import CLASSES
 from launcher.planner.groups import release
 from launcher.planner.keeping import name_of
+from launcher.planner.modules import obtainable
+from launcher.planner.rules.interrupts import free_vectors
 from launcher.values import PciAddress
 
 if TYPE_CHECKING:
@@ -35,11 +37,25 @@ def _huge_pages(host: HostFacts) -> dict[str, int]:
     return {size: free - host.memory.reserved_huge_pages.get(size, 0) for size, free in found.items()}
 
 
+# Module parameters that a plan looks at, and what they are while their module is not loaded, or was given no other.
+_OPTIONS = {
+    "vfio.enable_unsafe_noiommu_mode": "N",
+    "vfio_iommu_type1.allow_unsafe_interrupts": "N",
+    "vfio_iommu_type1.dma_entry_limit": "65535",
+    "vfio_pci.disable_denylist": "N",
+    "vfio_pci.disable_vga": "N",
+    "vfio_pci.nointxmask": "N",
+}
+
 _FOLLOWS: dict[tuple[type, str], Callable[[Any], Any]] = {
     (HostFacts, "release"): lambda host: ".".join(map(str, release(host.kernel))),
+    (HostFacts, "cpu_count"): lambda host: len(host.cpus),
+    (HostFacts, "free_vectors"): free_vectors,
     (HostFacts, "huge_pages"): _huge_pages,
     (IommuUnit, "domains_left"): lambda unit: (unit.most_domains or 0) - (unit.domains or 0),
     (Limit, "left"): lambda limit: limit.maximum - limit.current,
+    (Linux, "obtainable"): obtainable,
+    (Linux, "options"): lambda linux: {name: linux.parameters.get(name, usual) for name, usual in _OPTIONS.items()},
     (Memory, "promisable"): lambda memory: memory.commit_limit - memory.committed,
     (Process, "lockable"): lambda process: None if process.memlock is None else process.memlock - process.locked,
     (Process, "cpu_count"): lambda process: len(process.cpus),

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from launcher.host.facts import PciFunction, UseKind
 
 # Data is lost if the device goes: no word of the spec takes it.
-_HARD = ("mounted", "swap", "holder", "member")
+HARD = ("mounted", "swap", "holder", "member")
 # Drivers whose unbind waits for the last process that has the device open, and cannot be interrupted.
 WAITS_FOR_PROCESSES = ("nvidia",)
 # The processes that have a service of their own, by comm (15 characters).
@@ -31,7 +31,7 @@ _CONSOLE = "it is the display of the firmware and of the host's console"
 
 
 def is_hard(use: Use) -> bool:
-    return use.kind in _HARD
+    return use.kind in HARD
 
 
 def runs_from(uses: Sequence[Use]) -> bool:

@@ -178,7 +178,7 @@ SUBJECTS = (
     Subject("permissions", frozenset({"E228", "W220", "W221"}), _permissions),
     Subject("locked memory limit", frozenset({"E309"}), _locked),
     Subject("cgroup limits", frozenset({"E313", "W313", "E314"}), _cgroup),
-    Subject("open files limit", frozenset({"E260"}), _files),
+    Subject("open files limit", frozenset({"W260"}), _files),
     Subject("huge pages", frozenset({"E302", "E303"}), _huge_pages),
     Subject("transparent huge pages", frozenset({"W301"}), _thp),
     Subject("memory", frozenset({"E304", "W302", "E315", "W315"}), _memory),

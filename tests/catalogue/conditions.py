@@ -8,7 +8,7 @@ from typing import Any
 
 from launcher.host.facts import Config, HostFacts, IommuUnit, Msix, PcieLink, PciFunction, Power
 from launcher.values import Missing, PciAddress
-from tests.catalogue.row import Row, with_function, with_linux, with_process
+from tests.catalogue.row import ONE, Row, lab, small, with_function, with_linux, with_process
 from tests.planning import host
 
 DISK, GPU, OTHER_GPU, NIC, VF = "0000:02:00.0", "0000:c1:00.0", "0000:e1:00.0", "0000:3b:00.0", "0000:3b:01.0"
@@ -17,6 +17,8 @@ PORT = "0000:00:01.1"  # the bridge above the disk
 _START = "boot: {kernel: ./bzImage}\ncpus: 2\nmemory: 1GiB\ndevices:"
 ON_GPU = f"{_START} {{gpu: {{pci: {GPU}, companions: attach}}}}\n"
 ON_VF = f"{_START} {{nic: {{pci: {NIC}, vf: 0}}}}\n"
+AT_2, NVME_DISK = small("it: 0000:00:02.0"), small("disk: 0000:01:00.0")  # of lab hosts
+TAKEN_2 = small("it: {pci: 0000:00:02.0, allow: [no-reset, in-use]}")
 NO_RESET = f"{_START} {{disk: {{pci: {DISK}, allow: [no-reset]}}}}\n"
 
 MSIX = Msix(33, 0, 0x2000, 0, 0x3000)
@@ -139,7 +141,8 @@ NEAR_BANK, FAR_BANK = "{size: 1GiB, node: 0}", "{size: 1GiB, node: 1}"
 NEAR_PIN, FAR_PIN = "0-1", "8-9"
 
 ROWS: tuple[Row, ...] = (
-    Row("no-reset-method", "E216", disk(reset=()), disk(reset=("bus",))),
+    Row("no-reset-method", "E216", lab("extremes"), lab("amd"), AT_2, captured="extremes"),
+    Row("no-reset-method", "E216", disk(reset=()), disk(reset=("bus",)), variant="but-the-bus"),
     Row("no-reset-method", "E216", disk(reset=(), reset_off=True), disk(reset=("flr",)), variant="switched-off"),
     Row("no-reset-method", "E216", beside(None, reset=()), beside("vfio-pci", reset=()), variant="others-on-its-bus"),
     Row("no-reset-method", "E216", disk(reset=()), disk(reset=()), near_spec=NO_RESET, variant="accepted"),
@@ -156,6 +159,7 @@ ROWS: tuple[Row, ...] = (
         beside(None, reset=("bus",)),
         beside("vfio-pci", reset=("bus",)),
         variant="no-driver",
+        made_in="shared",
     ),
     Row(
         "reset-fails-at-runtime",
@@ -178,8 +182,8 @@ ROWS: tuple[Row, ...] = (
     ),
     Row("vga-legacy-arbitration", "W254", vga("N"), vga("Y"), ON_GPU),
     Row("vga-legacy-arbitration", "W254", vga("N"), vga("N", class_code="030200"), ON_GPU, variant="not-vga"),
-    Row("option-rom", "W255", function(GPU, rom="shadow"), function(GPU, rom="bar"), ON_GPU),
-    Row("no-usable-interrupt", "W257", disk(config=Config()), disk(config=Config(pin=1), irq=11)),
+    Row("option-rom", "W255", lab("display"), function(GPU, rom="bar"), TAKEN_2, ON_GPU, "display"),
+    Row("no-usable-interrupt", "W257", lab("extremes"), disk(config=Config(pin=1), irq=11), TAKEN_2, ONE, "extremes"),
     Row(
         "no-usable-interrupt",
         "W257",
@@ -200,7 +204,15 @@ ROWS: tuple[Row, ...] = (
     Row(
         "no-usable-interrupt", "E256", below_a_bridge_that_forbids, disk(messages=False, config=NVME), variant="msi-bus"
     ),
-    Row("intx-shared-nonmaskable", "W258", on_line(Config(pin=1), "nvme"), on_line(Config(pin=1), None)),
+    Row(
+        "intx-shared-nonmaskable",
+        "W258",
+        lab("shared"),
+        on_line(Config(pin=1), None),
+        small("nic: {pci: 0000:02:01.0, companions: detach}"),
+        ONE,
+        "shared",
+    ),
     Row(
         "intx-shared-nonmaskable",
         "W258",
@@ -208,9 +220,10 @@ ROWS: tuple[Row, ...] = (
         on_line(NVME, "nvme", "Y"),
         variant="nointxmask",
     ),
-    Row("irq-vectors-exhausted", "W259", vectors(2048, 10, 49), vectors(1951, 10, 49)),
-    Row("nofile-limit", "E260", files(2048), files(4096)),
-    Row("snoop-coherency", "W261", behind(False), behind(None), ON_GPU),
+    Row("irq-vectors-exhausted", "W259", lab("extremes"), lab("zoo"), NVME_DISK, captured="extremes"),
+    Row("irq-vectors-exhausted", "W259", vectors(2048, 10, 49), vectors(1951, 10, 49), variant="one-too-many"),
+    Row("nofile-limit", "W260", files(2048), files(4096), made_in="extremes"),
+    Row("snoop-coherency", "W261", lab("display"), behind(None), TAKEN_2, ON_GPU, "display"),
     Row(
         "igd",
         "W262",
@@ -238,10 +251,20 @@ ROWS: tuple[Row, ...] = (
     Row(
         "numa-mismatch",
         "W214",
+        lab("two-nodes"),
+        lab("two-nodes"),
+        small("disk: 0000:81:00.0", "[{size: 64MiB, node: 0}]"),
+        small("disk: 0000:81:00.0", "[{size: 64MiB, node: 1}]"),
+        "two-nodes",
+    ),
+    Row(
+        "numa-mismatch",
+        "W214",
         on_nodes(10, 32),
         on_nodes(10, 32),
         with_nodes(FAR_BANK, FAR_PIN),
         with_nodes(f"{FAR_BANK}, {NEAR_BANK}", NEAR_PIN),
+        variant="distance",
     ),
     Row(
         "numa-mismatch",

@@ -35,7 +35,7 @@ from tests.catalogue.driver_hosts import (
     vmd,
     without_disk,
 )
-from tests.catalogue.row import ONE, Row
+from tests.catalogue.row import ONE, Row, lab, small
 
 
 def spec(*devices: str) -> str:
@@ -58,24 +58,35 @@ DOWN = (Interface("eth0", "02:00:00:00:3b:00", up=False),)
 
 ROWS: tuple[Row, ...] = (
     # ---- groups ----
-    Row("group-not-viable", "E203", on(SOUND), on(SOUND, driver=None), ONE_GPU),
+    Row(
+        "group-not-viable", "E203", lab("shared"), lab("shared"), small("nic: 0000:02:01.0"),
+        small("nic: {pci: 0000:02:01.0, companions: detach}"), "shared",
+    ),
+    Row("group-not-viable", "E203", on(SOUND), on(SOUND, driver=None), ONE_GPU, variant="sound"),
     Row("group-not-viable", "E203", on(SOUND), on(SOUND), ONE_GPU, BOTH, variant="attached"),
     Row(
         "group-not-viable", "E203", lambda: foreign("i2c_designware"), lambda: foreign("vfio-platform"),
         variant="no-pci-function",
     ),
-    Row("group-bridge-driver-shpchp", "E203", bridge_in_group("shpchp"), bridge_in_group("pcieport")),
+    Row(
+        "group-bridge-driver-shpchp", "E203", lab("hotplug-bridge"), lab("zoo"), small("it: 0000:01:01.0"),
+        small("nic: 0000:09:01.0"), "hotplug-bridge",
+    ),
+    Row(
+        "group-bridge-driver-shpchp", "E203", bridge_in_group("shpchp"), bridge_in_group("pcieport"),
+        variant="pcieport",
+    ),
     Row(
         "group-bridge-driver-shpchp", "E203", bridge_in_group("shpchp", "5.19.0"), bridge_in_group("shpchp", "5.18.19"),
         variant="release",
     ),
     Row("group-contains-host-critical-device", "E230", board(MOUNTED), board(), LAN),
     Row(
-        "group-contains-host-critical-device", "E203", board(MOUNTED), board(sata=None),
-        LAN.replace("detach", "refuse"), variant="refused",
+        "group-contains-host-critical-device", "E203", lab("plain"), board(sata=None),
+        small("smbus: {pci: 0000:00:1f.3, allow: [no-reset]}"), LAN.replace("detach", "refuse"), "plain", "refused",
     ),
     Row("group-contains-host-critical-device", "W230", board(smbus="i801_smbus"), board(), LAN, variant="board"),
-    Row("no-acs-large-group", "W234", neighbours("0000:04:00.0"), neighbours("0000:02:00.1")),
+    Row("no-acs-large-group", "W234", neighbours("0000:04:00.0"), neighbours("0000:02:00.1"), made_in="zoo"),
     Row(
         "acs-override-active", "W231", linux(cmdline="quiet pcie_acs_override=downstream,multifunction"),
         linux(cmdline="quiet note=pcie_acs_override=downstream pcie_acs_overrides=1 -- pcie_acs_override=downstream"),
@@ -83,24 +94,44 @@ ROWS: tuple[Row, ...] = (
     Row(
         "pci-alias-group", "W234", lambda: without_disk(conventional(None)),
         lambda: without_disk(conventional(None)), spec("old: 0000:04:01.0"),
-        spec("old: 0000:04:01.0", "older: 0000:04:02.0"),
+        spec("old: 0000:04:01.0", "older: 0000:04:02.0"), made_in="shared",
     ),
     # ---- addresses ----
-    Row("device-is-a-bridge", "E212", behind_port("nvme"), behind_port("nvme"), spec(f"disk: {PORT}"), ONE),
+    Row(
+        "device-is-a-bridge", "E212", lab("shared"), lab("zoo"), small("nic: 0000:00:02.0"),
+        small("disk: 0000:01:00.0"), "shared",
+    ),
+    Row(
+        "device-is-a-bridge", "E212", behind_port("nvme"), behind_port("nvme"), spec(f"disk: {PORT}"), ONE,
+        variant="with-a-disk",
+    ),
     Row(
         "device-is-a-bridge", "E212", on(DISK, class_code="068000", config=Config(header=1)),
         on(DISK, class_code="068000", config=Config(header=0)), variant="by-header",
     ),
     Row(
+        "bdf-renumbered", "E202", lab("shared"), lab("shared"),
+        small("gpu: {pci: 0000:01:00.0, expect: 10de:2684, companions: detach}"),
+        small("nic: {pci: 0000:01:00.0, expect: 8086:10d3, companions: detach}"),
+        "shared",
+    ),
+    Row(
         "bdf-renumbered", "E202", moved, moved, spec(f"disk: {{pci: {DISK}, expect: 144d:a809}}"),
-        spec("disk: {pci: 0000:03:00.0, expect: 144d:a809}"),
+        spec("disk: {pci: 0000:03:00.0, expect: 144d:a809}"), variant="moved",
     ),
     Row(
         "bdf-renumbered", "E202", moved, moved,
         spec("disk: {match: {class: ethernet, node: 0}, expect: 144d:a809}"),
         spec("disk: {match: {class: nvme, node: 0}, expect: 144d:a809}"), variant="match",
     ),
-    Row("device-not-present-or-bad-address", "E201", on(DISK), on(DISK), spec("disk: 0000:02:00.1"), ONE),
+    Row(
+        "device-not-present-or-bad-address", "E201", lab("plain"), lab("plain"), small("it: 0000:7f:00.0"),
+        small("net: {pci: 0000:00:1e.0, allow: [no-reset]}"), "plain",
+    ),
+    Row(
+        "device-not-present-or-bad-address", "E201", on(DISK), on(DISK), spec("disk: 0000:02:00.1"), ONE,
+        variant="function",
+    ),
     Row(
         "device-not-present-or-bad-address", "E201", lambda: vmd("0000:00:0e.0"), lambda: vmd("0000:00:0e.0"),
         spec("disk: 10000:e2:00.0"), spec("disk: 10000:e1:00.0"), variant="vmd",
@@ -111,12 +142,12 @@ ROWS: tuple[Row, ...] = (
     ),
     # ---- drivers ----
     Row(
-        "bound-to-host-driver", "E214", on(DISK), on(DISK, driver="vfio-pci"),
-        spec(f"disk: {{pci: {DISK}, bind: never}}"),
+        "bound-to-host-driver", "E214", lab("narrow"), lab("noiommu-mode"),
+        small("disk: {pci: 0000:01:00.0, bind: never}"), captured="narrow",
     ),
     Row(
         "no-driver-at-all", "E214", on(DISK, driver=None), on(DISK, driver=None),
-        spec(f"disk: {{pci: {DISK}, bind: never}}"), ONE,
+        spec(f"disk: {{pci: {DISK}, bind: never}}"), ONE, made_in="narrow",
     ),
     Row(
         "new-id-pitfalls", "W235", lambda: booted_with("vfio-pci.ids=10de:2684,10de:22ba"),
@@ -124,11 +155,11 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         "override-names-missing-driver", "W232", lambda: override("vfio_pci", ("nvme", "vfio-pci")),
-        lambda: override("vfio-pci", ("nvme",)),
+        lambda: override("vfio-pci", ("nvme",)), made_in="narrow",
     ),
     Row(
         "stale-driver-override", "W233", on(DISK, driver=None, driver_override="vfio-pci"),
-        on(DISK, driver="vfio-pci", driver_override="vfio-pci"),
+        on(DISK, driver="vfio-pci", driver_override="vfio-pci"), made_in="narrow",
     ),
     Row(
         "denylisted-device", "E237", qat(parameters={"vfio_pci.disable_denylist": "N"}),
@@ -142,7 +173,7 @@ ROWS: tuple[Row, ...] = (
     Row(
         "host-uses-device", "E230", used(DISK, Use("mounted", "nvme0n1p2 on /data", "/data")),
         used(DISK, Use("mounted", "nvme0n1p2 on /data", "/data"), driver="vfio-pci"),
-        spec(f"disk: {{pci: {DISK}, allow: [in-use]}}"),
+        spec(f"disk: {{pci: {DISK}, allow: [in-use]}}"), made_in="narrow",
     ),
     Row(
         "host-uses-device", "E230", used(DISK, Use("holder", "dm-0 is built on nvme0n1p2", "dm-0")), used(DISK),
@@ -152,7 +183,11 @@ ROWS: tuple[Row, ...] = (
         "host-uses-device", "E231", lambda: bare_card(ROUTE, UP), lambda: bare_card(ROUTE, UP), CARD,
         spec(f"card: {{pci: {NIC}, allow: [in-use]}}"), variant="route",
     ),
-    Row("boot-vga", "E231", on(GPU, boot_vga=True), on(READY, boot_vga=True), BOTH),
+    Row(
+        "boot-vga", "E231", lab("display"), on(READY, boot_vga=True),
+        small("gpu: {pci: 0000:00:02.0, allow: [no-reset]}"), BOTH, "display",
+    ),
+    Row("boot-vga", "E231", on(GPU, boot_vga=True), on(READY, boot_vga=True), BOTH, variant="of-two"),
     Row(
         "driver-busy-unbind-hangs", "E232",
         used(GPU, smi(911, "nvidia-persiste"), smi(4711, "python3")), used(GPU, XORG, driver="nouveau"),
@@ -160,28 +195,45 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         "driver-busy-unbind-hangs", "E231", used(GPU, XORG, driver="nouveau"),
-        used(GPU, XORG, driver="vfio-pci"), BOTH, variant="nouveau",
+        used(GPU, XORG, driver="vfio-pci"), BOTH, variant="nouveau", made_in="narrow",
     ),
     # ---- virtual functions ----
-    Row("pf-has-vfs", "E233", on(NIC), bare_card, CARD),
+    Row(
+        "pf-has-vfs", "E233", lab("virtual-functions"), bare_card, small("disk: 0000:01:00.0"), CARD,
+        "virtual-functions",
+    ),
     Row("pf-has-vfs", "E233", sriov(driver=None), sriov(0), CARD, variant="orphans"),
     Row(
-        "pf-unbind-kills-or-orphans-vfs", "E234", on(NIC), on(NIC, driver="vfio-pci"),
-        spec(f"card: {NIC}", f"nic: {{pci: {NIC}, vf: 3}}"),
+        "pf-unbind-kills-or-orphans-vfs", "E234", lab("virtual-functions"), on(NIC, driver="vfio-pci"),
+        small("pf: 0000:01:00.0, vf: 0000:01:00.1"), spec(f"card: {NIC}", f"nic: {{pci: {NIC}, vf: 3}}"),
+        "virtual-functions",
     ),
-    Row("vf-missing", "E207", sriov(4), sriov(4), SIXTH_VF, ONE_VF),
+    Row(
+        "vf-missing", "E207", lab("virtual-functions"), lab("virtual-functions"),
+        small("vf: {pci: 0000:01:00.0, vf: 3}"), small("vf: {pci: 0000:01:00.0, vf: 1}"), "virtual-functions",
+    ),
     Row("vf-missing", "E207", sriov(0), sriov(4), ONE_VF, variant="none-yet"),
     Row("vf-missing", "E201", sriov(0), sriov(4), spec(f"nic: {VF}"), variant="by-address"),
+    Row(
+        "vf-count-errors", "E235", lab("virtual-functions"), lab("virtual-functions"),
+        small("vf: {pci: 0000:01:00.0, vf: 7}"), small("vf: {pci: 0000:01:00.0, vf: 3}"), "virtual-functions",
+    ),
     Row("vf-count-errors", "E235", sriov(4, total=5), sriov(4, total=6), SIXTH_VF, variant="total"),
     Row("vf-count-errors", "E235", sriov(4, driver=None), sriov(4), SIXTH_VF, variant="driver"),
     Row("vf-count-errors", "E235", sriov(0, driver="vfio-pci"), sriov(0), SIXTH_VF, variant="vfio"),
     Row("vf-grabbed-by-host-driver", "W236", virtual(autoprobe=True), virtual(True, "vfio-pci"), ONE_VF),
-    Row("vf-token-required", "E236", lambda: parent(driver="vfio-pci"), virtual(driver="vfio-pci"), ONE_VF),
+    Row(
+        "vf-token-required", "E236", lambda: parent(driver="vfio-pci"), virtual(driver="vfio-pci"), ONE_VF,
+        made_in="virtual-functions",
+    ),
     Row(
         "vf-without-working-pf", "W237", lambda: parent(interfaces=DOWN),
         lambda: parent(interfaces=(*DOWN, replace(DOWN[0], name="eth1", up=True))), ONE_VF,
     ),
-    Row("vf-without-working-pf", "W237", lambda: parent(driver=None), parent, ONE_VF, variant="driver"),
+    Row(
+        "vf-without-working-pf", "W237", lambda: parent(driver=None), parent, ONE_VF, variant="driver",
+        made_in="virtual-functions",
+    ),
 )  # fmt: skip
 
 # id -> why a plan cannot see it, or where else it is dealt with.

@@ -16,12 +16,13 @@ from launcher.host.facts import (
     IommuUnit,
 )
 from launcher.values import Missing
-from tests.catalogue.row import Row, gpu07, with_function, with_linux, with_process
+from tests.catalogue.row import Row, gpu07, lab, small, with_function, with_linux, with_process
 from tests.planning import host
 
 DISK = "0000:02:00.0"
 BOUND = "boot: {kernel: ./bzImage}\ncpus: 2\nmemory: 1GiB\ndevices: {gpu: 0000:e1:00.0}\n"  # on vfio-pci, group 77
 WILLING = BOUND.replace("0000:e1:00.0", "{pci: 0000:e1:00.0, allow: [unsafe-interrupts]}")
+NVME = small("disk: 0000:01:00.0")  # on most lab hosts
 NO_DEVICES = "boot: {kernel: ./bzImage}\ncpus: 2\nmemory: 1GiB\n"
 
 VFIO = ("vfio_pci", "vfio_iommu_type1")
@@ -112,8 +113,17 @@ IOMMU = (
     Row(
         "iommu-disabled-by-cmdline",
         "E221",
+        lab("switched-off"),
+        lab("no-iommu"),
+        spec=NVME,
+        captured="switched-off",
+    ),
+    Row(
+        "iommu-disabled-by-cmdline",
+        "E221",
         dark_with("IVRS", cmdline="quiet amd_iommu=off"),
         dark_with("IVRS", cmdline="quiet intel_iommu=off amd_iommu=fullflush"),
+        variant="amd",
     ),
     Row(
         "iommu-disabled-by-cmdline",
@@ -140,6 +150,7 @@ IOMMU = (
         "E222",
         linux(modules=("kvm",), loadable=("kvm", "kvm_amd")),
         linux(modules=("kvm",), loadable=("kvm", "kvm_amd", *VFIO)),
+        made_in="narrow",
     ),
     Row(
         "kernel-without-vfio",
@@ -151,8 +162,11 @@ IOMMU = (
     Row(
         "device-not-behind-iommu",
         "E208",
-        lambda: with_function(host("gpu07"), DISK, group=None),
-        lambda: with_function(host("gpu07"), "0000:81:00.0", group=None),
+        lab("uncovered"),
+        lab("uncovered"),
+        spec=small("usb: {pci: 0000:00:03.0, allow: [no-reset]}"),
+        near_spec=small("nic: 0000:00:02.0"),
+        captured="uncovered",
     ),
     Row(
         "device-not-behind-iommu",
@@ -162,7 +176,14 @@ IOMMU = (
         spec=INTEGRATED,
         variant="igfx-off",
     ),
-    Row("intr-remap-missing", "E225", linux(remapping=False, cmdline="intremap=off"), linux(remapping=None)),
+    Row("intr-remap-missing", "E225", lab("no-remapping"), lab("narrow"), NVME, captured="no-remapping"),
+    Row(
+        "intr-remap-missing",
+        "E225",
+        linux(remapping=False, cmdline="intremap=off"),
+        linux(remapping=None),
+        variant="intremap-off",
+    ),
     Row(
         "intr-remap-missing",
         "E225",
@@ -187,13 +208,15 @@ IOMMU = (
         near_spec=WILLING,
         variant="allowed",
     ),
-    Row("nested-no-viommu", "E223", dark(virtual=True, vendor="QEMU"), dark(virtual=True, tables=("DMAR",))),
+    Row("nested-no-viommu", "E223", lab("no-iommu"), lab("zoo"), NVME, captured="no-iommu"),
     Row(
-        "noiommu-mode",
-        "E220",
-        lambda: with_linux(_dark(), parameters=NO_IOMMU_MODE),
-        linux(parameters=NO_IOMMU_MODE),
+        "nested-no-viommu",
+        "E223",
+        dark(virtual=True, vendor="QEMU"),
+        dark(virtual=True, tables=("DMAR",)),
+        variant="tables",
     ),
+    Row("noiommu-mode", "E220", lab("noiommu-mode"), linux(parameters=NO_IOMMU_MODE), NVME, BOUND, "noiommu-mode"),
     Row(
         "noiommu-mode",
         "E220",
@@ -218,6 +241,7 @@ MODULES = (
         lambda: with_linux(user()(), modules=("kvm",), loadable=VFIO),
         linux(modules=("kvm",), loadable=VFIO),
         spec=BOUND,
+        made_in="narrow",
     ),
     Row(
         "vfio-type1-missing",
@@ -225,6 +249,7 @@ MODULES = (
         lambda: with_linux(user()(), modules=("vfio", "vfio_pci"), loadable=VFIO),
         lambda: with_linux(user()(), modules=("vfio", *VFIO), loadable=VFIO),
         spec=BOUND,
+        made_in="narrow",
     ),
 )
 
@@ -237,6 +262,7 @@ ACCESS = (
         user((CONTROL, replace(GROUP, mode=0o660, gid=104), DeviceNode("/dev/vfio/14", 0o600, 0, 0, usable=False))),
         spec=BOUND,
         variant="node",
+        made_in="narrow",
     ),
     Row(
         "device-cgroup-denied",
@@ -259,6 +285,7 @@ ACCESS = (
         root((CONTROL, replace(GROUP, holders=VM))),
         root((replace(CONTROL, holders=VM), GROUP, replace(GROUP, path="/dev/vfio/7", holders=VM))),
         spec=BOUND,
+        made_in="narrow",
     ),
     Row(
         "group-already-open",
@@ -281,6 +308,7 @@ ACCESS = (
         lambda: hidden_config(Missing("denied", "/sys/bus/pci/devices/0000:e1:00.0/config")),
         lambda: hidden_config(Config(pin=1)),
         spec=BOUND,
+        made_in="narrow",
     ),
 )
 
@@ -291,6 +319,7 @@ KVM = (
         lambda: with_linux(without_kvm("absent"), modules=(), loadable=("kvm", "kvm_amd", "kvm_intel")),
         gpu07(firmware=Firmware(virtualization=False)),
         spec=NO_DEVICES,
+        made_in="narrow",
     ),
     Row(
         "kvm-missing",

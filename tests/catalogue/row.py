@@ -16,7 +16,8 @@ ONE = "boot: {kernel: ./bzImage}\ncpus: 2\nmemory: 1GiB\ndevices: {disk: 0000:02
 class Row:
     """`host` shows the failure and `near` almost does: the same code must not be said of it.
 
-    `captured`: the lab host on which the failure was made and its facts recorded; empty: made by hand.
+    `captured`: the lab host (tests/hosts/lab-*.json) that has the failure as it was recorded. `made_in`: the one on
+    which the failure was made by commands and seen, with facts made by hand here. Without both all is made by hand.
     `variant` tells apart several rows of one failure.
     """
 
@@ -28,10 +29,21 @@ class Row:
     near_spec: str = ""  # empty: the same
     captured: str = ""
     variant: str = ""
+    made_in: str = ""
 
     @property
     def name(self) -> str:
         return f"{self.id}-{self.variant}" if self.variant else self.id
+
+
+def lab(name: str) -> Callable[[], HostFacts]:
+    """A host that was recorded in the lab."""
+    return lambda: host(f"lab-{name}")
+
+
+def small(devices: str, memory: str = "64MiB") -> str:
+    """A VM that any lab host has room for."""
+    return f"boot: {{kernel: ./bzImage}}\ncpus: 1\nmemory: {memory}\ndevices: {{{devices}}}\n"
 
 
 def gpu07(**fields: Any) -> Callable[[], HostFacts]:

@@ -8,9 +8,10 @@ from typing import Any
 
 from launcher.host.facts import Bar, Config, HostFacts, Iommu, IommuUnit, Limit, Msix, ReservedRegion
 from launcher.values import GIB, KIB, MIB
-from tests.catalogue.row import Row, gpu07, with_function, with_linux, with_process
+from tests.catalogue.row import ONE, Row, gpu07, lab, small, with_function, with_linux, with_process
 from tests.planning import host
 
+_NVME, _NIC = "disk: 0000:81:00.0", "nic: {pci: 0000:01:00.0, companions: detach}"  # of lab hosts
 _BOOT = "boot: {kernel: ./bzImage}\ncpus: 2\n"
 _DISK = "devices: {disk: 0000:02:00.0}\n"
 _GPU = f"{_BOOT}memory: 1GiB\ndevices: {{gpu: 0000:e1:00.0}}\n"
@@ -27,6 +28,10 @@ _IOAPIC_BOARD = ReservedRegion(0x30000000, 0x3000FFFF, "direct")
 
 def _at(address: str, devices: str = _DISK) -> str:
     return f"{_BOOT}memory: [{{size: 1GiB}}, {{size: 1GiB, at: {address}}}]\n{devices}"
+
+
+def _in_lab(device: str, address: str) -> str:
+    return small(device, f"[{{size: 64MiB}}, {{size: 32MiB, at: {address}}}]")
 
 
 def _process(**fields: Any) -> HostFacts:
@@ -110,7 +115,7 @@ _PORTS = _bar(5, "io", 128, 0x8000)
 
 ROWS: tuple[Row, ...] = (
     # ---- what is locked, and what confines it ----
-    Row("memlock-too-small", "E309", lambda: _poor(locked=MIB), _poor),
+    Row("memlock-too-small", "E309", lambda: _poor(locked=MIB), _poor, made_in="narrow"),
     Row(
         "memlock-too-small", "E309",
         lambda: _process(memlock=8 * MIB, own_user_namespace=True), lambda: _process(memlock=8 * MIB),
@@ -120,7 +125,7 @@ ROWS: tuple[Row, ...] = (
         "cgroup-memory-limit", "E313",
         lambda: _process(memory_limit=Limit("/system.slice/vm.service", 8 * GIB, GIB)),
         lambda: _process(memory_limit=Limit("/system.slice/vm.service", 9 * GIB, GIB // 2)),
-        _EIGHT,
+        _EIGHT, made_in="narrow",
     ),
     Row(
         "cgroup-memory-limit", "W313",
@@ -130,17 +135,34 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         "hugetlb-cgroup-limit", "E314", lambda: _huge_limit(4 * GIB, 2 * MIB), lambda: _huge_limit(4 * GIB, 0), _HUGE,
+        made_in="two-nodes",
     ),
-    Row("hugepages-missing", "E302", lambda: _pools(GIB, 0, 63), lambda: _pools(GIB, 32, 32), _GIANT),
+    Row(
+        "hugepages-missing", "E302", lab("two-nodes"), lab("two-nodes"),
+        small(_NVME, "[{size: 98MiB, pages: 2MiB}]"), small(_NVME, "[{size: 96MiB, pages: 2MiB}]"), "two-nodes",
+    ),
+    Row("hugepages-missing", "E302", lambda: _pools(GIB, 0, 63), lambda: _pools(GIB, 32, 32), _GIANT, variant="1g"),
     Row(
         "hugepages-missing", "E302", lambda: _pools(GIB, 0, 72, reserved=16), lambda: _pools(GIB, 0, 72, reserved=8),
         _GIANT, variant="reserved",
     ),
     Row(
-        "hugepages-wrong-node", "E302", lambda: _pools(2 * MIB, 4096, 1024), lambda: _pools(2 * MIB, 0, 2048),
-        _HUGE_ON_NODE_1,
+        "hugepages-wrong-node", "E302", lab("two-nodes"), lab("two-nodes"),
+        small(_NVME, "[{size: 64MiB, pages: 2MiB, node: 0}]"), small(_NVME, "[{size: 64MiB, pages: 2MiB, node: 1}]"),
+        "two-nodes",
     ),
-    Row("host-ram-too-small", "E304", lambda: _memory(available=7 * GIB), lambda: _memory(available=8 * GIB), _EIGHT),
+    Row(
+        "hugepages-wrong-node", "E302", lambda: _pools(2 * MIB, 4096, 1024), lambda: _pools(2 * MIB, 0, 2048),
+        _HUGE_ON_NODE_1, variant="far",
+    ),
+    Row(
+        "host-ram-too-small", "E304", lab("narrow"), lab("narrow"), small("disk: 0000:01:00.0", "64GiB"),
+        small("disk: 0000:01:00.0", "2560MiB"), "narrow",
+    ),
+    Row(
+        "host-ram-too-small", "E304", lambda: _memory(available=7 * GIB), lambda: _memory(available=8 * GIB), _EIGHT,
+        variant="available",
+    ),
     Row(
         "host-ram-too-small", "E315",
         lambda: _memory(overcommit=2, commit_limit=64 * GIB, committed=60 * GIB),
@@ -152,7 +174,7 @@ ROWS: tuple[Row, ...] = (
         lambda: _node_free(7 * GIB), lambda: _node_free(8 * GIB),
         f"{_BOOT}memory: [{{size: 8GiB, node: 1}}]\n{_DISK}", variant="node",
     ),
-    Row("dma-entry-limit", "E316", lambda: _limited("1"), lambda: _limited("2"), _EIGHT),
+    Row("dma-entry-limit", "E316", lambda: _limited("1"), lambda: _limited("2"), _EIGHT, made_in="narrow"),
     Row(
         "dma-entry-limit", "W316", lambda: _limited("5"), lambda: _limited("6"),
         f"{_BOOT}memory: 8GiB\ndevices: {{disk: 0000:02:00.0, gpu: 0000:e1:00.0}}\n", variant="bars",
@@ -161,10 +183,15 @@ ROWS: tuple[Row, ...] = (
         "slow-pinning", "W314", gpu07(), gpu07(), _SMALL_PAGES, _SMALL_PAGES.replace("17GiB", "16GiB"),
     ),
     # ---- guest addresses ----
-    Row("msi-window-overlap", "E306", gpu07(), gpu07(), _at("0xfee00000"), _at("0x100000000")),
-    Row("rmrr-direct-region", "E215", lambda: _regions(_MSI, _IOAPIC_BOARD, facts=_intel(dmar0=48)), lambda: _regions(
-        _MSI, replace(_IOAPIC_BOARD, kind="direct-relaxable"), facts=_intel(dmar0=48),
-    )),
+    Row(
+        "msi-window-overlap", "E306", lab("narrow"), lab("narrow"), _in_lab("disk: 0000:01:00.0", "0xfee00000"),
+        _in_lab("disk: 0000:01:00.0", "0x100000000"), "narrow",
+    ),
+    Row(
+        "rmrr-direct-region", "E215", lab("regions"),
+        lambda: _regions(_MSI, replace(_IOAPIC_BOARD, kind="direct-relaxable"), facts=_intel(dmar0=48)),
+        small("nic: 0000:00:02.0"), ONE, "regions",
+    ),
     Row(
         "rmrr-direct-region", "E215",
         lambda: _regions(_MSI, _IOAPIC_BOARD),
@@ -172,21 +199,40 @@ ROWS: tuple[Row, ...] = (
         variant="amd",
     ),
     Row(
+        "reserved-splits-bank", "E306", lab("amd-regions"), lab("amd"),
+        small("nic: 0000:00:02.0", '[{size: 512MiB, at: "0x0"}]'), captured="amd-regions",
+    ),
+    Row(
         "reserved-splits-bank", "E306",
         lambda: _regions(ReservedRegion(0x120000000, 0x1200FFFFF, "reserved")),
         lambda: _regions(ReservedRegion(0x140000000, 0x1400FFFFF, "reserved")),
-        _at("0x100000000"),
+        _at("0x100000000"), variant="above-4g",
     ),
-    Row("amd-ht-hole", "E306", gpu07(), gpu07(), _at("0xfd00000000"), _at("0x10000000000")),
+    Row(
+        "amd-ht-hole", "E306", lab("amd-regions"), lab("regions"),
+        _in_lab("usb: {pci: 0000:00:03.0, allow: [no-reset]}", "0xfd00000000"), captured="amd-regions",
+    ),
+    Row("amd-ht-hole", "E306", gpu07(), gpu07(), _at("0xfd00000000"), _at("0x10000000000"), variant="above"),
+    Row(
+        "iommu-address-width", "E311", lab("narrow"), lab("zoo"), _in_lab("disk: 0000:01:00.0", "0x8000000000"),
+        captured="narrow",
+    ),
     Row(
         "iommu-address-width", "E311", lambda: _intel(dmar0=39, dmar1=48), lambda: _intel(dmar0=48, dmar1=39),
-        _at("0x8000000000"),
+        _at("0x8000000000"), variant="one-unit",
     ),
     Row(
         "amd-optimistic-aperture", "E311", lambda: _widths(52, 64), lambda: _widths(52, 64),
         _at("0x1000000000000"), _at("0xffffc0000000"),
     ),
-    Row("cpu-phys-bits", "E311", lambda: _widths(39, 48), lambda: _widths(40, 48), _at("0x8000000000")),
+    Row(
+        "cpu-phys-bits", "E311", lab("shared"), lab("shared"), _in_lab(_NIC, "0x10000000000"),
+        _in_lab(_NIC, "0xffc0000000"), "shared",
+    ),
+    Row(
+        "cpu-phys-bits", "E311", lambda: _widths(39, 48), lambda: _widths(40, 48), _at("0x8000000000"),
+        variant="39-bits",
+    ),
     Row(
         "second-group-conflict", "E306",
         lambda: _regions(_MSI, ReservedRegion(0x100000000, 0x1000FFFFF, "reserved"), group=77),
@@ -231,9 +277,8 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         "bar-claimed-by-sysfb", "W318",
-        lambda: _card(replace(_BIG, claimed=("simpledrm",))),
-        lambda: _card(replace(_BIG, claimed=("simpledrm",)), class_code="030200"),
-        _GPU, variant="evicted",
+        lab("display"), lambda: _card(replace(_BIG, claimed=("simpledrm",)), class_code="030200"),
+        small("gpu: {pci: 0000:00:02.0, allow: [no-reset, in-use]}"), _GPU, "display", "evicted",
     ),
     Row(
         "resizable-bar", "W317",

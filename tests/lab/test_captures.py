@@ -9,6 +9,7 @@ import pytest
 
 from launcher.codec import decode, encode
 from launcher.host.facts import BootFiles, HostFacts
+from tests.catalogue.table import ROWS
 from tests.lab.capture import FOLDER, path_of, steady
 from tests.lab.failures import CASES, Case
 from tests.lab.hosts import HOSTS, TABLE, Host
@@ -32,6 +33,13 @@ def test_every_host_of_the_table_was_captured(one: Host) -> None:
 @pytest.mark.parametrize("case", [one for one in CASES if one.stands], ids=lambda case: f"{case.host}-{case.id}")
 def test_a_plan_for_the_captured_host_names_its_failure(case: Case) -> None:
     assert case.codes & set(codes(plan(case.spec, host(f"lab-{case.host}"), BootFiles(KERNEL))))
+
+
+def test_the_catalogue_says_of_each_failure_where_it_was_seen() -> None:
+    recorded = {(row.id, row.captured) for row in ROWS if row.captured}
+    made = {(row.id, row.made_in) for row in ROWS if row.made_in}
+    assert recorded == {(one.id, one.host) for one in CASES if one.stands}
+    assert made == {(one.id, one.host) for one in CASES if not one.stands}
 
 
 def test_what_moves_by_itself_is_coarse_in_a_capture() -> None:

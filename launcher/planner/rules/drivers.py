@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from launcher.planner.devices import Taken
 
 # Intel QAT, DSA and IAX with errata that reach beyond the guest (vfio_pci_dev_in_denylist in vfio_pci.c).
-_DENIED = (
+DENIED = (
     "8086:0435", "8086:0443", "8086:19e2", "8086:19e3", "8086:37c8", "8086:37c9", "8086:0b25", "8086:0cfe",
 )  # fmt: skip
 _DENYLIST = "disable_denylist"
@@ -26,7 +26,7 @@ _YES = ("Y", "y", "1", "")
 def _denied(it: Situation) -> Iterator[Diagnostic]:
     """vfio-pci refuses to bind them, unless an administrator trusts all guests."""
     for one in it.passing.taken:
-        if one.function.id in _DENIED and one.leaves_the_host and not is_bridge(one.function):
+        if one.function.id in DENIED and one.leaves_the_host and not is_bridge(one.function):
             yield from _refused(one, it)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
 from launcher.planner.functions import listed, on_vfio, shown
+from launcher.planner.modules import unloaded
 from launcher.planner.places import field
 from launcher.planner.rules.rule import Rule
 from launcher.values import PciAddress
@@ -13,20 +14,31 @@ from launcher.values import PciAddress
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from launcher.host.facts import Linux
     from launcher.planner.rules.rule import Situation
 
-_DISPLAY, _VGA = "03", "0300"
+DISPLAY, VGA = "03", "0300"
 _INTEGRATED = PciAddress(0, 0, 2, 0)  # where Intel's is, and where its drivers look for it
 _SETTING = "/etc/modprobe.d/vfio-vga.conf"
 
 
+def _takes_part(linux: Linux) -> bool:
+    """The parameter is only there in a kernel with CONFIG_VFIO_PCI_VGA, and once the module is loaded."""
+    usual = "N" if vga_is_to_come(linux) else None
+    return linux.parameters.get("vfio_pci.disable_vga", usual) == "N"
+
+
+def vga_is_to_come(linux: Linux) -> bool:
+    """vfio-pci is still to be loaded, and will do it."""
+    return "vfio_pci" in unloaded(linux) and isinstance(linux.config, dict) and "VFIO_PCI_VGA" in linux.config
+
+
 def _legacy(it: Situation) -> Iterator[Diagnostic]:
-    """The parameter is only there in a kernel with CONFIG_VFIO_PCI_VGA."""
-    passed = [(choice, function) for choice, function in it.chosen() if function.class_code.startswith(_VGA)]
-    if not passed or it.host.linux.parameters.get("vfio_pci.disable_vga") != "N":
+    passed = [(choice, function) for choice, function in it.chosen() if function.class_code.startswith(VGA)]
+    if not passed or not _takes_part(it.host.linux):
         return
     taken = {one.function.address for one in it.passing.taken}
-    left = [one for one in it.host.pci if one.class_code.startswith(_VGA) and not on_vfio(one)]
+    left = [one for one in it.host.pci if one.class_code.startswith(VGA) and not on_vfio(one)]
     left = [one for one in left if one.address not in taken]
     if not left:
         return
@@ -52,7 +64,7 @@ def _incoherent(it: Situation) -> Iterator[Diagnostic]:
     units = {unit.name: unit for unit in it.host.iommu.units} if it.host.iommu else {}
     for choice, function in it.chosen():
         unit = units.get(function.iommu or "")
-        if function.class_code.startswith(_DISPLAY) and unit is not None and unit.snoops is False:
+        if function.class_code.startswith(DISPLAY) and unit is not None and unit.snoops is False:
             fact = f"{choice.alias}: {unit.name} cannot make {function.address} see what is only in the CPUs' caches"
             better = sorted(one.name for one in units.values() if one.snoops)
             help_ = (
@@ -64,7 +76,7 @@ def _incoherent(it: Situation) -> Iterator[Diagnostic]:
 
 def _integrated(it: Situation) -> Iterator[Diagnostic]:
     for choice, function in it.chosen():
-        intel = function.id.startswith("8086:") and function.class_code.startswith(_VGA)
+        intel = function.id.startswith("8086:") and function.class_code.startswith(VGA)
         if intel and function.address == _INTEGRATED:
             fact = f"{choice.alias}: {function.address} is part of the processor and uses memory that no guest gets"
             evidence = ("it needs the OpRegion and stolen memory of the host's firmware",)

@@ -17,7 +17,7 @@ from launcher.values import Missing
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from launcher.host.facts import PciFunction
+    from launcher.host.facts import HostFacts, PciFunction
     from launcher.planner.devices import Taken
     from launcher.planner.rules.rule import Situation
     from launcher.values import PciAddress
@@ -130,10 +130,12 @@ def _lines(it: Situation) -> dict[int, list[PciFunction]]:
 def _too_many(it: Situation) -> Iterator[Diagnostic]:
     """They are taken as the guest unmasks them, so this is a limit on what the guest can do, not on whether it runs."""
     asked = [(one.alias, vectors_of(config)) for one, config in _passed(it)]
-    total, free = sum(vectors for _, vectors in asked), _free_vectors(it)
+    total, free = sum(vectors for _, vectors in asked), free_vectors(it.host)
+    count = len(it.host.cpus)
+    cpus = "1 online CPU has" if count == 1 else f"{count} online CPUs each have"
     routes = 0 if isinstance(it.host.kvm, Missing) else it.host.kvm.extensions.get("irq_routing", 0)
     limits = [
-        (free, f"{len(it.host.cpus)} online CPUs have {_VECTORS_OF_A_CPU} each, less {it.host.linux.vectors} in use"),
+        (free, f"{cpus} {_VECTORS_OF_A_CPU}, less those that the host uses"),
         (routes, f"KVM routes {routes} interrupts of one VM"),
     ]
     short = [why for limit, why in limits if limit and total > limit]
@@ -146,24 +148,27 @@ def _too_many(it: Situation) -> Iterator[Diagnostic]:
     yield Diagnostic("W259", fact, field("devices"), evidence, help_)
 
 
-def _free_vectors(it: Situation) -> int:
+def free_vectors(host: HostFacts) -> int:
     """0: not known for this architecture."""
-    if it.host.architecture != "x86_64":
-        return 0
-    return max(_VECTORS_OF_A_CPU * len(it.host.cpus) - it.host.linux.vectors, 1)
+    return max(_VECTORS_OF_A_CPU * len(host.cpus) - host.linux.vectors, 1) if host.architecture == "x86_64" else 0
+
+
+def vectors_asked(it: Situation) -> int:
+    return sum(vectors_of(config) for _, config in _passed(it))
 
 
 def _too_few_files(it: Situation) -> Iterator[Diagnostic]:
-    """`open_files` is the hard limit, up to which `up` raises the soft one."""
-    limit = it.host.process.open_files
-    vectors = sum(vectors_of(config) for _, config in _passed(it))
+    """A vector's file is opened when the guest first uses it. `open_files` is the hard limit, up to which `up` raises
+    the soft one."""
+    limit, vectors = it.host.process.open_files, vectors_asked(it)
     needed = vectors + _FILES_OF_A_DEVICE * len(it.passing.functions) + _OTHER_FILES
     if limit is None or needed <= limit or not it.spec.devices:
         return
-    fact = f"up to {needed} files will be open, one for each interrupt vector, and this process may open {limit}"
-    fix = f"ulimit -n {max(65536, needed)}"
-    help_ = (f"raise it: `{fix}`", "for a systemd service: LimitNOFILE=65536")
-    yield Diagnostic("E260", fact, field("devices"), help=help_, fix=fix)
+    fact = f"a guest that uses all {vectors} interrupt vectors needs {needed} open files, and the limit is {limit}"
+    most = max(65536, needed)
+    fix = f"ulimit -n {most}"
+    help_ = (f"raise it, as root: `{fix}`", f"for a systemd service: LimitNOFILE={most}")
+    yield Diagnostic("W260", fact, field("devices"), help=help_, fix=fix)
 
 
 RULES: tuple[Rule, ...] = (

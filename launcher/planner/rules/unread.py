@@ -44,13 +44,14 @@ def _unknown(it: Situation, function: PciFunction) -> Iterator[tuple[str, Missin
         yield f"how {function.address} is reset", function.reset
     if isinstance(function.bars, Missing):
         yield f"the BARs of {function.address}", function.bars
-    if isinstance(function.config, Missing) and _matters(it, function):
+    if isinstance(function.config, Missing) and function.config.missing != "denied" and _matters(it, function):
         yield f"the configuration space of {function.address}", function.config
 
 
 def _matters(it: Situation, function: PciFunction) -> bool:
-    """An idle device sleeps, and that is as it should be. What it would say can only stop a plan if it has no BAR,
-    which may be one without an address, or if the host forbids MSI, which may be all that it has."""
+    """That it is denied is said by `access`. An idle device sleeps, and that is as it should be. What it would say can
+    only stop a plan if it has no BAR, which may be one without an address, or if the host forbids MSI, which may be
+    all that it has."""
     return function.bars == () or ban(it, function) is not None
 
 

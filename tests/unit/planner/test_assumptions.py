@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from launcher.host.facts import Bar, Config, HostFacts, Msix, Power, Use
+from launcher.plan.steps import LoadModules
 from launcher.planner.assumptions import failed_assumptions
 from launcher.planner.named_facts import NamedFacts, question
 from launcher.values import GIB, Missing
@@ -69,6 +70,69 @@ def test_facts_of_the_kernel_and_of_the_process_have_their_own_names():
 def test_what_the_administrator_does_beside_vfio_fails_nothing():
     facts = host("gpu07")
     assert failed(replace(with_linux(facts, cmdline="quiet", vectors=999), kernel="6.12.10-rt")) == []
+
+
+def unloaded(*modules: str, **fields: Any) -> HostFacts:
+    return with_linux(host("gpu07"), modules=modules, loadable=("vfio_pci", "vfio_iommu_type1"), **fields)
+
+
+def test_modules_that_the_plan_loads_may_have_been_loaded_meanwhile():
+    before = unloaded("kvm")
+    loaded = ("kvm", "vfio", "vfio_pci", "vfio_iommu_type1")
+    parameters = {"vfio_pci.nointxmask": "N", "vfio_iommu_type1.dma_entry_limit": "65535"}
+    assert LoadModules(("vfio_pci", "vfio_iommu_type1")) in plan(ON_DISK, before).steps
+    assert failed(unloaded(*loaded, parameters=parameters), before=before) == []
+    assert failed(unloaded(*loaded), before=before) == []
+
+
+def test_a_graphics_card_takes_part_in_legacy_vga_before_and_after_vfio_pci_is_loaded():
+    text = ON_DISK.replace(DISK, "0000:e1:00.0")
+    before = unloaded("kvm", config={"VFIO_PCI": "m", "VFIO_PCI_VGA": "y", "VFIO_GROUP": "y", "VFIO_CONTAINER": "y"})
+    now = with_linux(before, modules=("vfio_pci", "vfio_iommu_type1"), parameters={"vfio_pci.disable_vga": "N"})
+    assert "W254" in [one.code for one in plan(text, before).diagnostics]
+    assert failed(now, text, before=before) == []
+    off = with_linux(now, parameters={"vfio_pci.disable_vga": "Y"})
+    assert failed(off, text, before=before) == ["linux.options[vfio_pci.disable_vga]: N -> Y"]
+
+
+def test_modules_that_can_no_longer_be_loaded_and_options_that_matter_fail_it():
+    before = unloaded("kvm")
+    assert failed(with_linux(before, loadable=("vfio_pci",)), before=before) == [
+        "linux.obtainable[vfio_iommu_type1]: yes -> no"
+    ]
+    limited = unloaded("vfio_pci", "vfio_iommu_type1", parameters={"vfio_iommu_type1.dma_entry_limit": "1"})
+    assert failed(limited, before=before) == ["linux.options[vfio_iommu_type1.dma_entry_limit]: 65535 -> 1"]
+
+
+def test_a_module_that_was_loaded_and_is_not_any_more_fails_it():
+    before = unloaded("vfio_pci", "vfio_iommu_type1")
+    assert failed(unloaded("vfio_pci"), before=before) == [
+        "linux.modules[vfio_iommu_type1]: vfio_iommu_type1 -> nothing"
+    ]
+
+
+def test_an_idle_use_that_was_allowed_may_end_and_one_that_holds_data_may_not_begin():
+    text = ON_DISK.replace(DISK, f"{{pci: {DISK}, allow: [in-use]}}")
+    shell = Use("process", "bash (7) has /dev/nvme0 open", "bash", 7)
+    swap = Use("swap", "nvme0n1p3 is swap", "/dev/nvme0n1p3")
+    assert failed(disk(), text, before=disk(uses=(shell,))) == []
+    assert failed(disk(uses=(shell,)), text) == [f"pci[{DISK}].uses: nothing -> process bash"]
+    assert failed(disk(uses=(swap,)), text, before=disk(uses=(shell,))) == [
+        f"pci[{DISK}].uses: nothing -> swap /dev/nvme0n1p3"
+    ]
+
+
+def test_fewer_cpus_matter_when_they_have_too_few_vectors_for_the_devices():
+    facts = host("gpu07")
+    many = disk(config=config(msix=Msix(2048, 0, 0x3000, 0, 0x2000)))
+    assert failed(replace(many, cpus=facts.cpus[:20]), before=many) == []
+    assert failed(replace(many, cpus=facts.cpus[:8]), before=many)[0].startswith("free_vectors: at least 2048 -> ")
+
+
+def test_whoever_comes_onto_or_leaves_a_shared_interrupt_line_is_seen():
+    before = with_function(disk(irq=21, config=Config(pin=1)), "0000:81:00.0", irq=21)
+    now = with_function(before, "0000:81:00.0", driver=None)
+    assert failed(now, before=before) == ["pci[0000:81:00.0].driver: nvme -> nothing"]
 
 
 def test_without_devices_the_kernel_does_not_matter():

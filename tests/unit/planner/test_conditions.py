@@ -39,6 +39,12 @@ def test_a_sleeping_device_on_a_host_without_msi_may_have_no_interrupt_at_all() 
     assert any("vmlaunch devices --deep" in line for line in one.help)
 
 
+def test_configuration_space_that_is_denied_is_said_once_though_two_rules_want_it() -> None:
+    denied = disk(config=Missing("denied", CONFIG), bars=())
+    (one,) = found(plan(DISK, with_linux(denied, cmdline="pci=nomsi")), "W216")
+    assert one.message.startswith("disk: configuration space can only be read by root")
+
+
 def test_a_sleeping_device_that_shows_no_bar_may_have_one_without_an_address() -> None:
     assert found(plan(DISK, disk(config=ASLEEP, bars=())), "W216")
 
