@@ -13,20 +13,26 @@ from launcher.kernel.api import PciDrivers
 from launcher.plan.steps import BindDriver
 from launcher.values import PciAddress
 
+GONE = (errno.ENOENT, errno.ENODEV)
+
 
 def memory_of(step: BindDriver) -> dict[str, Any]:
     """For the journal: all that putting it back takes."""
     return {"address": str(step.address), "driver": step.before, "override": step.override}
 
 
-def bind(step: BindDriver, drivers: PciDrivers) -> None:
-    """StepFailed when the function is not as planned, or the driver does not take it. OSError from the kernel."""
+def check(step: BindDriver, drivers: PciDrivers) -> None:
+    """StepFailed when the function is not as planned: somebody else may have it, and it must not be put back."""
     here = (drivers.driver(step.address), drivers.override(step.address))
     if here != (step.before, step.override):
         fact = (
             f"{step.address} is on {_show(*here)}, and was on {_show(step.before, step.override)} when it was planned"
         )
         raise StepFailed(Diagnostic("E524", fact, help=("plan again",)))
+
+
+def bind(step: BindDriver, drivers: PciDrivers) -> None:
+    """StepFailed when the driver does not take it. OSError from the kernel."""
     if step.driver is not None:
         drivers.set_override(step.address, step.driver)
     drivers.unbind(step.address)
@@ -48,11 +54,13 @@ def put_back(memory: dict[str, Any], drivers: PciDrivers) -> None:
         drivers.set_override(address, override)
         if driver is not None and drivers.driver(address) is None:
             drivers.probe(address)
-        here = drivers.driver(address)
-    except FileNotFoundError:
-        return
-    if here != driver:
-        raise OSError(errno.EBUSY, f"{address} is on {here or 'no driver'} and was on {driver or 'no driver'}")
+        here = (drivers.driver(address), drivers.override(address))
+    except OSError as error:
+        if error.errno in GONE:
+            return
+        raise
+    if here != (driver, override):
+        raise OSError(errno.EBUSY, f"{address} is on {_show(*here)} and was on {_show(driver, override)}")
 
 
 def commands(memory: dict[str, Any]) -> str:

@@ -22,6 +22,12 @@ def memory_of(step: Step) -> dict[str, Any] | None:
     return {"folder": step.folder} if isinstance(step, KeepState) else None
 
 
+def check(step: Step, kernel: Kernel) -> None:
+    """Before the journal has it: is the host as planned?"""
+    if isinstance(step, BindDriver):
+        binding.check(step, kernel.drivers)
+
+
 def change(step: Step, kernel: Kernel) -> None:
     if isinstance(step, LoadModules):
         kernel.load_modules(step.modules)

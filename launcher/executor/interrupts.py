@@ -10,6 +10,7 @@ import select
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from errno import EMFILE
 
 from launcher.executor.routes import Routes
 from launcher.kernel.api import Device, Eventfd, FewVectors, Vm
@@ -145,7 +146,8 @@ class Interrupts:
                 self._lines += new
             except OSError as error:
                 self._drop(new)
-                left = error.available if isinstance(error, FewVectors) else 0
+                made = len(self._lines) + len(new)  # before the descriptors ran out
+                left = error.available if isinstance(error, FewVectors) else made if error.errno == EMFILE else 0
                 count = self._most = max(min(left, count - 1), len(self._lines))
                 cause = error.strerror or ""
         if cause:

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, NoReturn
 
 from launcher.codec import decode, encode
 from launcher.errors import Diagnostic, HostNotRestored, LauncherError, StepFailed
-from launcher.executor.changing import change, commands, memory_of, put_back
+from launcher.executor.changing import change, check, commands, memory_of, put_back
 from launcher.executor.clients import Client, gap
 from launcher.executor.ending import describe_death, diagnostics_of, stopped
 from launcher.executor.process import close_all_but, end_process, raise_limits
@@ -71,8 +71,7 @@ class Keeper:
         self._log = ConsoleLog(folder.path / LOG)
         self._listener = listen(folder.path / SOCKET)
         self._state()
-        if self._change_host():
-            self._start_runner()
+        if self._change_host() and self._start_runner():
             self._watch()
         self._put_host_back()
         return self._finish()
@@ -87,6 +86,7 @@ class Keeper:
         began = monotonic()
         self._outcome(StepOutcome(n, "started"))
         try:
+            check(step, self._kernel)
             memory = memory_of(step)
             if memory is not None:
                 self._journal.before(n, step.op, memory)
@@ -111,14 +111,19 @@ class Keeper:
     def _undone(self, n: int) -> None:
         self._outcome(StepOutcome(n, "undone"))
 
-    def _start_runner(self) -> None:
+    def _start_runner(self) -> bool:
         mine, theirs = Channel.pair()
         self._runner = mine
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            self._records.end = End("failed", f"failed to fork the runner: {error.strerror}", StepFailed.exit_code)
+            return False
         if pid == 0:
             self._be_runner(theirs)
         theirs.close()
         self._pid, self._pidfd = pid, os.pidfd_open(pid)
+        return True
 
     def _be_runner(self, keeper: Channel) -> NoReturn:
         """In the child: never returns. It keeps the folder's lock, so that the name is taken while it lives."""
@@ -250,7 +255,8 @@ class Keeper:
         alias = message["alias"]
         why = f"the host wants {alias} back" if message["alarm"] == "request" else f"{alias} reported a fatal error"
         self._records.note(Diagnostic("W526" if message["alarm"] == "request" else "W527", why))
-        self._stop(why, 128 + signal.SIGTERM)
+        if self._stopping.by is None:  # the kernel asks again every few seconds, which is no impatience
+            self._stop(why, 128 + signal.SIGTERM)
 
     def _runner_power(self, message: dict[str, Any]) -> None:
         self._act(self._stopping.answered(bool(message["power"]), monotonic()))

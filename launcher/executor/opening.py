@@ -6,6 +6,7 @@ Each undo stands on the line after its deed, so that the teardown is the exact r
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 from contextlib import suppress
 from functools import partial
@@ -100,7 +101,8 @@ def open_devices(step: OpenDevices, live: Live) -> None:
     unreset = reset(tuple(opened.values()), live.groups)
     ram = tuple(Span(one.guest, one.size) for one in live.ranges)
     most = min(max(live.kvm.check_extension("nr_memslots"), FIRST_BAR_SLOT + 1), 512) if live.kvm else 512
-    place = Place(live.vm, live.bus.traps, live.containers, ram, list(range(most - 1, FIRST_BAR_SLOT - 1, -1)))
+    slots = list(range(most - 1, FIRST_BAR_SLOT - 1, -1))
+    place = Place(live.vm, live.bus.traps, live.containers, ram, slots, len(step.devices))
     several = {one.guest.device for one in step.devices if one.guest.function}
     made = []
     for one, device in opened.items():
@@ -183,9 +185,10 @@ def _rom(one: Passed, device: Device, live: Live) -> Bar | None:
         return None
     image = Path(one.rom).read_bytes()
     size = max(1 << (len(image) - 1).bit_length(), 2048)
-    file = os.memfd_create(f"rom-{one.alias}", os.MFD_CLOEXEC)
+    file = os.memfd_create(f"rom-{one.alias}", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     live.on_undo(partial(os.close, file))
     os.write(file, image.ljust(size, b"\xff"))
+    fcntl.fcntl(file, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
     return Bar(ROM, "memory", size, file, 0, pieces(size, (), None, None), "trap")
 
 

@@ -53,6 +53,7 @@ class Place:
     containers: list[DmaSpace]
     ram: tuple[Span, ...]
     slots: list[int]  # free memslots, the next one last
+    functions: int  # how many there are: one alone has no peer
 
 
 class PassedDevice:
@@ -141,10 +142,14 @@ class PassedDevice:
     # -- changes -------------------------------------------------------------------------------------------------------
 
     def _apply(self, changes: tuple[Change, ...]) -> None:
+        deaf = False  # the device did not take a write: a BAR shown now might not answer
         for change in changes:
+            if deaf and isinstance(change, ShowBar):
+                continue
             try:
                 _DO[type(change)](self, change)
             except OSError as error:
+                deaf |= isinstance(change, Forward)
                 self.note(_cause(error))
 
     def _ask(self, offset: int, size: int) -> bytes:
@@ -202,7 +207,8 @@ class PassedDevice:
             return False
         bar.slots.append(slots.pop())
         span = Span(guest, mapping.size)
-        bar.peers += [(space, span) for space in self._place.containers if space.map_peer(guest, mapping)]
+        if self._place.functions > 1:
+            bar.peers += [(space, span) for space in self._place.containers if space.map_peer(guest, mapping)]
         return True
 
     def _hide(self, bar: Bar) -> None:

@@ -16,8 +16,8 @@ from launcher.executor.bus import Bus
 from launcher.executor.live import Live
 from launcher.executor.opening import map_dma, open_devices, open_groups
 from launcher.executor.traps import Traps
-from launcher.kernel.api import Event, Trap, Vcpu
-from launcher.machine import acpi, cpu, layout, linux64, pci, pvh
+from launcher.kernel.api import Event, PinRoute, Trap, Vcpu
+from launcher.machine import acpi, cpu, layout, linux64, pci, pvh, routes
 from launcher.machine.boot import memory_map
 from launcher.plan.steps import (
     CreateVm,
@@ -36,7 +36,7 @@ from launcher.values import Span
 
 Told = Callable[[int, Event | Exception], None]  # vCPU index, why it came back
 
-MOST_FAULTS, A_MOMENT = 10_000, 0.001  # of KVM_RUN on one vCPU, and seconds between two
+MOST_FAULTS, A_MOMENT = 10_000, 0.001  # of KVM_RUN on one vCPU without an exit between, and seconds between two
 
 PORTS = (
     Trap(layout.COM1.start, layout.COM1.size, "serial"),
@@ -67,6 +67,7 @@ def create_vm(_: CreateVm, live: Live) -> None:
     machine = live.machine = vm.create_machine(layout.COM1_GSI, layout.SCI_GSI)
     live.on_undo(machine.close)
     machine.attach(live.console)
+    vm.set_gsi_routing([PinRoute(*pin) for pin in routes.pins()])
     live.bus = Bus(Traps(machine, PORTS, (Trap(layout.ECAM.start, layout.ECAM.size, "ecam"),)))
     machine.set_function(pci.HOST_BRIDGE, pci.host_bridge())
 
@@ -148,16 +149,16 @@ def _run(index: int, vcpu: Vcpu, bus: Bus | None, told: Told) -> None:
 
 
 def _until_event(vcpu: Vcpu, bus: Bus | None) -> Event:
-    faults = 0
+    faults, last = 0, 0
     while True:
         event = vcpu.run()
         if event.kind == "read" and bus is not None:
             vcpu.reply(bus.read(*event.data[:3]))
         elif event.kind == "write" and bus is not None:
             bus.write(*event.data)
-        elif event.kind == "error" and event.data[0] == EFAULT and bus is not None and faults < MOST_FAULTS:
+        elif event.kind == "error" and event.data[0] == EFAULT and bus and bus.devices and faults < MOST_FAULTS:
             # A BAR that the device does not answer at just now; whoever makes it so takes its memslot away.
-            faults += 1
+            faults, last = faults + 1 if vcpu.exits == last + 1 else 1, vcpu.exits
             bus.faults += 1
             sleep(A_MOMENT)
         else:

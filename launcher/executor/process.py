@@ -38,7 +38,8 @@ def raise_limits() -> None:
     """As far as an administrator lets us: descriptors for eventfds, locked memory for DMA."""
     for what in (resource.RLIMIT_NOFILE, resource.RLIMIT_MEMLOCK):
         hard = resource.getrlimit(what)[1]
-        resource.setrlimit(what, (hard, hard))
+        with suppress(ValueError, OSError):  # a hard limit above fs.nr_open
+            resource.setrlimit(what, (hard, hard))
 
 
 def end_process(up: Channel, main: Callable[[], int]) -> NoReturn:

@@ -20,7 +20,11 @@ class RealKernel:
 
     def load_modules(self, names: Sequence[str]) -> None:
         """And what they need. OSError ENOENT without modprobe, EINVAL with what it says when it refuses."""
-        done = subprocess.run(["modprobe", "-a", "--", *names], capture_output=True, text=True, timeout=60, check=False)
+        words = ["modprobe", "-a", "--", *names]
+        try:
+            done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+        except subprocess.TimeoutExpired:
+            raise TimeoutError(errno.ETIMEDOUT, "no answer within 60 s", "modprobe") from None
         if done.returncode:
             raise OSError(errno.EINVAL, done.stderr.strip() or f"exit status {done.returncode}", "modprobe")
 

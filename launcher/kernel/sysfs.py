@@ -33,7 +33,7 @@ class PciDrivers:
 
     def set_override(self, address: PciAddress, driver: str | None) -> None:
         """For this address only; never new_id, which catches every device of the kind."""
-        _write(self._device(address) / "driver_override", f"{driver or ''}\n")
+        self._patiently(self._device(address) / "driver_override", f"{driver or ''}\n")
 
     def unbind(self, address: PciAddress) -> None:
         """Nothing to do without a driver. OSError ETIMEDOUT: the driver did not let go; it may still do so."""
@@ -48,7 +48,7 @@ class PciDrivers:
         return _BUS / "devices" / str(address)
 
     def _patiently(self, path: Path, text: str) -> None:
-        """In a child: a write that never returns must not take us with it."""
+        """In a child: a driver that does not let go holds the device's lock, and a write waits for it for ever."""
         pid = os.fork()
         if pid == 0:
             _exit_with(path, text)
@@ -68,7 +68,8 @@ class PciDrivers:
 
 
 def _exit_with(path: Path, text: str) -> None:
-    """In the child: the errno is the exit status."""
+    """In the child: the errno is the exit status. It may stay here for ever, and must hold nothing of its parent's."""
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     status = errno.EIO
     try:
         _write(path, text)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from launcher.errors import HostNotRestored, LauncherError, StepFailed
-from launcher.executor.changing import change, memory_of, put_back
+from launcher.executor.changing import change, check, memory_of, put_back
 from launcher.executor.ending import diagnostics_of
 from launcher.executor.restore import restore
 from launcher.plan.steps import BindDriver, LoadModules, Step
@@ -139,7 +139,7 @@ def test_a_probe_that_binds_nothing_is_a_failed_step(paths: Iterator[Path]) -> N
 def test_a_function_that_is_not_as_planned_is_not_touched() -> None:
     kernel = a_kernel()
     with pytest.raises(StepFailed, match="was on xhci_hcd when it was planned"):
-        change(BindDriver(DRIVE, "xhci_hcd", "vfio-pci", None), kernel)
+        check(BindDriver(DRIVE, "xhci_hcd", "vfio-pci", None), kernel)
     assert kernel.calls == []
 
 
