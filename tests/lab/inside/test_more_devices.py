@@ -2,16 +2,47 @@
 
 from __future__ import annotations
 
+import fcntl
+import mmap
+import re
+import struct
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import Cli
-from tests.lab.inside.test_devices import _host_as_before as _host_as_before
+from tests.conftest import PATIENCE, PAYLOADS, Cli
+from tests.lab.guest import guest_initramfs
+from tests.lab.initramfs import archive
+from tests.lab.inside.test_devices import (
+    PCI,
+    _host_as_before,  # noqa: F401 - for every test here as well
+    bindings,
+    boot,
+    interrupts,
+)
+from tests.lab.pieces import distribution_kernel
 
-EDU = "0000:00:08.0"
+EDU, SHARED_MEMORY, NVME, SATA = "0000:00:08.0", "0000:00:0b.0", "0000:01:00.0", "0000:00:1f.2"
+GUEST = "/sys/bus/pci/devices/0000:00:10.0"
+GIBIBYTE = 1 << 30
+
+
+@pytest.fixture(scope="module")
+def initrd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Linux guest that also has the program `words`."""
+    folder = tmp_path_factory.mktemp("guest")
+    subprocess.run(["gcc", "-static", "-Wall", "-Werror", PAYLOADS / "words.c", "-o", folder / "words"], check=True)
+    made = guest_initramfs(folder / "initrd", distribution_kernel())
+    made.write_bytes(made.read_bytes() + archive({"bin/words": (folder / "words").read_bytes()}))
+    return made
+
+
+def words(out: str) -> dict[int, int]:
+    """What the program said of each offset, last."""
+    said = re.findall(r"word (?:0x)?([0-9a-f]+) is ([0-9a-f]{8})", out)
+    return {int(where, 16): int(word, 16) for where, word in said}
 
 
 @pytest.mark.host("zoo")
@@ -34,3 +65,102 @@ def test_registers_dma_and_both_kinds_of_interrupt_of_one_device(cli: Cli, paylo
     faults = [line for line in kernel.splitlines() if f"Request device [{EDU[5:]}] fault addr 0x8000000" in line]
     assert any("DMA Read" in line for line in faults), kernel
     assert any("DMA Write" in line for line in faults), kernel
+
+
+@pytest.mark.host("zoo")
+def test_host_and_guest_see_the_same_words_in_a_large_bar(cli: Cli, initrd: Path) -> None:
+    """The host's word is at the start, the guest's are in the middle and at the end."""
+    middle, end = GIBIBYTE // 2 + 0x1000, GIBIBYTE - 4
+    (PCI / SHARED_MEMORY / "enable").write_text("1")
+    try:
+        with (PCI / SHARED_MEMORY / "resource2").open("r+b") as file, mmap.mmap(file.fileno(), GIBIBYTE) as memory:
+            memory[:4] = struct.pack("<I", 0xC0FFEE01)
+        write = f"words {GUEST}/resource2 {middle:#x} 0x12345678; words {GUEST}/resource2 {end:#x} 0x9abcdef0"
+        done = boot(
+            cli,
+            initrd,
+            {"shared": {"pci": SHARED_MEMORY, "allow": ["no-reset"]}},
+            f"echo 1 > {GUEST}/enable; words {GUEST}/resource2 0; {write}",
+        )
+        assert words(done.out) == {0: 0xC0FFEE01, middle: 0x12345678, end: 0x9ABCDEF0}, done.out + done.err
+        with (PCI / SHARED_MEMORY / "resource2").open("r+b") as file, mmap.mmap(file.fileno(), GIBIBYTE) as memory:
+            found = [struct.unpack("<I", memory[place : place + 4])[0] for place in (0, middle, end)]
+        assert found == [0xC0FFEE01, 0x12345678, 0x9ABCDEF0]
+    finally:
+        (PCI / SHARED_MEMORY / "enable").write_text("0")
+
+
+@pytest.mark.host("virtual-functions")
+def test_a_virtual_function_is_a_controller_of_its_own_in_the_guest(cli: Cli, initrd: Path) -> None:
+    """Its drive has no namespace, so it is asked who it is."""
+    _give_resources_to_the_first_virtual_function()
+    look = "lspci; cd /sys/class/nvme/nvme0; grep . serial cntlid state; grep nvme /proc/interrupts"
+    done = boot(cli, initrd, {"vf": {"pci": NVME, "vf": 0}}, look)
+    assert "00:10.0 Class 0108: 1b36:0010 nvme" in done.out, done.out + done.err
+    assert re.findall(r"^(serial|cntlid|state):(\S+)", done.out, re.MULTILINE) == [
+        ("serial", "lab-nvme"),
+        ("cntlid", "1"),  # the drive itself is 0
+        ("state", "live"),
+    ], done.out
+    assert re.search(r"MSI.*nvme0q0", done.out), done.out
+
+
+def _give_resources_to_the_first_virtual_function() -> None:
+    """QEMU's docs/system/devices/nvme.rst: the drive gives away queues and interrupts, and is reset for it."""
+    physical = PCI / NVME
+    (physical / "sriov_numvfs").write_text("0")
+    release, assign, online, queues, vectors = 1, 8, 9, 0, 1
+    _manage(0, queues, release, 0)
+    _manage(0, vectors, release, 0)
+    (physical / "reset").write_text("1")
+    (physical / "sriov_numvfs").write_text("2")
+    _manage(1, vectors, assign, 1)
+    _manage(1, queues, assign, 2)
+    _manage(1, queues, online, 0)
+
+
+def _manage(controller: int, resource: int, act: int, count: int) -> None:
+    """The admin command Virtualization Management by NVME_IOCTL_ADMIN_CMD."""
+    command = [0] * 18
+    command[0], command[10], command[11] = 0x1C, controller << 16 | resource << 8 | act, count
+    (node,) = (PCI / NVME / "nvme").iterdir()
+    with Path("/dev", node.name).open("r+b", buffering=0) as file:
+        assert fcntl.ioctl(file, 0xC0484E41, bytearray(struct.pack("<18I", *command))) == 0
+
+
+@pytest.mark.host("shared")
+def test_two_functions_of_one_slot_are_two_functions_of_one_slot_in_the_guest(cli: Cli, initrd: Path) -> None:
+    write = "dd if=/dev/urandom of=/dev/nvme0n1 bs=64k count=4 2>/dev/null; sync; grep nvme0q1 /proc/interrupts"
+    done = boot(cli, initrd, {"nic": NVME, "disk": "0000:01:00.1"}, f"lspci; {write}; ls {GUEST}/net")
+    slot = [line.strip() for line in done.out.splitlines() if line.startswith("00:10.")]
+    assert slot == ["00:10.0 Class 0200: 8086:10d3 e1000e", "00:10.1 Class 0108: 1b36:0010 nvme"], done.out
+    assert interrupts(done.out, "nvme0q1") > 0
+    assert "eth0" in done.out
+
+
+@pytest.mark.host("plain", "zoo")
+def test_a_controller_on_the_board_is_lent_with_its_group(cli: Cli, initrd: Path) -> None:
+    """SATA, SMBus and the ISA bridge are one group, whose reserved region is `direct-relaxable` from 0 to 16 MiB."""
+    assert bindings()[SATA][0] == "ahci"
+    device = {"pci": SATA, "companions": "detach", "allow": ["no-reset", "in-use"]}
+    version = f"echo 1 > {GUEST}/enable; words {GUEST}/resource5 0x10"
+    done = boot(cli, initrd, {"sata": device}, f"lspci; {version}")
+    assert "00:10.0 Class 0106: 8086:2922" in done.out, done.out + done.err
+    assert words(done.out) == {0x10: 0x00010000}  # AHCI 1.0
+
+
+@pytest.mark.host("zoo")
+def test_a_device_that_the_host_wants_back_is_given_back(cli: Cli, payload: Callable[[str], Path]) -> None:
+    """Who unbinds it waits in the kernel; the VM is asked to power off meanwhile."""
+    up = cli.start("up", cli.spec(payload("button"), memory="64MiB", devices={"disk": NVME}))
+    assert up.stdout is not None
+    while "!" not in (line := up.stdout.readline(1)):
+        assert line
+    unbind = f"echo {NVME} > {PCI}/{NVME}/driver/unbind"
+    with subprocess.Popen(["sh", "-c", unbind], stderr=subprocess.PIPE, text=True) as wanting:
+        out, err = up.communicate(timeout=PATIENCE)
+        _, complaint = wanting.communicate(timeout=PATIENCE)
+    assert (wanting.returncode, complaint) == (0, "")
+    assert up.returncode == 0, out + err
+    assert "W526" in err, err
+    assert "the host wants disk back" in err
