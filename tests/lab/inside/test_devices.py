@@ -8,6 +8,7 @@ import os
 import re
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Cli, Done
+from tests.conftest import PATIENCE, Cli, Done
 from tests.lab.guest import guest_initramfs
 from tests.lab.pieces import distribution_kernel
 
@@ -108,7 +109,11 @@ def test_a_file_on_an_nvme_drive_is_what_the_guest_wrote(cli: Cli, initrd: Path,
     assert "MSI" in done.out
     mount = tmp_path / "mount"
     mount.mkdir()
-    subprocess.run(["modprobe", "-q", "ext4"], check=False)  # built into some kernels
+    subprocess.run(["modprobe", "-qa", "crc32c_generic", "ext4"], check=False)  # built into some kernels
+    drive = Path("/dev/nvme0n1")
+    patience = time.monotonic() + PATIENCE
+    while not drive.is_block_device() and time.monotonic() < patience:
+        time.sleep(0.1)  # the host's driver finds it in its own time
     subprocess.run(["mount", "-o", "ro", "/dev/nvme0n1", mount], check=True)
     try:
         assert hashlib.sha256((mount / "file").read_bytes()).hexdigest() == told[0]
