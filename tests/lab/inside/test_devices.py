@@ -99,7 +99,7 @@ def received(out: str) -> int:
 @pytest.mark.host("zoo", "amd")
 def test_a_file_on_an_nvme_drive_is_what_the_guest_wrote(cli: Cli, initrd: Path, tmp_path: Path, host: Any) -> None:
     address = "0000:00:02.0" if host.name == "amd" else NVME
-    make = "mkfs.ext2 /dev/nvme0n1 > /dev/null; mkdir -p /mnt; mount /dev/nvme0n1 /mnt"
+    make = "mke2fs /dev/nvme0n1 > /dev/null; mkdir -p /mnt; mount /dev/nvme0n1 /mnt || poweroff"
     write = "dd if=/dev/urandom of=/mnt/file bs=64k count=64 2>/dev/null; sync; echo 3 > /proc/sys/vm/drop_caches"
     look = "sha256sum /mnt/file; umount /mnt; grep nvme /proc/interrupts; lspci"
     done = boot(cli, initrd, {"disk": address}, f"{make}; {write}; {look}")
@@ -172,7 +172,7 @@ def test_a_file_goes_over_the_network_to_the_disk(cli: Cli, initrd: Path) -> Non
     content = os.urandom(1 << 20)
     with serving(content):
         take = f"nc -w 20 {PEER} 4711 < /dev/null"
-        store = f"mkfs.ext2 /dev/nvme0n1 > /dev/null; mkdir -p /mnt; mount /dev/nvme0n1 /mnt; {take} > /mnt/file"
+        store = f"mke2fs /dev/nvme0n1 > /dev/null; mkdir -p /mnt; mount /dev/nvme0n1 /mnt || poweroff; {take} > /mnt/file"
         look = "sync; echo 3 > /proc/sys/vm/drop_caches; sha256sum /mnt/file; umount /mnt"
         banks = [{"size": "256MiB"}, {"size": "512MiB", "at": "0x100000000"}]
         devices = {"disk": NVME, "nic": E1000E}
