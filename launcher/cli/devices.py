@@ -26,7 +26,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--deep", action="store_true", help="wake sleeping devices to read them")
     parser.add_argument("--raw", action="store_true", help="with --json: configuration space as hex, too")
     parser.add_argument("--as", dest="identity", metavar="USER", help="record another user, root or a UID, for `up`")
-    parser.add_argument("--redact", action="store_true", help="without the host's name, serial numbers and MACs")
+    parser.add_argument(
+        "--redact", action="store_true", help="without host name, serials, MACs, most kernel parameters"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -77,12 +79,12 @@ def _show(host: HostFacts, options: argparse.Namespace) -> None:
     from launcher.api.verdicts import Trials
     from launcher.planner.choose import CLASSES
     from launcher.report.inventory import inventory_text
-    from launcher.report.lines import width_of
+    from launcher.report.lines import columns_of
 
     kind = options.kind.lower() if options.kind else ""
     prefixes = CLASSES.get(kind, (kind,))
     listed = [one for one in host.pci if one.class_code.startswith(prefixes)]
     verdicts = Trials(host).verdicts(listed) if len(listed) <= MOST else {}
-    print(inventory_text(host, listed, verdicts, width_of(sys.stdout)))
+    print(inventory_text(host, listed, verdicts, columns_of(sys.stdout)))
     if not verdicts and listed:
         print(f"vmlaunch: {len(listed)} functions are too many to judge at once; name a --class", file=sys.stderr)

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from launcher.report.doctor import Check
 
 
+# Codes of what only VMs with devices need: the IOMMU and VFIO, memory that is locked and mapped for DMA.
+OF_DEVICES = ("E2", "E309", "E316")
+
+
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", metavar="FACTS", help="examine a recorded host: see `devices --json`")
     parser.add_argument("--json", action="store_true", help="a JSON object")
@@ -49,6 +53,9 @@ def _text(host: HostFacts, checks: tuple[Check, ...]) -> None:
     print(f"{host.name} · Linux {host.kernel} · for a VM with 1 GiB of memory and one device\n")
     print(doctor_text(checks, colour=wants_colour(sys.stdout), width=width_of(sys.stdout)))
     print(f"\n{doctor_closing(checks)}")
+    failed = [one.code for one in checks if one.level == "FAIL"]
+    if failed and all(code and code.startswith(OF_DEVICES) for code in failed):
+        print("VMs without devices can run.")
 
 
 def _json(host: HostFacts, checks: tuple[Check, ...]) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from launcher.cli.saving import PICTURE, PLAN, check_apart, check_target, write_whole
 from launcher.cli.terminal import drawn, wants_colour
-from launcher.errors import Diagnostic, NotPermitted, Refused, Where, WrongUsage
+from launcher.errors import Diagnostic, NotPermitted, WrongUsage
 from launcher.report.frame import visible
 
 if TYPE_CHECKING:
@@ -42,24 +41,38 @@ def run(options: argparse.Namespace) -> int:
     from launcher.api.plans import is_saved_plan
 
     _check_words(options)
+    _check_targets(options)
     raw = read_bytes(options.spec)
     if options.diff:
         from launcher.cli.difference import show_difference
 
         return show_difference(raw, options)
     plan = saved_plan(raw, options) if is_saved_plan(raw) else plan_spec(raw, options, chosen_host(options))
+    _write(plan, options)
+    ANSWERS[options.format](plan, options)
     code = exit_code(plan.diagnostics, options.strict)
+    _confirm(plan, options, can_run=code == 0)
+    return code
+
+
+def _write(plan: Plan, options: argparse.Namespace) -> None:
     if options.output:
-        write_whole(options.output, plan_bytes(plan), "the plan")
+        write_whole(options.output, plan_bytes(plan), PLAN)
     if options.svg:
         from launcher.report.svg import plan_svg
 
-        write_whole(options.svg, plan_svg(plan), "the picture")
-    ANSWERS[options.format](plan, options)
+        write_whole(options.svg, plan_svg(plan), PICTURE)
+
+
+def _confirm(plan: Plan, options: argparse.Namespace, *, can_run: bool) -> None:
+    """A plan for a recorded host runs there and nowhere else."""
     if options.output:
-        fate = f"it cannot run on {plan.host.name}" if code else f"run it with `vmlaunch up {options.output}`"
+        there = f" on {plan.host.name}" if options.host else ""
+        run = f"run it with `vmlaunch up {options.output}`{there}"
+        fate = run if can_run else f"it cannot run on {plan.host.name}"
         print(visible(f"saved {options.output}; {fate}"), file=sys.stderr)
-    return code
+    if options.svg:
+        print(visible(f"drew {options.svg}"), file=sys.stderr)
 
 
 def _check_words(options: argparse.Namespace) -> None:
@@ -70,6 +83,14 @@ def _check_words(options: argparse.Namespace) -> None:
     if options.diff and (options.output or options.svg or options.format not in ("text", "json")):
         help_ = ("leave out -o, --svg and --format, or --diff",)
         raise WrongUsage(Diagnostic("E296", "--diff shows a difference and makes no plan to save or draw", help=help_))
+
+
+def _check_targets(options: argparse.Namespace) -> None:
+    """Before anything is read or written."""
+    for path, kind in ((options.output, PLAN), (options.svg, PICTURE)):
+        if path:
+            check_target(path, kind)
+    check_apart(options.output, options.svg)
 
 
 def chosen_host(options: argparse.Namespace) -> HostFacts:
@@ -100,20 +121,6 @@ def exit_code(found: tuple[Diagnostic, ...], strict: bool) -> int:
     if errors and errors <= DENIALS:
         return NotPermitted.exit_code
     return 1 if errors or (strict and found) else 0
-
-
-def write_whole(path: str, text: str, what: str) -> None:
-    """Or not at all: a reader of `path` never sees half of it."""
-    draft = f"{path}.{os.getpid()}.tmp"
-    try:
-        with open(draft, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(draft, path)
-    except OSError as error:
-        with suppress(OSError):
-            os.unlink(draft)
-        fact = f"failed to save {what}: {(error.strerror or str(error)).lower()}"
-        raise Refused(Diagnostic("E295", fact, Where(path))) from None
 
 
 def plan_bytes(plan: Plan) -> str:

@@ -105,7 +105,7 @@ def _checked(plan: Plan, options: argparse.Namespace) -> Plan:
     from launcher.api.hosts import this_host
     from launcher.api.plans import files_of
     from launcher.cli.plan import DENIALS
-    from launcher.planner.assumptions import failed_assumptions
+    from launcher.planner.assumptions import as_evidence, failed_assumptions
     from launcher.planner.boot import check_boot
     from launcher.planner.kvm import check_kvm
 
@@ -116,7 +116,7 @@ def _checked(plan: Plan, options: argparse.Namespace) -> Plan:
     if failed := failed_assumptions(plan, host, files):
         elsewhere = (f"planned for {plan.host.name}; this is {host.name}",) if plan.host.name != host.name else ()
         message = f"{plan.name}: the plan no longer fits this host"
-        evidence = (*elsewhere, *map(str, failed))
+        evidence = (*elsewhere, *as_evidence(failed))
         raise StalePlan(Diagnostic("E516", message, evidence=evidence, help=("plan again",)))
     _warn(plan, options)
     return plan

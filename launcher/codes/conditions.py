@@ -36,7 +36,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "a reset hits devices that are not this VM's",
         "The function has no reset of its own. Its bus could be reset, with everything on it, and the kernel only does "
         "that when everything on it belongs to one VM. That sysfs lists `bus` for the first function of a bus does not "
-        "mean that it will be done.",
+        "mean that it will be done. E216 explains the words for resets.",
         "devices: {nic: 0000:04:01.0}        # 04:02.0 is on the same bus and stays with the host",
         "Name the others under `devices` too, or take a card that is alone on its bus, or accept with "
         "`allow: [no-reset]` that the guest finds the device as the host left it.",

@@ -126,7 +126,12 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "the device cannot be reset",
         "Without a reset the guest finds the device as the host left it, and the host as the guest left it. Either the "
         "kernel knows no way (no reset_method in sysfs), or an administrator switched all ways off (it is empty). If "
-        "all functions on its bus are this VM's, the bus is reset instead, which the plan shows as `hot`.",
+        "all functions on its bus are this VM's, the bus is reset instead, which the plan shows as `hot`. The words of "
+        "the plan's column `reset`: `flr` (function level reset) and `af_flr` (the same of conventional PCI, by its "
+        "Advanced Features) reset this function alone; `device_specific` is the kernel's own way for this model, "
+        "`acpi` the firmware's; `pm` switches it to D3hot and back, which is weak; `bus` resets all of its bus from "
+        "the bridge above; `hot` is that, asked for by VFIO for all functions of the bus at once. `+1`: one more "
+        "function is reset with it.",
         "devices: {card: 0000:06:00.0}        # no reset_method in sysfs",
         "Switched off: `echo default > /sys/bus/pci/devices/0000:06:00.0/reset_method`. Otherwise pass what else is on "
         "its bus too, or accept it: `card: {pci: 0000:06:00.0, allow: [no-reset]}`.",
@@ -188,6 +193,14 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "and a recorded host cannot be read again.",
         "vmlaunch devices --class printers",
         "`vmlaunch devices --help` says what each option is for.",
+    ),
+    Explanation(
+        "E298",
+        "the file to save to holds something else",
+        "`-o` replaces only a saved plan and `--svg` only an SVG picture. The file that is named is there already and "
+        "holds something else, or both options name one file. It was not touched.",
+        "vmlaunch plan vm.yaml -o vm.yaml",
+        "Name another file, or remove that one first.",
     ),
     Explanation(
         "W214",

@@ -110,7 +110,7 @@ def open_devices(step: OpenDevices, live: Live) -> None:
         made.append(passed)
         if device in unreset:
             passed.note("not reset")
-    live.on_undo(lambda: _reset_all(tuple(opened.values()), live))
+    live.on_undo(partial(_reset_again, [device for device in opened.values() if device not in unreset], live))
     routes = Routes(live.vm)
     for passed in made:
         _connect(passed, routes, live)
@@ -217,7 +217,8 @@ def _watch(passed: PassedDevice, name: str, live: Live) -> None:
     passed.alarms[name] = event
 
 
-def _reset_all(devices: tuple[Device, ...], live: Live) -> None:
+def _reset_again(devices: list[Device], live: Live) -> None:
+    """On the way out; those that could not be reset on the way in are not asked again."""
     reset(devices, live.groups)
 
 

@@ -122,6 +122,10 @@ class DeviceNode:
     holders: tuple[Holder, ...] | Missing = ()
 
 
+# How the parameters of the kernel that VFIO, KVM and IOMMUs make something of begin, with underscores.
+PARAMETERS = ("amd_iommu", "intel_iommu", "intremap", "iommu", "nointremap", "pci", "vfio")
+
+
 @dataclass(frozen=True, slots=True)
 class Linux:
     """The running kernel, as far as VFIO and KVM care.

@@ -1,11 +1,11 @@
-"""HostFacts in; the same without the host's name, serial numbers and MAC addresses out. Pure."""
+"""HostFacts in; the same without what says whose it is out: names, serials, MACs. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from launcher.host.facts import Config
+from launcher.host.facts import PARAMETERS, Config
 
 if TYPE_CHECKING:
     from launcher.host.facts import HostFacts, Interface, PciFunction, Use
@@ -15,11 +15,14 @@ _WORD = "redacted"
 
 def redacted(host: HostFacts) -> HostFacts:
     cmdline = host.linux.cmdline
-    if isinstance(cmdline, str):
-        for one in host.pci:
-            cmdline = _without(cmdline, one.interfaces)
-    linux = replace(host.linux, cmdline=cmdline)
+    linux = replace(host.linux, cmdline=_parameters(cmdline) if isinstance(cmdline, str) else cmdline)
     return replace(host, name=_WORD, pci=tuple(map(_function, host.pci)), linux=linux)
+
+
+def _parameters(cmdline: str) -> str:
+    """Those that a plan depends on. The others may hold names, paths and passwords; behind `--` are those of init."""
+    words = cmdline.partition(" -- ")[0].split()
+    return " ".join(one for one in words if one.replace("-", "_").startswith(PARAMETERS))
 
 
 def _function(one: PciFunction) -> PciFunction:
@@ -41,9 +44,9 @@ def _use(use: Use, interfaces: tuple[Interface, ...]) -> Use:
 
 
 def _without(text: str, interfaces: tuple[Interface, ...]) -> str:
-    """MACs are also in names (enx525400123456) and in what a boot loader adds (BOOTIF=01-52-54-00-12-34-56)."""
+    """MACs are also in names (enx525400123456)."""
     for mac in filter(None, (one.mac for one in interfaces)):
-        for form in (mac, mac.replace(":", "-"), mac.replace(":", "")):
+        for form in (mac, mac.replace(":", "")):
             text = text.replace(form, _WORD)
     return text
 

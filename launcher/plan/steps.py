@@ -269,7 +269,10 @@ class BarPlace:
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """A function that the guest gets. `rom`: true is its own, false none, text the path of a file."""
+    """A function that the guest gets. `rom`: true is its own, false none, text the path of a file.
+
+    `reset` is what the plan expects, for people: `up` resets what the kernel then lets it.
+    """
 
     alias: str
     address: PciAddress
@@ -277,6 +280,7 @@ class Passed:
     guest: PciAddress
     bars: tuple[BarPlace, ...]
     rom: bool | str
+    reset: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,8 +292,12 @@ class OpenDevices(Step):
     devices: tuple[Passed, ...]
 
     def describe(self) -> str:
-        count = f"{len(self.devices)} {'device' if len(self.devices) == 1 else 'devices'}"
-        return f"open and reset {count}, give {'it' if len(self.devices) == 1 else 'them'} to the guest"
+        one, resets = len(self.devices) == 1, sum(device.reset is not None for device in self.devices)
+        count = f"{len(self.devices)} {'device' if one else 'devices'}"
+        give = f"give {'it' if one else 'them'} to the guest"
+        if resets == len(self.devices):
+            return f"open and reset {count}, {give}"
+        return f"open {count}, {f'reset {resets} of them' if resets else 'which cannot be reset'}, {give}"
 
 
 STEPS: dict[str, type[Step]] = {

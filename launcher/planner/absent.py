@@ -9,7 +9,17 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
-from launcher.planner.functions import FIRST_VMD_DOMAIN, leads_to_a_bus, listed, on_vfio, show, shown, sysfs
+from launcher.planner.functions import (
+    FIRST_VMD_DOMAIN,
+    behind_vmd,
+    is_bridge,
+    leads_to_a_bus,
+    listed,
+    on_vfio,
+    show,
+    shown,
+    sysfs,
+)
 from launcher.planner.places import field
 from launcher.values import PciAddress
 
@@ -33,9 +43,10 @@ def no_device(device: Device, address: PciAddress, host: HostFacts) -> Diagnosti
         would = f"it would be virtual function {number} of {pf.address}, which has {len(pf.virtual_functions)} now"
         return Diagnostic("E201", fact, field("pci"), (would,), (f"create it first: `{creating(pf, number)}`",))
     vmd = address.domain >= FIRST_VMD_DOMAIN
-    near = () if vmd and not _has_domain(address.domain, host) else _near(address, host)
+    near = () if vmd else _near(address, host)
     ways = (_SEE, *((_vmd_ways(host),) if vmd else ()))
-    return Diagnostic("E201", fact, field("pci"), _rows(near), ways)
+    evidence = ("nearest that can be passed:", *_rows(near)) if near else ()
+    return Diagnostic("E201", fact, field("pci"), evidence, ways)
 
 
 def not_expected(device: Device, found: PciFunction, host: HostFacts) -> Diagnostic:
@@ -128,7 +139,10 @@ def _now_at(wanted: str | None, found: list[PciFunction]) -> str:
 
 
 def _near(address: PciAddress, host: HostFacts) -> list[PciFunction]:
-    """On the same bus, or at the same place of another one; the same place in another domain first."""
+    """On the same bus, or at the same place of another one; the same place in another domain first.
+
+    Without what no spec can name: bridges, and what is there only as long as the driver vmd is.
+    """
 
     def distance(one: PciFunction) -> int:
         other = one.address
@@ -137,12 +151,8 @@ def _near(address: PciAddress, host: HostFacts) -> list[PciFunction]:
             return 0 if place else 1 if other.domain == address.domain else 3
         return 2 if place and other.domain == address.domain else 3
 
-    found = [(distance(one), one.address, one) for one in host.pci]
+    found = [(distance(one), one.address, one) for one in host.pci if not (is_bridge(one) or behind_vmd(one))]
     return [one for far, _, one in sorted(found, key=lambda row: row[:2]) if far < 3][:_MOST_NEAR]
-
-
-def _has_domain(domain: int, host: HostFacts) -> bool:
-    return any(one.address.domain == domain for one in host.pci)
 
 
 def _vmd_ways(host: HostFacts) -> str:

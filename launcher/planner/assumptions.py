@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 _GONE = "not there"
+_MOST_TOLD = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,19 @@ def failed_assumptions(plan: Plan, host: HostFacts, files: BootFiles) -> tuple[F
     # That a device is gone, or its group another one, has been said of the device.
     of_devices = any(fact.startswith("pci[") for fact in told)
     return tuple(one for one in told.values() if not (of_devices and _is_gone_group(one)))
+
+
+def as_evidence(failed: tuple[Failed, ...]) -> tuple[str, ...]:
+    """Devices first, for a reader knows them by address; then what is found by searching, then the rest."""
+    lines = [str(one) for one in sorted(failed, key=_rank)]
+    more = (f"and {len(lines) - _MOST_TOLD} more",) if len(lines) > _MOST_TOLD else ()
+    return (*lines[:_MOST_TOLD], *more)
+
+
+def _rank(one: Failed) -> int:
+    if one.fact.startswith("pci["):
+        return 1 if "=" in one.fact.partition("]")[0] else 0
+    return 2
 
 
 def _is_gone_group(one: Failed) -> bool:

@@ -144,7 +144,7 @@ def passed_functions(passing: Passthrough, devices: tuple[PlannedDevice, ...]) -
     """Those with a place in the guest, as the executor needs them."""
     functions = {one.address: one for one in passing.functions}
     return tuple(
-        Passed(one.alias, one.host, one.group, one.guest, _bar_places(functions[one.host], one), one.rom)
+        Passed(one.alias, one.host, one.group, one.guest, _bar_places(functions[one.host], one), one.rom, one.reset)
         for one in devices
         if one.guest is not None and one.group is not None
     )

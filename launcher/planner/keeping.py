@@ -33,8 +33,7 @@ _LEFT_OUT: dict[type, tuple[str, ...]] = {
     facts.Use: ("what", "pid"),
 }
 
-# What VFIO, KVM and IOMMUs make something of; the rest of the command line and configuration is the administrator's.
-_WORDS = ("amd_iommu", "intel_iommu", "intremap", "iommu", "nointremap", "pci", "vfio")
+# What VFIO, KVM and IOMMUs make something of; the rest of the configuration is the administrator's.
 _OPTIONS = ("IOMMU", "IRQ_REMAP", "VFIO")
 
 
@@ -42,10 +41,14 @@ def _options(config: Mapping[str, str] | None) -> list[str] | None:
     return None if config is None else sorted(one for one in config if any(word in one for word in _OPTIONS))
 
 
+def _parameters(line: str) -> list[str]:
+    return [one for one in line.split() if one.replace("-", "_").startswith(facts.PARAMETERS)]
+
+
 # Of some facts only a part counts.
 _KEPT_AS: dict[tuple[type, str], Callable[[Any], Any]] = {
     (facts.Bar, "start"): lambda start: "assigned" if start else "not assigned",
-    (facts.Linux, "cmdline"): lambda line: [one for one in line.split() if one.replace("-", "_").startswith(_WORDS)],
+    (facts.Linux, "cmdline"): _parameters,
     (facts.Linux, "config"): _options,
     (facts.PciFunction, "irq"): lambda irq: irq if not irq else "a line",
 }

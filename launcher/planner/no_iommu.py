@@ -64,7 +64,7 @@ def _not_announced(host: HostFacts) -> Diagnostic:
     looked = isinstance(tables, tuple)
     evidence = (f"ACPI has none of the tables that announce one: {', '.join(_KINDS)}",) if looked else ()
     help_ = (
-        "switch on VT-d (Intel) or AMD-Vi, also called IOMMU (AMD), in the firmware setup",
+        "switch on the host's IOMMU in the firmware setup: VT-d (Intel), or AMD-Vi, also called IOMMU (AMD)",
         f"on Intel also boot the host with `{_ON_INTEL}`",
         "`ls /sys/class/iommu` then shows dmar0 or ivhd0",
     )
@@ -75,10 +75,8 @@ def _not_in_the_vm(host: HostFacts) -> Diagnostic:
     firmware = host.firmware
     kind = " ".join(word for word in (firmware.vendor, firmware.product) if word)
     fact = f"this host is a VM itself{kind and f' ({kind})'} and was given no IOMMU, which devices need"
-    help_ = (
-        f"give it one where it is started; for QEMU: `{_VIRTUAL_ONE}`",
-        f"and boot it with `{_ON_INTEL}`",
-    )
+    first = f"give this VM a virtual IOMMU where it is started, for QEMU with `{_VIRTUAL_ONE}`"
+    help_ = (f"{first}, and boot its kernel with `{_ON_INTEL}`",)
     return Diagnostic("E223", fact, field("devices"), help=help_)
 
 

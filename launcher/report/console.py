@@ -89,7 +89,8 @@ def _host(report: Report) -> str:
     if not report.host_changes:
         return "nothing was changed"
     if report.phase == "ended":
-        return f"as it was: {len(report.host_changes)} changes undone"
+        count = len(report.host_changes)
+        return f"as it was: {count} {'change' if count == 1 else 'changes'} undone"
     return "; ".join(report.host_changes)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from launcher.planner.modules import unloaded
 from launcher.report.frame import visible
 from launcher.report.lines import WIDE, wrapped
 from launcher.report.plan_text import count
@@ -34,26 +35,43 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """`codes`: the findings that belong to it. `fact`: what is so when there is none; None, nothing is known of it."""
+    """`codes`: the findings that belong to it; `word`: only those that have it in their message.
+
+    `fact`: what is so when there is none; None, nothing is known of it. Nor is it when one of `needs` has failed.
+    """
 
     name: str
     codes: frozenset[str]
     fact: Callable[[HostFacts], str | None]
+    needs: tuple[str, ...] = ()
+    word: str = ""
+
+    def claims(self, one: Diagnostic) -> bool:
+        return one.code in self.codes and self.word in one.message
 
 
 def examine(host: HostFacts, found: Iterable[Diagnostic]) -> tuple[Check, ...]:
-    """In the order of the table. Findings that no subject claims are about a device or a spec."""
-    known = tuple(dict.fromkeys(found))
-    return tuple(check for subject in SUBJECTS for check in _checks(subject, host, known))
+    """In the order of the table; the first subject that claims a finding has it, and what none claims is about a
+    device or a spec."""
+    left, failed = dict.fromkeys(found), set[str]()
+    checks: list[Check] = []
+    for subject in SUBJECTS:
+        mine = [one for one in left if subject.claims(one)]
+        left = {one: None for one in left if one not in mine}
+        checks += [_finding(subject, one) for one in mine] or _passed(subject, host, failed)
+        failed |= {subject.name} if any(one.severity == "error" for one in mine) else set()
+    return tuple(checks)
 
 
-def _checks(subject: Subject, host: HostFacts, found: tuple[Diagnostic, ...]) -> Iterator[Check]:
-    mine = [one for one in found if one.code in subject.codes]
-    for one in mine:
-        remedy = one.help[0] if one.help else one.fix and f"`{one.fix}`"
-        yield Check("WARN" if one.severity == "warning" else "FAIL", subject.name, one.message, one.code, remedy)
-    if not mine and (fact := subject.fact(host)) is not None:
-        yield Check("PASS", subject.name, fact)
+def _finding(subject: Subject, one: Diagnostic) -> Check:
+    remedy = one.help[0] if one.help else one.fix and f"`{one.fix}`"
+    return Check("WARN" if one.severity == "warning" else "FAIL", subject.name, one.message, one.code, remedy)
+
+
+def _passed(subject: Subject, host: HostFacts, failed: set[str]) -> list[Check]:
+    """What rests on something that failed passes nothing."""
+    fact = None if failed.intersection(subject.needs) else subject.fact(host)
+    return [] if fact is None else [Check("PASS", subject.name, fact)]
 
 
 def doctor_text(checks: Iterable[Check], *, colour: bool = False, width: int = WIDE) -> str:
@@ -108,9 +126,13 @@ def _remapping(host: HostFacts) -> str | None:
 
 
 def _modules(host: HostFacts) -> str | None:
-    known = host.linux.modules
-    loaded = sorted(name for name in known or () if name.startswith("vfio") or name == "iommufd")
-    return None if known is None else f"loaded: {', '.join(loaded)}" if loaded else "not loaded; `up` loads them"
+    """What is not loaded passes only if it is known that it can be."""
+    known, left = host.linux.modules, unloaded(host.linux)
+    if known is None or (left and not isinstance(host.linux.loadable, tuple)):
+        return None
+    loaded = sorted(name for name in known if name.startswith("vfio") or name == "iommufd")
+    said = (f"loaded: {', '.join(loaded)}" if loaded else "", f"`up` loads {', '.join(left)}" if left else "")
+    return "; ".join(filter(None, said))
 
 
 def _vfio_pci(host: HostFacts) -> str | None:
@@ -170,12 +192,12 @@ def _lockdown(host: HostFacts) -> str | None:
 SUBJECTS = (
     Subject("CPU virtualization", frozenset({"E405"}), _cpus),
     Subject("KVM", frozenset({"E401", "E402", "E403"}), _kvm),
-    Subject("KVM capabilities", frozenset({"E404"}), _capabilities),
-    Subject("IOMMU", frozenset({"E209", "E220", "E221", "E222", "E223", "E227"}), _iommu),
-    Subject("interrupt remapping", frozenset({"E225", "E226"}), _remapping),
-    Subject("VFIO modules", frozenset({"E224"}), _modules),
-    Subject("vfio-pci", frozenset(), _vfio_pci),
-    Subject("permissions", frozenset({"E228", "W220", "W221"}), _permissions),
+    Subject("KVM capabilities", frozenset({"E404"}), _capabilities, ("KVM",)),
+    Subject("IOMMU", frozenset({"E209", "E220", "E221", "E222", "E223", "E227"}), _iommu, word="IOMMU"),
+    Subject("interrupt remapping", frozenset({"E225", "E226"}), _remapping, ("IOMMU",)),
+    Subject("VFIO modules", frozenset({"E222", "E224"}), _modules),
+    Subject("vfio-pci", frozenset(), _vfio_pci, ("VFIO modules",)),
+    Subject("permissions", frozenset({"E228", "W220", "W221"}), _permissions, ("IOMMU", "VFIO modules")),
     Subject("locked memory limit", frozenset({"E309"}), _locked),
     Subject("cgroup limits", frozenset({"E313", "W313", "E314"}), _cgroup),
     Subject("open files limit", frozenset({"W260"}), _files),

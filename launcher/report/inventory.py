@@ -62,14 +62,18 @@ def _lines(
     yield ""
     listed = sorted(functions, key=lambda one: (one.group is None, one.group or 0, one.address))
     words = {one.address: _words(one, verdicts.get(one.address)) for one in listed}
-    table = _Table.of(listed, words, width)
+    if listed:
+        yield from _rows(listed, words, _Table.of(listed, words, width))
+        yield ""
+    yield from wrapped("", _closing(host, functions, verdicts), width)
+
+
+def _rows(listed: Sequence[PciFunction], words: Mapping[PciAddress, str], table: _Table) -> Iterator[str]:
     yield table.head()
     before: int | None = -1
     for one in listed:
         yield from table.rows(one, words[one.address], first=one.group != before)
         before = one.group
-    yield ""
-    yield from wrapped("", _closing(functions, verdicts), width)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,25 +87,32 @@ class _Table:
 
     @classmethod
     def of(cls, listed: Sequence[PciFunction], words: Mapping[PciAddress, str], width: int) -> _Table:
-        """A verdict gets what it needs, but at most half of what the others leave; where that is little, a line."""
+        """Where not all fits, a verdict gets half of what the others leave, or more; where that is little, a line."""
+        name = max(map(len, (_HEAD[2], *map(_name, listed))))
         driver = max(map(len, (_HEAD[4], *(one.driver or "" for one in listed))))
-        driver, with_node = min(driver, _DRIVER), width >= _ROOMY and any(one.node is not None for one in listed)
-        rest = width - len("group  0000:00:00.0  ") - 6 * with_node - driver - 4
+        verdict = max(map(len, (_HEAD[5], *words.values())))
+        with_node = width >= _ROOMY and any(one.node is not None for one in listed)
+        rest = width - len("group  0000:00:00.0  ") - 6 * with_node - 4
+        if name + driver + verdict <= rest:
+            return cls(name, driver, verdict, with_node)
+        driver = min(driver, _DRIVER)
+        rest -= driver
         if rest < _LEAST:
             return cls(rest + 2, driver, 0, with_node)
-        verdict = min(max(map(len, (_HEAD[5], *words.values()))), rest // 2)
+        verdict = min(verdict, max(rest // 2, rest - name))
         return cls(rest - verdict, driver, verdict, with_node)
 
     def head(self) -> str:
         return self.line(*_HEAD[:5], _HEAD[5] if self.verdict else "")
 
     def rows(self, one: PciFunction, words: str, *, first: bool) -> Iterator[str]:
-        name = f"{one.id} {one.name}" if one.name else f"{one.id} class {one.class_code}"
         group, node = ("-" if number is None else str(number) for number in (one.group, one.node))
         below = not self.verdict
         lines = wrapped("", words, self.verdict or self.name + self.driver + 12)
         sentence, *rest = ["", *lines] if below else lines
-        yield self.line(group if first else "", str(one.address), name, node, one.driver or "-", _written(sentence))
+        yield self.line(
+            group if first else "", str(one.address), _name(one), node, one.driver or "-", _written(sentence)
+        )
         for more in rest:
             yield f"{'':9}{_written(more)}" if below else self.line("", "", "", "", "", _written(more))
 
@@ -110,6 +121,10 @@ class _Table:
         nodes = (f"{node:>4}",) if self.with_node else ()
         whole = (f"{group:>5}", f"{host:12}", _cut(name, self.name), *nodes, _cut(driver, self.driver), verdict)
         return "  ".join(whole).rstrip()
+
+
+def _name(one: PciFunction) -> str:
+    return f"{one.id} {one.name}" if one.name else f"{one.id} class {one.class_code}"
 
 
 def _written(text: str) -> str:
@@ -152,17 +167,22 @@ def _reason(one: PciFunction, problem: Diagnostic) -> str:
     return f"{known.title if known else problem.message} ({problem.code})"
 
 
-def _closing(functions: Sequence[PciFunction], verdicts: Mapping[PciAddress, Verdict]) -> str:
+def _closing(host: HostFacts, functions: Sequence[PciFunction], verdicts: Mapping[PciAddress, Verdict]) -> str:
     if not functions:
-        return "No PCI device of this kind."
+        return "No PCI device of this kind." if host.pci else "No PCI device on this host."
     kinds = Counter(_kind(verdicts.get(one.address)) for one in functions)
-    parts = [f"{number} {words}" for words in _KINDS if (number := kinds[words])]
+    parts = [f"{number} {_singular(words, number)}" for words in _KINDS if (number := kinds[words])]
     return f"{count(len(functions), 'function')}: {', '.join(parts)}."
 
 
 _KINDS = (
-    "can be passed", "with the words given", "perhaps", "cannot be passed", "bridges or of the board", "not judged",
+    "can be passed", "with the words given", "perhaps", "cannot be passed", "bridges or parts of the board",
+    "not judged",
 )  # fmt: skip
+
+
+def _singular(words: str, number: int) -> str:
+    return "bridge or part of the board" if (words, number) == (_KINDS[4], 1) else words
 
 
 def _kind(verdict: Verdict | None) -> str:

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TextIO
 
 WIDE, NARROW = 100, 60
+ENDLESS = sys.maxsize
 
 
 def width_of(stream: TextIO) -> int:
     """A terminal's own, within reason; what goes elsewhere does not depend on a window."""
+    return min(columns_of(stream), WIDE)
+
+
+def columns_of(stream: TextIO) -> int:
+    """For tables: all that a terminal has; what goes elsewhere is read by programs, and nothing of it is cut."""
+    if not stream.isatty():
+        return ENDLESS
     try:
-        columns = os.get_terminal_size(stream.fileno()).columns if stream.isatty() else 0
+        columns = os.get_terminal_size(stream.fileno()).columns
     except (OSError, ValueError):
         columns = 0
-    return min(max(columns or WIDE, NARROW), WIDE)
+    return max(columns or WIDE, NARROW)
 
 
 def wrapped(start: str, text: str, width: int) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from launcher.plan.steps import RunVcpus, Step
 from launcher.report.frame import visible
@@ -26,7 +26,7 @@ _VERDICTS = {"yes": "Can run", "no": "Cannot run", "unknown": "May be able to ru
 
 def plan_text(plan: Plan, diagnostics: str, *, strict: bool = False, colour: bool = False, width: int = WIDE) -> str:
     """`diagnostics` is what report.diagnostics made of them, with frames; `strict`: warnings block."""
-    tables = (_header(plan, width), _devices(plan.devices, width), _memory(plan, width), _steps(plan, width))
+    tables = (_header(plan, width), _devices(plan, width), _memory(plan, width), _steps(plan, width))
     shown = [[visible(line) for line in table] for table in tables]
     if colour:
         shown = [[_tinted(line) for line in table] for table in shown]
@@ -72,10 +72,46 @@ def count(number: int, noun: str) -> str:
 _DEVICE_HEAD = ("Devices", "host", "is", "group", "node", "reset", "guest")
 
 
-def _devices(devices: tuple[PlannedDevice, ...], width: int) -> list[str]:
+# What the table says of a device that the spec names and the plan has not: each of these codes means that.
+_WITHOUT_FUNCTION = {
+    "E201": "not found",
+    "E204": "not found",
+    "E205": "not one device",
+    "E206": "all in use",
+    "E207": "not there yet",
+    "E210": "given twice",
+    "E212": "a bridge",
+    "E235": "cannot be made",
+}
+
+
+def _devices(plan: Plan, width: int) -> list[str]:
+    absent = tuple(_lacking(plan))
+    labels = (_DEVICE_HEAD[0], *(_device_row(one)[0] for one in plan.devices), *(f"  {row[0]}" for row in absent))
+    label = max(map(len, labels))
+    lacking = [line for alias, *what in absent for line in wrapped(f"{f'  {alias}':{label}}  ", "  ".join(what), width)]
+    if not plan.devices:
+        return ["Devices", *lacking] if lacking else []
+    return [*_device_table(plan.devices, width), *lacking]
+
+
+def _lacking(plan: Plan) -> Iterator[tuple[str, str, str]]:
+    """Alias, what the spec says it is, and what became of that."""
+    found = {one.alias for one in plan.devices}
+    said = {one.message.partition(": ")[0]: one.code for one in plan.diagnostics if one.code in _WITHOUT_FUNCTION}
+    for alias, device in (plan.spec.resolved.get("devices") or {}).items():
+        if alias not in found:
+            yield alias, _wish(device), _WITHOUT_FUNCTION.get(said.get(alias, ""), "not found")
+
+
+def _wish(device: dict[str, Any]) -> str:
+    if device.get("pci"):
+        return f"{device['pci']}" + (f" vf {device['vf']}" if device.get("vf") is not None else "")
+    return ", ".join(f"{key} {value}" for key, value in (device.get("match") or {}).items() if value is not None)
+
+
+def _device_table(devices: tuple[PlannedDevice, ...], width: int) -> list[str]:
     """What a device is gets the room that the rest leaves; node and reset are not there where there is little."""
-    if not devices:
-        return []
     rows = [_DEVICE_HEAD, *(_device_row(one) for one in devices)]
     if width < _ROOMY:
         rows = [(*row[:4], row[6]) for row in rows]
@@ -135,9 +171,12 @@ def memory_row(line: MemoryLine, groups: set[int]) -> tuple[Span, str, str]:
         return span, "RAM", f"bank {line.bank}, {_pages(line.pages)}{node}"
     if line.kind == "mmio":
         return span, "MMIO", line.why or ""
-    whose = "all groups" if groups <= set(line.groups) else f"groups {' '.join(map(str, line.groups))}"
+    numbers = f"{'group' if len(line.groups) == 1 else 'groups'} {' '.join(map(str, line.groups))}"
+    if line.why == "direct":
+        return span, "----", f"kept by the firmware for {numbers}"
+    whose = "every group of this VM" if groups <= set(line.groups) else numbers
     kind = "" if line.why == "reserved" else f" ({line.why})"
-    return span, "----", f"reserved by the IOMMU for {whose}{kind}; left empty"
+    return span, "----", f"reserved by the IOMMU for {whose}{kind}"
 
 
 def _pages(pages: str | None) -> str:

@@ -26,6 +26,7 @@ NVME = small("disk: 0000:01:00.0")  # on most lab hosts
 NO_DEVICES = "boot: {kernel: ./bzImage}\ncpus: 2\nmemory: 1GiB\n"
 
 VFIO = ("vfio_pci", "vfio_iommu_type1")
+BUILT = {"VFIO_PCI": "m", "VFIO_CONTAINER": "y", "VFIO_GROUP": "y"}
 UNSAFE = {"vfio_iommu_type1.allow_unsafe_interrupts": "Y"}
 NO_IOMMU_MODE = {"vfio.enable_unsafe_noiommu_mode": "Y"}
 
@@ -135,15 +136,15 @@ IOMMU = (
     Row(
         "iommu-disabled-by-cmdline",
         "E221",
-        dark_with("DMAR", config={"INTEL_IOMMU": "y"}),
-        dark_with("DMAR", config={"INTEL_IOMMU": "y", "INTEL_IOMMU_DEFAULT_ON": "y"}),
+        dark_with("DMAR", config=BUILT | {"INTEL_IOMMU": "y"}),
+        dark_with("DMAR", config=BUILT | {"INTEL_IOMMU": "y", "INTEL_IOMMU_DEFAULT_ON": "y"}),
         variant="by-default",
     ),
     Row(
         "kernel-without-iommu-driver",
         "E222",
-        dark_with("IVRS", config={"INTEL_IOMMU": "y"}),
-        dark_with("DMAR", config={"INTEL_IOMMU": "y"}),
+        dark_with("IVRS", config=BUILT | {"INTEL_IOMMU": "y"}),
+        dark_with("DMAR", config=BUILT | {"INTEL_IOMMU": "y"}),
     ),
     Row(
         "kernel-without-vfio",

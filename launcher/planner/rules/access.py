@@ -11,24 +11,47 @@ from launcher.planner.rules.rule import Rule, Situation
 from launcher.values import Missing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from launcher.host.facts import DeviceNode, HostFacts, IommuGroup, PciFunction, Process
     from launcher.planner.devices import Taken
 
 CONTAINER_NODE = "/dev/vfio/vfio"
+_FOR_ROOT = ("E224", "E228")  # what root mends in the same go
 
 
-def _binding(it: Situation) -> Iterator[Diagnostic]:
-    """sysfs files that bind belong to root; a group's node is made when the first of its functions is bound."""
+def check_binding(it: Situation, found: Collection[Diagnostic]) -> Iterator[Diagnostic]:
+    """sysfs files that bind belong to root; a group's node is made when the first of its functions is bound.
+
+    `found` is what all other rules say: a command is given for what nothing else blocks, or it would take from the
+    host what the host needs.
+    """
     moved = [one for one in it.passing.taken if _to_bind(one)]
     if not moved or _may_bind(it.host.process):
         return
     who, names = _who(it.host.process), ", ".join(dict.fromkeys(one.alias for one in moved))
     fact = f"{names}: only root may change the drivers of devices, and {who} would run `up`"
     evidence = tuple(f"{one.function.address} is on {one.function.driver or 'no driver'}" for one in moved)
-    help_ = ("run it as root: `sudo vmlaunch up SPEC`", f"or bind as root first: `{_commands(moved, it.host.process)}`")
+    ready = _unblocked(moved, it, found)
+    by_hand = (f"or bind as root first: `{_commands(ready, it.host.process)}`",) if ready else ()
+    help_ = ("run it as root: `sudo vmlaunch up SPEC`", *by_hand)
     yield Diagnostic("E228", fact, field(f"devices.{moved[0].alias}"), evidence, help_)
+
+
+def _unblocked(moved: list[Taken], it: Situation, found: Collection[Diagnostic]) -> list[Taken]:
+    """A group is opened as a whole or not at all."""
+    errors = [one for one in found if one.severity == "error" and one.code not in _FOR_ROOT]
+    if any(one.where and one.where.path == "devices" for one in errors):
+        return []
+    blocked = {alias for one in errors for alias in _aliases(one)}
+    groups = {one.function.group for one in it.passing.taken if one.alias in blocked}
+    return [one for one in moved if one.alias not in blocked and one.function.group not in groups]
+
+
+def _aliases(one: Diagnostic) -> tuple[str, ...]:
+    """Those with which its message begins, and the one at its place."""
+    place = one.where.path.split(".") if one.where else []
+    return (*one.message.partition(": ")[0].split(", "), *(place[1:2] if place[:1] == ["devices"] else ()))
 
 
 def _to_bind(one: Taken) -> bool:
@@ -186,7 +209,6 @@ def _alias(group: IommuGroup, it: Situation) -> str:
 
 
 RULES: tuple[Rule, ...] = (
-    Rule("kernel", _binding),
     Rule("kernel", _nodes),
     Rule("kernel", _container),
     Rule("kernel", _holders),

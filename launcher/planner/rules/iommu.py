@@ -28,7 +28,7 @@ def _no_iommu_group(it: Situation) -> Iterator[Diagnostic]:
         if function.group in made_up:
             fact = f"{choice.alias}: {function.address} is behind no IOMMU; its group is one that no-IOMMU mode made up"
             evidence = (f"IOMMU group {function.group} is named {NO_IOMMU_GROUP}",)
-            help_ = ("put it into another slot, or update the firmware: its tables leave the device out",)
+            help_ = ("put the card into another slot, or update the firmware, whose tables leave it without an IOMMU",)
             yield Diagnostic("E220", fact, field(f"devices.{choice.alias}"), evidence, help_)
 
 
@@ -59,7 +59,7 @@ def _unsafe(it: Situation) -> Iterator[Diagnostic]:
 
 def _exposed(it: Situation) -> bool:
     """Whether they are remapped may be not known; then nothing is said."""
-    return bool(it.passing.groups and it.host.iommu) and it.host.linux.remapping is False
+    return bool(it.spec.devices and it.host.iommu) and it.host.linux.remapping is False
 
 
 def _lifted(linux: Linux) -> bool | None:
@@ -72,7 +72,7 @@ def _lifted(linux: Linux) -> bool | None:
 
 
 def _unwilling(it: Situation) -> list[Choice]:
-    return [choice for choice, _ in it.chosen() if _ALLOW not in choice.device.allow]
+    return [choice for choice in it.passing.choices if _ALLOW not in choice.device.allow]
 
 
 def _allowing(choice: Choice) -> str:

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def _without_vfio(it: Situation) -> Iterator[Diagnostic]:
-    """`up` uses groups and containers."""
+    """`up` uses groups and containers. Where there is no IOMMU either, both are said at once."""
     lacking = (*left_out(it.host), *unloadable(it.host.linux))
-    if not lacking or not it.passing.groups:
+    if not lacking or not it.spec.devices:
         return
     evidence = tuple(f"{name} is not set" if name.startswith("CONFIG") else f"no module {name}" for name in lacking)
     full = "install a full kernel, as `apt install linux-image-amd64` does, and boot it"
@@ -30,7 +30,7 @@ def _without_vfio(it: Situation) -> Iterator[Diagnostic]:
 def _may_not_load(it: Situation) -> Iterator[Diagnostic]:
     """Where it may, a step of the plan loads them."""
     names = unloaded(it.host.linux)
-    if not names or not it.passing.groups or may_load(it.host) or unloadable(it.host.linux):
+    if not names or not it.spec.devices or may_load(it.host) or unloadable(it.host.linux):
         return
     are = "is" if len(names) == 1 else "are"
     fact = f"{' and '.join(names)} {are} not loaded, and uid {it.host.process.uid} may not load modules"
@@ -44,7 +44,7 @@ def _may_not_load(it: Situation) -> Iterator[Diagnostic]:
 
 def _not_known(it: Situation) -> Iterator[Diagnostic]:
     loadable, names = it.host.linux.loadable, unloaded(it.host.linux)
-    if isinstance(loadable, Missing) and names and it.passing.groups and may_load(it.host):
+    if isinstance(loadable, Missing) and names and it.spec.devices and may_load(it.host):
         fact = f"whether this kernel has {' and '.join(names)} could not be read ({loadable.missing}: {loadable.path})"
         command = f"modprobe -a {' '.join(names)}"
         yield Diagnostic("W216", fact, field("devices"), help=(f"load what is not loaded: `{command}`",), fix=command)

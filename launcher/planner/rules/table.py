@@ -59,5 +59,6 @@ RULES: tuple[Rule, ...] = (
 
 
 def findings(situation: Situation) -> Iterator[Diagnostic]:
-    for rule in RULES:
-        yield from rule.check(situation)
+    found = [one for rule in RULES for one in rule.check(situation)]
+    yield from found
+    yield from access.check_binding(situation, found)

@@ -26,6 +26,7 @@ CMDLINE = "console=ttyS0 quiet panic=-1"
 PEER = "10.7.0.1"  # the host's own card, on the cable that all cards are on
 
 NVME, E1000E, RTL8139, BEHIND_BRIDGE = "0000:01:00.0", "0000:02:00.0", "0000:00:09.0", "0000:09:01.0"
+MOUNT = "mke2fs /dev/nvme0n1 > /dev/null; mkdir -p /mnt; mount /dev/nvme0n1 /mnt || poweroff"
 TALKS = f"ping -I $card -c 20 -i 0.2 -w 30 -q {PEER}"
 
 
@@ -99,10 +100,9 @@ def received(out: str) -> int:
 @pytest.mark.host("zoo", "amd")
 def test_a_file_on_an_nvme_drive_is_what_the_guest_wrote(cli: Cli, initrd: Path, tmp_path: Path, host: Any) -> None:
     address = "0000:00:02.0" if host.name == "amd" else NVME
-    make = "mke2fs /dev/nvme0n1 > /dev/null; mkdir -p /mnt; mount /dev/nvme0n1 /mnt || poweroff"
     write = "dd if=/dev/urandom of=/mnt/file bs=64k count=64 2>/dev/null; sync; echo 3 > /proc/sys/vm/drop_caches"
     look = "sha256sum /mnt/file; umount /mnt; grep nvme /proc/interrupts; lspci"
-    done = boot(cli, initrd, {"disk": address}, f"{make}; {write}; {look}")
+    done = boot(cli, initrd, {"disk": address}, f"{MOUNT}; {write}; {look}")
     told = re.findall(r"^([0-9a-f]{64})  /mnt/file", done.out, re.MULTILINE)
     assert told, done.out
     assert interrupts(done.out, "nvme0q1") > 2
@@ -172,7 +172,7 @@ def test_a_file_goes_over_the_network_to_the_disk(cli: Cli, initrd: Path) -> Non
     content = os.urandom(1 << 20)
     with serving(content):
         take = f"nc -w 20 {PEER} 4711 < /dev/null"
-        store = f"mke2fs /dev/nvme0n1 > /dev/null; mkdir -p /mnt; mount /dev/nvme0n1 /mnt || poweroff; {take} > /mnt/file"
+        store = f"{MOUNT}; {take} > /mnt/file"
         look = "sync; echo 3 > /proc/sys/vm/drop_caches; sha256sum /mnt/file; umount /mnt"
         banks = [{"size": "256MiB"}, {"size": "512MiB", "at": "0x100000000"}]
         devices = {"disk": NVME, "nic": E1000E}

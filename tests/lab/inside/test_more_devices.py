@@ -138,7 +138,7 @@ def test_two_functions_of_one_slot_are_two_functions_of_one_slot_in_the_guest(cl
     assert "eth0" in done.out
 
 
-@pytest.mark.host("plain", "zoo")
+@pytest.mark.host("plain")
 def test_a_controller_on_the_board_is_lent_with_its_group(cli: Cli, initrd: Path) -> None:
     """SATA, SMBus and the ISA bridge are one group, whose reserved region is `direct-relaxable` from 0 to 16 MiB."""
     assert bindings()[SATA][0] == "ahci"

@@ -27,7 +27,8 @@ def test_what_json_writes_is_what_host_reads(capsys: pytest.CaptureFixture[str])
 
 def test_this_host_can_be_listed(capsys: pytest.CaptureFixture[str]):
     assert main(["devices"]) == 0
-    assert "verdict" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "verdict" in out or "No PCI device on this host." in out
 
 
 def test_a_recorded_host_is_shown_and_written_again(capsys: pytest.CaptureFixture[str]):
@@ -42,6 +43,17 @@ def test_a_recorded_host_can_be_redacted_later(capsys: pytest.CaptureFixture[str
     out = capsys.readouterr().out
     assert "gpu07" not in json.loads(out)["name"]
     assert {one["serial"] for one in json.loads(out)["pci"]} == {None, "redacted"}
+
+
+def test_what_goes_into_a_pipe_has_a_line_for_each_function_and_nothing_is_cut(capsys: pytest.CaptureFixture[str]):
+    main(["devices", "--host", on("gpu07")])
+    out = capsys.readouterr().out
+    table = out.splitlines()[3:-2]
+    assert [line[7:19] for line in table] == [
+        str(one.address) for one in sorted(host("gpu07").pci, key=lambda one: (one.group or 0, one.address))
+    ]
+    assert "…" not in out
+    assert "NVIDIA AD102 High Definition Audio Controller " in out
 
 
 @pytest.mark.parametrize(("kind", "count"), [("gpu", 2), ("nvme", 2), ("0300", 2), ("02", 5), ("usb", 0)])

@@ -25,6 +25,14 @@ def test_no_failure_is_0_and_one_is_1(capsys: pytest.CaptureFixture[str]):
     assert "FAIL  IOMMU: " in capsys.readouterr().out
 
 
+def test_what_only_devices_need_does_not_stop_other_vms(capsys: pytest.CaptureFixture[str]):
+    main(["doctor", "--host", on("cloud-vm")])
+    assert capsys.readouterr().out.endswith("\nVMs without devices can run.\n")
+    for name in ("no-kvm", "gpu07"):
+        main(["doctor", "--host", on(name)])
+        assert "without devices" not in capsys.readouterr().out
+
+
 def test_json_has_the_same_checks(capsys: pytest.CaptureFixture[str]):
     assert main(["doctor", "--host", on("cloud-vm"), "--json"]) == 1
     answer = json.loads(capsys.readouterr().out)

@@ -65,9 +65,49 @@ def test_a_plan_is_not_saved_to_stdout_or_to_nowhere(folder: Path, capsys, outpu
 
 def test_who_saves_a_plan_is_told_what_it_is_good_for(folder: Path, capsys):
     main(["plan", "vm.yaml", "--host", on("two-nodes"), "-o", "vm.plan"])
-    assert capsys.readouterr().err == "saved vm.plan; run it with `vmlaunch up vm.plan`\n"
+    assert capsys.readouterr().err == "saved vm.plan; run it with `vmlaunch up vm.plan` on twin\n"
     main(["plan", "vm.yaml", "--host", on("no-kvm"), "-o", "vm.plan"])
     assert capsys.readouterr().err == "saved vm.plan; it cannot run on ci\n"
+
+
+def test_a_plan_for_this_host_is_run_without_naming_it(folder: Path, capsys, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("launcher.api.hosts.this_host", lambda: host("two-nodes"))
+    main(["plan", "vm.yaml", "-o", "vm.plan"])
+    assert capsys.readouterr().err == "saved vm.plan; run it with `vmlaunch up vm.plan`\n"
+
+
+@pytest.mark.parametrize("option", ["-o", "--svg"])
+@pytest.mark.parametrize("target", ["vm.yaml", "kernel.elf", "facts.json", "report.json", "/dev/null"])
+def test_a_file_that_holds_something_else_is_not_replaced(folder: Path, capsys, option: str, target: str):
+    (folder / "facts.json").write_bytes(Path(on("two-nodes")).read_bytes())
+    (folder / "report.json").write_text('{"format_version": "1.0", "steps": []}')
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert main(["plan", "vm.yaml", "--host", "facts.json", option, target]) == 1
+    assert f"error[E298]: {target} is there already and is not a" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert Path("/dev/null").is_char_device()
+
+
+def test_a_link_to_a_spec_is_not_replaced_either(folder: Path, capsys):
+    (folder / "link").symlink_to("vm.yaml")
+    assert main(["plan", "vm.yaml", "--host", on("two-nodes"), "-o", "link"]) == 1
+    assert (folder / "link").is_symlink()
+
+
+def test_a_plan_a_picture_and_an_empty_file_are_replaced(folder: Path, capsys):
+    (folder / "vm.plan").touch()
+    for size in ("64MiB", "128MiB"):
+        words = ["--host", on("two-nodes"), "--set", f"memory={size}", "-o", "vm.plan", "--svg", "vm.svg"]
+        assert main(["plan", "vm.yaml", *words]) == 0
+    assert plan_from_json(json.loads((folder / "vm.plan").read_text())).memory[0].size == 128 << 20
+    assert main(["plan", "vm.yaml", "--host", on("two-nodes"), "-o", "vm.svg"]) == 1
+    assert main(["plan", "vm.yaml", "--host", on("two-nodes"), "--svg", "vm.plan"]) == 1
+
+
+def test_a_plan_and_its_picture_are_two_files(folder: Path, capsys):
+    assert main(["plan", "vm.yaml", "--host", on("two-nodes"), "-o", "one", "--svg", "./one"]) == 1
+    assert "error[E298]: -o and --svg both name one" in capsys.readouterr().err
+    assert not (folder / "one").exists()
 
 
 def test_a_saved_plan_is_shown_as_it_was_planned(folder: Path, capsys):
@@ -119,6 +159,20 @@ def test_a_plan_of_another_host_is_stale_and_says_whose_it_is(folder: Path, caps
     main(["plan", "vm.yaml", "--host", on("two-nodes"), "--set", "cpus.pin=6-7", "-o", "vm.plan"])
     assert main(["up", "vm.plan"]) == 10
     assert "= planned for twin; this is " in capsys.readouterr().err
+
+
+def test_of_a_plan_of_another_host_the_devices_come_first_and_not_all_is_told(
+    folder: Path, capsys, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("launcher.api.hosts.this_host", lambda: host("cloud-vm"))
+    words = ["--set", "devices.disk=0000:02:00.0", "--set", "cpus.count=8", "--set", "cpus.pin=8-15"]
+    assert main(["plan", "vm.yaml", "--host", on("gpu07"), *words, "-o", "vm.plan"]) == 0
+    capsys.readouterr()
+    assert main(["up", "vm.plan"]) == 10
+    evidence = [line.strip() for line in capsys.readouterr().err.splitlines() if line.startswith("  = ")]
+    assert evidence[:2] == ["= planned for gpu07; this is vm", "= pci[0000:02:00.0]: 144d:a809 -> not there"]
+    assert len(evidence) == 1 + 12 + 1 + 1
+    assert evidence[-2].endswith(" more")
 
 
 def test_kvm_that_is_denied_here_comes_before_what_has_changed(folder: Path, capsys, monkeypatch: pytest.MonkeyPatch):
@@ -190,7 +244,8 @@ def test_this_machine_can_be_planned_for(folder: Path, capsys):
 
 def test_the_picture_is_whole_and_the_plan_is_shown_all_the_same(folder: Path, capsys):
     assert main(["plan", "vm.yaml", "--host", on("two-nodes"), "--svg", "vm.svg"]) == 0
-    assert "twin · Linux 6.1.0-56-amd64" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert ("twin · Linux 6.1.0-56-amd64" in said.out, said.err) == (True, "drew vm.svg\n")
     assert ElementTree.parse(folder / "vm.svg").getroot().tag.endswith("svg")
     assert sorted(path.name for path in folder.iterdir()) == ["kernel.elf", "vm.svg", "vm.yaml"]
 

@@ -58,7 +58,7 @@ def passing_plan(folder: Path) -> Plan:
 
 
 def _passed(alias: str, address: str, group: int, slot: int, *bars: BarPlace) -> Passed:
-    return Passed(alias, PciAddress.parse(address), group, PciAddress(0, 0, slot // 8, slot % 8), bars, True)
+    return Passed(alias, PciAddress.parse(address), group, PciAddress(0, 0, slot // 8, slot % 8), bars, True, "flr")
 
 
 def config(function: int, offset: int, value: int, size: int = 2) -> Event:

@@ -11,7 +11,7 @@ import pytest
 from launcher.codec import decode, encode
 from launcher.host.cgroups import huge_limits, memory_limit
 from launcher.host.device_nodes import read_device_nodes, usable
-from launcher.host.facts import Config, Holder, HostFacts, IommuUnit, Limit, Process
+from launcher.host.facts import Config, Holder, HostFacts, IommuUnit, Limit, Linux, Process
 from launcher.host.firmware import read_firmware
 from launcher.host.identity import process_as
 from launcher.host.iommu import read_groups, read_iommu
@@ -23,6 +23,7 @@ from launcher.host.redact import redacted
 from launcher.host.survey import survey
 from launcher.host.tree import Live, Recorded, Status
 from launcher.values import GIB, MIB, Missing
+from tests.planning import host
 from tests.unit.host.trees import PCI, config, tree
 
 RELEASE = "6.12.0"
@@ -328,7 +329,7 @@ def test_redacted_facts_have_no_serials_no_addresses_of_cards_and_no_raw_bytes()
     blob = config(extended=((0x0003, bytes.fromhex("56341200ff005452")),))
     machine = tree(
         {f"{PCI}/nvme/nvme0/serial": "S4EWNX0R", f"{net}/address": "52:54:00:12:34:56"}
-        | {f"{net}/flags": "0x1003", "/proc/cmdline": "quiet BOOTIF=01-52-54-00-12-34-56"},
+        | {f"{net}/flags": "0x1003", "/proc/cmdline": "quiet BOOTIF=01-52-54-00-12-34-56 iommu=pt"},
         {net: "../../devices/pci0000:00/0000:00:02.0/0000:01:00.0/net/enx525400123456"},
         blobs={f"{PCI}/config": blob},
     )
@@ -338,8 +339,18 @@ def test_redacted_facts_have_no_serials_no_addresses_of_cards_and_no_raw_bytes()
     assert (found.serial, found.interfaces[0].mac, found.config.serial_number) == ("redacted",) * 3
     assert found.config.raw is None
     assert found.uses[0].what == "enxredacted is up"
+    assert redacted(facts).linux.cmdline == "iommu=pt"
     text = str(encode(redacted(facts)))
     assert not [secret for secret in ("S4EWNX0R", "52:54:00", "52-54-00", "525400", "565434") if secret in text]
+
+
+def test_redacted_facts_keep_the_parameters_of_the_kernel_that_a_plan_depends_on():
+    kept = "intel_iommu=on iommu=pt intremap=off vfio-pci.ids=10de:2684 pcie_acs_override=downstream pci=nomsi"
+    secret = "BOOT_IMAGE=/vmlinuz-6.12 root=UUID=0a1b ip=10.0.0.7 password=x -- vfio=init"
+    facts = replace(host("gpu07"), linux=Linux(cmdline=f"{secret.partition(' -- ')[0]} {kept} -- vfio=init"))
+    assert redacted(facts).linux.cmdline == kept
+    unread = Missing("denied", "/proc/cmdline")
+    assert redacted(replace(facts, linux=Linux(cmdline=unread))).linux.cmdline == unread
 
 
 def test_the_survey_for_another_user_survives_json_and_says_the_same_twice():

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from launcher.errors import Diagnostic
-from launcher.host.facts import Config, DeviceNode, Firmware, Holder, HostFacts, IommuUnit, Linux
+from launcher.host.facts import Config, DeviceNode, Firmware, Holder, HostFacts, IommuUnit, Linux, Use, UseKind
 from launcher.plan.codec import plan_from_json, plan_to_json
 from launcher.plan.plan import Plan
 from launcher.plan.steps import BindDriver, LoadModules
 from launcher.planner.rules.cmdline import last_of, settings_of
 from launcher.report.plan_text import plan_text
 from launcher.values import Missing
+from tests.catalogue.drivers import spec
 from tests.catalogue.row import with_function, with_linux, with_process
 from tests.planning import SMALL, codes, host, plan
 
@@ -236,3 +237,44 @@ def test_a_vm_without_nested_virtualization_is_told_what_its_hypervisor_must_do(
     firmware = Firmware(virtual=True, virtualization=False)
     facts = replace(gpu07, kvm=Missing("absent", "/dev/kvm"), firmware=firmware)
     assert "nest VMs" in only(plan(SMALL, facts), "E401").help[0]
+
+
+# ---- what root may do first ----
+
+
+def as_user(facts: HostFacts) -> HostFacts:
+    who = replace(facts.process, uid=1000, capabilities=(), state_folder="/run/user/1000/vmlaunch")
+    return replace(facts, process=who)
+
+
+def by_hand(made: Plan) -> str:
+    (denied,) = [one for one in made.diagnostics if one.code == "E228"]
+    return next((way for way in denied.help if way.startswith("or bind as root")), "")
+
+
+def test_root_is_given_a_command_for_what_nothing_else_blocks():
+    assert "0000:02:00.0" in by_hand(plan(spec("disk: 0000:02:00.0"), as_user(host("gpu07"))))
+
+
+@pytest.mark.parametrize("kind", ["mounted", "console"])
+def test_no_command_takes_from_the_host_what_it_uses(kind: UseKind):
+    facts = as_user(with_function(host("gpu07"), "0000:02:00.0", uses=(Use(kind, "it is in use", "x0"),)))
+    assert by_hand(plan(spec("disk: 0000:02:00.0"), facts)) == ""
+    command = by_hand(plan(spec("disk: 0000:02:00.0", "nic: 0000:81:00.0"), facts))
+    assert "0000:81:00.0" in command
+    assert "0000:02:00.0" not in command
+
+
+def test_no_command_is_given_where_the_host_passes_no_device_at_all():
+    assert by_hand(plan(spec("disk: 0000:02:00.0"), as_user(replace(host("gpu07"), iommu=None)))) == ""
+
+
+# ---- whichever devices are there ----
+
+
+def test_the_walls_of_the_host_are_said_of_a_device_that_is_not_there_too():
+    gpu07 = host("gpu07")
+    facts = replace(gpu07, linux=replace(gpu07.linux, remapping=False, modules=("kvm",), loadable=("kvm",)))
+    found = codes(plan(spec("disk: 0000:77:00.0"), facts))
+    assert {"E201", "E222"} <= set(found)
+    assert {"E225", "W216"} & set(found)

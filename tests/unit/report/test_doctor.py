@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
 
 from launcher.api.checkup import checkup
 from launcher.codes import explanation
+from launcher.errors import Diagnostic
 from launcher.host.facts import HostFacts, Limit, Linux
 from launcher.report.doctor import SUBJECTS, Check, doctor_closing, doctor_text, examine
 from launcher.values import GIB, Missing, PciAddress
@@ -92,9 +94,37 @@ def test_a_fact_that_is_not_known_passes_nothing():
     assert "interrupt remapping" not in by_subject(unknown)
 
 
+def without_vfio(facts: HostFacts) -> HostFacts:
+    return replace(facts, linux=replace(facts.linux, modules=("kvm",), loadable=("kvm",)))
+
+
+def test_a_kernel_without_vfio_fails_and_what_rests_on_vfio_passes_nothing():
+    checks = by_subject(without_vfio(host("gpu-server")))
+    assert (checks["VFIO modules"].level, checks["VFIO modules"].code) == ("FAIL", "E222")
+    assert not checks.keys() & {"vfio-pci", "permissions"}
+
+
+def test_both_walls_are_said_where_there_is_no_iommu_either():
+    checks = by_subject(without_vfio(replace(host("gpu-server"), iommu=None)))
+    assert (checks["IOMMU"].code, checks["VFIO modules"].code) == ("E209", "E222")
+    assert "interrupt remapping" not in checks
+
+
+def test_the_lack_of_the_iommus_driver_is_not_said_of_vfio():
+    checks = examine(host("gpu07"), [Diagnostic("E222", "Linux 6.12 is built without the driver of this host's IOMMU")])
+    assert [one.subject for one in checks if one.code == "E222"] == ["IOMMU"]
+
+
+def test_modules_of_which_it_is_not_known_whether_they_are_there_pass_nothing():
+    server = host("gpu-server")
+    unknown = replace(server.linux, modules=("kvm",), loadable=Missing("denied", "/lib/modules"))
+    assert "VFIO modules" not in by_subject(replace(server, linux=unknown))
+
+
 def test_every_code_of_the_table_exists_and_has_one_subject():
+    """But for E222, which is said of the IOMMU's driver and of VFIO."""
     codes = [code for subject in SUBJECTS for code in subject.codes]
-    assert len(codes) == len(set(codes))
+    assert [code for code, number in Counter(codes).items() if number > 1] == ["E222"]
     assert not [code for code in codes if explanation(code) is None]
 
 

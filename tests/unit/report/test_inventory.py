@@ -109,3 +109,14 @@ def test_a_list_without_verdicts_says_so():
     facts = host("gpu07")
     assert inventory_text(facts, facts.pci, {}).splitlines()[-1] == "13 functions: 13 not judged."
     assert inventory_text(facts, (), {}).splitlines()[-1] == "No PCI device of this kind."
+
+
+def test_a_host_without_devices_is_not_asked_for_a_kind():
+    facts = replace(host("no-kvm"), pci=())
+    assert inventory_text(facts, (), {}).splitlines()[1:] == ["", "No PCI device on this host."]
+
+
+def test_a_wide_terminal_is_made_use_of():
+    narrow, wide = listing(host("gpu07"), 100), listing(host("gpu07"), 200)
+    assert ("…" in narrow, "…" in wide) == (True, False)
+    assert max(map(len, wide.splitlines())) > 100

@@ -8,8 +8,11 @@ from dataclasses import replace
 import pytest
 
 from launcher.host.facts import BootFiles
+from launcher.plan.plan import MemoryLine
+from launcher.plan.steps import OpenDevices, Passed
 from launcher.report.diagnostics import as_text
-from launcher.report.plan_text import plan_text
+from launcher.report.plan_text import memory_row, plan_text
+from launcher.values import PciAddress
 from tests.planning import EXAMPLE, KERNEL, SMALL, absent, host, plan
 
 
@@ -97,3 +100,37 @@ def test_colour_adds_nothing_but_escapes():
     plain, coloured = plan_text(full(), "", colour=False), plan_text(full(), "", colour=True)
     assert coloured != plain
     assert re.sub(r"\033\[[0-9;]*m", "", coloured) == plain
+
+
+def test_a_device_that_is_not_there_is_in_the_table_all_the_same():
+    devices = "devices: {disk: 0000:77:00.0, any: {match: {class: nvme}}, port: 0000:02:00.0}\n"
+    lines = plan_text(plan(SMALL + devices, host("gpu07"), BootFiles(KERNEL)), "").splitlines()
+    assert "  disk   0000:77:00.0  not found" in lines
+    assert "  any    class nvme  not one device" in lines
+
+
+def test_a_plan_without_any_of_its_devices_names_them():
+    made = plan(SMALL + "devices: {disk: 0000:77:00.0}\n", host("gpu07"), BootFiles(KERNEL))
+    assert "Devices\n  disk   0000:77:00.0  not found\n" in plan_text(made, "")
+
+
+@pytest.mark.parametrize(
+    ("resets", "said"),
+    [
+        (["flr"], "open and reset 1 device, give it to the guest"),
+        ([None], "open 1 device, which cannot be reset, give it to the guest"),
+        ([None, None], "open 2 devices, which cannot be reset, give them to the guest"),
+        (["flr", None, "bus"], "open 3 devices, reset 2 of them, give them to the guest"),
+    ],
+)
+def test_a_step_that_opens_devices_says_which_are_reset(resets: list[str | None], said: str):
+    where = PciAddress(0, 0, 16, 0)
+    devices = tuple(Passed("a", where, 1, where, (), True, reset) for reset in resets)
+    assert OpenDevices(devices).describe() == said
+
+
+def test_what_the_firmware_keeps_is_not_said_to_be_the_iommus():
+    direct = MemoryLine("reserved", 0x1000, 0x1000, why="direct", groups=(1,))
+    assert memory_row(direct, {1})[2] == "kept by the firmware for group 1"
+    assert memory_row(replace(direct, why="reserved"), {1})[2] == "reserved by the IOMMU for every group of this VM"
+    assert memory_row(replace(direct, why="reserved"), {1, 2})[2] == "reserved by the IOMMU for group 1"

@@ -14,7 +14,7 @@ import pytest
 
 from launcher.plan.outcome import FORMAT_VERSION, End, Report, StepOutcome, VcpuReport
 from launcher.report.console import print_report
-from launcher.report.lines import width_of
+from launcher.report.lines import ENDLESS, columns_of, width_of
 from launcher.report.progress import text_lines
 from tests.planning import EXAMPLE, host, plan
 
@@ -39,10 +39,12 @@ def test_a_terminal_has_its_own_width_within_reason(terminal: tuple[TextIO, int]
     stream, leader = terminal
     fcntl.ioctl(leader, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     assert width_of(stream) == width
+    assert columns_of(stream) == max(columns or 100, 60)
 
 
 def test_what_is_no_terminal_is_100_wide() -> None:
     assert width_of(io.StringIO()) == 100
+    assert columns_of(io.StringIO()) == ENDLESS
 
 
 @pytest.mark.parametrize("width", [60, 80, 100])
