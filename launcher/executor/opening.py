@@ -25,7 +25,7 @@ from launcher.machine.acpi import intx_gsi
 from launcher.machine.function import ROM, PassedFunction
 from launcher.machine.pci import CONFIG_SIZE
 from launcher.machine.pieces import pieces, served
-from launcher.machine.policy import INTERRUPT_PIN, BarShape, Shape
+from launcher.machine.policy import INTERRUPT_PIN, Shape
 from launcher.plan.steps import BarPlace, MapDma, OpenDevices, OpenGroups, Passed
 from launcher.values import Span
 
@@ -124,7 +124,7 @@ def _prepare(one: Passed, device: Device, several: bool, place: Place, live: Liv
     rom = _rom(one, device, live)
     shape = Shape(
         config=config[:SMALL_CONFIG] if _says_nothing(config[SMALL_CONFIG:]) else config,
-        bars=tuple(BarShape(bar.index, bar.kind, bar.prefetchable, bar.size, bar.guest) for bar in one.bars),
+        bars=one.bars,
         rom=rom.size if rom else 0,
         multifunction=several,
         intx=device.irq("intx").vectors > 0,

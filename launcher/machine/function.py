@@ -22,13 +22,13 @@ from launcher.machine.policy import (
     MSIX_CONTROL,
     ROM_BAR,
     ROM_ENABLE,
-    BarShape,
     Shape,
     registers_of,
     visible,
 )
 from launcher.machine.registers import Ask
 from launcher.plan.changes import Change, Forward, HideBar, Interrupt, ShowBar, Vector
+from launcher.plan.steps import BarPlace
 from launcher.values import Span
 
 IO, MEMORY, MASTER, NO_INTX = 0x01, 0x02, 0x04, 0x400  # of the command register
@@ -139,7 +139,7 @@ class PassedFunction:
             found[ROM] = rom & ~0x7FF
         return found
 
-    def _address(self, bar: BarShape) -> int:
+    def _address(self, bar: BarPlace) -> int:
         value = self._registers.value(BARS + 4 * bar.index, 8 if bar.kind == "mem64" else 4)
         return value & ~(3 if bar.kind == "io" else 15)
 

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from launcher.machine import capabilities as caps
 from launcher.machine.capabilities import Capability, word
 from launcher.machine.registers import Registers
+from launcher.plan.steps import BarPlace
 
 # Type 0 header (PCI Local Bus 3.0, 6.1)
 COMMAND, STATUS, CACHE_LINE, HEADER_TYPE, BARS, ROM_BAR = 0x04, 0x06, 0x0C, 0x0E, 0x10, 0x30
@@ -57,22 +57,11 @@ HIDDEN_EXTENDED = {
 
 
 @dataclass(frozen=True, slots=True)
-class BarShape:
-    """A BAR with the place that the plan gave it; `guest` None: it gets one only from the guest."""
-
-    index: int
-    kind: Literal["io", "mem32", "mem64"]
-    prefetchable: bool
-    size: int
-    guest: int | None
-
-
-@dataclass(frozen=True, slots=True)
 class Shape:
     """What the function is. `config` as the device has it after a reset; `rom`: bytes of the ROM, 0 for none."""
 
     config: bytes
-    bars: tuple[BarShape, ...]
+    bars: tuple[BarPlace, ...]
     rom: int
     multifunction: bool
     intx: bool
@@ -115,7 +104,7 @@ def registers_of(shape: Shape) -> Registers:
     return registers
 
 
-def _bar(bar: BarShape) -> tuple[bytes, bytes]:
+def _bar(bar: BarPlace) -> tuple[bytes, bytes]:
     """(value, bits that the guest can write): natural size, rounded up to a power of two."""
     width = 8 if bar.kind == "mem64" else 4
     size = max(1 << (bar.size - 1).bit_length(), 4 if bar.kind == "io" else 16)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from launcher.machine.function import PassedFunction
-from launcher.machine.policy import BarShape, Shape
+from launcher.machine.policy import Shape
 from launcher.plan.changes import Change, Forward
+from launcher.plan.steps import BarPlace
 from launcher.values import KIB
 
 
@@ -87,7 +88,7 @@ NVME = Shape(
         [(0x100, AER, bytes(0x40)), (0x148, SERIAL, b"\x11" * 8), (0x188, LTR, bytes(4))],
         size=4096,
     ),
-    bars=(BarShape(0, "mem64", prefetchable=False, size=16 * KIB, guest=0xC000_0000),),
+    bars=(BarPlace(0, "mem64", prefetchable=False, size=16 * KIB, guest=0xC000_0000),),
     rom=0,
     multifunction=False,
     intx=True,
@@ -100,10 +101,10 @@ E1000E = Shape(
         size=4096,
     ),
     bars=(
-        BarShape(0, "mem32", prefetchable=False, size=128 * KIB, guest=0xC010_0000),
-        BarShape(1, "mem32", prefetchable=False, size=128 * KIB, guest=0xC012_0000),
-        BarShape(2, "io", prefetchable=False, size=32, guest=0xC000),
-        BarShape(3, "mem32", prefetchable=False, size=16 * KIB, guest=0xC014_0000),
+        BarPlace(0, "mem32", prefetchable=False, size=128 * KIB, guest=0xC010_0000),
+        BarPlace(1, "mem32", prefetchable=False, size=128 * KIB, guest=0xC012_0000),
+        BarPlace(2, "io", prefetchable=False, size=32, guest=0xC000),
+        BarPlace(3, "mem32", prefetchable=False, size=16 * KIB, guest=0xC014_0000),
     ),
     rom=256 * KIB,
     multifunction=False,
@@ -112,8 +113,8 @@ E1000E = Shape(
 RTL8139 = Shape(
     config((0x10EC, 0x8139), [(0x50, power()), (0x60, vpd())]),
     bars=(
-        BarShape(0, "io", prefetchable=False, size=256, guest=0xC100),
-        BarShape(1, "mem32", prefetchable=False, size=256, guest=0xC020_0000),
+        BarPlace(0, "io", prefetchable=False, size=256, guest=0xC100),
+        BarPlace(1, "mem32", prefetchable=False, size=256, guest=0xC020_0000),
     ),
     rom=0,
     multifunction=True,
@@ -132,7 +133,7 @@ AHCI = Shape(
         ],
         pin=2,
     ),
-    bars=(BarShape(5, "mem32", prefetchable=True, size=2 * KIB, guest=0xC030_0000),),
+    bars=(BarPlace(5, "mem32", prefetchable=True, size=2 * KIB, guest=0xC030_0000),),
     rom=0,
     multifunction=False,
     intx=True,
@@ -153,8 +154,8 @@ VIRTUAL = Shape(
         size=4096,
     ),
     bars=(
-        BarShape(0, "mem64", prefetchable=True, size=64 * KIB, guest=0x40_0000_0000),
-        BarShape(3, "mem64", prefetchable=True, size=16 * KIB, guest=0x40_0001_0000),
+        BarPlace(0, "mem64", prefetchable=True, size=64 * KIB, guest=0x40_0000_0000),
+        BarPlace(3, "mem64", prefetchable=True, size=16 * KIB, guest=0x40_0001_0000),
     ),
     rom=0,
     multifunction=False,

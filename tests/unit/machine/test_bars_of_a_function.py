@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from launcher.machine import bars, layout
-from launcher.machine.policy import BarShape, Shape
+from launcher.machine.policy import Shape
 from launcher.plan.changes import Change, Forward, HideBar, ShowBar
+from launcher.plan.steps import BarPlace
 from launcher.values import GIB, KIB, MIB, Span
 from tests.unit.machine.devices import AHCI, E1000E, NVME, RTL8139, VIRTUAL, Guest
 
@@ -58,7 +59,7 @@ def test_a_bar_tells_its_size_and_kind(shape: Shape, bar: int, answer: int) -> N
 
 
 def test_a_bar_of_64_gib_is_told_in_both_halves() -> None:
-    big = BarShape(2, "mem64", prefetchable=True, size=64 * GIB, guest=64 * GIB)
+    big = BarPlace(2, "mem64", prefetchable=True, size=64 * GIB, guest=64 * GIB)
     guest = Guest(replace(NVME, bars=(big,)))
     assert (sized(guest, 0x18), sized(guest, 0x1C)) == (0x0000000C, 0xFFFFFFF0)
     assert guest.read(0x18, 8) == 64 * GIB | 0xC
