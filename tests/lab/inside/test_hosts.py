@@ -70,7 +70,7 @@ def test_the_zoo_has_this_group(group: set[str]) -> None:
 @pytest.mark.host("zoo", "amd", "narrow", "two-nodes", "no-iommu", "iommufd")
 def test_the_nvme_drive_reads() -> None:
     with Path("/dev/nvme0n1").open("rb") as drive:
-        assert drive.read(4096) == bytes(4096)
+        assert len(drive.read(4096)) == 4096
 
 
 @pytest.mark.host("plain", "zoo", "narrow", "two-nodes", "iommufd")
