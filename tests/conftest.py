@@ -129,8 +129,17 @@ def cli(tmp_path: Path) -> Iterator[Cli]:
 
 def processes_of(pid: int) -> list[int]:
     """The children of a process, and theirs, oldest first."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [one for child in map(int, children) for one in (child, *processes_of(child))]
+    parents = {one: parent_of(one) for one in map(int, filter(str.isdecimal, os.listdir("/proc")))}
+    children = sorted(one for one, parent in parents.items() if parent == pid)
+    return [one for child in children for one in (child, *processes_of(child))]
+
+
+def parent_of(pid: int) -> int | None:
+    """Not every kernel lists children."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return None
 
 
 def ends(pid: int) -> bool:

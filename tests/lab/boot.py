@@ -27,6 +27,11 @@ GRACE = 60  # seconds that the machine may take beyond the command's own time: t
 TICK = 0.1
 DISK = 64 << 20
 MESSAGES = 25  # lines of the console in the sentence on a lost machine
+# QEMU's monitor is the machine's second serial port. The socket between them is in QEMU's own folder.
+MONITOR = (
+    *("-chardev", "socket,id=monitor,path=monitor,server=on,wait=off", "-mon", "chardev=monitor"),
+    *("-chardev", "socket,id=second,path=monitor", "-device", "isa-serial,chardev=second"),
+)
 
 
 @dataclass(frozen=True)
@@ -82,10 +87,11 @@ def qemu_command(host: Host, work: Path, serial: str) -> list[str]:
         *_share("lab", work / "lab", "1d.0"),
         *drives,
         *host.arguments(),
+        *MONITOR,
     ]
 
 
-def start(command: list[str], said: IO[bytes], *, terminal: bool = False) -> subprocess.Popen[bytes]:
+def start(command: list[str], said: IO[bytes], work: Path, *, terminal: bool = False) -> subprocess.Popen[bytes]:
     """A process that the kernel kills when this one dies. It has a session of its own: ^C is for us to act on."""
     return subprocess.Popen(
         ["setpriv", "--pdeathsig", "KILL", *command],
@@ -93,6 +99,7 @@ def start(command: list[str], said: IO[bytes], *, terminal: bool = False) -> sub
         stdout=None if terminal else said,
         stderr=said,
         start_new_session=True,
+        cwd=work,
     )
 
 
@@ -101,7 +108,7 @@ def watch(command: list[str], work: Path, seconds: float, flows: list[tuple[Path
     began = time.monotonic()
     copies = [_follow(path, target) for path, target in flows if target]
     with (work / "qemu").open("wb") as said:
-        machine = start(command, said)
+        machine = start(command, said, work)
     try:
         while not _ended(machine) and time.monotonic() < began + seconds:
             for copy in copies:
@@ -167,13 +174,12 @@ def _share(tag: str, path: Path, address: str, more: str = "") -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """What every command inside finds: the tree's own programs first, and nothing written beside the sources."""
+    """What every command inside finds: the tree's own programs first. What Python compiles stays in memory."""
     return {
         "PATH": f"{Path(sys.executable).parent}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "HOME": "/root",
         "LANG": "C.UTF-8",
         "TERM": "dumb",
-        "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
     }
 

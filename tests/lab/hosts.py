@@ -106,20 +106,25 @@ def _plug(name: str) -> str:
 
 NVME = (_port("nvme-port", "2.0", 1), "nvme,bus=nvme-port,serial=lab-nvme,drive=nvme")
 
+# A card to pass (02:00.0) and one on the same cable for the host to keep (03:00.0).
+CARDS = (
+    _port("net-port", "3.0", 2),
+    _plug("first"),
+    "e1000e,bus=net-port,romfile=,netdev=first,mac=52:54:00:00:00:02",
+    _port("virtio-port", "4.0", 3),
+    _plug("peer"),
+    "virtio-net-pci,bus=virtio-port,iommu_platform=on,ats=on,disable-legacy=on,romfile=,netdev=peer",
+)
+
 # QEMU's amd-iommu takes what is behind a port for a device of bus 0 (the bus has no number yet when it asks), so that
 # DMA and interrupts from there never arrive.
 AMD = ("nvme,bus=pcie.0,addr=2.0,serial=lab-nvme,drive=nvme", "e1000e,bus=pcie.0,addr=3.0,romfile=")
 
 ZOO = (
     *NVME,  # 01:00.0
-    _port("net-port", "3.0", 2),
-    _plug("first"),
-    "e1000e,bus=net-port,romfile=,netdev=first,mac=52:54:00:00:00:02",  # 02:00.0
-    _port("virtio-port", "4.0", 3),
-    _plug("peer"),
-    "virtio-net-pci,bus=virtio-port,iommu_platform=on,ats=on,disable-legacy=on,romfile=,netdev=peer",  # 03:00.0
+    *CARDS,
     _port("usb-port", "5.0", 4),
-    "qemu-xhci,bus=usb-port",  # 04:00.0
+    "qemu-xhci,id=usb,bus=usb-port",  # 04:00.0
     # A switch below a port without ACS: port, switch and both devices are one group.
     _port("switch-port", "6.0", 5, ",disable-acs=on"),
     "x3130-upstream,id=switch,bus=switch-port",
@@ -168,7 +173,8 @@ TABLE = (
         "pcie-root-port,id=nvme-port,bus=expander,chassis=1,slot=1",
         NVME[1],
     ), disks=("nvme",), cpus=2, nodes=2, kernel_options=("hugepagesz=2M", "hugepages=0:16,1:32", "nokaslr")),
-    Host("large", "8 GiB of memory", cpus=2, mebibytes=8192),
+    Host("large", "8 GiB of memory, a drive and two network cards", devices=(*NVME, *CARDS), disks=("nvme",), cpus=2,
+         mebibytes=8192),
     Host("no-iommu", "no IOMMU", iommu=Iommu.NONE, devices=NVME, disks=("nvme",)),
     Host("switched-off", "an IOMMU that the command line switches off", devices=NVME, disks=("nvme",),
          kernel_options=("intel_iommu=off",)),

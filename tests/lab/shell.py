@@ -22,7 +22,7 @@ def shell(host: Host, folder: Path, work: Path) -> int:
     command = [*qemu_command(host, work, "chardev:terminal"), *TERMINAL]
     print(f"lab host {host.name}: {host.about}; ^D ends it, ^A x ends it by force", flush=True)
     with _terminal_as_it_was(), (work / "qemu").open("wb") as said:
-        machine = start(command, said, terminal=True)
+        machine = start(command, said, work, terminal=True)
         try:
             machine.wait()
         finally:

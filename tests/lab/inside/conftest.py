@@ -5,9 +5,18 @@ A test that is not for all of its parameters in each of its hosts is parametrize
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
+from tests.conftest import PAYLOADS
+from tests.lab.guest import guest_initramfs
 from tests.lab.hosts import HOSTS
+from tests.lab.initramfs import archive
+from tests.lab.inside.passing import PCI, PEER, bindings, holders
+from tests.lab.pieces import distribution_kernel
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -18,3 +27,30 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "host" not in metafunc.fixturenames:
         metafunc.fixturenames.append("host")
     metafunc.parametrize("host", [HOSTS[name] for name in names], ids=names)
+
+
+@pytest.fixture(scope="session")
+def initrd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Linux guest with drivers for what the lab has, and with the program `words`."""
+    folder = tmp_path_factory.mktemp("guest")
+    subprocess.run(["gcc", "-static", "-Wall", "-Werror", PAYLOADS / "words.c", "-o", folder / "words"], check=True)
+    made = guest_initramfs(folder / "initrd", distribution_kernel())
+    made.write_bytes(made.read_bytes() + archive({"bin/words": (folder / "words").read_bytes()}))
+    return made
+
+
+@pytest.fixture(scope="session")
+def peer() -> None:
+    """The network card that the host keeps."""
+    (card,) = (PCI / "0000:03:00.0").glob("virtio*/net/*")
+    subprocess.run(["ip", "addr", "replace", f"{PEER}/24", "dev", card.name], check=True)
+    subprocess.run(["ip", "link", "set", card.name, "up"], check=True)
+
+
+@pytest.fixture
+def host_as_before() -> Iterator[None]:
+    """Whatever a test does, drivers and overrides are as they were, and nobody has a group open."""
+    before = bindings()
+    yield
+    assert bindings() == before
+    assert not holders()

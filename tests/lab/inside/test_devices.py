@@ -7,9 +7,10 @@ import json
 import os
 import re
 import socket
+import struct
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
@@ -17,85 +18,30 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import EXAMPLES, PATIENCE, Cli, Done
-from tests.lab.guest import guest_initramfs
+from tests.conftest import EXAMPLES, PATIENCE, Cli, processes_of
+from tests.lab.inside.passing import (
+    BEHIND_BRIDGE,
+    CMDLINE,
+    E1000E,
+    MOUNT,
+    NVME,
+    PCI,
+    PEER,
+    RTL8139,
+    SHARED_MEMORY,
+    TALKS,
+    boot,
+    card,
+    interrupts,
+    received,
+)
 from tests.lab.pieces import distribution_kernel
 
-PCI = Path("/sys/bus/pci/devices")
-CMDLINE = "console=ttyS0 quiet panic=-1"
+pytestmark = pytest.mark.usefixtures("host_as_before")
+
+MSIX, PAGE = 0x11, 4096
+READ = "dd if=/dev/nvme0n1 of=/dev/null bs=4k iflag=direct"
 BOOTS = 6 if os.environ.get("VMLAUNCH_LONG") else 3
-PEER = "10.7.0.1"  # the host's own card, on the cable that all cards are on
-
-NVME, E1000E, RTL8139, BEHIND_BRIDGE = "0000:01:00.0", "0000:02:00.0", "0000:00:09.0", "0000:09:01.0"
-MOUNT = "mke2fs /dev/nvme0n1 > /dev/null; mkdir -p /mnt; mount /dev/nvme0n1 /mnt || poweroff"
-TALKS = f"ping -I $card -c 20 -i 0.2 -w 30 -q {PEER}"
-
-
-@pytest.fixture(scope="module")
-def initrd(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return guest_initramfs(tmp_path_factory.mktemp("guest") / "initrd", distribution_kernel())
-
-
-@pytest.fixture(scope="module")
-def peer() -> None:
-    """The network card that the host keeps."""
-    (card,) = (PCI / "0000:03:00.0").glob("virtio*/net/*")
-    subprocess.run(["ip", "addr", "replace", f"{PEER}/24", "dev", card.name], check=True)
-    subprocess.run(["ip", "link", "set", card.name, "up"], check=True)
-
-
-@pytest.fixture(autouse=True)
-def _host_as_before() -> Iterator[None]:
-    """Whatever a test does, drivers and overrides are as they were, and nobody has a group open."""
-    before = bindings()
-    yield
-    assert bindings() == before
-    assert not holders()
-
-
-def bindings() -> dict[str, tuple[str, str]]:
-    found = {}
-    for device in PCI.iterdir():
-        driver = (device / "driver").resolve().name if (device / "driver").exists() else ""
-        found[device.name] = (driver, (device / "driver_override").read_text().strip())
-    return found
-
-
-def holders() -> list[str]:
-    links = (link for process in Path("/proc").glob("[0-9]*") for link in (process / "fd").glob("*"))
-    found = []
-    for link in links:
-        try:
-            target = str(link.readlink())
-        except OSError:
-            continue
-        if "vfio" in target:
-            found.append(f"{link}: {target}")
-    return found
-
-
-def boot(cli: Cli, initrd: Path, devices: dict[str, Any], commands: str, cmdline: str = "", **fields: Any) -> Done:
-    kernel = {"kernel": str(distribution_kernel().image), "initrd": str(initrd), "cmdline": f"{CMDLINE} {cmdline}"}
-    spec = cli.spec(Path("replaced"), **{"memory": "512MiB", "boot": kernel, "devices": devices} | fields)
-    done = cli.run("up", spec, stdin=f"{commands}\npoweroff\n")
-    assert done.code == 0, done.out + done.err
-    return done
-
-
-def card(address: str, ip: str = "10.7.0.2") -> str:
-    """A shell word for the guest: the name of the network interface at this guest address, up and with an address."""
-    find = f"card=$(ls /sys/bus/pci/devices/0000:{address}/net)"
-    return f"{find}; ip addr add {ip}/24 dev $card; ip link set $card up; sleep 3"
-
-
-def interrupts(out: str, word: str) -> int:
-    """How often the guest's lines of /proc/interrupts with this word fired."""
-    lines = [line.split() for line in out.splitlines() if word in line and re.match(r" *\d+:", line)]
-    return sum(int(cell) for line in lines for cell in line[1:] if cell.isdecimal())
-
-
-def received(out: str) -> int:
-    return int(re.findall(r"(\d+) packets received", out)[-1])
 
 
 @pytest.mark.host("zoo", "amd")
@@ -166,19 +112,28 @@ def test_two_cards_on_one_interrupt_line_work_together(cli: Cli, initrd: Path) -
     assert re.search(r"IO-APIC .*eth\d, eth\d", done.out), done.out
 
 
-@pytest.mark.host("zoo")
+@pytest.mark.host("zoo", "large")
 @pytest.mark.usefixtures("peer")
-def test_a_file_goes_over_the_network_to_the_disk(cli: Cli, initrd: Path) -> None:
-    """NVMe and network card in one VM, RAM in two banks; the host serves the file."""
-    content = os.urandom(1 << 20)
+def test_a_file_goes_over_the_network_to_the_disk(cli: Cli, initrd: Path, host: Any) -> None:
+    """NVMe and network card in one VM, RAM in two banks; the host serves the file. Each vCPU's vector fires."""
+    vcpus, low, high, mebibytes = (4, "3GiB", "2GiB", 16) if host.name == "large" else (1, "256MiB", "512MiB", 1)
+    content = os.urandom(mebibytes << 20)
     with serving(content):
         take = f"nc -w 20 {PEER} 4711 < /dev/null"
         store = f"{MOUNT}; {take} > /mnt/file"
-        look = "sync; echo 3 > /proc/sys/vm/drop_caches; sha256sum /mnt/file; umount /mnt"
-        banks = [{"size": "256MiB"}, {"size": "512MiB", "at": "0x100000000"}]
-        devices = {"disk": NVME, "nic": E1000E}
-        done = boot(cli, initrd, devices, f"{card('00:11.0')}; {store}; {look}", memory=banks)
+        read = "sync; echo 3 > /proc/sys/vm/drop_caches; sha256sum /mnt/file; umount /mnt"
+        each = f"for n in $(seq 0 {vcpus - 1}); do taskset $((1 << n)) {READ} count=8; done; grep MSI /proc/interrupts"
+        done = boot(
+            cli,
+            initrd,
+            {"disk": NVME, "nic": E1000E},
+            f"{card('00:11.0')}; {store}; {read}; {each}",
+            memory=[{"size": low}, {"size": high, "at": "0x100000000"}],
+            cpus=vcpus,
+        )
     assert f"{hashlib.sha256(content).hexdigest()}  /mnt/file" in done.out, done.out
+    for name in (*(f"nvme0q{n}" for n in range(vcpus + 1)), "eth0-rx-0", "eth0-tx-0"):
+        assert interrupts(done.out, name) > 0, done.out
 
 
 @contextmanager
@@ -205,7 +160,7 @@ def test_a_large_bar_is_mapped_above_4_gib(cli: Cli, initrd: Path) -> None:
     """ivshmem: what is written is read again."""
     bar = "/sys/bus/pci/devices/0000:00:10.0/resource2"
     look = f"head -3 /sys/bus/pci/devices/0000:00:10.0/resource; lspci; echo 2 > /proc/self/oom_score_adj; ls -l {bar}"
-    done = boot(cli, initrd, {"shared": {"pci": "0000:00:0b.0", "allow": ["no-reset"]}}, look)
+    done = boot(cli, initrd, {"shared": {"pci": SHARED_MEMORY, "allow": ["no-reset"]}}, look)
     places = re.findall(r"0x([0-9a-f]{16}) 0x([0-9a-f]{16}) 0x000000000014220c", done.out)
     assert places, done.out
     start, last = (int(word, 16) for word in places[0])
@@ -254,6 +209,37 @@ def test_up_and_down_fifty_times_leaves_no_memory_locked(cli: Cli) -> None:
 def locked() -> list[str]:
     lines = Path("/proc/meminfo").read_text().splitlines()
     return [line for line in lines if line.startswith(("Mlocked", "Unevictable"))]
+
+
+@pytest.mark.host("zoo")
+def test_all_of_a_drive_is_mapped_but_the_pages_of_its_msix_tables(cli: Cli, payload: Callable[[str], Path]) -> None:
+    """As the kernel says of the runner, beside what the device says of its tables."""
+    config = (PCI / NVME / "config").read_bytes()
+    at = capability(config, MSIX)
+    control, table, pending = struct.unpack_from("<HII", config, at + 2)
+    assert (control & 0x7FF, table & 7, pending & 7) == (64, 0, 0)
+    pages = {place // PAGE for place in (*range(table, table + 65 * 16), *range(pending, pending + 16))}
+    done = cli.run("up", "-d", cli.spec(payload("button"), memory="64MiB", devices={"disk": NVME}), "--json")
+    keeper = json.loads(done.out.splitlines()[-1])["report"]["pid"]
+    (runner,) = processes_of(keeper)
+    maps = Path(f"/proc/{runner}/maps").read_text()
+    assert cli.run("down", cli.name).code == 0
+    mapped = {page for first, last in mapped_of_device(maps) for page in range(first // PAGE, last // PAGE)}
+    first, last = (int(word, 16) for word in (PCI / NVME / "resource").read_text().split()[:2])
+    assert mapped == {first // PAGE + page for page in range((last + 1 - first) // PAGE) if page not in pages}
+
+
+def capability(config: bytes, wanted: int) -> int:
+    place = config[0x34]
+    while config[place] != wanted:
+        place = config[place + 1]
+    return place
+
+
+def mapped_of_device(maps: str) -> list[tuple[int, int]]:
+    """From, to, as addresses of the host: so the kernel has it once it is mapped."""
+    found = re.findall(r"^(\w+)-(\w+) \S+ (\w+) .*vfio-device", maps, re.MULTILINE)
+    return [(int(at, 16), int(at, 16) + int(end, 16) - int(start, 16)) for start, end, at in found]
 
 
 @pytest.mark.host("zoo")

@@ -7,36 +7,31 @@ import mmap
 import re
 import struct
 import subprocess
+import termios
+import time
+import tty
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import PATIENCE, PAYLOADS, Cli
-from tests.lab.guest import guest_initramfs
-from tests.lab.initramfs import archive
-from tests.lab.inside.test_devices import (
+from tests.conftest import PATIENCE, Cli
+from tests.lab.inside.passing import (
+    EDU,
+    GUEST,
+    NVME,
     PCI,
-    _host_as_before,  # noqa: F401 - for every test here as well
+    SATA,
+    SHARED_MEMORY,
+    USB,
     bindings,
     boot,
     interrupts,
 )
-from tests.lab.pieces import distribution_kernel
 
-EDU, SHARED_MEMORY, NVME, SATA = "0000:00:08.0", "0000:00:0b.0", "0000:01:00.0", "0000:00:1f.2"
-GUEST = "/sys/bus/pci/devices/0000:00:10.0"
+pytestmark = pytest.mark.usefixtures("host_as_before")
+
 GIBIBYTE = 1 << 30
-
-
-@pytest.fixture(scope="module")
-def initrd(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Linux guest that also has the program `words`."""
-    folder = tmp_path_factory.mktemp("guest")
-    subprocess.run(["gcc", "-static", "-Wall", "-Werror", PAYLOADS / "words.c", "-o", folder / "words"], check=True)
-    made = guest_initramfs(folder / "initrd", distribution_kernel())
-    made.write_bytes(made.read_bytes() + archive({"bin/words": (folder / "words").read_bytes()}))
-    return made
 
 
 def words(out: str) -> dict[int, int]:
@@ -164,3 +159,36 @@ def test_a_device_that_the_host_wants_back_is_given_back(cli: Cli, payload: Call
     assert up.returncode == 0, out + err
     assert "W526" in err, err
     assert "the host wants disk back" in err
+
+
+@pytest.mark.long
+@pytest.mark.host("zoo")
+def test_a_device_that_is_pulled_out_is_given_up(cli: Cli, payload: Callable[[str], Path]) -> None:
+    """QEMU's device_del: the slot asks, the kernel waits for the VM. What is plugged in again is the host's."""
+    up = cli.start("up", cli.spec(payload("button"), memory="64MiB", devices={"usb": USB}))
+    assert up.stdout is not None
+    while "!" not in (line := up.stdout.readline(1)):
+        assert line
+    monitor("device_del usb")
+    out, err = up.communicate(timeout=PATIENCE)
+    assert up.returncode == 0, out + err
+    assert "W526" in err, err
+    assert "the host wants usb back" in err
+    wait_for(lambda: not (PCI / USB).exists())
+    monitor("device_add qemu-xhci,id=usb,bus=usb-port")
+    wait_for((PCI / USB / "driver").exists)
+
+
+def monitor(order: str) -> None:
+    """To QEMU. What it answers is not echoed: it would take that for orders."""
+    with Path("/dev/ttyS1").open("r+b", buffering=0) as port:
+        tty.setraw(port)
+        port.write(f"{order}\n".encode())
+        termios.tcdrain(port)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    patience = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < patience
+        time.sleep(0.1)

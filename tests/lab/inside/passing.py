@@ -1,0 +1,65 @@
+"""What tests that pass devices to guests share: the devices of host zoo, a boot of Linux with them, what it said."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from tests.conftest import Cli, Done
+from tests.lab.pieces import distribution_kernel
+
+PCI = Path("/sys/bus/pci/devices")
+CMDLINE = "console=ttyS0 quiet panic=-1"
+PEER = "10.7.0.1"  # the host's own card, on the cable that all cards are on
+
+NVME, E1000E, RTL8139, BEHIND_BRIDGE = "0000:01:00.0", "0000:02:00.0", "0000:00:09.0", "0000:09:01.0"
+EDU, SHARED_MEMORY, USB, SATA = "0000:00:08.0", "0000:00:0b.0", "0000:04:00.0", "0000:00:1f.2"
+GUEST = "/sys/bus/pci/devices/0000:00:10.0"
+MOUNT = "mke2fs /dev/nvme0n1 > /dev/null; mkdir -p /mnt; mount /dev/nvme0n1 /mnt || poweroff"
+TALKS = f"ping -I $card -c 20 -i 0.2 -w 30 -q {PEER}"
+
+
+def bindings() -> dict[str, tuple[str, str]]:
+    found = {}
+    for device in PCI.iterdir():
+        driver = (device / "driver").resolve().name if (device / "driver").exists() else ""
+        found[device.name] = (driver, (device / "driver_override").read_text().strip())
+    return found
+
+
+def holders() -> list[str]:
+    links = (link for process in Path("/proc").glob("[0-9]*") for link in (process / "fd").glob("*"))
+    found = []
+    for link in links:
+        try:
+            target = str(link.readlink())
+        except OSError:
+            continue
+        if "vfio" in target:
+            found.append(f"{link}: {target}")
+    return found
+
+
+def boot(cli: Cli, initrd: Path, devices: dict[str, Any], commands: str, cmdline: str = "", **fields: Any) -> Done:
+    kernel = {"kernel": str(distribution_kernel().image), "initrd": str(initrd), "cmdline": f"{CMDLINE} {cmdline}"}
+    spec = cli.spec(Path("replaced"), **{"memory": "512MiB", "boot": kernel, "devices": devices} | fields)
+    done = cli.run("up", spec, stdin=f"{commands}\npoweroff\n")
+    assert done.code == 0, done.out + done.err
+    return done
+
+
+def card(address: str, ip: str = "10.7.0.2") -> str:
+    """A shell word for the guest: the name of the network interface at this guest address, up and with an address."""
+    find = f"card=$(ls /sys/bus/pci/devices/0000:{address}/net)"
+    return f"{find}; ip addr add {ip}/24 dev $card; ip link set $card up; sleep 3"
+
+
+def interrupts(out: str, word: str) -> int:
+    """How often the guest's lines of /proc/interrupts with this word fired."""
+    lines = [line.split() for line in out.splitlines() if word in line and re.match(r" *\d+:", line)]
+    return sum(int(cell) for line in lines for cell in line[1:] if cell.isdecimal())
+
+
+def received(out: str) -> int:
+    return int(re.findall(r"(\d+) packets received", out)[-1])
