@@ -283,11 +283,11 @@ class Keeper:
         status = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
         os.close(self._pidfd)
         self._runner.close()
+        death, by = describe_death(status), self._stopping.by
+        if by is None and (status < 0 or self._records.end is None):
+            self._records.note(Diagnostic("E502", death.detail))
         if self._records.end is None:
-            by = self._stopping.by
-            self._records.end = describe_death(status) if by is None else stopped(by, self._stopping.code, forced=True)
-            if by is None:
-                self._records.diagnostics = (Diagnostic("E502", self._records.end.detail),)
+            self._records.end = death if by is None else stopped(by, self._stopping.code, forced=True)
 
     # -- stopping ------------------------------------------------------------------------------------------------
 

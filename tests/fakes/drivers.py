@@ -19,6 +19,7 @@ class FakeDrivers:
         self._kernel = kernel
 
     def driver(self, address: PciAddress) -> str | None:
+        self._kernel.host.recall()
         found = self._kernel.host.at(address)
         return found.driver if found else None
 
@@ -28,6 +29,7 @@ class FakeDrivers:
     def set_override(self, address: PciAddress, driver: str | None) -> None:
         self._kernel.call("driver_override")
         self._function(address, "driver_override").override = driver
+        self._kernel.host.keep()
 
     def unbind(self, address: PciAddress) -> None:
         """VFIO waits for all who have it open, as some other drivers do for their users."""
@@ -38,6 +40,7 @@ class FakeDrivers:
         if one.holds_on or (one.driver == VFIO and any(device.function is one for device in self._kernel.devices)):
             refuse(errno.ETIMEDOUT, "unbind")
         one.driver = None
+        self._kernel.host.keep()
 
     def probe(self, address: PciAddress) -> None:
         self._kernel.call("drivers_probe")
@@ -45,6 +48,8 @@ class FakeDrivers:
         wanted = one.override or one.native
         if one.driver is None and wanted not in one.refusing and wanted in (one.native, VFIO):
             one.driver = wanted
+        self._kernel.host.keep()
 
     def _function(self, address: PciAddress, call: str) -> FakeFunction:
+        self._kernel.host.recall()
         return self._kernel.host.at(address) or refuse(errno.ENOENT, call)

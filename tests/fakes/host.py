@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from launcher.kernel.api import IrqInfo, RegionInfo
 from launcher.values import KIB, MIB, PciAddress, Span
@@ -57,6 +59,19 @@ class FakeHost:
     vectors: int = 2048  # that it has left for one function
     safe: bool = True  # interrupts are remapped
     open_groups: set[int] = field(default_factory=set)
+    paper: Path | None = None  # where processes that share this host keep who drives what
+
+    def recall(self) -> None:
+        if self.paper and self.paper.exists():
+            for one, (driver, override) in zip(self.functions, json.loads(self.paper.read_text()), strict=True):
+                one.driver, one.override = driver, override
+
+    def keep(self) -> None:
+        if self.paper:
+            self.paper.write_text(json.dumps(self.drivers()))
+
+    def drivers(self) -> list[tuple[str | None, str | None]]:
+        return [(one.driver, one.override) for one in self.functions]
 
     def of_group(self, number: int) -> list[FakeFunction]:
         return [one for one in self.functions if one.group == number]

@@ -1,0 +1,142 @@
+"""Keeper and runner, processes on the fake kernel, killed before each of its calls: the host comes back."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from launcher.executor.keeper import Keeper
+from launcher.executor.restore import restore
+from launcher.plan.plan import Plan
+from launcher.plan.steps import BindDriver, KeepState
+from launcher.vms.channel import Channel, Closed
+from launcher.vms.folder import STATE, StateFolder, wait_until_down
+from tests.fakes.host import FakeHost
+from tests.fakes.kernel import FakeKernel
+from tests.unit.executor.passing import guest, host_of, passing_plan
+
+NATIVE = ("nvme", "8139too", "igb", "igb")
+
+
+@dataclass
+class Killing(FakeKernel):
+    """`victims` die before its call number `at` in the process that makes it, which is `where`: keeper or runner."""
+
+    victims: tuple[str, ...] = ()
+    where: str = "keeper"
+    at: int = 0
+    keeper: int = 0
+    paper: Path | None = None  # the calls of both, for who wants to know what there is
+
+    def call(self, name: str) -> None:
+        me = "keeper" if os.getpid() == self.keeper else "runner"
+        if me == self.where and len(self.calls) + 1 == self.at:
+            for victim in self.victims:
+                os.kill(self.keeper if victim == "keeper" else os.getpid(), signal.SIGKILL)
+        super().call(name)
+        if self.paper:
+            with self.paper.open("a") as lines:
+                lines.write(f"{me} {len(self.calls)} {name}\n")
+
+
+def a_host(folder: Path) -> FakeHost:
+    host = host_of()
+    for one, native in zip(host.functions, NATIVE, strict=True):
+        one.native = one.driver = native
+    host.paper = folder / "drivers"
+    host.recall()
+    return host
+
+
+BEFORE = [(native, None) for native in NATIVE]
+
+
+def a_plan(folder: Path) -> Plan:
+    """The keeper's steps in front: four drivers."""
+    plan = passing_plan(folder)
+    binds = [
+        BindDriver(one.address, native, "vfio-pci", None)
+        for one, native in zip(host_of().functions, NATIVE, strict=True)
+    ]
+    keep, *rest = plan.steps
+    assert isinstance(keep, KeepState)
+    return replace(plan, steps=(keep, *binds, *rest))
+
+
+def live(plan: Plan, kernel: Killing) -> tuple[int, dict[str, Any] | None]:
+    """A whole life: the keeper's exit status, and its report if it came to that."""
+    folder = next(Path(step.folder) for step in plan.steps if isinstance(step, KeepState))
+    mine, theirs = Channel.pair()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            mine.close()
+            kernel.keeper = os.getpid()
+            os._exit(Keeper(plan, kernel, StateFolder.claim(folder), theirs, reboot=False).run())
+        finally:
+            os._exit(70)
+    theirs.close()
+    report = None
+    try:
+        while packet := mine.receive():
+            report = (packet.message or {}).get("report", report)
+    except Closed:
+        pass
+    mine.close()
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    wait_until_down(folder)  # its runner may be a moment behind
+    return status, report
+
+
+def calls_of(folder: Path) -> list[list[str]]:
+    """(who, number, name) of a life in which nobody dies."""
+    kernel = Killing(host=a_host(folder), events=guest(), paper=folder / "calls")
+    status, report = live(a_plan(folder), kernel)
+    assert status == 0
+    assert report is not None
+    assert report["left_behind"] == []
+    return [line.split(" ", 2) for line in (folder / "calls").read_text().splitlines()]
+
+
+def check_that_the_host_comes_back(folder: Path, told: object) -> None:
+    """By `down`, and whoever comes next can use it."""
+    path = folder / "state"
+    assert (path / STATE).exists(), told
+    restore(StateFolder.claim(path), FakeKernel(host=a_host(folder)))
+    assert not path.exists(), told
+    assert a_host(folder).drivers() == BEFORE, told
+
+
+WAYS = (
+    ("keeper", ("keeper",), -signal.SIGKILL),
+    ("runner", ("runner",), 11),
+    ("runner", ("keeper",), -signal.SIGKILL),
+    ("runner", ("keeper", "runner"), -signal.SIGKILL),
+)
+
+
+@pytest.mark.parametrize(("where", "victims", "status"), WAYS, ids=["keeper", "runner", "keeper-meanwhile", "both"])
+def test_killed_before_each_call_of_the_kernel_the_host_comes_back(
+    tmp_path: Path, where: str, victims: tuple[str, ...], status: int
+) -> None:
+    plan = a_plan(tmp_path)
+    numbers = [(int(n), name) for who, n, name in calls_of(tmp_path) if who == where]
+    assert len(numbers) > (200 if where == "runner" else 20)
+    for at, name in numbers:
+        told = (victims, where, at, name)
+        kernel = Killing(host=a_host(tmp_path), events=guest(), victims=victims, where=where, at=at)
+        ended, report = live(plan, kernel)
+        if victims == ("runner",):  # the keeper puts back by itself
+            assert report is not None
+            status = 11 if report["end"]["how"] == "lost" else 0  # the guest had powered off before
+            assert report["diagnostics"][0]["code"] == "E502", told
+            assert a_host(tmp_path).drivers() == BEFORE, told
+        assert ended == status, told
+        check_that_the_host_comes_back(tmp_path, told)
+    print(f"{len(numbers)} times {' and '.join(victims)} killed before a call of the {where}")
+    assert live(plan, Killing(host=a_host(tmp_path), events=guest()))[0] == 0
