@@ -1,0 +1,99 @@
+"""kill -9 of those who hold real devices: the devices come back to their drivers, for whoever comes next."""
+
+from __future__ import annotations
+
+import subprocess
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from launcher.vms.folder import wait_until_down
+from tests.conftest import EXAMPLES, PATIENCE, Cli, kill, processes_of
+from tests.lab.inside.passing import EDU, NVME, RTL8139, bindings
+
+pytestmark = pytest.mark.usefixtures("host_as_before")
+
+DEVICES = {
+    "zoo": {
+        "drive": NVME,
+        "card": {"pci": RTL8139, "allow": ["no-reset"]},
+        "edu": {"pci": EDU, "allow": ["no-reset"]},
+    },
+    "amd": {"drive": "0000:00:02.0", "card": "0000:00:03.0"},
+}
+TRACE = ("strace", "-f", "-qq", "-e", "signal=none")
+
+
+def saved_plan(cli: Cli, kernel: Path, devices: dict[str, Any], target: Path) -> Path:
+    """It starts faster than a spec."""
+    done = cli.run("plan", "-o", target, cli.spec(kernel, memory="64MiB", devices=devices))
+    assert done.code == 0, done.out + done.err
+    return target
+
+
+@pytest.mark.host("amd", "zoo")
+def test_whoever_is_killed_while_the_guest_runs_the_devices_come_back(
+    cli: Cli, payload: Callable[[str], Path], tmp_path: Path, host: Any
+) -> None:
+    """At once by the keeper if it lives, else by `down`."""
+    before = bindings()
+    plan = saved_plan(cli, payload("button"), DEVICES[host.name], tmp_path / "vm.plan")
+    for victims in (("runner",), ("keeper",), ("keeper", "runner")):
+        up = cli.start("up", plan)
+        assert up.stdout is not None
+        while "!" not in (line := up.stdout.readline(1)):
+            assert line, up.communicate()
+        assert bindings() != before
+        keeper, runner = processes_of(up.pid)
+        for victim in victims:
+            kill({"keeper": keeper, "runner": runner}[victim])
+        _, err = up.communicate(timeout=PATIENCE)
+        wait_until_down(cli.state)
+        if victims == ("runner",):
+            assert up.returncode == 11, err
+            assert "error[E502]" in err
+            assert bindings() == before
+        else:
+            assert up.returncode == 12, err
+            assert "error[E510]" in err
+        assert cli.run("down", cli.name).code == 0
+        assert bindings() == before
+
+
+@pytest.mark.long
+@pytest.mark.host("zoo")
+@pytest.mark.parametrize("call", ["fdatasync", "ioctl"])
+def test_whichever_call_a_process_is_killed_at_the_devices_come_back(cli: Cli, tmp_path: Path, call: str) -> None:
+    """The first process to make its n-th such call dies there, whichever it is: strace kills it."""
+    before = bindings()
+    plan = saved_plan(cli, EXAMPLES / "hello.elf", DEVICES["zoo"], tmp_path / "vm.plan")
+    trace = tmp_path / "trace"
+    up(cli, plan, "-o", trace, "-e", f"trace={call}")
+    calls = Counter(line.split()[0] for line in trace.read_text().splitlines() if f" {call}(" in line)
+    most = max(calls.values())
+    assert most > (4 if call == "fdatasync" else 60), calls
+    deaths = 0
+    for n in range(1, most + 1):
+        done = up(cli, plan, "-o", trace, "-e", f"trace={call}", "-e", f"inject={call}:signal=KILL:when={n}")
+        wait_until_down(cli.state)
+        deaths += "killed by SIGKILL" in trace.read_text()
+        down = cli.run("down", cli.name)
+        assert down.code == 0, (call, n, done, down.err)
+        assert bindings() == before, (call, n, done, down.err)
+    assert deaths == most
+    print(f"{deaths} deaths at {call}")
+    assert up(cli, plan, "-o", trace, "-e", "trace=none").returncode == 0
+
+
+def up(cli: Cli, plan: Path, *options: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*TRACE, *map(str, options), *cli.command("up", plan)],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
