@@ -24,7 +24,7 @@ DEVICES = {
     },
     "amd": {"drive": "0000:00:02.0", "card": "0000:00:03.0"},
 }
-TRACE = ("strace", "-f", "-e", "signal=none")
+TRACE = ("strace", "-f")
 
 
 def saved_plan(cli: Cli, kernel: Path, devices: dict[str, Any], target: Path) -> Path:
