@@ -1,4 +1,4 @@
-"""Those who listen to a keeper: an attached `up`, a `down`, later consoles. None of them can make the keeper wait."""
+"""One who listens to a keeper: an attached `up`, a console, a follower of the log, a `down`. None makes it wait."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from collections import deque
 from typing import Any
 
 from launcher.kernel.machine import Console
+from launcher.plan.outcome import ReaderReport
 from launcher.vms.channel import Channel, Closed, pack, pack_bytes
 
 MOST_WAITING = 4096  # packets; a client that lets so many pile up is cut off
 BITE = 32 * 1024  # console bytes in one packet
+MOST_NAME = 16
 
 
 def gap(lost: int) -> bytes:
@@ -23,10 +25,21 @@ class Client:
     def __init__(self, channel: Channel, *, owner: bool) -> None:
         self.channel = channel
         self.owner = owner
+        self.name = "up" if owner else ""
         self.position: int | None = 0 if owner else None  # in the guest's output; None: does not watch it
+        self.types = owner  # it wants to write to the guest
+        self.writer: bool | None = None  # what it was told last: whether it is the one who may
         self.typed = b""  # input for the guest that has found no room yet
         self.full = False  # its socket took no more at the last try
+        self._lost = 0  # bytes of output that it was too slow for
         self._waiting: deque[bytes] = deque()
+
+    def watch(self, name: str, position: int) -> None:
+        self.name, self.position = name[:MOST_NAME], position
+
+    def leave(self) -> None:
+        """It goes, and the VM stays."""
+        self.owner, self.types, self.position = False, False, None
 
     def tell(self, message: dict[str, Any]) -> None:
         """Closed when it cannot be told any more."""
@@ -60,4 +73,11 @@ class Client:
             if not self.channel.offer(pack_bytes(gap(lost) + data)):
                 return True
             self.position = position
+            self._lost += lost
         return False
+
+    def report(self, console: Console) -> ReaderReport | None:
+        """None: it does not watch the guest."""
+        if self.position is None:
+            return None
+        return ReaderReport(self.name, bool(self.writer), console.head - self.position, self._lost)

@@ -16,11 +16,13 @@ OnConsole = Callable[[bytes], None]
 class Conversation:
     """`on_console` is told what the guest says, from the moment its vCPUs run: nothing mixes with the progress."""
 
-    def __init__(self, channel: Channel, on_outcome: Observer, on_console: OnConsole) -> None:
+    def __init__(self, channel: Channel, on_outcome: Observer, on_console: OnConsole, *, owner: bool = True) -> None:
         self.channel = channel
+        self.writer = True if owner else None  # of all who are attached, one; None: not known yet
+        self.stopping: str | None = None  # who or what stops the VM
         self.running: Report | None = None  # once the vCPUs run
         self.ended: Report | None = None
-        self.may_type = True  # the keeper has taken the last piece of input
+        self._taken = True  # the keeper has taken the last piece of input
         self.bug = ""  # a traceback of keeper or runner
         self._on_outcome, self._on_console = on_outcome, on_console
         self._early: list[bytes] = []
@@ -38,9 +40,21 @@ class Conversation:
             self._on_console(packet.data)
         return True
 
+    @property
+    def may_type(self) -> bool:
+        return self.writer is True and self._taken
+
+    def watch(self, name: str, *, everything: bool) -> None:
+        """For who has not started the VM: what the guest says from now, or all that it has said as well."""
+        self.channel.send({"do": "watch", "name": name, "all": everything})
+
+    def want_to_type(self, wanted: bool) -> None:
+        """The keeper answers who is the writer."""
+        self.channel.send({"do": "type", "on": wanted})
+
     def type(self, data: bytes) -> None:
         """A piece of input for the guest, only while `may_type`."""
-        self.may_type = False
+        self._taken = False
         self.channel.send_bytes(data)
 
     def signalled(self, number: int) -> None:
@@ -59,7 +73,11 @@ class Conversation:
         if "outcome" in message:
             self._on_outcome(decode(StepOutcome, message["outcome"]))
         if "taken" in message:
-            self.may_type = True
+            self._taken = True
+        if "writer" in message:
+            self.writer, self._taken = message["writer"] is True, True
+        if "stopping" in message:
+            self.stopping = str(message["stopping"])
         if "running" in message:
             self.running = report_from_json(message["running"])
         if "report" in message:

@@ -12,14 +12,15 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from time import monotonic
 from typing import Any, ClassVar, NoReturn
 
 from launcher.codec import decode, encode
 from launcher.errors import Diagnostic, HostNotRestored, LauncherError, StepFailed
+from launcher.executor.archive import Archive
+from launcher.executor.audience import Audience
 from launcher.executor.changing import change, check, commands, memory_of, put_back
-from launcher.executor.clients import Client, gap
+from launcher.executor.clients import Client
 from launcher.executor.ending import describe_death, diagnostics_of, stopped
 from launcher.executor.process import close_all_but, end_process, raise_limits
 from launcher.executor.records import Records
@@ -31,17 +32,15 @@ from launcher.plan.codec import diagnostic_from_json, plan_to_json, report_to_js
 from launcher.plan.outcome import End, StepOutcome
 from launcher.plan.plan import Plan
 from launcher.plan.steps import Step
-from launcher.vms.channel import Channel, Closed, listen
-from launcher.vms.folder import JOURNAL, LOG, PLAN, REPORT, SOCKET, STATE, StateFolder
+from launcher.vms.channel import Channel, Closed
+from launcher.vms.folder import JOURNAL, LOG, PLAN, SOCKET, StateFolder
 from launcher.vms.journal import Journal
-from launcher.vms.log import ConsoleLog
 
 BUG = 70
 TIMEOUT = 30.0  # seconds a guest has to power off
 LONGEST = 24 * 3600  # seconds of any wait
 COALESCE = 0.01  # seconds between two looks at the console while the guest writes
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-BITE = 64 * 1024
 
 
 class Keeper:
@@ -49,12 +48,11 @@ class Keeper:
 
     def __init__(self, plan: Plan, kernel: Kernel, folder: StateFolder, owner: Channel, *, reboot: bool) -> None:
         self._plan, self._kernel, self._folder, self._reboot = plan, kernel, folder, reboot
-        self._clients = [Client(owner, owner=True)]
         self._records = Records(plan, str(folder.path / LOG))
         self._stopping = Stopping()
         self._console = Console()
-        self._logged = 0  # position of the log in the guest's output
-        self._chatty = False  # the guest wrote since the last look
+        self._audience = Audience(self._console, owner, self._obey, self._orphaned)
+        self._curious: list[Client] = []  # who asked for a report that the runner has not yet added to
         self._wakeup, self._signals = socket.socketpair()
         for end in (self._wakeup, self._signals):
             end.setblocking(False)
@@ -68,9 +66,9 @@ class Keeper:
         folder.empty()
         folder.write(PLAN, plan_to_json(self._plan))
         self._journal = Journal(folder.path / JOURNAL)
-        self._log = ConsoleLog(folder.path / LOG)
-        self._listener = listen(folder.path / SOCKET)
-        self._state()
+        self._archive = Archive(folder, self._records, self._console)
+        self._audience.open(folder.path / SOCKET)
+        self._archive.keep_state()
         if self._change_host() and self._start_runner():
             self._watch()
         self._put_host_back()
@@ -123,6 +121,7 @@ class Keeper:
             self._be_runner(theirs)
         theirs.close()
         self._pid, self._pidfd = pid, os.pidfd_open(pid)
+        self._records.runner = pid
         return True
 
     def _be_runner(self, keeper: Channel) -> NoReturn:
@@ -133,44 +132,26 @@ class Keeper:
             for number in STOPS:
                 signal.signal(number, signal.SIG_DFL)
             raise_limits()
-            close_all_but({keeper.fileno(), self._folder.lock, *self._console.descriptors()})
+            close_all_but({keeper.fileno(), *self._folder.locks, *self._console.descriptors()})
             return Runner(self._plan, self._kernel, self._console, keeper, reboot=self._reboot).run()
 
         end_process(keeper, main)
 
     def _finish(self) -> int:
         """The runner has gone: what it left, the last words, the report; then everybody is told."""
-        self._copy_to_log()
+        self._archive.keep_log()
         self._records.written(self._console.head)
         self._records.phase = "ended"
-        self._book("report", lambda: self._folder.write(REPORT, report_to_json(self._records.report())))
-        self._state()
-        self._listener.close()
+        self._archive.keep_report()
+        self._archive.keep_state()
+        self._audience.close()
         self._journal.close()
-        self._book("control socket", lambda: (self._folder.path / SOCKET).unlink(missing_ok=True))
-        self._tell_all({"report": report_to_json(self._records.report())})
+        self._archive.remove_socket()
+        self._audience.tell_all({"report": report_to_json(self._records.report())})
         self._folder.close()
-        self._see_off()
+        self._audience.see_off(lambda interests: self._wait(interests, None), self._wakeup.fileno())
         assert self._records.end is not None
         return self._records.end.exit_code
-
-    def _see_off(self) -> None:
-        """Wait for those who are slow to read; what they still send is for nobody. A signal ends the wait."""
-        for client in list(self._clients):
-            self._pump(client)
-        while waiting := [client for client in self._clients if client.full]:
-            interests = {client.channel.fileno(): select.POLLIN | select.POLLOUT for client in waiting}
-            ready = self._wait(interests | {self._wakeup.fileno(): select.POLLIN}, None)
-            if self._wakeup.fileno() in ready:
-                return
-            for client in waiting:
-                client.typed = b""
-                self._hear(client)
-                self._pump(client)
-        for client in self._clients:
-            with suppress(Closed):
-                while client.channel.receive(wait=False):
-                    pass
 
     # -- while it runs -------------------------------------------------------------------------------------------
 
@@ -184,28 +165,21 @@ class Keeper:
             self._drain(self._console.input.event)
             self._hear_runner()
             self._hear_signals()
-            if self._listener.fileno() in ready:
-                self._greet()
-            for client in list(self._clients):
-                if ready.get(client.channel.fileno(), 0) & ~select.POLLOUT:
-                    self._hear(client)
+            self._audience.attend(ready)
             self._act(self._stopping.tick(monotonic()))
-            self._copy_to_log()
-            for client in list(self._clients):
-                self._pump(client)
+            self._archive.keep_log()
+            self._audience.pump()
         self._reap()
 
     def _interests(self) -> dict[int, int]:
-        fds = (self._runner.fileno(), self._pidfd, self._wakeup.fileno(), self._listener.fileno())
-        interests = dict.fromkeys((*fds, self._console.output.event, self._console.input.event), select.POLLIN)
-        for client in self._clients:
-            interests[client.channel.fileno()] = select.POLLIN | (select.POLLOUT if client.full else 0)
-        return interests
+        fds = (self._runner.fileno(), self._pidfd, self._wakeup.fileno())
+        own = dict.fromkeys((*fds, self._console.output.event, self._console.input.event), select.POLLIN)
+        return own | self._audience.interests()
 
     def _timeout(self) -> float | None:
         """Look again soon while the guest writes, without asking to be woken; when it does not, sleep until a byte."""
         waits = [] if self._stopping.deadline is None else [max(self._stopping.deadline - monotonic(), 0)]
-        if self._chatty or not self._console.wait(self._logged):
+        if self._archive.chatty or not self._console.wait(self._archive.position):
             waits.append(COALESCE)
         return min(waits, default=None)
 
@@ -228,8 +202,8 @@ class Keeper:
 
     def _runner_running(self, _: dict[str, Any]) -> None:
         self._records.phase = "running"
-        self._state()
-        self._tell_all({"running": report_to_json(self._records.report())})
+        self._archive.keep_state()
+        self._audience.tell_running({"running": report_to_json(self._records.report())})
 
     def _runner_reboot(self, _: dict[str, Any]) -> None:
         self._records.reboots += 1
@@ -246,6 +220,9 @@ class Keeper:
 
     def _runner_counts(self, message: dict[str, Any]) -> None:
         self._records.numbers(message)
+        curious, self._curious = self._curious, []
+        for client in curious:
+            self._audience.tell(client, {"now": self._report()})
 
     def _runner_devices(self, message: dict[str, Any]) -> None:
         self._records.devices(message)
@@ -263,7 +240,7 @@ class Keeper:
 
     def _runner_bug(self, message: dict[str, Any]) -> None:
         self._records.end = End("failed", "the runner failed in a way it should not", BUG)
-        self._tell_all(message)
+        self._audience.tell_all(message)
 
     _from_runner: ClassVar[dict[str, Callable[[Keeper, dict[str, Any]], None]]] = {
         "outcome": _runner_outcome,
@@ -281,6 +258,7 @@ class Keeper:
     def _reap(self) -> None:
         self._hear_runner()
         status = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+        self._records.runner = None
         os.close(self._pidfd)
         self._runner.close()
         death, by = describe_death(status), self._stopping.by
@@ -299,14 +277,20 @@ class Keeper:
         self._stop(signal.Signals(number).name, 128 + number, force=number == signal.SIGINT)
 
     def _act(self, act: Act | None) -> None:
-        if act is not None:
+        if act is None:
+            return
+        if self._records.phase != "stopping":
             self._records.phase = "stopping"
-            self._state()
+            self._archive.keep_state()
+            self._audience.tell_all({"stopping": self._stopping.by})
         if act == "kill":
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
-        elif act is not None:
-            with suppress(Closed):
-                self._runner.send({"do": act})
+        else:
+            self._order_runner(act)
+
+    def _order_runner(self, order: str) -> None:
+        with suppress(Closed):
+            self._runner.send({"do": order})
 
     def _hear_signals(self) -> None:
         with suppress(BlockingIOError):
@@ -315,82 +299,32 @@ class Keeper:
 
     # -- clients -------------------------------------------------------------------------------------------------
 
-    def _greet(self) -> None:
-        with suppress(BlockingIOError):
-            connection, _ = self._listener.accept()
-            self._clients.append(Client(Channel(connection), owner=False))
-
-    def _hear(self, client: Client) -> None:
-        try:
-            while packet := client.channel.receive(wait=False):
-                self._obey(client, packet.message or {})
-                if packet.data:
-                    client.take(packet.data)
-                    client.feed(self._console)
-        except Closed:
-            self._lose(client)
-
     def _obey(self, client: Client, message: dict[str, Any]) -> None:
         order = message.get("do")
-        if order == "leave":
-            client.owner, client.position = False, None
-        elif order == "signal" and message.get("number") in STOPS:
+        if order == "signal" and message.get("number") in STOPS:
             self._signalled(message["number"])
         elif order == "stop":
             timeout = message.get("timeout")
             seconds = float(min(timeout, LONGEST)) if isinstance(timeout, (int, float)) else TIMEOUT
             self._stop(str(message.get("by")), 128 + signal.SIGTERM, seconds, force=message.get("force") is True)
+        elif order == "report":
+            self._audience.tell(client, {"known": self._report()})
+            self._curious.append(client)
+            self._order_runner("tell")
 
-    def _tell_all(self, message: dict[str, Any]) -> None:
-        for client in list(self._clients):
-            self._tell(client, message)
-
-    def _tell(self, client: Client, message: dict[str, Any]) -> None:
-        try:
-            client.tell(message)
-        except Closed:
-            self._lose(client)
-
-    def _pump(self, client: Client) -> None:
-        try:
-            client.feed(self._console)
-            client.full = client.pump(self._console)
-        except Closed:
-            self._lose(client)
-
-    def _lose(self, client: Client) -> None:
-        """It has gone; with the owner goes the VM, unless it has ended."""
-        if client not in self._clients:
-            return
-        self._clients.remove(client)
-        client.channel.close()
-        if client.owner and self._records.end is None:
+    def _orphaned(self) -> None:
+        if self._records.end is None:
             self._stop("its `up` went away", 128 + signal.SIGHUP)
+
+    def _report(self) -> dict[str, Any]:
+        self._records.written(self._console.head)
+        return report_to_json(replace(self._records.report(), readers=self._audience.readers()))
 
     # -- records -------------------------------------------------------------------------------------------------
 
     def _outcome(self, outcome: StepOutcome) -> None:
         self._records.outcome(outcome)
-        self._tell_all({"outcome": encode(outcome)})
-
-    def _state(self) -> None:
-        report = self._records.report()
-        size = {"vcpus": len(report.vcpus), "memory": sum(one.size for one in report.memory)}
-        state = {"name": report.name, "phase": report.phase, "keeper": report.pid, "started": report.started, **size}
-        self._book("state", lambda: self._folder.write(STATE, state))
-
-    def _copy_to_log(self) -> None:
-        self._chatty = self._logged != self._console.head
-        while self._logged != self._console.head:
-            data, self._logged, lost = self._console.read(self._logged, BITE)
-            self._book("console log", partial(self._log.append, gap(lost) + data))
-
-    def _book(self, what: str, write: Callable[[], object]) -> None:
-        """A full or vanished /run costs the record, not the VM."""
-        try:
-            write()
-        except OSError as error:
-            self._records.note(Diagnostic("W501", f"failed to keep the {what}: {error.strerror}"))
+        self._audience.tell_all({"outcome": encode(outcome)})
 
     def _drain(self, event: int) -> None:
         with suppress(BlockingIOError):

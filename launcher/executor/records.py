@@ -35,6 +35,7 @@ class Records:
         self._counts = Counts()
         self._exits: tuple[int, ...] = ()
         self.phase: Phase = "starting"
+        self.runner: int | None = None
         self.end: End | None = None
         self.diagnostics: tuple[Diagnostic, ...] = ()
         self.reboots = 0
@@ -72,6 +73,7 @@ class Records:
             name=self._plan.name,
             phase=self.phase,
             pid=os.getpid(),
+            runner=self.runner,
             started=self._started,
             seconds=round(monotonic() - self._clock, 3),
             vcpus=self._vcpus(),

@@ -98,6 +98,16 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
+class ReaderReport:
+    """Who reads the guest's serial output, as `up`, `console` or `logs`. One of them may write to it."""
+
+    name: str
+    writer: bool
+    behind: int  # bytes that it has not taken yet
+    lost: int  # bytes that it was too slow for
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     """How the VM ended. `registers` only after a crash, and only where the CPU still has them."""
 
@@ -117,12 +127,14 @@ class Report:
     pid: int  # of the keeper
     started: str  # UTC, ISO 8601
     seconds: float  # since then
+    runner: int | None = None  # its pid, while it lives
     vcpus: tuple[VcpuReport, ...] = ()
     memory: tuple[RamReport, ...] = ()
     devices: tuple[DeviceReport, ...] = ()
     containers: tuple[ContainerReport, ...] = ()
     host_changes: tuple[str, ...] = ()  # made, and undone when the phase is ended
     console: str = ""  # where the guest's serial output is kept
+    readers: tuple[ReaderReport, ...] = ()  # of it, now
     counts: Counts = field(default_factory=Counts)
     reboots: int = 0  # of the guest, in place
     steps: tuple[StepOutcome, ...] = ()

@@ -26,10 +26,15 @@ class NameTaken(OSError):
 
 @dataclass(slots=True)
 class StateFolder:
-    """`lock` is a descriptor of the folder itself, flocked for as long as its keeper lives."""
+    """`lock`, of the folder itself, and `groups` are descriptors that stay flocked for as long as the keeper lives."""
 
     path: Path
     lock: int
+    groups: tuple[int, ...] = ()
+
+    @property
+    def locks(self) -> tuple[int, ...]:
+        return self.lock, *self.groups
 
     @classmethod
     def claim(cls, path: Path) -> StateFolder:
@@ -71,8 +76,9 @@ class StateFolder:
 
     def close(self) -> None:
         if self.lock >= 0:
-            os.close(self.lock)
-            self.lock = -1
+            for lock in self.locks:
+                os.close(lock)
+            self.lock, self.groups = -1, ()
 
 
 def is_up(path: Path) -> bool:

@@ -1,0 +1,50 @@
+"""What a keeper knows in; state.json, report.json and console.log in the VM's folder out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from launcher.errors import Diagnostic
+from launcher.executor.clients import gap
+from launcher.executor.records import Records
+from launcher.kernel.machine import Console
+from launcher.plan.codec import report_to_json
+from launcher.vms.folder import LOG, REPORT, SOCKET, STATE, StateFolder
+from launcher.vms.log import ConsoleLog
+
+BITE = 64 * 1024
+
+
+class Archive:
+    """A full or vanished /run costs the record, not the VM."""
+
+    def __init__(self, folder: StateFolder, records: Records, console: Console) -> None:
+        self._folder, self._records, self._console = folder, records, console
+        self._log = ConsoleLog(folder.path / LOG)
+        self.position = 0  # of the log in the guest's output
+        self.chatty = False  # the guest wrote since the last look
+
+    def keep_state(self) -> None:
+        report = self._records.report()
+        size = {"vcpus": len(report.vcpus), "memory": sum(one.size for one in report.memory)}
+        state = {"name": report.name, "phase": report.phase, "keeper": report.pid, "started": report.started, **size}
+        self._keep("state", lambda: self._folder.write(STATE, state))
+
+    def keep_report(self) -> None:
+        self._keep("report", lambda: self._folder.write(REPORT, report_to_json(self._records.report())))
+
+    def keep_log(self) -> None:
+        self.chatty = self.position != self._console.head
+        while self.position != self._console.head:
+            data, self.position, lost = self._console.read(self.position, BITE)
+            self._keep("console log", partial(self._log.append, gap(lost) + data))
+
+    def remove_socket(self) -> None:
+        self._keep("control socket", lambda: (self._folder.path / SOCKET).unlink(missing_ok=True))
+
+    def _keep(self, what: str, write: Callable[[], object]) -> None:
+        try:
+            write()
+        except OSError as error:
+            self._records.note(Diagnostic("W501", f"failed to keep the {what}: {error.strerror}"))

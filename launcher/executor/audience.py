@@ -1,0 +1,149 @@
+"""All who listen to a keeper in; what they order out. A guest has many readers and one writer: the first who types."""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from launcher.executor.clients import Client
+from launcher.kernel.machine import Console
+from launcher.plan.outcome import ReaderReport
+from launcher.vms.channel import Channel, Closed, listen
+
+RECENT = 2048  # bytes that somebody sees who comes later
+
+Message = dict[str, Any]
+Wait = Callable[[dict[int, int]], dict[int, int]]
+
+
+class Audience:
+    """`obey` is told what is not about reading and writing; `orphaned`, that the owner went without leaving."""
+
+    def __init__(
+        self, console: Console, owner: Channel, obey: Callable[[Client, Message], None], orphaned: Callable[[], None]
+    ) -> None:
+        self._console, self._obey, self._orphaned = console, obey, orphaned
+        self._clients = [Client(owner, owner=True)]
+        self._clients[0].writer = True
+        self._running: Message | None = None  # what those are told who come later
+
+    def open(self, path: Path) -> None:
+        self._listener = listen(path)
+
+    def close(self) -> None:
+        """Nobody comes any more; those who are here stay."""
+        self._listener.close()
+
+    def interests(self) -> dict[int, int]:
+        found = {one.channel.fileno(): select.POLLIN | (select.POLLOUT if one.full else 0) for one in self._clients}
+        return found | {self._listener.fileno(): select.POLLIN}
+
+    def attend(self, ready: dict[int, int]) -> None:
+        """Hear those who have something to say, and let in who knocks."""
+        for client in list(self._clients):
+            if ready.get(client.channel.fileno(), 0) & ~select.POLLOUT:
+                self._hear(client)
+        if self._listener.fileno() in ready:
+            with suppress(BlockingIOError):
+                self._clients.append(Client(Channel(self._listener.accept()[0]), owner=False))
+
+    def pump(self) -> None:
+        for client in list(self._clients):
+            self._pump(client)
+
+    def tell_running(self, message: Message) -> None:
+        """Also to those who come later."""
+        self._running = message
+        self.tell_all(message)
+
+    def tell_all(self, message: Message) -> None:
+        for client in list(self._clients):
+            self.tell(client, message)
+
+    def tell(self, client: Client, message: Message) -> None:
+        try:
+            client.tell(message)
+        except Closed:
+            self._lose(client)
+
+    def readers(self) -> tuple[ReaderReport, ...]:
+        return tuple(one for client in self._clients if (one := client.report(self._console)) is not None)
+
+    def see_off(self, wait: Wait, bell: int) -> None:
+        """Wait for those who are slow to read; what they still send is for nobody. `bell` ends the wait."""
+        self._obey = lambda *_: None
+        self.pump()
+        while waiting := [client for client in self._clients if client.full]:
+            interests = {client.channel.fileno(): select.POLLIN | select.POLLOUT for client in waiting}
+            if bell in wait(interests | {bell: select.POLLIN}):
+                return
+            for client in waiting:
+                client.typed = b""
+                self._hear(client)
+                self._pump(client)
+        for client in self._clients:
+            with suppress(Closed):
+                while client.channel.receive(wait=False):
+                    pass
+
+    # -- one of them -------------------------------------------------------------------------------------------------
+
+    def _hear(self, client: Client) -> None:
+        try:
+            while packet := client.channel.receive(wait=False):
+                self._order(client, packet.message or {})
+                if packet.data and client.writer:
+                    client.take(packet.data)
+                    client.feed(self._console)
+        except Closed:
+            self._lose(client)
+
+    def _order(self, client: Client, message: Message) -> None:
+        order = message.get("do")
+        if order == "leave":
+            client.leave()
+        elif order == "watch":
+            client.watch(str(message.get("name")), 0 if message.get("all") is True else self._recent())
+            if self._running is not None:
+                self.tell(client, self._running)
+        elif order == "type":
+            client.types = message.get("on") is True
+        else:
+            self._obey(client, message)
+        self._settle_writer()
+
+    def _recent(self) -> int:
+        """Where a line began not long ago."""
+        start = max(self._console.head - RECENT, 0)
+        data, behind, _ = self._console.read(start, RECENT)
+        return behind - len(data) + data.find(b"\n") + 1 if start else 0
+
+    def _settle_writer(self) -> None:
+        """Who writes stays the writer until it wants no more, or goes; who wants to is told what it is."""
+        wanting = [one for one in self._clients if one.types]
+        writer = next((one for one in wanting if one.writer), wanting[0] if wanting else None)
+        for client in list(self._clients):
+            is_writer = (client is writer) if client.types else None
+            if client.writer is not is_writer:
+                client.writer = is_writer
+                self.tell(client, {"writer": bool(is_writer)})
+
+    def _pump(self, client: Client) -> None:
+        try:
+            client.feed(self._console)
+            client.full = client.pump(self._console)
+        except Closed:
+            self._lose(client)
+
+    def _lose(self, client: Client) -> None:
+        """It has gone; with the owner goes the VM."""
+        if client not in self._clients:
+            return
+        self._clients.remove(client)
+        client.channel.close()
+        self._settle_writer()
+        if client.owner:
+            self._orphaned()
