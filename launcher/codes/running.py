@@ -175,11 +175,44 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     ),
     Explanation(
         "E520",
-        "no such VM is up",
-        "A verb that looks at a running VM found none of this name: it was not started here, has ended, or belongs "
-        "to another user. The exit code is 7.",
+        "no such VM",
+        "A verb that looks at a VM found none of this name: it was not started here, or belongs to another user; or it "
+        "has ended, and the verb needs one that is up. The exit code is 7.",
         "vmlaunch plan vm.yaml --diff   # before `vmlaunch up vm.yaml`",
-        "`vmlaunch ps` lists the VMs that are up.",
+        "`vmlaunch ps` lists the VMs that are up, `vmlaunch ps -a` also those that ended.",
+    ),
+    Explanation(
+        "W528",
+        "the runner does not answer",
+        "The keeper was asked for a report, and the process that runs the guest did not add what it knows within 5 "
+        "seconds: it is stopped, or in a step that takes long. Counts and devices are as it told them last.",
+        "kill -STOP RUNNER; vmlaunch inspect vm",
+        "Ask again. `vmlaunch inspect` names the runner's pid.",
+    ),
+    Explanation(
+        "E528",
+        "the guest did not say what was waited for",
+        "`up --wait TEXT` waits until TEXT has been on the guest's serial console. The guest ended before, or the time "
+        "was over: then the VM was stopped and the host put back. A VM that was up before stays up. The exit code is "
+        "13, or what the VM itself failed with.",
+        "vmlaunch up -d vm.yaml --wait 'login:' --timeout 60s",
+        "`vmlaunch logs NAME` shows what it said. Is the guest's console on its serial port (console=ttyS0)?",
+    ),
+    Explanation(
+        "E529",
+        "an IOMMU group belongs to another VM",
+        "An IOMMU group is passed as a whole, and to one VM at a time. Another VM that is up has it. Nothing was "
+        "touched.",
+        "vmlaunch up -d one.yaml; vmlaunch up two.yaml        # both with devices: {gpu: 0000:c1:00.0}",
+        "Stop the other VM, which the message names, or take another device.",
+    ),
+    Explanation(
+        "E530",
+        "--timeout without --wait",
+        "`up --wait TEXT` waits for a text on the guest's console, `--timeout` says for how long. One without the "
+        "other, or an empty text, means nothing.",
+        "vmlaunch up vm.yaml --timeout 10s",
+        "vmlaunch up vm.yaml --wait 'login:' --timeout 10s",
     ),
     Explanation(
         "W502",

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from launcher.errors import Diagnostic, LauncherError, NotPermitted, Refused
 from launcher.executor.changing import OWN
 from launcher.plan.plan import Plan
-from launcher.plan.steps import CreateVm, DescribeMachine, GiveMemory, KeepState, LoadKernel, RunVcpus, Step
+from launcher.plan.steps import CreateVm, DescribeMachine, GiveMemory, KeepState, LoadKernel, OpenGroups, RunVcpus, Step
 from launcher.vms.folder import JOURNAL, NameTaken, StateFolder
+from launcher.vms.groups import GROUPS, GroupTaken, claimant, lock_groups
 from launcher.vms.journal import pending
 
 ONCE: tuple[type[Step], ...] = (KeepState, CreateVm, GiveMemory, LoadKernel, DescribeMachine, RunVcpus)
 
 
-def claim(plan: Plan) -> tuple[StateFolder | None, dict[str, Any]]:
+def claim(plan: Plan, groups: Path = GROUPS) -> tuple[StateFolder | None, dict[str, Any]]:
     """The folder and {"begun"}; or None and {"refused": [diagnostics], "exit_code"}, or {"up": the taken folder}."""
     try:
-        return _claim(plan), {"begun": True}
+        return _claim(plan, groups), {"begun": True}
     except NameTaken as error:
         return None, {"up": str(error.filename)}
     except LauncherError as error:
         return None, {"refused": [one.as_json() for one in error.diagnostics], "exit_code": error.exit_code}
 
 
-def _claim(plan: Plan) -> StateFolder:
+def _claim(plan: Plan, groups: Path) -> StateFolder:
     if [type(step) for step in plan.steps if type(step) in ONCE] != list(ONCE):
         needed = ", ".join(kind.op for kind in ONCE)
         raise Refused(Diagnostic("E515", f"the plan is not whole: it needs each of {needed} once, in this order"))
@@ -35,7 +37,33 @@ def _claim(plan: Plan) -> StateFolder:
         folder.close()
         message = f"{plan.name} ended without putting the host back"
         raise Refused(Diagnostic("E513", message, help=(f"run `vmlaunch down {plan.name}` first",)))
+    try:
+        folder.groups = lock_groups(groups_of(plan), groups)
+    except GroupTaken as error:
+        with suppress(OSError):
+            path.rmdir()  # if it is new
+        folder.close()
+        raise group_taken(error.number, claimant((error.number,), path)) from None
     return folder
+
+
+def groups_of(plan: Plan) -> set[int]:
+    return {number for step in plan.steps if isinstance(step, OpenGroups) for number in step.groups}
+
+
+def check_groups(plan: Plan) -> None:
+    """Before a plan is refused for what another VM of ours does with its devices, or carried out."""
+    own = next((Path(one.folder) for one in plan.steps if isinstance(one, KeepState)), None)
+    numbers = groups_of(plan)
+    if own is not None and numbers and (found := claimant(numbers, own)):
+        raise group_taken(found[0], found)
+
+
+def group_taken(number: int, found: tuple[int, str] | None) -> Refused:
+    whose, help_ = "a VM of another user", "`ps -ef` shows the processes of other users"
+    if found is not None:
+        whose, help_ = f"the VM {found[1]}, which is up", f"stop it with `vmlaunch down {found[1]}`"
+    return Refused(Diagnostic("E529", f"IOMMU group {number} is taken by {whose}", help=(help_,)))
 
 
 def _make(path: Path) -> StateFolder:
