@@ -121,3 +121,9 @@ class HostNotRestored(LauncherError):
     """Something failed and the host is not as it was; what is left is in the journal."""
 
     exit_code = 12
+
+
+class GuestFailed(LauncherError):
+    """The guest did not do what was waited for."""
+
+    exit_code = 13

@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 from contextlib import nullcontext, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from launcher.cli.keyboard import HINT, STDIN, Keyboard, is_ours, raw
@@ -16,48 +17,59 @@ from launcher.vms.channel import Closed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from launcher.executor.conversation import Conversation
+    from launcher.cli.output import Output
+    from launcher.cli.waiting import Wait
+    from launcher.executor.conversation import Conversation, OnConsole
 
 STDOUT = 1
 BITE = 4096
 MOST_WAITING = 1 << 16  # bytes for a slow stdout; beyond them the keeper's ring waits for us
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 PATIENCE = 30.0  # seconds a guest has after the power button
+READS, WRITES = "\r\n[another one writes to this guest; you read. ^]d leaves]\r\n", "\r\n[you write now]\r\n"
 
 
-class Terminal:
-    """Where the guest's words go, as fast as stdout takes them. `quiet`: nowhere, they stay in its log."""
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """`typed`: what comes in on stdin is for the guest. `detach`: go when the vCPUs run, and `wait` has heard its text.
 
-    def __init__(self, *, quiet: bool) -> None:
-        self._quiet = quiet
-        self.waiting = b""
-        self.line_open = False  # the last byte was not a newline
+    `owner`: this is the `up` that started the VM; signals are for the VM. Else they end what we do here.
+    """
 
-    def __call__(self, data: bytes) -> None:
-        if not self._quiet:
-            self.waiting += data
+    typed: bool
+    detach: bool = False
+    owner: bool = True
+    wait: Wait | None = None
 
-    def flush(self) -> None:
-        """Some of what waits: call it when stdout has room, which for a pipe is at least PIPE_BUF."""
-        piece = self.waiting[: select.PIPE_BUF]
-        if piece:
-            self.line_open = not piece.endswith(b"\n")
-            self.waiting = self.waiting[os.write(sys.stdout.fileno(), piece) :]
+
+def listeners(output: Output, wait: Wait | None) -> OnConsole:
+    """All who want the guest's words."""
+
+    def tell(data: bytes) -> None:
+        output(data)
+        if wait is not None:
+            wait.hear(data)
+
+    return tell
 
 
 class Attachment:
-    """`detach`: go when the vCPUs run. `typed`: what comes in on stdin is for the guest."""
+    """`told` is called when the keeper has said something."""
 
-    def __init__(self, talk: Conversation, terminal: Terminal, *, detach: bool, typed: bool) -> None:
-        self._talk, self._terminal, self._detach = talk, terminal, detach
-        self._keyboard = Keyboard() if typed and is_ours() else None
-        self._typing = self._keyboard is not None or (typed and _is_piped())  # stdin has not ended
+    def __init__(
+        self, talk: Conversation, output: Output, manner: Manner, told: Callable[[], None] = lambda: None
+    ) -> None:
+        self._talk, self._output, self._manner, self._told = talk, output, manner, told
+        self._keyboard = Keyboard() if manner.typed and is_ours() else None
+        self._typing = self._keyboard is not None or (manner.typed and _is_piped())  # stdin has not ended
         self._typed = b""  # what waits until the keeper has taken the piece before
+        self._was_writer = talk.writer
         self._gone = False  # the keeper has nothing more to say
         self.left = False  # the person asked to leave the VM running
+        self.signal = 0  # that ended it
 
     def follow(self) -> None:
-        """Until the VM ends, or until we leave it running. Signals go to the keeper; the terminal is put back."""
+        """Until the VM ends, or until we leave it running. The terminal is put back."""
         wakeup, signals = socket.socketpair()
         for end in (wakeup, signals):
             end.setblocking(False)
@@ -76,56 +88,95 @@ class Attachment:
 
     @property
     def _leaving(self) -> bool:
-        return (self.left or self._detach) and self._talk.running is not None
+        """Who started the VM does not go before it runs."""
+        wait = self._manner.wait
+        done = self.left or (self._manner.detach and (wait is None or wait.heard))
+        return done and (self._talk.running is not None or not self._manner.owner)
 
     def _listen(self, wakeup: socket.socket) -> None:
-        while not self._leaving and not (self._gone and not self._terminal.waiting):
+        if self._typing != self._manner.owner:  # the keeper takes it that an owner types, and nobody else
+            self._tell(self._talk.want_to_type, self._typing)
+        while not self._leaving and not (self._gone and not self._output.waiting):
             ready = self._wait(wakeup.fileno())
             if wakeup.fileno() in ready:
                 for number in wakeup.recv(64):
-                    self._tell(self._talk.signalled, number)
+                    self._signalled(number)
                 if self._gone:
                     return
             if STDIN in ready:
-                self._take_keys(os.read(STDIN, BITE))
+                self._take_keys(_read_keys())
             if STDOUT in ready:
-                self._terminal.flush()
+                self._flush(ready[STDOUT])
             if self._talk.channel.fileno() in ready:
                 self._hear()
+            self._tick()
             self._pass_on()
         if not self._gone:
             self._tell(self._talk.leave)
 
-    def _wait(self, wakeup: int) -> set[int]:
+    def _wait(self, wakeup: int) -> dict[int, int]:
         """Nobody is read whose words have no place to go."""
         interests = {wakeup: select.POLLIN}
         if not self._gone:
-            heard = select.POLLIN if len(self._terminal.waiting) < MOST_WAITING else 0
+            heard = select.POLLIN if len(self._output.waiting) < MOST_WAITING else 0
             interests[self._talk.channel.fileno()] = heard
-        if self._terminal.waiting:
-            interests[STDOUT] = select.POLLOUT
-        if self._typing and not self._typed:
+        if self._output.waiting or not self._manner.owner:  # who only reads goes with his reader
+            interests[STDOUT] = select.POLLOUT if self._output.waiting else 0
+        if self._typing and not self._typed and (self._keyboard or self._talk.writer):
             interests[STDIN] = select.POLLIN
         poll = select.poll()
         for fd, events in interests.items():
             poll.register(fd, events)
-        return {fd for fd, _ in poll.poll()}
+        left = self._manner.wait.left() if self._manner.wait else None
+        return dict(poll.poll(None if left is None else left * 1000 + 1))
+
+    def _flush(self, events: int) -> None:
+        if not self._output.waiting and events & (select.POLLERR | select.POLLHUP):
+            raise BrokenPipeError
+        self._output.flush()
+
+    def _signalled(self, number: int) -> None:
+        if self._manner.owner:
+            self._tell(self._talk.signalled, number)
+        else:
+            self.left, self.signal = True, number
+
+    def _tick(self) -> None:
+        """What was not said in time stops the VM that we started; we go from any other."""
+        wait = self._manner.wait
+        if wait is None or not wait.tick():
+            return
+        if self._manner.owner:
+            self._tell(lambda: self._talk.stop("--wait timed out", PATIENCE, force=False))
+        else:
+            self.left = True
 
     def _hear(self) -> None:
         try:
-            while not self._leaving and len(self._terminal.waiting) < MOST_WAITING and self._talk.hear(wait=False):
+            while not self._leaving and len(self._output.waiting) < MOST_WAITING and self._talk.hear(wait=False):
                 pass
         except Closed:
             self._gone = True
+        if self._manner.wait and self._talk.running is not None:
+            self._manner.wait.begin()
+        self._say_who_writes()
+        self._told()
+
+    def _say_who_writes(self) -> None:
+        was, self._was_writer = self._was_writer, self._talk.writer
+        if self._keyboard and was is not self._was_writer and (was is not None or not self._was_writer):
+            print(WRITES if self._was_writer else READS, end="", file=sys.stderr, flush=True)
 
     def _take_keys(self, keys: bytes) -> None:
-        """No keys: the end of the input."""
-        self._typing = bool(keys)
+        """No keys: the end of the input, and others may write."""
+        if not keys:
+            self._typing = False
+            self._tell(self._talk.want_to_type, False)
         if self._keyboard is None:
             self._typed += keys
             return
         data, orders = self._keyboard.take(keys)
-        self._typed += data
+        self._typed += data if self._talk.writer else b""
         for order in orders:
             self._obey(order)
 
@@ -146,6 +197,13 @@ class Attachment:
             self._tell(lambda: self._talk.stop("^] x", PATIENCE, force=False))
         else:
             print(HINT, end="", file=sys.stderr, flush=True)
+
+
+def _read_keys() -> bytes:
+    try:
+        return os.read(STDIN, BITE)
+    except OSError:  # EIO: the terminal has gone
+        return b""
 
 
 def _is_piped() -> bool:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import argparse
     from pathlib import Path
-
-PATIENCE, MOMENT = 10.0, 0.05  # seconds for a keeper to have a socket; between two looks
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,21 +38,12 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _stop(path: Path, timeout: float, force: bool) -> None:
-    """Ask the keeper and wait for it to go. One that has just begun, or is about to go, has no socket for a moment."""
-    from launcher.errors import Diagnostic, Refused
-    from launcher.vms.channel import Channel, Closed
-    from launcher.vms.folder import SOCKET, is_up, wait_until_down
+    """Ask the keeper and wait for it to go."""
+    from launcher.cli.reaching import reach
+    from launcher.vms.channel import Closed
+    from launcher.vms.folder import wait_until_down
 
-    last = monotonic() + PATIENCE
-    while is_up(path):
-        try:
-            channel = Channel.connect(path / SOCKET)
-        except OSError:
-            if monotonic() > last:
-                help_ = ("`vmlaunch ps` shows its pid",)
-                raise Refused(Diagnostic("E519", f"the keeper of {path.name} does not answer", help=help_)) from None
-            sleep(MOMENT)
-            continue
+    while channel := reach(path):
         with suppress(Closed):
             channel.send({"do": "stop", "by": "down", "timeout": timeout, "force": force})
         wait_until_down(path)
@@ -63,14 +51,15 @@ def _stop(path: Path, timeout: float, force: bool) -> None:
 
 
 def _clear(path: Path) -> None:
-    """What a dead keeper left: its journal is worked off, then the folder goes."""
+    """What a dead keeper left: its journal is worked off, then the folder goes; unless a VM is up there by now."""
     from launcher.executor.restore import restore
     from launcher.kernel.real import RealKernel
-    from launcher.vms.folder import StateFolder
+    from launcher.vms.folder import NameTaken, StateFolder
 
-    folder = StateFolder.claim(path)
-    restore(folder, RealKernel())
-    folder.close()
+    with suppress(NameTaken):
+        folder = StateFolder.claim(path)
+        restore(folder, RealKernel())
+        folder.close()
 
 
 def _say(options: argparse.Namespace, name: str, outcome: str, text: str) -> int:

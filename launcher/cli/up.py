@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from launcher.errors import Diagnostic, HostNotRestored, NotPermitted, Refused, StalePlan, StepFailed
+from launcher.errors import Diagnostic, GuestFailed, HostNotRestored, StepFailed, WrongUsage
 
 if TYPE_CHECKING:
     import argparse
 
+    from launcher.cli.waiting import Wait
+    from launcher.executor.launch import Launched
     from launcher.plan.outcome import Observer, Report
     from launcher.plan.plan import Plan
 
-BUG, CRASHED = 70, 13
-REASSURED = {11: "the host is as it was", 12: "the host is not as it was"}
+BUG = 70
+REASSURED = {StepFailed.exit_code: "the host is as it was", HostNotRestored.exit_code: "the host is not as it was"}
+STRONGER = {*REASSURED, BUG}  # than what a guest did not say
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("spec", metavar="SPEC|PLAN", help="a YAML file, `-` for stdin, or a plan saved by `plan -o`")
     parser.add_argument("-d", "--detach", action="store_true", help="return once the vCPUs run")
+    parser.add_argument("--wait", metavar="TEXT", help="the guest must say TEXT; with -d return when it has")
+    parser.add_argument("--timeout", metavar="60s", help="how long --wait waits (default: 60s); then the VM is stopped")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a field of the spec")
     parser.add_argument("--no-reboot", action="store_true", help="a guest that reboots ends the VM")
     parser.add_argument("--strict", action="store_true", help="warnings stop it too")
@@ -32,94 +38,91 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from launcher.executor.launch import start
 
+    wait = _wait(options)
     launched = start()
     try:
-        plan = _plan(options)
+        from launcher.cli.preparing import prepare
+
+        plan = prepare(options)
     except BaseException:
         launched.abandon()
         raise
+    if plan is None:
+        launched.abandon()
+        return _already_up(options, wait)
     answer = launched.begin(plan, reboot=not options.no_reboot)
     if "begun" not in answer:
-        return _refused(answer, plan, options)
-    from launcher.cli.attach import Attachment, Terminal
+        return _refused(answer, plan, options, wait)
+    return _attend(launched, plan, options, wait)
+
+
+def _wait(options: argparse.Namespace) -> Wait | None:
+    if options.wait is None and options.timeout is None:
+        return None
+    from launcher.cli.naming import seconds
+    from launcher.cli.waiting import Wait
+
+    if not options.wait:
+        help_ = ("write --wait TEXT --timeout 60s",)
+        raise WrongUsage(Diagnostic("E530", "--wait names what the guest must say, --timeout how soon", help=help_))
+    return Wait(options.wait, seconds(options.timeout or "60s"))
+
+
+def _attend(launched: Launched, plan: Plan, options: argparse.Namespace, wait: Wait | None) -> int:
+    from launcher.cli.attach import Attachment, Manner, listeners
     from launcher.cli.keyboard import is_ours
+    from launcher.cli.notify import Progress, Systemd
+    from launcher.cli.output import Output, silence
     from launcher.executor.conversation import Conversation
 
-    terminal = Terminal(quiet=options.json or options.detach)
-    talk = Conversation(launched.channel, _observer(plan, options), terminal)
-    attachment = Attachment(
-        talk, terminal, detach=options.detach, typed=not options.detach and not (options.json and is_ours())
-    )
+    output = Output(silence) if options.json or options.detach else Output()
+    typed = not options.detach and not (options.json and is_ours())
+    manner = Manner(typed=typed, detach=options.detach, wait=wait)
+    progress = Progress(Systemd(), launched.pid if options.detach else None)
+    observer = progress.observer(plan.steps, _observer(plan, options))
+    talk = Conversation(launched.channel, observer, listeners(output, wait))
+
+    def told() -> None:
+        progress.tell(talk, ready=wait.heard if wait else talk.running is not None)
+
+    attachment = Attachment(talk, output, manner, told)
     attachment.follow()
-    if terminal.line_open and sys.stdout.isatty():
+    if output.line_open and sys.stdout.isatty():
         print()
     report = talk.ended or (talk.running if options.detach or attachment.left else None)
     if report is None or talk.bug:
         return _lost(plan, talk.bug, launched.wait())
-    return _conclude(report, options)
+    return _conclude(report, options, wait)
 
 
-def _plan(options: argparse.Namespace) -> Plan:
-    """A saved plan is told by its format_version, checked against the facts, and runs without pydantic."""
-    from launcher.api.files import read_bytes
-    from launcher.api.plans import is_saved_plan
-    from launcher.cli.plan import plan_spec, saved_plan
-
-    raw = read_bytes(options.spec)
-    if is_saved_plan(raw):
-        return _checked(saved_plan(raw, options), options)
-    from launcher.api.hosts import this_host
-
-    plan = plan_spec(raw, options, this_host())
-    _refuse(plan.diagnostics, options.strict)
-    _warn(plan, options)
-    return plan
+def _already_up(options: argparse.Namespace, wait: Wait | None) -> int:
+    """With --wait it may have said it long ago, or still be about to. It was not we who started it: it goes on."""
+    if wait is not None and (code := _listen(options.name, wait)):
+        return code
+    print(json.dumps({"already_up": options.name}) if options.json else f"{options.name} is already up")
+    return 0
 
 
-def _refuse(found: tuple[Diagnostic, ...], strict: bool) -> None:
-    """Warnings do not stop it, unless `--strict`."""
-    from launcher.cli.plan import exit_code
+def _listen(name: str, wait: Wait) -> int:
+    from launcher.cli.attach import Manner
+    from launcher.cli.output import Output, silence
+    from launcher.cli.reaching import folder_of
+    from launcher.cli.watching import watch
 
-    if code := exit_code(found, strict):
-        raise (NotPermitted if code == NotPermitted.exit_code else Refused)(*found)
-
-
-def _warn(plan: Plan, options: argparse.Namespace) -> None:
-    from launcher.cli.terminal import drawn
-
-    if plan.diagnostics and not options.json:
-        print(drawn(plan.diagnostics, options.sources, sys.stderr), file=sys.stderr)
-
-
-def _check_folder(plan: Plan) -> None:
-    """What an edited plan names there would be written to and cleared as root."""
-    from launcher.plan.steps import KeepState
-
-    named = [step.folder for step in plan.steps if isinstance(step, KeepState)]
-    if any(Path(folder).name != plan.name or Path(folder).parent.name != "vmlaunch" for folder in named):
-        raise Refused(Diagnostic("E515", f"the plan keeps its state in {named[0]}, which is no state folder"))
+    manner = Manner(typed=False, detach=True, owner=False, wait=wait)
+    wait.begin()
+    found = watch(folder_of(name, {}), "up", manner, Output(silence), everything=True)
+    if found is not None and found.signal:
+        return 128 + found.signal
+    if not wait.heard:
+        raise GuestFailed(_unsaid(name, wait))
+    return 0
 
 
-def _checked(plan: Plan, options: argparse.Namespace) -> Plan:
-    """What nobody may or can do here comes before what has changed since."""
-    from launcher.api.hosts import this_host
-    from launcher.api.plans import files_of
-    from launcher.cli.plan import DENIALS
-    from launcher.planner.assumptions import as_evidence, failed_assumptions
-    from launcher.planner.boot import check_boot
-    from launcher.planner.kvm import check_kvm
-
-    host, files = this_host(), files_of(plan)
-    _refuse((*check_kvm(host), *(one for one in check_boot(files, ()) if one.code in DENIALS)), strict=False)
-    _refuse(plan.diagnostics, options.strict)
-    _check_folder(plan)
-    if failed := failed_assumptions(plan, host, files):
-        elsewhere = (f"planned for {plan.host.name}; this is {host.name}",) if plan.host.name != host.name else ()
-        message = f"{plan.name}: the plan no longer fits this host"
-        evidence = (*elsewhere, *as_evidence(failed))
-        raise StalePlan(Diagnostic("E516", message, evidence=evidence, help=("plan again",)))
-    _warn(plan, options)
-    return plan
+def _unsaid(name: str, wait: Wait) -> Diagnostic:
+    when = f"within {wait.timeout:g} s" if wait.expired else "before it ended"
+    help_ = (f"`vmlaunch logs {name}` shows what it said",)
+    return Diagnostic("E528", f"{name} did not say {wait.text!r} {when}", help=help_)
 
 
 def _observer(plan: Plan, options: argparse.Namespace) -> Observer:
@@ -130,11 +133,14 @@ def _observer(plan: Plan, options: argparse.Namespace) -> Observer:
     return text_lines(plan.steps, sys.stderr, live=sys.stderr.isatty())
 
 
-def _conclude(report: Report, options: argparse.Namespace) -> int:
+def _conclude(report: Report, options: argparse.Namespace, wait: Wait | None) -> int:
     """The report, behind the diagnostics of what failed."""
     from launcher.plan.codec import report_to_json
 
     code = 0 if report.end is None else report.end.exit_code
+    if wait is not None and not wait.heard and report.end is not None:
+        report = replace(report, diagnostics=(*report.diagnostics, _unsaid(report.name, wait)))
+        code = code if code in STRONGER or (code and not wait.expired) else GuestFailed.exit_code
     if options.json:
         print(json.dumps({"report": report_to_json(report)}))
         return code
@@ -153,23 +159,17 @@ def _conclude(report: Report, options: argparse.Namespace) -> int:
     return code
 
 
-def _refused(answer: dict[str, Any], plan: Plan, options: argparse.Namespace) -> int:
-    """Up already and unchanged is nothing to do; changed, it is refused with the difference."""
+def _refused(answer: dict[str, Any], plan: Plan, options: argparse.Namespace, wait: Wait | None) -> int:
+    """It may have come up while we planned."""
     from launcher.api.running import running_plan
     from launcher.api.vms import refusal
-    from launcher.report.plan_diff import differences
+    from launcher.cli.preparing import check_same
 
-    if "up" not in answer:
+    running = running_plan(Path(answer["up"])) if "up" in answer else None
+    if running is None:
         raise refusal(answer, plan.name)
-    running = running_plan(Path(answer["up"]))
-    # Facts move while it runs; what it does is in the other parts.
-    found = differences(running, plan) if running else ()
-    different = tuple(str(one) for one in found if one.part != "assumes")
-    if different or running is None:
-        help_ = (f"stop it with `vmlaunch down {plan.name}`",)
-        raise Refused(Diagnostic("E507", f"{plan.name} is up with another plan", evidence=different, help=help_))
-    print(json.dumps({"already_up": plan.name}) if options.json else f"{plan.name} is already up")
-    return 0
+    check_same(running, plan)
+    return _already_up(options, wait)
 
 
 def _lost(plan: Plan, bug: str, status: int) -> int:

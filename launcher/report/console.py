@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from launcher.plan.outcome import Report
+from launcher.plan.outcome import ReaderReport, Report
 from launcher.report.frame import visible
 from launcher.report.lines import width_of
 from launcher.report.progress import show_seconds
@@ -63,7 +63,11 @@ def _rows(report: Report, width: int) -> Iterator[Row]:
         reads, writes = counts.unclaimed_reads, counts.unclaimed_writes
         yield "unclaimed", f"{reads:,} reads gave all ones, {writes:,} writes were dropped"
     yield "host", _host(report)
+    if report.runner is not None:
+        yield "processes", f"keeper {report.pid}, runner {report.runner}"
     yield "console", _console(report)
+    for one in report.readers:
+        yield "reader", _reader(one)
     if report.end is None:
         yield "to stop", f"vmlaunch down {report.name}"
     if report.end is not None:
@@ -98,6 +102,11 @@ def _console(report: Report) -> str:
     if report.end is None:
         return report.console
     return f"{show_size(report.counts.serial_written)} written; kept in {report.console}"
+
+
+def _reader(one: ReaderReport) -> str:
+    lost = f", {show_size(one.lost)} lost" if one.lost else ""
+    return f"{one.name}, {'reads and writes' if one.writer else 'reads'}, {show_size(one.behind)} behind{lost}"
 
 
 def _register_lines(registers: dict[str, int], width: int) -> Iterator[Row]:

@@ -1,0 +1,86 @@
+"""The name of a VM in; its report out, live, or the last one of a VM that ended."""
+
+from __future__ import annotations
+
+import json
+import select
+import sys
+from dataclasses import replace
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from launcher.errors import Diagnostic
+
+if TYPE_CHECKING:
+    import argparse
+    from pathlib import Path
+
+    from launcher.plan.outcome import Report
+    from launcher.vms.channel import Channel
+
+PATIENCE = 5.0  # seconds for the runner to say what only it knows
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME|SPEC|PLAN", help="the VM's name, its YAML file or its saved plan")
+    parser.add_argument("--json", action="store_true", help="the report and the plan as JSON")
+
+
+def run(options: argparse.Namespace) -> int:
+    from launcher.cli.reaching import folder_of
+    from launcher.plan.codec import report_to_json
+    from launcher.vms.folder import PLAN, read_json
+
+    path = folder_of(options.name, options.sources)
+    report = _report(path)
+    if options.json:
+        print(json.dumps({"report": report_to_json(report), "plan": read_json(path / PLAN)}, ensure_ascii=False))
+        return 0
+    _show(report)
+    return 0
+
+
+def _report(path: Path) -> Report:
+    from launcher.api.past import past_report
+    from launcher.cli.reaching import reach
+    from launcher.vms.channel import Closed
+
+    channel = reach(path)
+    if channel is None:
+        return past_report(path)
+    try:
+        return _ask(channel, path.name)
+    except Closed:  # it has ended meanwhile
+        return past_report(path)
+    finally:
+        channel.close()
+
+
+def _ask(channel: Channel, name: str) -> Report:
+    """The keeper answers at once with what it knows, and again when the runner has told it the rest."""
+    from launcher.cli.reaching import silent
+    from launcher.plan.codec import report_from_json
+
+    channel.send({"do": "report"})
+    known: Report | None = None
+    last = monotonic() + PATIENCE
+    while select.select([channel], [], [], max(last - monotonic(), 0))[0]:
+        packet = channel.receive()
+        message: dict[str, Any] = (packet.message if packet else None) or {}
+        if found := message.get("now") or message.get("report"):
+            return report_from_json(found)
+        if "known" in message:
+            known = report_from_json(message["known"])
+    if known is None:
+        raise silent(name)
+    note = Diagnostic("W528", f"the runner of {name} does not answer: its counts are those it told last")
+    return replace(known, diagnostics=(*known.diagnostics, note))
+
+
+def _show(report: Report) -> None:
+    from launcher.cli.terminal import drawn, wants_colour
+    from launcher.report.console import print_report
+
+    if report.diagnostics:
+        print(drawn(report.diagnostics, {}, sys.stderr) + "\n", file=sys.stderr)
+    print_report(report, sys.stdout, colour=wants_colour(sys.stdout), verbose=True)

@@ -1,0 +1,52 @@
+"""The name of a VM in; what its guest has said on the serial console, on stdout; with -f also what it says from now."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
+    from pathlib import Path
+
+    from launcher.cli.output import Output
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME|SPEC|PLAN", help="the VM's name, its YAML file or its saved plan")
+    parser.add_argument("-f", "--follow", action="store_true", help="go on until the VM ends")
+    parser.add_argument("--json", action="store_true", help="JSON lines")
+
+
+def run(options: argparse.Namespace) -> int:
+    from launcher.cli.output import Output, json_lines
+    from launcher.cli.reaching import folder_of
+
+    path = folder_of(options.name, options.sources)
+    output = Output(json_lines()) if options.json else Output()
+    if options.follow and (code := _follow(path, output)) is not None:
+        return code
+    _show(path, output)
+    return 0
+
+
+def _follow(path: Path, output: Output) -> int | None:
+    """None: it is not up. That the VM ended, however it did, is the end of its log and no failure of ours."""
+    from launcher.cli.attach import Manner
+    from launcher.cli.watching import watch
+
+    found = watch(path, "logs", Manner(typed=False, owner=False), output, everything=True)
+    return None if found is None else 128 + found.signal if found.signal else 0
+
+
+def _show(path: Path, output: Output) -> None:
+    from launcher.vms.folder import LOG
+
+    try:
+        output((path / LOG).read_bytes())
+    except FileNotFoundError:
+        return  # it never came as far
+    while output.waiting:
+        output.flush()
+    if output.line_open and sys.stdout.isatty():
+        print()

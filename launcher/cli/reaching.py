@@ -1,0 +1,46 @@
+"""The name of a VM in; its state folder, and a channel to its keeper, out."""
+
+from __future__ import annotations
+
+from time import monotonic, sleep
+from typing import TYPE_CHECKING
+
+from launcher.errors import Diagnostic, NoSuchVm, Refused
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from launcher.vms.channel import Channel
+
+PATIENCE, MOMENT = 10.0, 0.05  # seconds for a keeper to have a socket; between two looks
+
+
+def folder_of(word: str, sources: dict[str, str]) -> Path:
+    """Of a VM that is up, or has ended and left something."""
+    from launcher.cli.naming import name_of, state_root
+
+    name, root = name_of(word, sources), state_root()
+    if root is None or not (root / name).is_dir():
+        help_ = ("`vmlaunch ps -a` lists those there are",)
+        raise NoSuchVm(Diagnostic("E520", f"there is no VM of the name {name}", help=help_))
+    return root / name
+
+
+def reach(path: Path) -> Channel | None:
+    """None: it is not up. A keeper that has just begun, or is about to go, has no socket for a moment."""
+    from launcher.vms.channel import Channel
+    from launcher.vms.folder import SOCKET, is_up
+
+    last = monotonic() + PATIENCE
+    while is_up(path):
+        try:
+            return Channel.connect(path / SOCKET)
+        except OSError:
+            if monotonic() > last:
+                raise silent(path.name) from None
+            sleep(MOMENT)
+    return None
+
+
+def silent(name: str) -> Refused:
+    return Refused(Diagnostic("E519", f"the keeper of {name} does not answer", help=("`vmlaunch ps` shows its pid",)))

@@ -1,0 +1,42 @@
+"""What the guest says in; whether it has said a text in time, out."""
+
+from __future__ import annotations
+
+from time import monotonic
+
+LONGEST = 24 * 3600.0  # seconds
+
+
+class Wait:
+    """`text` is to come within `timeout` seconds from `begin`; what came before counts as well."""
+
+    def __init__(self, text: str, timeout: float) -> None:
+        self.text, self.timeout = text, min(timeout, LONGEST)
+        self.heard = self.expired = False
+        self._wanted, self._tail = text.encode(errors="surrogateescape"), b""
+        self._deadline: float | None = None
+
+    def begin(self) -> None:
+        """The vCPUs run: the clock, too."""
+        if self._deadline is None:
+            self._deadline = monotonic() + self.timeout
+
+    def hear(self, data: bytes) -> None:
+        """It may come in pieces."""
+        whole = self._tail + data
+        self.heard = self.heard or self._wanted in whole
+        self._tail = whole[max(len(whole) - len(self._wanted) + 1, 0) :]
+
+    @property
+    def open(self) -> bool:
+        return not self.heard and not self.expired
+
+    def left(self) -> float | None:
+        """Seconds until nobody waits any more; None when nobody does now."""
+        return max(self._deadline - monotonic(), 0) if self.open and self._deadline is not None else None
+
+    def tick(self) -> bool:
+        """True once, when the time is over."""
+        over = self.left() == 0
+        self.expired = self.expired or over
+        return over
