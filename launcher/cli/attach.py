@@ -26,7 +26,12 @@ BITE = 4096
 MOST_WAITING = 1 << 16  # bytes for a slow stdout; beyond them the keeper's ring waits for us
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 PATIENCE = 30.0  # seconds a guest has after the power button
-READS, WRITES = "\r\n[another one writes to this guest; you read. ^]d leaves]\r\n", "\r\n[you write now]\r\n"
+# Whether we were the writer, and are: None is not known yet.
+NOTICES = {
+    (None, True): "[attached: ^] d leaves, ^] ? says more]\r\n",
+    (None, False): "[attached to read, for another console writes: ^] d leaves]\r\n",
+    (False, True): "\r\n[the other console has gone: you write now]\r\n",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +169,8 @@ class Attachment:
 
     def _say_who_writes(self) -> None:
         was, self._was_writer = self._was_writer, self._talk.writer
-        if self._keyboard and was is not self._was_writer and (was is not None or not self._was_writer):
-            print(WRITES if self._was_writer else READS, end="", file=sys.stderr, flush=True)
+        if self._keyboard and (notice := NOTICES.get((was, self._was_writer))):
+            print(notice, end="", file=sys.stderr, flush=True)
 
     def _take_keys(self, keys: bytes) -> None:
         """No keys: the end of the input, and others may write."""
@@ -176,7 +181,7 @@ class Attachment:
             self._typed += keys
             return
         data, orders = self._keyboard.take(keys)
-        self._typed += data if self._talk.writer else b""
+        self._typed += b"" if self._talk.writer is False else data
         for order in orders:
             self._obey(order)
 

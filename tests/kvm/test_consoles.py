@@ -1,0 +1,375 @@
+"""Life with a VM that runs: looked at, listened to, typed into, left alone and found again."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from tests.conftest import PATIENCE, Cli, kill, processes_of
+
+pytestmark = pytest.mark.kvm
+Payload = Callable[[str], Path]
+
+
+@pytest.fixture
+def echoing(cli: Cli, payload: Payload) -> str:
+    """The name of a VM that is up, whose guest says what it is told, and powers off at a full stop."""
+    assert cli.run("up", "-d", cli.spec(payload("echo"))).code == 0
+    return cli.name
+
+
+def heard(process: subprocess.Popen[str], text: str) -> None:
+    """Wait until its stdout says so."""
+    out: IO[str] | None = process.stdout
+    assert out is not None
+    assert out.read(len(text)) == text
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    out, err = process.communicate(timeout=PATIENCE)
+    return process.returncode, out, err
+
+
+def report_of(cli: Cli) -> dict[str, object]:
+    found: dict[str, object] = cli.run("inspect", cli.name, "--json").json()["report"]
+    return found
+
+
+class Terminal:
+    """A console on a terminal of its own."""
+
+    def __init__(self, cli: Cli, *words: str) -> None:
+        self.pid, self._fd = pty.fork()
+        if self.pid == 0:
+            os.execv(cli.command()[0], cli.command(*words))
+        self._seen = b""
+
+    def sees(self, text: str) -> None:
+        while text.encode() not in self._seen:
+            assert select.select([self._fd], [], [], PATIENCE)[0], self._seen
+            self._seen += os.read(self._fd, 4096)
+        self._seen = self._seen.partition(text.encode())[2]
+
+    def type(self, keys: str) -> None:
+        os.write(self._fd, keys.encode())
+
+    def code(self) -> int:
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
+@pytest.fixture
+def terminal(cli: Cli) -> Iterator[Callable[..., Terminal]]:
+    opened: list[Terminal] = []
+
+    def attach(*words: str) -> Terminal:
+        opened.append(Terminal(cli, *words))
+        return opened[-1]
+
+    yield attach
+    for one in opened:
+        one.close()
+
+
+# ---- console ----
+
+
+def test_what_is_piped_into_a_console_reaches_the_guest_and_the_end_is_the_guests(cli: Cli, echoing: str) -> None:
+    done = cli.run("console", echoing, stdin="hello.")
+    assert (done.code, done.out) == (0, "hello.")
+    assert f"{echoing} ended: the guest powered off" in done.err
+
+
+def test_a_console_ends_with_the_exit_code_of_its_vm(cli: Cli, payload: Payload) -> None:
+    cli.run("up", "-d", cli.spec(payload("spin")))
+    console = cli.start("console", cli.name)
+    heard(console, "!")
+    cli.run("down", "--kill", cli.name)
+    code, _, err = finish(console)
+    assert code == 128 + signal.SIGTERM
+    assert "stopped by force: down" in err
+
+
+def test_a_console_that_is_ended_leaves_the_vm_running(
+    cli: Cli, echoing: str, terminal: Callable[..., Terminal]
+) -> None:
+    console = cli.start("console", echoing, stdin=subprocess.PIPE)
+    assert console.stdin is not None
+    console.stdin.write("x")
+    console.stdin.flush()
+    heard(console, "x")
+    console.send_signal(signal.SIGTERM)
+    code, _, err = finish(console)
+    assert (code, err) == (128 + signal.SIGTERM, f"left {echoing} running\n")
+    assert report_of(cli)["phase"] == "running"
+
+
+def test_keys_leave_the_console_and_the_next_one_sees_the_line_where_it_was(
+    echoing: str, terminal: Callable[..., Terminal]
+) -> None:
+    first = terminal("console", echoing)
+    first.sees("attached")
+    first.type("login: ")
+    first.sees("login: ")
+    first.type("\x1dd")
+    first.sees(f"left {echoing} running")
+    assert first.code() == 0
+    second = terminal("console", echoing)
+    second.sees("login: ")
+    second.type("me.")
+    second.sees("me.")
+    assert second.code() == 0
+
+
+def test_of_two_consoles_the_first_writes_and_the_second_follows_it(
+    cli: Cli, echoing: str, terminal: Callable[..., Terminal]
+) -> None:
+    writer = terminal("console", echoing)
+    writer.sees("attached")
+    writer.type("one")
+    writer.sees("one")
+    reader = terminal("console", echoing)
+    reader.sees("attached to read")
+    reader.sees("one")
+    reader.type("never")
+    writer.type(" two")
+    reader.sees(" two")
+    assert [one["writer"] for one in report_of(cli)["readers"]] == [True, False]  # type: ignore[attr-defined]
+    writer.type("\x1dd")
+    assert writer.code() == 0
+    reader.sees("you write now")
+    reader.type(" three.")
+    reader.sees(" three.")
+    assert reader.code() == 0
+    assert cli.run("logs", echoing).out == "one two three."
+
+
+def test_an_attached_up_that_has_no_more_to_say_lets_a_console_write(cli: Cli, payload: Payload) -> None:
+    up = cli.start("up", cli.spec(payload("echo")), stdin=subprocess.PIPE)
+    assert up.stdin is not None
+    up.stdin.write("first ")
+    up.stdin.flush()
+    heard(up, "first ")
+    console = cli.start("console", cli.name, stdin=subprocess.PIPE)
+    assert console.stdin is not None
+    console.stdin.write("second.")
+    console.stdin.close()
+    heard(console, "first ")
+    up.stdin.close()
+    up.stdin = console.stdin = None
+    assert finish(console)[1] == "second."
+    assert finish(up)[1] == "second."
+
+
+def test_a_console_that_is_killed_costs_the_vm_nothing(cli: Cli, echoing: str) -> None:
+    console = cli.start("console", echoing, stdin=subprocess.PIPE)
+    assert console.stdin is not None
+    console.stdin.write("x")
+    console.stdin.flush()
+    heard(console, "x")
+    kill(console.pid)
+    console.communicate()
+    assert cli.run("console", echoing, stdin=".").out == "x."
+
+
+def test_a_console_of_a_vm_that_has_ended_says_where_its_words_are(cli: Cli, echoing: str) -> None:
+    cli.run("console", echoing, stdin="bye.")
+    done = cli.run("console", echoing)
+    assert done.code == 7
+    assert f"`vmlaunch logs {echoing}`" in done.err
+
+
+@pytest.mark.parametrize("verb", ["console", "logs", "inspect"])
+def test_what_looks_at_a_vm_that_is_not_there_says_so(cli: Cli, verb: str) -> None:
+    done = cli.run(verb, "nobody-has-this-name", "--json")
+    assert done.code == 7
+    assert done.json()["diagnostics"][0]["code"] == "E520"
+
+
+# ---- logs ----
+
+
+def test_a_log_is_followed_from_its_beginning_until_the_vm_ends(cli: Cli, echoing: str) -> None:
+    console = cli.start("console", echoing, stdin=subprocess.PIPE)
+    assert console.stdin is not None
+    console.stdin.write("before ")
+    console.stdin.flush()
+    heard(console, "before ")
+    following = cli.start("logs", "-f", echoing)
+    heard(following, "before ")
+    console.stdin.write("after.")
+    console.stdin.close()
+    console.stdin = None
+    assert finish(following) == (0, "after.", "")
+    assert finish(console)[0] == 0
+    assert cli.run("logs", "-f", echoing).out == "before after."
+
+
+def test_a_pipe_that_closes_ends_a_follower_although_the_guest_is_silent(cli: Cli, payload: Payload) -> None:
+    cli.run("up", "-d", cli.spec(payload("spin")))
+    following = cli.start("logs", "-f", cli.name)
+    heard(following, "!")
+    assert following.stdout is not None
+    following.stdout.close()
+    following.stdout = None
+    assert finish(following)[::2] == (141, "")
+    assert report_of(cli)["phase"] == "running"
+
+
+def test_a_log_as_json_lines_ends_with_the_vm(cli: Cli, echoing: str) -> None:
+    cli.run("console", echoing, stdin="hé.")
+    done = cli.run("logs", "--json", echoing)
+    assert [json.loads(line) for line in done.out.splitlines()] == [{"console": "hé."}]
+
+
+def test_a_follower_whose_keeper_is_killed_says_so(cli: Cli, payload: Payload) -> None:
+    cli.run("up", "-d", cli.spec(payload("spin")))
+    keeper = report_of(cli)["pid"]
+    following = cli.start("logs", "-f", cli.name)
+    heard(following, "!")
+    assert isinstance(keeper, int)
+    kill(keeper)
+    code, _, err = finish(following)
+    assert code == 11
+    assert f"error[E510]: the keeper of {cli.name} was lost" in err
+
+
+# ---- inspect ----
+
+
+def test_a_report_is_live(cli: Cli, echoing: str) -> None:
+    console = cli.start("console", echoing, stdin=subprocess.PIPE)
+    assert console.stdin is not None
+    console.stdin.write("abc")
+    console.stdin.flush()
+    heard(console, "abc")
+    found = cli.run("inspect", echoing, "--json").json()
+    report = found["report"]
+    assert (report["phase"], report["counts"]["serial_written"]) == ("running", 3)
+    assert report["counts"]["serial_read"] == 3
+    assert processes_of(report["pid"]) == [report["runner"]]
+    assert report["readers"] == [{"name": "console", "writer": True, "behind": 0, "lost": 0}]
+    assert found["plan"]["name"] == echoing
+    console.kill()
+    console.communicate()
+
+
+def test_a_runner_that_is_stopped_does_not_keep_the_report(cli: Cli, echoing: str) -> None:
+    runner = report_of(cli)["runner"]
+    assert isinstance(runner, int)
+    os.kill(runner, signal.SIGSTOP)
+    done = cli.run("inspect", echoing)
+    os.kill(runner, signal.SIGCONT)
+    assert done.code == 0
+    assert "warning[W528]" in done.err
+    assert f"{echoing}  running" in done.out
+
+
+def test_the_report_of_a_vm_that_ended_is_kept(cli: Cli, echoing: str) -> None:
+    cli.run("console", echoing, stdin="x.")
+    done = cli.run("inspect", echoing)
+    assert done.code == 0
+    assert f"{echoing}  ended: the guest powered off" in done.out
+
+
+def test_of_a_vm_that_was_lost_the_report_is_what_there_is(cli: Cli, echoing: str) -> None:
+    before = report_of(cli)
+    assert isinstance(before["pid"], int)
+    kill(before["pid"])
+    after = report_of(cli)
+    assert after["end"] == {"how": "lost", "detail": "its keeper was lost", "exit_code": 11, "registers": {}}
+    assert (after["pid"], after["memory"]) == (before["pid"], before["memory"])
+    assert f"`vmlaunch down {echoing}`" in cli.run("inspect", echoing).err
+
+
+# ---- up --wait ----
+
+
+def test_up_waits_for_what_the_guest_says_also_when_it_said_it_long_ago(cli: Cli, payload: Payload) -> None:
+    spec = cli.spec(payload("spin"))
+    first = cli.run("up", "-d", "--wait", "!", spec)
+    assert first.code == 0
+    assert f"{cli.name}  running" in first.out
+    again = cli.run("up", "-d", "--wait", "!", spec)
+    assert (again.code, again.out) == (0, f"{cli.name} is already up\n")
+
+
+def test_a_guest_that_does_not_say_it_in_time_is_stopped(cli: Cli, payload: Payload) -> None:
+    done = cli.run("up", "-d", "--wait", "login:", "--timeout", "100ms", cli.spec(payload("spin")))
+    assert done.code == 13
+    assert "did not say 'login:' within 0.1 s" in done.err
+    assert cli.name not in cli.run("ps", "--names").out
+
+
+def test_a_vm_that_was_up_before_is_not_stopped_for_what_it_does_not_say(cli: Cli, payload: Payload) -> None:
+    spec = cli.spec(payload("spin"))
+    cli.run("up", "-d", spec)
+    again = cli.run("up", "-d", "--wait", "login:", "--timeout", "100ms", spec, "--json")
+    assert (again.code, again.json()["diagnostics"][0]["code"]) == (13, "E528")
+    assert report_of(cli)["phase"] == "running"
+
+
+def test_a_guest_that_ends_without_saying_it_has_failed(cli: Cli, payload: Payload) -> None:
+    done = cli.run("up", "--wait", "PASS", cli.spec(payload("echo")), stdin="FAIL.")
+    assert (done.code, done.out) == (13, "FAIL.")
+    assert "did not say 'PASS' before it ended" in done.err
+
+
+def test_a_guest_that_says_it_may_end_as_it_likes(cli: Cli, payload: Payload) -> None:
+    done = cli.run("up", "--wait", "PASS", cli.spec(payload("echo")), stdin="PASS it.")
+    assert (done.code, done.out) == (0, "PASS it.")
+
+
+# ---- systemd ----
+
+
+def words(manager: object, until: str) -> list[str]:
+    """What a service manager hears, to the datagram that has this word."""
+    said: list[str] = []
+    while until not in said:
+        said += manager.recv(4096).decode().splitlines()  # type: ignore[attr-defined]
+    return said
+
+
+@pytest.mark.parametrize("abstract", [False, True], ids=["path", "abstract"])
+def test_a_service_manager_hears_when_it_runs_and_when_it_stops(
+    cli: Cli, payload: Payload, tmp_path: Path, abstract: bool
+) -> None:
+    import socket
+
+    path = f"vmlaunch-test-{os.getpid()}" if abstract else str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(f"\0{path}" if abstract else path)
+        manager.settimeout(PATIENCE)
+        environment = {**os.environ, "NOTIFY_SOCKET": f"@{path}" if abstract else path}
+        up = cli.start("up", cli.spec(payload("button")), env=environment)
+        starting = words(manager, "READY=1")
+        assert "STATUS=run 1 vCPU" in starting
+        assert any(one.startswith("EXTEND_TIMEOUT_USEC=") for one in starting)
+        assert not any(one.startswith("MAINPID=") for one in starting)
+        heard(up, "!")
+        up.send_signal(signal.SIGTERM)
+        words(manager, "STOPPING=1")
+        assert finish(up)[0] == 0
+
+
+def test_a_service_manager_hears_which_process_stays(cli: Cli, payload: Payload, tmp_path: Path) -> None:
+    import socket
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(PATIENCE)
+        environment = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")}
+        cli.run("up", "-d", cli.spec(payload("spin")), env=environment)
+        assert f"MAINPID={report_of(cli)['pid']}" in words(manager, "READY=1")
