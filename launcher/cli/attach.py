@@ -27,7 +27,7 @@ MOST_WAITING = 1 << 16  # bytes for a slow stdout; beyond them the keeper's ring
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 PATIENCE = 30.0  # seconds a guest has after the power button
 # Whether we were the writer, and are: None is not known yet.
-NOTICES = {
+NOTICES: dict[tuple[bool | None, bool | None], str] = {
     (None, True): "[attached: ^] d leaves, ^] ? says more]\r\n",
     (None, False): "[attached to read, for another console writes: ^] d leaves]\r\n",
     (False, True): "\r\n[the other console has gone: you write now]\r\n",

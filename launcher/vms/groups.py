@@ -67,4 +67,6 @@ def _groups_of(folder: Path) -> Iterator[int]:
     steps = plan.get("steps") if isinstance(plan, dict) else None
     for step in steps if isinstance(steps, list) else ():
         if isinstance(step, dict) and step.get("op") == "open-groups":
-            yield from step.get("args", {}).get("groups", ())
+            args = step.get("args")
+            found = args.get("groups") if isinstance(args, dict) else None
+            yield from (one for one in found if isinstance(one, int)) if isinstance(found, list) else ()

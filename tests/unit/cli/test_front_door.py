@@ -75,7 +75,9 @@ def test_options_may_stand_between_operands(capsys: pytest.CaptureFixture[str]) 
     assert [one["file"] for one in json.loads(capsys.readouterr().out)["specs"]] == ["/nowhere/a", "/nowhere/b"]
 
 
-@pytest.mark.parametrize("words", [["--help"], ["--version"], ["completion", "bash"], ["ps", "--help"]])
+@pytest.mark.parametrize(
+    "words", [["--help"], ["--version"], ["completion", "bash"], ["ps"], ["logs", "x"], ["console", "x"]]
+)
 def test_answers_for_the_shell_import_nothing_heavy(words: list[str]) -> None:
     code = f"import sys; from launcher.cli import main; main({words}); print([m for m in {HEAVY} if m in sys.modules])"
     assert run_alone("-c", code).stdout.splitlines()[-1] == "[]"
