@@ -29,7 +29,6 @@ def _planned(raw: bytes, options: argparse.Namespace) -> Plan | None:
     from launcher.api.plans import make_plan
     from launcher.api.running import as_before
     from launcher.cli.reading import load_bytes
-    from launcher.executor.claim import check_groups
 
     loaded = load_bytes(raw, options.spec, options.set, options.sources)
     running = _running(loaded.spec.name, options)
@@ -37,7 +36,7 @@ def _planned(raw: bytes, options: argparse.Namespace) -> Plan | None:
         check_same(running, make_plan(loaded, as_before(this_host(), running)))
         return None
     plan = make_plan(loaded, this_host())
-    check_groups(plan)
+    _check_groups(plan)
     _refuse(plan.diagnostics, options.strict)
     _warn(plan, options)
     return plan
@@ -97,12 +96,19 @@ def _check_folder(plan: Plan) -> None:
         raise Refused(Diagnostic("E515", f"the plan keeps its state in {named[0]}, which is no state folder"))
 
 
+def _check_groups(plan: Plan) -> None:
+    """Before it is told that somebody has its devices open: whose VM that is says more."""
+    if plan.devices:
+        from launcher.executor.claim import check_groups
+
+        check_groups(plan)
+
+
 def _checked(plan: Plan, options: argparse.Namespace) -> Plan:
     """What nobody may or can do here comes before what has changed since."""
     from launcher.api.hosts import this_host
     from launcher.api.plans import files_of
     from launcher.cli.plan import DENIALS
-    from launcher.executor.claim import check_groups
     from launcher.planner.assumptions import as_evidence, failed_assumptions
     from launcher.planner.boot import check_boot
     from launcher.planner.kvm import check_kvm
@@ -111,7 +117,7 @@ def _checked(plan: Plan, options: argparse.Namespace) -> Plan:
     _refuse((*check_kvm(host), *(one for one in check_boot(files, ()) if one.code in DENIALS)), strict=False)
     _refuse(plan.diagnostics, options.strict)
     _check_folder(plan)
-    check_groups(plan)
+    _check_groups(plan)
     if failed := failed_assumptions(plan, host, files):
         elsewhere = (f"planned for {plan.host.name}; this is {host.name}",) if plan.host.name != host.name else ()
         message = f"{plan.name}: the plan no longer fits this host"

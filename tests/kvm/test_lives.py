@@ -177,6 +177,14 @@ def test_up_twice_is_already_up_and_a_changed_spec_is_refused_with_the_differenc
     assert "-> take 64 MiB" in changed.err
 
 
+def test_a_saved_plan_that_is_up_is_already_up(cli: Cli, payload: Payload, tmp_path: Path) -> None:
+    spec, plan = cli.spec(payload("spin")), tmp_path / "vm.plan"
+    assert cli.run("plan", spec, "-o", plan).code == 0
+    cli.run("up", "-d", plan)
+    again = cli.run("up", "-d", plan, "--json")
+    assert (again.code, again.json()) == (0, {"already_up": cli.name})
+
+
 def test_a_kernel_file_with_new_content_is_another_plan(cli: Cli, payload: Payload, tmp_path: Path) -> None:
     kernel = tmp_path / "kernel.elf"
     kernel.write_bytes(payload("spin").read_bytes())
