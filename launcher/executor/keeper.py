@@ -302,15 +302,15 @@ class Keeper:
     def _obey(self, client: Client, message: dict[str, Any]) -> None:
         order = message.get("do")
         if order == "signal" and message.get("number") in STOPS:
-            self._signalled(message["number"])
+            self._signalled(int(message["number"]))
         elif order == "stop":
-            timeout = message.get("timeout")
-            seconds = float(min(timeout, LONGEST)) if isinstance(timeout, (int, float)) else TIMEOUT
-            self._stop(str(message.get("by")), 128 + signal.SIGTERM, seconds, force=message.get("force") is True)
+            code, force = 128 + signal.SIGTERM, message.get("force") is True
+            self._stop(str(message.get("by")), code, _seconds(message.get("timeout")), force=force)
         elif order == "report":
             self._audience.tell(client, {"known": self._report()})
             self._curious.append(client)
-            self._order_runner("tell")
+            if len(self._curious) == 1:  # one question at a time: a runner that does not answer is not talked full
+                self._order_runner("tell")
 
     def _orphaned(self) -> None:
         if self._records.end is None:
@@ -329,3 +329,10 @@ class Keeper:
     def _drain(self, event: int) -> None:
         with suppress(BlockingIOError):
             os.eventfd_read(event)
+
+
+def _seconds(timeout: object) -> float:
+    """What a client may call a timeout; JSON has a NaN, too."""
+    if isinstance(timeout, (int, float)) and timeout >= 0:
+        return float(min(timeout, LONGEST))
+    return TIMEOUT

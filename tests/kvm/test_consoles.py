@@ -14,6 +14,8 @@ from typing import IO
 
 import pytest
 
+from launcher.vms.channel import Channel
+from launcher.vms.folder import wait_until_down
 from tests.conftest import PATIENCE, Cli, kill, processes_of
 
 pytestmark = pytest.mark.kvm
@@ -291,6 +293,28 @@ def test_of_a_vm_that_was_lost_the_report_is_what_there_is(cli: Cli, echoing: st
     assert after["end"] == {"how": "lost", "detail": "its keeper was lost", "exit_code": 11, "registers": {}}
     assert (after["pid"], after["memory"]) == (before["pid"], before["memory"])
     assert f"`vmlaunch down {echoing}`" in cli.run("inspect", echoing).err
+
+
+def test_words_that_are_no_orders_cost_the_vm_nothing(cli: Cli, echoing: str) -> None:
+    odd: list[dict[str, object]] = [{"do": ["watch"]}, {"do": "watch", "name": ["x"] * 99, "all": "y"}, {"do": "type"}]
+    odd += [{"do": "signal", "number": [15]}, {"do": "signal"}, *[{"do": "report"}] * 100, {"do": None}, {}]
+    channel = Channel.connect(cli.state / "control.sock")
+    for message in odd:
+        channel.send(message)
+    channel.send_bytes(b"never typed by who is not the writer.")
+    assert report_of(cli)["phase"] == "running"
+    channel.close()
+    assert cli.run("console", echoing, stdin=".").out == "."
+
+
+@pytest.mark.parametrize("timeout", [float("nan"), -1, "soon", None, 1e300])
+def test_a_timeout_that_is_none_still_stops_the_vm(cli: Cli, payload: Payload, timeout: object) -> None:
+    cli.run("up", "-d", cli.spec(payload("spin")))
+    channel = Channel.connect(cli.state / "control.sock")
+    channel.send({"do": "stop", "by": "a test", "timeout": timeout})
+    wait_until_down(cli.state)
+    channel.close()
+    assert json.loads((cli.state / "report.json").read_text())["end"]["how"] == "killed"
 
 
 # ---- up --wait ----
