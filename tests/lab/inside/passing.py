@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +42,42 @@ def holders() -> list[str]:
     return found
 
 
-def boot(cli: Cli, initrd: Path, devices: dict[str, Any], commands: str, cmdline: str = "", **fields: Any) -> Done:
+def linux(cli: Cli, initrd: Path, devices: dict[str, Any], cmdline: str = "", **fields: Any) -> Path:
+    """The spec of a Linux guest that does what it reads on its console."""
     kernel = {"kernel": str(distribution_kernel().image), "initrd": str(initrd), "cmdline": f"{CMDLINE} {cmdline}"}
-    spec = cli.spec(Path("replaced"), **{"memory": "512MiB", "boot": kernel, "devices": devices} | fields)
-    done = cli.run("up", spec, stdin=f"{commands}\npoweroff\n")
+    return cli.spec(Path("replaced"), **{"memory": "512MiB", "boot": kernel, "devices": devices} | fields)
+
+
+def boot(cli: Cli, initrd: Path, devices: dict[str, Any], commands: str, cmdline: str = "", **fields: Any) -> Done:
+    done = cli.run("up", linux(cli, initrd, devices, cmdline, **fields), stdin=f"{commands}\npoweroff\n")
     assert done.code == 0, done.out + done.err
     return done
+
+
+def start(cli: Cli, initrd: Path, devices: dict[str, Any]) -> subprocess.Popen[str]:
+    """Attached, and ready for orders."""
+    up = cli.start("up", "-v", linux(cli, initrd, devices), stdin=subprocess.PIPE)
+    until(up, "^init at")
+    return up
+
+
+def order(up: subprocess.Popen[str], line: str, answer: str) -> None:
+    """Return when the guest has said `answer`, a whole line; the order itself may be echoed."""
+    assert up.stdin is not None
+    up.stdin.write(f"{line}\n")
+    up.stdin.flush()
+    until(up, f"^{re.escape(answer)}$")
+
+
+def until(up: subprocess.Popen[str], pattern: str) -> str:
+    """What the guest said up to that line."""
+    assert up.stdout is not None
+    said = ""
+    while line := up.stdout.readline():
+        said += line
+        if re.search(pattern, line.strip()):
+            return said
+    raise AssertionError(f"no {pattern} in {said}")
 
 
 def card(address: str, ip: str = "10.7.0.2") -> str:
