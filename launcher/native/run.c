@@ -57,7 +57,7 @@ static int set_traps(struct machine *machine, struct trap_table *table, const st
 	if (count > MOST_TRAPS)
 		return -E2BIG;
 	for (uint32_t n = 1; n < count; n++)
-		if (traps[n].start < traps[n - 1].start + traps[n - 1].size)
+		if (traps[n].start < traps[n - 1].start || traps[n].start - traps[n - 1].start < traps[n - 1].size)
 			return -EINVAL;
 	struct trap *copy = malloc((count ? count : 1) * sizeof *traps);
 	if (!copy)

@@ -1,0 +1,387 @@
+/* hostile COUNT SEED: the C floor serves COUNT random exits of two vCPUs of a guest that means no good, while the host
+ * replaces the tables of traps under them. KVM_RUN is ours (ld --wrap=ioctl); the rest is launcher/native/ as it is. To
+ * be built with sanitizers. 0, or a sentence and a failure. */
+#include "native.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sanitizer/asan_interface.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { PAGE = 4096, RUN_SIZE = 3 * PAGE, RING = sizeof(struct ring) + PAGE, GUESTS = 2, LIFE = 20000, MOST = 64, FILES = 7 };
+enum { COM1 = 0x3f8, PM = 0x600, KEYBOARD = 0x64, PCI_CONFIG = 0xcf8, BAR_PORTS = 0xc000 };
+#define BARS 0xc0000000ull
+static const uint64_t BARS_SIZE = 0x40000, ECAM = 0xfeb00000, ECAM_SIZE = 1 << 20;
+/* Traps that stay: a file that never answers, and one whose accesses come back. Around them there is nothing. */
+static const uint64_t DEAF = BARS - 128, STEADY = BARS - 64, STEADY_SIZE = 4;
+static const uint8_t ASKED[] = { 0x18, 0x80, 0xff }, THERE[] = { 0x18, 0x80, 0xff, 0, 0xfe };
+
+struct guest {
+	uint64_t random;
+	_Atomic uint64_t left; /* exits to come */
+	struct vcpu *vcpu;
+	pthread_t thread;
+	bool known[PAGE]; /* of the exit's items, those of which it is known what the guest reads */
+	uint64_t answers[PAGE];
+};
+
+static __thread struct guest *self;
+static int files[FILES];
+
+static void check(bool is_so, const char *what)
+{
+	if (is_so)
+		return;
+	fprintf(stderr, "not so: %s\n", what);
+	abort();
+}
+#define CHECK(is_so) check(is_so, #is_so)
+
+/* splitmix64 */
+static uint64_t any(uint64_t *random)
+{
+	uint64_t z = *random += 0x9e3779b97f4a7c15;
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+	z = (z ^ z >> 27) * 0x94d049bb133111eb;
+	return z ^ z >> 31;
+}
+
+static uint64_t below(uint64_t *random, uint64_t limit)
+{
+	return any(random) % limit;
+}
+
+/* -- the guest ---------------------------------------------------------------------------------------------------- */
+
+/* Within a few bytes of a span's start or end, or inside. */
+static uint64_t near(uint64_t *random, uint64_t start, uint64_t size)
+{
+	uint64_t places[] = { start, start + size, start + below(random, size) };
+	return places[below(random, 3)] + below(random, 16) - 8;
+}
+
+static uint8_t *port_data(struct kvm_run *run)
+{
+	return (uint8_t *)run + PAGE;
+}
+
+/* What was answered is what the guest reads, and all ones where nobody did. */
+static void look_at_answers(struct guest *guest)
+{
+	struct kvm_run *run = guest->vcpu->run;
+	bool memory = run->exit_reason == KVM_EXIT_MMIO;
+	uint32_t size = memory ? run->mmio.len : run->io.size, count = memory ? 1 : run->io.count;
+	if (!memory && run->exit_reason != KVM_EXIT_IO)
+		return;
+	for (uint32_t n = 0; n < count; n++) {
+		uint8_t *data = memory ? run->mmio.data : port_data(run) + n * size;
+		CHECK(!guest->known[n] || !memcmp(data, &guest->answers[n], size));
+		guest->known[n] = false;
+	}
+}
+
+static void port_exit(struct guest *guest)
+{
+	static const uint16_t ports[] = { COM1, COM1 + 3, COM1 + 4, PM, KEYBOARD, PCI_CONFIG, PCI_CONFIG + 4, BAR_PORTS };
+	uint64_t *random = &guest->random;
+	struct kvm_run *run = guest->vcpu->run;
+	run->exit_reason = KVM_EXIT_IO;
+	run->io.size = 1 << below(random, 3);
+	run->io.count = below(random, 8) ? 1 : 1 + below(random, PAGE / run->io.size);
+	run->io.direction = below(random, 2) ? KVM_EXIT_IO_OUT : KVM_EXIT_IO_IN;
+	uint16_t port = ports[below(random, 8)];
+	run->io.port = below(random, 2) ? port : below(random, 8) ? near(random, port, 8) : any(random);
+	run->io.data_offset = PAGE;
+	uint32_t length = run->io.size * run->io.count;
+	ASAN_UNPOISON_MEMORY_REGION(port_data(run), 2 * PAGE);
+	for (uint32_t n = 0; n < length; n++)
+		port_data(run)[n] = any(random);
+	if (below(random, 2) && length >= 4) { /* a function for CONFIG_ADDRESS */
+		uint32_t address = 0x80000000 | THERE[below(random, sizeof THERE)] << 8 | (any(random) & 0xff);
+		memcpy(port_data(run), &address, sizeof address);
+	}
+	ASAN_POISON_MEMORY_REGION(port_data(run) + length, 2 * PAGE - length);
+}
+
+static void memory_exit(struct guest *guest)
+{
+	uint64_t *random = &guest->random, function = ECAM + THERE[below(random, sizeof THERE)] * PAGE;
+	uint64_t addresses[] = { BARS - 8 + below(random, BARS_SIZE), BARS - 8 + below(random, BARS_SIZE), any(random),
+				 near(random, function, PAGE), near(random, ECAM, ECAM_SIZE), -below(random, 40),
+				 near(random, STEADY, STEADY_SIZE), near(random, DEAF, 8) };
+	struct kvm_run *run = guest->vcpu->run;
+	run->exit_reason = KVM_EXIT_MMIO;
+	run->mmio.phys_addr = addresses[below(random, sizeof addresses / sizeof *addresses)];
+	run->mmio.len = 1 + below(random, 8);
+	run->mmio.is_write = below(random, 2);
+	uint64_t data = any(random);
+	memcpy(run->mmio.data, &data, sizeof data);
+	guest->known[0] = !run->mmio.is_write && DEAF - 8 <= run->mmio.phys_addr && run->mmio.phys_addr < STEADY - 16;
+	guest->answers[0] = UINT64_MAX;
+}
+
+static int another_exit(struct guest *guest)
+{
+	static const uint32_t reasons[] = { KVM_EXIT_SHUTDOWN, KVM_EXIT_INTERNAL_ERROR, KVM_EXIT_FAIL_ENTRY, KVM_EXIT_INTR,
+					    KVM_EXIT_IRQ_WINDOW_OPEN, KVM_EXIT_HLT, KVM_EXIT_HYPERCALL, 0xffff };
+	static const int errors[] = { EINTR, EAGAIN, EFAULT };
+	struct kvm_run *run = guest->vcpu->run;
+	run->exit_reason = reasons[below(&guest->random, sizeof reasons / sizeof *reasons)];
+	if (run->exit_reason == KVM_EXIT_INTERNAL_ERROR)
+		run->internal.ndata = any(&guest->random);
+	if (below(&guest->random, 3))
+		return 0;
+	run->exit_reason = KVM_EXIT_INTR;
+	errno = errors[below(&guest->random, 3)];
+	return -1;
+}
+
+static int enter_guest(struct guest *guest)
+{
+	look_at_answers(guest);
+	if (!guest->left) {
+		guest->vcpu->run->exit_reason = KVM_EXIT_INTR;
+		sched_yield();
+		errno = EINTR;
+		return -1;
+	}
+	guest->left--;
+	switch (below(&guest->random, 20)) {
+	case 0:
+		return another_exit(guest);
+	case 1 ... 9:
+		memory_exit(guest);
+		return 0;
+	default:
+		port_exit(guest);
+		return 0;
+	}
+}
+
+int __wrap_ioctl(int fd, unsigned long request, ...)
+{
+	va_list rest;
+	va_start(rest, request);
+	void *argument = va_arg(rest, void *);
+	va_end(rest);
+	if (request == KVM_RUN)
+		return enter_guest(self);
+	CHECK(request == KVM_IRQ_LINE);
+	CHECK(((struct kvm_irq_level *)argument)->level <= 1);
+	return 0;
+}
+
+/* As Python does; it may also answer nothing. */
+static void answer(struct guest *guest, int event)
+{
+	struct vcpu *vcpu = guest->vcpu;
+	uint64_t space = vcpu_data(vcpu, 0), address = vcpu_data(vcpu, 1), size = vcpu_data(vcpu, 2), value = UINT64_MAX;
+	CHECK(space == SPACE_PORT || space == SPACE_MEMORY || space == SPACE_CONFIG);
+	CHECK(1 <= size && size <= 8);
+	CHECK(space != SPACE_CONFIG || (address < ECAM_SIZE && memchr(ASKED, address / PAGE, sizeof ASKED)));
+	CHECK(space != SPACE_MEMORY || address >= BARS || (STEADY <= address && address + size <= STEADY + STEADY_SIZE));
+	CHECK(space != SPACE_PORT || address + size <= 0x10000);
+	if (event == EVENT_WRITE)
+		return;
+	if (below(&guest->random, 4))
+		vcpu_reply(vcpu, value = any(&guest->random));
+	guest->known[vcpu->item] = true;
+	guest->answers[vcpu->item] = value;
+}
+
+static void *run_guest(void *argument)
+{
+	static const uint32_t reasons[] = {
+		[EVENT_SHUTDOWN] = KVM_EXIT_SHUTDOWN, [EVENT_INTERNAL] = KVM_EXIT_INTERNAL_ERROR,
+		[EVENT_FAIL_ENTRY] = KVM_EXIT_FAIL_ENTRY, [EVENT_POWER_OFF] = KVM_EXIT_IO, [EVENT_RESET] = KVM_EXIT_IO,
+	};
+	self = argument;
+	struct kvm_run *run = self->vcpu->run;
+	for (int event; (event = vcpu_run(self->vcpu)) != EVENT_KICKED;) {
+		CHECK(EVENT_KICKED < event && event <= EVENT_WRITE);
+		if (event == EVENT_READ || event == EVENT_WRITE)
+			answer(self, event);
+		else if (event == EVENT_ERROR)
+			CHECK(vcpu_data(self->vcpu, 0) == EFAULT);
+		else if (event == EVENT_UNKNOWN)
+			CHECK(vcpu_data(self->vcpu, 0) == run->exit_reason);
+		else
+			CHECK(run->exit_reason == reasons[event]);
+	}
+	CHECK(!self->left);
+	return NULL;
+}
+
+/* -- the host ----------------------------------------------------------------------------------------------------- */
+
+/* Smaller and larger than the traps that name them, and what cannot be read or written at a place. None may grow. */
+static void open_files(void)
+{
+	static const size_t sizes[] = { 0, 3, PAGE, 4 * PAGE };
+	for (int n = 0; n < 4; n++) {
+		files[n] = memfd_create("bar", MFD_ALLOW_SEALING);
+		CHECK(!ftruncate(files[n], sizes[n]) && !fcntl(files[n], F_ADD_SEALS, F_SEAL_GROW));
+	}
+	files[4] = open("/", O_RDONLY);
+	files[5] = eventfd(0, EFD_NONBLOCK);
+	files[6] = -1;
+}
+
+static void random_trap(uint64_t *random, struct trap *trap)
+{
+	trap->kind = below(random, 3) ? TRAP_FILE : TRAP_ASK;
+	trap->fd = files[below(random, FILES)];
+	trap->offset = below(random, 8) ? below(random, PAGE) : any(random);
+}
+
+/* Beside each other or with gaps, from `start` on. */
+static uint32_t random_bars(uint64_t *random, struct trap *traps, uint64_t start, uint64_t end)
+{
+	static const uint64_t sizes[] = { 1, 2, 3, 4, 7, 8, 16, 100, PAGE, 4 * PAGE };
+	uint32_t count = below(random, MOST / 2), n = 0;
+	for (; n < count; n++) {
+		random_trap(random, &traps[n]);
+		traps[n].start = start += below(random, 2) * below(random, 64);
+		traps[n].size = sizes[below(random, sizeof sizes / sizeof *sizes)];
+		start += traps[n].size;
+		if (start > end)
+			break;
+	}
+	return n;
+}
+
+static void replace_ports(struct machine *machine, uint64_t *random)
+{
+	static const struct trap own[] = { { KEYBOARD, 1, 0, -1, TRAP_KEYBOARD }, { COM1, 8, 0, -1, TRAP_SERIAL },
+					   { PM, 12, 0, -1, TRAP_POWER }, { PCI_CONFIG, 8, 0, -1, TRAP_PCI } };
+	struct trap traps[MOST];
+	uint32_t count = 0;
+	for (int n = 0; n < 4; n++)
+		if (below(random, 8))
+			traps[count++] = own[n];
+	count += random_bars(random, traps + count, BAR_PORTS, 0x10000);
+	CHECK(machine_set_ports(machine, traps, count) == 0);
+}
+
+static void replace_memory(struct machine *machine, uint64_t *random)
+{
+	struct trap traps[MOST];
+	traps[0] = (struct trap){ DEAF, 8, 0, -1, TRAP_FILE };
+	traps[1] = (struct trap){ STEADY, STEADY_SIZE, 0, -1, TRAP_ASK };
+	uint32_t count = 2 + random_bars(random, traps + 2, BARS, BARS + BARS_SIZE);
+	if (below(random, 8))
+		traps[count++] = (struct trap){ ECAM, ECAM_SIZE, 0, -1, TRAP_ECAM };
+	if (below(random, 2)) { /* to the end of all addresses */
+		random_trap(random, &traps[count]);
+		traps[count].start = -16;
+		traps[count++].size = 16;
+	}
+	CHECK(machine_set_memory(machine, traps, count) == 0);
+}
+
+static void replace_by_nonsense(struct machine *machine, uint64_t *random)
+{
+	static const struct trap wrong[][2] = {
+		{ { 0x10, 8, 0, -1, TRAP_ASK }, { 0x17, 8, 0, -1, TRAP_ASK } },
+		{ { 0x10, 8, 0, -1, TRAP_ASK }, { 0x08, 8, 0, -1, TRAP_ASK } },
+		{ { -8, 16, 0, -1, TRAP_ASK }, { 0x10, 8, 0, -1, TRAP_ASK } },
+		{ { 0x10, -8, 0, -1, TRAP_ASK }, { 0x20, 8, 0, -1, TRAP_ASK } },
+	};
+	const struct trap *traps = wrong[below(random, sizeof wrong / sizeof *wrong)];
+	CHECK(machine_set_memory(machine, traps, 2) == -EINVAL);
+	CHECK(machine_set_ports(machine, traps, 2) == -EINVAL);
+	CHECK(machine_set_ports(machine, traps, MOST_TRAPS + 1) == -E2BIG);
+}
+
+static void talk(struct machine *machine, void *output, void *input, uint64_t *position, uint64_t *random)
+{
+	uint8_t bytes[100] = { 0 };
+	uint64_t lost = 0;
+	ring_write(input, files[5], bytes, below(random, sizeof bytes));
+	ring_read(output, position, bytes, sizeof bytes, &lost);
+	machine_input(machine);
+	machine_press_power(machine);
+}
+
+/* Until all its guests have done what they had to. */
+static void be_host(struct machine *machine, struct guest *guests, void *output, void *input, uint64_t *random)
+{
+	uint64_t position = 0;
+	do {
+		replace_ports(machine, random);
+		replace_memory(machine, random);
+		replace_by_nonsense(machine, random);
+		talk(machine, output, input, &position, random);
+		usleep(below(random, 200));
+	} while (guests[0].left || guests[1].left);
+}
+
+static void start_guest(struct guest *guest, struct machine *machine, uint64_t exits)
+{
+	int fd = memfd_create("vcpu", 0);
+	CHECK(!ftruncate(fd, RUN_SIZE));
+	CHECK(!vcpu_create(machine, fd, RUN_SIZE, &guest->vcpu));
+	close(fd);
+	guest->vcpu->run->exit_reason = KVM_EXIT_INTR;
+	guest->left = exits;
+	CHECK(!pthread_create(&guest->thread, NULL, run_guest, guest));
+}
+
+static void end_guest(struct guest *guest)
+{
+	struct kvm_run *run = guest->vcpu->run;
+	vcpu_kick(guest->vcpu);
+	CHECK(!pthread_join(guest->thread, NULL));
+	CHECK(vcpu_run(guest->vcpu) == EVENT_KICKED);
+	ASAN_UNPOISON_MEMORY_REGION(run, RUN_SIZE);
+	vcpu_destroy(guest->vcpu);
+	CHECK(msync(run, RUN_SIZE, MS_ASYNC) && errno == ENOMEM); /* not mapped any more */
+}
+
+static void live(struct guest *guests, uint64_t exits, uint64_t *random)
+{
+	uint8_t image[CONFIG_SIZE] = { 0 };
+	void *output = calloc(1, RING), *input = calloc(1, RING);
+	struct machine *machine = machine_create(-1, 4, 9);
+	CHECK(!ring_format(output, RING) && !ring_format(input, RING));
+	machine_console(machine, output, files[5], input, files[5]);
+	CHECK(!machine_set_function(machine, 0, image) && !machine_set_function(machine, 0xfe, image));
+	for (size_t n = 0; n < sizeof ASKED; n++)
+		machine_ask_function(machine, ASKED[n]);
+	for (int n = 0; n < GUESTS; n++)
+		start_guest(&guests[n], machine, exits / GUESTS);
+	be_host(machine, guests, output, input, random);
+	for (int n = 0; n < GUESTS; n++)
+		end_guest(&guests[n]);
+	CHECK(machine_count(machine, 0) && machine_count(machine, 1)); /* unclaimed */
+	CHECK(machine_count(machine, 4) > machine_count(machine, 5) && machine_count(machine, 5)); /* by files; refused */
+	machine_destroy(machine);
+	free(output);
+	free(input);
+}
+
+int main(int count, char **words)
+{
+	CHECK(count == 3);
+	static struct guest guests[GUESTS];
+	uint64_t exits = strtoull(words[1], NULL, 10), random = strtoull(words[2], NULL, 10);
+	int before = dup(0);
+	close(before);
+	open_files();
+	for (int n = 0; n < GUESTS; n++)
+		guests[n].random = any(&random);
+	for (uint64_t done = 0; done < exits; done += LIFE)
+		live(guests, LIFE, &random);
+	for (int n = 0; n < FILES - 1; n++)
+		close(files[n]);
+	CHECK(dup(0) == before); /* no descriptor was left open */
+	printf("hostile: %llu exits, seed %s\n", (unsigned long long)exits, words[2]);
+	return 0;
+}
