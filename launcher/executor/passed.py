@@ -192,7 +192,7 @@ class PassedDevice:
         bar.trapped = {
             piece for piece, mapping in bar.maps.items() if not self._give(bar, bar.guest + piece.start, mapping)
         }
-        self._place.traps.show(bar.space, (self, bar.index), self._traps(bar))
+        self._place.traps.show(bar.space, (self, bar.index), span, self._traps(bar))
 
     def _give(self, bar: Bar, guest: int, mapping: BarMapping) -> bool:
         """False: it is trapped instead, which works and is slow."""

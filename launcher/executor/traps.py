@@ -21,23 +21,26 @@ class Traps:
         self._machine = machine
         self._own: dict[Space, tuple[Trap, ...]] = {"port": tuple(ports), "memory": tuple(memory)}
         self._shown: dict[Space, dict[Key, tuple[Trap, ...]]] = {"port": {}, "memory": {}}
+        self._places: dict[Space, dict[Key, Span]] = {"port": {}, "memory": {}}  # of whole BARs: parts may be mapped
         self._commit("port")
         self._commit("memory")
 
     def free(self, space: Space, span: Span) -> bool:
         """Nobody answers there yet."""
-        return not any(Span(trap.start, trap.size).overlaps(span) for trap in self._all(space))
+        own = (Span(trap.start, trap.size) for trap in self._own[space])
+        return not any(one.overlaps(span) for one in (*own, *self._places[space].values()))
 
-    def show(self, space: Space, key: Key, traps: tuple[Trap, ...]) -> None:
-        """`key` is what `hide` wants, and what `owner` answers. They must be `free`."""
-        self._shown[space][key] = traps
+    def show(self, space: Space, key: Key, span: Span, traps: tuple[Trap, ...]) -> None:
+        """`key` is what `hide` wants, and what `owner` answers. The span must be `free`, and holds the traps."""
+        self._places[space][key], self._shown[space][key] = span, traps
         try:
             self._commit(space)
         except OSError:  # one too many must not keep the others from changing
-            del self._shown[space][key]
+            del self._places[space][key], self._shown[space][key]
             raise
 
     def hide(self, space: Space, key: Key) -> None:
+        self._places[space].pop(key, None)
         if self._shown[space].pop(key, None):
             self._commit(space)
 

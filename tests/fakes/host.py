@@ -108,6 +108,20 @@ def dual_card(address: str, group: int, **more: object) -> FakeFunction:
     return _function(address, group, config, {2: region(2, 16 * KIB, sparse=sparse)}, {"msi": IrqInfo(4, False)}, more)
 
 
+def everything(address: str, group: int, **more: object) -> FakeFunction:
+    """MSI-X and MSI, power states, both kinds of function level reset; memory of 64 and 32 bits, ports, a ROM."""
+    caps = {
+        0x40: struct.pack("<BBHHH", 0x01, 0, 3, 0, 0),
+        0x50: struct.pack("<BBHIIHHII", 0x05, 0, 0x18A, 0, 0, 0, 0, 0, 0),
+        0x70: struct.pack("<BBHII", 0x11, 0, 15, 0x1000 | 3, 0x2000 | 3),
+        0x80: struct.pack("<BBHIHH", 0x10, 0, 2, 1 << 28, 0, 0),
+        0xC0: struct.pack("<BBBBBB", 0x13, 0, 6, 3, 0, 0),
+    }
+    regions = {0: region(0, 64 * KIB), 2: region(2, 64, mappable=False), 3: region(3, 16 * KIB), 6: region(6, 64 * KIB)}
+    irqs = {"intx": IrqInfo(1, True), "msi": IrqInfo(32, False), "msix": IrqInfo(16, True)}
+    return _function(address, group, _config(0x1234, 0x5678, caps), regions, irqs, {"ports": (2,)} | more)
+
+
 def _function(address: str, group: int, config: bytes, regions: dict, irqs: dict, more: dict) -> FakeFunction:
     return FakeFunction(PciAddress.parse(address), group, bytearray(config), regions, irqs, **more)
 

@@ -58,8 +58,9 @@ def run(small: list[tuple[Trap, ...]]) -> Event:
     traps = Traps(machine, (Trap(0x64, 1, "keyboard"),), ())
     for n, one in enumerate(small):
         owner: Any = f"device {n}"
-        assert traps.free("memory", Span(one[0].start, one[0].size))
-        traps.show("memory", (owner, 1), one)
+        span = Span(one[0].start, one[0].size)
+        assert traps.free("memory", span)
+        traps.show("memory", (owner, 1), span, one)
         assert not traps.free("memory", Span(one[0].start + 255, 1))
     vcpu = vm.create_vcpu(0, machine)
     try:

@@ -11,7 +11,7 @@ from launcher.machine.pci import CONFIG_SIZE
 from launcher.plan.plan import Plan
 from launcher.plan.steps import BarPlace, CreateVm, GiveMemory, MapDma, OpenDevices, OpenGroups, Passed
 from launcher.values import KIB, PciAddress
-from tests.fakes.host import FakeHost, dual_card, nvme, old_card
+from tests.fakes.host import FakeFunction, FakeHost, dual_card, nvme, old_card
 from tests.unit.executor.test_runner import plan_of
 
 PORT, MEMORY, CONFIG = (next(n for n, name in SPACES.items() if name == kind) for kind in ("port", "memory", "config"))
@@ -22,42 +22,44 @@ COMMAND, DECODE, MSIX, MSI = 0x04, 0x07, 0x40, 0x50
 MESSAGE = 0xFEE00000
 
 
-def host_of(*, apart: tuple[int, ...] = (2,), **more: object) -> FakeHost:
-    """A drive; an old card whose group shares no container; two functions that only reset together."""
+def host_of(*others: FakeFunction, apart: tuple[int, ...] = (2,), **more: object) -> FakeHost:
+    """A drive; an old card whose group shares no container; two functions that only reset together; and `others`."""
     both = PciAddress.parse("0000:03:00.0"), PciAddress.parse("0000:03:00.1")
     functions = (
         nvme("0000:01:00.0", 1),
         old_card("0000:02:00.0", 2),
         dual_card("0000:03:00.0", 3, resets=False, together=both),
         dual_card("0000:03:00.1", 3, resets=False, together=both),
+        *others,
     )
     return FakeHost(functions, apart=apart, **more)
 
 
-def passing_plan(folder: Path) -> Plan:
-    """RAM in two ranges, four functions of three groups."""
+def passing_plan(folder: Path, *others: Passed) -> Plan:
+    """RAM in two ranges, four functions of three groups; and `others`."""
     plan = plan_of(folder, vcpus=1)
     give = next(step for step in plan.steps if isinstance(step, GiveMemory))
     devices = (
-        _passed("drive", "0000:01:00.0", 1, DRIVE, BarPlace(0, "mem64", True, 16 * KIB, DRIVE_BAR)),
-        _passed(
+        passed("drive", "0000:01:00.0", 1, DRIVE, BarPlace(0, "mem64", True, 16 * KIB, DRIVE_BAR)),
+        passed(
             "card", "0000:02:00.0", 2, CARD,
             BarPlace(0, "io", False, 256, CARD_PORTS), BarPlace(1, "mem32", False, 256, CARD_BAR),
         ),
-        _passed("dual", "0000:03:00.0", 3, DUAL, BarPlace(2, "mem32", False, 16 * KIB, DUAL_BAR)),
-        _passed("other", "0000:03:00.1", 3, OTHER, BarPlace(2, "mem32", False, 16 * KIB, OTHER_BAR)),
+        passed("dual", "0000:03:00.0", 3, DUAL, BarPlace(2, "mem32", False, 16 * KIB, DUAL_BAR)),
+        passed("other", "0000:03:00.1", 3, OTHER, BarPlace(2, "mem32", False, 16 * KIB, OTHER_BAR)),
+        *others,
     )  # fmt: skip
     steps = []
     for step in plan.steps:
         if isinstance(step, CreateVm):
-            steps += [OpenGroups((1, 2, 3)), MapDma(give.ranges)]
+            steps += [OpenGroups(tuple(sorted({one.group for one in devices}))), MapDma(give.ranges)]
         steps.append(step)
         if isinstance(step, GiveMemory):
             steps.append(OpenDevices(devices))
     return replace(plan, steps=tuple(steps))
 
 
-def _passed(alias: str, address: str, group: int, slot: int, *bars: BarPlace) -> Passed:
+def passed(alias: str, address: str, group: int, slot: int, *bars: BarPlace) -> Passed:
     return Passed(alias, PciAddress.parse(address), group, PciAddress(0, 0, slot // 8, slot % 8), bars, True, "flr")
 
 

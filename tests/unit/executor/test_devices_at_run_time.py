@@ -16,7 +16,8 @@ from launcher.kernel.api import Event, MsiRoute
 from launcher.kernel.machine import Console
 from launcher.plan.changes import Vector
 from launcher.plan.outcome import DeviceReport
-from launcher.plan.steps import RunVcpus
+from launcher.plan.steps import Passed, RunVcpus
+from tests.fakes.host import FakeFunction
 from tests.fakes.kernel import FakeKernel
 from tests.unit.executor.passing import (
     CARD,
@@ -42,11 +43,17 @@ ON, OFF = config(DRIVE, MSIX + 2, 0x8000), config(DRIVE, MSIX + 2, 0)
 class Vm:
     """A VM that is set up and whose guest does what it is told, one access at a time."""
 
-    def __init__(self, folder: Path, memslots: int = 509, **host: object) -> None:
-        self.kernel = FakeKernel(host=host_of(**host), memslots=memslots)
+    def __init__(
+        self,
+        folder: Path,
+        *others: tuple[FakeFunction, Passed],
+        memslots: int = 509,
+        **host: object,
+    ) -> None:
+        self.kernel = FakeKernel(host=host_of(*(function for function, _ in others), **host), memslots=memslots)
         self.console = Console()
         self.live = Live(self.kernel, self.console, 1, lambda *_: None)
-        for n, step in enumerate(passing_plan(folder).steps, 1):
+        for n, step in enumerate(passing_plan(folder, *(passed for _, passed in others)).steps, 1):
             if step.by == "runner" and not isinstance(step, RunVcpus):
                 self.live.step = n
                 PERFORM[type(step)](step, self.live)
@@ -118,6 +125,14 @@ def test_a_bar_over_another_one_is_not_there(vm: Vm) -> None:
     vm.do(decode(DRIVE), config(DUAL, 0x18, DRIVE_BAR, 4), decode(DUAL))
     assert vm.report(DRIVE).bars[0].guest == DRIVE_BAR
     assert vm.report(DUAL).bars[0].guest is None
+
+
+def test_a_bar_is_not_laid_over_the_mapped_part_of_another_one(vm: Vm) -> None:
+    """There is no trap in the way: the first 8 KiB of the drive are a memslot."""
+    vm.do(decode(DRIVE), config(CARD, 0x14, DRIVE_BAR + 0x100, 4), decode(CARD))
+    assert vm.report(CARD).bars[1].guest is None
+    vm.do(decode(DRIVE, 0), decode(CARD))
+    assert vm.report(CARD).bars[1].guest == DRIVE_BAR + 0x100
 
 
 def test_vectors_that_the_host_has_are_used_and_the_others_noted(tmp_path: Path) -> None:
