@@ -61,9 +61,11 @@ def kernel_for(host: Host) -> pieces.Kernel:
 
 
 def run(host: Host, job: Job, work: Path, stdout: IO[bytes] | None = None, stderr: IO[bytes] | None = None) -> Ended:
-    """Boot, run the command, pass its output on while it comes. `work` is a new folder; its `lab` has the results."""
+    """Boot, run the command, pass its output on while it comes. `work` is a new folder; its `lab`
+    has the results, and may have something for the command already.
+    """
     results = work / "lab"
-    results.mkdir(parents=True)
+    results.mkdir(parents=True, exist_ok=True)
     for name in ("stdout", "stderr"):
         (results / name).touch()
     (results / "command").write_text(_script(host, job))

@@ -15,9 +15,8 @@ import pytest
 from tests.lab.boot import LOST
 from tests.lab.hosts import Host
 from tests.lab.packages import Missing, Unavailable
-from tests.lab.session import Session, Writer, failed, here, hold, skipped
-
-LONG = "VMLAUNCH_LONG"  # set by `./dev test --long`: every host, not only those of every commit
+from tests.lab.session import LONG, SANITIZED, Session, Writer, failed, here, hold, skipped
+from tests.native.build import sanitized_module
 
 
 class Lab:
@@ -36,7 +35,7 @@ class Lab:
         return [failed(item, str(held))] if isinstance(held, Missing) else held.reports_of(item)
 
     def _hold(self, item: pytest.Item, host: Host) -> Session | Missing:
-        tests = [other.nodeid for other in item.session.items if host_of(other) is host]
+        tests = [other for other in item.session.items if host_of(other) is host]
         capture = item.config.pluginmanager.getplugin("capturemanager")
         with capture.global_and_fixture_disabled() if capture else nullcontext():
             print(f"\nlab host {host.name}, {len(tests)} tests", flush=True)
@@ -44,9 +43,18 @@ class Lab:
             # pyproject.toml has -q, so that -v is 0
             live = sys.stdout.buffer if item.config.option.verbose >= 0 else None
             try:
-                return hold(item.config, host, tests, work, live)
+                _hand_over(tests, work)
+                return hold(item.config, host, [one.nodeid for one in tests], work, live)
             except Missing as why:
                 return why
+
+
+def _hand_over(tests: list[pytest.Item], work: Path) -> None:
+    """A compiler in emulation takes ten times as long."""
+    if any(one.get_closest_marker("sanitized") for one in tests):
+        results = work / "lab"
+        results.mkdir()
+        sanitized_module(results / SANITIZED)
 
 
 TESTS = Path(__file__).parent / "inside"
@@ -65,6 +73,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "lab: needs QEMU, and what the lab fetches")
     config.addinivalue_line("markers", "host(name, ...): the lab hosts that a test in inside/ is for; without it, all")
     config.addinivalue_line("markers", "long: belongs to ./dev test --long")
+    config.addinivalue_line("markers", "sanitized: uses the C floor built with sanitizers, which is built outside")
     if here():
         config.pluginmanager.register(Writer(config))
 

@@ -17,8 +17,10 @@ from tests.lab.hosts import HOSTS, Host
 from tests.lab.packages import say
 
 ROOT = Path(__file__).parent.parent.parent
-SECONDS = 3600 if os.environ.get("VMLAUNCH_LONG") else 600  # for all tests of one host
+LONG = "VMLAUNCH_LONG"  # set by `./dev test --long`: every host, not only those of every commit
+SECONDS = 3600 if os.environ.get(LONG) else 600  # for all tests of one host
 HERE = "VMLAUNCH_LAB_HOST"  # set inside: the name of the host that this is
+SANITIZED = "_native.abi3.so"  # in the folder of results: the C floor with sanitizers, for tests that are marked so
 # What busy emulation does to a kernel: its processors lose each other, its timer is late.
 FLAWS = ("softlockup", "soft lockup", "timer doesn't work")
 STARTED, REPORT = "started", "report"
@@ -82,7 +84,7 @@ def hold(config: pytest.Config, host: Host, tests: list[str], work: Path, stdout
 
 
 def _hold(config: pytest.Config, host: Host, tests: list[str], work: Path, stdout: IO[bytes] | None) -> Session:
-    ended = run(host, Job(_pytest(tests), ROOT, SECONDS, {HERE: host.name}), work, stdout)
+    ended = run(host, Job(_pytest(tests), ROOT, SECONDS, _environment(host)), work, stdout)
     results = work / "lab"
     session = Session(ended, "".join((results / name).read_text(errors="replace") for name in ("stdout", "stderr")))
     written = results / "reports"
@@ -96,6 +98,10 @@ def _hold(config: pytest.Config, host: Host, tests: list[str], work: Path, stdou
             report = config.hook.pytest_report_from_serializable(config=config, data=content)
             session.reports[report.nodeid].append(report)
     return session
+
+
+def _environment(host: Host) -> dict[str, str]:
+    return {HERE: host.name} | {name: os.environ[name] for name in (LONG,) if name in os.environ}
 
 
 def _pytest(tests: list[str]) -> tuple[str, ...]:

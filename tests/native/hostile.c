@@ -15,7 +15,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { PAGE = 4096, RUN_SIZE = 3 * PAGE, RING = sizeof(struct ring) + PAGE, GUESTS = 2, LIFE = 20000, MOST = 64, FILES = 7 };
+enum { PAGE = 4096, RUN_SIZE = 3 * PAGE, RING = sizeof(struct ring) + PAGE };
+enum { GUESTS = 2, LIFE = 20000, MOST = 64, FILES = 7 };
 enum { COM1 = 0x3f8, PM = 0x600, KEYBOARD = 0x64, PCI_CONFIG = 0xcf8, BAR_PORTS = 0xc000 };
 #define BARS 0xc0000000ull
 static const uint64_t BARS_SIZE = 0x40000, ECAM = 0xfeb00000, ECAM_SIZE = 1 << 20;
@@ -89,7 +90,8 @@ static void look_at_answers(struct guest *guest)
 
 static void port_exit(struct guest *guest)
 {
-	static const uint16_t ports[] = { COM1, COM1 + 3, COM1 + 4, PM, KEYBOARD, PCI_CONFIG, PCI_CONFIG + 4, BAR_PORTS };
+	static const uint16_t ports[] = { COM1, COM1 + 3, COM1 + 4, PM,
+					  KEYBOARD, PCI_CONFIG, PCI_CONFIG + 4, BAR_PORTS };
 	uint64_t *random = &guest->random;
 	struct kvm_run *run = guest->vcpu->run;
 	run->exit_reason = KVM_EXIT_IO;
@@ -129,8 +131,9 @@ static void memory_exit(struct guest *guest)
 
 static int another_exit(struct guest *guest)
 {
-	static const uint32_t reasons[] = { KVM_EXIT_SHUTDOWN, KVM_EXIT_INTERNAL_ERROR, KVM_EXIT_FAIL_ENTRY, KVM_EXIT_INTR,
-					    KVM_EXIT_IRQ_WINDOW_OPEN, KVM_EXIT_HLT, KVM_EXIT_HYPERCALL, 0xffff };
+	static const uint32_t reasons[] = { KVM_EXIT_SHUTDOWN, KVM_EXIT_INTERNAL_ERROR, KVM_EXIT_FAIL_ENTRY,
+					    KVM_EXIT_INTR, KVM_EXIT_IRQ_WINDOW_OPEN, KVM_EXIT_HLT,
+					    KVM_EXIT_HYPERCALL, 0xffff };
 	static const int errors[] = { EINTR, EAGAIN, EFAULT };
 	struct kvm_run *run = guest->vcpu->run;
 	run->exit_reason = reasons[below(&guest->random, sizeof reasons / sizeof *reasons)];
@@ -182,12 +185,13 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 static void answer(struct guest *guest, int event)
 {
 	struct vcpu *vcpu = guest->vcpu;
-	uint64_t space = vcpu_data(vcpu, 0), address = vcpu_data(vcpu, 1), size = vcpu_data(vcpu, 2), value = UINT64_MAX;
+	uint64_t space = vcpu_data(vcpu, 0), address = vcpu_data(vcpu, 1), size = vcpu_data(vcpu, 2);
+	uint64_t value = UINT64_MAX, end = address + size;
 	CHECK(space == SPACE_PORT || space == SPACE_MEMORY || space == SPACE_CONFIG);
 	CHECK(1 <= size && size <= 8);
 	CHECK(space != SPACE_CONFIG || (address < ECAM_SIZE && memchr(ASKED, address / PAGE, sizeof ASKED)));
-	CHECK(space != SPACE_MEMORY || address >= BARS || (STEADY <= address && address + size <= STEADY + STEADY_SIZE));
-	CHECK(space != SPACE_PORT || address + size <= 0x10000);
+	CHECK(space != SPACE_MEMORY || address >= BARS || (STEADY <= address && end <= STEADY + STEADY_SIZE));
+	CHECK(space != SPACE_PORT || end <= 0x10000);
 	if (event == EVENT_WRITE)
 		return;
 	if (below(&guest->random, 4))
@@ -361,7 +365,8 @@ static void live(struct guest *guests, uint64_t exits, uint64_t *random)
 	for (int n = 0; n < GUESTS; n++)
 		end_guest(&guests[n]);
 	CHECK(machine_count(machine, 0) && machine_count(machine, 1)); /* unclaimed */
-	CHECK(machine_count(machine, 4) > machine_count(machine, 5) && machine_count(machine, 5)); /* by files; refused */
+	uint64_t by_files = machine_count(machine, 4), refused = machine_count(machine, 5);
+	CHECK(by_files > refused && refused);
 	machine_destroy(machine);
 	free(output);
 	free(input);
