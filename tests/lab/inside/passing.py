@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.conftest import Cli, Done
+from tests.conftest import PATIENCE, Cli, Done
 from tests.lab.pieces import distribution_kernel
 
 PCI = Path("/sys/bus/pci/devices")
@@ -94,3 +96,11 @@ def interrupts(out: str, word: str) -> int:
 
 def received(out: str) -> int:
     return int(re.findall(r"(\d+) packets received", out)[-1])
+
+
+def comes(condition: Callable[[], bool]) -> bool:
+    """What others do in their own time: drivers, links, slots."""
+    patience = time.monotonic() + PATIENCE
+    while not condition() and time.monotonic() < patience:
+        time.sleep(0.1)
+    return condition()

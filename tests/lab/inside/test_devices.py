@@ -9,9 +9,9 @@ import re
 import socket
 import struct
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -32,6 +32,7 @@ from tests.lab.inside.passing import (
     TALKS,
     boot,
     card,
+    comes,
     interrupts,
     order,
     received,
@@ -60,9 +61,7 @@ def test_a_file_on_an_nvme_drive_is_what_the_guest_wrote(cli: Cli, initrd: Path,
     mount.mkdir()
     subprocess.run(["modprobe", "-qa", "crc32c_generic", "ext4"], check=False)  # built into some kernels
     drive = Path("/dev/nvme0n1")
-    patience = time.monotonic() + PATIENCE
-    while not drive.is_block_device() and time.monotonic() < patience:
-        time.sleep(0.1)  # the host's driver finds it in its own time
+    assert comes(drive.is_block_device)
     subprocess.run(["mount", "-o", "ro", "/dev/nvme0n1", mount], check=True)
     try:
         assert hashlib.sha256((mount / "file").read_bytes()).hexdigest() == told[0]
@@ -172,19 +171,19 @@ def test_a_large_bar_is_mapped_above_4_gib(cli: Cli, initrd: Path) -> None:
 
 @pytest.mark.host("zoo")
 def test_reading_a_drive_does_not_leave_the_kernel(cli: Cli, initrd: Path) -> None:
-    """A thousand reads, and no more returns from KVM_RUN than the few words take that say so."""
+    """What returns from KVM_RUN there are, the order itself causes: its characters come and go."""
     up = start(cli, initrd, {"disk": NVME})
     exits = []
-    for count in (50, 1050):
-        order(up, f"{READ} count={count} 2> /dev/null; echo read $((0 + {count}))", f"read {count}")
+    for count in (1, 101, 9101):
+        order(up, f"{READ} count={count:04} 2> /dev/null; echo read $((0 + {count}))", f"read {count}")
         report = cli.run("inspect", "--json", cli.name).json()["report"]
         exits.append((report["vcpus"][0]["exits"], report["counts"]["trapped"]))
     out, err = up.communicate("poweroff\n", timeout=PATIENCE)
     assert up.returncode == 0, out + err
-    (before, trapped), (after, trapped_after) = exits
-    print(f"{after - before} exits and {trapped_after - trapped} trapped accesses for 1050 reads")
-    assert after - before < 150
-    assert trapped_after == trapped
+    few, many = (after - before for (before, _), (after, _) in pairwise(exits))
+    print(f"{few} returns with 101 reads, {many} with 9101")
+    assert many - few < 100
+    assert exits[0][1] == exits[2][1]
 
 
 @pytest.mark.host("zoo")
@@ -268,11 +267,11 @@ def test_all_of_a_drive_is_mapped_but_the_pages_of_its_msix_tables(cli: Cli, pay
     control, table, pending = struct.unpack_from("<HII", config, at + 2)
     assert (control & 0x7FF, table & 7, pending & 7) == (64, 0, 0)
     pages = {place // PAGE for place in (*range(table, table + 65 * 16), *range(pending, pending + 16))}
-    done = cli.run("up", "-d", cli.spec(payload("button"), memory="64MiB", devices={"disk": NVME}), "--json")
+    done = cli.run("up", "-d", cli.spec(payload("rests"), memory="64MiB", devices={"disk": NVME}), "--json")
     keeper = json.loads(done.out.splitlines()[-1])["report"]["pid"]
     (runner,) = processes_of(keeper)
     maps = Path(f"/proc/{runner}/maps").read_text()
-    assert cli.run("down", cli.name).code == 0
+    assert cli.run("down", "--kill", cli.name).code == 0
     mapped = {page for first, last in mapped_of_device(maps) for page in range(first // PAGE, last // PAGE)}
     first, last = (int(word, 16) for word in (PCI / NVME / "resource").read_text().split()[:2])
     assert mapped == {first // PAGE + page for page in range((last + 1 - first) // PAGE) if page not in pages}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,17 +11,12 @@ import pytest
 
 from tests.conftest import PATIENCE, Cli
 from tests.lab.boot import INSIDE
-from tests.lab.inside.test_devices import (
-    E1000E,
-    NVME,
-    PCI,
-    RTL8139,
-    _host_as_before,  # noqa: F401 - for every test here as well
-)
+from tests.lab.inside.passing import E1000E, EDU, NVME, PCI, RTL8139, comes
 from tests.lab.session import SANITIZED
 from tests.native.build import environment, package_with, sanitized_module
 
-EDU = "0000:00:08.0"
+pytestmark = pytest.mark.usefixtures("host_as_before")
+
 POWERED_OFF, CRASHED = 0, 13
 
 
@@ -85,10 +79,3 @@ def has_a_link() -> None:
         assert comes(lambda: (card / "carrier").read_text() == "1\n")
     finally:
         subprocess.run(["ip", "link", "set", card.name, "down"], check=True)  # who is up cannot be passed
-
-
-def comes(condition: Callable[[], bool]) -> bool:
-    patience = time.monotonic() + PATIENCE
-    while not condition() and time.monotonic() < patience:
-        time.sleep(0.1)
-    return condition()

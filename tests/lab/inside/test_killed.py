@@ -34,13 +34,13 @@ def saved_plan(cli: Cli, kernel: Path, devices: dict[str, Any], target: Path) ->
     return target
 
 
-@pytest.mark.host("amd", "zoo")
+@pytest.mark.host("amd")
 def test_whoever_is_killed_while_the_guest_runs_the_devices_come_back(
     cli: Cli, payload: Callable[[str], Path], tmp_path: Path, host: Any
 ) -> None:
     """At once by the keeper if it lives, else by `down`."""
     before = bindings()
-    plan = saved_plan(cli, payload("button"), DEVICES[host.name], tmp_path / "vm.plan")
+    plan = saved_plan(cli, payload("rests"), DEVICES[host.name], tmp_path / "vm.plan")
     for victims in (("runner",), ("keeper",), ("keeper", "runner")):
         up = cli.start("up", plan)
         assert up.stdout is not None

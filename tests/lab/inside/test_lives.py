@@ -15,7 +15,7 @@ Payload = Callable[[str], Path]
 
 
 def test_a_vm_that_is_up_with_its_device_is_already_up_until_its_spec_changes(cli: Cli, payload: Payload) -> None:
-    spec = cli.spec(payload("spin"), devices=EDU)
+    spec = cli.spec(payload("rests"), devices=EDU)
     assert cli.run("up", "-d", spec).code == 0
     again = cli.run("up", "-d", spec)
     assert (again.code, again.out) == (0, f"{cli.name} is already up\n"), again.err
@@ -26,11 +26,11 @@ def test_a_vm_that_is_up_with_its_device_is_already_up_until_its_spec_changes(cl
 
 
 def test_the_group_of_a_vm_is_refused_to_another_by_name(cli: Cli, payload: Payload) -> None:
-    assert cli.run("up", "-d", cli.spec(payload("spin"), devices=EDU)).code == 0
+    assert cli.run("up", "-d", cli.spec(payload("rests"), devices=EDU)).code == 0
     first = cli.name
     (device,) = cli.run("inspect", first, "--json").json()["report"]["devices"]
     assert (device["alias"], device["host"]) == ("edu", "0000:00:08.0")
-    second = cli.run("up", "-d", cli.spec(payload("spin"), devices=EDU), "--json")
+    second = cli.run("up", "-d", cli.spec(payload("rests"), devices=EDU), "--json")
     (found,) = second.json()["diagnostics"]
     assert (second.code, found["code"]) == (1, "E529")
     assert found["message"] == f"IOMMU group {device['group']} is taken by the VM {first}, which is up"

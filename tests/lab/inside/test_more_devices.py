@@ -8,7 +8,6 @@ import re
 import struct
 import subprocess
 import termios
-import time
 import tty
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +25,7 @@ from tests.lab.inside.passing import (
     USB,
     bindings,
     boot,
+    comes,
     interrupts,
 )
 
@@ -174,9 +174,9 @@ def test_a_device_that_is_pulled_out_is_given_up(cli: Cli, payload: Callable[[st
     assert up.returncode == 0, out + err
     assert "W526" in err, err
     assert "the host wants usb back" in err
-    wait_for(lambda: not (PCI / USB).exists())
+    assert comes(lambda: not (PCI / USB).exists())
     monitor("device_add qemu-xhci,id=usb,bus=usb-port")
-    wait_for((PCI / USB / "driver").exists)
+    assert comes((PCI / USB / "driver").exists)
 
 
 def monitor(order: str) -> None:
@@ -185,10 +185,3 @@ def monitor(order: str) -> None:
         tty.setraw(port)
         port.write(f"{order}\n".encode())
         termios.tcdrain(port)
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    patience = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < patience
-        time.sleep(0.1)
