@@ -12,18 +12,11 @@ import pytest
 
 from launcher.vms.folder import wait_until_down
 from tests.conftest import EXAMPLES, PATIENCE, Cli, kill, processes_of
-from tests.lab.inside.passing import EDU, NVME, RTL8139, bindings
+from tests.lab.inside.passing import bindings
 
 pytestmark = pytest.mark.usefixtures("host_as_before")
 
-DEVICES = {
-    "zoo": {
-        "drive": NVME,
-        "card": {"pci": RTL8139, "allow": ["no-reset"]},
-        "edu": {"pci": EDU, "allow": ["no-reset"]},
-    },
-    "amd": {"drive": "0000:00:02.0", "card": "0000:00:03.0"},
-}
+DEVICES = {"drive": "0000:00:02.0", "card": "0000:00:03.0"}
 TRACE = ("strace", "-f")
 
 
@@ -36,11 +29,11 @@ def saved_plan(cli: Cli, kernel: Path, devices: dict[str, Any], target: Path) ->
 
 @pytest.mark.host("amd")
 def test_whoever_is_killed_while_the_guest_runs_the_devices_come_back(
-    cli: Cli, payload: Callable[[str], Path], tmp_path: Path, host: Any
+    cli: Cli, payload: Callable[[str], Path], tmp_path: Path
 ) -> None:
     """At once by the keeper if it lives, else by `down`."""
     before = bindings()
-    plan = saved_plan(cli, payload("rests"), DEVICES[host.name], tmp_path / "vm.plan")
+    plan = saved_plan(cli, payload("rests"), DEVICES, tmp_path / "vm.plan")
     for victims in (("runner",), ("keeper",), ("keeper", "runner")):
         up = cli.start("up", plan)
         assert up.stdout is not None
@@ -63,29 +56,33 @@ def test_whoever_is_killed_while_the_guest_runs_the_devices_come_back(
         assert bindings() == before
 
 
+PARTS = 8
+
+
 @pytest.mark.long
-@pytest.mark.host("zoo")
+@pytest.mark.host("amd")
+@pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("call", ["fdatasync", "ioctl"])
-def test_whichever_call_a_process_is_killed_at_the_devices_come_back(cli: Cli, tmp_path: Path, call: str) -> None:
+def test_whichever_call_a_process_is_killed_at_the_devices_come_back(
+    cli: Cli, tmp_path: Path, call: str, part: int
+) -> None:
     """The first process to make its n-th such call dies there, whichever it is: strace kills it."""
     before = bindings()
-    plan = saved_plan(cli, EXAMPLES / "hello.elf", DEVICES["zoo"], tmp_path / "vm.plan")
+    plan = saved_plan(cli, EXAMPLES / "hello.elf", DEVICES, tmp_path / "vm.plan")
     trace = tmp_path / "trace"
     up(cli, plan, "-o", trace, "-e", f"trace={call}")
     calls = Counter(line.split()[0] for line in trace.read_text().splitlines() if f" {call}(" in line)
     most = max(calls.values())
     assert most > (4 if call == "fdatasync" else 60), calls
-    deaths = 0
-    for n in range(1, most + 1):
+    numbers = range(part + 1, most + 1, PARTS)
+    for n in numbers:
         done = up(cli, plan, "-o", trace, "-e", f"trace={call}", "-e", f"inject={call}:signal=KILL:when={n}")
         wait_until_down(cli.state)
-        deaths += "killed by SIGKILL" in trace.read_text()
+        assert "killed by SIGKILL" in trace.read_text(), (n, done)
         down = cli.run("down", cli.name)
         assert down.code == 0, (call, n, done, down.err)
         assert bindings() == before, (call, n, done, down.err)
-    assert deaths == most
-    print(f"{deaths} deaths at {call}")
-    assert up(cli, plan, "-o", trace, "-e", "trace=none").returncode == 0
+    print(f"{len(numbers)} of {most} deaths at {call}")
 
 
 def up(cli: Cli, plan: Path, *options: object) -> subprocess.CompletedProcess[str]:
