@@ -158,12 +158,16 @@ class Interrupts:
     def _switch_on(self, new: Sequence[Line]) -> None:
         """And those that are on stay so; before Linux 6.5 all are switched off to have one more."""
         events = [line.event.fd for line in (*self._lines, *new)]
-        if self._on and not self._device.irq(self.kind).resizable:
+        off = self._on and not self._device.irq(self.kind).resizable
+        if off:
             self._device.switch_off_irqs(self.kind)
             self._on = False
         have = len(self._lines) if self._on else 0
         self._device.set_irq_events(self.kind, have, events[have:])
         self._on = True
+        for line in self._lines if off else ():
+            if line.route is not None:
+                line.event.fire()  # a message meanwhile was lost, and one too many does no harm
 
     def _drop(self, lines: Sequence[Line]) -> None:
         for line in lines:

@@ -261,11 +261,12 @@ class Keeper:
         self._records.runner = None
         os.close(self._pidfd)
         self._runner.close()
-        death, by = describe_death(status), self._stopping.by
-        if by is None and (status < 0 or self._records.end is None):
+        by, end, death = self._stopping.by, self._records.end, describe_death(status)
+        if by is not None and status in (0, -signal.SIGKILL):  # as it was asked for
+            self._records.end = end or stopped(by, self._stopping.code, forced=True)
+        elif end is None or (status and end.how != "failed"):
             self._records.note(Diagnostic("E502", death.detail))
-        if self._records.end is None:
-            self._records.end = death if by is None else stopped(by, self._stopping.code, forced=True)
+            self._records.end = replace(end, exit_code=death.exit_code) if end else death
 
     # -- stopping ------------------------------------------------------------------------------------------------
 

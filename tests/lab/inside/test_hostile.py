@@ -17,8 +17,6 @@ from tests.native.build import environment, package_with, sanitized_module
 
 pytestmark = pytest.mark.usefixtures("host_as_before")
 
-POWERED_OFF, CRASHED = 0, 13
-
 
 @pytest.fixture(scope="module")
 def sanitized(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -36,7 +34,7 @@ def sanitized(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_hostile_guest_hurts_neither_vmlaunch_nor_its_devices(
     cli: Cli, payload: Callable[[str], Path], sanitized: Path, each: int, seed: int
 ) -> None:
-    """What DMA of a device so treated does to the guest's own code is the guest's affair: it may crash."""
+    """It comes to its end: with these seeds no device writes over its code."""
     devices = {
         "nvme": NVME,
         "nic": E1000E,
@@ -55,9 +53,8 @@ def test_a_hostile_guest_hurts_neither_vmlaunch_nor_its_devices(
         timeout=3 * PATIENCE,
         check=False,
     )
-    assert done.returncode in (POWERED_OFF, CRASHED), done.stdout + done.stderr
-    if done.returncode == POWERED_OFF:
-        assert f"hostile: {4 * each} accesses" in done.stdout
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"hostile: {4 * each} accesses" in done.stdout
     assert "host       as it was" in done.stderr
     reads_a_block()
     has_a_link()

@@ -242,6 +242,14 @@ def test_a_masked_vector_waits_in_the_pending_bits_and_comes_when_it_is_unmasked
     assert vm.bus.read(MEMORY, PENDING, 8) == 0
 
 
+def test_a_vector_that_was_off_while_another_came_fires_once_for_what_it_may_have_lost(vm: Vm) -> None:
+    vm.do(decode(DRIVE), ON, *entry(0))
+    (first,) = (one for one in vm.kernel.eventfds if vm.kernel.irqfds.get(one.fd, 0) > 23)  # no line
+    assert not first.readable()
+    vm.do(*entry(1))
+    assert [one for one in vm.kernel.eventfds if one.readable()] == [first]
+
+
 def test_a_guest_that_asks_for_more_messages_than_there_are_gets_those(vm: Vm) -> None:
     vm.do(*msi(7))
     assert (vm.report(DUAL).interrupts, vm.report(DUAL).vectors) == ("msi", 4)

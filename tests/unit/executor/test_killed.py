@@ -133,7 +133,6 @@ def test_killed_before_each_call_of_the_kernel_the_host_comes_back(
         ended, report = live(plan, kernel)
         if victims == ("runner",):  # the keeper puts back by itself
             assert report is not None
-            status = 11 if report["end"]["how"] == "lost" else 0  # the guest had powered off before
             assert report["diagnostics"][0]["code"] == "E502", told
             assert a_host(tmp_path).drivers() == BEFORE, told
         assert ended == status, told
