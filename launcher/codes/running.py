@@ -130,6 +130,16 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "`dmesg` says why the probe failed.",
     ),
     Explanation(
+        "E528",
+        "the runner made a forbidden call",
+        "Before its guest runs, the runner gives up every call of the kernel that it will not need. It made one of "
+        "those, and the kernel killed it (SIGSYS). Either the guest broke into the runner, or vmlaunch has a bug. The "
+        "keeper put the host back.",
+        "vmlaunch up vm.yaml        # of a guest that found a way out of its machine",
+        "Do not start this guest again before you know which: `dmesg | grep SECCOMP` (or `ausearch -m seccomp`) names "
+        "the call. If you trust the guest, report it with that line.",
+    ),
+    Explanation(
         "W526",
         "the host wants a device back",
         "Somebody unbinds or removes the device, and the kernel waits for the VM to let go of it. The VM is stopped: "

@@ -54,6 +54,8 @@ def describe_death(status: int) -> End:
 
 def manner_of_death(status: int) -> str:
     """`status` as os.waitstatus_to_exitcode gives it."""
+    if status == -signal.SIGSYS:
+        return "made a call of the kernel that it had given up, and was killed by SIGSYS"
     return f"was killed by {signal_name(-status)}" if status < 0 else f"exited with status {status}"
 
 

@@ -227,6 +227,9 @@ class Keeper:
     def _runner_devices(self, message: dict[str, Any]) -> None:
         self._records.devices(message)
 
+    def _runner_confined(self, message: dict[str, Any]) -> None:
+        self._records.confinement = message["confined"]
+
     def _runner_alarm(self, message: dict[str, Any]) -> None:
         """VFIO's request interrupt, while somebody waits in the host's kernel; or an error that hardware reported."""
         alias = message["alias"]
@@ -251,6 +254,7 @@ class Keeper:
         "end": _runner_end,
         "counts": _runner_counts,
         "alarm": _runner_alarm,
+        "confined": _runner_confined,
         "power": _runner_power,
         "bug": _runner_bug,
     }
@@ -265,7 +269,7 @@ class Keeper:
         if by is not None and status in (0, -signal.SIGKILL):  # as it was asked for
             self._records.end = end or stopped(by, self._stopping.code, forced=True)
         elif end is None or (status and end.how != "failed"):
-            self._records.note(Diagnostic("E502", death.detail))
+            self._records.note(Diagnostic("E535" if status == -signal.SIGSYS else "E502", death.detail))
             self._records.end = replace(end, exit_code=death.exit_code) if end else death
 
     # -- stopping ------------------------------------------------------------------------------------------------

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import zip_longest
 from typing import NamedTuple
 
@@ -30,11 +32,11 @@ class Numbers(NamedTuple):
 
 @dataclass(slots=True)
 class Live:
-    """Filled step by step. `cpus` is how many host CPUs this process may use."""
+    """Filled step by step. `cpus` are the host CPUs that this process may use."""
 
     kernel: Kernel
     console: Console
-    cpus: int
+    cpus: set[int]
     progress: Callable[[int, int], None]  # of the step in hand: bytes done, bytes in all
     step: int = 0  # number of the step in hand
     undo: UndoStack = field(default_factory=UndoStack)
@@ -51,6 +53,7 @@ class Live:
     bus: Bus | None = None
     vcpus: list[Vcpu] = field(default_factory=list)
     past: Numbers | None = None  # of the lives before a reboot
+    kept: dict[str, int] = field(default_factory=dict)  # descriptors for all lives
 
     def numbers(self) -> Numbers:
         """Of this life and those before a reboot."""
@@ -63,6 +66,13 @@ class Live:
     def on_undo(self, undo: Callable[[], None]) -> None:
         """To be called on the line after the deed."""
         self.undo.push(self.step, undo)
+
+    def once(self, what: str, make: Callable[[], int]) -> int:
+        """A descriptor that is made in the first life only: in those after a reboot nothing can be opened."""
+        if what not in self.kept:
+            self.kept[what] = make()
+            self.undo.push(self.step, partial(os.close, self.kept[what]), stays=True)
+        return self.kept[what]
 
     def clear(self, guest: int, size: int) -> None:
         """Zeroes into guest RAM."""

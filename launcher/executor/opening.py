@@ -17,6 +17,7 @@ from launcher.executor.dma import DmaSpace
 from launcher.executor.interrupts import Interrupts
 from launcher.executor.live import Live
 from launcher.executor.passed import Bar, PassedDevice, Place
+from launcher.executor.reading import size_of
 from launcher.executor.resets import reset
 from launcher.executor.routes import Routes
 from launcher.executor.traps import Space
@@ -183,13 +184,17 @@ def _rom(one: Passed, device: Device, live: Live) -> Bar | None:
         return Bar(ROM, "memory", region.size, device.fd, region.offset, parts, "trap") if parts else None
     if one.rom is False:
         return None
-    image = Path(one.rom).read_bytes()
-    size = max(1 << (len(image) - 1).bit_length(), 2048)
-    file = os.memfd_create(f"rom-{one.alias}", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    live.on_undo(partial(os.close, file))
-    os.write(file, image.ljust(size, b"\xff"))
-    fcntl.fcntl(file, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
+    file = live.once(f"rom-{one.alias}", partial(_keep_rom, Path(one.rom)))
+    size = size_of(file)
     return Bar(ROM, "memory", size, file, 0, pieces(size, (), None, None), "trap")
+
+
+def _keep_rom(path: Path) -> int:
+    image = path.read_bytes()
+    file = os.memfd_create(path.name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.write(file, image.ljust(max(1 << (len(image) - 1).bit_length(), 2048), b"\xff"))
+    fcntl.fcntl(file, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
+    return file
 
 
 def _connect(passed: PassedDevice, routes: Routes, live: Live) -> None:

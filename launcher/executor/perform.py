@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from errno import EFAULT
 from functools import partial
-from hashlib import sha256
-from pathlib import Path
 from threading import Thread
 from time import sleep
 from typing import Any
 
-from launcher.errors import Diagnostic, Refused
 from launcher.executor.bus import Bus
 from launcher.executor.live import Live
 from launcher.executor.opening import map_dma, open_devices, open_groups
+from launcher.executor.reading import read_file
 from launcher.executor.traps import Traps
 from launcher.kernel.api import Event, PinRoute, Trap, Vcpu
 from launcher.machine import acpi, cpu, layout, linux64, pci, pvh, routes
@@ -51,14 +49,15 @@ def take_memory(step: TakeMemory, live: Live) -> None:
     live.on_undo(memory.close)
     live.banks[step.bank] = memory
     if step.populate:
-        memory.populate(live.cpus, lambda done: live.progress(done, step.size))
+        memory.populate(len(live.cpus), lambda done: live.progress(done, step.size))
 
 
 def create_vm(_: CreateVm, live: Live) -> None:
     """In the order of machine.md: addresses of KVM's own pages before the chips, chips before vCPUs."""
-    kvm = live.kvm = live.kernel.open_kvm()
-    live.on_undo(kvm.close)
-    vm = live.vm = kvm.create_vm()
+    if live.kvm is None:
+        live.kvm = live.kernel.open_kvm()
+        live.undo.push(live.step, live.kvm.close, stays=True)
+    vm = live.vm = live.kvm.create_vm()
     live.on_undo(vm.close)
     vm.set_tss_address(layout.TSS)
     vm.set_identity_map_address(layout.IDENTITY_MAP)
@@ -81,7 +80,7 @@ def give_memory(step: GiveMemory, live: Live) -> None:
 
 
 def load_kernel(step: LoadKernel, live: Live) -> None:
-    image = _read(step.path, step.sha256)
+    image = read_file(step.path, step.sha256, live)
     for part in step.parts:
         live.write(part.guest, image[part.offset : part.offset + part.file_size])
         if live.past is not None:  # memory of an earlier life; before the first one it is zero
@@ -90,7 +89,7 @@ def load_kernel(step: LoadKernel, live: Live) -> None:
 
 
 def load_initrd(step: LoadInitrd, live: Live) -> None:
-    live.write(step.guest, _read(step.path, step.sha256))
+    live.write(step.guest, read_file(step.path, step.sha256, live))
     live.initrd = Span(step.guest, step.size)
 
 
@@ -117,10 +116,12 @@ def run_vcpus(step: RunVcpus, live: Live, told: Told) -> None:
     live.vcpus[0].set_regs(protocol.first_regs(kernel.entry))
     for index, vcpu in enumerate(live.vcpus):
         thread = Thread(target=_run, args=(index, vcpu, live.bus, told), name=f"vcpu{index}")
+        if step.pin:  # a thread begins where the one that starts it is
+            live.kernel.run_on({step.pin[index]})
         thread.start()
         live.on_undo(partial(_stop, vcpu, thread))
-        if step.pin:
-            live.kernel.pin_thread(thread.native_id or 0, step.pin[index])
+    if step.pin:
+        live.kernel.run_on(live.cpus)
 
 
 def _kernel(live: Live) -> LoadKernel:
@@ -168,15 +169,6 @@ def _until_event(vcpu: Vcpu, bus: Bus | None) -> Event:
 def _stop(vcpu: Vcpu, thread: Thread) -> None:
     vcpu.kick()
     thread.join()
-
-
-def _read(path: str, digest: str) -> bytes:
-    """The file as it was planned. OSError when it cannot be read; Refused when it is another one now."""
-    image = Path(path).read_bytes()
-    if sha256(image).hexdigest() != digest:
-        message = f"{path} has changed since the plan was made"
-        raise Refused(Diagnostic("E509", message, help=("plan again, or put the file back",)))
-    return image
 
 
 PERFORM: dict[type[Step], Callable[[Any, Live], None]] = {

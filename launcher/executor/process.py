@@ -17,7 +17,7 @@ BUG = 70
 def detach() -> None:
     """Leave the terminal's session and its streams: nothing a terminal does reaches this process any more."""
     os.setsid()
-    os.chdir("/")  # a VM keeps no file system from being unmounted
+    os.chdir("/")  # a VM keeps no file system from being unmounted, but for those of its kernel and initrd
     os.umask(0o077)
     null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):

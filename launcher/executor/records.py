@@ -43,6 +43,7 @@ class Records:
         self._devices: tuple[DeviceReport, ...] = ()
         self._containers: tuple[ContainerReport, ...] = ()
         self._failed_undos = 0
+        self.confinement: dict[str, str] = {}
 
     def outcome(self, outcome: StepOutcome) -> None:
         """The last word on each step counts, but its duration is that of the doing."""
@@ -88,6 +89,7 @@ class Records:
             end=self.end,
             failed_undos=self._failed_undos,
             left_behind=self.left_behind,
+            confinement=self.confinement,
             diagnostics=self.diagnostics,
         )
 

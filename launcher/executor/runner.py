@@ -1,7 +1,7 @@
 """The runner process: carries out the plan's runner steps, runs the guest, undoes them in reverse, exits.
 
-It tells its keeper {"outcome"}, {"running"}, {"end"}, {"failed"}, {"power"}, {"counts"}, {"devices"}, {"alarm"}; it
-obeys {"do": "power"}, {"do": "stop"} and {"do": "tell"}. A keeper that goes away is a stop.
+It tells its keeper {"outcome"}, {"running"}, {"end"}, {"failed"}, {"power"}, {"counts"}, {"devices"}, {"alarm"},
+{"confined"}; it obeys {"do": "power"}, {"do": "stop"} and {"do": "tell"}. A keeper that goes away is a stop.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Runner:
         self._plan = plan
         self._reboot, self._quiet = reboot, False
         self._keeper = keeper
-        self._live = Live(kernel, console, len(os.sched_getaffinity(0)), self._progress)
+        self._live = Live(kernel, console, os.sched_getaffinity(0), self._progress)
         self._events: deque[tuple[int, Event | Exception]] = deque()
         self._began = 0.0  # the step in hand
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -68,6 +68,7 @@ class Runner:
         self._outcome(n, "started")
         try:
             if isinstance(step, RunVcpus):
+                self._shut_in()
                 run_vcpus(step, self._live, self._told)
             else:
                 PERFORM[type(step)](step, self._live)
@@ -77,6 +78,11 @@ class Runner:
             return False
         self._outcome(n, "done", monotonic() - self._began)
         return True
+
+    def _shut_in(self) -> None:
+        """Before the guest's first instruction: what it may take over later is worth little."""
+        if self._live.past is None:
+            self._tell({"confined": self._live.kernel.confine()})
 
     def _watch(self) -> None:
         """Until a vCPU comes back or the keeper says stop."""

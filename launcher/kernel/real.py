@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
+from launcher.kernel.confine import confine
 from launcher.kernel.descriptor import Eventfd
 from launcher.kernel.kvm import Kvm
 from launcher.kernel.memory import HostMemory
@@ -43,6 +44,9 @@ class RealKernel:
     def take_memory(self, size: int, page_size: int, node: int | None) -> HostMemory:
         return HostMemory(size, page_size, node)
 
-    def pin_thread(self, thread_id: int, host_cpu: int) -> None:
-        """`thread_id` as gettid gives it: from now on it runs on this host CPU only."""
-        os.sched_setaffinity(thread_id, {host_cpu})
+    def run_on(self, host_cpus: Collection[int]) -> None:
+        """From now on the calling thread, and each that it starts, runs on these host CPUs only."""
+        os.sched_setaffinity(0, host_cpus)
+
+    def confine(self) -> dict[str, str]:
+        return confine()

@@ -39,6 +39,12 @@ int memory_map_file(int fd, uint64_t offset, size_t size, size_t alignment, void
 int kernel_ioctl(int fd, unsigned long request, void *argument);
 int kernel_ioctl_value(int fd, unsigned long request, unsigned long argument);
 
+int kernel_prctl(int option, unsigned long value);
+int confine_capabilities(void);
+int confine_files(void);
+int confine_calls(void);
+static const int PR_SET_NO_NEW_PRIVS, PR_SET_DUMPABLE;
+
 static const long KVM_GET_API_VERSION, KVM_CHECK_EXTENSION, KVM_CREATE_VM, KVM_GET_VCPU_MMAP_SIZE, KVM_GET_SUPPORTED_CPUID;
 static const long KVM_SET_TSS_ADDR, KVM_SET_IDENTITY_MAP_ADDR, KVM_CREATE_IRQCHIP, KVM_CREATE_PIT2, KVM_CREATE_VCPU;
 static const long KVM_SET_USER_MEMORY_REGION;

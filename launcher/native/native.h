@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 
 /* -- rings: bytes from one process to another through shared memory -------------------------------------------- */
 
@@ -181,5 +182,12 @@ int memory_populate(void *memory, size_t size, size_t chunk, uint64_t *cursor, u
 int memory_map_file(int fd, uint64_t offset, size_t size, size_t alignment, void **ret);
 int kernel_ioctl(int fd, unsigned long request, void *argument);
 int kernel_ioctl_value(int fd, unsigned long request, unsigned long argument);
+
+/* -- least privilege ------------------------------------------------------------------------------------------------ */
+
+int kernel_prctl(int option, unsigned long value);
+int confine_capabilities(void);
+int confine_files(void);
+int confine_calls(void);
 
 #endif

@@ -141,4 +141,5 @@ class Report:
     end: End | None = None
     failed_undos: int = 0  # calls of the teardown that the kernel refused
     left_behind: tuple[str, ...] = ()  # commands that would put the host back
+    confinement: dict[str, str] = field(default_factory=dict)  # of the runner: `on`, or why the kernel refused
     diagnostics: tuple[Diagnostic, ...] = ()

@@ -85,6 +85,14 @@ def _figures(report: Report) -> Iterator[Row]:
         yield "faults", f"{report.counts.faults:,} on BARs that did not answer"
     if report.end is not None:
         yield "teardown", f"{report.failed_undos} failed calls"
+    if report.confinement:
+        yield "confined", _confinement(report.confinement)
+
+
+def _confinement(measures: dict[str, str]) -> str:
+    without = [f"{name} ({cause})" for name, cause in measures.items() if cause != "on"]
+    having = ", ".join(name for name, cause in measures.items() if cause == "on") or "by nothing"
+    return f"{having}; without {', '.join(without)}" if without else having
 
 
 def _host(report: Report) -> str:

@@ -69,7 +69,7 @@ def time_to_first_run(command: list[str], shim: Path, folder: Path) -> float:
     with subprocess.Popen(
         command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     ) as process:
-        while not (stamp.exists() and stamp.stat().st_size == 16):
+        while not (stamp.exists() and any(stamp.read_bytes()[:8])):
             if process.poll() not in (None, 0) or time.clock_gettime(time.CLOCK_MONOTONIC) - began > DEADLINE:
                 process.kill()
                 raise SystemExit(

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from launcher.kernel.api import Event
+from launcher.kernel.confine import MEASURES
 from launcher.kernel.descriptor import Eventfd
 from tests.fakes.drivers import FakeDrivers
 from tests.fakes.handle import FakeMemory, Handle, refuse
@@ -51,6 +52,7 @@ class FakeKernel:
     routes: dict[int, Any] = field(default_factory=dict)
     untidy: list[str] = field(default_factory=list)
     replies: list[int] = field(default_factory=list)  # what the guest has read
+    affinities: list[set[int]] = field(default_factory=list)
     vms: int = 0  # created so far
     running: int = 0  # calls before the first vCPU ran
     ending: int = 0  # calls before the last event of a vCPU
@@ -103,8 +105,13 @@ class FakeKernel:
             refuse(errno.ENOMEM, "mmap")
         return FakeMemory(self, size)
 
-    def pin_thread(self, thread_id: int, host_cpu: int) -> None:
+    def run_on(self, host_cpus: Collection[int]) -> None:
         self.call("sched_setaffinity")
+        self.affinities.append(set(host_cpus))
+
+    def confine(self) -> dict[str, str]:
+        """The process is that of the tests, too."""
+        return dict.fromkeys(MEASURES, "Function not implemented")
 
 
 class FakeEventfd(Eventfd):

@@ -52,7 +52,7 @@ class Vm:
     ) -> None:
         self.kernel = FakeKernel(host=host_of(*(function for function, _ in others), **host), memslots=memslots)
         self.console = Console()
-        self.live = Live(self.kernel, self.console, 1, lambda *_: None)
+        self.live = Live(self.kernel, self.console, {0}, lambda *_: None)
         for n, step in enumerate(passing_plan(folder, *(passed for _, passed in others)).steps, 1):
             if step.by == "runner" and not isinstance(step, RunVcpus):
                 self.live.step = n

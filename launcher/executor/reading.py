@@ -1,0 +1,27 @@
+"""A path and its digest in; what the plan was made with out, also when no file can be opened any more."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from hashlib import sha256
+
+from launcher.errors import Diagnostic, Refused
+from launcher.executor.live import Live
+
+BITE = 64 << 20
+
+
+def read_file(path: str, digest: str, live: Live) -> bytes:
+    """OSError when it cannot be read; Refused when it is another one now, or is by the time the guest reboots."""
+    file = live.once(path, partial(os.open, path, os.O_RDONLY | os.O_CLOEXEC))
+    image = b"".join(os.pread(file, BITE, at) for at in range(0, size_of(file), BITE))
+    if sha256(image).hexdigest() != digest:
+        message = f"{path} has changed since the plan was made"
+        raise Refused(Diagnostic("E509", message, help=("plan again, or put the file back",)))
+    return image
+
+
+def size_of(file: int) -> int:
+    """A confined process may not ask by fstat, which is a look at the file system to some libc."""
+    return os.lseek(file, 0, os.SEEK_END)

@@ -1,0 +1,98 @@
+"""The runner while its guest runs: what it has given up, what happens when it does what it may not."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import launcher
+from launcher.kernel.confine import ON
+from launcher.kernel.real import RealKernel
+from tests.conftest import Cli, processes_of
+from tests.unit.executor.test_killed import live
+
+pytestmark = pytest.mark.kvm
+Payload = Callable[[str], Path]
+
+
+def status_of(task: Path) -> dict[str, str]:
+    return dict(line.split(":\t", 1) for line in (task / "status").read_text().splitlines() if ":\t" in line)
+
+
+def test_every_thread_of_the_runner_has_given_up_what_the_report_says(cli: Cli, payload: Payload) -> None:
+    up = cli.run("up", "-d", "--json", cli.spec(payload("spin"), cpus=2))
+    report = json.loads(up.out.splitlines()[-1])["report"]
+    (runner,) = processes_of(report["pid"])
+    threads = [status_of(task) for task in Path(f"/proc/{runner}/task").iterdir()]
+    assert len(threads) >= 3
+    for status in threads:
+        assert int(status["NoNewPrivs"]) == (report["confinement"]["no_new_privs"] == ON)
+        assert int(status["Seccomp"]) == (2 if report["confinement"]["seccomp"] == ON else 0)
+        assert report["confinement"]["capabilities"] == ON
+        assert {int(status[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {0}
+
+
+def test_who_asks_is_told_how_the_runner_was_confined(cli: Cli, payload: Payload) -> None:
+    done = cli.run("up", "-v", cli.spec(payload("string_io")))
+    (line,) = [line for line in done.err.splitlines() if line.startswith("  confined")]
+    assert "capabilities" in line
+
+
+def test_a_core_of_the_runner_would_be_without_guest_memory(cli: Cli, payload: Payload) -> None:
+    up = cli.run("up", "-d", "--json", cli.spec(payload("spin"), memory="48MiB"))
+    (runner,) = processes_of(json.loads(up.out.splitlines()[-1])["report"]["pid"])
+    maps = Path(f"/proc/{runner}/smaps").read_text().split("VmFlags: ")
+    (flags,) = [after.split("\n")[0] for before, after in pairwise(maps) if f" {48 << 10} kB" in before]
+    assert {"dd", "dc"} <= set(flags.split())  # not in a dump, not in a child
+
+
+def test_state_and_socket_are_for_their_owner_only(cli: Cli, payload: Payload) -> None:
+    cli.run("up", "-d", cli.spec(payload("spin")))
+    modes = {one.name: stat.S_IMODE(one.stat().st_mode) for one in (cli.state, *cli.state.iterdir())}
+    assert modes.pop(cli.name) == 0o700
+    assert modes["control.sock"] == 0o600
+    assert set(modes.values()) == {0o600}, modes
+
+
+class Breakout(RealKernel):
+    """A guest that has taken its runner over."""
+
+    def __init__(self, act: Callable[[], Any]) -> None:
+        super().__init__()
+        self._act = act
+
+    def confine(self) -> dict[str, str]:
+        done = super().confine()
+        self._act()
+        return done
+
+
+def life(cli: Cli, kernel: Path, act: Callable[[], Any]) -> tuple[int, dict[str, Any]]:
+    plan = launcher.make_plan(launcher.read_spec(str(cli.spec(kernel))), launcher.this_host())
+    status, report = live(plan, Breakout(act))
+    assert report is not None
+    return status, report
+
+
+@pytest.mark.skipif("Seccomp:" not in Path("/proc/self/status").read_text(), reason="this kernel has no seccomp")
+def test_a_runner_that_makes_a_forbidden_call_is_stopped_and_that_is_said(cli: Cli, payload: Payload) -> None:
+    status, report = life(cli, payload("spin"), os.fork)
+    assert status == 11
+    (told,) = report["diagnostics"]
+    assert told["code"] == "E528"
+    assert signal.SIGSYS.name in told["message"]
+    assert report["end"]["how"] == "lost"
+
+
+def test_a_runner_that_looks_for_files_finds_none_and_its_bug_is_told(cli: Cli, payload: Payload) -> None:
+    status, report = life(cli, payload("spin"), lambda: {}["nothing"])
+    assert status == 70
+    assert report["end"]["detail"] == "the runner failed in a way it should not"
