@@ -20,6 +20,7 @@ ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
 PAYLOADS = ROOT / "tests" / "payloads"
 STATE = Path("/run/vmlaunch") if os.geteuid() == 0 else Path(os.environ.get("XDG_RUNTIME_DIR", "/nowhere")) / "vmlaunch"
+NOBODY = 65534
 PATIENCE = 180  # seconds until a test is stuck, not slow
 
 
@@ -125,6 +126,12 @@ def cli(tmp_path: Path) -> Iterator[Cli]:
     made = Cli(tmp_path)
     yield made
     made.put_down()
+
+
+def ordinary_user() -> list[str]:
+    """To be put before a command. He may read what root may, for Python can be anywhere, and do nothing else."""
+    ids = [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+    return ["setpriv", *ids, *(f"--{kind}-caps=-all,+dac_read_search" for kind in ("inh", "ambient"))]
 
 
 def processes_of(pid: int) -> list[int]:

@@ -6,13 +6,16 @@ import gc
 import json
 import os
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from launcher.codec import DecodeError, decode
 from launcher.errors import Diagnostic, Refused, Where
+from launcher.host.device_nodes import with_handed
 from launcher.host.facts import FORMAT_VERSION, HostFacts, KvmFacts
 from launcher.host.survey import survey
 from launcher.host.tree import Live
+from launcher.kernel.handed import handed
 from launcher.values import Missing
 
 if TYPE_CHECKING:
@@ -24,7 +27,9 @@ def this_host(*, deep: bool = False, raw: bool = False, identity: int | None = N
 
     `raw` keeps configuration space as it is; `identity` is the uid that will run `up`, if it is another.
     """
-    return survey(Live(), _kvm(), os.environ.get("XDG_RUNTIME_DIR"), deep=deep, raw=raw, identity=identity)
+    folder = os.environ.get("XDG_RUNTIME_DIR")
+    facts = survey(Live(), _kvm(), folder, deep=deep, raw=raw, identity=identity)
+    return replace(facts, device_nodes=with_handed(facts.device_nodes or (), handed()))
 
 
 def _kvm() -> KvmFacts | Missing:

@@ -132,7 +132,8 @@ class Keeper:
             for number in STOPS:
                 signal.signal(number, signal.SIG_DFL)
             raise_limits()
-            close_all_but({keeper.fileno(), *self._folder.locks, *self._console.descriptors()})
+            kept = (keeper.fileno(), *self._folder.locks, *self._console.descriptors(), *self._kernel.handed)
+            close_all_but(set(kept))
             return Runner(self._plan, self._kernel, self._console, keeper, reboot=self._reboot).run()
 
         end_process(keeper, main)

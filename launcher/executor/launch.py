@@ -10,6 +10,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
+from launcher.kernel.handed import Handed, handed
 from launcher.vms.channel import Channel, Closed
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Launched:
 
 def start() -> Launched:
     """Fork the keeper. Call it before there are threads."""
+    given = handed()  # before this process has descriptors of its own
     mine, theirs = Channel.pair()
     paper = os.memfd_create("plan", os.MFD_CLOEXEC)
     for stream in (sys.stdout, sys.stderr):
@@ -69,14 +71,14 @@ def start() -> Launched:
         from launcher.executor.process import close_all_but, detach, end_process
 
         detach()
-        close_all_but({theirs.fileno(), paper})
-        end_process(theirs, lambda: _keep(theirs, paper, mask))
+        close_all_but({theirs.fileno(), paper, *(fd for several in given.values() for fd in several)})
+        end_process(theirs, lambda: _keep(theirs, paper, mask, given))
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     theirs.close()
     return Launched(pid, mine, paper)
 
 
-def _keep(owner: Channel, paper: int, mask: Any) -> int:
+def _keep(owner: Channel, paper: int, mask: Any, given: Handed) -> int:
     """In the keeper's process."""
     import json
 
@@ -101,6 +103,6 @@ def _keep(owner: Channel, paper: int, mask: Any) -> int:
         return 0
     if folder is None:
         return 1
-    keeper = Keeper(plan, RealKernel(), folder, owner, reboot=reboot)
+    keeper = Keeper(plan, RealKernel(given), folder, owner, reboot=reboot)
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     return keeper.run()

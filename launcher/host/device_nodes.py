@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from launcher.host.facts import DeviceNode, Holder
@@ -10,7 +11,7 @@ from launcher.host.lists import entries
 from launcher.values import Missing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from launcher.host.facts import Process
     from launcher.host.opened import Opened
@@ -32,6 +33,14 @@ def read_device_nodes(tree: Tree, process: Process, opened: Opened) -> tuple[Dev
         for path, status in found
         if not isinstance(status, Missing) and status.kind == "char"
     )
+
+
+def with_handed(nodes: Iterable[DeviceNode], paths: Iterable[str]) -> tuple[DeviceNode, ...]:
+    """Of `paths` we were given descriptors: they are ours, whatever their modes and whoever else has them open."""
+    known = {node.path: node for node in nodes}
+    for path in paths:
+        known[path] = replace(known.get(path, DeviceNode(path, 0, 0, 0, True, ())), usable=True, holders=())
+    return tuple(known[path] for path in sorted(known))
 
 
 def _paths(tree: Tree) -> Iterator[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -38,10 +37,7 @@ DELIVER_NMI, DELIVER_EXTERNAL = 0x400, 0x700
 
 
 class Kvm(Descriptor):
-    """/dev/kvm. OSError ENOENT, EACCES, ENXIO when it cannot be opened."""
-
-    def __init__(self) -> None:
-        super().__init__(os.open("/dev/kvm", os.O_RDWR | os.O_CLOEXEC))
+    """/dev/kvm."""
 
     def api_version(self) -> int:
         return ioctl(self.fd, "KVM_GET_API_VERSION")

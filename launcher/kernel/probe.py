@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
 
+from launcher.kernel.handed import KVM, handed
 from launcher.kernel.kvm import Kvm
 
 EXTENSIONS = (
@@ -22,8 +24,9 @@ class Answers(dict[str, int]):
 
 def probe() -> Answers | str:
     """What KVM says, or why it cannot be asked: absent, denied, unreadable."""
+    given = handed().get(KVM)
     try:
-        kvm = Kvm()
+        kvm = Kvm(os.dup(given[0]) if given else os.open(KVM, os.O_RDWR | os.O_CLOEXEC))
     except OSError as error:
         return WHY.get(error.errno or 0, "unreadable")
     try:

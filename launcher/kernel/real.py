@@ -6,9 +6,11 @@ import errno
 import os
 import subprocess
 from collections.abc import Collection, Sequence
+from itertools import chain
 
 from launcher.kernel.confine import confine
 from launcher.kernel.descriptor import Eventfd
+from launcher.kernel.handed import CONTAINER, GROUP, KVM, Handed
 from launcher.kernel.kvm import Kvm
 from launcher.kernel.memory import HostMemory
 from launcher.kernel.sysfs import PciDrivers
@@ -16,8 +18,15 @@ from launcher.kernel.vfio import Container, Group
 
 
 class RealKernel:
-    def __init__(self) -> None:
+    """`handed` are descriptors by path, used instead of opening what they are of, each once."""
+
+    def __init__(self, handed: Handed | None = None) -> None:
         self.drivers = PciDrivers()
+        self._handed = {path: list(fds) for path, fds in (handed or {}).items()}
+
+    @property
+    def handed(self) -> tuple[int, ...]:
+        return tuple(chain.from_iterable(self._handed.values()))
 
     def load_modules(self, names: Sequence[str]) -> None:
         """And what they need. OSError ENOENT without modprobe, EINVAL with what it says when it refuses."""
@@ -30,16 +39,23 @@ class RealKernel:
             raise OSError(errno.EINVAL, done.stderr.strip() or f"exit status {done.returncode}", "modprobe")
 
     def open_container(self) -> Container:
-        return Container()
+        """ENOENT, ENODEV without the vfio modules."""
+        return Container(self._open(CONTAINER))
 
     def open_group(self, number: int) -> Group:
-        return Group(number)
+        """EBUSY: somebody has it open; ENOENT: no member is bound to a VFIO driver."""
+        return Group(self._open(GROUP.format(number)), number)
 
     def eventfd(self) -> Eventfd:
         return Eventfd()
 
     def open_kvm(self) -> Kvm:
-        return Kvm()
+        """ENOENT, EACCES, ENXIO."""
+        return Kvm(self._open(KVM))
+
+    def _open(self, path: str) -> int:
+        given = self._handed.get(path)
+        return given.pop(0) if given else os.open(path, os.O_RDWR | os.O_CLOEXEC)
 
     def take_memory(self, size: int, page_size: int, node: int | None) -> HostMemory:
         return HostMemory(size, page_size, node)

@@ -27,10 +27,7 @@ _CAPS = 32  # of a chain; the kernel knows a handful
 
 
 class Container(Descriptor):
-    """/dev/vfio/vfio: an IOMMU address space that groups share. OSError ENOENT, ENODEV without the vfio modules."""
-
-    def __init__(self) -> None:
-        super().__init__(os.open("/dev/vfio/vfio", os.O_RDWR | os.O_CLOEXEC))
+    """/dev/vfio/vfio: an IOMMU address space that groups share."""
 
     def api_version(self) -> int:
         return ioctl(self.fd, "VFIO_GET_API_VERSION")
@@ -77,10 +74,10 @@ class Container(Descriptor):
 
 
 class Group(Descriptor):
-    """/dev/vfio/N. EBUSY: somebody has it open; ENOENT: no member is bound to a VFIO driver."""
+    """/dev/vfio/N."""
 
-    def __init__(self, number: int) -> None:
-        super().__init__(os.open(f"/dev/vfio/{number}", os.O_RDWR | os.O_CLOEXEC))
+    def __init__(self, fd: int, number: int) -> None:
+        super().__init__(fd)
         self.number = number
 
     def viable(self) -> bool:

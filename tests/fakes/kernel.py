@@ -53,6 +53,7 @@ class FakeKernel:
     untidy: list[str] = field(default_factory=list)
     replies: list[int] = field(default_factory=list)  # what the guest has read
     affinities: list[set[int]] = field(default_factory=list)
+    handed: tuple[int, ...] = ()
     vms: int = 0  # created so far
     running: int = 0  # calls before the first vCPU ran
     ending: int = 0  # calls before the last event of a vCPU

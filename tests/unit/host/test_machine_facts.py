@@ -10,7 +10,7 @@ import pytest
 
 from launcher.codec import decode, encode
 from launcher.host.cgroups import huge_limits, memory_limit
-from launcher.host.device_nodes import read_device_nodes, usable
+from launcher.host.device_nodes import read_device_nodes, usable, with_handed
 from launcher.host.facts import Config, Holder, HostFacts, IommuUnit, Limit, Linux, Process
 from launcher.host.firmware import read_firmware
 from launcher.host.identity import process_as
@@ -316,6 +316,13 @@ def test_nodes_are_listed_with_their_holders_and_nobody_is_not_unknown():
         ("/dev/kvm", ()),
         ("/dev/vfio/12", (Holder(9, "qemu"),)),
         ("/dev/vfio/vfio", ()),
+    ]
+    ours = with_handed(found, ["/dev/vfio/12", "/dev/vfio/7"])
+    assert [(one.path, one.usable) for one in ours if not one.holders] == [
+        ("/dev/kvm", False),
+        ("/dev/vfio/12", True),
+        ("/dev/vfio/7", True),
+        ("/dev/vfio/vfio", False),
     ]
     unseen = read_device_nodes(machine, ME, Opened({}, all_seen=False))
     assert {one.holders for one in unseen} == {Missing("denied", "/proc/*/fd")}

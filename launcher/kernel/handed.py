@@ -1,0 +1,41 @@
+"""The environment in; descriptors of /dev/kvm and /dev/vfio/* that whoever started us has opened for us out.
+
+As sd_listen_fds(3) does it: LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES, from descriptor 3 on. `kvm` names /dev/kvm, `vfio`
+the container, `vfio-12` group 12; other names are not for us.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+
+FIRST = 3
+KVM, CONTAINER, GROUP = "/dev/kvm", "/dev/vfio/vfio", "/dev/vfio/{}"
+Handed = Mapping[str, tuple[int, ...]]
+
+
+def handed() -> Handed:
+    """By path. To be asked before a fork: they are given to one process, which may pass them on."""
+    found: dict[str, tuple[int, ...]] = {}
+    for fd, name in _named(os.environ):
+        path = _path(name)
+        with suppress(OSError):  # there is none of this number
+            os.set_inheritable(fd, False)
+            if path:
+                found[path] = (*found.get(path, ()), fd)
+    return found
+
+
+def _named(environment: Mapping[str, str]) -> Iterator[tuple[int, str]]:
+    count = environment.get("LISTEN_FDS", "")
+    if environment.get("LISTEN_PID") == str(os.getpid()) and count.isdecimal():
+        names = environment.get("LISTEN_FDNAMES", "").split(":")
+        yield from zip(range(FIRST, FIRST + int(count)), names, strict=False)
+
+
+def _path(name: str) -> str | None:
+    kind, _, number = name.partition("-")
+    if kind == "vfio" and number.isdecimal():
+        return GROUP.format(number)
+    return {"kvm": KVM, "vfio": CONTAINER}.get(name)

@@ -1,0 +1,57 @@
+"""Descriptors handed in by whoever starts us: a user who may not open /dev/kvm runs a VM by the one he was given."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import EXAMPLES, NOBODY, PATIENCE, ROOT, ordinary_user
+
+STARTER = """
+import os, sys
+os.dup2(os.open("/dev/kvm", os.O_RDWR), 3)
+os.set_inheritable(3, True)
+os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1", "LISTEN_FDNAMES": sys.argv[1]}
+os.execvp(sys.argv[2], sys.argv[2:])
+"""
+
+pytestmark = [
+    pytest.mark.kvm,
+    pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user"),
+    pytest.mark.skipif(bool(os.stat("/dev/kvm").st_mode & 0o006), reason="everybody may open /dev/kvm"),
+]
+
+
+@pytest.fixture
+def runtime(tmp_path: Path) -> Path:
+    """XDG_RUNTIME_DIR of one who may go nowhere else below tmp_path."""
+    folder = tmp_path / "runtime"
+    folder.mkdir(mode=0o700)
+    os.chown(folder, NOBODY, NOBODY)
+    for above in (tmp_path, *tmp_path.parents[:2]):
+        above.chmod(0o711)
+    return folder
+
+
+def started(name: str, runtime: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """By root, as another user, with a descriptor of /dev/kvm of this name."""
+    command = [sys.executable, "-c", STARTER, name, *ordinary_user(), sys.executable, "-m", "launcher", *words]
+    more = {"env": os.environ | {"XDG_RUNTIME_DIR": str(runtime)}, "cwd": ROOT, "timeout": PATIENCE}
+    return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False, **more)
+
+
+def test_who_may_not_open_kvm_runs_a_vm_by_a_descriptor_of_it(runtime: Path) -> None:
+    done = started("kvm", runtime, "up", str(EXAMPLES / "hello.yaml"))
+    assert done.returncode == 0, done.stderr
+    assert "powering off" in done.stdout
+    assert (runtime / "vmlaunch" / "hello" / "report.json").stat().st_uid == NOBODY
+
+
+def test_a_descriptor_by_another_name_is_not_taken_for_it(runtime: Path) -> None:
+    done = started("socket", runtime, "up", str(EXAMPLES / "hello.yaml"))
+    assert done.returncode == 4
+    assert "/dev/kvm" in done.stderr

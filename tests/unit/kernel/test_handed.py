@@ -1,0 +1,70 @@
+"""Descriptors handed in: by name, for this process only, and not for programs it starts."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from launcher.kernel import handed as room
+from launcher.kernel.handed import handed
+from launcher.kernel.real import RealKernel
+
+
+@pytest.fixture
+def given(monkeypatch: pytest.MonkeyPatch):
+    """`names` -> the numbers of as many descriptors in a row."""
+    opened: list[int] = []
+
+    def give(*names: str) -> list[int]:
+        opened.extend(os.open("/dev/null", os.O_RDWR) for _ in names)
+        first = 200 + 10 * len(names)
+        row = [os.dup2(fd, first + n, inheritable=True) for n, fd in enumerate(opened)]
+        opened.extend(row)
+        monkeypatch.setattr(room, "FIRST", first)
+        monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
+        monkeypatch.setenv("LISTEN_FDS", str(len(names)))
+        monkeypatch.setenv("LISTEN_FDNAMES", ":".join(names))
+        return row
+
+    yield give
+    for fd in opened:
+        os.close(fd)
+
+
+def test_each_name_is_a_node_and_a_name_may_come_twice(given) -> None:
+    a, b, c, d, e = given("kvm", "vfio", "stored", "vfio-12", "vfio")
+    assert handed() == {"/dev/kvm": (a,), "/dev/vfio/vfio": (b, e), "/dev/vfio/12": (d,)}
+    assert not any(os.get_inheritable(fd) for fd in (a, b, c, d, e))
+
+
+def test_what_is_for_another_process_is_not_for_us(given, monkeypatch: pytest.MonkeyPatch) -> None:
+    given("kvm")
+    monkeypatch.setenv("LISTEN_PID", str(os.getppid()))
+    assert handed() == {}
+
+
+@pytest.mark.parametrize(
+    ("count", "names"), [("", "kvm"), ("-1", "kvm"), ("x", "kvm"), ("1", ""), ("1", "vfio-x:kvm"), ("0", "kvm")]
+)
+def test_what_makes_no_sense_hands_nothing_in(given, monkeypatch: pytest.MonkeyPatch, count: str, names: str) -> None:
+    given("kvm")
+    monkeypatch.setenv("LISTEN_FDS", count)
+    monkeypatch.setenv("LISTEN_FDNAMES", names)
+    assert handed() == {}
+
+
+def test_a_number_that_is_not_open_is_passed_over(given) -> None:
+    (fd,) = given("kvm")
+    os.close(fd)
+    assert handed() == {}
+    os.dup2(0, fd)
+
+
+def test_the_kernel_uses_each_once_and_then_opens_the_node(given) -> None:
+    a, b = given("vfio", "vfio")
+    kernel = RealKernel(handed())
+    assert kernel.handed == (a, b)
+    one, other = kernel.open_container(), kernel.open_container()
+    assert (one.fd, other.fd) == (a, b)
+    assert kernel.handed == ()
