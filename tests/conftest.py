@@ -128,6 +128,23 @@ def cli(tmp_path: Path) -> Iterator[Cli]:
     made.put_down()
 
 
+OPENER = """
+import os, sys
+names, nodes = zip(*(pair.split("=") for pair in sys.argv[1].split(",")))
+for n, path in enumerate(nodes, 200):
+    os.dup2(os.open(path, os.O_RDWR), n)
+for n in range(len(nodes)):
+    os.dup2(200 + n, 3 + n)
+os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": str(len(nodes)), "LISTEN_FDNAMES": ":".join(names)}
+os.execvp(sys.argv[2], sys.argv[2:])
+"""
+
+
+def handing(nodes: dict[str, object]) -> list[str]:
+    """To be put before a command: opens these nodes for it and hands them in by their names."""
+    return [sys.executable, "-c", OPENER, ",".join(f"{name}={path}" for name, path in nodes.items())]
+
+
 def ordinary_user() -> list[str]:
     """To be put before a command. He may read what root may, for Python can be anywhere, and do nothing else."""
     ids = [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]

@@ -9,15 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import EXAMPLES, NOBODY, PATIENCE, ROOT, ordinary_user
-
-STARTER = """
-import os, sys
-os.dup2(os.open("/dev/kvm", os.O_RDWR), 3)
-os.set_inheritable(3, True)
-os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1", "LISTEN_FDNAMES": sys.argv[1]}
-os.execvp(sys.argv[2], sys.argv[2:])
-"""
+from tests.conftest import EXAMPLES, NOBODY, PATIENCE, ROOT, handing, ordinary_user
 
 pytestmark = [
     pytest.mark.kvm,
@@ -39,7 +31,7 @@ def runtime(tmp_path: Path) -> Path:
 
 def started(name: str, runtime: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """By root, as another user, with a descriptor of /dev/kvm of this name."""
-    command = [sys.executable, "-c", STARTER, name, *ordinary_user(), sys.executable, "-m", "launcher", *words]
+    command = [*handing({name: "/dev/kvm"}), *ordinary_user(), sys.executable, "-m", "launcher", *words]
     more = {"env": os.environ | {"XDG_RUNTIME_DIR": str(runtime)}, "cwd": ROOT, "timeout": PATIENCE}
     return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False, **more)
 
