@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -109,6 +110,12 @@ def test_a_forbidden_import_is_found(room: str, line: str) -> None:
 )
 def test_an_import_that_goes_down_is_not(room: str, line: str) -> None:
     assert complaints(room, line) == []
+
+
+def test_every_room_is_in_what_is_installed() -> None:
+    listed = tomllib.loads((HOUSE.parent / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    rooms = {".".join(path.parent.relative_to(HOUSE.parent).parts) for path in HOUSE.rglob("__init__.py")}
+    assert set(listed) == rooms
 
 
 def test_no_room_is_called_by_a_name_that_says_nothing() -> None:
