@@ -287,7 +287,8 @@ def test_all_of_a_drive_is_mapped_but_the_pages_of_its_msix_tables(cli: Cli, pay
     assert cli.run("down", "--kill", cli.name).code == 0
     mapped = {page for first, last in mapped_of_device(maps) for page in range(first // PAGE, last // PAGE)}
     first, last = (int(word, 16) for word in (PCI / NVME / "resource").read_text().split()[:2])
-    assert mapped == {first // PAGE + page for page in range((last + 1 - first) // PAGE) if page not in pages}
+    begin = first // PAGE if max(mapped) >= first // PAGE else 0
+    assert mapped == {begin + page for page in range((last + 1 - first) // PAGE) if page not in pages}
 
 
 def capability(config: bytes, wanted: int) -> int:
@@ -298,6 +299,6 @@ def capability(config: bytes, wanted: int) -> int:
 
 
 def mapped_of_device(maps: str) -> list[tuple[int, int]]:
-    """From, to, as addresses of the host: so the kernel has it once it is mapped."""
+    """From, to, as addresses of the host; from newer kernels as places in the device's file, where BAR 0 is first."""
     found = re.findall(r"^(\w+)-(\w+) \S+ (\w+) .*vfio-device", maps, re.MULTILINE)
     return [(int(at, 16), int(at, 16) + int(end, 16) - int(start, 16)) for start, end, at in found]

@@ -18,7 +18,7 @@ def given(monkeypatch: pytest.MonkeyPatch):
 
     def give(*names: str) -> list[int]:
         opened.extend(os.open("/dev/null", os.O_RDWR) for _ in names)
-        first = 200 + 10 * len(names)
+        first = 700 + 10 * len(names)  # higher than what other tests have open
         row = [os.dup2(fd, first + n, inheritable=True) for n, fd in enumerate(opened)]
         opened.extend(row)
         monkeypatch.setattr(room, "FIRST", first)
