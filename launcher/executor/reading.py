@@ -15,7 +15,8 @@ BITE = 64 << 20
 def read_file(path: str, digest: str, live: Live) -> bytes:
     """OSError when it cannot be read; Refused when it is another one now, or is by the time the guest reboots."""
     file = live.once(path, partial(os.open, path, os.O_RDONLY | os.O_CLOEXEC))
-    image = b"".join(os.pread(file, BITE, at) for at in range(0, size_of(file), BITE))
+    size = size_of(file)
+    image = b"".join(os.pread(file, min(BITE, size - at), at) for at in range(0, size, BITE))
     if sha256(image).hexdigest() != digest:
         message = f"{path} has changed since the plan was made"
         raise Refused(Diagnostic("E509", message, help=("plan again, or put the file back",)))

@@ -123,6 +123,23 @@ def test_a_kernel_file_that_changed_since_the_plan_is_not_run(tmp_path: Path) ->
     assert run.kernel.left() == []
 
 
+@pytest.mark.parametrize(("change", "ending"), [(Path.unlink, "end"), (lambda file: file.write_bytes(b"!"), "failed")])
+def test_a_reboot_reads_the_files_that_were_opened_first(tmp_path: Path, change: Any, ending: str) -> None:
+    """One that has gone is still there for it; one that was written to is another."""
+
+    class Changing(FakeKernel):
+        def confine(self) -> dict[str, str]:
+            for name in ("kernel", "initrd"):
+                change(tmp_path / name)
+            return super().confine()
+
+    run = Run(plan_of(tmp_path, vcpus=1), Changing(events=(Event("reset"),)), reboot=True)
+    assert run.all_of("reboot") == [True]
+    assert run.all_of(ending)
+    assert all(one["code"] == "E509" for failed in run.all_of("failed") for one in failed)
+    assert (run.kernel.left(), run.fds_after) == ([], run.fds_before)
+
+
 @pytest.mark.parametrize(
     ("event", "how", "words"),
     [
