@@ -130,7 +130,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "`dmesg` says why the probe failed.",
     ),
     Explanation(
-        "E528",
+        "E535",
         "the runner made a forbidden call",
         "Before its guest runs, the runner gives up every call of the kernel that it will not need. It made one of "
         "those, and the kernel killed it (SIGSYS). Either the guest broke into the runner, or vmlaunch has a bug. The "

@@ -88,7 +88,7 @@ def test_a_runner_that_makes_a_forbidden_call_is_stopped_and_that_is_said(cli: C
     status, report = life(cli, payload("spin"), os.fork)
     assert status == 11
     (told,) = report["diagnostics"]
-    assert told["code"] == "E528"
+    assert told["code"] == "E535"
     assert signal.SIGSYS.name in told["message"]
     assert report["end"]["how"] == "lost"
 
