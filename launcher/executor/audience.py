@@ -13,6 +13,7 @@ from launcher.kernel.machine import Console
 from launcher.plan.outcome import ReaderReport
 from launcher.vms.channel import Channel, Closed, listen
 
+MOST = 100  # at a time
 RECENT = 2048  # bytes that somebody sees who comes later
 
 Message = dict[str, Any]
@@ -47,8 +48,7 @@ class Audience:
             if ready.get(client.channel.fileno(), 0) & ~select.POLLOUT:
                 self._hear(client)
         if self._listener.fileno() in ready:
-            with suppress(BlockingIOError):
-                self._clients.append(Client(Channel(self._listener.accept()[0]), owner=False))
+            self._let_in()
 
     def pump(self) -> None:
         for client in list(self._clients):
@@ -90,6 +90,14 @@ class Audience:
                     pass
 
     # -- one of them -------------------------------------------------------------------------------------------------
+
+    def _let_in(self) -> None:
+        with suppress(OSError):
+            one = Channel(self._listener.accept()[0])
+            if len(self._clients) < MOST:
+                self._clients.append(Client(one, owner=False))
+            else:
+                one.close()
 
     def _hear(self, client: Client) -> None:
         try:

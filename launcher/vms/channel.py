@@ -13,7 +13,7 @@ JSON, BYTES = b"j", b"b"
 
 
 class Closed(Exception):
-    """The other side has gone."""
+    """The other side has gone, or we have closed ours."""
 
 
 class Packet(NamedTuple):
@@ -68,6 +68,7 @@ class Channel:
     def receive(self, *, wait: bool = True) -> Packet | None:
         """The next packet; None when there is none and `wait` is False. Closed at the end."""
         flags = 0 if wait else socket.MSG_DONTWAIT
+        self._check_open()
         try:
             packet = self._receive(flags)
         except BlockingIOError:
@@ -88,7 +89,12 @@ class Channel:
     def close(self) -> None:
         self._socket.close()
 
+    def _check_open(self) -> None:
+        if self._socket.fileno() < 0:
+            raise Closed
+
     def _send(self, packet: bytes, flags: int) -> None:
+        self._check_open()
         try:
             self._socket.send(packet, flags | socket.MSG_NOSIGNAL)
         except ConnectionError:

@@ -9,12 +9,13 @@ import select
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
 import pytest
 
-from launcher.vms.channel import Channel
+from launcher.vms.channel import Channel, Closed
 from launcher.vms.folder import wait_until_down
 from tests.conftest import PATIENCE, Cli, kill, processes_of
 
@@ -315,6 +316,20 @@ def test_a_timeout_that_is_none_still_stops_the_vm(cli: Cli, payload: Payload, t
     wait_until_down(cli.state)
     channel.close()
     assert json.loads((cli.state / "report.json").read_text())["end"]["how"] == "killed"
+
+
+def test_who_asks_without_end_and_does_not_listen_is_let_go_and_so_are_too_many(cli: Cli, payload: Payload) -> None:
+    cli.run("up", "-d", cli.spec(payload("rests")))
+    deaf = Channel.connect(cli.state / "control.sock")
+    with suppress(Closed):
+        for _ in range(10_000):
+            deaf.send({"do": "report"})
+    crowd = [Channel.connect(cli.state / "control.sock") for _ in range(120)]
+    while crowd:
+        crowd.pop().close()
+    deaf.close()
+    assert cli.run("inspect", cli.name).code == 0
+    assert cli.run("down", "--kill", cli.name).code == 0
 
 
 # ---- up --wait ----
