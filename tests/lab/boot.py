@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from tests.lab import pieces
+from tests.lab.clock import tsc_khz
 from tests.lab.hosts import Boots, Host
 from tests.lab.initramfs import initramfs
 from tests.lab.packages import Unavailable
@@ -84,7 +85,14 @@ def qemu_command(host: Host, work: Path, serial: str) -> list[str]:
         drives += ["-drive", f"if=none,id={disk},format=raw,file={work / disk}"]
     return [
         *(pieces.qemu(), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", serial),
-        *("-kernel", str(kernel.image), "-initrd", str(work / "initramfs"), "-append", host.cmdline()),
+        *(
+            "-kernel",
+            str(kernel.image),
+            "-initrd",
+            str(work / "initramfs"),
+            "-append",
+            f"{host.cmdline()} tsc_early_khz={tsc_khz()}",
+        ),
         *_share("files", Path("/"), "1e.0", ",readonly=on"),
         *_share("lab", work / "lab", "1d.0"),
         *drives,
