@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from launcher.codec import DecodeError
 from launcher.errors import Diagnostic, HostNotRestored, NoSuchVm, Refused, StepFailed
-from launcher.executor.changing import OWN, commands
+from launcher.executor.changing import commands, left_of
 from launcher.executor.records import Records
 from launcher.plan.codec import plan_from_json, report_from_json
 from launcher.plan.outcome import End, Report
 from launcher.vms.folder import JOURNAL, LOG, PLAN, REPORT, STATE, read_json
-from launcher.vms.journal import pending
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +33,7 @@ def _of_the_lost(folder: Path, plan: Any) -> Report:
     """Its keeper died without a word: the plan, the state and the journal are what there is."""
     state = read_json(folder / STATE)
     known = state if isinstance(state, dict) else {}
-    left = tuple(commands(entry) for entry in pending(folder / JOURNAL) if entry.op not in OWN)
+    left = tuple(commands(entry) for entry in left_of(folder / JOURNAL))
     code = HostNotRestored.exit_code if left else StepFailed.exit_code
     help_ = (f"`vmlaunch down {folder.name}` clears up what it left",)
     return replace(

@@ -49,11 +49,9 @@ def watch(path: Path, name: str, manner: Manner, output: Output, *, everything: 
 
 def lost(path: Path) -> LauncherError:
     """The keeper went without a report."""
-    from launcher.executor.changing import OWN
+    from launcher.executor.changing import left_of
     from launcher.vms.folder import JOURNAL
-    from launcher.vms.journal import pending
 
-    changed = any(entry.op not in OWN for entry in pending(path / JOURNAL))
     help_ = (f"`vmlaunch down {path.name}` clears up what it left",)
     found = Diagnostic("E510", f"the keeper of {path.name} was lost; its runner ends the guest by itself", help=help_)
-    return HostNotRestored(found) if changed else StepFailed(found)
+    return HostNotRestored(found) if left_of(path / JOURNAL) else StepFailed(found)

@@ -56,10 +56,11 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     ),
     Explanation(
         "E512",
-        "the journal holds what this version cannot undo",
-        "A later version of vmlaunch changed this host, and this one does not know how to change it back.",
+        "a later version of vmlaunch wrote the journal",
+        "What the host was like before a VM is in its journal, and a later version changed how it is written. This one "
+        "does not guess: nothing was touched and nothing removed. A later vmlaunch puts back what an earlier one did.",
         "an older vmlaunch on the path",
-        "Run `down` with the version that ran `up`. Nothing was removed.",
+        "Run `down` with the version that ran `up`; the message names it.",
     ),
     Explanation(
         "E513",
@@ -223,6 +224,15 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "other, or an empty text, means nothing.",
         "vmlaunch up vm.yaml --timeout 10s",
         "vmlaunch up vm.yaml --wait 'login:' --timeout 10s",
+    ),
+    Explanation(
+        "E540",
+        "the host could not be put back",
+        "What the journal of a dead VM names was undone as far as the host let it be. What is left is below the "
+        "message, each with the commands that would do it; the journal keeps it. A line that cannot be read was "
+        "damaged, and is left too: what it stood for is not known.",
+        "vmlaunch down vm   # while the host's driver refuses the device",
+        "Mend what the lines name and run `down` again, or do it by hand and remove the VM's folder.",
     ),
     Explanation(
         "W502",

@@ -6,19 +6,51 @@ Every function here can be called again after it was killed anywhere: it looks f
 from __future__ import annotations
 
 import errno
+import shlex
+from dataclasses import dataclass
 from typing import Any
 
+from launcher.codec import DecodeError, decode, encode
 from launcher.errors import Diagnostic, StepFailed
 from launcher.kernel.api import PciDrivers
 from launcher.plan.steps import BindDriver
 from launcher.values import PciAddress
 
 GONE = (errno.ENOENT, errno.ENODEV)
+MOST_NAME = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """A function as it was: all that putting it back takes."""
+
+    address: PciAddress
+    driver: str | None
+    override: str | None
+
+    def describe(self) -> str:
+        return f"{self.address} back to {_show(self.driver, self.override)}"
 
 
 def memory_of(step: BindDriver) -> dict[str, Any]:
-    """For the journal: all that putting it back takes."""
-    return {"address": str(step.address), "driver": step.before, "override": step.override}
+    """For the journal."""
+    return encode(Before(step.address, step.before, step.override))  # type: ignore[no-any-return]
+
+
+def read_memory(memory: dict[str, Any]) -> Before:
+    """What the journal kept. OSError when it names something that no keeper of ours would write there."""
+    try:
+        before = decode(Before, memory)
+    except DecodeError as error:
+        raise OSError(errno.EINVAL, f"the journal's entry is not one of ours: {error}") from None
+    if not all(map(_is_name, filter(None, (before.driver, before.override)))):
+        raise OSError(errno.EINVAL, "the journal's entry is not one of ours: it names an odd driver")
+    return before
+
+
+def _is_name(driver: str) -> bool:
+    """As the kernel allows them; one may have blanks in it."""
+    return driver.isascii() and driver.isprintable() and "/" not in driver and len(driver) <= MOST_NAME
 
 
 def check(step: BindDriver, drivers: PciDrivers) -> None:
@@ -45,9 +77,9 @@ def bind(step: BindDriver, drivers: PciDrivers) -> None:
         raise StepFailed(Diagnostic("E525", fact, help=(f"`dmesg | grep {step.address}` says why",)))
 
 
-def put_back(memory: dict[str, Any], drivers: PciDrivers) -> None:
-    """Driver and override as `memory_of` kept them. OSError when they are not. A device that is gone is done."""
-    address, driver, override = PciAddress.parse(memory["address"]), memory["driver"], memory["override"]
+def put_back(before: Before, drivers: PciDrivers) -> None:
+    """OSError when it is not as before. A device that is gone is done."""
+    address, driver, override = before.address, before.driver, before.override
     try:
         if drivers.driver(address) not in (driver, None):
             drivers.unbind(address)
@@ -63,12 +95,12 @@ def put_back(memory: dict[str, Any], drivers: PciDrivers) -> None:
         raise OSError(errno.EBUSY, f"{address} is on {_show(*here)} and was on {_show(driver, override)}")
 
 
-def commands(memory: dict[str, Any]) -> str:
+def commands(before: Before) -> str:
     """What an administrator would type to put it back."""
-    address, override = memory["address"], memory["override"] or ""
-    folder = f"/sys/bus/pci/devices/{address}"
-    words = f"echo {address} > {folder}/driver/unbind; echo '{override}' > {folder}/driver_override"
-    return f"{words}; echo {address} > /sys/bus/pci/drivers_probe" if memory["driver"] else words
+    folder = f"/sys/bus/pci/devices/{before.address}"
+    override = shlex.quote(before.override or "")
+    words = f"echo {before.address} > {folder}/driver/unbind; echo {override} > {folder}/driver_override"
+    return f"{words}; echo {before.address} > /sys/bus/pci/drivers_probe" if before.driver else words
 
 
 def _show(driver: str | None, override: str | None) -> str:

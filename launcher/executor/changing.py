@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import errno
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from launcher.executor import binding
 from launcher.kernel.api import Kernel
 from launcher.plan.steps import BindDriver, KeepState, LoadModules, Step
-from launcher.vms.journal import Entry, Journal, pending
+from launcher.vms.journal import UNREADABLE, Entry, Journal, pending
 
 # Nothing to put back: the folder goes by itself.
 OWN = (KeepState.op,)
@@ -35,29 +37,56 @@ def change(step: Step, kernel: Kernel) -> None:
         binding.bind(step, kernel.drivers)
 
 
+def left_of(path: Path) -> list[Entry]:
+    """The journal there: what has to be put back. Refused when a later vmlaunch wrote it."""
+    return [entry for entry in pending(path) if entry.op not in OWN]
+
+
+def groups_of(entries: Iterable[Entry], kernel: Kernel) -> Iterator[int]:
+    """IOMMU groups that putting back reaches into."""
+    for entry in entries:
+        with suppress(OSError):  # it will be said when it is put back
+            group = kernel.drivers.group(_before(entry).address)
+            if group is not None:
+                yield group
+
+
 def put_back(
     journal: Journal, path: Path, kernel: Kernel, undone: Callable[[int], None]
 ) -> list[tuple[Entry, OSError]]:
     """Last deed first; what fails does not keep the rest. Answers what is left."""
     left = []
-    for entry in pending(path):
-        if entry.op in OWN:
-            continue
+    for entry in left_of(path):
         try:
-            _put_back(entry, kernel)
+            binding.put_back(_before(entry), kernel.drivers)
         except OSError as error:
             left.append((entry, error))
             continue
-        journal.undone(entry.n)
+        with suppress(OSError):  # a full /run: it would be looked at once more, and found as it was
+            journal.undone(entry.n)
         undone(entry.n)
     return left
 
 
-def _put_back(entry: Entry, kernel: Kernel) -> None:
+def _before(entry: Entry) -> binding.Before:
+    if entry.op == UNREADABLE:
+        raise OSError(errno.EINVAL, f"line {-entry.n} of the journal cannot be read")
     if entry.op != BindDriver.op:
-        raise OSError(0, f"this version does not know how to undo {entry.op}")
-    binding.put_back(entry.undo, kernel.drivers)
+        raise OSError(errno.EINVAL, f"step {entry.n} of the journal is not known to this version: {entry.op!r}")
+    return binding.read_memory(entry.undo)
+
+
+def describe(entry: Entry) -> str:
+    """What is to be done."""
+    try:
+        return _before(entry).describe()
+    except OSError:
+        return f"{entry.op} of step {entry.n}" if entry.n > 0 else "the damaged journal"
 
 
 def commands(entry: Entry) -> str:
-    return binding.commands(entry.undo) if entry.op == BindDriver.op else f"{entry.op} {entry.undo}"
+    """How an administrator would do it; for what nobody understands, a comment."""
+    try:
+        return binding.commands(_before(entry))
+    except OSError as error:
+        return f"# {error.strerror}"

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from launcher.errors import Diagnostic, LauncherError, NotPermitted, Refused
-from launcher.executor.changing import OWN
+from launcher.executor.changing import left_of
 from launcher.plan.plan import Plan
 from launcher.plan.steps import CreateVm, DescribeMachine, GiveMemory, KeepState, LoadKernel, OpenGroups, RunVcpus, Step
 from launcher.vms.folder import JOURNAL, NameTaken, StateFolder
 from launcher.vms.groups import GROUPS, GroupTaken, claimant, lock_groups
-from launcher.vms.journal import pending
 
 ONCE: tuple[type[Step], ...] = (KeepState, CreateVm, GiveMemory, LoadKernel, DescribeMachine, RunVcpus)
 
@@ -33,7 +32,12 @@ def _claim(plan: Plan, groups: Path) -> StateFolder:
         raise Refused(Diagnostic("E515", f"the plan is not whole: it needs each of {needed} once, in this order"))
     path = Path(next(one.folder for one in plan.steps if isinstance(one, KeepState)))
     folder = _make(path)
-    if any(entry.op not in OWN for entry in pending(path / JOURNAL)):
+    try:
+        left = left_of(path / JOURNAL)
+    except Refused:
+        folder.close()
+        raise
+    if left:
         folder.close()
         message = f"{plan.name} ended without putting the host back"
         raise Refused(Diagnostic("E513", message, help=(f"run `vmlaunch down {plan.name}` first",)))

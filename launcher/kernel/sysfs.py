@@ -18,8 +18,8 @@ _NONE = "(null)"  # how the kernel writes an override that is not set
 class PciDrivers:
     """`deadline`: seconds that a driver has to let go of a device. NVIDIA's waits for all its users, for ever."""
 
-    def __init__(self, deadline: float = 20.0) -> None:
-        self._deadline = deadline
+    def __init__(self, deadline: float = 20.0, bus: Path = _BUS) -> None:
+        self._deadline, self._bus = deadline, bus
 
     def driver(self, address: PciAddress) -> str | None:
         try:
@@ -30,6 +30,13 @@ class PciDrivers:
     def override(self, address: PciAddress) -> str | None:
         text = (self._device(address) / "driver_override").read_text().strip()
         return None if text in ("", _NONE) else text
+
+    def group(self, address: PciAddress) -> int | None:
+        """Its IOMMU group."""
+        try:
+            return int(os.path.basename(os.readlink(self._device(address) / "iommu_group")))
+        except FileNotFoundError:
+            return None
 
     def set_override(self, address: PciAddress, driver: str | None) -> None:
         """For this address only; never new_id, which catches every device of the kind."""
@@ -42,10 +49,10 @@ class PciDrivers:
 
     def probe(self, address: PciAddress) -> None:
         """Let the driver that wants it have it: the override's, or the usual one. No error if none does."""
-        self._patiently(_BUS / "drivers_probe", str(address))
+        self._patiently(self._bus / "drivers_probe", str(address))
 
     def _device(self, address: PciAddress) -> Path:
-        return _BUS / "devices" / str(address)
+        return self._bus / "devices" / str(address)
 
     def _patiently(self, path: Path, text: str) -> None:
         """In a child: a driver that does not let go holds the device's lock, and a write waits for it for ever."""

@@ -1,16 +1,22 @@
 """What was done to the host and how to undo it: one line each, on disk before the deed. Read back after any death.
 
-A line is {"n", "op", "undo"} before a deed and {"undone": n} after its undo; the first line says who wrote it.
+The first line is {"journal": format, "vmlaunch": who wrote it}; then {"n", "op", "undo"} before a deed and
+{"undone": n} after its undo.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from launcher.errors import Diagnostic, Refused
+from launcher.version import VERSION
+
 FORMAT_VERSION = 1
+UNREADABLE = "unreadable"  # the op of a line that says nothing to us; its `n` is the number of the line, negative
 
 
 class Entry(NamedTuple):
@@ -20,16 +26,14 @@ class Entry(NamedTuple):
 
 
 class Journal:
-    """Append-only. Every method returns when the line is on disk."""
+    """Append-only. Every method returns when the line is on disk; OSError: it is not in the file."""
 
     def __init__(self, path: Path) -> None:
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        size = os.fstat(self._fd).st_size
-        if size == 0:
-            self._append({"journal": FORMAT_VERSION, "keeper": os.getpid()})
-
-        elif os.pread(self._fd, 1, size - 1) != b"\n":
-            os.write(self._fd, b"\n")  # the last line was torn; it stays alone
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        self._size = os.pread(self._fd, os.fstat(self._fd).st_size, 0).rfind(b"\n") + 1
+        os.ftruncate(self._fd, self._size)  # a torn last line was never acted on
+        if self._size == 0:
+            self._append({"journal": FORMAT_VERSION, "vmlaunch": VERSION, "keeper": os.getpid()})
 
     def before(self, n: int, op: str, undo: dict[str, Any]) -> None:
         self._append({"n": n, "op": op, "undo": undo})
@@ -43,25 +47,42 @@ class Journal:
             self._fd = -1
 
     def _append(self, line: dict[str, Any]) -> None:
-        os.write(self._fd, json.dumps(line).encode() + b"\n")
-        os.fdatasync(self._fd)
+        data = json.dumps(line).encode() + b"\n"
+        try:
+            if os.write(self._fd, data) < len(data):  # a full file system takes what it can
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fdatasync(self._fd)
+        except OSError:
+            os.ftruncate(self._fd, self._size)
+            raise
+        self._size += len(data)
 
 
 def pending(path: Path) -> list[Entry]:
-    """What still has to be undone, last deed first. A torn last line was never acted on and is passed over."""
+    """What still has to be undone, last deed first. Refused when a later vmlaunch wrote it, or it cannot be read.
+
+    A torn last line was never acted on and is passed over. A whole one that says nothing to us stays pending.
+    """
+    entries: dict[int, Entry] = {}
+    for number, line in enumerate(_lines(path), 1):
+        record = _parse(line)
+        if "journal" in record:
+            _check_format(record, path)
+        elif isinstance(record.get("undone"), int):
+            entries.pop(record["undone"], None)
+        else:
+            entry = _entry(record) or Entry(-number, UNREADABLE, {})
+            entries[entry.n] = entry
+    return sorted(entries.values(), key=lambda entry: entry.n, reverse=True)
+
+
+def _lines(path: Path) -> list[bytes]:
     try:
-        lines = path.read_bytes().split(b"\n")
+        return path.read_bytes().split(b"\n")[:-1]
     except FileNotFoundError:
         return []
-    entries: dict[int, Entry] = {}
-    for line in lines:
-        record = _parse(line)
-        if isinstance(record.get("undone"), int):
-            entries.pop(record["undone"], None)
-        elif isinstance(record.get("n"), int):
-            undo = record.get("undo")
-            entries[record["n"]] = Entry(record["n"], str(record.get("op")), undo if isinstance(undo, dict) else {})
-    return sorted(entries.values(), reverse=True)
+    except OSError as error:
+        raise _foreign(path, f"cannot be read: {error.strerror}") from None
 
 
 def _parse(line: bytes) -> dict[str, Any]:
@@ -70,3 +91,23 @@ def _parse(line: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return record if isinstance(record, dict) else {}
+
+
+def _entry(record: dict[str, Any]) -> Entry | None:
+    n, op, undo = record.get("n"), record.get("op"), record.get("undo")
+    if isinstance(n, int) and n > 0 and isinstance(op, str) and isinstance(undo, dict):
+        return Entry(n, op, undo)
+    return None
+
+
+def _check_format(record: dict[str, Any], path: Path) -> None:
+    """The formats up to ours can be read; what a later one means, only later versions know."""
+    written = record["journal"]
+    if not isinstance(written, int) or written > FORMAT_VERSION:
+        who = f"was written by vmlaunch {record.get('vmlaunch')} in format {written}"
+        raise _foreign(path, f"{who}, and vmlaunch {VERSION} reads formats up to {FORMAT_VERSION}")
+
+
+def _foreign(path: Path, fact: str) -> Refused:
+    help_ = ("run `down` with the version that ran `up`", f"the journal is {path}")
+    return Refused(Diagnostic("E512", f"the journal of {path.parent.name} {fact}", help=help_))

@@ -26,6 +26,10 @@ class FakeDrivers:
     def override(self, address: PciAddress) -> str | None:
         return self._function(address, "driver_override").override
 
+    def group(self, address: PciAddress) -> int | None:
+        found = self._kernel.host.at(address)
+        return found.group if found else None
+
     def set_override(self, address: PciAddress, driver: str | None) -> None:
         self._kernel.call("driver_override")
         self._function(address, "driver_override").override = driver

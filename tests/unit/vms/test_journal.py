@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,22 @@ def test_a_journal_that_is_opened_again_goes_on(tmp_path: Path) -> None:
         journal.close()
     assert [entry.n for entry in pending(path)] == [2, 1]
     assert path.read_text().count('"journal"') == 1
+
+
+def test_a_line_for_which_there_is_no_room_is_not_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "undo.jsonl"
+    journal = Journal(path)
+    journal.before(1, "keep-state", {})
+    before, limits = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 10, limits[1]))
+    try:
+        with pytest.raises(OSError, match="No space left|File too large"):
+            journal.before(2, "bind-driver", {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before
+    journal.before(3, "bind-driver", {})
+    assert [entry.n for entry in pending(path)] == [3, 1]
 
 
 def test_no_journal_means_nothing_to_undo(tmp_path: Path) -> None:
