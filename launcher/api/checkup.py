@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.api.verdicts import Trial, Trials, errors_of, without_alias
-from launcher.errors import Diagnostic
 from launcher.planner.functions import is_bridge
 from launcher.report.doctor import Check, examine
 from launcher.values import PciAddress
@@ -13,6 +12,7 @@ from launcher.values import PciAddress
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from launcher.errors import Diagnostic
     from launcher.host.facts import HostFacts
 
 MOST_TRIED = 16  # devices, to find one that has little against it
@@ -20,11 +20,11 @@ LEFT = {"W232", "W233"}  # what a driver_override that nobody needs gives
 _NOWHERE = PciAddress(0, 0, 0, 0)
 
 
-def checkup(host: HostFacts, dead: Iterable[str]) -> tuple[Check, ...]:
-    """`dead`: the VMs whose keeper died and that still have a state folder."""
+def checkup(host: HostFacts, left: Iterable[Diagnostic] = ()) -> tuple[Check, ...]:
+    """`left`: what `leftovers` found on this host."""
     trials = Trials(host)
     best = _best(host, trials)
-    found = (*best.general, *best.own, *_overrides(host, trials), *map(_dead, dead))
+    found = (*best.general, *best.own, *_overrides(host, trials), *left)
     return examine(host, map(without_alias, found))
 
 
@@ -40,8 +40,3 @@ def _overrides(host: HostFacts, trials: Trials) -> Iterator[Diagnostic]:
     for function in host.pci:
         if function.driver_override is not None:
             yield from (one for one in trials.plan(function.address).own if one.code in LEFT)
-
-
-def _dead(name: str) -> Diagnostic:
-    fact = f"the keeper of {name} died, and what it changed on the host is not undone"
-    return Diagnostic("W502", fact, help=(f"`vmlaunch down {name}`",), fix=f"vmlaunch down {name}")

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
 
     from launcher.host.facts import HostFacts
     from launcher.report.doctor import Check
@@ -26,23 +25,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from launcher.api.checkup import checkup
     from launcher.api.hosts import recorded_host, this_host
+    from launcher.api.leftovers import leftovers
+    from launcher.cli.naming import state_root
 
-    host = recorded_host(options.host) if options.host else this_host()
-    checks = checkup(host, () if options.host else _dead())
+    if options.host:
+        host = recorded_host(options.host)
+        checks = checkup(host)
+    else:
+        host = this_host()
+        checks = checkup(host, leftovers(host, state_root()))
     (_json if options.json else _text)(host, checks)
     return 1 if any(one.level == "FAIL" for one in checks) else 0
-
-
-def _dead() -> Iterator[str]:
-    """VMs that nobody keeps and that have not ended: the state folders of this user only."""
-    from launcher.cli.naming import state_root
-    from launcher.vms.folder import STATE, all_folders, is_up, read_json
-
-    root = state_root()
-    for path in all_folders(root) if root else ():
-        state = read_json(path / STATE)
-        if not is_up(path) and not (isinstance(state, dict) and state.get("phase") == "ended"):
-            yield path.name
 
 
 def _text(host: HostFacts, checks: tuple[Check, ...]) -> None:

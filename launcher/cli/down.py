@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import select
+import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING
+
+from launcher.errors import Refused
 
 if TYPE_CHECKING:
     import argparse
     from pathlib import Path
+
+    from launcher.vms.channel import Channel
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,7 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-t", "--timeout", metavar="30s", default="30s", help="how long the guest may take to power off"
     )
-    parser.add_argument("--kill", action="store_true", help="do not ask the guest")
+    parser.add_argument("--kill", action="store_true", help="do not ask the guest, nor a keeper that does not answer")
     parser.add_argument("--json", action="store_true", help="the answer as JSON")
 
 
@@ -38,16 +45,42 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _stop(path: Path, timeout: float, force: bool) -> None:
-    """Ask the keeper and wait for it to go."""
+    """Ask the keeper and wait for it to go. One that does not answer is not waited for, and killed by `--kill`."""
     from launcher.cli.reaching import reach
-    from launcher.vms.channel import Closed
     from launcher.vms.folder import wait_until_down
 
-    while channel := reach(path):
-        with suppress(Closed):
-            channel.send({"do": "stop", "by": "down", "timeout": timeout, "force": force})
-        wait_until_down(path)
-        channel.close()
+    try:
+        while channel := reach(path):
+            _ask(channel, path, {"do": "stop", "by": "down", "timeout": timeout, "force": force})
+            wait_until_down(path)
+            channel.close()
+    except Refused:
+        if not force:
+            raise
+        _kill(path)
+
+
+def _ask(channel: Channel, path: Path, order: dict[str, object]) -> None:
+    """It answers a question that comes behind the order: so it has taken the order, and sees to it."""
+    from launcher.cli.reaching import PATIENCE, silent
+    from launcher.vms.channel import Closed
+
+    with suppress(Closed):  # it has gone, or is about to
+        channel.send(order)
+        channel.send({"do": "report"})
+        if not select.select([channel], [], [], PATIENCE)[0]:
+            raise silent(path)
+
+
+def _kill(path: Path) -> None:
+    """Keeper and runner. What they held the kernel takes back; what they changed is in the journal."""
+    from launcher.vms.folder import wait_until_down
+    from launcher.vms.holders import holders
+
+    for one in holders(path):
+        with suppress(ProcessLookupError):
+            os.kill(one.pid, signal.SIGKILL)
+    wait_until_down(path)
 
 
 def _clear(path: Path) -> None:

@@ -49,14 +49,14 @@ def _report(path: Path) -> Report:
     if channel is None:
         return past_report(path)
     try:
-        return _ask(channel, path.name)
+        return _ask(channel, path)
     except Closed:  # it has ended meanwhile
         return past_report(path)
     finally:
         channel.close()
 
 
-def _ask(channel: Channel, name: str) -> Report:
+def _ask(channel: Channel, path: Path) -> Report:
     """The keeper answers at once with what it knows, and again when the runner has told it the rest."""
     from launcher.cli.reaching import silent
     from launcher.plan.codec import report_from_json
@@ -72,8 +72,8 @@ def _ask(channel: Channel, name: str) -> Report:
         if "known" in message:
             known = report_from_json(message["known"])
     if known is None:
-        raise silent(name)
-    note = Diagnostic("W528", f"the runner of {name} does not answer: its counts are those it told last")
+        raise silent(path)
+    note = Diagnostic("W528", f"the runner of {path.name} does not answer: its counts are those it told last")
     return replace(known, diagnostics=(*known.diagnostics, note))
 
 

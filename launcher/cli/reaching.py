@@ -37,10 +37,17 @@ def reach(path: Path) -> Channel | None:
             return Channel.connect(path / SOCKET)
         except OSError:
             if monotonic() > last:
-                raise silent(path.name) from None
+                raise silent(path) from None
             sleep(MOMENT)
     return None
 
 
-def silent(name: str) -> Refused:
-    return Refused(Diagnostic("E519", f"the keeper of {name} does not answer", help=("`vmlaunch ps` shows its pid",)))
+def silent(path: Path) -> Refused:
+    """Names who holds it, and the way out."""
+    from launcher.vms.holders import holders
+
+    found = holders(path)
+    who = f"; {path.name} is held by {', '.join(map(str, found))}" if found else ""
+    stopped = tuple(f"`kill -CONT {one.pid}` lets process {one.pid} go on" for one in found if one.stopped)
+    help_ = (*stopped, f"`vmlaunch down --kill {path.name}` ends it by force and puts the host back")
+    return Refused(Diagnostic("E519", f"the keeper of {path.name} does not answer{who}", help=help_))

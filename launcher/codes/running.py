@@ -166,9 +166,12 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "E519",
         "the keeper does not answer",
-        "The VM's name is held by a live process, but nobody listens on its control socket.",
-        "a keeper that is stopped by SIGSTOP",
-        "`vmlaunch ps` shows the keeper's pid; see what it is doing, then try again.",
+        "The VM's name is held by the live processes that the message names, but its keeper did not answer within 10 "
+        "seconds: it is stopped (SIGSTOP), dead while its runner lives on, or waits for the kernel to give a driver "
+        "back. Nothing was changed; an order that it got is carried out when it goes on.",
+        "kill -STOP KEEPER; vmlaunch down vm",
+        "Let it go on (`kill -CONT`), or end it by `vmlaunch down --kill NAME`: that kills keeper and runner and works "
+        "off the journal.",
     ),
     Explanation(
         "E517",
@@ -237,8 +240,26 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "W502",
         "a VM without its keeper",
-        "The process that puts the host back was killed. What it had changed is in its journal and is still so.",
+        "The process that puts the host back was killed, or could not put all of it back. What is still changed is in "
+        "the VM's journal, and in the message.",
         "kill -9 KEEPER",
         "vmlaunch down NAME",
+    ),
+    Explanation(
+        "W540",
+        "a runner without its keeper",
+        "A runner stops its guest and leaves when its keeper dies. This one has not: it is stopped (SIGSTOP), or waits "
+        "in the kernel. It still holds the VM's name, its memory and its devices.",
+        "kill -STOP RUNNER; kill -9 KEEPER",
+        "`vmlaunch down --kill NAME` ends it and puts the host back.",
+    ),
+    Explanation(
+        "W541",
+        "a device is kept for VMs and none has it",
+        "Its driver_override names VFIO's driver, so the host's own driver stays away; no VM that is up has it, nobody "
+        "has its group open, and no journal says that it was us. Some tool or an administrator did it, perhaps on "
+        "purpose (`bind: never` wants it so).",
+        "driverctl set-override 0000:02:00.0 vfio-pci",
+        "Leave it, or give it back with the commands of the message.",
     ),
 )

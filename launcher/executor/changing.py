@@ -11,6 +11,7 @@ from typing import Any
 from launcher.executor import binding
 from launcher.kernel.api import Kernel
 from launcher.plan.steps import BindDriver, KeepState, LoadModules, Step
+from launcher.values import PciAddress
 from launcher.vms.journal import UNREADABLE, Entry, Journal, pending
 
 # Nothing to put back: the folder goes by itself.
@@ -44,11 +45,10 @@ def left_of(path: Path) -> list[Entry]:
 
 def groups_of(entries: Iterable[Entry], kernel: Kernel) -> Iterator[int]:
     """IOMMU groups that putting back reaches into."""
-    for entry in entries:
-        with suppress(OSError):  # it will be said when it is put back
-            group = kernel.drivers.group(_before(entry).address)
-            if group is not None:
-                yield group
+    for address in filter(None, map(address_of, entries)):
+        group = kernel.drivers.group(address)
+        if group is not None:
+            yield group
 
 
 def put_back(
@@ -74,6 +74,12 @@ def _before(entry: Entry) -> binding.Before:
     if entry.op != BindDriver.op:
         raise OSError(errno.EINVAL, f"step {entry.n} of the journal is not known to this version: {entry.op!r}")
     return binding.read_memory(entry.undo)
+
+
+def address_of(entry: Entry) -> PciAddress | None:
+    with suppress(OSError):
+        return _before(entry).address
+    return None
 
 
 def describe(entry: Entry) -> str:

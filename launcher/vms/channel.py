@@ -38,13 +38,15 @@ class Channel:
 
     @classmethod
     def connect(cls, path: Path) -> Channel:
-        """OSError when nobody listens there."""
+        """OSError when nobody listens there, or so many wait at the door that we would have to."""
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        connection.setblocking(False)
         try:
             connection.connect(str(path))
         except OSError:
             connection.close()
             raise
+        connection.setblocking(True)
         return cls(connection)
 
     def fileno(self) -> int:

@@ -47,12 +47,17 @@ def claimant(numbers: Collection[int], own: Path) -> tuple[int, str] | None:
 
     VMs of other users are seen by root only.
     """
-    for root in dict.fromkeys((own.parent, SYSTEM, *_all(USERS, "*/vmlaunch"))):
-        for folder in _all(root, "*"):
-            taken = sorted(set(numbers) & set(_groups_of(folder))) if folder != own else []
-            if taken and is_up(folder):
-                return taken[0], folder.name
-    return None
+    found = ((number, folder.name) for number, folder in claims(own.parent) if number in numbers and folder != own)
+    return next(found, None)
+
+
+def claims(root: Path | None) -> Iterator[tuple[int, Path]]:
+    """Groups of VMs that are up, with their folders: those under `root`, and of others as far as we may look."""
+    for each in dict.fromkeys((*([root] if root else ()), SYSTEM, *_all(USERS, "*/vmlaunch"))):
+        for folder in _all(each, "*"):
+            groups = sorted(_groups_of(folder))
+            if groups and is_up(folder):
+                yield from ((number, folder) for number in groups)
 
 
 def _all(root: Path, pattern: str) -> Iterator[Path]:

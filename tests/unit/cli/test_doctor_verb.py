@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from launcher.cli import main
-from launcher.vms.folder import STATE, StateFolder
+from launcher.vms.channel import listen
+from launcher.vms.folder import SOCKET, STATE, StateFolder
 from tests.planning import HOSTS
 
 
@@ -49,10 +50,12 @@ def test_vms_that_died_are_named_and_those_that_ended_or_live_are_not(
         (tmp_path / name).mkdir()
         (tmp_path / name / STATE).write_text(json.dumps({"name": name, "phase": phase}))
     held = StateFolder.claim(tmp_path / "lives")
+    keeper = listen(tmp_path / "lives" / SOCKET)
     main(["doctor"])
+    keeper.close()
     held.close()
     out = capsys.readouterr().out
-    assert "the keeper of died died" in out
+    assert "died lost its keeper; nothing is left to undo" in out
     assert "-> `vmlaunch down died`" in out
     assert "retired" not in out
     assert "lives" not in out

@@ -16,8 +16,11 @@ from launcher.values import GIB, Missing, PciAddress
 from tests.planning import host
 
 
-def by_subject(facts: HostFacts, *dead: str) -> dict[str, Check]:
-    return {one.subject: one for one in checkup(facts, dead)}
+def by_subject(facts: HostFacts, *left: Diagnostic) -> dict[str, Check]:
+    return {one.subject: one for one in checkup(facts, left)}
+
+
+LOST = Diagnostic("W502", "trainer lost its keeper; nothing is left to undo", help=("`vmlaunch down trainer`",))
 
 
 def test_a_host_that_can_do_all_has_no_failure():
@@ -79,7 +82,7 @@ def test_an_override_that_keeps_a_driver_away_is_a_leftover():
 
 
 def test_a_vm_whose_keeper_died_is_a_leftover():
-    found = by_subject(host("gpu07"), "trainer")["leftovers"]
+    found = by_subject(host("gpu07"), LOST)["leftovers"]
     assert (found.level, found.remedy) == ("WARN", "`vmlaunch down trainer`")
 
 
@@ -130,7 +133,7 @@ def test_every_code_of_the_table_exists_and_has_one_subject():
 
 @pytest.mark.parametrize("width", [60, 80, 100])
 def test_lines_fit_and_a_remedy_follows_what_is_wrong(width: int):
-    checks = checkup(host("laptop"), ("trainer",))
+    checks = checkup(host("laptop"), (LOST,))
     lines = doctor_text(checks, width=width).splitlines()
     assert max(map(len, lines)) <= width
     wrong = [one for one in checks if one.level != "PASS"]

@@ -1,0 +1,79 @@
+"""State folders and this host's facts in; what VMs left behind that ended in another way than by themselves, out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from launcher.errors import Diagnostic, Refused
+from launcher.executor.changing import address_of, describe, left_of
+from launcher.planner.functions import VFIO_DRIVERS
+from launcher.values import Missing
+from launcher.vms.folder import JOURNAL, STATE, all_folders, is_up, read_json
+from launcher.vms.groups import claims
+from launcher.vms.holders import holders, is_orphaned
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from launcher.host.facts import HostFacts, PciFunction
+    from launcher.values import PciAddress
+    from launcher.vms.journal import Entry
+
+
+def leftovers(host: HostFacts, root: Path | None) -> Iterator[Diagnostic]:
+    """`root`: of the state folders of this user, the only ones whose VMs it can put down."""
+    known: set[PciAddress | None] = set()
+    for folder in all_folders(root) if root else ():
+        try:
+            entries = left_of(folder / JOURNAL)
+        except Refused as refused:
+            yield from refused.diagnostics
+            continue
+        known.update(map(address_of, entries))
+        yield from _of_a_vm(folder, entries)
+    yield from _overrides(host, root, known)
+
+
+def _of_a_vm(folder: Path, entries: list[Entry]) -> Iterator[Diagnostic]:
+    name, state = folder.name, read_json(folder / STATE)
+    if is_orphaned(folder):
+        who = ", ".join(map(str, holders(folder))) or "a process"
+        yield _remedy(
+            "W540", f"the keeper of {name} died, and its runner lives on: {who}", f"vmlaunch down --kill {name}"
+        )
+    elif not is_up(folder):
+        ended = isinstance(state, dict) and state.get("phase") == "ended"
+        undo = f"still to be put back: {'; '.join(map(describe, entries))}" if entries else "nothing is left to undo"
+        if entries or not ended:
+            yield _remedy("W502", f"{name} {'ended' if ended else 'lost its keeper'}; {undo}", f"vmlaunch down {name}")
+
+
+def _overrides(host: HostFacts, root: Path | None, known: set[PciAddress | None]) -> Iterator[Diagnostic]:
+    """Of functions that no VM of ours has, that no dead one took, and whose group nobody has open."""
+    taken = {number for number, _ in claims(root)} | _open_groups(host)
+    for one in host.pci:
+        kept = one.driver in VFIO_DRIVERS and one.driver_override == one.driver
+        if kept and one.address not in known and one.group not in taken:
+            yield _override(one)
+
+
+def _open_groups(host: HostFacts) -> set[int | None]:
+    nodes = {node.path for node in host.device_nodes or () if isinstance(node.holders, Missing) or node.holders}
+    return {group.number for group in host.groups if f"/dev/vfio/{group.number}" in nodes}
+
+
+def _override(one: PciFunction) -> Diagnostic:
+    place = f"/sys/bus/pci/devices/{one.address}"
+    back = (
+        f"echo > {place}/driver_override; echo {one.address} > {place}/driver/unbind; "
+        f"echo {one.address} > /sys/bus/pci/drivers_probe"
+    )
+    fact = f"{one.address} is on {one.driver} by its driver_override, and no VM that is up has it"
+    return Diagnostic(
+        "W541", fact, help=(f"leave it if it is kept there for VMs; to give it back: `{back}`",), fix=back
+    )
+
+
+def _remedy(code: str, fact: str, command: str) -> Diagnostic:
+    return Diagnostic(code, fact, help=(f"`{command}`",), fix=command)

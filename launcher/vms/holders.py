@@ -1,0 +1,61 @@
+"""A state folder in; the processes that hold its lock, out: keeper and runner, and what became of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from launcher.vms.channel import Channel
+from launcher.vms.folder import SOCKET, STATE, is_up, read_json
+
+PROC = Path("/proc")
+
+
+class Holder(NamedTuple):
+    """`stopped`: by SIGSTOP or a debugger; it does nothing until SIGCONT."""
+
+    pid: int
+    stopped: bool
+
+    def __str__(self) -> str:
+        return f"process {self.pid}{' (stopped)' if self.stopped else ''}"
+
+
+def holders(folder: Path) -> tuple[Holder, ...]:
+    """Oldest first. Who only looks at the folder is none of them; nor are processes that we may not look at."""
+    pids = sorted(int(entry) for entry in os.listdir(PROC) if entry.isdecimal())
+    return tuple(Holder(pid, _is_stopped(pid)) for pid in pids if _holds(pid, os.path.realpath(folder)))
+
+
+def is_orphaned(folder: Path) -> bool:
+    """Its keeper is dead, and its runner lives on and holds the lock. A runner that is just leaving is one, too."""
+    try:
+        Channel.connect(folder / SOCKET).close()
+    except (ConnectionRefusedError, FileNotFoundError):
+        state = read_json(folder / STATE)  # a keeper writes that it has begun after it listens, its end before it stops
+        return isinstance(state, dict) and state.get("phase") != "ended" and is_up(folder)
+    except OSError:  # so many wait at its door
+        pass
+    return False
+
+
+def _holds(pid: int, folder: str) -> bool:
+    return any(" FLOCK " in lock and " WRITE " in lock for lock in _locks(pid, folder))
+
+
+def _locks(pid: int, folder: str) -> Iterator[str]:
+    """Of its descriptors of this folder (proc(5), fdinfo)."""
+    with suppress(OSError):  # it has gone, or is not ours
+        for entry in os.scandir(PROC / str(pid) / "fd"):
+            with suppress(OSError):
+                if os.readlink(entry.path) == folder:
+                    yield (PROC / str(pid) / "fdinfo" / entry.name).read_text().partition("lock:")[2]
+
+
+def _is_stopped(pid: int) -> bool:
+    with suppress(OSError):
+        return (PROC / str(pid) / "stat").read_text().rpartition(") ")[2][:1] in "Tt"
+    return False
