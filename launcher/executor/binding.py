@@ -88,11 +88,20 @@ def put_back(before: Before, drivers: PciDrivers) -> None:
             drivers.probe(address)
         here = (drivers.driver(address), drivers.override(address))
     except OSError as error:
-        if error.errno in GONE:
+        if error.errno in GONE and _is_gone(address, drivers):
             return
         raise
     if here != (driver, override):
         raise OSError(errno.EBUSY, f"{address} is on {_show(*here)} and was on {_show(driver, override)}")
+
+
+def _is_gone(address: PciAddress, drivers: PciDrivers) -> bool:
+    """To an unbind the kernel also says ENODEV when the driver it was meant for has let go meanwhile."""
+    try:
+        drivers.override(address)
+    except OSError as error:
+        return error.errno in GONE
+    return False
 
 
 def commands(before: Before) -> str:
