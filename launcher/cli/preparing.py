@@ -11,6 +11,7 @@ from launcher.errors import Diagnostic, NotPermitted, Refused, StalePlan
 if TYPE_CHECKING:
     import argparse
 
+    from launcher.host.facts import BootFiles, HostFacts
     from launcher.plan.plan import Plan
 
 
@@ -105,17 +106,23 @@ def _check_groups(plan: Plan) -> None:
 
 
 def _checked(plan: Plan, options: argparse.Namespace) -> Plan:
-    """What nobody may or can do here comes before what has changed since."""
     from launcher.api.hosts import this_host
     from launcher.api.plans import files_of
+
+    check_saved(plan, this_host(), files_of(plan), strict=options.strict)
+    _warn(plan, options)
+    return plan
+
+
+def check_saved(plan: Plan, host: HostFacts, files: BootFiles, *, strict: bool) -> None:
+    """What nobody may or can do here comes before what has changed since."""
     from launcher.cli.plan import DENIALS
     from launcher.planner.assumptions import as_evidence, failed_assumptions
     from launcher.planner.boot import check_boot
     from launcher.planner.kvm import check_kvm
 
-    host, files = this_host(), files_of(plan)
     _refuse((*check_kvm(host), *(one for one in check_boot(files, ()) if one.code in DENIALS)), strict=False)
-    _refuse(plan.diagnostics, options.strict)
+    _refuse(plan.diagnostics, strict)
     _check_folder(plan)
     _check_groups(plan)
     if failed := failed_assumptions(plan, host, files):
@@ -123,5 +130,3 @@ def _checked(plan: Plan, options: argparse.Namespace) -> Plan:
         message = f"{plan.name}: the plan no longer fits this host"
         evidence = (*elsewhere, *as_evidence(failed))
         raise StalePlan(Diagnostic("E516", message, evidence=evidence, help=("plan again",)))
-    _warn(plan, options)
-    return plan

@@ -1,6 +1,6 @@
 """Keeper and runner on the fake kernel, each call of both refused once: the host is as before, or it is told.
 
-Every call of the set-up, of the run and of the teardown; what the kernel can say to each is in the ERRNOS of two other tests.
+Every call of the set-up, of the run and of the teardown, with what the kernel can say to each.
 """
 
 from __future__ import annotations

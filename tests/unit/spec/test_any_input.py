@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
 from launcher.codes import explanation
 from launcher.errors import Refused, WrongUsage
 from launcher.spec.load import load_spec
+from tests.budget import runs
+from tests.mutations import DAMAGE, damaged
 
 GOOD = (Path(__file__).parents[2] / "specs" / "good" / "every-field.yaml").read_text()
 WORDS = """
@@ -31,13 +37,13 @@ def check(text: str | bytes, *sets: str) -> None:
             assert not any(word in one.message for word in ("pydantic", "Input should", "ruamel", "NoneType")), one
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=runs(300), deadline=None)
 @given(st.text() | st.binary() | st.lists(PIECES, max_size=40).map("".join))
 def test_any_text_is_answered(text: str | bytes) -> None:
     check(text)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=runs(300), deadline=None)
 @given(st.lists(st.tuples(st.integers(0, len(GOOD)), st.integers(0, 12), PIECES), min_size=1, max_size=4))
 def test_any_damage_to_a_good_file_is_answered(damage: list[tuple[int, int, str]]) -> None:
     text = GOOD
@@ -46,7 +52,19 @@ def test_any_damage_to_a_good_file_is_answered(damage: list[tuple[int, int, str]
     check(text)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=runs(200), deadline=None)
 @given(st.lists(st.lists(PIECES | st.sampled_from(["=", ".", "devices.gpu.", "memory.0"]), max_size=6).map("".join)))
 def test_any_set_is_answered(sets: list[str]) -> None:
     check(GOOD, *sets)
+
+
+@cache
+def good_tree() -> Any:
+    return YAML(typ="safe").load(GOOD)
+
+
+@settings(max_examples=runs(300), deadline=None)
+@given(DAMAGE)
+def test_any_wrong_value_in_a_good_file_is_answered(damage: list[tuple[int, str, Any, int]]) -> None:
+    """Of the right shape, as programs write it: JSON is YAML."""
+    check(json.dumps(damaged(good_tree(), damage)))

@@ -1,0 +1,97 @@
+"""Facts files and saved plans that are almost right: a plan, a verdict or a refusal, and never a traceback."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from functools import cache
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from launcher.api.plans import decode_plan, files_of
+from launcher.cli import main
+from launcher.cli.preparing import check_saved
+from launcher.errors import LauncherError
+from tests import planning
+from tests.budget import runs
+from tests.conftest import EXAMPLES
+from tests.mutations import DAMAGE, damaged
+
+HOSTS = ("gpu07", "lab-zoo", "two-nodes", "lab-virtual-functions", "laptop")
+PLANS = {
+    "passthrough-on-gpu07": "gpu07",
+    "training-on-gpu-server": "gpu-server",
+    "huge-on-two-nodes": "two-nodes",
+    "small-on-cloud-vm": "cloud-vm",
+}
+BUG = 70
+# What is printed is read after each call: one capsys does for all examples.
+FREELY: dict[str, Any] = {"deadline": None, "suppress_health_check": (HealthCheck.function_scoped_fixture,)}
+SPEC = planning.EXAMPLE.read_text()
+MANY = """boot: {kernel: ./hello.elf}
+memory: [{size: 1GiB, pages: 2MiB, node: 0}, {size: 2GiB, at: 0x100000000}]
+cpus: {count: 2, pin: 0-1}
+devices: {any: {match: {class: nvme}, pick: free}, other: {match: {class: ethernet}, pick: free, companions: attach}}
+"""
+
+
+@cache
+def recorded(name: str) -> Any:
+    return json.loads((planning.HOSTS / f"{name}.json").read_text())
+
+
+@cache
+def saved(name: str) -> Any:
+    return json.loads((planning.HOSTS.parent / "plans" / f"{name}.json").read_text())
+
+
+def answer(capsys: pytest.CaptureFixture[str], *words: object) -> None:
+    code = main([str(word) for word in words])
+    said = capsys.readouterr()
+    assert code != BUG, said.err
+
+
+@settings(max_examples=runs(60), **FREELY)
+@given(name=st.sampled_from(HOSTS), damage=DAMAGE, spec=st.sampled_from((SPEC, MANY)))
+def test_any_damage_to_a_facts_file_is_answered(
+    tmp_path_factory: pytest.TempPathFactory, capsys: Any, name: str, damage: Any, spec: str
+) -> None:
+    folder = tmp_path_factory.mktemp("facts")
+    facts, vm = folder / "facts.json", folder / "vm.yaml"
+    facts.write_text(json.dumps(damaged(recorded(name), damage)))
+    vm.write_text(spec.replace("./", f"{EXAMPLES}/"))
+    answer(capsys, "plan", vm, "--host", facts)
+    answer(capsys, "plan", vm, "--host", facts, "--json", "--svg", folder / "vm.svg")
+    answer(capsys, "devices", "--host", facts)
+    answer(capsys, "doctor", "--host", facts)
+
+
+@settings(max_examples=runs(100), **FREELY)
+@given(name=st.sampled_from(sorted(PLANS)), damage=DAMAGE)
+def test_any_damage_to_a_saved_plan_is_answered(
+    tmp_path_factory: pytest.TempPathFactory, capsys: Any, name: str, damage: Any
+) -> None:
+    """As `plan PLAN` shows it, and as `up PLAN` looks at it before it does anything."""
+    raw = json.dumps(damaged(saved(name), damage)).encode()
+    path = tmp_path_factory.mktemp("plans") / "vm.plan"
+    path.write_bytes(raw)
+    answer(capsys, "plan", path, "--svg", path.with_suffix(".svg"))
+    with suppress(LauncherError):
+        plan = decode_plan(raw, str(path))
+        check_saved(plan, planning.host(PLANS[name]), files_of(plan), strict=False)
+
+
+@settings(max_examples=runs(100), **FREELY)
+@given(raw=st.binary(max_size=60) | st.text('{}[]":,0eE-. \\ud8ntf', max_size=60).map(str.encode))
+def test_any_bytes_instead_of_a_file_are_answered(
+    tmp_path_factory: pytest.TempPathFactory, capsys: Any, raw: bytes
+) -> None:
+    path = tmp_path_factory.mktemp("files") / "any"
+    path.write_bytes(raw)
+    answer(capsys, "plan", path)
+    answer(capsys, "doctor", "--host", path)
+    path.write_bytes(b'{"format_version": "1.0"' + raw)
+    answer(capsys, "plan", path)
