@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +34,7 @@ VERBS = {
     "completion": ("completion", "print a completion script for a shell"),
 }
 
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 USAGE, OUR_BUG, INTERRUPTED, PIPE_CLOSED = 2, 70, 130, 141
 
 
@@ -47,8 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _forget_stdout()
         return PIPE_CLOSED
-    except Exception:  # the one place for it: what gets here is a bug of ours
-        return _our_bug()
+    except Exception as error:  # the one place for it: what gets here is a bug of ours
+        return PIPE_CLOSED if _is_unwritable(error) else _our_bug()
     return code
 
 
@@ -133,6 +136,18 @@ def _print_anything() -> None:
 def _forget_stdout() -> None:
     """So that Python's own flush at exit does not complain about the closed pipe."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _is_unwritable(error: Exception) -> bool:
+    """What stdout or stderr leads to is full, or a terminal that has gone: no bug, and nobody else names no file."""
+    if not (isinstance(error, OSError) and error.errno in UNWRITABLE and error.filename is None):
+        return False
+    _forget_stdout()
+    with suppress(OSError):
+        print(f"vmlaunch: failed to write the output: {error.strerror}", file=sys.stderr, flush=True)
+        return True
+    os.dup2(1, 2)
+    return True
 
 
 def _our_bug() -> int:

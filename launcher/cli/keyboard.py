@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import termios
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -67,4 +67,5 @@ def raw() -> Iterator[None]:
     try:
         yield
     finally:
-        termios.tcsetattr(STDIN, termios.TCSADRAIN, before)
+        with suppress(termios.error):  # it hung up
+            termios.tcsetattr(STDIN, termios.TCSADRAIN, before)

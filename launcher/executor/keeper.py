@@ -62,6 +62,19 @@ class Keeper:
 
     def run(self) -> int:
         """The exit code of the VM."""
+        try:
+            self._open_folder()
+        except OSError as error:  # a full /run
+            self._failed(self._plan.steps[0], error)
+            with suppress(OSError):
+                self._folder.remove()
+            return self._tell_the_end()
+        if self._change_host() and self._start_runner():
+            self._watch()
+        self._put_host_back()
+        return self._finish()
+
+    def _open_folder(self) -> None:
         folder = self._folder
         folder.empty()
         folder.write(PLAN, plan_to_json(self._plan))
@@ -69,10 +82,6 @@ class Keeper:
         self._archive = Archive(folder, self._records, self._console)
         self._audience.open(folder.path / SOCKET)
         self._archive.keep_state()
-        if self._change_host() and self._start_runner():
-            self._watch()
-        self._put_host_back()
-        return self._finish()
 
     # -- before and after ----------------------------------------------------------------------------------------
 
@@ -91,11 +100,14 @@ class Keeper:
             change(step, self._kernel)
         except (OSError, LauncherError) as error:
             self._outcome(StepOutcome(n, "failed", monotonic() - began))
-            self._records.diagnostics = diagnostics_of(step, error)
-            self._records.end = End("failed", self._records.diagnostics[0].message, StepFailed.exit_code)
+            self._failed(step, error)
             return False
         self._outcome(StepOutcome(n, "done", monotonic() - began))
         return True
+
+    def _failed(self, step: Step, error: OSError | LauncherError) -> None:
+        self._records.diagnostics = diagnostics_of(step, error)
+        self._records.end = End("failed", self._records.diagnostics[0].message, StepFailed.exit_code)
 
     def _put_host_back(self) -> None:
         """The runner has gone. What cannot be put back stays in the journal, for `down`."""
@@ -148,6 +160,10 @@ class Keeper:
         self._audience.close()
         self._journal.close()
         self._archive.remove_socket()
+        return self._tell_the_end()
+
+    def _tell_the_end(self) -> int:
+        self._records.phase = "ended"
         self._audience.tell_all({"report": report_to_json(self._records.report())})
         self._folder.close()
         self._audience.see_off(lambda interests: self._wait(interests, None), self._wakeup.fileno())
