@@ -41,7 +41,7 @@ def damaged(whole: Any, damage: list[tuple[int, str, Any, int]]) -> Any:
             alike = [value for inner, name in spots if type(value := inner[name]) is type(box[key])]
             box[key] = deepcopy(alike[other % len(alike)])
         else:
-            box[key] = odd
+            box[key] = deepcopy(odd)
     return found
 
 

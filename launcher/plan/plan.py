@@ -20,6 +20,16 @@ class SpecIdentity:
     sha256: str
     resolved: dict[str, Any]
 
+    def __post_init__(self) -> None:
+        """What a plan is shown by; all else in it is for other programs."""
+        devices = self.resolved.get("devices") or {}
+        if not isinstance(devices, dict) or not all(map(_is_device, devices.values())):
+            raise ValueError("its devices are not those of a spec")
+
+
+def _is_device(plain: object) -> bool:
+    return isinstance(plain, dict) and isinstance(plain.get("match") or {}, dict)
+
 
 @dataclass(frozen=True, slots=True)
 class HostIdentity:

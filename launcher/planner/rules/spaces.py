@@ -98,8 +98,8 @@ def _free_on_node(it: Situation) -> Iterator[Diagnostic]:
     for bank in it.spec.memory:
         if bank.node is not None and PAGE_SIZES[bank.pages] not in POOLS and populates(bank, it.spec):
             wanted[bank.node] += bank.size
-    for node in it.host.nodes:
-        need = wanted.get(node.id, 0)
+    for node in (one for one in it.host.nodes if one.id in wanted):
+        need = wanted[node.id]
         if node.free < need <= node.memory:
             fact = f"{show_size(need)} must come from node {node.id}, which has {_rounded(node.free)} free"
             number = next(n for n, bank in enumerate(it.spec.memory) if bank.node == node.id)
