@@ -9,7 +9,19 @@ from typing import Any
 from launcher.errors import Diagnostic, LauncherError, NotPermitted, Refused
 from launcher.executor.changing import left_of
 from launcher.plan.plan import Plan
-from launcher.plan.steps import CreateVm, DescribeMachine, GiveMemory, KeepState, LoadKernel, OpenGroups, RunVcpus, Step
+from launcher.plan.steps import (
+    CreateVm,
+    DescribeMachine,
+    GiveMemory,
+    KeepState,
+    LoadKernel,
+    MapDma,
+    OpenDevices,
+    OpenGroups,
+    RunVcpus,
+    Step,
+    TakeMemory,
+)
 from launcher.vms.folder import JOURNAL, NameTaken, StateFolder
 from launcher.vms.groups import GROUPS, GroupTaken, claimant, lock_groups
 
@@ -30,6 +42,10 @@ def _claim(plan: Plan, groups: Path) -> StateFolder:
     if [type(step) for step in plan.steps if type(step) in ONCE] != list(ONCE):
         needed = ", ".join(kind.op for kind in ONCE)
         raise Refused(Diagnostic("E515", f"the plan is not whole: it needs each of {needed} once, in this order"))
+    if not _fits_together(plan.steps):
+        raise Refused(
+            Diagnostic("E515", "the plan is not whole: it uses memory or groups that no step of it takes")
+        )
     path = Path(next(one.folder for one in plan.steps if isinstance(one, KeepState)))
     folder = _make(path)
     try:
@@ -49,6 +65,15 @@ def _claim(plan: Plan, groups: Path) -> StateFolder:
         folder.close()
         raise group_taken(error.number, claimant((error.number,), path)) from None
     return folder
+
+
+def _fits_together(steps: tuple[Step, ...]) -> bool:
+    """What one step uses another has taken; a plan that somebody edited may lack it."""
+    banks = {step.bank for step in steps if isinstance(step, TakeMemory)}
+    groups = {number for step in steps if isinstance(step, OpenGroups) for number in step.groups}
+    used = {one.bank for step in steps if isinstance(step, (GiveMemory, MapDma)) for one in step.ranges}
+    opened = {one.group for step in steps if isinstance(step, OpenDevices) for one in step.devices}
+    return used <= banks and opened <= groups
 
 
 def groups_of(plan: Plan) -> set[int]:

@@ -10,7 +10,8 @@ import pytest
 
 from launcher.executor.claim import claim
 from launcher.plan.plan import Plan
-from launcher.plan.steps import KeepState, OpenGroups
+from launcher.plan.steps import KeepState, OpenDevices, OpenGroups, Passed, TakeMemory
+from launcher.values import PciAddress
 from launcher.vms.folder import StateFolder
 from launcher.vms.groups import GroupTaken, claimant, lock_groups
 from tests.unit.executor.test_runner import plan_of
@@ -108,6 +109,19 @@ def test_whose_a_group_is_is_known_while_the_vm_is_up(tmp_path: Path) -> None:
     assert claimant({6}, own) is None
     other.close()
     assert claimant({5}, own) is None
+
+
+def test_an_edited_plan_whose_parts_do_not_fit_together_is_refused_and_claims_nothing(
+    tmp_path: Path, groups: Path
+) -> None:
+    plan = plan_with(tmp_path, "edited", 1)
+    for kind in (TakeMemory, OpenGroups):
+        device = Passed("gpu", PciAddress(0, 1, 0, 0), 1, PciAddress(0, 0, 16, 0), (), True, "flr")
+        steps = [step for step in (*plan.steps, OpenDevices((device,))) if not isinstance(step, kind)]
+        folder, answer = claim(replace(plan, steps=tuple(steps)), groups)
+        assert folder is None
+        assert answer["refused"][0]["code"] == "E515"
+        assert not (tmp_path / "vmlaunch" / "edited").exists()
 
 
 ODD = '{"steps": [1, {"op": "open-groups"}, {"op": "open-groups", "args": {"groups": [[1]]}}]}'
