@@ -43,9 +43,7 @@ def _claim(plan: Plan, groups: Path) -> StateFolder:
         needed = ", ".join(kind.op for kind in ONCE)
         raise Refused(Diagnostic("E515", f"the plan is not whole: it needs each of {needed} once, in this order"))
     if not _fits_together(plan.steps):
-        raise Refused(
-            Diagnostic("E515", "the plan is not whole: it uses memory or groups that no step of it takes")
-        )
+        raise Refused(Diagnostic("E515", "the plan is not whole: it uses memory or groups that no step of it takes"))
     path = Path(next(one.folder for one in plan.steps if isinstance(one, KeepState)))
     folder = _make(path)
     try:

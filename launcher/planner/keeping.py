@@ -102,13 +102,19 @@ def differences(fact: str, assumed: Any, now: Any) -> Iterator[tuple[str, Any, A
 
 
 def _of_part(fact: str, part: _Part, assumed: Any, now: Any) -> Iterator[tuple[str, Any, Any]]:
-    """An idle use that has ended was in nobody's way: either `allow` lifted it, or the device was not to be taken."""
     if part.name == "uses":
-        assumed = [one for one in assumed if one in kept(now) or one["kind"] in HARD]
+        assumed = _lasting(assumed, kept(now))
     if part.shortened is None and not isinstance(now, int):
         yield from differences(fact, assumed, now)
     elif assumed != part.of(now):
         yield fact, assumed, part.of(now)
+
+
+def _lasting(assumed: Any, here: Any) -> Any:
+    """An idle use that has ended was in nobody's way: either `allow` lifted it, or the device was not to be taken."""
+    if not (isinstance(assumed, list) and isinstance(here, list)):
+        return assumed
+    return [one for one in assumed if one in here or not isinstance(one, dict) or str(one.get("kind")) in HARD]
 
 
 def _sleeps(plain: Any) -> bool:
