@@ -96,9 +96,10 @@ def _reader(kind: Any) -> _Reader:
 
 def _read_hex(plain: Any) -> int:
     try:
-        return int(_expect(str, plain), 16)
+        address = int(_expect(str, plain), 16)
     except ValueError:
-        _refuse(f"{plain!r} is not a hexadecimal address")
+        address = -1
+    return address if address >= 0 else _refuse(f"{plain!r} is not a hexadecimal address")
 
 
 def _literal_reader(kind: Any) -> Callable[[Any], Any]:

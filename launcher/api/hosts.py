@@ -74,13 +74,26 @@ def _decoded(plain: Any, path: str) -> HostFacts:
 _RECORD = "record the host again: `vmlaunch devices --json > host.json`"
 
 
+class _Negative(ValueError):
+    """No fact is: sizes, counts, numbers of things. What the kernel writes as -1 is None."""
+
+
+def _count(text: str) -> int:
+    if text.startswith("-"):
+        raise _Negative(text)
+    return int(text)
+
+
 def _read_json(path: str) -> Any:
     try:
         with open(path, "rb") as file:
-            return json.load(file)
+            return json.load(file, parse_int=_count)
     except OSError as error:
         fact = f"failed to read the facts file: {error.strerror}"
         raise Refused(Diagnostic("E293", fact, Where(path))) from None
+    except _Negative as error:
+        fact = f"a fact does not fit: {error} is negative"
+        raise Refused(Diagnostic("E292", fact, Where(path), help=(_RECORD,))) from None
     except (ValueError, RecursionError) as error:
         raise Refused(
             Diagnostic("E290", f"the facts file is not JSON: {error}", Where(path), help=(_RECORD,))

@@ -153,7 +153,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "E292",
         "a fact does not fit",
-        "A field of the facts file is unknown, missing or of the wrong kind. Facts are never guessed.",
+        "A field of the facts file is unknown, missing, negative or of the wrong kind. Facts are never guessed.",
         "vmlaunch plan vm.yaml --host edited.json",
         "Record the host again, or correct the field that the message names.",
     ),

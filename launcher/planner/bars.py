@@ -56,7 +56,7 @@ def place_bars(
 ) -> Places:
     """What does not fit is left out. Those that can be nowhere but in the hole come first, then the largest."""
     bars = ((one.address, bar) for one in functions if not isinstance(one.bars, Missing) for bar in one.bars)
-    requests = [Request(host, bar) for host, bar in bars if bar.size > 0]
+    requests = [Request(host, bar) for host, bar in bars if bar.size]
     requests.sort(key=lambda one: (one.bar.kind == "mem64", -one.alignment))
     taken = [*ram, *reserved]
     ports = _fit([one for one in requests if one.bar.kind == "io"], BAR_PORTS, [])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -95,3 +96,11 @@ def test_any_bytes_instead_of_a_file_are_answered(
     answer(capsys, "doctor", "--host", path)
     path.write_bytes(b'{"format_version": "1.0"' + raw)
     answer(capsys, "plan", path)
+
+
+def test_a_fact_that_is_negative_is_refused_with_its_value(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "facts.json"
+    path.write_text((planning.HOSTS / "gpu07.json").read_text().replace('"vectors": 33', '"vectors": -33'))
+    assert main(["devices", "--host", str(path)]) == 1
+    assert "E292" in (err := capsys.readouterr().err)
+    assert "-33 is negative" in err
