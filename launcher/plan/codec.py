@@ -78,7 +78,7 @@ def diagnostic_from_json(plain: Any, path: str) -> Diagnostic:
         where,
         evidence=decode(tuple[str, ...], plain.get("evidence") or [], f"{path}.evidence"),
         help=decode(tuple[str, ...], plain.get("help") or [], f"{path}.help"),
-        fix=plain.get("fix"),
+        fix=None if plain.get("fix") is None else decode(str, plain["fix"], f"{path}.fix"),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from launcher.errors import Diagnostic
 from launcher.plan.steps import Step
-from launcher.values import Hex, PciAddress
+from launcher.values import Hex, PciAddress, Span
 
 FORMAT_VERSION = "1.0"
 
@@ -96,6 +96,10 @@ class MemoryLine:
     dma: bool = False
     why: str | None = None
     groups: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        """ValueError for a line of nothing."""
+        Span(self.start, self.size)
 
 
 @dataclass(frozen=True, slots=True)
