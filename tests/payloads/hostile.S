@@ -11,6 +11,9 @@
 	.equ PORT_PLACE, 0xc000		# 0x1000 and 0x100
 	.equ EDU, 0x11e81234
 	.equ EDU_DMA, 0x90		# a transfer beyond its buffer ends the emulator: these 16 bytes are left alone
+	.equ E1000E, 0x10d38086
+	.equ E1000E_ITR, 0xc0		# 16 bytes, and 32: a throttle that runs while MSI-X comes or goes ends the emulator
+	.equ E1000E_EITR, 0xe0
 
 	.equ ID, 0			# what is kept of a function
 	.equ CONFIG, 4			# for CONFIG_ADDRESS
@@ -148,11 +151,18 @@ bar:	call	choose
 	mov	%eax, %ecx
 	shr	$30, %ecx
 	and	masks(, %ecx, 4), %eax
-	cmpl	$EDU, ID(%edi)
-	jne	1f
 	mov	%eax, %edx
 	and	$~15, %edx
+	cmpl	$EDU, ID(%edi)
+	jne	4f
 	cmp	$EDU_DMA, %edx
+	je	3f
+4:	cmpl	$E1000E, ID(%edi)
+	jne	1f
+	cmp	$E1000E_ITR, %edx
+	je	3f
+	and	$~31, %edx
+	cmp	$E1000E_EITR, %edx
 	je	3f
 1:	add	%eax, %ebx
 	jmp	access_memory
