@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -107,7 +108,8 @@ def check_that_the_host_comes_back(folder: Path, told: object) -> None:
     """By `down`, and whoever comes next can use it."""
     path = folder / "state"
     assert (path / STATE).exists(), told
-    restore(StateFolder.claim(path), FakeKernel(host=a_host(folder)))
+    with closing(StateFolder.claim(path)) as claimed:
+        restore(claimed, FakeKernel(host=a_host(folder)))
     assert not path.exists(), told
     assert a_host(folder).drivers() == BEFORE, told
 

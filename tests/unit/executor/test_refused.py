@@ -9,6 +9,7 @@ import errno
 import os
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,8 @@ def test_whichever_call_is_refused_the_host_is_as_before_or_it_is_said_what_is_l
         status, report = live(plan, kernel)
         assert report is not None, told
         seen[check(status, report, tmp_path, told)] += 1
-        restore(StateFolder.claim(tmp_path / "state"), FakeKernel(host=a_host(tmp_path)))
+        with closing(StateFolder.claim(tmp_path / "state")) as folder:
+            restore(folder, FakeKernel(host=a_host(tmp_path)))
         assert a_host(tmp_path).drivers() == BEFORE, told
     print(f"{seen.total()} calls refused: {dict(seen)}")
     assert seen.total() > (600 if LONG else 250)
