@@ -46,11 +46,11 @@ def run(options: argparse.Namespace) -> int:
 
 def _stop(path: Path, timeout: float, force: bool) -> None:
     """Ask the keeper and wait for it to go. One that does not answer is not waited for, and killed by `--kill`."""
-    from launcher.cli.reaching import reach
+    from launcher.cli.reaching import FAREWELL, PATIENCE, reach
     from launcher.vms.folder import wait_until_down
 
     try:
-        while channel := reach(path):
+        while channel := reach(path, PATIENCE if force else FAREWELL):
             _ask(channel, path, {"do": "stop", "by": "down", "timeout": timeout, "force": force})
             wait_until_down(path)
             channel.close()

@@ -58,9 +58,16 @@ def _saved(raw: bytes, options: argparse.Namespace) -> Plan | None:
 def _running(name: str, options: argparse.Namespace) -> Plan | None:
     from launcher.api.running import running_plan
     from launcher.cli.naming import state_root
+    from launcher.cli.reaching import is_going
+    from launcher.vms.folder import wait_until_down
 
     options.name, root = name, state_root()
-    return running_plan(root / name) if root else None
+    if root is None:
+        return None
+    if is_going(root / name):
+        print(f"{name} is going down; waiting for it", file=sys.stderr)
+        wait_until_down(root / name)
+    return running_plan(root / name)
 
 
 def check_same(running: Plan, plan: Plan) -> None:

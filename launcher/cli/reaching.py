@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
     from launcher.vms.channel import Channel
 
-PATIENCE, MOMENT = 10.0, 0.05  # seconds for a keeper to have a socket; between two looks
+PATIENCE, MOMENT, SECOND = 10.0, 0.05, 1.0  # for a keeper to have a socket; between two looks, later
+FAREWELL = 600.0  # seconds for a runner whose keeper has died: it unpins all memory of its guest and resets devices
 
 
 def folder_of(word: str, sources: dict[str, str]) -> Path:
@@ -26,20 +27,50 @@ def folder_of(word: str, sources: dict[str, str]) -> Path:
     return root / name
 
 
-def reach(path: Path) -> Channel | None:
-    """None: it is not up. A keeper that has just begun, or is about to go, has no socket for a moment."""
+def reach(path: Path, farewell: float = PATIENCE) -> Channel | None:
+    """None: it is not up. A keeper that has just begun, or is about to go, has no socket for a moment.
+
+    `farewell`: seconds that a runner has to go whose keeper has died.
+    """
     from launcher.vms.channel import Channel
     from launcher.vms.folder import SOCKET, is_up
 
-    last = monotonic() + PATIENCE
+    began = monotonic()
     while is_up(path):
         try:
             return Channel.connect(path / SOCKET)
-        except OSError:
-            if monotonic() > last:
+        except OSError as error:
+            waited = monotonic() - began
+            if waited < PATIENCE:
+                sleep(MOMENT)
+            elif isinstance(error, ConnectionRefusedError) and waited < farewell and _all_go_on(path):
+                sleep(SECOND)
+            else:
                 raise silent(path) from None
-            sleep(MOMENT)
     return None
+
+
+def _all_go_on(path: Path) -> bool:
+    from launcher.vms.holders import holders
+
+    return not any(one.stopped for one in holders(path))
+
+
+def is_going(path: Path) -> bool:
+    """It is up and stops, or its keeper has died: somebody who waits has the name to himself."""
+    from launcher.vms.channel import Channel
+    from launcher.vms.folder import SOCKET, STATE, is_up, read_json
+
+    if not is_up(path):
+        return False
+    state = read_json(path / STATE)
+    if isinstance(state, dict) and state.get("phase") in ("stopping", "ended"):
+        return True
+    try:
+        Channel.connect(path / SOCKET).close()
+    except OSError as error:
+        return isinstance(error, ConnectionRefusedError)
+    return False
 
 
 def silent(path: Path) -> Refused:

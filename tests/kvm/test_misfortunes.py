@@ -112,6 +112,21 @@ def test_who_looks_at_a_vm_whose_keeper_is_stopped_can_leave(cli: Cli, family: t
     assert cli.run("ps", "--names").out.split().count(cli.name) == 1
 
 
+def test_up_waits_for_one_of_the_name_that_is_on_its_way_out(cli: Cli, family: tuple[int, int]) -> None:
+    keeper, runner = family
+    os.kill(runner, signal.SIGSTOP)
+    kill(keeper)
+    assert ends(keeper)
+    spec = next(cli.folder.glob("*.yaml"))
+    up = cli.start("up", "-d", spec)
+    assert up.stderr is not None
+    assert up.stderr.readline() == f"{cli.name} is going down; waiting for it\n"
+    os.kill(runner, signal.SIGCONT)
+    out, err = up.communicate(timeout=PATIENCE)
+    assert up.returncode == 0, err
+    assert f"{cli.name}  running" in out
+
+
 def shell(script: str, *words: str) -> subprocess.CompletedProcess[str]:
     """`script` finds the words in $@."""
     command = ["sh", "-c", script, "sh", *words]
