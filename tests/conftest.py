@@ -26,9 +26,7 @@ PATIENCE = 180  # seconds until a test is stuck, not slow
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "kvm: needs /dev/kvm")
-    if (
-        signal.getsignal(signal.SIGINT) == signal.SIG_IGN
-    ):  # a shell in the background starts us so, and all that we start
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # of a shell's job in the background
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

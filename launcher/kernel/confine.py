@@ -9,8 +9,8 @@ from launcher.native import lib
 # seccomp comes last: it allows none of these calls.
 MEASURES = {
     "no_new_privs": lambda: lib.kernel_prctl(lib.PR_SET_NO_NEW_PRIVS, 1),
-    "dumpable": lambda: lib.kernel_prctl(lib.PR_SET_DUMPABLE, 0),
-    "capabilities": lib.confine_capabilities,
+    "not_dumpable": lambda: lib.kernel_prctl(lib.PR_SET_DUMPABLE, 0),
+    "no_capabilities": lib.confine_capabilities,
     "landlock": lib.confine_files,
     "seccomp": lib.confine_calls,
 }
