@@ -147,10 +147,14 @@ class Audience:
             self._lose(client)
 
     def _lose(self, client: Client) -> None:
-        """It has gone; with the owner goes the VM."""
+        """It has gone; with the owner goes the VM, unless it said that it leaves, which may still be unheard."""
         if client not in self._clients:
             return
         self._clients.remove(client)
+        with suppress(Closed):
+            while packet := client.channel.receive(wait=False):
+                if packet.message == {"do": "leave"}:
+                    client.leave()
         client.channel.close()
         self._settle_writer()
         if client.owner:
