@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import struct
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +13,7 @@ from typing import Any
 import pytest
 
 from launcher.vms.folder import wait_until_down
-from tests.conftest import EXAMPLES, PATIENCE, Cli, kill, processes_of
+from tests.conftest import EXAMPLES, PATIENCE, Cli, Done, kill, processes_of
 from tests.lab.inside.passing import bindings
 
 pytestmark = pytest.mark.usefixtures("host_as_before")
@@ -83,3 +86,64 @@ def up(cli: Cli, plan: Path, *options: object) -> subprocess.CompletedProcess[st
         check=False,
         stdin=subprocess.DEVNULL,
     )
+
+
+# One of each kind of step, as <linux/kvm.h> and <linux/vfio.h> number them.
+STEPS = {
+    "KVM_CREATE_VM": 0xAE01,
+    "KVM_SET_USER_MEMORY_REGION": 0x4020AE46,
+    "KVM_CREATE_VCPU": 0xAE41,
+    "VFIO_GROUP_SET_CONTAINER": 0x3B68,
+    "VFIO_IOMMU_MAP_DMA": 0x3B71,
+    "VFIO_GROUP_GET_DEVICE_FD": 0x3B6A,
+    "VFIO_DEVICE_SET_IRQS": 0x3B6E,
+    "VFIO_IOMMU_UNMAP_DMA": 0x3B72,
+}
+PARTS = 8
+
+
+class Killer:
+    """`calls` are what the processes of a life in which nobody dies ask of KVM and VFIO, in order."""
+
+    def __init__(self, cli: Cli, folder: Path) -> None:
+        self._cli, self._folder = cli, folder
+        self._library, self._log = folder / "kill_at.so", folder / "calls"
+        source = Path(__file__).with_name("kill_at.c")
+        subprocess.run(["gcc", "-shared", "-fPIC", "-Wall", "-Werror", source, "-o", self._library], check=True)
+        self._plan = saved_plan(cli, EXAMPLES / "hello.elf", DEVICES, folder / "vm.plan")
+        assert self._live(0).code == 0
+        count, *calls = struct.unpack("16384I", self._log.read_bytes())
+        self.calls = calls[:count]
+
+    def kill(self, n: int) -> None:
+        """At the n-th: the client, which has changed nothing yet, or the runner, whose keeper puts all back."""
+        before = bindings()
+        done = self._live(n)
+        wait_until_down(self._cli.state)
+        assert done.code in (-signal.SIGKILL, 11), (n, done)
+        assert bindings() == before, (n, done)
+        assert self._cli.run("down", self._cli.name).code == 0, (n, done)
+
+    def _live(self, n: int) -> Done:
+        self._log.write_bytes(bytes(65536))
+        more = {"LD_PRELOAD": str(self._library), "KILL_AT": str(n), "KILL_LOG": str(self._log)}
+        return self._cli.run("up", self._plan, env=os.environ | more)
+
+
+@pytest.mark.long
+@pytest.mark.host("amd")
+def test_killed_in_each_kind_of_step_the_devices_come_back(cli: Cli, tmp_path: Path) -> None:
+    killer = Killer(cli, tmp_path)
+    for request in STEPS.values():
+        killer.kill(1 + killer.calls.index(request))
+
+
+@pytest.mark.long
+@pytest.mark.host("amd")
+@pytest.mark.parametrize("part", range(PARTS))
+def test_killed_at_whichever_call_the_devices_come_back(cli: Cli, tmp_path: Path, part: int) -> None:
+    killer = Killer(cli, tmp_path)
+    numbers = range(part + 1, len(killer.calls) + 1, PARTS)
+    for n in numbers:
+        killer.kill(n)
+    print(f"killed at {len(numbers)} of {len(killer.calls)} calls")
