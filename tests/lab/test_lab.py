@@ -74,9 +74,10 @@ def test_a_machine_that_does_not_end_was_lost_and_is_ended(play: Callable[..., E
 def test_no_qemu_is_left_when_its_runner_is_killed(qemu: str) -> None:
     program = f"""
 import sys
+from pathlib import Path
 from tests.lab.boot import start
 machine = start([{qemu!r}, "-S", "-nodefaults", "-display", "none", "-chardev", "stdio,id=out", "-mon", "out"],
-                sys.stderr.buffer, terminal=True)
+                sys.stderr.buffer, Path.cwd(), terminal=True)
 machine.wait()
 """
     runner = subprocess.Popen(
