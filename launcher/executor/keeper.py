@@ -69,9 +69,12 @@ class Keeper:
             with suppress(OSError):
                 self._folder.remove()
             return self._tell_the_end()
-        if self._change_host() and self._start_runner():
-            self._watch()
-        self._put_host_back()
+        try:
+            if self._change_host() and self._start_runner():
+                self._watch()
+        finally:  # whatever we did wrong, the host comes back
+            self._end_runner()
+            self._put_host_back()
         return self._finish()
 
     def _open_folder(self) -> None:
@@ -132,7 +135,7 @@ class Keeper:
         if pid == 0:
             self._be_runner(theirs)
         theirs.close()
-        self._pid, self._pidfd = pid, os.pidfd_open(pid)
+        self._pidfd = os.pidfd_open(pid)
         self._records.runner = pid
         return True
 
@@ -278,16 +281,27 @@ class Keeper:
 
     def _reap(self) -> None:
         self._hear_runner()
-        status = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
-        self._records.runner = None
-        os.close(self._pidfd)
-        self._runner.close()
+        status = self._wait_for_runner()
         by, end, death = self._stopping.by, self._records.end, describe_death(status)
         if by is not None and status in (0, -signal.SIGKILL):  # as it was asked for
             self._records.end = end or stopped(by, self._stopping.code, forced=True)
         elif end is None or (status and end.how != "failed"):
             self._records.note(Diagnostic("E535" if status == -signal.SIGSYS else "E502", death.detail))
             self._records.end = replace(end, exit_code=death.exit_code) if end else death
+
+    def _wait_for_runner(self) -> int:
+        assert self._records.runner is not None
+        status = os.waitstatus_to_exitcode(os.waitpid(self._records.runner, 0)[1])
+        self._records.runner = None
+        os.close(self._pidfd)
+        self._runner.close()
+        return status
+
+    def _end_runner(self) -> None:
+        """If it is still there."""
+        if self._records.runner is not None:
+            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+            self._wait_for_runner()
 
     # -- stopping ------------------------------------------------------------------------------------------------
 

@@ -69,7 +69,7 @@ def a_plan(folder: Path) -> Plan:
     return replace(plan, steps=(keep, *binds, *rest))
 
 
-def live(plan: Plan, kernel: Killing) -> tuple[int, dict[str, Any] | None]:
+def live(plan: Plan, kernel: Killing, keeper: type[Keeper] = Keeper) -> tuple[int, dict[str, Any] | None]:
     """A whole life: the keeper's exit status, and its report if it came to that."""
     folder = next(Path(step.folder) for step in plan.steps if isinstance(step, KeepState))
     mine, theirs = Channel.pair()
@@ -78,7 +78,7 @@ def live(plan: Plan, kernel: Killing) -> tuple[int, dict[str, Any] | None]:
         try:
             mine.close()
             kernel.keeper = os.getpid()
-            os._exit(Keeper(plan, kernel, StateFolder.claim(folder), theirs, reboot=False).run())
+            os._exit(keeper(plan, kernel, StateFolder.claim(folder), theirs, reboot=False).run())
         finally:
             os._exit(70)
     theirs.close()
@@ -92,6 +92,15 @@ def live(plan: Plan, kernel: Killing) -> tuple[int, dict[str, Any] | None]:
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     wait_until_down(folder)  # its runner may be a moment behind
     return status, report
+
+
+class Stumbling(Keeper):
+    """It has a bug, which shows when its runner runs."""
+
+    def _runner_running(self, message: dict[str, Any]) -> None:
+        raise ZeroDivisionError
+
+    _from_runner = Keeper._from_runner | {"running": _runner_running}
 
 
 def calls_of(folder: Path) -> list[list[str]]:
@@ -141,3 +150,9 @@ def test_killed_before_each_call_of_the_kernel_the_host_comes_back(
         check_that_the_host_comes_back(tmp_path, told)
     print(f"{len(numbers)} times {' and '.join(victims)} killed before a call of the {where}")
     assert live(plan, Killing(host=a_host(tmp_path), events=guest()))[0] == 0
+
+
+def test_a_bug_of_the_keepers_own_ends_the_runner_and_the_host_comes_back(tmp_path: Path) -> None:
+    assert live(a_plan(tmp_path), Killing(host=a_host(tmp_path), events=guest()), Stumbling) == (70, None)
+    assert a_host(tmp_path).drivers() == BEFORE
+    check_that_the_host_comes_back(tmp_path, "what is left is the state folder")
