@@ -38,12 +38,17 @@ def claim(plan: Plan, groups: Path = GROUPS) -> tuple[StateFolder | None, dict[s
         return None, {"refused": [one.as_json() for one in error.diagnostics], "exit_code": error.exit_code}
 
 
-def _claim(plan: Plan, groups: Path) -> StateFolder:
+def check_whole(plan: Plan) -> None:
+    """A saved plan may have been edited: Refused when its steps do not fit together."""
     if [type(step) for step in plan.steps if type(step) in ONCE] != list(ONCE):
         needed = ", ".join(kind.op for kind in ONCE)
         raise Refused(Diagnostic("E515", f"the plan is not whole: it needs each of {needed} once, in this order"))
     if not _fits_together(plan.steps):
         raise Refused(Diagnostic("E515", "the plan is not whole: it uses memory or groups that no step of it takes"))
+
+
+def _claim(plan: Plan, groups: Path) -> StateFolder:
+    check_whole(plan)
     path = Path(next(one.folder for one in plan.steps if isinstance(one, KeepState)))
     folder = _make(path)
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import select
+import struct
 from collections import deque
 from contextlib import suppress
 from time import monotonic
@@ -24,6 +25,10 @@ from launcher.plan.outcome import State, StepOutcome
 from launcher.plan.plan import Plan
 from launcher.plan.steps import CreateVm, RunVcpus, Step
 from launcher.vms.channel import Channel, Closed
+
+
+# A kernel that refuses, a file that changed, and a saved plan with numbers that nothing can hold.
+REFUSALS = (OSError, ValueError, MemoryError, OverflowError, struct.error, LauncherError)
 
 
 class StopOrdered(Exception):
@@ -72,7 +77,7 @@ class Runner:
                 run_vcpus(step, self._live, self._told)
             else:
                 PERFORM[type(step)](step, self._live)
-        except (OSError, ValueError, MemoryError, LauncherError) as error:
+        except REFUSALS as error:
             self._outcome(n, "failed", monotonic() - self._began)
             self._tell({"failed": [one.as_json() for one in diagnostics_of(step, error)]})
             return False

@@ -166,6 +166,10 @@ class RunVcpus(Step):
     count: int
     pin: tuple[int, ...]
 
+    def __post_init__(self) -> None:
+        if self.count < 1 or len(self.pin) not in (0, self.count):
+            raise ValueError("not a vCPU, or one host CPU, for each")
+
     def describe(self) -> str:
         vcpus = f"run {self.count} {'vCPU' if self.count == 1 else 'vCPUs'}"
         return vcpus + (f" on host CPUs {show_ids(self.pin)}" if self.pin else "")

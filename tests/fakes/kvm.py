@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.fakes.kernel import FakeEventfd, FakeKernel
     from tests.fakes.vfio import FakeGroup
 
-MOST_ROUTES = 4096
+MOST_ROUTES, MOST_VCPUS = 4096, 64
 SET_MEMORY, IRQFD, SET_ATTRIBUTE = "KVM_SET_USER_MEMORY_REGION", "KVM_IRQFD", "KVM_SET_DEVICE_ATTR"
 
 
@@ -112,6 +112,8 @@ class FakeVm(Handle):
     def create_vcpu(self, index: int, machine: FakeMachine) -> FakeVcpu:
         assert self.has_chips
         self.kernel.call("KVM_CREATE_VCPU")
+        if index >= MOST_VCPUS:
+            refuse(errno.EINVAL, "KVM_CREATE_VCPU")
         return FakeVcpu(self.kernel, index)
 
     def close(self) -> None:
