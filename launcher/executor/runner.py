@@ -26,7 +26,6 @@ from launcher.plan.plan import Plan
 from launcher.plan.steps import CreateVm, RunVcpus, Step
 from launcher.vms.channel import Channel, Closed
 
-
 # A kernel that refuses, a file that changed, and a saved plan with numbers that nothing can hold.
 REFUSALS = (OSError, ValueError, MemoryError, OverflowError, struct.error, LauncherError)
 
