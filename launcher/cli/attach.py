@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from launcher.cli.output import Output
-    from launcher.cli.waiting import Wait
     from launcher.executor.conversation import Conversation, OnConsole
+    from launcher.executor.waiting import Wait
 
 STDOUT = 1
 BITE = 4096
@@ -147,13 +147,8 @@ class Attachment:
             self.left, self.signal = True, number
 
     def _tick(self) -> None:
-        """What was not said in time stops the VM that we started; we go from any other."""
-        wait = self._manner.wait
-        if wait is None or not wait.tick():
-            return
-        if self._manner.owner:
-            self._tell(lambda: self._talk.stop("--wait timed out", PATIENCE, force=False))
-        else:
+        """The keeper stops a VM that we started; from any other we go."""
+        if self._manner.wait is not None and self._manner.wait.tick():
             self.left = True
 
     def _hear(self) -> None:
@@ -162,8 +157,6 @@ class Attachment:
                 pass
         except Closed:
             self._gone = True
-        if self._manner.wait and self._talk.running is not None:
-            self._manner.wait.begin()
         self._say_who_writes()
         self._told()
 

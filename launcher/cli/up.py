@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,14 +12,12 @@ from launcher.errors import Diagnostic, GuestFailed, HostNotRestored, StepFailed
 if TYPE_CHECKING:
     import argparse
 
-    from launcher.cli.waiting import Wait
     from launcher.executor.launch import Launched
+    from launcher.executor.waiting import Wait
     from launcher.plan.outcome import Observer, Report
     from launcher.plan.plan import Plan
 
-BUG = 70
 REASSURED = {StepFailed.exit_code: "the host is as it was", HostNotRestored.exit_code: "the host is not as it was"}
-STRONGER = {*REASSURED, BUG}  # than what a guest did not say
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
     if plan is None:
         launched.abandon()
         return _already_up(options, wait)
-    answer = launched.begin(plan, reboot=not options.no_reboot)
+    answer = launched.begin(plan, reboot=not options.no_reboot, wait=wait)
     if "begun" not in answer:
         return _refused(answer, plan, options, wait)
     return _attend(launched, plan, options, wait)
@@ -60,7 +57,7 @@ def _wait(options: argparse.Namespace) -> Wait | None:
     if options.wait is None and options.timeout is None:
         return None
     from launcher.cli.naming import seconds
-    from launcher.cli.waiting import Wait
+    from launcher.executor.waiting import Wait
 
     if not options.wait:
         help_ = ("write --wait TEXT --timeout 60s",)
@@ -92,7 +89,7 @@ def _attend(launched: Launched, plan: Plan, options: argparse.Namespace, wait: W
     report = talk.ended or (talk.running if options.detach or attachment.left else None)
     if report is None or talk.bug:
         return _lost(plan, talk.bug, launched.wait())
-    return _conclude(report, options, wait)
+    return _conclude(report, options)
 
 
 def _already_up(options: argparse.Namespace, wait: Wait | None) -> int:
@@ -115,14 +112,8 @@ def _listen(name: str, wait: Wait) -> int:
     if found is not None and found.signal:
         return 128 + found.signal
     if not wait.heard:
-        raise GuestFailed(_unsaid(name, wait))
+        raise GuestFailed(wait.complaint(name))
     return 0
-
-
-def _unsaid(name: str, wait: Wait) -> Diagnostic:
-    when = f"within {wait.timeout:g} s" if wait.expired else "before it ended"
-    help_ = (f"`vmlaunch logs {name}` shows what it said",)
-    return Diagnostic("E528", f"{name} did not say {wait.text!r} {when}", help=help_)
 
 
 def _observer(plan: Plan, options: argparse.Namespace) -> Observer:
@@ -133,14 +124,11 @@ def _observer(plan: Plan, options: argparse.Namespace) -> Observer:
     return text_lines(plan.steps, sys.stderr, live=sys.stderr.isatty())
 
 
-def _conclude(report: Report, options: argparse.Namespace, wait: Wait | None) -> int:
+def _conclude(report: Report, options: argparse.Namespace) -> int:
     """The report, behind the diagnostics of what failed."""
     from launcher.plan.codec import report_to_json
 
     code = 0 if report.end is None else report.end.exit_code
-    if wait is not None and not wait.heard and report.end is not None:
-        report = replace(report, diagnostics=(*report.diagnostics, _unsaid(report.name, wait)))
-        code = code if code in STRONGER or (code and not wait.expired) else GuestFailed.exit_code
     if options.json:
         print(json.dumps({"report": report_to_json(report)}))
         return code
@@ -174,6 +162,8 @@ def _refused(answer: dict[str, Any], plan: Plan, options: argparse.Namespace, wa
 
 def _lost(plan: Plan, bug: str, status: int) -> int:
     """The keeper went without a report: killed, or a bug of ours."""
+    from launcher.executor.waiting import BUG
+
     if bug:
         print(bug, file=sys.stderr)
         print("this is a bug of vmlaunch; please report it with the lines above.", file=sys.stderr)

@@ -8,6 +8,7 @@ from functools import partial
 from launcher.errors import Diagnostic
 from launcher.executor.clients import gap
 from launcher.executor.records import Records
+from launcher.executor.waiting import Wait
 from launcher.kernel.machine import Console
 from launcher.plan.codec import report_to_json
 from launcher.vms.folder import LOG, REPORT, SOCKET, STATE, StateFolder
@@ -19,8 +20,8 @@ BITE = 64 * 1024
 class Archive:
     """A full or vanished /run costs the record, not the VM."""
 
-    def __init__(self, folder: StateFolder, records: Records, console: Console) -> None:
-        self._folder, self._records, self._console = folder, records, console
+    def __init__(self, folder: StateFolder, records: Records, console: Console, wait: Wait | None) -> None:
+        self._folder, self._records, self._console, self._wait = folder, records, console, wait
         self._log = ConsoleLog(folder.path / LOG)
         self.position = 0  # of the log in the guest's output
         self.chatty = False  # the guest wrote since the last look
@@ -38,6 +39,8 @@ class Archive:
         self.chatty = self.position != self._console.head
         while self.position != self._console.head:
             data, self.position, lost = self._console.read(self.position, BITE)
+            if self._wait is not None:
+                self._wait.hear(data)
             self._keep("console log", partial(self._log.append, gap(lost) + data))
 
     def remove_socket(self) -> None:

@@ -38,6 +38,11 @@ class Audience:
         """Nobody comes any more; those who are here stay."""
         self._listener.close()
 
+    @property
+    def owned(self) -> bool:
+        """Its `up` is there, and has not left."""
+        return any(one.owner for one in self._clients)
+
     def interests(self) -> dict[int, int]:
         found = {one.channel.fileno(): select.POLLIN | (select.POLLOUT if one.full else 0) for one in self._clients}
         return found | {self._listener.fileno(): select.POLLIN}

@@ -16,7 +16,7 @@ from time import monotonic
 from typing import Any, ClassVar, NoReturn
 
 from launcher.codec import decode, encode
-from launcher.errors import Diagnostic, HostNotRestored, LauncherError, StepFailed
+from launcher.errors import Diagnostic, GuestFailed, HostNotRestored, LauncherError, StepFailed
 from launcher.executor.archive import Archive
 from launcher.executor.audience import Audience
 from launcher.executor.changing import change, check, commands, memory_of, put_back
@@ -26,6 +26,7 @@ from launcher.executor.process import close_all_but, end_process, raise_limits
 from launcher.executor.records import Records
 from launcher.executor.runner import Runner
 from launcher.executor.stopping import Act, Stopping
+from launcher.executor.waiting import BUG, Wait
 from launcher.kernel.api import Kernel
 from launcher.kernel.machine import Console
 from launcher.plan.codec import diagnostic_from_json, plan_to_json, report_to_json
@@ -36,7 +37,6 @@ from launcher.vms.channel import Channel, Closed
 from launcher.vms.folder import JOURNAL, LOG, PLAN, SOCKET, StateFolder
 from launcher.vms.journal import Journal
 
-BUG = 70
 TIMEOUT = 30.0  # seconds a guest has to power off
 LONGEST = 24 * 3600  # seconds of any wait
 COALESCE = 0.01  # seconds between two looks at the console while the guest writes
@@ -44,10 +44,19 @@ STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Keeper:
-    """`owner` is the channel to the `up` that started it."""
+    """`owner` is the channel to the `up` that started it, `wait` what it waits for."""
 
-    def __init__(self, plan: Plan, kernel: Kernel, folder: StateFolder, owner: Channel, *, reboot: bool) -> None:
-        self._plan, self._kernel, self._folder, self._reboot = plan, kernel, folder, reboot
+    def __init__(
+        self,
+        plan: Plan,
+        kernel: Kernel,
+        folder: StateFolder,
+        owner: Channel,
+        *,
+        reboot: bool,
+        wait: Wait | None = None,
+    ) -> None:
+        self._plan, self._kernel, self._folder, self._reboot, self._wait_for = plan, kernel, folder, reboot, wait
         self._records = Records(plan, str(folder.path / LOG))
         self._stopping = Stopping()
         self._console = Console()
@@ -82,7 +91,7 @@ class Keeper:
         folder.empty()
         folder.write(PLAN, plan_to_json(self._plan))
         self._journal = Journal(folder.path / JOURNAL)
-        self._archive = Archive(folder, self._records, self._console)
+        self._archive = Archive(folder, self._records, self._console, self._wait_for)
         self._audience.open(folder.path / SOCKET)
         self._archive.keep_state()
 
@@ -156,6 +165,7 @@ class Keeper:
     def _finish(self) -> int:
         """The runner has gone: what it left, the last words, the report; then everybody is told."""
         self._archive.keep_log()
+        self._judge()
         self._records.written(self._console.head)
         self._records.phase = "ended"
         self._archive.keep_report()
@@ -164,6 +174,13 @@ class Keeper:
         self._journal.close()
         self._archive.remove_socket()
         return self._tell_the_end()
+
+    def _judge(self) -> None:
+        """What the guest was to say and did not."""
+        wait, end = self._wait_for, self._records.end
+        if wait is not None and not wait.heard and end is not None and self._audience.owned:
+            self._records.note(wait.complaint(self._plan.name))
+            self._records.end = replace(end, exit_code=wait.exit_code(end.exit_code))
 
     def _tell_the_end(self) -> int:
         self._records.phase = "ended"
@@ -188,6 +205,7 @@ class Keeper:
             self._audience.attend(ready)
             self._act(self._stopping.tick(monotonic()))
             self._archive.keep_log()
+            self._stop_waiting()
             self._audience.pump()
         self._reap()
 
@@ -199,6 +217,8 @@ class Keeper:
     def _timeout(self) -> float | None:
         """Look again soon while the guest writes, without asking to be woken; when it does not, sleep until a byte."""
         waits = [] if self._stopping.deadline is None else [max(self._stopping.deadline - monotonic(), 0)]
+        if self._wait_for is not None and (left := self._wait_for.left()) is not None:
+            waits.append(left)
         if self._archive.chatty or not self._console.wait(self._archive.position):
             waits.append(COALESCE)
         return min(waits, default=None)
@@ -222,6 +242,8 @@ class Keeper:
 
     def _runner_running(self, _: dict[str, Any]) -> None:
         self._records.phase = "running"
+        if self._wait_for is not None:
+            self._wait_for.begin()
         self._archive.keep_state()
         self._audience.tell_running({"running": report_to_json(self._records.report())})
 
@@ -311,6 +333,11 @@ class Keeper:
     def _signalled(self, number: int) -> None:
         """SIGINT does not wait for the guest."""
         self._stop(signal.Signals(number).name, 128 + number, force=number == signal.SIGINT)
+
+    def _stop_waiting(self) -> None:
+        """Behind the log, so that what our `up` has heard we have heard, too."""
+        if self._wait_for is not None and self._wait_for.tick() and self._audience.owned:
+            self._stop("--wait timed out", GuestFailed.exit_code)
 
     def _act(self, act: Act | None) -> None:
         if act is None:

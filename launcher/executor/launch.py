@@ -14,6 +14,7 @@ from launcher.kernel.handed import Handed, handed
 from launcher.vms.channel import Channel, Closed
 
 if TYPE_CHECKING:
+    from launcher.executor.waiting import Wait
     from launcher.plan.plan import Plan
 
 STOPS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
@@ -27,8 +28,11 @@ class Launched:
         self.channel = channel
         self._paper = paper  # a memfd that both have: the plan is written on it
 
-    def begin(self, plan: Plan, *, reboot: bool = True) -> dict[str, Any]:
-        """Hand the plan over; the keeper's answer is that of executor.claim. `reboot`: in place, else it is the end."""
+    def begin(self, plan: Plan, *, reboot: bool = True, wait: Wait | None = None) -> dict[str, Any]:
+        """Hand the plan over; the keeper's answer is that of executor.claim. `reboot`: in place, else it is the end.
+
+        `wait`: a guest that does not say it in time is stopped, unless we have left.
+        """
         import json
 
         from launcher.plan.codec import plan_to_json
@@ -36,7 +40,7 @@ class Launched:
         os.pwrite(self._paper, json.dumps(plan_to_json(plan)).encode(), 0)
         os.close(self._paper)
         try:
-            self.channel.send({"do": "begin", "reboot": reboot})
+            self.channel.send({"do": "begin", "reboot": reboot, "wait": wait and [wait.text, wait.timeout]})
             packet = self.channel.receive()
         except Closed:
             return {}
@@ -84,6 +88,7 @@ def _keep(owner: Channel, paper: int, mask: Any, given: Handed) -> int:
 
     from launcher.executor.claim import claim
     from launcher.executor.keeper import Keeper
+    from launcher.executor.waiting import Wait
     from launcher.kernel.real import RealKernel
     from launcher.plan.codec import plan_from_json
 
@@ -91,7 +96,8 @@ def _keep(owner: Channel, paper: int, mask: Any, given: Handed) -> int:
         packet = owner.receive()
     except Closed:
         return 0
-    reboot = packet is None or (packet.message or {}).get("reboot") is not False
+    order = (packet and packet.message) or {}
+    wait = Wait(*order["wait"]) if order.get("wait") else None
     plan = plan_from_json(json.loads(os.pread(paper, os.fstat(paper).st_size, 0)))
     os.close(paper)
     folder, answer = claim(plan)
@@ -103,6 +109,6 @@ def _keep(owner: Channel, paper: int, mask: Any, given: Handed) -> int:
         return 0
     if folder is None:
         return 1
-    keeper = Keeper(plan, RealKernel(given), folder, owner, reboot=reboot)
+    keeper = Keeper(plan, RealKernel(given), folder, owner, reboot=order.get("reboot") is not False, wait=wait)
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     return keeper.run()

@@ -334,6 +334,14 @@ def test_who_asks_without_end_and_does_not_listen_is_let_go_and_so_are_too_many(
 # ---- up --wait ----
 
 
+def kept_exit_code(cli: Cli) -> object:
+    """As `inspect` and `ps -a` say it, in one voice."""
+    (one,) = [one for one in cli.run("ps", "-a", "--json").json() if one["name"] == cli.name]
+    end = cli.run("inspect", cli.name, "--json").json()["report"]["end"]
+    assert one["end"] == end
+    return end["exit_code"]
+
+
 def test_up_waits_for_what_the_guest_says_also_when_it_said_it_long_ago(cli: Cli, payload: Payload) -> None:
     spec = cli.spec(payload("spin"))
     first = cli.run("up", "-d", "--wait", "!", spec)
@@ -348,6 +356,7 @@ def test_a_guest_that_does_not_say_it_in_time_is_stopped(cli: Cli, payload: Payl
     assert done.code == 13
     assert "did not say 'login:' within 0.1 s" in done.err
     assert cli.name not in cli.run("ps", "--names").out
+    assert kept_exit_code(cli) == 13
 
 
 def test_a_vm_that_was_up_before_is_not_stopped_for_what_it_does_not_say(cli: Cli, payload: Payload) -> None:
@@ -362,6 +371,7 @@ def test_a_guest_that_ends_without_saying_it_has_failed(cli: Cli, payload: Paylo
     done = cli.run("up", "--wait", "PASS", cli.spec(payload("echo")), stdin="FAIL.")
     assert (done.code, done.out) == (13, "FAIL.")
     assert "did not say 'PASS' before it ended" in done.err
+    assert kept_exit_code(cli) == 13
 
 
 def test_a_guest_that_says_it_may_end_as_it_likes(cli: Cli, payload: Payload) -> None:

@@ -1,10 +1,14 @@
-"""What the guest says in; whether it has said a text in time, out."""
+"""What the guest says in; whether it has said a text in time, and what it means for how the VM ended, out."""
 
 from __future__ import annotations
 
 from time import monotonic
 
+from launcher.errors import Diagnostic, GuestFailed, HostNotRestored, StepFailed
+
 LONGEST = 24 * 3600.0  # seconds
+BUG = 70
+STRONGER = {StepFailed.exit_code, HostNotRestored.exit_code, BUG}  # than what a guest did not say
 
 
 class Wait:
@@ -40,3 +44,13 @@ class Wait:
         over = self.left() == 0
         self.expired = self.expired or over
         return over
+
+    def complaint(self, name: str) -> Diagnostic:
+        """That it was not heard."""
+        when = f"within {self.timeout:g} s" if self.expired else "before it ended"
+        help_ = (f"`vmlaunch logs {name}` shows what it said",)
+        return Diagnostic("E528", f"{name} did not say {self.text!r} {when}", help=help_)
+
+    def exit_code(self, code: int) -> int:
+        """Of a VM that ended with `code` and did not say it."""
+        return code if code in STRONGER or (code and not self.expired) else GuestFailed.exit_code
