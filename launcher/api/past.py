@@ -38,10 +38,14 @@ def _of_the_lost(folder: Path, plan: Any) -> Report:
     help_ = (f"`vmlaunch down {folder.name}` clears up what it left",)
     return replace(
         Records(plan_from_json(plan), str(folder / LOG)).report(),
-        phase="ended",
-        pid=int(known.get("keeper") or 0),
-        started=str(known.get("started") or ""),
-        seconds=0.0,
+        phase="lost",
+        pid=known.get("keeper"),
+        started=known.get("started"),
+        seconds=None,
+        host_changes=(),
+        counts=None,
+        reboots=None,
+        failed_undos=None,
         end=End("lost", "its keeper was lost", code),
         left_behind=left,
         diagnostics=(Diagnostic("E510", f"the keeper of {folder.name} was lost", help=help_),),

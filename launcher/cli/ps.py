@@ -45,9 +45,12 @@ def _since(one: dict[str, Any]) -> str:
     if one["phase"] == "lost":
         return f"its keeper died; `vmlaunch down {one['name']}`"
     if end := one.get("end"):
-        return f"{end['how']}, exit code {end['exit_code']}"
-    started = one.get("started")
-    return f"{datetime.fromisoformat(started).astimezone():%Y-%m-%d %H:%M:%S}" if started else "-"
+        return f"{_local(one.get('ended'))}, {end['how']}, exit code {end['exit_code']}"
+    return _local(one.get("started"))
+
+
+def _local(time: str | None) -> str:
+    return f"{datetime.fromisoformat(time).astimezone():%Y-%m-%d %H:%M:%S}" if time else "-"
 
 
 def _vms(*, everything: bool) -> Iterator[dict[str, Any]]:

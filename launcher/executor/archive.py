@@ -29,7 +29,8 @@ class Archive:
     def keep_state(self) -> None:
         report = self._records.report()
         size = {"vcpus": len(report.vcpus), "memory": sum(one.size for one in report.memory)}
-        state = {"name": report.name, "phase": report.phase, "keeper": report.pid, "started": report.started, **size}
+        times = {"started": report.started, "ended": report.ended}
+        state = {"name": report.name, "phase": report.phase, "keeper": report.pid, **times, **size}
         self._keep("state", lambda: self._folder.write(STATE, state))
 
     def keep_report(self) -> None:

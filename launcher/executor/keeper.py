@@ -167,7 +167,7 @@ class Keeper:
         self._archive.keep_log()
         self._judge()
         self._records.written(self._console.head)
-        self._records.phase = "ended"
+        self._records.over()
         self._archive.keep_report()
         self._archive.keep_state()
         self._audience.close()
@@ -183,7 +183,7 @@ class Keeper:
             self._records.end = replace(end, exit_code=wait.exit_code(end.exit_code))
 
     def _tell_the_end(self) -> int:
-        self._records.phase = "ended"
+        self._records.over()
         self._audience.tell_all({"report": report_to_json(self._records.report())})
         self._folder.close()
         self._audience.see_off(lambda interests: self._wait(interests, None), self._wakeup.fileno())

@@ -30,7 +30,8 @@ class Records:
     def __init__(self, plan: Plan, console: str) -> None:
         self._plan = plan
         self._console = console
-        self._started, self._clock = datetime.now(UTC).isoformat(timespec="seconds"), monotonic()
+        self._started, self._clock = _now(), monotonic()
+        self._ended: tuple[str, float] | None = None
         self._steps: dict[int, StepOutcome] = {}
         self._counts = Counts()
         self._exits: tuple[int, ...] = ()
@@ -44,6 +45,11 @@ class Records:
         self._containers: tuple[ContainerReport, ...] = ()
         self._failed_undos = 0
         self.confinement: dict[str, str] = {}
+
+    def over(self) -> None:
+        """The VM has ended; its last words may still be on their way."""
+        self.phase = "ended"
+        self._ended = self._ended or (_now(), monotonic())
 
     def outcome(self, outcome: StepOutcome) -> None:
         """The last word on each step counts, but its duration is that of the doing."""
@@ -76,7 +82,8 @@ class Records:
             pid=os.getpid(),
             runner=self.runner,
             started=self._started,
-            seconds=round(monotonic() - self._clock, 3),
+            seconds=round((self._ended[1] if self._ended else monotonic()) - self._clock, 3),
+            ended=self._ended[0] if self._ended else None,
             vcpus=self._vcpus(),
             memory=self._memory(),
             devices=self._devices,
@@ -106,3 +113,7 @@ class Records:
             RamReport(r.guest, r.size, show_pages(banks[r.bank].page_size), banks[r.bank].node, banks[r.bank].populate)
             for r in ranges
         )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

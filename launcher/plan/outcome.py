@@ -11,7 +11,7 @@ from launcher.values import Hex
 FORMAT_VERSION = "1.0"
 
 State = Literal["started", "progress", "done", "failed", "undone", "not-undone"]
-Phase = Literal["starting", "running", "stopping", "ended"]
+Phase = Literal["starting", "running", "stopping", "ended", "lost"]
 Ending = Literal["power-off", "reset", "crash", "stopped", "killed", "failed", "lost"]
 
 
@@ -119,14 +119,15 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The VM as it is, or as it was: see product.md, Running."""
+    """The VM as it is, or as it was: see product.md, Running. None: nobody knows, for its keeper died (`lost`)."""
 
     format_version: str
     name: str
     phase: Phase
-    pid: int  # of the keeper
-    started: str  # UTC, ISO 8601
-    seconds: float  # since then
+    pid: int | None  # of the keeper
+    started: str | None  # UTC, ISO 8601
+    seconds: float | None  # since then
+    ended: str | None = None  # as `started`
     runner: int | None = None  # its pid, while it lives
     vcpus: tuple[VcpuReport, ...] = ()
     memory: tuple[RamReport, ...] = ()
@@ -135,11 +136,11 @@ class Report:
     host_changes: tuple[str, ...] = ()  # made, and undone when the phase is ended
     console: str = ""  # where the guest's serial output is kept
     readers: tuple[ReaderReport, ...] = ()  # of it, now
-    counts: Counts = field(default_factory=Counts)
-    reboots: int = 0  # of the guest, in place
+    counts: Counts | None = field(default_factory=Counts)
+    reboots: int | None = 0  # of the guest, in place
     steps: tuple[StepOutcome, ...] = ()
     end: End | None = None
-    failed_undos: int = 0  # calls of the teardown that the kernel refused
+    failed_undos: int | None = 0  # calls of the teardown that the kernel refused
     left_behind: tuple[str, ...] = ()  # commands that would put the host back
     confinement: dict[str, str] = field(default_factory=dict)  # of the runner: `on`, or why the kernel refused
     diagnostics: tuple[Diagnostic, ...] = ()

@@ -39,7 +39,8 @@ def _headline(report: Report) -> Text:
         line.append(f": {visible(report.end.detail)}", style="default")
     if report.reboots:
         line.append(f", after {report.reboots} {'reboot' if report.reboots == 1 else 'reboots'}", style="default")
-    line.append(f"  ({show_seconds(report.seconds)})", style="dim")
+    if report.seconds is not None:
+        line.append(f"  ({show_seconds(report.seconds)})", style="dim")
     return line
 
 
@@ -50,7 +51,8 @@ def _well(report: Report) -> bool:
 def _rows(report: Report, width: int) -> Iterator[Row]:
     for vcpu in report.vcpus:
         pinned = "" if vcpu.host_cpu is None else f" on host CPU {vcpu.host_cpu}"
-        exits = report.phase if vcpu.exits is None else f"{vcpu.exits:,} exits to user space"
+        unknown = "exits unknown" if report.phase == "lost" else report.phase
+        exits = unknown if vcpu.exits is None else f"{vcpu.exits:,} exits to user space"
         yield f"vCPU {vcpu.index}", exits + pinned
     for ram in report.memory:
         node = "" if ram.node is None else f", node {ram.node}"
@@ -59,7 +61,7 @@ def _rows(report: Report, width: int) -> Iterator[Row]:
         interrupts = f"{device.interrupts} x{device.vectors}"
         yield "device", f"{device.alias}  {device.host} -> {device.guest}  {interrupts}, {device.state}"
     counts = report.counts
-    if counts.unclaimed_reads or counts.unclaimed_writes:
+    if counts and (counts.unclaimed_reads or counts.unclaimed_writes):
         reads, writes = counts.unclaimed_reads, counts.unclaimed_writes
         yield "unclaimed", f"{reads:,} reads gave all ones, {writes:,} writes were dropped"
     yield "host", _host(report)
@@ -81,9 +83,9 @@ def _figures(report: Report) -> Iterator[Row]:
         groups = f"{'group' if len(one.groups) == 1 else 'groups'} {' '.join(map(str, one.groups))}"
         times = f"{one.ram_bytes / ram:.1f} x RAM" if ram else "no RAM"
         yield "DMA", f"{groups}: {times} in {one.ram_maps} maps, {one.peer_maps} maps of BARs"
-    if report.counts.faults:
+    if report.counts and report.counts.faults:
         yield "faults", f"{report.counts.faults:,} on BARs that did not answer"
-    if report.end is not None:
+    if report.end is not None and report.failed_undos is not None:
         yield "teardown", f"{report.failed_undos} failed calls"
     if report.confinement:
         yield "confined", _confinement(report.confinement)
@@ -98,6 +100,8 @@ def _confinement(measures: dict[str, str]) -> str:
 def _host(report: Report) -> str:
     if report.left_behind:
         return "not as it was; to put it back: " + "; ".join(report.left_behind)
+    if report.phase == "lost":
+        return "nothing is left to put back"
     if not report.host_changes:
         return "nothing was changed"
     if report.phase == "ended":
@@ -107,7 +111,7 @@ def _host(report: Report) -> str:
 
 
 def _console(report: Report) -> str:
-    if report.end is None:
+    if report.end is None or report.counts is None:
         return report.console
     return f"{show_size(report.counts.serial_written)} written; kept in {report.console}"
 

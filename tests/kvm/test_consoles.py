@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
@@ -284,6 +285,8 @@ def test_the_report_of_a_vm_that_ended_is_kept(cli: Cli, echoing: str) -> None:
     done = cli.run("inspect", echoing)
     assert done.code == 0
     assert f"{echoing}  ended: the guest powered off" in done.out
+    (entry,) = [one for one in cli.run("ps", "-a", "--json").json() if one["name"] == echoing]
+    assert entry["started"] <= entry["ended"] == report_of(cli)["ended"]
 
 
 def test_of_a_vm_that_was_lost_the_report_is_what_there_is(cli: Cli, echoing: str) -> None:
@@ -292,8 +295,15 @@ def test_of_a_vm_that_was_lost_the_report_is_what_there_is(cli: Cli, echoing: st
     kill(before["pid"])
     after = report_of(cli)
     assert after["end"] == {"how": "lost", "detail": "its keeper was lost", "exit_code": 11, "registers": {}}
-    assert (after["pid"], after["memory"]) == (before["pid"], before["memory"])
-    assert f"`vmlaunch down {echoing}`" in cli.run("inspect", echoing).err
+    known, unknown = ("pid", "started", "memory"), ("seconds", "ended", "counts", "reboots", "failed_undos", "runner")
+    assert [after[key] for key in known] == [before[key] for key in known]
+    assert [after[key] for key in unknown] == [None] * len(unknown)
+    text = cli.run("inspect", echoing)
+    assert f"`vmlaunch down {echoing}`" in text.err
+    assert text.out.startswith(f"{echoing}  lost: its keeper was lost\n")
+    assert not re.search(r"teardown|written|nothing was changed", text.out)
+    (entry,) = [one for one in cli.run("ps", "--json").json() if one["name"] == echoing]
+    assert entry["phase"] == after["phase"] == "lost"
 
 
 def test_words_that_are_no_orders_cost_the_vm_nothing(cli: Cli, echoing: str) -> None:
@@ -377,6 +387,18 @@ def test_a_guest_that_ends_without_saying_it_has_failed(cli: Cli, payload: Paylo
 def test_a_guest_that_says_it_may_end_as_it_likes(cli: Cli, payload: Payload) -> None:
     done = cli.run("up", "--wait", "PASS", cli.spec(payload("echo")), stdin="PASS it.")
     assert (done.code, done.out) == (0, "PASS it.")
+
+
+def test_who_leaves_waits_no_more_and_the_vm_ends_as_it_likes(
+    cli: Cli, payload: Payload, terminal: Callable[..., Terminal]
+) -> None:
+    up = terminal("up", str(cli.spec(payload("echo"))), "--wait", "PASS")
+    up.type("a")
+    up.sees("a")
+    up.type("\x1dd")
+    assert up.code() == 0
+    assert cli.run("console", cli.name, stdin=".").out == "a."
+    assert kept_exit_code(cli) == 0
 
 
 # ---- systemd ----

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import pytest
 
 from launcher.cli import main, naming
 
-STATE = {"keeper": 1, "started": "2026-01-02T03:04:05+00:00", "vcpus": 2, "memory": 96 << 20}
+TIMES = {"started": "2026-01-02T03:04:05+00:00", "ended": "2026-01-02T03:04:09+00:00"}
+STATE = {"keeper": 1, **TIMES, "vcpus": 2, "memory": 96 << 20}
 
 
 @pytest.fixture
@@ -28,14 +30,18 @@ def vm(root: Path, name: str, phase: str, **files: Any) -> Path:
     return root / name
 
 
-def test_vms_are_listed_with_how_they_ended(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_vms_are_listed_with_when_and_how_they_ended(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
     vm(root, "done", "ended", report={"end": {"how": "power-off", "detail": "", "exit_code": 0}})
     assert main(["ps"]) == 0
     assert capsys.readouterr().out == ""
     assert main(["ps", "-a"]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "NAME  STATE  VCPUS  MEMORY  SINCE/ENDED",
-        "done  ended  2      96 MiB  power-off, exit code 0",
+        "done  ended  2      96 MiB  2026-01-02 03:04:09, power-off, exit code 0",
     ]
 
 
