@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from launcher.host.facts import BootFile
 from launcher.planner.keeping import differences, kept
 from launcher.planner.named_facts import NamedFacts, around
 from launcher.values import Missing
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 _GONE = "not there"
 _MOST_TOLD = 12
+_FILE = re.compile(r"files\.(kernel|initrd|roms\[[^\]]+\])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +30,11 @@ class Failed:
     fact: str
     assumed: str
     found: str
+    path: str = ""  # of a file
 
     def __str__(self) -> str:
-        return f"{self.fact}: {self.assumed} -> {self.found}"
+        subject = f"{self.path}: its checksum differs ({self.fact})" if self.path else self.fact
+        return f"{subject}: {self.assumed} -> {self.found}"
 
 
 def failed_assumptions(plan: Plan, host: HostFacts, files: BootFiles) -> tuple[Failed, ...]:
@@ -41,7 +46,16 @@ def failed_assumptions(plan: Plan, host: HostFacts, files: BootFiles) -> tuple[F
         told.setdefault(first.fact, first)
     # That a device is gone, or its group another one, has been said of the device.
     of_devices = any(fact.startswith("pci[") for fact in told)
-    return tuple(one for one in told.values() if not (of_devices and _is_gone_group(one)))
+    return tuple(_by_path(one, facts) for one in told.values() if not (of_devices and _is_gone_group(one)))
+
+
+def _by_path(one: Failed, facts: NamedFacts) -> Failed:
+    """People know a file by its path, not by what it is to the plan."""
+    part = _FILE.match(one.fact)
+    file = facts.find(part[0]) if part else None
+    if not isinstance(file, (BootFile, Missing)):
+        return one
+    return replace(one, path=file.path)
 
 
 def as_evidence(failed: tuple[Failed, ...]) -> tuple[str, ...]:
