@@ -57,6 +57,11 @@ def left_out(host: HostFacts) -> tuple[str, ...]:
     return tuple(name for name, there in needed.items() if not there)
 
 
+def lacking(host: HostFacts) -> tuple[str, ...]:
+    """What this kernel has not got, so that no loading brings it."""
+    return (*left_out(host), *unloadable(host.linux))
+
+
 def may_load(host: HostFacts) -> bool:
     process = host.process
     return "cap_sys_module" in process.capabilities and not process.own_user_namespace

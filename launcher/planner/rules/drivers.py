@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
 from launcher.planner.functions import VFIO_DRIVERS, is_bridge, listed, shown, sysfs
+from launcher.planner.modules import lacking
 from launcher.planner.places import field
 from launcher.planner.rules.cmdline import values_of
 from launcher.planner.rules.rule import Rule, Situation
@@ -37,6 +38,8 @@ def _refused(one: Taken, it: Situation) -> Iterator[Diagnostic]:
     if any(value in _YES for value in given if value is not None):
         return
     if given[0] is None and linux.modules is not None and "vfio_pci" not in linux.modules:
+        if lacking(it.host):
+            return  # it cannot be loaded, and that has been said
         fact = f"{one.alias}: whether vfio-pci takes {one.function.address} is known once it is loaded"
         evidence = (f"{one.function.id} is on its denylist, which an option of the module lifts",)
         command = "modprobe vfio-pci"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
+from launcher.planner.modules import lacking
 from launcher.planner.no_iommu import NO_IOMMU_GROUP
 from launcher.planner.places import field
 from launcher.planner.rules.cmdline import last_of, settings_of
@@ -38,6 +39,8 @@ def _interrupts(it: Situation) -> Iterator[Diagnostic]:
         return
     lifted, unwilling = _lifted(it.host.linux), _unwilling(it)
     if lifted is None and not unwilling:
+        if lacking(it.host):
+            return  # it cannot be loaded, and that has been said
         fact = "interrupts are not remapped, and what vfio_iommu_type1 makes of that is known once it is loaded"
         command = "modprobe vfio_iommu_type1"
         yield Diagnostic("W216", fact, field("devices"), help=(f"load it and plan again: `{command}`",), fix=command)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
-from launcher.planner.modules import left_out, may_load, unloadable, unloaded
+from launcher.planner.modules import lacking, may_load, unloadable, unloaded
 from launcher.planner.places import field
 from launcher.planner.rules.rule import Rule, Situation
 from launcher.values import Missing
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 def _without_vfio(it: Situation) -> Iterator[Diagnostic]:
     """`up` uses groups and containers. Where there is no IOMMU either, both are said at once."""
-    lacking = (*left_out(it.host), *unloadable(it.host.linux))
-    if not lacking or not it.spec.devices:
+    absent = lacking(it.host)
+    if not absent or not it.spec.devices:
         return
-    evidence = tuple(f"{name} is not set" if name.startswith("CONFIG") else f"no module {name}" for name in lacking)
+    evidence = tuple(f"{name} is not set" if name.startswith("CONFIG") else f"no module {name}" for name in absent)
     full = "install a full kernel, as `apt install linux-image-amd64` does, and boot it"
     extra = f"on Ubuntu: `apt install linux-modules-extra-{it.host.kernel}`"
     ways = (full, extra) if unloadable(it.host.linux) else (full,)
@@ -30,7 +30,7 @@ def _without_vfio(it: Situation) -> Iterator[Diagnostic]:
 def _may_not_load(it: Situation) -> Iterator[Diagnostic]:
     """Where it may, a step of the plan loads them."""
     names = unloaded(it.host.linux)
-    if not names or not it.spec.devices or may_load(it.host) or unloadable(it.host.linux):
+    if not names or not it.spec.devices or may_load(it.host) or lacking(it.host):
         return
     are = "is" if len(names) == 1 else "are"
     fact = f"{' and '.join(names)} {are} not loaded, and uid {it.host.process.uid} may not load modules"
@@ -44,7 +44,7 @@ def _may_not_load(it: Situation) -> Iterator[Diagnostic]:
 
 def _not_known(it: Situation) -> Iterator[Diagnostic]:
     loadable, names = it.host.linux.loadable, unloaded(it.host.linux)
-    if isinstance(loadable, Missing) and names and it.spec.devices and may_load(it.host):
+    if isinstance(loadable, Missing) and names and it.spec.devices and may_load(it.host) and not lacking(it.host):
         fact = f"whether this kernel has {' and '.join(names)} could not be read ({loadable.missing}: {loadable.path})"
         command = f"modprobe -a {' '.join(names)}"
         yield Diagnostic("W216", fact, field("devices"), help=(f"load what is not loaded: `{command}`",), fix=command)

@@ -94,6 +94,19 @@ def test_root_of_a_user_namespace_loads_no_modules(gpu07):
     assert (loads(made), only(made, "E224").fix) == ([], "modprobe -a vfio_pci vfio_iommu_type1")
 
 
+@pytest.mark.parametrize(
+    "lacking",
+    [
+        {"loadable": ("kvm",)},
+        {"loadable": Missing("denied", "/lib/modules/6.12.9/modules.dep"), "config": {"VFIO_PCI": "m"}},
+    ],
+    ids=["no module", "no groups"],
+)
+def test_where_the_kernel_has_no_vfio_nobody_is_told_to_load_it(gpu07, lacking):
+    found = codes(plan(WILLING, unloaded(gpu07, remapping=False, **lacking)))
+    assert ("E222" in found, "W216" in found) == (True, False)
+
+
 def test_containers_served_by_iommufd_need_no_type1(gpu07):
     config = {"VFIO_PCI": "m", "VFIO_GROUP": "y", "IOMMUFD": "m", "IOMMUFD_VFIO_CONTAINER": "y"}
     assert loads(plan(DISK, unloaded(gpu07, config=config))) == [("vfio_pci",)]
