@@ -146,15 +146,17 @@ def _words(one: PciFunction, verdict: Verdict | None) -> str:
     if verdict.problems:
         return f"no: {'; '.join(dict.fromkeys(_reason(one, problem) for problem in verdict.problems))}"
     if verdict.general:
-        return "see above" if not verdict.wishes else f"see above; {_with(one, verdict)}"
+        return "no: see the lines above" + (
+            f"; and its spec must say {_wishes(one, verdict)}" if verdict.wishes else ""
+        )
     if verdict.wishes:
-        return _with(one, verdict)
+        return f"if its spec says {_wishes(one, verdict)}"
     return "perhaps: not all could be read (W216)" if verdict.unread else "can be passed"
 
 
-def _with(one: PciFunction, verdict: Verdict) -> str:
+def _wishes(one: PciFunction, verdict: Verdict) -> str:
     used = f" ({one.uses[0].what})" if one.uses and "in-use" in verdict.wishes[-1] else ""
-    return f"with {', '.join(wish.replace(' ', _KEPT) for wish in verdict.wishes)}{used}"
+    return f"{', '.join(wish.replace(' ', _KEPT) for wish in verdict.wishes)}{used}"
 
 
 def _reason(one: PciFunction, problem: Diagnostic) -> str:
@@ -176,7 +178,7 @@ def _closing(host: HostFacts, functions: Sequence[PciFunction], verdicts: Mappin
 
 
 _KINDS = (
-    "can be passed", "with the words given", "perhaps", "cannot be passed", "bridges or parts of the board",
+    "can be passed", "if the spec says so", "perhaps", "cannot be passed", "bridges or parts of the board",
     "not judged",
 )  # fmt: skip
 
