@@ -18,7 +18,9 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "KVM is denied",
         "/dev/kvm is there, and this user may not open it.",
         "vmlaunch plan vm.yaml        # as a user outside the group kvm",
-        "`usermod -aG kvm USER`, and log in again.",
+        "As root: `usermod -aG kvm USER`; the user then logs in again. Where the node belongs to another group, first "
+        "`chgrp kvm /dev/kvm; chmod 660 /dev/kvm`. Root itself is refused without CAP_DAC_OVERRIDE, or by a device "
+        "cgroup: pass the node on where the container or the service is started.",
     ),
     Explanation(
         "E403",
@@ -44,9 +46,10 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "E406",
         "more vCPUs than KVM has",
-        "KVM on this host limits the vCPUs of one VM (KVM_CAP_MAX_VCPUS).",
+        "KVM on this host limits the vCPUs of one VM (KVM_CAP_MAX_VCPUS), and vmlaunch gives none more than 255. How "
+        "many host CPUs there are is another matter: more vCPUs than those share them (W402).",
         "cpus: 4096",
-        "Give the guest as many as the message says.",
+        "Give the guest at most as many as the message says.",
     ),
     Explanation(
         "E407",
@@ -67,7 +70,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "the file is not there",
         "`boot` or `rom` names a file that does not exist. Paths are relative to the spec.",
         "boot: {kernel: ./no-such-file}",
-        "Correct the path.",
+        "Put the file there, or correct the path. Until then the plan is shown without the step that loads it.",
     ),
     Explanation(
         "E411",

@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 _PAGE = 4 * KIB
 _UNREADABLE = {
-    "absent": ("E410", "is not there", "paths are relative to the spec; for a spec on stdin, to the working directory"),
+    "absent": (
+        "E410",
+        "is not there",
+        "put it there or correct the path: it is relative to the spec, or to the working directory (stdin)",
+    ),
     "denied": ("E411", "may not be read", "make it readable for the user that runs vmlaunch"),
     "asleep": ("E412", "cannot be read", "read it by hand: `sha256sum` says what the kernel answers"),
     "unreadable": ("E412", "cannot be read", "read it by hand: `sha256sum` says what the kernel answers"),

@@ -58,8 +58,8 @@ def _check_count(count: int, host: HostFacts) -> Iterator[Diagnostic]:
     most = 0 if isinstance(host.kvm, Missing) else min(host.kvm.extensions.get("max_vcpus", 0), MOST_VCPUS)
     allowed, where = len(host.process.cpus), field("cpus.count")
     if most and count > most:
-        help_ = (f"give the guest at most {_vcpus(min(most, allowed))}",)
-        yield Diagnostic("E406", f"{_vcpus(count)}, and there are at most {most} here", where, help=help_)
+        help_ = (f"give the guest at most {_vcpus(most)}; more than {allowed} share host CPUs (W402)",)
+        yield Diagnostic("E406", f"{_vcpus(count)}, and a VM has at most {most} here", where, help=help_)
     elif count > allowed:
         help_ = (f"give the guest at most {_vcpus(allowed)}",)
         cpus = "1 host CPU" if allowed == 1 else f"{allowed} host CPUs"

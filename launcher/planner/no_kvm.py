@@ -62,10 +62,17 @@ def _denied(host: HostFacts) -> Diagnostic:
         evidence += ("its mode lets us: a device cgroup or a security module says no",)
         help_ = (_PASS_ON, "for a systemd service: `DeviceAllow=/dev/kvm rw`")
         return Diagnostic("E402", fact, evidence=evidence, help=help_)
-    way = "join its group: `usermod -aG kvm USER`, and log in again"
-    if node and not node.mode & 0o060:
-        way = "let the group kvm have it, as udev does: `chgrp kvm /dev/kvm; chmod 660 /dev/kvm`"
-    return Diagnostic("E402", fact, evidence=evidence, help=(way,))
+    return Diagnostic("E402", fact, evidence=evidence, help=_ways_in(host, node))
+
+
+def _ways_in(host: HostFacts, node: DeviceNode | None) -> tuple[str, ...]:
+    """Root without its capabilities is asked for what its mode says; nobody else can change that."""
+    if host.process.uid == 0:
+        return ("run it with CAP_DAC_OVERRIDE, or `chown root /dev/kvm; chmod 660 /dev/kvm` as root that has it",)
+    join = "as root: `usermod -aG kvm USER`; the user then logs in again"
+    if node and (node.gid == 0 or not node.mode & 0o060):
+        return ("as root: `chgrp kvm /dev/kvm; chmod 660 /dev/kvm`, as udev does", join)
+    return (join,)
 
 
 def _owner(node: DeviceNode) -> str:

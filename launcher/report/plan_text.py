@@ -6,7 +6,7 @@ import re
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from launcher.plan.steps import RunVcpus, Step
+from launcher.plan.steps import LoadKernel, RunVcpus, Step
 from launcher.report.frame import visible
 from launcher.report.lines import WIDE, wrapped
 from launcher.values import MIB, Span, show_size
@@ -191,7 +191,8 @@ def _steps(plan: Plan, width: int) -> Iterator[str]:
     for number, step in enumerate(plan.steps, 1):
         yield from _step_lines(number, step, width)
     if codes := dict.fromkeys(one.code for one in plan.diagnostics if one.severity == "error"):
-        yield from wrapped("     ! stopped by ", ", ".join(codes), width)
+        without = "" if any(isinstance(step, LoadKernel) for step in plan.steps) else "; no step loads a kernel yet"
+        yield from wrapped("     ! stopped by ", ", ".join(codes) + without, width)
 
 
 def _step_lines(number: int, step: Step, width: int) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from itertools import pairwise
 
@@ -10,7 +11,7 @@ import pytest
 
 from launcher.codec import decode, encode
 from launcher.codes import explanation
-from launcher.host.facts import BootFile, BootFiles, HostFacts, IommuGroup, ReservedRegion, Segment
+from launcher.host.facts import BootFile, BootFiles, DeviceNode, HostFacts, IommuGroup, ReservedRegion, Segment
 from launcher.plan.codec import plan_from_json, plan_to_json
 from launcher.plan.steps import BindDriver, LoadInitrd, LoadKernel, MapDma, StaysBound, TakeMemory
 from launcher.planner.assumptions import failed_assumptions
@@ -116,7 +117,19 @@ def test_a_host_without_kvm_still_gets_a_plan():
 
 def test_a_denied_kvm_names_the_group_to_join():
     found = only(plan(SMALL, host("kvm-denied"), BootFiles(KERNEL)), "E402")
-    assert "usermod -aG kvm" in found.help[0]
+    assert found.help[-1].startswith("as root: `usermod -aG kvm USER`")
+
+
+def test_a_denied_kvm_tells_root_what_root_lacks_and_not_to_join_a_group():
+    denied = host("kvm-denied")
+    found = only(plan(SMALL, replace(denied, process=replace(denied.process, uid=0))), "E402")
+    assert "usermod" not in "".join(found.help)
+    assert "CAP_DAC_OVERRIDE" in found.help[0]
+
+
+def test_a_kvm_node_of_the_group_root_goes_to_the_group_kvm_first():
+    denied = replace(host("kvm-denied"), device_nodes=(DeviceNode("/dev/kvm", 0o660, 0, 0, usable=False),))
+    assert "chgrp kvm /dev/kvm" in only(plan(SMALL, denied), "E402").help[0]
 
 
 def test_what_kvm_lacks_is_told_by_name(two_nodes):
@@ -131,7 +144,10 @@ def test_another_architecture_is_refused(two_nodes):
 
 def test_more_vcpus_than_kvm_has_is_an_error_and_than_the_host_has_one_warning():
     small = host("cloud-vm")
-    assert codes(plan(SMALL.replace("cpus: 2", "cpus: 2000"), small)) == ["E406"]
+    made = plan(SMALL.replace("cpus: 2", "cpus: 2000"), small)
+    assert codes(made) == ["E406"]
+    (most,) = re.findall(r"a VM has at most (\d+) here", only(made, "E406").message)
+    assert f"at most {most} vCPUs" in only(made, "E406").help[0]
     assert codes(plan(SMALL.replace("cpus: 2", "cpus: 3"), small)) == ["W402"]
     assert codes(plan(SMALL, small)) == []
 
