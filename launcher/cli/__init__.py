@@ -75,6 +75,7 @@ def _run(verb: str, words: list[str]) -> int:
         options = verb_parser(verb, module).parse_intermixed_args(words)
     except SystemExit as leaving:  # argparse has printed help or what is wrong
         return leaving.code if isinstance(leaving.code, int) else USAGE
+    options.verb = verb
     options.sources = {}  # file name -> text; read_spec fills it, so that any error can be drawn in its file
     try:
         code: int = module.run(options)

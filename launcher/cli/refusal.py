@@ -16,12 +16,15 @@ from launcher.version import VERSION
 if TYPE_CHECKING:
     import argparse
 
+UNCHANGED = "nothing was changed"
+# They never change a thing, and need not say so; `plan` may be asked to write a file.
+LOOKING = {"ps", "inspect", "logs", "console", "devices", "doctor", "validate", "explain", "schema", "completion"}
 # exit code -> the last words about the host
 ENDINGS = {
-    1: "nothing was changed",
-    2: "nothing was changed",
-    4: "nothing was changed",
-    10: "nothing was changed",
+    1: UNCHANGED,
+    2: UNCHANGED,
+    4: UNCHANGED,
+    10: UNCHANGED,
     11: "the host is as it was",
     12: "the host is not as it was",
 }
@@ -31,10 +34,15 @@ def show(error: LauncherError, options: argparse.Namespace) -> None:
     answer = getattr(options, "format", "json" if getattr(options, "json", False) else "text")
     if answer == "text":
         text = drawn(error.diagnostics, options.sources, sys.stderr)
-        last = closing(error.diagnostics, ENDINGS.get(error.exit_code, ""), getattr(options, "spec", ""))
+        last = closing(error.diagnostics, _ending(error, options.verb), getattr(options, "spec", ""))
         print(f"{text}\n\n{last}", file=sys.stderr)
     else:
         print(FORMATS[answer](error))
+
+
+def _ending(error: LauncherError, verb: str) -> str:
+    words = ENDINGS.get(error.exit_code, "")
+    return "" if verb in LOOKING and words == UNCHANGED else words
 
 
 def _json(error: LauncherError) -> str:

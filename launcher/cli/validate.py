@@ -84,7 +84,7 @@ def _text(verdicts: Sequence[Verdict], sources: Mapping[str, str]) -> None:
         print(_praise(verdicts))
     else:
         files = refused[0].file if len(verdicts) == 1 else f"{len(refused)} of {len(verdicts)} specs are not valid"
-        print(visible(f"{files}: {counted(found)}; nothing was changed"), file=sys.stderr)
+        print(visible(f"{files}: {counted(found)}"), file=sys.stderr)
 
 
 def _praise(verdicts: Sequence[Verdict]) -> str:

@@ -107,6 +107,16 @@ def test_error_decides_the_exit_code_and_the_last_words(
     assert err.splitlines()[-1] == ending
 
 
+@pytest.mark.parametrize("words", [["inspect", "No Name"], ["logs", "No Name"], ["console", "No Name"]])
+def test_verbs_that_only_look_do_not_say_that_nothing_was_changed(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("error[")
+    assert err.splitlines()[-1] == "1 error"
+
+
 def test_error_with_json_is_one_line_on_stdout(verb: object, capsys: pytest.CaptureFixture[str]) -> None:
     verb(raising(StepFailed(Diagnostic("E501", "no"))))  # type: ignore[operator]
     assert main(["probe", "--json"]) == 11
