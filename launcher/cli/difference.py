@@ -7,7 +7,7 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from launcher.errors import Diagnostic, NoSuchVm
+from launcher.errors import Diagnostic, NoSuchVm, Refused
 
 if TYPE_CHECKING:
     import argparse
@@ -28,6 +28,20 @@ def show_difference(raw: bytes, options: argparse.Namespace) -> int:
 
     print(diff_text(found, width_of(sys.stdout)) or f"{mine.name} is up with this plan: no difference")
     return 0
+
+
+def compared_with_running(raw: bytes, name: str, options: argparse.Namespace) -> str:
+    """A sentence about the VM of that name that is up; empty when there is none."""
+    from launcher.cli.preparing import check_same
+
+    try:
+        _running(name)
+        check_same(*_both(raw, options))
+    except NoSuchVm:
+        return ""
+    except Refused:
+        return f"{name} is up with another plan: `--diff` shows the difference; `up` needs `vmlaunch down {name}` first"
+    return f"{name} is up with this plan already"
 
 
 def _both(raw: bytes, options: argparse.Namespace) -> tuple[Plan, Plan]:

@@ -52,7 +52,16 @@ def run(options: argparse.Namespace) -> int:
     ANSWERS[options.format](plan, options)
     code = exit_code(plan.diagnostics, options.strict)
     _confirm(plan, options, can_run=code == 0)
+    _mention_running(raw, plan, options)
     return code
+
+
+def _mention_running(raw: bytes, plan: Plan, options: argparse.Namespace) -> None:
+    """What `up` would say first: no part of the plan, which knows nothing of VMs that are up."""
+    from launcher.cli.difference import compared_with_running
+
+    if not options.host and (words := compared_with_running(raw, plan.name, options)):
+        print(words, file=sys.stderr)
 
 
 def _write(plan: Plan, options: argparse.Namespace) -> None:

@@ -177,6 +177,16 @@ def test_up_twice_is_already_up_and_a_changed_spec_is_refused_with_the_differenc
     assert "-> take 64 MiB" in changed.err
 
 
+def test_plan_says_whether_a_vm_of_the_name_is_up_and_with_another_plan(cli: Cli, payload: Payload) -> None:
+    spec = cli.spec(payload("spin"))
+    assert cli.run("plan", spec).err == ""
+    cli.run("up", "-d", spec)
+    same, changed = cli.run("plan", spec), cli.run("plan", spec, "--set", "memory=64MiB", "--json")
+    assert (same.code, same.err) == (0, f"{cli.name} is up with this plan already\n")
+    assert (changed.code, changed.json()["name"]) == (0, cli.name)
+    assert changed.err.startswith(f"{cli.name} is up with another plan: `--diff` shows ")
+
+
 def test_a_saved_plan_that_is_up_is_already_up(cli: Cli, payload: Payload, tmp_path: Path) -> None:
     spec, plan = cli.spec(payload("spin")), tmp_path / "vm.plan"
     assert cli.run("plan", spec, "-o", plan).code == 0
