@@ -93,6 +93,11 @@ def is_up(path: Path) -> bool:
         os.close(lock)
 
 
+def is_lost(path: Path) -> bool:
+    """Its keeper began and died without a word: no keeper lives, and none has written its end."""
+    return _has_begun(path) and not is_up(path)
+
+
 def wait_until_down(path: Path) -> None:
     """Return when no keeper holds the folder any more."""
     try:

@@ -71,7 +71,9 @@ def test_a_killed_runner_is_reported_and_nothing_is_left(cli: Cli, spinning: sub
     assert not (cli.state / "control.sock").exists()
 
 
-def test_a_killed_keeper_takes_its_runner_along_and_down_clears_up(cli: Cli, spinning: subprocess.Popen[str]) -> None:
+def test_a_killed_keeper_takes_its_runner_along_and_the_next_up_says_so(
+    cli: Cli, spinning: subprocess.Popen[str]
+) -> None:
     keeper, runner = processes_of(spinning.pid)
     kill(keeper)
     code, err = finish(spinning)
@@ -82,8 +84,22 @@ def test_a_killed_keeper_takes_its_runner_along_and_down_clears_up(cli: Cli, spi
     assert ends(runner)
     (entry,) = [one for one in cli.run("ps", "--json").json() if one["name"] == cli.name]
     assert entry["phase"] == "lost"
+    again = cli.run("up", "-d", next(cli.folder.glob("*.yaml")))
+    assert again.code == 0
+    assert f"the keeper of {cli.name} had died; nothing is left of it on this host\n" in again.err
     assert cli.run("down", cli.name).code == 0
     assert not cli.state.exists()
+
+
+def test_up_refuses_while_a_dead_vm_of_the_name_has_something_to_put_back(cli: Cli, payload: Payload) -> None:
+    spec = cli.spec(payload("string_io"))
+    cli.run("up", spec)
+    journal = cli.state / "undo.jsonl"
+    journal.write_text(json.dumps({"n": 3, "op": "of-another-version", "undo": {}}) + "\n")
+    again = cli.run("up", spec)
+    assert (again.code, "error[E513]" in again.err) == (1, True)
+    assert f"run `vmlaunch down {cli.name}` first" in again.err
+    journal.unlink()
 
 
 def test_a_client_that_is_killed_takes_the_vm_along(cli: Cli, spinning: subprocess.Popen[str]) -> None:
