@@ -34,6 +34,10 @@ class Systemd:
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sender:
             sender.sendto("\n".join(words).encode(errors="replace"), self._address)
 
+    def ready(self, status: str, pid: int | None) -> None:
+        """`pid`: of the process that stays when this one goes, if it will."""
+        self.tell(*([f"MAINPID={pid}"] if pid else []), "READY=1", f"STATUS={status}")
+
 
 class Progress:
     """What of it has been told already. `pid`: the process that stays when this one goes, if it will."""
@@ -56,7 +60,7 @@ class Progress:
     def tell(self, talk: Conversation, *, ready: bool) -> None:
         if ready and not self._ready and talk.ended is None:
             self._ready = True
-            self._systemd.tell(*([f"MAINPID={self._pid}"] if self._pid else []), "READY=1", "STATUS=running")
+            self._systemd.ready("running", self._pid)
         if talk.stopping is not None and not self._stopping:
             self._stopping = True
             self._systemd.tell("STOPPING=1", f"STATUS=stopping: {talk.stopping}")

@@ -96,8 +96,19 @@ def _already_up(options: argparse.Namespace, wait: Wait | None) -> int:
     """With --wait it may have said it long ago, or still be about to. It was not we who started it: it goes on."""
     if wait is not None and (code := _listen(options.name, wait)):
         return code
+    _tell_manager(options)
     print(json.dumps({"already_up": options.name}) if options.json else f"{options.name} is already up")
     return 0
+
+
+def _tell_manager(options: argparse.Namespace) -> None:
+    """A service manager waits for it, and with -d for the process that stays."""
+    from launcher.cli.notify import Systemd
+    from launcher.cli.reaching import folder_of
+    from launcher.vms.folder import STATE, read_json
+
+    keeper = (read_json(folder_of(options.name, {}) / STATE) or {}).get("keeper")
+    Systemd().ready("already up", keeper if options.detach else None)
 
 
 def _listen(name: str, wait: Wait) -> int:

@@ -434,12 +434,16 @@ def test_a_service_manager_hears_when_it_runs_and_when_it_stops(
         assert finish(up)[0] == 0
 
 
-def test_a_service_manager_hears_which_process_stays(cli: Cli, payload: Payload, tmp_path: Path) -> None:
+def test_a_service_manager_hears_which_process_stays_also_of_what_is_already_up(
+    cli: Cli, payload: Payload, tmp_path: Path
+) -> None:
     import socket
 
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
         manager.settimeout(PATIENCE)
         environment = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")}
-        cli.run("up", "-d", cli.spec(payload("spin")), env=environment)
-        assert f"MAINPID={report_of(cli)['pid']}" in words(manager, "READY=1")
+        spec = cli.spec(payload("spin"))
+        for status in ("running", "already up"):
+            assert cli.run("up", "-d", spec, env=environment).code == 0
+            assert words(manager, f"STATUS={status}")[-3:-1] == [f"MAINPID={report_of(cli)['pid']}", "READY=1"]
