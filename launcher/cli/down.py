@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import select
-import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -48,7 +46,10 @@ def _stop(path: Path, timeout: float, force: bool) -> None:
     """Ask the keeper and wait for it to go. One that does not answer is not waited for, and killed by `--kill`."""
     from launcher.cli.reaching import FAREWELL, PATIENCE, reach
     from launcher.vms.folder import wait_until_down
+    from launcher.vms.holders import is_stuck
 
+    if force and is_stuck(path):
+        _kill(path)
     try:
         while channel := reach(path, PATIENCE if force else FAREWELL):
             _ask(channel, path, {"do": "stop", "by": "down", "timeout": timeout, "force": force})
@@ -75,11 +76,9 @@ def _ask(channel: Channel, path: Path, order: dict[str, object]) -> None:
 def _kill(path: Path) -> None:
     """Keeper and runner. What they held the kernel takes back; what they changed is in the journal."""
     from launcher.vms.folder import wait_until_down
-    from launcher.vms.holders import holders
+    from launcher.vms.holders import kill_holders
 
-    for one in holders(path):
-        with suppress(ProcessLookupError):
-            os.kill(one.pid, signal.SIGKILL)
+    kill_holders(path)
     wait_until_down(path)
 
 

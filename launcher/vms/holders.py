@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -40,6 +41,25 @@ def is_orphaned(folder: Path) -> bool:
     except OSError:  # so many wait at its door
         pass
     return False
+
+
+def is_stuck(folder: Path) -> bool:
+    """Its keeper is stopped; or it is dead, and its runner is stopped. Nothing happens there by itself."""
+    found, state = holders(folder), read_json(folder / STATE)
+    keeper = [one for one in found if isinstance(state, dict) and one.pid == state.get("keeper")]
+    return any(one.stopped for one in keeper or found)
+
+
+def kill_holders(folder: Path) -> None:
+    """By pidfd: a number may be somebody else's by the time."""
+    for one in holders(folder):
+        with suppress(ProcessLookupError):
+            pidfd = os.pidfd_open(one.pid)
+            try:
+                if _holds(one.pid, os.path.realpath(folder)):
+                    signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            finally:
+                os.close(pidfd)
 
 
 def _holds(pid: int, folder: str) -> bool:

@@ -15,6 +15,7 @@ import pytest
 
 from launcher.values import MIB
 from launcher.vms.folder import wait_until_down
+from launcher.vms.holders import is_stuck
 from tests.conftest import PATIENCE, ROOT, STATE, Cli, ends, kill, processes_of
 
 pytestmark = pytest.mark.kvm
@@ -53,7 +54,9 @@ def test_down_does_not_wait_for_a_keeper_that_is_stopped_and_says_how_to_go_on(
 
 def test_down_kill_ends_a_vm_whose_keeper_is_stopped(cli: Cli, family: tuple[int, int]) -> None:
     keeper, runner = family
+    assert not is_stuck(cli.state)
     os.kill(keeper, signal.SIGSTOP)
+    assert is_stuck(cli.state)  # so that nobody waits for an answer
     down = cli.run("down", "--kill", cli.name)
     assert (down.code, down.out) == (0, f"{cli.name} is down\n")
     assert ends(keeper)
@@ -63,6 +66,7 @@ def test_down_kill_ends_a_vm_whose_keeper_is_stopped(cli: Cli, family: tuple[int
 
 def test_a_runner_that_is_stopped_is_killed_by_its_keeper(cli: Cli, family: tuple[int, int]) -> None:
     os.kill(family[1], signal.SIGSTOP)
+    assert not is_stuck(cli.state)
     assert cli.run("down", "--kill", cli.name).code == 0
     assert ends(family[1])
     assert not cli.state.exists()
@@ -96,6 +100,7 @@ def test_a_runner_whose_keeper_died_while_it_was_stopped_is_found_and_cleared_aw
     down = cli.run("down", cli.name)
     assert down.code == 1
     assert f"is held by process {runner} (stopped)" in down.err
+    assert is_stuck(cli.state)
     assert cli.run("down", "--kill", cli.name).code == 0
     assert ends(runner)
     assert not cli.state.exists()
