@@ -1,0 +1,53 @@
+"""`./dev` run by somebody else than who made its environment: it says whose that is, and what to type instead."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from tests.conftest import NOBODY, ROOT
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+
+
+@pytest.fixture
+def checkout() -> Iterator[Path]:
+    """One that anybody may read, with an environment whose python is out of reach for all but root."""
+    with TemporaryDirectory() as folder:
+        top = Path(folder)
+        top.chmod(0o755)
+        shutil.copy(ROOT / "dev", top)
+        (top / "hidden").mkdir(mode=0o700)
+        shutil.copy("/bin/true", top / "hidden" / "python3")
+        (top / ".venv" / "bin").mkdir(parents=True)
+        (top / ".venv" / "bin" / "python").symlink_to(top / "hidden" / "python3")
+        yield top
+
+
+def told(checkout: Path) -> str:
+    somebody = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+    done = subprocess.run([*somebody, checkout / "dev", "ps"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    return done.stderr
+
+
+def test_an_environment_whose_python_only_its_owner_reaches(checkout: Path) -> None:
+    said = told(checkout)
+    assert f"{checkout}/.venv belongs to root, and nobody may not run its python, {checkout}/hidden/python3" in said
+    assert f"cp -r {checkout} ~/vmlaunch" in said
+
+
+def test_an_environment_of_somebody_else_in_a_checkout_of_ones_own(checkout: Path) -> None:
+    checkout.chmod(0o777)
+    assert "VMLAUNCH_VENV=$HOME/.cache/vmlaunch-venv " in told(checkout)
+
+
+def test_a_checkout_of_somebody_else_without_an_environment(checkout: Path) -> None:
+    shutil.rmtree(checkout / ".venv")
+    assert f"{checkout} belongs to root, and nobody may not make {checkout}/.venv" in told(checkout)
