@@ -19,6 +19,8 @@ def test_a_vm_that_is_up_with_its_device_is_already_up_until_its_spec_changes(cl
     assert cli.run("up", "-d", spec).code == 0
     again = cli.run("up", "-d", spec)
     assert (again.code, again.out) == (0, f"{cli.name} is already up\n"), again.err
+    assert cli.run("plan", spec).err == f"{cli.name} is up with this plan already\n"
+    assert "is up with another plan" in cli.run("plan", spec, "--set", "memory=64MiB").err
     changed = cli.run("up", "-d", spec, "--set", "memory=64MiB")
     assert changed.code == 1
     assert "E507" in changed.err
