@@ -1,16 +1,16 @@
-"""Frozen dataclasses in, plain JSON values out, and back with every field checked. Pure, and no pydantic.
+"""Records in, plain JSON values out, and back with every field checked. Pure, and no pydantic.
 
 How a type is read is worked out once: a facts file has a million values.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NamedTuple, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from launcher.record import defaults, fields, is_record
 from launcher.values import HexMark
 
 T = TypeVar("T")
@@ -41,12 +41,12 @@ class _Reader(NamedTuple):
 
 
 def encode(value: object, kind: Any = None) -> Any:
-    """Addresses become hexadecimal text, tuples lists, dataclasses objects with their fields in order."""
+    """Addresses become hexadecimal text, tuples lists, records objects with their fields in order."""
     if isinstance(value, int) and not isinstance(value, bool):
         return hex(value) if _is_hex(kind) else value
     if type(value) in _PLAIN:
         return value
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+    if is_record(value) and not isinstance(value, type):
         return str(value) if hasattr(value, "parse") else _written(value)
     if isinstance(value, (tuple, list)):
         inner = _item_kind(kind)
@@ -87,10 +87,10 @@ def _reader(kind: Any) -> _Reader:
         return _union_reader(get_args(kind))
     if origin is tuple:
         return _Reader(frozenset(), _tuple_reader(get_args(kind)))
-    if origin is None and not dataclasses.is_dataclass(kind):
+    if origin is None and not is_record(kind):
         return _Reader(frozenset([kind]), lambda plain: _expect(kind, plain))
     makers = {Literal: _literal_reader, dict: _dict_reader}
-    maker = makers.get(origin) or (_text_reader if hasattr(kind, "parse") else _dataclass_reader)
+    maker = makers.get(origin) or (_text_reader if hasattr(kind, "parse") else _record_reader)
     return _Reader(frozenset(), maker(kind))
 
 
@@ -172,10 +172,10 @@ def _text_reader(kind: Any) -> Callable[[Any], Any]:
     return read
 
 
-def _dataclass_reader(kind: Any) -> Callable[[Any], Any]:
+def _record_reader(kind: Any) -> Callable[[Any], Any]:
     hints = field_types(kind)
-    readers = {field.name: _reader(hints[field.name]) for field in dataclasses.fields(kind)}
-    required = {field.name for field in dataclasses.fields(kind) if _is_required(field)}
+    readers = {name: _reader(hints[name]) for name in fields(kind)}
+    required = readers.keys() - defaults(kind).keys()
 
     def read(plain: Any) -> Any:
         if unknown := _expect(dict, plain).keys() - readers.keys():
@@ -193,10 +193,6 @@ def _dataclass_reader(kind: Any) -> Callable[[Any], Any]:
             _refuse(str(error))
 
     return read
-
-
-def _is_required(field: dataclasses.Field[Any]) -> bool:
-    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
 def _expect(kind: Any, plain: Any) -> Any:
@@ -227,6 +223,6 @@ def _is_hex(kind: Any) -> bool:
 
 @cache
 def field_types(kind: Any) -> dict[str, Any]:
-    """Types of the fields of a dataclass, in their order."""
+    """Types of the fields of a record, in their order."""
     hints = get_type_hints(kind, include_extras=True)
-    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+    return {name: hints[name] for name in fields(kind)}

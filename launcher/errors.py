@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Literal
 
+from launcher.record import record, replace
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class Where:
     """A place in a spec: 1-based line and column, end_column is the first column behind it.
 
@@ -28,7 +29,7 @@ class Where:
         return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Diagnostic:
     """One finding: a stable code, the fact, the place, the evidence, ways out.
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from launcher.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -28,7 +29,7 @@ _PCI = re.compile(r"(?:([0-9a-fA-F]{4,8}):)?([0-9a-fA-F]{2}):([01][0-9a-fA-F])\.
 _SIZE = re.compile(r"([0-9]+)(KiB|MiB|GiB|TiB)")
 
 
-@dataclass(frozen=True, order=True, slots=True)
+@record(order=True)
 class PciAddress:
     """domain:bus:device.function (PCI Local Bus 3.0, 3.2.2.3; Linux writes wider domains for VMD)."""
 
@@ -64,7 +65,7 @@ class PciAddress:
         return {"type": "string", "pattern": f"^{_PCI.pattern}$"}
 
 
-@dataclass(frozen=True, order=True, slots=True)
+@record(order=True)
 class Span:
     """`size` addresses from `start`; never empty, never negative."""
 
@@ -142,7 +143,7 @@ def align_down(address: int, alignment: int) -> int:
     return address // alignment * alignment
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Missing:
     """A fact that is not there, and why: the kernel has no such file, or we may not read it."""
 

@@ -6,7 +6,6 @@ import gc
 import json
 import os
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from launcher.codec import DecodeError, decode
@@ -16,6 +15,7 @@ from launcher.host.facts import FORMAT_VERSION, HostFacts, KvmFacts
 from launcher.host.survey import survey
 from launcher.host.tree import Live
 from launcher.kernel.handed import handed
+from launcher.record import replace
 from launcher.values import Missing
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from launcher.codec import DecodeError
@@ -11,6 +10,7 @@ from launcher.executor.changing import commands, left_of
 from launcher.executor.records import Records
 from launcher.plan.codec import plan_from_json, report_from_json
 from launcher.plan.outcome import End, Report
+from launcher.record import replace
 from launcher.vms.folder import JOURNAL, LOG, PLAN, REPORT, STATE, read_json
 
 if TYPE_CHECKING:

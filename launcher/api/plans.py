@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from launcher.api.files import read_bytes
 from launcher.errors import Diagnostic, Refused, Where
 from launcher.host.files import read_boot_files
+from launcher.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from launcher.codec import DecodeError
 from launcher.errors import Diagnostic, Refused
 from launcher.plan.codec import plan_from_json
 from launcher.plan.steps import BindDriver, LoadModules, OpenGroups
+from launcher.record import replace
 from launcher.vms.folder import PLAN, is_up, read_json
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The JSON Schemas of plan, facts and report, draft 2020-12, made from their dataclasses."""
+"""The JSON Schemas of plan, facts and report, draft 2020-12, made from their records."""
 
 from __future__ import annotations
 

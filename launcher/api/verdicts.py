@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from launcher.host.facts import BootFile, BootFiles, HostFacts, PciFunction
@@ -11,6 +10,7 @@ from launcher.plan.plan import SpecIdentity
 from launcher.planner.functions import is_bridge
 from launcher.planner.make import make_plan
 from launcher.planner.places import field
+from launcher.record import record, replace
 from launcher.report.inventory import Verdict
 from launcher.spec.model import Device, VmSpec
 
@@ -26,7 +26,7 @@ _SPEC = {"name": "trial", "boot": {"kernel": "/kernel"}, "cpus": 1, "memory": "1
 _FILES = BootFiles(BootFile("/kernel", "pvh", 4096, "", 0x100000))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Trial:
     """What the planner finds in a VM with one device: `own` is about devices, `general` about anything else."""
 

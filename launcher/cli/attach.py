@@ -8,10 +8,10 @@ import signal
 import socket
 import sys
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from launcher.cli.keyboard import HINT, STDIN, Keyboard, is_ours, raw
+from launcher.record import record
 from launcher.vms.channel import Closed
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ NOTICES: dict[tuple[bool | None, bool | None], str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Manner:
     """`typed`: what comes in on stdin is for the guest. `detach`: go when the vCPUs run, and `wait` has heard its text.
 

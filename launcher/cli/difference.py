@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic, NoSuchVm, Refused
@@ -17,12 +16,13 @@ if TYPE_CHECKING:
 
 def show_difference(raw: bytes, options: argparse.Namespace) -> int:
     """`raw` is what the file holds. 0 with and without a difference: that it could be told is the success."""
+    from launcher.codec import encode
     from launcher.report.plan_diff import diff_text, differences
 
     running, mine = _both(raw, options)
     found = differences(running, mine)
     if options.format == "json":
-        print(json.dumps({"name": mine.name, "differences": [asdict(one) for one in found]}, ensure_ascii=False))
+        print(json.dumps({"name": mine.name, "differences": [encode(one) for one in found]}, ensure_ascii=False))
         return 0
     from launcher.report.lines import width_of
 

@@ -52,10 +52,9 @@ def _text(host: HostFacts, checks: tuple[Check, ...]) -> None:
 
 
 def _json(host: HostFacts, checks: tuple[Check, ...]) -> None:
-    from dataclasses import asdict
-
+    from launcher.codec import encode
     from launcher.version import VERSION
 
-    found = [asdict(one) for one in checks]
+    found = [encode(one) for one in checks]
     answer = {"format_version": "1.0", "vmlaunch": VERSION, "host": host.name, "checks": found}
     print(json.dumps(answer, indent=2, ensure_ascii=False))

@@ -6,7 +6,6 @@ import json
 import re
 import sys
 import textwrap
-from dataclasses import asdict
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -24,6 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    from launcher.codec import encode
     from launcher.codes import all_explanations
     from launcher.report.frame import visible
     from launcher.report.lines import width_of
@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
         hint = f"; did you mean `{near[0]}`?" if near else "; `vmlaunch explain` lists all"
         print(f"vmlaunch explain: there is no field or code {visible(options.topic)}{hint}", file=sys.stderr)
         return 2
-    print(json.dumps(asdict(found), indent=2, ensure_ascii=False) if options.json else _text(found, fields, width))
+    print(json.dumps(encode(found), indent=2, ensure_ascii=False) if options.json else _text(found, fields, width))
     return 0
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import select
 import sys
-from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from launcher.errors import Diagnostic
+from launcher.record import replace
 
 if TYPE_CHECKING:
     import argparse

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from launcher.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
 NAMES = "vmlaunch ps -a --names 2>/dev/null"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Argument:
     """An option, or without flags an operand; what its value may be: choices, names of VMs, files that end so."""
 
@@ -23,7 +24,7 @@ class Argument:
     names: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Verb:
     name: str
     about: str

@@ -6,12 +6,12 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from launcher.cli.terminal import drawn
 from launcher.errors import Diagnostic, LauncherError
+from launcher.record import record
 from launcher.report.frame import visible
 from launcher.values import show_size
 from launcher.version import VERSION
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 ENDINGS = (".yaml", ".yml")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Verdict:
     """`spec` is None where the file is refused."""
 

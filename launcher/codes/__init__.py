@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib import import_module
+
+from launcher.record import record
 
 # Codes are stable and never reused. The first digit says which files explain it.
 ROOMS = {
@@ -16,7 +17,7 @@ ROOMS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Explanation:
     """What `vmlaunch explain CODE` prints. `example` is the YAML (or command) that provokes it."""
 

@@ -7,20 +7,20 @@ from __future__ import annotations
 
 import errno
 import shlex
-from dataclasses import dataclass
 from typing import Any
 
 from launcher.codec import DecodeError, decode, encode
 from launcher.errors import Diagnostic, StepFailed
 from launcher.kernel.api import PciDrivers
 from launcher.plan.steps import BindDriver
+from launcher.record import record
 from launcher.values import PciAddress
 
 GONE = (errno.ENOENT, errno.ENODEV)
 MOST_NAME = 255
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Before:
     """A function as it was: all that putting it back takes."""
 

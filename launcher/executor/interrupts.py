@@ -9,17 +9,17 @@ from __future__ import annotations
 import select
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from errno import EMFILE
 
 from launcher.executor.routes import Routes
 from launcher.kernel.api import Device, Eventfd, FewVectors, Vm
 from launcher.plan.changes import Interrupt, Vector
+from launcher.record import mutable
 
 Note = Callable[[str, str], None]  # what it is about, and what the report should say of it
 
 
-@dataclass(slots=True)
+@mutable
 class Line:
     """One vector: `route` is where its interrupts go now, None while masked."""
 

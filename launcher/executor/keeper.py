@@ -11,7 +11,6 @@ import signal
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from time import monotonic
 from typing import Any, ClassVar, NoReturn
 
@@ -33,6 +32,7 @@ from launcher.plan.codec import diagnostic_from_json, plan_to_json, report_to_js
 from launcher.plan.outcome import End, StepOutcome
 from launcher.plan.plan import Plan
 from launcher.plan.steps import Step
+from launcher.record import replace
 from launcher.vms.channel import Channel, Closed
 from launcher.vms.folder import JOURNAL, LOG, PLAN, SOCKET, StateFolder
 from launcher.vms.journal import Journal

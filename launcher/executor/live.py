@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import zip_longest
 from typing import NamedTuple
@@ -15,6 +14,7 @@ from launcher.executor.undo import UndoStack
 from launcher.kernel.api import Group, HostMemory, Kernel, Kvm, Machine, Vcpu, Vm
 from launcher.kernel.machine import Console
 from launcher.plan.steps import LoadKernel, RamRange
+from launcher.record import field, mutable
 from launcher.values import MIB, Span
 
 
@@ -30,7 +30,7 @@ class Numbers(NamedTuple):
         return Numbers(counts, [sum(pair) for pair in zip_longest(self.exits, other.exits, fillvalue=0)])
 
 
-@dataclass(slots=True)
+@mutable
 class Live:
     """Filled step by step. `cpus` are the host CPUs that this process may use."""
 

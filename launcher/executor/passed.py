@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
 from typing import Any
 
 from launcher.executor.dma import DmaSpace
@@ -20,12 +19,13 @@ from launcher.machine.pieces import Piece, Served, served
 from launcher.plan.changes import Change, Forward, HideBar, Interrupt, ShowBar
 from launcher.plan.outcome import BarReport, DeviceReport
 from launcher.plan.steps import BarPlace, Passed
+from launcher.record import field, mutable
 from launcher.values import Span
 
 MOST_NOTES = 20
 
 
-@dataclass(slots=True)
+@mutable
 class Bar:
     """A BAR, or the ROM, as it is served. `maps` are the host's mappings of its mmap pieces."""
 
@@ -44,7 +44,7 @@ class Bar:
     trapped: set[Span] = field(default_factory=set)  # mmap pieces that KVM has no memslot for
 
 
-@dataclass(slots=True)
+@mutable
 class Place:
     """What the functions of a VM share."""
 

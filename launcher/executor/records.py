@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
@@ -24,6 +23,7 @@ from launcher.plan.outcome import (
 )
 from launcher.plan.plan import Plan
 from launcher.plan.steps import BindDriver, GiveMemory, RunVcpus, TakeMemory, show_pages
+from launcher.record import replace
 
 
 class Records:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from launcher.record import mutable
 
 Act = Literal["power", "stop", "kill"]
 PATIENCE = 10.0  # seconds that a runner has to go after it was told to
 
 
-@dataclass(slots=True)
+@mutable
 class Stopping:
     """`by` is who began it and `code` the exit code if force was needed; `last` the strongest act so far."""
 

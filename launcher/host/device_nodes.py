@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from launcher.host.facts import DeviceNode, Holder
 from launcher.host.lists import entries
+from launcher.record import replace
 from launcher.values import Missing
 
 if TYPE_CHECKING:

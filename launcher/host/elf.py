@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from launcher.host.facts import Segment
+from launcher.record import record
 from launcher.values import Span, align_up
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Lies(ValueError):
     """The file cannot be what it says it is."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Format:
     """Where the fields of one ELF class are. `program` unpacks to the order that `order` names."""
 
@@ -42,7 +42,7 @@ _ELF64 = _Format(struct.Struct("<2xH4x8xQ8x4x2xHH"), struct.Struct("<IIQQQQQQ"),
 _ELF32 = _Format(struct.Struct("<2xH4x4xI4x4x2xHH"), struct.Struct("<IIIIIIII"), (0, 1, 3, 4, 5, 7))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Program:
     """One program header."""
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from launcher.record import field, record
 from launcher.values import Hex, Missing, PciAddress
 
 FORMAT_VERSION = "1.0"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class KvmFacts:
     """What /dev/kvm answered. `extensions` are KVM_CHECK_EXTENSION results by lower-case name without KVM_CAP_."""
 
@@ -19,7 +19,7 @@ class KvmFacts:
     physical_bits: int  # guest physical address width, CPUID 0x80000008 EAX[7:0] of KVM_GET_SUPPORTED_CPUID
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Cpu:
     """One online host CPU."""
 
@@ -28,7 +28,7 @@ class Cpu:
     core: str  # socket:core, equal for hyper-thread siblings
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class HugePages:
     """A pool of huge pages of one size (bytes): counts, not bytes. Only the whole host knows how many are reserved."""
 
@@ -38,7 +38,7 @@ class HugePages:
     reserved: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Node:
     """A NUMA node: memory in bytes, distances to all nodes in order of their ids."""
 
@@ -49,7 +49,7 @@ class Node:
     huge_pages: tuple[HugePages, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Memory:
     """/proc/meminfo in bytes; `thp` is the mode chosen in transparent_hugepage/enabled.
 
@@ -66,7 +66,7 @@ class Memory:
     reserved_huge_pages: dict[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Limit:
     """What a cgroup (its path below the root of its hierarchy) and all above it allow: bytes, and bytes now in use."""
 
@@ -75,7 +75,7 @@ class Limit:
     current: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Process:
     """Who will run `up`: identity, effective capabilities (cap_ names), limits (None: unlimited), allowed CPUs.
 
@@ -102,7 +102,7 @@ class Process:
     sees_all: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Holder:
     """A process that has a device node open. `command` is its comm."""
 
@@ -110,7 +110,7 @@ class Holder:
     command: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DeviceNode:
     """/dev/kvm, /dev/vfio/*, /dev/iommu. `usable`: mode, owner and groups let the process open it to read and write."""
 
@@ -126,7 +126,7 @@ class DeviceNode:
 PARAMETERS = ("amd_iommu", "intel_iommu", "intremap", "iommu", "nointremap", "pci", "vfio")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Linux:
     """The running kernel, as far as VFIO and KVM care.
 
@@ -148,7 +148,7 @@ class Linux:
     framebuffers: tuple[str, ...] = ()  # /proc/fb, without the numbers
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Firmware:
     """What the machine is. `tables`: those of DMAR, IVRS, IORT and VIOT that ACPI lists; `virtual`: a VM itself.
 
@@ -166,7 +166,7 @@ class Firmware:
     sleeps: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Bar:
     """One BAR as sysfs `resource` shows it; `start` 0 with a size: not assigned. `size` in bytes.
 
@@ -182,7 +182,7 @@ class Bar:
     claimed: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Msix:
     """The MSI-X capability (PCI Local Bus 3.0, 6.8.2): 16 bytes of table for each vector."""
 
@@ -193,7 +193,7 @@ class Msix:
     pending_offset: Hex
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Config:
     """What configuration space says (host.config decodes it). `dead`: it reads all ones.
 
@@ -222,7 +222,7 @@ class Config:
     raw: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Sriov:
     """A physical function: virtual function n is at its own address + offset + n * stride."""
 
@@ -234,7 +234,7 @@ class Sriov:
     device: str | None  # four hex digits
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Power:
     """`state`: D0 to D3cold or unknown; `runtime`: power/runtime_status; `control`: on or auto."""
 
@@ -244,7 +244,7 @@ class Power:
     d3cold_allowed: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PcieLink:
     """How a link trained, and what both ends could. Widths are lanes; speeds as the kernel writes them."""
 
@@ -254,7 +254,7 @@ class PcieLink:
     max_speed: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Interface:
     """A network interface on the function. `up`: IFF_UP."""
 
@@ -270,7 +270,7 @@ UseKind = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Use:
     """Something of the host's that needs the function: `what` says it in words, as `nvme0n1p2 on /`.
 
@@ -283,7 +283,7 @@ class Use:
     pid: int | None = None  # of a process
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PciFunction:
     """One PCI function. `id` and `subsystem` are vendor:device, four hex digits each; `class_code` six.
 
@@ -326,7 +326,7 @@ class PciFunction:
     vfio: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ReservedRegion:
     """One line of reserved_regions; both ends belong to it. `kind` is the kernel's word."""
 
@@ -335,7 +335,7 @@ class ReservedRegion:
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class IommuGroup:
     """`name` is `vfio-noiommu` for a group that is none; `others`: members that are no PCI functions.
 
@@ -351,7 +351,7 @@ class IommuGroup:
     other_drivers: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class IommuUnit:
     """One of /sys/class/iommu. None: not known for this kind. `remaps`: it is able to remap interrupts.
 
@@ -366,7 +366,7 @@ class IommuUnit:
     most_domains: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Iommu:
     """`kind` is Intel VT-d, AMD-Vi, virtio-iommu or what sysfs calls it; `address_bits` what its narrowest unit has."""
 
@@ -375,7 +375,7 @@ class Iommu:
     units: tuple[IommuUnit, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class HostFacts:
     """Everything the planner may know. Numbers that move by themselves reach a plan only as bounds."""
 
@@ -397,7 +397,7 @@ class HostFacts:
     note: str = ""  # where a recorded host comes from
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Segment:
     """Bytes of the boot file that go to a guest address; the rest of `memory_size` is zero."""
 
@@ -407,7 +407,7 @@ class Segment:
     memory_size: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BootFile:
     """A file the spec names: identity and what its signature says.
 
@@ -427,7 +427,7 @@ class BootFile:
     initrd_max: Hex | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BootFiles:
     """`roms`: the option ROMs that are files, by the alias of their device."""
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from launcher.host.lists import keyed, number, str_of
 from launcher.host.process import CAPABILITIES, capabilities, read_limit, state_folder
+from launcher.record import replace
 
 if TYPE_CHECKING:
     from launcher.host.facts import Process

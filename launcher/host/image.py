@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from launcher.host.bzimage import parse_bzimage
 from launcher.host.elf import Lies, parse_elf
+from launcher.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,7 @@ _ARCHIVES = (
 _HEADER = 0x1000
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Image:
     """What BootFile says of the content; see there."""
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from launcher.record import field, record
 
 if TYPE_CHECKING:
     from launcher.host.tree import Tree
@@ -12,7 +13,7 @@ _PATHS = ("/usr/share/misc/pci.ids", "/usr/share/hwdata/pci.ids")
 _NOISE = ("Corporation", "Co., Ltd.", "Co Ltd", "Inc.", "Electronics", "Limited", "Ltd.", "Corp.")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Names:
     """`text` is pci.ids, or empty where the host has none. `known`: ten thousand virtual functions have one name."""
 

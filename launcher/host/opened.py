@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from launcher.host.addresses import owner, pci_address
 from launcher.host.facts import Holder, Use
 from launcher.host.lists import entries, keyed, str_of
+from launcher.record import field, record
 from launcher.values import Missing, PciAddress
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ _NVIDIA = "/dev/nvidia"
 _GPUS = "/proc/driver/nvidia/gpus"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Opened:
     """Processes by the device node that they hold. `all_seen`: there can be none that we were not shown."""
 

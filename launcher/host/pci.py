@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from launcher.host.addresses import last, parent, pci_address
@@ -13,6 +12,7 @@ from launcher.host.lists import entries, keyed, number, str_of
 from launcher.host.names import Names
 from launcher.host.power import Folder, is_awake, read_errors, read_link, read_power
 from launcher.host.uses import NOTHING
+from launcher.record import replace
 from launcher.values import Missing, PciAddress
 
 if TYPE_CHECKING:

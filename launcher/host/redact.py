@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from launcher.host.facts import PARAMETERS, Config
+from launcher.record import replace
 
 if TYPE_CHECKING:
     from launcher.host.facts import HostFacts, Interface, PciFunction, Use

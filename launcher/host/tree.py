@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass, field
 from errno import EACCES, ENODEV, ENOENT, ENOTDIR, ENXIO, EPERM
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from launcher.record import record
 from launcher.values import Missing
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _CHUNK = 1 << 16
 _KINDS: dict[int, Literal["char", "block"]] = {stat.S_IFCHR: "char", stat.S_IFBLK: "block"}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Status:
     """What stat says of a file. `number` is major:minor of a device node."""
 
@@ -133,21 +133,23 @@ def _access_list(path: str) -> bytes:
         return b""
 
 
-@dataclass(frozen=True, slots=True)
 class Recorded:
     """A machine written down: `texts`, `blobs` of bytes, `links`, `nodes`, and the paths that were `denied`.
 
     Folders follow from the paths.
     """
 
-    texts: Mapping[str, str]
-    links: Mapping[str, str] = field(default_factory=dict)
-    denied: frozenset[str] = frozenset()
-    blobs: Mapping[str, bytes] = field(default_factory=dict)
-    nodes: Mapping[str, Status] = field(default_factory=dict)
-    _folders: dict[str, set[str]] = field(default_factory=dict, init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
+    def __init__(
+        self,
+        texts: Mapping[str, str],
+        links: Mapping[str, str] | None = None,
+        denied: frozenset[str] = frozenset(),
+        blobs: Mapping[str, bytes] | None = None,
+        nodes: Mapping[str, Status] | None = None,
+    ) -> None:
+        self.texts, self.links, self.denied = texts, links or {}, denied
+        self.blobs, self.nodes = blobs or {}, nodes or {}
+        self._folders: dict[str, set[str]] = {}
         for path in (*self.texts, *self.links, *self.denied, *self.blobs, *self.nodes):
             rest = path
             while rest:

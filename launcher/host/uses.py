@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, get_args
 
 from launcher.host.blocks import block_uses
@@ -10,6 +9,7 @@ from launcher.host.displays import console_uses, display_uses, input_uses
 from launcher.host.facts import Interface, Use, UseKind
 from launcher.host.network import read_network
 from launcher.host.opened import process_uses
+from launcher.record import field, record
 
 if TYPE_CHECKING:
     from launcher.host.opened import Opened
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _ORDER = {kind: place for place, kind in enumerate(get_args(UseKind))}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Used:
     """By function. `by_address` has None for the display that the machine booted with, whichever that is."""
 

@@ -5,8 +5,7 @@ Everything that other rooms must avoid or describe to the guest (e820, ACPI) has
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from launcher.record import record
 from launcher.values import GIB, KIB, MIB, Span
 
 # Guest RAM below 4 GiB ends here at the latest; the 1 GiB above it belongs to devices.
@@ -15,7 +14,7 @@ HOLE = Span(3 * GIB, GIB)
 HIGH_RAM_START = 4 * GIB
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Fixed:
     """A part of the hole that is taken, and by what."""
 

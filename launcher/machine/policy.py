@@ -13,12 +13,12 @@ in between                                  the device's: some have registers th
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from launcher.machine import capabilities as caps
 from launcher.machine.capabilities import Capability, word
 from launcher.machine.registers import Registers
 from launcher.plan.steps import BarPlace
+from launcher.record import record
 
 # Type 0 header (PCI Local Bus 3.0, 6.1)
 COMMAND, STATUS, CACHE_LINE, HEADER_TYPE, BARS, ROM_BAR = 0x04, 0x06, 0x0C, 0x0E, 0x10, 0x30
@@ -56,7 +56,7 @@ HIDDEN_EXTENDED = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Shape:
     """What the function is. `config` as the device has it after a reset; `rom`: bytes of the ROM, 0 for none."""
 

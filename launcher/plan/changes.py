@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
+
+from launcher.record import record
 
 
 class Vector(NamedTuple):
@@ -13,14 +14,14 @@ class Vector(NamedTuple):
     data: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class HideBar:
     """The guest's accesses no longer reach BAR `index` (6: the ROM)."""
 
     index: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ShowBar:
     """From now on BAR `index` (6: the ROM) is at this guest address, or I/O port."""
 
@@ -28,7 +29,7 @@ class ShowBar:
     guest: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Forward:
     """These bytes go to the device's own configuration space."""
 
@@ -36,7 +37,7 @@ class Forward:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Interrupt:
     """How the function interrupts from now on. `vectors`: None is masked; what is behind the last is not in use."""
 

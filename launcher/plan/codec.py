@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
 
 from launcher.codec import DecodeError, decode, encode
@@ -10,6 +9,7 @@ from launcher.errors import Diagnostic, Where
 from launcher.plan.outcome import Report
 from launcher.plan.plan import FORMAT_VERSION, Assumption, Plan
 from launcher.plan.steps import STEPS, Step
+from launcher.record import fields
 
 _COMPUTED = {"steps", "assumes", "diagnostics"}
 
@@ -17,16 +17,16 @@ _COMPUTED = {"steps", "assumes", "diagnostics"}
 def plan_to_json(plan: Plan) -> dict[str, Any]:
     """Keys in the order of product.md, so that the same plan is the same bytes."""
     plain: dict[str, Any] = {}
-    for field in fields(Plan):
-        value = getattr(plan, field.name)
-        if field.name == "steps":
+    for name in fields(Plan):
+        value = getattr(plan, name)
+        if name == "steps":
             plain["steps"] = [_step_to_json(n, step) for n, step in enumerate(value, 1)]
-        elif field.name == "assumes":
+        elif name == "assumes":
             plain["assumes"] = [_assumption_to_json(one) for one in value]
-        elif field.name == "diagnostics":
+        elif name == "diagnostics":
             plain["diagnostics"] = [one.as_json() for one in value]
         else:
-            plain[field.name] = encode(value)
+            plain[name] = encode(value)
     return plain
 
 
@@ -37,7 +37,7 @@ def plan_from_json(plain: Any) -> Plan:
     version = plain.get("format_version")
     if version != FORMAT_VERSION:
         raise DecodeError("format_version", f"{version!r}; this vmlaunch reads {FORMAT_VERSION!r}")
-    names = [field.name for field in fields(Plan)]
+    names = fields(Plan)
     for name in plain:
         if name not in names:
             raise DecodeError(name, "unknown field")
@@ -60,7 +60,7 @@ def report_to_json(report: Report) -> dict[str, Any]:
 def report_from_json(plain: dict[str, Any]) -> Report:
     found = tuple(diagnostic_from_json(one, f"diagnostics.{n}") for n, one in enumerate(_list(plain, "diagnostics")))
     shell = decode(Report, {key: value for key, value in plain.items() if key != "diagnostics"})
-    return Report(**{field.name: getattr(shell, field.name) for field in fields(Report)} | {"diagnostics": found})
+    return Report(**{name: getattr(shell, name) for name in fields(Report)} | {"diagnostics": found})
 
 
 def diagnostic_from_json(plain: Any, path: str) -> Diagnostic:

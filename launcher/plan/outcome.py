@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from launcher.errors import Diagnostic
+from launcher.record import field, record
 from launcher.values import Hex
 
 FORMAT_VERSION = "1.0"
@@ -15,7 +15,7 @@ Phase = Literal["starting", "running", "stopping", "ended", "lost"]
 Ending = Literal["power-off", "reset", "crash", "stopped", "killed", "failed", "lost"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StepOutcome:
     """Step `n` (from 1, as in the plan) came to `state` after `seconds`. `done` of `total` bytes on the way."""
 
@@ -33,7 +33,7 @@ class Observer(Protocol):
     def __call__(self, outcome: StepOutcome) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class VcpuReport:
     """`exits` counts returns from KVM_RUN to user space, None while not known; `host_cpu` is the pinned CPU."""
 
@@ -42,7 +42,7 @@ class VcpuReport:
     exits: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RamReport:
     guest: Hex
     size: int
@@ -51,7 +51,7 @@ class RamReport:
     populated: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BarReport:
     """How a BAR was meant to be served and how it is."""
 
@@ -62,7 +62,7 @@ class BarReport:
     served: Literal["mmap", "split", "trap"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DeviceReport:
     alias: str
     host: str
@@ -74,7 +74,7 @@ class DeviceReport:
     state: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ContainerReport:
     """What the IOMMU groups that share a container have mapped for DMA: RAM once, and BARs as the guest placed them."""
 
@@ -84,7 +84,7 @@ class ContainerReport:
     peer_maps: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Counts:
     """What the guest did that nobody answers for: unclaimed reads gave all ones, unclaimed writes were dropped."""
 
@@ -97,7 +97,7 @@ class Counts:
     faults: int = 0  # of a vCPU on a BAR that the device did not answer at; it tried again
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ReaderReport:
     """Who reads the guest's serial output, as `up`, `console` or `logs`. One of them may write to it."""
 
@@ -107,7 +107,7 @@ class ReaderReport:
     lost: int  # bytes that it was too slow for
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class End:
     """How the VM ended. `registers` only after a crash, and only where the CPU still has them."""
 
@@ -117,7 +117,7 @@ class End:
     registers: dict[str, Hex] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Report:
     """The VM as it is, or as it was: see product.md, Running. None: nobody knows, for its keeper died (`lost`)."""
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from launcher.errors import Diagnostic
 from launcher.plan.steps import Step
+from launcher.record import record
 from launcher.values import Hex, PciAddress, Span
 
 FORMAT_VERSION = "1.0"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SpecIdentity:
     """`resolved` is the spec in its long form with every default written out."""
 
@@ -31,7 +31,7 @@ def _is_device(plain: object) -> bool:
     return isinstance(plain, dict) and isinstance(plain.get("match") or {}, dict)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class HostIdentity:
     name: str
     kernel: str
@@ -39,7 +39,7 @@ class HostIdentity:
     backend: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PlannedBar:
     """`guest` is None until it has a place; `serve` is what `up` tries first."""
 
@@ -50,14 +50,14 @@ class PlannedBar:
     serve: Literal["mmap", "split", "trap"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Source:
     file: str
     line: int
     column: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PlannedDevice:
     """A passed function, or the companion of one. `driver` is the host's, before.
 
@@ -83,7 +83,7 @@ class PlannedDevice:
     resets: tuple[PciAddress, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MemoryLine:
     """One line of the guest's physical memory map. RAM has bank, pages and node; the rest says why it is there."""
 
@@ -102,7 +102,7 @@ class MemoryLine:
         Span(self.start, self.size)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Assumption:
     """A fact the plan rests on: `equals` it, or it is a number of at least `at_least`. JSON writes `is` for equals."""
 
@@ -111,7 +111,7 @@ class Assumption:
     at_least: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Summary:
     can_run: Literal["yes", "no", "unknown"]
     blockers: int
@@ -120,7 +120,7 @@ class Summary:
     locked_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Plan:
     """Saved and read by plan.codec; `steps` in the order in which they are performed."""
 

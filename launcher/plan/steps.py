@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from launcher.record import record
 from launcher.values import Hex, PciAddress, Span, show_size
 
 Mark = Literal["~", "+", "=", "!"]  # changes the host | belongs to the VM | already so | would stop the plan
 Doer = Literal["keeper", "runner"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Step:
     """`op` names it in JSON, `by` says which process performs it, `undo` what `down` does (empty: nothing)."""
 
@@ -33,7 +33,7 @@ class Step:
         return self.undo
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class KeepState(Step):
     """Claim the name and keep plan, journal, report, console log and control socket in this folder, mode 0700."""
 
@@ -46,7 +46,7 @@ class KeepState(Step):
         return f"keep state in {self.folder}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TakeMemory(Step):
     """One bank of host memory. `page_size` 0 asks for transparent huge pages; `populate` touches all before the run."""
 
@@ -66,7 +66,7 @@ class TakeMemory(Step):
         return f"take {count}{pages}{place} for bank {self.bank}{late}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CreateVm(Step):
     """The VM with its in-kernel interrupt controllers and timer."""
 
@@ -77,7 +77,7 @@ class CreateVm(Step):
         return "create the VM with its interrupt controllers"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RamRange:
     """`size` bytes of guest RAM at `guest`, from `offset` bytes into `bank`."""
 
@@ -87,7 +87,7 @@ class RamRange:
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GiveMemory(Step):
     """Guest RAM: one KVM memslot for each range."""
 
@@ -100,7 +100,7 @@ class GiveMemory(Step):
         return f"give the guest {total} in {len(self.ranges)} {'range' if len(self.ranges) == 1 else 'ranges'}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LoadPart:
     """`file_size` bytes from `offset` of the file go to guest memory at `guest`; zeroes fill up to `memory_size`."""
 
@@ -110,7 +110,7 @@ class LoadPart:
     memory_size: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LoadKernel(Step):
     """The kernel's parts by file offset and guest address. The digest is checked again.
 
@@ -129,7 +129,7 @@ class LoadKernel(Step):
         return f"load {self.path}" + (f' with "{self.cmdline}"' if self.cmdline else "")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LoadInitrd(Step):
     op = "load-initrd"
     path: str
@@ -141,7 +141,7 @@ class LoadInitrd(Step):
         return f"load {self.path} as the initial RAM disk"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DescribeMachine(Step):
     """What the guest is told: memory map, command line, ACPI tables.
 
@@ -157,7 +157,7 @@ class DescribeMachine(Step):
         return "describe the machine to the guest: memory map, ACPI tables"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RunVcpus(Step):
     """`pin` is one host CPU for each vCPU, or empty."""
 
@@ -175,7 +175,7 @@ class RunVcpus(Step):
         return vcpus + (f" on host CPUs {show_ids(self.pin)}" if self.pin else "")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LoadModules(Step):
     """Load kernel modules, and what they need. They stay: others may have come to use them."""
 
@@ -189,7 +189,7 @@ class LoadModules(Step):
         return f"load the kernel {'module' if len(self.modules) == 1 else 'modules'} {' '.join(self.modules)}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BindDriver(Step):
     """Give a function to another driver by driver_override, for that address only. No `driver`: only take it away."""
 
@@ -214,7 +214,7 @@ class BindDriver(Step):
         return self.before or "no driver"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StaysBound(Step):
     """Nothing to do: the function is on a driver for VFIO already, and is not given to another on down."""
 
@@ -233,7 +233,7 @@ class StaysBound(Step):
         return str(self.address)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OpenGroups(Step):
     """Open the IOMMU groups in one container, or in several if the kernel finds that they do not fit one."""
 
@@ -246,7 +246,7 @@ class OpenGroups(Step):
         return f"open {'group' if len(self.groups) == 1 else 'groups'} {groups} in one container"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MapDma(Step):
     """Map guest RAM for DMA, which locks it."""
 
@@ -260,7 +260,7 @@ class MapDma(Step):
         return f"map {total} for DMA in {count} (locks {total})"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BarPlace:
     """A BAR of a passed function; `guest` is its first guest address, or I/O port."""
 
@@ -271,7 +271,7 @@ class BarPlace:
     guest: Hex | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Passed:
     """A function that the guest gets. `rom`: true is its own, false none, text the path of a file.
 
@@ -287,7 +287,7 @@ class Passed:
     reset: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OpenDevices(Step):
     """Open the functions, reset those that can be reset, and put them into the guest's slots."""
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from launcher.host.facts import BootFile
 from launcher.planner.keeping import differences, kept
 from launcher.planner.named_facts import NamedFacts, around
+from launcher.record import record, replace
 from launcher.values import Missing
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _MOST_TOLD = 12
 _FILE = re.compile(r"files\.(kernel|initrd|roms\[[^\]]+\])")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Failed:
     """A fact that is not as the plan assumes."""
 

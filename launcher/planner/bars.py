@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from launcher.host.facts import Config
 from launcher.machine.layout import BAR_PORTS, BARS_32, HIGH_RAM_START
 from launcher.plan.plan import PlannedBar
+from launcher.record import record
 from launcher.values import GIB, KIB, MIB, Missing, Span, align_down, align_up
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _PAGE = 4 * KIB
 _NO_LIMIT = 1 << 52
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Request:
     """A BAR that needs a place."""
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
 from launcher.planner.absent import a_bridge, no_device, no_virtual_function, not_expected
 from launcher.planner.functions import is_bridge, listed, on_vfio, show
 from launcher.planner.places import field
+from launcher.record import record, replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 CLASSES = {"gpu": ("03",), "nvme": ("010802",), "ethernet": ("0200",), "usb": ("0c03",), "audio": ("0401", "0403")}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Choice:
     """One alias of the spec; without a `function`, `problem` says why."""
 

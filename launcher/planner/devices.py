@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from launcher.plan.plan import PlannedDevice, Source
@@ -12,6 +11,7 @@ from launcher.planner.choose import Choice, choose
 from launcher.planner.functions import is_bridge, on_vfio
 from launcher.planner.groups import check_groups, companions_of, groups_of
 from launcher.planner.slots import Seat, guest_addresses
+from launcher.record import record
 from launcher.values import Missing
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Role = Literal["device", "companion", "detached"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Taken:
     """A host function that this VM takes from the host, and what for. `bind: never` means it must be ready."""
 
@@ -49,7 +49,7 @@ class Taken:
         return self.bind and not on_vfio(self.function)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Passthrough:
     """All that the spec's devices mean on this host."""
 

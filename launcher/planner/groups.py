@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from launcher.errors import Diagnostic
@@ -11,6 +10,7 @@ from launcher.planner.culprits import foreign_member, not_usable
 from launcher.planner.functions import behind_vmd, leads_to_a_bus, on_vfio
 from launcher.planner.no_iommu import no_group, no_iommu
 from launcher.planner.places import field
+from launcher.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,7 @@ _HARMLESS = (None, "pci-stub", "pcieport")
 _HARMLESS_OTHERS = ("vfio-platform", "vfio-amba", "vfio-fsl-mc")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Companion:
     """A member of a group that a host driver holds and nobody asked for; `alias` is the device it comes with.
 

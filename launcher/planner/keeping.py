@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from launcher.codec import encode, field_types
 from launcher.host import facts
 from launcher.planner.uses import HARD
+from launcher.record import defaults, is_record
 from launcher.values import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+REQUIRED = object()  # in the place of a usual value: there is none
 
 # What comes and goes while nobody changes the host, what says the same again, what no plan looks at, and what is
 # another after up and down (vfio-pci leaves power/control on).
@@ -21,7 +23,7 @@ _LEFT_OUT: dict[type, tuple[str, ...]] = {
     facts.DeviceNode: ("path", "mode", "uid", "gid"),
     facts.Firmware: ("vendor", "product"),
     facts.Holder: ("pid",),
-    facts.Interface: ("mac", "up"),
+    facts.Interface: ("name", "mac", "up"),
     facts.IommuGroup: ("number",),
     facts.IommuUnit: ("name", "domains"),
     facts.Limit: ("cgroup", "current"),
@@ -89,7 +91,7 @@ def differences(fact: str, assumed: Any, now: Any) -> Iterator[tuple[str, Any, A
         return
     if _has_parts(now) and isinstance(assumed, dict) and not isinstance(now, Missing) and "missing" not in assumed:
         for part in _parts(now):
-            usual = None if part.usual is MISSING else part.usual
+            usual = None if part.usual is REQUIRED else part.usual
             yield from _of_part(f"{fact}.{part.name}", part, assumed.get(part.name, usual), getattr(now, part.name))
     elif isinstance(now, dict) and isinstance(assumed, dict):
         for key in dict.fromkeys((*assumed, *now)):
@@ -138,7 +140,7 @@ def name_of(one: Any) -> str:
 
 
 def _has_parts(value: Any) -> bool:
-    return is_dataclass(value) and not hasattr(value, "parse")
+    return is_record(value) and not hasattr(value, "parse")
 
 
 def _parts(value: Any) -> tuple[_Part, ...]:
@@ -148,15 +150,10 @@ def _parts(value: Any) -> tuple[_Part, ...]:
 
 @cache
 def _parts_of(kind: Any) -> tuple[_Part, ...]:
-    defaults = {field.name: _default(field) for field in fields(kind)}
+    usual = defaults(kind)
     rows = []
     for name, type_ in field_types(kind).items():
         if name not in _LEFT_OUT.get(kind, ()):
-            part = _Part(name, type_, _KEPT_AS.get((kind, name)), MISSING)
-            usual = MISSING if defaults[name] is MISSING else part.of(defaults[name])
-            rows.append(part._replace(usual=usual))
+            part = _Part(name, type_, _KEPT_AS.get((kind, name)), REQUIRED)
+            rows.append(part._replace(usual=part.of(usual[name])) if name in usual else part)
     return tuple(rows)
-
-
-def _default(field: Any) -> Any:
-    return field.default if field.default_factory is MISSING else field.default_factory()

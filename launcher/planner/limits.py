@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
 from launcher.planner.memory import PAGE_SIZES
 from launcher.planner.places import field
+from launcher.record import record, replace
 from launcher.values import GIB, KIB, MIB, show_size
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 POOLS = {2 * MIB: "2MiB", GIB: "1GiB"}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Demand:
     """`pages` huge pages of one size on one node (None: anywhere); `bank` is the first that asks."""
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
@@ -20,6 +19,7 @@ from launcher.planner.groups import release
 from launcher.planner.keeping import name_of
 from launcher.planner.modules import obtainable
 from launcher.planner.rules.interrupts import free_vectors
+from launcher.record import is_record
 from launcher.values import PciAddress
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class NamedFacts:
         follows = _FOLLOWS.get((type(value), name))
         if follows:
             return follows(value)
-        return getattr(value, name, None) if is_dataclass(value) else None
+        return getattr(value, name, None) if is_record(value) else None
 
     def _named(self, items: tuple[Any, ...]) -> dict[str, Any]:
         if id(items) not in self._by_name:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from launcher.machine.layout import BARS_32, HOLE_PARTS
 from launcher.plan.plan import MemoryLine
 from launcher.planner.memory import span_of
+from launcher.record import record
 from launcher.values import Missing, Span, show_size
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from launcher.spec.model import Bank
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reserved:
     """Guest addresses that the IOMMU of these groups does not translate as RAM needs it."""
 

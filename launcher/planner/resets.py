@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from launcher.planner.functions import is_bridge, on_vfio
+from launcher.record import record
 from launcher.values import Missing
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _OF_THE_BUS = ("bus", "cxl_bus")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reset:
     """`method` is the kernel's word; `hot`: it has none for the function, and VFIO resets the bus. None: no reset.
 

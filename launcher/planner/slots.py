@@ -5,10 +5,10 @@ In the order of the file, and each looks only at those before it: a device added
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from launcher.record import field, mutable, record
 from launcher.values import PciAddress
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ PASSED = range(0x10, 0x20)
 FUNCTIONS = range(8)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Seat:
     """A function that needs a place in the guest; `wish` is what the spec says. The first of two for one holds."""
 
@@ -28,7 +28,7 @@ class Seat:
     wish: PciAddress | None
 
 
-@dataclass(slots=True)
+@mutable
 class _Guest:
     """The places given so far: guest functions by guest slot, and which guest slot a slot of the host has become."""
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from launcher.record import record
 from launcher.values import Missing
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _AMD_BITS = 48
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Width:
     """`what` is a sentence that ends in the number of bits."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from launcher.planner.modules import unloaded
+from launcher.record import record
 from launcher.report.frame import visible
 from launcher.report.lines import WIDE, wrapped
 from launcher.report.plan_text import count
@@ -22,7 +22,7 @@ _TINTS: dict[str, str] = {"PASS": "\033[32m", "WARN": "\033[33m", "FAIL": "\033[
 _PLAIN = "\033[0m"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Check:
     """`code` and `remedy` are there for WARN and FAIL."""
 
@@ -33,7 +33,7 @@ class Check:
     remedy: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Subject:
     """`codes`: the findings that belong to it; `word`: only those that have it in their message.
 

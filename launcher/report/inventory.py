@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from launcher.codes import explanation
+from launcher.record import record, replace
 from launcher.report.frame import visible
 from launcher.report.lines import WIDE, wrapped
 from launcher.report.plan_text import count
@@ -25,7 +25,7 @@ _KEPT = "\u00a0"  # a blank where no line is cut: what is to be written into the
 _HEAD = ("group", "host", "is", "node", "driver", "verdict")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Verdict:
     """`wishes`: what a spec must say beside the address, as `companions: attach`. `problems`: in the way even then.
 
@@ -76,7 +76,7 @@ def _rows(listed: Sequence[PciFunction], words: Mapping[PciAddress, str], table:
         before = one.group
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Table:
     """Columns for what a device is, for its driver and for its verdict; there may be none for its node."""
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from launcher.codec import encode
 from launcher.plan.steps import BindDriver, OpenGroups, Step
+from launcher.record import field, fields, record
 from launcher.report.frame import visible
 from launcher.report.lines import WIDE, wrapped
 from launcher.report.plan_text import memory_row, placing_groups
@@ -23,7 +23,7 @@ _LONGEST = 80  # of a value; digests are longer
 _NOT_COMPARED = ("alias", "role", "name", "class_code", "source")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Difference:
     """`old` is None for what is new, `new` for what is gone. `part`: spec, devices, memory, steps or assumes."""
 
@@ -42,7 +42,7 @@ class Difference:
         return (f"~ {self.what}  {_short(self.old)}", f"-> {_short(self.new)}")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Item:
     """A part of a plan under its name. `text` is compared; where it is the same, the `details` are."""
 
@@ -138,7 +138,7 @@ def _devices(plan: Plan) -> Iterator[_Item]:
 
 def _device(one: PlannedDevice) -> _Item:
     name = one.alias if one.role == "device" else f"{one.alias}, {one.role} {one.host}"
-    compared = {each.name: encode(getattr(one, each.name)) for each in fields(one) if each.name not in _NOT_COMPARED}
+    compared = {name: encode(getattr(one, name)) for name in fields(one) if name not in _NOT_COMPARED}
     place = "" if one.guest is None else f" as {one.guest.guest}"
     return _Item(name, "", _details(compared), f"{one.host} {one.id}{place}")
 

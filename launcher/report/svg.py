@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from itertools import groupby
 from math import log2
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
+from launcher.record import field, mutable
 from launcher.report.frame import visible
 from launcher.report.lines import wrapped
 from launcher.report.plan_text import closing, heading, memory_row, placing_groups
@@ -32,7 +32,7 @@ _STYLE = (
 )
 
 
-@dataclass(slots=True)
+@mutable
 class _Sheet:
     """Elements so far, and where the next one goes."""
 

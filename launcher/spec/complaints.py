@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from launcher.record import replace
 from launcher.spec import rules
 from launcher.spec.fields import all_fields, as_yaml, keys_of, section_of
 from launcher.spec.model import Bank, ShortDevice

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from pydantic_core import PydanticUndefined
 
+from launcher.record import record
 from launcher.spec.model import Bank, Boot, Cpus, Device, Match, VmSpec
 from launcher.spec.yaml_text import resolve
 
@@ -26,7 +26,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FieldHelp:
     """One key of a spec as people read about it; `default` is None where the key has none."""
 

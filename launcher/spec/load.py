@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from launcher.errors import Diagnostic, Refused, Where, sorted_by_place
+from launcher.record import record, replace
 from launcher.spec.complaints import complaints
 from launcher.spec.model import VmSpec
 from launcher.spec.places import Entry, Node, SourceMap, source_map, walk
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from launcher.spec.problems import FieldPath
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Loaded:
     """A valid spec, where it says what, and which text it came from."""
 

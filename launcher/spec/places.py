@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from launcher.errors import Where
+from launcher.record import record, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Scalar = str | int | float | bool | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Node:
     """A value with its place. `written` is what the text says, for scalars: `0302` is the number 302.
 
@@ -43,7 +43,7 @@ class Node:
         return self.value
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Entry:
     """A value of a mapping, and where its key is."""
 
@@ -51,7 +51,7 @@ class Entry:
     node: Node
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SourceMap:
     """Where each field is written: `places.where("devices.gpu.pci")`, `places.where("memory.0.size")`.
 

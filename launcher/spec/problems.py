@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
+
+from launcher.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 FieldPath = tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Problem:
     """A diagnostic that does not know its file yet.
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic, Refused, Where, WrongUsage
+from launcher.record import replace
 from launcher.spec.places import Entry, Node
 from launcher.spec.problems import did_you_mean
 from launcher.spec.scalars import kind

@@ -6,13 +6,13 @@ key and value keeps its place.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ruamel.yaml import YAML, events
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from launcher.errors import Diagnostic, Refused, Where
+from launcher.record import field, mutable, record, replace
 from launcher.spec.places import Node
 from launcher.spec.problems import did_you_mean
 from launcher.spec.yaml_mapping import mapping_of
@@ -22,7 +22,7 @@ DEPTH = 32
 NODES = 10_000
 
 
-@dataclass(slots=True)
+@mutable
 class Tree:
     """`root` is None where the text has no value, or could not be read to its end."""
 
@@ -30,7 +30,7 @@ class Tree:
     problems: list[Diagnostic] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Done:
     """A finished value; `count` and `height` are those it has with its aliases written out."""
 
@@ -39,7 +39,7 @@ class _Done:
     height: int = 0
 
 
-@dataclass(slots=True)
+@mutable
 class _Open:
     """A collection whose end has not come yet; the nodes of a mapping are key, value, key, value."""
 

@@ -6,10 +6,11 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from time import sleep
 from typing import Any
+
+from launcher.record import mutable
 
 PLAN, JOURNAL, STATE, REPORT, LOG, SOCKET = (
     "plan.json", "undo.jsonl", "state.json", "report.json", "console.log", "control.sock",
@@ -24,7 +25,7 @@ class NameTaken(OSError):
     """A live VM holds the lock of this folder."""
 
 
-@dataclass(slots=True)
+@mutable
 class StateFolder:
     """`lock`, of the folder itself, and `groups` are descriptors that stay flocked for as long as the keeper lives."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from launcher.host.facts import Config, HostFacts, IommuUnit, Msix, PcieLink, PciFunction, Power
+from launcher.record import replace
 from launcher.values import Missing, PciAddress
 from tests.catalogue.row import ONE, Row, lab, small, with_function, with_linux, with_process
 from tests.planning import host

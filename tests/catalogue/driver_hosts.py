@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from launcher.host.facts import Config, HostFacts, IommuGroup, PciFunction, Sriov, Use
+from launcher.record import replace
 from launcher.values import PciAddress
 from tests.catalogue.row import with_function, with_linux
 from tests.planning import host

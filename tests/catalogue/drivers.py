@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from launcher.host.facts import Config, Interface, Use
+from launcher.record import replace
 from tests.catalogue.driver_hosts import (
     DISK,
     GPU,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from launcher.host.facts import (
@@ -15,6 +14,7 @@ from launcher.host.facts import (
     Iommu,
     IommuUnit,
 )
+from launcher.record import replace
 from launcher.values import Missing
 from tests.catalogue.row import Row, gpu07, lab, small, with_function, with_linux, with_process
 from tests.planning import host

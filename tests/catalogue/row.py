@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from launcher.host.facts import HostFacts
+from launcher.record import replace
 from tests.planning import host
 
 ONE = "boot: {kernel: ./bzImage}\ncpus: 2\nmemory: 1GiB\ndevices: {disk: 0000:02:00.0}\n"

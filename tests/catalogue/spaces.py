@@ -3,10 +3,10 @@ of the same subjects that have none."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from launcher.host.facts import Bar, Config, HostFacts, Iommu, IommuUnit, Limit, Msix, ReservedRegion
+from launcher.record import replace
 from launcher.values import GIB, KIB, MIB
 from tests.catalogue.row import ONE, Row, gpu07, lab, small, with_function, with_linux, with_process
 from tests.planning import host

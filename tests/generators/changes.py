@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -14,13 +12,14 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from launcher.codec import decode
 from launcher.host.facts import HostFacts
 from launcher.planner.keeping import name_of
+from launcher.record import fields, is_record, record, replace
 from launcher.values import Missing
 from tests.planning import HOSTS
 
 _MOST = 4  # values for one fact that other hosts have in its place
 
 
-@dataclass(frozen=True)
+@record
 class Change:
     """`name` says which fact is another one; `host` makes the host."""
 
@@ -53,7 +52,7 @@ def _of(kind: Any, value: Any, seen: tuple[Any, ...]) -> Making:
         yield from _of_items(value)
     elif isinstance(value, dict):
         yield from _of_entries(value)
-    elif dataclasses.is_dataclass(value) and not hasattr(value, "parse") and not isinstance(value, Missing):
+    elif is_record(value) and not hasattr(value, "parse") and not isinstance(value, Missing):
         yield from _of_fields(value)
 
 
@@ -69,7 +68,7 @@ def _of_items(value: tuple[Any, ...]) -> Making:
     for n, item in enumerate(value):
         key = name_of(item) or n
         yield f"[{key}] (gone)", lambda n=n: (*value[:n], *value[n + 1 :])
-        if dataclasses.is_dataclass(item) and not hasattr(item, "parse"):
+        if is_record(item) and not hasattr(item, "parse"):
             for below, make in _of_fields(item):
                 if name_of(make()) != name_of(item) and name_of(make()) in names:
                     continue
@@ -111,18 +110,18 @@ def _plain_others(value: Any) -> list[Any]:
 
 @cache
 def _seen() -> dict[tuple[type, str], tuple[Any, ...]]:
-    """What each field of each dataclass is, on all recorded hosts."""
+    """What each field of each record is, on all recorded hosts."""
     found: dict[tuple[type, str], list[Any]] = defaultdict(list)
     waiting: list[Any] = [*recorded().values()]
     while waiting:
         one = waiting.pop()
         if isinstance(one, tuple):
             waiting += one
-        elif dataclasses.is_dataclass(one) and not hasattr(one, "parse"):
-            for field in dataclasses.fields(one):
-                value = getattr(one, field.name)
+        elif is_record(one) and not hasattr(one, "parse"):
+            for name in fields(one):
+                value = getattr(one, name)
                 waiting.append(value)
-                there = found[type(one), field.name]
+                there = found[type(one), name]
                 if len(there) < _MOST and value not in there and not isinstance(one, HostFacts):
                     there.append(value)
     return defaultdict(tuple, {key: tuple(values) for key, values in found.items()})
@@ -132,4 +131,4 @@ def _seen() -> dict[tuple[type, str], tuple[Any, ...]]:
 def _hints(kind: Any) -> dict[str, Any]:
     hints = get_type_hints(kind, include_extras=True)
     plain = {name: get_args(one)[0] if get_origin(one) is Annotated else one for name, one in hints.items()}
-    return {field.name: plain[field.name] for field in dataclasses.fields(kind)}
+    return {name: plain[name] for name in fields(kind)}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from functools import cache
 from typing import Any
 
 from hypothesis import strategies as st
 
 from launcher.host.facts import Bar, Config, HostFacts, Iommu, IommuGroup, PciFunction, ReservedRegion
+from launcher.record import replace
 from launcher.values import GIB, MIB, Missing, PciAddress
 from tests.generators.changes import Change, changes, recorded
 

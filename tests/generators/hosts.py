@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import count
 
 from launcher.host.facts import (
@@ -17,6 +16,7 @@ from launcher.host.facts import (
     ReservedRegion,
     Sriov,
 )
+from launcher.record import replace
 from launcher.values import KIB, MIB, PciAddress
 from tests.planning import host
 

@@ -12,10 +12,10 @@ import re
 import subprocess
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from launcher.record import replace
 from tests.lab import pieces
 from tests.lab.boot import Job, run
 from tests.lab.hosts import Boots, Host

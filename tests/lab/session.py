@@ -18,7 +18,7 @@ from tests.lab.packages import say
 
 ROOT = Path(__file__).parent.parent.parent
 LONG = "VMLAUNCH_LONG"  # set by `./dev test --long`: every host, not only those of every commit
-SECONDS = 3600 if os.environ.get(LONG) else 600  # for all tests of one host
+SECONDS = 7200 if os.environ.get(LONG) else 1800  # for all tests of one host
 HERE = "VMLAUNCH_LAB_HOST"  # set inside: the name of the host that this is
 SANITIZED = "_native.abi3.so"  # in the folder of results: the C floor with sanitizers, for tests that are marked so
 # What busy emulation does to a kernel: its processors lose each other, its timer is late.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
@@ -12,6 +11,7 @@ from launcher.planner.functions import listed, on_vfio, shown
 from launcher.planner.places import field
 from launcher.planner.rules.cmdline import values_of
 from launcher.planner.rules.rule import Rule
+from launcher.record import record
 from launcher.values import Missing
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _VECTORS_OF_A_CPU = 200
 _OTHER_FILES, _FILES_OF_A_DEVICE = 64, 5
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ban:
     """Why the host gives a function no MSI and no MSI-X, and how to change that."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from launcher.errors import Diagnostic
 from launcher.planner.widths import widths
+from launcher.record import record
 
 if TYPE_CHECKING:
     from launcher.host.facts import BootFiles, HostFacts, IommuGroup, PciFunction
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from launcher.values import PciAddress
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Situation:
     """The spec, the host, and what has been decided so far. `functions` are all of the host's, by address.
 

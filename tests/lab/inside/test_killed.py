@@ -14,11 +14,11 @@ import pytest
 
 from launcher.vms.folder import wait_until_down
 from tests.conftest import EXAMPLES, PATIENCE, Cli, Done, kill, processes_of
-from tests.lab.inside.passing import bindings
+from tests.lab.inside.passing import BEHIND_BRIDGE, E1000E, NVME, bindings
 
 pytestmark = pytest.mark.usefixtures("host_as_before")
 
-DEVICES = {"drive": "0000:00:02.0", "card": "0000:00:03.0"}
+DEVICES = {"drive": NVME, "card": E1000E, "other": BEHIND_BRIDGE}
 TRACE = ("strace", "-f")
 
 
@@ -29,7 +29,7 @@ def saved_plan(cli: Cli, kernel: Path, devices: dict[str, Any], target: Path) ->
     return target
 
 
-@pytest.mark.host("amd")
+@pytest.mark.host("zoo")
 def test_whoever_is_killed_while_the_guest_runs_the_devices_come_back(
     cli: Cli, payload: Callable[[str], Path], tmp_path: Path
 ) -> None:
@@ -59,7 +59,7 @@ def test_whoever_is_killed_while_the_guest_runs_the_devices_come_back(
 
 
 @pytest.mark.long
-@pytest.mark.host("amd")
+@pytest.mark.host("zoo")
 def test_a_keeper_that_dies_at_any_line_of_its_journal_leaves_all_to_down(cli: Cli, tmp_path: Path) -> None:
     """strace kills it: at each line, on the way in and on the way out."""
     before, trace = bindings(), tmp_path / "trace"
@@ -130,8 +130,7 @@ class Killer:
         return self._cli.run("up", self._plan, env=os.environ | more)
 
 
-@pytest.mark.long
-@pytest.mark.host("amd")
+@pytest.mark.host("zoo")
 def test_killed_in_each_kind_of_step_the_devices_come_back(cli: Cli, tmp_path: Path) -> None:
     killer = Killer(cli, tmp_path)
     for request in STEPS.values():
@@ -139,7 +138,7 @@ def test_killed_in_each_kind_of_step_the_devices_come_back(cli: Cli, tmp_path: P
 
 
 @pytest.mark.long
-@pytest.mark.host("amd")
+@pytest.mark.host("zoo")
 @pytest.mark.parametrize("part", range(PARTS))
 def test_killed_at_whichever_call_the_devices_come_back(cli: Cli, tmp_path: Path, part: int) -> None:
     killer = Killer(cli, tmp_path)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 from launcher.api.leftovers import leftovers
 from launcher.host.facts import DeviceNode, Holder, HostFacts
+from launcher.record import replace
 from launcher.vms.folder import JOURNAL, STATE, StateFolder
 from launcher.vms.journal import Journal
 from tests.planning import host

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from launcher.api.running import as_before
 from launcher.host.facts import HostFacts
 from launcher.plan.plan import Plan
 from launcher.plan.steps import BindDriver, OpenGroups
+from launcher.record import replace
 from launcher.report.plan_diff import differences
 from tests.planning import EXAMPLE, host, plan
 

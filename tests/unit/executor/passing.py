@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 from launcher.kernel.api import SPACES, Event
 from launcher.machine.pci import CONFIG_SIZE
 from launcher.plan.plan import Plan
 from launcher.plan.steps import BarPlace, CreateVm, GiveMemory, MapDma, OpenDevices, OpenGroups, Passed
+from launcher.record import replace
 from launcher.values import KIB, PciAddress
 from tests.fakes.host import FakeFunction, FakeHost, dual_card, nvme, old_card
 from tests.unit.executor.test_runner import plan_of

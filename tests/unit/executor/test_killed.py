@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from launcher.executor.keeper import Keeper
 from launcher.executor.restore import restore
 from launcher.plan.plan import Plan
 from launcher.plan.steps import BindDriver, KeepState
+from launcher.record import replace
 from launcher.vms.channel import Channel, Closed
 from launcher.vms.folder import STATE, StateFolder, wait_until_down
 from tests.fakes.host import FakeHost

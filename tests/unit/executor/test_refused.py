@@ -10,13 +10,14 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from launcher.executor.restore import restore
 from launcher.plan.plan import Plan
 from launcher.plan.steps import LoadModules
+from launcher.record import replace
 from launcher.vms.folder import StateFolder
 from tests.budget import LONG
 from tests.fakes.kernel import FakeKernel

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import struct
-from dataclasses import replace
 
 import pytest
 
@@ -22,6 +21,7 @@ from launcher.host.processors import read_memory
 from launcher.host.redact import redacted
 from launcher.host.survey import survey
 from launcher.host.tree import Live, Recorded, Status
+from launcher.record import replace
 from launcher.values import GIB, MIB, Missing
 from tests.planning import host
 from tests.unit.host.trees import PCI, config, tree

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from launcher.machine import bars, layout
 from launcher.machine.policy import Shape
 from launcher.plan.changes import Change, Forward, HideBar, ShowBar
 from launcher.plan.steps import BarPlace
+from launcher.record import replace
 from launcher.values import GIB, KIB, MIB, Span
 from tests.unit.machine.devices import AHCI, E1000E, NVME, RTL8139, VIRTUAL, Guest
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from launcher.machine.policy import Shape
 from launcher.plan.changes import Forward
+from launcher.record import replace
 from tests.unit.machine.devices import (
     AER,
     AHCI,

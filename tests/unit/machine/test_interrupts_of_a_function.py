@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from launcher.machine.msix import MOST, MsixTable
 from launcher.plan.changes import Interrupt, Vector
+from launcher.record import replace
 from tests.unit.machine.devices import AHCI, E1000E, NVME, RTL8139, VIRTUAL, Guest, config, msi
 
 LOCAL_APIC = 0xFEE00000

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import pytest
 
 from launcher.codec import DecodeError, decode, encode
 from launcher.host.facts import HostFacts, Linux
+from launcher.record import field, record
 from launcher.values import Hex, Missing, PciAddress
 from tests.generators.changes import recorded
 from tests.generators.hosts import many_functions
 
 
-@dataclass(frozen=True)
+@record
 class Part:
     kind: Literal["io", "mem"]
     start: Hex
     size: int = 0
 
 
-@dataclass(frozen=True)
+@record
 class Whole:
     address: PciAddress
     parts: tuple[Part, ...] | Missing

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from launcher.host.facts import BootFiles, HostFacts
 from launcher.plan.codec import plan_from_json, plan_to_json
 from launcher.plan.plan import Plan
+from launcher.record import replace
 from launcher.report.diagnostics import as_text
 from launcher.report.plan_text import plan_text
 from tests.planning import EXAMPLE, KERNEL, SMALL, absent, host, plan

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from launcher.host.facts import Bar, Config, HostFacts, Msix, Power, Use
 from launcher.plan.steps import LoadModules
 from launcher.planner.assumptions import failed_assumptions
 from launcher.planner.named_facts import NamedFacts, question
+from launcher.record import replace
 from launcher.values import GIB, Missing
 from tests.catalogue.row import with_function, with_linux, with_process
 from tests.planning import EXAMPLE, FILES, host, plan

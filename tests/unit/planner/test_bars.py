@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 from launcher.host.facts import Bar, Config, Msix, PciFunction
 from launcher.machine.layout import BAR_PORTS, BARS_32, HIGH_RAM_START
 from launcher.planner.bars import high_window, place_bars, planned_bars
+from launcher.record import replace
 from launcher.values import GIB, KIB, MIB, PciAddress, Span, align_up
 from tests.planning import codes, host, plan
 

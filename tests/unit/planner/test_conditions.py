@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from launcher.errors import Diagnostic
 from launcher.host.facts import Config, HostFacts, Msix
 from launcher.plan.plan import Plan
+from launcher.record import replace
 from launcher.values import Missing
 from tests.catalogue.row import with_function, with_linux
 from tests.planning import codes, host, plan

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -14,6 +13,7 @@ from launcher.plan.steps import BindDriver, StaysBound
 from launcher.planner.absent import virtual_address
 from launcher.planner.slots import Seat, guest_addresses
 from launcher.planner.uses import ending, is_hard, stopping
+from launcher.record import replace
 from launcher.values import PciAddress
 from tests.catalogue.driver_hosts import DISK, GPU, NIC, SOUND, board, function, plus, sriov, vmd
 from tests.catalogue.drivers import spec

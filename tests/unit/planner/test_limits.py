@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from launcher.host.facts import Bar, HostFacts, Iommu, IommuUnit, Limit
 from launcher.planner.widths import address_bits, widths
+from launcher.record import replace
 from launcher.values import GIB, MIB, Missing
 from tests.planning import codes, host, plan
 

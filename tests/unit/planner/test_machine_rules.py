@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from launcher.plan.codec import plan_from_json, plan_to_json
 from launcher.plan.plan import Plan
 from launcher.plan.steps import BindDriver, LoadModules
 from launcher.planner.rules.cmdline import last_of, settings_of
+from launcher.record import replace
 from launcher.report.plan_text import plan_text
 from launcher.values import Missing
 from tests.catalogue.drivers import spec

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -16,6 +15,7 @@ from launcher.plan.codec import plan_from_json, plan_to_json
 from launcher.plan.steps import BindDriver, LoadInitrd, LoadKernel, MapDma, StaysBound, TakeMemory
 from launcher.planner.assumptions import failed_assumptions
 from launcher.planner.choose import matching
+from launcher.record import replace
 from launcher.spec.model import Match
 from launcher.values import GIB, KIB, MIB, Missing, PciAddress
 from tests.planning import EXAMPLE, FILES, INITRD, KERNEL, SMALL, absent, codes, host, plan

@@ -7,7 +7,6 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 from typing import Any
@@ -22,6 +21,7 @@ from launcher.plan.codec import plan_from_json, plan_to_json
 from launcher.plan.plan import Plan
 from launcher.plan.steps import GiveMemory, LoadModules
 from launcher.planner.assumptions import failed_assumptions
+from launcher.record import replace
 from launcher.values import MIB, Missing, Span
 from tests.catalogue.row import Row
 from tests.catalogue.table import ROWS

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from launcher.host.facts import HostFacts, PciFunction
 from launcher.plan.codec import plan_from_json, plan_to_json
 from launcher.plan.plan import Plan, PlannedDevice
+from launcher.record import replace
 from launcher.report.plan_text import plan_text
 from launcher.values import Missing, PciAddress
 from tests.catalogue.row import with_function

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 
 import pytest
 
@@ -11,6 +10,7 @@ from launcher.api.checkup import checkup
 from launcher.codes import explanation
 from launcher.errors import Diagnostic
 from launcher.host.facts import HostFacts, Limit, Linux
+from launcher.record import replace
 from launcher.report.doctor import SUBJECTS, Check, doctor_closing, doctor_text, examine
 from launcher.values import GIB, Missing, PciAddress
 from tests.planning import host

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import replace
 
 from launcher.plan.codec import report_to_json
 from launcher.plan.outcome import FORMAT_VERSION, ContainerReport, Counts, End, RamReport, Report
+from launcher.record import replace
 from launcher.report.console import print_report
 from launcher.values import MIB
 

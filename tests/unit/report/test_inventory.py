@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from launcher.api.verdicts import Trials
 from launcher.host.facts import HostFacts, Use
+from launcher.record import replace
 from launcher.report.inventory import inventory_text
 from launcher.values import PciAddress
 from tests.planning import host

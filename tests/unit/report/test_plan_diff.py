@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from launcher.plan.plan import Plan
+from launcher.record import replace
 from launcher.report.plan_diff import Difference, diff_text, differences
 from tests.planning import EXAMPLE, host, plan
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 import pytest
 
 from launcher.host.facts import BootFiles
 from launcher.plan.plan import MemoryLine
 from launcher.plan.steps import OpenDevices, Passed
+from launcher.record import replace
 from launcher.report.diagnostics import as_text
 from launcher.report.plan_text import memory_row, plan_text
 from launcher.values import PciAddress

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
 from launcher.plan.plan import Plan
+from launcher.record import replace
 from launcher.report.plan_text import memory_row, placing_groups
 from launcher.report.svg import WIDTH, plan_svg
 from launcher.values import show_size

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from launcher.executor.claim import claim
 from launcher.plan.plan import Plan
 from launcher.plan.steps import KeepState, OpenDevices, OpenGroups, Passed, TakeMemory
+from launcher.record import replace
 from launcher.values import PciAddress
 from launcher.vms.folder import StateFolder
 from launcher.vms.groups import GroupTaken, claimant, lock_groups

@@ -1,0 +1,153 @@
+"""Records: a class with annotations in; slots, a constructor, equality, hash and order by its fields out.
+
+What `dataclasses` does, without compiling five functions for each class before anybody uses it: a hundred classes took
+a third of the time to a guest's first instruction. The constructor is compiled when the first one is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from operator import attrgetter
+from typing import Any, NoReturn, TypeVar, dataclass_transform, get_type_hints, overload
+
+T = TypeVar("T")
+
+
+class _Made:
+    """A default that each new record gets one of its own of."""
+
+    def __init__(self, factory: Callable[[], Any]) -> None:
+        self.factory = factory
+
+
+def field(*, default_factory: Callable[[], T]) -> T:
+    made: Any = _Made(default_factory)
+    return made  # type: ignore[no-any-return]
+
+
+@overload
+def record(cls: type[T], *, order: bool = False) -> type[T]: ...
+@overload
+def record(*, order: bool = False) -> Callable[[type[T]], type[T]]: ...
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
+def record(cls: Any = None, *, order: bool = False) -> Any:
+    """Frozen: equal and hashed by its fields; with `order`, sorted by them."""
+    shared = _FROZEN | (_ORDERED if order else {})
+    return _rebuild(cls, shared) if cls else lambda decorated: _rebuild(decorated, shared)
+
+
+@dataclass_transform(field_specifiers=(field,))
+def mutable(cls: type[T]) -> type[T]:
+    """Its fields may change: equal by them, not to be hashed."""
+    return _rebuild(cls, _COMPARED | {"__hash__": None})  # type: ignore[no-any-return]
+
+
+def fields(kind: Any) -> tuple[str, ...]:
+    """Names of the fields of a record or its class, in order, inherited ones first."""
+    return kind.__match_args__  # type: ignore[no-any-return]
+
+
+def defaults(kind: Any) -> dict[str, Any]:
+    """Of the fields that have one, by name."""
+    return {name: one.factory() if isinstance(one, _Made) else one for name, one in kind.__defaults__.items()}
+
+
+def is_record(value: object) -> bool:
+    """A record, or the class of one."""
+    return hasattr(value, "__defaults__")
+
+
+def replace(one: T, **changes: Any) -> T:
+    """A new record with other values in some fields."""
+    return type(one)(**{name: getattr(one, name) for name in fields(one)} | changes)
+
+
+def _rebuild(cls: Any, shared: dict[str, Any]) -> Any:
+    """The class again, with slots: they cannot be had afterwards."""
+    own = [name for name, kind in cls.__annotations__.items() if not _is_of_class(kind)]
+    body = {name: value for name, value in cls.__dict__.items() if name not in (*own, "__dict__", "__weakref__")}
+    names = (*(name for name in getattr(cls, "__match_args__", ()) if name not in own), *own)
+    given = {name: cls.__dict__[name] for name in own if name in cls.__dict__}
+    body |= {name: value for name, value in shared.items() if name not in body}
+    body |= {"__qualname__": cls.__qualname__, "__annotations__": cls.__annotations__, "__slots__": own}
+    body |= {"__match_args__": names, "__init__": _compile_at_first_use}
+    body["__defaults__"] = getattr(cls, "__defaults__", {}) | given
+    body["__values__"] = attrgetter(*names) if names else staticmethod(lambda _: ())
+    return type(cls)(cls.__name__, cls.__bases__, body)
+
+
+def _is_of_class(annotation: object) -> bool:
+    return str(annotation).startswith("ClassVar")
+
+
+def _compile_at_first_use(self: Any, *values: Any, **named: Any) -> None:
+    cls = type(self)
+    cls.__init__ = _constructor(cls)
+    cls.__init__(self, *values, **named)
+
+
+def _constructor(cls: Any) -> Any:
+    """`__init__` with the fields as its parameters, as TypeErrors for wrong ones are to name them."""
+    scope: dict[str, Any] = {f"_set_{name}": getattr(cls, name).__set__ for name in fields(cls)}
+    scope |= {f"_default_{name}": value for name, value in cls.__defaults__.items()}
+    made = {name: value for name, value in cls.__defaults__.items() if isinstance(value, _Made)}
+    scope |= {f"_make_{name}": value.factory for name, value in made.items()}
+    parameters = [f"{name}=_default_{name}" if name in cls.__defaults__ else name for name in fields(cls)]
+    lines = [f" if {name} is _default_{name}: {name} = _make_{name}()" for name in made]
+    lines += [f" _set_{name}(self, {name})" for name in fields(cls)]
+    lines += [" self.__post_init__()"] if hasattr(cls, "__post_init__") else []
+    exec(f"def __init__({', '.join(['self', *parameters])}):\n" + "\n".join(lines or [" pass"]), scope)
+    scope["__init__"].__qualname__ = f"{cls.__qualname__}.__init__"
+    return scope["__init__"]
+
+
+def _refuse_change(self: object, name: str, *_: object) -> NoReturn:
+    raise AttributeError(f"{type(self).__name__}.{name} is frozen")
+
+
+def _equal(self: Any, other: Any) -> Any:
+    return self.__values__(self) == other.__values__(other) if type(self) is type(other) else NotImplemented
+
+
+def _before(self: Any, other: Any) -> Any:
+    return self.__values__(self) < other.__values__(other) if type(self) is type(other) else NotImplemented
+
+
+def _before_or_equal(self: Any, other: Any) -> Any:
+    return self.__values__(self) <= other.__values__(other) if type(self) is type(other) else NotImplemented
+
+
+def _hash(self: Any) -> int:
+    return hash(self.__values__(self))
+
+
+def _show(self: Any) -> str:
+    return f"{type(self).__qualname__}({', '.join(f'{name}={getattr(self, name)!r}' for name in fields(self))})"
+
+
+def _for_pydantic(cls: Any, _source: Any, handler: Any) -> Any:
+    """Its schema as a dataclass: the JSON Schemas are made by pydantic."""
+    from pydantic_core import core_schema
+
+    hints, given = get_type_hints(cls, include_extras=True), defaults(cls)
+    rows = []
+    for name in fields(cls):
+        schema = handler.generate_schema(hints[name])
+        if name in given:
+            schema = core_schema.with_default_schema(schema, default=_plain(given[name]))
+        rows.append(core_schema.dataclass_field(name, schema))
+    arguments = core_schema.dataclass_args_schema(cls.__name__, rows)
+    return core_schema.dataclass_schema(cls, arguments, list(fields(cls)), ref=f"{cls.__module__}.{cls.__qualname__}")
+
+
+def _plain(value: Any) -> Any:
+    return {name: _plain(getattr(value, name)) for name in fields(value)} if is_record(value) else value
+
+
+_COMPARED: dict[str, Any] = {
+    "__eq__": _equal,
+    "__repr__": _show,
+    "__get_pydantic_core_schema__": classmethod(_for_pydantic),
+}
+_FROZEN = _COMPARED | {"__hash__": _hash, "__setattr__": _refuse_change, "__delattr__": _refuse_change}
+_ORDERED = {"__lt__": _before, "__le__": _before_or_equal}  # Python turns them round for the others
