@@ -155,7 +155,7 @@ def _is_small_part(line: MemoryLine) -> bool:
 
 
 def _folded(lines: list[MemoryLine]) -> tuple[Span, str, str]:
-    whole = Span.between(lines[0].start, lines[-1].start + lines[-1].size - 1)
+    whole = Span.between(min(line.start for line in lines), max(line.start + line.size - 1 for line in lines))
     return whole, "MMIO", ", ".join(line.why or "" for line in lines)
 
 

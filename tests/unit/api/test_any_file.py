@@ -98,6 +98,13 @@ def test_any_bytes_instead_of_a_file_are_answered(
     answer(capsys, "plan", path)
 
 
+def test_lines_of_memory_in_any_order_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plain = dict(saved("passthrough-on-gpu07"))
+    path = tmp_path / "vm.plan"
+    path.write_text(json.dumps(plain | {"memory": plain["memory"][::-1]}))
+    answer(capsys, "plan", path)
+
+
 def test_a_fact_that_is_negative_is_refused_with_its_value(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "facts.json"
     path.write_text((planning.HOSTS / "gpu07.json").read_text().replace('"vectors": 33', '"vectors": -33'))
