@@ -5,8 +5,8 @@ goes wrong is a LauncherError with its diagnostics. Each is imported when it is 
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # `typing` would be a quarter of `vmlaunch --help`
 if TYPE_CHECKING:
     from launcher.api.hosts import recorded_host, this_host
     from launcher.api.plans import make_plan, read_spec
@@ -36,7 +36,8 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _ROOMS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_ROOMS[name]), name)
+    found: object = getattr(import_module(_ROOMS[name]), name)
+    return found

@@ -12,7 +12,7 @@ from launcher.codec import DecodeError, decode
 from launcher.errors import Diagnostic, Refused, Where
 from launcher.host.device_nodes import with_handed
 from launcher.host.facts import FORMAT_VERSION, HostFacts, KvmFacts
-from launcher.host.survey import survey
+from launcher.host.survey import Depth, survey
 from launcher.host.tree import Live
 from launcher.kernel.handed import handed
 from launcher.record import replace
@@ -22,13 +22,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def this_host(*, deep: bool = False, raw: bool = False, identity: int | None = None) -> HostFacts:
+def this_host(*, deep: bool = False, raw: bool = False, identity: int | None = None, devices: bool = True) -> HostFacts:
     """Reads only; nothing on the host changes, and no device wakes unless it is read `deep`.
 
     `raw` keeps configuration space as it is; `identity` is the uid that will run `up`, if it is another.
+    Without `devices` it is what a VM without any needs.
     """
     folder = os.environ.get("XDG_RUNTIME_DIR")
-    facts = survey(Live(), _kvm(), folder, deep=deep, raw=raw, identity=identity)
+    depth: Depth = "deep" if deep else "devices" if devices else "machine"
+    facts = survey(Live(), _kvm(), folder, raw=raw, identity=identity, depth=depth)
     return replace(facts, device_nodes=with_handed(facts.device_nodes or (), handed()))
 
 

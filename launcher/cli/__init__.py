@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import errno
 import os
 import sys
-from contextlib import suppress
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
-from launcher.errors import LauncherError
 from launcher.version import VERSION
 
+TYPE_CHECKING = False  # `typing` would be a quarter of `vmlaunch --help`
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
+    from typing import Any
 
 # verb -> (its module in this folder, what it does). The order is that of `vmlaunch --help`.
 # A verb's module has `arguments(parser)` and `run(options) -> exit code`, and imports what is heavy inside `run`.
@@ -70,6 +69,8 @@ def _dispatch(words: list[str]) -> int:
 
 
 def _run(verb: str, words: list[str]) -> int:
+    from launcher.errors import LauncherError
+
     module = verb_module(verb)
     try:
         options = verb_parser(verb, module).parse_intermixed_args(words)
@@ -92,9 +93,23 @@ def verb_module(verb: str) -> Any:
 
 
 def verb_parser(verb: str, module: Any) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(f"vmlaunch {verb}", description=f"{VERBS[verb][1]}.", allow_abbrev=False)
+    import argparse
+
+    about = f"{VERBS[verb][1]}."
+    parser = argparse.ArgumentParser(
+        f"vmlaunch {verb}", description=about, allow_abbrev=False, formatter_class=_formatter
+    )
     module.arguments(parser)
     return parser
+
+
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    """Told the width: to find it, argparse would import what opens archives."""
+    import argparse
+
+    from launcher.report.lines import width_of
+
+    return argparse.HelpFormatter(prog, width=width_of(sys.stdout) - 2)
 
 
 def overview() -> str:
@@ -144,10 +159,10 @@ def _is_unwritable(error: Exception) -> bool:
     if not (isinstance(error, OSError) and error.errno in UNWRITABLE and error.filename is None):
         return False
     _forget_stdout()
-    with suppress(OSError):
+    try:
         print(f"vmlaunch: failed to write the output: {error.strerror}", file=sys.stderr, flush=True)
-        return True
-    os.dup2(1, 2)
+    except OSError:
+        os.dup2(1, 2)
     return True
 
 

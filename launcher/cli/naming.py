@@ -14,7 +14,7 @@ UNITS = {"": 1.0, "s": 1.0, "ms": 0.001, "m": 60.0}
 
 def state_root() -> Path | None:
     """The folder of this user's state folders. None: not root, and XDG_RUNTIME_DIR is not set."""
-    from launcher.host.process import state_folder
+    from launcher.host.state import state_folder
 
     found = state_folder(os.geteuid(), os.environ.get("XDG_RUNTIME_DIR"))
     return Path(found) if found else None

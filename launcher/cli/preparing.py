@@ -34,9 +34,9 @@ def _planned(raw: bytes, options: argparse.Namespace) -> Plan | None:
     loaded = load_bytes(raw, options.spec, options.set, options.sources)
     running = _running(loaded.spec.name, options)
     if running is not None:
-        check_same(running, make_plan(loaded, as_before(this_host(), running)))
+        check_same(running, make_plan(loaded, as_before(this_host(devices=bool(loaded.spec.devices)), running)))
         return None
-    plan = make_plan(loaded, this_host())
+    plan = make_plan(loaded, this_host(devices=bool(loaded.spec.devices)))
     _check_groups(plan)
     _refuse(plan.diagnostics, options.strict)
     _warn(plan, options)
@@ -119,7 +119,7 @@ def _checked(plan: Plan, options: argparse.Namespace) -> Plan:
     from launcher.api.hosts import this_host
     from launcher.api.plans import files_of
 
-    check_saved(plan, this_host(), files_of(plan), strict=options.strict)
+    check_saved(plan, this_host(devices=bool(plan.devices)), files_of(plan), strict=options.strict)
     _warn(plan, options)
     return plan
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.host.lists import keyed, number, str_of
-from launcher.host.process import CAPABILITIES, capabilities, read_limit, state_folder
+from launcher.host.process import CAPABILITIES, capabilities, read_limit
+from launcher.host.state import state_folder
 from launcher.record import replace
 
 if TYPE_CHECKING:

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 from launcher.host.cgroups import huge_limits, memory_limit
 from launcher.host.facts import Process
 from launcher.host.lists import ids, keyed, kilobytes, str_of
+from launcher.host.state import state_folder
 from launcher.values import Missing
 
 if TYPE_CHECKING:
     from launcher.host.tree import Tree
-
-_STATE = "/run/vmlaunch"
 
 # Those a launcher of VMs can need, by bit (capability.h). The rest would only make facts files differ.
 CAPABILITIES = {
@@ -89,9 +88,3 @@ def _profile(tree: Tree) -> str | None:
         return None
     selinux = tree.read_text("/sys/fs/selinux/enforce")
     return None if label.count(":") > 1 and selinux != "1" else label
-
-
-def state_folder(uid: int, runtime_folder: str | None) -> str | None:
-    if uid == 0:
-        return _STATE
-    return f"{runtime_folder.rstrip('/')}/vmlaunch" if runtime_folder else None

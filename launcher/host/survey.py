@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from launcher.host.device_nodes import read_device_nodes
 from launcher.host.facts import FORMAT_VERSION, HostFacts, KvmFacts
@@ -11,7 +11,7 @@ from launcher.host.identity import process_as
 from launcher.host.iommu import read_groups, read_iommu
 from launcher.host.linux import read_linux
 from launcher.host.lists import str_of
-from launcher.host.opened import read_opened
+from launcher.host.opened import Opened, read_opened
 from launcher.host.pci import read_pci
 from launcher.host.process import read_process
 from launcher.host.processors import read_cpus, read_memory, read_nodes
@@ -21,22 +21,24 @@ if TYPE_CHECKING:
     from launcher.host.tree import Tree
     from launcher.values import Missing
 
+# `machine`: no functions, no groups, and nobody has anything open; `deep`: devices that sleep are woken.
+Depth = Literal["machine", "devices", "deep"]
+
 
 def survey(
     tree: Tree,
     kvm: KvmFacts | Missing,
     runtime_folder: str | None = None,
     *,
-    deep: bool = False,
     raw: bool = False,
     identity: int | None = None,
+    depth: Depth = "devices",
 ) -> HostFacts:
     """`kvm` is what kernel.probe answered; `runtime_folder` is $XDG_RUNTIME_DIR.
 
-    `deep` wakes devices that sleep, `raw` keeps their configuration space; `identity` is the uid that will run `up`,
-    if that is another.
+    `raw` keeps configuration space; `identity` is the uid that will run `up`, if that is another.
     """
-    opened = read_opened(tree)
+    opened = read_opened(tree) if depth != "machine" else Opened()
     mine = read_process(tree, runtime_folder, opened.all_seen)
     process = mine if identity is None else process_as(tree, identity, mine)
     release = str_of(tree.read_text("/proc/sys/kernel/osrelease"))
@@ -51,8 +53,8 @@ def survey(
         memory=read_memory(tree),
         process=process,
         iommu=read_iommu(tree),
-        groups=read_groups(tree),
-        pci=read_pci(tree, read_used(tree, opened), deep=deep, raw=raw),
+        groups=read_groups(tree) if depth != "machine" else (),
+        pci=read_pci(tree, read_used(tree, opened), deep=depth == "deep", raw=raw) if depth != "machine" else (),
         linux=read_linux(tree, release),
         firmware=read_firmware(tree),
         device_nodes=read_device_nodes(tree, process, opened),

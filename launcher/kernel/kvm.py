@@ -1,4 +1,4 @@
-"""KVM: /dev/kvm, the VM, the vCPU (Documentation/virt/kvm/api.rst). One class per descriptor, one ioctl per method."""
+"""KVM: the VM, the vCPU (Documentation/virt/kvm/api.rst). One class per descriptor, one ioctl per method."""
 
 from __future__ import annotations
 
@@ -31,31 +31,8 @@ CHIPS = {
     "pic-slave": lib.KVM_IRQCHIP_PIC_SLAVE,
     "ioapic": lib.KVM_IRQCHIP_IOAPIC,
 }
-MOST_CPUID_LEAVES = 256
 LVT0, LVT1 = 0x350, 0x360  # local APIC registers (Intel SDM 3A, table 11-1)
 DELIVER_NMI, DELIVER_EXTERNAL = 0x400, 0x700
-
-
-class Kvm(Descriptor):
-    """/dev/kvm."""
-
-    def api_version(self) -> int:
-        return ioctl(self.fd, "KVM_GET_API_VERSION")
-
-    def check_extension(self, name: str) -> int:
-        """`immediate_exit` asks for KVM_CAP_IMMEDIATE_EXIT; 0: not there."""
-        return ioctl(self.fd, "KVM_CHECK_EXTENSION", getattr(lib, f"KVM_CAP_{name.upper()}"))
-
-    def supported_cpuid(self) -> list[CpuidLeaf]:
-        table = ffi.new("struct kvm_cpuid2 *", {"entries": MOST_CPUID_LEAVES})
-        table.nent = MOST_CPUID_LEAVES
-        ioctl(self.fd, "KVM_GET_SUPPORTED_CPUID", table)
-        leaves = (table.entries[n] for n in range(table.nent))
-        return [(e.function, e.index, e.flags, e.eax, e.ebx, e.ecx, e.edx) for e in leaves]
-
-    def create_vm(self) -> Vm:
-        run_size = ioctl(self.fd, "KVM_GET_VCPU_MMAP_SIZE")
-        return Vm(ioctl(self.fd, "KVM_CREATE_VM", 0), run_size)
 
 
 class Vm(Descriptor):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import os
 
+from launcher.kernel.dev_kvm import Kvm
 from launcher.kernel.handed import KVM, handed
-from launcher.kernel.kvm import Kvm
 
 EXTENSIONS = (
     "user_memory", "irqchip", "set_tss_addr", "set_identity_map_addr", "pit2", "irqfd", "irqfd_resample", "ioeventfd",

@@ -10,8 +10,8 @@ from itertools import chain
 
 from launcher.kernel.confine import confine
 from launcher.kernel.descriptor import Eventfd
+from launcher.kernel.dev_kvm import Kvm
 from launcher.kernel.handed import CONTAINER, GROUP, KVM, Handed
-from launcher.kernel.kvm import Kvm
 from launcher.kernel.memory import HostMemory
 from launcher.kernel.sysfs import PciDrivers
 from launcher.kernel.vfio import Container, Group

@@ -14,13 +14,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 from launcher.host.facts import HostFacts, IommuUnit, Limit, Linux, Memory, PciFunction, Process
-from launcher.planner.choose import CLASSES
-from launcher.planner.groups import release
 from launcher.planner.keeping import name_of
-from launcher.planner.modules import obtainable
-from launcher.planner.rules.interrupts import free_vectors
 from launcher.record import is_record
-from launcher.values import PciAddress
+from launcher.values import Missing, PciAddress
 
 if TYPE_CHECKING:
     from launcher.host.facts import BootFiles
@@ -37,6 +33,33 @@ def _huge_pages(host: HostFacts) -> dict[str, int]:
     return {size: free - host.memory.reserved_huge_pages.get(size, 0) for size, free in found.items()}
 
 
+# What few plans ask for, and what is much to import.
+
+
+def _release(host: HostFacts) -> str:
+    from launcher.planner.groups import release
+
+    return ".".join(map(str, release(host.kernel)))
+
+
+def _free_vectors(host: HostFacts) -> int:
+    from launcher.planner.rules.interrupts import free_vectors
+
+    return free_vectors(host)
+
+
+def _obtainable(linux: Linux) -> dict[str, bool | Missing]:
+    from launcher.planner.modules import obtainable
+
+    return obtainable(linux)
+
+
+def _is_of_class(one: PciFunction, text: str) -> bool:
+    from launcher.planner.choose import CLASSES
+
+    return one.class_code.startswith(CLASSES.get(text, (text,)))
+
+
 # Module parameters that a plan looks at, and what they are while their module is not loaded, or was given no other.
 _OPTIONS = {
     "vfio.enable_unsafe_noiommu_mode": "N",
@@ -48,13 +71,13 @@ _OPTIONS = {
 }
 
 _FOLLOWS: dict[tuple[type, str], Callable[[Any], Any]] = {
-    (HostFacts, "release"): lambda host: ".".join(map(str, release(host.kernel))),
+    (HostFacts, "release"): _release,
     (HostFacts, "cpu_count"): lambda host: len(host.cpus),
-    (HostFacts, "free_vectors"): free_vectors,
+    (HostFacts, "free_vectors"): _free_vectors,
     (HostFacts, "huge_pages"): _huge_pages,
     (IommuUnit, "domains_left"): lambda unit: (unit.most_domains or 0) - (unit.domains or 0),
     (Limit, "left"): lambda limit: limit.maximum - limit.current,
-    (Linux, "obtainable"): obtainable,
+    (Linux, "obtainable"): _obtainable,
     (Linux, "options"): lambda linux: {name: linux.parameters.get(name, usual) for name, usual in _OPTIONS.items()},
     (Memory, "promisable"): lambda memory: memory.commit_limit - memory.committed,
     (Process, "lockable"): lambda process: None if process.memlock is None else process.memlock - process.locked,
@@ -63,7 +86,7 @@ _FOLLOWS: dict[tuple[type, str], Callable[[Any], Any]] = {
 
 _HAS: dict[str, Callable[[PciFunction, str], bool]] = {
     "bus": lambda one, text: str(one.address).startswith(f"{text}:"),
-    "class": lambda one, text: one.class_code.startswith(CLASSES.get(text, (text,))),
+    "class": _is_of_class,
     "driver": lambda one, text: one.driver == text,
     "id": lambda one, text: one.id == text,
     "irq": lambda one, text: str(one.irq) == text,

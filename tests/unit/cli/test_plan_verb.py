@@ -71,7 +71,7 @@ def test_who_saves_a_plan_is_told_what_it_is_good_for(folder: Path, capsys):
 
 
 def test_a_plan_for_this_host_is_run_without_naming_it(folder: Path, capsys, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("launcher.api.hosts.this_host", lambda: host("two-nodes"))
+    monkeypatch.setattr("launcher.api.hosts.this_host", lambda **_: host("two-nodes"))
     main(["plan", "vm.yaml", "-o", "vm.plan"])
     assert capsys.readouterr().err == "saved vm.plan; run it with `vmlaunch up vm.plan`\n"
 
@@ -155,7 +155,7 @@ def test_a_denied_kvm_is_4_also_without_a_place_for_state(folder: Path, capsys):
 
 
 def test_a_plan_of_another_host_is_stale_and_says_whose_it_is(folder: Path, capsys, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("launcher.api.hosts.this_host", lambda: host("cloud-vm"))
+    monkeypatch.setattr("launcher.api.hosts.this_host", lambda **_: host("cloud-vm"))
     main(["plan", "vm.yaml", "--host", on("two-nodes"), "--set", "cpus.pin=6-7", "-o", "vm.plan"])
     assert main(["up", "vm.plan"]) == 10
     assert "= planned for twin; this is " in capsys.readouterr().err
@@ -164,7 +164,7 @@ def test_a_plan_of_another_host_is_stale_and_says_whose_it_is(folder: Path, caps
 def test_of_a_plan_of_another_host_the_devices_come_first_and_not_all_is_told(
     folder: Path, capsys, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("launcher.api.hosts.this_host", lambda: host("cloud-vm"))
+    monkeypatch.setattr("launcher.api.hosts.this_host", lambda **_: host("cloud-vm"))
     words = ["--set", "devices.disk=0000:02:00.0", "--set", "cpus.count=8", "--set", "cpus.pin=8-15"]
     assert main(["plan", "vm.yaml", "--host", on("gpu07"), *words, "-o", "vm.plan"]) == 0
     capsys.readouterr()
@@ -176,7 +176,7 @@ def test_of_a_plan_of_another_host_the_devices_come_first_and_not_all_is_told(
 
 
 def test_kvm_that_is_denied_here_comes_before_what_has_changed(folder: Path, capsys, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("launcher.api.hosts.this_host", lambda: host("kvm-denied"))
+    monkeypatch.setattr("launcher.api.hosts.this_host", lambda **_: host("kvm-denied"))
     main(["plan", "vm.yaml", "--host", on("two-nodes"), "-o", "vm.plan"])
     capsys.readouterr()
     assert main(["up", "vm.plan"]) == 4
@@ -185,7 +185,7 @@ def test_kvm_that_is_denied_here_comes_before_what_has_changed(folder: Path, cap
 
 
 def test_strict_says_that_it_is_the_warnings_that_block(folder: Path, capsys, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("launcher.api.hosts.this_host", lambda: host("cloud-vm"))
+    monkeypatch.setattr("launcher.api.hosts.this_host", lambda **_: host("cloud-vm"))
     assert main(["up", "vm.yaml", "--set", "cpus=3", "--strict"]) == 1
     last = capsys.readouterr().err.splitlines()[-1]
     assert last == "vm.yaml: 1 warning, and --strict makes them block; nothing was changed"

@@ -112,7 +112,7 @@ def test_file_that_may_not_be_read_is_not_permitted(here: Path, capsys: pytest.C
 AS_NOBODY = """
 import os, sys
 from launcher.cli import main, validate
-import launcher.api.plans, launcher.cli.refusal, launcher.spec.load
+import argparse, traceback, launcher.api.plans, launcher.cli.refusal, launcher.spec.load
 if os.geteuid() == 0:
     os.seteuid(65534)
 sys.exit(main(["validate", sys.argv[1]]))

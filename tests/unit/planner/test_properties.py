@@ -131,6 +131,15 @@ def blockers(made: Plan) -> set[str]:
     return {one.code for one in made.diagnostics if one.severity == "error"}
 
 
+@pytest.mark.parametrize("name", sorted(recorded()))
+def test_a_vm_without_devices_needs_to_know_of_none(name: str) -> None:
+    """`up` does not look for them then."""
+    facts = recorded()[name]
+    bare = replace(facts, pci=(), groups=(), process=replace(facts.process, sees_all=True))
+    bare = replace(bare, device_nodes=facts.device_nodes and tuple(replace(n, holders=()) for n in facts.device_nodes))
+    assert plan_to_json(plan(BASE, bare)) == plan_to_json(plan(BASE, facts))
+
+
 @cache
 def saved(name: str) -> tuple[HostFacts, list[Change], list[tuple[str, Plan]]]:
     """A recorded host, as root would plan for it, and the plans for it that could be run."""
