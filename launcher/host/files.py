@@ -27,6 +27,8 @@ def read_boot_file(path: str) -> BootFile | Missing:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         return missing(error, path)
+    except ValueError:  # no path: it has a NUL in it, or half of a character
+        return Missing("absent", path)
     try:
         return _describe(path, descriptor)
     except OSError as error:

@@ -16,6 +16,8 @@ from launcher.api.plans import decode_plan, files_of
 from launcher.cli import main
 from launcher.cli.preparing import check_saved
 from launcher.errors import LauncherError
+from launcher.host.files import read_boot_file
+from launcher.values import Missing
 from tests import planning
 from tests.budget import runs
 from tests.conftest import EXAMPLES
@@ -96,6 +98,11 @@ def test_any_bytes_instead_of_a_file_are_answered(
     answer(capsys, "doctor", "--host", path)
     path.write_bytes(b'{"format_version": "1.0"' + raw)
     answer(capsys, "plan", path)
+
+
+@pytest.mark.parametrize("path", ["/boot/a\0b", "/boot/\ud800"])
+def test_a_path_that_can_be_none_is_no_file(path: str) -> None:
+    assert read_boot_file(path) == Missing("absent", path)
 
 
 def test_lines_of_memory_in_any_order_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
