@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from launcher.api.files import read_bytes
@@ -19,6 +20,8 @@ def read_spec(path: str, sets: Sequence[str], sources: dict[str, str]) -> Loaded
 
 def load_bytes(raw: bytes, path: str, sets: Sequence[str], sources: dict[str, str]) -> Loaded:
     """For who has looked into the file already, to tell a spec from a saved plan."""
+    # As a command we have no use for plugins of pydantic's, and looking for them reads the metadata of all packages.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     from launcher.api.plans import load
     from launcher.spec.sets import set_name
 

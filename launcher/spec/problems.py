@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
@@ -45,6 +44,8 @@ def refuse(problems: Iterable[Problem]) -> None:
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """What was probably meant by a misspelled word."""
+    from difflib import get_close_matches
+
     return next(iter(get_close_matches(word.lower()[:64], list(known), n=1)), None)
 
 
