@@ -24,7 +24,7 @@ class Archive:
         self._folder, self._records, self._console, self._wait = folder, records, console, wait
         self._log = ConsoleLog(folder.path / LOG)
         self.position = 0  # of the log in the guest's output
-        self.chatty = False  # the guest wrote since the last look
+        self.chatty = 0  # looks in a row that found something new
 
     def keep_state(self) -> None:
         report = self._records.report()
@@ -37,7 +37,7 @@ class Archive:
         self._keep("report", lambda: self._folder.write(REPORT, report_to_json(self._records.report())))
 
     def keep_log(self) -> None:
-        self.chatty = self.position != self._console.head
+        self.chatty = self.chatty + 1 if self.position != self._console.head else 0
         while self.position != self._console.head:
             data, self.position, lost = self._console.read(self.position, BITE)
             if self._wait is not None:

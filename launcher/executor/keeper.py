@@ -39,7 +39,8 @@ from launcher.vms.journal import Journal
 
 TIMEOUT = 30.0  # seconds a guest has to power off
 LONGEST = 24 * 3600  # seconds of any wait
-COALESCE = 0.01  # seconds between two looks at the console while the guest writes
+# Seconds between two looks at the console while the guest writes: an echo is soon there, a verbose boot wakes few.
+COALESCE, MOST_COALESCED = 0.01, 0.04
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -220,7 +221,7 @@ class Keeper:
         if self._wait_for is not None and (left := self._wait_for.left()) is not None:
             waits.append(left)
         if self._archive.chatty or not self._console.wait(self._archive.position):
-            waits.append(COALESCE)
+            waits.append(min(COALESCE * max(self._archive.chatty, 1), MOST_COALESCED))
         return min(waits, default=None)
 
     def _wait(self, interests: dict[int, int], timeout: float | None) -> dict[int, int]:
