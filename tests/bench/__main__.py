@@ -1,162 +1,71 @@
-"""`./dev bench`: vmlaunch beside QEMU on the same work, interleaved in one run; ratios with their 95 % interval.
+"""`./dev bench [ROW...]`: vmlaunch beside QEMU on the same work, in turns; printed row by row, kept as JSON.
 
-Boot, in a lab host: `./dev lab run -- python -m tests.bench.boot`.
-Start: from the start of the process to the first KVM_RUN, examples/hello.yaml and the same kernel, vCPUs and memory.
+Rows of the lab run in a lab host, all in one boot of it, by this same command with `--built`. Without names, all rows
+run, and docs/performance.json and docs/performance.md are written.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import importlib
 import os
-import platform
-import random
-import shutil
-import statistics
-import struct
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent.parent
-EXAMPLES = ROOT / "examples"
-NAME = "bench-hello"
-VMLAUNCH = [sys.executable, "-m", "launcher"]
-QEMU = [
-    "qemu-system-x86_64",
-    "-accel",
-    "kvm",
-    "-nodefaults",
-    "-display",
-    "none",
-    "-serial",
-    "stdio",
-    "-smp",
-    "2",
-    "-m",
-    "96",
-]
-ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-DEADLINE = 30.0
-RESAMPLES = 5000
-
-
-def contenders(saved_plan: Path) -> dict[str, list[str]]:
-    kernel = ["-kernel", str(EXAMPLES / "hello.elf"), "-append", "greetings"]
-    return {
-        "vmlaunch up hello.yaml": [*VMLAUNCH, "up", str(EXAMPLES / "hello.yaml"), "--set", f"name={NAME}"],
-        "vmlaunch up hello.plan": [*VMLAUNCH, "up", str(saved_plan)],
-        "qemu -M q35": [*QEMU, "-M", "q35", *kernel],
-        "qemu -M microvm": [*QEMU, "-M", "microvm", *kernel],
-    }
-
-
-def build_shim(folder: Path) -> Path:
-    shim = folder / "first_run.so"
-    source = Path(__file__).with_name("first_run.c")
-    subprocess.run(["gcc", "-shared", "-fPIC", "-O2", "-o", shim, source, "-ldl"], check=True)
-    return shim
-
-
-def time_to_first_run(command: list[str], shim: Path, folder: Path) -> float:
-    """Milliseconds. The process is ended as soon as its guest has started."""
-    stamp = folder / "stamp"
-    stamp.unlink(missing_ok=True)
-    environment = ENVIRONMENT | {"LD_PRELOAD": str(shim), "FIRST_RUN": str(stamp)}
-    began = time.clock_gettime(time.CLOCK_MONOTONIC)
-    with subprocess.Popen(
-        command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    ) as process:
-        while not (stamp.exists() and any(stamp.read_bytes()[:8])):
-            if process.poll() not in (None, 0) or time.clock_gettime(time.CLOCK_MONOTONIC) - began > DEADLINE:
-                process.kill()
-                raise SystemExit(
-                    f"{' '.join(command)} did not reach KVM_RUN:\n{process.stderr and process.stderr.read().decode()}"
-                )
-            time.sleep(0.002)
-        process.terminate()
-    seconds, nanoseconds = struct.unpack("qq", stamp.read_bytes())
-    return (seconds + nanoseconds / 1e9 - began) * 1000
-
-
-def interval(ratios: list[float]) -> tuple[float, float, float]:
-    """Median and its bootstrap 95 % interval."""
-    dice = random.Random(0)
-    medians = sorted(statistics.median(dice.choices(ratios, k=len(ratios))) for _ in range(RESAMPLES))
-    return statistics.median(ratios), medians[int(0.025 * RESAMPLES)], medians[int(0.975 * RESAMPLES)]
-
-
-def measure(rounds: int, folder: Path) -> dict[str, list[float]]:
-    shim, saved = build_shim(folder), folder / "hello.plan"
-    subprocess.run(
-        [*VMLAUNCH, "plan", EXAMPLES / "hello.yaml", "--set", f"name={NAME}", "-o", saved],
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
-    commands = contenders(saved)
-    times: dict[str, list[float]] = {name: [] for name in commands}
-    for turn in range(rounds + 1):
-        for name, command in commands.items():
-            took = time_to_first_run(command, shim, folder)
-            if turn:  # the first round warms the caches
-                times[name].append(took)
-        subprocess.run([*VMLAUNCH, "down", NAME], check=True, stdout=subprocess.DEVNULL)
-    return times
-
-
-def show(times: dict[str, list[float]]) -> None:
-    title = "process start to first KVM_RUN, ms"
-    print(f"{title:38}{'min':>8}{'median':>8}   ratio to q35 (95 %)   ratio to microvm (95 %)")
-    for name, values in times.items():
-        line = f"  {name:36}{min(values):8.1f}{statistics.median(values):8.1f}"
-        for other in ("qemu -M q35", "qemu -M microvm"):
-            ratios = [mine / theirs for mine, theirs in zip(values, times[other], strict=True)]
-            middle, low, high = interval(ratios)
-            line += f"   {middle:5.2f} ({low:.2f} to {high:.2f})" + "   "
-        print(line.rstrip())
-
-
-def importtime() -> None:
-    """`--help` and `completion` against bare Python, by wall clock."""
-    bare = [sys.executable, "-c", "pass"]
-    jobs = {
-        "python -c pass": bare,
-        "--help": [*VMLAUNCH, "--help"],
-        "completion bash": [*VMLAUNCH, "completion", "bash"],
-        "ps": [*VMLAUNCH, "ps"],
-    }
-    times: dict[str, list[float]] = {name: [] for name in jobs}
-    for _ in range(15):
-        for name, command in jobs.items():
-            began = time.perf_counter()
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=ENVIRONMENT)
-            times[name].append((time.perf_counter() - began) * 1000)
-    print(f"\n{'everyday, ms':38}{'min':>8}{'median':>8}   ratio to bare Python (95 %)")
-    for name, values in times.items():
-        middle, low, high = interval([mine / base for mine, base in zip(values, times["python -c pass"], strict=True)])
-        print(
-            f"  {name:36}{min(values):8.1f}{statistics.median(values):8.1f}   {middle:5.2f} ({low:.2f} to {high:.2f})"
-        )
+from tests.bench import page
+from tests.bench.built import Built, build
+from tests.bench.lab import run_in_lab
+from tests.bench.machine import commit, describe
+from tests.bench.measure import in_turns
+from tests.bench.rendering import tables
+from tests.bench.results import Results
+from tests.bench.table import LAB, NATIVE, ROWS, Row
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="./dev bench")
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--json", type=Path, help="keep the raw times in this file")
+    parser = argparse.ArgumentParser(prog="./dev bench", description="Rows: " + ", ".join(ROWS))
+    parser.add_argument("rows", nargs="*", metavar="ROW", choices=[[], *ROWS], help="all, when none is named")
+    parser.add_argument("--rounds", type=int, help="of each row, instead of its own number")
+    parser.add_argument("--json", type=Path, help="keep the raw values here")
+    parser.add_argument("--built", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    folder = Path(tempfile.mkdtemp())
-    try:
-        times = measure(options.rounds, folder)
-    finally:
-        shutil.rmtree(folder)
-    print(f"{platform.machine()}, {os.cpu_count()} CPUs, Linux {platform.release()}, {options.rounds} rounds")
-    show(times)
-    importtime()
-    if options.json:
-        options.json.write_text(json.dumps({"first_run_ms": times}, indent=1) + "\n")
+    keep = options.json or (None if options.rows else page.RESULTS)
+    rows = [ROWS[name] for name in options.rows or ROWS]
+    if options.built:
+        measure(rows, options.rounds, Built(options.built), Results(machines={LAB: describe()}), keep)
+    else:
+        _both(rows, options.rounds, keep)
+    if keep == page.RESULTS:
+        page.main()
+
+
+def _both(rows: list[Row], rounds: int | None, keep: Path | None) -> None:
+    results = Results(commit=commit(), machines={NATIVE: describe()})
+    native = [row for row in rows if row.place == NATIVE]
+    if native:
+        with tempfile.TemporaryDirectory() as folder:
+            measure(native, rounds, build(Path(folder), linux=False), results, keep)
+    inside = [row.name for row in rows if row.place == LAB]
+    if inside:
+        print("now in a lab host", flush=True)
+        results.add(run_in_lab(inside, rounds))
+    if keep:
+        results.write(keep)
+
+
+def measure(rows: list[Row], rounds: int | None, built: Built, results: Results, keep: Path | None) -> None:
+    """Kept after each row: what comes later may be lost with its machine."""
+    for row in rows:
+        room, _, name = row.run.partition(".")
+        contenders = getattr(importlib.import_module(f"tests.bench.{room}"), name)
+        with tempfile.TemporaryDirectory() as folder:
+            runs = contenders(built, Path(folder), **row.arguments)
+            values = results.rows[row.name] = in_turns(runs, rounds or row.rounds)
+        print(f"\n{row.title} ({row.name})\n\n{tables(row, values)}", flush=True)
+        if keep:
+            results.write(keep)
 
 
 if __name__ == "__main__":
+    os.environ.setdefault("HOME", "/root")
     main()

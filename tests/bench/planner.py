@@ -1,16 +1,12 @@
-"""Facts, plans and specs of growing size: how long each takes. `python -m tests.bench.planner`, on one core.
+"""The planner, alone and on one core: facts of hosts of growing size, plans for them, and many specs.
 
-Facts: a facts file read from memory, as `--host` reads it. Plan: a spec of 16 devices, with the facts loaded. Specs:
-generated ones with five devices, from parsed YAML (a dict) and from their text.
+Facts: a facts file, as `--host` reads it. Plan: a spec of 16 devices, with the facts loaded. Specs: generated ones with
+five devices, from parsed YAML (a dict) and from their text.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import platform
-import statistics
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,27 +20,15 @@ from launcher.planner.make import make_plan
 from launcher.spec.load import load_spec
 from launcher.spec.model import VmSpec
 from launcher.spec.yaml_tree import read_tree
+from tests.bench.built import Built
+from tests.bench.measure import Figures, Run
 from tests.generators.hosts import many_functions
 from tests.planning import FILES
 
-DEVICES, SPECS = 16, 200
-GOALS = {"read": "1,000 ms", "plan": "500 ms", "dict": "1,000 a second", "text": "250 a second"}
-
-
-def spec_of(facts: HostFacts) -> str:
-    """By address, by number of a virtual function, by properties, and the lowest that is free."""
-    virtual = [one for one in facts.pci if one.physical_function]
-    card = next(one for one in facts.pci if len(one.virtual_functions) > DEVICES)
-    some = virtual[DEVICES :: len(virtual) // DEVICES]
-    devices: dict[str, Any] = {f"address{n}": str(one.address) for n, one in enumerate(some[:8])}
-    devices |= {f"number{n}": {"pci": str(card.address), "vf": n} for n in range(4)}
-    devices |= {f"serial{n}": {"match": {"serial": one.serial}} for n, one in enumerate(some[8:10])}
-    devices |= {f"free{n}": {"match": {"id": "15b3:101e"}, "pick": "free"} for n in range(2)}
-    return json.dumps({"boot": {"kernel": "./k"}, "cpus": 4, "memory": "8GiB", "devices": devices})
-
-
-def small_spec(n: int) -> str:
-    return f"""\
+DEVICES, SPECS = 16, 1000
+SIZES = (1_000, 3_000, 10_000, 30_000, 100_000)
+DICT, TEXT = "from a dict", "from YAML"
+SPEC = """\
 name: vm-{n}
 boot: {{kernel: ./bzImage, initrd: ./initrd.img, cmdline: console=ttyS0 root=/dev/nvme0n1p2 ro}}
 cpus: {{count: 8, pin: 8-15}}
@@ -67,56 +51,52 @@ devices:
 """
 
 
-def seconds(work: Callable[[], object], rounds: int) -> float:
-    """The median."""
-    times = []
-    for _ in range(rounds):
-        began = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - began)
-    return statistics.median(times)
+def size_name(functions: int) -> str:
+    return f"{functions:,} functions"
 
 
-def row(what: str, size: int, took: float, per: str, goal: str = "") -> None:
-    line = f"  {what:34}{size:>9,}{took * 1000:12.1f}{took / size * 1e6:12.2f} {per:14}  {goal}"
-    print(line.rstrip(), flush=True)
+def hosts(built: Built, folder: Path) -> dict[str, Run]:
+    return {size_name(size): _host(size, folder / f"{size}.json") for size in SIZES}
 
 
-def measure_host(size: int, rounds: int, folder: Path) -> None:
-    path, goals = folder / f"{size}.json", GOALS if size == 10_000 else {}
-    path.write_text(json.dumps(encode(many_functions(size))))
-    took = seconds(lambda: recorded_host(str(path)), rounds)
-    row(f"read a facts file of {path.stat().st_size / 1e6:.1f} MB", size, took, "us a function", goals.get("read", ""))
+def _host(functions: int, path: Path) -> Run:
+    path.write_text(json.dumps(encode(many_functions(functions))))
     facts = recorded_host(str(path))
-    loaded = load_spec(spec_of(facts), "vm.yaml", name="vm")
+    loaded = load_spec(_spec_of(facts), "vm.yaml", name="vm")
     source = SpecIdentity("vm.yaml", loaded.sha256, loaded.spec.model_dump(mode="json", by_alias=True))
-    took = seconds(lambda: make_plan(loaded.spec, source, facts, FILES, loaded.places.where), rounds)
-    row(f"plan {len(loaded.spec.devices)} devices", size, took, "us a function", goals.get("plan", ""))
+
+    def run() -> Figures:
+        return {
+            "read": _milliseconds(lambda: recorded_host(str(path))),
+            "plan": _milliseconds(lambda: make_plan(loaded.spec, source, facts, FILES, loaded.places.where)),
+        }
+
+    return run
 
 
-def measure_specs(rounds: int) -> None:
-    texts = [small_spec(n) for n in range(SPECS)]
-    roots = [read_tree(text, "vm.yaml").root for text in texts]
-    plain = [root.plain() for root in roots if root]
-    works = {"dict": lambda: [VmSpec.model_validate(one) for one in plain]}
-    works["text"] = lambda: [load_spec(one, "vm.yaml") for one in texts]
-    for name, work in works.items():
-        took = seconds(work, rounds)
-        row(f"validate specs, from {name}", SPECS, took, "us a spec", f"{GOALS[name]}; here {SPECS / took:,.0f}")
+def specs(built: Built, folder: Path) -> dict[str, Run]:
+    texts = [SPEC.format(n=n) for n in range(SPECS)]
+    plain = [root.plain() for text in texts if (root := read_tree(text, "vm.yaml").root)]
+    works: dict[str, Callable[[], object]] = {
+        DICT: lambda: [VmSpec.model_validate(one) for one in plain],
+        TEXT: lambda: [load_spec(one, "vm.yaml") for one in texts],
+    }
+    return {name: lambda work=work: {"rate": SPECS / _milliseconds(work) * 1000} for name, work in works.items()}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.planner")
-    parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000], help="virtual functions")
-    parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
-    print(f"{platform.machine()}, Python {platform.python_version()}, median of {options.rounds} rounds")
-    print(f"  {'':34}{'size':>9}{'ms':>12}{'each':>12} {'':14}  goal")
-    with tempfile.TemporaryDirectory() as folder:
-        for size in options.sizes:
-            measure_host(size, options.rounds, Path(folder))
-    measure_specs(options.rounds)
+def _spec_of(facts: HostFacts) -> str:
+    """By address, by number of a virtual function, by properties, and the lowest that is free."""
+    virtual = [one for one in facts.pci if one.physical_function]
+    card = next(one for one in facts.pci if len(one.virtual_functions) > DEVICES)
+    some = virtual[DEVICES :: len(virtual) // DEVICES]
+    devices: dict[str, Any] = {f"address{n}": str(one.address) for n, one in enumerate(some[:8])}
+    devices |= {f"number{n}": {"pci": str(card.address), "vf": n} for n in range(4)}
+    devices |= {f"serial{n}": {"match": {"serial": one.serial}} for n, one in enumerate(some[8:10])}
+    devices |= {f"free{n}": {"match": {"id": "15b3:101e"}, "pick": "free"} for n in range(2)}
+    return json.dumps({"boot": {"kernel": "./k"}, "cpus": 4, "memory": "8GiB", "devices": devices})
 
 
-if __name__ == "__main__":
-    main()
+def _milliseconds(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return (time.perf_counter() - began) * 1000

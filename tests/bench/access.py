@@ -1,0 +1,96 @@
+"""One access that leaves the guest: as long as the guest waits, and the part of it that is the VMM's own."""
+
+from __future__ import annotations
+
+import array
+import os
+import pty
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.bench import contenders
+from tests.bench.built import Built
+from tests.bench.contenders import DEADLINE, OURS, Q35
+from tests.bench.devices import RTL8139, group_of, to_vfio
+from tests.bench.measure import Figures, Run
+
+KINDS = ("empty", "serial", "bar")  # as handling.c counts them
+BUCKETS, WIDTH = 1 << 16, 16  # of its histogram, in ticks
+LINE = re.compile(r"ticks (\w+) (\w{8}) (\w{8}) (\w{8})")
+MEBIBYTES = 64
+
+
+def accesses(built: Built, folder: Path, device: bool = False) -> dict[str, Run]:
+    """With `device`, also a register of a BAR that is trapped: QEMU would map it, and is told not to."""
+    boot, devices, more = {"kernel": str(built.accesses)}, {}, []
+    if device:
+        to_vfio(RTL8139)
+        devices = {"devices": {"card": {"pci": RTL8139, "allow": ["no-reset"]}}}
+        more = ["-device", f"vfio-pci,host={RTL8139},addr=10.0,x-no-mmap=on"]
+    commands = {
+        OURS: contenders.up(folder, boot, 1, MEBIBYTES, **devices),
+        Q35: contenders.qemu_command("q35", boot, 1, MEBIBYTES, *more),
+    }
+    return {name: lambda command=command: _run(command, built, folder, device) for name, command in commands.items()}
+
+
+def _run(command: list[str], built: Built, folder: Path, device: bool) -> Figures:
+    pread = float(contenders.run([str(built.vfio), group_of(RTL8139), RTL8139])) / 1000 if device else 0.0
+    counts = folder / "handling"
+    counts.unlink(missing_ok=True)
+    more = {"LD_PRELOAD": str(built.handling), "HANDLING": str(counts), "TERM": "xterm"}
+    said = _on_a_terminal(command, contenders.ENVIRONMENT | more)
+    figures = {"pread": pread} if device else {}
+    for kind, *ticks in LINE.findall(said):
+        median, tail, longest = (int(one, 16) / built.ticks_a_microsecond for one in ticks)
+        own = _median(counts, KINDS.index(kind)) / built.ticks_a_microsecond - (pread if kind == "bar" else 0)
+        figures |= {f"{kind} median": median, f"{kind} tail": tail / median, f"{kind} longest": longest}
+        figures |= {f"{kind} own": own}
+    return figures
+
+
+def _median(counts: Path, kind: int) -> float:
+    """Ticks."""
+    histogram = array.array("I", counts.read_bytes())[kind * BUCKETS : (kind + 1) * BUCKETS]
+    left = sum(histogram) / 2
+    for bucket, count in enumerate(histogram):
+        left -= count
+        if left <= 0:
+            return (bucket + 0.5) * WIDTH
+    raise SystemExit(f"{counts} has nothing on {KINDS[kind]}")
+
+
+def _on_a_terminal(command: list[str], environment: dict[str, str]) -> str:
+    """What was said there. QEMU is ended: not each of its machines has the power button of ours."""
+    ours, its = pty.openpty()
+    process = subprocess.Popen(command, env=environment, stdin=its, stdout=its, stderr=its, start_new_session=True)
+    os.close(its)
+    said, began = "", time.monotonic()
+    while "ticks done" not in said:
+        if time.monotonic() - began > DEADLINE:
+            process.kill()
+            raise SystemExit(f"{' '.join(command)} said only:\n{said}")
+        said += _read(ours)
+        if process.poll():
+            raise SystemExit(f"{' '.join(command)} failed:\n{said}{_read(ours)}")
+    is_ours = command[0] == sys.executable
+    if not is_ours:
+        process.terminate()
+    while _read(ours):
+        pass  # or it would wait for us
+    process.wait()
+    os.close(ours)
+    if is_ours:
+        contenders.down()
+    return said
+
+
+def _read(terminal: int) -> str:
+    """Empty when nobody has it open any more, which the kernel calls EIO."""
+    try:
+        return os.read(terminal, 4096).decode(errors="replace")
+    except OSError:
+        return ""

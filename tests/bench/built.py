@@ -1,0 +1,84 @@
+"""A folder in; in it what the rows run: preloaded objects, payloads, programs, the initramfs of a Linux guest.
+
+Made on the machine, also for the lab: a compiler is slow inside.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.conftest import assemble
+from tests.lab import pieces
+from tests.lab.clock import tsc_khz
+from tests.lab.guest import guest_initramfs
+from tests.lab.initramfs import archive
+
+HERE = Path(__file__).parent
+NATIVE = HERE.parent.parent / "launcher" / "native"
+PROGRAM, PRELOADED = ["-static", "-pthread"], ["-shared", "-fPIC"]
+MEMORY = [f"-I{NATIVE}", str(NATIVE / "memory.c")]  # guest memory as the product maps it
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    folder: Path
+
+    @property
+    def stamps(self) -> Path:
+        return self.folder / "stamps.so"
+
+    @property
+    def handling(self) -> Path:
+        return self.folder / "handling.so"
+
+    @property
+    def accesses(self) -> Path:
+        return self.folder / "accesses.elf"
+
+    @property
+    def touch(self) -> Path:
+        return self.folder / "touch"
+
+    @property
+    def vfio(self) -> Path:
+        return self.folder / "vfio"
+
+    @property
+    def linux(self) -> dict[str, str]:
+        return {"kernel": self._settings["kernel"], "initrd": str(self.folder / "initrd")}
+
+    @property
+    def ticks_a_microsecond(self) -> float:
+        return int(self._settings["tsc_khz"]) / 1000
+
+    @property
+    def _settings(self) -> dict[str, str]:
+        settings: dict[str, str] = json.loads((self.folder / "settings").read_text())
+        return settings
+
+
+def build(folder: Path, *, linux: bool) -> Built:
+    """`linux`: also the guest, whose kernel may have to be fetched."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _compile(folder / "stamps.so", *PRELOADED)
+    _compile(folder / "handling.so", *PRELOADED)
+    _compile(folder / "touch", *PROGRAM, *MEMORY)
+    _compile(folder / "vfio", *PROGRAM, *MEMORY)
+    assemble(HERE / "accesses.S", folder / "accesses.elf")
+    settings = {"tsc_khz": str(tsc_khz())}
+    if linux:
+        _compile(folder / "reads", *PROGRAM)
+        kernel = pieces.own_kernel() or pieces.distribution_kernel()
+        initrd = guest_initramfs(folder / "initrd", kernel)
+        initrd.write_bytes(initrd.read_bytes() + archive({"bin/reads": (folder / "reads").read_bytes()}))
+        settings["kernel"] = str(kernel.image)
+    (folder / "settings").write_text(json.dumps(settings))
+    return Built(folder)
+
+
+def _compile(target: Path, *options: str) -> None:
+    source = HERE / f"{target.stem}.c"
+    subprocess.run(["gcc", "-O2", "-Wall", "-D_GNU_SOURCE", source, *options, "-o", target, "-ldl"], check=True)

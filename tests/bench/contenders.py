@@ -1,0 +1,55 @@
+"""Who is compared, by the names of the tables, and how each is started: commands, specs, environment."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.lab.pieces import qemu
+
+OURS, YAML, SAVED = "vmlaunch", "vmlaunch, YAML", "vmlaunch, saved plan"
+Q35, MICROVM = "QEMU q35", "QEMU microvm"
+
+NAME = "bench"  # of every VM of ours
+VMLAUNCH = [sys.executable, "-m", "launcher"]
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+DEADLINE = 180.0  # seconds until a contender is stuck, not slow
+
+
+def up(folder: Path, boot: dict[str, str], vcpus: int, mebibytes: int, **more: Any) -> list[str]:
+    """The command, and its spec written."""
+    spec = folder / f"{NAME}.yaml"
+    whole = {"name": NAME, "boot": boot, "cpus": vcpus, "memory": f"{mebibytes}MiB"} | more
+    spec.write_text(json.dumps(whole))
+    return [*VMLAUNCH, "up", str(spec)]
+
+
+def up_saved(yaml: list[str]) -> list[str]:
+    """The same from a plan that was saved before."""
+    spec = Path(yaml[-1])
+    saved = spec.with_suffix(".plan")
+    run([*VMLAUNCH, "plan", str(spec), "-o", str(saved)])
+    return [*VMLAUNCH, "up", str(saved)]
+
+
+def qemu_command(machine: str, boot: dict[str, str], vcpus: int, mebibytes: int, *more: str) -> list[str]:
+    words = [qemu(), "-accel", "kvm", "-M", machine, "-nodefaults", "-display", "none", "-serial", "stdio"]
+    words += ["-no-reboot", "-smp", str(vcpus), "-m", str(mebibytes), "-kernel", boot["kernel"], *more]
+    words += ["-initrd", boot["initrd"]] if "initrd" in boot else []
+    return [*words, "-append", boot.get("cmdline", "")]
+
+
+def down() -> None:
+    """Ours is gone, and its folder too."""
+    run([*VMLAUNCH, "down", "--kill", NAME])
+
+
+def run(command: list[str]) -> str:
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
+    return done.stdout

@@ -1,0 +1,38 @@
+"""Guest memory mapped for DMA: by the step of our plan, as the report times it, and by one ioctl of a bare program."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+from tests.bench import contenders
+from tests.bench.built import Built
+from tests.bench.contenders import ENVIRONMENT, OURS
+from tests.bench.devices import NVME, group_of, to_vfio
+from tests.bench.measure import Figures, Run
+
+BARE = "one MAP_DMA"
+MEBIBYTES = 1024
+
+
+def dma(built: Built, folder: Path) -> dict[str, Run]:
+    to_vfio(NVME)
+    hello = Path(__file__).parent.parent.parent / "examples" / "hello.elf"
+    ours = contenders.up(folder, {"kernel": str(hello)}, 1, MEBIBYTES, devices={"disk": NVME})
+    bare = [str(built.vfio), group_of(NVME), NVME, str(MEBIBYTES << 20)]
+    return {OURS: lambda: _ours(ours), BARE: lambda: {"ms": float(contenders.run(bare)) * 1000}}
+
+
+def _ours(command: list[str]) -> Figures:
+    """Maps: of RAM, in all containers, against its size."""
+    done = subprocess.run(
+        [*command, "--json"], env=ENVIRONMENT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True
+    )
+    report = json.loads(done.stdout.splitlines()[-1])["report"]
+    plan = json.loads(contenders.run([*contenders.VMLAUNCH, "plan", command[-1], "--json"]))
+    contenders.down()
+    (step,) = (one["n"] for one in plan["steps"] if one["op"] == "map-dma")
+    mapped = sum(one["ram_bytes"] for one in report["containers"])
+    seconds = sum(one["seconds"] for one in report["steps"] if one["n"] == step)
+    return {"ms": seconds * 1000, "times": mapped / (MEBIBYTES << 20)}

@@ -1,0 +1,72 @@
+"""Guest memory populated by the product's own code, beside a first-touch memset of an identical mapping. GiB/s."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from launcher.values import GIB, KIB, MIB
+from tests.bench import contenders
+from tests.bench.built import Built
+from tests.bench.measure import Figures, Run
+
+POPULATE, MEMSET = "vmlaunch populates", "first-touch memset"
+SIZES = (1, 2, 4, 8)  # GiB
+SMALL, TRANSPARENT, HUGE = 4 * KIB, 0, 2 * MIB
+POOL = Path("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages")
+SPARE = 2 * GIB  # left to everybody else
+PROGRAM = """
+import os, sys, time
+from launcher.kernel.memory import HostMemory
+size, pages = map(int, sys.argv[1:])
+memory = HostMemory(size, pages, None)
+began = time.perf_counter()
+memory.populate(len(os.sched_getaffinity(0)), lambda done: None)
+print(time.perf_counter() - began)
+"""
+
+
+def memory(built: Built, folder: Path, pages: int) -> dict[str, Run]:
+    threads = str(len(os.sched_getaffinity(0)))
+    ours = [sys.executable, "-c", PROGRAM]
+    return {
+        POPULATE: lambda: _rates(lambda size: [*ours, str(size), str(pages)], pages),
+        MEMSET: lambda: _rates(lambda size: [str(built.touch), str(size), str(pages), threads], pages),
+    }
+
+
+def figure(gibibytes: int) -> str:
+    return f"{gibibytes} GiB"
+
+
+def _rates(command, pages: int) -> Figures:
+    """Each in a process of its own; sizes that this machine has not room for are left out."""
+    rates = {}
+    for gibibytes in SIZES:
+        size = gibibytes * GIB
+        if size + SPARE > _available():
+            continue
+        with _pool(size if pages == HUGE else 0) as enough:
+            if enough:
+                rates[figure(gibibytes)] = gibibytes / float(contenders.run(command(size)))
+    return rates
+
+
+@contextmanager
+def _pool(size: int) -> Iterator[bool]:
+    """Huge pages for so much, and the pool as it was afterwards; False: the kernel did not find so many."""
+    before = POOL.read_text()
+    if size:
+        POOL.write_text(str(int(before) + size // HUGE))
+    try:
+        yield int(POOL.read_text()) * HUGE >= size
+    finally:
+        POOL.write_text(before)
+
+
+def _available() -> int:
+    lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    return int(lines["MemAvailable"].split()[0]) * KIB

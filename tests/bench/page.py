@@ -1,0 +1,73 @@
+"""docs/performance.json in; docs/performance.md and its plots out: `python -m tests.bench.page`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tests.bench.machine import ROOT
+from tests.bench.plots import growth, ratios
+from tests.bench.rendering import rounds, tables
+from tests.bench.results import Results, read
+from tests.bench.table import NATIVE, TABLE, Row
+
+RESULTS = ROOT / "docs" / "performance.json"
+HEAD = """\
+# Performance
+
+vmlaunch beside what people would use instead, on the same work, in one run: contenders in turns, round by round, the
+first round dropped, every other one in the opposite order. Figures are medians; a ratio is the median of the rounds'
+own ratios, with its bootstrap 95 % interval. A goal is met when the median meets it, or, where it says so, when the
+interval reaches it.
+
+    ./dev bench                     # all of it, and this page
+    ./dev bench start boot-1        # some rows, printed only
+    ./dev bench --rounds 3          # fewer or more rounds
+
+Raw values are in [performance.json](performance.json); this page and its plots are made of them by
+`python -m tests.bench.page`. Rows marked *lab* ran in a lab host ([lab.md](lab.md)): there all processors are emulated,
+and the guest's by an emulation of KVM, so that ratios mean more than seconds. Devices are QEMU's: a drive is as fast as
+the thread that serves it.
+"""
+
+
+def pages(results: Results) -> dict[str, str]:
+    """Path below the checkout -> what it has to contain."""
+    parts = [HEAD, _machines(results), "![all goals](performance/goals.svg)\n", *_sections(results)]
+    found = {"docs/performance.md": "\n".join(parts), "docs/performance/goals.svg": ratios(results)}
+    return found | ({"docs/performance/planner.svg": growth(results)} if "planner" in results.rows else {})
+
+
+def _machines(results: Results) -> str:
+    lines = [f"At commit {results.commit}.", ""]
+    for place, told in results.machines.items():
+        lines.append(f"- {place}: " + "; ".join(f"{name} {what}" for name, what in told.items()))
+    return "\n".join([*lines, ""])
+
+
+def _sections(results: Results) -> Iterator[str]:
+    for row in TABLE:
+        if row.name not in results.rows:
+            continue
+        values = results.rows[row.name]
+        yield f"## {row.title}\n\n`{row.name}`, {_place(row)}, {rounds(values)} rounds. {row.about}\n"
+        yield tables(row, values)
+        if row.name == "planner":
+            yield "![growth](performance/planner.svg)\n"
+        if row.bounds:
+            yield f"What bounds it: {row.bounds}\n"
+
+
+def _place(row: Row) -> str:
+    return "native" if row.place == NATIVE else "*lab*"
+
+
+def main() -> None:
+    for path, text in pages(read(RESULTS)).items():
+        target = ROOT / path
+        target.parent.mkdir(exist_ok=True)
+        target.write_text(text, encoding="utf-8")
+        print(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""A Linux guest with an NVMe drive -> its reads and interrupts a second, exits, the VMM's memory, its stop."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from tests.bench import contenders
+from tests.bench.built import Built
+from tests.bench.contenders import NAME, Q35, SAVED, VMLAUNCH, YAML
+from tests.bench.devices import NVME, to_vfio
+from tests.bench.linux import MEBIBYTES, QUIET, Guest
+from tests.bench.measure import Figures, Run
+from tests.bench.stamps import StampFile, now
+
+SECONDS = 3
+DEPTHS = (1, 32)
+SAID = r"^reads (\d+) in ([\d.]+) interrupts (\d+)"
+MAPPING = re.compile(r"^Size: +(\d+) kB\n.*?^Rss: +(\d+) kB\nPss: +(\d+) kB", re.MULTILINE | re.DOTALL)
+
+
+def passed(built: Built, folder: Path) -> dict[str, Run]:
+    to_vfio(NVME)
+    boot = built.linux | {"cmdline": QUIET}
+    yaml = contenders.up(folder, boot, 1, MEBIBYTES, devices={"disk": NVME})
+    device = ("-cpu", "host", "-device", f"vfio-pci,host={NVME},addr=10.0")
+    commands = {YAML: yaml, SAVED: contenders.up_saved(yaml)}
+    commands |= {Q35: contenders.qemu_command("q35", boot, 1, MEBIBYTES, *device)}
+    file = StampFile(folder / "stamps", built.stamps)
+    return {name: lambda command=command: _life(command, file) for name, command in commands.items()}
+
+
+def _life(command: list[str], file: StampFile) -> Figures:
+    with Guest(command, file) as guest:
+        guest.until("init at")
+        figures: Figures = {}
+        for depth in DEPTHS:
+            figures |= _reads(guest, depth)
+        figures |= _memory(guest.processes())
+        guest.power_off()
+        ended, stamps = now(), guest.stamps()
+    closed = ended if stamps.open else stamps.last_close  # the end of a process closes what it has open
+    return figures | {"stop": (closed - stamps.last_return) * 1000, "end": (ended - stamps.last_return) * 1000}
+
+
+def _reads(guest: Guest, depth: int) -> Figures:
+    """Exits: those of the order, without the same order that reads next to nothing."""
+    exits = [_exits()] if guest.is_ours else []
+    few = _order(guest, depth, 0)
+    exits += [_exits()] if guest.is_ours else []
+    many = _order(guest, depth, SECONDS)
+    figures = {f"reads {depth}": many[0] / many[1], f"interrupts {depth}": many[2] / many[1]}
+    if guest.is_ours:
+        extra = (_exits() - exits[1]) - (exits[1] - exits[0])
+        figures[f"exits {depth}"] = max(0.0, extra) / (many[0] - few[0])
+    return figures
+
+
+def _order(guest: Guest, depth: int, seconds: int) -> tuple[float, ...]:
+    guest.order(f"reads {depth} {seconds}")
+    line, _ = guest.until(SAID)
+    return tuple(map(float, line.groups()))
+
+
+def _exits() -> int:
+    report = json.loads(contenders.run([*VMLAUNCH, "inspect", "--json", NAME]))["report"]
+    return sum(vcpu["exits"] for vcpu in report["vcpus"])
+
+
+def _memory(processes: list[int]) -> Figures:
+    """MiB of all of them, without mappings that have the size of the guest's RAM."""
+    told = "".join(Path(f"/proc/{process}/smaps").read_text() for process in processes)
+    mappings = [tuple(map(int, found)) for found in MAPPING.findall(told)]
+    beyond = [(rss, pss) for size, rss, pss in mappings if size < MEBIBYTES << 10]
+    return {"rss": sum(rss for rss, _ in beyond) / 1024, "pss": sum(pss for _, pss in beyond) / 1024}

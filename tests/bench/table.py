@@ -1,0 +1,252 @@
+"""The rows: what is measured, by which room, in how many rounds, against which goals; the page's words. Pure.
+
+`./dev bench NAME` runs a row. Sentences of the page stand here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from launcher.values import KIB, MIB
+from tests.bench.contenders import MICROVM, OURS, Q35, SAVED, YAML
+from tests.bench.measure import Goal
+
+NATIVE, LAB = "native", "lab"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    key: str
+    label: str
+    unit: str = ""
+    digits: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """`run` is "room.function", called with what was built, a folder, and `arguments`: contender -> one run."""
+
+    name: str
+    title: str
+    about: str
+    run: str
+    place: str
+    rounds: int
+    figures: tuple[Figure, ...]
+    goals: tuple[Goal, ...] = ()
+    bounds: str = ""  # what keeps it from being better
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+
+BARE, HELP, PS, COMPLETION = "python -c pass", "vmlaunch --help", "vmlaunch ps", "vmlaunch completion bash"
+POPULATE, MEMSET = "vmlaunch populates", "first-touch memset"
+SIZES = ("1 GiB", "2 GiB", "4 GiB", "8 GiB")
+PACKAGES = ("launcher", "pydantic", "ruamel", "rich", "standard library")
+
+ACCESS = (
+    "A payload reads, 20,000 times in a row each, a port that nobody serves (empty) and the serial port's line status "
+    "register, and times each read by the TSC. Own share: from the return of KVM_RUN to its next call, median, by a "
+    "preloaded object that both carry. Both are attached to a terminal."
+)
+TRAPPED_BAR = (
+    " Also a register of a rtl8139 in a BAR that is trapped, its own share without a pread of the same register by a "
+    "plain program. QEMU is told x-no-mmap=on, or it would map this BAR, and the read would not leave the guest."
+)
+
+
+def _boot(vcpus: int, exits: int) -> Row:
+    return Row(
+        f"boot-{vcpus}",
+        f"Boot, {vcpus} vCPU{'s' if vcpus > 1 else ''}",
+        "The same Linux and initramfs, 512 MiB, console quiet. Uptime is what the guest's /proc/uptime says "
+        "at its init; "
+        "the other figure is from the first KVM_RUN until init's first line arrives at whoever started the VMM. QEMU's "
+        "has its firmware in it, which the guest's own clock does not see.",
+        "boot.boot",
+        LAB,
+        6,
+        (Figure("uptime", "uptime at init", "s", 2), Figure("seconds", "KVM_RUN to init", "s", 2),
+         Figure("exits", "exits to user space", "", 0)),
+        (Goal("uptime", OURS, 0.6, Q35), Goal("seconds", OURS, 0.75, Q35), Goal("exits", OURS, exits)),
+        arguments={"vcpus": vcpus},
+    )  # fmt: skip
+
+
+def _access(place: str, *, device: bool) -> Row:
+    kinds = ("empty", "serial", "bar") if device else ("empty", "serial")
+    figures = tuple(
+        figure
+        for kind in kinds
+        for figure in (
+            Figure(f"{kind} median", f"{kind}, median", "µs", 2),
+            Figure(f"{kind} tail", f"{kind}, 99.9th percentile", "medians"),
+            Figure(f"{kind} longest", f"{kind}, longest", "µs", 0),
+            Figure(f"{kind} own", f"{kind}, own share", "µs", 3),
+        )
+    )
+    told = kinds[1:]
+    return Row(
+        f"access-{place}",
+        f"Trapped access, {place}",
+        ACCESS + (TRAPPED_BAR if device else ""),
+        "access.accesses",
+        place,
+        6 if device else 10,
+        (*figures, Figure("pread", "pread alone", "µs", 2)) if device else figures,
+        (
+            *(Goal(f"{kind} own", OURS, 0.5, Q35) for kind in told),
+            *(Goal(f"{kind} tail", OURS, 10) for kind in told),
+            *(Goal(f"{kind} longest", OURS, 1.0, Q35, reaches=True) for kind in told),
+        ),
+        "Tail and longest are the host's: moments at which the vCPU does not run. With other work on the machine they grow "
+        "for both.",
+        arguments={"device": device},
+    )
+
+
+def _memory(name: str, pages: int, what: str) -> Row:
+    return Row(
+        f"memory-{name}",
+        f"Memory, {what}",
+        "Guest memory populated by the code the product uses, in a fresh process, with a thread for each "
+        "CPU, beside a C "
+        "program whose threads memset an identical mapping for the first time. Sizes that do not fit are left out.",
+        "memory.memory",
+        NATIVE,
+        5,
+        tuple(Figure(size, size, "GiB/s") for size in SIZES),
+        tuple(Goal(size, POPULATE, 0.9, MEMSET, at_least=True) for size in SIZES),
+        arguments={"pages": pages},
+    )
+
+
+TABLE = (
+    Row(
+        "start",
+        "Start",
+        "From the start of the process to its first KVM_RUN: a tiny guest with 2 vCPUs and 96 MiB, from YAML, from a "
+        "saved plan, and the same kernel in QEMU.",
+        "start.first_run",
+        NATIVE,
+        15,
+        (Figure("ms", "first KVM_RUN", "ms"),),
+        (Goal("ms", SAVED, 1.0, MICROVM), Goal("ms", YAML, 1.3, Q35)),
+        "The interpreter itself: see `python -c pass` below; the imports: see the next table.",
+    ),
+    Row(
+        "imports",
+        "Start: the share of each import",
+        "`python -X importtime`, the own time of all modules of a package summed, in client and keeper together; they "
+        "run beside each other, and being measured makes them slower.",
+        "start.imports",
+        NATIVE,
+        5,
+        tuple(Figure(name, name, "ms") for name in PACKAGES),
+    ),
+    Row(
+        "everyday",
+        "Everyday commands",
+        "Whole processes, beside an interpreter that does nothing.",
+        "everyday.everyday",
+        NATIVE,
+        15,
+        (Figure("ms", "whole", "ms"),),
+        tuple(Goal("ms", name, 1.6, BARE) for name in (HELP, PS, COMPLETION)),
+    ),
+    _boot(1, 700),
+    _boot(4, 800),
+    Row(
+        "console",
+        "Console",
+        "A boot that prints tens of thousands of characters (`loglevel=8 initcall_debug`), 1 vCPU, output to a pipe. "
+        "Handling is the CPU time of all the VMM's processes but for vCPUs in the guest or the kernel, as a "
+        "share of KVM_RUN "
+        "to init; wake-ups are voluntary context switches of their threads that are no vCPU.",
+        "console.console",
+        LAB,
+        5,
+        (Figure("seconds", "KVM_RUN to init", "s", 2), Figure("handling", "own handling", "%"),
+         Figure("wakeups", "wake-ups", "a character", 4), Figure("characters", "characters", "", 0)),
+        (Goal("seconds", OURS, 1.0, Q35, reaches=True), Goal("handling", OURS, 5), Goal("wakeups", OURS, 0.1)),
+    ),
+    Row(
+        "console-calls",
+        "Console: calls of write",
+        "The same once more under `strace -f -c`, which counts write(2) and its kin of all processes; not timed.",
+        "console.calls",
+        LAB,
+        1,
+        (Figure("calls", "calls", "a character", 4), Figure("characters", "characters", "", 0)),
+        (Goal("calls", OURS, 0.1),),
+    ),
+    _access(NATIVE, device=False),
+    _access(LAB, device=True),
+    _memory("small", 4 * KIB, "4 KiB pages"),
+    _memory("transparent", 0, "transparent huge pages"),
+    _memory("huge", 2 * MIB, "2 MiB pages"),
+    Row(
+        "dma",
+        "Memory: MAP_DMA",
+        "1 GiB of populated transparent huge pages, mapped for a passed NVMe drive: our step, as the report times it, "
+        "beside one ioctl of a bare C program. How often RAM is mapped: bytes in all containers over its size.",
+        "dma.dma",
+        LAB,
+        5,
+        (Figure("ms", "mapped", "ms"), Figure("times", "RAM is mapped", "times", 2)),
+        (Goal("times", OURS, 1.0),),
+    ),
+    Row(
+        "passed",
+        "A passed NVMe drive: reads, interrupts, memory of the VMM, stop",
+        "A Linux guest with 1 vCPU and 512 MiB reads blocks of 4 KiB at random places with O_DIRECT, from "
+        "one thread and "
+        "from 32. Interrupts as the guest's /proc/interrupts counts them. Exits a read: returns of KVM_RUN "
+        "beyond those "
+        "of an order that reads next to nothing. Memory: of all processes, attached client included, without "
+        "the guest's "
+        "RAM. Stop: from the last return of KVM_RUN to the last VFIO descriptor closed, or else the end of "
+        "its process; "
+        "end: to the end of all processes. The drive stays bound to vfio-pci, so that no driver's time is in it; the "
+        "kernel's own reset of the device is, for both.",
+        "passed.passed",
+        LAB,
+        6,
+        (Figure("reads 1", "reads, depth 1", "/s", 0), Figure("reads 32", "reads, depth 32", "/s", 0),
+         Figure("interrupts 1", "interrupts, depth 1", "/s", 0),
+         Figure("interrupts 32", "interrupts, depth 32", "/s", 0),
+         Figure("exits 1", "exits a read, depth 1", "", 4), Figure("exits 32", "exits a read, depth 32", "", 4),
+         Figure("rss", "RSS", "MiB"), Figure("pss", "PSS", "MiB"),
+         Figure("stop", "stop", "ms"), Figure("end", "end", "ms")),
+        (
+            *(Goal(f"reads {depth}", YAML, 1.0, Q35, at_least=True, reaches=True) for depth in (1, 32)),
+            *(Goal(f"exits {depth}", YAML, 0.005) for depth in (1, 32)),
+            *(Goal(f"interrupts {depth}", YAML, 1.0, Q35, at_least=True, reaches=True) for depth in (1, 32)),
+            *(Goal(what, name, 0.6, Q35) for what in ("rss", "pss") for name in (YAML, SAVED)),
+            Goal("stop", YAML, 1.0, Q35),
+        ),
+    ),
+    Row(
+        "planner",
+        "Planner",
+        "A facts file read as `--host` reads it, and a plan for 16 devices with the facts loaded, on hosts "
+        "of growing size.",
+        "planner.hosts",
+        NATIVE,
+        3,
+        (Figure("read", "facts read", "ms"), Figure("plan", "plan made", "ms")),
+        (Goal("read", "10,000 functions", 1000), Goal("plan", "10,000 functions", 500)),
+    ),
+    Row(
+        "specs",
+        "Planner: specs",
+        "1,000 specs with five devices validated, from a dict and from their text.",
+        "planner.specs",
+        NATIVE,
+        3,
+        (Figure("rate", "specs", "/s", 0),),
+        (Goal("rate", "from a dict", 1000, at_least=True), Goal("rate", "from YAML", 250, at_least=True)),
+    ),
+)  # fmt: skip
+
+ROWS = {row.name: row for row in TABLE}
