@@ -46,33 +46,37 @@ def _verbose(command: list[str], file: StampFile) -> Figures:
         before = _work(guest.processes())
         _, said = guest.until("init at")
         seconds, after = now() - began, _work(guest.processes())
+    vcpu, others = (100 * spent / seconds for spent in (after.vcpu - before.vcpu, after.others - before.others))
     return {
         "characters": len(said),
         "seconds": seconds,
-        "handling": 100 * (after.seconds - before.seconds) / seconds,
+        "handling": vcpu + others,
+        "vcpu": vcpu,
+        "others": others,
         "wakeups": (after.wakeups - before.wakeups) / len(said),
     }
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Of the threads that are no vCPU: CPU time and how often they were woken. Of the vCPUs: time in our code."""
+    """Seconds of the vCPU's thread in user mode outside the guest; of all other threads, and how often they woke."""
 
-    seconds: float
-    wakeups: int
+    vcpu: float = 0
+    others: float = 0
+    wakeups: int = 0
 
 
 def _work(processes: list[int]) -> Work:
     threads = [thread for process in processes for thread in Path(f"/proc/{process}/task").iterdir()]
     parts = [_of_thread(thread) for thread in threads]
-    return Work(sum(part.seconds for part in parts), sum(part.wakeups for part in parts))
+    return Work(*(sum(getattr(part, name) for part in parts) for name in ("vcpu", "others", "wakeups")))
 
 
 def _of_thread(thread: Path) -> Work:
     fields = (thread / "stat").read_text().rpartition(")")[2].split()
     user, guest = int(fields[11]), int(fields[40])  # proc(5): utime, which has guest_time in it
     if guest:
-        return Work((user - guest) / TICKS, 0)
+        return Work(vcpu=(user - guest) / TICKS)
     ran = int((thread / "schedstat").read_text().split()[0]) / 1e9
     switches = re.search(r"^voluntary_ctxt_switches:\s*(\d+)", (thread / "status").read_text(), re.MULTILINE)
-    return Work(ran, int(switches[1]) if switches else 0)
+    return Work(others=ran, wakeups=int(switches[1]) if switches else 0)

@@ -1,0 +1,52 @@
+"""The bench without its measurements: what is kept gives the page, a goal is judged by pairs, rows fit together."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+
+from tests.bench import page, results
+from tests.bench.machine import ROOT
+from tests.bench.measure import Goal, in_turns, judge
+from tests.bench.table import TABLE, Row
+
+KEPT = page.pages(results.read(page.RESULTS))
+
+
+@pytest.mark.parametrize("path", KEPT)
+def test_the_page_in_the_tree_is_what_the_kept_results_give(path: str) -> None:
+    assert (ROOT / path).read_text(encoding="utf-8") == KEPT[path], "run `python -m tests.bench.page`"
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
+def test_a_row_has_a_room_that_runs_it_and_goals_for_its_figures(row: Row) -> None:
+    room, _, name = row.run.partition(".")
+    assert callable(getattr(importlib.import_module(f"tests.bench.{room}"), name))
+    assert {goal.figure for goal in row.goals} <= {figure.key for figure in row.figures}
+
+
+def test_contenders_take_turns_and_the_first_round_is_dropped() -> None:
+    order: list[str] = []
+
+    def run(name: str) -> dict[str, float]:
+        order.append(name)
+        return {"ms": len(order)}
+
+    values = in_turns({name: lambda name=name: run(name) for name in "ab"}, 2)
+    assert "".join(order) == "abbaab"
+    assert values == {"a": {"ms": [4, 5]}, "b": {"ms": [3, 6]}}
+
+
+def test_a_goal_is_judged_by_the_ratios_of_its_rounds() -> None:
+    values = {"mine": {"ms": [1.0, 4.0, 3.0]}, "theirs": {"ms": [2.0, 4.0, 4.0]}}
+    verdict = judge(Goal("ms", "mine", 0.7, "theirs"), values)
+    assert verdict is not None
+    assert (verdict.middle, verdict.low, verdict.high, verdict.met) == (0.75, 0.5, 1.0, False)
+    reached = judge(Goal("ms", "mine", 0.7, "theirs", reaches=True), values)
+    assert reached is not None
+    assert reached.met
+
+
+def test_what_was_not_measured_is_not_judged() -> None:
+    assert judge(Goal("ms", "mine", 1), {}) is None
