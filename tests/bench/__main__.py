@@ -60,7 +60,8 @@ def measure(rows: list[Row], rounds: int | None, built: Built, results: Results,
         contenders = getattr(importlib.import_module(f"tests.bench.{room}"), name)
         with tempfile.TemporaryDirectory() as folder:
             runs = contenders(built, Path(folder), **row.arguments)
-            values = results.rows[row.name] = in_turns(runs, rounds or row.rounds)
+            many, warm_up = (row.rounds, 0) if row.counts else (rounds or row.rounds, 1)
+            values = results.rows[row.name] = in_turns(runs, many, warm_up)
         print(f"\n{row.title} ({row.name})\n\n{tables(row, values)}", flush=True)
         if keep:
             results.write(keep)

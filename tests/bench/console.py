@@ -1,8 +1,7 @@
-"""A boot that says all it does -> how long it takes, what its characters cost the VMM, calls of write."""
+"""A boot that says all it does -> how long it takes, what its characters cost the VMM's own threads, calls of write."""
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from dataclasses import dataclass
@@ -15,14 +14,13 @@ from tests.bench.stamps import StampFile, now
 
 VERBOSE = "console=ttyS0 loglevel=8 initcall_debug panic=-1"
 CALLS = "write,writev,pwrite64,sendto,sendmsg"
-TICKS = os.sysconf("SC_CLK_TCK")
 TOTAL = re.compile(r"^\s*[\d.]+ +[\d.]+ +\d+ +(\d+) .*(?:\d+ )?(?:" + CALLS.replace(",", "|") + r")$", re.MULTILINE)
 
 
-def console(built: Built, folder: Path) -> dict[str, Run]:
+def console(built: Built, folder: Path, cmdline: str = VERBOSE) -> dict[str, Run]:
     file = StampFile(folder / "stamps", built.stamps)
-    commands = two(folder, built.linux, 1, VERBOSE)
-    return {name: lambda command=command: _verbose(command, file) for name, command in commands.items()}
+    commands = two(folder, built.linux, 1, cmdline)
+    return {name: lambda command=command: _boot(command, file) for name, command in commands.items()}
 
 
 def calls(built: Built, folder: Path) -> dict[str, Run]:
@@ -39,44 +37,45 @@ def _counted(command: list[str], log: Path) -> Figures:
     return {"characters": len(said), "calls": sum(map(int, TOTAL.findall(log.read_text()))) / len(said)}
 
 
-def _verbose(command: list[str], file: StampFile) -> Figures:
+def _boot(command: list[str], file: StampFile) -> Figures:
     with Guest(command, file) as guest:
         while not (began := guest.stamps().first_run):
             time.sleep(0.001)
-        before = _work(guest.processes())
+        before = _threads(guest.processes())
         _, said = guest.until("init at")
-        seconds, after = now() - began, _work(guest.processes())
-    vcpu, others = (100 * spent / seconds for spent in (after.vcpu - before.vcpu, after.others - before.others))
+        seconds, after = now() - began, _threads(guest.processes())
+    spent = [_since(before, name, thread) for name, thread in after.items() if not thread.is_vcpu]
+    cpu = sum(one.cpu for one in spent)
     return {
         "characters": len(said),
         "seconds": seconds,
-        "handling": vcpu + others,
-        "vcpu": vcpu,
-        "others": others,
-        "wakeups": (after.wakeups - before.wakeups) / len(said),
+        "cpu": cpu,
+        "handling": 100 * cpu / seconds,
+        "wakeups": sum(one.wakeups for one in spent) / len(said),
     }
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """Seconds of the vCPU's thread in user mode outside the guest; of all other threads, and how often they woke."""
+class Thread:
+    """Seconds that it ran, how often it was woken, whether it ever ran a guest."""
 
-    vcpu: float = 0
-    others: float = 0
+    cpu: float = 0
     wakeups: int = 0
+    is_vcpu: bool = False
 
 
-def _work(processes: list[int]) -> Work:
-    threads = [thread for process in processes for thread in Path(f"/proc/{process}/task").iterdir()]
-    parts = [_of_thread(thread) for thread in threads]
-    return Work(*(sum(getattr(part, name) for part in parts) for name in ("vcpu", "others", "wakeups")))
+def _since(before: dict[str, Thread], name: str, thread: Thread) -> Thread:
+    then = before.get(name, Thread())
+    return Thread(thread.cpu - then.cpu, thread.wakeups - then.wakeups)
 
 
-def _of_thread(thread: Path) -> Work:
-    fields = (thread / "stat").read_text().rpartition(")")[2].split()
-    user, guest = int(fields[11]), int(fields[40])  # proc(5): utime, which has guest_time in it
-    if guest:
-        return Work(vcpu=(user - guest) / TICKS)
-    ran = int((thread / "schedstat").read_text().split()[0]) / 1e9
-    switches = re.search(r"^voluntary_ctxt_switches:\s*(\d+)", (thread / "status").read_text(), re.MULTILINE)
-    return Work(others=ran, wakeups=int(switches[1]) if switches else 0)
+def _threads(processes: list[int]) -> dict[str, Thread]:
+    """By number."""
+    return {task.name: _thread(task) for process in processes for task in Path(f"/proc/{process}/task").iterdir()}
+
+
+def _thread(task: Path) -> Thread:
+    guest_time = int((task / "stat").read_text().rpartition(")")[2].split()[40])  # proc(5), field 43
+    ran = int((task / "schedstat").read_text().split()[0]) / 1e9
+    switches = re.search(r"^voluntary_ctxt_switches:\s*(\d+)", (task / "status").read_text(), re.MULTILINE)
+    return Thread(ran, int(switches[1]) if switches else 0, guest_time > 0)

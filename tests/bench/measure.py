@@ -37,13 +37,13 @@ class Verdict:
     met: bool
 
 
-def in_turns(runs: dict[str, Run], rounds: int) -> Values:
+def in_turns(runs: dict[str, Run], rounds: int, warm_up: int = 1) -> Values:
     """The first round warms the caches and is dropped; every other one goes the other way round."""
     values: Values = {name: {} for name in runs}
-    for turn in range(rounds + 1):
+    for turn in range(warm_up + rounds):
         for name in list(runs)[:: -1 if turn % 2 else 1]:
             figures = runs[name]()
-            for key, value in figures.items() if turn else ():
+            for key, value in figures.items() if turn >= warm_up else ():
                 values[name].setdefault(key, []).append(round(value, 6))
     return values
 
