@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -32,9 +32,13 @@ print(time.perf_counter() - began)
 def memory(built: Built, folder: Path, pages: int) -> dict[str, Run]:
     threads = str(len(os.sched_getaffinity(0)))
     ours = [sys.executable, "-c", PROGRAM]
+
+    def touch(size: int, page_size: int) -> list[str]:
+        return [str(built.touch), str(size), str(page_size), threads]
+
     return {
-        POPULATE: lambda: _rates(lambda size: [*ours, str(size), str(pages)], pages),
-        MEMSET: lambda: _rates(lambda size: [str(built.touch), str(size), str(pages), threads], pages),
+        POPULATE: lambda: _rates(lambda size: [*ours, str(size), str(pages)], touch, pages),
+        MEMSET: lambda: _rates(lambda size: touch(size, pages), touch, pages),
     }
 
 
@@ -42,13 +46,17 @@ def figure(gibibytes: int) -> str:
     return f"{gibibytes} GiB"
 
 
-def _rates(command, pages: int) -> Figures:
-    """Each in a process of its own; sizes that this machine has not room for are left out."""
+def _rates(command: Callable[[int], list[str]], touch: Callable[[int, int], list[str]], pages: int) -> Figures:
+    """Each in a process of its own; sizes that this machine has not room for are left out.
+
+    A virtual machine may have to be given its memory first, which takes ten times as long: somebody else touches it.
+    """
     rates = {}
     for gibibytes in SIZES:
         size = gibibytes * GIB
         if size + SPARE > _available():
             continue
+        contenders.run(touch(size, TRANSPARENT))
         with _pool(size if pages == HUGE else 0) as enough:
             if enough:
                 rates[figure(gibibytes)] = gibibytes / float(contenders.run(command(size)))

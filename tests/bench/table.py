@@ -116,7 +116,7 @@ def _memory(name: str, pages: int, what: str) -> Row:
         f"Memory, {what}",
         "Guest memory populated by the code the product uses, in a fresh process, with a thread for each CPU, beside "
         "a C program whose threads memset an identical mapping for the first time. Sizes that do not fit are left "
-        "out.",
+        "out. Before each, a third process has touched as much and ended.",
         "memory.memory",
         NATIVE,
         5,
