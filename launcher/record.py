@@ -121,6 +121,11 @@ def _hash(self: Any) -> int:
     return hash(self.__values__(self))
 
 
+def _made_of(self: Any) -> tuple[Any, tuple[Any, ...]]:
+    """For copies and pickles: made again, as nothing can be set."""
+    return type(self), tuple(getattr(self, name) for name in fields(self))
+
+
 def _show(self: Any) -> str:
     return f"{type(self).__qualname__}({', '.join(f'{name}={getattr(self, name)!r}' for name in fields(self))})"
 
@@ -149,5 +154,10 @@ _COMPARED: dict[str, Any] = {
     "__repr__": _show,
     "__get_pydantic_core_schema__": classmethod(_for_pydantic),
 }
-_FROZEN = _COMPARED | {"__hash__": _hash, "__setattr__": _refuse_change, "__delattr__": _refuse_change}
+_FROZEN = _COMPARED | {
+    "__hash__": _hash,
+    "__reduce__": _made_of,
+    "__setattr__": _refuse_change,
+    "__delattr__": _refuse_change,
+}
 _ORDERED = {"__lt__": _before, "__le__": _before_or_equal}  # Python turns them round for the others

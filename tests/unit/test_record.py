@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from typing import ClassVar
 
 import pytest
@@ -59,6 +61,13 @@ def test_a_record_stays_as_it_is_and_has_no_other_attributes() -> None:
 def test_what_its_fields_do_not_take_is_a_type_error(values: tuple[object, ...], named: dict[str, object]) -> None:
     with pytest.raises(TypeError, match="Shape"):
         Shape(*values, **named)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("one", [Shape("a"), Coloured("a", 4, "blue"), Place(1, 2), Bag([1])])
+def test_it_can_be_copied_and_pickled(one: object) -> None:
+    for again in (copy.copy(one), copy.deepcopy(one), pickle.loads(pickle.dumps(one))):
+        assert again == one
+        assert again is not one
 
 
 def test_what_is_made_again_is_checked_again() -> None:
