@@ -53,8 +53,8 @@ def defaults(kind: Any) -> dict[str, Any]:
 
 
 def is_record(value: object) -> bool:
-    """A record, or the class of one."""
-    return hasattr(value, "__defaults__")
+    """A record, or the class of one. Functions have `__defaults__`, too."""
+    return hasattr(value, "__values__")
 
 
 def replace(one: T, **changes: Any) -> T:

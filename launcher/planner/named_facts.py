@@ -15,7 +15,7 @@ from urllib.parse import quote, unquote
 
 from launcher.host.facts import HostFacts, IommuUnit, Limit, Linux, Memory, PciFunction, Process
 from launcher.planner.keeping import name_of
-from launcher.record import is_record
+from launcher.record import fields, is_record
 from launcher.values import Missing, PciAddress
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class NamedFacts:
         follows = _FOLLOWS.get((type(value), name))
         if follows:
             return follows(value)
-        return getattr(value, name, None) if is_record(value) else None
+        return getattr(value, name) if is_record(value) and name in fields(value) else None
 
     def _named(self, items: tuple[Any, ...]) -> dict[str, Any]:
         if id(items) not in self._by_name:

@@ -81,6 +81,8 @@ def test_fields_of_a_base_come_first() -> None:
     assert Coloured("a", 4, "blue").colour == "blue"
     assert is_record(Coloured)
     assert not is_record(Coloured.__name__)
+    assert not is_record(Coloured("a").__init__)  # type: ignore[misc]
+    assert not is_record(fields)
 
 
 def test_order_is_that_of_the_fields() -> None:

@@ -182,3 +182,11 @@ def test_what_is_below_a_bridge_is_found_through_all_buses():
     below = [str(one) for one in facts.find(question(below="0000:e0:01.0"))]
     assert below[0] == "0000:e1:00.0"
     assert {"0000:e2:03.0", "0000:e6:00.0"} <= set(below)
+
+
+@pytest.mark.parametrize(
+    "path", ["__init__", "__class__", "__init__.__globals__", "__eq__.__builtins__", "__defaults__"]
+)
+def test_what_is_no_field_is_no_fact(path: str):
+    """A saved plan may name anything."""
+    assert NamedFacts(host("gpu07"), FILES).find(f"linux.{path}") is None
