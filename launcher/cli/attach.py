@@ -93,10 +93,10 @@ class Attachment:
 
     @property
     def _leaving(self) -> bool:
-        """Who started the VM does not go before it runs."""
-        wait = self._manner.wait
-        done = self.left or (self._manner.detach and (wait is None or wait.heard))
-        return done and (self._talk.running is not None or not self._manner.owner)
+        """Who started the VM does not go before it runs, nor by itself from one that is being stopped."""
+        wait, owner = self._manner.wait, self._manner.owner
+        done = self._manner.detach and (wait is None or wait.heard) and not (owner and self._talk.stopping)
+        return (self.left or done) and (self._talk.running is not None or not owner)
 
     def _listen(self, wakeup: socket.socket) -> None:
         if self._typing != self._manner.owner:  # the keeper takes it that an owner types, and nobody else

@@ -80,7 +80,8 @@ def _attend(launched: Launched, plan: Plan, options: argparse.Namespace, wait: W
     talk = Conversation(launched.channel, observer, listeners(output, wait))
 
     def told() -> None:
-        progress.tell(talk, ready=wait.heard if wait else talk.running is not None)
+        there = wait.heard if wait else talk.running is not None
+        progress.tell(talk, ready=there and talk.stopping is None)
 
     attachment = Attachment(talk, output, manner, told)
     attachment.follow()

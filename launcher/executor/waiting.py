@@ -12,7 +12,7 @@ STRONGER = {StepFailed.exit_code, HostNotRestored.exit_code, BUG}  # than what a
 
 
 class Wait:
-    """`text` is to come within `timeout` seconds from `begin`; what came before counts as well."""
+    """`text` is to come within `timeout` seconds from `begin`: what came before counts too, what comes later not."""
 
     def __init__(self, text: str, timeout: float) -> None:
         self.text, self.timeout = text, min(timeout, LONGEST)
@@ -27,6 +27,8 @@ class Wait:
 
     def hear(self, data: bytes) -> None:
         """It may come in pieces."""
+        if self.expired:
+            return
         whole = self._tail + data
         self.heard = self.heard or self._wanted in whole
         self._tail = whole[max(len(whole) - len(self._wanted) + 1, 0) :]

@@ -369,6 +369,15 @@ def test_a_guest_that_does_not_say_it_in_time_is_stopped(cli: Cli, payload: Payl
     assert kept_exit_code(cli) == 13
 
 
+@pytest.mark.parametrize("detach", [["-d"], []], ids=["detached", "attached"])
+def test_what_a_guest_says_after_its_time_is_too_late(cli: Cli, payload: Payload, detach: list[str]) -> None:
+    done = cli.run("up", *detach, "--wait", "P", "--timeout", "200ms", cli.spec(payload("parting")))
+    assert (cli.state / "console.log").read_text() == "!P"
+    assert done.code == 13
+    assert "did not say 'P' within 0.2 s" in done.err
+    assert kept_exit_code(cli) == 13
+
+
 def test_a_vm_that_was_up_before_is_not_stopped_for_what_it_does_not_say(cli: Cli, payload: Payload) -> None:
     spec = cli.spec(payload("spin"))
     cli.run("up", "-d", spec)

@@ -34,6 +34,14 @@ def test_the_time_is_over_once() -> None:
     assert wait.left() is None
 
 
+def test_what_comes_later_is_not_heard() -> None:
+    wait = Wait("x", 0)
+    wait.begin()
+    assert wait.tick()
+    wait.hear(b"x")
+    assert not wait.heard
+
+
 def test_what_was_heard_has_no_time() -> None:
     wait = Wait("x", 0)
     wait.begin()
