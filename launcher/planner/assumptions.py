@@ -33,7 +33,8 @@ class Failed:
     path: str = ""  # of a file
 
     def __str__(self) -> str:
-        subject = f"{self.path}: its checksum differs ({self.fact})" if self.path else self.fact
+        differs = ": its checksum differs" if self.fact.endswith(".sha256") else ""
+        subject = f"{self.path}{differs} ({self.fact})" if self.path else self.fact
         return f"{subject}: {self.assumed} -> {self.found}"
 
 

@@ -184,6 +184,13 @@ def test_what_is_below_a_bridge_is_found_through_all_buses():
     assert {"0000:e2:03.0", "0000:e6:00.0"} <= set(below)
 
 
+def test_a_file_that_is_gone_has_no_checksum_that_differs():
+    gone = replace(FILES, kernel=Missing("absent", "/vms/bzImage"))
+    (told,) = failed_assumptions(plan(ON_DISK, host("gpu07")), host("gpu07"), gone)
+    assert (told.path, told.found) == ("/vms/bzImage", "absent")
+    assert str(told).startswith("/vms/bzImage (files.kernel): ")
+
+
 @pytest.mark.parametrize(
     "path", ["__init__", "__class__", "__init__.__globals__", "__eq__.__builtins__", "__defaults__"]
 )
