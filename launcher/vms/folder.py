@@ -96,7 +96,14 @@ def is_up(path: Path) -> bool:
 
 def is_lost(path: Path) -> bool:
     """Its keeper began and died without a word: no keeper lives, and none has written its end."""
-    return _has_begun(path) and not is_up(path)
+    try:
+        lock = os.open(path, os.O_DIRECTORY | os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:  # read under the lock: else it may end, or the next one begin, between the two looks
+        return _try_lock(lock, fcntl.LOCK_SH) and _has_begun(path)
+    finally:
+        os.close(lock)
 
 
 def wait_until_down(path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from launcher.vms.folder import NameTaken, StateFolder, all_folders, is_up, read_json, wait_until_down
+from launcher.vms.folder import NameTaken, StateFolder, all_folders, is_lost, is_up, read_json, wait_until_down
 
 
 def test_a_claimed_name_cannot_be_claimed_again(tmp_path: Path) -> None:
@@ -48,6 +48,21 @@ def test_a_look_whether_it_is_up_does_not_keep_it_from_being_claimed(tmp_path: P
         done.set()
         for one in lookers:
             one.join()
+
+
+def test_one_that_ends_while_somebody_looks_is_not_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its last state is written before the lock is given back."""
+    folder = StateFolder.claim(tmp_path / "vm")
+    folder.write("state.json", {"phase": "running"})
+
+    def read_and_end(path: Path) -> bool:
+        folder.close()
+        return bool(read_json(path / "state.json")["phase"] == "running")
+
+    monkeypatch.setattr("launcher.vms.folder._has_begun", read_and_end)
+    assert not is_lost(tmp_path / "vm")
+    folder.close()
+    assert is_lost(tmp_path / "vm")
 
 
 def test_only_its_owner_may_look_into_it(tmp_path: Path) -> None:
