@@ -145,8 +145,8 @@ class Keeper:
         if pid == 0:
             self._be_runner(theirs)
         theirs.close()
-        self._pidfd = os.pidfd_open(pid)
         self._records.runner = pid
+        self._pidfd = os.pidfd_open(pid)
         return True
 
     def _be_runner(self, keeper: Channel) -> NoReturn:
@@ -305,6 +305,8 @@ class Keeper:
     def _reap(self) -> None:
         self._hear_runner()
         status = self._wait_for_runner()
+        os.close(self._pidfd)
+        self._runner.close()
         by, end, death = self._stopping.by, self._records.end, describe_death(status)
         if by is not None and status in (0, -signal.SIGKILL):  # as it was asked for
             self._records.end = end or stopped(by, self._stopping.code, forced=True)
@@ -316,14 +318,12 @@ class Keeper:
         assert self._records.runner is not None
         status = os.waitstatus_to_exitcode(os.waitpid(self._records.runner, 0)[1])
         self._records.runner = None
-        os.close(self._pidfd)
-        self._runner.close()
         return status
 
     def _end_runner(self) -> None:
-        """If it is still there."""
+        """If it is still there, by its number: there may be no pidfd, and it is our child, not yet waited for."""
         if self._records.runner is not None:
-            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+            os.kill(self._records.runner, signal.SIGKILL)
             self._wait_for_runner()
 
     # -- stopping ------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from contextlib import closing
@@ -157,3 +158,23 @@ def test_a_bug_of_the_keepers_own_ends_the_runner_and_the_host_comes_back(tmp_pa
     assert live(a_plan(tmp_path), Killing(host=a_host(tmp_path), events=guest()), Stumbling) == (70, None)
     assert a_host(tmp_path).drivers() == BEFORE
     check_that_the_host_comes_back(tmp_path, "what is left is the state folder")
+
+
+class Checking(Keeper):
+    """It looks whether its runner has gone before it puts the host back."""
+
+    def _put_host_back(self) -> None:
+        with pytest.raises(ChildProcessError):
+            os.waitpid(-1, os.WNOHANG)
+        super()._put_host_back()
+
+
+def test_a_runner_that_no_pidfd_can_be_had_of_is_ended_before_the_host_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_more(*_: object) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(os, "pidfd_open", no_more)
+    assert live(a_plan(tmp_path), Killing(host=a_host(tmp_path), events=guest()), Checking) == (70, None)
+    assert a_host(tmp_path).drivers() == BEFORE
