@@ -39,7 +39,9 @@ def compared_with_running(raw: bytes, name: str, options: argparse.Namespace) ->
         check_same(*_both(raw, options))
     except NoSuchVm:
         return ""
-    except Refused:
+    except Refused as refused:
+        if (first := refused.diagnostics[0]).code != "E507":  # there is no comparing, as `up` will say
+            return first.message
         return f"{name} is up with another plan: `--diff` shows the difference; `up` needs `vmlaunch down {name}` first"
     return f"{name} is up with this plan already"
 

@@ -201,6 +201,9 @@ def test_plan_says_whether_a_vm_of_the_name_is_up_and_with_another_plan(cli: Cli
     assert (same.code, same.err) == (0, f"{cli.name} is up with this plan already\n")
     assert (changed.code, changed.json()["name"]) == (0, cli.name)
     assert changed.err.startswith(f"{cli.name} is up with another plan: `--diff` shows ")
+    (cli.state / "plan.json").write_text('{"format_version": "9.9"}')
+    unread = cli.run("plan", spec)
+    assert (unread.code, unread.err.partition(": ")[0]) == (0, f"failed to read the plan of {cli.name}, which is up")
 
 
 def test_a_saved_plan_that_is_up_is_already_up(cli: Cli, payload: Payload, tmp_path: Path) -> None:
