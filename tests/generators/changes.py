@@ -84,7 +84,7 @@ def _of_entries(value: dict[str, Any]) -> Making:
 
 def _others(kind: Any, value: Any, seen: tuple[Any, ...]) -> list[Any]:
     kinds = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
-    found: list[Any] = [*_plain_others(value)]
+    found: list[Any] = [] if any(get_origin(one) is Literal for one in kinds) else _plain_others(value)
     for one in kinds:
         if one is NoneType:
             found.append(None)
