@@ -103,7 +103,8 @@ def _check_folder(plan: Plan) -> None:
     from launcher.plan.steps import KeepState
 
     named = [step.folder for step in plan.steps if isinstance(step, KeepState)]
-    if any(Path(folder).name != plan.name or Path(folder).parent.name != "vmlaunch" for folder in named):
+    fits = (Path(one).name == plan.name and Path(one).parent.name == "vmlaunch" and "\0" not in one for one in named)
+    if not all(fits):
         raise Refused(Diagnostic("E515", f"the plan keeps its state in {named[0]}, which is no state folder"))
 
 

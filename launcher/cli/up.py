@@ -103,13 +103,14 @@ def _already_up(options: argparse.Namespace, wait: Wait | None) -> int:
 
 
 def _tell_manager(options: argparse.Namespace) -> None:
-    """A service manager waits for it, and with -d for the process that stays."""
+    """A service manager waits for it, and then for the process that stays: were it for us, it would stop the VM."""
+    from launcher.cli.naming import state_root
     from launcher.cli.notify import Systemd
-    from launcher.cli.reaching import folder_of
     from launcher.vms.folder import STATE, read_json
 
-    keeper = (read_json(folder_of(options.name, {}) / STATE) or {}).get("keeper")
-    Systemd().ready("already up", keeper if options.detach else None)
+    root = state_root()
+    state = read_json(root / options.name / STATE) if root else None
+    Systemd().ready("already up", state.get("keeper") if isinstance(state, dict) else None)
 
 
 def _listen(name: str, wait: Wait) -> int:

@@ -57,11 +57,12 @@ class Terminal:
             os.execv(cli.command()[0], cli.command(*words))
         self._seen = b""
 
-    def sees(self, text: str) -> None:
-        while text.encode() not in self._seen:
+    def sees(self, *texts: str) -> None:
+        """In any order: who comes later may see the last lines before it hears what it is."""
+        while not all(text.encode() in self._seen for text in texts):
             assert select.select([self._fd], [], [], PATIENCE)[0], self._seen
             self._seen += os.read(self._fd, 4096)
-        self._seen = self._seen.partition(text.encode())[2]
+        self._seen = self._seen[max(self._seen.index(text.encode()) + len(text) for text in texts) :]
 
     def type(self, keys: str) -> None:
         os.write(self._fd, keys.encode())
@@ -144,8 +145,7 @@ def test_of_two_consoles_the_first_writes_and_the_second_follows_it(
     writer.type("one")
     writer.sees("one")
     reader = terminal("console", echoing)
-    reader.sees("attached to read")
-    reader.sees("one")
+    reader.sees("attached to read", "one")
     reader.type("never")
     writer.type(" two")
     reader.sees(" two")
@@ -453,6 +453,6 @@ def test_a_service_manager_hears_which_process_stays_also_of_what_is_already_up(
         manager.settimeout(PATIENCE)
         environment = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")}
         spec = cli.spec(payload("spin"))
-        for status in ("running", "already up"):
-            assert cli.run("up", "-d", spec, env=environment).code == 0
+        for status, words_of_up in (("running", ["-d"]), ("already up", ["-d"]), ("already up", [])):
+            assert cli.run("up", *words_of_up, spec, env=environment).code == 0
             assert words(manager, f"STATUS={status}")[-3:-1] == [f"MAINPID={report_of(cli)['pid']}", "READY=1"]
