@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _SEE = "see `vmlaunch devices` for what this host has"
 _MOST_NEAR = 5
+_MOST_VIRTUAL = 1 << 16  # virtual functions: TotalVFs has 16 bits (PCIe 9.3.3.5)
 
 
 def no_device(device: Device, address: PciAddress, host: HostFacts) -> Diagnostic:
@@ -165,7 +166,7 @@ def _parent_to_be(address: PciAddress, host: HostFacts) -> tuple[PciFunction, in
     """The physical function whose virtual function would have this address."""
     for one in host.pci:
         if one.sriov and one.address.domain == address.domain and one.driver is not None and not on_vfio(one):
-            for number in range(len(one.virtual_functions), one.sriov.total):
+            for number in range(len(one.virtual_functions), min(one.sriov.total, _MOST_VIRTUAL)):
                 if virtual_address(one, number) == address:
                     return one, number
     return None

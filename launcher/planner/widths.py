@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from launcher.host.facts import HostFacts, Iommu, PciFunction
 
+_WIDEST = 64  # bits of an address, whatever a facts file claims
+
 # The driver of Linux 6.1 claims 64 bits; with the four levels of page tables that AMD's IOMMUs are sure to have, an
 # address has 48.
 _AMD_BITS = 48
@@ -52,4 +54,4 @@ def _translated(iommu: Iommu, names: Iterable[str | None]) -> Iterator[Width]:
 
 def address_bits(found: tuple[Width, ...]) -> int | None:
     """None: not known."""
-    return min((one.bits for one in found), default=None)
+    return min((min(one.bits, _WIDEST) for one in found), default=None)

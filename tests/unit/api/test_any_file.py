@@ -100,6 +100,25 @@ def test_any_bytes_instead_of_a_file_are_answered(
     answer(capsys, "plan", path)
 
 
+def test_numbers_that_no_machine_has_take_neither_memory_nor_time(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    facts = json.loads((planning.HOSTS / "lab-virtual-functions.json").read_text())
+    facts["kvm"]["physical_bits"] = facts["iommu"]["address_bits"] = facts["firmware"]["physical_bits"] = 1 << 40
+    for unit in facts["iommu"]["units"]:
+        unit["address_bits"] = 1 << 40
+    for one in facts["pci"]:
+        if one["sriov"]:
+            one["sriov"]["total"] = 1 << 62
+    path, spec = tmp_path / "facts.json", tmp_path / "vm.yaml"
+    path.write_text(json.dumps(facts))
+    boot = {"kernel": str(EXAMPLES / "hello.elf")}
+    for address in ("0000:01:00.0", "0000:01:1f.7", "0000:02:1f.7"):  # the function, and what may be one of its own
+        wanted = {"boot": boot, "cpus": 1, "memory": "8GiB", "devices": {"it": {"pci": address}}}
+        spec.write_text(json.dumps(wanted))
+        answer(capsys, "plan", spec, "--host", path)
+
+
 @pytest.mark.parametrize("path", ["/boot/a\0b", "/boot/\ud800"])
 def test_a_path_that_can_be_none_is_no_file(path: str) -> None:
     assert read_boot_file(path) == Missing("absent", path)
