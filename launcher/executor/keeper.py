@@ -40,7 +40,7 @@ from launcher.vms.journal import Journal
 TIMEOUT = 30.0  # seconds a guest has to power off
 LONGEST = 24 * 3600  # seconds of any wait
 # Seconds between two looks at the console while the guest writes: an echo is soon there, a verbose boot wakes few.
-COALESCE, MOST_COALESCED = 0.01, 0.04
+COALESCE, MOST_COALESCED = 0.01, 0.08
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
