@@ -19,7 +19,7 @@ def describe() -> dict[str, str]:
         "CPU": _cpu(),
         "memory": f"{_total_memory():.1f} GiB",
         "kernel": f"Linux {platform.release()}",
-        "QEMU": _first(_said(qemu(), "--version")),
+        "QEMU": _first(_said(qemu(), "--version")).removeprefix("QEMU emulator version "),
         "Python": platform.python_version(),
         "load before": f"{os.getloadavg()[0]:.2f}",
     }
