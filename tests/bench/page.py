@@ -47,6 +47,7 @@ def _machines(results: Results) -> str:
 def _sections(results: Results) -> Iterator[str]:
     for row in TABLE:
         if row.name not in results.rows:
+            yield f"## {row.title}\n\n`{row.name}`, {_place(row)}: not in this run.\n"
             continue
         values = results.rows[row.name]
         yield f"## {row.title}\n\n`{row.name}`, {_place(row)}, {rounds(values)} rounds. {row.about}\n"
