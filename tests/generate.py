@@ -69,12 +69,17 @@ def _code(one: Explanation) -> str:
     return f"### {one.code}: {one.title}\n\n{one.cause}\n\n```\n{one.example}\n```\n\n{one.fix}\n"
 
 
-def main() -> None:
-    for path, text in generated().items():
+def write(files: dict[str, str]) -> None:
+    """By their paths below the checkout."""
+    for path, text in files.items():
         target = ROOT / path
         target.parent.mkdir(exist_ok=True)
         target.write_text(text, encoding="utf-8")
         print(path)
+
+
+def main() -> None:
+    write(generated())
 
 
 if __name__ == "__main__":

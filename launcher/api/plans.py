@@ -15,7 +15,8 @@ from launcher.record import replace
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from launcher.host.facts import BootFiles, HostFacts
+    from launcher.host.boot_files import BootFiles
+    from launcher.host.facts import HostFacts
     from launcher.plan.plan import Plan
     from launcher.spec.load import Loaded
     from launcher.spec.model import VmSpec

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from launcher.host.facts import BootFile, BootFiles, HostFacts, PciFunction
+from launcher.host.boot_files import BootFile, BootFiles
+from launcher.host.facts import HostFacts, PciFunction
 from launcher.plan.plan import SpecIdentity
 from launcher.planner.functions import is_bridge
 from launcher.planner.make import make_plan

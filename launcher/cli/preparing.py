@@ -11,7 +11,8 @@ from launcher.errors import Diagnostic, NotPermitted, Refused, StalePlan
 if TYPE_CHECKING:
     import argparse
 
-    from launcher.host.facts import BootFiles, HostFacts
+    from launcher.host.boot_files import BootFiles
+    from launcher.host.facts import HostFacts
     from launcher.plan.plan import Plan
 
 

@@ -7,7 +7,7 @@ import os
 import stat
 from collections.abc import Mapping
 
-from launcher.host.facts import BootFile, BootFiles
+from launcher.host.boot_files import BootFile, BootFiles
 from launcher.host.image import Image, identify
 from launcher.host.tree import missing
 from launcher.values import Missing

@@ -11,7 +11,7 @@ from launcher.record import record
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from launcher.host.facts import Segment
+    from launcher.host.boot_files import Segment
 
 Kind = Literal["pvh", "elf", "bzimage", "initrd", "empty", "directory", "unknown"]
 

@@ -28,7 +28,8 @@ from launcher.planner.rules.interrupts import free_vectors, vectors_asked, vecto
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from launcher.host.facts import BootFiles, PciFunction, Process
+    from launcher.host.boot_files import BootFiles
+    from launcher.host.facts import PciFunction, Process
     from launcher.planner.choose import Choice
     from launcher.planner.rules.rule import Situation
     from launcher.spec.model import Match

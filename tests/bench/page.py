@@ -9,6 +9,7 @@ from tests.bench.plots import growth, ratios
 from tests.bench.rendering import rounds, tables
 from tests.bench.results import Results, read
 from tests.bench.table import NATIVE, TABLE, Row
+from tests.generate import write
 
 RESULTS = ROOT / "docs" / "performance.json"
 HEAD = """\
@@ -63,11 +64,7 @@ def _place(row: Row) -> str:
 
 
 def main() -> None:
-    for path, text in pages(read(RESULTS)).items():
-        target = ROOT / path
-        target.parent.mkdir(exist_ok=True)
-        target.write_text(text, encoding="utf-8")
-        print(path)
+    write(pages(read(RESULTS)))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from launcher.host.facts import BootFile
+from launcher.host.boot_files import BootFile
 from launcher.host.files import read_boot_file
 from tests.conftest import EXAMPLES, Cli, assemble
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launcher.host.facts import BootFile, Segment
+from launcher.host.boot_files import BootFile, Segment
 from launcher.host.files import read_boot_file
 from launcher.host.image import Image, identify
 from launcher.values import Missing

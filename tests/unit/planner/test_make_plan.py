@@ -10,7 +10,8 @@ import pytest
 
 from launcher.codec import decode, encode
 from launcher.codes import explanation
-from launcher.host.facts import BootFile, BootFiles, DeviceNode, HostFacts, IommuGroup, ReservedRegion, Segment
+from launcher.host.boot_files import BootFile, BootFiles, Segment
+from launcher.host.facts import DeviceNode, HostFacts, IommuGroup, ReservedRegion
 from launcher.plan.codec import plan_from_json, plan_to_json
 from launcher.plan.steps import BindDriver, LoadInitrd, LoadKernel, MapDma, StaysBound, TakeMemory
 from launcher.planner.assumptions import failed_assumptions

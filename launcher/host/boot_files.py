@@ -1,0 +1,47 @@
+"""What is known of the files a spec names, as values: kernel, initial RAM disk, option ROMs. Pure."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from launcher.record import field, record
+from launcher.values import Hex, Missing
+
+
+@record
+class Segment:
+    """Bytes of the boot file that go to a guest address; the rest of `memory_size` is zero."""
+
+    offset: int
+    file_size: int
+    guest: Hex
+    memory_size: int
+
+
+@record
+class BootFile:
+    """A file the spec names: identity and what its signature says.
+
+    `kind`: pvh (ELF with a PVH entry note), elf (without one), bzimage, initrd (cpio or compressed), empty,
+    directory, unknown.
+    `segments` and `entry` are only there for pvh and bzimage; `initrd_max` is the last address a bzimage allows its
+    initial RAM disk.
+    """
+
+    path: str
+    kind: Literal["pvh", "elf", "bzimage", "initrd", "empty", "directory", "unknown"]
+    size: int
+    sha256: str
+    entry: Hex | None = None
+    segments: tuple[Segment, ...] = ()
+    problem: str | None = None  # why a file that looks like a kernel cannot be started
+    initrd_max: Hex | None = None
+
+
+@record
+class BootFiles:
+    """`roms`: the option ROMs that are files, by the alias of their device."""
+
+    kernel: BootFile | Missing
+    initrd: BootFile | Missing | None = None
+    roms: dict[str, BootFile | Missing] = field(default_factory=dict)
