@@ -32,7 +32,9 @@ def checkout() -> Iterator[Path]:
 
 def told(checkout: Path) -> str:
     somebody = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
-    done = subprocess.run([*somebody, checkout / "dev", "ps"], capture_output=True, text=True, check=False)
+    surroundings = {name: value for name, value in os.environ.items() if name != "VMLAUNCH_VENV"}
+    dev = [*somebody, checkout / "dev", "ps"]
+    done = subprocess.run(dev, env=surroundings, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     return done.stderr
 
