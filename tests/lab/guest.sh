@@ -24,8 +24,8 @@ lspci() {
 }
 
 read -r uptime _ </proc/uptime
+stty -echo </dev/console 2>/dev/null # before anybody knows that there is somebody to write to: it may drop what came
 echo "init at $uptime"
-stty -echo </dev/console 2>/dev/null
 while read -r line; do
 	eval "$line"
 done
