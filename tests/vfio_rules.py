@@ -314,15 +314,6 @@ def the_host_can_ask_for_it_back(kernel: Kernel, number: int, address: PciAddres
 # ---- resets ----
 
 
-def it_resets_itself_or_says_that_it_cannot(kernel: Kernel, number: int, address: PciAddress) -> None:
-    with opened(kernel, number, address) as (_, _, device):
-        if device.can_reset():
-            device.reset()
-        else:
-            with refused(errno.EINVAL):
-                device.reset()
-
-
 def refuses(deed: Callable[[], None], code: int) -> bool:
     """True: with this errno. Any other is an error."""
     try:
@@ -433,7 +424,6 @@ RULES: tuple[Rule, ...] = (
     there_are_as_many_vectors_as_it_says,
     vectors_that_do_not_grow_are_had_anew,
     the_host_can_ask_for_it_back,
-    it_resets_itself_or_says_that_it_cannot,
     a_reset_of_its_bus_wants_the_owners_and_nobody_else,
     kvm_knows_a_group_once,
     memslots_do_not_overlap,

@@ -87,7 +87,7 @@ def _check_limits(step: MapDma, container: Container) -> None:
 
 
 def open_devices(step: OpenDevices, live: Live) -> None:
-    """Descriptors first, then resets, then what the guest will see."""
+    """All descriptors before any reset of a bus, and resets before what the guest will see."""
     assert live.vm is not None
     assert live.bus is not None
     known = live.vm.create_vfio()
@@ -223,7 +223,7 @@ def _watch(passed: PassedDevice, name: str, live: Live) -> None:
 
 
 def _reset_again(devices: list[Device], live: Live) -> None:
-    """On the way out; those that could not be reset on the way in are not asked again."""
+    """While all are open; those that could not be reset on the way in are not asked again."""
     reset(devices, live.groups)
 
 

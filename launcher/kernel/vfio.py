@@ -108,14 +108,12 @@ class Device(Descriptor):
         self.address = address
         self._config = self.region(lib.VFIO_PCI_CONFIG_REGION_INDEX)
 
-    def can_reset(self) -> bool:
+    def resets_itself(self) -> bool:
+        """VFIO could reset it when it was opened, and will when it is closed."""
         info = ffi.new("struct vfio_device_info *")
         info.argsz = ffi.sizeof(info[0])
         ioctl(self.fd, "VFIO_DEVICE_GET_INFO", info)
         return bool(info.flags & lib.VFIO_DEVICE_FLAGS_RESET)
-
-    def reset(self) -> None:
-        ioctl(self.fd, "VFIO_DEVICE_RESET")
 
     def region(self, index: int) -> RegionInfo:
         """A region that is not there, or cannot be asked about, has size 0."""

@@ -33,18 +33,13 @@ class FakeDevice(Handle):
         self.irqs: dict[str, list[int]] = {}  # what is on -> eventfds
         self.masked, self.unmasks = False, -1  # INTx, and the eventfd that unmasks it
         self.mappings = 0
+        function.reset_count += function.resets
 
     # -- resets --------------------------------------------------------------------------------------------------------
 
-    def can_reset(self) -> bool:
+    def resets_itself(self) -> bool:
         self.kernel.call("VFIO_DEVICE_GET_INFO")
         return self.function.resets
-
-    def reset(self) -> None:
-        self.kernel.call("VFIO_DEVICE_RESET")
-        if not self.function.resets:
-            refuse(errno.EINVAL, "VFIO_DEVICE_RESET")
-        self.function.reset_count += 1
 
     def hot_reset_set(self) -> tuple[tuple[int, PciAddress], ...]:
         call = "VFIO_DEVICE_GET_PCI_HOT_RESET_INFO"
@@ -186,6 +181,7 @@ class FakeDevice(Handle):
     def let_go(self) -> None:
         if self.closed and not self.mappings and self in self.kernel.devices:
             self.kernel.devices.remove(self)
+            self.function.reset_count += self.function.resets
 
 
 class FakeBarMapping(Mappable):

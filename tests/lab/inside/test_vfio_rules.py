@@ -15,6 +15,8 @@ from tests.vfio_rules import Rule
 
 DEVICES = Path("/sys/bus/pci/devices")
 DRIVE = PciAddress.parse("0000:01:00.0")
+COMMAND, MEMORY_AND_DMA = 4, b"\x06\x00"
+ADMIN_QUEUE_SIZES, SIZES = 0x24, b"\x1f\x00\x1f\x00"  # AQA (NVM Express 1.4, 3.1.8)
 CARD, ITS_NEIGHBOUR = PciAddress.parse("0000:00:0c.1"), PciAddress.parse("0000:00:0c.0")
 
 
@@ -55,6 +57,19 @@ def group(kernel: RealKernel) -> Iterator[int]:
 @pytest.mark.parametrize("rule", vfio_rules.RULES, ids=lambda rule: rule.__name__)
 def test_the_kernel_keeps_the_rule_that(kernel: RealKernel, group: int, rule: Rule) -> None:
     rule(kernel, group, DRIVE)
+
+
+@pytest.mark.host("zoo")
+def test_a_drive_is_reset_whenever_it_is_opened_or_closed(kernel: RealKernel, group: int) -> None:
+    """Nobody asks for it. What the register keeps while the drive is open shows that it does keep it."""
+    for _ in range(2):
+        with vfio_rules.opened(kernel, group, DRIVE) as (_, _, drive):
+            assert drive.resets_itself()
+            drive.write_config(COMMAND, MEMORY_AND_DMA)
+            register = drive.region(0).offset + ADMIN_QUEUE_SIZES
+            assert drive.read(register, 4) == bytes(4)
+            drive.write(register, SIZES)
+            assert drive.read(register, 4) == SIZES
 
 
 @pytest.mark.host("zoo")

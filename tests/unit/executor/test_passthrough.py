@@ -33,7 +33,6 @@ ERRNOS: dict[str, tuple[tuple[int, ...], bool]] = {
     ),
     "VFIO_GROUP_GET_DEVICE_FD": ((errno.EINVAL, errno.EACCES, errno.ENODEV, errno.EMFILE), NEVER),
     "VFIO_DEVICE_GET_INFO": ((errno.EINVAL,), ALWAYS),
-    "VFIO_DEVICE_RESET": ((errno.EINVAL, errno.EIO), ALWAYS),
     "VFIO_DEVICE_GET_PCI_HOT_RESET_INFO": ((errno.ENODEV,), ALWAYS),
     "VFIO_DEVICE_PCI_HOT_RESET": ((errno.EINVAL,), ALWAYS),
     "mmap of a BAR": ((errno.EINVAL, errno.ENOMEM), ALWAYS),
@@ -84,7 +83,7 @@ def test_all_is_set_up_in_order_and_undone_in_reverse_and_no_call_fails(whole: R
 def test_the_teardown_is_the_reverse_of_the_set_up(whole: Run) -> None:
     calls = whole.kernel.calls[whole.kernel.ending :]
     last = {name: len(calls) - 1 - calls[::-1].index(name) for name in calls}
-    in_order = ("KVM_IRQFD", "VFIO_DEVICE_SET_IRQS", "KVM_SET_USER_MEMORY_REGION", "VFIO_DEVICE_RESET")
+    in_order = ("KVM_IRQFD", "VFIO_DEVICE_SET_IRQS", "KVM_SET_USER_MEMORY_REGION", "VFIO_DEVICE_PCI_HOT_RESET")
     assert sorted(in_order, key=last.__getitem__) == list(in_order)
     end = ["KVM_SET_DEVICE_ATTR"] * 3 + ["VFIO_IOMMU_UNMAP_DMA"] * 4 + ["VFIO_GROUP_UNSET_CONTAINER"] * 3
     assert calls[-len(end) :] == end
