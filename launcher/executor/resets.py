@@ -1,4 +1,4 @@
-"""Functions with open descriptors in; those whose bus has to be reset for them, reset; those that no reset reaches, out.
+"""Functions with open descriptors in; those whose bus must be reset, reset; those that no reset reaches, out.
 
 A function that can be reset by itself is reset by VFIO whenever it is opened and closed (vfio_pci_core_enable and
 _disable in drivers/vfio/pci/vfio_pci_core.c; vfio-pci has done so since Linux 3.6). A reset takes 100 ms and more (PCI

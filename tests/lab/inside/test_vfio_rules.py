@@ -16,7 +16,7 @@ from tests.vfio_rules import Rule
 DEVICES = Path("/sys/bus/pci/devices")
 DRIVE = PciAddress.parse("0000:01:00.0")
 COMMAND, MEMORY_AND_DMA = 4, b"\x06\x00"
-ADMIN_QUEUE_SIZES, SIZES = 0x24, b"\x1f\x00\x1f\x00"  # AQA (NVM Express 1.4, 3.1.8)
+CONFIGURATION, ENTRY_SIZES = 0x14, b"\x00\x00\x46\x00"  # CC, not enabled (NVM Express 1.4, 3.1.5)
 CARD, ITS_NEIGHBOUR = PciAddress.parse("0000:00:0c.1"), PciAddress.parse("0000:00:0c.0")
 
 
@@ -66,10 +66,10 @@ def test_a_drive_is_reset_whenever_it_is_opened_or_closed(kernel: RealKernel, gr
         with vfio_rules.opened(kernel, group, DRIVE) as (_, _, drive):
             assert drive.resets_itself()
             drive.write_config(COMMAND, MEMORY_AND_DMA)
-            register = drive.region(0).offset + ADMIN_QUEUE_SIZES
+            register = drive.region(0).offset + CONFIGURATION
             assert drive.read(register, 4) == bytes(4)
-            drive.write(register, SIZES)
-            assert drive.read(register, 4) == SIZES
+            drive.write(register, ENTRY_SIZES)
+            assert drive.read(register, 4) == ENTRY_SIZES
 
 
 @pytest.mark.host("zoo")
