@@ -73,7 +73,9 @@ def bring_up(plan: Plan, on_outcome: Observer = lambda _: None, on_console: OnCo
     if plan.summary.can_run == "no":
         raise Refused(*(one for one in plan.diagnostics if one.severity == "error"))
     launched = start()
-    answer = launched.begin(plan)
+    launched.hand_over(plan)
+    launched.begin()
+    answer = launched.answer()
     if "begun" not in answer:
         launched.close()
         raise refusal(answer, plan.name)

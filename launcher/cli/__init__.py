@@ -12,7 +12,7 @@ from launcher.version import VERSION
 TYPE_CHECKING = False  # `typing` would be a quarter of `vmlaunch --help`
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
 # verb -> (its module in this folder, what it does). The order is that of `vmlaunch --help`.
@@ -41,8 +41,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else list(argv)
     _open_streams()
     _print_anything()
+    return _survive(lambda: _dispatch(words))
+
+
+def _survive(deed: Callable[[], int]) -> int:
+    """The exit code of the process, whatever comes."""
     try:
-        code = _dispatch(words)
+        code = deed()
         sys.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -69,8 +74,6 @@ def _dispatch(words: list[str]) -> int:
 
 
 def _run(verb: str, words: list[str]) -> int:
-    from launcher.errors import LauncherError
-
     module = verb_module(verb)
     try:
         options = verb_parser(verb, module).parse_intermixed_args(words)
@@ -78,14 +81,25 @@ def _run(verb: str, words: list[str]) -> int:
         return leaving.code if isinstance(leaving.code, int) else USAGE
     options.verb = verb
     options.sources = {}  # file name -> text; read_spec fills it, so that any error can be drawn in its file
+    return _refusing(lambda: module.run(options), options)
+
+
+def _refusing(deed: Callable[[], int], options: argparse.Namespace) -> int:
+    """What is refused is shown."""
+    from launcher.errors import LauncherError
+
     try:
-        code: int = module.run(options)
+        return deed()
     except LauncherError as error:
         from launcher.cli.refusal import show
 
         show(error, options)
         return error.exit_code
-    return code
+
+
+def exit_code_of(deed: Callable[[], int], options: argparse.Namespace) -> int:
+    """In a process that a verb has forked: it ends as the verb's own would."""
+    return _survive(lambda: _refusing(deed, options))
 
 
 def verb_module(verb: str) -> Any:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from launcher.plan.outcome import Observer, Report
     from launcher.plan.plan import Plan
 
+PLANNED = "."  # which is no name
 REASSURED = {StepFailed.exit_code: "the host is as it was", HostNotRestored.exit_code: "the host is not as it was"}
 
 
@@ -33,24 +34,38 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    from launcher.cli.apart import apart
     from launcher.executor.launch import start
 
     wait = _wait(options)
     launched = start()
     try:
-        from launcher.cli.preparing import prepare
-
-        plan = prepare(options)
+        planned = apart(lambda: _plan(options, launched), options)
     except BaseException:
         launched.abandon()
         raise
-    if plan is None:
+    if planned != PLANNED:
         launched.abandon()
-        return _already_up(options, wait)
-    answer = launched.begin(plan, reboot=not options.no_reboot, wait=wait)
+        return planned if isinstance(planned, int) else _already_up(planned, options, wait)
+    plan = launched.begin(reboot=not options.no_reboot, wait=wait)
+    answer = launched.answer()
     if "begun" not in answer:
         return _refused(answer, plan, options, wait)
     return _attend(launched, plan, options, wait)
+
+
+def _plan(options: argparse.Namespace, launched: Launched) -> str:
+    """In a process of its own: PLANNED, or the name of the VM that is up already, as this would start it."""
+    from launcher.cli.preparing import prepare
+    from launcher.kernel.handed import pass_on
+
+    launched.channel.close()
+    pass_on()
+    plan = prepare(options)
+    if plan is None:
+        return str(options.name)
+    launched.hand_over(plan)
+    return PLANNED
 
 
 def _wait(options: argparse.Namespace) -> Wait | None:
@@ -93,23 +108,23 @@ def _attend(launched: Launched, plan: Plan, options: argparse.Namespace, wait: W
     return _conclude(report, options)
 
 
-def _already_up(options: argparse.Namespace, wait: Wait | None) -> int:
+def _already_up(name: str, options: argparse.Namespace, wait: Wait | None) -> int:
     """With --wait it may have said it long ago, or still be about to. It was not we who started it: it goes on."""
-    if wait is not None and (code := _listen(options.name, wait)):
+    if wait is not None and (code := _listen(name, wait)):
         return code
-    _tell_manager(options)
-    print(json.dumps({"already_up": options.name}) if options.json else f"{options.name} is already up")
+    _tell_manager(name)
+    print(json.dumps({"already_up": name}) if options.json else f"{name} is already up")
     return 0
 
 
-def _tell_manager(options: argparse.Namespace) -> None:
+def _tell_manager(name: str) -> None:
     """A service manager waits for it, and then for the process that stays: were it for us, it would stop the VM."""
     from launcher.cli.naming import state_root
     from launcher.cli.notify import Systemd
     from launcher.vms.folder import STATE, read_json
 
     root = state_root()
-    state = read_json(root / options.name / STATE) if root else None
+    state = read_json(root / name / STATE) if root else None
     Systemd().ready("already up", state.get("keeper") if isinstance(state, dict) else None)
 
 
@@ -170,7 +185,7 @@ def _refused(answer: dict[str, Any], plan: Plan, options: argparse.Namespace, wa
     if running is None:
         raise refusal(answer, plan.name)
     check_same(running, plan)
-    return _already_up(options, wait)
+    return _already_up(plan.name, options, wait)
 
 
 def _lost(plan: Plan, bug: str, status: int) -> int:

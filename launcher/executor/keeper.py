@@ -211,9 +211,14 @@ class Keeper:
         self._reap()
 
     def _interests(self) -> dict[int, int]:
-        fds = (self._runner.fileno(), self._pidfd, self._wakeup.fileno())
+        fds = (self._pidfd, self._wakeup.fileno(), *(() if self._is_ending else (self._runner.fileno(),)))
         own = dict.fromkeys((*fds, self._console.output.event, self._console.input.event), select.POLLIN)
         return own | self._audience.interests()
+
+    @property
+    def _is_ending(self) -> bool:
+        """The runner undoes its steps. What it says of them can wait a moment, and the host wants its devices back."""
+        return self._records.end is not None or self._stopping.forced
 
     def _timeout(self) -> float | None:
         """Look again soon while the guest writes, without asking to be woken; when it does not, sleep until a byte."""
@@ -222,6 +227,8 @@ class Keeper:
             waits.append(left)
         if self._archive.chatty or not self._console.wait(self._archive.position):
             waits.append(min(COALESCE * max(self._archive.chatty, 1), MOST_COALESCED))
+        if self._is_ending:
+            waits.append(MOST_COALESCED)
         return min(waits, default=None)
 
     def _wait(self, interests: dict[int, int], timeout: float | None) -> dict[int, int]:

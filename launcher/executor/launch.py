@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from launcher.kernel.handed import Handed, handed
@@ -28,19 +29,28 @@ class Launched:
         self.channel = channel
         self._paper = paper  # a memfd that both have: the plan is written on it
 
-    def begin(self, plan: Plan, *, reboot: bool = True, wait: Wait | None = None) -> dict[str, Any]:
-        """Hand the plan over; the keeper's answer is that of executor.claim. `reboot`: in place, else it is the end.
-
-        `wait`: a guest that does not say it in time is stopped, unless we have left.
-        """
+    def hand_over(self, plan: Plan) -> None:
+        """Before `begin`. A process that was forked from this one may do it."""
         import json
 
         from launcher.plan.codec import plan_to_json
 
         os.pwrite(self._paper, json.dumps(plan_to_json(plan)).encode(), 0)
-        os.close(self._paper)
-        try:
+
+    def begin(self, *, reboot: bool = True, wait: Wait | None = None) -> Plan:
+        """Let the keeper carry it out; its answer is to be asked for. `reboot`: in place, else it is the end.
+
+        `wait`: a guest that does not say it in time is stopped, unless we have left.
+        """
+        with suppress(Closed):  # `answer` will see it
             self.channel.send({"do": "begin", "reboot": reboot, "wait": wait and [wait.text, wait.timeout]})
+        plan = _read(self._paper)
+        os.close(self._paper)
+        return plan
+
+    def answer(self) -> dict[str, Any]:
+        """That of executor.claim; nothing of a keeper that has gone."""
+        try:
             packet = self.channel.receive()
         except Closed:
             return {}
@@ -82,15 +92,21 @@ def start() -> Launched:
     return Launched(pid, mine, paper)
 
 
-def _keep(owner: Channel, paper: int, mask: Any, given: Handed) -> int:
-    """In the keeper's process."""
+def _read(paper: int) -> Plan:
     import json
 
+    from launcher.plan.codec import plan_from_json
+
+    return plan_from_json(json.loads(os.pread(paper, os.fstat(paper).st_size, 0)))
+
+
+def _keep(owner: Channel, paper: int, mask: Any, given: Handed) -> int:
+    """In the keeper's process."""
     from launcher.executor.claim import claim
     from launcher.executor.keeper import Keeper
     from launcher.executor.waiting import Wait
     from launcher.kernel.real import RealKernel
-    from launcher.plan.codec import plan_from_json
+    from launcher.plan import codec  # noqa: F401 - while others still plan
 
     try:
         packet = owner.receive()
@@ -98,7 +114,7 @@ def _keep(owner: Channel, paper: int, mask: Any, given: Handed) -> int:
         return 0
     order = (packet and packet.message) or {}
     wait = Wait(*order["wait"]) if order.get("wait") else None
-    plan = plan_from_json(json.loads(os.pread(paper, os.fstat(paper).st_size, 0)))
+    plan = _read(paper)
     os.close(paper)
     folder, answer = claim(plan)
     try:

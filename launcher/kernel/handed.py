@@ -27,6 +27,12 @@ def handed() -> Handed:
     return found
 
 
+def pass_on() -> None:
+    """In a process that was forked from the one they were given to: it has them, too."""
+    if os.environ.get("LISTEN_PID") == str(os.getppid()):
+        os.environ["LISTEN_PID"] = str(os.getpid())
+
+
 def _named(environment: Mapping[str, str]) -> Iterator[tuple[int, str]]:
     count = environment.get("LISTEN_FDS", "")
     if environment.get("LISTEN_PID") == str(os.getpid()) and count.isdecimal():

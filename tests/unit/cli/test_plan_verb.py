@@ -154,40 +154,40 @@ def test_a_denied_kvm_is_4_also_without_a_place_for_state(folder: Path, capsys):
     assert "E402, E424" in capsys.readouterr().out
 
 
-def test_a_plan_of_another_host_is_stale_and_says_whose_it_is(folder: Path, capsys, monkeypatch: pytest.MonkeyPatch):
+def test_a_plan_of_another_host_is_stale_and_says_whose_it_is(folder: Path, capfd, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("launcher.api.hosts.this_host", lambda **_: host("cloud-vm"))
     main(["plan", "vm.yaml", "--host", on("two-nodes"), "--set", "cpus.pin=6-7", "-o", "vm.plan"])
     assert main(["up", "vm.plan"]) == 10
-    assert "= planned for twin; this is " in capsys.readouterr().err
+    assert "= planned for twin; this is " in capfd.readouterr().err
 
 
 def test_of_a_plan_of_another_host_the_devices_come_first_and_not_all_is_told(
-    folder: Path, capsys, monkeypatch: pytest.MonkeyPatch
+    folder: Path, capfd, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("launcher.api.hosts.this_host", lambda **_: host("cloud-vm"))
     words = ["--set", "devices.disk=0000:02:00.0", "--set", "cpus.count=8", "--set", "cpus.pin=8-15"]
     assert main(["plan", "vm.yaml", "--host", on("gpu07"), *words, "-o", "vm.plan"]) == 0
-    capsys.readouterr()
+    capfd.readouterr()
     assert main(["up", "vm.plan"]) == 10
-    evidence = [line.strip() for line in capsys.readouterr().err.splitlines() if line.startswith("  = ")]
+    evidence = [line.strip() for line in capfd.readouterr().err.splitlines() if line.startswith("  = ")]
     assert evidence[:2] == ["= planned for gpu07; this is vm", "= pci[0000:02:00.0]: 144d:a809 -> not there"]
     assert len(evidence) == 1 + 12 + 1 + 1
     assert evidence[-2].endswith(" more")
 
 
-def test_kvm_that_is_denied_here_comes_before_what_has_changed(folder: Path, capsys, monkeypatch: pytest.MonkeyPatch):
+def test_kvm_that_is_denied_here_comes_before_what_has_changed(folder: Path, capfd, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("launcher.api.hosts.this_host", lambda **_: host("kvm-denied"))
     main(["plan", "vm.yaml", "--host", on("two-nodes"), "-o", "vm.plan"])
-    capsys.readouterr()
+    capfd.readouterr()
     assert main(["up", "vm.plan"]) == 4
-    err = capsys.readouterr().err
+    err = capfd.readouterr().err
     assert (err.startswith("error[E402]"), err.count("error[")) == (True, 1)
 
 
-def test_strict_says_that_it_is_the_warnings_that_block(folder: Path, capsys, monkeypatch: pytest.MonkeyPatch):
+def test_strict_says_that_it_is_the_warnings_that_block(folder: Path, capfd, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("launcher.api.hosts.this_host", lambda **_: host("cloud-vm"))
     assert main(["up", "vm.yaml", "--set", "cpus=3", "--strict"]) == 1
-    last = capsys.readouterr().err.splitlines()[-1]
+    last = capfd.readouterr().err.splitlines()[-1]
     assert last == "vm.yaml: 1 warning, and --strict makes them block; nothing was changed"
 
 

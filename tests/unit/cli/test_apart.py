@@ -1,0 +1,68 @@
+"""A deed in a process of its own: its answer comes back, and so does how it ended."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from launcher.cli.apart import apart
+from launcher.errors import Diagnostic, NotPermitted
+
+OPTIONS = argparse.Namespace(verb="up", spec="vm.yaml", json=False, sources={})
+
+
+def raising(error: BaseException) -> Callable[[], str]:
+    def deed() -> str:
+        raise error
+
+    return deed
+
+
+def killed() -> str:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return "never"
+
+
+def test_the_answer_comes_back_and_what_was_imported_does_not():
+    def deed() -> str:
+        import wave  # of the standard library, and needed by nobody here
+
+        return f"{wave.__name__} {os.getpid()}"
+
+    name, pid = str(apart(deed, OPTIONS)).split()
+    assert (name, int(pid) != os.getpid(), "wave" in sys.modules) == ("wave", True, False)
+
+
+def test_what_it_refuses_is_shown_and_its_exit_code_comes_back(capfd: pytest.CaptureFixture[str]):
+    assert apart(raising(NotPermitted(Diagnostic("E402", "/dev/kvm may not be opened"))), OPTIONS) == 4
+    err = capfd.readouterr().err
+    assert err.startswith("error[E402]: /dev/kvm may not be opened\n")
+    assert err.endswith("\n1 error; nothing was changed\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [(ZeroDivisionError("two"), 70, "this is a bug of vmlaunch"), (KeyboardInterrupt(), 130, ""),
+     (BrokenPipeError(), 141, "")],
+)  # fmt: skip
+def test_it_ends_as_the_whole_command_would(capfd, error: BaseException, code: int, said: str):
+    assert apart(raising(error), OPTIONS) == code
+    assert said in capfd.readouterr().err
+
+
+def test_one_that_is_killed_is_told_of(capfd: pytest.CaptureFixture[str]):
+    assert apart(killed, OPTIONS) == 128 + signal.SIGKILL
+    assert capfd.readouterr().err == ("vmlaunch: the process that planned was killed by SIGKILL; nothing was changed\n")
+
+
+def test_nothing_of_it_is_left():
+    before = os.listdir("/proc/self/fd")
+    assert apart(lambda: "done", OPTIONS) == "done"
+    assert os.listdir("/proc/self/fd") == before
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
