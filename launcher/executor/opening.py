@@ -24,13 +24,12 @@ from launcher.executor.traps import Space
 from launcher.kernel.api import BarMapping, Container, Device, Group, RegionInfo
 from launcher.machine.acpi import intx_gsi
 from launcher.machine.function import ROM, PassedFunction
-from launcher.machine.pci import CONFIG_SIZE
+from launcher.machine.pci import CONFIG_SIZE, CONVENTIONAL_CONFIG
 from launcher.machine.pieces import pieces, served
 from launcher.machine.policy import INTERRUPT_PIN, Shape
 from launcher.plan.steps import BarPlace, MapDma, OpenDevices, OpenGroups, Passed
 from launcher.values import Span
 
-SMALL_CONFIG = 256  # of a conventional PCI function
 FIRST_BAR_SLOT = 64  # memslots below are RAM
 ALARMS = ("request", "error")
 
@@ -120,11 +119,11 @@ def open_devices(step: OpenDevices, live: Live) -> None:
 def _prepare(one: Passed, device: Device, several: bool, place: Place, live: Live) -> PassedDevice:
     """All that is asked of the device before it is the guest's."""
     config = device.read_config(0, CONFIG_SIZE)
-    if len(config) < SMALL_CONFIG or config[:4] == b"\xff" * 4:
+    if len(config) < CONVENTIONAL_CONFIG or config[:4] == b"\xff" * 4:
         raise _failed("E523", f"{one.alias}: {one.address} does not answer", "see `dmesg | grep vfio`")
     rom = _rom(one, device, live)
     shape = Shape(
-        config=config[:SMALL_CONFIG] if _says_nothing(config[SMALL_CONFIG:]) else config,
+        config=config[:CONVENTIONAL_CONFIG] if _says_nothing(config[CONVENTIONAL_CONFIG:]) else config,
         bars=one.bars,
         rom=rom.size if rom else 0,
         multifunction=several,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from launcher.machine.pci import host_bridge
 from launcher.machine.policy import Shape
 from launcher.plan.changes import Forward
 from launcher.record import replace
@@ -272,3 +273,10 @@ def test_a_device_that_does_not_answer_reads_as_ones_where_it_is_asked(shape: Sh
     guest = Guest(shape)
     assert guest.function.read(0x08, 4, lambda offset, size: b"") == b"\xff\xff\xff\xff"
     assert guest.function.read(0x00, 4, lambda offset, size: b"") == shape.config[:4]
+
+
+def test_the_host_bridge_is_a_conventional_function_without_registers_of_its_own() -> None:
+    image = host_bridge()
+    assert (image[0x0A:0x0C], image[0x0E]) == (b"\x00\x06", 0)  # class: host bridge; type 0 header
+    assert not any(image[0x10:0x100])
+    assert image[0x100:] == b"\xff" * 0xF00  # as what does not answer reads
