@@ -13,7 +13,7 @@ SLOTS, PINS = 32, 4
 FIRST_INTX_GSI = 16  # PCI interrupts: GSI 16 + (slot + pin) % 4
 
 # FADT flags (table 5-10) and IA-PC boot flags (table 5-11)
-WBINVD, PROC_C1, NO_SLEEP_BUTTON, WIDE_TIMER, RESET_REGISTER = 1 << 0, 1 << 2, 1 << 5, 1 << 8, 1 << 10
+WBINVD, PROC_C1, NO_SLEEP_BUTTON, RESET_REGISTER = 1 << 0, 1 << 2, 1 << 5, 1 << 10
 NO_VGA, NO_RTC = 1 << 2, 1 << 5
 SYSTEM_IO, BYTE_ACCESS = 1, 1
 RESET_VALUE = 0x06
@@ -77,19 +77,21 @@ def _port(port: int, bits: int) -> bytes:
 
 
 def _fadt(facs: int, dsdt: int) -> bytes:
-    """Revision 6 (table 5-9). No SMI command: the guest finds ACPI enabled."""
-    event, control, timer = layout.PM_BASE, layout.PM_BASE + 4, layout.PM_BASE + 8
-    flags = WBINVD | PROC_C1 | NO_SLEEP_BUTTON | WIDE_TIMER | RESET_REGISTER
+    """Revision 6 (table 5-9). No SMI command: the guest finds ACPI enabled. No PM timer, which may be left out (table
+    5-9, PM_TMR_LEN): each look at it would leave the kernel, and KVM has a clock that does not.
+    """
+    event, control = layout.PM_BASE, layout.PM_BASE + 4
+    flags = WBINVD | PROC_C1 | NO_SLEEP_BUTTON | RESET_REGISTER
     body = struct.pack("<IIBBHIBBBB", facs, dsdt, 0, 0, layout.SCI_GSI, 0, 0, 0, 0, 0)
-    body += struct.pack("<IIIIIIII", event, 0, control, 0, 0, timer, 0, 0)
-    body += struct.pack("<BBBBBBBB", 4, 2, 0, 4, 0, 0, 0, 0)  # lengths of event, control, PM2, timer, GPE0, GPE1
+    body += struct.pack("<IIIIIIII", event, 0, control, 0, 0, 0, 0, 0)
+    body += struct.pack("<BBBBBBBB", 4, 2, 0, 0, 0, 0, 0, 0)  # lengths of event, control, PM2, timer, GPE0, GPE1
     body += struct.pack("<HHHHBBBBB", 0x0FFF, 0x0FFF, 0, 0, 0, 0, 0, 0, 0)  # C2, C3 not supported
     body += struct.pack("<HBI", NO_VGA | NO_RTC, 0, flags)
     body += _port(layout.RESET_CONTROL, 8) + struct.pack("<BHB", RESET_VALUE, 0, 3)
     body += struct.pack("<QQ", facs, dsdt)
     nothing = bytes(12)
-    body += _port(event, 32) + nothing + _port(control, 16) + nothing + nothing + _port(timer, 32)
-    body += nothing * 4 + bytes(8)  # GPE0, GPE1, sleep control and status; hypervisor identity
+    body += _port(event, 32) + nothing + _port(control, 16)
+    body += nothing * 7 + bytes(8)  # PM1b, PM2, timer, GPE0, GPE1, sleep control and status; hypervisor identity
     return _table(b"FACP", 6, body)
 
 

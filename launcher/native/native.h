@@ -56,7 +56,7 @@ uint8_t serial_read(struct serial *serial, uint64_t offset);
 void serial_write(struct serial *serial, uint64_t offset, uint8_t value);
 void serial_input(struct serial *serial);
 
-/* -- power: PM1 registers, PM timer, reset ports ------------------------------------------------------------------ */
+/* -- power: PM1 registers, power button ---------------------------------------------------------------------------- */
 
 struct power {
 	pthread_mutex_t lock;

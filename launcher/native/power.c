@@ -1,11 +1,8 @@
-/* ACPI fixed hardware: PM1a event and control registers, PM timer (ACPI 6.4, 4.8.3), power button. */
+/* ACPI fixed hardware: PM1a event and control registers (ACPI 6.4, 4.8.3), power button. */
 #include "native.h"
 
-#include <time.h>
-
-enum { STATUS = 0, ENABLE = 2, CONTROL = 4, TIMER = 8, END = 12 };
+enum { STATUS = 0, ENABLE = 2, CONTROL = 4, END = 8 };
 enum { BUTTON = 0x0100, SCI_ENABLED = 0x0001, SLEEP_ENABLE = 0x2000 };
-enum { TIMER_HZ = 3579545 };
 
 void power_create(struct power *power, int vm, int gsi)
 {
@@ -20,13 +17,6 @@ void power_destroy(struct power *power)
 	pthread_mutex_destroy(&power->lock);
 }
 
-static uint32_t timer(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * TIMER_HZ + (uint64_t)now.tv_nsec * TIMER_HZ / 1000000000;
-}
-
 static void update_line(struct power *power)
 {
 	bool level = power->status & power->enable;
@@ -37,12 +27,10 @@ static void update_line(struct power *power)
 	ioctl(power->vm, KVM_IRQ_LINE, &line);
 }
 
-static uint8_t read_byte(struct power *power, uint64_t offset, uint32_t now)
+static uint8_t read_byte(struct power *power, uint64_t offset)
 {
 	if (offset >= END)
 		return 0xff;
-	if (offset >= TIMER)
-		return now >> 8 * (offset - TIMER);
 	uint64_t registers = power->status | (uint64_t)power->enable << 16 | (uint64_t)power->control << 32;
 	return registers >> 8 * offset;
 }
@@ -50,9 +38,9 @@ static uint8_t read_byte(struct power *power, uint64_t offset, uint32_t now)
 uint32_t power_read(struct power *power, uint64_t offset, uint32_t size)
 {
 	pthread_mutex_lock(&power->lock);
-	uint32_t value = 0, now = timer();
+	uint32_t value = 0;
 	for (uint32_t n = 0; n < size; n++)
-		value |= (uint32_t)read_byte(power, offset + n, now) << 8 * n;
+		value |= (uint32_t)read_byte(power, offset + n) << 8 * n;
 	pthread_mutex_unlock(&power->lock);
 	return value;
 }
