@@ -60,8 +60,7 @@ def _running(name: str, options: argparse.Namespace) -> Plan | None:
     from launcher.api.running import running_plan
     from launcher.cli.naming import state_root
     from launcher.cli.reaching import is_going
-    from launcher.executor.changing import left_of
-    from launcher.vms.folder import JOURNAL, is_lost, wait_until_down
+    from launcher.vms.folder import is_lost, wait_until_down
 
     options.name, root = name, state_root()
     if root is None:
@@ -69,9 +68,18 @@ def _running(name: str, options: argparse.Namespace) -> Plan | None:
     if is_going(root / name):
         print(f"{name} is going down; waiting for it", file=sys.stderr)
         wait_until_down(root / name)
-    if is_lost(root / name) and not left_of(root / name / JOURNAL):  # what is left, E513 names
-        print(f"the keeper of {name} had died; nothing is left of it on this host", file=sys.stderr)
+    if is_lost(root / name):
+        _say_what_is_left(root / name)
     return running_plan(root / name)
+
+
+def _say_what_is_left(folder: Path) -> None:
+    """If something is, E513 names it."""
+    from launcher.executor.changing import left_of
+    from launcher.vms.folder import JOURNAL
+
+    if not left_of(folder / JOURNAL):
+        print(f"the keeper of {folder.name} had died; nothing is left of it on this host", file=sys.stderr)
 
 
 def check_same(running: Plan, plan: Plan) -> None:

@@ -12,12 +12,11 @@ from launcher.host.iommu import read_groups, read_iommu
 from launcher.host.linux import read_linux
 from launcher.host.lists import str_of
 from launcher.host.opened import Opened, read_opened
-from launcher.host.pci import read_pci
 from launcher.host.process import read_process
 from launcher.host.processors import read_cpus, read_memory, read_nodes
-from launcher.host.uses import read_used
 
 if TYPE_CHECKING:
+    from launcher.host.facts import PciFunction
     from launcher.host.tree import Tree
     from launcher.values import Missing
 
@@ -54,11 +53,19 @@ def survey(
         process=process,
         iommu=read_iommu(tree),
         groups=read_groups(tree) if depth != "machine" else (),
-        pci=read_pci(tree, read_used(tree, opened), deep=depth == "deep", raw=raw) if depth != "machine" else (),
+        pci=_functions(tree, opened, deep=depth == "deep", raw=raw) if depth != "machine" else (),
         linux=read_linux(tree, release),
         firmware=read_firmware(tree),
         device_nodes=read_device_nodes(tree, process, opened),
     )
+
+
+def _functions(tree: Tree, opened: Opened, *, deep: bool, raw: bool) -> tuple[PciFunction, ...]:
+    """What reads them is imported for them: a VM without devices starts sooner."""
+    from launcher.host.pci import read_pci
+    from launcher.host.uses import read_used
+
+    return read_pci(tree, read_used(tree, opened), deep=deep, raw=raw)
 
 
 def _architecture(tree: Tree) -> str:
