@@ -151,9 +151,9 @@ def _open_streams() -> None:
     while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(fd)
-    for name, number in (("stdout", 1), ("stderr", 2)):
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(number, "w", closefd=False))  # noqa: SIM115 - as long as we live
+            setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115 - as long as we live
 
 
 def _print_anything() -> None:

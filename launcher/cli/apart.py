@@ -6,11 +6,13 @@ What it imports and reads goes with that process: the one that stays beside a VM
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
-from launcher.cli import exit_code_of
+from launcher.cli import INTERRUPTED, exit_code_of
+from launcher.errors import Diagnostic, StepFailed
 
 if TYPE_CHECKING:
     import argparse
@@ -23,19 +25,47 @@ def apart(deed: Callable[[], str], options: argparse.Namespace) -> str | int:
     """What it prints and how it fails is as if it had been done here. Call it before there are threads."""
     _flush()  # or both would write it
     reading, writing = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.close(reading)
-        code = exit_code_of(lambda: _answer(deed, writing), options)
-        _flush()
-        os._exit(code)
-    os.close(writing)
+    parent = os.getpid()
     try:
-        answer = os.read(reading, MOST)
+        pid = _fork(writing, reading)
+    except OSError as error:
+        raise StepFailed(Diagnostic("E501", f"failed to fork: {error.strerror}")) from None
+    if pid == 0:
+        _do(deed, options, writing, parent)
+    try:
+        return _hear(reading, pid)
+    except BaseException:  # we are interrupted: nobody waits for its answer any more
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        raise
     finally:
         os.close(reading)
-    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    return answer.decode() if answer else _ended(status)
+
+
+def _fork(ours: int, its: int) -> int:
+    """Each of both keeps its end of the pipe."""
+    try:
+        pid = os.fork()
+    except OSError:
+        os.close(its)
+        os.close(ours)
+        raise
+    os.close(its if pid == 0 else ours)
+    return pid
+
+
+def _do(deed: Callable[[], str], options: argparse.Namespace, writing: int, parent: int) -> NoReturn:
+    """Whatever happens here, it does not go up the stack that was the parent's."""
+    code = INTERRUPTED
+    try:
+        from launcher.kernel.parent import end_with
+
+        end_with(parent)
+        code = exit_code_of(lambda: _answer(deed, writing), options)
+        _flush()
+    finally:
+        os._exit(code)
 
 
 def _answer(deed: Callable[[], str], writing: int) -> int:
@@ -45,11 +75,10 @@ def _answer(deed: Callable[[], str], writing: int) -> int:
     return 0
 
 
-def _flush() -> None:
-    """Neither has to be there to the end: whoever closed them is told by `main`."""
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):
-            stream.flush()
+def _hear(reading: int, pid: int) -> str | int:
+    answer = os.read(reading, MOST)
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return answer.decode() if answer else _ended(status)
 
 
 def _ended(status: int) -> int:
@@ -59,3 +88,10 @@ def _ended(status: int) -> int:
 
     print(f"vmlaunch: the process that planned {manner_of_death(status)}; nothing was changed", file=sys.stderr)
     return 128 - status
+
+
+def _flush() -> None:
+    """Neither has to be there: whoever closed them is told by `main`."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()

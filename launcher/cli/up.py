@@ -168,7 +168,7 @@ def _conclude(report: Report, options: argparse.Namespace) -> int:
     if not options.detach:
         print(file=sys.stderr)
     if report.diagnostics:
-        print(as_text(report.diagnostics, options.sources, colour=wants_colour(sys.stderr)) + "\n", file=sys.stderr)
+        print(as_text(report.diagnostics, {}, colour=wants_colour(sys.stderr)) + "\n", file=sys.stderr)
     print_report(report, stream, colour=wants_colour(stream), verbose=options.verbose)
     if code in REASSURED:
         print(f"\n{report.name} failed; {REASSURED[code]}", file=sys.stderr)

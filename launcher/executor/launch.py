@@ -1,6 +1,7 @@
 """A Plan in, a running VM out, by way of a keeper that is forked early and imports while others still plan.
 
-`start` is called first thing and imports next to nothing; `begin` hands the plan over. Without a plan the keeper ends.
+`start` is called first thing and imports next to nothing. The plan is handed over, then begun; without one the keeper
+ends.
 """
 
 from __future__ import annotations

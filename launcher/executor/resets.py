@@ -1,8 +1,8 @@
 """Functions with open descriptors in; those whose bus must be reset, reset; those that no reset reaches, out.
 
-A function that can be reset by itself is reset by VFIO whenever it is opened and closed (vfio_pci_core_enable and
-_disable in drivers/vfio/pci/vfio_pci_core.c; vfio-pci has done so since Linux 3.6). A reset takes 100 ms and more (PCI
-Express 5.0, 6.6.2), and it is not asked for twice.
+A function that can be reset by itself is reset by VFIO for the first who opens it and after the last who closes it,
+unless the host is just taking it away (vfio_pci_core_enable and _disable in drivers/vfio/pci/vfio_pci_core.c; vfio-pci
+has done so since Linux 3.6). A reset takes 100 ms and more (PCI Express 5.0, 6.6.2), and is not asked for twice.
 """
 
 from __future__ import annotations

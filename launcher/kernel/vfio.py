@@ -109,7 +109,7 @@ class Device(Descriptor):
         self._config = self.region(lib.VFIO_PCI_CONFIG_REGION_INDEX)
 
     def resets_itself(self) -> bool:
-        """VFIO could reset it when it was opened, and will when it is closed."""
+        """VFIO could reset it when it was opened, and will try again when it is closed."""
         info = ffi.new("struct vfio_device_info *")
         info.argsz = ffi.sizeof(info[0])
         ioctl(self.fd, "VFIO_DEVICE_GET_INFO", info)

@@ -99,6 +99,7 @@ class Lib:
     KVM_SET_TSS_ADDR: int
     KVM_SET_USER_MEMORY_REGION: int
     PR_SET_DUMPABLE: int
+    PR_SET_PDEATHSIG: int
     PR_SET_NO_NEW_PRIVS: int
     SPACE_CONFIG: int
     SPACE_MEMORY: int

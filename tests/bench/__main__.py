@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from tests.bench.table import LAB, NATIVE, ROWS, Row
 def main() -> None:
     parser = argparse.ArgumentParser(prog="./dev bench", description="Rows: " + ", ".join(ROWS))
     parser.add_argument("rows", nargs="*", metavar="ROW", choices=[[], *ROWS], help="all, when none is named")
-    parser.add_argument("--rounds", type=int, help="of each row, instead of its own number")
+    parser.add_argument("--rounds", type=_some, help="of each row, instead of its own number")
     parser.add_argument("--json", type=Path, help="keep the raw values here")
     parser.add_argument("--built", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -33,14 +34,23 @@ def main() -> None:
     rows = [ROWS[name] for name in options.rows or ROWS]
     if options.built:
         measure(rows, options.rounds, Built(options.built), Results(machines={LAB: describe()}), keep)
-    else:
-        _both(rows, options.rounds, keep)
-    if keep == page.RESULTS:
+        return
+    whole = _both(rows, options.rounds, keep)
+    if keep == page.RESULTS and whole:
         page.main()
+    sys.exit(not whole)
 
 
-def _both(rows: list[Row], rounds: int | None, keep: Path | None) -> None:
+def _some(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text} rounds measure nothing")
+    return number
+
+
+def _both(rows: list[Row], rounds: int | None, whole: Path | None) -> bool:
+    """True: every row was measured. Else what was is kept beside the results of the last whole run."""
     results = Results(commit=commit(), machines={NATIVE: describe()})
+    keep = whole and whole.with_name(f"{whole.name}.partial")
     native = [row for row in rows if row.place == NATIVE]
     if native:
         with tempfile.TemporaryDirectory() as folder:
@@ -49,8 +59,14 @@ def _both(rows: list[Row], rounds: int | None, keep: Path | None) -> None:
     if inside:
         print("now in a lab host", flush=True)
         results.add(run_in_lab(inside, rounds))
-    if keep:
-        results.write(keep)
+        if keep:
+            results.write(keep)
+    if results.rows.keys() < {row.name for row in rows}:
+        return False
+    if whole and keep:
+        results.write(whole)
+        keep.unlink(missing_ok=True)
+    return True
 
 
 def measure(rows: list[Row], rounds: int | None, built: Built, results: Results, keep: Path | None) -> None:

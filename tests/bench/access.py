@@ -6,9 +6,11 @@ import array
 import os
 import pty
 import re
+import select
 import subprocess
 import sys
 import time
+from itertools import accumulate
 from pathlib import Path
 
 from tests.bench import contenders
@@ -55,12 +57,11 @@ def _run(command: list[str], built: Built, folder: Path, device: bool) -> Figure
 def _median(counts: Path, kind: int) -> float:
     """Ticks."""
     histogram = array.array("I", counts.read_bytes())[kind * BUCKETS : (kind + 1) * BUCKETS]
-    left = sum(histogram) / 2
-    for bucket, count in enumerate(histogram):
-        left -= count
-        if left <= 0:
-            return (bucket + 0.5) * WIDTH
-    raise SystemExit(f"{counts} has nothing on {KINDS[kind]}")
+    if not any(histogram):
+        raise SystemExit(f"{counts} has nothing on {KINDS[kind]}")
+    half = sum(histogram) / 2
+    bucket = next(n for n, below in enumerate(accumulate(histogram)) if below >= half)
+    return (bucket + 0.5) * WIDTH
 
 
 def _on_a_terminal(command: list[str], environment: dict[str, str]) -> str:
@@ -68,28 +69,36 @@ def _on_a_terminal(command: list[str], environment: dict[str, str]) -> str:
     ours, its = pty.openpty()
     process = subprocess.Popen(command, env=environment, stdin=its, stdout=its, stderr=its, start_new_session=True)
     os.close(its)
-    said, began = "", time.monotonic()
-    while "ticks done" not in said:
-        if time.monotonic() - began > DEADLINE:
-            process.kill()
-            raise SystemExit(f"{' '.join(command)} said only:\n{said}")
-        said += _read(ours)
-        if process.poll():
-            raise SystemExit(f"{' '.join(command)} failed:\n{said}{_read(ours)}")
     is_ours = command[0] == sys.executable
-    if not is_ours:
-        process.terminate()
-    while _read(ours):
-        pass  # or it would wait for us
-    process.wait()
-    os.close(ours)
-    if is_ours:
-        contenders.down()
+    try:
+        said = _hear(ours)
+        if is_ours:
+            while _read(ours, DEADLINE):
+                pass  # or it would wait for us
+    finally:
+        if not is_ours or process.poll() is None:
+            process.kill()
+        process.wait()
+        os.close(ours)
+        if is_ours:
+            contenders.down()
     return said
 
 
-def _read(terminal: int) -> str:
-    """Empty when nobody has it open any more, which the kernel calls EIO."""
+def _hear(terminal: int) -> str:
+    said, end = "", time.monotonic() + DEADLINE
+    while "ticks done" not in said:
+        more = _read(terminal, end - time.monotonic())
+        if not more:
+            raise SystemExit(f"the guest did not measure all; what was said:\n{said}")
+        said += more
+    return said
+
+
+def _read(terminal: int, seconds: float) -> str:
+    """Empty when time is up, or nobody has it open any more, which the kernel calls EIO."""
+    if not select.select([terminal], [], [], max(seconds, 0))[0]:
+        return ""
     try:
         return os.read(terminal, 4096).decode(errors="replace")
     except OSError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,8 +38,7 @@ def _counted(command: list[str], log: Path) -> Figures:
 
 def _boot(command: list[str], file: StampFile) -> Figures:
     with Guest(command, file) as guest:
-        while not (began := guest.stamps().first_run):
-            time.sleep(0.001)
+        began = guest.begun()
         before = _threads(guest.processes())
         _, said = guest.until("init at")
         seconds, after = now() - began, _threads(guest.processes())

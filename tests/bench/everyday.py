@@ -10,8 +10,7 @@ from pathlib import Path
 from tests.bench.built import Built
 from tests.bench.contenders import ENVIRONMENT, VMLAUNCH
 from tests.bench.measure import Run
-
-BARE, HELP, PS, COMPLETION = "python -c pass", "vmlaunch --help", "vmlaunch ps", "vmlaunch completion bash"
+from tests.bench.table import BARE, COMPLETION, HELP, PS
 
 
 def everyday(built: Built, folder: Path) -> dict[str, Run]:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
+from threading import Timer
 from typing import IO
 
 from tests.bench import contenders
@@ -24,7 +29,9 @@ def two(folder: Path, boot: dict[str, str], vcpus: int, cmdline: str = QUIET) ->
 
 
 class Guest:
-    """Use: with Guest(command, file) as guest: guest.until(...). It is powered off at the end, or was before."""
+    """Use: with Guest(command, file) as guest: guest.until(...). It is powered off at the end, or was before; one that
+    takes longer than DEADLINE is ended, and what waits for it fails.
+    """
 
     def __init__(self, command: list[str], file: StampFile | None = None) -> None:
         self._file = file
@@ -40,15 +47,34 @@ class Guest:
         )
 
     def __enter__(self) -> Guest:
+        self._deadline = Timer(DEADLINE, self._kill)
+        self._deadline.start()
         return self
 
     def __exit__(self, kind: type | None, *_: object) -> None:
-        if kind:
-            self._process.kill()
-        elif self._process.returncode is None:
-            self.power_off()
-        if self.is_ours:
-            contenders.down()
+        try:
+            if kind is None and self._process.returncode is None:
+                self.power_off()
+        finally:
+            self._deadline.cancel()
+            self._kill()
+            self._process.wait()
+            if self.is_ours:
+                contenders.down()
+
+    def _kill(self) -> None:
+        """With strace goes what it traces."""
+        for process in self.processes() if self._process.poll() is None else ():
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+
+    def begun(self) -> float:
+        """When its first vCPU ran."""
+        while not (moment := self.stamps().first_run):
+            if self._process.poll() is not None:
+                raise SystemExit(f"no vCPU ever ran:\n{self._stderr().read()}")
+            time.sleep(0.001)
+        return moment
 
     def until(self, pattern: str) -> tuple[re.Match[str], str]:
         """The line, and all that was said up to it."""
@@ -67,7 +93,7 @@ class Guest:
 
     def power_off(self) -> str:
         """Return the report when its processes have ended."""
-        _, told = self._process.communicate("poweroff\n", timeout=DEADLINE)
+        _, told = self._process.communicate("poweroff\n")
         return told
 
     def stamps(self) -> Stamps:

@@ -39,13 +39,25 @@ class Verdict:
 
 def in_turns(runs: dict[str, Run], rounds: int, warm_up: int = 1) -> Values:
     """The first round warms the caches and is dropped; every other one goes the other way round."""
-    values: Values = {name: {} for name in runs}
+    measured: dict[str, list[Figures]] = {name: [] for name in runs}
     for turn in range(warm_up + rounds):
         for name in list(runs)[:: -1 if turn % 2 else 1]:
-            figures = runs[name]()
-            for key, value in figures.items() if turn >= warm_up else ():
-                values[name].setdefault(key, []).append(round(value, 6))
-    return values
+            measured[name].append(runs[name]())
+    return in_pairs({name: several[warm_up:] for name, several in measured.items()})
+
+
+def in_pairs(measured: dict[str, list[Figures]]) -> Values:
+    """Of a figure only those rounds in which all have it who ever have it."""
+    having = {name: dict.fromkeys(key for one in several for key in one) for name, several in measured.items()}
+    return {
+        name: {key: [round(one[key], 6) for n, one in enumerate(several) if _all_have(key, n, measured, having)]
+               for key in having[name]}
+        for name, several in measured.items()
+    }  # fmt: skip
+
+
+def _all_have(key: str, n: int, measured: dict[str, list[Figures]], having: dict[str, dict[str, None]]) -> bool:
+    return all(key in several[n] for name, several in measured.items() if key in having[name])
 
 
 def judge(goal: Goal, values: Values) -> Verdict | None:

@@ -12,8 +12,8 @@ from launcher.values import GIB, KIB, MIB
 from tests.bench import contenders
 from tests.bench.built import Built
 from tests.bench.measure import Figures, Run
+from tests.bench.table import MEMSET, POPULATE
 
-POPULATE, MEMSET = "vmlaunch populates", "first-touch memset"
 SIZES = (1, 2, 4, 8)  # GiB
 SMALL, TRANSPARENT, HUGE = 4 * KIB, 0, 2 * MIB
 POOL = Path("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages")

@@ -17,8 +17,8 @@ HEAD = """\
 
 vmlaunch beside what people would use instead, on the same work, in one run: contenders in turns, round by round, the
 first round dropped, every other one in the opposite order. Figures are medians; a ratio is the median of the rounds'
-own ratios, with its bootstrap 95 % interval. A goal is met when the median meets it, or, where it says so, when the
-interval reaches it.
+own ratios, with its bootstrap interval: one of 95 % from six rounds on, a narrower one of fewer. A goal is met when the
+median meets it, or, where it says so, when the interval reaches it.
 
     ./dev bench                     # all of it, and this page
     ./dev bench start boot-1        # some rows, printed only

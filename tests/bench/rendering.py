@@ -40,15 +40,15 @@ def _spread(figure: Figure, several: list[float]) -> str:
 
 
 def _goals(row: Row, values: Values) -> list[str]:
-    lines = [line for goal in row.goals if (line := _goal(row, goal, values))]
-    return _grid([["goal", "is (95 %)", "met"], *lines]) if lines else []
+    lines = [_goal(row, goal, values) for goal in row.goals]
+    return _grid([["goal", "is (interval)", "met"], *lines]) if lines else []
 
 
-def _goal(row: Row, goal: Goal, values: Values) -> list[str] | None:
+def _goal(row: Row, goal: Goal, values: Values) -> list[str]:
     verdict = judge(goal, values)
-    if verdict is None:
-        return None
     figure = next(one for one in row.figures if one.key == goal.figure)
+    if verdict is None:
+        return [_asks(figure, goal), "not measured", "**no**"]
     digits = 2 if goal.theirs else max(figure.digits, 1) if goal.bound < 100 else 0
     is_ = f"{verdict.middle:,.{digits}f} ({verdict.low:,.{digits}f} to {verdict.high:,.{digits}f})"
     return [_asks(figure, goal), is_, "yes" if verdict.met else "**no**"]

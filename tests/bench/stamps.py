@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.bench.contenders import ENVIRONMENT
 
-LAYOUT = struct.Struct("qqqq")
+LAYOUT = struct.Struct("qq")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +18,6 @@ class Stamps:
 
     first_run: float
     last_return: float
-    last_close: float
-    open: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +32,8 @@ class StampFile:
 
     def read(self) -> Stamps:
         content = self.path.read_bytes() if self.path.exists() else b""
-        run, returned, closed, still = LAYOUT.unpack(content.ljust(LAYOUT.size, b"\0")[: LAYOUT.size])
-        return Stamps(run / 1e9, returned / 1e9, closed / 1e9, still)
+        run, returned = LAYOUT.unpack(content.ljust(LAYOUT.size, b"\0")[: LAYOUT.size])
+        return Stamps(run / 1e9, returned / 1e9)
 
 
 def now() -> float:

@@ -51,7 +51,7 @@ def _until_first_run(command: list[str], file: StampFile) -> float:
     began = now()
     with subprocess.Popen(command, env=environment, **quiet) as process:
         while not file.read().first_run:
-            if process.poll() or now() - began > DEADLINE:
+            if process.poll() is not None or now() - began > DEADLINE:
                 process.kill()
                 raise SystemExit(f"{' '.join(command)} did not reach KVM_RUN")
             time.sleep(0.002)
@@ -68,7 +68,7 @@ def imports(built: Built, folder: Path) -> dict[str, Run]:
 
 
 def _shares(command: list[str]) -> Figures:
-    """Milliseconds of each package, its own modules summed, of client and keeper together."""
+    """Milliseconds of each package, its own modules summed, of the client and of the process that plans."""
     words = [command[0], "-X", "importtime", *command[1:]]
     done = subprocess.run(words, env=ENVIRONMENT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)
     contenders.down()

@@ -75,7 +75,7 @@ def _boot(vcpus: int, exits: int) -> Row:
         (Figure("uptime", "uptime at init", "s", 2), Figure("seconds", "KVM_RUN to init", "s", 2),
          Figure("exits", "exits to user space", "", 0)),
         (Goal("uptime", OURS, 0.6, Q35), Goal("seconds", OURS, 0.75, Q35), Goal("exits", OURS, exits)),
-        "A third of the exits are writes to 0xcf8, by which Linux selects a register of PCI configuration space, and a "
+        "Of the exits a third are writes to 0xcf8, by which Linux selects a register of PCI configuration space, and a "
         "third the accesses that follow. KVM could collect the former, but would hold back a reset by 0xcf9 as well.",
         arguments={"vcpus": vcpus},
     )  # fmt: skip
@@ -107,7 +107,9 @@ def _access(place: str, *, device: bool) -> Row:
             *(Goal(f"{kind} tail", OURS, 10) for kind in told),
             *(Goal(f"{kind} longest", OURS, 1.0, Q35, reaches=True) for kind in told),
         ),
-        "Tail and longest are the host's: moments at which the vCPU does not run. Other work there adds to them.",
+        "Tail and longest are the host's: moments at which the vCPU does not run. Other work there adds to them. "
+        "`empty` is measured first, from the guest's first instruction on, when other processes of ours still have "
+        "something to do: in the lab all have one CPU.",
         arguments={"device": device},
     )
 
@@ -124,6 +126,7 @@ def _memory(name: str, pages: int, what: str) -> Row:
         5,
         tuple(Figure(size, size, "GiB/s") for size in SIZES),
         tuple(Goal(size, POPULATE, 0.9, MEMSET, at_least=True) for size in SIZES),
+        "This machine is a guest itself: its host gives pages at its own pace, which the spread shows.",
         arguments={"pages": pages},
     )
 
@@ -139,15 +142,15 @@ TABLE = (
         15,
         (Figure("ms", "first KVM_RUN", "ms"),),
         (Goal("ms", SAVED, 1.0, MICROVM), Goal("ms", YAML, 1.3, Q35)),
-        "The interpreter itself, a quarter of QEMU's whole start: see `python -c pass` below. From YAML pydantic, "
-        "which is imported and builds its models before it can look at anything; from a saved plan our own modules "
-        "and those of the standard library: see the next table.",
+        "The interpreter itself, 30 % of microvm's whole start (`python -c pass` below), then imports: our own modules "
+        "and those of the standard library, from YAML also pydantic and the models that it builds before it can look "
+        "at anything (next table; rich is imported for the report, after the first KVM_RUN).",
     ),
     Row(
         "imports",
         "Start: the share of each import",
-        "`python -X importtime`, the own time of all modules of a package summed, in client and keeper together; "
-        "they run beside each other, and being measured makes them slower.",
+        "`python -X importtime`, the own time of all modules of a package summed, in the client and in the process "
+        "that plans, which it waits for. The keeper imports beside them, unseen. Being measured makes it slower.",
         "start.imports",
         NATIVE,
         5,
@@ -176,9 +179,11 @@ TABLE = (
         "characters cost time there. What ours does in that thread is the own share of a trapped access, below.",
         "console.console",
         LAB,
-        5,
+        6,
         (*CONSOLE, Figure("characters", "characters", "", 0)),
         (Goal("seconds", OURS, 1.0, Q35, reaches=True), Goal("handling", OURS, 5), Goal("wakeups", OURS, 0.1)),
+        "Every 80 ms keeper and client, both in Python and emulated, wake up and pass on what has come. QEMU's guest "
+        "says more: it has more devices.",
     ),
     Row(
         "console-quiet",
@@ -213,9 +218,10 @@ TABLE = (
         "it, beside one ioctl of a bare C program. How often RAM is mapped: bytes in all containers over its size.",
         "dma.dma",
         LAB,
-        5,
+        6,
         (Figure("ms", "mapped", "ms"), Figure("times", "RAM is mapped", "times", 2)),
         (Goal("times", OURS, 1.0),),
+        "The step asks for the container's limits and has Python around the same one call.",
     ),
     Row(
         "passed",
@@ -223,8 +229,8 @@ TABLE = (
         "A Linux guest with 1 vCPU and 512 MiB reads blocks of 4 KiB at random places with O_DIRECT, from one thread "
         "and from 32. Interrupts as the guest's /proc/interrupts counts them. Exits a read: returns of KVM_RUN "
         "beyond those of an order that reads next to nothing. Memory: of all processes, attached client included, "
-        "without the guest's RAM. Stop: from the last return of KVM_RUN to the last VFIO descriptor closed, or else "
-        "the end of its process; end: to the end of all processes. The drive stays bound to vfio-pci, so that no "
+        "without the guest's RAM. Stop: from the last return of KVM_RUN until another process can open the drive's "
+        "IOMMU group; end: to the end of all processes, reports and all. The drive stays bound to vfio-pci, so that no "
         "driver's time is in it; the kernel's own reset of the device is, 100 ms of it, for both.",
         "passed.passed",
         LAB,

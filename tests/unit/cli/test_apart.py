@@ -60,6 +60,27 @@ def test_one_that_is_killed_is_told_of(capfd: pytest.CaptureFixture[str]):
     assert capfd.readouterr().err == ("vmlaunch: the process that planned was killed by SIGKILL; nothing was changed\n")
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_it_ends_with_who_waits_for_it(number: int):
+    """The pipe's other end is the child's alone once its parent has gone; when it has gone too, the pipe ends."""
+    reading, writing = os.pipe()
+
+    def deed() -> str:
+        os.write(writing, b"here")
+        signal.pause()
+        return "never"
+
+    if (parent := os.fork()) == 0:
+        apart(deed, OPTIONS)
+        os._exit(0)
+    os.close(writing)
+    assert os.read(reading, 4) == b"here"
+    os.kill(parent, number)
+    os.waitpid(parent, 0)
+    assert os.read(reading, 4) == b""
+    os.close(reading)
+
+
 def test_nothing_of_it_is_left():
     before = os.listdir("/proc/self/fd")
     assert apart(lambda: "done", OPTIONS) == "done"
