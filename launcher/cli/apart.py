@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from launcher.cli import INTERRUPTED, exit_code_of
 from launcher.errors import Diagnostic, StepFailed
+from launcher.executor.launch import MORE_PROCESSES
 
 if TYPE_CHECKING:
     import argparse
@@ -29,7 +30,8 @@ def apart(deed: Callable[[], str], options: argparse.Namespace) -> str | int:
     try:
         pid = _fork(writing, reading)
     except OSError as error:
-        raise StepFailed(Diagnostic("E501", f"failed to fork: {error.strerror}")) from None
+        message = f"failed to fork the process that plans: {error.strerror}"
+        raise StepFailed(Diagnostic("E501", message, help=MORE_PROCESSES)) from None
     if pid == 0:
         _do(deed, options, writing, parent)
     try:

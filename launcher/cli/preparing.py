@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -103,7 +104,11 @@ def _refuse(found: tuple[Diagnostic, ...], strict: bool) -> None:
 def _warn(plan: Plan, options: argparse.Namespace) -> None:
     from launcher.cli.terminal import drawn
 
-    if plan.diagnostics and not options.json:
+    if not plan.diagnostics:
+        return
+    if options.json:
+        print(json.dumps({"diagnostics": [one.as_json() for one in plan.diagnostics]}, ensure_ascii=False))
+    else:
         print(drawn(plan.diagnostics, options.sources, sys.stderr), file=sys.stderr)
 
 

@@ -12,6 +12,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from launcher.errors import Diagnostic, StepFailed
 from launcher.kernel.handed import Handed, handed
 from launcher.vms.channel import Channel, Closed
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from launcher.executor.waiting import Wait
     from launcher.plan.plan import Plan
 
+MORE_PROCESSES = (
+    "`ulimit -u` has the limit of processes, and `systemctl show user-$(id -u).slice -p TasksMax` another",
+)
 STOPS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
 
@@ -81,7 +85,16 @@ def start() -> Launched:
         if stream is not None:
             stream.flush()
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)  # until the keeper has handlers of its own
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError as error:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        mine.close()
+        theirs.close()
+        os.close(paper)
+        raise StepFailed(
+            Diagnostic("E501", f"failed to fork the keeper: {error.strerror}", help=MORE_PROCESSES)
+        ) from None
     if pid == 0:
         from launcher.executor.process import close_all_but, detach, end_process
 
