@@ -49,7 +49,7 @@ def test_example_of_a_device_or_of_memory_gives_its_code_on_a_host(code: str) ->
 
 @pytest.mark.parametrize("code", COMMANDS)
 def test_example_command_gives_its_code(
-    code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "bzImage").write_bytes(pvh())
@@ -57,10 +57,10 @@ def test_example_command_gives_its_code(
     (tmp_path / "disk.img").write_bytes(bytes(2 << 20))
     (tmp_path / "host.txt").write_text("no JSON")
     main(["plan", "vm.yaml", "-o", "vm.plan"])
-    capsys.readouterr()
+    capfd.readouterr()
     for command in example(code).split(";"):
         words = shlex.split(command, comments=True)
         if words[0] == "cat":
             continue
         main(words[words.index("vmlaunch") + 1 :])
-    assert f"[{code}]" in capsys.readouterr().err
+    assert f"[{code}]" in capfd.readouterr().err
