@@ -70,12 +70,12 @@ def _running(name: str, options: argparse.Namespace) -> Plan | None:
         print(f"{name} is going down; waiting for it", file=sys.stderr)
         wait_until_down(root / name)
     if is_lost(root / name):
-        _say_what_is_left(root / name)
+        _say_that_nothing_is_left(root / name)
     return running_plan(root / name)
 
 
-def _say_what_is_left(folder: Path) -> None:
-    """If something is, E513 names it."""
+def _say_that_nothing_is_left(folder: Path) -> None:
+    """Unless something is: that, E513 names."""
     from launcher.executor.changing import left_of
     from launcher.vms.folder import JOURNAL
 
