@@ -1,6 +1,6 @@
 """`python -m launcher` is `vmlaunch`."""
 
-from launcher.cli import main
+from launcher.cli import command
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(command())

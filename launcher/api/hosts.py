@@ -30,7 +30,8 @@ def this_host(*, deep: bool = False, raw: bool = False, identity: int | None = N
     """
     folder = os.environ.get("XDG_RUNTIME_DIR")
     depth: Depth = "deep" if deep else "devices" if devices else "machine"
-    facts = survey(Live(), _kvm(), folder, raw=raw, identity=identity, depth=depth)
+    with _uncollected():
+        facts = survey(Live(), _kvm(), folder, raw=raw, identity=identity, depth=depth)
     return replace(facts, device_nodes=with_handed(facts.device_nodes or (), handed()))
 
 
@@ -59,6 +60,8 @@ def _uncollected() -> Iterator[None]:
         yield
     finally:
         if enabled:
+            gc.freeze()  # into its oldest generation, by way of the permanent one: it looks there last
+            gc.unfreeze()
             gc.enable()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import sys
 from importlib import import_module
@@ -35,6 +36,12 @@ VERBS = {
 
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 USAGE, OUR_BUG, INTERRUPTED, PIPE_CLOSED = 2, 70, 130, 141
+
+
+def command() -> int:
+    """The whole of a process. It is over before there is garbage that is worth a look; who stays on looks again."""
+    gc.disable()
+    return main()
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import select
 import signal
@@ -75,6 +76,7 @@ class Attachment:
 
     def follow(self) -> None:
         """Until the VM ends, or until we leave it running. The terminal is put back."""
+        gc.enable()
         wakeup, signals = socket.socketpair()
         for end in (wakeup, signals):
             end.setblocking(False)

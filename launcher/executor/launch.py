@@ -6,6 +6,7 @@ ends.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -139,6 +140,7 @@ def _keep(owner: Channel, paper: int, mask: Any, given: Handed) -> int:
         return 0
     if folder is None:
         return 1
+    gc.enable()
     keeper = Keeper(plan, RealKernel(given), folder, owner, reboot=order.get("reboot") is not False, wait=wait)
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     return keeper.run()
