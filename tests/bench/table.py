@@ -249,9 +249,9 @@ TABLE = (
             Goal("stop", YAML, 1.0, Q35),
         ),
         "Memory: keeper, runner and the client that stays attached are three interpreters, and one that does nothing "
-        "has 9 MiB; what plans is a process that has ended by then. Stop: ours undoes each step by a call of its own, in "
-        "Python and emulated, so that what fails is told; QEMU exits and leaves it to the kernel. Reads and interrupts: "
-        "nothing of a VMM is in their way; what is left between the two differs from run to run.",
+        "has 9 MiB; what plans is a process that has ended by then. Stop: ours undoes each step by a call of its own, "
+        "in Python and emulated, so that what fails is told; QEMU exits and leaves it to the kernel. Reads and "
+        "interrupts: nothing of a VMM is in their way; what is left between the two differs from run to run.",
     ),
     Row(
         "planner",
