@@ -27,18 +27,22 @@ COUNTS = ("unclaimed_reads", "unclaimed_writes", "serial_written", "serial_read"
 
 
 class _Ring:
-    """Shared anonymous memory and the eventfd that wakes the keeper."""
+    """Shared anonymous memory, what this process knows of it by itself, and the eventfd that wakes the keeper.
+
+    `pointer` is of this process: after a fork each has one of its own, and neither can write to the other's.
+    """
 
     def __init__(self, size: int) -> None:
         self._map = mmap.mmap(-1, size + 4 * KIB)
-        self.pointer: Any = ffi.from_buffer(self._map)
-        check(lib.ring_format(self.pointer, len(self._map)), "ring_format")
+        self._memory: Any = ffi.from_buffer(self._map)
+        self.pointer: Any = ffi.new("struct ring *")
+        check(lib.ring_create(self.pointer, self._memory, len(self._map)), "ring_create")
         self.event = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
     def close(self) -> None:
         if self.event >= 0:
             os.close(self.event)
-            ffi.release(self.pointer)
+            ffi.release(self._memory)
             self._map.close()
             self.event = -1
 
@@ -46,7 +50,8 @@ class _Ring:
 class Console:
     """What the guest writes and may read, shared by keeper and runner: it outlives a runner that was killed.
 
-    Output never waits: a reader that falls more than 1 MiB behind loses the oldest bytes and is told how many.
+    Output never waits: a reader that falls more than 1 MiB behind loses the oldest bytes and is told how many. What
+    either side writes to the shared memory is looked at by the other before it is used.
     """
 
     def __init__(self) -> None:
@@ -64,6 +69,11 @@ class Console:
     def head(self) -> int:
         """How many bytes the guest has written."""
         return int(lib.ring_head(self.output.pointer))
+
+    @property
+    def broken(self) -> bool:
+        """The other side has written what no ring can hold: nothing is read or taken any more."""
+        return any(lib.ring_broken(ring.pointer) for ring in (self.output, self.input))
 
     def wait(self, position: int) -> bool:
         """Ask that the output's eventfd fire at the next byte; False when there already is one."""

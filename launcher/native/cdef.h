@@ -1,11 +1,13 @@
 /* What Python sees of the C floor. Layouts and numbers come from the kernel's headers. */
 
-int ring_format(void *memory, size_t length);
-size_t ring_read(void *ring, uint64_t *position, uint8_t *buffer, size_t length, uint64_t *lost);
-size_t ring_write(void *ring, int event, const uint8_t *bytes, size_t length);
-bool ring_wait(void *ring, uint64_t position);
-bool ring_stuck(void *ring);
-uint64_t ring_head(void *ring);
+struct ring { ...; };
+int ring_create(struct ring *ring, void *memory, size_t length);
+size_t ring_read(struct ring *ring, uint64_t *position, uint8_t *buffer, size_t length, uint64_t *lost);
+size_t ring_write(struct ring *ring, int event, const uint8_t *bytes, size_t length);
+bool ring_wait(struct ring *ring, uint64_t position);
+bool ring_stuck(struct ring *ring);
+uint64_t ring_head(struct ring *ring);
+bool ring_broken(struct ring *ring);
 
 enum trap_kind { TRAP_SERIAL, TRAP_POWER, TRAP_KEYBOARD, TRAP_PCI, TRAP_ECAM, TRAP_FILE, TRAP_ASK, ... };
 struct trap { uint64_t start, size, offset; int32_t fd; uint32_t kind; };
@@ -16,7 +18,7 @@ int machine_set_ports(struct machine *machine, const struct trap *traps, uint32_
 int machine_set_memory(struct machine *machine, const struct trap *traps, uint32_t count);
 int machine_set_function(struct machine *machine, uint8_t function, const uint8_t *image);
 void machine_ask_function(struct machine *machine, uint8_t function);
-void machine_console(struct machine *machine, void *output, int output_event, void *input, int room_event);
+void machine_console(struct machine *machine, struct ring *output, int output_event, struct ring *input, int room_event);
 void machine_input(struct machine *machine);
 bool machine_press_power(struct machine *machine);
 uint64_t machine_count(struct machine *machine, uint32_t which);

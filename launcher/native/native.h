@@ -14,23 +14,32 @@
 
 /* -- rings: bytes from one process to another through shared memory -------------------------------------------- */
 
-/* One writer. `head` counts bytes ever written. Readers of output keep positions of their own; the writer of input
- * must not overrun its one reader and looks at `tail`. `waiting` and `stuck` ask the other side for one wake-up. */
-struct ring {
-	_Atomic uint64_t head;
-	_Atomic uint64_t tail;
+/* What both processes can write. One of them is shut in with a guest and may be taken over: no word in here is a bound
+ * or an index before it was looked at, and each is read once. `waiting` and `stuck` ask for one wake-up. */
+struct ring_memory {
+	_Atomic uint64_t head; /* bytes ever written; readers of output keep positions of their own */
+	_Atomic uint64_t tail; /* bytes that the one reader of input has taken: its writer must not overrun it */
 	_Atomic uint32_t waiting;
 	_Atomic uint32_t stuck;
-	uint64_t size; /* of data, a power of two */
 	uint8_t data[];
 };
 
-int ring_format(void *memory, size_t length);
-size_t ring_read(void *ring, uint64_t *position, uint8_t *buffer, size_t length, uint64_t *lost);
-size_t ring_write(void *ring, int event, const uint8_t *bytes, size_t length);
-bool ring_wait(void *ring, uint64_t position);
-bool ring_stuck(void *ring);
-uint64_t ring_head(void *ring);
+/* A process's own side of it, which the other cannot reach. */
+struct ring {
+	struct ring_memory *shared;
+	uint64_t size;           /* of data, a power of two */
+	uint64_t written, taken; /* by us: nobody else moves what says so in shared memory */
+	uint64_t seen;           /* the head, when we looked last */
+	bool broken;             /* the other side wrote what no ring can hold: from then on there is nothing in it */
+};
+
+int ring_create(struct ring *ring, void *memory, size_t length);
+size_t ring_read(struct ring *ring, uint64_t *position, uint8_t *buffer, size_t length, uint64_t *lost);
+size_t ring_write(struct ring *ring, int event, const uint8_t *bytes, size_t length);
+bool ring_wait(struct ring *ring, uint64_t position);
+bool ring_stuck(struct ring *ring);
+uint64_t ring_head(struct ring *ring);
+bool ring_broken(struct ring *ring);
 
 void ring_overwrite(struct ring *ring, int event, uint8_t byte); /* never waits: the oldest byte goes */
 bool ring_take(struct ring *ring, int room_event, uint8_t *ret);
@@ -124,7 +133,7 @@ int machine_set_ports(struct machine *machine, const struct trap *traps, uint32_
 int machine_set_memory(struct machine *machine, const struct trap *traps, uint32_t count);
 int machine_set_function(struct machine *machine, uint8_t function, const uint8_t *image);
 void machine_ask_function(struct machine *machine, uint8_t function);
-void machine_console(struct machine *machine, void *output, int output_event, void *input, int room_event);
+void machine_console(struct machine *machine, struct ring *output, int output_event, struct ring *input, int room_event);
 void machine_input(struct machine *machine);
 bool machine_press_power(struct machine *machine);
 uint64_t machine_count(struct machine *machine, uint32_t which);

@@ -94,7 +94,7 @@ void machine_ask_function(struct machine *machine, uint8_t function)
 	machine->config.asked[function] = true;
 }
 
-void machine_console(struct machine *machine, void *output, int output_event, void *input, int room_event)
+void machine_console(struct machine *machine, struct ring *output, int output_event, struct ring *input, int room_event)
 {
 	struct serial *serial = &machine->serial;
 	serial->output = output;

@@ -15,9 +15,18 @@ BINDING = "_native.c"  # what cffi wrote
 
 
 def hostile_program(folder: Path) -> Path:
-    """hostile.c with all of the C floor, its ioctl in place of the kernel's."""
-    sources = [Path(__file__).with_name("hostile.c"), *(one for one in _sources() if one.name != BINDING)]
-    return _compile(folder / "hostile", sources, "-Wl,--wrap=ioctl", "-pthread")
+    """hostile.c, a guest, with all of the C floor, its ioctl in place of the kernel's."""
+    return _program(folder / "hostile", "-Wl,--wrap=ioctl")
+
+
+def hostile_runner(folder: Path) -> Path:
+    """hostile_runner.c, a runner that was taken over, with all of the C floor."""
+    return _program(folder / "hostile_runner")
+
+
+def _program(target: Path, *options: str) -> Path:
+    own = Path(__file__).with_name(f"{target.name}.c")
+    return _compile(target, [own, *(one for one in _sources() if one.name != BINDING)], *options, "-pthread")
 
 
 def sanitized_module(target: Path) -> Path:

@@ -15,7 +15,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { PAGE = 4096, RUN_SIZE = 3 * PAGE, RING = sizeof(struct ring) + PAGE };
+enum { PAGE = 4096, RUN_SIZE = 3 * PAGE, RING = sizeof(struct ring_memory) + PAGE };
 enum { GUESTS = 2, LIFE = 20000, MOST = 64, FILES = 7 };
 enum { COM1 = 0x3f8, PM = 0x600, KEYBOARD = 0x64, PCI_CONFIG = 0xcf8, BAR_PORTS = 0xc000 };
 #define BARS 0xc0000000ull
@@ -304,7 +304,7 @@ static void replace_by_nonsense(struct machine *machine, uint64_t *random)
 	CHECK(machine_set_ports(machine, traps, MOST_TRAPS + 1) == -E2BIG);
 }
 
-static void talk(struct machine *machine, void *output, void *input, uint64_t *position, uint64_t *random)
+static void talk(struct machine *machine, struct ring *output, struct ring *input, uint64_t *position, uint64_t *random)
 {
 	uint8_t bytes[100] = { 0 };
 	uint64_t lost = 0;
@@ -315,7 +315,7 @@ static void talk(struct machine *machine, void *output, void *input, uint64_t *p
 }
 
 /* Until all its guests have done what they had to. */
-static void be_host(struct machine *machine, struct guest *guests, void *output, void *input, uint64_t *random)
+static void be_host(struct machine *machine, struct guest *guests, struct ring *output, struct ring *input, uint64_t *random)
 {
 	uint64_t position = 0;
 	do {
@@ -352,24 +352,26 @@ static void end_guest(struct guest *guest)
 static void live(struct guest *guests, uint64_t exits, uint64_t *random)
 {
 	uint8_t image[CONFIG_SIZE] = { 0 };
-	void *output = calloc(1, RING), *input = calloc(1, RING);
+	void *memory[2] = { calloc(1, RING), calloc(1, RING) };
+	struct ring output, input;
 	struct machine *machine = machine_create(-1, 4, 9);
-	CHECK(!ring_format(output, RING) && !ring_format(input, RING));
-	machine_console(machine, output, files[5], input, files[5]);
+	CHECK(!ring_create(&output, memory[0], RING) && !ring_create(&input, memory[1], RING));
+	machine_console(machine, &output, files[5], &input, files[5]);
 	CHECK(!machine_set_function(machine, 0, image) && !machine_set_function(machine, 0xfe, image));
 	for (size_t n = 0; n < sizeof ASKED; n++)
 		machine_ask_function(machine, ASKED[n]);
 	for (int n = 0; n < GUESTS; n++)
 		start_guest(&guests[n], machine, exits / GUESTS);
-	be_host(machine, guests, output, input, random);
+	be_host(machine, guests, &output, &input, random);
 	for (int n = 0; n < GUESTS; n++)
 		end_guest(&guests[n]);
 	CHECK(machine_count(machine, 0) && machine_count(machine, 1)); /* unclaimed */
 	uint64_t by_files = machine_count(machine, 4), refused = machine_count(machine, 5);
 	CHECK(by_files > refused && refused);
 	machine_destroy(machine);
-	free(output);
-	free(input);
+	CHECK(!output.broken && !input.broken);
+	free(memory[0]);
+	free(memory[1]);
 }
 
 int main(int count, char **words)

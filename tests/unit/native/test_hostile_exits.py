@@ -1,4 +1,4 @@
-"""The C floor under random exits, built with the sanitizers for addresses and undefined behaviour."""
+"""The C floor under random exits and a hostile runner, with the sanitizers for addresses and undefined behaviour."""
 
 from __future__ import annotations
 
@@ -7,14 +7,25 @@ import subprocess
 from pathlib import Path
 
 from tests.conftest import PATIENCE
-from tests.native.build import hostile_program
+from tests.native.build import hostile_program, hostile_runner
 
-EXITS, SEED = (2_000_000, 2) if os.environ.get("VMLAUNCH_LONG") else (100_000, 1)
+LONG = bool(os.environ.get("VMLAUNCH_LONG"))
+EXITS, SEED = (2_000_000, 2) if LONG else (100_000, 1)
+TIMES = 10_000_000 if LONG else 500_000  # reads and writes of the rings
+
+
+def play(program: Path, count: int, seed: int) -> str:
+    """What it printed. The count and the seed make the same exits again."""
+    command = [program, str(count), str(seed)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert (done.returncode, done.stderr) == (0, ""), f"{program.name} {count} {seed}:\n{done.stderr}"
+    return done.stdout
 
 
 def test_no_exit_and_no_change_of_tables_reads_or_writes_what_is_not_ours(tmp_path: Path) -> None:
-    """The count and the seed that it printed make the same exits again."""
-    command = [hostile_program(tmp_path), str(EXITS), str(SEED)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
-    assert (done.returncode, done.stderr) == (0, ""), f"hostile {EXITS} {SEED}:\n{done.stderr}"
-    assert done.stdout == f"hostile: {EXITS} exits, seed {SEED}\n"
+    assert play(hostile_program(tmp_path), EXITS, SEED) == f"hostile: {EXITS} exits, seed {SEED}\n"
+
+
+def test_nothing_that_a_runner_writes_over_a_ring_leads_its_keeper_out_of_it(tmp_path: Path) -> None:
+    said = play(hostile_runner(tmp_path), TIMES, SEED)
+    assert said == f"hostile runner: {TIMES} reads and writes, seed {SEED}\n"

@@ -37,5 +37,4 @@ def test_memory_that_cannot_be_had_is_an_errno() -> None:
 
 
 def test_a_ring_needs_room_for_its_header_and_a_page() -> None:
-    small = ffi.new("uint8_t[]", 64)
-    assert lib.ring_format(small, 64) == -errno.EINVAL
+    assert lib.ring_create(ffi.new("struct ring *"), ffi.new("uint8_t[]", 64), 64) == -errno.EINVAL
