@@ -52,11 +52,16 @@ def groups_of(entries: Iterable[Entry], kernel: Kernel) -> Iterator[int]:
 
 
 def put_back(
-    journal: Journal, path: Path, kernel: Kernel, undone: Callable[[int], None]
+    journal: Journal,
+    path: Path,
+    kernel: Kernel,
+    undone: Callable[[int], None],
+    begins: Callable[[int], None] = lambda _: None,
 ) -> list[tuple[Entry, OSError]]:
     """Last deed first; what fails does not keep the rest. Answers what is left."""
     left = []
     for entry in left_of(path):
+        begins(entry.n)
         try:
             binding.put_back(_before(entry), kernel.drivers)
         except OSError as error:

@@ -15,6 +15,8 @@ from launcher.values import PciAddress, Span
 Registers = Mapping[str, Any]  # struct kvm_regs or kvm_sregs by field name, nested
 CpuidLeaf = tuple[int, int, int, int, int, int, int]  # function, index, flags, eax, ebx, ecx, edx
 Progress = Callable[[int], None]  # bytes done so far
+# Until a descriptor is readable or hangs up, at most so many seconds; for whom is said to people. True: in time.
+Waits = Callable[[int, float, str], bool]
 
 
 class Event(NamedTuple):
@@ -225,7 +227,9 @@ class PciDrivers(Protocol):
 
 
 class Kernel(Protocol):
-    """`handed` are descriptors that it was given and has not used yet."""
+    """`handed` are descriptors that it was given and has not used yet. `waits`: what it does while a driver waits."""
+
+    waits: Waits
 
     @property
     def drivers(self) -> PciDrivers: ...

@@ -7,7 +7,9 @@ import os
 import subprocess
 from collections.abc import Collection, Sequence
 from itertools import chain
+from typing import IO
 
+from launcher.kernel.api import Waits
 from launcher.kernel.confine import confine
 from launcher.kernel.descriptor import Eventfd
 from launcher.kernel.dev_kvm import Kvm
@@ -15,13 +17,18 @@ from launcher.kernel.handed import CONTAINER, GROUP, KVM, Handed
 from launcher.kernel.memory import HostMemory
 from launcher.kernel.sysfs import PciDrivers
 from launcher.kernel.vfio import Container, Group
+from launcher.kernel.waiting import wait_for
+
+LONGEST = 60.0  # seconds for modprobe
+MOST_SAID = 4096  # bytes of what it says
 
 
 class RealKernel:
     """`handed` are descriptors by path, used instead of opening what they are of, each once."""
 
     def __init__(self, handed: Handed | None = None) -> None:
-        self.drivers = PciDrivers()
+        self.waits: Waits = wait_for
+        self.drivers = PciDrivers(waits=self._wait)
         self._handed = {path: list(fds) for path, fds in (handed or {}).items()}
 
     @property
@@ -30,13 +37,33 @@ class RealKernel:
 
     def load_modules(self, names: Sequence[str]) -> None:
         """And what they need. OSError ENOENT without modprobe, EINVAL with what it says when it refuses."""
-        words = ["modprobe", "-a", "--", *names]
+        with os.fdopen(os.memfd_create("modprobe"), "w+b") as said:
+            status = self._run(["modprobe", "-a", "--", *names], said, f"modprobe to load {', '.join(names)}")
+            said.seek(0)
+            if status:
+                words = said.read(MOST_SAID).decode(errors="replace").strip()
+                raise OSError(errno.EINVAL, words or f"exit status {status}", "modprobe")
+
+    def _wait(self, descriptor: int, seconds: float, whom: str) -> bool:
+        """Whoever owns this may change what `waits`."""
+        return self.waits(descriptor, seconds, whom)
+
+    def _run(self, words: list[str], said: IO[bytes], whom: str) -> int:
+        hears, ends = os.pipe()  # its end is the child's
         try:
-            done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
-        except subprocess.TimeoutExpired:
-            raise TimeoutError(errno.ETIMEDOUT, "no answer within 60 s", "modprobe") from None
-        if done.returncode:
-            raise OSError(errno.EINVAL, done.stderr.strip() or f"exit status {done.returncode}", "modprobe")
+            child = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=said, stderr=said, pass_fds=(ends,))
+        except BaseException:
+            os.close(hears)
+            raise
+        finally:
+            os.close(ends)
+        try:
+            if self.waits(hears, LONGEST, whom):
+                return child.wait()
+            raise TimeoutError(errno.ETIMEDOUT, f"no answer within {LONGEST:g} s", words[0])
+        finally:
+            child.kill()  # it has ended, unless it is too late; then it may be in the kernel's hands for long
+            os.close(hears)
 
     def open_container(self) -> Container:
         """ENOENT, ENODEV without the vfio modules."""

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import errno
 import os
-import select
 import signal
 from contextlib import suppress
 from pathlib import Path
 
+from launcher.kernel.api import Waits
+from launcher.kernel.waiting import ignore_stops, wait_for
 from launcher.values import PciAddress
 
 _BUS = Path("/sys/bus/pci")
-MOMENT = 500  # milliseconds in which somebody who was killed ends, unless the kernel holds him
+MOMENT = 0.5  # seconds in which somebody who was killed ends, unless the kernel holds him
 _NONE = "(null)"  # how the kernel writes an override that is not set
 
 
 class PciDrivers:
-    """`deadline`: seconds that a driver has to let go of a device. NVIDIA's waits for all its users, for ever."""
+    """`deadline`: seconds that a driver has to let go of a device. NVIDIA's waits for all its users, for ever.
 
-    def __init__(self, deadline: float = 20.0, bus: Path = _BUS) -> None:
-        self._deadline, self._bus = deadline, bus
+    `waits` is what is done meanwhile.
+    """
+
+    def __init__(self, deadline: float = 20.0, bus: Path = _BUS, waits: Waits = wait_for) -> None:
+        self._deadline, self._bus, self._waits = deadline, bus, waits
         self._late: list[int] = []  # children that were killed and have not ended
 
     def driver(self, address: PciAddress) -> str | None:
@@ -42,26 +46,27 @@ class PciDrivers:
 
     def set_override(self, address: PciAddress, driver: str | None) -> None:
         """For this address only; never new_id, which catches every device of the kind."""
-        self._patiently(self._device(address) / "driver_override", f"{driver or ''}\n")
+        whom = f"the kernel to note the driver of {address}"
+        self._patiently(self._device(address) / "driver_override", f"{driver or ''}\n", whom)
 
     def unbind(self, address: PciAddress) -> None:
         """Nothing to do without a driver. OSError ETIMEDOUT: the driver did not let go; it may still do so."""
-        if self.driver(address) is not None:
-            self._patiently(self._device(address) / "driver" / "unbind", str(address))
+        driver = self.driver(address)
+        if driver is not None:
+            path = self._device(address) / "driver" / "unbind"
+            self._patiently(path, str(address), f"{driver} to let go of {address}")
 
     def probe(self, address: PciAddress) -> None:
         """Let the driver that wants it have it: the override's, or the usual one. No error if none does."""
-        self._patiently(self._bus / "drivers_probe", str(address))
+        self._patiently(self._bus / "drivers_probe", str(address), f"a driver to take {address}")
 
     def _device(self, address: PciAddress) -> Path:
         return self._bus / "devices" / str(address)
 
-    def _patiently(self, path: Path, text: str) -> None:
+    def _patiently(self, path: Path, text: str, whom: str) -> None:
         """In a child: a driver that does not let go holds the device's lock, and a write waits for it for ever."""
         self._reap()
         hears, ends = os.pipe()  # its end is the child's: nothing that can be refused comes after the fork
-        poll = select.poll()
-        poll.register(hears, 0)
         try:
             pid = _fork(path, text, ends)
         except OSError as error:
@@ -70,30 +75,30 @@ class PciDrivers:
         finally:
             os.close(ends)
         try:
-            self._wait(pid, poll, path)
+            self._wait(pid, hears, path, whom)
         finally:
             os.close(hears)
 
-    def _wait(self, pid: int, poll: select.poll, path: Path) -> None:
+    def _wait(self, pid: int, hears: int, path: Path, whom: str) -> None:
         try:
-            ended = poll.poll(self._deadline * 1000)
-        except OSError:  # no memory: what became of it is not known
-            self._give_up(pid, poll)
+            ended = self._waits(hears, self._deadline, whom)
+        except BaseException:  # no memory, or somebody wants us to stop: what became of it is not known
+            self._give_up(pid, hears)
             raise
         if not ended:
-            self._give_up(pid, poll)
+            self._give_up(pid, hears)
             raise TimeoutError(errno.ETIMEDOUT, f"no answer within {self._deadline:g} s", str(path))
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         if status:
             found = status if status > 0 else errno.EIO  # somebody killed it
             raise OSError(found, os.strerror(found), str(path))
 
-    def _give_up(self, pid: int, poll: select.poll) -> None:
+    def _give_up(self, pid: int, hears: int) -> None:
         """It ends by SIGKILL; one that the kernel holds back is waited for when it comes out."""
         os.kill(pid, signal.SIGKILL)
         self._late.append(pid)
         with suppress(OSError):
-            poll.poll(MOMENT)
+            wait_for(hears, MOMENT)
         self._reap()
 
     def _reap(self) -> None:
@@ -111,6 +116,7 @@ def _fork(path: Path, text: str, ends: int) -> int:
         return pid
     status = errno.EIO
     try:
+        ignore_stops()
         os.closerange(3, ends)
         os.closerange(ends + 1, os.sysconf("SC_OPEN_MAX"))
         _write(path, text)

@@ -41,6 +41,8 @@ class FakeDrivers:
         if one.driver is None:
             return
         self._kernel.call("unbind")
+        if one.held >= 0 and not self._kernel.waits(one.held, 60, f"{one.driver} to let go of {address}"):
+            refuse(errno.ETIMEDOUT, "unbind")
         if one.holds_on or (one.driver == VFIO and any(device.function is one for device in self._kernel.devices)):
             refuse(errno.ETIMEDOUT, "unbind")
         one.driver = None

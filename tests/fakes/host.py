@@ -35,6 +35,7 @@ class FakeFunction:
     override: str | None = None
     refusing: tuple[str, ...] = ()
     holds_on: bool = False  # its driver never lets go of it
+    held: int = -1  # a descriptor: its driver lets go when that hangs up
     resets: bool = True  # by itself
     together: tuple[PciAddress, ...] = ()  # what a reset of its bus resets; empty: there is no such reset
     ports: tuple[int, ...] = ()  # regions that are I/O ports

@@ -11,9 +11,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from launcher.kernel.api import Event
+from launcher.kernel.api import Event, Waits
 from launcher.kernel.confine import MEASURES
 from launcher.kernel.descriptor import Eventfd
+from launcher.kernel.waiting import wait_for
 from tests.fakes.drivers import FakeDrivers
 from tests.fakes.handle import FakeMemory, Handle, refuse
 from tests.fakes.host import FakeHost
@@ -60,6 +61,7 @@ class FakeKernel:
 
     def __post_init__(self) -> None:
         self.drivers = FakeDrivers(self)
+        self.waits: Waits = wait_for
 
     def call(self, name: str) -> None:
         self.calls.append(name)
