@@ -141,6 +141,16 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "the call. If you trust the guest, report it with that line.",
     ),
     Explanation(
+        "E555",
+        "the runner said what no runner says",
+        "The process that runs the guest tells its keeper what happens, in words with limits, and writes the guest's "
+        "output into rings. It said something that these do not allow. Either the guest broke into the runner, or "
+        "vmlaunch has a bug. The keeper believed none of it, killed the runner and put the host back.",
+        "vmlaunch up vm.yaml        # of a guest that found a way out of its machine",
+        "Do not start this guest again before you know which. If you trust the guest, report it with the message: it "
+        "says what was wrong.",
+    ),
+    Explanation(
         "W526",
         "the host wants a device back",
         "Somebody unbinds or removes the device, and the kernel waits for the VM to let go of it. The VM is stopped: "

@@ -12,6 +12,7 @@ from launcher.executor.clients import Client
 from launcher.kernel.machine import Console
 from launcher.plan.outcome import ReaderReport
 from launcher.vms.channel import Channel, Closed, listen
+from launcher.vms.words import Leave, Order, Type, Watch, read_order
 
 MOST = 100  # at a time
 RECENT = 2048  # bytes that somebody sees who comes later
@@ -24,7 +25,7 @@ class Audience:
     """`obey` is told what is not about reading and writing; `orphaned`, that the owner went without leaving."""
 
     def __init__(
-        self, console: Console, owner: Channel, obey: Callable[[Client, Message], None], orphaned: Callable[[], None]
+        self, console: Console, owner: Channel, obey: Callable[[Client, Order], None], orphaned: Callable[[], None]
     ) -> None:
         self._console, self._obey, self._orphaned = console, obey, orphaned
         self._clients = [Client(owner, owner=True)]
@@ -64,13 +65,14 @@ class Audience:
         self._running = message
         self.tell_all(message)
 
-    def tell_all(self, message: Message) -> None:
+    def tell_all(self, message: Message, *, passing: bool = False) -> None:
         for client in list(self._clients):
-            self.tell(client, message)
+            self.tell(client, message, passing=passing)
 
-    def tell(self, client: Client, message: Message) -> None:
+    def tell(self, client: Client, message: Message, *, passing: bool = False) -> None:
+        """`passing`: not to who has not taken yet what was before it."""
         try:
-            client.tell(message)
+            client.tell(message, passing=passing)
         except Closed:
             self._lose(client)
 
@@ -107,25 +109,27 @@ class Audience:
     def _hear(self, client: Client) -> None:
         try:
             while packet := client.channel.receive(wait=False):
-                self._order(client, packet.message or {})
+                self._order(client, read_order(packet.message or {}))
                 if packet.data and client.writer:
                     client.take(packet.data)
                     client.feed(self._console)
         except Closed:
             self._lose(client)
 
-    def _order(self, client: Client, message: Message) -> None:
-        order = message.get("do")
-        if order == "leave":
-            client.leave()
-        elif order == "watch":
-            client.watch(str(message.get("name")), 0 if message.get("all") is True else self._recent())
-            if self._running is not None:
-                self.tell(client, self._running)
-        elif order == "type":
-            client.types = message.get("on") is True
-        else:
-            self._obey(client, message)
+    def _order(self, client: Client, order: Order | None) -> None:
+        match order:
+            case Leave():
+                client.leave()
+            case Watch(name, everything):
+                client.watch(name, 0 if everything else self._recent())
+                if self._running is not None:
+                    self.tell(client, self._running)
+            case Type(on):
+                client.types = on
+            case None:
+                pass
+            case _:
+                self._obey(client, order)
         self._settle_writer()
 
     def _recent(self) -> int:
@@ -158,7 +162,7 @@ class Audience:
         self._clients.remove(client)
         with suppress(Closed):
             while packet := client.channel.receive(wait=False):
-                if packet.message == {"do": "leave"}:
+                if isinstance(read_order(packet.message or {}), Leave):
                     client.leave()
         client.channel.close()
         self._settle_writer()

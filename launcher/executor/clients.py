@@ -9,9 +9,11 @@ from launcher.kernel.machine import Console
 from launcher.plan.outcome import ReaderReport
 from launcher.vms.channel import Channel, Closed, pack, pack_bytes
 
-MOST_WAITING = 4096  # packets; a client that lets so many pile up is cut off
+MOST_WAITING, MOST_BYTES = 4096, 1 << 23  # packets, and bytes in them; a client that lets so much pile up is cut off
 BITE = 32 * 1024  # console bytes in one packet
+MOST_BITES = 32  # of them to one client in a row; then others are looked after
 MOST_NAME = 16
+TRIES = 64  # to give the guest what was typed, while its reader says now that there is room, and now that there is none
 
 
 def gap(lost: int) -> bytes:
@@ -33,6 +35,7 @@ class Client:
         self.full = False  # its socket took no more at the last try
         self._lost = 0  # bytes of output that it was too slow for
         self._waiting: deque[bytes] = deque()
+        self._bytes = 0  # in what is waiting
 
     def watch(self, name: str, position: int) -> None:
         self.name, self.position = name[:MOST_NAME], position
@@ -41,11 +44,15 @@ class Client:
         """It goes, and the VM stays."""
         self.owner, self.types, self.position = False, False, None
 
-    def tell(self, message: dict[str, Any]) -> None:
-        """Closed when it cannot be told any more."""
-        if len(self._waiting) >= MOST_WAITING:
+    def tell(self, message: dict[str, Any], *, passing: bool = False) -> None:
+        """Closed when it cannot be told any more. What is `passing` is not worth waiting for: more of it will come."""
+        if passing and self._waiting:
+            return
+        packets = pack(message)
+        self._bytes += sum(map(len, packets))
+        if len(self._waiting) >= MOST_WAITING or self._bytes > MOST_BYTES:
             raise Closed
-        self._waiting.append(pack(message))
+        self._waiting.extend(packets)
 
     def take(self, data: bytes) -> None:
         """Input for the guest. A client sends the next piece when the last one is `taken`; Closed if it does not."""
@@ -55,11 +62,12 @@ class Client:
 
     def feed(self, console: Console) -> None:
         """Give the guest what was typed, as far as there is room; what is left waits for the room event."""
-        while self.typed:
-            self.typed = self.typed[console.write(self.typed) :]
-            if not self.typed:
-                self.tell({"taken": True})
-            elif console.stuck():
+        for _ in range(TRIES):
+            if self.typed:
+                self.typed = self.typed[console.write(self.typed) :]
+                if not self.typed:
+                    self.tell({"taken": True})
+            if not self.typed or console.stuck():
                 return
 
     def pump(self, console: Console) -> bool:
@@ -67,14 +75,16 @@ class Client:
         while self._waiting:
             if not self.channel.offer(self._waiting[0]):
                 return True
-            self._waiting.popleft()
-        while self.position is not None and self.position != console.head:
+            self._bytes -= len(self._waiting.popleft())
+        for _ in range(MOST_BITES):
+            if self.position is None or self.position == console.head:
+                return False
             data, position, lost = console.read(self.position, BITE)
             if not self.channel.offer(pack_bytes(gap(lost) + data)):
                 return True
             self.position = position
             self._lost += lost
-        return False
+        return True
 
     def report(self, console: Console) -> ReaderReport | None:
         """None: it does not watch the guest."""

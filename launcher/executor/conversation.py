@@ -9,6 +9,7 @@ from launcher.codec import decode
 from launcher.plan.codec import report_from_json
 from launcher.plan.outcome import Observer, Report, StepOutcome
 from launcher.vms.channel import Channel
+from launcher.vms.words import Leave, Signal, Stop, Type, Watch, order
 
 OnConsole = Callable[[bytes], None]
 
@@ -46,11 +47,11 @@ class Conversation:
 
     def watch(self, name: str, *, everything: bool) -> None:
         """For who has not started the VM: what the guest says from now, or all that it has said as well."""
-        self.channel.send({"do": "watch", "name": name, "all": everything})
+        self.channel.send(order(Watch(name, everything)))
 
     def want_to_type(self, wanted: bool) -> None:
         """The keeper answers who is the writer."""
-        self.channel.send({"do": "type", "on": wanted})
+        self.channel.send(order(Type(wanted)))
 
     def type(self, data: bytes) -> None:
         """A piece of input for the guest, only while `may_type`."""
@@ -59,15 +60,15 @@ class Conversation:
 
     def signalled(self, number: int) -> None:
         """Pass a signal on: SIGTERM and SIGHUP press the power button, SIGINT ends the VM."""
-        self.channel.send({"do": "signal", "number": number})
+        self.channel.send(order(Signal(number)))
 
     def stop(self, by: str, timeout: float, *, force: bool) -> None:
         """`by` is who asks, for the report: the power button first, unless `force`."""
-        self.channel.send({"do": "stop", "by": by, "force": force, "timeout": timeout})
+        self.channel.send(order(Stop(by, force, timeout)))
 
     def leave(self) -> None:
         """Go away without stopping the VM."""
-        self.channel.send({"do": "leave"})
+        self.channel.send(order(Leave()))
 
     def _message(self, message: dict[str, Any]) -> None:
         if "outcome" in message:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import signal
 from os import strerror
+from typing import Literal
 
 from launcher.errors import Diagnostic, LauncherError
 from launcher.kernel.api import Event
 from launcher.plan.outcome import End
 from launcher.plan.steps import Step
+from launcher.vms.words import Ended
 
-GUEST_CRASHED, FAILED = 13, 11
+EXIT_CODES, FAILED = {"power-off": 0, "reset": 0, "crash": 13}, 11
 # KVM_INTERNAL_ERROR_* (include/uapi/linux/kvm.h)
 INTERNAL = {
     1: "KVM could not emulate an instruction",
@@ -22,16 +24,21 @@ INTERNAL = {
 RESET_STATE = {"rip": 0xFFF0, "cr0": 0x60000010}
 
 
-def describe_event(index: int, event: Event, registers: dict[str, int]) -> End:
+def describe_event(index: int, event: Event, registers: dict[str, int]) -> Ended:
     """`registers` as KVM gave them after the event; left out when KVM had reset the vCPU by then."""
     if event.kind == "power-off":
-        return End("power-off", "the guest powered off", 0)
+        return Ended("power-off", "the guest powered off")
     if event.kind == "reset":
-        return End("reset", "the guest asked for a reset", 0)
+        return Ended("reset", "the guest asked for a reset")
     if all(registers.get(name) == value for name, value in RESET_STATE.items()):
         detail = f"vCPU {index}: {_crash(event)}; KVM had reset the vCPU, so its registers are gone"
-        return End("crash", detail, GUEST_CRASHED)
-    return End("crash", f"vCPU {index}: {_crash(event)}", GUEST_CRASHED, registers)
+        return Ended("crash", detail)
+    return Ended("crash", f"vCPU {index}: {_crash(event)}", registers)
+
+
+def ended_by_itself(how: Literal["power-off", "reset", "crash"], detail: str, registers: dict[str, int]) -> End:
+    """What a runner tells of its guest, with the exit code that it has."""
+    return End(how, detail, EXIT_CODES[how], registers)
 
 
 def _crash(event: Event) -> str:

@@ -1,6 +1,6 @@
 """The keeper process: holds name, journal, control socket and console; changes the host before, puts it back after.
 
-It starts the runner, relays what it says, stops it when asked, and survives it whatever happens to it.
+It starts the runner, judges and relays what it says, stops it when asked, and survives it whatever happens to it.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from contextlib import suppress
 from time import monotonic
 from typing import Any, ClassVar, NoReturn
 
-from launcher.codec import decode, encode
+from launcher.codec import encode
 from launcher.errors import Diagnostic, GuestFailed, HostNotRestored, LauncherError, StepFailed
 from launcher.executor.archive import Archive
 from launcher.executor.audience import Audience
-from launcher.executor.changing import change, check, commands, memory_of, put_back
+from launcher.executor.changing import commands
 from launcher.executor.clients import Client
-from launcher.executor.ending import describe_death, diagnostics_of, stopped
+from launcher.executor.ending import describe_death, diagnostics_of, ended_by_itself, stopped
+from launcher.executor.host_changes import HostChanges
 from launcher.executor.process import close_all_but, end_process, raise_limits
 from launcher.executor.records import Records
 from launcher.executor.runner import Runner
@@ -28,12 +29,14 @@ from launcher.executor.stopping import Act, Stopping
 from launcher.executor.waiting import BUG, Wait
 from launcher.kernel.api import Kernel
 from launcher.kernel.machine import Console
-from launcher.plan.codec import diagnostic_from_json, plan_to_json, report_to_json
-from launcher.plan.outcome import End, StepOutcome
+from launcher.kernel.waiting import STOPS, ignore_stops
+from launcher.plan.codec import plan_to_json, report_to_json
+from launcher.plan.outcome import DeviceReport, End, StepOutcome
 from launcher.plan.plan import Plan
 from launcher.plan.steps import Step
 from launcher.record import replace
-from launcher.vms.channel import Channel, Closed
+from launcher.vms import words
+from launcher.vms.channel import Channel, Closed, pack
 from launcher.vms.folder import JOURNAL, LOG, PLAN, SOCKET, StateFolder
 from launcher.vms.journal import Journal
 
@@ -41,7 +44,7 @@ TIMEOUT = 30.0  # seconds a guest has to power off
 LONGEST = 24 * 3600  # seconds of any wait
 # Seconds between two looks at the console while the guest writes: an echo is soon there, a verbose boot wakes few.
 COALESCE, MOST_COALESCED = 0.01, 0.08
-STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+MOST_PACKETS = 256  # of the runner in one turn of the loop
 
 
 class Keeper:
@@ -59,9 +62,12 @@ class Keeper:
     ) -> None:
         self._plan, self._kernel, self._folder, self._reboot, self._wait_for = plan, kernel, folder, reboot, wait
         self._records = Records(plan, str(folder.path / LOG))
+        self._hearing, self._distrusted = words.Hearing(plan), False
+        self._more = False  # of what the runner says, than was heard in one turn
         self._stopping = Stopping()
         self._console = Console()
         self._audience = Audience(self._console, owner, self._obey, self._orphaned)
+        self._changes = HostChanges(plan, kernel, self._outcome, self._listen, lambda: self._stopping.by or "")
         self._curious: list[Client] = []  # who asked for a report that the runner has not yet added to
         self._wakeup, self._signals = socket.socketpair()
         for end in (self._wakeup, self._signals):
@@ -100,50 +106,52 @@ class Keeper:
 
     def _change_host(self) -> bool:
         """The keeper's own steps; each is in the journal before it is done."""
-        return all(self._perform(n, step) for n, step in enumerate(self._plan.steps, 1) if step.by == "keeper")
-
-    def _perform(self, n: int, step: Step) -> bool:
-        began = monotonic()
-        self._outcome(StepOutcome(n, "started"))
-        try:
-            check(step, self._kernel)
-            memory = memory_of(step)
-            if memory is not None:
-                self._journal.before(n, step.op, memory)
-            change(step, self._kernel)
-        except (OSError, LauncherError) as error:
-            self._outcome(StepOutcome(n, "failed", monotonic() - began))
-            self._failed(step, error)
-            return False
-        self._outcome(StepOutcome(n, "done", monotonic() - began))
-        return True
+        if failed := self._changes.make(self._journal):
+            self._failed(*failed)
+        elif self._stopping.by is not None:
+            self._records.end = stopped(self._stopping.by, self._stopping.code, forced=True)
+        return self._records.end is None
 
     def _failed(self, step: Step, error: OSError | LauncherError) -> None:
-        self._records.diagnostics = diagnostics_of(step, error)
-        self._records.end = End("failed", self._records.diagnostics[0].message, StepFailed.exit_code)
+        self._fail(diagnostics_of(step, error))
+
+    def _fail(self, found: tuple[Diagnostic, ...]) -> None:
+        self._records.diagnostics = (*found, *(one for one in self._records.diagnostics if one not in found))
+        self._records.end = End("failed", found[0].message, StepFailed.exit_code)
 
     def _put_host_back(self) -> None:
-        """The runner has gone. What cannot be put back stays in the journal, for `down`."""
-        left = put_back(self._journal, self._folder.path / JOURNAL, self._kernel, self._undone)
+        """The runner has gone."""
+        left = self._changes.put_back(self._journal, self._folder)
         self._records.left_behind = tuple(commands(entry) for entry, _ in left)
-        for entry, error in left:
-            self._outcome(StepOutcome(entry.n, "not-undone", note=str(error)))
         if left and self._records.end is not None:
             self._records.end = replace(self._records.end, exit_code=HostNotRestored.exit_code)
 
-    def _undone(self, n: int) -> None:
-        self._outcome(StepOutcome(n, "undone"))
+    def _listen(self, descriptor: int | None, seconds: float) -> bool:
+        """While there is no runner: who has something to say is heard and told. True: the descriptor is readable."""
+        interests = self._audience.interests() | {self._wakeup.fileno(): select.POLLIN}
+        if descriptor is not None:
+            interests[descriptor] = select.POLLIN
+        ready = self._wait(interests, seconds)
+        self._hear_signals()
+        self._audience.attend(ready)
+        self._audience.pump()
+        return descriptor in ready
 
     def _start_runner(self) -> bool:
         mine, theirs = Channel.pair()
         self._runner = mine
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)  # it is to ignore them from birth
         try:
             pid = os.fork()
         except OSError as error:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             self._records.end = End("failed", f"failed to fork the runner: {error.strerror}", StepFailed.exit_code)
             return False
         if pid == 0:
+            ignore_stops()
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             self._be_runner(theirs)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         theirs.close()
         self._records.runner = pid
         self._pidfd = os.pidfd_open(pid)
@@ -153,9 +161,6 @@ class Keeper:
         """In the child: never returns. It keeps the folder's lock, so that the name is taken while it lives."""
 
         def main() -> int:
-            signal.set_wakeup_fd(-1)
-            for number in STOPS:
-                signal.signal(number, signal.SIG_DFL)
             raise_limits()
             kept = (keeper.fileno(), *self._folder.locks, *self._console.descriptors(), *self._kernel.handed)
             close_all_but(set(kept))
@@ -202,6 +207,8 @@ class Keeper:
             self._drain(self._console.output.event)
             self._drain(self._console.input.event)
             self._hear_runner()
+            if self._console.broken:
+                self._distrust("it has written over the console's rings")
             self._hear_signals()
             self._audience.attend(ready)
             self._act(self._stopping.tick(monotonic()))
@@ -222,6 +229,8 @@ class Keeper:
 
     def _timeout(self) -> float | None:
         """Look again soon while the guest writes, without asking to be woken; when it does not, sleep until a byte."""
+        if self._more:
+            return 0
         waits = [] if self._stopping.deadline is None else [max(self._stopping.deadline - monotonic(), 0)]
         if self._wait_for is not None and (left := self._wait_for.left()) is not None:
             waits.append(left)
@@ -238,83 +247,106 @@ class Keeper:
         return dict(poll.poll(None if timeout is None else min(timeout, LONGEST) * 1000))
 
     def _hear_runner(self) -> None:
-        with suppress(Closed):
-            while packet := self._runner.receive(wait=False):
-                message = packet.message or {}
-                for key, hear in self._from_runner.items():
-                    if key in message:
-                        hear(self, message)
+        """At most so much in one turn: others have something to say, too."""
+        self._more = False
+        try:
+            for _ in range(MOST_PACKETS):
+                packet = self._runner.receive(wait=False)
+                if packet is None:
+                    return
+                word = self._hearing.read(packet.message)
+                self._from_runner[type(word)](self, word)
+            self._more = True
+        except Closed:
+            pass
+        except words.Unfit as why:
+            self._distrust(str(why))
 
-    def _runner_outcome(self, message: dict[str, Any]) -> None:
-        self._outcome(decode(StepOutcome, message["outcome"]))
+    def _distrust(self, why: str) -> None:
+        """It is not the one that we started any more: its guest may have it. Nothing that it says is heard."""
+        self._runner.close()
+        signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+        if not self._distrusted:
+            self._distrusted = True
+            self._fail((Diagnostic("E555", f"the runner said what no runner says, and was killed: {why}"),))
 
-    def _runner_running(self, _: dict[str, Any]) -> None:
+    def _runner_outcome(self, outcome: StepOutcome) -> None:
+        self._outcome(outcome)
+
+    def _runner_running(self, _: words.Running) -> None:
         self._records.phase = "running"
         if self._wait_for is not None:
             self._wait_for.begin()
         self._archive.keep_state()
         self._audience.tell_running({"running": report_to_json(self._records.report())})
 
-    def _runner_reboot(self, _: dict[str, Any]) -> None:
+    def _runner_reboot(self, _: words.Rebooted) -> None:
         self._records.reboots += 1
 
-    def _runner_failed(self, message: dict[str, Any]) -> None:
-        self._records.diagnostics = tuple(diagnostic_from_json(one, "failed") for one in message["failed"])
-        self._records.end = End("failed", self._records.diagnostics[0].message, StepFailed.exit_code)
+    def _runner_failed(self, failed: words.Failed) -> None:
+        self._fail(failed.diagnostics)
 
-    def _runner_end(self, message: dict[str, Any]) -> None:
-        end = decode(End, message["end"])
-        if end.how == "power-off" and self._stopping.by is not None:
-            end = stopped(self._stopping.by, self._stopping.code, forced=False)
-        self._records.end = end
+    def _runner_end(self, ended: words.Ended) -> None:
+        if ended.how == "power-off" and self._stopping.by is not None:
+            self._records.end = stopped(self._stopping.by, self._stopping.code, forced=False)
+        else:
+            self._records.end = ended_by_itself(ended.how, ended.detail, ended.registers)
 
-    def _runner_counts(self, message: dict[str, Any]) -> None:
-        self._records.numbers(message)
+    def _runner_counts(self, counted: words.Counted) -> None:
+        self._records.numbers(counted.counts, counted.exits)
         curious, self._curious = self._curious, []
         for client in curious:
             self._audience.tell(client, {"now": self._report()})
 
-    def _runner_devices(self, message: dict[str, Any]) -> None:
-        self._records.devices(message)
+    def _runner_device(self, device: DeviceReport) -> None:
+        self._records.device(device)
 
-    def _runner_confined(self, message: dict[str, Any]) -> None:
-        self._records.confinement = message["confined"]
+    def _runner_containers(self, containers: words.Containers) -> None:
+        self._records.containers = containers.spaces
 
-    def _runner_alarm(self, message: dict[str, Any]) -> None:
+    def _runner_confined(self, confined: words.Confined) -> None:
+        self._records.confinement = confined.measures
+
+    def _runner_alarm(self, alarm: words.Alarm) -> None:
         """VFIO's request interrupt, while somebody waits in the host's kernel; or an error that hardware reported."""
-        alias = message["alias"]
-        why = f"the host wants {alias} back" if message["alarm"] == "request" else f"{alias} reported a fatal error"
-        self._records.note(Diagnostic("W526" if message["alarm"] == "request" else "W527", why))
+        wanted = alarm.kind == "request"
+        why = f"the host wants {alarm.alias} back" if wanted else f"{alarm.alias} reported a fatal error"
+        self._records.note(Diagnostic("W526" if wanted else "W527", why))
         if self._stopping.by is None:  # the kernel asks again every few seconds, which is no impatience
             self._stop(why, 128 + signal.SIGTERM)
 
-    def _runner_power(self, message: dict[str, Any]) -> None:
-        self._act(self._stopping.answered(bool(message["power"]), monotonic()))
+    def _runner_power(self, power: words.Power) -> None:
+        self._act(self._stopping.answered(power.listens, monotonic()))
 
-    def _runner_bug(self, message: dict[str, Any]) -> None:
+    def _runner_bug(self, bug: words.Bug) -> None:
         self._records.end = End("failed", "the runner failed in a way it should not", BUG)
-        self._audience.tell_all(message)
+        self._audience.tell_all({"bug": bug.bug})
 
-    _from_runner: ClassVar[dict[str, Callable[[Keeper, dict[str, Any]], None]]] = {
-        "outcome": _runner_outcome,
-        "devices": _runner_devices,
-        "running": _runner_running,
-        "reboot": _runner_reboot,
-        "failed": _runner_failed,
-        "end": _runner_end,
-        "counts": _runner_counts,
-        "alarm": _runner_alarm,
-        "confined": _runner_confined,
-        "power": _runner_power,
-        "bug": _runner_bug,
+    _from_runner: ClassVar[dict[type, Callable[[Keeper, Any], None]]] = {
+        StepOutcome: _runner_outcome,
+        DeviceReport: _runner_device,
+        words.Containers: _runner_containers,
+        words.Running: _runner_running,
+        words.Rebooted: _runner_reboot,
+        words.Failed: _runner_failed,
+        words.Ended: _runner_end,
+        words.Counted: _runner_counts,
+        words.Alarm: _runner_alarm,
+        words.Confined: _runner_confined,
+        words.Power: _runner_power,
+        words.Bug: _runner_bug,
     }
 
     def _reap(self) -> None:
         self._hear_runner()
+        while self._more:
+            self._hear_runner()
         status = self._wait_for_runner()
         os.close(self._pidfd)
         self._runner.close()
         by, end, death = self._stopping.by, self._records.end, describe_death(status)
+        if self._distrusted:
+            return
         if by is not None and status in (0, -signal.SIGKILL):  # as it was asked for
             self._records.end = end or stopped(by, self._stopping.code, forced=True)
         elif end is None or (status and end.how != "failed"):
@@ -340,7 +372,7 @@ class Keeper:
 
     def _signalled(self, number: int) -> None:
         """SIGINT does not wait for the guest."""
-        self._stop(signal.Signals(number).name, 128 + number, force=number == signal.SIGINT)
+        self._act(self._stopping.signal(signal.Signals(number), TIMEOUT, monotonic()))
 
     def _stop_waiting(self) -> None:
         """Behind the log, so that what our `up` has heard we have heard, too."""
@@ -354,14 +386,18 @@ class Keeper:
             self._records.phase = "stopping"
             self._archive.keep_state()
             self._audience.tell_all({"stopping": self._stopping.by})
+        if self._records.runner is None:
+            return  # there is none yet, or any more: who performs steps, or undoes them, looks by itself
         if act == "kill":
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
         else:
             self._order_runner(act)
 
     def _order_runner(self, order: str) -> None:
+        if self._records.runner is None:
+            return
         with suppress(Closed):
-            self._runner.send({"do": order})
+            self._runner.offer(pack({"do": order})[0])
 
     def _hear_signals(self) -> None:
         with suppress(BlockingIOError):
@@ -370,21 +406,21 @@ class Keeper:
 
     # -- clients -------------------------------------------------------------------------------------------------
 
-    def _obey(self, client: Client, message: dict[str, Any]) -> None:
-        order = message.get("do")
-        if order == "signal" and message.get("number") in STOPS:
-            self._signalled(int(message["number"]))
-        elif order == "stop":
-            code, force = 128 + signal.SIGTERM, message.get("force") is True
-            self._stop(str(message.get("by")), code, _seconds(message.get("timeout")), force=force)
-        elif order == "report":
-            self._audience.tell(client, {"known": self._report()})
-            self._curious.append(client)
-            if len(self._curious) == 1:  # one question at a time: a runner that does not answer is not talked full
-                self._order_runner("tell")
+    def _obey(self, client: Client, order: words.Order) -> None:
+        match order:
+            case words.Signal(number) if number in STOPS:
+                self._signalled(number)
+            case words.Stop(by, force, timeout):
+                self._stop(by, 128 + signal.SIGTERM, _seconds(timeout), force=force)
+            case words.AskReport():
+                self._audience.tell(client, {"known": self._report()})
+                self._curious.append(client)
+                if len(self._curious) == 1:  # one question at a time: a runner that does not answer is not talked full
+                    self._order_runner("tell")
 
     def _orphaned(self) -> None:
-        if self._records.end is None:
+        """Which is no impatience, if the VM is on its way down already."""
+        if self._records.end is None and self._stopping.by is None:
             self._stop("its `up` went away", 128 + signal.SIGHUP)
 
     def _report(self) -> dict[str, Any]:
@@ -395,7 +431,9 @@ class Keeper:
 
     def _outcome(self, outcome: StepOutcome) -> None:
         self._records.outcome(outcome)
-        self._audience.tell_all({"outcome": encode(outcome)})
+        self._audience.tell_all({"outcome": encode(outcome)}, passing=outcome.state == "progress")
+        if self._records.runner is None:  # else it is done once in each turn of the loop
+            self._audience.pump()
 
     def _drain(self, event: int) -> None:
         with suppress(BlockingIOError):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from launcher.errors import Diagnostic, StepFailed
 from launcher.kernel.handed import Handed, handed
-from launcher.vms.channel import Channel, Closed
+from launcher.vms.channel import MOST_REPORT, Channel, Closed
 
 if TYPE_CHECKING:
     from launcher.executor.waiting import Wait
@@ -81,6 +81,7 @@ def start() -> Launched:
     """Fork the keeper. Call it before there are threads."""
     given = handed()  # before this process has descriptors of its own
     mine, theirs = Channel.pair()
+    mine.longest = MOST_REPORT
     paper = os.memfd_create("plan", os.MFD_CLOEXEC)
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:

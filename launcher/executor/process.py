@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import NoReturn
 
 from launcher.vms.channel import Channel, Closed
+from launcher.vms.words import Bug, say
 
 BUG = 70
 
@@ -49,6 +50,6 @@ def end_process(up: Channel, main: Callable[[], int]) -> NoReturn:
         status = main()
     except BaseException:
         with suppress(Closed):
-            up.send({"bug": traceback.format_exc()})
+            up.send(say(Bug(traceback.format_exc())))
     finally:
         os._exit(status)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime
 from time import monotonic
-from typing import Any
 
-from launcher.codec import decode
 from launcher.errors import Diagnostic
 from launcher.plan.outcome import (
     FORMAT_VERSION,
@@ -41,8 +39,8 @@ class Records:
         self.diagnostics: tuple[Diagnostic, ...] = ()
         self.reboots = 0
         self.left_behind: tuple[str, ...] = ()
-        self._devices: tuple[DeviceReport, ...] = ()
-        self._containers: tuple[ContainerReport, ...] = ()
+        self._devices: dict[str, DeviceReport] = {}
+        self.containers: tuple[ContainerReport, ...] = ()
         self._failed_undos = 0
         self.confinement: dict[str, str] = {}
 
@@ -66,13 +64,11 @@ class Records:
         """Bytes on the serial console: the keeper sees them in the ring, whatever becomes of the runner."""
         self._counts = replace(self._counts, serial_written=count)
 
-    def numbers(self, message: dict[str, Any]) -> None:
-        self._counts = decode(Counts, message["counts"])
-        self._exits = decode(tuple[int, ...], message["exits"])
+    def numbers(self, counts: Counts, exits: tuple[int, ...]) -> None:
+        self._counts, self._exits = counts, exits
 
-    def devices(self, message: dict[str, Any]) -> None:
-        self._devices = tuple(decode(DeviceReport, one) for one in message["devices"])
-        self._containers = tuple(decode(ContainerReport, one) for one in message["containers"])
+    def device(self, one: DeviceReport) -> None:
+        self._devices[one.alias] = one
 
     def report(self) -> Report:
         return Report(
@@ -86,8 +82,8 @@ class Records:
             ended=self._ended[0] if self._ended else None,
             vcpus=self._vcpus(),
             memory=self._memory(),
-            devices=self._devices,
-            containers=self._containers,
+            devices=tuple(self._devices.values()),
+            containers=self.containers,
             host_changes=tuple(one.describe() for one in self._plan.steps if isinstance(one, BindDriver)),
             console=self._console,
             counts=self._counts,

@@ -1,7 +1,7 @@
 """The runner process: carries out the plan's runner steps, runs the guest, undoes them in reverse, exits.
 
-It tells its keeper {"outcome"}, {"running"}, {"end"}, {"failed"}, {"power"}, {"counts"}, {"devices"}, {"alarm"},
-{"confined"}; it obeys {"do": "power"}, {"do": "stop"} and {"do": "tell"}. A keeper that goes away is a stop.
+It tells its keeper words of vms.words; it obeys {"do": "power"}, {"do": "stop"} and {"do": "tell"}. A keeper that goes
+away is a stop.
 """
 
 from __future__ import annotations
@@ -14,17 +14,30 @@ from contextlib import suppress
 from time import monotonic
 from typing import Any
 
-from launcher.codec import encode
 from launcher.errors import LauncherError
 from launcher.executor.ending import describe_event, diagnostics_of
 from launcher.executor.live import Live
 from launcher.executor.perform import PERFORM, run_vcpus
 from launcher.kernel.api import Event, Kernel
 from launcher.kernel.machine import Console
-from launcher.plan.outcome import State, StepOutcome
+from launcher.plan.outcome import Counts, State, StepOutcome
 from launcher.plan.plan import Plan
 from launcher.plan.steps import CreateVm, RunVcpus, Step
 from launcher.vms.channel import Channel, Closed
+from launcher.vms.words import (
+    MOST_ITEMS,
+    Alarm,
+    Confined,
+    Containers,
+    Counted,
+    Ended,
+    Failed,
+    Power,
+    Rebooted,
+    Running,
+    Word,
+    say,
+)
 
 # A kernel that refuses, a file that changed, and a saved plan with numbers that nothing can hold.
 REFUSALS = (OSError, ValueError, MemoryError, OverflowError, struct.error, LauncherError)
@@ -39,6 +52,7 @@ class Runner:
 
     def __init__(self, plan: Plan, kernel: Kernel, console: Console, keeper: Channel, *, reboot: bool) -> None:
         self._plan = plan
+        self._vcpus = next(step.count for step in plan.steps if isinstance(step, RunVcpus))
         self._reboot, self._quiet = reboot, False
         self._keeper = keeper
         self._live = Live(kernel, console, os.sched_getaffinity(0), self._progress)
@@ -50,11 +64,12 @@ class Runner:
         """0, the exit status of the process: how the VM ended is told, not returned."""
         try:
             if self._set_up():
-                self._tell({"running": True, **self._devices()})
+                self._tell_devices()
+                self._tell(Running())
                 self._watch()
         except StopOrdered:
             if self._live.vcpus:
-                self._tell({**self._numbers(), **self._devices()})
+                self._tell_all()
         finally:
             self._live.undo.unwind(self._undone, self._undo_failed)
             os.close(self._bell)
@@ -78,7 +93,7 @@ class Runner:
                 PERFORM[type(step)](step, self._live)
         except REFUSALS as error:
             self._outcome(n, "failed", monotonic() - self._began)
-            self._tell({"failed": [one.as_json() for one in diagnostics_of(step, error)]})
+            self._tell(Failed(diagnostics_of(step, error)[:MOST_ITEMS]))
             return False
         self._outcome(n, "done", monotonic() - self._began)
         return True
@@ -86,7 +101,7 @@ class Runner:
     def _shut_in(self) -> None:
         """Before the guest's first instruction: what it may take over later is worth little."""
         if self._live.past is None:
-            self._tell({"confined": self._live.kernel.confine()})
+            self._tell(Confined(self._live.kernel.confine()))
 
     def _watch(self) -> None:
         """Until a vCPU comes back or the keeper says stop."""
@@ -104,7 +119,8 @@ class Runner:
                 if isinstance(event, Exception):
                     raise event
                 if event.kind != "reset" or not self._reboot:
-                    self._tell({"end": self._ending(index, event), **self._numbers(), **self._devices()})
+                    self._tell_all()
+                    self._tell(self._ending(index, event))
                     return
                 if not self._restart():
                     return
@@ -121,12 +137,22 @@ class Runner:
         assert self._live.bus is not None
         found = self._live.bus.alarm(descriptor)
         if found is not None:
-            self._tell({"alarm": found[1], "alias": found[0].step.alias})
+            alias, kind = found[0].step.alias, found[1]
+            self._tell(Alarm(alias, "request" if kind == "request" else "error"))
 
-    def _devices(self) -> dict[str, Any]:
+    def _tell_all(self) -> None:
+        """The numbers come last: they are the answer to who asks."""
+        self._tell_devices()
+        numbers = self._live.numbers()
+        missing = (0,) * (len(numbers.exits) and self._vcpus - len(numbers.exits))
+        self._tell(Counted(Counts(**numbers.counts), (*numbers.exits, *missing)))
+
+    def _tell_devices(self) -> None:
         devices = self._live.bus.devices if self._live.bus else []
-        spaces = [encode(one.report()) for one in self._live.containers]
-        return {"devices": [encode(one.report()) for one in devices], "containers": spaces} if devices else {}
+        for one in devices:
+            self._tell(one.report())
+        if devices:
+            self._tell(Containers(tuple(one.report() for one in self._live.containers)))
 
     def _restart(self) -> bool:
         """The VM is made anew on the same memory: what comes after it in the plan is undone and done again, quietly."""
@@ -139,7 +165,7 @@ class Runner:
         self._events.clear()
         with suppress(BlockingIOError):
             os.eventfd_read(self._bell)
-        self._tell({"reboot": True})
+        self._tell(Rebooted())
         done = self._set_up(first)
         self._quiet = False
         return done
@@ -150,25 +176,22 @@ class Runner:
             while packet := self._keeper.receive(wait=False):
                 order = (packet.message or {}).get("do")
                 if order == "tell":
-                    self._tell({**self._numbers(), **self._devices()})
+                    self._tell_all()
                 if order == "stop":
                     raise StopOrdered
                 if order == "power":
                     machine = self._live.machine
-                    self._tell({"power": machine is not None and machine.press_power()})
+                    self._tell(Power(machine is not None and machine.press_power()))
         except Closed:
             raise StopOrdered from None
 
-    def _ending(self, index: int, event: Event) -> dict[str, Any]:
+    def _ending(self, index: int, event: Event) -> Ended:
         """How the VM ended; a crash with the registers, if the CPU still has them."""
         registers: dict[str, int] = {}
         if event.kind not in ("power-off", "reset"):
             with suppress(OSError):  # KVM may refuse after an error of its own
                 registers = self._live.vcpus[index].registers()
-        return encode(describe_event(index, event, registers))  # type: ignore[no-any-return]
-
-    def _numbers(self) -> dict[str, Any]:
-        return self._live.numbers()._asdict()
+        return describe_event(index, event, registers)
 
     def _machine(self) -> Any:
         assert self._live.machine is not None
@@ -183,19 +206,19 @@ class Runner:
     def _progress(self, done: int, total: int) -> None:
         self._check_orders()
         seconds = monotonic() - self._began
-        self._tell({"outcome": encode(StepOutcome(self._live.step, "progress", seconds, done, total))})
+        self._tell(StepOutcome(self._live.step, "progress", seconds, done, total))
 
     def _undone(self, n: int) -> None:
         self._outcome(n, "undone")
 
     def _undo_failed(self, n: int, error: OSError) -> None:
-        self._tell({"outcome": encode(StepOutcome(n, "not-undone", note=str(error)))})
+        self._tell(StepOutcome(n, "not-undone", note=str(error)))
 
     def _outcome(self, n: int, state: State, seconds: float = 0.0) -> None:
         if self._quiet and state != "failed":
             return
-        self._tell({"outcome": encode(StepOutcome(n, state, seconds))})
+        self._tell(StepOutcome(n, state, seconds))
 
-    def _tell(self, message: dict[str, Any]) -> None:
+    def _tell(self, word: Word) -> None:
         with suppress(Closed):  # it will be seen as a stop; until then there is nobody to tell
-            self._keeper.send(message)
+            self._keeper.send(say(word))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Literal
 
-from launcher.record import mutable
+from launcher.record import field, mutable
 
 Act = Literal["power", "stop", "kill"]
+MOMENT = 1.0  # seconds in which the same signal is one
 PATIENCE = 10.0  # seconds that a runner has to go after it was told to
 
 
@@ -19,6 +21,7 @@ class Stopping:
     timeout: float = 0.0
     last: Act | None = None
     deadline: float | None = None
+    signals: dict[bool, float] = field(default_factory=dict)  # when one came that forces, and one that does not
 
     @property
     def forced(self) -> bool:
@@ -32,6 +35,16 @@ class Stopping:
             self.by, self.code = by, code
         self.timeout = timeout
         return self._escalate("stop" if force or self.last else "power", now, timeout)
+
+    def signal(self, one: signal.Signals, timeout: float, now: float) -> Act | None:
+        """SIGTERM and SIGHUP press the power button, SIGINT does not wait for the guest. Sent to every process of a VM,
+        as a scheduler does, it is heard more than once within a moment, which is no impatience.
+        """
+        force = one is signal.SIGINT
+        before, self.signals[force] = self.signals.get(force), now
+        if before is not None and now - before < MOMENT:
+            return None
+        return self.ask(one.name, 128 + one, timeout, force, now)
 
     def answered(self, listens: bool, now: float) -> Act | None:
         """What the guest makes of its power button; one that does not listen to it is not waited for."""

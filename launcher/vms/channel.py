@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 MOST = 1 << 17  # bytes of one packet
+MOST_REPORT = 1 << 26  # of a message in several, for who trusts the sender: the report of a VM with many devices
 BUFFER = 1 << 18
-JSON, BYTES = b"j", b"b"
+JSON, BYTES, PART = b"j", b"b", b"p"  # of a JSON object, the whole or the end; console bytes; a part that more follows
 
 
 class Closed(Exception):
@@ -24,10 +25,15 @@ class Packet(NamedTuple):
 
 
 class Channel:
-    """SOCK_SEQPACKET: packets arrive whole and in order. A packet that is not ours is passed over as empty."""
+    """SOCK_SEQPACKET: packets arrive whole and in order. One that is not ours, or longer than MOST, reads as empty.
+
+    `longest`: bytes of a message that comes in several packets; a longer one reads as empty, too.
+    """
 
     def __init__(self, connection: socket.socket) -> None:
         self._socket = connection
+        self.longest = MOST
+        self._parts = b""
         for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
             connection.setsockopt(socket.SOL_SOCKET, option, BUFFER)
 
@@ -47,20 +53,23 @@ class Channel:
             connection.close()
             raise
         connection.setblocking(True)
-        return cls(connection)
+        channel = cls(connection)
+        channel.longest = MOST_REPORT
+        return channel
 
     def fileno(self) -> int:
         return self._socket.fileno()
 
     def send(self, message: dict[str, Any]) -> None:
         """Waits for room. Closed when the other side has gone."""
-        self._send(JSON + json.dumps(message).encode(), 0)
+        for packet in pack(message):
+            self._send(packet, 0)
 
     def send_bytes(self, data: bytes) -> None:
         self._send(BYTES + data, 0)
 
     def offer(self, packet: bytes) -> bool:
-        """Send what `pack` made if that needs no waiting."""
+        """Send one packet if that needs no waiting."""
         try:
             self._send(packet, socket.MSG_DONTWAIT)
         except BlockingIOError:
@@ -72,21 +81,28 @@ class Channel:
         flags = 0 if wait else socket.MSG_DONTWAIT
         self._check_open()
         try:
-            packet = self._receive(flags)
+            while (packet := self._receive(flags))[:1] == PART and len(packet) <= MOST:
+                self._keep(packet)
         except BlockingIOError:
             return None
         except ConnectionError:
             raise Closed from None
         if not packet:
             raise Closed
-        return _unpack(packet)
+        parts, self._parts = self._parts, b""
+        whole = len(packet) <= MOST and len(parts) <= self.longest
+        return _unpack(packet[:1] + parts + packet[1:]) if whole else Packet({}, b"")
 
     def _receive(self, flags: int) -> bytes:
-        """A reset is told once, before the packets that the other side had sent by then."""
+        """A reset is told once, before what had been sent by then. One byte more than MOST tells of a longer packet."""
         try:
-            return self._socket.recv(MOST, flags)
+            return self._socket.recv(MOST + 1, flags)
         except ConnectionResetError:
-            return self._socket.recv(MOST, flags)
+            return self._socket.recv(MOST + 1, flags)
+
+    def _keep(self, part: bytes) -> None:
+        if len(self._parts) <= self.longest:
+            self._parts += part[1:]
 
     def close(self) -> None:
         self._socket.close()
@@ -114,8 +130,11 @@ def listen(path: Path) -> socket.socket:
     return listener
 
 
-def pack(message: dict[str, Any]) -> bytes:
-    return JSON + json.dumps(message).encode()
+def pack(message: dict[str, Any]) -> list[bytes]:
+    """The packets of it, of which all but the last are parts."""
+    whole = json.dumps(message).encode()
+    starts = range(0, len(whole), MOST - 1)
+    return [(JSON if n == starts[-1] else PART) + whole[n : n + MOST - 1] for n in starts]
 
 
 def pack_bytes(data: bytes) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from launcher.plan.steps import BindDriver, KeepState
 from launcher.record import replace
 from launcher.vms.channel import Channel, Closed
 from launcher.vms.folder import STATE, StateFolder, wait_until_down
+from launcher.vms.words import Running
 from tests.fakes.host import FakeHost
 from tests.fakes.kernel import FakeKernel
 from tests.unit.executor.passing import guest, host_of, passing_plan
@@ -71,7 +73,12 @@ def a_plan(folder: Path) -> Plan:
     return replace(plan, steps=(keep, *binds, *rest))
 
 
-def live(plan: Plan, kernel: Killing, keeper: type[Keeper] = Keeper) -> tuple[int, dict[str, Any] | None]:
+Heard = Callable[[dict[str, Any], Channel, int], None]  # a message, the channel to answer on, the keeper's pid
+
+
+def live(
+    plan: Plan, kernel: Killing, keeper: type[Keeper] = Keeper, heard: Heard = lambda *_: None
+) -> tuple[int, dict[str, Any] | None]:
     """A whole life: the keeper's exit status, and its report if it came to that."""
     folder = next(Path(step.folder) for step in plan.steps if isinstance(step, KeepState))
     mine, theirs = Channel.pair()
@@ -87,6 +94,7 @@ def live(plan: Plan, kernel: Killing, keeper: type[Keeper] = Keeper) -> tuple[in
     report = None
     try:
         while packet := mine.receive():
+            heard(packet.message or {}, mine, pid)
             report = (packet.message or {}).get("report", report)
     except Closed:
         pass
@@ -99,10 +107,10 @@ def live(plan: Plan, kernel: Killing, keeper: type[Keeper] = Keeper) -> tuple[in
 class Stumbling(Keeper):
     """It has a bug, which shows when its runner runs."""
 
-    def _runner_running(self, message: dict[str, Any]) -> None:
+    def _runner_running(self, _: Running) -> None:
         raise ZeroDivisionError
 
-    _from_runner = Keeper._from_runner | {"running": _runner_running}
+    _from_runner = Keeper._from_runner | {Running: _runner_running}
 
 
 def calls_of(folder: Path) -> list[list[str]]:

@@ -91,26 +91,24 @@ def test_the_teardown_is_the_reverse_of_the_set_up(whole: Run) -> None:
 
 def test_each_function_is_reset_before_and_after_by_itself_or_with_its_neighbours(whole: Run) -> None:
     assert [one.reset_count for one in whole.kernel.host.functions] == [2, 0, 2, 2]
-    states = {one["alias"]: one["state"] for one in whole.all_of("devices")[-1]}
+    states = {one["alias"]: one["state"] for one in whole.devices}
     assert states == {"drive": "works", "card": "not reset", "dual": "works", "other": "works"}
 
 
 def test_the_report_says_how_each_interrupts(whole: Run) -> None:
-    found = {one["alias"]: (one["interrupts"], one["vectors"]) for one in whole.all_of("devices")[-1]}
+    found = {one["alias"]: (one["interrupts"], one["vectors"]) for one in whole.devices}
     assert found == {"drive": ("msix", 4), "card": ("intx", 1), "dual": ("msi", 4), "other": ("none", 0)}
 
 
 def test_the_report_says_how_each_bar_is_served(whole: Run) -> None:
-    found = [
-        (bar["guest"], bar["planned"], bar["served"]) for one in whole.all_of("devices")[-1] for bar in one["bars"]
-    ]
+    found = [(bar["guest"], bar["planned"], bar["served"]) for one in whole.devices for bar in one["bars"]]
     assert found[0] == (hex(DRIVE_BAR), "split", "split")
     assert [served for _, _, served in found] == ["split", "trap", "trap", "split", "split"]
     assert found[-1][0] == hex(OTHER_BAR + 0x10000)
 
 
 def test_each_byte_of_ram_is_mapped_once_in_each_container(whole: Run) -> None:
-    together, apart = whole.all_of("containers")[-1]
+    together, apart = whole.containers
     assert (together["groups"], apart["groups"]) == ([1, 3], [2])
     for one in (together, apart):
         assert (one["ram_maps"], one["ram_bytes"]) == (2, 96 * MIB)
@@ -121,7 +119,7 @@ def test_each_byte_of_ram_is_mapped_once_in_each_container(whole: Run) -> None:
 
 def test_groups_that_fit_share_a_container(tmp_path: Path) -> None:
     run = Run(passing_plan(tmp_path), a_kernel(host=host_of(apart=())))
-    (one,) = run.all_of("containers")[-1]
+    (one,) = run.containers
     assert (one["groups"], one["ram_maps"]) == ([1, 2, 3], 2)
     assert run.kernel.left() == []
 
@@ -132,7 +130,7 @@ def test_a_group_that_does_not_fit_when_it_comes_to_it_gets_a_container_of_its_o
     second = [k for k, name in enumerate(calls, 1) if name == "VFIO_GROUP_SET_CONTAINER"][1]
     kernel = a_kernel(host=host_of(apart=()), fail_at=second, error=errno.EINVAL)
     run = Run(passing_plan(tmp_path), kernel)
-    assert [one["groups"] for one in run.all_of("containers")[-1]] == [[1, 3], [2]]
+    assert [one["groups"] for one in run.containers] == [[1, 3], [2]]
     assert kernel.left() == []
 
 
@@ -142,7 +140,7 @@ def test_bars_that_no_peer_can_reach_are_no_matter(tmp_path: Path) -> None:
     assert len(maps) == 2 * 7
     for k in maps:
         run = Run(passing_plan(tmp_path), a_kernel(fail_at=k, error=errno.EINVAL))
-        assert sum(one["peer_maps"] for one in run.all_of("containers")[-1]) == 13
+        assert sum(one["peer_maps"] for one in run.containers) == 13
         assert run.all_of("end")[0]["how"] == "power-off"
         assert run.kernel.left() == []
         assert {state for _, state in run.states()} == {"started", "done", "undone"}
@@ -162,7 +160,7 @@ def test_whichever_call_of_the_set_up_fails_nothing_is_left(tmp_path: Path, whol
             assert dispensable or _drive_does_without_intx(run, name), told
             assert run.all_of("end")[0]["how"] == "power-off", told
             continue
-        message = run.all_of("failed")[0][0]["message"]
+        message = run.problem["message"]
         assert os.strerror(error) in message, told
         assert name in message, told
         failed = next(n for n, state in run.states() if state == "failed")
@@ -171,7 +169,7 @@ def test_whichever_call_of_the_set_up_fails_nothing_is_left(tmp_path: Path, whol
 
 def _drive_does_without_intx(run: Run, call: str) -> bool:
     """It has MSI-X, which does as well."""
-    drive = run.all_of("devices")[-1][0]
+    drive = run.devices[0]
     return call in ("VFIO_DEVICE_SET_IRQS", "KVM_IRQFD", "eventfd") and "no INTx" in drive["state"]
 
 
@@ -184,9 +182,7 @@ def test_whichever_call_fails_while_it_runs_the_guest_goes_on(tmp_path: Path, wh
         told = (k, name, errno.errorcode[error])
         assert run.all_of("end")[0]["how"] == "power-off", told
         assert run.fds_after == run.fds_before, told
-        noted = [one["state"] for one in run.all_of("devices")[-1]] != [
-            one["state"] for one in whole.all_of("devices")[-1]
-        ]
+        noted = [one["state"] for one in run.devices] != [one["state"] for one in whole.devices]
         assert noted or name == "VFIO_IOMMU_MAP_DMA", told  # other devices do not reach a BAR: best effort
         if name not in GO_AWAY:
             assert run.kernel.left() == [], told
@@ -207,8 +203,8 @@ def test_a_device_that_was_lost_is_not_given_to_a_guest(tmp_path: Path) -> None:
     kernel = a_kernel()
     kernel.host.functions[0].lost = True
     run = Run(passing_plan(tmp_path), kernel)
-    assert run.all_of("failed")[0][0]["code"] == "E523"
-    assert "drive: 0000:01:00.0 does not answer" in run.all_of("failed")[0][0]["message"]
+    assert run.problem["code"] == "E523"
+    assert "drive: 0000:01:00.0 does not answer" in run.problem["message"]
     assert kernel.left() == []
 
 
@@ -216,7 +212,7 @@ def test_a_bar_that_vfio_does_not_have_is_not_served_from_another_one(tmp_path: 
     kernel = a_kernel()
     del kernel.host.functions[1].regions[1]
     run = Run(passing_plan(tmp_path), kernel)
-    assert "card: BAR 1 of 0000:02:00.0 has 0 of 256 bytes" in run.all_of("failed")[0][0]["message"]
+    assert "card: BAR 1 of 0000:02:00.0 has 0 of 256 bytes" in run.problem["message"]
     assert kernel.left() == []
 
 
@@ -224,15 +220,15 @@ def test_a_group_that_a_driver_of_the_host_came_into_is_named(tmp_path: Path) ->
     kernel = a_kernel()
     kernel.host.functions[3].driver = "e1000e"
     run = Run(passing_plan(tmp_path), kernel)
-    assert run.all_of("failed")[0][0]["code"] == "E521"
-    assert "group 3" in run.all_of("failed")[0][0]["message"]
+    assert run.problem["code"] == "E521"
+    assert "group 3" in run.problem["message"]
     assert kernel.left() == []
 
 
 def test_ram_that_the_iommu_does_not_translate_is_refused_before_it_is_mapped(tmp_path: Path) -> None:
     kernel = a_kernel(host=host_of(width=32))
     run = Run(passing_plan(tmp_path), kernel)
-    assert run.all_of("failed")[0][0]["code"] == "E522"
+    assert run.problem["code"] == "E522"
     assert "VFIO_IOMMU_UNMAP_DMA" not in kernel.calls
     assert kernel.left() == []
 
@@ -241,10 +237,10 @@ def test_a_drive_does_without_its_line_and_a_card_that_has_no_messages_does_not(
     first = [k for k, name in enumerate(whole.kernel.calls, 1) if name == "VFIO_DEVICE_SET_IRQS"]
     drive, card = first[0], first[6]  # four for the drive's line and one for each of its alarms come before
     run = Run(passing_plan(tmp_path), a_kernel(fail_at=drive, error=errno.EBUSY))
-    assert run.all_of("devices")[-1][0]["state"] == "no INTx: Device or resource busy (VFIO_DEVICE_SET_IRQS)"
-    assert run.all_of("devices")[-1][0]["interrupts"] == "msix"
+    assert run.devices[0]["state"] == "no INTx: Device or resource busy (VFIO_DEVICE_SET_IRQS)"
+    assert run.devices[0]["interrupts"] == "msix"
     run = Run(passing_plan(tmp_path), a_kernel(fail_at=card, error=errno.EBUSY))
-    assert "Device or resource busy (VFIO_DEVICE_SET_IRQS)" in run.all_of("failed")[0][0]["message"]
+    assert "Device or resource busy (VFIO_DEVICE_SET_IRQS)" in run.problem["message"]
     assert run.kernel.left() == []
 
 
@@ -258,9 +254,9 @@ def test_a_reboot_keeps_groups_and_ram_and_opens_the_devices_again(tmp_path: Pat
     for name in ("VFIO_GROUP_GET_DEVICE_FD", "KVM_CREATE_VM", "KVM_CREATE_DEVICE", "mmap of a BAR"):
         assert twice.count(name) == 2 * once.count(name), name
     assert twice.count("open /dev/kvm") == 1  # a confined runner can open nothing
-    assert [one["ram_maps"] for one in run.all_of("containers")[-1]] == [2, 2]
-    assert run.all_of("reboot") == [True]
-    assert run.all_of("devices")[-1] == whole.all_of("devices")[-1]
+    assert [one["ram_maps"] for one in run.containers] == [2, 2]
+    assert run.all_of("reboot") == [{}]
+    assert run.devices == whole.devices
     assert run.all_of("end")[0]["how"] == "power-off"
     assert kernel.left() == []
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from launcher.codec import encode
 from launcher.executor.records import Records
 from launcher.plan.outcome import ContainerReport, StepOutcome
 from tests.unit.executor.passing import passing_plan
@@ -14,7 +13,7 @@ SPACE = ContainerReport((1, 3), 2, 96 << 20, 7)
 
 def test_containers_are_kept_as_they_were_told_last(tmp_path: Path) -> None:
     records = Records(passing_plan(tmp_path), "")
-    records.devices({"devices": [], "containers": [encode(SPACE)]})
+    records.containers = (SPACE,)
     assert records.report().containers == (SPACE,)
 
 

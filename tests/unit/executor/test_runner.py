@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from launcher.executor.ending import EXIT_CODES
 from launcher.executor.runner import Runner
 from launcher.kernel.api import Event
 from launcher.kernel.machine import Console
@@ -82,6 +83,20 @@ class Run:
     def all_of(self, key: str) -> list[Any]:
         return [one[key] for one in self.said if key in one]
 
+    @property
+    def devices(self) -> list[Any]:
+        """As they were told last."""
+        return list({one["alias"]: one for one in self.all_of("device")}.values())
+
+    @property
+    def containers(self) -> list[Any]:
+        return self.all_of("containers")[-1]["spaces"]
+
+    @property
+    def problem(self) -> Any:
+        """What failed first."""
+        return self.all_of("failed")[0]["diagnostics"][0]
+
     def states(self) -> list[tuple[int, str]]:
         return [(one["n"], one["state"]) for one in self.all_of("outcome") if one["state"] != "progress"]
 
@@ -110,16 +125,17 @@ def test_whichever_call_fails_nothing_stays_open(tmp_path: Path) -> None:
             assert run.fds_after == run.fds_before, name
             failed = run.all_of("failed")
             assert failed, name
-            assert failed[0][0]["code"] == "E501", name
-            assert os.strerror(error) in failed[0][0]["message"]
-            assert name in failed[0][0]["message"]
+            (found,) = failed[0]["diagnostics"]
+            assert found["code"] == "E501", name
+            assert os.strerror(error) in found["message"]
+            assert name in found["message"]
 
 
 def test_a_kernel_file_that_changed_since_the_plan_is_not_run(tmp_path: Path) -> None:
     plan = plan_of(tmp_path)
     (tmp_path / "kernel").write_bytes(b"another")
     run = Run(plan, FakeKernel())
-    assert run.all_of("failed")[0][0]["code"] == "E509"
+    assert run.problem["code"] == "E509"
     assert run.kernel.left() == []
 
 
@@ -134,9 +150,9 @@ def test_a_reboot_reads_the_files_that_were_opened_first(tmp_path: Path, change:
             return super().confine()
 
     run = Run(plan_of(tmp_path, vcpus=1), Changing(events=(Event("reset"),)), reboot=True)
-    assert run.all_of("reboot") == [True]
+    assert run.all_of("reboot") == [{}]
     assert run.all_of(ending)
-    assert all(one["code"] == "E509" for failed in run.all_of("failed") for one in failed)
+    assert all(one["code"] == "E509" for failed in run.all_of("failed") for one in failed["diagnostics"])
     assert (run.kernel.left(), run.fds_after) == ([], run.fds_before)
 
 
@@ -156,14 +172,14 @@ def test_the_guest_ends_as_its_vcpu_ended(tmp_path: Path, event: Event, how: str
     (end,) = run.all_of("end")
     assert end["how"] == how
     assert words in end["detail"]
-    assert end["exit_code"] == (13 if how == "crash" else 0)
+    assert EXIT_CODES[end["how"]] == (13 if how == "crash" else 0)
     assert run.kernel.left() == []
 
 
 def test_memory_that_does_not_answer_ends_a_guest_without_devices_at_once(tmp_path: Path) -> None:
     run = Run(plan_of(tmp_path), FakeKernel(events=(Event("error", (errno.EFAULT,)),)))
     assert "Bad address" in run.all_of("end")[0]["detail"]
-    assert run.all_of("counts")[-1]["faults"] == 0
+    assert run.all_of("counts")[-1]["counts"]["faults"] == 0
 
 
 def test_a_crash_shows_the_registers_that_the_cpu_still_has(tmp_path: Path) -> None:
@@ -179,7 +195,7 @@ def test_an_order_to_stop_during_set_up_undoes_what_was_done(tmp_path: Path) -> 
 
 def test_the_power_button_is_answered(tmp_path: Path) -> None:
     run = Run(plan_of(tmp_path), FakeKernel(events=()), orders=("power", "stop"))
-    assert run.all_of("power") == [False]
+    assert run.all_of("power") == [{"listens": False}]
 
 
 def test_a_pinned_vcpu_pins_its_thread(tmp_path: Path) -> None:

@@ -1,0 +1,104 @@
+"""The keeper's own steps in; done one by one, each in the journal before it, out. And put back, last deed first.
+
+A driver may take its time to let go. Meanwhile, and between two steps, the keeper listens: whoever wants the VM to stop
+is heard before the next thing is changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import monotonic
+
+from launcher.errors import LauncherError
+from launcher.executor.changing import change, check, memory_of, put_back
+from launcher.kernel.api import Kernel
+from launcher.plan.outcome import StepOutcome
+from launcher.plan.plan import Plan
+from launcher.plan.steps import Step
+from launcher.vms.folder import JOURNAL, StateFolder
+from launcher.vms.journal import Entry, Journal
+
+SECOND = 1.0
+# Hears who has something to say; True when the descriptor is readable, at the latest after so many seconds.
+Listen = Callable[[int | None, float], bool]
+Tell = Callable[[StepOutcome], None]
+
+
+class StoppedAtStep(Exception):
+    """Somebody said stop: before this step, or between two calls of it."""
+
+
+class HostChanges:
+    """`tell` is told each outcome; `stopped` says who wants the VM to stop, if anybody does."""
+
+    def __init__(self, plan: Plan, kernel: Kernel, tell: Tell, listen: Listen, stopped: Callable[[], str]) -> None:
+        self._steps = [(n, step) for n, step in enumerate(plan.steps, 1) if step.by == "keeper"]
+        self._kernel, self._tell, self._listen, self._stopped = kernel, tell, listen, stopped
+        self._at = 0  # the step in hand
+        self._began = monotonic()
+        self._putting_back = False
+        kernel.waits = self._wait
+
+    def make(self, journal: Journal) -> tuple[Step, OSError | LauncherError] | None:
+        """None when all are made, or somebody said stop; else the step that failed, and why."""
+        for n, step in self._steps:
+            self._at, self._began = n, monotonic()
+            try:
+                self._check_stop()
+                self._tell(StepOutcome(n, "started"))
+                self._make(n, step, journal)
+            except StoppedAtStep:
+                self._tell(StepOutcome(n, "failed", monotonic() - self._began, note=f"stopped by {self._stopped()}"))
+                return None
+            except (OSError, LauncherError) as error:
+                self._tell(StepOutcome(n, "failed", monotonic() - self._began))
+                return step, error
+            self._tell(StepOutcome(n, "done", monotonic() - self._began))
+        self._listen(None, 0)
+        return None
+
+    def put_back(self, journal: Journal, folder: StateFolder) -> list[tuple[Entry, OSError]]:
+        """What cannot be put back, and stays in the journal, for `down`."""
+        self._putting_back = True
+        left = put_back(journal, folder.path / JOURNAL, self._kernel, self._undone, self._take_up)
+        for entry, error in left:
+            self._tell(StepOutcome(entry.n, "not-undone", note=str(error)))
+        return left
+
+    def _make(self, n: int, step: Step, journal: Journal) -> None:
+        check(step, self._kernel)
+        memory = memory_of(step)
+        if memory is not None:
+            journal.before(n, step.op, memory)
+        change(step, self._kernel)
+
+    def _take_up(self, n: int) -> None:
+        self._at, self._began = n, monotonic()
+        self._listen(None, 0)
+
+    def _undone(self, n: int) -> None:
+        self._tell(StepOutcome(n, "undone"))
+
+    def _check_stop(self) -> None:
+        self._listen(None, 0)
+        if self._stopped() and not self._putting_back:
+            raise StoppedAtStep
+
+    def _wait(self, descriptor: int, seconds: float, whom: str) -> bool:
+        """The kernel's `waits`. What it waits for cannot be broken off, so it is named; what comes after it can."""
+        began, told = monotonic(), 0
+        while (gone := monotonic() - began) < seconds:
+            if self._listen(descriptor, min(seconds - gone, told + SECOND - gone)):
+                break
+            if int(monotonic() - began) > told:
+                told = int(monotonic() - began)
+                self._tell(StepOutcome(self._at, "progress", monotonic() - self._began, note=self._wording(whom, told)))
+        else:
+            return False
+        if self._stopped() and not self._putting_back:
+            raise StoppedAtStep
+        return True
+
+    def _wording(self, whom: str, seconds: int) -> str:
+        stopping = f"{self._stopped()}: " if self._stopped() and not self._putting_back else ""
+        return f"{stopping}waiting for {whom}, {seconds} s"

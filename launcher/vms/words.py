@@ -1,0 +1,296 @@
+"""The packets between client, keeper and runner: records in, JSON objects out; and back, each within its limits. Pure.
+
+A runner may have been taken over by its guest. What it says is told by one record each, and `Hearing` lets pass only
+what a runner of this plan could say: anything else is Unfit, and no part of it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+from launcher.codec import DecodeError, decode, encode
+from launcher.errors import Diagnostic
+from launcher.plan.outcome import ContainerReport, Counts, DeviceReport, StepOutcome
+from launcher.plan.plan import Plan
+from launcher.plan.steps import OpenDevices, RunVcpus
+from launcher.record import field, record
+from launcher.values import Hex
+
+MOST_NOTE, MOST_TEXT, MOST_TRACE = 1 << 10, 1 << 12, 1 << 14  # characters
+MOST_ITEMS = 64  # in a list of problems, registers, measures
+MOST_NUMBER = 1 << 64
+MOST_DEPTH = 8
+MOST_NAME = 64
+
+
+class Unfit(ValueError):
+    """A packet that its sender could not have meant well with; the text says what is wrong with it."""
+
+
+# -- a runner to its keeper ------------------------------------------------------------------------------------------
+
+
+@record
+class Running:
+    """The vCPUs run; its devices were told before."""
+
+
+@record
+class Rebooted:
+    """In place."""
+
+
+@record
+class Failed:
+    """A step, and with it the VM."""
+
+    diagnostics: tuple[Diagnostic, ...]
+
+
+@record
+class Ended:
+    """The guest, by itself. What it means for the exit code the keeper knows."""
+
+    how: Literal["power-off", "reset", "crash"]
+    detail: str
+    registers: dict[str, Hex] = field(default_factory=dict)
+
+
+@record
+class Counted:
+    """The answer to `tell`, and the last word on a life. `exits` of each vCPU; none before there are any."""
+
+    counts: Counts
+    exits: tuple[int, ...]
+
+
+@record
+class Containers:
+    spaces: tuple[ContainerReport, ...]
+
+
+@record
+class Alarm:
+    """VFIO's request interrupt: the host wants it back; or its error interrupt."""
+
+    alias: str
+    kind: Literal["request", "error"]
+
+
+@record
+class Confined:
+    """What it has given up, by name: `on`, or why the kernel refuses."""
+
+    measures: dict[str, str]
+
+
+@record
+class Power:
+    """The answer to `power`: whether the guest listens to its button."""
+
+    listens: bool
+
+
+@record
+class Bug:
+    """A traceback: of a runner to its keeper, and of both to who started them."""
+
+    bug: str
+
+
+Word = (
+    StepOutcome | Running | Rebooted | Failed | Ended | Counted | DeviceReport | Containers | Alarm | Confined | Power
+    | Bug
+)  # fmt: skip
+WORDS: dict[str, type[Any]] = {
+    "outcome": StepOutcome,
+    "running": Running,
+    "reboot": Rebooted,
+    "failed": Failed,
+    "end": Ended,
+    "counts": Counted,
+    "device": DeviceReport,
+    "containers": Containers,
+    "alarm": Alarm,
+    "confined": Confined,
+    "power": Power,
+    "bug": Bug,
+}
+NAMES = {kind: name for name, kind in WORDS.items()}
+TEXTS = {"outcome": MOST_NOTE, "device": MOST_NOTE, "bug": MOST_TRACE}  # longest text in a word
+
+
+def say(word: Word) -> dict[str, Any]:
+    """As it goes over a channel; a text that is too long loses its end, a trace its beginning."""
+    name = NAMES[type(word)]
+    if isinstance(word, Bug):
+        return {name: word.bug[-MOST_TRACE:]}
+    return {name: _clipped(encode(word), TEXTS.get(name, MOST_TEXT))}
+
+
+def _clipped(plain: Any, most: int) -> Any:
+    if isinstance(plain, str) and len(plain) > most:
+        return plain[: most - 3] + "..."
+    if isinstance(plain, list):
+        return [_clipped(one, most) for one in plain]
+    return {key: _clipped(one, most) for key, one in plain.items()} if isinstance(plain, dict) else plain
+
+
+class Hearing:
+    """What the runner of this plan may say, and what it has said that is said once."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._steps = {n for n, step in enumerate(plan.steps, 1) if step.by == "runner"}
+        self._vcpus = next(step.count for step in plan.steps if isinstance(step, RunVcpus))
+        passed = [one for step in plan.steps if isinstance(step, OpenDevices) for one in step.devices]
+        self._devices = {one.alias: (str(one.address), one.group, one.guest.guest) for one in passed}
+        self._once: set[object] = set()
+
+    def read(self, message: object) -> Word:
+        """Unfit when it is none that this runner could send."""
+        if not isinstance(message, dict) or len(message) != 1:
+            raise Unfit("it is not one word")
+        ((name, plain),) = message.items()
+        kind = WORDS.get(name)
+        if kind is None:
+            raise Unfit("it is a word that no runner knows")
+        try:
+            _check_sizes(plain, TEXTS.get(name, MOST_TEXT))
+            word: Word = Bug(decode(str, plain)) if kind is Bug else decode(kind, plain)
+        except DecodeError as error:
+            raise Unfit(f"{name}: {error}") from None
+        for fits, why in _LIMITS.get(kind, ()):
+            if not fits(self, word):
+                raise Unfit(f"{name}: {why}")
+        return word
+
+    def _first(self, what: object) -> bool:
+        """Of its kind; those that follow are one too many."""
+        before = len(self._once)
+        self._once.add(what)
+        return len(self._once) > before
+
+    def _is_next(self, one: StepOutcome) -> bool:
+        return one.state in ("progress", "not-undone") or self._first((one.n, one.state))
+
+    def _is_of_plan(self, one: DeviceReport) -> bool:
+        return self._devices.get(one.alias) == (one.host, one.group, one.guest)
+
+
+# What a word of each kind has to be beyond its fields, and what is said when it is not.
+_LIMITS: dict[type[Any], tuple[tuple[Callable[[Hearing, Any], bool], str], ...]] = {
+    StepOutcome: (
+        (lambda it, one: one.n in it._steps, "it names a step that is not the runner's"),
+        (lambda it, one: it._is_next(one), "the step has come to that already"),
+    ),
+    Running: ((lambda it, _: it._first("running"), "it runs already"),),
+    Failed: (
+        (lambda _, one: 0 < len(one.diagnostics) <= MOST_ITEMS, "it names no problem, or too many"),
+        (lambda it, _: it._first("failed"), "it has failed already"),
+    ),
+    Ended: (
+        (lambda _, one: all(map(_is_word, one.registers)), "no register is called so"),
+        (lambda it, _: it._first("end"), "it has ended already"),
+    ),
+    Counted: ((lambda it, one: len(one.exits) in (0, it._vcpus), "it counts vCPUs that are not there"),),
+    DeviceReport: ((lambda it, one: it._is_of_plan(one), "the plan has no such device"),),
+    Containers: ((lambda it, one: len(one.spaces) <= len(it._devices), "there are more than devices"),),
+    Alarm: ((lambda it, one: one.alias in it._devices, "the plan has no such device"),),
+    Confined: (
+        (lambda _, one: all(map(_is_word, one.measures)), "no measure is called so"),
+        (lambda it, _: it._first("confined"), "it has said so already"),
+    ),
+}
+
+
+def _check_sizes(plain: Any, most: int, depth: int = MOST_DEPTH) -> None:
+    """No number in a word is below zero, or more than 64 bits have."""
+    if isinstance(plain, (dict, list)):
+        if not depth or (isinstance(plain, dict) and len(plain) > MOST_ITEMS):
+            raise Unfit("it is too deep, or has too many fields")
+        for one in (*plain, *plain.values()) if isinstance(plain, dict) else plain:
+            _check_sizes(one, most, depth - 1)
+    elif isinstance(plain, str) and (len(plain) > most or not _is_text(plain)):
+        raise Unfit(f"a text of {len(plain)} characters is too long, or none")
+    elif isinstance(plain, (int, float)) and not 0 <= plain < MOST_NUMBER:  # a NaN is not, either
+        raise Unfit("a number is out of all bounds")
+
+
+def _is_text(one: str) -> bool:
+    """A surrogate can come out of JSON and can go nowhere."""
+    return not any("\ud800" <= char <= "\udfff" for char in one)
+
+
+def _is_word(name: str) -> bool:
+    return name.isascii() and name.isidentifier() and len(name) <= MOST_NAME
+
+
+# -- a client to the keeper ------------------------------------------------------------------------------------------
+
+
+@record
+class Leave:
+    """It goes, and the VM stays."""
+
+
+@record
+class Watch:
+    """It wants the guest's output: from now, or `all` of it."""
+
+    name: str = ""
+    all: bool = False
+
+
+@record
+class Type:
+    """Whether it wants to write to the guest."""
+
+    on: bool = False
+
+
+@record
+class AskReport:
+    pass
+
+
+@record
+class Signal:
+    number: int
+
+
+@record
+class Stop:
+    """`by` is who asks, for the report; `timeout`: seconds for the guest to listen to its power button."""
+
+    by: str = "a client"
+    force: bool = False
+    timeout: Any = None  # one that is no number is as none
+
+
+Order = Leave | Watch | Type | AskReport | Signal | Stop
+ORDERS: dict[str, type[Any]] = {
+    "leave": Leave,
+    "watch": Watch,
+    "type": Type,
+    "report": AskReport,
+    "signal": Signal,
+    "stop": Stop,
+}
+_ORDER_NAMES = {kind: name for name, kind in ORDERS.items()}
+
+
+def order(one: Order) -> dict[str, Any]:
+    return {"do": _ORDER_NAMES[type(one)], **encode(one)}
+
+
+def read_order(message: dict[str, Any]) -> Order | None:
+    """None: nothing that this keeper knows, or not within its limits; who sent it goes without."""
+    kind = ORDERS.get(str(message.get("do")))
+    try:
+        plain = {name: value for name, value in message.items() if name != "do"}
+        found: Order | None = decode(kind, plain) if kind else None
+    except DecodeError:
+        return None
+    short = all(len(text) <= MOST_NAME and text.isprintable() for text in plain.values() if isinstance(text, str))
+    return found if short else None
