@@ -12,6 +12,7 @@ from pathlib import Path
 from launcher.values import PciAddress
 
 _BUS = Path("/sys/bus/pci")
+MOMENT = 500  # milliseconds in which somebody who was killed ends, unless the kernel holds him
 _NONE = "(null)"  # how the kernel writes an override that is not set
 
 
@@ -20,6 +21,7 @@ class PciDrivers:
 
     def __init__(self, deadline: float = 20.0, bus: Path = _BUS) -> None:
         self._deadline, self._bus = deadline, bus
+        self._late: list[int] = []  # children that were killed and have not ended
 
     def driver(self, address: PciAddress) -> str | None:
         try:
@@ -56,29 +58,61 @@ class PciDrivers:
 
     def _patiently(self, path: Path, text: str) -> None:
         """In a child: a driver that does not let go holds the device's lock, and a write waits for it for ever."""
-        pid = os.fork()
-        if pid == 0:
-            _exit_with(path, text)
-        pidfd = os.pidfd_open(pid)
+        self._reap()
+        hears, ends = os.pipe()  # its end is the child's: nothing that can be refused comes after the fork
+        poll = select.poll()
+        poll.register(hears, 0)
         try:
-            poll = select.poll()
-            poll.register(pidfd, select.POLLIN)
-            if not poll.poll(self._deadline * 1000):
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-                raise TimeoutError(errno.ETIMEDOUT, f"no answer within {self._deadline:g} s", str(path))
+            pid = _fork(path, text, ends)
+        except OSError as error:
+            os.close(hears)
+            raise OSError(error.errno, error.strerror, "fork") from None
         finally:
-            os.close(pidfd)
+            os.close(ends)
+        try:
+            self._wait(pid, poll, path)
+        finally:
+            os.close(hears)
+
+    def _wait(self, pid: int, poll: select.poll, path: Path) -> None:
+        try:
+            ended = poll.poll(self._deadline * 1000)
+        except OSError:  # no memory: what became of it is not known
+            self._give_up(pid, poll)
+            raise
+        if not ended:
+            self._give_up(pid, poll)
+            raise TimeoutError(errno.ETIMEDOUT, f"no answer within {self._deadline:g} s", str(path))
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         if status:
-            raise OSError(status, os.strerror(status), str(path))
+            found = status if status > 0 else errno.EIO  # somebody killed it
+            raise OSError(found, os.strerror(found), str(path))
+
+    def _give_up(self, pid: int, poll: select.poll) -> None:
+        """It ends by SIGKILL; one that the kernel holds back is waited for when it comes out."""
+        os.kill(pid, signal.SIGKILL)
+        self._late.append(pid)
+        with suppress(OSError):
+            poll.poll(MOMENT)
+        self._reap()
+
+    def _reap(self) -> None:
+        """A write that a driver held back for long ends one day."""
+        self._late = [pid for pid in self._late if os.waitpid(pid, os.WNOHANG) == (0, 0)]
 
 
-def _exit_with(path: Path, text: str) -> None:
-    """In the child: the errno is the exit status. It may stay here for ever, and must hold nothing of its parent's."""
-    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+def _fork(path: Path, text: str, ends: int) -> int:
+    """The pid of a child that writes `text`; its errno is the exit status, and `ends` is closed when it has gone.
+
+    It may stay for ever, and must hold nothing else of its parent's.
+    """
+    pid = os.fork()
+    if pid:
+        return pid
     status = errno.EIO
     try:
+        os.closerange(3, ends)
+        os.closerange(ends + 1, os.sysconf("SC_OPEN_MAX"))
         _write(path, text)
         status = 0
     except OSError as error:
