@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from launcher.codec import decode
-from launcher.plan.codec import report_from_json
+from launcher.errors import Diagnostic
+from launcher.plan.codec import diagnostic_from_json, report_from_json
 from launcher.plan.outcome import Observer, Report, StepOutcome
 from launcher.vms.channel import Channel
 
@@ -24,6 +25,7 @@ class Conversation:
         self.ended: Report | None = None
         self._taken = True  # the keeper has taken the last piece of input
         self.bug = ""  # a traceback of keeper or runner
+        self.failed: tuple[Diagnostic, ...] = ()  # why the keeper went without a report
         self._on_outcome, self._on_console = on_outcome, on_console
         self._early: list[bytes] = []
 
@@ -83,6 +85,8 @@ class Conversation:
         if "report" in message:
             self.ended = report_from_json(message["report"])
             self.running = self.running or self.ended
+        if "failed" in message:
+            self.failed = tuple(diagnostic_from_json(one, "failed") for one in message["failed"])
         self.bug = str(message.get("bug", self.bug))
         if self.running is not None:
             early, self._early = self._early, []

@@ -33,6 +33,7 @@ from launcher.plan.outcome import End, StepOutcome
 from launcher.plan.plan import Plan
 from launcher.plan.steps import Step
 from launcher.record import replace
+from launcher.refusals import cause, in_words, refusal_of
 from launcher.vms.channel import Channel, Closed
 from launcher.vms.folder import JOURNAL, LOG, PLAN, SOCKET, StateFolder
 from launcher.vms.journal import Journal
@@ -82,6 +83,8 @@ class Keeper:
         try:
             if self._change_host() and self._start_runner():
                 self._watch()
+        except (OSError, MemoryError) as error:
+            self._refused(error)
         finally:  # whatever we did wrong, the host comes back
             self._end_runner()
             self._put_host_back()
@@ -122,9 +125,23 @@ class Keeper:
         self._records.diagnostics = diagnostics_of(step, error)
         self._records.end = End("failed", self._records.diagnostics[0].message, StepFailed.exit_code)
 
+    def _refused(self, error: OSError | MemoryError) -> None:
+        """Not a step, but the keeper itself: the VM ends in order."""
+        refused = refusal_of(error)
+        if refused is None:
+            raise error
+        self._records.note(in_words("keep the VM running", refused))
+        self._records.end = self._records.end or End("failed", cause(refused), StepFailed.exit_code)
+
     def _put_host_back(self) -> None:
         """The runner has gone. What cannot be put back stays in the journal, for `down`."""
-        left = put_back(self._journal, self._folder.path / JOURNAL, self._kernel, self._undone)
+        try:
+            left = put_back(self._journal, self._folder.path / JOURNAL, self._kernel, self._undone)
+        except LauncherError as error:  # the journal cannot be read: what is left of the steps, `down` will see
+            self._records.diagnostics += error.diagnostics
+            self._records.left_behind = (f"vmlaunch down {self._plan.name}",)
+            self._records.end = End("failed", error.diagnostics[0].message, HostNotRestored.exit_code)
+            return
         self._records.left_behind = tuple(commands(entry) for entry, _ in left)
         for entry, error in left:
             self._outcome(StepOutcome(entry.n, "not-undone", note=str(error)))
@@ -140,8 +157,7 @@ class Keeper:
         try:
             pid = os.fork()
         except OSError as error:
-            self._records.end = End("failed", f"failed to fork the runner: {error.strerror}", StepFailed.exit_code)
-            return False
+            raise OSError(error.errno, error.strerror, "fork") from None
         if pid == 0:
             self._be_runner(theirs)
         theirs.close()
@@ -187,7 +203,8 @@ class Keeper:
         self._records.over()
         self._audience.tell_all({"report": report_to_json(self._records.report())})
         self._folder.close()
-        self._audience.see_off(lambda interests: self._wait(interests, None), self._wakeup.fileno())
+        with suppress(OSError):  # the host has no memory to wait by: who is slow hears less
+            self._audience.see_off(lambda interests: self._wait(interests, None), self._wakeup.fileno())
         assert self._records.end is not None
         return self._records.end.exit_code
 
