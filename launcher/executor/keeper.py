@@ -143,8 +143,8 @@ class Keeper:
             self._records.end = End("failed", error.diagnostics[0].message, HostNotRestored.exit_code)
             return
         self._records.left_behind = tuple(commands(entry) for entry, _ in left)
-        for entry, error in left:
-            self._outcome(StepOutcome(entry.n, "not-undone", note=str(error)))
+        for entry, failed in left:
+            self._outcome(StepOutcome(entry.n, "not-undone", note=str(failed)))
         if left and self._records.end is not None:
             self._records.end = replace(self._records.end, exit_code=HostNotRestored.exit_code)
 
