@@ -19,13 +19,14 @@ FLOORS = {
     "planner": 3, "vms": 3,
     "machine": 2, "kernel": 2,
     "spec": 1, "host": 1, "plan": 1, "native": 1,
-    "values": 0, "errors": 0, "codec": 0, "codes": 0, "version": 0, "record": 0,
+    "values": 0, "errors": 0, "refusals": 0, "codec": 0, "codes": 0, "version": 0, "record": 0,
 }  # fmt: skip
 
 # Rooms that stand on one of their own floor: the way for people on the way for programs, rooms of values on records.
 STEPS = {
     "cli": {"api", "version"}, "__init__": {"api"},
     "values": {"record"}, "errors": {"record"}, "codes": {"record"}, "codec": {"record", "values"},
+    "refusals": {"errors"},
 }  # fmt: skip
 
 SHUT = {
@@ -36,7 +37,7 @@ SHUT = {
     "kernel": {"spec", "host", "plan"},
 }
 
-PURE = {"values", "errors", "codec", "codes", "spec", "plan", "planner", "machine"}
+PURE = {"values", "errors", "refusals", "codec", "codes", "spec", "plan", "planner", "machine"}
 IMPURE = {"os", "io", "pathlib", "mmap", "fcntl", "socket", "subprocess", "time", "random"}
 
 

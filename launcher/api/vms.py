@@ -62,7 +62,7 @@ class Vm:
         self._launched.close()
 
     def _lost(self) -> Report:
-        raise HostNotRestored(Diagnostic("E510", self._talk.bug or "the keeper was lost"))
+        raise HostNotRestored(*self._talk.failed or [Diagnostic("E510", self._talk.bug or "the keeper was lost")])
 
 
 def bring_up(plan: Plan, on_outcome: Observer = lambda _: None, on_console: OnConsole = lambda _: None) -> Vm:
@@ -87,7 +87,8 @@ def refusal(answer: dict[str, object], name: str) -> Refused | NotPermitted:
     if "up" in answer:
         help_ = (f"stop it with `vmlaunch down {name}`",)
         return Refused(Diagnostic("E507", f"a VM of the name {name} is up", help=help_))
-    refused = answer.get("refused")
+    failed = answer.get("failed")
+    refused = answer.get("refused") or (failed.get("diagnostics") if isinstance(failed, dict) else None)
     found = [diagnostic_from_json(one, "refused") for one in refused] if isinstance(refused, list) else []
     kind = NotPermitted if answer.get("exit_code") == NotPermitted.exit_code else Refused
     return kind(*found or [Diagnostic("E510", "the keeper was lost before it began")])

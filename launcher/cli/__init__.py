@@ -6,6 +6,7 @@ import errno
 import gc
 import os
 import sys
+from contextlib import suppress
 from importlib import import_module
 
 from launcher.version import VERSION
@@ -14,7 +15,7 @@ TYPE_CHECKING = False  # `typing` would be a quarter of `vmlaunch --help`
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Sequence
-    from typing import Any
+    from typing import Any, TypeGuard
 
 # verb -> (its module in this folder, what it does). The order is that of `vmlaunch --help`.
 # A verb's module has `arguments(parser)` and `run(options) -> exit code`, and imports what is heavy inside `run`.
@@ -35,7 +36,7 @@ VERBS = {
 }
 
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-USAGE, OUR_BUG, INTERRUPTED, PIPE_CLOSED = 2, 70, 130, 141
+REFUSED, USAGE, OUR_BUG, INTERRUPTED, PIPE_CLOSED = 1, 2, 70, 130, 141
 
 
 def command() -> int:
@@ -46,9 +47,13 @@ def command() -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else list(argv)
+    return _survive(lambda: _begin(words))
+
+
+def _begin(words: list[str]) -> int:
     _open_streams()
     _print_anything()
-    return _survive(lambda: _dispatch(words))
+    return _dispatch(words)
 
 
 def _survive(deed: Callable[[], int]) -> int:
@@ -62,7 +67,9 @@ def _survive(deed: Callable[[], int]) -> int:
         _forget_stdout()
         return PIPE_CLOSED
     except Exception as error:  # the one place for it: what gets here is a bug of ours
-        return PIPE_CLOSED if _is_unwritable(error) else _our_bug()
+        if is_unwritable(error):
+            return _tell_unwritable(error)
+        return REFUSED if _tell_refused(error) else _our_bug()
     return code
 
 
@@ -93,15 +100,22 @@ def _run(verb: str, words: list[str]) -> int:
 
 def _refusing(deed: Callable[[], int], options: argparse.Namespace) -> int:
     """What is refused is shown."""
-    from launcher.errors import LauncherError
+    from launcher.errors import LauncherError, Refused
+    from launcher.refusals import in_words, refusal_of
 
     try:
         return deed()
     except LauncherError as error:
-        from launcher.cli.refusal import show
+        found = error
+    except (OSError, MemoryError, RuntimeError, ImportError) as error:
+        refused = refusal_of(error)
+        if refused is None or isinstance(error, BrokenPipeError) or is_unwritable(error):
+            raise
+        found = Refused(in_words(f"carry out `{options.verb}`", refused))
+    from launcher.cli.refusal import show
 
-        show(error, options)
-        return error.exit_code
+    show(found, options)
+    return found.exit_code
 
 
 def exit_code_of(deed: Callable[[], int], options: argparse.Namespace) -> int:
@@ -172,19 +186,37 @@ def _print_anything() -> None:
 
 def _forget_stdout() -> None:
     """So that Python's own flush at exit does not complain about the closed pipe."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
-def _is_unwritable(error: Exception) -> bool:
+def is_unwritable(error: Exception) -> TypeGuard[OSError]:
     """What stdout or stderr leads to is full, or a terminal that has gone: no bug, and nobody else names no file."""
-    if not (isinstance(error, OSError) and error.errno in UNWRITABLE and error.filename is None):
-        return False
+    return isinstance(error, OSError) and error.errno in UNWRITABLE and error.filename is None
+
+
+def _tell_unwritable(error: OSError) -> int:
     _forget_stdout()
     try:
         print(f"vmlaunch: failed to write the output: {error.strerror}", file=sys.stderr, flush=True)
     except OSError:
         os.dup2(1, 2)
-    return True
+    return PIPE_CLOSED
+
+
+def _tell_refused(error: Exception) -> bool:
+    """By the host, before there was a verb to say it, or again while that was to be said."""
+    try:
+        from launcher.refusals import in_words, refusal_of
+
+        refused = refusal_of(error)
+        text = "" if refused is None else in_words("run vmlaunch", refused).message
+    except (OSError, MemoryError, ImportError):  # not even the words can be read
+        text = f"failed to run vmlaunch: {error}"
+    if text:
+        with suppress(OSError):
+            print(f"error[E552]: {text}", file=sys.stderr, flush=True)
+    return bool(text)
 
 
 def _our_bug() -> int:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from launcher.cli import INTERRUPTED, exit_code_of
 from launcher.errors import Diagnostic, StepFailed
-from launcher.executor.launch import MORE_PROCESSES
+from launcher.refusals import TASKS
 
 if TYPE_CHECKING:
     import argparse
@@ -31,7 +31,7 @@ def apart(deed: Callable[[], str], options: argparse.Namespace) -> str | int:
         pid = _fork(writing, reading)
     except OSError as error:
         message = f"failed to fork the process that plans: {error.strerror}"
-        raise StepFailed(Diagnostic("E501", message, help=MORE_PROCESSES)) from None
+        raise StepFailed(Diagnostic("E501", message, help=(TASKS,))) from None
     if pid == 0:
         _do(deed, options, writing, parent)
     try:
@@ -61,19 +61,22 @@ def _do(deed: Callable[[], str], options: argparse.Namespace, writing: int, pare
     """Whatever happens here, it does not go up the stack that was the parent's."""
     code = INTERRUPTED
     try:
-        from launcher.kernel.parent import end_with
-
-        end_with(parent)
-        code = exit_code_of(lambda: _answer(deed, writing), options)
+        code = exit_code_of(lambda: _answer(deed, writing, parent), options)
         _flush()
     finally:
         os._exit(code)
 
 
-def _answer(deed: Callable[[], str], writing: int) -> int:
+def _answer(deed: Callable[[], str], writing: int, parent: int) -> int:
+    from launcher.kernel.parent import end_with
+
+    end_with(parent)
     answer = deed()
     _flush()  # what it has to say comes before what follows from it
-    os.write(writing, answer.encode())
+    try:
+        os.write(writing, answer.encode())
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, "pipe") from None
     return 0
 
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import select
-from contextlib import suppress
+from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING
 
-from launcher.errors import Refused
+from launcher.errors import HostNotRestored, Refused
 
 if TYPE_CHECKING:
     import argparse
     from pathlib import Path
-
-    from launcher.vms.channel import Channel
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,43 +41,42 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _stop(path: Path, timeout: float, force: bool) -> None:
-    """Ask the keeper and wait for it to go. One that does not answer is not waited for, and killed by `--kill`."""
-    from launcher.cli.reaching import FAREWELL, PATIENCE, reach
-    from launcher.vms.folder import wait_until_down
+    """Ask the keeper and wait for it to go. One that does not answer, or go, is killed by `--kill`.
+
+    It answers a question that comes behind the order: so it has taken the order, and sees to it.
+    """
+    from launcher.cli.reaching import FAREWELL, PATIENCE, ask, wait_for_end
     from launcher.vms.holders import is_stuck
 
     if force and is_stuck(path):
         _kill(path)
+    order = {"do": "stop", "by": "down", "timeout": timeout, "force": force}
     try:
-        while channel := reach(path, PATIENCE if force else FAREWELL):
-            _ask(channel, path, {"do": "stop", "by": "down", "timeout": timeout, "force": force})
-            wait_until_down(path)
-            channel.close()
+        while answer := ask(path, order, {"do": "report"}, farewell=PATIENCE if force else FAREWELL):
+            limit = 3 * PATIENCE if force else timeout + FAREWELL
+            wait_for_end(path, limit, partial(_whom, path, monotonic() + timeout))
+            answer.channel.close()
     except Refused:
         if not force:
             raise
         _kill(path)
 
 
-def _ask(channel: Channel, path: Path, order: dict[str, object]) -> None:
-    """It answers a question that comes behind the order: so it has taken the order, and sees to it."""
-    from launcher.cli.reaching import PATIENCE, silent
-    from launcher.vms.channel import Closed
+def _whom(path: Path, until: float) -> str:
+    from launcher.cli.reaching import held_by
 
-    with suppress(Closed):  # it has gone, or is about to
-        channel.send(order)
-        channel.send({"do": "report"})
-        if not select.select([channel], [], [], PATIENCE)[0]:
-            raise silent(path)
+    if (left := until - monotonic()) > 0:
+        return f"the guest of {path.name} to power off, which it has {left:.0f} s for"
+    return f"{path.name} to go: {held_by(path)}"
 
 
 def _kill(path: Path) -> None:
     """Keeper and runner. What they held the kernel takes back; what they changed is in the journal."""
-    from launcher.vms.folder import wait_until_down
+    from launcher.cli.reaching import FAREWELL, wait_for_end
     from launcher.vms.holders import kill_holders
 
     kill_holders(path)
-    wait_until_down(path)
+    wait_for_end(path, FAREWELL)
 
 
 def _clear(path: Path) -> None:
@@ -88,10 +85,25 @@ def _clear(path: Path) -> None:
     from launcher.kernel.real import RealKernel
     from launcher.vms.folder import NameTaken, StateFolder
 
-    with suppress(NameTaken):
+    try:
         folder = StateFolder.claim(path)
         restore(folder, RealKernel())
         folder.close()
+    except NameTaken:
+        return
+    except (OSError, MemoryError) as error:
+        raise _uncleared(path, error) from None
+
+
+def _uncleared(path: Path, error: OSError | MemoryError) -> Exception:
+    from launcher.executor.changing import left_of
+    from launcher.refusals import in_words, refusal_of
+    from launcher.vms.folder import JOURNAL
+
+    refused = refusal_of(error)
+    if refused is None:
+        return error
+    return (HostNotRestored if left_of(path / JOURNAL) else Refused)(in_words(f"clear {path}", refused))
 
 
 def _say(options: argparse.Namespace, name: str, outcome: str, text: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import select
 import sys
+from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +14,11 @@ from launcher.record import replace
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from launcher.cli.reaching import Answer
     from launcher.plan.outcome import Report
-    from launcher.vms.channel import Channel
 
 PATIENCE = 5.0  # seconds for the runner to say what only it knows
 
@@ -42,39 +44,47 @@ def run(options: argparse.Namespace) -> int:
 
 def _report(path: Path) -> Report:
     from launcher.api.past import past_report
-    from launcher.cli.reaching import reach
-    from launcher.vms.channel import Closed
+    from launcher.cli.reaching import ask, silent
+    from launcher.vms.folder import is_up
 
-    channel = reach(path)
-    if channel is None:
+    answer = ask(path, {"do": "report"})
+    if answer is None:
         return past_report(path)
-    try:
-        return _ask(channel, path)
-    except Closed:  # it has ended meanwhile
+    found = _heard(answer, path)
+    answer.channel.close()
+    if found is None:
+        if is_up(path):
+            raise silent(path)
         return past_report(path)
-    finally:
-        channel.close()
+    return found
 
 
-def _ask(channel: Channel, path: Path) -> Report:
+def _heard(answer: Answer, path: Path) -> Report | None:
     """The keeper answers at once with what it knows, and again when the runner has told it the rest."""
-    from launcher.cli.reaching import silent
     from launcher.plan.codec import report_from_json
 
-    channel.send({"do": "report"})
     known: Report | None = None
-    last = monotonic() + PATIENCE
-    while select.select([channel], [], [], max(last - monotonic(), 0))[0]:
-        packet = channel.receive()
-        message: dict[str, Any] = (packet.message if packet else None) or {}
+    for message in _messages(answer):
         if found := message.get("now") or message.get("report"):
             return report_from_json(found)
         if "known" in message:
             known = report_from_json(message["known"])
     if known is None:
-        raise silent(path)
+        return None
     note = Diagnostic("W528", f"the runner of {path.name} does not answer: its counts are those it told last")
     return replace(known, diagnostics=(*known.diagnostics, note))
+
+
+def _messages(answer: Answer) -> Iterator[dict[str, Any]]:
+    """As long as we have patience, or it has something to say."""
+    from launcher.vms.channel import Closed
+
+    yield answer.first.message or {}
+    last = monotonic() + PATIENCE
+    with suppress(Closed):
+        while select.select([answer.channel], [], [], max(last - monotonic(), 0))[0]:
+            packet = answer.channel.receive()
+            yield (packet.message if packet else None) or {}
 
 
 def _show(report: Report) -> None:

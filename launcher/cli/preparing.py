@@ -60,15 +60,15 @@ def _saved(raw: bytes, options: argparse.Namespace) -> Plan | None:
 def _running(name: str, options: argparse.Namespace) -> Plan | None:
     from launcher.api.running import running_plan
     from launcher.cli.naming import state_root
-    from launcher.cli.reaching import is_going
-    from launcher.vms.folder import is_lost, wait_until_down
+    from launcher.cli.reaching import FAREWELL, is_going, wait_for_end
+    from launcher.vms.folder import is_lost
 
     options.name, root = name, state_root()
     if root is None:
         return None
     if is_going(root / name):
         print(f"{name} is going down; waiting for it", file=sys.stderr)
-        wait_until_down(root / name)
+        wait_for_end(root / name, FAREWELL)
     if is_lost(root / name):
         _say_that_nothing_is_left(root / name)
     return running_plan(root / name)

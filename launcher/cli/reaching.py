@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from time import monotonic, sleep
-from typing import TYPE_CHECKING
+import errno
+import select
+from time import sleep
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from launcher.cli.patience import Waiting
 from launcher.errors import Diagnostic, NoSuchVm, Refused
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from launcher.vms.channel import Channel
+    from launcher.vms.channel import Channel, Packet
 
-PATIENCE, MOMENT, SECOND = 10.0, 0.05, 1.0  # for a keeper to have a socket; between two looks, later
+PATIENCE, MOMENT, SECOND = 10.0, 0.05, 1.0  # for a keeper to answer; between two looks, later
 FAREWELL = 600.0  # seconds for a runner whose keeper has died: it unpins all memory of its guest and resets devices
+# No socket yet or any more, so many at its door that we would have to wait; all others are a refusal of the host.
+OUT_OF_PLACE = {errno.ENOENT, errno.EAGAIN, errno.ECONNRESET}
+# What the keeper answers, at once; and when its VM has ended meanwhile.
+ANSWERS = {"report": {"known", "report"}, "watch": {"watching", "running", "report", "full"}}
+
+
+class Answer(NamedTuple):
+    """`first` is what the keeper answered."""
+
+    channel: Channel
+    first: Packet
 
 
 def folder_of(word: str, sources: dict[str, str]) -> Path:
@@ -27,27 +42,90 @@ def folder_of(word: str, sources: dict[str, str]) -> Path:
     return root / name
 
 
-def reach(path: Path, farewell: float = PATIENCE) -> Channel | None:
-    """None: it is not up. A keeper that has just begun, or is about to go, has no socket for a moment.
+def ask(path: Path, *orders: dict[str, Any], farewell: float = PATIENCE) -> Answer | None:
+    """Say `orders`, the last of which has an answer, until the keeper gives it. None: the VM is not up.
 
+    A keeper that has just begun, or is about to go, has no socket for a moment; one whose house is full has no place.
     `farewell`: seconds that a runner has to go whose keeper has died.
     """
-    from launcher.vms.channel import Channel
-    from launcher.vms.folder import SOCKET, is_up
+    from launcher.vms.folder import is_up
 
-    began = monotonic()
-    while is_up(path):
-        try:
-            return Channel.connect(path / SOCKET)
-        except OSError as error:
-            waited = monotonic() - began
-            if waited < PATIENCE:
-                sleep(MOMENT)
-            elif isinstance(error, ConnectionRefusedError) and waited < farewell and _all_go_on(path):
-                sleep(SECOND)
-            else:
-                raise silent(path) from None
+    with Waiting(PATIENCE, lambda: _who_answers(path)) as waiting:
+        while is_up(path):
+            try:
+                if (answer := _try(path, orders, waiting)) is not None:
+                    return answer
+            except ConnectionRefusedError:
+                if waiting.limit < farewell and waiting.waited >= PATIENCE / 2 and _all_go_on(path):
+                    waiting.limit = farewell
+            if not waiting.go_on():
+                raise silent(path)
+            sleep(MOMENT if waiting.waited < PATIENCE else SECOND)
     return None
+
+
+def _try(path: Path, orders: Iterable[dict[str, Any]], waiting: Waiting) -> Answer | None:
+    """None: not now. ConnectionRefusedError: nobody listens there."""
+    from launcher.vms.channel import Channel, Closed
+    from launcher.vms.folder import SOCKET
+
+    try:
+        channel = Channel.connect(path / SOCKET)
+    except ConnectionRefusedError:
+        raise
+    except OSError as error:
+        if error.errno in OUT_OF_PLACE:
+            return None
+        raise
+    asked = ""
+    try:
+        for order in orders:
+            channel.send(order)
+            asked = order["do"]
+        while waiting.go_on():
+            if (
+                select.select([channel], [], [], MOMENT)[0]
+                and (packet := channel.receive())
+                and _answers(packet, asked)
+            ):
+                return Answer(channel, packet)
+    except Closed:
+        pass
+    channel.close()
+    return None
+
+
+def _answers(packet: Packet, asked: str) -> bool:
+    """All who are there are told of what happens; that is no sign of its having heard us."""
+    return not ANSWERS[asked].isdisjoint(packet.message or {})
+
+
+def wait_for_end(path: Path, limit: float, whom: Callable[[], str] | None = None) -> None:
+    """Until nobody holds the VM's name any more; Refused after `limit` seconds."""
+    from launcher.vms.folder import wait_until_down
+
+    with Waiting(limit, whom or (lambda: f"{path.name} to go: {held_by(path)}")) as waiting:
+        if not wait_until_down(path, waiting.go_on):
+            raise Refused(still_there(path, limit))
+
+
+def still_there(path: Path, limit: float) -> Diagnostic:
+    help_ = (f"`vmlaunch down --kill {path.name}` ends it by force and puts the host back",)
+    return Diagnostic("E551", f"{path.name} has not gone in {limit:.0f} s: it is held by {held_by(path)}", help=help_)
+
+
+def held_by(path: Path) -> str:
+    from launcher.vms.holders import holders
+
+    return ", ".join(map(str, holders(path))) or "processes that we may not look at"
+
+
+def _who_answers(path: Path) -> str:
+    from launcher.vms.holders import is_orphaned
+
+    if is_orphaned(path):
+        return f"the runner of {path.name} to leave, for its keeper has died: {held_by(path)}"
+    return f"the keeper of {path.name} to answer: {held_by(path)}"
 
 
 def _all_go_on(path: Path) -> bool:

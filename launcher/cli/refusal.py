@@ -17,8 +17,20 @@ if TYPE_CHECKING:
     import argparse
 
 UNCHANGED = "nothing was changed"
-# They never change a thing, and need not say so; `plan` may be asked to write a file.
-LOOKING = {"ps", "inspect", "logs", "console", "devices", "doctor", "validate", "explain", "schema", "completion"}
+# They never change a thing, and need not say so (`plan` may be asked to write a file), or may have by then.
+SILENT = {
+    "down",
+    "ps",
+    "inspect",
+    "logs",
+    "console",
+    "devices",
+    "doctor",
+    "validate",
+    "explain",
+    "schema",
+    "completion",
+}
 # exit code -> the last words about the host
 ENDINGS = {
     1: UNCHANGED,
@@ -42,7 +54,7 @@ def show(error: LauncherError, options: argparse.Namespace) -> None:
 
 def _ending(error: LauncherError, verb: str) -> str:
     words = ENDINGS.get(error.exit_code, "")
-    return "" if verb in LOOKING and words == UNCHANGED else words
+    return "" if verb in SILENT and words == UNCHANGED else words
 
 
 def _json(error: LauncherError) -> str:

@@ -12,6 +12,7 @@ from launcher.errors import Diagnostic, GuestFailed, HostNotRestored, StepFailed
 if TYPE_CHECKING:
     import argparse
 
+    from launcher.executor.conversation import Conversation
     from launcher.executor.launch import Launched
     from launcher.executor.waiting import Wait
     from launcher.plan.outcome import Observer, Report
@@ -47,11 +48,15 @@ def run(options: argparse.Namespace) -> int:
     if planned != PLANNED:
         launched.abandon()
         return planned if isinstance(planned, int) else _already_up(planned, options, wait)
-    plan = launched.begin(reboot=not options.no_reboot, wait=wait)
-    answer = launched.answer()
-    if "begun" not in answer:
+    try:
+        plan = launched.begin(reboot=not options.no_reboot, wait=wait)
+        answer = launched.answer()
+        found = _attend(launched, plan, options, wait) if "begun" in answer else None
+    except (OSError, MemoryError) as error:
+        raise _given_up(launched, error) from None
+    if found is None:
         return _refused(answer, plan, options, wait)
-    return _attend(launched, plan, options, wait)
+    return found if isinstance(found, int) else _conclude(found, options)
 
 
 def _plan(options: argparse.Namespace, launched: Launched) -> str:
@@ -80,7 +85,20 @@ def _wait(options: argparse.Namespace) -> Wait | None:
     return Wait(options.wait, seconds(options.timeout or "60s"))
 
 
-def _attend(launched: Launched, plan: Plan, options: argparse.Namespace, wait: Wait | None) -> int:
+def _given_up(launched: Launched, error: OSError | MemoryError) -> Exception:
+    """The host refused us what it takes to stay beside the VM, which ends with us: what became of it is known then."""
+    from launcher.cli import is_unwritable
+    from launcher.refusals import in_words, refusal_of
+
+    refused = refusal_of(error)
+    if refused is None or is_unwritable(refused) or isinstance(refused, BrokenPipeError):
+        return error
+    launched.channel.close()
+    left = launched.wait() == HostNotRestored.exit_code
+    return (HostNotRestored if left else StepFailed)(in_words("stay beside the VM", refused))
+
+
+def _attend(launched: Launched, plan: Plan, options: argparse.Namespace, wait: Wait | None) -> Report | int:
     from launcher.cli.attach import Attachment, Manner, listeners
     from launcher.cli.keyboard import is_ours
     from launcher.cli.notify import Progress, Systemd
@@ -104,8 +122,8 @@ def _attend(launched: Launched, plan: Plan, options: argparse.Namespace, wait: W
         print()
     report = talk.ended or (talk.running if options.detach or attachment.left else None)
     if report is None or talk.bug:
-        return _lost(plan, talk.bug, launched.wait())
-    return _conclude(report, options)
+        return _lost(plan, talk, launched.wait())
+    return report
 
 
 def _already_up(name: str, options: argparse.Namespace, wait: Wait | None) -> int:
@@ -188,12 +206,14 @@ def _refused(answer: dict[str, Any], plan: Plan, options: argparse.Namespace, wa
     return _already_up(plan.name, options, wait)
 
 
-def _lost(plan: Plan, bug: str, status: int) -> int:
-    """The keeper went without a report: killed, or a bug of ours."""
+def _lost(plan: Plan, talk: Conversation, status: int) -> int:
+    """The keeper went without a report: refused what it needs, killed, or a bug of ours."""
     from launcher.executor.waiting import BUG
 
-    if bug:
-        print(bug, file=sys.stderr)
+    if talk.failed:
+        raise (HostNotRestored if status == HostNotRestored.exit_code else StepFailed)(*talk.failed)
+    if talk.bug:
+        print(talk.bug, file=sys.stderr)
         print("this is a bug of vmlaunch; please report it with the lines above.", file=sys.stderr)
         return BUG
     from launcher.executor.ending import manner_of_death

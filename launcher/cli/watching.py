@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from launcher.cli.attach import Attachment, Manner, listeners
-from launcher.cli.reaching import reach
-from launcher.errors import Diagnostic, HostNotRestored, StepFailed
+from launcher.cli.reaching import ask
+from launcher.errors import Diagnostic, HostNotRestored, Refused, StepFailed
 from launcher.executor.conversation import Conversation
-from launcher.vms.channel import Closed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,22 +27,25 @@ class Watched(NamedTuple):
 
 def watch(path: Path, name: str, manner: Manner, output: Output, *, everything: bool) -> Watched | None:
     """`name` says what we are; `everything`: also what was said before. None: the VM is not up."""
-    channel = reach(path)
-    if channel is None:
+    answer = ask(path, {"do": "watch", "name": name, "all": everything})
+    if answer is None:
         return None
-    talk = Conversation(channel, lambda _: None, listeners(output, manner.wait), owner=False)
-    with suppress(Closed):
-        talk.watch(name, everything=everything)
+    talk = Conversation(answer.channel, lambda _: None, listeners(output, manner.wait), owner=False)
+    talk.take(answer.first)
     attachment = Attachment(talk, output, manner)
-    attachment.follow()
-    channel.close()
+    if not talk.full:
+        attachment.follow()
+    answer.channel.close()
     if output.line_open and sys.stdout.isatty():
         print(flush=True)
     if talk.ended is None and not attachment.left and not (manner.wait and manner.wait.heard):
-        if talk.running is None:  # it ended, and took nobody in any more
-            return watch(path, name, manner, output, everything=everything)
-        raise lost(path)
+        raise no_place(path, talk.full) if talk.full else lost(path)
     return Watched(talk.ended, attachment.signal)
+
+
+def no_place(path: Path, most: int) -> LauncherError:
+    help_ = (f"`vmlaunch inspect {path.name}` lists them", f"`vmlaunch logs {path.name}` needs no place")
+    return Refused(Diagnostic("E550", f"{most} read the console of {path.name} already", help=help_))
 
 
 def lost(path: Path) -> LauncherError:

@@ -272,4 +272,32 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "driverctl set-override 0000:02:00.0 vfio-pci",
         "Leave it, or give it back with the commands of the message.",
     ),
+    Explanation(
+        "E550",
+        "as many read the VM's console as may",
+        "A hundred consoles and followers of the log read at once, and no more are let in. Orders have places of their "
+        "own: `down`, `inspect` and `up` of a VM that is up are heard all the same.",
+        "for n in $(seq 101); do vmlaunch logs -f vm & done",
+        "`vmlaunch inspect NAME` lists who reads. `vmlaunch logs NAME` prints what was said, and needs no place.",
+    ),
+    Explanation(
+        "E551",
+        "the VM has not gone in the time there was",
+        "The processes that the message names hold the VM's name and have not ended. Their guest has much memory or "
+        "many devices to give back, or the kernel holds them: a driver that does not answer, a device that does not "
+        "come back from its reset.",
+        "vmlaunch down vm        # of a guest whose device hangs in its reset",
+        "Run `down` again to wait once more; `vmlaunch down --kill NAME` ends them by force. `dmesg` says what the "
+        "kernel waits for.",
+    ),
+    Explanation(
+        "E552",
+        "the host refused what vmlaunch itself needs",
+        "Not a step of the plan but vmlaunch: an open file, a process or thread, memory, room for a file. The message "
+        "names the cause and, where it is known, the call or the file. The exit code is 1 when nothing had begun; "
+        "else 11, and what had been done is undone.",
+        "prlimit --nofile=12 vmlaunch up vm.yaml",
+        "Raise the limit that the help names, or make room. `systemctl show UNIT -p TasksMax -p LimitNOFILE` shows "
+        "those of a service.",
+    ),
 )

@@ -6,6 +6,7 @@ import select
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 from launcher.executor.clients import Client
@@ -14,7 +15,10 @@ from launcher.plan.outcome import ReaderReport
 from launcher.vms.channel import Channel, Closed, listen
 from launcher.vms.words import Leave, Order, Type, Watch, read_order
 
-MOST = 100  # at a time
+MOST = 100  # who read or type, at a time
+VISITORS = 32  # all others: who has an order comes, says it and hears the answer; no crowd keeps the next one out
+FEW = 4  # visitors, who have just come
+MOMENT = 0.01  # seconds, when the host has no descriptor for one more and nobody is here who could go
 RECENT = 2048  # bytes that somebody sees who comes later
 
 Message = dict[str, Any]
@@ -31,6 +35,7 @@ class Audience:
         self._clients = [Client(owner, owner=True)]
         self._clients[0].writer = True
         self._running: Message | None = None  # what those are told who come later
+        self._turn = 0  # how often somebody came or said something
 
     def open(self, path: Path) -> None:
         self._listener = listen(path)
@@ -43,6 +48,10 @@ class Audience:
     def owned(self) -> bool:
         """Its `up` is there, and has not left."""
         return any(one.owner for one in self._clients)
+
+    @property
+    def _is_full(self) -> bool:
+        return sum(one.stays for one in self._clients) >= MOST
 
     def interests(self) -> dict[int, int]:
         found = {one.channel.fileno(): select.POLLIN | (select.POLLOUT if one.full else 0) for one in self._clients}
@@ -99,16 +108,48 @@ class Audience:
     # -- one of them -------------------------------------------------------------------------------------------------
 
     def _let_in(self) -> None:
-        with suppress(OSError):
-            one = Channel(self._listener.accept()[0])
-            if len(self._clients) < MOST:
-                self._clients.append(Client(one, owner=False))
-            else:
-                one.close()
+        """Who comes with an order has said it already, and is heard at once."""
+        for _ in range(VISITORS):
+            if not select.select([self._listener], [], [], 0)[0]:  # accept says EMFILE also when nobody knocks
+                return
+            try:
+                client = Client(Channel(self._listener.accept()[0]), owner=False)
+            except BlockingIOError:
+                return
+            except OSError:  # no descriptor, or no memory; the next one knocks on
+                if not self._make_room():
+                    sleep(MOMENT)
+                return
+            self._clients.append(client)
+            self._take_turn(client)
+            self._hear(client)
+            if len(visitors := [one for one in self._clients if not one.stays]) > VISITORS:
+                self._lose(min(visitors, key=lambda one: one.turn))
+
+    def _take_turn(self, client: Client) -> None:
+        self._turn += 1
+        client.turn = self._turn
+
+    def _make_room(self) -> bool:
+        """Who has been silent longest goes: a visitor, or of few visitors none. Nor does the owner, nor who writes."""
+        visitors = [one for one in self._clients if not one.stays]
+        readers = [one for one in self._clients if one.stays and not one.owner and not one.writer]
+        found = (visitors if len(visitors) > FEW else readers) or visitors
+        if found:
+            self._turn_away(min(found, key=lambda one: one.turn))
+        return bool(found)
+
+    def _turn_away(self, client: Client) -> None:
+        """It is told why, behind what it waits for."""
+        with suppress(Closed):
+            client.tell({"full": MOST})
+            client.pump(self._console)
+        self._lose(client)
 
     def _hear(self, client: Client) -> None:
         try:
             while packet := client.channel.receive(wait=False):
+                self._take_turn(client)
                 self._order(client, read_order(packet.message or {}))
                 if packet.data and client.writer:
                     client.take(packet.data)
@@ -120,10 +161,11 @@ class Audience:
         match order:
             case Leave():
                 client.leave()
+            case Watch() | Type() if not client.stays and self._is_full:
+                self._turn_away(client)
             case Watch(name, everything):
                 client.watch(name, 0 if everything else self._recent())
-                if self._running is not None:
-                    self.tell(client, self._running)
+                self.tell(client, self._running or {"watching": True})
             case Type(on):
                 client.types = on
             case None:

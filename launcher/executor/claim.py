@@ -22,6 +22,7 @@ from launcher.plan.steps import (
     Step,
     TakeMemory,
 )
+from launcher.refusals import way_out
 from launcher.vms.folder import JOURNAL, NameTaken, StateFolder
 from launcher.vms.groups import GROUPS, GroupTaken, claimant, lock_groups
 
@@ -52,22 +53,22 @@ def _claim(plan: Plan, groups: Path) -> StateFolder:
     path = Path(next(one.folder for one in plan.steps if isinstance(one, KeepState)))
     folder = _make(path)
     try:
-        left = left_of(path / JOURNAL)
-    except Refused:
-        folder.close()
-        raise
-    if left:
-        folder.close()
-        message = f"{plan.name} ended without putting the host back"
-        raise Refused(Diagnostic("E513", message, help=(f"run `vmlaunch down {plan.name}` first",)))
-    try:
+        _check(plan, path)
         folder.groups = lock_groups(groups_of(plan), groups)
-    except GroupTaken as error:
+    except BaseException as error:
         with suppress(OSError):
             path.rmdir()  # if it is new
         folder.close()
-        raise group_taken(error.number, claimant((error.number,), path)) from None
+        if isinstance(error, GroupTaken):
+            raise group_taken(error.number, claimant((error.number,), path)) from None
+        raise
     return folder
+
+
+def _check(plan: Plan, path: Path) -> None:
+    if left_of(path / JOURNAL):
+        message = f"{plan.name} ended without putting the host back"
+        raise Refused(Diagnostic("E513", message, help=(f"run `vmlaunch down {plan.name}` first",)))
 
 
 def _fits_together(steps: tuple[Step, ...]) -> bool:
@@ -104,5 +105,8 @@ def _make(path: Path) -> StateFolder:
     except NameTaken:
         raise
     except OSError as error:
+        with suppress(OSError):
+            path.rmdir()  # made, and not to be opened or locked
         kind = NotPermitted if isinstance(error, PermissionError) else Refused
-        raise kind(Diagnostic("E508", f"failed to make {path}: {error.strerror}")) from None
+        found = Diagnostic("E508", f"failed to make {path}: {error.strerror}", help=way_out(error))
+        raise kind(found) from None

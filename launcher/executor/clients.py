@@ -33,9 +33,15 @@ class Client:
         self.writer: bool | None = None  # what it was told last: whether it is the one who may
         self.typed = b""  # input for the guest that has found no room yet
         self.full = False  # its socket took no more at the last try
+        self.turn = 0  # the greater, the later it came or said something
         self._lost = 0  # bytes of output that it was too slow for
         self._waiting: deque[bytes] = deque()
         self._bytes = 0  # in what is waiting
+
+    @property
+    def stays(self) -> bool:
+        """It reads, types or owns; all others are visitors."""
+        return self.owner or self.types or self.position is not None
 
     def watch(self, name: str, position: int) -> None:
         self.name, self.position = name[:MOST_NAME], position

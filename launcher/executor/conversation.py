@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from launcher.codec import decode
+from launcher.errors import Diagnostic
 from launcher.plan.codec import report_from_json
 from launcher.plan.outcome import Observer, Report, StepOutcome
-from launcher.vms.channel import Channel
-from launcher.vms.words import Leave, Signal, Stop, Type, Watch, order
+from launcher.vms.channel import Channel, Packet
+from launcher.vms.words import Failed, Leave, Signal, Stop, Type, order
 
 OnConsole = Callable[[bytes], None]
 
@@ -25,6 +26,8 @@ class Conversation:
         self.ended: Report | None = None
         self._taken = True  # the keeper has taken the last piece of input
         self.bug = ""  # a traceback of keeper or runner
+        self.full = 0  # so many listen already, and we may not
+        self.failed: tuple[Diagnostic, ...] = ()  # why the keeper went without a report
         self._on_outcome, self._on_console = on_outcome, on_console
         self._early: list[bytes] = []
 
@@ -33,21 +36,21 @@ class Conversation:
         packet = self.channel.receive(wait=wait)
         if packet is None:
             return False
+        self.take(packet)
+        return True
+
+    def take(self, packet: Packet) -> None:
+        """What the keeper said."""
         if packet.message is not None:
             self._message(packet.message)
         elif self.running is None:
             self._early.append(packet.data)
         else:
             self._on_console(packet.data)
-        return True
 
     @property
     def may_type(self) -> bool:
         return self.writer is True and self._taken
-
-    def watch(self, name: str, *, everything: bool) -> None:
-        """For who has not started the VM: what the guest says from now, or all that it has said as well."""
-        self.channel.send(order(Watch(name, everything)))
 
     def want_to_type(self, wanted: bool) -> None:
         """The keeper answers who is the writer."""
@@ -73,6 +76,8 @@ class Conversation:
     def _message(self, message: dict[str, Any]) -> None:
         if "outcome" in message:
             self._on_outcome(decode(StepOutcome, message["outcome"]))
+        if "full" in message:
+            self.full = int(message["full"])
         if "taken" in message:
             self._taken = True
         if "writer" in message:
@@ -84,6 +89,8 @@ class Conversation:
         if "report" in message:
             self.ended = report_from_json(message["report"])
             self.running = self.running or self.ended
+        if "failed" in message:
+            self.failed = decode(Failed, message["failed"]).diagnostics
         self.bug = str(message.get("bug", self.bug))
         if self.running is not None:
             early, self._early = self._early, []

@@ -10,6 +10,7 @@ from launcher.errors import Diagnostic, LauncherError
 from launcher.kernel.api import Event
 from launcher.plan.outcome import End
 from launcher.plan.steps import Step
+from launcher.refusals import cause, refusal_of, way_out
 from launcher.vms.words import Ended
 
 EXIT_CODES, FAILED = {"power-off": 0, "reset": 0, "crash": 13}, 11
@@ -85,6 +86,6 @@ def diagnostics_of(step: Step, error: Exception) -> tuple[Diagnostic, ...]:
     """Of a step that failed: what it said itself, or its sentence with the errno and the call."""
     if isinstance(error, LauncherError):
         return error.diagnostics
-    call = f" ({error.filename})" if isinstance(error, OSError) and error.filename else ""
-    cause = error.strerror if isinstance(error, OSError) else str(error)
-    return (Diagnostic("E501", f"failed to {step.describe()}: {cause}{call}"),)
+    refused = error if isinstance(error, OSError) else refusal_of(error)
+    why, help_ = (str(error), ()) if refused is None else (cause(refused), way_out(refused))
+    return (Diagnostic("E501", f"failed to {step.describe()}: {why}", help=help_),)

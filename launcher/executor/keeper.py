@@ -35,6 +35,7 @@ from launcher.plan.outcome import DeviceReport, End, StepOutcome
 from launcher.plan.plan import Plan
 from launcher.plan.steps import Step
 from launcher.record import replace
+from launcher.refusals import cause, in_words, refusal_of
 from launcher.vms import words
 from launcher.vms.channel import Channel, Closed, pack
 from launcher.vms.folder import JOURNAL, LOG, PLAN, SOCKET, StateFolder
@@ -88,6 +89,8 @@ class Keeper:
         try:
             if self._change_host() and self._start_runner():
                 self._watch()
+        except (OSError, MemoryError) as error:
+            self._refused(error)
         finally:  # whatever we did wrong, the host comes back
             self._end_runner()
             self._put_host_back()
@@ -119,9 +122,23 @@ class Keeper:
         self._records.diagnostics = (*found, *(one for one in self._records.diagnostics if one not in found))
         self._records.end = End("failed", found[0].message, StepFailed.exit_code)
 
+    def _refused(self, error: OSError | MemoryError) -> None:
+        """Not a step, but the keeper itself: the VM ends in order."""
+        refused = refusal_of(error)
+        if refused is None:
+            raise error
+        self._records.note(in_words("keep the VM running", refused))
+        self._records.end = self._records.end or End("failed", cause(refused), StepFailed.exit_code)
+
     def _put_host_back(self) -> None:
         """The runner has gone."""
-        left = self._changes.put_back(self._journal, self._folder)
+        try:
+            left = self._changes.put_back(self._journal, self._folder)
+        except LauncherError as error:  # the journal cannot be read: what is left of the steps, `down` will see
+            self._records.diagnostics += error.diagnostics
+            self._records.left_behind = (f"vmlaunch down {self._plan.name}",)
+            self._records.end = End("failed", error.diagnostics[0].message, HostNotRestored.exit_code)
+            return
         self._records.left_behind = tuple(commands(entry) for entry, _ in left)
         if left and self._records.end is not None:
             self._records.end = replace(self._records.end, exit_code=HostNotRestored.exit_code)
@@ -145,8 +162,7 @@ class Keeper:
             pid = os.fork()
         except OSError as error:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-            self._records.end = End("failed", f"failed to fork the runner: {error.strerror}", StepFailed.exit_code)
-            return False
+            raise OSError(error.errno, error.strerror, "fork") from None
         if pid == 0:
             ignore_stops()
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
@@ -192,7 +208,8 @@ class Keeper:
         self._records.over()
         self._audience.tell_all({"report": report_to_json(self._records.report())})
         self._folder.close()
-        self._audience.see_off(lambda interests: self._wait(interests, None), self._wakeup.fileno())
+        with suppress(OSError):  # the host has no memory to wait by: who is slow hears less
+            self._audience.see_off(lambda interests: self._wait(interests, None), self._wakeup.fileno())
         assert self._records.end is not None
         return self._records.end.exit_code
 

@@ -6,24 +6,25 @@ ends.
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import signal
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from launcher.errors import Diagnostic, StepFailed
 from launcher.kernel.handed import Handed, handed
+from launcher.refusals import TASKS, in_words, refusal_of
 from launcher.vms.channel import MOST_REPORT, Channel, Closed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from launcher.executor.waiting import Wait
     from launcher.plan.plan import Plan
 
-MORE_PROCESSES = (
-    "`ulimit -u` has the limit of processes, and `systemctl show user-$(id -u).slice -p TasksMax` another",
-)
 STOPS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
 
@@ -41,7 +42,12 @@ class Launched:
 
         from launcher.plan.codec import plan_to_json
 
-        os.pwrite(self._paper, json.dumps(plan_to_json(plan)).encode(), 0)
+        text = json.dumps(plan_to_json(plan)).encode()
+        try:
+            if os.pwrite(self._paper, text, 0) < len(text):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, "memfd") from None
 
     def begin(self, *, reboot: bool = True, wait: Wait | None = None) -> Plan:
         """Let the keeper carry it out; its answer is to be asked for. `reboot`: in place, else it is the end.
@@ -80,6 +86,8 @@ class Launched:
 def start() -> Launched:
     """Fork the keeper. Call it before there are threads."""
     given = handed()  # before this process has descriptors of its own
+    if signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN:  # of who started us: nobody could be waited for
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     mine, theirs = Channel.pair()
     mine.longest = MOST_REPORT
     paper = os.memfd_create("plan", os.MFD_CLOEXEC)
@@ -94,18 +102,26 @@ def start() -> Launched:
         mine.close()
         theirs.close()
         os.close(paper)
-        raise StepFailed(
-            Diagnostic("E501", f"failed to fork the keeper: {error.strerror}", help=MORE_PROCESSES)
-        ) from None
+        raise StepFailed(Diagnostic("E501", f"failed to fork the keeper: {error.strerror}", help=(TASKS,))) from None
     if pid == 0:
-        from launcher.executor.process import close_all_but, detach, end_process
-
-        detach()
-        close_all_but({theirs.fileno(), paper, *(fd for several in given.values() for fd in several)})
-        end_process(theirs, lambda: _keep(theirs, paper, mask, given))
+        _live(theirs, lambda: _keep(theirs, paper, mask, given))
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     theirs.close()
     return Launched(pid, mine, paper)
+
+
+def _live(owner: Channel, main: Callable[[], int]) -> NoReturn:
+    """In the keeper's process: whatever happens here, it does not go up the stack that was its parent's."""
+    try:
+        from launcher.executor.process import end_process
+
+        end_process(owner, main)
+    except (OSError, ImportError, MemoryError) as error:  # not even that could be read
+        found = in_words("start the keeper", refusal_of(error) or OSError(str(error)))
+        plain = {"code": found.code, "message": found.message, "help": list(found.help)}
+        owner.send({"failed": {"diagnostics": [plain]}})  # words.Failed, which may be what could not be read
+    finally:
+        os._exit(StepFailed.exit_code)
 
 
 def _read(paper: int) -> Plan:
@@ -117,7 +133,11 @@ def _read(paper: int) -> Plan:
 
 
 def _keep(owner: Channel, paper: int, mask: Any, given: Handed) -> int:
-    """In the keeper's process."""
+    """The exit code of the VM."""
+    from launcher.executor.process import close_all_but, detach
+
+    detach()
+    close_all_but({owner.fileno(), paper, *(fd for several in given.values() for fd in several)})
     from launcher.executor.claim import claim
     from launcher.executor.keeper import Keeper
     from launcher.executor.waiting import Wait
@@ -133,15 +153,19 @@ def _keep(owner: Channel, paper: int, mask: Any, given: Handed) -> int:
     plan = _read(paper)
     os.close(paper)
     folder, answer = claim(plan)
-    try:
-        owner.send(answer)
-    except Closed:  # nobody is left to run it for
-        if folder is not None:
-            folder.remove()
-        return 0
     if folder is None:
+        with suppress(Closed):
+            owner.send(answer)
         return 1
     gc.enable()
-    keeper = Keeper(plan, RealKernel(given), folder, owner, reboot=order.get("reboot") is not False, wait=wait)
+    try:
+        keeper = Keeper(plan, RealKernel(given), folder, owner, reboot=order.get("reboot") is not False, wait=wait)
+        owner.send(answer)
+    except BaseException as error:
+        with suppress(OSError):
+            folder.remove()
+        if isinstance(error, Closed):  # nobody is left to run it for
+            return 0
+        raise
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     return keeper.run()

@@ -15,6 +15,7 @@ from launcher.executor.opening import map_dma, open_devices, open_groups
 from launcher.executor.reading import read_file
 from launcher.executor.traps import Traps
 from launcher.kernel.api import Event, PinRoute, Trap, Vcpu
+from launcher.kernel.threads import start
 from launcher.machine import acpi, cpu, layout, linux64, pci, pvh, routes
 from launcher.machine.boot import memory_map
 from launcher.plan.steps import (
@@ -118,7 +119,7 @@ def run_vcpus(step: RunVcpus, live: Live, told: Told) -> None:
         thread = Thread(target=_run, args=(index, vcpu, live.bus, told), name=f"vcpu{index}")
         if step.pin:  # a thread begins where the one that starts it is
             live.kernel.run_on({step.pin[index]})
-        thread.start()
+        start(thread)
         live.on_undo(partial(_stop, vcpu, thread))
     if step.pin:
         live.kernel.run_on(live.cpus)

@@ -9,8 +9,10 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import NoReturn
 
+from launcher.errors import StepFailed
+from launcher.refusals import in_words, refusal_of
 from launcher.vms.channel import Channel, Closed
-from launcher.vms.words import Bug, say
+from launcher.vms.words import Bug, Failed, say
 
 BUG = 70
 
@@ -44,12 +46,19 @@ def raise_limits() -> None:
 
 
 def end_process(up: Channel, main: Callable[[], int]) -> NoReturn:
-    """Run `main` and leave with its status; what it should not have raised goes up as a bug with its traceback."""
+    """Run `main` and leave with its status. What the host refused it goes up in words, a bug with its traceback."""
     status = BUG
     try:
         status = main()
-    except BaseException:
-        with suppress(Closed):
-            up.send(say(Bug(traceback.format_exc())))
+    except BaseException as error:
+        refused = refusal_of(error)
+        status = BUG if refused is None else StepFailed.exit_code
+        with suppress(Closed, OSError):
+            up.send(say(Bug(traceback.format_exc()) if refused is None else failure(refused)))
     finally:
         os._exit(status)
+
+
+def failure(refused: OSError) -> Failed:
+    """To whoever started this process."""
+    return Failed((in_words("keep the VM running", refused),))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from threading import Thread
 from typing import Any
 
 from launcher.kernel.api import Progress
 from launcher.kernel.call import check
+from launcher.kernel.threads import start
 from launcher.native import ffi, lib
 from launcher.values import MIB
 
@@ -32,10 +34,9 @@ class HostMemory:
         def work() -> None:
             results.append(lib.memory_populate(self.pointer, self.size, self._chunk, cursor, done))
 
-        crew = [Thread(target=work) for _ in range(threads)]
-        for thread in crew:
-            thread.start()
+        crew: list[Thread] = []
         try:
+            self._gather(crew, threads, work)
             for thread in crew:
                 while thread.is_alive():
                     thread.join(TICK)
@@ -46,6 +47,18 @@ class HostMemory:
                 thread.join()
         progress(done[0])
         check(min(results), "MADV_POPULATE_WRITE")
+
+    def _gather(self, crew: list[Thread], threads: int, work: Callable[[], None]) -> None:
+        """Whoever is in `crew` is waited for: who unmaps the memory has to be alone with it. Fewer can do it, too."""
+        for _ in range(threads):
+            thread = Thread(target=work)
+            try:
+                start(thread)
+            except OSError:
+                if crew:
+                    return
+                raise
+            crew.append(thread)
 
     def write(self, offset: int, data: bytes) -> None:
         if offset < 0 or offset + len(data) > self.size:

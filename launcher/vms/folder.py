@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from time import sleep
+from time import monotonic, sleep
 from typing import Any
 
 from launcher.record import mutable
@@ -19,6 +20,7 @@ PLAN, JOURNAL, STATE, REPORT, LOG, SOCKET = (
 
 FILES = (PLAN, JOURNAL, STATE, REPORT, LOG, SOCKET)
 MOMENT = 0.01  # seconds between two tries at a lock that is held for a moment
+PATIENCE = 10.0  # seconds that somebody may hold it who tidies up
 
 
 class NameTaken(OSError):
@@ -44,7 +46,8 @@ class StateFolder:
         Somebody who only tidies up, or looks whether it is up, is waited for.
         """
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        while True:
+        last = monotonic() + PATIENCE
+        while monotonic() < last:
             path.mkdir(mode=0o700, exist_ok=True)
             try:
                 lock = os.open(path, os.O_DIRECTORY | os.O_RDONLY | os.O_CLOEXEC)
@@ -57,6 +60,7 @@ class StateFolder:
             if taken and _has_begun(path):
                 raise NameTaken(None, "a VM of this name is up", str(path))
             sleep(MOMENT)
+        raise TimeoutError(errno.ETIMEDOUT, f"somebody else has held its lock for {PATIENCE:g} s", str(path))
 
     def write(self, name: str, value: Any) -> None:
         """JSON, by way of a second file, so that no reader sees half of it."""
@@ -106,16 +110,20 @@ def is_lost(path: Path) -> bool:
         os.close(lock)
 
 
-def wait_until_down(path: Path) -> None:
-    """Return when no keeper holds the folder any more."""
+def wait_until_down(path: Path, go_on: Callable[[], bool] = lambda: True) -> bool:
+    """True when no keeper holds the folder any more; False when `go_on`, which is asked all the time, says so."""
     try:
         lock = os.open(path, os.O_DIRECTORY | os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
-        return
+        return True
     try:
-        fcntl.flock(lock, fcntl.LOCK_SH)
+        while not _try_lock(lock, fcntl.LOCK_SH):
+            if not go_on():
+                return False
+            sleep(MOMENT)
     finally:
         os.close(lock)
+    return True
 
 
 def all_folders(root: Path) -> Iterator[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -49,4 +50,30 @@ def test_huge_pages_that_are_not_there_are_refused_at_once() -> None:
 def test_it_can_be_closed_twice() -> None:
     memory = HostMemory(2 * MIB, 0, None)
     memory.close()
+    memory.close()
+
+
+@pytest.mark.parametrize("most", [0, 1, 2])
+def test_a_host_without_threads_populates_with_those_it_has_or_refuses(
+    monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    """The memory may be given back at once: nobody writes to it any more."""
+    started: list[Thread] = []
+    really = Thread.start
+
+    def start(thread: Thread) -> None:
+        if len(started) == most:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        really(thread)
+
+    monkeypatch.setattr(Thread, "start", start)
+    memory, seen = HostMemory(256 * MIB, 4096, None), [0]
+    if most:
+        memory.populate(4, seen.append)
+        assert seen[-1] == 256 * MIB
+    else:
+        with pytest.raises(BlockingIOError, match="pthread_create"):
+            memory.populate(4, seen.append)
+    assert not any(one.is_alive() for one in started)
     memory.close()
