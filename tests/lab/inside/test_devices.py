@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from tests import speed
 from tests.conftest import EXAMPLES, PATIENCE, Cli, processes_of
 from tests.lab.inside.passing import (
     BEHIND_BRIDGE,
@@ -121,7 +122,7 @@ def test_a_file_goes_over_the_network_to_the_disk(cli: Cli, initrd: Path, host: 
     vcpus, low, high, mebibytes = (4, "3GiB", "2GiB", 16) if host.name == "large" else (1, "256MiB", "512MiB", 1)
     content = os.urandom(mebibytes << 20)
     with serving(content):
-        take = f"nc -w 20 {PEER} 4711 < /dev/null"
+        take = f"nc -w {speed.seconds(20)} {PEER} 4711 < /dev/null"
         store = f"{MOUNT}; {take} > /mnt/file"
         read = "sync; echo 3 > /proc/sys/vm/drop_caches; sha256sum /mnt/file; umount /mnt"
         each = f"for n in $(seq 0 {vcpus - 1}); do taskset $((1 << n)) {READ} count=8; done; grep MSI /proc/interrupts"
