@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.boot import LOST
+from tests.account import failed, is_known, tell
+from tests.lab.boot import LOST, Sink
 from tests.lab.hosts import Host
 from tests.lab.packages import Missing, Unavailable
-from tests.lab.session import LONG, SANITIZED, Session, Writer, failed, here, hold, skipped
+from tests.lab.progress import Progress
+from tests.lab.session import LONG, SANITIZED, Session, here, hold, skipped
 from tests.native.build import sanitized_module
 
 
@@ -35,16 +37,15 @@ class Lab:
         return [failed(item, str(held))] if isinstance(held, Missing) else held.reports_of(item)
 
     def _hold(self, item: pytest.Item, host: Host) -> Session | Missing:
-        tests = [other for other in item.session.items if host_of(other) is host]
+        tests = [other for other in item.session.items if host_of(other) is host and not is_known(other)]
         capture = item.config.pluginmanager.getplugin("capturemanager")
         with capture.global_and_fixture_disabled() if capture else nullcontext():
-            print(f"\nlab host {host.name}, {len(tests)} tests", flush=True)
+            progress = Progress(host.name, sys.stdout)
+            sinks: dict[str, Sink | None] = {"stdout": sys.stdout.buffer} if item.config.option.verbose > 0 else {}
             work = self._factory.mktemp(host.name)
-            # pyproject.toml has -q, so that -v is 0
-            live = sys.stdout.buffer if item.config.option.verbose >= 0 else None
             try:
                 _hand_over(tests, work)
-                return hold(item.config, host, [one.nodeid for one in tests], work, live)
+                return hold(host, [one.nodeid for one in tests], work, progress, sinks)
             except Missing as why:
                 return why
 
@@ -74,13 +75,15 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "host(name, ...): the lab hosts that a test in inside/ is for; without it, all")
     config.addinivalue_line("markers", "long: belongs to ./dev test --long")
     config.addinivalue_line("markers", "sanitized: uses the C floor built with sanitizers, which is built outside")
-    if here():
-        config.pluginmanager.register(Writer(config))
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    if host_of(item):
-        item.add_marker("lab")
+    host = host_of(item)
+    if host is None:
+        return
+    item.add_marker("lab")
+    if not here():
+        item.add_marker(pytest.mark.timeout(0))  # the first of a host would be charged for all of them
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -93,7 +96,9 @@ def _due(item: pytest.Item) -> bool:
     host, inside, long = host_of(item), here(), bool(os.environ.get(LONG))
     if inside:
         return host is inside
-    return long or not (item.get_closest_marker("long") or (host and not host.every_commit))
+    if long or item.get_closest_marker("long"):
+        return long
+    return host is None or host.every_commit
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -103,17 +108,14 @@ def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
         return None
     factory = pytest.TempPathFactory.from_config(item.config, _ispytest=True)
     lab = item.config.stash.setdefault(KEY, Lab(factory))
-    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-    for report in lab.reports_of(item, host):
-        item.ihook.pytest_runtest_logreport(report=report)
-    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    tell(item, lab.reports_of(item, host))
     return True
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     held = session.config.stash[KEY].held.values() if KEY in session.config.stash else ()
-    if any(isinstance(one, Session) and one.ended.lost for one in held):
+    if any(isinstance(one, Session) and one.without_verdict for one in held):
         session.exitstatus = LOST
 
 
@@ -128,6 +130,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def _summary(held: Session | Missing) -> str:
     if isinstance(held, Missing):
         return f"{'skipped' if isinstance(held, Unavailable) else 'failed'}: {held}"
-    lost = "; the machine was lost" if held.ended.lost else ""
-    ended = held.ended
-    return f"{len(held.reports)} tests in {ended.seconds:.1f} s, {ended.kernel} ready after {ended.ready:.1f} s{lost}"
+    seconds, ended = sum(boot.ended.seconds for boot in held.boots), held.ended
+    lost = f"; {len(held.boots)} machines" if len(held.boots) > 1 else ""
+    lost += "; the machine was lost" if ended.lost else ""
+    return f"{len(held.tests)} tests in {seconds:.1f} s, {ended.kernel} ready after {ended.ready:.1f} s{lost}"
