@@ -14,10 +14,10 @@ import pytest
 
 from tests.account import failed, is_known, tell
 from tests.lab.boot import LOST, Sink
-from tests.lab.hosts import Host
+from tests.lab.hosts import SHORT_ROUND, Host
 from tests.lab.packages import Missing, Unavailable
 from tests.lab.progress import Progress
-from tests.lab.session import LONG, SANITIZED, Session, here, hold, skipped
+from tests.lab.session import LAB, LONG, SANITIZED, Session, here, hold, skipped
 from tests.native.build import sanitized_module
 
 
@@ -74,6 +74,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "lab: needs QEMU, and what the lab fetches")
     config.addinivalue_line("markers", "host(name, ...): the lab hosts that a test in inside/ is for; without it, all")
     config.addinivalue_line("markers", "long: belongs to ./dev test --long")
+    config.addinivalue_line("markers", "short: of those in inside/, belongs to ./dev test, in one host and one boot")
     config.addinivalue_line("markers", "sanitized: uses the C floor built with sanitizers, which is built outside")
 
 
@@ -82,6 +83,8 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     if host is None:
         return
     item.add_marker("lab")
+    if host is not SHORT_ROUND:
+        item.own_markers = [marker for marker in item.own_markers if marker.name != "short"]
     if not here():
         item.add_marker(pytest.mark.timeout(0))  # the first of a host would be charged for all of them
 
@@ -98,7 +101,7 @@ def _due(item: pytest.Item) -> bool:
         return host is inside
     if long or item.get_closest_marker("long"):
         return long
-    return host is None or host.every_commit
+    return host is None or bool(item.get_closest_marker("short") or (host.every_commit and os.environ.get(LAB)))
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -23,7 +23,8 @@ from tests.lab.hosts import HOSTS, TABLE, Host
 from tests.lab.initramfs import initramfs
 from tests.lab.packages import Missing, Unavailable, new_folder
 from tests.lab.progress import ERASED, Progress
-from tests.lab.session import BOOTS, Patience, Session, hold
+from tests.lab.session import BOOTS, LONG, Patience, Session, hold
+from tests.lab.session import LAB as WHOLE
 
 LAB = [sys.executable, "-m", "tests.lab"]
 
@@ -201,6 +202,21 @@ def test_on_a_terminal_the_one_that_runs_is_seen_too() -> None:
     progress.see(STARTED, ["tests/x.py::a", 0])
     progress.look()
     assert out.getvalue().endswith(f"{ERASED}plain   1/2    0 s    x.py::a")
+
+
+def chosen(**environment: str) -> set[str]:
+    """The tests in lab hosts."""
+    bare = {name: value for name, value in os.environ.items() if name not in (WHOLE, LONG)}
+    command = [sys.executable, "-m", "pytest", "-q", "--collect-only", "-p", "no:cacheprovider", "tests/lab/inside"]
+    done = subprocess.run(command, cwd=ROOT, env=bare | environment, capture_output=True, text=True, check=True)
+    return {line for line in done.stdout.splitlines() if "::" in line}
+
+
+def test_a_short_round_in_one_host_then_what_a_commit_has_then_all() -> None:
+    short, lab, long = chosen(), chosen(**{WHOLE: "1"}), chosen(**{LONG: "1"})
+    assert short < lab < long
+    assert all("[zoo" in test for test in short)
+    assert all("[zoo" in test or "[amd" in test for test in lab)
 
 
 def test_a_host_is_not_charged_to_its_first_test(request: pytest.FixtureRequest) -> None:

@@ -49,6 +49,7 @@ READ = "dd if=/dev/nvme0n1 of=/dev/null bs=4k iflag=direct"
 BOOTS = 6 if os.environ.get("VMLAUNCH_LONG") else 3
 
 
+@pytest.mark.short
 @pytest.mark.host("zoo", "amd")
 def test_a_file_on_an_nvme_drive_is_what_the_guest_wrote(cli: Cli, initrd: Path, tmp_path: Path, host: Any) -> None:
     address = "0000:00:02.0" if host.name == "amd" else NVME
@@ -188,6 +189,7 @@ def test_reading_a_drive_does_not_leave_the_kernel(cli: Cli, initrd: Path) -> No
     assert exits[0][1] == exits[2][1]
 
 
+@pytest.mark.short
 @pytest.mark.host("zoo")
 def test_five_devices_work_in_one_guest(cli: Cli, initrd: Path) -> None:
     """What the report says of each, and what the guest does with them."""
