@@ -1,61 +1,85 @@
 """Tests in `inside/` run in lab hosts: here, outside, each of them is reported as if it had run here.
 
-All chosen tests of a host share one boot, made when the first of them is due.
+All chosen tests of all hosts run when the first of them is due.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from collections import defaultdict
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from tests.account import failed, is_known, tell
-from tests.lab.boot import LOST, Sink
+from tests.lab import pieces
+from tests.lab.boot import LOST, kernel_for
 from tests.lab.hosts import SHORT_ROUND, Host
 from tests.lab.packages import Missing, Unavailable
 from tests.lab.progress import Progress
 from tests.lab.session import LAB, LONG, SANITIZED, Session, here, hold, skipped
+from tests.lab.together import Share, at_once, hold_all, shares
 from tests.native.build import sanitized_module
 
 
 class Lab:
-    """The sessions that were held so far, or why one could not be."""
+    """What became of all shares, or why one could not be held."""
 
-    def __init__(self, factory: pytest.TempPathFactory) -> None:
-        self.held: dict[Host, Session | Missing] = {}
-        self._factory = factory
+    def __init__(self, session: pytest.Session) -> None:
+        self._factory = pytest.TempPathFactory.from_config(session.config, _ispytest=True)
+        self._verbose = session.config.option.verbose > 0
+        items: defaultdict[Host, dict[str, pytest.Item]] = defaultdict(dict)
+        for item in session.items:
+            if (host := host_of(item)) and not is_known(item):
+                items[host][item.nodeid] = item
+        together = at_once(list(items))
+        self._every = shares({host: list(tests) for host, tests in items.items()}, together)
+        self._sanitized = {test for tests in items.values() for test, item in tests.items() if _sanitized(item)}
+        capture = session.config.pluginmanager.getplugin("capturemanager")
+        with capture.global_and_fixture_disabled() if capture else nullcontext():
+            print(flush=True)
+            self.held = self._unavailable()
+            self.held |= hold_all([one for one in self._every if one not in self.held], together, self._hold)
 
-    def reports_of(self, item: pytest.Item, host: Host) -> list[pytest.TestReport]:
-        if host not in self.held:
-            self.held[host] = self._hold(item, host)
-        held = self.held[host]
+    def reports_of(self, item: pytest.Item) -> list[pytest.TestReport]:
+        held = next(held for share, held in self.held.items() if item.nodeid in share.tests)
         if isinstance(held, Unavailable):
             return [skipped(item, str(held))]
         return [failed(item, str(held))] if isinstance(held, Missing) else held.reports_of(item)
 
-    def _hold(self, item: pytest.Item, host: Host) -> Session | Missing:
-        tests = [other for other in item.session.items if host_of(other) is host and not is_known(other)]
-        capture = item.config.pluginmanager.getplugin("capturemanager")
-        with capture.global_and_fixture_disabled() if capture else nullcontext():
-            progress = Progress(host.name, sys.stdout)
-            sinks: dict[str, Sink | None] = {"stdout": sys.stdout.buffer} if item.config.option.verbose > 0 else {}
-            work = self._factory.mktemp(host.name)
+    def _unavailable(self) -> dict[Share, Session | Missing]:
+        """One after the other: what is missing is fetched, and by one only."""
+        found: dict[Share, Session | Missing] = {}
+        for share in self._every:
             try:
-                _hand_over(tests, work)
-                return hold(host, [one.nodeid for one in tests], work, progress, sinks)
+                (pieces.qemu(), kernel_for(share.host), pieces.busybox())
             except Missing as why:
-                return why
+                found[share] = why
+        return found
+
+    def _hold(self, share: Share, stop: Callable[[], str]) -> Session | Missing:
+        work = self._factory.mktemp(share.name)
+        try:
+            if self._sanitized & set(share.tests):
+                _hand_over(work)
+            progress = Progress(share.name, sys.stdout, sys.stdout.buffer if self._verbose else None)
+            return hold(share.host, list(share.tests), work, progress, stop)
+        except Missing as why:
+            return why
 
 
-def _hand_over(tests: list[pytest.Item], work: Path) -> None:
+def _sanitized(item: pytest.Item) -> bool:
+    return item.get_closest_marker("sanitized") is not None
+
+
+def _hand_over(work: Path) -> None:
     """A compiler in emulation takes ten times as long."""
-    if any(one.get_closest_marker("sanitized") for one in tests):
-        results = work / "lab"
-        results.mkdir()
-        sanitized_module(results / SANITIZED)
+    results = work / "lab"
+    results.mkdir()
+    sanitized_module(results / SANITIZED)
 
 
 TESTS = Path(__file__).parent / "inside"
@@ -109,9 +133,9 @@ def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
     host = host_of(item)
     if host is None or here():
         return None
-    factory = pytest.TempPathFactory.from_config(item.config, _ispytest=True)
-    lab = item.config.stash.setdefault(KEY, Lab(factory))
-    tell(item, lab.reports_of(item, host))
+    if KEY not in item.config.stash:
+        item.config.stash[KEY] = Lab(item.session)
+    tell(item, item.config.stash[KEY].reports_of(item))
     return True
 
 
@@ -126,8 +150,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if KEY not in config.stash:
         return
     terminalreporter.section("lab hosts")
-    for host, held in config.stash[KEY].held.items():
-        terminalreporter.line(f"{host.name:17} {_summary(held)}")
+    for share, held in config.stash[KEY].held.items():
+        terminalreporter.line(f"{share.name:17} {_summary(held)}")
 
 
 def _summary(held: Session | Missing) -> str:

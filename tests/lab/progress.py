@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, TextIO
+from typing import IO, Any, TextIO
 
 from tests.account import FINISHED, REPORT, STARTED
 
@@ -11,8 +11,10 @@ ERASED = "\r\033[K"
 
 
 class Progress:
-    def __init__(self, name: str, out: TextIO) -> None:
-        self._name, self._out = name, out
+    """`inside`: where what pytest says inside goes to, if anywhere."""
+
+    def __init__(self, name: str, out: TextIO, inside: IO[bytes] | None = None) -> None:
+        self.name, self.inside, self._out = name, inside, out
         self._terminal = out.isatty()
         self._number = self._count = 0
         self._what, self._outcome = "", ""
@@ -20,13 +22,13 @@ class Progress:
 
     def boots(self, count: int) -> None:
         self._number, self._count = 0, count
-        self._line(f"\n{self._name}: {count} tests; the machine boots")
+        self._line(f"{self.name}: {count} tests; the machine boots")
         self._begin("booting")
 
     def see(self, kind: str, content: Any) -> None:
         if kind == STARTED:
             if not self._number:
-                self._line(f"{self._name}: the first test after {self._seconds():.0f} s")
+                self._line(f"{self.name}: the first test after {self._seconds():.0f} s")
             self._number += 1
             self._begin(short(content[0]))
         elif kind == REPORT and content["outcome"] != "passed":
@@ -51,7 +53,7 @@ class Progress:
         return time.monotonic() - self._since
 
     def _place(self) -> str:
-        return f"{self._name} {self._number:3}/{self._count}"
+        return f"{self.name} {self._number:3}/{self._count}"
 
     def _line(self, text: str) -> None:
         self._write(f"{ERASED if self._terminal else ''}{text}\n")

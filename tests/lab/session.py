@@ -33,7 +33,6 @@ BOOTS = 3  # of one host in one session
 SILENCE = 300  # seconds between two tests, on a fast machine: the boot, an import, the end
 # What busy emulation does to a kernel: its processors lose each other, its timer is late.
 FLAWS = ("softlockup", "soft lockup", "timer doesn't work")
-NOTHING: dict[str, Sink | None] = {}
 
 
 def here() -> Host | None:
@@ -110,17 +109,17 @@ def hold(
     tests: list[str],
     work: Path,
     progress: Progress,
-    sinks: dict[str, Sink | None] = NOTHING,
+    stop: Callable[[], str] = lambda: "",
     machine: Machine = follow,
 ) -> Session:
-    """`work/lab` may have something for the tests already. `sinks` are for what pytest says inside."""
+    """`work/lab` may have something for the tests already. `stop` says why, once it has to."""
     session = Session(tests)
     for number in range(BOOTS):
         place = work if number == 0 else _another(work, number)
-        session.add(_boot(host, session.left(), place, progress, sinks, machine))
-        if not (session.ended.lost and session.left()):
+        session.add(_boot(host, session.left(), place, progress, stop, machine))
+        if stop() or not (session.ended.lost and session.left()):
             break
-        say(f"{host.name}: {session.ended.lost.splitlines()[0]}; the others run in another")
+        say(f"{progress.name}: {session.ended.lost.splitlines()[0]}; the others run in another")
     return session
 
 
@@ -133,7 +132,7 @@ def _another(work: Path, number: int) -> Path:
 
 
 def _boot(
-    host: Host, tests: list[str], work: Path, progress: Progress, sinks: dict[str, Sink | None], machine: Machine
+    host: Host, tests: list[str], work: Path, progress: Progress, stop: Callable[[], str], machine: Machine
 ) -> Boot:
     slowness = max(speed.slowness(), speed.measured())  # somebody may have come since the session began
     told = Account(progress.see)
@@ -141,7 +140,8 @@ def _boot(
     seconds = round(2 * len(tests) * speed.limit(long=True) * slowness)  # more than its tests may take together
     job = Job(_pytest(tests), ROOT, seconds, _environment(host, slowness))
     progress.boots(len(tests))
-    ended = machine(host, job, work, {**sinks, ACCOUNT: told}, lambda: progress.look() or patience.why())
+    sinks = {"stdout": progress.inside, ACCOUNT: told}
+    ended = machine(host, job, work, sinks, lambda: progress.look() or stop() or patience.why())
     progress.ended()
     said = "".join((work / "lab" / name).read_text(errors="replace") for name in ("stdout", "stderr"))
     return Boot(told, ended, said)
