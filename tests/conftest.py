@@ -16,12 +16,14 @@ from typing import Any
 
 import pytest
 
+from tests import speed
+
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
 PAYLOADS = ROOT / "tests" / "payloads"
 STATE = Path("/run/vmlaunch") if os.geteuid() == 0 else Path(os.environ.get("XDG_RUNTIME_DIR", "/nowhere")) / "vmlaunch"
 NOBODY = 65534
-PATIENCE = 180  # seconds until a test is stuck, not slow
+PATIENCE = speed.seconds(speed.PATIENCE)  # seconds until a test is stuck, not slow
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -31,6 +33,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(speed.limit(long=bool(item.get_closest_marker("long")))))
+    _skip_without_kvm(items)
+
+
+def _skip_without_kvm(items: list[pytest.Item]) -> None:
     """A machine that truly has no /dev/kvm, or keeps it from us, cannot run these; the reason is printed."""
     if os.access("/dev/kvm", os.R_OK | os.W_OK):
         return

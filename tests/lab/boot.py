@@ -14,8 +14,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
+from tests import speed
 from tests.lab import pieces
 from tests.lab.clock import tsc_khz
 from tests.lab.hosts import Boots, Host
@@ -24,7 +25,7 @@ from tests.lab.packages import Unavailable
 
 LOST = 125  # the exit status that says: no verdict on the command, the machine was lost
 INSIDE = "/run/lab"  # the folder of results, as the command sees it
-GRACE = 60  # seconds that the machine may take beyond the command's own time: to boot and to end
+GRACE = 300  # seconds that the machine may take beyond the command's own time: to boot and to end, on a fast machine
 TICK = 0.1
 DISK = 64 << 20
 MESSAGES = 25  # lines of the console in the sentence on a lost machine
@@ -33,6 +34,14 @@ MONITOR = (
     *("-chardev", "socket,id=monitor,path=monitor,server=on,wait=off", "-mon", "chardev=monitor"),
     *("-chardev", "socket,id=second,path=monitor", "-device", "isa-serial,chardev=second"),
 )
+
+
+class Sink(Protocol):
+    """Where bytes go: a file, or somebody who reads them."""
+
+    def write(self, content: bytes, /) -> object: ...
+
+    def flush(self) -> object: ...
 
 
 @dataclass(frozen=True)
@@ -61,17 +70,25 @@ def kernel_for(host: Host) -> pieces.Kernel:
     return own or pieces.distribution_kernel()
 
 
-def run(host: Host, job: Job, work: Path, stdout: IO[bytes] | None = None, stderr: IO[bytes] | None = None) -> Ended:
-    """Boot, run the command, pass its output on while it comes. `work` is a new folder; its `lab`
-    has the results, and may have something for the command already.
+def run(host: Host, job: Job, work: Path, stdout: Sink | None = None, stderr: Sink | None = None) -> Ended:
+    """Boot, run the command, pass its output on while it comes."""
+    return follow(host, job, work, {"stdout": stdout, "stderr": stderr})
+
+
+def follow(
+    host: Host, job: Job, work: Path, sinks: Mapping[str, Sink | None], look: Callable[[], str] = lambda: ""
+) -> Ended:
+    """`sinks` are for files among the results. `work` is a new folder; its `lab` has the results, and may have
+    something for the command already. `look` as in `watch`.
     """
     results = work / "lab"
     results.mkdir(parents=True, exist_ok=True)
-    for name in ("stdout", "stderr"):
+    for name in ("stdout", "stderr", *sinks):
         (results / name).touch()
     (results / "command").write_text(_script(host, job))
     command = qemu_command(host, work, f"file:{work / 'console'}")
-    return watch(command, work, job.seconds + GRACE, [(results / "stdout", stdout), (results / "stderr", stderr)])
+    seconds = job.seconds + speed.seconds(GRACE)
+    return watch(command, work, seconds, [(results / name, sink) for name, sink in sinks.items()], look)
 
 
 def qemu_command(host: Host, work: Path, serial: str) -> list[str]:
@@ -91,7 +108,7 @@ def qemu_command(host: Host, work: Path, serial: str) -> list[str]:
             "-initrd",
             str(work / "initramfs"),
             "-append",
-            f"{host.cmdline()} tsc_early_khz={tsc_khz()}",
+            f"{host.cmdline()} tsc_early_khz={tsc_khz()} watchdog_thresh={_lockup()}",
         ),
         *_share("files", Path("/"), "1e.0", ",readonly=on"),
         *_share("lab", work / "lab", "1d.0"),
@@ -99,6 +116,11 @@ def qemu_command(host: Host, work: Path, serial: str) -> list[str]:
         *host.arguments(),
         *MONITOR,
     ]
+
+
+def _lockup() -> int:
+    """Half of the seconds after which its kernel takes a processor for lost; 60 are the most that it allows."""
+    return min(60, speed.seconds(10))
 
 
 def start(command: list[str], said: IO[bytes], work: Path, *, terminal: bool = False) -> subprocess.Popen[bytes]:
@@ -113,23 +135,30 @@ def start(command: list[str], said: IO[bytes], work: Path, *, terminal: bool = F
     )
 
 
-def watch(command: list[str], work: Path, seconds: float, flows: list[tuple[Path, IO[bytes] | None]]) -> Ended:
-    """Wait for the machine to end, at most `seconds`."""
+def watch(
+    command: list[str],
+    work: Path,
+    seconds: float,
+    flows: list[tuple[Path, Sink | None]],
+    look: Callable[[], str] = lambda: "",
+) -> Ended:
+    """Wait for the machine to end, at most `seconds`, or until `look`, which is called all the time, says why not."""
     began = time.monotonic()
-    copies = [_follow(path, target) for path, target in flows if target]
+    copies = [_follow(path, sink) for path, sink in flows if sink]
     with (work / "qemu").open("wb") as said:
         machine = start(command, said, work)
+    why = ""
     try:
-        while not _ended(machine) and time.monotonic() < began + seconds:
+        while not _ended(machine) and not why:
             for copy in copies:
                 copy()
-        in_time = machine.poll() is not None
+            why = look() or (f"was not done after {seconds:.0f} s" if time.monotonic() > began + seconds else "")
     finally:
         machine.kill()
         machine.wait()
     for copy in copies:
         copy()
-    return verdict(work, in_time, time.monotonic() - began)
+    return verdict(work, why, time.monotonic() - began)
 
 
 def _ended(machine: subprocess.Popen[bytes]) -> bool:
@@ -141,13 +170,13 @@ def _ended(machine: subprocess.Popen[bytes]) -> bool:
         os.close(pidfd)
 
 
-def verdict(work: Path, in_time: bool, seconds: float) -> Ended:
-    """QEMU's own exit status says nothing: it is 0 after a panic too."""
+def verdict(work: Path, why: str, seconds: float) -> Ended:
+    """`why` it was ended by us, if it was. QEMU's own exit status says nothing: it is 0 after a panic too."""
     ready, _, kernel = _text(work / "lab" / "ready").strip().partition(" ")
     status = _text(work / "lab" / "status").strip()
     if status:
         return Ended(int(status), "", seconds, float(ready), kernel)
-    how = "ended without a status" if in_time else f"was not done after {seconds:.0f} s and was ended"
+    how = f"{why}, and was ended" if why else "ended without a status"
     where = f"{ready} s after its start it began with the command" if ready else "it never got to the command"
     return Ended(
         LOST, f"the machine was lost: it {how}; {where}{_last_words(work)}", seconds, float(ready or 0), kernel
@@ -166,14 +195,14 @@ def _text(path: Path) -> str:
     return path.read_text(errors="replace") if path.exists() else ""
 
 
-def _follow(path: Path, target: IO[bytes]) -> Callable[[], None]:
-    """What was written to a file since the last call goes to `target`."""
+def _follow(path: Path, sink: Sink) -> Callable[[], None]:
+    """What was written to a file since the last call goes to `sink`."""
     source = path.open("rb")
 
     def copy() -> None:
         if content := source.read():
-            target.write(content)
-            target.flush()
+            sink.write(content)
+            sink.flush()
 
     return copy
 

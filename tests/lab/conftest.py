@@ -1,60 +1,85 @@
 """Tests in `inside/` run in lab hosts: here, outside, each of them is reported as if it had run here.
 
-All chosen tests of a host share one boot, made when the first of them is due.
+All chosen tests of all hosts run when the first of them is due.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from collections import defaultdict
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
-from tests.lab.boot import LOST
-from tests.lab.hosts import Host
+from tests.account import failed, is_known, tell
+from tests.lab import pieces
+from tests.lab.boot import LOST, kernel_for
+from tests.lab.hosts import SHORT_ROUND, Host
 from tests.lab.packages import Missing, Unavailable
-from tests.lab.session import LONG, SANITIZED, Session, Writer, failed, here, hold, skipped
+from tests.lab.progress import Progress
+from tests.lab.session import LAB, LONG, SANITIZED, Session, here, hold, skipped
+from tests.lab.together import Share, at_once, hold_all, shares
 from tests.native.build import sanitized_module
 
 
 class Lab:
-    """The sessions that were held so far, or why one could not be."""
+    """What became of all shares, or why one could not be held."""
 
-    def __init__(self, factory: pytest.TempPathFactory) -> None:
-        self.held: dict[Host, Session | Missing] = {}
-        self._factory = factory
+    def __init__(self, session: pytest.Session) -> None:
+        self._factory = pytest.TempPathFactory.from_config(session.config, _ispytest=True)
+        self._verbose = session.config.option.verbose > 0
+        items: defaultdict[Host, dict[str, pytest.Item]] = defaultdict(dict)
+        for item in session.items:
+            if (host := host_of(item)) and not is_known(item):
+                items[host][item.nodeid] = item
+        together = at_once(list(items))
+        self._every = shares({host: list(tests) for host, tests in items.items()}, together)
+        self._sanitized = {test for tests in items.values() for test, item in tests.items() if _sanitized(item)}
+        capture = session.config.pluginmanager.getplugin("capturemanager")
+        with capture.global_and_fixture_disabled() if capture else nullcontext():
+            print(flush=True)
+            self.held = self._unavailable()
+            self.held |= hold_all([one for one in self._every if one not in self.held], together, self._hold)
 
-    def reports_of(self, item: pytest.Item, host: Host) -> list[pytest.TestReport]:
-        if host not in self.held:
-            self.held[host] = self._hold(item, host)
-        held = self.held[host]
+    def reports_of(self, item: pytest.Item) -> list[pytest.TestReport]:
+        held = next(held for share, held in self.held.items() if item.nodeid in share.tests)
         if isinstance(held, Unavailable):
             return [skipped(item, str(held))]
         return [failed(item, str(held))] if isinstance(held, Missing) else held.reports_of(item)
 
-    def _hold(self, item: pytest.Item, host: Host) -> Session | Missing:
-        tests = [other for other in item.session.items if host_of(other) is host]
-        capture = item.config.pluginmanager.getplugin("capturemanager")
-        with capture.global_and_fixture_disabled() if capture else nullcontext():
-            print(f"\nlab host {host.name}, {len(tests)} tests", flush=True)
-            work = self._factory.mktemp(host.name)
-            # pyproject.toml has -q, so that -v is 0
-            live = sys.stdout.buffer if item.config.option.verbose >= 0 else None
+    def _unavailable(self) -> dict[Share, Session | Missing]:
+        """One after the other: what is missing is fetched, and by one only."""
+        found: dict[Share, Session | Missing] = {}
+        for share in self._every:
             try:
-                _hand_over(tests, work)
-                return hold(item.config, host, [one.nodeid for one in tests], work, live)
+                (pieces.qemu(), kernel_for(share.host), pieces.busybox())
             except Missing as why:
-                return why
+                found[share] = why
+        return found
+
+    def _hold(self, share: Share, stop: Callable[[], str]) -> Session | Missing:
+        work = self._factory.mktemp(share.name)
+        try:
+            if self._sanitized & set(share.tests):
+                _hand_over(work)
+            progress = Progress(share.name, sys.stdout, sys.stdout.buffer if self._verbose else None)
+            return hold(share.host, list(share.tests), work, progress, stop)
+        except Missing as why:
+            return why
 
 
-def _hand_over(tests: list[pytest.Item], work: Path) -> None:
+def _sanitized(item: pytest.Item) -> bool:
+    return item.get_closest_marker("sanitized") is not None
+
+
+def _hand_over(work: Path) -> None:
     """A compiler in emulation takes ten times as long."""
-    if any(one.get_closest_marker("sanitized") for one in tests):
-        results = work / "lab"
-        results.mkdir()
-        sanitized_module(results / SANITIZED)
+    results = work / "lab"
+    results.mkdir()
+    sanitized_module(results / SANITIZED)
 
 
 TESTS = Path(__file__).parent / "inside"
@@ -73,14 +98,19 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "lab: needs QEMU, and what the lab fetches")
     config.addinivalue_line("markers", "host(name, ...): the lab hosts that a test in inside/ is for; without it, all")
     config.addinivalue_line("markers", "long: belongs to ./dev test --long")
+    config.addinivalue_line("markers", "short: of those in inside/, belongs to ./dev test, in one host and one boot")
     config.addinivalue_line("markers", "sanitized: uses the C floor built with sanitizers, which is built outside")
-    if here():
-        config.pluginmanager.register(Writer(config))
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    if host_of(item):
-        item.add_marker("lab")
+    host = host_of(item)
+    if host is None:
+        return
+    item.add_marker("lab")
+    if host is not SHORT_ROUND:
+        item.own_markers = [marker for marker in item.own_markers if marker.name != "short"]
+    if not here():
+        item.add_marker(pytest.mark.timeout(0))  # the first of a host would be charged for all of them
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -93,7 +123,9 @@ def _due(item: pytest.Item) -> bool:
     host, inside, long = host_of(item), here(), bool(os.environ.get(LONG))
     if inside:
         return host is inside
-    return long or not (item.get_closest_marker("long") or (host and not host.every_commit))
+    if long or item.get_closest_marker("long"):
+        return long
+    return host is None or bool(item.get_closest_marker("short") or (host.every_commit and os.environ.get(LAB)))
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -101,19 +133,16 @@ def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
     host = host_of(item)
     if host is None or here():
         return None
-    factory = pytest.TempPathFactory.from_config(item.config, _ispytest=True)
-    lab = item.config.stash.setdefault(KEY, Lab(factory))
-    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-    for report in lab.reports_of(item, host):
-        item.ihook.pytest_runtest_logreport(report=report)
-    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    if KEY not in item.config.stash:
+        item.config.stash[KEY] = Lab(item.session)
+    tell(item, item.config.stash[KEY].reports_of(item))
     return True
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     held = session.config.stash[KEY].held.values() if KEY in session.config.stash else ()
-    if any(isinstance(one, Session) and one.ended.lost for one in held):
+    if any(isinstance(one, Session) and one.without_verdict for one in held):
         session.exitstatus = LOST
 
 
@@ -121,13 +150,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if KEY not in config.stash:
         return
     terminalreporter.section("lab hosts")
-    for host, held in config.stash[KEY].held.items():
-        terminalreporter.line(f"{host.name:17} {_summary(held)}")
+    for share, held in config.stash[KEY].held.items():
+        terminalreporter.line(f"{share.name:17} {_summary(held)}")
 
 
 def _summary(held: Session | Missing) -> str:
     if isinstance(held, Missing):
         return f"{'skipped' if isinstance(held, Unavailable) else 'failed'}: {held}"
-    lost = "; the machine was lost" if held.ended.lost else ""
-    ended = held.ended
-    return f"{len(held.reports)} tests in {ended.seconds:.1f} s, {ended.kernel} ready after {ended.ready:.1f} s{lost}"
+    seconds, ended = sum(boot.ended.seconds for boot in held.boots), held.ended
+    lost = f"; {len(held.boots)} machines" if len(held.boots) > 1 else ""
+    lost += "; the machine was lost" if ended.lost else ""
+    return f"{len(held.tests)} tests in {seconds:.1f} s, {ended.kernel} ready after {ended.ready:.1f} s{lost}"

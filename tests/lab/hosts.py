@@ -218,3 +218,4 @@ TABLE = (
 )  # fmt: skip
 
 HOSTS = {host.name: host for host in TABLE}
+SHORT_ROUND = HOSTS["zoo"]  # whose boot is that of `./dev test`: tests marked `short`

@@ -1,29 +1,38 @@
-"""(Host, tests) -> their reports: one boot, one pytest inside, whose reports come out as lines of JSON."""
+"""(Host, tests) -> their reports: a boot, and in it a pytest whose account of its tests is read as it is written.
+
+What is lost takes one test with it: of a pytest that dies, others go on in the same machine (tests/again.py); of a
+machine that is lost, in another.
+"""
 
 from __future__ import annotations
 
-import json
 import os
+import shutil
 import sys
-from collections import defaultdict
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
 import pytest
 
-from tests.lab.boot import INSIDE, Ended, Job, run
+from tests import speed
+from tests.account import Account, failed
+from tests.lab.boot import INSIDE, Ended, Job, Sink, follow
 from tests.lab.hosts import HOSTS, Host
 from tests.lab.packages import say
+from tests.lab.progress import Progress
 
 ROOT = Path(__file__).parent.parent.parent
-LONG = "VMLAUNCH_LONG"  # set by `./dev test --long`: every host, not only those of every commit
-SECONDS = 7200 if os.environ.get(LONG) else 1800  # for all tests of one host
+LONG = "VMLAUNCH_LONG"  # set by `./dev test --long`: every host, and tests marked `long`
+LAB = "VMLAUNCH_LAB"  # set by `./dev test --lab` and `./dev lab`: the hosts of every commit, not only the short round
 HERE = "VMLAUNCH_LAB_HOST"  # set inside: the name of the host that this is
 SANITIZED = "_native.abi3.so"  # in the folder of results: the C floor with sanitizers, for tests that are marked so
+ACCOUNT = "account"  # in the folder of results
+BOOTS = 3  # of one host in one session
+SILENCE = 300  # seconds between two tests, on a fast machine: the boot, an import, the end
 # What busy emulation does to a kernel: its processors lose each other, its timer is late.
 FLAWS = ("softlockup", "soft lockup", "timer doesn't work")
-STARTED, REPORT = "started", "report"
 
 
 def here() -> Host | None:
@@ -31,86 +40,140 @@ def here() -> Host | None:
     return HOSTS.get(os.environ.get(HERE, ""))
 
 
-class Writer:
-    """Inside: what pytest says of its tests, as it happens."""
+@dataclass
+class Boot:
+    """One machine, and what was said of the tests in it."""
 
-    def __init__(self, config: pytest.Config) -> None:
-        self._config = config
-        self._lines = open(f"{INSIDE}/reports", "w", buffering=1)  # noqa: SIM115
+    account: Account
+    ended: Ended
+    said: str
 
-    def pytest_runtest_logstart(self, nodeid: str) -> None:
-        self._write(STARTED, nodeid)
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self._write(REPORT, self._config.hook.pytest_report_to_serializable(config=self._config, report=report))
-
-    def _write(self, kind: str, content: object) -> None:
-        self._lines.write(json.dumps([kind, content]) + "\n")
+    @property
+    def flawed(self) -> bool:
+        """Lost to the emulation, and to nothing that the test did."""
+        return any(flaw in self.ended.lost for flaw in FLAWS)
 
 
 @dataclass
 class Session:
-    """Outside: a session that has ended."""
+    """All machines of a host, one after the other; the last has ended."""
 
-    ended: Ended
-    said: str
-    started: set[str] = field(default_factory=set)
-    told: bool = False  # the machine's last words are told once
-    reports: defaultdict[str, list[pytest.TestReport]] = field(default_factory=lambda: defaultdict(list))
+    tests: list[str]
+    boots: list[Boot] = field(default_factory=list)
+    lost: dict[str, str] = field(default_factory=dict)  # tests that a machine was lost with, and its last words
+
+    def left(self) -> list[str]:
+        """What has no verdict yet, and may get one."""
+        told = {test for boot in self.boots for test in (*boot.account.finished, *boot.account.died)}
+        return [test for test in self.tests if test not in told and test not in self.lost]
+
+    def add(self, boot: Boot) -> None:
+        """A flaw of the emulation is forgiven once."""
+        self.boots.append(boot)
+        running = boot.account.running
+        if boot.ended.lost and running and not (boot.flawed and not any(one.flawed for one in self.boots[:-1])):
+            self.lost[running] = boot.ended.lost
+
+    @property
+    def ended(self) -> Ended:
+        return self.boots[-1].ended
+
+    @property
+    def without_verdict(self) -> bool:
+        """Because of a machine."""
+        return bool(self.lost or (self.ended.lost and self.left()))
 
     def reports_of(self, item: pytest.Item) -> list[pytest.TestReport]:
-        reports = self.reports[item.nodeid]
-        if any(report.when == "teardown" for report in reports):
-            return reports
-        return [*reports, failed(item, self._why(item))]
+        for boot in self.boots:
+            if (reports := boot.account.reports_of(item)) is not None:
+                return reports
+        return [failed(item, self._why(item))]
 
     def _why(self, item: pytest.Item) -> str:
+        if item.nodeid in self.lost:
+            return f"no verdict, while this test ran: {self.lost[item.nodeid]}"
         if self.ended.lost:
-            before = "while this test ran" if item.nodeid in self.started else "before this test could run"
-            told, self.told = self.told, True
-            return f"no verdict, {before}: {self.ended.lost.splitlines()[0] if told else self.ended.lost}"
-        return f"the session inside ended with status {self.ended.status} and no report on this test\n{self.said}"
+            first = self.ended.lost.splitlines()[0]
+            return f"no verdict, before this test could run, {len(self.boots)} times: {first}"
+        return f"the session inside ended with status {self.ended.status} and no report on this test\n{self._said()}"
+
+    def _said(self) -> str:
+        return self.boots[-1].said
 
 
-def hold(config: pytest.Config, host: Host, tests: list[str], work: Path, stdout: IO[bytes] | None) -> Session:
-    """A machine that was lost to a known flaw of the emulation is started once more. Twice is a verdict."""
-    session = _hold(config, host, tests, work, stdout)
-    if not any(flaw in session.ended.lost for flaw in FLAWS):
-        return session
-    say(f"{host.name}: {session.ended.lost.splitlines()[0]}; once more")
-    again = work / "again"
-    again.mkdir()
-    return _hold(config, host, tests, again, stdout)
+Machine = Callable[[Host, Job, Path, dict[str, Sink | None], Callable[[], str]], Ended]
 
 
-def _hold(config: pytest.Config, host: Host, tests: list[str], work: Path, stdout: IO[bytes] | None) -> Session:
-    ended = run(host, Job(_pytest(tests), ROOT, SECONDS, _environment(host)), work, stdout)
-    results = work / "lab"
-    session = Session(ended, "".join((results / name).read_text(errors="replace") for name in ("stdout", "stderr")))
-    written = results / "reports"
-    for line in written.read_text().splitlines(keepends=True) if written.exists() else ():
-        if not line.endswith("\n"):
-            break  # the machine was lost in the middle of it
-        kind, content = json.loads(line)
-        if kind == STARTED:
-            session.started.add(content)
-        else:
-            report = config.hook.pytest_report_from_serializable(config=config, data=content)
-            session.reports[report.nodeid].append(report)
+def hold(
+    host: Host,
+    tests: list[str],
+    work: Path,
+    progress: Progress,
+    stop: Callable[[], str] = lambda: "",
+    machine: Machine = follow,
+) -> Session:
+    """`work/lab` may have something for the tests already. `stop` says why, once it has to."""
+    session = Session(tests)
+    for number in range(BOOTS):
+        place = work if number == 0 else _another(work, number)
+        session.add(_boot(host, session.left(), place, progress, stop, machine))
+        if stop() or not (session.ended.lost and session.left()):
+            break
+        say(f"{progress.name}: {session.ended.lost.splitlines()[0]}; the others run in another")
     return session
 
 
-def _environment(host: Host) -> dict[str, str]:
-    return {HERE: host.name} | {name: os.environ[name] for name in (LONG,) if name in os.environ}
+def _another(work: Path, number: int) -> Path:
+    place = work / f"again-{number}"
+    (place / "lab").mkdir(parents=True)
+    if (work / "lab" / SANITIZED).exists():
+        shutil.copy(work / "lab" / SANITIZED, place / "lab")
+    return place
+
+
+def _boot(
+    host: Host, tests: list[str], work: Path, progress: Progress, stop: Callable[[], str], machine: Machine
+) -> Boot:
+    slowness = max(speed.slowness(), speed.measured())  # somebody may have come since the session began
+    told = Account(progress.see)
+    patience = Patience(told, SILENCE * slowness)
+    seconds = round(2 * len(tests) * speed.limit(long=True) * slowness)  # more than its tests may take together
+    job = Job(_pytest(tests), ROOT, seconds, _environment(host, slowness))
+    progress.boots(len(tests))
+    sinks = {"stdout": progress.inside, ACCOUNT: told}
+    ended = machine(host, job, work, sinks, lambda: progress.look() or stop() or patience.why())
+    progress.ended()
+    said = "".join((work / "lab" / name).read_text(errors="replace") for name in ("stdout", "stderr"))
+    return Boot(told, ended, said)
+
+
+class Patience:
+    """With a machine: as long as it tells of its tests in time, it lives. Each of them has a limit inside."""
+
+    def __init__(self, told: Account, silence: float) -> None:
+        self._told, self._silence = told, silence
+        self._lines, self._since = 0, time.monotonic()
+
+    def why(self) -> str:
+        """Why it is over."""
+        now = time.monotonic()
+        if self._told.lines != self._lines:
+            self._lines, self._since = self._told.lines, now
+        running = self._told.running
+        allowed = self._silence + (self._told.limit if running else 0)
+        if now - self._since < allowed:
+            return ""
+        return f"said nothing for {allowed:.0f} s{f', in {running}' if running else ''}"
+
+
+def _environment(host: Host, slowness: float) -> dict[str, str]:
+    handed = {name: os.environ[name] for name in (LONG, LAB) if name in os.environ}
+    return {HERE: host.name, speed.VARIABLE: f"{slowness:.2f}"} | handed
 
 
 def _pytest(tests: list[str]) -> tuple[str, ...]:
-    options = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest", f"--junitxml={INSIDE}/junit.xml")
-    return (sys.executable, "-m", "pytest", *options, "-vv", "-o", "faulthandler_timeout=120", *tests)
-
-
-def failed(item: pytest.Item, text: str) -> pytest.TestReport:
-    return pytest.TestReport(item.nodeid, item.location, item.keywords, "failed", text, "call")
+    options = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-vv")
+    return (sys.executable, "-m", "tests.again", "--account", f"{INSIDE}/{ACCOUNT}", *options, *tests)
 
 
 def skipped(item: pytest.Item, reason: str) -> pytest.TestReport:

@@ -28,7 +28,7 @@ def shell(host: Host, folder: Path, work: Path) -> int:
         finally:
             machine.kill()
             machine.wait()
-    ended = verdict(work, True, 0)
+    ended = verdict(work, "", 0)
     if ended.lost:
         print(ended.lost, file=sys.stderr)
     return ended.status

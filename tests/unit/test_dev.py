@@ -1,4 +1,4 @@
-"""`./dev` run by somebody else than who made its environment: it says whose that is, and what to type instead."""
+"""`./dev`: whose environment it is, for somebody else, and what to type instead; which tests it runs."""
 
 from __future__ import annotations
 
@@ -53,3 +53,28 @@ def test_an_environment_of_somebody_else_in_a_checkout_of_ones_own(checkout: Pat
 def test_a_checkout_of_somebody_else_without_an_environment(checkout: Path) -> None:
     shutil.rmtree(checkout / ".venv")
     assert f"{checkout} belongs to root, and nobody may not make {checkout}/.venv" in told(checkout)
+
+
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        ("test", "lab= long= -m tests.again -p tests.parts"),
+        ("test --lab -x tests/unit", "lab=1 long= -m tests.again -p tests.parts -x tests/unit"),
+        ("test --long -k hostile", "lab= long=1 -m tests.again -p tests.parts -k hostile"),
+        ("test --lab --long", "lab=1 long=1 -m tests.again -p tests.parts"),
+        ("test -x --lab", "lab= long= -m tests.again -p tests.parts -x --lab"),
+        ("lab -k amd", "lab=1 long= -m tests.again tests/lab -k amd"),
+        ("lab --long", "lab=1 long=1 -m tests.again tests/lab"),
+    ],
+)
+def test_which_tests_a_command_asks_for(checkout: Path, words: str, asked: str) -> None:
+    """With a python that says how it was called, and an apt-get that installs nothing."""
+    for name, script in (("python3", 'echo "lab=$VMLAUNCH_LAB long=$VMLAUNCH_LONG $*"'), ("apt-get", "")):
+        (checkout / "hidden" / name).write_text(f"#!/bin/sh\n{script}\n")
+        (checkout / "hidden" / name).chmod(0o755)
+    ours = ("VMLAUNCH_VENV", "VMLAUNCH_LAB", "VMLAUNCH_LONG")
+    surroundings = {name: value for name, value in os.environ.items() if name not in ours}
+    surroundings["PATH"] = f"{checkout / 'hidden'}:{surroundings['PATH']}"
+    command = [checkout / "dev", *words.split()]
+    done = subprocess.run(command, env=surroundings, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == asked

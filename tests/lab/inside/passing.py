@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests import speed
 from tests.conftest import PATIENCE, Cli, Done
 from tests.lab.pieces import distribution_kernel
 
@@ -20,7 +21,7 @@ NVME, E1000E, RTL8139, BEHIND_BRIDGE = "0000:01:00.0", "0000:02:00.0", "0000:00:
 EDU, SHARED_MEMORY, USB, SATA = "0000:00:08.0", "0000:00:0b.0", "0000:04:00.0", "0000:00:1f.2"
 GUEST = "/sys/bus/pci/devices/0000:00:10.0"
 MOUNT = "mke2fs /dev/nvme0n1 > /dev/null; mkdir -p /mnt; mount /dev/nvme0n1 /mnt || poweroff"
-TALKS = f"ping -I $card -c 20 -i 0.2 -w 30 -q {PEER}"
+TALKS = f"ping -I $card -c 20 -i 0.2 -w {speed.seconds(30)} -q {PEER}"
 
 
 def bindings() -> dict[str, tuple[str, str]]:

@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from tests import speed
 from tests.conftest import EXAMPLES, PATIENCE, Cli, processes_of
 from tests.lab.inside.passing import (
     BEHIND_BRIDGE,
@@ -48,6 +49,7 @@ READ = "dd if=/dev/nvme0n1 of=/dev/null bs=4k iflag=direct"
 BOOTS = 6 if os.environ.get("VMLAUNCH_LONG") else 3
 
 
+@pytest.mark.short
 @pytest.mark.host("zoo", "amd")
 def test_a_file_on_an_nvme_drive_is_what_the_guest_wrote(cli: Cli, initrd: Path, tmp_path: Path, host: Any) -> None:
     address = "0000:00:02.0" if host.name == "amd" else NVME
@@ -121,7 +123,7 @@ def test_a_file_goes_over_the_network_to_the_disk(cli: Cli, initrd: Path, host: 
     vcpus, low, high, mebibytes = (4, "3GiB", "2GiB", 16) if host.name == "large" else (1, "256MiB", "512MiB", 1)
     content = os.urandom(mebibytes << 20)
     with serving(content):
-        take = f"nc -w 20 {PEER} 4711 < /dev/null"
+        take = f"nc -w {speed.seconds(20)} {PEER} 4711 < /dev/null"
         store = f"{MOUNT}; {take} > /mnt/file"
         read = "sync; echo 3 > /proc/sys/vm/drop_caches; sha256sum /mnt/file; umount /mnt"
         each = f"for n in $(seq 0 {vcpus - 1}); do taskset $((1 << n)) {READ} count=8; done; grep MSI /proc/interrupts"
@@ -187,6 +189,7 @@ def test_reading_a_drive_does_not_leave_the_kernel(cli: Cli, initrd: Path) -> No
     assert exits[0][1] == exits[2][1]
 
 
+@pytest.mark.short
 @pytest.mark.host("zoo")
 def test_five_devices_work_in_one_guest(cli: Cli, initrd: Path) -> None:
     """What the report says of each, and what the guest does with them."""

@@ -29,6 +29,7 @@ def saved_plan(cli: Cli, kernel: Path, devices: dict[str, Any], target: Path) ->
     return target
 
 
+@pytest.mark.short
 @pytest.mark.host("zoo")
 def test_whoever_is_killed_while_the_guest_runs_the_devices_come_back(
     cli: Cli, payload: Callable[[str], Path], tmp_path: Path

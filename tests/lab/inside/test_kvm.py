@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import os
 
+import pytest
+
 from tests.conftest import EXAMPLES, Cli
 
 KVM_GET_API_VERSION = 0xAE00
@@ -18,6 +20,7 @@ def test_kvm_answers() -> None:
         os.close(kvm)
 
 
+@pytest.mark.short
 def test_hello_says_hello(cli: Cli) -> None:
     done = cli.run("up", EXAMPLES / "hello.yaml")
     cli.run("down", EXAMPLES / "hello.yaml")

@@ -49,6 +49,7 @@ def test_linux_sees_all_banks_of_its_memory(cli: Cli, initrd: Path) -> None:
     assert 600 * 1024 < total < 768 * 1024
 
 
+@pytest.mark.short
 @pytest.mark.host("zoo")
 def test_linux_finds_acpi_the_host_bridge_and_its_clock(cli: Cli, initrd: Path) -> None:
     look = "lspci; cat /sys/devices/system/clocksource/*/current_clocksource; "

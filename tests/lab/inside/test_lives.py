@@ -27,6 +27,7 @@ def test_a_vm_that_is_up_with_its_device_is_already_up_until_its_spec_changes(cl
     assert "take 64 MiB" in changed.err
 
 
+@pytest.mark.short
 def test_the_group_of_a_vm_is_refused_to_another_by_name(cli: Cli, payload: Payload) -> None:
     assert cli.run("up", "-d", cli.spec(payload("rests"), devices=EDU)).code == 0
     first = cli.name

@@ -40,6 +40,7 @@ def words(out: str) -> dict[int, int]:
     return {int(where, 16): int(word, 16) for where, word in said}
 
 
+@pytest.mark.short
 @pytest.mark.host("zoo")
 def test_registers_dma_and_both_kinds_of_interrupt_of_one_device(cli: Cli, payload: Callable[[str], Path]) -> None:
     """What it reads and writes beyond the VM's RAM reaches the IOMMU and nothing else."""

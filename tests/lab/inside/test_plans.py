@@ -28,6 +28,7 @@ def spec_of(cli: Cli, host: Host) -> Path:
     return cli.spec(EXAMPLES / "hello.elf", devices=devices)
 
 
+@pytest.mark.short
 @pytest.mark.host(*DEVICES)
 def test_a_plan_for_the_recorded_host_is_the_plan_for_the_host(cli: Cli, host: Host, tmp_path: Path) -> None:
     facts, spec = tmp_path / "facts.json", spec_of(cli, host)

@@ -36,6 +36,7 @@ OPTIMISTIC = ("AMD-Vi", 1 << 64)
 UNSAFE = Path("/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts")
 
 
+@pytest.mark.short
 def test_the_plan_says_of_every_function_what_the_kernel_does() -> None:
     assert list(disagreements(this_host())) == []
 

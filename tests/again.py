@@ -1,0 +1,73 @@
+"""`python -m tests.again [--account FILE] PYTEST ARGUMENTS`: pytest, in a process of its own; its exit status.
+
+When that process dies, the test that it ran fails, and another process runs the others. FILE is a new one, for those
+who want to read how it goes (tests/account.py).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tests import account, speed
+from tests.account import Account
+from tests.lab.boot import INSIDE
+from tests.lab.session import HERE
+
+DEATHS = 10  # of processes in one session
+MESSAGES = 40  # lines of a process that died
+
+
+def main(arguments: list[str]) -> int:
+    speed.tell(speed.after_boot(_boot()))  # once, for all processes
+    if arguments[:1] == ["--account"]:
+        return session(Path(arguments[1]), arguments[2:])
+    with tempfile.TemporaryDirectory(prefix="vmlaunch-tests-") as folder:
+        return session(Path(folder) / "account", arguments)
+
+
+def _boot() -> float:
+    """Seconds that it took when this is a lab host."""
+    ready = Path(f"{INSIDE}/ready")
+    return float(ready.read_text().split()[0]) if os.environ.get(HERE) and ready.exists() else 0.0
+
+
+def session(path: Path, arguments: list[str]) -> int:
+    for _ in range(DEATHS):
+        status = _run(path, arguments)
+        known = Account.of(path)
+        if known.ended or known.running is None:
+            break
+        how = f"its process {_how(status)}"
+        words = account.last_words(path).read_text(errors="replace").splitlines()[:MESSAGES]
+        account.append(path, account.DIED, [known.running, "\n".join((how, *words))])
+        print(f"\ntests: {known.running}: {how}; the others run in another", file=sys.stderr, flush=True)
+    return status if status >= 0 else 128 - status
+
+
+def _run(path: Path, arguments: list[str]) -> int:
+    """^C is for pytest to act on; SIGTERM is for us both."""
+    command = ["setpriv", "--pdeathsig", "TERM", sys.executable, "-m", "pytest", "-p", "tests.account", *arguments]
+    process = subprocess.Popen(command, env=os.environ | {account.VARIABLE: str(path)})
+    signal.signal(signal.SIGINT, lambda number, frame: None)
+    signal.signal(signal.SIGTERM, lambda number, frame: _end(process))
+    return process.wait()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    sys.exit(128 + signal.SIGTERM)
+
+
+def _how(status: int) -> str:
+    if status < 0:
+        return f"was killed by {signal.Signals(-status).name}"
+    return f"ended in the middle, with status {status}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
