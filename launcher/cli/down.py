@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import select
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 from launcher.errors import Refused
@@ -33,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     name = name_of(options.name, options.sources)
     root = state_root()
     path = root / name if root else None
-    if path is None or not path.exists():
+    if path is None or not os.path.lexists(path):
         return _say(options, name, "nothing to do", f"{name} is not up")
     was_up = is_up(path)
     if was_up:
@@ -84,14 +85,13 @@ def _kill(path: Path) -> None:
 
 def _clear(path: Path) -> None:
     """What a dead keeper left: its journal is worked off, then the folder goes; unless a VM is up there by now."""
+    from launcher.executor.claim import claim_folder
     from launcher.executor.restore import restore
     from launcher.kernel.real import RealKernel
-    from launcher.vms.folder import NameTaken, StateFolder
+    from launcher.vms.folder import NameTaken
 
-    with suppress(NameTaken):
-        folder = StateFolder.claim(path)
+    with suppress(NameTaken), closing(claim_folder(path)) as folder:
         restore(folder, RealKernel())
-        folder.close()
 
 
 def _say(options: argparse.Namespace, name: str, outcome: str, text: str) -> int:

@@ -11,6 +11,7 @@ import signal
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from time import monotonic
 from typing import Any, ClassVar, NoReturn
 
@@ -34,7 +35,7 @@ from launcher.plan.plan import Plan
 from launcher.plan.steps import Step
 from launcher.record import replace
 from launcher.vms.channel import Channel, Closed
-from launcher.vms.folder import JOURNAL, LOG, PLAN, SOCKET, StateFolder
+from launcher.vms.folder import LOG, PLAN, SOCKET, StateFolder
 from launcher.vms.journal import Journal
 
 TIMEOUT = 30.0  # seconds a guest has to power off
@@ -91,9 +92,10 @@ class Keeper:
         folder = self._folder
         folder.empty()
         folder.write(PLAN, plan_to_json(self._plan))
-        self._journal = Journal(folder.path / JOURNAL)
+        self._journal = Journal(folder)
         self._archive = Archive(folder, self._records, self._console, self._wait_for)
-        self._audience.open(folder.path / SOCKET)
+        with folder.entered():
+            self._audience.open(Path(SOCKET))
         self._archive.keep_state()
 
     # -- before and after ----------------------------------------------------------------------------------------
@@ -124,7 +126,7 @@ class Keeper:
 
     def _put_host_back(self) -> None:
         """The runner has gone. What cannot be put back stays in the journal, for `down`."""
-        left = put_back(self._journal, self._folder.path / JOURNAL, self._kernel, self._undone)
+        left = put_back(self._journal, self._kernel, self._undone)
         self._records.left_behind = tuple(commands(entry) for entry, _ in left)
         for entry, error in left:
             self._outcome(StepOutcome(entry.n, "not-undone", note=str(error)))

@@ -136,7 +136,8 @@ def _keep(owner: Channel, paper: int, mask: Any, given: Handed) -> int:
         owner.send(answer)
     except Closed:  # nobody is left to run it for
         if folder is not None:
-            folder.remove()
+            with suppress(OSError):  # what somebody put into it stays, and so does the folder
+                folder.remove()
         return 0
     if folder is None:
         return 1
