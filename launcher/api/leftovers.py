@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from launcher.errors import Diagnostic, Refused
+from launcher.errors import Diagnostic, LauncherError
 from launcher.executor.changing import address_of, describe, left_of
 from launcher.planner.functions import VFIO_DRIVERS
 from launcher.values import Missing
-from launcher.vms.folder import JOURNAL, STATE, all_folders, is_up, read_json
+from launcher.vms.folder import JOURNAL, STATE, all_folders, is_one, is_up, read_json
 from launcher.vms.groups import claims
 from launcher.vms.holders import holders, is_orphaned
 
@@ -24,15 +24,21 @@ if TYPE_CHECKING:
 def leftovers(host: HostFacts, root: Path | None) -> Iterator[Diagnostic]:
     """`root`: of the state folders of this user, the only ones whose VMs it can put down."""
     known: set[PciAddress | None] = set()
-    for folder in all_folders(root) if root else ():
+    taken: set[int] = set()
+    try:
+        folders = list(all_folders(root)) if root else []
+        taken = {number for number, _ in claims(root)} if root else taken
+    except LauncherError as refused:  # the way there is not safe
+        yield from refused.diagnostics
+        folders = []
+    for folder in folders:
         try:
             entries = left_of(folder / JOURNAL)
-        except Refused as refused:
+            known.update(map(address_of, entries))
+            yield from _of_a_vm(folder, entries)
+        except LauncherError as refused:
             yield from refused.diagnostics
-            continue
-        known.update(map(address_of, entries))
-        yield from _of_a_vm(folder, entries)
-    yield from _overrides(host, root, known)
+    yield from _overrides(host, taken | _open_groups(host), known)
 
 
 def _of_a_vm(folder: Path, entries: list[Entry]) -> Iterator[Diagnostic]:
@@ -42,23 +48,22 @@ def _of_a_vm(folder: Path, entries: list[Entry]) -> Iterator[Diagnostic]:
         yield _remedy(
             "W540", f"the keeper of {name} died, and its runner lives on: {who}", f"vmlaunch down --kill {name}"
         )
-    elif not is_up(folder):
+    elif is_one(folder) and not is_up(folder):
         ended = isinstance(state, dict) and state.get("phase") == "ended"
         undo = f"still to be put back: {'; '.join(map(describe, entries))}" if entries else "nothing is left to undo"
         if entries or not ended:
             yield _remedy("W502", f"{name} {'ended' if ended else 'lost its keeper'}; {undo}", f"vmlaunch down {name}")
 
 
-def _overrides(host: HostFacts, root: Path | None, known: set[PciAddress | None]) -> Iterator[Diagnostic]:
+def _overrides(host: HostFacts, taken: set[int], known: set[PciAddress | None]) -> Iterator[Diagnostic]:
     """Of functions that no VM of ours has, that no dead one took, and whose group nobody has open."""
-    taken = {number for number, _ in claims(root)} | _open_groups(host)
     for one in host.pci:
         kept = one.driver in VFIO_DRIVERS and one.driver_override == one.driver
         if kept and one.address not in known and one.group not in taken:
             yield _override(one)
 
 
-def _open_groups(host: HostFacts) -> set[int | None]:
+def _open_groups(host: HostFacts) -> set[int]:
     nodes = {node.path for node in host.device_nodes or () if isinstance(node.holders, Missing) or node.holders}
     return {group.number for group in host.groups if f"/dev/vfio/{group.number}" in nodes}
 

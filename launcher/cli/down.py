@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from contextlib import closing
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -31,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
     name = name_of(options.name, options.sources)
     root = state_root()
     path = root / name if root else None
-    if path is None or not path.exists():
+    if path is None or not os.path.lexists(path):
         return _say(options, name, "nothing to do", f"{name} is not up")
     was_up = is_up(path)
     if was_up:
@@ -81,14 +83,14 @@ def _kill(path: Path) -> None:
 
 def _clear(path: Path) -> None:
     """What a dead keeper left: its journal is worked off, then the folder goes; unless a VM is up there by now."""
+    from launcher.executor.claim import claim_folder
     from launcher.executor.restore import restore
     from launcher.kernel.real import RealKernel
-    from launcher.vms.folder import NameTaken, StateFolder
+    from launcher.vms.folder import NameTaken
 
     try:
-        folder = StateFolder.claim(path)
-        restore(folder, RealKernel())
-        folder.close()
+        with closing(claim_folder(path)) as folder:
+            restore(folder, RealKernel())
     except NameTaken:
         return
     except (OSError, MemoryError) as error:

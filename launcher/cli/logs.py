@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from launcher.errors import Diagnostic, Refused
+
 if TYPE_CHECKING:
     import argparse
     from pathlib import Path
@@ -40,12 +42,15 @@ def _follow(path: Path, output: Output) -> int | None:
 
 
 def _show(path: Path, output: Output) -> None:
-    from launcher.vms.folder import LOG
+    from launcher.vms.folder import LOG, read_file
 
     try:
-        output((path / LOG).read_bytes())
+        output(read_file(path / LOG))
     except FileNotFoundError:
         return  # it never came as far
+    except OSError as error:
+        fact = f"failed to read the log of {path.name}: {error.strerror}"
+        raise Refused(Diagnostic("E543", fact, help=(f"it is {path / LOG}",))) from None
     while output.waiting:
         output.flush()
     if output.line_open and sys.stdout.isatty():

@@ -6,11 +6,15 @@ import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from launcher.report.frame import visible
+
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
+    from pathlib import Path
 
 HEAD = ("NAME", "STATE", "VCPUS", "MEMORY", "SINCE/ENDED")
+STATED = {"phase": str, "keeper": int, "started": str, "ended": str, "vcpus": int, "memory": int}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +33,8 @@ def run(options: argparse.Namespace) -> int:
         rows = [HEAD, *map(_row, found)]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         for row in rows:
-            print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+            line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+            print(visible(line.rstrip()))
     return 0
 
 
@@ -45,26 +50,47 @@ def _since(one: dict[str, Any]) -> str:
     if one["phase"] == "lost":
         return f"its keeper died; `vmlaunch down {one['name']}`"
     if end := one.get("end"):
-        return f"{_local(one.get('ended'))}, {end['how']}, exit code {end['exit_code']}"
+        return f"{_local(one.get('ended'))}, {end.get('how')}, exit code {end.get('exit_code')}"
     return _local(one.get("started"))
 
 
 def _local(time: str | None) -> str:
-    return f"{datetime.fromisoformat(time).astimezone():%Y-%m-%d %H:%M:%S}" if time else "-"
+    try:
+        return f"{datetime.fromisoformat(time).astimezone():%Y-%m-%d %H:%M:%S}" if time else "-"
+    except (ValueError, OverflowError):
+        return "-"
 
 
 def _vms(*, everything: bool) -> Iterator[dict[str, Any]]:
     """What state.json says, and of those that ended how."""
     from launcher.cli.naming import state_root
-    from launcher.vms.folder import REPORT, STATE, all_folders, is_up, read_json
+    from launcher.vms.folder import all_folders
 
     root = state_root()
     for path in all_folders(root) if root else ():
-        state = read_json(path / STATE) or {"name": path.name, "phase": "unknown", "keeper": None}
-        up = is_up(path)
-        if not up and state["phase"] != "ended":
-            state["phase"] = "lost"  # its keeper died without a word; `down` puts the host back
-        if state["phase"] == "ended":
-            state["end"] = (read_json(path / REPORT) or {}).get("end")
-        if up or everything or state["phase"] == "lost":
-            yield state
+        one = _vm(path, everything=everything)
+        if one is not None:
+            yield one
+
+
+def _vm(path: Path, *, everything: bool) -> dict[str, Any] | None:
+    """None: not asked for, or what is there is no VM's."""
+    from launcher.vms.folder import REPORT, STATE, is_one, is_up, read_json
+
+    state = {"name": path.name} | _fitting(read_json(path / STATE), STATED)
+    state["phase"] = state["phase"] or "unknown"
+    up = is_up(path)
+    ended = state["phase"] == "ended"
+    if not up and (not is_one(path) or (ended and not everything)):
+        return None
+    if not up and not ended:
+        state["phase"] = "lost"  # its keeper died without a word; `down` puts the host back
+    if ended:
+        state |= _fitting(read_json(path / REPORT), {"end": dict})
+    return state
+
+
+def _fitting(state: Any, kinds: dict[str, type]) -> dict[str, Any]:
+    """Each of these keys; None for what is not of its kind: it may be of another version, or damaged."""
+    found = state if isinstance(state, dict) else {}
+    return {key: found[key] if isinstance(found.get(key), kind) else None for key, kind in kinds.items()}

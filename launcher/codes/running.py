@@ -248,6 +248,42 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "Mend what the lines name and run `down` again, or do it by hand and remove the VM's folder.",
     ),
     Explanation(
+        "E541",
+        "the state folder is not safe from others",
+        "A VM's state folder holds what is undone by root, and the socket that takes orders. So each folder on the way "
+        "to it belongs to us or to root, and nobody else may write to it (a sticky one, as /tmp, may be on the way); "
+        "the last one is ours. The message names the first that is not so. Nothing in it was read or written.",
+        "XDG_RUNTIME_DIR=/tmp/of-somebody-else vmlaunch up vm.yaml",
+        "Set XDG_RUNTIME_DIR to a folder of your own, as /run/user/UID is, or mend owner and mode of the one that is "
+        "named: `chmod go-w`.",
+    ),
+    Explanation(
+        "E542",
+        "a state folder could not be removed",
+        "`down` has put the host back and removed what vmlaunch made in the VM's folder. The folder itself stays, for "
+        "the reason in the message: mostly there is something in it that vmlaunch did not make, and does not remove.",
+        "touch /run/vmlaunch/vm/notes.txt; vmlaunch down vm",
+        "Move what is yours and remove the folder, or leave it: the name is free, and `ps -a` does not list it.",
+    ),
+    Explanation(
+        "E543",
+        "the log cannot be read",
+        "A VM's log is a regular file of its own user in its state folder. What is there instead, a pipe, a link or a "
+        "file of somebody else, is not opened.",
+        "mkfifo /run/vmlaunch/vm/console.log; vmlaunch logs vm",
+        "Take away what is there. A running VM goes on; what its guest said until then is lost.",
+    ),
+    Explanation(
+        "E544",
+        "the saved plan is not what its spec asks for",
+        "A saved plan holds the spec it was made from. `up` plans that spec again on the host as it is, and runs the "
+        "saved plan only if it has the same steps. This one has others: it was edited, or another version of vmlaunch "
+        "made it. The lines below the message are the difference: `-` is in the file, `+` is planned now, `~` is one "
+        "thing as another.",
+        "vmlaunch plan vm.yaml -o vm.plan; (somebody adds a step to vm.plan); vmlaunch up vm.plan",
+        "Plan again: `vmlaunch plan SPEC -o FILE`. What a plan is to do differently is said in the spec.",
+    ),
+    Explanation(
         "W502",
         "a VM without its keeper",
         "The process that puts the host back was killed, or could not put all of it back. What is still changed is in "

@@ -22,7 +22,7 @@ class Archive:
 
     def __init__(self, folder: StateFolder, records: Records, console: Console, wait: Wait | None) -> None:
         self._folder, self._records, self._console, self._wait = folder, records, console, wait
-        self._log = ConsoleLog(folder.path / LOG)
+        self._log = ConsoleLog(folder.open(LOG))
         self.position = 0  # of the log in the guest's output
         self.chatty = 0  # looks in a row that found something new
 
@@ -45,7 +45,7 @@ class Archive:
             self._keep("console log", partial(self._log.append, gap(lost) + data))
 
     def remove_socket(self) -> None:
-        self._keep("control socket", lambda: (self._folder.path / SOCKET).unlink(missing_ok=True))
+        self._keep("control socket", lambda: self._folder.discard(SOCKET))
 
     def _keep(self, what: str, write: Callable[[], object]) -> None:
         try:

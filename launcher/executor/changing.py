@@ -5,14 +5,18 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from launcher.executor import binding
 from launcher.kernel.api import Kernel
 from launcher.plan.steps import BindDriver, KeepState, LoadModules, Step
 from launcher.values import PciAddress
-from launcher.vms.journal import UNREADABLE, Entry, Journal, pending
+from launcher.vms.journal import UNREADABLE, Entry, Journal, pending, pending_in
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from launcher.vms.folder import StateFolder
 
 # Nothing to put back: the folder goes by itself.
 OWN = (KeepState.op,)
@@ -40,7 +44,16 @@ def change(step: Step, kernel: Kernel) -> None:
 
 def left_of(path: Path) -> list[Entry]:
     """The journal there: what has to be put back. Refused when a later vmlaunch wrote it."""
-    return [entry for entry in pending(path) if entry.op not in OWN]
+    return _not_own(pending(path))
+
+
+def left_in(folder: StateFolder) -> list[Entry]:
+    """The same for who has claimed the folder."""
+    return _not_own(pending_in(folder))
+
+
+def _not_own(entries: Iterable[Entry]) -> list[Entry]:
+    return [entry for entry in entries if entry.op not in OWN]
 
 
 def groups_of(entries: Iterable[Entry], kernel: Kernel) -> Iterator[int]:
@@ -52,15 +65,11 @@ def groups_of(entries: Iterable[Entry], kernel: Kernel) -> Iterator[int]:
 
 
 def put_back(
-    journal: Journal,
-    path: Path,
-    kernel: Kernel,
-    undone: Callable[[int], None],
-    begins: Callable[[int], None] = lambda _: None,
+    journal: Journal, kernel: Kernel, undone: Callable[[int], None], begins: Callable[[int], None] = lambda _: None
 ) -> list[tuple[Entry, OSError]]:
     """Last deed first; what fails does not keep the rest. Answers what is left."""
     left = []
-    for entry in left_of(path):
+    for entry in _not_own(journal.pending()):
         begins(entry.n)
         try:
             binding.put_back(_before(entry), kernel.drivers)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from launcher.errors import Diagnostic, LauncherError, NotPermitted, Refused
-from launcher.executor.changing import left_of
+from launcher.executor.changing import left_in
 from launcher.plan.plan import Plan
 from launcher.plan.steps import (
     CreateVm,
@@ -23,16 +23,16 @@ from launcher.plan.steps import (
     TakeMemory,
 )
 from launcher.refusals import way_out
-from launcher.vms.folder import JOURNAL, NameTaken, StateFolder
-from launcher.vms.groups import GROUPS, GroupTaken, claimant, lock_groups
+from launcher.vms.folder import NameTaken, StateFolder
+from launcher.vms.groups import LOCKS, GroupTaken, claimant, lock_groups
 
 ONCE: tuple[type[Step], ...] = (KeepState, CreateVm, GiveMemory, LoadKernel, DescribeMachine, RunVcpus)
 
 
-def claim(plan: Plan, groups: Path = GROUPS) -> tuple[StateFolder | None, dict[str, Any]]:
+def claim(plan: Plan) -> tuple[StateFolder | None, dict[str, Any]]:
     """The folder and {"begun"}; or None and {"refused": [diagnostics], "exit_code"}, or {"up": the taken folder}."""
     try:
-        return _claim(plan, groups), {"begun": True}
+        return _claim(plan), {"begun": True}
     except NameTaken as error:
         return None, {"up": str(error.filename)}
     except LauncherError as error:
@@ -48,27 +48,23 @@ def check_whole(plan: Plan) -> None:
         raise Refused(Diagnostic("E515", "the plan is not whole: it uses memory or groups that no step of it takes"))
 
 
-def _claim(plan: Plan, groups: Path) -> StateFolder:
+def _claim(plan: Plan) -> StateFolder:
     check_whole(plan)
-    path = Path(next(one.folder for one in plan.steps if isinstance(one, KeepState)))
-    folder = _make(path)
+    folder = claim_folder(Path(next(one.folder for one in plan.steps if isinstance(one, KeepState))))
     try:
-        _check(plan, path)
-        folder.groups = lock_groups(groups_of(plan), groups)
-    except BaseException as error:
-        with suppress(OSError):
-            path.rmdir()  # if it is new
-        folder.close()
-        if isinstance(error, GroupTaken):
-            raise group_taken(error.number, claimant((error.number,), path)) from None
+        _check_journal(folder)
+        folder.groups = claim_groups(groups_of(plan), folder)
+    except BaseException:
+        folder.leave()
         raise
     return folder
 
 
-def _check(plan: Plan, path: Path) -> None:
-    if left_of(path / JOURNAL):
-        message = f"{plan.name} ended without putting the host back"
-        raise Refused(Diagnostic("E513", message, help=(f"run `vmlaunch down {plan.name}` first",)))
+def _check_journal(folder: StateFolder) -> None:
+    if left_in(folder):
+        name = folder.path.name
+        help_ = (f"run `vmlaunch down {name}` first",)
+        raise Refused(Diagnostic("E513", f"{name} ended without putting the host back", help=help_))
 
 
 def _fits_together(steps: tuple[Step, ...]) -> bool:
@@ -92,21 +88,31 @@ def check_groups(plan: Plan) -> None:
         raise group_taken(found[0], found)
 
 
+def claim_groups(numbers: Collection[int], folder: StateFolder) -> tuple[int, ...]:
+    """Descriptors that hold their locks. Refused, and none is held: another VM of ours has one."""
+    try:
+        return lock_groups(numbers, folder.path.parent)
+    except GroupTaken as error:
+        raise group_taken(error.number, claimant((error.number,), folder.path)) from None
+    except OSError as error:
+        fact = f"failed to lock the IOMMU groups: {error.strerror}"
+        raise Refused(Diagnostic("E508", fact, help=(f"the locks are in {folder.path.parent / LOCKS}",))) from None
+
+
 def group_taken(number: int, found: tuple[int, str] | None) -> Refused:
-    whose, help_ = "a VM of another user", "`ps -ef` shows the processes of other users"
+    whose, help_ = "a VM that is only starting or ending", "try again"
     if found is not None:
         whose, help_ = f"the VM {found[1]}, which is up", f"stop it with `vmlaunch down {found[1]}`"
     return Refused(Diagnostic("E529", f"IOMMU group {number} is taken by {whose}", help=(help_,)))
 
 
-def _make(path: Path) -> StateFolder:
+def claim_folder(path: Path) -> StateFolder:
+    """NameTaken when a VM has it; refused with a code when it cannot be made or is not safe."""
     try:
         return StateFolder.claim(path)
     except NameTaken:
         raise
     except OSError as error:
-        with suppress(OSError):
-            path.rmdir()  # made, and not to be opened or locked
         kind = NotPermitted if isinstance(error, PermissionError) else Refused
         found = Diagnostic("E508", f"failed to make {path}: {error.strerror}", help=way_out(error))
         raise kind(found) from None

@@ -15,7 +15,6 @@ from launcher.kernel.api import Kernel
 from launcher.plan.outcome import StepOutcome
 from launcher.plan.plan import Plan
 from launcher.plan.steps import Step
-from launcher.vms.folder import JOURNAL, StateFolder
 from launcher.vms.journal import Entry, Journal
 
 SECOND = 1.0
@@ -57,10 +56,10 @@ class HostChanges:
         self._listen(None, 0)
         return None
 
-    def put_back(self, journal: Journal, folder: StateFolder) -> list[tuple[Entry, OSError]]:
+    def put_back(self, journal: Journal) -> list[tuple[Entry, OSError]]:
         """What cannot be put back, and stays in the journal, for `down`."""
         self._putting_back = True
-        left = put_back(journal, folder.path / JOURNAL, self._kernel, self._undone, self._take_up)
+        left = put_back(journal, self._kernel, self._undone, self._take_up)
         for entry, error in left:
             self._tell(StepOutcome(entry.n, "not-undone", note=str(error)))
         return left

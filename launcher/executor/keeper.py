@@ -11,6 +11,7 @@ import signal
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from time import monotonic
 from typing import Any, ClassVar, NoReturn
 
@@ -38,7 +39,7 @@ from launcher.record import replace
 from launcher.refusals import cause, in_words, refusal_of
 from launcher.vms import words
 from launcher.vms.channel import Channel, Closed, pack
-from launcher.vms.folder import JOURNAL, LOG, PLAN, SOCKET, StateFolder
+from launcher.vms.folder import LOG, PLAN, SOCKET, StateFolder
 from launcher.vms.journal import Journal
 
 TIMEOUT = 30.0  # seconds a guest has to power off
@@ -100,9 +101,10 @@ class Keeper:
         folder = self._folder
         folder.empty()
         folder.write(PLAN, plan_to_json(self._plan))
-        self._journal = Journal(folder.path / JOURNAL)
+        self._journal = Journal(folder)
         self._archive = Archive(folder, self._records, self._console, self._wait_for)
-        self._audience.open(folder.path / SOCKET)
+        with folder.entered():
+            self._audience.open(Path(SOCKET))
         self._archive.keep_state()
 
     # -- before and after ----------------------------------------------------------------------------------------
@@ -133,7 +135,7 @@ class Keeper:
     def _put_host_back(self) -> None:
         """The runner has gone."""
         try:
-            left = self._changes.put_back(self._journal, self._folder)
+            left = self._changes.put_back(self._journal)
         except LauncherError as error:  # the journal cannot be read: what is left of the steps, `down` will see
             self._records.diagnostics += error.diagnostics
             self._records.left_behind = (f"vmlaunch down {self._plan.name}",)

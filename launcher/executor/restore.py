@@ -2,37 +2,67 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from launcher.errors import Diagnostic, HostNotRestored
-from launcher.executor.changing import commands, describe, groups_of, left_of, put_back
-from launcher.executor.claim import group_taken
-from launcher.kernel.api import Kernel
-from launcher.vms.folder import JOURNAL, StateFolder
-from launcher.vms.groups import GROUPS, GroupTaken, claimant, lock_groups
+from launcher.errors import Diagnostic, HostNotRestored, Refused, StepFailed
+from launcher.executor.changing import commands, describe, groups_of, left_in, put_back
+from launcher.executor.claim import claim_groups
+from launcher.vms.holders import openers
 from launcher.vms.journal import Journal
 
+if TYPE_CHECKING:
+    from launcher.kernel.api import Kernel
+    from launcher.vms.folder import StateFolder
 
-def restore(folder: StateFolder, kernel: Kernel, groups: Path = GROUPS) -> None:
+NODES = "/dev/vfio"
+MOST_NAMED = 5  # of what is in the folder and not ours
+
+
+def restore(folder: StateFolder, kernel: Kernel, nodes: str = NODES) -> None:
     """The caller holds the folder's lock. HostNotRestored names what is left; the folder and its journal stay.
 
-    Refused, and nothing is touched: a later vmlaunch wrote the journal, or a VM that is up has one of the groups now.
+    Refused, and nothing is touched: a later vmlaunch wrote the journal, or somebody has one of the groups now.
+    StepFailed when all is done and the folder has to stay.
     """
-    if found := left_of(folder.path / JOURNAL):
-        try:
-            folder.groups = lock_groups(set(groups_of(found, kernel)), groups)
-        except GroupTaken as error:
-            raise group_taken(error.number, claimant((error.number,), folder.path)) from None
+    if found := left_in(folder):
+        numbers = set(groups_of(found, kernel))
+        folder.groups = claim_groups(numbers, folder)
+        for number in sorted(numbers):
+            _check_closed(number, f"{nodes}/{number}")
         _put_back(folder, kernel)
-    folder.remove()
+    _remove(folder)
+
+
+def _check_closed(number: int, node: str) -> None:
+    """The VM of another user locks nothing of ours, but VFIO lets only one have the group open."""
+    if pids := openers(node):
+        who = ", ".join(f"process {pid}" for pid in pids)
+        help_ = (f"`ps -f {pids[0]}` shows whose it is; `down` again when it has ended",)
+        raise Refused(Diagnostic("E529", f"IOMMU group {number} is taken by {who}, which has {node} open", help=help_))
 
 
 def _put_back(folder: StateFolder, kernel: Kernel) -> None:
-    path = folder.path / JOURNAL
-    journal = Journal(path)
-    left = put_back(journal, path, kernel, lambda _: None)
+    journal = Journal(folder)
+    left = put_back(journal, kernel, lambda _: None)
     journal.close()
     if left:
         evidence = tuple(f"{describe(entry)}: {error.strerror}" for entry, error in left)
         ways = tuple(f"`{commands(entry)}`" for entry, _ in left)
         raise HostNotRestored(Diagnostic("E540", "the host could not be put back", evidence=evidence, help=ways))
+
+
+def _remove(folder: StateFolder) -> None:
+    """Ours is gone from it in any case."""
+    try:
+        foreign = folder.remove()
+    except OSError as error:
+        raise _stays(folder, error.strerror or str(error)) from None
+    if foreign:
+        more = f" and {len(foreign) - MOST_NAMED} more" if len(foreign) > MOST_NAMED else ""
+        raise _stays(folder, f"vmlaunch did not make {', '.join(foreign[:MOST_NAMED])}{more}")
+
+
+def _stays(folder: StateFolder, cause: str) -> StepFailed:
+    help_ = ("take away what is in it and remove it, or leave it: the name is free",)
+    message = f"{folder.path.name} is down, but failed to remove {folder.path}: {cause}"
+    return StepFailed(Diagnostic("E542", message, help=help_))

@@ -12,7 +12,7 @@ from launcher.record import field, record
 from launcher.values import Missing, PciAddress
 
 if TYPE_CHECKING:
-    from launcher.host.tree import Tree
+    from launcher.host.tree import Status, Tree
 
 _EVERYDAY = ("/dev/null", "/dev/pts/", "/dev/shm/", "/dev/zero", "/dev/urandom", "/dev/random")
 _FIRST_PID_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO
@@ -58,9 +58,18 @@ def _add(tree: Tree, pid: int, pids: dict[str, set[int]]) -> bool:
         if isinstance(path, Missing):
             if path.missing == "denied":
                 return False
-        elif path.startswith("/dev/") and not path.startswith(_EVERYDAY):
+        elif path.startswith("/dev/") and not path.startswith(_EVERYDAY) and _is(tree, f"{folder}/{one}", path):
             pids.setdefault(path, set()).add(pid)
     return True
+
+
+def _is(tree: Tree, descriptor: str, path: str) -> bool:
+    """In a mount namespace of its own a process can call any file so; the number of a device is the kernel's."""
+    return _number(tree.status(descriptor)) == _number(tree.status(path))
+
+
+def _number(status: Status | Missing) -> tuple[str, str] | None:
+    return None if isinstance(status, Missing) else (status.kind, status.number)
 
 
 def process_uses(tree: Tree, opened: Opened) -> Iterator[tuple[PciAddress, Use]]:

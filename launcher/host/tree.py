@@ -175,6 +175,7 @@ class Recorded:
         return tuple(sorted(names)) if names and path not in self.denied else self._missing(path)
 
     def status(self, path: str) -> Status | Missing:
+        path = self.links.get(path, path)
         if path in self.nodes:
             return self.nodes[path]
         there = path in self.texts or path in self.blobs or path in self._folders

@@ -208,7 +208,7 @@ SUBJECTS = (
     Subject("interrupt vectors", frozenset({"W259"}), lambda _: None),
     Subject("isolation", frozenset({"W231"}), lambda _: None),
     Subject("sleep", frozenset({"W222"}), lambda _: None),
-    Subject("state folder", frozenset({"E424"}), lambda host: host.process.state_folder),
+    Subject("state folder", frozenset({"E424", "E541"}), lambda host: host.process.state_folder),
     Subject("lockdown", frozenset(), _lockdown),
     Subject("not read", frozenset({"W216"}), lambda _: None),
     Subject("leftovers", frozenset({"W232", "W233", "W502", "W540", "W541", "E512"}), lambda _: "none"),

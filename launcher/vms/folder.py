@@ -1,4 +1,7 @@
-"""A name in, its state folder out: claimed by a lock, so that a name is up once. Its files are written whole."""
+"""A name in, its state folder out: claimed by a lock, so that a name is up once. Its files are written whole.
+
+Who has claimed one opens, reads and removes what is in it by the descriptor of its lock; who only looks gets it anew.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,17 @@ import errno
 import fcntl
 import json
 import os
+import re
+import stat
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
+from launcher.errors import LauncherError
 from launcher.record import mutable
+from launcher.vms.way import MOST, denied, open_own, open_way, read_below, unsafe
 
 PLAN, JOURNAL, STATE, REPORT, LOG, SOCKET = (
     "plan.json", "undo.jsonl", "state.json", "report.json", "console.log", "control.sock",
@@ -19,8 +27,11 @@ PLAN, JOURNAL, STATE, REPORT, LOG, SOCKET = (
 
 
 FILES = (PLAN, JOURNAL, STATE, REPORT, LOG, SOCKET)
+OURS = tuple(name for file in FILES for name in (file, f".{file}"))
 MOMENT = 0.01  # seconds between two tries at a lock that is held for a moment
-PATIENCE = 10.0  # seconds that somebody may hold it who tidies up
+PATIENCE = 10.0  # seconds for somebody to let go of it who is no VM
+_NEW = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
 class NameTaken(OSError):
@@ -43,41 +54,75 @@ class StateFolder:
     def claim(cls, path: Path) -> StateFolder:
         """Make it if need be and lock it. NameTaken when a VM that lives has it; OSError when it cannot be made.
 
-        Somebody who only tidies up, or looks whether it is up, is waited for.
+        Refused when it, or a folder on the way to it, is not safe from others. Somebody who only tidies up, or looks
+        whether it is up, is waited for.
         """
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        last = monotonic() + PATIENCE
-        while monotonic() < last:
-            path.mkdir(mode=0o700, exist_ok=True)
-            try:
-                lock = os.open(path, os.O_DIRECTORY | os.O_RDONLY | os.O_CLOEXEC)
-            except FileNotFoundError:
-                continue  # a `down` removed it between the two calls
-            if _try_lock(lock, fcntl.LOCK_EX) and _is_still(lock, path):
-                return cls(path, lock)
-            taken = not _try_lock(lock, fcntl.LOCK_SH)
-            os.close(lock)
-            if taken and _has_begun(path):
-                raise NameTaken(None, "a VM of this name is up", str(path))
-            sleep(MOMENT)
-        raise TimeoutError(errno.ETIMEDOUT, f"somebody else has held its lock for {PATIENCE:g} s", str(path))
+        above = open_way(path.parent, make=True)
+        try:
+            return cls(path, _claim(above, path))
+        finally:
+            os.close(above)
+
+    def open(self, name: str, flags: int = os.O_RDWR | _NEW) -> int:
+        """A file in it: a new one, unless `flags` say otherwise. Never through a link."""
+        return os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600, dir_fd=self.lock)
+
+    def read(self, name: str) -> bytes:
+        return read_below(self.lock, name)
 
     def write(self, name: str, value: Any) -> None:
         """JSON, by way of a second file, so that no reader sees half of it."""
-        draft = self.path / f".{name}"
-        draft.write_text(json.dumps(value, indent=1) + "\n")
-        draft.rename(self.path / name)
+        draft = f".{name}"
+        self.discard(draft)
+        with os.fdopen(self.open(draft, os.O_WRONLY | _NEW), "w", encoding="utf-8") as file:
+            file.write(json.dumps(value, indent=1) + "\n")
+        os.rename(draft, name, src_dir_fd=self.lock, dst_dir_fd=self.lock)
+
+    def discard(self, name: str) -> None:
+        with suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=self.lock)
 
     def empty(self) -> None:
-        """Take away what an earlier run left; what is not ours stays."""
-        for name in FILES:
-            for entry in (self.path / name, self.path / f".{name}"):
-                entry.unlink(missing_ok=True)
+        """Take away what an earlier run left; what is not ours stays, and a folder is not."""
+        for name in OURS:
+            with suppress(IsADirectoryError):
+                self.discard(name)
 
-    def remove(self) -> None:
-        """OSError when there is something in it that is not ours."""
+    def remove(self) -> tuple[str, ...]:
+        """Answers what is in it that is not ours, and keeps it; then the folder stays as well."""
         self.empty()
-        self.path.rmdir()
+        try:
+            self._rmdir()
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            return tuple(sorted(os.listdir(self.lock)))
+        return ()
+
+    def leave(self) -> None:
+        """Let go of it, and remove it if it is empty."""
+        with suppress(OSError, LauncherError):
+            self._rmdir()
+        self.close()
+
+    def _rmdir(self) -> None:
+        above = open_way(self.path.parent)
+        try:
+            if _is_still(self.lock, above, self.path.name):
+                os.rmdir(self.path.name, dir_fd=above)
+        finally:
+            os.close(above)
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """For what knows no descriptors, as bind(2): inside, names without a folder are of this one."""
+        before = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fchdir(self.lock)
+            yield
+        finally:
+            os.fchdir(before)
+            os.close(before)
 
     def close(self) -> None:
         if self.lock >= 0:
@@ -88,58 +133,118 @@ class StateFolder:
 
 def is_up(path: Path) -> bool:
     """Whether a keeper lives that holds this folder."""
-    try:
-        lock = os.open(path, os.O_DIRECTORY | os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        return not _try_lock(lock, fcntl.LOCK_SH)
-    finally:
-        os.close(lock)
+    with _looked_at(path) as folder:
+        return folder is not None and not _try_lock(folder, fcntl.LOCK_SH)
 
 
 def is_lost(path: Path) -> bool:
     """Its keeper began and died without a word: no keeper lives, and none has written its end."""
-    try:
-        lock = os.open(path, os.O_DIRECTORY | os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:  # read under the lock: else it may end, or the next one begin, between the two looks
-        return _try_lock(lock, fcntl.LOCK_SH) and _has_begun(path)
-    finally:
-        os.close(lock)
+    with _looked_at(path) as folder:  # read under the lock: else it may end, or the next one begin, between the looks
+        return folder is not None and _try_lock(folder, fcntl.LOCK_SH) and _has_begun(folder)
+
+
+def is_one(path: Path) -> bool:
+    """Whether it is a VM's. One that keeps only what we did not make is none; an empty one was to become one."""
+    with _looked_at(path) as folder:
+        return folder is not None and (not (found := os.listdir(folder)) or not {*OURS}.isdisjoint(found))
 
 
 def wait_until_down(path: Path, go_on: Callable[[], bool] = lambda: True) -> bool:
     """True when no keeper holds the folder any more; False when `go_on`, which is asked all the time, says so."""
-    try:
-        lock = os.open(path, os.O_DIRECTORY | os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return True
-    try:
-        while not _try_lock(lock, fcntl.LOCK_SH):
+    with _looked_at(path) as folder:
+        while folder is not None and not _try_lock(folder, fcntl.LOCK_SH):
             if not go_on():
                 return False
             sleep(MOMENT)
-    finally:
-        os.close(lock)
     return True
 
 
 def all_folders(root: Path) -> Iterator[Path]:
-    """The state folders under `root`, by name; none when there is no root."""
+    """The state folders under `root`, by name; none when there is no root. Those of others are none of ours."""
     try:
-        entries = sorted(root.iterdir())
-    except FileNotFoundError:
+        above = open_way(root)
+    except (FileNotFoundError, NotADirectoryError):
         return
-    yield from (entry for entry in entries if entry.is_dir())
+    except PermissionError:
+        raise denied(root) from None
+    try:
+        found = [name for name in _names(above) if _NAME.fullmatch(name) and _is_own(above, name)]
+    finally:
+        os.close(above)
+    yield from (root / name for name in sorted(found))
+
+
+def read_file(path: Path, most: int = MOST) -> bytes:
+    """A file in a state folder: a regular one, of the folder's owner, and not larger than that; else OSError."""
+    with _looked_at(path.parent) as folder:
+        if folder is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+        return read_below(folder, path.name, most)
 
 
 def read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text())
+        return json.loads(read_file(path))
     except (OSError, ValueError, RecursionError):
         return None
+
+
+@contextmanager
+def _looked_at(path: Path) -> Iterator[int | None]:
+    """None: there is no such folder."""
+    folder = _look(path)
+    try:
+        yield folder
+    finally:
+        if folder is not None:
+            os.close(folder)
+
+
+def _look(path: Path) -> int | None:
+    try:
+        above = open_way(path.parent)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except PermissionError:
+        raise denied(path.parent) from None
+    try:
+        return open_own(above, path.name, path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except PermissionError:
+        raise denied(path) from None
+    finally:
+        os.close(above)
+
+
+def _claim(above: int, path: Path) -> int:
+    last = monotonic() + PATIENCE
+    while True:
+        with suppress(FileExistsError):
+            os.mkdir(path.name, 0o700, dir_fd=above)
+        try:
+            lock = open_own(above, path.name, path)
+        except FileNotFoundError:
+            continue  # a `down` removed it between the two calls
+        except NotADirectoryError:
+            raise unsafe(path, "is no folder") from None
+        except OSError:
+            with suppress(OSError):
+                os.rmdir(path.name, dir_fd=above)  # if it is new, or nobody's
+            raise
+        try:
+            os.fchmod(lock, 0o700)
+            if _try_lock(lock, fcntl.LOCK_EX) and _is_still(lock, above, path.name):
+                return lock
+            if not _try_lock(lock, fcntl.LOCK_SH) and _has_begun(lock):
+                raise NameTaken(None, "a VM of this name is up", str(path))
+            if monotonic() > last:
+                raise OSError(errno.EBUSY, "another process holds its lock", str(path))
+        except BaseException:
+            os.close(lock)
+            raise
+        os.close(lock)
+        sleep(MOMENT)
 
 
 def _try_lock(lock: int, kind: int) -> bool:
@@ -150,14 +255,33 @@ def _try_lock(lock: int, kind: int) -> bool:
     return True
 
 
-def _has_begun(path: Path) -> bool:
+def _has_begun(folder: int) -> bool:
     """A keeper writes its state first thing; without one, or with one that has ended, the lock is somebody else's."""
-    state = read_json(path / STATE)
+    try:
+        state = json.loads(read_below(folder, STATE))
+    except (OSError, ValueError, RecursionError):
+        return False
     return isinstance(state, dict) and state.get("phase") != "ended"
 
 
-def _is_still(lock: int, path: Path) -> bool:
+def _is_still(lock: int, above: int, name: str) -> bool:
     try:
-        return os.path.samestat(os.fstat(lock), path.stat())
+        return os.path.samestat(os.fstat(lock), os.stat(name, dir_fd=above, follow_symlinks=False))
     except FileNotFoundError:
         return False
+
+
+def _names(above: int) -> list[str]:
+    folder = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=above)
+    try:
+        return os.listdir(folder)
+    finally:
+        os.close(folder)
+
+
+def _is_own(above: int, name: str) -> bool:
+    try:
+        status = os.stat(name, dir_fd=above, follow_symlinks=False)
+    except OSError:
+        return False
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()

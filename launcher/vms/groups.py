@@ -1,4 +1,8 @@
-"""Numbers of IOMMU groups in, locks on them out: no two VMs claim one, whoever runs them. And whose a group is."""
+"""Numbers of IOMMU groups in, locks on them out: no two VMs of one user claim one. And whose a group is.
+
+The locks are files of that user in a folder that only he can enter: nobody else can take one. Other users are kept away
+by VFIO, which opens a group once (EBUSY) for whoever owns its node; what they write or lock somewhere is nothing to us.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +12,10 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-from launcher.vms.folder import PLAN, is_up, read_json
+from launcher.vms.folder import PLAN, all_folders, is_up, read_json
+from launcher.vms.way import open_own, open_way
 
-GROUPS = Path("/sys/kernel/iommu_groups")
-SYSTEM, USERS = Path("/run/vmlaunch"), Path("/run/user")
+LOCKS = ".groups"  # beside the state folders: no VM has such a name
 
 
 class GroupTaken(OSError):
@@ -22,49 +26,56 @@ class GroupTaken(OSError):
         self.number = number
 
 
-def lock_groups(numbers: Collection[int], root: Path = GROUPS) -> tuple[int, ...]:
-    """Descriptors that hold the locks for as long as one of them is open. GroupTaken: none is held.
+def lock_groups(numbers: Collection[int], root: Path) -> tuple[int, ...]:
+    """Descriptors that hold the locks for as long as one of them is open; `root` is that of the state folders.
 
-    A group that is not there is not locked: opening it says so. Nor does a lock keep other programs away: VFIO does.
+    GroupTaken, or another OSError: none is held.
     """
     held: list[int] = []
-    for number in sorted(numbers):
-        try:
-            held.append(os.open(root / str(number), os.O_DIRECTORY | os.O_RDONLY | os.O_CLOEXEC))
-        except OSError:
-            continue
-        try:
-            fcntl.flock(held[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            for lock in held:
-                os.close(lock)
-            raise GroupTaken(number) from None
+    try:
+        for number in sorted(numbers):
+            held.append(_open(root, str(number)))
+            _lock(held[-1], number)
+    except BaseException:
+        for lock in held:
+            os.close(lock)
+        raise
     return tuple(held)
 
 
 def claimant(numbers: Collection[int], own: Path) -> tuple[int, str] | None:
-    """One of these groups and the name of the VM that is up with it, as far as we may look; `own` is our VM's folder.
-
-    VMs of other users are seen by root only.
-    """
+    """One of these groups and the name of the VM of ours that is up with it; `own` is the folder of who asks."""
     found = ((number, folder.name) for number, folder in claims(own.parent) if number in numbers and folder != own)
     return next(found, None)
 
 
-def claims(root: Path | None) -> Iterator[tuple[int, Path]]:
-    """Groups of VMs that are up, with their folders: those under `root`, and of others as far as we may look."""
-    for each in dict.fromkeys((*([root] if root else ()), SYSTEM, *_all(USERS, "*/vmlaunch"))):
-        for folder in _all(each, "*"):
-            groups = sorted(_groups_of(folder))
-            if groups and is_up(folder):
-                yield from ((number, folder) for number in groups)
+def claims(root: Path) -> Iterator[tuple[int, Path]]:
+    """Groups of VMs that are up, with their folders, which are those under `root`."""
+    for folder in all_folders(root):
+        groups = sorted(_groups_of(folder))
+        if groups and is_up(folder):
+            yield from ((number, folder) for number in groups)
 
 
-def _all(root: Path, pattern: str) -> Iterator[Path]:
+def _open(root: Path, name: str) -> int:
+    """A lock stays where it is: who removed it could let two have it."""
+    above = open_way(root / LOCKS, make=True)
     try:
-        yield from sorted(root.glob(pattern))
-    except OSError:
-        return
+        folder = open_own(above, ".", root / LOCKS)
+    finally:
+        os.close(above)
+    try:
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        return os.open(name, flags, 0o600, dir_fd=folder)
+    finally:
+        os.close(folder)
+
+
+def _lock(lock: int, number: int) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise GroupTaken(number) from None
 
 
 def _groups_of(folder: Path) -> Iterator[int]:

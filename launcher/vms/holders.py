@@ -62,6 +62,25 @@ def kill_holders(folder: Path) -> None:
                 os.close(pidfd)
 
 
+def openers(node: str) -> tuple[int, ...]:
+    """Processes that have this device node open, but for ourselves; by its number, for others may call any file so."""
+    try:
+        number = os.stat(node).st_rdev
+    except OSError:
+        return ()
+    others = (int(entry) for entry in os.listdir(PROC) if entry.isdecimal() and int(entry) != os.getpid())
+    return tuple(sorted(pid for pid in others if has_open(pid, node, number)))
+
+
+def has_open(pid: int, node: str, number: int) -> bool:
+    with suppress(OSError):  # it has gone, or is not ours
+        for entry in os.scandir(PROC / str(pid) / "fd"):
+            with suppress(OSError):
+                if os.readlink(entry.path) == node and os.stat(entry.path).st_rdev == number:
+                    return True
+    return False
+
+
 def _holds(pid: int, folder: str) -> bool:
     return any(" FLOCK " in lock and " WRITE " in lock for lock in _locks(pid, folder))
 

@@ -9,11 +9,16 @@ from __future__ import annotations
 import errno
 import json
 import os
+import stat
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from launcher.errors import Diagnostic, Refused
 from launcher.version import VERSION
+from launcher.vms.folder import JOURNAL, StateFolder, read_file
+from launcher.vms.way import MOST, read_whole
 
 FORMAT_VERSION = 1
 UNREADABLE = "unreadable"  # the op of a line that says nothing to us; its `n` is the number of the line, negative
@@ -26,14 +31,26 @@ class Entry(NamedTuple):
 
 
 class Journal:
-    """Append-only. Every method returns when the line is on disk; OSError: it is not in the file."""
+    """Append-only. Every method returns when the line is on disk; OSError: it is not in the file.
 
-    def __init__(self, path: Path) -> None:
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        self._size = os.pread(self._fd, os.fstat(self._fd).st_size, 0).rfind(b"\n") + 1
-        os.ftruncate(self._fd, self._size)  # a torn last line was never acted on
-        if self._size == 0:
-            self._append({"journal": FORMAT_VERSION, "vmlaunch": VERSION, "keeper": os.getpid()})
+    It is written to and read from one descriptor. Who claims a folder makes it anew, or goes on with what is there.
+    """
+
+    def __init__(self, folder: StateFolder) -> None:
+        self._name = folder.path.name
+        self._fd = folder.open(JOURNAL, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+        try:
+            self._size = self._whole().rfind(b"\n") + 1
+            os.ftruncate(self._fd, self._size)  # a torn last line was never acted on
+            if self._size == 0:
+                self._append({"journal": FORMAT_VERSION, "vmlaunch": VERSION, "keeper": os.getpid()})
+        except BaseException:
+            self.close()
+            raise
+
+    def pending(self) -> list[Entry]:
+        """As it is now; see `pending`."""
+        return entries(self._whole(), self._name)
 
     def before(self, n: int, op: str, undo: dict[str, Any]) -> None:
         self._append({"n": n, "op": op, "undo": undo})
@@ -45,6 +62,12 @@ class Journal:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+    def _whole(self) -> bytes:
+        status = os.fstat(self._fd)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > MOST:
+            raise OSError(errno.EINVAL, "the journal is no file of this VM", JOURNAL)
+        return read_whole(self._fd)
 
     def _append(self, line: dict[str, Any]) -> None:
         data = json.dumps(line).encode() + b"\n"
@@ -63,26 +86,36 @@ def pending(path: Path) -> list[Entry]:
 
     A torn last line was never acted on and is passed over. A whole one that says nothing to us stays pending.
     """
-    entries: dict[int, Entry] = {}
-    for number, line in enumerate(_lines(path), 1):
-        record = _parse(line)
-        if "journal" in record:
-            _check_format(record, path)
-        elif isinstance(record.get("undone"), int):
-            entries.pop(record["undone"], None)
-        else:
-            entry = _entry(record) or Entry(-number, UNREADABLE, {})
-            entries[entry.n] = entry
-    return sorted(entries.values(), key=lambda entry: entry.n, reverse=True)
+    return _pending(partial(read_file, path), path.parent.name)
 
 
-def _lines(path: Path) -> list[bytes]:
+def pending_in(folder: StateFolder) -> list[Entry]:
+    """The same for who has claimed the folder."""
+    return _pending(partial(folder.read, JOURNAL), folder.path.name)
+
+
+def _pending(read: Callable[[], bytes], name: str) -> list[Entry]:
     try:
-        return path.read_bytes().split(b"\n")[:-1]
+        whole = read()
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise _foreign(path, f"cannot be read: {error.strerror}") from None
+        raise _foreign(name, f"cannot be read: {error.strerror}") from None
+    return entries(whole, name)
+
+
+def entries(whole: bytes, name: str) -> list[Entry]:
+    found: dict[int, Entry] = {}
+    for number, line in enumerate(whole.split(b"\n")[:-1], 1):
+        record = _parse(line)
+        if "journal" in record:
+            _check_format(record, name)
+        elif isinstance(record.get("undone"), int):
+            found.pop(record["undone"], None)
+        else:
+            entry = _entry(record) or Entry(-number, UNREADABLE, {})
+            found[entry.n] = entry
+    return sorted(found.values(), key=lambda entry: entry.n, reverse=True)
 
 
 def _parse(line: bytes) -> dict[str, Any]:
@@ -100,14 +133,14 @@ def _entry(record: dict[str, Any]) -> Entry | None:
     return None
 
 
-def _check_format(record: dict[str, Any], path: Path) -> None:
+def _check_format(record: dict[str, Any], name: str) -> None:
     """The formats up to ours can be read; what a later one means, only later versions know."""
     written = record["journal"]
     if not isinstance(written, int) or written > FORMAT_VERSION:
         who = f"was written by vmlaunch {record.get('vmlaunch')} in format {written}"
-        raise _foreign(path, f"{who}, and vmlaunch {VERSION} reads formats up to {FORMAT_VERSION}")
+        raise _foreign(name, f"{who}, and vmlaunch {VERSION} reads formats up to {FORMAT_VERSION}")
 
 
-def _foreign(path: Path, fact: str) -> Refused:
-    help_ = ("run `down` with the version that ran `up`", f"the journal is {path}")
-    return Refused(Diagnostic("E512", f"the journal of {path.parent.name} {fact}", help=help_))
+def _foreign(name: str, fact: str) -> Refused:
+    help_ = ("run `down` with the version that ran `up`", f"it is {JOURNAL} in the folder of {name}")
+    return Refused(Diagnostic("E512", f"the journal of {name} {fact}", help=help_))

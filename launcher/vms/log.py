@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from launcher.values import KIB, MIB
 
@@ -11,8 +10,10 @@ MOST, KEEP = MIB, 512 * KIB
 
 
 class ConsoleLog:
-    def __init__(self, path: Path) -> None:
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    """`descriptor` is of an empty file, for reading and writing."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._fd = descriptor
         self._size = 0
 
     def append(self, data: bytes) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from launcher.api.leftovers import leftovers
@@ -23,12 +22,13 @@ def found(facts: HostFacts, root: Path) -> list[tuple[str, str]]:
 def a_folder(root: Path, name: str, phase: str, *undo: dict[str, object]) -> Path:
     """Of a VM whose journal still has to undo these."""
     folder = root / name
-    folder.mkdir()
-    (folder / STATE).write_text(json.dumps({"name": name, "phase": phase}))
-    journal = Journal(folder / JOURNAL)
+    claimed = StateFolder.claim(folder)
+    claimed.write(STATE, {"name": name, "phase": phase})
+    journal = Journal(claimed)
     for n, one in enumerate(undo, 1):
         journal.before(n, "bind-driver", one)
     journal.close()
+    claimed.close()
     return folder
 
 

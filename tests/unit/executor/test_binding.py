@@ -14,8 +14,8 @@ from launcher.executor.ending import diagnostics_of
 from launcher.executor.restore import restore
 from launcher.plan.steps import BindDriver, LoadModules, Step
 from launcher.values import PciAddress
-from launcher.vms.folder import JOURNAL, StateFolder
-from launcher.vms.journal import Journal, pending
+from launcher.vms.folder import StateFolder
+from launcher.vms.journal import Journal
 from tests.fakes.host import FakeFunction, FakeHost, dual_card, nvme, old_card
 from tests.fakes.kernel import FakeKernel
 
@@ -53,9 +53,9 @@ BEFORE = drivers(a_kernel())
 class Keeper:
     """What the keeper does with its steps: journal, deed; then all of it back."""
 
-    def __init__(self, kernel: FakeKernel, path: Path) -> None:
-        self.kernel, self.path, self.failed = kernel, path, ""
-        self.journal = Journal(path)
+    def __init__(self, kernel: FakeKernel, folder: StateFolder) -> None:
+        self.kernel, self.failed = kernel, ""
+        self.journal = Journal(folder)
 
     def change(self) -> None:
         for n, step in enumerate(STEPS, 1):
@@ -75,30 +75,30 @@ class Keeper:
 
     def put_back(self) -> list[int]:
         """Numbers of the steps that are left."""
-        return [entry.n for entry, _ in put_back(self.journal, self.path, self.kernel, lambda _: None)]
+        return [entry.n for entry, _ in put_back(self.journal, self.kernel, lambda _: None)]
 
 
 @pytest.fixture
-def paths(tmp_path: Path) -> Iterator[Path]:
-    return (tmp_path / f"journal-{n}" for n in range(1000))
+def folders(tmp_path: Path) -> Iterator[StateFolder]:
+    return (StateFolder.claim(tmp_path / f"vm-{n}") for n in range(1000))
 
 
-def test_drivers_are_changed_and_put_back(paths: Iterator[Path]) -> None:
-    keeper = Keeper(a_kernel(), next(paths))
+def test_drivers_are_changed_and_put_back(folders: Iterator[StateFolder]) -> None:
+    keeper = Keeper(a_kernel(), next(folders))
     keeper.change()
     assert drivers(keeper.kernel) == [("vfio-pci", "vfio-pci"), (None, "r8169"), ("vfio-pci", "vfio-pci")]
     assert keeper.put_back() == []
     assert drivers(keeper.kernel) == BEFORE
-    assert pending(keeper.path) == []
+    assert keeper.journal.pending() == []
 
 
-def test_whichever_call_fails_the_drivers_are_as_before_and_the_step_is_named(paths: Iterator[Path]) -> None:
-    whole = Keeper(a_kernel(), next(paths))
+def test_whichever_call_fails_the_drivers_are_as_before_and_the_step_is_named(folders: Iterator[StateFolder]) -> None:
+    whole = Keeper(a_kernel(), next(folders))
     whole.change()
     assert set(whole.kernel.calls) == set(ERRNOS)
     for k, name in enumerate(whole.kernel.calls, 1):
         for error in ERRNOS[name]:
-            keeper = Keeper(a_kernel(fail_at=k, error=error), next(paths))
+            keeper = Keeper(a_kernel(fail_at=k, error=error), next(folders))
             keeper.change()
             assert f"({name})" in keeper.failed, (k, name)
             assert keeper.failed.startswith("failed to "), (k, name)
@@ -106,30 +106,30 @@ def test_whichever_call_fails_the_drivers_are_as_before_and_the_step_is_named(pa
             assert drivers(keeper.kernel) == BEFORE, (k, name)
 
 
-def test_whichever_call_of_putting_back_fails_it_is_put_back_the_next_time(paths: Iterator[Path]) -> None:
-    whole = Keeper(a_kernel(), next(paths))
+def test_whichever_call_of_putting_back_fails_it_is_put_back_the_next_time(folders: Iterator[StateFolder]) -> None:
+    whole = Keeper(a_kernel(), next(folders))
     whole.change()
     done = len(whole.kernel.calls)
     whole.put_back()
     assert len(whole.kernel.calls) > done + 5
     for k in range(done + 1, len(whole.kernel.calls) + 1):
-        keeper = Keeper(a_kernel(fail_at=k, error=errno.EIO), next(paths))
+        keeper = Keeper(a_kernel(fail_at=k, error=errno.EIO), next(folders))
         keeper.change()
         assert len(keeper.put_back()) == 1, k
         assert keeper.put_back() == [], k
         assert drivers(keeper.kernel) == BEFORE, k
 
 
-def test_a_driver_that_never_lets_go_keeps_its_device_and_loses_our_override(paths: Iterator[Path]) -> None:
-    keeper = Keeper(a_kernel(holds_on=True), next(paths))
+def test_a_driver_that_never_lets_go_keeps_its_device_and_loses_our_override(folders: Iterator[StateFolder]) -> None:
+    keeper = Keeper(a_kernel(holds_on=True), next(folders))
     keeper.change()
     assert "Connection timed out (unbind)" in keeper.failed
     assert keeper.put_back() == []
     assert drivers(keeper.kernel) == BEFORE
 
 
-def test_a_probe_that_binds_nothing_is_a_failed_step(paths: Iterator[Path]) -> None:
-    keeper = Keeper(a_kernel(refusing=("vfio-pci",)), next(paths))
+def test_a_probe_that_binds_nothing_is_a_failed_step(folders: Iterator[StateFolder]) -> None:
+    keeper = Keeper(a_kernel(refusing=("vfio-pci",)), next(folders))
     keeper.change()
     assert keeper.failed == "vfio-pci does not take 0000:01:00.0, which is on no driver"
     assert keeper.put_back() == []
@@ -143,8 +143,8 @@ def test_a_function_that_is_not_as_planned_is_not_touched() -> None:
     assert kernel.calls == []
 
 
-def test_a_function_that_has_gone_meanwhile_is_put_back(paths: Iterator[Path]) -> None:
-    keeper = Keeper(a_kernel(), next(paths))
+def test_a_function_that_has_gone_meanwhile_is_put_back(folders: Iterator[StateFolder]) -> None:
+    keeper = Keeper(a_kernel(), next(folders))
     keeper.change()
     keeper.kernel.host.functions = keeper.kernel.host.functions[1:]
     assert keeper.put_back() == []
@@ -152,7 +152,7 @@ def test_a_function_that_has_gone_meanwhile_is_put_back(paths: Iterator[Path]) -
 
 def test_what_cannot_be_put_back_is_said_with_the_commands_and_put_back_later(tmp_path: Path) -> None:
     folder = StateFolder.claim(tmp_path / "vm")
-    keeper = Keeper(a_kernel(), folder.path / JOURNAL)
+    keeper = Keeper(a_kernel(), folder)
     keeper.change()
     drive: FakeFunction = keeper.kernel.host.functions[0]
     drive.refusing = ("nvme",)
@@ -161,6 +161,8 @@ def test_what_cannot_be_put_back_is_said_with_the_commands_and_put_back_later(tm
     assert "echo 0000:01:00.0 > /sys/bus/pci/drivers_probe" in raised.value.diagnostics[0].help[0]
     assert drivers(keeper.kernel)[1:] == BEFORE[1:]
     drive.refusing = ()
+    folder.close()
+    folder = StateFolder.claim(tmp_path / "vm")
     restore(folder, keeper.kernel)
     assert drivers(keeper.kernel) == BEFORE
     assert not folder.path.exists()

@@ -31,16 +31,10 @@ BIND = {"address": str(DRIVE), "driver": "nvme", "override": None}
 def a_dead_vm(folder: Path, kernel: FakeKernel | None = None) -> tuple[StateFolder, FakeKernel]:
     """Its keeper was killed when all drivers were changed."""
     claimed = StateFolder.claim(folder / "vm")
-    keeper = Keeper(kernel or a_kernel(), claimed.path / JOURNAL)
+    keeper = Keeper(kernel or a_kernel(), claimed)
     keeper.change()
     keeper.journal.close()
     return claimed, keeper.kernel
-
-
-def groups_in(folder: Path, *numbers: int) -> Path:
-    for number in numbers:
-        (folder / "groups" / str(number)).mkdir(parents=True, exist_ok=True)
-    return folder / "groups"
 
 
 # ---- versions ----
@@ -79,14 +73,14 @@ def test_what_a_later_version_did_is_left_to_it(tmp_path: Path) -> None:
 
 def test_a_device_is_not_pulled_from_under_the_vm_that_has_its_group_now(tmp_path: Path) -> None:
     folder, kernel = a_dead_vm(tmp_path)
-    groups, calls = groups_in(tmp_path, 1, 2, 3), list(kernel.calls)
-    held = lock_groups({2}, groups)
+    calls = list(kernel.calls)
+    held = lock_groups({2}, tmp_path)
     with pytest.raises(Refused, match="E529: IOMMU group 2 is taken"):
-        restore(folder, kernel, groups)
+        restore(folder, kernel)
     assert kernel.calls == calls
     for lock in held:
         os.close(lock)
-    restore(folder, kernel, groups)
+    restore(folder, kernel)
     assert drivers(kernel) == BEFORE
 
 
@@ -94,9 +88,8 @@ def test_nobody_claims_a_group_while_its_devices_are_put_back(tmp_path: Path) ->
     kernel = a_kernel()
     kernel.host.functions[0].refusing = ("nvme",)
     folder, _ = a_dead_vm(tmp_path, kernel)
-    groups = groups_in(tmp_path, 1, 2, 3)
     with pytest.raises(HostNotRestored):
-        restore(folder, kernel, groups)
+        restore(folder, kernel)
     assert len(folder.groups) == 3
 
 
@@ -201,7 +194,7 @@ def test_no_journal_makes_it_write_outside_of_the_bus(
     (folder.path / JOURNAL).write_bytes(text.encode("utf-8", "surrogateescape")[: len(text) - torn])
     before = files_of(top)
     try:
-        restore(folder, replace_drivers(bus), top / "groups")
+        restore(folder, replace_drivers(bus))
     except LauncherError as error:
         check_that_it_is_told(error, folder.path)
     folder.close()

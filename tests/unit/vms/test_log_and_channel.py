@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from launcher.vms.log import ConsoleLog
 
 def test_the_log_keeps_the_end_and_never_grows_over_its_bound(tmp_path: Path) -> None:
     path = tmp_path / "console.log"
-    log = ConsoleLog(path)
+    log = ConsoleLog(os.open(path, os.O_RDWR | os.O_CREAT))
     written = b""
     for n in range(300):
         line = f"{n:07}\n".encode() * 1024
