@@ -49,7 +49,6 @@ class Lib:
     KVM_CAP_DEVICE_CTRL: int
     KVM_CAP_EXT_CPUID: int
     KVM_CAP_IMMEDIATE_EXIT: int
-    KVM_CAP_IOEVENTFD: int
     KVM_CAP_IRQCHIP: int
     KVM_CAP_IRQFD: int
     KVM_CAP_IRQFD_RESAMPLE: int
