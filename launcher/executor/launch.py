@@ -39,9 +39,10 @@ class Launched:
         """Before `begin`. A process that was forked from this one may do it."""
         import json
 
+        from launcher.kernel.whole import write_whole
         from launcher.plan.codec import plan_to_json
 
-        os.pwrite(self._paper, json.dumps(plan_to_json(plan)).encode(), 0)
+        write_whole(self._paper, json.dumps(plan_to_json(plan)).encode(), 0, "the plan")
 
     def begin(self, *, reboot: bool = True, wait: Wait | None = None) -> Plan:
         """Let the keeper carry it out; its answer is to be asked for. `reboot`: in place, else it is the end.

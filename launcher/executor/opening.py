@@ -22,6 +22,7 @@ from launcher.executor.resets import reset
 from launcher.executor.routes import Routes
 from launcher.executor.traps import Space
 from launcher.kernel.api import BarMapping, Container, Device, Group, RegionInfo
+from launcher.kernel.whole import write_whole
 from launcher.machine.acpi import intx_gsi
 from launcher.machine.function import ROM, PassedFunction
 from launcher.machine.pci import CONFIG_SIZE, CONVENTIONAL_CONFIG
@@ -191,7 +192,7 @@ def _rom(one: Passed, device: Device, live: Live) -> Bar | None:
 def _keep_rom(path: Path) -> int:
     image = path.read_bytes()
     file = os.memfd_create(path.name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    os.write(file, image.ljust(max(1 << (len(image) - 1).bit_length(), 2048), b"\xff"))
+    write_whole(file, image.ljust(max(1 << (len(image) - 1).bit_length(), 2048), b"\xff"), 0, str(path))
     fcntl.fcntl(file, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
     return file
 

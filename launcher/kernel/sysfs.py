@@ -9,6 +9,7 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 
+from launcher.kernel.whole import write_whole
 from launcher.values import PciAddress
 
 _BUS = Path("/sys/bus/pci")
@@ -90,6 +91,6 @@ def _exit_with(path: Path, text: str) -> None:
 def _write(path: Path, text: str) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     try:
-        os.write(descriptor, text.encode())
+        write_whole(descriptor, text.encode(), what=str(path))
     finally:
         os.close(descriptor)
