@@ -57,7 +57,7 @@ class Place:
 
 
 class PassedDevice:
-    """`regions` by BAR index; `alarms` are eventfds by irq name: request, error."""
+    """`found` are its BARs and its ROM by index, as they are served; `alarms` eventfds by irq name: request, error."""
 
     def __init__(
         self, step: Passed, device: Device, function: PassedFunction, found: dict[int, Bar], place: Place

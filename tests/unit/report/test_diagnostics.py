@@ -18,7 +18,7 @@ devices:
     pci: 0000:c1:00.0
 """
 
-# as product.md draws it
+# drawn by hand
 VIABILITY = """\
 error[E203]: gpu: IOMMU group 31 is not usable: the host still holds 0000:c1:00.1
  --> vm.yaml:7:10
