@@ -190,6 +190,8 @@ def _is_unwritable(error: Exception) -> bool:
 def _our_bug() -> int:
     import traceback
 
-    traceback.print_exc()
+    from launcher.report.escapes import escaped
+
+    print(escaped(traceback.format_exc()), end="", file=sys.stderr)
     print(f"\nvmlaunch {VERSION}: this is a bug of vmlaunch; please report it with the lines above.", file=sys.stderr)
     return OUR_BUG

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from launcher.errors import Refused
+from launcher.report.frame import visible
 
 if TYPE_CHECKING:
     import argparse
@@ -95,5 +96,5 @@ def _clear(path: Path) -> None:
 
 
 def _say(options: argparse.Namespace, name: str, outcome: str, text: str) -> int:
-    print(json.dumps({"name": name, "outcome": outcome}) if options.json else text)
+    print(json.dumps({"name": name, "outcome": outcome}) if options.json else visible(text))
     return 0

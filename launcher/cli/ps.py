@@ -6,6 +6,8 @@ import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from launcher.report.frame import visible
+
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
@@ -24,12 +26,12 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(found))
     elif options.names:
-        print("\n".join(one["name"] for one in found), end="\n" if found else "")
+        print("\n".join(visible(one["name"]) for one in found), end="\n" if found else "")
     elif found:
         rows = [HEAD, *map(_row, found)]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         for row in rows:
-            print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+            print("  ".join(visible(cell).ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     return 0
 
 

@@ -140,3 +140,8 @@ def test_sarif_has_a_rule_for_each_code_and_a_region_for_each_place() -> None:
         "region": {"startLine": 7, "startColumn": 10, "endColumn": 22},
     }
     assert "locations" not in placeless
+
+
+def test_a_code_from_somebody_elses_plan_steers_no_terminal() -> None:
+    stranger = Diagnostic("E\x1b[2J", "fact")
+    assert "\x1b" not in as_text([stranger], {}) + as_github([stranger])
