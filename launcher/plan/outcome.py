@@ -53,7 +53,7 @@ class RamReport:
 
 @record
 class BarReport:
-    """How a BAR was meant to be served and how it is."""
+    """How the plan says that a BAR is served, and how it is."""
 
     index: int
     size: int

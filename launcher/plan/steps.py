@@ -262,13 +262,14 @@ class MapDma(Step):
 
 @record
 class BarPlace:
-    """A BAR of a passed function; `guest` is its first guest address, or I/O port."""
+    """A BAR of a passed function; `guest` is its first guest address, or I/O port; `serve` is that of PlannedBar."""
 
     index: int
     kind: Literal["io", "mem32", "mem64"]
     prefetchable: bool
     size: int
     guest: Hex | None
+    serve: Literal["mmap", "split", "trap"]
 
 
 @record
