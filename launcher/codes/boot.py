@@ -180,6 +180,15 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "Raise the limit with the command the message shows, or give the guest fewer vCPUs.",
     ),
     Explanation(
+        "E427",
+        "the kernel cannot confine the guest's process",
+        "Before the guest's first instruction the process that runs it gives up capabilities, the file system "
+        "(Landlock) and most calls of the kernel (seccomp). The spec requires all of that, and this kernel lacks a "
+        "measure.",
+        "confine: required        # on a kernel booted with lsm=apparmor",
+        "Run a kernel that has the measure, or write `confine: auto`: the VM then runs with the measures there are.",
+    ),
+    Explanation(
         "E428",
         "too few open files",
         "Each vCPU, device and IOMMU group is an open file, and the hard limit, up to which `up` raises its own, is "
@@ -216,6 +225,14 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "By its signature it is no archive that Linux unpacks. It is loaded as it is.",
         "boot: {kernel: ./vmlinux, initrd: ./vm.yaml}",
         "An initial RAM disk is a cpio archive (newc), compressed or not. Other kernels may take other things.",
+    ),
+    Explanation(
+        "W406",
+        "the kernel lacks a measure that confines",
+        "As E427, in a spec that does not require it: the VM runs, and a guest that takes over its process meets one "
+        "fence less. `--strict` makes it block, `confine: required` in the spec as well.",
+        "vmlaunch plan vm.yaml        # on a kernel booted with lsm=apparmor",
+        "Run a kernel that has the measure, with `landlock` among the words of lsm= for Landlock.",
     ),
     Explanation(
         "W405",

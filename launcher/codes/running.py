@@ -238,6 +238,14 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "Mend what the lines name and run `down` again, or do it by hand and remove the VM's folder.",
     ),
     Explanation(
+        "E546",
+        "the guest's process could not be confined as required",
+        "The spec says `confine: required`, and the kernel refused a measure that it seemed to have: the message names "
+        "it and the cause. The guest has not run an instruction.",
+        "confine: required        # in a container whose own filter refuses Landlock's calls",
+        "Lift what refuses it, as a container's seccomp profile, or write `confine: auto`.",
+    ),
+    Explanation(
         "W502",
         "a VM without its keeper",
         "The process that puts the host back was killed, or could not put all of it back. What is still changed is in "

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Mapping
 from os import strerror
 
-from launcher.errors import Diagnostic, LauncherError
+from launcher.errors import Diagnostic, LauncherError, StepFailed
 from launcher.kernel.api import Event
 from launcher.plan.outcome import End
-from launcher.plan.steps import Step
+from launcher.plan.steps import RunVcpus, Step
 
 GUEST_CRASHED, FAILED = 13, 11
 # KVM_INTERNAL_ERROR_* (include/uapi/linux/kvm.h)
@@ -81,3 +82,12 @@ def diagnostics_of(step: Step, error: Exception) -> tuple[Diagnostic, ...]:
     call = f" ({error.filename})" if isinstance(error, OSError) and error.filename else ""
     cause = error.strerror if isinstance(error, OSError) else str(error)
     return (Diagnostic("E501", f"failed to {step.describe()}: {cause}{call}"),)
+
+
+def check_confined(step: RunVcpus, measures: Mapping[str, str]) -> None:
+    """`measures` are `on`, or why the kernel refused them."""
+    refused = [f"{name} ({why})" for name, why in measures.items() if why != "on"]
+    if step.confine == "required" and refused:
+        fact = f"the runner must be confined by all measures, and the kernel refused {', '.join(refused)}"
+        help_ = ("`confine: auto` in the spec runs the VM with those that there are",)
+        raise StepFailed(Diagnostic("E546", fact, help=help_))

@@ -155,6 +155,15 @@ class Linux:
 
 
 @record
+class Confinement:
+    """What a process can give up for good here. `landlock`: the version of its interface, 0 without; `seccomp`: a
+    filter that kills who makes another call."""
+
+    landlock: int
+    seccomp: bool
+
+
+@record
 class Firmware:
     """What the machine is. `tables`: those of DMAR, IVRS, IORT and VIOT that ACPI lists; `virtual`: a VM itself.
 
@@ -400,4 +409,5 @@ class HostFacts:
     linux: Linux = Linux()
     firmware: Firmware = Firmware()
     device_nodes: tuple[DeviceNode, ...] | None = None  # None: not recorded
+    confinement: Confinement | None = None  # None: not recorded
     note: str = ""  # where a recorded host comes from

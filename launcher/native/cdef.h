@@ -43,6 +43,8 @@ int kernel_prctl(int option, unsigned long value);
 int confine_capabilities(void);
 int confine_files(void);
 int confine_calls(void);
+int confine_landlock(void);
+int confine_seccomp(void);
 static const int PR_SET_NO_NEW_PRIVS, PR_SET_DUMPABLE, PR_SET_PDEATHSIG;
 
 static const long KVM_GET_API_VERSION, KVM_CHECK_EXTENSION, KVM_CREATE_VM, KVM_GET_VCPU_MMAP_SIZE, KVM_GET_SUPPORTED_CPUID;

@@ -60,6 +60,8 @@ def _machine(it: Situation) -> Iterator[str]:
         yield from (f"cpus[{cpu}].node", f"process.cpus[{cpu}]")
     if it.spec.cpus.count > len(it.host.process.cpus):
         yield "process.cpu_count"
+    if it.spec.confine == "required" and it.host.confinement:
+        yield "confinement"
 
 
 def _devices(it: Situation) -> Iterator[str]:
