@@ -51,7 +51,7 @@ class Diagnostic:
         return replace(self, where=where)
 
     def as_json(self) -> dict[str, object]:
-        """The flat form of `plan --json`: see product.md, `diagnostics`."""
+        """The flat form of `plan --json`: no field is nested, and what is not known is null."""
         where = self.where or Where("")
         return {
             "code": self.code,
@@ -79,7 +79,7 @@ def sorted_by_place(diagnostics: list[Diagnostic]) -> tuple[Diagnostic, ...]:
 
 
 class LauncherError(Exception):
-    """Something the user can act on. `diagnostics` is never empty; `exit_code` is product.md's table."""
+    """Something the user can act on. `diagnostics` is never empty; `exit_code` is what a command then ends with."""
 
     exit_code = 1
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from launcher.codec import DecodeError, decode
 from launcher.errors import Diagnostic, Refused, Where
 from launcher.host.device_nodes import with_handed
-from launcher.host.facts import FORMAT_VERSION, HostFacts, KvmFacts
+from launcher.host.facts import FORMAT_VERSION, Confinement, HostFacts, KvmFacts
 from launcher.host.survey import Depth, survey
 from launcher.host.tree import Live
 from launcher.kernel.handed import handed
@@ -32,7 +32,14 @@ def this_host(*, deep: bool = False, raw: bool = False, identity: int | None = N
     depth: Depth = "deep" if deep else "devices" if devices else "machine"
     with _uncollected():
         facts = survey(Live(), _kvm(), folder, raw=raw, identity=identity, depth=depth)
-    return replace(facts, device_nodes=with_handed(facts.device_nodes or (), handed()))
+    nodes = with_handed(facts.device_nodes or (), handed())
+    return replace(facts, device_nodes=nodes, confinement=_confinement())
+
+
+def _confinement() -> Confinement:
+    from launcher.kernel.confine import probe
+
+    return decode(Confinement, probe())
 
 
 def _kvm() -> KvmFacts | Missing:

@@ -222,6 +222,8 @@ def _tell_refused(error: Exception) -> bool:
 def _our_bug() -> int:
     import traceback
 
-    traceback.print_exc()
+    from launcher.report.escapes import escaped
+
+    print(escaped(traceback.format_exc()), end="", file=sys.stderr)
     print(f"\nvmlaunch {VERSION}: this is a bug of vmlaunch; please report it with the lines above.", file=sys.stderr)
     return OUR_BUG

@@ -42,10 +42,11 @@ def run(options: argparse.Namespace) -> int:
 def ended(report: Report, *, as_json: bool) -> int:
     """The exit code is the VM's."""
     from launcher.plan.codec import report_to_json
+    from launcher.report.frame import visible
 
     assert report.end is not None
     if as_json:
         print(json.dumps({"report": report_to_json(report)}))
     else:
-        print(f"{report.name} ended: {report.end.detail}", file=sys.stderr)
+        print(visible(f"{report.name} ended: {report.end.detail}"), file=sys.stderr)
     return report.end.exit_code

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic, WrongUsage
+from launcher.report.escapes import as_json
 
 if TYPE_CHECKING:
     import argparse
@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         from launcher.codec import encode
 
-        print(json.dumps(encode(host), indent=1, ensure_ascii=False))
+        print(as_json(encode(host), indent=1))
         return 0
     _show(host, options)
     return 0

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic, NoSuchVm, Refused
+from launcher.report.escapes import as_json
+from launcher.report.frame import visible
 
 if TYPE_CHECKING:
     import argparse
@@ -22,11 +23,11 @@ def show_difference(raw: bytes, options: argparse.Namespace) -> int:
     running, mine = _both(raw, options)
     found = differences(running, mine)
     if options.format == "json":
-        print(json.dumps({"name": mine.name, "differences": [encode(one) for one in found]}, ensure_ascii=False))
+        print(as_json({"name": mine.name, "differences": [encode(one) for one in found]}))
         return 0
     from launcher.report.lines import width_of
 
-    print(diff_text(found, width_of(sys.stdout)) or f"{mine.name} is up with this plan: no difference")
+    print(diff_text(found, width_of(sys.stdout)) or visible(f"{mine.name} is up with this plan: no difference"))
     return 0
 
 

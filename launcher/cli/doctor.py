@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING
+
+from launcher.report.escapes import as_json
+from launcher.report.frame import visible
 
 if TYPE_CHECKING:
     import argparse
@@ -43,7 +45,7 @@ def _text(host: HostFacts, checks: tuple[Check, ...]) -> None:
     from launcher.report.doctor import doctor_closing, doctor_text
     from launcher.report.lines import width_of
 
-    print(f"{host.name} · Linux {host.kernel} · for a VM with 1 GiB of memory and one device\n")
+    print(visible(f"{host.name} · Linux {host.kernel}") + " · for a VM with 1 GiB of memory and one device\n")
     print(doctor_text(checks, colour=wants_colour(sys.stdout), width=width_of(sys.stdout)))
     print(f"\n{doctor_closing(checks)}")
     failed = [one.code for one in checks if one.level == "FAIL"]
@@ -57,4 +59,4 @@ def _json(host: HostFacts, checks: tuple[Check, ...]) -> None:
 
     found = [encode(one) for one in checks]
     answer = {"format_version": "1.0", "vmlaunch": VERSION, "host": host.name, "checks": found}
-    print(json.dumps(answer, indent=2, ensure_ascii=False))
+    print(as_json(answer, indent=2))

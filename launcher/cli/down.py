@@ -10,6 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from launcher.errors import HostNotRestored, Refused
+from launcher.report.frame import visible
 
 if TYPE_CHECKING:
     import argparse
@@ -109,5 +110,5 @@ def _uncleared(path: Path, error: OSError | MemoryError) -> Exception:
 
 
 def _say(options: argparse.Namespace, name: str, outcome: str, text: str) -> int:
-    print(json.dumps({"name": name, "outcome": outcome}) if options.json else text)
+    print(json.dumps({"name": name, "outcome": outcome}) if options.json else visible(text))
     return 0

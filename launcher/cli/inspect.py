@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import select
 import sys
 from contextlib import suppress
@@ -31,12 +30,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from launcher.cli.reaching import folder_of
     from launcher.plan.codec import report_to_json
+    from launcher.report.escapes import as_json
     from launcher.vms.folder import PLAN, read_json
 
     path = folder_of(options.name, options.sources)
     report = _report(path)
     if options.json:
-        print(json.dumps({"report": report_to_json(report), "plan": read_json(path / PLAN)}, ensure_ascii=False))
+        print(as_json({"report": report_to_json(report), "plan": read_json(path / PLAN)}))
         return 0
     _show(report)
     return 0

@@ -11,25 +11,35 @@ if TYPE_CHECKING:
     import argparse
     from pathlib import Path
 
-    from launcher.cli.output import Output
+    from launcher.cli.output import Output, Shape
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME|SPEC|PLAN", help="the VM's name, its YAML file or its saved plan")
     parser.add_argument("-f", "--follow", action="store_true", help="go on until the VM ends")
+    parser.add_argument("--raw", action="store_true", help="on a terminal, too, as the guest said it")
     parser.add_argument("--json", action="store_true", help="JSON lines")
 
 
 def run(options: argparse.Namespace) -> int:
-    from launcher.cli.output import Output, json_lines
+    from launcher.cli.output import Output
     from launcher.cli.reaching import folder_of
 
     path = folder_of(options.name, options.sources)
-    output = Output(json_lines()) if options.json else Output()
+    output = Output(_shape(options))
     if options.follow and (code := _follow(path, output)) is not None:
         return code
     _show(path, output)
     return 0
+
+
+def _shape(options: argparse.Namespace) -> Shape:
+    """A log is read, not obeyed: a guest's escape sequences are for its console. What is no terminal obeys none."""
+    from launcher.cli.output import harmless, json_lines
+
+    if options.json:
+        return json_lines()
+    return bytes if options.raw or not sys.stdout.isatty() else harmless()
 
 
 def _follow(path: Path, output: Output) -> int | None:
@@ -51,7 +61,6 @@ def _show(path: Path, output: Output) -> None:
     except OSError as error:
         fact = f"failed to read the log of {path.name}: {error.strerror}"
         raise Refused(Diagnostic("E543", fact, help=(f"it is {path / LOG}",))) from None
-    while output.waiting:
-        output.flush()
+    output.end()
     if output.line_open and sys.stdout.isatty():
         print()

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from launcher.report.frame import visible
+
 if TYPE_CHECKING:
     from launcher.executor.conversation import Conversation
     from launcher.plan.outcome import Observer, StepOutcome
@@ -32,7 +34,8 @@ class Systemd:
         if self._address is None:
             return
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sender:
-            sender.sendto("\n".join(words).encode(errors="replace"), self._address)
+            text = "\n".join(map(visible, words))  # a newline within one would begin another
+            sender.sendto(text.encode(errors="replace"), self._address)
 
     def ready(self, status: str, pid: int | None) -> None:
         """`pid`: of the process that stays when this one goes, if it will."""

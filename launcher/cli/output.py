@@ -13,7 +13,7 @@ Shape = Callable[[bytes], bytes]
 
 
 class Output:
-    """What waits for room on stdout. `shape` turns the guest's bytes into what is written."""
+    """What waits for room on stdout. `shape` turns the guest's bytes into what is written; none are the end."""
 
     def __init__(self, shape: Shape = bytes) -> None:
         self._shape = shape
@@ -22,6 +22,12 @@ class Output:
 
     def __call__(self, data: bytes) -> None:
         self.waiting += self._shape(data)
+
+    def end(self) -> None:
+        """Nothing more comes: what waits is written, and what `shape` kept for the next piece."""
+        self(b"")
+        while self.waiting:
+            self.flush()
 
     def flush(self) -> None:
         """Some of what waits: call it when stdout has room, which for a pipe is at least PIPE_BUF."""
@@ -34,6 +40,23 @@ class Output:
 def silence(_: bytes) -> bytes:
     """The words stay in the guest's log."""
     return b""
+
+
+def harmless() -> Shape:
+    """Nothing of it steers a terminal: see report.escapes. A letter, or a newline, may come in two pieces."""
+    from launcher.report.escapes import escaped
+
+    decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+    held = ""  # carriage returns, behind which a newline may come
+
+    def shape(data: bytes) -> bytes:
+        nonlocal held
+        text = held + decoder.decode(data, final=not data)
+        whole = text.rstrip("\r") if data else text
+        held = text[len(whole) :]
+        return escaped(whole).encode()
+
+    return shape
 
 
 def json_lines() -> Shape:

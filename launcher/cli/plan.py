@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 from launcher.cli.saving import PICTURE, PLAN, check_apart, check_target, write_whole
 from launcher.cli.terminal import drawn, wants_colour
 from launcher.errors import Diagnostic, NotPermitted, WrongUsage
+from launcher.report.escapes import as_json
 from launcher.report.frame import visible
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _mention_running(raw: bytes, plan: Plan, options: argparse.Namespace) -> Non
     from launcher.cli.difference import compared_with_running
 
     if not options.host and (words := compared_with_running(raw, plan.name, options)):
-        print(words, file=sys.stderr)
+        print(visible(words), file=sys.stderr)
 
 
 def _write(plan: Plan, options: argparse.Namespace) -> None:
@@ -135,7 +135,7 @@ def exit_code(found: tuple[Diagnostic, ...], strict: bool) -> int:
 def plan_bytes(plan: Plan) -> str:
     from launcher.plan.codec import plan_to_json
 
-    return json.dumps(plan_to_json(plan), indent=2, ensure_ascii=False) + "\n"
+    return as_json(plan_to_json(plan), indent=2) + "\n"
 
 
 def _text(plan: Plan, options: argparse.Namespace) -> None:
@@ -160,7 +160,7 @@ def _github(plan: Plan, _: argparse.Namespace) -> None:
 def _sarif(plan: Plan, _: argparse.Namespace) -> None:
     from launcher.report.sarif import as_sarif
 
-    print(json.dumps(as_sarif(list(plan.diagnostics)), indent=2, ensure_ascii=False))
+    print(as_json(as_sarif(list(plan.diagnostics)), indent=2))
 
 
 ANSWERS: dict[str, Callable[[Plan, argparse.Namespace], None]] = {

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic, NotPermitted, Refused, StalePlan
+from launcher.report.frame import visible
 
 if TYPE_CHECKING:
     import argparse
@@ -67,7 +67,7 @@ def _running(name: str, options: argparse.Namespace) -> Plan | None:
     if root is None:
         return None
     if is_going(root / name):
-        print(f"{name} is going down; waiting for it", file=sys.stderr)
+        print(visible(f"{name} is going down; waiting for it"), file=sys.stderr)
         wait_for_end(root / name, FAREWELL)
     if is_lost(root / name):
         _say_that_nothing_is_left(root / name)
@@ -80,7 +80,7 @@ def _say_that_nothing_is_left(folder: Path) -> None:
     from launcher.vms.folder import JOURNAL
 
     if not left_of(folder / JOURNAL):
-        print(f"the keeper of {folder.name} had died; nothing is left of it on this host", file=sys.stderr)
+        print(visible(f"the keeper of {folder.name} had died; nothing is left of it on this host"), file=sys.stderr)
 
 
 def check_same(running: Plan, plan: Plan) -> None:
@@ -103,11 +103,12 @@ def _refuse(found: tuple[Diagnostic, ...], strict: bool) -> None:
 
 def _warn(plan: Plan, options: argparse.Namespace) -> None:
     from launcher.cli.terminal import drawn
+    from launcher.report.escapes import as_json
 
     if not plan.diagnostics:
         return
     if options.json:
-        print(json.dumps({"diagnostics": [one.as_json() for one in plan.diagnostics]}, ensure_ascii=False))
+        print(as_json({"diagnostics": [one.as_json() for one in plan.diagnostics]}))
     else:
         print(drawn(plan.diagnostics, options.sources, sys.stderr), file=sys.stderr)
 

@@ -28,13 +28,12 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(found))
     elif options.names:
-        print("\n".join(one["name"] for one in found), end="\n" if found else "")
+        print("\n".join(visible(one["name"]) for one in found), end="\n" if found else "")
     elif found:
         rows = [HEAD, *map(_row, found)]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         for row in rows:
-            line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-            print(visible(line.rstrip()))
+            print("  ".join(visible(cell).ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     return 0
 
 

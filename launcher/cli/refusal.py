@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 from launcher.cli.terminal import drawn
 from launcher.errors import LauncherError
 from launcher.report.diagnostics import as_github, closing
+from launcher.report.escapes import as_json
 from launcher.report.sarif import as_sarif
 from launcher.version import VERSION
 
@@ -61,11 +61,11 @@ def _json(error: LauncherError) -> str:
     """One line, because a verb may be writing JSON lines."""
     found = [one.as_json() for one in error.diagnostics]
     answer = {"format_version": "1.0", "vmlaunch": VERSION, "exit_code": error.exit_code, "diagnostics": found}
-    return json.dumps(answer, ensure_ascii=False)
+    return as_json(answer)
 
 
 FORMATS: dict[str, Callable[[LauncherError], str]] = {
     "json": _json,
     "github": lambda error: as_github(error.diagnostics),
-    "sarif": lambda error: json.dumps(as_sarif(error.diagnostics), indent=2, ensure_ascii=False),
+    "sarif": lambda error: as_json(as_sarif(error.diagnostics), indent=2),
 }

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from launcher.errors import Diagnostic, GuestFailed, HostNotRestored, StepFailed, WrongUsage
+from launcher.report.frame import visible
 
 if TYPE_CHECKING:
     import argparse
@@ -131,7 +132,7 @@ def _already_up(name: str, options: argparse.Namespace, wait: Wait | None) -> in
     if wait is not None and (code := _listen(name, wait)):
         return code
     _tell_manager(name)
-    print(json.dumps({"already_up": name}) if options.json else f"{name} is already up")
+    print(json.dumps({"already_up": name}) if options.json else visible(f"{name} is already up"))
     return 0
 
 
@@ -189,7 +190,7 @@ def _conclude(report: Report, options: argparse.Namespace) -> int:
         print(as_text(report.diagnostics, {}, colour=wants_colour(sys.stderr)) + "\n", file=sys.stderr)
     print_report(report, stream, colour=wants_colour(stream), verbose=options.verbose)
     if code in REASSURED:
-        print(f"\n{report.name} failed; {REASSURED[code]}", file=sys.stderr)
+        print(f"\n{visible(report.name)} failed; {REASSURED[code]}", file=sys.stderr)
     return code
 
 
@@ -209,11 +210,12 @@ def _refused(answer: dict[str, Any], plan: Plan, options: argparse.Namespace, wa
 def _lost(plan: Plan, talk: Conversation, status: int) -> int:
     """The keeper went without a report: refused what it needs, killed, or a bug of ours."""
     from launcher.executor.waiting import BUG
+    from launcher.report.escapes import escaped
 
     if talk.failed:
         raise (HostNotRestored if status == HostNotRestored.exit_code else StepFailed)(*talk.failed)
     if talk.bug:
-        print(talk.bug, file=sys.stderr)
+        print(escaped(talk.bug), file=sys.stderr)
         print("this is a bug of vmlaunch; please report it with the lines above.", file=sys.stderr)
         return BUG
     from launcher.executor.ending import manner_of_death

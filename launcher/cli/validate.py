@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 from launcher.cli.terminal import drawn
 from launcher.errors import Diagnostic, LauncherError
 from launcher.record import record
+from launcher.report.escapes import as_json
 from launcher.report.frame import visible
 from launcher.values import show_size
 from launcher.version import VERSION
@@ -109,7 +109,7 @@ def _json(verdicts: Sequence[Verdict], _: Mapping[str, str]) -> None:
         ],
         "diagnostics": [one.as_json() for one in _all(verdicts)],
     }
-    print(json.dumps(answer, indent=2, ensure_ascii=False))
+    print(as_json(answer, indent=2))
 
 
 def _github(verdicts: Sequence[Verdict], _: Mapping[str, str]) -> None:
@@ -122,7 +122,7 @@ def _github(verdicts: Sequence[Verdict], _: Mapping[str, str]) -> None:
 def _sarif(verdicts: Sequence[Verdict], _: Mapping[str, str]) -> None:
     from launcher.report.sarif import as_sarif
 
-    print(json.dumps(as_sarif(_all(verdicts)), indent=2, ensure_ascii=False))
+    print(as_json(as_sarif(_all(verdicts)), indent=2))
 
 
 ANSWERS: dict[str, Callable[[Sequence[Verdict], Mapping[str, str]], None]] = {

@@ -36,6 +36,8 @@ def watch(path: Path, name: str, manner: Manner, output: Output, *, everything: 
     if not talk.full:
         attachment.follow()
     answer.channel.close()
+    if not output.waiting:  # all that was said, or a reader who goes before he has it
+        output.end()
     if output.line_open and sys.stdout.isatty():
         print(flush=True)
     if talk.ended is None and not attachment.left and not (manner.wait and manner.wait.heard):

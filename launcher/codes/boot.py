@@ -165,6 +165,46 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "Log in through PAM, or set XDG_RUNTIME_DIR to a folder of that user, mode 0700.",
     ),
     Explanation(
+        "E425",
+        "an option ROM that is too large",
+        "An option ROM has at most 16 MiB (PCI Local Bus 3.0, 6.2.5.2), so the file is something else.",
+        "devices: {gpu: {pci: 0000:c1:00.0, rom: ./disk.img}}",
+        "Name the file that has the card's ROM, or leave `rom` out: the guest then sees the card's own.",
+    ),
+    Explanation(
+        "E426",
+        "too few processes and threads",
+        "A VM is three processes, and each vCPU is a thread. The user's limit (`ulimit -u`) or a cgroup of those that "
+        "`up` would run in (pids.max) allows fewer: TasksMax= of a systemd unit, `--pids-limit` of a container.",
+        "cpus: 16        # in a unit with TasksMax=8",
+        "Raise the limit with the command the message shows, or give the guest fewer vCPUs.",
+    ),
+    Explanation(
+        "E427",
+        "the kernel cannot confine the guest's process",
+        "Before the guest's first instruction the process that runs it gives up capabilities, the file system "
+        "(Landlock) and most calls of the kernel (seccomp). The spec requires all of that, and this kernel lacks a "
+        "measure.",
+        "confine: required        # on a kernel booted with lsm=apparmor",
+        "Run a kernel that has the measure, or write `confine: auto`: the VM then runs with the measures there are.",
+    ),
+    Explanation(
+        "E428",
+        "too few open files",
+        "Each vCPU, device and IOMMU group is an open file, and the hard limit, up to which `up` raises its own, is "
+        "lower than their number.",
+        "cpus: 64        # with `ulimit -Hn` of 32",
+        "`ulimit -n 1024` as root, or LimitNOFILE=1024 in the systemd service.",
+    ),
+    Explanation(
+        "E429",
+        "the path of the control socket is too long",
+        "The VM's control socket is in its state folder, below $XDG_RUNTIME_DIR for ordinary users, and the path of a "
+        "socket has at most 107 bytes (unix(7)).",
+        "XDG_RUNTIME_DIR=/srv/a/very/long/path/... vmlaunch plan vm.yaml",
+        "Set XDG_RUNTIME_DIR to a folder with a shorter path, or give the VM a shorter name.",
+    ),
+    Explanation(
         "W402",
         "vCPUs share host CPUs",
         "There are more vCPUs than host CPUs that this process may use, or than KVM recommends (KVM_CAP_NR_VCPUS). "
@@ -185,5 +225,22 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "By its signature it is no archive that Linux unpacks. It is loaded as it is.",
         "boot: {kernel: ./vmlinux, initrd: ./vm.yaml}",
         "An initial RAM disk is a cpio archive (newc), compressed or not. Other kernels may take other things.",
+    ),
+    Explanation(
+        "W406",
+        "the kernel lacks a measure that confines",
+        "As E427, in a spec that does not require it: the VM runs, and a guest that takes over its process meets one "
+        "fence less. `--strict` makes it block, `confine: required` in the spec as well.",
+        "vmlaunch plan vm.yaml        # on a kernel booted with lsm=apparmor",
+        "Run a kernel that has the measure, with `landlock` among the words of lsm= for Landlock.",
+    ),
+    Explanation(
+        "W405",
+        "few processes and threads are left",
+        "As E426, but the VM would fit if less of the limit were in use now, or if fewer host CPUs populated its "
+        "memory: where memory is locked or names its pages, each of them has a thread before the vCPUs start. Whoever "
+        "comes too late, the VM or others of the same user or cgroup, is refused its thread (EAGAIN).",
+        "cpus: 16        # as a user with `ulimit -u 64`, 50 of which are in use",
+        "Raise the limit with the command the message shows, or end other processes.",
     ),
 )

@@ -86,8 +86,9 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "W259",
         "more interrupt vectors than the host has",
-        "An x86 CPU has about 200 interrupt vectors for devices, and KVM routes 4096 interrupts for one VM. The "
-        "devices offer more. Vectors are taken when the guest unmasks them, and the one too many fails with ENOSPC.",
+        "An x86 CPU has about 200 interrupt vectors for devices, and KVM routes 4096 interrupts for one VM, 38 of "
+        "them the pins of its own chips. The devices offer more. Vectors are taken when the guest unmasks them; the "
+        "one too many is refused with ENOSPC, and the report says how many there are.",
         "devices: {nvme: 0000:02:00.0}        # 2048 vectors, on a host of 8 CPUs",
         "Let the guest's drivers use fewer queues, or pass fewer devices.",
     ),

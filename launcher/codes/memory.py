@@ -98,6 +98,23 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "Pass fewer such devices to one VM.",
     ),
     Explanation(
+        "E319",
+        "too many entries in the guest's memory map",
+        "A guest is told of its memory when it starts: by the PVH protocol in one page, which holds 167 entries, by "
+        "Linux's own (bzImage) in a table of 128. Each range of memory is one, and so is what the IOMMU reserves; five "
+        "are the machine's.",
+        "memory: [{size: 2MiB}, {size: 2MiB}]        # and so on, 170 banks",
+        "Make fewer and larger banks. A bank without `at` is cut only where something reserved is in its way.",
+    ),
+    Explanation(
+        "E320",
+        "too many ranges of memory for KVM",
+        "Each range of guest memory is a memslot, and KVM has a number of them for one VM (KVM_CAP_NR_MEMSLOTS: 509 "
+        "before Linux 5.12, 32764 since).",
+        "memory: [{size: 2MiB}, {size: 2MiB}]        # and so on, on a kernel with 32 memslots",
+        "Make fewer and larger banks.",
+    ),
+    Explanation(
         "W301",
         "transparent huge pages are off",
         "The bank asks for them (they are the default), and this host never makes any: 4 KiB pages are slower.",

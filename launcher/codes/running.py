@@ -284,6 +284,14 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "Plan again: `vmlaunch plan SPEC -o FILE`. What a plan is to do differently is said in the spec.",
     ),
     Explanation(
+        "E546",
+        "the guest's process could not be confined as required",
+        "The spec says `confine: required`, and the kernel refused a measure that it seemed to have: the message names "
+        "it and the cause. The guest has not run an instruction.",
+        "confine: required        # in a container whose own filter refuses Landlock's calls",
+        "Lift what refuses it, as a container's seccomp profile, or write `confine: auto`.",
+    ),
+    Explanation(
         "W502",
         "a VM without its keeper",
         "The process that puts the host back was killed, or could not put all of it back. What is still changed is in "

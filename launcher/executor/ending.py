@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Mapping
 from os import strerror
 from typing import Literal
 
-from launcher.errors import Diagnostic, LauncherError
+from launcher.errors import Diagnostic, LauncherError, StepFailed
 from launcher.kernel.api import Event
 from launcher.plan.outcome import End
-from launcher.plan.steps import Step
+from launcher.plan.steps import RunVcpus, Step
 from launcher.refusals import cause, refusal_of, way_out
 from launcher.vms.words import Ended
 
@@ -89,3 +90,12 @@ def diagnostics_of(step: Step, error: Exception) -> tuple[Diagnostic, ...]:
     refused = error if isinstance(error, OSError) else refusal_of(error)
     why, help_ = (str(error), ()) if refused is None else (cause(refused), way_out(refused))
     return (Diagnostic("E501", f"failed to {step.describe()}: {why}", help=help_),)
+
+
+def check_confined(step: RunVcpus, measures: Mapping[str, str]) -> None:
+    """`measures` are `on`, or why the kernel refused them."""
+    refused = [f"{name} ({why})" for name, why in measures.items() if why != "on"]
+    if step.confine == "required" and refused:
+        fact = f"the runner must be confined by all measures, and the kernel refused {', '.join(refused)}"
+        help_ = ("`confine: auto` in the spec runs the VM with those that there are",)
+        raise StepFailed(Diagnostic("E546", fact, help=help_))

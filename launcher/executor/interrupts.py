@@ -9,7 +9,6 @@ from __future__ import annotations
 import select
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from errno import EMFILE
 
 from launcher.executor.routes import Routes
 from launcher.kernel.api import Device, Eventfd, FewVectors, Vm
@@ -141,19 +140,27 @@ class Interrupts:
             new: list[Line] = []
             try:
                 for _ in range(count - len(self._lines)):
-                    new.append(Line(self._make(), self._routes.take()))
+                    new.append(self._line())
                 self._switch_on(new)
                 self._lines += new
             except OSError as error:
                 self._drop(new)
-                made = len(self._lines) + len(new)  # before the descriptors ran out
-                left = error.available if isinstance(error, FewVectors) else made if error.errno == EMFILE else 0
+                made = len(self._lines) + len(new)  # all, or as many as there were descriptors and routes for
+                left = error.available if isinstance(error, FewVectors) else made if made < count else 0
                 count = self._most = max(min(left, count - 1), len(self._lines))
                 cause = error.strerror or ""
         if cause:
             self._note("vectors", f"{len(self._lines)} of {wanted} interrupt vectors: {cause}")
         if self._lines and not self._on:
             self._switch_on(())
+
+    def _line(self) -> Line:
+        event = self._make()
+        try:
+            return Line(event, self._routes.take())
+        except OSError:
+            event.close()
+            raise
 
     def _switch_on(self, new: Sequence[Line]) -> None:
         """And those that are on stay so; before Linux 6.5 all are switched off to have one more."""

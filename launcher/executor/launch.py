@@ -6,7 +6,6 @@ ends.
 
 from __future__ import annotations
 
-import errno
 import gc
 import os
 import signal
@@ -40,12 +39,11 @@ class Launched:
         """Before `begin`. A process that was forked from this one may do it."""
         import json
 
+        from launcher.kernel.whole import write_whole
         from launcher.plan.codec import plan_to_json
 
-        text = json.dumps(plan_to_json(plan)).encode()
         try:
-            if os.pwrite(self._paper, text, 0) < len(text):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            write_whole(self._paper, json.dumps(plan_to_json(plan)).encode(), 0, "the plan")
         except OSError as error:
             raise OSError(error.errno, error.strerror, "memfd") from None
 

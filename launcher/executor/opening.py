@@ -22,15 +22,15 @@ from launcher.executor.resets import reset
 from launcher.executor.routes import Routes
 from launcher.executor.traps import Space
 from launcher.kernel.api import BarMapping, Container, Device, Group, RegionInfo
+from launcher.kernel.whole import write_whole
 from launcher.machine.acpi import intx_gsi
 from launcher.machine.function import ROM, PassedFunction
 from launcher.machine.pci import CONFIG_SIZE, CONVENTIONAL_CONFIG
-from launcher.machine.pieces import pieces, served
+from launcher.machine.pieces import pieces
 from launcher.machine.policy import INTERRUPT_PIN, Shape
 from launcher.plan.steps import BarPlace, MapDma, OpenDevices, OpenGroups, Passed
 from launcher.values import Span
 
-FIRST_BAR_SLOT = 64  # memslots below are RAM
 ALARMS = ("request", "error")
 
 
@@ -87,6 +87,7 @@ def _check_limits(step: MapDma, container: Container) -> None:
 
 def open_devices(step: OpenDevices, live: Live) -> None:
     """All descriptors before any reset of a bus, and resets before what the guest will see."""
+    assert live.kvm is not None
     assert live.vm is not None
     assert live.bus is not None
     known = live.vm.create_vfio()
@@ -100,8 +101,8 @@ def open_devices(step: OpenDevices, live: Live) -> None:
         live.on_undo(opened[one].close)
     unreset = reset(tuple(opened.values()), live.groups)
     ram = tuple(Span(one.guest, one.size) for one in live.ranges)
-    most = min(max(live.kvm.check_extension("nr_memslots"), FIRST_BAR_SLOT + 1), 512) if live.kvm else 512
-    slots = list(range(most - 1, FIRST_BAR_SLOT - 1, -1))
+    # Those behind RAM's, which has one for each range; the lowest is taken first.
+    slots = list(reversed(range(len(ram), live.kvm.check_extension("nr_memslots"))))
     place = Place(live.vm, live.bus.traps, live.containers, ram, slots, len(step.devices))
     several = {one.guest.device for one in step.devices if one.guest.function}
     made = []
@@ -111,7 +112,7 @@ def open_devices(step: OpenDevices, live: Live) -> None:
         if device in unreset:
             passed.note("not reset")
     live.on_undo(partial(_reset_again, [device for device in opened.values() if device not in unreset], live))
-    routes = Routes(live.vm)
+    routes = Routes(live.vm, live.kvm.check_extension("irq_routing"))
     for passed in made:
         _connect(passed, routes, live)
 
@@ -133,11 +134,7 @@ def _prepare(one: Passed, device: Device, several: bool, place: Place, live: Liv
     found = {bar.index: _bar(bar, one, device, function, live) for bar in one.bars}
     if rom:
         found[ROM] = rom
-    passed = PassedDevice(one, device, function, found, place)
-    for bar in found.values():
-        if served(bar.pieces) != bar.meant:
-            passed.note(f"BAR {bar.index} is trapped: the kernel does not map it")
-    return passed
+    return PassedDevice(one, device, function, found, place)
 
 
 def _says_nothing(extended: bytes) -> bool:
@@ -152,15 +149,14 @@ def _bar(planned: BarPlace, one: Passed, device: Device, function: PassedFunctio
     tables = [span if bar == planned.index else None for bar, span in function.msix_spans() or ()]
     table, pending = tables if tables else (None, None)
     space: Space = "port" if planned.kind == "io" else "memory"
-    meant = pieces(planned.size, _mappable(region) if space == "memory" else (), table, pending)
     maps: dict[Span, BarMapping] = {}
-    for piece in meant:
+    for piece in pieces(planned.size, _mappable(region) if space == "memory" else (), table, pending):
         if piece.served == "mmap" and (mapping := _map(device, region.offset + piece.span.start, piece.span.size)):
             live.on_undo(mapping.close)
             maps[piece.span] = mapping
     # What the kernel did not map is trapped.
     parts = pieces(planned.size, maps, table, pending)
-    return Bar(planned.index, space, planned.size, device.fd, region.offset, parts, served(meant), maps, planned)
+    return Bar(planned.index, space, planned.size, device.fd, region.offset, parts, maps, planned)
 
 
 def _map(device: Device, at: int, size: int) -> BarMapping | None:
@@ -180,18 +176,18 @@ def _rom(one: Passed, device: Device, live: Live) -> Bar | None:
     if one.rom is True:
         region = device.region(ROM)
         parts = pieces(region.size, (), None, None) if region.size else ()
-        return Bar(ROM, "memory", region.size, device.fd, region.offset, parts, "trap") if parts else None
+        return Bar(ROM, "memory", region.size, device.fd, region.offset, parts) if parts else None
     if one.rom is False:
         return None
     file = live.once(f"rom-{one.alias}", partial(_keep_rom, Path(one.rom)))
     size = size_of(file)
-    return Bar(ROM, "memory", size, file, 0, pieces(size, (), None, None), "trap")
+    return Bar(ROM, "memory", size, file, 0, pieces(size, (), None, None))
 
 
 def _keep_rom(path: Path) -> int:
     image = path.read_bytes()
     file = os.memfd_create(path.name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    os.write(file, image.ljust(max(1 << (len(image) - 1).bit_length(), 2048), b"\xff"))
+    write_whole(file, image.ljust(max(1 << (len(image) - 1).bit_length(), 2048), b"\xff"), 0, str(path))
     fcntl.fcntl(file, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
     return file
 

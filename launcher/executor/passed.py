@@ -15,7 +15,7 @@ from launcher.executor.traps import Space, Traps
 from launcher.kernel.api import BarMapping, Device, Eventfd, Trap, Vm
 from launcher.machine import bars
 from launcher.machine.function import PassedFunction
-from launcher.machine.pieces import Piece, Served, served
+from launcher.machine.pieces import Piece, served
 from launcher.plan.changes import Change, Forward, HideBar, Interrupt, ShowBar
 from launcher.plan.outcome import BarReport, DeviceReport
 from launcher.plan.steps import BarPlace, Passed
@@ -35,9 +35,8 @@ class Bar:
     file: int  # the descriptor that answers trapped accesses, from `offset` on
     offset: int
     pieces: tuple[Piece, ...]
-    meant: Served
     maps: dict[Span, BarMapping] = field(default_factory=dict)
-    planned: BarPlace | None = None
+    planned: BarPlace | None = None  # not the ROM
     guest: int | None = None  # where it is now
     slots: list[int] = field(default_factory=list)
     peers: list[tuple[DmaSpace, Span]] = field(default_factory=list)  # P2P maps
@@ -57,7 +56,7 @@ class Place:
 
 
 class PassedDevice:
-    """`regions` by BAR index; `alarms` are eventfds by irq name: request, error."""
+    """`found` are its BARs and its ROM by index, as they are served; `alarms` eventfds by irq name: request, error."""
 
     def __init__(
         self, step: Passed, device: Device, function: PassedFunction, found: dict[int, Bar], place: Place
@@ -119,6 +118,8 @@ class PassedDevice:
 
     def report(self) -> DeviceReport:
         kind, vectors = self._uses()
+        bars = tuple(_bar_report(bar, bar.planned) for bar in self._bars.values() if bar.planned)
+        against = [f"BAR {one.index} is served by {one.served}, planned {one.planned}" for one in bars if _differs(one)]
         return DeviceReport(
             alias=self.step.alias,
             host=str(self.step.address),
@@ -126,8 +127,8 @@ class PassedDevice:
             guest=self.step.guest.guest,
             interrupts=kind,
             vectors=vectors,
-            bars=tuple(_bar_report(bar) for bar in self._bars.values() if bar.planned),
-            state="; ".join(self._notes.values()) or "works",
+            bars=bars,
+            state="; ".join((*against, *self._notes.values())) or "works",
         )
 
     def note(self, text: str) -> None:
@@ -242,8 +243,13 @@ def _trap(bar: Bar, guest: int, piece: Piece) -> Trap:
     return Trap(start, size, piece.served)
 
 
-def _bar_report(bar: Bar) -> BarReport:
-    return BarReport(bar.index, bar.size, bar.guest, bar.meant, served(_now(bar)))
+def _bar_report(bar: Bar, planned: BarPlace) -> BarReport:
+    return BarReport(bar.index, bar.size, bar.guest, planned.serve, served(_now(bar)))
+
+
+def _differs(one: BarReport) -> bool:
+    """From the plan, whatever the reason: VFIO maps less or more than was thought, or KVM has no memslot for it."""
+    return one.served != one.planned
 
 
 def _cause(error: OSError) -> str:

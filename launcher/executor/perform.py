@@ -54,7 +54,8 @@ def take_memory(step: TakeMemory, live: Live) -> None:
 
 
 def create_vm(_: CreateVm, live: Live) -> None:
-    """In the order of machine.md: addresses of KVM's own pages before the chips, chips before vCPUs."""
+    """KVM wants its chips before the vCPUs, which get their local APICs then (Documentation/virt/kvm/api.rst,
+    KVM_CREATE_IRQCHIP), and the addresses of its own pages before the first vCPU (KVM_SET_IDENTITY_MAP_ADDR)."""
     if live.kvm is None:
         live.kvm = live.kernel.open_kvm()
         live.undo.push(live.step, live.kvm.close, stays=True)

@@ -38,8 +38,8 @@ def close_all_but(kept: Collection[int]) -> None:
 
 
 def raise_limits() -> None:
-    """As far as an administrator lets us: descriptors for eventfds, locked memory for DMA."""
-    for what in (resource.RLIMIT_NOFILE, resource.RLIMIT_MEMLOCK):
+    """As far as an administrator lets us: descriptors for eventfds, locked memory for DMA, threads for vCPUs."""
+    for what in (resource.RLIMIT_NOFILE, resource.RLIMIT_MEMLOCK, resource.RLIMIT_NPROC):
         hard = resource.getrlimit(what)[1]
         with suppress(ValueError, OSError):  # a hard limit above fs.nr_open
             resource.setrlimit(what, (hard, hard))

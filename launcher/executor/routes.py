@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+
 from launcher.kernel.api import MsiRoute, PinRoute, Vm
 from launcher.machine import routes
 from launcher.plan.changes import Vector
 
-MOST = 4096  # KVM_MAX_IRQ_ROUTES
-
 
 class Routes:
-    def __init__(self, vm: Vm) -> None:
-        self._vm = vm
+    """`most` is what KVM takes, the machine's pins among them (KVM_CAP_IRQ_ROUTING)."""
+
+    def __init__(self, vm: Vm, most: int) -> None:
+        self._vm, self._most = vm, most
         self._pins = [PinRoute(*pin) for pin in routes.pins()]
         self._messages: dict[int, Vector] = {}
         self._free: list[int] = []
@@ -19,9 +21,11 @@ class Routes:
         self._stale = False
 
     def take(self) -> int:
-        """A GSI of one's own. OSError ENOSPC never: what is beyond the table's end has no route."""
+        """A GSI of one's own. OSError ENOSPC: the table has no room for one more message."""
         if self._free:
             return self._free.pop()
+        if len(self._pins) + self._next - routes.FIRST_MESSAGE_GSI >= self._most:
+            raise OSError(errno.ENOSPC, f"KVM routes {self._most} interrupts of one VM", "KVM_SET_GSI_ROUTING")
         self._next += 1
         return self._next - 1
 
@@ -38,7 +42,6 @@ class Routes:
     def commit(self) -> None:
         """One call for all that changed."""
         if self._stale:
-            messages = [MsiRoute(gsi, *message) for gsi, message in sorted(self._messages.items()) if gsi < MOST]
-            whole: list[PinRoute | MsiRoute] = [*self._pins, *messages]
-            self._vm.set_gsi_routing(whole[:MOST])
+            messages = [MsiRoute(gsi, *message) for gsi, message in sorted(self._messages.items())]
+            self._vm.set_gsi_routing([*self._pins, *messages])
             self._stale = False

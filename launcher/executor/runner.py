@@ -15,7 +15,7 @@ from time import monotonic
 from typing import Any
 
 from launcher.errors import LauncherError
-from launcher.executor.ending import describe_event, diagnostics_of
+from launcher.executor.ending import check_confined, describe_event, diagnostics_of
 from launcher.executor.live import Live
 from launcher.executor.perform import PERFORM, run_vcpus
 from launcher.kernel.api import Event, Kernel
@@ -87,7 +87,7 @@ class Runner:
         self._outcome(n, "started")
         try:
             if isinstance(step, RunVcpus):
-                self._shut_in()
+                self._shut_in(step)
                 run_vcpus(step, self._live, self._told)
             else:
                 PERFORM[type(step)](step, self._live)
@@ -98,10 +98,12 @@ class Runner:
         self._outcome(n, "done", monotonic() - self._began)
         return True
 
-    def _shut_in(self) -> None:
+    def _shut_in(self, step: RunVcpus) -> None:
         """Before the guest's first instruction: what it may take over later is worth little."""
         if self._live.past is None:
-            self._tell(Confined(self._live.kernel.confine()))
+            measures = self._live.kernel.confine()
+            self._tell(Confined(measures))
+            check_confined(step, measures)
 
     def _watch(self) -> None:
         """Until a vCPU comes back or the keeper says stop."""

@@ -49,6 +49,14 @@ def huge_limits(tree: Tree) -> dict[str, Limit]:
     return {size: limit for size, limit in limits.items() if limit}
 
 
+def task_limits(tree: Tree) -> tuple[Limit, ...]:
+    """All of them: a parent with more room may have less of it left. Both versions name the files alike."""
+    found = (
+        _limit(tree, folder._replace(maximum="max", use="current"), "pids.max") for folder in _folders(tree, "pids")
+    )
+    return tuple(limit for limit in found if limit)
+
+
 def _folders(tree: Tree, controller: str) -> Iterator[_Folder]:
     """From the root of the hierarchy down to our own cgroup; in version 1 a controller has a hierarchy of its own."""
     lines = str_of(tree.read_text("/proc/self/cgroup")).splitlines()

@@ -68,7 +68,8 @@ class Memory:
 
 @record
 class Limit:
-    """What a cgroup (its path below the root of its hierarchy) and all above it allow: bytes, and bytes now in use."""
+    """What a cgroup (its path below the root of its hierarchy) and all above it allow, and what is in use: bytes, or
+    processes and threads."""
 
     cgroup: str
     maximum: int
@@ -82,6 +83,8 @@ class Process:
     `locked` is VmLck in bytes. `own_user_namespace`: its capabilities do not count for the host's kernel.
     `memory_limit` is the tightest memory.max; `huge_limits` the tightest hugetlb.*.max by page size in bytes.
     `container`: in a device cgroup of its own, by the marks that container engines leave.
+    `tasks`: how many processes and threads this user may have; `user_tasks`: has now, None: not counted. `task_limits`
+    is each pids.max from our cgroup up.
     `profile`: the AppArmor or SELinux label that confines it. `sees_all`: it may look into other users' processes.
     """
 
@@ -97,6 +100,9 @@ class Process:
     own_user_namespace: bool = False
     memory_limit: Limit | None = None
     huge_limits: dict[str, Limit] = field(default_factory=dict)
+    tasks: int | None = None
+    user_tasks: int | None = None
+    task_limits: tuple[Limit, ...] = ()
     container: bool = False
     profile: str | None = None
     sees_all: bool = True
@@ -146,6 +152,15 @@ class Linux:
     vectors: int = 0
     lockdown: str | None = None
     framebuffers: tuple[str, ...] = ()  # /proc/fb, without the numbers
+
+
+@record
+class Confinement:
+    """What a process can give up for good here. `landlock`: the version of its interface, 0 without; `seccomp`: a
+    filter that kills who makes another call."""
+
+    landlock: int
+    seccomp: bool
 
 
 @record
@@ -394,4 +409,5 @@ class HostFacts:
     linux: Linux = Linux()
     firmware: Firmware = Firmware()
     device_nodes: tuple[DeviceNode, ...] | None = None  # None: not recorded
+    confinement: Confinement | None = None  # None: not recorded
     note: str = ""  # where a recorded host comes from

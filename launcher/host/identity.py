@@ -27,6 +27,8 @@ def process_as(tree: Tree, uid: int, mine: Process) -> Process:
         capabilities=_all_capabilities(tree) if uid == 0 else (),
         memlock=read_limit(tree, "1", "Max locked memory") if uid == 0 and _has_limits(tree) else mine.memlock,
         open_files=read_limit(tree, "1", "Max open files") if uid == 0 and _has_limits(tree) else mine.open_files,
+        tasks=read_limit(tree, "1", "Max processes") if uid == 0 and _has_limits(tree) else mine.tasks,
+        user_tasks=None,
         state_folder=state_folder(uid, f"/run/user/{uid}"),
         groups=tuple(sorted({gid, *_memberships(tree, names)})),
         locked=0,

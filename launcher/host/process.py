@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from launcher.host.cgroups import huge_limits, memory_limit
+from launcher.host.cgroups import huge_limits, memory_limit, task_limits
 from launcher.host.facts import Process
-from launcher.host.lists import ids, keyed, kilobytes, str_of
+from launcher.host.lists import entries, ids, keyed, kilobytes, number, str_of
 from launcher.host.state import state_folder
 from launcher.values import Missing
 
@@ -25,6 +25,7 @@ CAPABILITIES = {
     23: "cap_sys_nice",
     24: "cap_sys_resource",
 }
+_MANY = 4096  # processes and threads that no user has by chance: they are counted where fewer are allowed
 _WHOLE = ["0", "0", "4294967295"]  # the map of the first user namespace
 _FIRST_NAMESPACES = {"pid": "pid:[4026531836]", "cgroup": "cgroup:[4026531835]"}  # PROC_PID_INIT_INO and its like
 _MARKS = (
@@ -38,6 +39,7 @@ def read_process(tree: Tree, runtime_folder: str | None, sees_all: bool = True) 
     text = tree.read_text("/proc/self/status")
     status = keyed(text, ":")
     uid = _effective(status.get("Uid", ""))
+    tasks = read_limit(tree, "self", "Max processes")
     return Process(
         uid=uid,
         gid=_effective(status.get("Gid", "")),
@@ -51,6 +53,9 @@ def read_process(tree: Tree, runtime_folder: str | None, sees_all: bool = True) 
         own_user_namespace=str_of(tree.read_text("/proc/self/uid_map")).split() not in ([], _WHOLE),
         memory_limit=memory_limit(tree),
         huge_limits=huge_limits(tree),
+        tasks=tasks,
+        user_tasks=_tasks_of(tree, uid) if tasks is not None and tasks < _MANY and uid else None,
+        task_limits=task_limits(tree),
         container=_is_container(tree),
         profile=_profile(tree),
         sees_all=sees_all,
@@ -73,6 +78,16 @@ def read_limit(tree: Tree, process: str, name: str) -> int | None:
     limits = str_of(tree.read_text(f"/proc/{process}/limits"))
     match = re.search(rf"^{name} +\S+ +(\S+)", limits, re.MULTILINE)
     return int(match[1]) if match and match[1].isdecimal() else None
+
+
+def _tasks_of(tree: Tree, uid: int) -> int:
+    """Those that the kernel counts against the limit: of the real uid."""
+    found = (
+        keyed(tree.read_text(f"/proc/{name}/status"), ":")
+        for name in entries(tree.list_folder("/proc"))
+        if name.isdecimal()
+    )
+    return sum(number(one.get("Threads", "")) or 0 for one in found if one.get("Uid", "").split()[:1] == [str(uid)])
 
 
 def _is_container(tree: Tree) -> bool:

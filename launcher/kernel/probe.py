@@ -9,7 +9,7 @@ from launcher.kernel.dev_kvm import Kvm
 from launcher.kernel.handed import KVM, handed
 
 EXTENSIONS = (
-    "user_memory", "irqchip", "set_tss_addr", "set_identity_map_addr", "pit2", "irqfd", "irqfd_resample", "ioeventfd",
+    "user_memory", "irqchip", "set_tss_addr", "set_identity_map_addr", "pit2", "irqfd", "irqfd_resample",
     "irq_routing", "immediate_exit", "nr_vcpus", "max_vcpus", "nr_memslots", "ext_cpuid", "readonly_mem",
     "tsc_deadline_timer", "device_ctrl",
 )  # fmt: skip

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from launcher.kernel.api import Waits
 from launcher.kernel.waiting import ignore_stops, wait_for
+from launcher.kernel.whole import write_whole
 from launcher.values import PciAddress
 
 _BUS = Path("/sys/bus/pci")
@@ -130,6 +131,6 @@ def _fork(path: Path, text: str, ends: int) -> int:
 def _write(path: Path, text: str) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     try:
-        os.write(descriptor, text.encode())
+        write_whole(descriptor, text.encode(), what=str(path))
     finally:
         os.close(descriptor)

@@ -11,6 +11,7 @@ from launcher.kernel.api import DmaLimits, FewVectors, IrqInfo, RegionInfo
 from launcher.kernel.call import check, ioctl
 from launcher.kernel.descriptor import Descriptor
 from launcher.kernel.memory import HostMemory
+from launcher.kernel.whole import write_whole
 from launcher.native import ffi, lib
 from launcher.values import GIB, KIB, MIB, PciAddress, Span
 
@@ -202,14 +203,18 @@ class Device(Descriptor):
         return os.pread(self.fd, size, self._config.offset + offset) if size > 0 else b""
 
     def write_config(self, offset: int, data: bytes) -> None:
-        os.pwrite(self.fd, data, self._config.offset + offset)
+        """OSError EIO: the device took a part of it, which is no configuration that anybody asked for."""
+        write_whole(self.fd, data, self._config.offset + offset, "pwrite of configuration space")
 
     def read(self, at: int, size: int) -> bytes:
         """`at` is a region's offset and the place in it."""
-        return os.pread(self.fd, size, at)
+        found = os.pread(self.fd, size, at)
+        if len(found) != size:
+            raise OSError(errno.EIO, f"the device gave {len(found)} of {size} bytes", "pread")
+        return found
 
     def write(self, at: int, data: bytes) -> None:
-        os.pwrite(self.fd, data, at)
+        write_whole(self.fd, data, at, "pwrite")
 
     def map(self, at: int, size: int) -> BarMapping:
         return BarMapping(self.fd, at, size)

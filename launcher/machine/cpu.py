@@ -9,9 +9,9 @@ Leaf = tuple[int, int, int, int, int, int, int]  # function, index, flags, eax, 
 HYPERVISOR, TSC_DEADLINE = 1 << 31, 1 << 24  # leaf 1 ECX
 MULTI_THREADED = 1 << 28  # leaf 1 EDX
 MISC_ENABLE, FAST_STRINGS = 0x1A0, 0x1
-MTRR_DEFAULT, MTRR_ON_WRITE_BACK = 0x2FF, 0xC06
+MTRR_DEFAULT, MTRR_WRITE_BACK = 0x2FF, 0x806  # E, type 6; not FE: the fixed ranges, all zero, would be uncached
 
-FIRST_MSRS = {MISC_ENABLE: FAST_STRINGS, MTRR_DEFAULT: MTRR_ON_WRITE_BACK}
+FIRST_MSRS = {MISC_ENABLE: FAST_STRINGS, MTRR_DEFAULT: MTRR_WRITE_BACK}
 
 
 def cpuid(supported: Iterable[Leaf], apic_id: int, count: int, tsc_deadline: bool) -> list[Leaf]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from launcher.machine import capabilities as caps
 from launcher.machine.capabilities import word
-from launcher.machine.msix import MsixTable
+from launcher.machine.msix import MsixTable, pending_span, table_span
 from launcher.machine.policy import (
     BARS,
     COMMAND,
@@ -101,8 +101,8 @@ class PassedFunction:
         table, pending = word(config, offset + 4, 4), word(config, offset + 8, 4)
         count = self.table.vectors
         return (
-            (table & 7, Span(table & ~7, 16 * count)),
-            (pending & 7, Span(pending & ~7, (count + 63) // 64 * 8)),
+            (table & 7, table_span(table & ~7, count)),
+            (pending & 7, pending_span(pending & ~7, count)),
         )
 
     # -- state -------------------------------------------------------------------------------------------------------

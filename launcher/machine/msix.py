@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from launcher.plan.changes import Vector
+from launcher.values import Span
 
 ENTRY = 16
 MASKED = 1  # vector control, bit 0
 MOST = 2048
+
+
+def table_span(offset: int, vectors: int) -> Span:
+    return Span(offset, ENTRY * vectors)
+
+
+def pending_span(offset: int, vectors: int) -> Span:
+    """A bit for each vector, in words of 64."""
+    return Span(offset, 8 * -(-vectors // 64))
 
 
 class MsixTable:

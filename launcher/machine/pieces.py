@@ -10,6 +10,7 @@ from launcher.values import KIB, Span, align_down, align_up
 PAGE = 4 * KIB
 
 
+Kind = Literal["io", "mem32", "mem64"]
 Served = Literal["mmap", "split", "trap"]
 
 
@@ -20,10 +21,15 @@ class Piece(NamedTuple):
     served: Literal["mmap", "trap", "table", "pending"]
 
 
+def wanted(kind: Kind, size: int, table: Span | None, pending: Span | None) -> tuple[Piece, ...]:
+    """What a plan expects: the kernel maps all of memory but the pages of the tables, and of I/O ports nothing."""
+    return pieces(size, () if kind == "io" else (Span(0, size),), table, pending)
+
+
 def pieces(size: int, mappable: Iterable[Span], table: Span | None, pending: Span | None) -> tuple[Piece, ...]:
     """`mappable`: what the kernel would map of it. Pages of the tables are trapped, and all else of them as it is."""
     whole = Span(0, size)
-    pages = [_pages(span) for span in (table, pending) if span]
+    pages = [pages_of(span) for span in (table, pending) if span]
     tables = tuple(_tables(whole, table, pending))
     mapped: list[Span] = []
     for area in mappable:
@@ -48,7 +54,7 @@ def served(found: tuple[Piece, ...]) -> Served:
     return "mmap" if ways == {"mmap"} else "split"
 
 
-def _pages(span: Span) -> Span:
+def pages_of(span: Span) -> Span:
     start = align_down(span.start, PAGE)
     return Span(start, align_up(span.end, PAGE) - start)
 

@@ -4,6 +4,7 @@ header         ids, BARs, ROM, pin, lists   ours; what the guest writes to a BAR
                command, cache line, latency the device's, by way of VFIO, which has its own say
                BIST, header type            ours
 capabilities   PM, VPD, PCIe, AF, vendor    the device's, but for PME, which nobody in the guest would serve
+               PCIe's type and link         ours: there is no port at the other end
                MSI, MSI-X                   ours: the host has its own vectors in the device
                any other                    zero, and not in the list
 extended       HIDDEN_EXTENDED              zero, and not in the list
@@ -31,6 +32,9 @@ PME_SUPPORT, PME_BITS = 0xF8, 0x81
 MSI_CONTROL, MSI_ENABLE, MSI_64, MSI_MASKS = 2, 0x01, 0x80, 0x100
 MSI_CAPABLE = 0x0E  # how many messages
 MSIX_CONTROL = 2
+# PCI Express 5.0, 7.5.3: type in bits 7:4 of the capabilities register; capabilities, control and status of the link.
+EXPRESS_KIND, ENDPOINT, INTEGRATED = 2, 0, 9
+LINK, LINK_2 = (0x0C, 8), (0x2C, 8)  # offset and size; the second from version 2 on
 
 # The visible ones, and how many bytes of each must be there; MSI says itself how many it has.
 VISIBLE = {
@@ -132,6 +136,8 @@ def _list(registers: Registers, config: bytes) -> None:
         if one.id == caps.POWER:
             registers.own_bits(one.offset + POWER_SUPPORT, 0, PME_SUPPORT)
             registers.own_bits(one.offset + POWER_CONTROL, 0, PME_BITS)
+        elif one.id == caps.EXPRESS:
+            _express(registers, config, one, _room(one, found, min(caps.EXTENDED, len(config))))
         elif one.id == caps.MSI:
             _msi(registers, config, one.offset)
         elif one.id == caps.MSIX:
@@ -146,6 +152,17 @@ def _followed(shown: Sequence[Capability]) -> Iterator[tuple[Capability, int]]:
 def _room(one: Capability, found: tuple[Capability, ...], end: int) -> int:
     """Up to whatever begins next."""
     return min((other.offset for other in found if other.offset > one.offset), default=end) - one.offset
+
+
+def _express(registers: Registers, config: bytes, one: Capability, room: int) -> None:
+    """On bus 0 there is no port above it, and what has none is a Root Complex Integrated Endpoint (7.5.3.2), which has
+    no link. What is of another type is not of bus 0, or says so itself."""
+    kind = word(config, one.offset + EXPRESS_KIND)
+    if kind >> 4 & 0xF != ENDPOINT:
+        return
+    registers.own_bits(one.offset + EXPRESS_KIND, INTEGRATED << 4, 0xF0)
+    for offset, size in (LINK, LINK_2) if kind & 0xF > 1 else (LINK,):
+        registers.own(one.offset + offset, bytes(min(size, max(room - offset, 0))))
 
 
 def _msi(registers: Registers, config: bytes, offset: int) -> None:

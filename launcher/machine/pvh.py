@@ -16,6 +16,9 @@ MAGIC = 0x336EC578
 MODULE_SIZE = 32  # of hvm_modlist_entry
 HEADER_SIZE = 56  # of hvm_start_info
 
+ENTRY_SIZE = 24  # of hvm_memmap_table_entry
+MOST_ENTRIES = (layout.START_INFO.size - HEADER_SIZE - MODULE_SIZE) // ENTRY_SIZE
+
 PROTECTED_MODE = 0x11  # CR0: PE, ET
 CODE, DATA, TASK = 0xB, 0x3, 0xB  # descriptor types: execute/read, read/write, busy TSS
 
@@ -33,7 +36,7 @@ def boot_patches(entries: tuple[MapEntry, ...], cmdline: str, initrd: Span | Non
         modules_at + MODULE_SIZE, len(entries), 0,
     )  # fmt: skip
     page = header + modules.ljust(MODULE_SIZE, b"\0") + table
-    if len(page) > layout.START_INFO.size:
+    if len(entries) > MOST_ENTRIES:
         raise ValueError(f"{len(entries)} memory map entries do not fit into the start info page")
     return Patch(start, page), Patch(layout.CMDLINE.start, cmdline.encode() + b"\0")
 

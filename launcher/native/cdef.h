@@ -45,6 +45,8 @@ int kernel_prctl(int option, unsigned long value);
 int confine_capabilities(void);
 int confine_files(void);
 int confine_calls(void);
+int confine_landlock(void);
+int confine_seccomp(void);
 static const int PR_SET_NO_NEW_PRIVS, PR_SET_DUMPABLE, PR_SET_PDEATHSIG;
 
 static const long KVM_GET_API_VERSION, KVM_CHECK_EXTENSION, KVM_CREATE_VM, KVM_GET_VCPU_MMAP_SIZE, KVM_GET_SUPPORTED_CPUID;
@@ -53,7 +55,7 @@ static const long KVM_SET_USER_MEMORY_REGION;
 static const long KVM_SET_CPUID2, KVM_GET_REGS, KVM_SET_REGS, KVM_GET_SREGS, KVM_SET_SREGS, KVM_SET_MSRS;
 static const long KVM_GET_LAPIC, KVM_SET_LAPIC;
 static const int KVM_CAP_USER_MEMORY, KVM_CAP_IRQCHIP, KVM_CAP_SET_TSS_ADDR, KVM_CAP_SET_IDENTITY_MAP_ADDR, KVM_CAP_PIT2;
-static const int KVM_CAP_IRQFD, KVM_CAP_IRQFD_RESAMPLE, KVM_CAP_IOEVENTFD, KVM_CAP_IRQ_ROUTING, KVM_CAP_IMMEDIATE_EXIT;
+static const int KVM_CAP_IRQFD, KVM_CAP_IRQFD_RESAMPLE, KVM_CAP_IRQ_ROUTING, KVM_CAP_IMMEDIATE_EXIT;
 static const int KVM_CAP_NR_VCPUS, KVM_CAP_MAX_VCPUS, KVM_CAP_NR_MEMSLOTS, KVM_CAP_EXT_CPUID, KVM_CAP_READONLY_MEM;
 static const int KVM_CAP_TSC_DEADLINE_TIMER, KVM_CAP_DEVICE_CTRL;
 static const int KVM_PIT_SPEAKER_DUMMY;

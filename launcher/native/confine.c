@@ -145,3 +145,18 @@ int confine_calls(void)
 	long result = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program);
 	return result < 0 ? -errno : result ? -EBUSY : 0; /* above 0: a thread that has a filter of its own */
 }
+
+/* The version of Landlock's interface, at least 1; -errno where there is none. Nothing is given up. */
+int confine_landlock(void)
+{
+	enum { VERSION = 1 }; /* LANDLOCK_CREATE_RULESET_VERSION */
+	long version = syscall(SYS_landlock_create_ruleset, NULL, 0, VERSION);
+	return version < 0 ? -errno : version;
+}
+
+/* 0 where a seccomp filter may kill whoever makes a call. Nothing is given up. */
+int confine_seccomp(void)
+{
+	uint32_t action = SECCOMP_RET_KILL_PROCESS;
+	return syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) ? -errno : 0;
+}

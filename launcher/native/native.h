@@ -198,5 +198,7 @@ int kernel_prctl(int option, unsigned long value);
 int confine_capabilities(void);
 int confine_files(void);
 int confine_calls(void);
+int confine_landlock(void);
+int confine_seccomp(void);
 
 #endif

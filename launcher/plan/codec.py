@@ -15,7 +15,7 @@ _COMPUTED = {"steps", "assumes", "diagnostics"}
 
 
 def plan_to_json(plan: Plan) -> dict[str, Any]:
-    """Keys in the order of product.md, so that the same plan is the same bytes."""
+    """Keys in the order of the fields, so that the same plan is the same bytes."""
     plain: dict[str, Any] = {}
     for name in fields(Plan):
         value = getattr(plan, name)

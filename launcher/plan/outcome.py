@@ -53,7 +53,7 @@ class RamReport:
 
 @record
 class BarReport:
-    """How a BAR was meant to be served and how it is."""
+    """How the plan says that a BAR is served, and how it is."""
 
     index: int
     size: int
@@ -119,7 +119,7 @@ class End:
 
 @record
 class Report:
-    """The VM as it is, or as it was: see product.md, Running. None: nobody knows, for its keeper died (`lost`)."""
+    """The VM as it is, or as it was. None: nobody knows, for its keeper died (`lost`)."""
 
     format_version: str
     name: str

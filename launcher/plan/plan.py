@@ -41,7 +41,8 @@ class HostIdentity:
 
 @record
 class PlannedBar:
-    """`guest` is None until it has a place; `serve` is what `up` tries first."""
+    """`guest` is None until it has a place; `serve` is what `up` tries first: all of it mapped into the guest, split
+    into pages that are mapped and pages that are trapped, or trapped."""
 
     index: int
     kind: Literal["io", "mem32", "mem64"]

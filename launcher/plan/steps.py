@@ -159,12 +159,14 @@ class DescribeMachine(Step):
 
 @record
 class RunVcpus(Step):
-    """`pin` is one host CPU for each vCPU, or empty."""
+    """`pin` is one host CPU for each vCPU, or empty. Before the first of them runs its process gives up what it no
+    longer needs: with `confine` required by all measures, or the step fails."""
 
     op = "run-vcpus"
     undo = "stopped"
     count: int
     pin: tuple[int, ...]
+    confine: Literal["auto", "required"] = "auto"
 
     def __post_init__(self) -> None:
         if self.count < 1 or len(self.pin) not in (0, self.count):
@@ -172,7 +174,8 @@ class RunVcpus(Step):
 
     def describe(self) -> str:
         vcpus = f"run {self.count} {'vCPU' if self.count == 1 else 'vCPUs'}"
-        return vcpus + (f" on host CPUs {show_ids(self.pin)}" if self.pin else "")
+        where = f" on host CPUs {show_ids(self.pin)}" if self.pin else ""
+        return vcpus + where + (", confined by all measures or not at all" if self.confine == "required" else "")
 
 
 @record
@@ -262,13 +265,14 @@ class MapDma(Step):
 
 @record
 class BarPlace:
-    """A BAR of a passed function; `guest` is its first guest address, or I/O port."""
+    """A BAR of a passed function; `guest` is its first guest address, or I/O port; `serve` is that of PlannedBar."""
 
     index: int
     kind: Literal["io", "mem32", "mem64"]
     prefetchable: bool
     size: int
     guest: Hex | None
+    serve: Literal["mmap", "split", "trap"]
 
 
 @record

@@ -20,10 +20,12 @@ from launcher.planner.modules import needed, unloaded
 from launcher.planner.named_facts import NamedFacts, question
 from launcher.planner.resets import own_method
 from launcher.planner.rules.access import CONTAINER_NODE
+from launcher.planner.rules.bounds import mapped_pieces, memslots
 from launcher.planner.rules.cmdline import values_of
 from launcher.planner.rules.drivers import DENIED
 from launcher.planner.rules.graphics import DISPLAY, VGA, vga_is_to_come
 from launcher.planner.rules.interrupts import free_vectors, vectors_asked, vectors_of
+from launcher.planner.rules.tasks import least_files, tasks_left
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,6 +60,8 @@ def _machine(it: Situation) -> Iterator[str]:
         yield from (f"cpus[{cpu}].node", f"process.cpus[{cpu}]")
     if it.spec.cpus.count > len(it.host.process.cpus):
         yield "process.cpu_count"
+    if it.spec.confine == "required" and it.host.confinement:
+        yield "confinement"
 
 
 def _devices(it: Situation) -> Iterator[str]:
@@ -158,6 +162,7 @@ def _bounds(it: Situation) -> Iterator[tuple[str, int]]:
     spec, host = it.spec, it.host
     yield from ((f"kvm.extensions.{name}", 1) for name in NEEDED)
     yield "kvm.extensions.max_vcpus", spec.cpus.count
+    yield from _memslots(it)
     if not spec.devices:
         yield from _widths(it)
     if spec.cpus.count <= len(host.process.cpus):
@@ -168,10 +173,22 @@ def _bounds(it: Situation) -> Iterator[tuple[str, int]]:
     if host.process.memlock is not None and not _may_lock(host.process):
         amounts["process.lockable"] = it.locked
     yield from ((name, amount) for name, amount in amounts.items() if amount)
+    # What `up` has started itself by the time it looks is in use then.
+    if spec.cpus.count <= tasks_left(host.process):
+        yield "process.tasks_left", spec.cpus.count
+    if host.process.open_files is not None and not spec.devices:
+        yield "process.open_files", least_files(it)
     yield from _of_vectors(it)
     yield from _of_units(it)
     yield from _of_nodes(it)
     yield from _of_huge_pages(it)
+
+
+def _memslots(it: Situation) -> Iterator[tuple[str, int]]:
+    """Where they are too few for all BARs, the plan says so."""
+    needed, most = len(it.ranges) + sum(map(mapped_pieces, it.passing.functions)), memslots(it.host)
+    if needed <= most:
+        yield "kvm.extensions.nr_memslots", needed
 
 
 def _may_lock(process: Process) -> bool:

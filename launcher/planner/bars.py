@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from launcher.host.facts import Config
 from launcher.machine.layout import BAR_PORTS, BARS_32, HIGH_RAM_START
+from launcher.machine.msix import pending_span, table_span
+from launcher.machine.pieces import PAGE, served, wanted
 from launcher.plan.plan import PlannedBar
 from launcher.record import record
-from launcher.values import GIB, KIB, MIB, Missing, Span, align_down, align_up
+from launcher.values import GIB, MIB, Missing, Span, align_down, align_up
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from launcher.host.facts import Bar, PciFunction
+    from launcher.machine.pieces import Piece
     from launcher.plan.plan import PlannedDevice
     from launcher.values import PciAddress
 
@@ -21,7 +24,6 @@ if TYPE_CHECKING:
 LARGE = 64 * MIB
 # Above RAM, and for guests of up to 256 GiB always here: more memory does not move the BARs.
 HIGH_WINDOW = 256 * GIB
-_PAGE = 4 * KIB
 _NO_LIMIT = 1 << 52
 
 
@@ -35,7 +37,7 @@ class Request:
     @property
     def room(self) -> int:
         """Of memory at least a page, so that no two BARs share one."""
-        return self.bar.size if self.bar.kind == "io" else align_up(self.bar.size, _PAGE)
+        return self.bar.size if self.bar.kind == "io" else align_up(self.bar.size, PAGE)
 
     @property
     def alignment(self) -> int:
@@ -109,32 +111,20 @@ def high_window(devices: Iterable[PlannedDevice]) -> Span | None:
 def planned_bars(one: PciFunction, places: Places) -> tuple[PlannedBar, ...]:
     bars = () if isinstance(one.bars, Missing) else one.bars
     return tuple(
-        PlannedBar(bar.index, bar.kind, bar.size, places.get((one.address, bar.index)), _serve(bar, one))
+        PlannedBar(bar.index, bar.kind, bar.size, places.get((one.address, bar.index)), served(bar_pieces(bar, one)))
         for bar in bars
     )
 
 
-def _serve(bar: Bar, function: PciFunction) -> Literal["mmap", "split", "trap"]:
-    """I/O ports and less than a page cannot be mapped, and the pages of the MSI-X table must not be."""
-    if bar.kind == "io" or bar.size < _PAGE:
-        return "trap"
-    pages = [pages_of(one) for one in message_spans(bar.index, function)]
-    if not pages:
-        return "mmap"
-    return "split" if Span(0, bar.size).minus(pages) else "trap"
+def bar_pieces(bar: Bar, function: PciFunction) -> tuple[Piece, ...]:
+    tables = [span if index == bar.index else None for index, span in message_spans(function)]
+    return wanted(bar.kind, bar.size, *(tables or (None, None)))
 
 
-def message_spans(bar: int, function: PciFunction) -> tuple[Span, ...]:
-    """Where in the BAR the MSI-X table and its pending bits lie; nowhere when that was not read."""
+def message_spans(function: PciFunction) -> tuple[tuple[int, Span], ...]:
+    """(BAR, place in it) of the MSI-X table and of its pending bits; nothing when that was not read."""
     msix = function.config.msix if isinstance(function.config, Config) else None
     if msix is None or not msix.vectors:
         return ()
-    table = Span(msix.table_offset, 16 * msix.vectors)
-    pending = Span(msix.pending_offset, 8 * -(-msix.vectors // 64))
-    both = ((msix.table_bar, table), (msix.pending_bar, pending))
-    return tuple(span for index, span in both if index == bar)
-
-
-def pages_of(span: Span) -> Span:
-    start = align_down(span.start, _PAGE)
-    return Span(start, align_up(span.end, _PAGE) - start)
+    table, pending = table_span(msix.table_offset, msix.vectors), pending_span(msix.pending_offset, msix.vectors)
+    return ((msix.table_bar, table), (msix.pending_bar, pending))

@@ -153,5 +153,8 @@ def passed_functions(passing: Passthrough, devices: tuple[PlannedDevice, ...]) -
 
 def _bar_places(function: PciFunction, device: PlannedDevice) -> tuple[BarPlace, ...]:
     bars = () if isinstance(function.bars, Missing) else function.bars
-    guests = {bar.index: bar.guest for bar in device.bars}
-    return tuple(BarPlace(bar.index, bar.kind, bar.prefetchable, bar.size, guests[bar.index]) for bar in bars)
+    planned = {bar.index: bar for bar in device.bars}
+    return tuple(
+        BarPlace(bar.index, bar.kind, bar.prefetchable, bar.size, planned[bar.index].guest, planned[bar.index].serve)
+        for bar in bars
+    )

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 REQUIRED = object()  # in the place of a usual value: there is none
 
+_TASKS = ("tasks", "user_tasks", "task_limits")  # what is left of them is assumed as a bound
+
 # What comes and goes while nobody changes the host, what says the same again, what no plan looks at, and what is
 # another after up and down (vfio-pci leaves power/control on).
 _LEFT_OUT: dict[type, tuple[str, ...]] = {
@@ -31,7 +33,7 @@ _LEFT_OUT: dict[type, tuple[str, ...]] = {
     facts.PcieLink: ("speed",),
     facts.PciFunction: ("address", "name", "revision", "errors"),
     facts.Power: ("state", "runtime", "control"),
-    facts.Process: ("gid", "groups", "cpus", "state_folder", "locked", "huge_limits"),
+    facts.Process: ("gid", "groups", "cpus", "state_folder", "locked", "huge_limits", *_TASKS),
     facts.Use: ("what", "pid"),
 }
 

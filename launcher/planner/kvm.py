@@ -21,7 +21,7 @@ API_VERSION = 12  # KVM_API_VERSION; it will not change again (Documentation/vir
 
 # Without any of these no VM of ours starts; the newest came with Linux 4.12.
 NEEDED = (
-    "user_memory", "irqchip", "pit2", "set_tss_addr", "set_identity_map_addr", "irqfd", "ioeventfd", "irq_routing",
+    "user_memory", "irqchip", "pit2", "set_tss_addr", "set_identity_map_addr", "irqfd", "irq_routing",
     "ext_cpuid", "immediate_exit",
 )  # fmt: skip
 

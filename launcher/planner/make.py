@@ -99,7 +99,7 @@ def _steps(it: Situation) -> tuple[Step, ...]:
         load_kernel(it.files.kernel, spec.boot.cmdline),
         load_initrd(it.files, ranges),
         DescribeMachine(spec.cpus.count, high_window(it.devices), left_empty(it.reserved)),
-        RunVcpus(spec.cpus.count, spec.cpus.pin or ()),
+        RunVcpus(spec.cpus.count, spec.cpus.pin or (), spec.confine),
     )
     return tuple(step for step in maybe if step is not None)
 

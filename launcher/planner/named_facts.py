@@ -48,6 +48,12 @@ def _free_vectors(host: HostFacts) -> int:
     return free_vectors(host)
 
 
+def _tasks_left(process: Process) -> int:
+    from launcher.planner.rules.tasks import tasks_left
+
+    return tasks_left(process)
+
+
 def _obtainable(linux: Linux) -> dict[str, bool | Missing]:
     from launcher.planner.modules import obtainable
 
@@ -81,6 +87,7 @@ _FOLLOWS: dict[tuple[type, str], Callable[[Any], Any]] = {
     (Linux, "options"): lambda linux: {name: linux.parameters.get(name, usual) for name, usual in _OPTIONS.items()},
     (Memory, "promisable"): lambda memory: memory.commit_limit - memory.committed,
     (Process, "lockable"): lambda process: None if process.memlock is None else process.memlock - process.locked,
+    (Process, "tasks_left"): _tasks_left,
     (Process, "cpu_count"): lambda process: len(process.cpus),
 }
 

@@ -33,7 +33,7 @@ def print_report(report: Report, stream: TextIO, *, colour: bool, verbose: bool 
 
 
 def _headline(report: Report) -> Text:
-    line = Text(report.name, style="bold")
+    line = Text(visible(report.name), style="bold")
     line.append(f"  {report.phase}", style="green" if _well(report) else "red")
     if report.end is not None:
         line.append(f": {visible(report.end.detail)}", style="default")

@@ -28,7 +28,7 @@ def as_text(
 
 def _block(one: Diagnostic, sources: Mapping[str, str], colour: bool, width: int) -> list[str]:
     tint = YELLOW if one.severity == "warning" else RED
-    label = f"{one.severity}[{one.code}]"
+    label = f"{one.severity}[{visible(one.code)}]"
     first, *rest = _lines(f"{label}: ", one.message, width)
     head = _tinted(label, tint, colour) + _tinted(first.removeprefix(label), BOLD, colour)
     place, gutter = _place(one, sources, colour, tint, width)
@@ -110,7 +110,7 @@ def _command(one: Diagnostic) -> str:
         "endColumn": str(max(where.column, where.end_column - 1) or "") if where else "",
         "title": one.code,
     }
-    properties = ",".join(f"{key}={_escaped(value, ':,')}" for key, value in places.items() if value)
+    properties = ",".join(f"{key}={_escaped(visible(value), ':,')}" for key, value in places.items() if value)
     message = "\n".join(visible(line) for text in (one.message, *_notes(one)) for line in text.split("\n"))
     return f"::{one.severity} {properties}::{_escaped(message)}"
 

@@ -328,6 +328,13 @@ class VmSpec(Section):
         json_schema_extra={"propertyNames": {"pattern": NAME}},
     )
 
+    confine: Literal["auto", "required"] = Field(
+        default="auto",
+        description="The process that runs the guest gives up what it no longer needs. A kernel that lacks one of the "
+        "measures costs that measure only (`auto`), or the VM does not run (`required`).",
+        examples=["required"],
+    )
+
     @model_validator(mode="after")
     def _whole(self) -> VmSpec:
         refuse([*rules.of_devices(self.devices), *rules.of_memory(dict(enumerate(self.memory)))])

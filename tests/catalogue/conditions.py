@@ -223,6 +223,7 @@ ROWS: tuple[Row, ...] = (
     Row("irq-vectors-exhausted", "W259", lab("extremes"), lab("zoo"), NVME_DISK, captured="extremes"),
     Row("irq-vectors-exhausted", "W259", vectors(2048, 10, 49), vectors(1951, 10, 49), variant="one-too-many"),
     Row("nofile-limit", "W260", files(2048), files(4096), made_in="extremes"),
+    Row("nofile-limit", "E428", files(13), files(14), variant="none-left"),
     Row("snoop-coherency", "W261", lab("display"), behind(None), TAKEN_2, ON_GPU, "display"),
     Row(
         "igd",

@@ -7,7 +7,7 @@ from typing import Any
 
 from launcher.host.facts import Bar, Config, HostFacts, Iommu, IommuUnit, Limit, Msix, ReservedRegion
 from launcher.record import replace
-from launcher.values import GIB, KIB, MIB
+from launcher.values import GIB, KIB, MIB, Missing
 from tests.catalogue.row import ONE, Row, gpu07, lab, small, with_function, with_linux, with_process
 from tests.planning import host
 
@@ -88,6 +88,21 @@ def _widths(kvm: int, iommu: int, kind: str = "AMD-Vi") -> HostFacts:
 
 def _limited(entries: str) -> HostFacts:
     return with_linux(host("gpu07"), parameters={"vfio_iommu_type1.dma_entry_limit": entries})
+
+
+def _banks(number: int) -> str:
+    return f"{_BOOT}memory: [{', '.join(['{size: 1MiB, pages: 4KiB}', *['{size: 32MiB}'] * (number - 1)])}]\n{_DISK}"
+
+
+def _slots(number: int) -> HostFacts:
+    facts = host("gpu07")
+    assert not isinstance(facts.kvm, Missing)
+    kvm = replace(facts.kvm, extensions=facts.kvm.extensions | {"nr_memslots": number})
+    return replace(facts, kvm=kvm)
+
+
+def _tasks(*limits: Limit, cpus: tuple[int, ...] = (0, 1)) -> HostFacts:
+    return _process(task_limits=limits, cpus=cpus)
 
 
 def _card(*bars: Bar, **fields: Any) -> HostFacts:
@@ -178,6 +193,32 @@ ROWS: tuple[Row, ...] = (
     Row(
         "dma-entry-limit", "W316", lambda: _limited("5"), lambda: _limited("6"),
         f"{_BOOT}memory: 8GiB\ndevices: {{disk: 0000:02:00.0, gpu: 0000:e1:00.0}}\n", variant="bars",
+    ),
+    Row("memory-map-full", "E319", gpu07(), gpu07(), _banks(162), _banks(161)),
+    Row("memory-map-full", "E319", gpu07(), lambda: _regions(_MSI), _banks(162), variant="reserved"),
+    Row("memslots-exhausted", "E320", lambda: _slots(32), lambda: _slots(33), _banks(33)),
+    Row("memslots-exhausted", "W321", lambda: _slots(33), lambda: _slots(34), _banks(33), variant="bars"),
+    Row(
+        "task-limit", "E426",
+        lambda: _tasks(Limit("/system.slice/vm.service", 10, 3)),
+        lambda: _tasks(Limit("/system.slice/vm.service", 11, 3), Limit("/system.slice", 1000, 3)),
+        _EIGHT.replace("cpus: 2", "cpus: 8"),
+    ),
+    Row(
+        "task-limit", "E426",
+        lambda: _poor(uid=1000, tasks=10, cpus=(0, 1)), lambda: _process(tasks=10, cpus=(0, 1)),
+        _EIGHT.replace("cpus: 2", "cpus: 8"), variant="ulimit",
+    ),
+    Row(
+        "task-limit", "W405",
+        lambda: _tasks(Limit("/", 40, 2), cpus=tuple(range(64))), lambda: _tasks(Limit("/", 40, 2)), _EIGHT,
+        variant="populating",
+    ),
+    Row(
+        "task-limit", "W405",
+        lambda: _tasks(Limit("/docker/7", 64, 2), Limit("/docker", 100, 91)),
+        lambda: _tasks(Limit("/docker/7", 64, 2), Limit("/docker", 100, 90)),
+        _EIGHT.replace("cpus: 2", "cpus: 8"), variant="in-use",
     ),
     Row(
         "slow-pinning", "W314", gpu07(), gpu07(), _SMALL_PAGES, _SMALL_PAGES.replace("17GiB", "16GiB"),

@@ -18,6 +18,7 @@ IDS = (
     "group-node-permission", "device-cgroup-denied", "group-already-open", "kvm-missing", "lockdown", "lsm-denied",
     "unprivileged-snapshot-incomplete", "memlock-too-small", "memlock-iommufd-semantics", "cgroup-memory-limit",
     "hugetlb-cgroup-limit", "hugepages-missing", "hugepages-wrong-node", "host-ram-too-small", "dma-entry-limit",
+    "memory-map-full", "memslots-exhausted", "task-limit",
     "map-alignment", "map-overlap", "map-efault", "slow-pinning", "balloon-discard", "fork-after-pin",
     "msi-window-overlap", "rmrr-direct-region", "rmrr-direct-relaxable", "reserved-splits-bank", "amd-ht-hole",
     "iommu-address-width", "amd-optimistic-aperture", "cpu-phys-bits", "second-group-conflict", "arm-sw-msi-window",

@@ -44,6 +44,7 @@ class FakeKernel:
     open: list[Handle] = field(default_factory=list)
     memory_size: int = 1 << 40
     memslots: int = 509
+    most_routes: int = 4096
     most_eventfds: int = 1 << 20
     spaces: list[FakeContainer] = field(default_factory=list)  # with groups in them
     devices: list[FakeDevice] = field(default_factory=list)  # open, or mapped

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.fakes.kernel import FakeEventfd, FakeKernel
     from tests.fakes.vfio import FakeGroup
 
-MOST_ROUTES, MOST_VCPUS = 4096, 64
+MOST_VCPUS = 64
 SET_MEMORY, IRQFD, SET_ATTRIBUTE = "KVM_SET_USER_MEMORY_REGION", "KVM_IRQFD", "KVM_SET_DEVICE_ATTR"
 
 
@@ -25,7 +25,8 @@ class FakeKvm(Handle):
         return 12
 
     def check_extension(self, name: str) -> int:
-        return self.kernel.memslots if name == "nr_memslots" else 1
+        most = {"nr_memslots": self.kernel.memslots, "irq_routing": self.kernel.most_routes}
+        return most.get(name, 1)
 
     def supported_cpuid(self) -> list[CpuidLeaf]:
         self.kernel.call("KVM_GET_SUPPORTED_CPUID")
@@ -78,7 +79,7 @@ class FakeVm(Handle):
 
     def set_gsi_routing(self, routes: Sequence[PinRoute | MsiRoute]) -> None:
         self.kernel.call("KVM_SET_GSI_ROUTING")
-        if len(routes) > MOST_ROUTES or any(route.gsi >= MOST_ROUTES for route in routes):
+        if len(routes) > self.kernel.most_routes:
             refuse(errno.EINVAL, "KVM_SET_GSI_ROUTING")
         self.kernel.routes = {route.gsi: route for route in routes}
 

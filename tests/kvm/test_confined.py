@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import launcher
+from launcher.api.hosts import this_host
 from launcher.kernel.confine import ON
 from launcher.kernel.real import RealKernel
 from tests.conftest import Cli, processes_of
@@ -97,3 +98,23 @@ def test_a_runner_that_looks_for_files_finds_none_and_its_bug_is_told(cli: Cli, 
     status, report = life(cli, payload("spin"), lambda: {}["nothing"])
     assert status == 70
     assert report["end"]["detail"] == "the runner failed in a way it should not"
+
+
+def test_a_guest_that_must_be_confined_runs_where_the_kernel_has_all_measures(cli: Cli, payload: Payload) -> None:
+    """Its own answer says whether it has: this machine may be any."""
+    found = this_host(devices=False).confinement
+    has_all = found is not None and found.landlock > 0 and found.seccomp
+    done = cli.run("up", "-v", cli.spec(payload("string_io"), confine="required"))
+    assert done.code == (0 if has_all else 1), done.err
+    assert ("[E427]" in done.err) is not has_all
+    if has_all:
+        (line,) = [line for line in done.err.splitlines() if line.startswith("  confined")]
+        assert "without" not in line
+
+
+def test_what_the_kernel_is_asked_is_what_it_then_does(cli: Cli, payload: Payload) -> None:
+    found = this_host(devices=False).confinement
+    assert found is not None
+    up = cli.run("up", "-d", "--json", cli.spec(payload("spin")))
+    done = json.loads(up.out.splitlines()[-1])["report"]["confinement"]
+    assert (found.landlock > 0, found.seccomp) == (done["landlock"] == ON, done["seccomp"] == ON)

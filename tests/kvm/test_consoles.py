@@ -67,6 +67,14 @@ class Terminal:
     def type(self, keys: str) -> None:
         os.write(self._fd, keys.encode())
 
+    def rest(self) -> bytes:
+        """All that is said until nobody has the terminal any more."""
+        with suppress(OSError):  # EIO: they have gone
+            while piece := os.read(self._fd, 4096):
+                self._seen += piece
+        assert self.code() == 0
+        return self._seen
+
     def code(self) -> int:
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
@@ -85,6 +93,53 @@ def terminal(cli: Cli) -> Iterator[Callable[..., Terminal]]:
     yield attach
     for one in opened:
         one.close()
+
+
+STEERS = b"\x1b]0;set by the guest\x07"
+
+
+def said_on(terminal: Callable[..., Terminal], *words: str) -> bytes:
+    """All that stands on a terminal by the end of the command."""
+    one = terminal(*words)
+    return one.rest()
+
+
+@pytest.fixture
+def steering(cli: Cli, payload: Payload) -> str:
+    """The name of a VM whose guest has said what steers terminals, and has powered off."""
+    subprocess.run(cli.command("up", cli.spec(payload("steers"))), capture_output=True, check=True)
+    return cli.name
+
+
+def test_logs_on_a_terminal_are_read_and_not_obeyed(steering: str, terminal: Callable[..., Terminal]) -> None:
+    said = said_on(terminal, "logs", steering)
+    assert not re.search(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x9b]|\xc2[\x80-\x9f]|\xe2\x80\xae|\r[^\r\n]", said)
+    assert rb"title \x1b]0;set by the guest\x07 clipboard \x1b]52;" in said
+    assert rb"C1 \x9b2J raw \x9b2J turned \u202etxet" in said
+    assert rb"password: \rnothing" in said
+    assert "stays: ä 漢 🚀".encode() in said
+    assert b"wiped\tasked" in said
+
+
+def test_logs_pass_on_what_they_are_asked_to_and_what_no_terminal_obeys(
+    cli: Cli, steering: str, terminal: Callable[..., Terminal]
+) -> None:
+    assert STEERS in said_on(terminal, "logs", "--raw", steering)
+    piped = subprocess.run(cli.command("logs", steering), capture_output=True, check=True).stdout
+    assert STEERS in piped
+    assert b"raw \x9b2J" in piped
+
+
+def test_up_and_console_pass_the_guests_words_on(cli: Cli, payload: Payload, terminal: Callable[..., Terminal]) -> None:
+    assert STEERS in said_on(terminal, "up", str(cli.spec(payload("steers"))))
+
+
+def test_logs_that_follow_draw_a_guest_that_goes_on(cli: Cli, echoing: str, terminal: Callable[..., Terminal]) -> None:
+    logs = terminal("logs", "-f", echoing)
+    cli.run("console", echoing, stdin="\x1b[2J.")
+    said = logs.rest()
+    assert rb"\x1b[2J." in said
+    assert b"\x1b" not in said
 
 
 # ---- console ----

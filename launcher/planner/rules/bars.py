@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from launcher.errors import Diagnostic
 from launcher.host.facts import Config
 from launcher.machine.layout import BAR_PORTS, BARS_32
-from launcher.planner.bars import message_spans, pages_of
+from launcher.machine.pieces import pages_of
+from launcher.planner.bars import message_spans
 from launcher.planner.groups import release
 from launcher.planner.places import field
 from launcher.planner.rules.rule import Rule
@@ -127,7 +128,7 @@ def _shared_page(it: Situation) -> Iterator[Diagnostic]:
     """A table that starts within a page, or that lies where an NVMe drive has its doorbells, has company there."""
     for one, bars in _passed(it):
         for bar in bars:
-            spans = message_spans(bar.index, one.function)
+            spans = tuple(span for index, span in message_spans(one.function) if index == bar.index)
             crowded = sorted({pages_of(span).start for span in spans if _has_company(span, spans, one.function)})
             if crowded:
                 pages = " and ".join(f"{page:#x}" for page in crowded)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
 from launcher.host.facts import Config
+from launcher.machine.routes import pins
 from launcher.planner.functions import listed, on_vfio, shown
 from launcher.planner.places import field
 from launcher.planner.rules.cmdline import values_of
@@ -31,7 +32,9 @@ _BROKEN_INTX = {
 # Vectors 0x20 to 0xff of each x86 CPU, less those the kernel keeps for itself.
 _VECTORS_OF_A_CPU = 200
 
-# Descriptors that `up` needs besides: memory, KVM, vCPUs, groups, console, journal. And of a device: itself, INTx and
+_PINS = len(pins())
+
+# Descriptors that `up` needs besides: memory, KVM, groups, console, journal. And of a device: itself, INTx and
 # its resample, errors, requests.
 _OTHER_FILES, _FILES_OF_A_DEVICE = 64, 5
 
@@ -136,7 +139,7 @@ def _too_many(it: Situation) -> Iterator[Diagnostic]:
     routes = 0 if isinstance(it.host.kvm, Missing) else it.host.kvm.extensions.get("irq_routing", 0)
     limits = [
         (free, f"{cpus} {_VECTORS_OF_A_CPU}, less those that the host uses"),
-        (routes, f"KVM routes {routes} interrupts of one VM"),
+        (routes and max(routes - _PINS, 1), f"KVM routes {routes} interrupts of one VM, {_PINS} of them its chips'"),
     ]
     short = [why for limit, why in limits if limit and total > limit]
     if not short:
@@ -161,7 +164,7 @@ def _too_few_files(it: Situation) -> Iterator[Diagnostic]:
     """A vector's file is opened when the guest first uses it. `open_files` is the hard limit, up to which `up` raises
     the soft one."""
     limit, vectors = it.host.process.open_files, vectors_asked(it)
-    needed = vectors + _FILES_OF_A_DEVICE * len(it.passing.functions) + _OTHER_FILES
+    needed = vectors + _FILES_OF_A_DEVICE * len(it.passing.functions) + it.spec.cpus.count + _OTHER_FILES
     if limit is None or needed <= limit or not it.spec.devices:
         return
     fact = f"a guest that uses all {vectors} interrupt vectors needs {needed} open files, and the limit is {limit}"

@@ -9,6 +9,7 @@ from launcher.errors import Diagnostic
 from launcher.planner.limits import POOLS, huge_demands, populates, small_page_bytes
 from launcher.planner.memory import PAGE_SIZES
 from launcher.planner.places import field
+from launcher.planner.rules.bounds import mapped_pieces
 from launcher.planner.rules.rule import Rule
 from launcher.values import GIB, MIB, show_size
 
@@ -123,7 +124,7 @@ def _dma_entries(it: Situation) -> Iterator[Diagnostic]:
     text = it.host.linux.parameters.get(name, "")
     limit = int(text) if text.isdecimal() else _DMA_ENTRIES
     ranges = len(it.ranges) if it.locked else 0
-    bars = sum(bar.serve != "trap" for one in it.devices for bar in one.bars)
+    bars = sum(mapped_pieces(one) for one in it.passing.functions)
     if ranges + bars <= limit:
         return
     command = f"echo {_DMA_ENTRIES} > /sys/module/vfio_iommu_type1/parameters/dma_entry_limit"
@@ -132,7 +133,7 @@ def _dma_entries(it: Situation) -> Iterator[Diagnostic]:
         fact = f"memory is mapped for DMA in {ranges} ranges, and VFIO allows {limit} maps for a VM"
         yield Diagnostic("E316", fact, _MEMORY, (f"{name} is {limit}",), help_, command)
     elif len(it.passing.functions) > 1:
-        fact = f"VFIO allows {limit} DMA maps for a VM: memory takes {ranges}, and the devices have {bars} BARs to map"
+        fact = f"VFIO allows {limit} DMA maps for a VM: memory takes {ranges}, and the devices' BARs {bars}"
         evidence = (f"{name} is {limit}", "a BAR that is not mapped cannot be reached by the VM's other devices")
         yield Diagnostic("W316", fact, field("devices"), evidence, help_, command)
 

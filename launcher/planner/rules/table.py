@@ -12,7 +12,9 @@ from launcher.planner.placing import check_placing
 from launcher.planner.rules import (
     access,
     bars,
+    bounds,
     conditions,
+    confinement,
     drivers,
     graphics,
     in_use,
@@ -22,6 +24,7 @@ from launcher.planner.rules import (
     modules,
     resets,
     spaces,
+    tasks,
     unread,
     virtual_functions,
 )
@@ -44,6 +47,9 @@ RULES: tuple[Rule, ...] = (
     Rule("kernel", lambda it: check_placing(it.spec.memory, it.ranges, it.reserved, it.limits())),
     Rule("kernel", lambda it: check_locking(it.host, it.locked)),
     *spaces.RULES,
+    *bounds.RULES,
+    *tasks.RULES,
+    *confinement.RULES,
     Rule("kernel", lambda it: check_devices(it.passing, it.devices)),
     *isolation.RULES,
     *drivers.RULES,

@@ -72,6 +72,32 @@ def test_a_file_on_an_nvme_drive_is_what_the_guest_wrote(cli: Cli, initrd: Path,
         subprocess.run(["umount", mount], check=True)
 
 
+EXPRESS, ENDPOINT, INTEGRATED = 0x10, 0, 9
+DUMP = "hexdump -v -e '1/1 \"%02x\"' /sys/bus/pci/devices/0000:00:10.0/config; echo"
+
+
+@pytest.mark.host("zoo")
+def test_an_endpoint_of_the_host_is_integrated_in_the_guest_and_has_no_link(cli: Cli, initrd: Path) -> None:
+    before = (PCI / NVME / "config").read_bytes()
+    kind, link = express(before)
+    assert (kind, any(link)) == (ENDPOINT, True)
+    done = boot(
+        cli, initrd, {"disk": NVME}, f"{DUMP}; cat /sys/bus/pci/devices/0000:00:10.0/current_link_speed; {READ} count=8"
+    )
+    (dump,) = re.findall(r"^([0-9a-f]{512,8192})\r?$", done.out, re.MULTILINE)
+    assert express(bytes.fromhex(dump)) == (INTEGRATED, bytes(8)), done.out
+    assert re.search(r"^Unknown", done.out, re.MULTILINE), done.out
+    assert "8+0 records in" in done.out
+
+
+def express(config: bytes) -> tuple[int, bytes]:
+    """The type of a PCI Express function, and its link registers."""
+    offset = config[0x34]
+    while config[offset] != EXPRESS:
+        offset = config[offset + 1]
+    return config[offset + 2] >> 4, config[offset + 0x0C : offset + 0x14]
+
+
 @pytest.mark.host("zoo")
 @pytest.mark.parametrize(("mode", "word"), [("2", "PCI-MSI"), ("0", "IO-APIC")])
 @pytest.mark.usefixtures("peer")

@@ -40,13 +40,13 @@ def passing_plan(folder: Path, *others: Passed) -> Plan:
     plan = plan_of(folder, vcpus=1)
     give = next(step for step in plan.steps if isinstance(step, GiveMemory))
     devices = (
-        passed("drive", "0000:01:00.0", 1, DRIVE, BarPlace(0, "mem64", True, 16 * KIB, DRIVE_BAR)),
+        passed("drive", "0000:01:00.0", 1, DRIVE, BarPlace(0, "mem64", True, 16 * KIB, DRIVE_BAR, "split")),
         passed(
             "card", "0000:02:00.0", 2, CARD,
-            BarPlace(0, "io", False, 256, CARD_PORTS), BarPlace(1, "mem32", False, 256, CARD_BAR),
+            BarPlace(0, "io", False, 256, CARD_PORTS, "trap"), BarPlace(1, "mem32", False, 256, CARD_BAR, "trap"),
         ),
-        passed("dual", "0000:03:00.0", 3, DUAL, BarPlace(2, "mem32", False, 16 * KIB, DUAL_BAR)),
-        passed("other", "0000:03:00.1", 3, OTHER, BarPlace(2, "mem32", False, 16 * KIB, OTHER_BAR)),
+        passed("dual", "0000:03:00.0", 3, DUAL, BarPlace(2, "mem32", False, 16 * KIB, DUAL_BAR, "split")),
+        passed("other", "0000:03:00.1", 3, OTHER, BarPlace(2, "mem32", False, 16 * KIB, OTHER_BAR, "split")),
         *others,
     )  # fmt: skip
     steps = []

@@ -11,13 +11,14 @@ import pytest
 from launcher.executor.live import Live
 from launcher.executor.passed import PassedDevice
 from launcher.executor.perform import PERFORM
-from launcher.executor.routes import MOST, Routes
 from launcher.kernel.api import Event, MsiRoute
 from launcher.kernel.machine import Console
-from launcher.plan.changes import Vector
 from launcher.plan.outcome import DeviceReport
-from launcher.plan.steps import Passed, RunVcpus
-from tests.fakes.host import FakeFunction
+from launcher.plan.plan import Plan
+from launcher.plan.steps import BarPlace, GiveMemory, MapDma, Passed, RamRange, RunVcpus
+from launcher.record import replace
+from launcher.values import KIB, PciAddress
+from tests.fakes.host import FakeFunction, dual_card
 from tests.fakes.kernel import FakeKernel
 from tests.unit.executor.passing import (
     CARD,
@@ -37,6 +38,23 @@ from tests.unit.executor.passing import (
 )
 
 PENDING = TABLE + 0x1000
+PAGE = 4 * KIB
+
+
+def in_ranges(plan: Plan, count: int) -> Plan:
+    """With RAM's first range cut, in which the guest's tables are not touched: `count` in all."""
+    give = next(step for step in plan.steps if isinstance(step, GiveMemory))
+    first, *rest = give.ranges
+    more = count - len(give.ranges)
+    whole = first.size - more * PAGE
+    tail = (
+        RamRange(first.guest + whole + n * PAGE, PAGE, first.bank, first.offset + whole + n * PAGE) for n in range(more)
+    )
+    ranges = (replace(first, size=whole), *tail, *rest)
+    cut = (replace(one, ranges=ranges) if isinstance(one, GiveMemory | MapDma) else one for one in plan.steps)
+    return replace(plan, steps=tuple(cut))
+
+
 ON, OFF = config(DRIVE, MSIX + 2, 0x8000), config(DRIVE, MSIX + 2, 0)
 
 
@@ -48,12 +66,16 @@ class Vm:
         folder: Path,
         *others: tuple[FakeFunction, Passed],
         memslots: int = 509,
+        most_routes: int = 4096,
+        ranges: int = 2,
         **host: object,
     ) -> None:
-        self.kernel = FakeKernel(host=host_of(*(function for function, _ in others), **host), memslots=memslots)
+        machine = host_of(*(function for function, _ in others), **host)
+        self.kernel = FakeKernel(host=machine, memslots=memslots, most_routes=most_routes)
         self.console = Console()
         self.live = Live(self.kernel, self.console, {0}, lambda *_: None)
-        for n, step in enumerate(passing_plan(folder, *(passed for _, passed in others)).steps, 1):
+        plan = in_ranges(passing_plan(folder, *(passed for _, passed in others)), ranges)
+        for n, step in enumerate(plan.steps, 1):
             if step.by == "runner" and not isinstance(step, RunVcpus):
                 self.live.step = n
                 PERFORM[type(step)](step, self.live)
@@ -105,7 +127,9 @@ def msi(count: int) -> tuple[Event, ...]:
 
 def test_a_bar_that_kvm_does_not_take_is_trapped_until_it_is_moved(vm: Vm) -> None:
     assert vm.refusing(errno.ENOMEM, decode(DRIVE), call=2) == "KVM_SET_USER_MEMORY_REGION"
-    assert vm.report().state == "BAR 0 is trapped: Cannot allocate memory (KVM_SET_USER_MEMORY_REGION)"
+    against, why = vm.report().state.split("; ")
+    assert against == "BAR 0 is served by trap, planned split"
+    assert why == "BAR 0 is trapped: Cannot allocate memory (KVM_SET_USER_MEMORY_REGION)"
     assert vm.report().bars[0].served == "trap"
     assert any(one.kind == "file" and one.start == DRIVE_BAR for one in vm.live.machine.memory)
     vm.do(decode(DRIVE, 0), decode(DRIVE))
@@ -113,12 +137,25 @@ def test_a_bar_that_kvm_does_not_take_is_trapped_until_it_is_moved(vm: Vm) -> No
 
 
 def test_without_a_memslot_left_bars_are_trapped(tmp_path: Path) -> None:
-    """A kernel with 66 has two for BARs."""
-    vm = Vm(tmp_path, memslots=66)
+    """A kernel with 4 has two for BARs: RAM takes two."""
+    vm = Vm(tmp_path, memslots=4)
     vm.do(decode(DRIVE), decode(DUAL))
+    assert vm.report().state == "works"
     assert vm.report(DUAL).state == "BAR 2 is trapped: KVM has no memslot left"
     vm.do(decode(DRIVE, 0))
     assert vm.down() == []
+
+
+def test_a_bar_that_vfio_maps_otherwise_than_planned_is_told(tmp_path: Path) -> None:
+    """Before the guest has looked at it, and whether that is less than the plan says or more."""
+    where = PciAddress(0, 0, 7, 0)
+    for planned, told in (("mmap", "BAR 2 is served by split, planned mmap"), ("split", "works")):
+        bar = BarPlace(2, "mem32", False, 16 * KIB, 0xC0080000, planned)
+        third = Passed("third", PciAddress.parse("0000:04:00.0"), 4, where, (bar,), True)
+        vm = Vm(tmp_path, (dual_card("0000:04:00.0", 4), third))
+        report = vm.report(where.device * 8)
+        assert (report.state.removeprefix("not reset; "), report.bars[0].planned) == (told, planned)
+        assert vm.down() == []
 
 
 def test_a_bar_over_another_one_is_not_there(vm: Vm) -> None:
@@ -255,10 +292,25 @@ def test_a_guest_that_asks_for_more_messages_than_there_are_gets_those(vm: Vm) -
     assert (vm.report(DUAL).interrupts, vm.report(DUAL).vectors) == ("msi", 4)
 
 
-def test_more_routes_than_the_table_has_leave_the_others_in_it(tmp_path: Path, vm: Vm) -> None:
-    routes = Routes(vm.live.vm)
-    taken = [routes.take() for _ in range(MOST + 100)]
-    for gsi in (taken[0], taken[-1]):
-        routes.route(gsi, Vector(0xFEE00000, 1))
-    routes.commit()
-    assert [gsi for gsi, one in vm.kernel.routes.items() if isinstance(one, MsiRoute)] == [taken[0]]
+def test_ram_of_any_number_of_ranges_leaves_its_memslots_alone(tmp_path: Path) -> None:
+    """In KVM a slot that is in use has its size for good: EINVAL for whoever takes it again."""
+    vm = Vm(tmp_path, ranges=70)
+    vm.do(decode(DRIVE), decode(DUAL))
+    assert (vm.report().bars[0].served, vm.report(DUAL).bars[0].served) == ("split", "split")
+    assert vm.report().state == vm.report(DUAL).state == "works"
+    assert vm.down() == []
+
+
+def test_a_vm_has_no_more_vectors_than_kvm_routes_and_the_report_says_so(tmp_path: Path) -> None:
+    """38 pins are the machine's own. What is beyond has no eventfd either."""
+    vm = Vm(tmp_path, most_routes=40)
+    vm.do(decode(DRIVE))
+    before = len(vm.kernel.eventfds)
+    vm.do(ON, *entry(0), *entry(1), *entry(2))
+    assert vm.report().vectors == 2
+    assert vm.report().state == "2 of 3 interrupt vectors: KVM routes 40 interrupts of one VM"
+    assert len(vm.kernel.eventfds) == before  # there were two for INTx
+    assert len([one for one in vm.kernel.routes.values() if isinstance(one, MsiRoute)]) == 2
+    vm.do(OFF, *msi(0), decode(DUAL))
+    assert vm.report(DUAL).vectors == 1
+    assert vm.down() == []

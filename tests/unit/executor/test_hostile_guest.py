@@ -109,9 +109,9 @@ class Guest:
 
 def vm_of(folder: Path, **host: object) -> Vm:
     bars = (
-        BarPlace(0, "mem64", True, 64 * KIB, ALL_BARS),
-        BarPlace(2, "io", False, 64, ALL_PORTS),
-        BarPlace(3, "mem32", False, 16 * KIB, ALL_BARS + 64 * KIB),
+        BarPlace(0, "mem64", True, 64 * KIB, ALL_BARS, "mmap"),
+        BarPlace(2, "io", False, 64, ALL_PORTS, "trap"),
+        BarPlace(3, "mem32", False, 16 * KIB, ALL_BARS + 64 * KIB, "split"),
     )
     return Vm(folder, (everything("0000:04:00.0", 4), passed("all", "0000:04:00.0", 4, ALL, *bars)), **host)
 
@@ -147,7 +147,7 @@ def test_whatever_a_guest_writes_the_kernel_refuses_nothing_and_has_all_back(tmp
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_where_memslots_vectors_and_descriptors_are_few_a_guest_does_without(tmp_path: Path, seed: int) -> None:
-    vm = vm_of(tmp_path, memslots=68, vectors=3)
+    vm = vm_of(tmp_path, memslots=6, vectors=3)
     vm.kernel.most_eventfds = len(vm.kernel.eventfds) + 6
     guest = Guest(vm, seed)
     for _ in range(ACCESSES):

@@ -27,6 +27,7 @@ from launcher.plan.steps import (
     RunVcpus,
     TakeMemory,
 )
+from launcher.record import replace
 from launcher.values import GIB, MIB
 from launcher.vms.channel import Channel, Closed
 from tests.fakes.kernel import FakeKernel
@@ -201,3 +202,31 @@ def test_the_power_button_is_answered(tmp_path: Path) -> None:
 def test_a_pinned_vcpu_pins_its_thread(tmp_path: Path) -> None:
     run = Run(plan_of(tmp_path, pin=(0, 1)), FakeKernel())
     assert run.kernel.affinities == [{0}, {1}, os.sched_getaffinity(0)]
+
+
+@pytest.mark.parametrize(
+    ("confine", "refused", "runs"),
+    [
+        ("auto", "landlock", True),
+        ("required", "landlock", False),
+        ("required", "seccomp", False),
+        ("required", "", True),
+    ],
+)
+def test_a_guest_that_must_be_confined_does_not_run_without_a_measure(
+    tmp_path: Path, confine: Any, refused: str, runs: bool
+) -> None:
+    class Shut(FakeKernel):
+        def confine(self) -> dict[str, str]:
+            return {name: "Function not implemented" if name == refused else "on" for name in super().confine()}
+
+    plan = plan_of(tmp_path)
+    plan = replace(plan, steps=(*plan.steps[:-1], RunVcpus(2, (), confine)))
+    run = Run(plan, Shut())
+    assert ("KVM_CREATE_VCPU" in run.kernel.calls) is runs
+    assert run.all_of("confined")[0].get(refused, "Function not implemented") == "Function not implemented"
+    if not runs:
+        ((failed,),) = run.all_of("failed")
+        assert failed["code"] == "E546"
+        assert f"the kernel refused {refused} (Function not implemented)" in failed["message"]
+    assert run.kernel.left() == []

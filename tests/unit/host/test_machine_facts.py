@@ -8,7 +8,7 @@ import struct
 import pytest
 
 from launcher.codec import decode, encode
-from launcher.host.cgroups import huge_limits, memory_limit
+from launcher.host.cgroups import huge_limits, memory_limit, task_limits
 from launcher.host.device_nodes import read_device_nodes, usable, with_handed
 from launcher.host.facts import Config, Holder, HostFacts, IommuUnit, Limit, Linux, Process
 from launcher.host.firmware import read_firmware
@@ -219,6 +219,40 @@ def test_version_1_writes_no_limit_as_a_large_number():
 # ---- the process ----
 
 STATUS = "Uid:\t1000\t1000\t1000\t1000\nGid:\t1000\t1000\nGroups:\t36 5 1000 \nVmLck:\t    2048 kB\n"
+
+
+def test_limits_of_processes_are_those_of_all_cgroups_from_ours_up():
+    """A parent that allows more may have less of it left."""
+    folder = "/sys/fs/cgroup/machine.slice"
+    texts = {
+        "/proc/self/cgroup": "0::/machine.slice/vm.scope",
+        f"{folder}/pids.max": "1000",
+        f"{folder}/pids.current": "990",
+        f"{folder}/vm.scope/pids.max": "64",
+        f"{folder}/vm.scope/pids.current": "3",
+    }
+    both = Limit("/machine.slice", 1000, 990), Limit("/machine.slice/vm.scope", 64, 3)
+    assert task_limits(Recorded(texts)) == both
+    assert task_limits(Recorded(texts | {f"{folder}/pids.max": "max"})) == both[1:]
+    old = {path.replace("cgroup/machine", "cgroup/pids/machine"): text for path, text in texts.items()}
+    assert task_limits(Recorded(old | {"/proc/self/cgroup": "7:pids:/machine.slice/vm.scope\n0::/"})) == both
+
+
+def test_what_a_user_has_is_counted_where_few_are_allowed():
+    """A thread is what the kernel counts, of the real user."""
+    status = "Uid:\t{0}\t{1}\t{1}\t{1}\nThreads:\t{2}\n"
+    texts = {
+        "/proc/self/status": status.format(1000, 1000, 1),
+        "/proc/self/limits": "Max processes             40                   50                   processes \n",
+        "/proc/7/status": status.format(1000, 1000, 3),
+        "/proc/8/status": status.format(1000, 0, 4),
+        "/proc/9/status": status.format(0, 1000, 100),
+        "/proc/10/comm": "has ended",
+    }
+    found = read_process(Recorded(texts), None)
+    assert (found.tasks, found.user_tasks) == (50, 7)
+    texts["/proc/self/limits"] = texts["/proc/self/limits"].replace("50  ", "5000")
+    assert read_process(Recorded(texts), None).user_tasks is None
 
 
 def test_groups_and_memory_that_is_locked_already():

@@ -58,7 +58,7 @@ def test_a_bar_tells_its_size_and_kind(shape: Shape, bar: int, answer: int) -> N
 
 
 def test_a_bar_of_64_gib_is_told_in_both_halves() -> None:
-    big = BarPlace(2, "mem64", prefetchable=True, size=64 * GIB, guest=64 * GIB)
+    big = BarPlace(2, "mem64", prefetchable=True, size=64 * GIB, guest=64 * GIB, serve="mmap")
     guest = Guest(replace(NVME, bars=(big,)))
     assert (sized(guest, 0x18), sized(guest, 0x1C)) == (0x0000000C, 0xFFFFFFF0)
     assert guest.read(0x18, 8) == 64 * GIB | 0xC

@@ -85,3 +85,10 @@ def test_one_vcpu_is_not_called_multi_threaded() -> None:
     (leaf,) = cpu.cpuid([(1, 0, 0, 0, 0, 0, 1 << 28)], apic_id=0, count=1, tsc_deadline=False)
     assert leaf[6] & (1 << 28) == 0
     assert leaf[5] & (1 << 24) == 0
+
+
+def test_all_memory_is_write_back_by_its_default_type() -> None:
+    """Intel SDM 3A, 11.11.2.1: E is bit 11, FE bit 10, the type bits 7:0. With FE the first MiB would have the types of
+    the fixed-range registers, which nobody writes: 0 is uncached."""
+    default = cpu.FIRST_MSRS[0x2FF]
+    assert (default >> 11 & 1, default >> 10 & 1, default & 0xFF) == (1, 0, 6)

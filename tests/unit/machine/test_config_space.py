@@ -164,9 +164,40 @@ def test_nobody_promises_to_serve_a_power_management_event() -> None:
     assert guest.write(0x44, 0x8108, 2) == (Forward(0x44, b"\x08"),)
 
 
-def test_an_endpoint_says_of_itself_what_the_device_says() -> None:
+def with_link(version: int, kind: int, body: int = 0x3C) -> Guest:
+    """A PCI Express function of this type whose link registers all say something."""
+    cap = bytearray(bytes([0x10, 0, kind << 4 | version, 0]).ljust(0x0C, b"\0") + b"\xa5" * (body - 0x0C))
+    return Guest(with_config(config((1, 1), [(0x40, bytes(cap)), (0x40 + body, power())])))
+
+
+def test_an_endpoint_without_a_port_above_it_is_integrated_and_has_no_link() -> None:
+    """PCI Express 5.0, 7.5.3.2: on bus 0 there is no other. Its version, and what it can do itself, is the device's."""
+    guest = with_link(2, 0)
+    assert guest.read(0x42, 2) == 0x0092
+    assert [guest.read(0x40 + link) for link in (0x0C, 0x10, 0x2C, 0x30)] == [0, 0, 0, 0]
+    assert [guest.read(0x40 + other) for other in (0x14, 0x18, 0x24, 0x28)] == [0xA5A5A5A5] * 4
+    assert [guest.write(0x40 + link, 0x23, 2) for link in (0x0C, 0x10, 0x12, 0x30)] == [()] * 4
+    assert guest.write(0x42, 0x02, 1) == ()
+    assert guest.write(0x68, 0x5936, 2) == (Forward(0x68, b"\x36\x59"),)
+
+
+def test_an_endpoint_of_version_1_loses_its_one_link_and_nothing_behind_it() -> None:
+    guest = with_link(1, 0, body=0x14)
+    assert (guest.read(0x42, 2), guest.read(0x4C), guest.read(0x50)) == (0x0091, 0, 0)
+    assert guest.capabilities() == [(0x10, 0x40), (0x01, 0x54)]
+    short = with_link(2, 0, body=0x10)  # whatever says of itself that it is longer
+    assert (short.read(0x4C), short.read(0x50, 1)) == (0, 0x01)
+
+
+@pytest.mark.parametrize("kind", [1, 9], ids=["legacy", "integrated"])
+def test_what_may_be_without_a_port_stays_what_it_is(kind: int) -> None:
+    guest = with_link(2, kind)
+    assert guest.read(0x42, 2) == kind << 4 | 2
+    assert guest.read(0x4C) == 0xA5A5A5A5
+
+
+def test_an_endpoint_hears_what_is_written_to_its_own_control() -> None:
     guest = Guest(NVME)
-    assert guest.read(0x70 + 2, 2) == 0x0002
     assert guest.write(0x78, 0x5936, 2) == (Forward(0x78, b"\x36\x59"),)
     assert guest.read(0x78, 2) == 0x5936
 

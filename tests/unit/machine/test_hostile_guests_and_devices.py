@@ -55,7 +55,9 @@ def shapes(draw: st.DrawFn) -> Shape:
         kind = draw(st.sampled_from(["io", "mem32", "mem64", None] if index < 5 else ["io", "mem32", None]))
         if kind is not None:
             size = 1 << draw(st.integers(2, 8) if kind == "io" else st.integers(4, 31))
-            bars.append(BarPlace(index, kind, draw(st.booleans()), size, draw(st.sampled_from([None, 0x1_0000]))))
+            bars.append(
+                BarPlace(index, kind, draw(st.booleans()), size, draw(st.sampled_from([None, 0x1_0000])), "mmap")
+            )
         index += 2 if kind == "mem64" else 1
     rom = draw(st.sampled_from([0, 2048, 100_000]))
     return Shape(draw(images()), tuple(bars), rom, draw(st.booleans()), draw(st.booleans()))

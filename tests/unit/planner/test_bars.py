@@ -8,12 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from launcher.host.config import decode_config
 from launcher.host.facts import Bar, Config, Msix, PciFunction
+from launcher.machine.function import PassedFunction
 from launcher.machine.layout import BAR_PORTS, BARS_32, HIGH_RAM_START
-from launcher.planner.bars import high_window, place_bars, planned_bars
+from launcher.machine.pieces import pieces
+from launcher.planner.bars import bar_pieces, high_window, place_bars, planned_bars
 from launcher.record import replace
 from launcher.values import GIB, KIB, MIB, PciAddress, Span, align_up
 from tests.planning import codes, host, plan
+from tests.unit.machine.devices import ALL
 
 DISK = next(one for one in host("gpu07").pci if str(one.address) == "0000:02:00.0")
 PAGE = 4 * KIB
@@ -122,6 +126,19 @@ def test_ports_follow_each_other_from_c000():
 def test_only_the_pages_of_the_msix_table_are_trapped(size, msix, serve):
     one = function(bar("mem32", size), config=Config(msix=msix))
     assert [bar.serve for bar in planned_bars(one, {})] == [serve]
+
+
+@pytest.mark.parametrize("shape", ALL.values(), ids=ALL)
+def test_what_is_planned_is_what_is_served_where_vfio_maps_all_that_it_may(shape):
+    """One device, read as a fact of the host and as the model that the guest gets: pieces of BARs are the same."""
+    facts = decode_config(lambda offset, size: shape.config[offset : offset + size])
+    bars = tuple(Bar(one.index, one.kind, one.prefetchable, 0x1000, one.size) for one in shape.bars)
+    spans, found = PassedFunction(shape).msix_spans() or (), function(*bars, config=facts)
+    for bar, place, planned in zip(bars, shape.bars, planned_bars(found, {}), strict=True):
+        tables = [span if index == bar.index else None for index, span in spans] or [None, None]
+        mappable = [] if bar.kind == "io" else [Span(0, align_up(bar.size, PAGE))]
+        assert bar_pieces(bar, found) == pieces(bar.size, mappable, *tables)
+        assert planned.serve == place.serve
 
 
 def test_a_bar_whose_configuration_was_not_read_is_mapped_if_it_can_be():

@@ -134,9 +134,14 @@ def test_a_kvm_node_of_the_group_root_goes_to_the_group_kvm_first():
 
 
 def test_what_kvm_lacks_is_told_by_name(two_nodes):
-    extensions = two_nodes.kvm.extensions | {"immediate_exit": 0, "ioeventfd": 0}
+    extensions = two_nodes.kvm.extensions | {"immediate_exit": 0, "irqfd": 0}
     old = replace(two_nodes, kvm=replace(two_nodes.kvm, extensions=extensions))
-    assert only(plan(SMALL, old), "E404").message == "KVM lacks KVM_CAP_IOEVENTFD, KVM_CAP_IMMEDIATE_EXIT"
+    assert only(plan(SMALL, old), "E404").message == "KVM lacks KVM_CAP_IRQFD, KVM_CAP_IMMEDIATE_EXIT"
+
+
+def test_what_no_vm_uses_is_not_demanded_of_kvm(two_nodes):
+    extensions = two_nodes.kvm.extensions | {"ioeventfd": 0, "readonly_mem": 0}
+    assert codes(plan(SMALL, replace(two_nodes, kvm=replace(two_nodes.kvm, extensions=extensions)))) == []
 
 
 def test_another_architecture_is_refused(two_nodes):

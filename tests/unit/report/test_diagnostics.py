@@ -18,7 +18,7 @@ devices:
     pci: 0000:c1:00.0
 """
 
-# as product.md draws it
+# drawn by hand
 VIABILITY = """\
 error[E203]: gpu: IOMMU group 31 is not usable: the host still holds 0000:c1:00.1
  --> vm.yaml:7:10
@@ -140,3 +140,8 @@ def test_sarif_has_a_rule_for_each_code_and_a_region_for_each_place() -> None:
         "region": {"startLine": 7, "startColumn": 10, "endColumn": 22},
     }
     assert "locations" not in placeless
+
+
+def test_a_code_from_somebody_elses_plan_steers_no_terminal() -> None:
+    stranger = Diagnostic("E\x1b[2J", "fact")
+    assert "\x1b" not in as_text([stranger], {}) + as_github([stranger])

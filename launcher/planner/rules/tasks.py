@@ -1,0 +1,110 @@
+"""Rules about how many processes, threads and open files who runs `up` may have. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from launcher.errors import Diagnostic
+from launcher.planner.limits import populates
+from launcher.planner.places import field
+from launcher.planner.rules.rule import Rule
+from launcher.record import record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from launcher.host.facts import Process
+    from launcher.planner.rules.rule import Situation
+
+# `up`, keeper and runner are there at once; the first is there already, and the process that planned goes meanwhile.
+_PROCESSES, _STARTED, _AT_MOST = 3, 2, 4
+
+_ALL = 1 << 22  # PID_MAX_LIMIT (include/linux/threads.h)
+
+# What the runner has open at least: standard streams, its keeper, the console's eventfds, KVM, the VM, the kernel.
+_FILES = 10
+
+
+@record
+class _Bound:
+    """`whose` allows `most`, of which `used` are in use now (None: not known); `raising` is the command that helps."""
+
+    whose: str
+    most: int
+    used: int | None
+    raising: str
+    elsewhere: str
+
+
+def threads_of(it: Situation) -> int:
+    """At once: one for each vCPU, or before them one for each CPU that may populate memory."""
+    crew = len(it.host.process.cpus) if any(populates(bank, it.spec) for bank in it.spec.memory) else 0
+    return max(it.spec.cpus.count, crew)
+
+
+def tasks_left(process: Process) -> int:
+    """Where no limit is known, as many as Linux has numbers for."""
+    return min((one.most - (one.used or 0) for one in _bounds(process, 0)), default=_ALL)
+
+
+def _bounds(process: Process, wanted: int) -> Iterator[_Bound]:
+    """The user's limit does not count for the host's root, nor for whoever may exceed it (setrlimit(2))."""
+    able = process.uid == 0 or not {"cap_sys_resource", "cap_sys_admin"}.isdisjoint(process.capabilities)
+    exempt = able and not process.own_user_namespace
+    if process.tasks is not None and not exempt:
+        more = (process.user_tasks or 0) + wanted
+        command, service = f"sudo prlimit --pid $$ --nproc={more}", f"for a systemd service: `LimitNPROC={more}`"
+        yield _Bound(f"uid {process.uid} (ulimit -u)", process.tasks, process.user_tasks, command, service)
+    for limit in process.task_limits:
+        unit, more = limit.cgroup.rpartition("/")[2], limit.current + wanted
+        known = unit.endswith((".service", ".slice", ".scope"))
+        by_systemd = f"systemctl set-property --runtime {unit} TasksMax={more}"
+        command = by_systemd if known else f"echo {more} > /sys/fs/cgroup{limit.cgroup.rstrip('/')}/pids.max"
+        yield _Bound(f"cgroup {limit.cgroup}", limit.maximum, limit.current, command, "for a container: `--pids-limit`")
+
+
+def _too_few_tasks(it: Situation) -> Iterator[Diagnostic]:
+    """Of several limits the tightest. What is in use may end, and memory may find fewer CPUs: that only warns."""
+    threads, least = threads_of(it), it.spec.cpus.count + _PROCESSES
+    found = list(_bounds(it.host.process, threads + _AT_MOST))
+    never = [one for one in found if one.most < least]
+    now = [one for one in found if one.most < threads + max(_AT_MOST, (one.used or 0) + _STARTED)]
+    if never:
+        one = min(never, key=lambda one: one.most)
+        fact = f"the VM takes {least} processes and threads, and {one.whose} may have {one.most}"
+        yield _diagnostic("E426", fact, one, it)
+    elif now:
+        one = min(now, key=lambda one: one.most - (one.used or 0))
+        in_use = f" and has {one.used}" if one.used else ""
+        fact = f"the VM takes {threads + _STARTED} more processes and threads, and {one.whose} may have {one.most}"
+        yield _diagnostic("W405", fact + in_use, one, it)
+
+
+def _diagnostic(code: str, fact: str, one: _Bound, it: Situation) -> Diagnostic:
+    vcpus, crew = it.spec.cpus.count, threads_of(it)
+    before = (f"before them one for each host CPU, to populate memory: {crew}",) if crew > vcpus else ()
+    evidence = (f"a thread for each vCPU: {vcpus}", *before)
+    help_ = (f"raise it: `{one.raising}`", one.elsewhere)
+    return Diagnostic(code, fact, field("cpus.count"), evidence, help_, one.raising)
+
+
+def least_files(it: Situation) -> int:
+    """Each vCPU, function and group has a descriptor."""
+    return _FILES + it.spec.cpus.count + len(it.passing.functions) + len(it.passing.groups)
+
+
+def _too_few_files(it: Situation) -> Iterator[Diagnostic]:
+    """`open_files` is the hard limit, to which `up` raises its own."""
+    limit, least = it.host.process.open_files, least_files(it)
+    if limit is None or least <= limit:
+        return
+    fact = f"the VM takes at least {least} open files, and the limit is {limit}"
+    fix = f"ulimit -n {max(1024, 2 * least)}"
+    help_ = (f"raise it, as root: `{fix}`", f"for a systemd service: LimitNOFILE={max(1024, 2 * least)}")
+    yield Diagnostic("E428", fact, field("cpus.count"), help=help_, fix=fix)
+
+
+RULES: tuple[Rule, ...] = (
+    Rule("kernel", _too_few_tasks),
+    Rule("kernel", _too_few_files),
+)
