@@ -4,7 +4,6 @@ notices every fact that would have made it another plan."""
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -23,14 +22,14 @@ from launcher.plan.steps import GiveMemory, LoadModules
 from launcher.planner.assumptions import failed_assumptions
 from launcher.record import replace
 from launcher.values import MIB, Missing, Span
+from tests.budget import LONG
 from tests.catalogue.row import Row
 from tests.catalogue.table import ROWS
 from tests.generators.changes import Change, changes, recorded
 from tests.generators.facts import device, hosts, specs, text_of
 from tests.planning import EXAMPLE, FILES, host, plan
 
-LONG = 20 if os.environ.get("VMLAUNCH_LONG") else 1
-many = settings(max_examples=100 * LONG, deadline=None, suppress_health_check=list(HealthCheck))
+many = settings(max_examples=2000 if LONG else 40, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def planned(spec: dict[str, Any], facts: HostFacts) -> Plan:
@@ -158,7 +157,7 @@ def content(made: Plan) -> Any:
 
 
 @pytest.mark.parametrize("name", recorded())
-@settings(max_examples=60 * LONG, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=1200 if LONG else 20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_saved_plan_notices_every_fact_that_would_have_made_it_another(name, data):
     facts, all_changes, runnable = saved(name)
