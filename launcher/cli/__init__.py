@@ -220,8 +220,11 @@ def _tell_refused(error: Exception) -> bool:
 
 
 def _our_bug() -> int:
-    import traceback
+    try:
+        import traceback
 
-    traceback.print_exc()
+        traceback.print_exc()
+    except (OSError, MemoryError, ImportError) as error:  # there is no memory to say it; nor was there before
+        return REFUSED if _tell_refused(error) else OUR_BUG
     print(f"\nvmlaunch {VERSION}: this is a bug of vmlaunch; please report it with the lines above.", file=sys.stderr)
     return OUR_BUG

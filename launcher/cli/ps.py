@@ -56,14 +56,14 @@ def _local(time: str | None) -> str:
 def _vms(*, everything: bool) -> Iterator[dict[str, Any]]:
     """What state.json says, and of those that ended how."""
     from launcher.cli.naming import state_root
-    from launcher.vms.folder import REPORT, STATE, all_folders, is_up, read_json
+    from launcher.vms.folder import REPORT, STATE, all_folders, has_ended, is_up, read_json
 
     root = state_root()
     for path in all_folders(root) if root else ():
         state = read_json(path / STATE) or {"name": path.name, "phase": "unknown", "keeper": None}
         up = is_up(path)
-        if not up and state["phase"] != "ended":
-            state["phase"] = "lost"  # its keeper died without a word; `down` puts the host back
+        if not up:  # its keeper has said its last word, or died without one: then `down` puts the host back
+            state["phase"] = "ended" if has_ended(path) else "lost"
         if state["phase"] == "ended":
             state["end"] = (read_json(path / REPORT) or {}).get("end")
         if up or everything or state["phase"] == "lost":

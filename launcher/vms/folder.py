@@ -110,6 +110,12 @@ def is_lost(path: Path) -> bool:
         os.close(lock)
 
 
+def has_ended(path: Path) -> bool:
+    """A keeper writes its report, then that it has ended, which a full /run may have refused it."""
+    state = read_json(path / STATE)
+    return (isinstance(state, dict) and state.get("phase") == "ended") or (path / REPORT).exists()
+
+
 def wait_until_down(path: Path, go_on: Callable[[], bool] = lambda: True) -> bool:
     """True when no keeper holds the folder any more; False when `go_on`, which is asked all the time, says so."""
     try:
@@ -152,8 +158,7 @@ def _try_lock(lock: int, kind: int) -> bool:
 
 def _has_begun(path: Path) -> bool:
     """A keeper writes its state first thing; without one, or with one that has ended, the lock is somebody else's."""
-    state = read_json(path / STATE)
-    return isinstance(state, dict) and state.get("phase") != "ended"
+    return isinstance(read_json(path / STATE), dict) and not has_ended(path)
 
 
 def _is_still(lock: int, path: Path) -> bool:
