@@ -8,7 +8,7 @@ from launcher.errors import Diagnostic, LauncherError
 from launcher.executor.changing import address_of, describe, left_of
 from launcher.planner.functions import VFIO_DRIVERS
 from launcher.values import Missing
-from launcher.vms.folder import JOURNAL, STATE, all_folders, is_one, is_up, read_json
+from launcher.vms.folder import JOURNAL, all_folders, has_ended, is_one, is_up
 from launcher.vms.groups import claims
 from launcher.vms.holders import holders, is_orphaned
 
@@ -42,14 +42,14 @@ def leftovers(host: HostFacts, root: Path | None) -> Iterator[Diagnostic]:
 
 
 def _of_a_vm(folder: Path, entries: list[Entry]) -> Iterator[Diagnostic]:
-    name, state = folder.name, read_json(folder / STATE)
+    name = folder.name
     if is_orphaned(folder):
         who = ", ".join(map(str, holders(folder))) or "a process"
         yield _remedy(
             "W540", f"the keeper of {name} died, and its runner lives on: {who}", f"vmlaunch down --kill {name}"
         )
     elif is_one(folder) and not is_up(folder):
-        ended = isinstance(state, dict) and state.get("phase") == "ended"
+        ended = has_ended(folder)
         undo = f"still to be put back: {'; '.join(map(describe, entries))}" if entries else "nothing is left to undo"
         if entries or not ended:
             yield _remedy("W502", f"{name} {'ended' if ended else 'lost its keeper'}; {undo}", f"vmlaunch down {name}")

@@ -220,10 +220,13 @@ def _tell_refused(error: Exception) -> bool:
 
 
 def _our_bug() -> int:
-    import traceback
+    try:
+        import traceback
 
-    from launcher.report.escapes import escaped
+        from launcher.report.escapes import escaped
 
-    print(escaped(traceback.format_exc()), end="", file=sys.stderr)
+        print(escaped(traceback.format_exc()), end="", file=sys.stderr)
+    except (OSError, MemoryError, ImportError) as error:  # there is no memory to say it; nor was there before
+        return REFUSED if _tell_refused(error) else OUR_BUG
     print(f"\nvmlaunch {VERSION}: this is a bug of vmlaunch; please report it with the lines above.", file=sys.stderr)
     return OUR_BUG

@@ -74,16 +74,16 @@ def _vms(*, everything: bool) -> Iterator[dict[str, Any]]:
 
 def _vm(path: Path, *, everything: bool) -> dict[str, Any] | None:
     """None: not asked for, or what is there is no VM's."""
-    from launcher.vms.folder import REPORT, STATE, is_one, is_up, read_json
+    from launcher.vms.folder import REPORT, STATE, has_ended, is_one, is_up, read_json
 
     state = {"name": path.name} | _fitting(read_json(path / STATE), STATED)
     state["phase"] = state["phase"] or "unknown"
     up = is_up(path)
+    if not up:  # its keeper has said its last word, or died without one: then `down` puts the host back
+        state["phase"] = "ended" if has_ended(path) else "lost"
     ended = state["phase"] == "ended"
     if not up and (not is_one(path) or (ended and not everything)):
         return None
-    if not up and not ended:
-        state["phase"] = "lost"  # its keeper died without a word; `down` puts the host back
     if ended:
         state |= _fitting(read_json(path / REPORT), {"end": dict})
     return state

@@ -47,6 +47,7 @@ LONGEST = 24 * 3600  # seconds of any wait
 # Seconds between two looks at the console while the guest writes: an echo is soon there, a verbose boot wakes few.
 COALESCE, MOST_COALESCED = 0.01, 0.08
 MOST_PACKETS = 256  # of the runner in one turn of the loop
+SPARE = 3  # descriptors, held for the end
 
 
 class Keeper:
@@ -72,6 +73,7 @@ class Keeper:
         self._changes = HostChanges(plan, kernel, self._outcome, self._listen, lambda: self._stopping.by or "")
         self._curious: list[Client] = []  # who asked for a report that the runner has not yet added to
         self._wakeup, self._signals = socket.socketpair()
+        self._spare = [os.dup(self._wakeup.fileno()) for _ in range(SPARE)]
         for end in (self._wakeup, self._signals):
             end.setblocking(False)
         for number in STOPS:
@@ -94,6 +96,7 @@ class Keeper:
             self._refused(error)
         finally:  # whatever we did wrong, the host comes back
             self._end_runner()
+            self._release()
             self._put_host_back()
         return self._finish()
 
@@ -132,14 +135,20 @@ class Keeper:
         self._records.note(in_words("keep the VM running", refused))
         self._records.end = self._records.end or End("failed", cause(refused), StepFailed.exit_code)
 
+    def _release(self) -> None:
+        """So that a keeper without descriptors has those that it takes to put the host back and to say so."""
+        while self._spare:
+            os.close(self._spare.pop())
+
     def _put_host_back(self) -> None:
         """The runner has gone."""
         try:
             left = self._changes.put_back(self._journal)
         except LauncherError as error:  # the journal cannot be read: what is left of the steps, `down` will see
             self._records.diagnostics += error.diagnostics
-            self._records.left_behind = (f"vmlaunch down {self._plan.name}",)
-            self._records.end = End("failed", error.diagnostics[0].message, HostNotRestored.exit_code)
+            if self._plan.summary.host_changes:
+                self._records.left_behind = (f"vmlaunch down {self._plan.name}",)
+                self._records.end = End("failed", error.diagnostics[0].message, HostNotRestored.exit_code)
             return
         self._records.left_behind = tuple(commands(entry) for entry, _ in left)
         if left and self._records.end is not None:

@@ -149,6 +149,12 @@ def is_one(path: Path) -> bool:
         return folder is not None and (not (found := os.listdir(folder)) or not {*OURS}.isdisjoint(found))
 
 
+def has_ended(path: Path) -> bool:
+    """A keeper writes its report, then that it has ended, which a full /run may have refused it."""
+    with _looked_at(path) as folder:
+        return folder is not None and _has_ended(folder)
+
+
 def wait_until_down(path: Path, go_on: Callable[[], bool] = lambda: True) -> bool:
     """True when no keeper holds the folder any more; False when `go_on`, which is asked all the time, says so."""
     with _looked_at(path) as folder:
@@ -257,11 +263,20 @@ def _try_lock(lock: int, kind: int) -> bool:
 
 def _has_begun(folder: int) -> bool:
     """A keeper writes its state first thing; without one, or with one that has ended, the lock is somebody else's."""
+    return _state_of(folder) is not None and not _has_ended(folder)
+
+
+def _has_ended(folder: int) -> bool:
+    state = _state_of(folder)
+    return (state is not None and state.get("phase") == "ended") or REPORT in _names(folder)
+
+
+def _state_of(folder: int) -> dict[str, Any] | None:
     try:
         state = json.loads(read_below(folder, STATE))
     except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(state, dict) and state.get("phase") != "ended"
+        return None
+    return state if isinstance(state, dict) else None
 
 
 def _is_still(lock: int, above: int, name: str) -> bool:
