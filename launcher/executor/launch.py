@@ -118,11 +118,13 @@ def _read(paper: int) -> Plan:
 def _keep(owner: Channel, paper: int, mask: Any, given: Handed) -> int:
     """In the keeper's process."""
     from launcher.executor.claim import claim
+    from launcher.executor.giving_up import rehearse
     from launcher.executor.keeper import Keeper
     from launcher.executor.waiting import Wait
     from launcher.kernel.real import RealKernel
     from launcher.plan import codec  # noqa: F401 - while others still plan
 
+    rehearse()
     try:
         packet = owner.receive()
     except Closed:

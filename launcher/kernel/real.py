@@ -7,8 +7,10 @@ import os
 import subprocess
 from collections.abc import Collection, Sequence
 from itertools import chain
+from pathlib import Path
 
-from launcher.kernel.confine import confine
+from launcher.kernel import confine
+from launcher.kernel.api import Drivers, GivenUp
 from launcher.kernel.descriptor import Eventfd
 from launcher.kernel.dev_kvm import Kvm
 from launcher.kernel.handed import CONTAINER, GROUP, KVM, Handed
@@ -23,6 +25,7 @@ class RealKernel:
     def __init__(self, handed: Handed | None = None) -> None:
         self.drivers = PciDrivers()
         self._handed = {path: list(fds) for path, fds in (handed or {}).items()}
+        self._filters = False  # this process has one for its calls
 
     @property
     def handed(self) -> tuple[int, ...]:
@@ -64,5 +67,18 @@ class RealKernel:
         """From now on the calling thread, and each that it starts, runs on these host CPUs only."""
         os.sched_setaffinity(0, host_cpus)
 
+    def take_user(self) -> None:
+        confine.take_user()
+
     def confine(self) -> dict[str, str]:
-        return confine()
+        done = confine.confine()
+        self._filters = done["seccomp"] == confine.ON
+        return done
+
+    def confine_vcpu(self, *, devices: bool) -> None:
+        if self._filters:
+            confine.confine_vcpu(devices=devices)
+
+    def give_up(self, folder: Path, drivers: Drivers, runner: int, pidfd: int) -> GivenUp:
+        files = dict.fromkeys(chain.from_iterable(self.drivers.files(*one) for one in drivers))
+        return confine.give_up(folder, tuple(files), runner, pidfd)
