@@ -21,6 +21,7 @@ from launcher.executor.audience import Audience
 from launcher.executor.changing import change, check, commands, memory_of, put_back
 from launcher.executor.clients import Client
 from launcher.executor.ending import describe_death, diagnostics_of, stopped
+from launcher.executor.giving_up import give_up
 from launcher.executor.process import close_all_but, end_process, raise_limits
 from launcher.executor.records import Records
 from launcher.executor.runner import Runner
@@ -137,6 +138,7 @@ class Keeper:
     def _start_runner(self) -> bool:
         mine, theirs = Channel.pair()
         self._runner = mine
+        self._kernel.take_user()
         try:
             pid = os.fork()
         except OSError as error:
@@ -147,6 +149,7 @@ class Keeper:
         theirs.close()
         self._records.runner = pid
         self._pidfd = os.pidfd_open(pid)
+        self._records.given_up = give_up(self._plan, self._kernel, self._folder, pid, self._pidfd)
         return True
 
     def _be_runner(self, keeper: Channel) -> NoReturn:

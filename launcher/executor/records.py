@@ -9,6 +9,7 @@ from typing import Any
 
 from launcher.codec import decode
 from launcher.errors import Diagnostic
+from launcher.kernel.api import GivenUp
 from launcher.plan.outcome import (
     FORMAT_VERSION,
     ContainerReport,
@@ -45,6 +46,7 @@ class Records:
         self._containers: tuple[ContainerReport, ...] = ()
         self._failed_undos = 0
         self.confinement: dict[str, str] = {}
+        self.given_up = GivenUp({})
 
     def over(self) -> None:
         """The VM has ended; its last words may still be on their way."""
@@ -97,6 +99,8 @@ class Records:
             failed_undos=self._failed_undos,
             left_behind=self.left_behind,
             confinement=self.confinement,
+            keeper_confinement=self.given_up.measures,
+            keeper_writes=self.given_up.writable,
             diagnostics=self.diagnostics,
         )
 
