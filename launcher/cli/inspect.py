@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 
     from launcher.cli.reaching import Answer
     from launcher.plan.outcome import Report
+    from launcher.vms.holdings import Holdings
 
 PATIENCE = 5.0  # seconds for the runner to say what only it knows
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME|SPEC|PLAN", help="the VM's name, its YAML file or its saved plan")
+    parser.add_argument("-v", "--verbose", action="store_true", help="and what keeper and runner hold while it runs")
     parser.add_argument("--json", action="store_true", help="the report and the plan as JSON")
 
 
@@ -35,11 +37,21 @@ def run(options: argparse.Namespace) -> int:
 
     path = folder_of(options.name, options.sources)
     report = _report(path)
+    held = _held(report) if options.verbose else {}
     if options.json:
-        print(as_json({"report": report_to_json(report), "plan": read_json(path / PLAN)}))
+        answer = {"report": report_to_json(report), "plan": read_json(path / PLAN)}
+        known = {name: one and one._asdict() for name, one in held.items()}
+        print(as_json(answer | ({"processes": known} if held else {})))
         return 0
-    _show(report)
+    _show(report, held)
     return 0
+
+
+def _held(report: Report) -> dict[str, Holdings | None]:
+    from launcher.vms.holdings import holdings
+
+    pids = {} if report.end else {"keeper": report.pid, "runner": report.runner}
+    return {name: None if pid is None else holdings(pid) for name, pid in pids.items()}
 
 
 def _report(path: Path) -> Report:
@@ -87,10 +99,12 @@ def _messages(answer: Answer) -> Iterator[dict[str, Any]]:
             yield (packet.message if packet else None) or {}
 
 
-def _show(report: Report) -> None:
+def _show(report: Report, held: dict[str, Holdings | None]) -> None:
     from launcher.cli.terminal import drawn, wants_colour
     from launcher.report.console import print_report
+    from launcher.report.holdings import rows
 
     if report.diagnostics:
         print(drawn(report.diagnostics, {}, sys.stderr) + "\n", file=sys.stderr)
-    print_report(report, sys.stdout, colour=wants_colour(sys.stdout), verbose=True)
+    more = rows(report, held.get("keeper"), held.get("runner"))
+    print_report(report, sys.stdout, colour=wants_colour(sys.stdout), verbose=True, more=more)

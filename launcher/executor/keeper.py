@@ -22,6 +22,7 @@ from launcher.executor.audience import Audience
 from launcher.executor.changing import commands
 from launcher.executor.clients import Client
 from launcher.executor.ending import describe_death, diagnostics_of, ended_by_itself, stopped
+from launcher.executor.giving_up import give_up
 from launcher.executor.host_changes import HostChanges
 from launcher.executor.process import close_all_but, end_process, raise_limits
 from launcher.executor.records import Records
@@ -168,6 +169,7 @@ class Keeper:
     def _start_runner(self) -> bool:
         mine, theirs = Channel.pair()
         self._runner = mine
+        self._kernel.take_user()
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)  # it is to ignore them from birth
         try:
             pid = os.fork()
@@ -182,6 +184,7 @@ class Keeper:
         theirs.close()
         self._records.runner = pid
         self._pidfd = os.pidfd_open(pid)
+        self._records.given_up = give_up(self._plan, self._kernel, self._folder, pid, self._pidfd)
         return True
 
     def _be_runner(self, keeper: Channel) -> NoReturn:

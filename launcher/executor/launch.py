@@ -137,11 +137,13 @@ def _keep(owner: Channel, paper: int, mask: Any, given: Handed) -> int:
     detach()
     close_all_but({owner.fileno(), paper, *(fd for several in given.values() for fd in several)})
     from launcher.executor.claim import claim
+    from launcher.executor.giving_up import rehearse
     from launcher.executor.keeper import Keeper
     from launcher.executor.waiting import Wait
     from launcher.kernel.real import RealKernel
     from launcher.plan import codec  # noqa: F401 - while others still plan
 
+    rehearse()
     try:
         packet = owner.receive()
     except Closed:

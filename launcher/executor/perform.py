@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from errno import EFAULT
 from functools import partial
+from queue import SimpleQueue
 from threading import Thread
 from time import sleep
 from typing import Any
@@ -112,18 +113,21 @@ def run_vcpus(step: RunVcpus, live: Live, told: Told) -> None:
     """Create them all, put the first one at the kernel's entry, start their threads. Any return of any is told."""
     for index in range(step.count):
         _create_vcpu(index, step.count, live)
-    kernel = _kernel(live)
+    kernel, confined = _kernel(live), SimpleQueue[OSError | None]()
     protocol = linux64 if kernel.protocol == "linux64" else pvh
     live.vcpus[0].set_sregs(protocol.first_sregs())
     live.vcpus[0].set_regs(protocol.first_regs(kernel.entry))
     for index, vcpu in enumerate(live.vcpus):
-        thread = Thread(target=_run, args=(index, vcpu, live.bus, told), name=f"vcpu{index}")
+        thread = Thread(target=_run, args=(index, live, told, confined), name=f"vcpu{index}")
         if step.pin:  # a thread begins where the one that starts it is
             live.kernel.run_on({step.pin[index]})
         start(thread)
         live.on_undo(partial(_stop, vcpu, thread))
     if step.pin:
         live.kernel.run_on(live.cpus)
+    for error in [confined.get() for _ in live.vcpus]:
+        if error is not None:
+            raise error
 
 
 def _kernel(live: Live) -> LoadKernel:
@@ -143,10 +147,16 @@ def _create_vcpu(index: int, count: int, live: Live) -> None:
     vcpu.set_local_interrupts()
 
 
-def _run(index: int, vcpu: Vcpu, bus: Bus | None, told: Told) -> None:
-    """On a thread of its own, until something happens that is not an access."""
+def _run(index: int, live: Live, told: Told, confined: SimpleQueue[OSError | None]) -> None:
+    """On a thread of its own, which is shut in more than the others, until something happens that is not an access."""
     try:
-        told(index, _until_event(vcpu, bus))
+        live.kernel.confine_vcpu(devices=live.bus is not None and bool(live.bus.devices))
+    except OSError as error:
+        confined.put(error)
+        return
+    confined.put(None)
+    try:
+        told(index, _until_event(live.vcpus[index], live.bus))
     except Exception as error:  # the outermost function of the thread: the main thread raises it
         told(index, error)
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from time import monotonic
 
 from launcher.errors import Diagnostic
+from launcher.kernel.api import GivenUp
 from launcher.plan.outcome import (
     FORMAT_VERSION,
     ContainerReport,
@@ -43,6 +44,7 @@ class Records:
         self.containers: tuple[ContainerReport, ...] = ()
         self._failed_undos = 0
         self.confinement: dict[str, str] = {}
+        self.given_up = GivenUp({})
 
     def over(self) -> None:
         """The VM has ended; its last words may still be on their way."""
@@ -93,6 +95,8 @@ class Records:
             failed_undos=self._failed_undos,
             left_behind=self.left_behind,
             confinement=self.confinement,
+            keeper_confinement=self.given_up.measures,
+            keeper_writes=self.given_up.writable,
             diagnostics=self.diagnostics,
         )
 

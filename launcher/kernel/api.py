@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from launcher.values import PciAddress, Span
@@ -17,6 +18,7 @@ CpuidLeaf = tuple[int, int, int, int, int, int, int]  # function, index, flags, 
 Progress = Callable[[int], None]  # bytes done so far
 # Until a descriptor is readable or hangs up, at most so many seconds; for whom is said to people. True: in time.
 Waits = Callable[[int, float, str], bool]
+Drivers = Sequence[tuple[PciAddress, str | None]]  # a function and the driver that it is on
 
 
 class Event(NamedTuple):
@@ -87,6 +89,13 @@ class FewVectors(OSError):
     def __init__(self, available: int, wanted: int) -> None:
         super().__init__(errno.ENOSPC, f"the host has {available} of {wanted} vectors", "VFIO_DEVICE_SET_IRQS")
         self.available = available
+
+
+class GivenUp(NamedTuple):
+    """By a keeper, by name: `on`, or why the kernel refuses. `writable`: where it may still write."""
+
+    measures: dict[str, str]
+    writable: tuple[str, ...] = ()
 
 
 class Eventfd(Protocol):
@@ -242,4 +251,7 @@ class Kernel(Protocol):
     def open_kvm(self) -> Kvm: ...
     def take_memory(self, size: int, page_size: int, node: int | None) -> HostMemory: ...
     def run_on(self, host_cpus: Collection[int]) -> None: ...
+    def take_user(self) -> None: ...
     def confine(self) -> dict[str, str]: ...
+    def confine_vcpu(self, *, devices: bool) -> None: ...
+    def give_up(self, folder: Path, drivers: Drivers, runner: int, pidfd: int) -> GivenUp: ...

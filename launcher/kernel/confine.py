@@ -2,27 +2,104 @@
 
 from __future__ import annotations
 
+import errno
 import os
+from collections.abc import Callable, Collection
+from contextlib import ExitStack, suppress
+from functools import partial
+from pathlib import Path
 
-from launcher.native import lib
+from launcher.kernel.api import GivenUp
+from launcher.kernel.call import check
+from launcher.native import ffi, lib
 
-# seccomp comes last: it allows none of these calls.
-MEASURES = {
-    "no_new_privs": lambda: lib.kernel_prctl(lib.PR_SET_NO_NEW_PRIVS, 1),
-    "not_dumpable": lambda: lib.kernel_prctl(lib.PR_SET_DUMPABLE, 0),
-    "no_capabilities": lib.confine_capabilities,
-    "landlock": lib.confine_files,
-    "seccomp": lib.confine_calls,
-}
 ON = "on"
+MEASURES = ("no_new_privs", "own_user", "not_dumpable", "no_capabilities", "landlock", "seccomp")  # of a runner
+GIVEN_UP = ("no_new_privs", "own_user", "no_capabilities", "landlock", "seccomp")  # by a keeper
+# From each of these on one uid for each VM, by its keeper's pid, which is below 1 << 22. Nobody is there in systemd's
+# list of uids (UIDS-GIDS.md).
+OF_RUNNERS, OF_KEEPERS = 0x7000_0000, 0x7100_0000
+NOBODY = 65534  # where a user name space knows no other
+
+
+def take_user() -> None:
+    """Root's keeper, before it forks the runner: by this uid the keeper will know and may end it. Best effort."""
+    if os.geteuid() == 0 and lib.take_user(OF_RUNNERS + os.getpid()) == -errno.EINVAL:
+        lib.take_user(NOBODY)
 
 
 def confine() -> dict[str, str]:
-    """Before there are other threads: but for seccomp each of these is one thread's, and those it starts."""
-    results = {name: measure() for name, measure in MEASURES.items()}
+    """A runner. Before there are other threads: but for seccomp each of these is one thread's, and those it starts."""
+    return _take(
+        {  # a change of user makes it dumpable or not as it likes; seccomp allows none of these calls
+            "no_new_privs": partial(lib.kernel_prctl, lib.PR_SET_NO_NEW_PRIVS, 1),
+            "own_user": lambda: _leave_root(_own_user(), _own_user(), files=False),
+            "not_dumpable": partial(lib.kernel_prctl, lib.PR_SET_DUMPABLE, 0),
+            "no_capabilities": lib.confine_capabilities,
+            "landlock": partial(lib.confine_files, -1, ffi.NULL, 0),
+            "seccomp": lib.confine_calls,
+        }
+    )
+
+
+def confine_vcpu(*, devices: bool) -> None:
+    """The calling thread of a confined process. OSError: it is not confined."""
+    check(lib.confine_vcpu(devices), "seccomp")
+
+
+def give_up(folder: Path, files: Collection[str], runner: int, pidfd: int) -> GivenUp:
+    """A keeper, which keeps this folder and these files, as far as they are there, and may end its runner."""
+    user = _own_user()
+    own = OF_KEEPERS + user - OF_RUNNERS if user >= OF_RUNNERS else user
+    places = tuple(os.path.realpath(one) for one in files)
+    measures = _take(
+        {
+            "no_new_privs": partial(lib.kernel_prctl, lib.PR_SET_NO_NEW_PRIVS, 1),
+            "own_user": lambda: _leave_root(own, user, files=True),
+            "no_capabilities": lib.confine_capabilities,
+            "landlock": partial(_keep_files, folder, places),
+            "seccomp": lambda: _keep_calls(runner, pidfd, bool(files)),
+        }
+    )
+    return GivenUp(measures, (str(folder), *places) if measures["landlock"] == ON else ("/",))
+
+
+def _take(measures: dict[str, Callable[[], int]]) -> dict[str, str]:
+    results = {name: measure() for name, measure in measures.items()}
     return {name: os.strerror(-result) if result < 0 else ON for name, result in results.items()}
 
 
 def probe() -> dict[str, int]:
     """What of that this kernel has, as HostFacts has it. All that runs KVM for us has the rest (Linux 3.5)."""
     return {"landlock": max(lib.confine_landlock(), 0), "seccomp": lib.confine_seccomp() == 0}
+
+
+def _own_user() -> int:
+    """What `take_user` took; without it, one of the process's own."""
+    return os.getuid() or OF_RUNNERS + os.getpid()
+
+
+def _leave_root(real: int, effective: int, *, files: bool) -> int:
+    """With `files` it opens files as root still."""
+    return int(lib.confine_user(real, effective, files)) if os.geteuid() == 0 else 0
+
+
+def _keep_files(folder: Path, files: Collection[str]) -> int:
+    with ExitStack() as stack:
+        opened = [_open(str(folder), stack)]
+        for one in files:
+            with suppress(FileNotFoundError):  # its driver has gone
+                opened.append(_open(one, stack))
+        return int(lib.confine_files(opened[0], opened[1:], len(opened) - 1))
+
+
+def _open(path: str, stack: ExitStack) -> int:
+    descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    stack.callback(os.close, descriptor)
+    return descriptor
+
+
+def _keep_calls(runner: int, pidfd: int, forks: bool) -> int:
+    """Who is still root, or a user with other processes, may send signals to the runner only, and those it forks."""
+    by_user = os.getuid() >= OF_RUNNERS or forks
+    return int(lib.confine_keeper(0 if by_user else runner, pidfd))

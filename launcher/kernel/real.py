@@ -7,10 +7,11 @@ import os
 import subprocess
 from collections.abc import Collection, Sequence
 from itertools import chain
+from pathlib import Path
 from typing import IO
 
-from launcher.kernel.api import Waits
-from launcher.kernel.confine import confine
+from launcher.kernel import confine
+from launcher.kernel.api import Drivers, GivenUp, Waits
 from launcher.kernel.descriptor import Eventfd
 from launcher.kernel.dev_kvm import Kvm
 from launcher.kernel.handed import CONTAINER, GROUP, KVM, Handed
@@ -30,6 +31,7 @@ class RealKernel:
         self.waits: Waits = wait_for
         self.drivers = PciDrivers(waits=self._wait)
         self._handed = {path: list(fds) for path, fds in (handed or {}).items()}
+        self._filters = False  # this process has one for its calls
 
     @property
     def handed(self) -> tuple[int, ...]:
@@ -91,5 +93,18 @@ class RealKernel:
         """From now on the calling thread, and each that it starts, runs on these host CPUs only."""
         os.sched_setaffinity(0, host_cpus)
 
+    def take_user(self) -> None:
+        confine.take_user()
+
     def confine(self) -> dict[str, str]:
-        return confine()
+        done = confine.confine()
+        self._filters = done["seccomp"] == confine.ON
+        return done
+
+    def confine_vcpu(self, *, devices: bool) -> None:
+        if self._filters:
+            confine.confine_vcpu(devices=devices)
+
+    def give_up(self, folder: Path, drivers: Drivers, runner: int, pidfd: int) -> GivenUp:
+        files = dict.fromkeys(chain.from_iterable(self.drivers.files(*one) for one in drivers))
+        return confine.give_up(folder, tuple(files), runner, pidfd)

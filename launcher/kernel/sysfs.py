@@ -61,6 +61,12 @@ class PciDrivers:
         """Let the driver that wants it have it: the override's, or the usual one. No error if none does."""
         self._patiently(self._bus / "drivers_probe", str(address), f"a driver to take {address}")
 
+    def files(self, address: PciAddress, driver: str | None) -> tuple[str, ...]:
+        """All that the methods above write to while the function is on this driver."""
+        device = self._device(address)
+        unbind = [self._bus / "drivers" / driver / "unbind"] if driver else []
+        return tuple(str(one) for one in (device / "driver_override", *unbind, self._bus / "drivers_probe"))
+
     def _device(self, address: PciAddress) -> Path:
         return self._bus / "devices" / str(address)
 

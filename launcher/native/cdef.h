@@ -42,11 +42,15 @@ int kernel_ioctl(int fd, unsigned long request, void *argument);
 int kernel_ioctl_value(int fd, unsigned long request, unsigned long argument);
 
 int kernel_prctl(int option, unsigned long value);
+int take_user(uint32_t own);
+int confine_user(uint32_t real, uint32_t effective, bool files);
 int confine_capabilities(void);
-int confine_files(void);
+int confine_files(int folder, const int *files, uint32_t count);
 int confine_calls(void);
 int confine_landlock(void);
 int confine_seccomp(void);
+int confine_vcpu(bool devices);
+int confine_keeper(int only, int pidfd);
 static const int PR_SET_NO_NEW_PRIVS, PR_SET_DUMPABLE, PR_SET_PDEATHSIG;
 
 static const long KVM_GET_API_VERSION, KVM_CHECK_EXTENSION, KVM_CREATE_VM, KVM_GET_VCPU_MMAP_SIZE, KVM_GET_SUPPORTED_CPUID;

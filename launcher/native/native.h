@@ -195,10 +195,14 @@ int kernel_ioctl_value(int fd, unsigned long request, unsigned long argument);
 /* -- least privilege ------------------------------------------------------------------------------------------------ */
 
 int kernel_prctl(int option, unsigned long value);
+int take_user(uint32_t own);
+int confine_user(uint32_t real, uint32_t effective, bool files);
 int confine_capabilities(void);
-int confine_files(void);
+int confine_files(int folder, const int *files, uint32_t count);
 int confine_calls(void);
 int confine_landlock(void);
 int confine_seccomp(void);
+int confine_vcpu(bool devices);
+int confine_keeper(int only, int pidfd);
 
 #endif

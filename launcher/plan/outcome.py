@@ -143,4 +143,6 @@ class Report:
     failed_undos: int | None = 0  # calls of the teardown that the kernel refused
     left_behind: tuple[str, ...] = ()  # commands that would put the host back
     confinement: dict[str, str] = field(default_factory=dict)  # of the runner: `on`, or why the kernel refused
+    keeper_confinement: dict[str, str] = field(default_factory=dict)  # the same of the keeper
+    keeper_writes: tuple[str, ...] = ()  # what the keeper may still write to: a folder and all in it, files
     diagnostics: tuple[Diagnostic, ...] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TextIO
 
 from rich.console import Console
@@ -11,20 +11,21 @@ from rich.text import Text
 
 from launcher.plan.outcome import ReaderReport, Report
 from launcher.report.frame import visible
+from launcher.report.holdings import Row, confinement
 from launcher.report.lines import width_of
 from launcher.report.progress import show_seconds
 from launcher.values import Span, show_size
 
-Row = tuple[str, str]
 
-
-def print_report(report: Report, stream: TextIO, *, colour: bool, verbose: bool = False) -> None:
+def print_report(
+    report: Report, stream: TextIO, *, colour: bool, verbose: bool = False, more: Iterable[Row] = ()
+) -> None:
     width = width_of(stream)
     console = Console(file=stream, width=width, force_terminal=colour, no_color=not colour, highlight=False)
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim")
     table.add_column(overflow="fold")
-    for name, text in (*_rows(report, width), *(_figures(report) if verbose else ())):
+    for name, text in (*_rows(report, width), *(_figures(report) if verbose else ()), *more):
         table.add_row(f"  {name}", Text(visible(text)))
     with console.capture() as drawn:
         console.print(_headline(report), table, sep="\n")
@@ -88,13 +89,7 @@ def _figures(report: Report) -> Iterator[Row]:
     if report.end is not None and report.failed_undos is not None:
         yield "teardown", f"{report.failed_undos} failed calls"
     if report.confinement:
-        yield "confined", _confinement(report.confinement)
-
-
-def _confinement(measures: dict[str, str]) -> str:
-    without = [f"{name} ({cause})" for name, cause in measures.items() if cause != "on"]
-    having = ", ".join(name for name, cause in measures.items() if cause == "on") or "by nothing"
-    return f"{having}; without {', '.join(without)}" if without else having
+        yield "confined", confinement(report.confinement)
 
 
 def _host(report: Report) -> str:

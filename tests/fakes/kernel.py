@@ -9,10 +9,11 @@ import errno
 import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from launcher.kernel.api import Event, Waits
-from launcher.kernel.confine import MEASURES
+from launcher.kernel.api import Drivers, Event, GivenUp, Waits
+from launcher.kernel.confine import GIVEN_UP, MEASURES
 from launcher.kernel.descriptor import Eventfd
 from launcher.kernel.waiting import wait_for
 from tests.fakes.drivers import FakeDrivers
@@ -113,9 +114,17 @@ class FakeKernel:
         self.call("sched_setaffinity")
         self.affinities.append(set(host_cpus))
 
+    def take_user(self) -> None:
+        """The process is that of the tests, too: here and below."""
+
     def confine(self) -> dict[str, str]:
-        """The process is that of the tests, too."""
         return dict.fromkeys(MEASURES, "Function not implemented")
+
+    def confine_vcpu(self, *, devices: bool) -> None:
+        """In no order, on threads: not counted."""
+
+    def give_up(self, folder: Path, drivers: Drivers, runner: int, pidfd: int) -> GivenUp:
+        return GivenUp(dict.fromkeys(GIVEN_UP, "Function not implemented"), ("/",))
 
 
 class FakeEventfd(Eventfd):

@@ -1,0 +1,242 @@
+/* Which calls a process or one of its threads may still make, for good: seccomp (seccomp(2)). 0 or -errno. */
+#include "native.h"
+
+#include <asm/termbits.h>
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef SYS_rseq
+#define SYS_rseq 334
+#endif
+#ifndef SYS_pidfd_send_signal
+#define SYS_pidfd_send_signal 424
+#endif
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+#ifndef SYS_clone3
+#define SYS_clone3 435
+#endif
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
+#ifndef SYS_openat2
+#define SYS_openat2 437
+#endif
+#ifndef SYS_faccessat2
+#define SYS_faccessat2 439
+#endif
+#ifndef PR_SET_VMA
+#define PR_SET_VMA 0x53564d41
+#endif
+
+/* A call, where (argument & mask) == value; mask 0: whatever its arguments are. The first rule that fits counts. */
+struct rule {
+	uint32_t call, argument, mask, value, action;
+};
+
+#define ALL UINT32_MAX
+#define ALLOW(call) { SYS_##call, 0, 0, 0, SECCOMP_RET_ALLOW }
+#define ALLOW_IF(call, argument, mask, value) { SYS_##call, argument, mask, value, SECCOMP_RET_ALLOW }
+#define REFUSE(call, error) { SYS_##call, 0, 0, 0, SECCOMP_RET_ERRNO | (error) }
+#define REFUSE_IF(call, argument, value, error) { SYS_##call, argument, ALL, value, SECCOMP_RET_ERRNO | (error) }
+#define IOCTL(request) ALLOW_IF(ioctl, 1, ALL, request)
+
+/* A vCPU of a guest without devices: it runs, serves the console, wakes other threads, and ends. */
+static const struct rule of_vcpus[] = {
+	IOCTL(KVM_RUN), IOCTL(KVM_IRQ_LINE),
+	ALLOW(read), ALLOW(write), ALLOW(writev), ALLOW(futex),
+	ALLOW_IF(mmap, 2, PROT_EXEC, 0), ALLOW_IF(mprotect, 2, PROT_EXEC, 0), ALLOW(munmap), ALLOW(mremap), ALLOW(madvise),
+	ALLOW(brk), ALLOW(clock_gettime), ALLOW(clock_nanosleep), ALLOW(nanosleep), ALLOW(sched_yield), ALLOW(getrandom),
+	ALLOW(rt_sigprocmask), ALLOW(rt_sigreturn), ALLOW(restart_syscall), ALLOW(gettid), ALLOW(getpid),
+	ALLOW(rseq), ALLOW(exit), ALLOW(exit_group),
+};
+
+/* What a guest does to its devices: trapped accesses, BARs that move, vectors that come and go. */
+static const struct rule of_devices[] = {
+	ALLOW(pread64), ALLOW(pwrite64), ALLOW(poll), ALLOW(eventfd2), ALLOW(close),
+	IOCTL(KVM_IRQFD), IOCTL(KVM_SET_GSI_ROUTING), IOCTL(KVM_SET_USER_MEMORY_REGION),
+	IOCTL(VFIO_DEVICE_SET_IRQS), IOCTL(VFIO_DEVICE_GET_IRQ_INFO), IOCTL(VFIO_IOMMU_MAP_DMA), IOCTL(VFIO_IOMMU_UNMAP_DMA),
+};
+
+/* The rest of a life: a reboot in place makes VM and devices anew, the teardown, talk with the keeper. */
+static const struct rule of_runners[] = {
+	IOCTL(KVM_CHECK_EXTENSION), IOCTL(KVM_GET_VCPU_MMAP_SIZE), IOCTL(KVM_CREATE_VM), IOCTL(KVM_GET_SUPPORTED_CPUID),
+	IOCTL(KVM_SET_TSS_ADDR), IOCTL(KVM_SET_IDENTITY_MAP_ADDR), IOCTL(KVM_CREATE_IRQCHIP), IOCTL(KVM_CREATE_PIT2),
+	IOCTL(KVM_CREATE_DEVICE), IOCTL(KVM_SET_DEVICE_ATTR), IOCTL(KVM_CREATE_VCPU), IOCTL(KVM_SET_CPUID2),
+	IOCTL(KVM_SET_MSRS), IOCTL(KVM_GET_LAPIC), IOCTL(KVM_SET_LAPIC), IOCTL(KVM_GET_REGS), IOCTL(KVM_SET_REGS),
+	IOCTL(KVM_GET_SREGS), IOCTL(KVM_SET_SREGS),
+	IOCTL(VFIO_GROUP_GET_DEVICE_FD), IOCTL(VFIO_GROUP_UNSET_CONTAINER), IOCTL(VFIO_DEVICE_GET_INFO),
+	IOCTL(VFIO_DEVICE_GET_REGION_INFO), IOCTL(VFIO_DEVICE_GET_PCI_HOT_RESET_INFO), IOCTL(VFIO_DEVICE_PCI_HOT_RESET),
+
+	ALLOW(lseek), ALLOW(ppoll), ALLOW(recvfrom), ALLOW_IF(sendto, 5, ALL, 0), /* to whom it is connected */
+	ALLOW_IF(clone, 0, CLONE_THREAD, CLONE_THREAD), ALLOW(set_robust_list), ALLOW(sigaltstack), ALLOW(rt_sigaction),
+	ALLOW(sched_getaffinity), ALLOW_IF(sched_setaffinity, 0, ALL, 0), ALLOW_IF(prctl, 0, ALL, PR_SET_NAME),
+	ALLOW(gettimeofday), ALLOW_IF(seccomp, 1, ALL, 0), /* each vCPU has a filter on top */
+};
+
+/* What Python and libc do by themselves and can do without: they look for source when they word a traceback, ask stderr
+ * whether it is a terminal, read their limits. In clone3 the flags cannot be seen: glibc takes clone then. */
+static const struct rule refused[] = {
+	REFUSE(clone3, ENOSYS), REFUSE(membarrier, ENOSYS),
+	REFUSE_IF(ioctl, 1, TCGETS, ENOTTY), REFUSE_IF(ioctl, 1, TCGETS2, ENOTTY), REFUSE_IF(ioctl, 1, TIOCGWINSZ, ENOTTY),
+	REFUSE_IF(ioctl, 1, TIOCGPGRP, ENOTTY), REFUSE_IF(ioctl, 1, FIOCLEX, ENOTTY), REFUSE_IF(ioctl, 1, FIONCLEX, ENOTTY),
+	REFUSE_IF(ioctl, 1, FIONBIO, ENOTTY),
+	REFUSE(open, EACCES), REFUSE(openat, EACCES), REFUSE(openat2, EACCES), REFUSE(stat, EACCES), REFUSE(lstat, EACCES),
+	REFUSE(fstat, EACCES), REFUSE(newfstatat, EACCES), REFUSE(statx, EACCES), REFUSE(statfs, EACCES),
+	REFUSE(fstatfs, EACCES), REFUSE(access, EACCES), REFUSE(faccessat, EACCES), REFUSE(faccessat2, EACCES),
+	REFUSE(readlink, EACCES), REFUSE(readlinkat, EACCES), REFUSE(getcwd, EACCES), REFUSE(getdents64, EACCES),
+	REFUSE(fcntl, EACCES), REFUSE(dup, EACCES), REFUSE(dup2, EACCES), REFUSE(dup3, EACCES), REFUSE(fadvise64, EACCES),
+	REFUSE(getsockname, EACCES), REFUSE(getpeername, EACCES), REFUSE(getsockopt, EACCES),
+	REFUSE_IF(prctl, 0, PR_SET_VMA, EINVAL), REFUSE_IF(prctl, 0, PR_GET_NAME, EACCES),
+	REFUSE(getrlimit, EACCES), REFUSE_IF(prlimit64, 2, 0, EACCES), /* nothing is to be set */
+	REFUSE(getrusage, EACCES), REFUSE(times, EACCES), REFUSE(uname, EACCES), REFUSE(sysinfo, EACCES),
+	REFUSE(clock_getres, EACCES), REFUSE(getpriority, EACCES), REFUSE(sched_getparam, EACCES),
+	REFUSE(sched_getscheduler, EACCES), REFUSE(sigaltstack, EACCES),
+	ALLOW(getuid), ALLOW(geteuid), ALLOW(getgid), ALLOW(getegid), ALLOW(getppid), ALLOW(getpgrp), /* cannot fail */
+};
+
+/* A keeper while its guest runs and when it puts the host back. Landlock says which files, its uids say which processes:
+ * so what changes files by their names without opening them (chmod, rename from elsewhere) is not here. */
+static const struct rule of_keepers[] = {
+	ALLOW(read), ALLOW(readv), ALLOW(write), ALLOW(writev), ALLOW(pread64), ALLOW(pwrite64), ALLOW(lseek), ALLOW(close),
+	ALLOW(close_range), ALLOW(poll), ALLOW(ppoll), ALLOW(select), ALLOW(pselect6), ALLOW(futex), ALLOW(eventfd2),
+	ALLOW(pipe2), ALLOW(fcntl), ALLOW(dup), ALLOW(dup2), ALLOW(dup3), ALLOW(flock),
+	ALLOW(epoll_create1), ALLOW(epoll_ctl), ALLOW(epoll_wait), ALLOW(epoll_pwait), ALLOW(timerfd_create),
+	ALLOW(timerfd_settime),
+
+	ALLOW(accept), ALLOW(accept4), ALLOW(recvfrom), ALLOW(recvmsg), ALLOW_IF(sendto, 5, ALL, 0), ALLOW(sendmsg),
+	ALLOW(setsockopt), ALLOW(getsockopt), ALLOW(getsockname), ALLOW(getpeername), ALLOW(shutdown),
+
+	ALLOW(open), ALLOW(openat), ALLOW(openat2), ALLOW(stat), ALLOW(lstat), ALLOW(fstat), ALLOW(newfstatat), ALLOW(statx),
+	ALLOW(statfs), ALLOW(fstatfs), ALLOW(access), ALLOW(faccessat), ALLOW(faccessat2), ALLOW(readlink),
+	ALLOW(readlinkat), ALLOW(getcwd), ALLOW(getdents64), ALLOW(ftruncate), ALLOW(fsync), ALLOW(fdatasync),
+	ALLOW(rename), ALLOW(renameat), ALLOW(renameat2), ALLOW(unlink), ALLOW(unlinkat), ALLOW(mkdir), ALLOW(mkdirat),
+	ALLOW(rmdir), ALLOW(umask), ALLOW(fadvise64),
+
+	ALLOW_IF(mmap, 2, PROT_EXEC, 0), ALLOW_IF(mprotect, 2, PROT_EXEC, 0), ALLOW(munmap), ALLOW(mremap), ALLOW(madvise),
+	ALLOW(brk), ALLOW(membarrier),
+
+	/* The child that writes to a driver's file for it; threads. No name space of its own. */
+	ALLOW_IF(clone, 0, CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |
+		 CLONE_NEWNET, 0),
+	REFUSE(clone3, ENOSYS),
+	ALLOW(set_robust_list), ALLOW(set_tid_address), ALLOW(rseq), ALLOW(exit), ALLOW(exit_group), ALLOW(wait4),
+	ALLOW(waitid), ALLOW(gettid), ALLOW(getpid), ALLOW(getppid), ALLOW(getuid), ALLOW(geteuid), ALLOW(getgid),
+	ALLOW(getegid), ALLOW(getresuid), ALLOW(getresgid), ALLOW(getpgrp), ALLOW(sched_yield), ALLOW(sched_getaffinity),
+	ALLOW_IF(prlimit64, 2, ALL, 0), ALLOW(getrlimit), ALLOW(getrusage), ALLOW(times), ALLOW(uname), ALLOW(sysinfo),
+	ALLOW_IF(prctl, 0, ALL, PR_SET_NAME), ALLOW_IF(prctl, 0, ALL, PR_SET_PDEATHSIG), REFUSE_IF(ioctl, 1, TCGETS, ENOTTY),
+	REFUSE_IF(ioctl, 1, TCGETS2, ENOTTY), IOCTL(FIONBIO), IOCTL(FIOCLEX), IOCTL(FIONCLEX), IOCTL(FIONREAD),
+
+	ALLOW(rt_sigaction), ALLOW(rt_sigprocmask), ALLOW(rt_sigreturn), ALLOW(sigaltstack), ALLOW(restart_syscall),
+	ALLOW(setitimer), ALLOW(alarm), ALLOW(clock_gettime), ALLOW(clock_getres), ALLOW(gettimeofday), ALLOW(time),
+	ALLOW(clock_nanosleep), ALLOW(nanosleep), ALLOW(getrandom),
+};
+
+enum { RULE_LENGTH = 6, MOST_RULES = 256 };
+
+/* The number of the call is in the accumulator before and, unless the rule has decided, after it. */
+static size_t put_rule(struct sock_filter *to, const struct rule *rule)
+{
+	struct sock_filter any[] = {
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, rule->call, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, rule->action),
+	};
+	struct sock_filter some[RULE_LENGTH] = {
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, rule->call, 0, 5),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args) + 8 * rule->argument), /* its low half */
+		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, rule->mask),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, rule->value, 0, 1),
+		any[1],
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+	};
+	size_t size = rule->mask ? sizeof some : sizeof any;
+	memcpy(to, rule->mask ? some : any, size);
+	return size / sizeof *to;
+}
+
+struct filter {
+	uint32_t length;
+	struct sock_filter lines[3 + 1 + MOST_RULES * RULE_LENGTH + 1];
+};
+
+static void put(struct filter *filter, struct sock_filter line)
+{
+	filter->lines[filter->length++] = line;
+}
+
+/* A call from 32-bit code is decided right here; one of the x32 interface has a number that no rule has. */
+static void filter_begin(struct filter *filter, uint32_t otherwise)
+{
+	filter->length = 0;
+	put(filter, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)));
+	put(filter, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0));
+	put(filter, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, otherwise));
+	put(filter, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)));
+}
+
+static void filter_add(struct filter *filter, const struct rule *rules, size_t count)
+{
+	for (size_t n = 0; n < count; n++)
+		filter->length += put_rule(filter->lines + filter->length, &rules[n]);
+}
+
+#define ADD(filter, rules) filter_add(filter, rules, sizeof(rules) / sizeof *(rules))
+
+static int filter_install(struct filter *filter, uint32_t otherwise, unsigned flags)
+{
+	put(filter, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, otherwise));
+	struct sock_fprog program = { .len = filter->length, .filter = filter->lines };
+	long result = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
+	return result < 0 ? -errno : result ? -EBUSY : 0; /* above 0: a thread that has a filter of its own */
+}
+
+/* All threads of a runner. Whatever is not in the tables kills it. */
+int confine_calls(void)
+{
+	const struct rule own[] = { ALLOW_IF(tgkill, 0, ALL, getpid()) };
+	struct filter filter;
+	filter_begin(&filter, SECCOMP_RET_KILL_PROCESS);
+	ADD(&filter, of_vcpus);
+	ADD(&filter, of_devices);
+	ADD(&filter, of_runners);
+	ADD(&filter, own);
+	ADD(&filter, refused);
+	return filter_install(&filter, SECCOMP_RET_KILL_PROCESS, SECCOMP_FILTER_FLAG_TSYNC);
+}
+
+/* The calling thread, which will run a vCPU; on top of what its process may not. */
+int confine_vcpu(bool devices)
+{
+	struct filter filter;
+	filter_begin(&filter, SECCOMP_RET_KILL_PROCESS);
+	ADD(&filter, of_vcpus);
+	if (devices)
+		ADD(&filter, of_devices);
+	ADD(&filter, refused);
+	return filter_install(&filter, SECCOMP_RET_KILL_PROCESS, 0);
+}
+
+/* A keeper. Whatever is not in the table is refused: it must live to put the host back. `only`: the process that it may
+ * send signals to, and `pidfd` that process as well; 0: as the kernel lets its uid. */
+int confine_keeper(int only, int pidfd)
+{
+	const struct rule any[] = { ALLOW(kill), ALLOW(tgkill), ALLOW(pidfd_send_signal), ALLOW(pidfd_open) };
+	const struct rule one[] = { ALLOW_IF(kill, 0, ALL, only), ALLOW_IF(tgkill, 0, ALL, getpid()),
+				    ALLOW_IF(pidfd_send_signal, 0, ALL, pidfd) };
+	struct filter filter;
+	filter_begin(&filter, SECCOMP_RET_ERRNO | EPERM);
+	ADD(&filter, of_keepers);
+	if (only)
+		ADD(&filter, one);
+	else
+		ADD(&filter, any);
+	return filter_install(&filter, SECCOMP_RET_ERRNO | EPERM, SECCOMP_FILTER_FLAG_TSYNC);
+}

@@ -1,0 +1,76 @@
+"""The pid of a process of a VM in; what it holds while it lives out, as /proc says (proc(5), status and fd)."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from launcher.vms.holders import PROC
+
+
+class Holdings(NamedTuple):
+    """Uids are real, effective, saved, and that of its files. `filters` of seccomp: a count for each thread by name.
+
+    `files` are what its descriptors are of, with how many; None: we may not look.
+    """
+
+    pid: int
+    uids: tuple[int, ...]
+    gids: tuple[int, ...]
+    capabilities: int  # a bit for each that it has or could take
+    no_new_privs: bool
+    filters: dict[str, int]
+    files: dict[str, int] | None
+
+
+def holdings(pid: int) -> Holdings | None:
+    """None: it has gone."""
+    with suppress(OSError, KeyError, ValueError):
+        status = _status(PROC / str(pid))
+        return Holdings(
+            pid=pid,
+            uids=tuple(map(int, status["Uid"].split())),
+            gids=tuple(map(int, status["Gid"].split())),
+            capabilities=int(status["CapPrm"], 16) | int(status["CapBnd"], 16) * (status["NoNewPrivs"] == "0"),
+            no_new_privs=status["NoNewPrivs"] == "1",
+            filters=dict(_filters(pid)),
+            files=_files(pid),
+        )
+    return None
+
+
+def _status(task: Path) -> dict[str, str]:
+    pairs = (line.partition(":") for line in (task / "status").read_text().splitlines())
+    return {name: value.strip() for name, _, value in pairs}
+
+
+def _filters(pid: int) -> list[tuple[str, int]]:
+    """Before Linux 5.9 the kernel only says that there are some."""
+    found = []
+    for task in sorted((PROC / str(pid) / "task").iterdir(), key=lambda one: int(one.name)):
+        with suppress(OSError):  # a thread that has just ended
+            status = _status(task)
+            count = int(status.get("Seccomp_filters", status.get("Seccomp") == "2"))
+            found.append((f"{status['Name']} {task.name}", count))
+    return found
+
+
+def _name(target: str) -> str:
+    """`anon_inode:[eventfd]` and `socket:[4711]` without what is in the way."""
+    kind, _, what = target.partition(":[")
+    return what.rstrip("]") if kind == "anon_inode" and what else kind
+
+
+def _files(pid: int) -> dict[str, int] | None:
+    try:
+        entries = list(os.scandir(PROC / str(pid) / "fd"))
+    except OSError:
+        return None
+    found = Counter[str]()
+    for entry in entries:
+        with suppress(OSError):
+            found[_name(os.readlink(entry.path))] += 1
+    return dict(sorted(found.items()))
