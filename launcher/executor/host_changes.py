@@ -85,13 +85,14 @@ class HostChanges:
 
     def _wait(self, descriptor: int, seconds: float, whom: str) -> bool:
         """The kernel's `waits`. What it waits for cannot be broken off, so it is named; what comes after it can."""
-        began, told = monotonic(), 0
+        began, told = monotonic(), self._wording(whom, 0)
         while (gone := monotonic() - began) < seconds:
-            if self._listen(descriptor, min(seconds - gone, told + SECOND - gone)):
+            if self._listen(descriptor, min(seconds - gone, SECOND - gone % SECOND)):
                 break
-            if int(monotonic() - began) > told:
-                told = int(monotonic() - began)
-                self._tell(StepOutcome(self._at, "progress", monotonic() - self._began, note=self._wording(whom, told)))
+            wording = self._wording(whom, int(monotonic() - began))
+            if wording != told:
+                told = wording
+                self._tell(StepOutcome(self._at, "progress", monotonic() - self._began, note=wording))
         else:
             return False
         if self._stopped() and not self._putting_back:

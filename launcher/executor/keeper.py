@@ -238,14 +238,14 @@ class Keeper:
             self._drain(self._console.output.event)
             self._drain(self._console.input.event)
             self._hear_runner()
-            if self._console.broken:
-                self._distrust("it has written over the console's rings")
             self._hear_signals()
             self._audience.attend(ready)
             self._act(self._stopping.tick(monotonic()))
             self._archive.keep_log()
             self._stop_waiting()
             self._audience.pump()
+            if self._console.broken:  # as those have found who have just looked
+                self._distrust("it has written over the console's rings")
         self._reap()
 
     def _interests(self) -> dict[int, int]:

@@ -28,15 +28,21 @@ def json_lines(steps: tuple[Step, ...], stream: TextIO) -> Observer:
 
 
 def text_lines(steps: tuple[Step, ...], stream: TextIO, *, live: bool) -> Observer:
-    """One line for each finished step; `live` redraws the one in hand. Undoing is told only after a failure."""
-    failed, width = False, width_of(stream)
+    """One line for each finished step; `live` redraws the one in hand. Undoing is told only after a failure.
+
+    Who waits says for whom: once for each step where nothing can be redrawn.
+    """
+    failed, width, waited = False, width_of(stream), 0
 
     def tell(outcome: StepOutcome) -> None:
-        nonlocal failed
+        nonlocal failed, waited
         failed = failed or outcome.state == "failed"
         if outcome.state in ("started", "progress"):
             if live:
                 stream.write(CLEAR + _line(outcome, steps, width - len(GOES_ON) - 1) + GOES_ON)
+            elif outcome.note and waited != outcome.n:
+                waited = outcome.n
+                stream.write(_line(outcome, steps, width) + GOES_ON + "\n")
         elif failed or outcome.state in ("done", "not-undone"):
             stream.write((CLEAR if live else "") + _line(outcome, steps, width) + "\n")
         stream.flush()
@@ -54,6 +60,8 @@ def _line(outcome: StepOutcome, steps: tuple[Step, ...], width: int) -> str:
 
 
 def _right(outcome: StepOutcome) -> str:
+    if outcome.state == "progress" and outcome.note:
+        return outcome.note
     if outcome.state == "progress":
         return f"{show_size(outcome.done)} of {show_size(outcome.total)}"
     if outcome.state == "done":

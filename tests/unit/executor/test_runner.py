@@ -224,9 +224,9 @@ def test_a_guest_that_must_be_confined_does_not_run_without_a_measure(
     plan = replace(plan, steps=(*plan.steps[:-1], RunVcpus(2, (), confine)))
     run = Run(plan, Shut())
     assert ("KVM_CREATE_VCPU" in run.kernel.calls) is runs
-    assert run.all_of("confined")[0].get(refused, "Function not implemented") == "Function not implemented"
+    assert run.all_of("confined")[0]["measures"].get(refused, "Function not implemented") == "Function not implemented"
     if not runs:
-        ((failed,),) = run.all_of("failed")
+        failed = run.problem
         assert failed["code"] == "E546"
         assert f"the kernel refused {refused} (Function not implemented)" in failed["message"]
     assert run.kernel.left() == []

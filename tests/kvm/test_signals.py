@@ -1,0 +1,85 @@
+"""A signal means the same to one process of a VM, to all of them and to their group; to its runner alone, nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import PATIENCE, Cli, ends, processes_of
+
+pytestmark = pytest.mark.kvm
+Payload = Callable[[str], Path]
+WHOM: dict[str, Callable[[list[int]], list[int]]] = {
+    "up": lambda family: family[:1],
+    "keeper": lambda family: family[1:2],
+    "all": lambda family: family,
+    "all, last first": lambda family: family[::-1],
+    "all, twice": lambda family: family * 2,
+}
+
+
+def attached(cli: Cli, kernel: Path) -> tuple[subprocess.Popen[str], list[int]]:
+    """An `up` whose guest has said its first character, in a group of its own; it, its keeper and its runner."""
+    up = cli.start("up", cli.spec(kernel), start_new_session=True)
+    assert up.stdout is not None
+    assert up.stdout.read(1) == "!"
+    family = [up.pid, *processes_of(up.pid)]
+    assert len(family) == 3
+    return up, family
+
+
+def send(number: signal.Signals, pids: list[int]) -> None:
+    for pid in pids:
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            continue  # it has heard the first one
+
+
+@pytest.mark.parametrize("whom", WHOM)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_the_power_button_is_pressed_once(cli: Cli, payload: Payload, number: signal.Signals, whom: str) -> None:
+    up, family = attached(cli, payload("button"))
+    send(number, WHOM[whom](family))
+    _, err = up.communicate(timeout=PATIENCE)
+    assert (up.returncode, f"powered off: {number.name}" in err) == (0, True), err
+    assert all(map(ends, family))
+
+
+def test_a_scheduler_that_sends_both_presses_it_once(cli: Cli, payload: Payload) -> None:
+    up, family = attached(cli, payload("button"))
+    for number in (signal.SIGTERM, signal.SIGHUP):  # as systemd does with SendSIGHUP=yes
+        send(number, family)
+    _, err = up.communicate(timeout=PATIENCE)
+    assert (up.returncode, "powered off: SIG" in err) == (0, True), err
+
+
+@pytest.mark.parametrize("whom", WHOM)
+def test_sigint_does_not_wait_for_the_guest(cli: Cli, payload: Payload, whom: str) -> None:
+    up, family = attached(cli, payload("button"))
+    send(signal.SIGINT, WHOM[whom](family))
+    _, err = up.communicate(timeout=PATIENCE)
+    assert (up.returncode, "stopped by force: SIGINT" in err) == (128 + signal.SIGINT, True), err
+    assert all(map(ends, family))
+
+
+def test_a_signal_to_the_group_is_one_to_its_up(cli: Cli, payload: Payload) -> None:
+    up, _ = attached(cli, payload("button"))
+    os.killpg(up.pid, signal.SIGTERM)
+    _, err = up.communicate(timeout=PATIENCE)
+    assert (up.returncode, "powered off: SIGTERM" in err) == (0, True), err
+
+
+def test_a_runner_does_not_listen_to_signals(cli: Cli, payload: Payload) -> None:
+    up, (_, _, runner) = attached(cli, payload("button"))
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        os.kill(runner, number)
+    assert cli.run("inspect", cli.name, "--json").json()["report"]["phase"] == "running"
+    up.send_signal(signal.SIGTERM)
+    up.communicate(timeout=PATIENCE)
+    assert up.returncode == 0
