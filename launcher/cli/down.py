@@ -83,6 +83,7 @@ def _clear(path: Path) -> None:
     """What a dead keeper left: its journal is worked off, then the folder goes; unless a VM is up there by now."""
     from launcher.executor.restore import restore
     from launcher.kernel.real import RealKernel
+    from launcher.refusals import REFUSALS
     from launcher.vms.folder import NameTaken, StateFolder
 
     try:
@@ -91,11 +92,11 @@ def _clear(path: Path) -> None:
         folder.close()
     except NameTaken:
         return
-    except (OSError, MemoryError) as error:
+    except REFUSALS as error:
         raise _uncleared(path, error) from None
 
 
-def _uncleared(path: Path, error: OSError | MemoryError) -> Exception:
+def _uncleared(path: Path, error: Exception) -> Exception:
     from launcher.executor.changing import left_of
     from launcher.refusals import in_words, refusal_of
     from launcher.vms.folder import JOURNAL

@@ -33,7 +33,7 @@ from launcher.plan.outcome import End, StepOutcome
 from launcher.plan.plan import Plan
 from launcher.plan.steps import Step
 from launcher.record import replace
-from launcher.refusals import cause, in_words, refusal_of
+from launcher.refusals import REFUSALS, cause, in_words, refusal_of
 from launcher.vms.channel import Channel, Closed
 from launcher.vms.folder import JOURNAL, LOG, PLAN, SOCKET, StateFolder
 from launcher.vms.journal import Journal
@@ -85,7 +85,7 @@ class Keeper:
         try:
             if self._change_host() and self._start_runner():
                 self._watch()
-        except (OSError, MemoryError) as error:
+        except REFUSALS as error:
             self._refused(error)
         finally:  # whatever we did wrong, the host comes back
             self._end_runner()
@@ -128,7 +128,7 @@ class Keeper:
         self._records.diagnostics = diagnostics_of(step, error)
         self._records.end = End("failed", self._records.diagnostics[0].message, StepFailed.exit_code)
 
-    def _refused(self, error: OSError | MemoryError) -> None:
+    def _refused(self, error: Exception) -> None:
         """Not a step, but the keeper itself: the VM ends in order."""
         refused = refusal_of(error)
         if refused is None:
