@@ -9,6 +9,7 @@ from launcher.errors import Diagnostic
 # What a call answers to somebody who holds it wrong. All else is the host's word: a limit, a full disk, a policy.
 MISUSED = {errno.EBADF, errno.EFAULT, errno.EINVAL, errno.ENOTSOCK, errno.EDOM, errno.ERANGE, None}
 NO_THREAD = "can't start new thread"  # CPython's word for a refused pthread_create
+NO_MEMORY = "error return without exception set"  # CPython 3.11's, when it has none for the frame of a call
 UNLOADED = ("cannot open shared object file", "failed to map segment", "cannot allocate memory")  # ld.so's
 
 TASKS = "`ulimit -u` has the limit of processes and threads, TasksMax= that of a service, pids.max that of a container"
@@ -21,14 +22,16 @@ WAYS = {
     errno.EDQUOT: "`quota` shows what this user may still write",
     errno.EROFS: "`findmnt -o TARGET,OPTIONS` shows what is mounted read-only",
 }
+# What Python makes of a call that was refused; each can be a bug, too.
+REFUSALS = (OSError, MemoryError, RuntimeError, ImportError, SystemError)
 
 
 def refusal_of(error: BaseException) -> OSError | None:
-    """Of whatever Python makes of a call that was refused."""
+    """None: it is none."""
     if isinstance(error, OSError):
         return None if error.errno in MISUSED else error
-    if isinstance(error, MemoryError):
-        return OSError(errno.ENOMEM, "Cannot allocate memory", str(error) or None)
+    if isinstance(error, MemoryError) or (isinstance(error, SystemError) and str(error) == NO_MEMORY):
+        return OSError(errno.ENOMEM, "Cannot allocate memory", str(error) if isinstance(error, MemoryError) else None)
     if isinstance(error, RuntimeError) and str(error) == NO_THREAD:
         return OSError(errno.EAGAIN, "Resource temporarily unavailable", "pthread_create")
     if isinstance(error, ImportError) and any(word in str(error) for word in UNLOADED):

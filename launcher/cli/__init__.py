@@ -101,13 +101,13 @@ def _run(verb: str, words: list[str]) -> int:
 def _refusing(deed: Callable[[], int], options: argparse.Namespace) -> int:
     """What is refused is shown."""
     from launcher.errors import LauncherError, Refused
-    from launcher.refusals import in_words, refusal_of
+    from launcher.refusals import REFUSALS, in_words, refusal_of
 
     try:
         return deed()
     except LauncherError as error:
         found = error
-    except (OSError, MemoryError, RuntimeError, ImportError) as error:
+    except REFUSALS as error:
         refused = refusal_of(error)
         if refused is None or isinstance(error, BrokenPipeError) or is_unwritable(error):
             raise

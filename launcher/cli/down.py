@@ -87,6 +87,7 @@ def _clear(path: Path) -> None:
     from launcher.executor.claim import claim_folder
     from launcher.executor.restore import restore
     from launcher.kernel.real import RealKernel
+    from launcher.refusals import REFUSALS
     from launcher.vms.folder import NameTaken
 
     try:
@@ -94,11 +95,11 @@ def _clear(path: Path) -> None:
             restore(folder, RealKernel())
     except NameTaken:
         return
-    except (OSError, MemoryError) as error:
+    except REFUSALS as error:
         raise _uncleared(path, error) from None
 
 
-def _uncleared(path: Path, error: OSError | MemoryError) -> Exception:
+def _uncleared(path: Path, error: Exception) -> Exception:
     from launcher.executor.changing import left_of
     from launcher.refusals import in_words, refusal_of
     from launcher.vms.folder import JOURNAL

@@ -38,6 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from launcher.cli.apart import apart
     from launcher.executor.launch import start
+    from launcher.refusals import REFUSALS
 
     wait = _wait(options)
     launched = start()
@@ -53,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
         plan = launched.begin(reboot=not options.no_reboot, wait=wait)
         answer = launched.answer()
         found = _attend(launched, plan, options, wait) if "begun" in answer else None
-    except (OSError, MemoryError) as error:
+    except REFUSALS as error:
         raise _given_up(launched, error) from None
     if found is None:
         return _refused(answer, plan, options, wait)
@@ -86,7 +87,7 @@ def _wait(options: argparse.Namespace) -> Wait | None:
     return Wait(options.wait, seconds(options.timeout or "60s"))
 
 
-def _given_up(launched: Launched, error: OSError | MemoryError) -> Exception:
+def _given_up(launched: Launched, error: Exception) -> Exception:
     """The host refused us what it takes to stay beside the VM, which ends with us: what became of it is known then."""
     from launcher.cli import is_unwritable
     from launcher.refusals import in_words, refusal_of

@@ -37,7 +37,7 @@ from launcher.plan.outcome import DeviceReport, End, StepOutcome
 from launcher.plan.plan import Plan
 from launcher.plan.steps import Step
 from launcher.record import replace
-from launcher.refusals import cause, in_words, refusal_of
+from launcher.refusals import REFUSALS, cause, in_words, refusal_of
 from launcher.vms import words
 from launcher.vms.channel import Channel, Closed, pack
 from launcher.vms.folder import LOG, PLAN, SOCKET, StateFolder
@@ -93,7 +93,7 @@ class Keeper:
         try:
             if self._change_host() and self._start_runner():
                 self._watch()
-        except (OSError, MemoryError) as error:
+        except REFUSALS as error:
             self._refused(error)
         finally:  # whatever we did wrong, the host comes back
             self._end_runner()
@@ -128,7 +128,7 @@ class Keeper:
         self._records.diagnostics = (*found, *(one for one in self._records.diagnostics if one not in found))
         self._records.end = End("failed", found[0].message, StepFailed.exit_code)
 
-    def _refused(self, error: OSError | MemoryError) -> None:
+    def _refused(self, error: Exception) -> None:
         """Not a step, but the keeper itself: the VM ends in order."""
         refused = refusal_of(error)
         if refused is None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from launcher.errors import Diagnostic, StepFailed
 from launcher.kernel.handed import Handed, handed
-from launcher.refusals import TASKS, in_words, refusal_of
+from launcher.refusals import REFUSALS, TASKS, in_words, refusal_of
 from launcher.vms.channel import MOST_REPORT, Channel, Closed
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def _live(owner: Channel, main: Callable[[], int]) -> NoReturn:
         from launcher.executor.process import end_process
 
         end_process(owner, main)
-    except (OSError, ImportError, MemoryError) as error:  # not even that could be read
+    except REFUSALS as error:  # not even that could be read
         found = in_words("start the keeper", refusal_of(error) or OSError(str(error)))
         plain = {"code": found.code, "message": found.message, "help": list(found.help)}
         owner.send({"failed": {"diagnostics": [plain]}})  # words.Failed, which may be what could not be read

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from errno import EFAULT
 from functools import partial
 from queue import SimpleQueue
-from threading import Thread
 from time import sleep
 from typing import Any
 
@@ -16,7 +15,7 @@ from launcher.executor.opening import map_dma, open_devices, open_groups
 from launcher.executor.reading import read_file
 from launcher.executor.traps import Traps
 from launcher.kernel.api import Event, PinRoute, Trap, Vcpu
-from launcher.kernel.threads import start
+from launcher.kernel.threads import Running, start
 from launcher.machine import acpi, cpu, layout, linux64, pci, pvh, routes
 from launcher.machine.boot import memory_map
 from launcher.plan.steps import (
@@ -118,10 +117,9 @@ def run_vcpus(step: RunVcpus, live: Live, told: Told) -> None:
     live.vcpus[0].set_sregs(protocol.first_sregs())
     live.vcpus[0].set_regs(protocol.first_regs(kernel.entry))
     for index, vcpu in enumerate(live.vcpus):
-        thread = Thread(target=_run, args=(index, live, told, confined), name=f"vcpu{index}")
         if step.pin:  # a thread begins where the one that starts it is
             live.kernel.run_on({step.pin[index]})
-        start(thread)
+        thread = start(partial(_run, index, live, told, confined))
         live.on_undo(partial(_stop, vcpu, thread))
     if step.pin:
         live.kernel.run_on(live.cpus)
@@ -178,7 +176,7 @@ def _until_event(vcpu: Vcpu, bus: Bus | None) -> Event:
             return event
 
 
-def _stop(vcpu: Vcpu, thread: Thread) -> None:
+def _stop(vcpu: Vcpu, thread: Running) -> None:
     vcpu.kick()
     thread.join()
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from threading import Thread
 from typing import Any
 
 from launcher.kernel.api import Progress
 from launcher.kernel.call import check
-from launcher.kernel.threads import start
+from launcher.kernel.threads import Running, start
 from launcher.native import ffi, lib
 from launcher.values import MIB
 
@@ -34,7 +33,7 @@ class HostMemory:
         def work() -> None:
             results.append(lib.memory_populate(self.pointer, self.size, self._chunk, cursor, done))
 
-        crew: list[Thread] = []
+        crew: list[Running] = []
         try:
             self._gather(crew, threads, work)
             for thread in crew:
@@ -48,17 +47,15 @@ class HostMemory:
         progress(done[0])
         check(min(results), "MADV_POPULATE_WRITE")
 
-    def _gather(self, crew: list[Thread], threads: int, work: Callable[[], None]) -> None:
+    def _gather(self, crew: list[Running], threads: int, work: Callable[[], None]) -> None:
         """Whoever is in `crew` is waited for: who unmaps the memory has to be alone with it. Fewer can do it, too."""
         for _ in range(threads):
-            thread = Thread(target=work)
             try:
-                start(thread)
+                crew.append(start(work))
             except OSError:
                 if crew:
                     return
                 raise
-            crew.append(thread)
 
     def write(self, offset: int, data: bytes) -> None:
         if offset < 0 or offset + len(data) > self.size:

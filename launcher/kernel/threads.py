@@ -1,15 +1,58 @@
-"""A thread in, running; OSError with the call's name when the host has none left."""
+"""A deed in, done by a thread of its own; OSError with the call's name when the host has none left."""
 
 from __future__ import annotations
 
 import errno
 import os
-from threading import Thread
+from _thread import start_new_thread
+from collections.abc import Callable
+from threading import Event, Lock
+
+PATIENCE = 10.0  # seconds for a thread to come as far as its first line
 
 
-def start(thread: Thread) -> None:
-    """Python only says RuntimeError. The limits: RLIMIT_NPROC, pids.max of a cgroup, memory for the stack."""
-    try:
-        thread.start()
-    except RuntimeError:
-        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN), "pthread_create") from None
+class Running:
+    """Python's own Thread.start waits for ever for a thread that found no memory for its first frame."""
+
+    def __init__(self, deed: Callable[[], None]) -> None:
+        self._deed = deed
+        self._gate, self._begun, self._over = Lock(), Event(), Event()
+        self._given_up = False
+
+    def start(self) -> None:
+        """The limits: RLIMIT_NPROC, pids.max of a cgroup, memory for the stack."""
+        try:
+            start_new_thread(self._run, ())
+        except RuntimeError:
+            raise _refusal() from None
+        if not self._begun.wait(PATIENCE):
+            with self._gate:
+                self._given_up = not self._begun.is_set()
+            if self._given_up:
+                raise _refusal()
+
+    def is_alive(self) -> bool:
+        return not self._over.is_set()
+
+    def join(self, timeout: float | None = None) -> None:
+        self._over.wait(timeout)
+
+    def _run(self) -> None:
+        try:
+            with self._gate:
+                self._begun.set()
+                if self._given_up:  # too late: what it would work on may be gone
+                    return
+            self._deed()
+        finally:
+            self._over.set()
+
+
+def start(deed: Callable[[], None]) -> Running:
+    made = Running(deed)
+    made.start()
+    return made
+
+
+def _refusal() -> OSError:
+    return OSError(errno.EAGAIN, os.strerror(errno.EAGAIN), "pthread_create")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import resource
+import select
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from launcher.executor.audience import Audience
+from launcher.executor.audience import MOST, VISITORS, Audience
 from launcher.kernel.machine import Console
-from launcher.vms.channel import Channel
+from launcher.vms.channel import Channel, Closed
 
 
 class Scene:
@@ -20,11 +23,22 @@ class Scene:
         self.owner, theirs = Channel.pair()
         self.orphaned = 0
         self.console = Console()
-        self.audience = Audience(self.console, theirs, lambda *_: None, self._orphan)
-        self.audience.open(folder / "control.sock")
+        self.path = folder / "control.sock"
+        self.obeyed: list[dict[str, Any]] = []
+        self.here: list[Channel] = []
+        self.audience = Audience(self.console, theirs, lambda _, order: self.obeyed.append(order), self._orphan)
+        self.audience.open(self.path)
 
     def _orphan(self) -> None:
         self.orphaned += 1
+
+    def turn(self) -> None:
+        """One of the keeper's loop."""
+        poll = select.poll()
+        for fd, events in self.audience.interests().items():
+            poll.register(fd, events)
+        self.audience.attend(dict(poll.poll(0)))
+        self.audience.pump()
 
     def close(self) -> None:
         self.audience.close()
@@ -50,3 +64,74 @@ def test_an_owner_that_went_without_a_word_takes_the_vm_along(scene: Scene) -> N
     scene.audience.tell_all({"outcome": {}})
     scene.audience.pump()
     assert scene.orphaned == 1
+
+
+def come(scene: Scene, *words: dict[str, object]) -> Channel:
+    """Connects and says so much; the keeper looks at its door."""
+    one = Channel.connect(scene.path)
+    for message in words:
+        one.send(message)
+    scene.turn()
+    return one
+
+
+def is_here(scene: Scene, one: Channel) -> bool:
+    scene.turn()
+    try:
+        while one.receive(wait=False):
+            pass
+    except Closed:
+        return False
+    return True
+
+
+WATCH = {"do": "watch", "name": "test"}
+
+
+def test_the_visitor_that_has_been_silent_longest_goes_when_one_more_comes(scene: Scene) -> None:
+    first, second = come(scene), come(scene)
+    reader = come(scene, WATCH)
+    for _ in range(VISITORS - 2):
+        scene.here.append(come(scene))
+    first.send({"do": "report"})
+    scene.turn()
+    scene.here.append(come(scene))
+    assert not is_here(scene, second)
+    assert is_here(scene, first)
+    assert is_here(scene, reader)
+
+
+def test_an_order_is_heard_whatever_crowd_there_is(scene: Scene) -> None:
+    for n in range(3 * VISITORS + MOST):
+        scene.here.append(come(scene, *([WATCH] if n % 2 else [])))
+    scene.here.append(come(scene, {"do": "stop"}))
+    assert scene.obeyed == [{"do": "stop"}]
+    assert scene.orphaned == 0
+
+
+def test_one_reader_more_is_told_how_many_there_may_be(scene: Scene) -> None:
+    for _ in range(MOST - 1):  # and the owner
+        scene.here.append(come(scene, WATCH))
+    late = come(scene, WATCH)
+    packet = late.receive(wait=False)
+    assert packet is not None
+    assert packet.message == {"full": MOST}
+    assert all(is_here(scene, one) for one in scene.here)
+    scene.here.pop().close()
+    scene.turn()
+    assert is_here(scene, come(scene, WATCH))
+
+
+def test_without_a_descriptor_for_one_more_a_reader_makes_room(scene: Scene) -> None:
+    reader = come(scene, WATCH)
+    order = Channel.connect(scene.path)
+    order.send({"do": "stop"})
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (order.fileno() + 1, before[1]))
+    try:
+        scene.turn()  # the reader goes
+        scene.turn()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert scene.obeyed == [{"do": "stop"}]
+    assert not is_here(scene, reader)
