@@ -27,6 +27,12 @@ Hex = Annotated[int, HexMark()]
 
 _PCI = re.compile(r"(?:([0-9a-fA-F]{4,8}):)?([0-9a-fA-F]{2}):([01][0-9a-fA-F])\.([0-7])")
 _SIZE = re.compile(r"([0-9]+)(KiB|MiB|GiB|TiB)")
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+
+
+def is_name(text: str) -> bool:
+    """Of a VM: it is a part of paths, and what people type."""
+    return _NAME.fullmatch(text) is not None
 
 
 @record(order=True)

@@ -74,6 +74,27 @@ def decode_plan(raw: bytes, path: str) -> Plan:
     return replace(plan, diagnostics=tuple(placed))
 
 
+def read_plan(path: str) -> Plan:
+    """One that `plan -o` or `write_plan` saved. Refused when it is none; whether it fits this host, `bring_up` asks."""
+    return decode_plan(read_bytes(path), path)
+
+
+def write_plan(plan: Plan, path: str) -> None:
+    """For `vmlaunch up` and `read_plan`. Whole or not at all; it replaces nothing but a saved plan."""
+    from launcher.api.saving import PLAN, check_target, write_whole
+
+    check_target(path, PLAN)
+    write_whole(path, plan_text(plan), PLAN)
+
+
+def plan_text(plan: Plan) -> str:
+    """As it is saved."""
+    from launcher.plan.codec import plan_to_json
+    from launcher.report.escapes import as_json
+
+    return as_json(plan_to_json(plan), indent=2) + "\n"
+
+
 def files_of(plan: Plan) -> BootFiles:
     """The files a saved plan names, as they are now."""
     from launcher.plan.steps import LoadInitrd, LoadKernel

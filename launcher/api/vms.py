@@ -65,21 +65,43 @@ class Vm:
         raise HostNotRestored(*self._talk.failed or [Diagnostic("E510", self._talk.bug or "the keeper was lost")])
 
 
-def bring_up(plan: Plan, on_outcome: Observer = lambda _: None, on_console: OnConsole = lambda _: None) -> Vm:
-    """Forks: call it before there are threads. Refused when the plan cannot run or a VM of its name is up.
+def bring_up(
+    plan: Plan,
+    on_outcome: Observer = lambda _: None,
+    on_console: OnConsole = lambda _: None,
+    *,
+    strict: bool = False,
+) -> Vm:
+    """Forks: call it before there are threads. Both callbacks are called from within the methods of Vm, in order.
 
-    Both callbacks are called from within the methods of Vm, in order.
+    The plan is judged as `vmlaunch up PLAN` judges it: Refused when it cannot run here, or a VM of its name is up;
+    StalePlan when this host is no longer as it was. `strict`: warnings stop it, too.
     """
-    if plan.summary.can_run == "no":
-        raise Refused(*(one for one in plan.diagnostics if one.severity == "error"))
+    from launcher.api.staleness import check_here
+
+    _check_name(plan.name)
     launched = start()
-    launched.hand_over(plan)
+    try:
+        checked = check_here(plan, strict=strict)
+        launched.hand_over(checked)
+    except BaseException:
+        launched.abandon()
+        raise
     launched.begin()
     answer = launched.answer()
     if "begun" not in answer:
         launched.close()
         raise refusal(answer, plan.name)
     return Vm(launched, Conversation(launched.channel, on_outcome, on_console))
+
+
+def _check_name(name: str) -> None:
+    """What a VM that is up has taken would be told as what has changed."""
+    from launcher.vms.folder import is_up, state_root
+
+    root = state_root()
+    if root is not None and is_up(root / name):
+        raise refusal({"up": name}, name)
 
 
 def refusal(answer: dict[str, object], name: str) -> Refused | NotPermitted:

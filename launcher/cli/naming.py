@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
 
 from launcher.errors import Diagnostic, Refused, WrongUsage
+from launcher.values import is_name
+from launcher.vms.folder import state_root
+
+__all__ = ["name_of", "seconds", "state_root"]
 
 _LIST = "`vmlaunch ps -a` lists them"
 UNITS = {"": 1.0, "s": 1.0, "ms": 0.001, "m": 60.0}
 
 
-def state_root() -> Path | None:
-    """The folder of this user's state folders. None: not root, and XDG_RUNTIME_DIR is not set."""
-    from launcher.host.state import state_folder
-
-    found = state_folder(os.geteuid(), os.environ.get("XDG_RUNTIME_DIR"))
-    return Path(found) if found else None
-
-
 def name_of(text: str, sources: dict[str, str]) -> str:
     """What is no name is the path of a spec or a saved plan and stands for the name it runs under."""
-    if re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", text):
+    if is_name(text):
         return text
     if "/" not in text and text != "-" and not text.endswith((".yaml", ".yml")) and not os.path.exists(text):
         raise Refused(Diagnostic("E518", f"{text!r} is not the name of a VM", help=(_LIST,)))

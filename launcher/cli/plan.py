@@ -6,9 +6,10 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from launcher.cli.saving import PICTURE, PLAN, check_apart, check_target, write_whole
+from launcher.api.refusing import exit_code
+from launcher.api.saving import PICTURE, PLAN, check_apart, check_target, write_whole
 from launcher.cli.terminal import drawn, wants_colour
-from launcher.errors import Diagnostic, NotPermitted, WrongUsage
+from launcher.errors import Diagnostic, WrongUsage
 from launcher.report.escapes import as_json
 from launcher.report.frame import visible
 
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
 
     from launcher.host.facts import HostFacts
     from launcher.plan.plan import Plan
-
-# What may be because of who asks and not of what is asked.
-DENIALS = {"E224", "E228", "E402", "E411", "E424"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,7 +64,9 @@ def _mention_running(raw: bytes, plan: Plan, options: argparse.Namespace) -> Non
 
 def _write(plan: Plan, options: argparse.Namespace) -> None:
     if options.output:
-        write_whole(options.output, plan_bytes(plan), PLAN)
+        from launcher.api.plans import plan_text as saved
+
+        write_whole(options.output, saved(plan), PLAN)
     if options.svg:
         from launcher.report.svg import plan_svg
 
@@ -125,19 +125,6 @@ def plan_spec(raw: bytes, options: argparse.Namespace, host: HostFacts) -> Plan:
     return make_plan(load_bytes(raw, options.spec, options.set, options.sources), host)
 
 
-def exit_code(found: tuple[Diagnostic, ...], strict: bool) -> int:
-    errors = {one.code for one in found if one.severity == "error"}
-    if errors and errors <= DENIALS:
-        return NotPermitted.exit_code
-    return 1 if errors or (strict and found) else 0
-
-
-def plan_bytes(plan: Plan) -> str:
-    from launcher.plan.codec import plan_to_json
-
-    return as_json(plan_to_json(plan), indent=2) + "\n"
-
-
 def _text(plan: Plan, options: argparse.Namespace) -> None:
     from launcher.report.lines import width_of
     from launcher.report.plan_text import plan_text
@@ -147,7 +134,9 @@ def _text(plan: Plan, options: argparse.Namespace) -> None:
 
 
 def _json(plan: Plan, _: argparse.Namespace) -> None:
-    print(plan_bytes(plan), end="")
+    from launcher.api.plans import plan_text as saved
+
+    print(saved(plan), end="")
 
 
 def _github(plan: Plan, _: argparse.Namespace) -> None:

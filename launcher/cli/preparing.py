@@ -6,14 +6,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from launcher.errors import Diagnostic, NotPermitted, Refused, StalePlan
+from launcher.errors import Diagnostic, Refused
 from launcher.report.frame import visible
 
 if TYPE_CHECKING:
     import argparse
 
-    from launcher.host.boot_files import BootFiles
-    from launcher.host.facts import HostFacts
     from launcher.plan.plan import Plan
 
 
@@ -30,7 +28,9 @@ def _planned(raw: bytes, options: argparse.Namespace) -> Plan | None:
     """What runs is compared first: its devices are in use, and its plan could not be carried out again."""
     from launcher.api.hosts import this_host
     from launcher.api.plans import make_plan
+    from launcher.api.refusing import refuse
     from launcher.api.running import as_before
+    from launcher.api.staleness import check_groups
     from launcher.cli.reading import load_bytes
 
     loaded = load_bytes(raw, options.spec, options.set, options.sources)
@@ -39,22 +39,27 @@ def _planned(raw: bytes, options: argparse.Namespace) -> Plan | None:
         check_same(running, make_plan(loaded, as_before(this_host(devices=bool(loaded.spec.devices)), running)))
         return None
     plan = make_plan(loaded, this_host(devices=bool(loaded.spec.devices)))
-    _check_groups(plan)
-    _refuse(plan.diagnostics, options.strict)
+    check_groups(plan)
+    refuse(plan.diagnostics, strict=options.strict)
     _warn(plan, options)
     return plan
 
 
 def _saved(raw: bytes, options: argparse.Namespace) -> Plan | None:
-    """It is told by its format_version, checked against the facts, and runs without pydantic."""
+    """It is told by its format_version, judged by the facts, and compared with what its spec asks for now."""
+    from launcher.api.staleness import check_here
     from launcher.cli.plan import saved_plan
+    from launcher.cli.reading import without_plugins
 
     plan = saved_plan(raw, options)
     running = _running(plan.name, options)
     if running is not None:
         check_same(running, plan)
         return None
-    return _checked(plan, options)
+    without_plugins()
+    checked = check_here(plan, strict=options.strict)
+    _warn(checked, options)
+    return checked
 
 
 def _running(name: str, options: argparse.Namespace) -> Plan | None:
@@ -93,14 +98,6 @@ def check_same(running: Plan, plan: Plan) -> None:
         raise Refused(Diagnostic("E507", f"{plan.name} is up with another plan", evidence=different, help=help_))
 
 
-def _refuse(found: tuple[Diagnostic, ...], strict: bool) -> None:
-    """Warnings do not stop it, unless `--strict`."""
-    from launcher.cli.plan import exit_code
-
-    if code := exit_code(found, strict):
-        raise (NotPermitted if code == NotPermitted.exit_code else Refused)(*found)
-
-
 def _warn(plan: Plan, options: argparse.Namespace) -> None:
     from launcher.cli.terminal import drawn
     from launcher.report.escapes import as_json
@@ -111,48 +108,3 @@ def _warn(plan: Plan, options: argparse.Namespace) -> None:
         print(as_json({"diagnostics": [one.as_json() for one in plan.diagnostics]}))
     else:
         print(drawn(plan.diagnostics, options.sources, sys.stderr), file=sys.stderr)
-
-
-def _check_folder(plan: Plan) -> None:
-    """What an edited plan names there would be written to and cleared as root."""
-    from launcher.plan.steps import KeepState
-
-    named = [step.folder for step in plan.steps if isinstance(step, KeepState)]
-    fits = (Path(one).name == plan.name and Path(one).parent.name == "vmlaunch" and "\0" not in one for one in named)
-    if not all(fits):
-        raise Refused(Diagnostic("E515", f"the plan keeps its state in {named[0]}, which is no state folder"))
-
-
-def _check_groups(plan: Plan) -> None:
-    """Before it is told that somebody has its devices open: whose VM that is says more."""
-    if plan.devices:
-        from launcher.executor.claim import check_groups
-
-        check_groups(plan)
-
-
-def _checked(plan: Plan, options: argparse.Namespace) -> Plan:
-    from launcher.api.hosts import this_host
-    from launcher.api.plans import files_of
-
-    check_saved(plan, this_host(devices=bool(plan.devices)), files_of(plan), strict=options.strict)
-    _warn(plan, options)
-    return plan
-
-
-def check_saved(plan: Plan, host: HostFacts, files: BootFiles, *, strict: bool) -> None:
-    """What nobody may or can do here comes before what has changed since."""
-    from launcher.cli.plan import DENIALS
-    from launcher.planner.assumptions import as_evidence, failed_assumptions
-    from launcher.planner.boot import check_boot
-    from launcher.planner.kvm import check_kvm
-
-    _refuse((*check_kvm(host), *(one for one in check_boot(files, ()) if one.code in DENIALS)), strict=False)
-    _refuse(plan.diagnostics, strict)
-    _check_folder(plan)
-    _check_groups(plan)
-    if failed := failed_assumptions(plan, host, files):
-        elsewhere = (f"planned for {plan.host.name}; this is {host.name}",) if plan.host.name != host.name else ()
-        message = f"{plan.name}: the plan no longer fits this host"
-        evidence = (*elsewhere, *as_evidence(failed))
-        raise StalePlan(Diagnostic("E516", message, evidence=evidence, help=("plan again",)))

@@ -20,11 +20,15 @@ def read_spec(path: str, sets: Sequence[str], sources: dict[str, str]) -> Loaded
 
 def load_bytes(raw: bytes, path: str, sets: Sequence[str], sources: dict[str, str]) -> Loaded:
     """For who has looked into the file already, to tell a spec from a saved plan."""
-    # As a command we have no use for plugins of pydantic's, and looking for them reads the metadata of all packages.
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    without_plugins()
     from launcher.api.plans import load
     from launcher.spec.sets import set_name
 
     sources[path] = raw.decode("utf-8-sig", "replace")
     sources |= {set_name(number): text for number, text in enumerate(sets, 1)}
     return load(raw, path, sets)
+
+
+def without_plugins() -> None:
+    """A command has no use for plugins of pydantic, and looking for them reads the metadata of all packages."""
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")

@@ -17,7 +17,7 @@ from launcher.executor.dma import DmaSpace
 from launcher.executor.interrupts import Interrupts
 from launcher.executor.live import Live
 from launcher.executor.passed import Bar, PassedDevice, Place
-from launcher.executor.reading import size_of
+from launcher.executor.reading import open_regular, size_of
 from launcher.executor.resets import reset
 from launcher.executor.routes import Routes
 from launcher.executor.traps import Space
@@ -185,7 +185,8 @@ def _rom(one: Passed, device: Device, live: Live) -> Bar | None:
 
 
 def _keep_rom(path: Path) -> int:
-    image = path.read_bytes()
+    with os.fdopen(open_regular(str(path)), "rb") as given:
+        image = given.read()
     file = os.memfd_create(path.name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     write_whole(file, image.ljust(max(1 << (len(image) - 1).bit_length(), 2048), b"\xff"), 0, str(path))
     fcntl.fcntl(file, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)

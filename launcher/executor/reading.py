@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from functools import partial
 from hashlib import sha256
 
@@ -14,13 +16,22 @@ BITE = 64 << 20
 
 def read_file(path: str, digest: str, live: Live) -> bytes:
     """OSError when it cannot be read; Refused when it is another one now, or is by the time the guest reboots."""
-    file = live.once(path, partial(os.open, path, os.O_RDONLY | os.O_CLOEXEC))
+    file = live.once(path, partial(open_regular, path))
     size = size_of(file)
     image = b"".join(os.pread(file, min(BITE, size - at), at) for at in range(0, size, BITE))
     if sha256(image).hexdigest() != digest:
         message = f"{path} has changed since the plan was made"
         raise Refused(Diagnostic("E509", message, help=("plan again, or put the file back",)))
     return image
+
+
+def open_regular(path: str) -> int:
+    """What took the place of the file since must not keep us: a pipe would wait for its writer."""
+    file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise OSError(errno.EINVAL, "it is no regular file", path)
+    return file
 
 
 def size_of(file: int) -> int:

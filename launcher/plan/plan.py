@@ -7,7 +7,7 @@ from typing import Any, Literal
 from launcher.errors import Diagnostic
 from launcher.plan.steps import Step
 from launcher.record import record
-from launcher.values import Hex, PciAddress, Span
+from launcher.values import Hex, PciAddress, Span, is_name
 
 FORMAT_VERSION = "1.0"
 
@@ -136,3 +136,8 @@ class Plan:
     assumes: tuple[Assumption, ...]
     diagnostics: tuple[Diagnostic, ...]
     summary: Summary
+
+    def __post_init__(self) -> None:
+        """It becomes a part of a path."""
+        if not is_name(self.name):
+            raise ValueError(f"{self.name!r} is not the name of a VM")

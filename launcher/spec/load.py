@@ -13,10 +13,11 @@ from launcher.spec.complaints import complaints
 from launcher.spec.model import VmSpec
 from launcher.spec.places import Entry, Node, SourceMap, source_map, walk
 from launcher.spec.problems import Problem
-from launcher.spec.scalars import is_name, kind, suggested_name
+from launcher.spec.scalars import kind, suggested_name
 from launcher.spec.sets import check_usage, with_sets
 from launcher.spec.yaml_text import decode, unseen
 from launcher.spec.yaml_tree import read_tree
+from launcher.values import is_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence, Set

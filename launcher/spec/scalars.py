@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 
 from launcher.spec.problems import Problem
-from launcher.values import KIB, MIB, TIB, UNITS, parse_size
+from launcher.values import KIB, MIB, TIB, UNITS, is_name, parse_size
 
 PAGE = 4 * KIB
 PHYSICAL = 4096 * TIB  # 52 address bits, all that x86 page tables can hold (Intel SDM 3A, 4.1.4)
 COMMAND_LINE = 2047  # COMMAND_LINE_SIZE in arch/x86/include/asm/setup.h is 2048, with the NUL
 
 _NUMBER_AND_UNIT = re.compile(r"\s*([0-9]+)(\s*)([a-zA-Z]*)\s*")
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _YAML_1_1 = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 _KINDS = {bool: "true or false", int: "a number", float: "a number", str: "text", type(None): "nothing"}
 
@@ -127,10 +126,6 @@ def _plain_name(given: object, code: str, what: str) -> str:
     rule = "1 to 63 of a-z, 0-9 and -, and not - first"
     help_ = (f"write `{fix}`", f"names are {rule}") if fix else (f"names are {rule}",)
     raise Problem(code, f"not {what}: {found}", help=help_, fix=fix or None).error()
-
-
-def is_name(given: str) -> bool:
-    return _NAME.fullmatch(given) is not None
 
 
 def suggested_name(given: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 MOST = 1 << 17  # bytes of one packet
 MOST_REPORT = 1 << 26  # of a message in several, for who trusts the sender: the report of a VM with many devices
 BUFFER = 1 << 18
+LONGEST = 107  # bytes of a socket's path (unix(7))
 JSON, BYTES, PART = b"j", b"b", b"p"  # of a JSON object, the whole or the end; console bytes; a part that more follows
 
 
@@ -48,7 +50,7 @@ class Channel:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         connection.setblocking(False)
         try:
-            connection.connect(str(path))
+            _connect(connection, path)
         except OSError:
             connection.close()
             raise
@@ -117,6 +119,18 @@ class Channel:
             self._socket.send(packet, flags | socket.MSG_NOSIGNAL)
         except ConnectionError:
             raise Closed from None
+
+
+def _connect(connection: socket.socket, path: Path) -> None:
+    """An address has room for a short path only."""
+    if len(os.fsencode(path)) <= LONGEST:
+        connection.connect(str(path))
+        return
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        connection.connect(f"/proc/self/fd/{folder}/{path.name}")
+    finally:
+        os.close(folder)
 
 
 def listen(path: Path) -> socket.socket:

@@ -9,7 +9,6 @@ import errno
 import fcntl
 import json
 import os
-import re
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,7 +17,9 @@ from time import monotonic, sleep
 from typing import Any
 
 from launcher.errors import LauncherError
+from launcher.host.state import state_folder
 from launcher.record import mutable
+from launcher.values import is_name
 from launcher.vms.way import MOST, denied, open_own, open_way, read_below, unsafe
 
 PLAN, JOURNAL, STATE, REPORT, LOG, SOCKET = (
@@ -31,7 +32,12 @@ OURS = tuple(name for file in FILES for name in (file, f".{file}"))
 MOMENT = 0.01  # seconds between two tries at a lock that is held for a moment
 PATIENCE = 10.0  # seconds for somebody to let go of it who is no VM
 _NEW = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+
+
+def state_root() -> Path | None:
+    """The folder of this user's state folders. None: not root, and XDG_RUNTIME_DIR is not set."""
+    found = state_folder(os.geteuid(), os.environ.get("XDG_RUNTIME_DIR"))
+    return Path(found) if found else None
 
 
 class NameTaken(OSError):
@@ -174,7 +180,7 @@ def all_folders(root: Path) -> Iterator[Path]:
     except PermissionError:
         raise denied(root) from None
     try:
-        found = [name for name in _names(above) if _NAME.fullmatch(name) and _is_own(above, name)]
+        found = [name for name in _names(above) if is_name(name) and _is_own(above, name)]
     finally:
         os.close(above)
     yield from (root / name for name in sorted(found))

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from launcher.api.plans import decode_plan, files_of
+from launcher.api.staleness import check_saved
 from launcher.cli import main
-from launcher.cli.preparing import check_saved
 from launcher.errors import LauncherError
 from launcher.host.files import read_boot_file
 from launcher.values import Missing

@@ -140,6 +140,17 @@ def test_a_kernel_file_that_changed_since_the_plan_is_not_run(tmp_path: Path) ->
     assert run.kernel.left() == []
 
 
+@pytest.mark.parametrize("name", ["kernel", "initrd"])
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: os.symlink("/dev/zero", path)])
+def test_what_is_no_file_any_more_is_not_waited_for(tmp_path: Path, name: str, make: Any) -> None:
+    plan = plan_of(tmp_path)
+    (tmp_path / name).unlink()
+    make(tmp_path / name)
+    run = Run(plan, FakeKernel())
+    assert "it is no regular file" in run.all_of("failed")[0][0]["message"]
+    assert (run.kernel.left(), run.fds_after) == ([], run.fds_before)
+
+
 @pytest.mark.parametrize(("change", "ending"), [(Path.unlink, "end"), (lambda file: file.write_bytes(b"!"), "failed")])
 def test_a_reboot_reads_the_files_that_were_opened_first(tmp_path: Path, change: Any, ending: str) -> None:
     """One that has gone is still there for it; one that was written to is another."""

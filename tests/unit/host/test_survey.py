@@ -14,6 +14,7 @@ from launcher.host.names import Names
 from launcher.host.pci import read_pci
 from launcher.host.process import read_process
 from launcher.host.processors import read_cpus, read_memory, read_nodes
+from launcher.host.state import state_folder
 from launcher.host.survey import survey
 from launcher.host.tree import Live, Recorded
 from launcher.values import GIB, MIB, Missing, PciAddress
@@ -267,3 +268,11 @@ def test_amd_counts_as_48_bits_and_no_unit_is_no_iommu():
     assert found is not None
     assert (found.kind, found.address_bits) == ("AMD-Vi", 48)
     assert read_iommu(Recorded({})) is None
+
+
+@pytest.mark.parametrize("folder", ["run", "./run", "", None])
+def test_a_runtime_folder_that_is_not_absolute_is_none(folder: str | None) -> None:
+    """XDG Base Directory Specification; and the keeper has another working folder than `up`."""
+    assert state_folder(1000, folder) is None
+    assert state_folder(1000, "/run/user/1000/") == "/run/user/1000/vmlaunch"
+    assert state_folder(0, folder) == "/run/vmlaunch"

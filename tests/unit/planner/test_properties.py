@@ -18,9 +18,11 @@ from launcher.errors import Refused
 from launcher.host.facts import HostFacts, Power
 from launcher.plan.codec import plan_from_json, plan_to_json
 from launcher.plan.plan import Plan
-from launcher.plan.steps import GiveMemory, LoadModules
+from launcher.plan.steps import GiveMemory, LoadModules, TakeMemory
 from launcher.planner.assumptions import failed_assumptions
+from launcher.planner.make import make_plan
 from launcher.record import replace
+from launcher.spec.resolved import read_resolved
 from launcher.values import MIB, Missing, Span
 from tests.budget import LONG
 from tests.catalogue.row import Row
@@ -221,3 +223,28 @@ def test_a_plan_saved_before_a_failure_of_the_catalogue_came_up_notices_it(row: 
     made = plan(row.near_spec or row.spec, near)
     if runs(made) and row.code in blockers(plan(row.near_spec or row.spec, now)):
         assert failed_assumptions(made, now, FILES)
+
+
+# ---- a saved plan is planned again ----
+
+
+@many
+@given(plans())
+def test_a_spec_in_its_long_form_gives_the_same_plan_again(one):
+    facts, _, made = one
+    check_again(made, facts)
+
+
+@each_row
+def test_so_does_every_row_of_the_catalogue(row: Row):
+    check_again(plan(row.spec, row.host()), row.host())
+
+
+def check_again(made: Plan, facts: HostFacts) -> None:
+    banks = {step.bank for step in made.steps if isinstance(step, TakeMemory) and step.populate}
+    resolved = json.loads(json.dumps(made.spec.resolved))
+    again = make_plan(read_resolved(resolved, banks), made.spec, facts, FILES, lambda _: None)
+    bare = replace(made, devices=tuple(replace(each, source=None) for each in made.devices))
+    said = [sorted((one.code, one.message) for one in each.diagnostics) for each in (again, made)]
+    assert said[0] == said[1]
+    assert replace(again, diagnostics=()) == replace(bare, diagnostics=())

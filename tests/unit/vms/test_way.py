@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from launcher.errors import LauncherError, Refused
+from launcher.vms.channel import Channel, listen
 from launcher.vms.folder import (
     JOURNAL,
     LOG,
+    SOCKET,
     STATE,
     NameTaken,
     StateFolder,
@@ -287,6 +289,15 @@ def test_a_lock_that_no_vm_holds_is_not_waited_for_without_end(tmp_path: Path, m
     with pytest.raises(NameTaken):
         StateFolder.claim(tmp_path / "vm")
     held.close()
+
+
+def test_a_folder_with_a_long_path_has_a_socket_too(tmp_path: Path) -> None:
+    folder = StateFolder.claim(tmp_path / ("long-" * 20) / "vmlaunch" / "vm")
+    with folder.entered():
+        listener = listen(Path(SOCKET))
+    Channel.connect(folder.path / SOCKET).close()
+    listener.close()
+    folder.close()
 
 
 def test_names_are_of_the_folder_while_it_is_entered(tmp_path: Path) -> None:

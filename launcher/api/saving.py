@@ -38,7 +38,7 @@ def write_whole(path: str, text: str, kind: str) -> None:
     """Or not at all: a reader of `path` never sees half of it."""
     draft = f"{path}.{os.getpid()}.tmp"
     try:
-        with open(draft, "w", encoding="utf-8") as file:
+        with open(draft, "x", encoding="utf-8") as file:  # in /tmp others may have made a link there
             file.write(text)
         os.replace(draft, path)
     except (OSError, ValueError) as error:

@@ -1,0 +1,26 @@
+"""The diagnostics of a plan in; the exit code that they come to, or the error that refuses it, out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from launcher.errors import NotPermitted, Refused
+
+if TYPE_CHECKING:
+    from launcher.errors import Diagnostic
+
+# What may be because of who asks and not of what is asked.
+DENIALS = {"E224", "E228", "E402", "E411", "E424"}
+
+
+def exit_code(found: tuple[Diagnostic, ...], strict: bool) -> int:
+    """Warnings do not stop it, unless `strict`."""
+    errors = {one.code for one in found if one.severity == "error"}
+    if errors and errors <= DENIALS:
+        return NotPermitted.exit_code
+    return 1 if errors or (strict and found) else 0
+
+
+def refuse(found: tuple[Diagnostic, ...], *, strict: bool) -> None:
+    if code := exit_code(found, strict):
+        raise (NotPermitted if code == NotPermitted.exit_code else Refused)(*found)

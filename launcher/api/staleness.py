@@ -1,0 +1,119 @@
+"""A plan and the host as it is in; the plan to carry out, judged anew, out. Nothing is changed.
+
+A plan that was saved is a spec with an answer. It may be old, and it may come from somebody else: the spec is planned
+again, and what is refused then is refused, whatever the file says. So it can do nothing that its spec could not.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from launcher.api.refusing import DENIALS, refuse
+from launcher.errors import Diagnostic, Refused, StalePlan
+from launcher.plan.steps import LoadModules, OpenDevices, Step, TakeMemory
+from launcher.record import replace
+from launcher.values import Missing
+
+if TYPE_CHECKING:
+    from launcher.errors import Where
+    from launcher.host.boot_files import BootFiles
+    from launcher.host.facts import HostFacts
+    from launcher.plan.plan import Plan
+    from launcher.spec.model import VmSpec
+
+MOST_TOLD = 12
+
+
+def check_here(plan: Plan, *, strict: bool) -> Plan:
+    """On this host, with the files as they are now."""
+    from launcher.api.hosts import this_host
+    from launcher.api.plans import files_of
+
+    return check_saved(plan, this_host(devices=bool(plan.spec.resolved.get("devices"))), files_of(plan), strict=strict)
+
+
+def check_saved(plan: Plan, host: HostFacts, files: BootFiles, *, strict: bool) -> Plan:
+    """What nobody may or can do here comes first, then what the plan itself says is in its way: it is believed when it
+    says no. Then what has changed since, and what is refused now.
+    """
+    from launcher.planner.boot import check_boot
+    from launcher.planner.kvm import check_kvm
+
+    denied = (one for one in check_boot(files, ()) if one.code in DENIALS)
+    refuse((*check_kvm(host), *denied), strict=False)
+    refuse(plan.diagnostics, strict=False)
+    now = _planned_again(plan, host, files)
+    check_groups(now)
+    _check_facts(plan, host, files)
+    refuse(now.diagnostics, strict=strict)
+    _check_steps(plan, now, host)
+    return replace(now, vmlaunch=plan.vmlaunch, steps=plan.steps, assumes=plan.assumes)
+
+
+def check_groups(plan: Plan) -> None:
+    """Before it is told that somebody has its devices open: that it is a VM of ours says more."""
+    if plan.devices:
+        from launcher.executor.claim import check_groups as check
+
+        check(plan)
+
+
+def _planned_again(plan: Plan, host: HostFacts, files: BootFiles) -> Plan:
+    from launcher.planner.make import make_plan
+
+    spec = _spec_of(plan)
+    named = {alias: one.rom for alias, one in spec.devices.items() if isinstance(one.rom, str)}
+    roms = {alias: files.roms.get(alias, Missing("absent", rom)) for alias, rom in named.items()}
+    places = _places(plan)
+    return make_plan(spec, plan.spec, host, replace(files, roms=roms), places.get)
+
+
+def _spec_of(plan: Plan) -> VmSpec:
+    from launcher.spec.resolved import read_resolved
+
+    populated = {step.bank for step in plan.steps if isinstance(step, TakeMemory) and step.populate}
+    try:
+        return read_resolved(plan.spec.resolved, populated)
+    except ValueError as error:
+        raise Refused(Diagnostic("E515", f"the plan has no spec that is valid: {error}")) from None
+
+
+def _places(plan: Plan) -> dict[str, Where]:
+    """Where in its text the spec says what; known of what there was something to say of."""
+    return {one.where.path: one.where for one in plan.diagnostics if one.where is not None}
+
+
+def _check_facts(plan: Plan, host: HostFacts, files: BootFiles) -> None:
+    from launcher.planner.assumptions import as_evidence, failed_assumptions
+
+    if failed := failed_assumptions(plan, host, files):
+        elsewhere = (f"planned for {plan.host.name}; this is {host.name}",) if plan.host.name != host.name else ()
+        message = f"{plan.name}: the plan no longer fits this host"
+        evidence = (*elsewhere, *as_evidence(failed))
+        raise StalePlan(Diagnostic("E516", message, evidence=evidence, help=("plan again",)))
+
+
+def _check_steps(plan: Plan, now: Plan, host: HostFacts) -> None:
+    from launcher.report.plan_diff import differences
+
+    if plan.name == now.name and _compared(plan.steps, host) == _compared(now.steps, host):
+        return
+    lines = [str(one) for one in differences(plan, now) if one.part == "steps"]
+    more = (f"and {len(lines) - MOST_TOLD} more",) if len(lines) > MOST_TOLD else ()
+    names = (f"~ name  {plan.name} -> {now.name}",) if plan.name != now.name else ()
+    message = f"{plan.name}: the plan is not what its spec asks for"
+    evidence = (*names, *lines[:MOST_TOLD], *more)
+    raise StalePlan(Diagnostic("E544", message, evidence=evidence, help=("plan again",)))
+
+
+def _compared(steps: tuple[Step, ...], host: HostFacts) -> list[Step]:
+    """Modules that VFIO needs may have been loaded meanwhile; how a device is reset is written for people."""
+    from launcher.planner.modules import needed
+
+    modules = set(needed(host.linux))
+    others = (one for one in steps if not (isinstance(one, LoadModules) and modules.issuperset(one.modules)))
+    return [_without_resets(one) if isinstance(one, OpenDevices) else one for one in others]
+
+
+def _without_resets(step: OpenDevices) -> OpenDevices:
+    return replace(step, devices=tuple(replace(one, reset=None) for one in step.devices))

@@ -1,0 +1,202 @@
+"""Saved plans of anybody, judged by the host as it is: what they say of themselves is nothing, their spec is all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from launcher.api.plans import decode_plan, plan_text
+from launcher.api.staleness import check_saved
+from launcher.errors import LauncherError
+from launcher.host.facts import HostFacts
+from launcher.plan.plan import Plan, Summary
+from launcher.plan.steps import LoadModules
+from launcher.record import replace
+from tests.catalogue.row import Row, with_linux
+from tests.catalogue.table import ROWS
+from tests.planning import EXAMPLE, FILES, SMALL, host, plan
+from tests.unit.plan.test_golden_plans import HUGE, TRAINING
+
+FINE = Summary("yes", 0, 0, 0, 0)
+CASES = {
+    "gpu07": EXAMPLE.read_text(),
+    "two-nodes": HUGE,
+    "cloud-vm": SMALL,
+    "gpu-server": TRAINING,
+}
+DISK = "boot: {kernel: ./bzImage, initrd: ./initrd.img}\ncpus: 2\nmemory: 1GiB\ndevices: {disk: 0000:02:00.0}\n"
+
+
+def checked(made: Plan, facts: HostFacts, *, strict: bool = False) -> Plan:
+    """As it comes out of its file."""
+    return check_saved(decode_plan(plan_text(made).encode(), "vm.plan"), facts, FILES, strict=strict)
+
+
+def refused(made: Plan, facts: HostFacts, *, strict: bool = False) -> set[str]:
+    try:
+        checked(made, facts, strict=strict)
+    except LauncherError as error:
+        return {one.code for one in error.diagnostics}
+    return set()
+
+
+def forged(made: Plan, **fields: Any) -> Plan:
+    """With a verdict and assumptions that let anything pass."""
+    return replace(made, assumes=(), diagnostics=(), summary=FINE, **fields)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_plan_that_nobody_touched_is_carried_out_as_it_is(name: str) -> None:
+    files = FILES if "initrd" in CASES[name] else replace(FILES, initrd=None)
+    made = plan(CASES[name], host(name), files)
+    saved = decode_plan(plan_text(made).encode(), "vm.plan")
+    if any(one.severity == "error" for one in made.diagnostics):
+        with pytest.raises(LauncherError):
+            check_saved(saved, host(name), files, strict=False)
+        return
+    found = check_saved(saved, host(name), files, strict=False)
+    assert (found.steps, found.memory, found.summary) == (made.steps, made.memory, made.summary)
+    assert found.diagnostics == made.diagnostics
+
+
+# ---- verdicts ----
+
+
+def blocked(row: Row) -> bool:
+    return row.code.startswith("E") and row.code in {one.code for one in plan(row.spec, row.host()).diagnostics}
+
+
+@pytest.mark.parametrize("row", list(filter(blocked, ROWS)), ids=lambda row: row.name)
+def test_a_blocker_that_is_erased_from_the_file_is_found_again(row: Row) -> None:
+    facts = row.host()
+    assert row.code in refused(forged(plan(row.spec, facts)), facts)
+
+
+def test_what_a_plan_knew_nothing_of_is_judged_by_the_facts() -> None:
+    """Planned by somebody who could not read all; carried out by somebody who can."""
+    facts = host("gpu07")
+    made = plan(DISK, facts)
+    unknown = replace(made, summary=replace(made.summary, can_run="unknown"))
+    assert checked(unknown, facts).summary.can_run == "yes"
+
+
+def test_warnings_stop_it_when_they_are_to() -> None:
+    facts = host("gpu07")
+    made = plan(DISK.replace("cpus: 2", "cpus: 200"), facts)
+    assert "W402" in refused(forged(made), facts, strict=True)
+    assert refused(forged(made), facts) == set()
+    assert {one.code for one in checked(forged(made), facts).diagnostics} >= {"W402"}
+
+
+def test_the_places_of_what_is_said_again_are_those_of_the_spec() -> None:
+    facts = host("gpu07")
+    made = plan(DISK.replace("cpus: 2", "cpus: 200"), facts)
+    (warned,) = (one for one in checked(made, facts).diagnostics if one.code == "W402")
+    assert warned.where is not None
+    assert (warned.where.file, warned.where.line) == ("vm.yaml", 2)
+
+
+# ---- steps ----
+
+
+def leaves(box: Any) -> Iterator[tuple[Any, Any]]:
+    for key, value in list(box.items() if isinstance(box, dict) else enumerate(box)):
+        if isinstance(value, (dict, list)):
+            yield from leaves(value)
+        else:
+            yield box, key
+
+
+def another(value: Any) -> Any:
+    if isinstance(value, bool) or value is None:
+        return "vfio-pci" if value is None else not value
+    if isinstance(value, int):
+        return value + 4096
+    if value.startswith("0x"):
+        return hex(int(value, 16) + 4096)
+    words = {"pvh": "linux64", "mem32": "mem64", "mem64": "mem32", "io": "mem32"}
+    if value in words:
+        return words[value]
+    return value[:-1] + ("1" if value.endswith("0") else "0") if value.count(":") == 2 else f"{value}x"
+
+
+def test_no_field_of_a_step_can_be_another_than_the_spec_asks_for() -> None:
+    """Every one of them, with a file that otherwise fits: paths, addresses, drivers, sizes."""
+    facts = host("gpu07")
+    whole = json.loads(plan_text(forged(plan(EXAMPLE.read_text(), facts))))
+    count = sum(1 for step in whole["steps"] for _ in leaves(step["args"]))
+    assert count > 60
+    for n in range(count):
+        plain = json.loads(json.dumps(whole))
+        spots = [(step["op"], *spot) for step in plain["steps"] for spot in leaves(step["args"])]
+        op, box, key = spots[n]
+        was, box[key] = box[key], another(box[key])
+        told = ""
+        try:
+            check_saved(decode_plan(json.dumps(plain).encode(), "vm.plan"), facts, FILES, strict=False)
+        except LauncherError as error:
+            told = error.diagnostics[0].code
+        # how it is reset is written for people
+        assert told in ("E515", "E544") or key == "reset", (op, key, was, told)
+
+
+def test_no_step_can_be_added_left_out_said_twice_or_moved() -> None:
+    facts = host("gpu07")
+    made = forged(plan(DISK, facts))
+    for n, step in enumerate(made.steps):
+        for steps in (
+            (*made.steps[:n], *made.steps[n + 1 :]),
+            (*made.steps[:n], step, *made.steps[n:]),
+            (*made.steps[:n], *made.steps[n + 1 :], step) if n + 1 < len(made.steps) else (step, *made.steps[:n]),
+        ):
+            assert refused(replace(made, steps=steps), facts) == {"E544"}, step
+
+
+def test_only_modules_that_vfio_needs_are_loaded_and_it_matters_not_whether_they_are_by_now() -> None:
+    loaded = host("gpu07")
+    bare = with_linux(loaded, modules=(), loadable=("vfio_pci", "vfio_iommu_type1"))
+    made = plan(DISK, bare)
+    (step,) = (one for one in made.steps if isinstance(one, LoadModules))
+    assert step.modules == ("vfio_pci", "vfio_iommu_type1")
+    assert checked(forged(made), loaded).steps == made.steps
+    for modules in (("/home/evil/evil.ko",), ("vfio_pci", "evil"), ("-r",), ("",), ("../evil",)):
+        steps = tuple(LoadModules(modules) if one is step else one for one in made.steps)
+        assert refused(forged(made, steps=steps), loaded) == {"E544"}, modules
+
+
+def test_a_plan_runs_under_the_name_of_its_spec() -> None:
+    made = forged(plan(SMALL, host("cloud-vm")))
+    assert refused(replace(made, name="other"), host("cloud-vm")) == {"E544"}
+
+
+@pytest.mark.parametrize("name", ["../../etc", "/etc", "", ".", "A", "a/b", "a" * 64, "a\n", "a\0"])
+def test_a_name_that_is_none_is_refused_at_the_door(name: str) -> None:
+    plain = json.loads(plan_text(plan(SMALL, host("cloud-vm")))) | {"name": name}
+    with pytest.raises(LauncherError, match="E515"):
+        decode_plan(json.dumps(plain).encode(), "vm.plan")
+
+
+# ---- specs ----
+
+
+@pytest.mark.parametrize(
+    "spec", [{}, {"devices": {}}, {"name": 1}, {"cpus": []}, {"memory": "lots", "boot": None}, {"devices": {"a": {}}}]
+)
+def test_a_spec_that_is_none_is_refused_in_our_words(spec: Any) -> None:
+    plain = json.loads(plan_text(plan(SMALL, host("cloud-vm"))))
+    plain["spec"]["resolved"] = spec
+    saved = decode_plan(json.dumps(plain).encode(), "vm.plan")
+    with pytest.raises(LauncherError, match="E515: the plan has no spec that is valid: ") as raised:
+        check_saved(saved, host("cloud-vm"), FILES, strict=False)
+    assert "Input should" not in raised.value.diagnostics[0].message
+
+
+def test_a_spec_that_asks_for_more_than_the_steps_is_refused() -> None:
+    plain = json.loads(plan_text(forged(plan(DISK, host("gpu07")))))
+    plain["spec"]["resolved"]["devices"]["disk"]["rom"] = "/etc/shadow"
+    saved = decode_plan(json.dumps(plain).encode(), "vm.plan")
+    with pytest.raises(LauncherError, match=r"E41.|E544"):
+        check_saved(saved, host("gpu07"), FILES, strict=False)
