@@ -115,6 +115,15 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "Make fewer and larger banks.",
     ),
     Explanation(
+        "E322",
+        "the process may not map so much",
+        "Guest memory is mapped by the process that runs the guest, whatever its pages are, and the limit of address "
+        "space (`ulimit -v`) or of data (`ulimit -d`) is lower. The kernel refuses the mmap with ENOMEM, however much "
+        "memory is free.",
+        "memory: 8GiB        # with ulimit -v 4194304",
+        "`sudo prlimit --pid $$ --as=unlimited --data=unlimited` in the shell, LimitAS=infinity for a systemd service.",
+    ),
+    Explanation(
         "W301",
         "transparent huge pages are off",
         "The bank asks for them (they are the default), and this host never makes any: 4 KiB pages are slower.",

@@ -15,6 +15,11 @@ from launcher.vms.channel import Channel, Closed
 from launcher.vms.words import Bug, Failed, say
 
 BUG = 70
+# Descriptors for eventfds, locked memory for DMA, threads for vCPUs, guest memory.
+RAISED = (
+    *(resource.RLIMIT_NOFILE, resource.RLIMIT_MEMLOCK, resource.RLIMIT_NPROC, resource.RLIMIT_AS),
+    resource.RLIMIT_DATA,
+)
 
 
 def detach() -> None:
@@ -38,8 +43,8 @@ def close_all_but(kept: Collection[int]) -> None:
 
 
 def raise_limits() -> None:
-    """As far as an administrator lets us: descriptors for eventfds, locked memory for DMA, threads for vCPUs."""
-    for what in (resource.RLIMIT_NOFILE, resource.RLIMIT_MEMLOCK, resource.RLIMIT_NPROC):
+    """As far as an administrator lets us."""
+    for what in RAISED:
         hard = resource.getrlimit(what)[1]
         with suppress(ValueError, OSError):  # a hard limit above fs.nr_open
             resource.setrlimit(what, (hard, hard))

@@ -84,7 +84,7 @@ class Process:
     `memory_limit` is the tightest memory.max; `huge_limits` the tightest hugetlb.*.max by page size in bytes.
     `container`: in a device cgroup of its own, by the marks that container engines leave.
     `tasks`: how many processes and threads this user may have; `user_tasks`: has now, None: not counted. `task_limits`
-    is each pids.max from our cgroup up.
+    is each pids.max from our cgroup up. `address_space`: bytes it may map, by the lower of `ulimit -v` and `-d`.
     `profile`: the AppArmor or SELinux label that confines it. `sees_all`: it may look into other users' processes.
     """
 
@@ -102,6 +102,7 @@ class Process:
     huge_limits: dict[str, Limit] = field(default_factory=dict)
     tasks: int | None = None
     user_tasks: int | None = None
+    address_space: int | None = None
     task_limits: tuple[Limit, ...] = ()
     container: bool = False
     profile: str | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.host.lists import keyed, number, str_of
-from launcher.host.process import CAPABILITIES, capabilities, read_limit
+from launcher.host.process import CAPABILITIES, capabilities, mappable, read_limit
 from launcher.host.state import state_folder
 from launcher.record import replace
 
@@ -29,6 +29,7 @@ def process_as(tree: Tree, uid: int, mine: Process) -> Process:
         open_files=read_limit(tree, "1", "Max open files") if uid == 0 and _has_limits(tree) else mine.open_files,
         tasks=read_limit(tree, "1", "Max processes") if uid == 0 and _has_limits(tree) else mine.tasks,
         user_tasks=None,
+        address_space=mappable(tree, "1") if uid == 0 and _has_limits(tree) else mine.address_space,
         state_folder=state_folder(uid, f"/run/user/{uid}"),
         groups=tuple(sorted({gid, *_memberships(tree, names)})),
         locked=0,

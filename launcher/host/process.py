@@ -56,6 +56,7 @@ def read_process(tree: Tree, runtime_folder: str | None, sees_all: bool = True) 
         tasks=tasks,
         user_tasks=_tasks_of(tree, uid) if tasks is not None and tasks < _MANY and uid else None,
         task_limits=task_limits(tree),
+        address_space=mappable(tree, "self"),
         container=_is_container(tree),
         profile=_profile(tree),
         sees_all=sees_all,
@@ -78,6 +79,12 @@ def read_limit(tree: Tree, process: str, name: str) -> int | None:
     limits = str_of(tree.read_text(f"/proc/{process}/limits"))
     match = re.search(rf"^{name} +\S+ +(\S+)", limits, re.MULTILINE)
     return int(match[1]) if match and match[1].isdecimal() else None
+
+
+def mappable(tree: Tree, process: str) -> int | None:
+    """Guest memory is private and writable, and counts against both limits."""
+    limits = (read_limit(tree, process, name) for name in ("Max address space", "Max data size"))
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def _tasks_of(tree: Tree, uid: int) -> int:

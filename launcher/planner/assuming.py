@@ -25,6 +25,7 @@ from launcher.planner.rules.cmdline import values_of
 from launcher.planner.rules.drivers import DENIED
 from launcher.planner.rules.graphics import DISPLAY, VGA, vga_is_to_come
 from launcher.planner.rules.interrupts import free_vectors, vectors_asked, vectors_of
+from launcher.planner.rules.spaces import mapped_bytes
 from launcher.planner.rules.tasks import least_files, tasks_left
 
 if TYPE_CHECKING:
@@ -176,8 +177,8 @@ def _bounds(it: Situation) -> Iterator[tuple[str, int]]:
     # What `up` has started itself by the time it looks is in use then.
     if spec.cpus.count <= tasks_left(host.process):
         yield "process.tasks_left", spec.cpus.count
-    if host.process.open_files is not None and not spec.devices:
-        yield "process.open_files", least_files(it)
+    if not spec.devices:
+        yield from (("process.openable", least_files(it)), ("process.mappable", mapped_bytes(it)))
     yield from _of_vectors(it)
     yield from _of_units(it)
     yield from _of_nodes(it)
@@ -185,10 +186,9 @@ def _bounds(it: Situation) -> Iterator[tuple[str, int]]:
 
 
 def _memslots(it: Situation) -> Iterator[tuple[str, int]]:
-    """Where they are too few for all BARs, the plan says so."""
-    needed, most = len(it.ranges) + sum(map(mapped_pieces, it.passing.functions)), memslots(it.host)
-    if needed <= most:
-        yield "kvm.extensions.nr_memslots", needed
+    """Where they are too few for all BARs, the plan says so, and rests on those of RAM."""
+    ram, bars = len(it.ranges), sum(map(mapped_pieces, it.passing.functions))
+    yield "kvm.extensions.nr_memslots", ram + bars if ram + bars <= memslots(it.host) else ram
 
 
 def _may_lock(process: Process) -> bool:

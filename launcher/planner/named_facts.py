@@ -66,6 +66,11 @@ def _is_of_class(one: PciFunction, text: str) -> bool:
     return one.class_code.startswith(CLASSES.get(text, (text,)))
 
 
+def _limit(amount: int | None) -> int:
+    """None is unlimited: more than anybody asks for."""
+    return 1 << 63 if amount is None else amount
+
+
 # Module parameters that a plan looks at, and what they are while their module is not loaded, or was given no other.
 _OPTIONS = {
     "vfio.enable_unsafe_noiommu_mode": "N",
@@ -86,7 +91,9 @@ _FOLLOWS: dict[tuple[type, str], Callable[[Any], Any]] = {
     (Linux, "obtainable"): _obtainable,
     (Linux, "options"): lambda linux: {name: linux.parameters.get(name, usual) for name, usual in _OPTIONS.items()},
     (Memory, "promisable"): lambda memory: memory.commit_limit - memory.committed,
-    (Process, "lockable"): lambda process: None if process.memlock is None else process.memlock - process.locked,
+    (Process, "lockable"): lambda process: _limit(process.memlock) - process.locked,
+    (Process, "mappable"): lambda process: _limit(process.address_space),
+    (Process, "openable"): lambda process: _limit(process.open_files),
     (Process, "tasks_left"): _tasks_left,
     (Process, "cpu_count"): lambda process: len(process.cpus),
 }

@@ -40,7 +40,7 @@ def _measures(it: Situation) -> Iterator[Diagnostic]:
     evidence = tuple(f"without {name} a runner that is taken over may {_MEASURES[name][0]}" for name in lacking)
     ways = (f"run a kernel that has {name} ({_MEASURES[name][1]})" for name in lacking)
     help_ = (*ways, *(("or write `confine: auto`, to run with the measures that there are",) if required else ()))
-    yield Diagnostic("E427" if required else "W406", fact, field("confine"), evidence, help_)
+    yield Diagnostic("E427" if required else "W406", fact, field("confine") if required else None, evidence, help_)
 
 
 RULES: tuple[Rule, ...] = (Rule("policy", _measures),)

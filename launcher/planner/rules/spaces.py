@@ -80,6 +80,24 @@ def _huge_cgroup(it: Situation) -> Iterator[Diagnostic]:
         yield Diagnostic("E314", fact, field(f"memory.{banks[size]}.pages"), help=help_, fix=command)
 
 
+def _address_space(it: Situation) -> Iterator[Diagnostic]:
+    """Pages of any size count."""
+    limit, size = it.host.process.address_space, mapped_bytes(it)
+    if limit is None or size <= limit:
+        return
+    fact = f"{show_size(size)} must be mapped, vmlaunch itself among it, and this process may map {_rounded(limit)}"
+    command = "sudo prlimit --pid $$ --as=unlimited --data=unlimited"
+    help_ = (
+        f"raise it for this shell (ulimit -v, ulimit -d): `{command}`",
+        "for a systemd service: `LimitAS=infinity`",
+    )
+    yield Diagnostic("E322", fact, _MEMORY, help=help_, fix=command)
+
+
+def mapped_bytes(it: Situation) -> int:
+    return sum(bank.size for bank in it.spec.memory) + _OWN_MEMORY
+
+
 def _overcommit(it: Situation) -> Iterator[Diagnostic]:
     """Mode 2 promises no more than it has, and refuses the mmap. Huge pages have an account of their own."""
     memory, size = it.host.memory, small_page_bytes(it.spec)
@@ -141,6 +159,7 @@ def _dma_entries(it: Situation) -> Iterator[Diagnostic]:
 RULES: tuple[Rule, ...] = (
     Rule("kernel", _memory_cgroup),
     Rule("kernel", _huge_cgroup),
+    Rule("kernel", _address_space),
     Rule("kernel", _overcommit),
     Rule("kernel", _dma_entries),
     Rule("policy", _free_on_node),

@@ -238,6 +238,13 @@ def test_limits_of_processes_are_those_of_all_cgroups_from_ours_up():
     assert task_limits(Recorded(old | {"/proc/self/cgroup": "7:pids:/machine.slice/vm.scope\n0::/"})) == both
 
 
+def test_the_lower_limit_of_address_space_and_data_counts():
+    line = "Max {:22}{:<21}{:<21}bytes\n"
+    both = line.format("data size", 1 << 30, 1 << 30) + line.format("address space", 1 << 29, 1 << 31)
+    for text, expected in ((both, 1 << 30), (both.splitlines()[1], 1 << 31), ("", None)):
+        assert read_process(Recorded({"/proc/self/limits": text}), None).address_space == expected
+
+
 def test_what_a_user_has_is_counted_where_few_are_allowed():
     """A thread is what the kernel counts, of the real user."""
     status = "Uid:\t{0}\t{1}\t{1}\t{1}\nThreads:\t{2}\n"

@@ -158,5 +158,19 @@ def test_a_saved_plan_notices_that_fewer_threads_are_left() -> None:
     (failed,) = failed_assumptions(made, limited(Limit("/a", 12, 11)), FILES)
     assert str(failed) == "process.tasks_left: at least 2 -> 1"
     (failed,) = failed_assumptions(made, limited(open_files=11), FILES)
-    assert str(failed) == "process.open_files: at least 12 -> 11"
+    assert str(failed) == "process.openable: at least 12 -> 11"
     assert failed_assumptions(made, limited(), FILES) == ()  # no limit any more
+
+
+@pytest.mark.parametrize(("limit", "told"), [(305 * MIB, True), (306 * MIB, False), (None, False)])
+def test_memory_that_the_process_may_not_map(limit: int | None, told: bool) -> None:
+    """Huge pages count as well; 50 MiB are vmlaunch's own."""
+    for text in (SMALL, SMALL.replace("256MiB", "[{size: 256MiB, pages: 2MiB}]")):
+        assert ("E322" in codes(plan(text, limited(address_space=limit)))) is told
+
+
+def test_a_limit_that_was_lifted_does_not_make_a_saved_plan_stale() -> None:
+    made = plan(SMALL, limited(address_space=GIB, open_files=100))
+    assert failed_assumptions(made, limited(address_space=None, open_files=None), FILES) == ()
+    (failed,) = failed_assumptions(made, limited(address_space=300 * MIB, open_files=100), FILES)
+    assert failed.fact == "process.mappable"
