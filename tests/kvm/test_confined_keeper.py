@@ -60,6 +60,13 @@ def test_no_process_of_a_vm_of_root_runs_as_root(cli: Cli, payload: Payload) -> 
     assert cli.run("inspect", "-v", "--json", cli.name).json()["processes"]["runner"]["uids"] != [its] * 4
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="others are counted before, too")
+def test_a_soft_limit_that_is_none_for_root_does_not_bind_its_runner(cli: Cli, payload: Payload) -> None:
+    few = ["prlimit", "--nproc=1:", *cli.command("up", "-d", cli.spec(payload("spin"), cpus=4))]
+    done = subprocess.run(few, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_people_are_told_what_they_hold(cli: Cli, payload: Payload) -> None:
     assert cli.run("up", "-d", cli.spec(payload("spin"))).code == 0
     said = cli.run("inspect", "-v", cli.name)
