@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 from collections.abc import Callable, Collection
 from contextlib import ExitStack, suppress
 from functools import partial
@@ -24,8 +25,14 @@ NOBODY = 65534  # where a user name space knows no other
 
 def take_user() -> None:
     """Root's keeper, before it forks the runner: by this uid the keeper will know and may end it. Best effort."""
-    if os.geteuid() == 0 and lib.take_user(OF_RUNNERS + os.getpid()) == -errno.EINVAL:
+    if os.geteuid() != 0:
+        return
+    if lib.take_user(OF_RUNNERS + os.getpid()) == -errno.EINVAL:
         lib.take_user(NOBODY)
+    hard = resource.getrlimit(resource.RLIMIT_NPROC)[1]
+    for most in (hard, resource.RLIM_INFINITY):  # it counts for others than root
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
 
 
 def confine() -> dict[str, str]:

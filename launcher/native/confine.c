@@ -45,13 +45,9 @@ static int capabilities_of_permitted(void)
 	return syscall(SYS_capset, &header, sets) ? -errno : 0;
 }
 
-/* The kernel judges signals by real and effective uid, files by a fourth one (credentials(7)): with `files` that stays,
- * else groups and gid go, too. Capabilities stay, for those who still have to drop them. */
-int confine_user(uint32_t real, uint32_t effective, bool files)
+static int change_user(uint32_t real, uint32_t effective, bool files)
 {
 	uid_t before = geteuid();
-	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0))
-		return -errno;
 	if (setgroups(0, NULL) && errno != EPERM) /* a user name space may forbid it for good */
 		return -errno;
 	if (!files && setresgid(effective, effective, effective))
@@ -61,6 +57,16 @@ int confine_user(uint32_t real, uint32_t effective, bool files)
 	int error = capabilities_of_permitted();
 	if (files)
 		setfsuid(before);
+	return error;
+}
+
+/* The kernel judges signals by real and effective uid, files by a fourth one (credentials(7)): with `files` that stays,
+ * else the gids go, too. Capabilities stay, for those who still have to drop them. */
+int confine_user(uint32_t real, uint32_t effective, bool files)
+{
+	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0))
+		return -errno;
+	int error = change_user(real, effective, files);
 	prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0);
 	return error;
 }

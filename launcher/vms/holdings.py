@@ -65,12 +65,11 @@ def _name(target: str) -> str:
 
 
 def _files(pid: int) -> dict[str, int] | None:
+    found = Counter[str]()
     try:
-        entries = list(os.scandir(PROC / str(pid) / "fd"))
+        for entry in os.scandir(PROC / str(pid) / "fd"):
+            with suppress(FileNotFoundError):  # closed meanwhile
+                found[_name(os.readlink(entry.path))] += 1
     except OSError:
         return None
-    found = Counter[str]()
-    for entry in entries:
-        with suppress(OSError):
-            found[_name(os.readlink(entry.path))] += 1
     return dict(sorted(found.items()))

@@ -60,6 +60,30 @@ def test_no_process_of_a_vm_of_root_runs_as_root(cli: Cli, payload: Payload) -> 
     assert cli.run("inspect", "-v", "--json", cli.name).json()["processes"]["runner"]["uids"] != [its] * 4
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="others are counted before, too")
+def test_a_soft_limit_that_is_none_for_root_does_not_bind_its_runner(cli: Cli, payload: Payload) -> None:
+    few = ["prlimit", "--nproc=1:", *cli.command("up", "-d", cli.spec(payload("spin"), cpus=4))]
+    done = subprocess.run(few, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or subprocess.run(["unshare", "--user", "--map-root-user", "true"], check=False).returncode != 0,
+    reason="no user name space of root's is to be had",
+)
+def test_where_root_knows_no_other_user_it_stays_and_that_is_said(cli: Cli, payload: Payload) -> None:
+    apart = ["unshare", "--user", "--map-root-user", *cli.command("up", "-d", cli.spec(payload("spin")))]
+    done = subprocess.run(apart, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert done.returncode == 0, done.stderr
+    told = cli.run("inspect", "-v", "--json", cli.name).json()
+    report = told["report"]
+    assert report["confinement"].pop("own_user") == report["keeper_confinement"].pop("own_user") == "Invalid argument"
+    assert set(report["confinement"].values()) == set(report["keeper_confinement"].values()) == {ON}
+    assert told["processes"]["runner"]["capabilities"] == told["processes"]["keeper"]["capabilities"] == 0
+    assert "without own_user" in cli.run("inspect", cli.name).out
+    assert cli.run("down", "-t", "0s", cli.name).code == 0
+
+
 def test_people_are_told_what_they_hold(cli: Cli, payload: Payload) -> None:
     assert cli.run("up", "-d", cli.spec(payload("spin"))).code == 0
     said = cli.run("inspect", "-v", cli.name)
