@@ -18,7 +18,6 @@ import pytest
 VARIABLE = "VMLAUNCH_ACCOUNT"  # set by tests/again.py: the file
 NAME = "account"  # of the plugin that writes
 BEGAN, STARTED, REPORT, FINISHED, DIED, ENDED = "began", "started", "report", "finished", "died", "ended"
-GRACE = 60  # seconds that a test which is stuck in C may take beyond its limit: then its process ends
 
 
 def last_words(account: Path) -> Path:
@@ -132,14 +131,8 @@ class Writer:
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         if self.knows(item.nodeid):
             return (yield)
-        limit = limit_of(item)
-        self._write(STARTED, [item.nodeid, limit])
-        if limit:
-            faulthandler.dump_traceback_later(limit + GRACE, exit=True, file=self._crash)
-        try:
-            done = yield
-        finally:
-            faulthandler.cancel_dump_traceback_later()
+        self._write(STARTED, [item.nodeid, limit_of(item)])
+        done = yield
         self._write(FINISHED, item.nodeid)
         return done
 

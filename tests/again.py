@@ -1,7 +1,8 @@
 """`python -m tests.again [--account FILE] PYTEST ARGUMENTS`: pytest, in a process of its own; its exit status.
 
-When that process dies, the test that it ran fails, and another process runs the others. FILE is a new one, for those
-who want to read how it goes (tests/account.py).
+When that process dies, the test that it ran fails, and another process runs the others. When it is stuck, in C where
+pytest's own limit for a test does not reach, it is ended. FILE is a new one, for those who want to read how it goes
+(tests/account.py).
 """
 
 from __future__ import annotations
@@ -11,15 +12,18 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from tests import account, speed
 from tests.account import Account
-from tests.lab.boot import INSIDE
+from tests.lab.boot import INSIDE, has_ended
 from tests.lab.session import HERE
 
-DEATHS = 10  # of processes in one session
+DEATHS = 5  # of processes in one session
 MESSAGES = 40  # lines of a process that died
+TICK = 1.0  # seconds between two looks at a process
+PATIENCE = 1.5  # limits of a test until its process is stuck
 
 
 def main(arguments: list[str]) -> int:
@@ -55,7 +59,23 @@ def _run(path: Path, arguments: list[str]) -> int:
     process = subprocess.Popen(command, env=os.environ | {account.VARIABLE: str(path)})
     signal.signal(signal.SIGINT, lambda number, frame: None)
     signal.signal(signal.SIGTERM, lambda number, frame: _end(process))
+    _watch(process, path)
     return process.wait()
+
+
+def _watch(process: subprocess.Popen[bytes], path: Path) -> None:
+    """Until it ends. When it is stuck it is told to abort, with faulthandler's words; if it does not, it is killed."""
+    told, since, ways = Account(), time.monotonic(), [signal.SIGKILL, signal.SIGABRT]
+    path.touch()
+    with path.open("rb") as lines:
+        while not has_ended(process, TICK):
+            if content := lines.read():
+                told.write(content)
+                since = time.monotonic()
+            stuck = told.running and told.limit and time.monotonic() - since > PATIENCE * told.limit
+            if stuck and ways:
+                process.send_signal(ways.pop())
+                since = time.monotonic()
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -149,7 +149,7 @@ def watch(
         machine = start(command, said, work)
     why = ""
     try:
-        while not _ended(machine) and not why:
+        while not has_ended(machine) and not why:
             for copy in copies:
                 copy()
             why = look() or (f"was not done after {seconds:.0f} s" if time.monotonic() > began + seconds else "")
@@ -161,11 +161,11 @@ def watch(
     return verdict(work, why, time.monotonic() - began)
 
 
-def _ended(machine: subprocess.Popen[bytes]) -> bool:
-    """Give it one tick more."""
-    pidfd = os.pidfd_open(machine.pid)
+def has_ended(process: subprocess.Popen[bytes], seconds: float = TICK) -> bool:
+    """Give it so much more."""
+    pidfd = os.pidfd_open(process.pid)
     try:
-        return bool(select.select([pidfd], [], [], TICK)[0])
+        return bool(select.select([pidfd], [], [], seconds)[0])
     finally:
         os.close(pidfd)
 

@@ -42,7 +42,6 @@ def test_what_has_run_does_not_run_again(tmp_path: Path) -> None:
 
 
 def test_one_that_is_stuck_in_c_is_ended(tmp_path: Path) -> None:
-    (tmp_path / "conftest.py").write_text("from tests import account\naccount.GRACE = 0")
     stuck = """
 @pytest.mark.timeout(0.2)
 def test_stuck():
@@ -52,11 +51,12 @@ def test_stuck():
 def test_last(): pass"""
     done = session(tmp_path, stuck)
     assert "1 failed, 2 passed" in done.stdout
+    assert "its process was killed by SIGABRT" in done.stdout
     assert "in test_stuck" in done.stdout
 
 
 def test_processes_that_die_again_and_again_are_given_up(tmp_path: Path) -> None:
-    kill = '@pytest.mark.parametrize("n", range(20))\ndef test_kill(n): os.kill(os.getpid(), signal.SIGKILL)'
+    kill = '@pytest.mark.parametrize("n", range(8))\ndef test_kill(n): os.kill(os.getpid(), signal.SIGKILL)'
     done = session(tmp_path, kill)
     assert done.returncode == 128 + signal.SIGKILL
     assert done.stderr.count("the others run in another") == DEATHS
