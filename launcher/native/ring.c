@@ -129,9 +129,11 @@ uint64_t ring_head(struct ring *ring)
 	return head;
 }
 
+/* Whether the other side has written what no ring can hold: it is looked at now, whether or not there is use for it. */
 bool ring_broken(struct ring *ring)
 {
-	return ring->broken;
+	uint64_t head;
+	return !look(ring, &head) || room_in(ring) > ring->size || ring->broken;
 }
 
 void ring_overwrite(struct ring *ring, int event, uint8_t byte)
