@@ -8,8 +8,9 @@ import sys
 from tests.conftest import EXAMPLES
 
 UNIT = EXAMPLES / "vmlaunch@.service"
-# ProtectSystem=strict and RuntimeDirectory; ProtectKernelModules.
-MOUNTS = """set -e
+# LimitMEMLOCK, where it may be raised; ProtectSystem=strict and RuntimeDirectory; ProtectKernelModules.
+MOUNTS = """ulimit -l unlimited 2>/dev/null
+set -e
 mount --make-rprivate /
 mkdir -p /run/vmlaunch /run/no-modules
 mount --bind /run/vmlaunch /run/vmlaunch
