@@ -47,6 +47,7 @@ TIMEOUT = 30.0  # seconds a guest has to power off
 LONGEST = 24 * 3600  # seconds of any wait
 # Seconds between two looks at the console while the guest writes: an echo is soon there, a verbose boot wakes few.
 COALESCE, MOST_COALESCED = 0.01, 0.08
+FAREWELL = 600.0  # seconds for a runner to go: it unpins all memory of its guest and resets devices
 MOST_PACKETS = 256  # of the runner in one turn of the loop
 SPARE = 3  # descriptors, held for the end
 
@@ -68,6 +69,7 @@ class Keeper:
         self._records = Records(plan, str(folder.path / LOG))
         self._hearing, self._distrusted = words.Hearing(plan), False
         self._more = False  # of what the runner says, than was heard in one turn
+        self._farewell: float | None = None  # when a runner that has said its end must have gone
         self._stopping = Stopping()
         self._console = Console()
         self._audience = Audience(self._console, owner, self._obey, self._orphaned)
@@ -241,6 +243,7 @@ class Keeper:
             self._hear_signals()
             self._audience.attend(ready)
             self._act(self._stopping.tick(monotonic()))
+            self._see_off_runner()
             self._archive.keep_log()
             self._stop_waiting()
             self._audience.pump()
@@ -292,6 +295,14 @@ class Keeper:
             pass
         except words.Unfit as why:
             self._distrust(str(why))
+
+    def _see_off_runner(self) -> None:
+        """It has said how the VM ended, gives all back and goes; or it does not."""
+        if self._records.end is None or self._stopping.deadline is not None:
+            return
+        self._farewell = self._farewell or monotonic() + FAREWELL
+        if monotonic() > self._farewell:
+            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
 
     def _distrust(self, why: str) -> None:
         """It is not the one that we started any more: its guest may have it. Nothing that it says is heard."""
@@ -350,7 +361,9 @@ class Keeper:
         self._act(self._stopping.answered(power.listens, monotonic()))
 
     def _runner_bug(self, bug: words.Bug) -> None:
+        """Its last word."""
         self._records.end = End("failed", "the runner failed in a way it should not", BUG)
+        signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
         self._audience.tell_all({"bug": bug.bug})
 
     _from_runner: ClassVar[dict[type, Callable[[Keeper, Any], None]]] = {

@@ -35,7 +35,7 @@ class Channel:
     def __init__(self, connection: socket.socket) -> None:
         self._socket = connection
         self.longest = MOST
-        self._parts = b""
+        self._parts: list[bytes] = []
         for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
             connection.setsockopt(socket.SOL_SOCKET, option, BUFFER)
 
@@ -83,16 +83,16 @@ class Channel:
         flags = 0 if wait else socket.MSG_DONTWAIT
         self._check_open()
         try:
-            while (packet := self._receive(flags))[:1] == PART and len(packet) <= MOST:
-                self._keep(packet)
+            while self._is_part(packet := self._receive(flags)):
+                self._parts.append(packet[1:])
         except BlockingIOError:
             return None
         except ConnectionError:
             raise Closed from None
         if not packet:
             raise Closed
-        parts, self._parts = self._parts, b""
-        whole = len(packet) <= MOST and len(parts) <= self.longest
+        parts, self._parts = b"".join(self._parts), []
+        whole = len(packet) <= MOST and packet[:1] != PART
         return _unpack(packet[:1] + parts + packet[1:]) if whole else Packet({}, b"")
 
     def _receive(self, flags: int) -> bytes:
@@ -102,9 +102,9 @@ class Channel:
         except ConnectionResetError:
             return self._socket.recv(MOST + 1, flags)
 
-    def _keep(self, part: bytes) -> None:
-        if len(self._parts) <= self.longest:
-            self._parts += part[1:]
+    def _is_part(self, packet: bytes) -> bool:
+        """All parts of ours are full; nobody makes us gather more of them than the longest message has."""
+        return packet[:1] == PART and len(packet) == MOST and len(self._parts) < self.longest // MOST
 
     def close(self) -> None:
         self._socket.close()

@@ -19,8 +19,6 @@ from launcher.plan.outcome import Counts, StepOutcome
 from launcher.vms import words
 from launcher.vms.channel import MOST, pack, pack_bytes
 
-FEW = 64  # looks of the keeper, at least, while its rings are scribbled over
-
 
 def send(it: Any, packet: bytes) -> None:
     it._keeper._socket.send(packet)
@@ -120,7 +118,14 @@ LAST: dict[str, Callable[[Any], None]] = {
     "bug with escapes": says({"bug": "\x1b]0;title\x07\x1b[2J"}),
 }
 
+
+def take_over(it: Any) -> None:
+    """Once the guest has said its one character, which would be written over what we write."""
+    while not it._live.console.head:
+        select.poll().poll(1)
+    (WRONG | TIRESOME | LAST)[sys.argv[1]](it)
+
+
 if __name__ == "__main__":
-    way = (WRONG | TIRESOME | LAST)[sys.argv[1]]
-    Runner._watch = way  # type: ignore[method-assign]
+    Runner._watch = take_over  # type: ignore[method-assign]
     sys.exit(main(sys.argv[2:]))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from launcher.values import KIB, MIB
-from launcher.vms.channel import Channel, Closed, listen, pack_bytes
+from launcher.vms.channel import MOST, MOST_REPORT, Channel, Closed, listen, pack_bytes
 from launcher.vms.log import ConsoleLog
 
 
@@ -74,3 +75,34 @@ def test_what_is_not_ours_reads_as_an_empty_message(tmp_path: Path) -> None:
 def test_only_the_owner_may_connect(tmp_path: Path) -> None:
     listen(tmp_path / "control.sock").close()
     assert (tmp_path / "control.sock").stat().st_mode & 0o777 == 0o600
+
+
+def talk(one: Channel, message: dict[str, object], other: Channel) -> object:
+    """What arrives; a sender and a receiver at once, since a socket holds only so much."""
+    sender = Thread(target=one.send, args=(message,))
+    sender.start()
+    packet = other.receive()
+    sender.join()
+    return packet and packet.message
+
+
+def test_a_message_of_several_packets_arrives_whole_at_who_trusts_its_sender() -> None:
+    one, other = Channel.pair()
+    other.longest = MOST_REPORT
+    large = {"report": "x" * (5 * MOST)}
+    assert talk(one, large, other) == large
+    assert talk(one, {"do": "leave"}, other) == {"do": "leave"}
+    one.close()
+    other.close()
+
+
+@pytest.mark.parametrize("parts", [[MOST] * 3, [MOST + 1], [1], [MOST - 1], [2] * 5], ids=str)
+def test_what_no_sender_of_ours_cuts_so_reads_as_empty(parts: list[int]) -> None:
+    """And it is read at once: nobody waits for the end of a message that never ends."""
+    one, other = Channel.pair()
+    for size in parts:
+        assert one.offer(b"p" + bytes(size - 1))
+        assert size != MOST or other.receive(wait=False) in (None, ({}, b""))
+    assert size == MOST or other.receive(wait=False) == ({}, b"")
+    one.close()
+    other.close()
