@@ -1,4 +1,4 @@
-"""Every word of a runner wrong in every way, said to a real keeper on the fake kernel: it ends, and the host comes back."""
+"""Every word of a runner wrong in every way, said to a real keeper on the fake kernel: the host comes back."""
 
 from __future__ import annotations
 
