@@ -159,7 +159,7 @@ def _unpack(packet: bytes) -> Packet:
     if packet[:1] == BYTES:
         return Packet(None, packet[1:])
     try:
-        message = json.loads(packet[1:])
+        message = json.loads(packet[1:].decode())  # of bytes it would guess the encoding, and import that
     except (ValueError, RecursionError):
         return Packet({}, b"")
     return Packet(message if isinstance(message, dict) else {}, b"")

@@ -120,7 +120,7 @@ def entries(whole: bytes, name: str) -> list[Entry]:
 
 def _parse(line: bytes) -> dict[str, Any]:
     try:
-        record = json.loads(line)
+        record = json.loads(line.decode())
     except (ValueError, RecursionError):
         return {}
     return record if isinstance(record, dict) else {}

@@ -138,6 +138,7 @@ PRELUDE = """
 import os, sys
 from launcher.executor.keeper import Keeper
 from launcher.kernel.real import RealKernel
+from launcher.vms.words import Running
 give_up, paper = RealKernel.give_up, sys.argv.pop(1)
 
 class Told:
@@ -159,7 +160,7 @@ def stumble(*words):
 
 RealKernel.give_up = watched
 if sys.argv.pop(1) == "stumbles":
-    Keeper._from_runner["running"] = stumble
+    Keeper._from_runner[Running] = stumble
 from launcher.cli import command
 sys.exit(command())
 """
