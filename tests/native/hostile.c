@@ -1,6 +1,7 @@
 /* hostile COUNT SEED: the C floor serves COUNT random exits of two vCPUs of a guest that means no good, while the host
  * replaces the tables of traps under them. KVM_RUN is ours (ld --wrap=ioctl); the rest is launcher/native/ as it is. To
  * be built with sanitizers. 0, or a sentence and a failure. */
+#include "hostile.h"
 #include "native.h"
 
 #include <errno.h>
@@ -35,24 +36,6 @@ struct guest {
 
 static __thread struct guest *self;
 static int files[FILES];
-
-static void check(bool is_so, const char *what)
-{
-	if (is_so)
-		return;
-	fprintf(stderr, "not so: %s\n", what);
-	abort();
-}
-#define CHECK(is_so) check(is_so, #is_so)
-
-/* splitmix64 */
-static uint64_t any(uint64_t *random)
-{
-	uint64_t z = *random += 0x9e3779b97f4a7c15;
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
-	z = (z ^ z >> 27) * 0x94d049bb133111eb;
-	return z ^ z >> 31;
-}
 
 static uint64_t below(uint64_t *random, uint64_t limit)
 {

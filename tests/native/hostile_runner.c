@@ -1,6 +1,7 @@
 /* hostile_runner COUNT SEED: a keeper reads and types COUNT times through rings whose shared words a runner that was
  * taken over scribbles over meanwhile. The rings are launcher/native/ as they are. To be built with sanitizers. 0, or a
  * sentence and a failure. */
+#include "hostile.h"
 #include "native.h"
 
 #include <stdio.h>
@@ -18,24 +19,6 @@ struct side {
 
 static struct side output, input;
 static _Atomic bool over;
-
-static void check(bool is_so, const char *what)
-{
-	if (is_so)
-		return;
-	fprintf(stderr, "not so: %s\n", what);
-	abort();
-}
-#define CHECK(is_so) check(is_so, #is_so)
-
-/* splitmix64 */
-static uint64_t any(uint64_t *random)
-{
-	uint64_t z = *random += 0x9e3779b97f4a7c15;
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
-	z = (z ^ z >> 27) * 0x94d049bb133111eb;
-	return z ^ z >> 31;
-}
 
 /* -- the runner --------------------------------------------------------------------------------------------------- */
 
