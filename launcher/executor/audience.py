@@ -16,6 +16,7 @@ from launcher.vms.channel import Channel, Closed, listen
 from launcher.vms.words import Leave, Order, Type, Watch, read_order
 
 MOST = 100  # who read or type, at a time
+MOST_PACKETS, MOST_LEFT = 64, 4096  # of one client in a row, and of one that goes
 VISITORS = 32  # all others: who has an order comes, says it and hears the answer; no crowd keeps the next one out
 FEW = 4  # visitors, who have just come
 MOMENT = 0.01  # seconds, when the host has no descriptor for one more and nobody is here who could go
@@ -102,8 +103,9 @@ class Audience:
                 self._pump(client)
         for client in self._clients:
             with suppress(Closed):
-                while client.channel.receive(wait=False):
-                    pass
+                for _ in range(MOST_LEFT):
+                    if client.channel.receive(wait=False) is None:
+                        break
 
     # -- one of them -------------------------------------------------------------------------------------------------
 
@@ -148,7 +150,10 @@ class Audience:
 
     def _hear(self, client: Client) -> None:
         try:
-            while packet := client.channel.receive(wait=False):
+            for _ in range(MOST_PACKETS):  # then others are heard; what is left is there in the next turn
+                packet = client.channel.receive(wait=False)
+                if packet is None:
+                    return
                 self._take_turn(client)
                 self._order(client, read_order(packet.message or {}))
                 if packet.data and client.writer:
@@ -203,7 +208,10 @@ class Audience:
             return
         self._clients.remove(client)
         with suppress(Closed):
-            while packet := client.channel.receive(wait=False):
+            for _ in range(MOST_LEFT):
+                packet = client.channel.receive(wait=False)
+                if packet is None:
+                    break
                 if isinstance(read_order(packet.message or {}), Leave):
                     client.leave()
         client.channel.close()

@@ -6,6 +6,8 @@ import json
 import os
 import random
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -76,3 +78,32 @@ def test_no_packet_costs_the_vm_its_life(cli: Cli, payload: Callable[[str], Path
     assert cli.run("down", "--kill", cli.name).code == 0
     assert not cli.state.exists()
     print(f"{visitors} visitors")
+
+
+FLOOD = """
+import socket, sys
+visitor = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+visitor.connect(sys.argv[1])
+print("here", flush=True)
+while True:
+    visitor.send(b'j{"do": "dance"}')
+"""
+
+
+def test_clients_that_never_stop_talking_keep_nobody_else_from_being_heard(
+    cli: Cli, payload: Callable[[str], Path]
+) -> None:
+    assert cli.run("up", "-d", cli.spec(payload("rests"))).code == 0
+    command = [sys.executable, "-c", FLOOD, str(cli.state / "control.sock")]
+    talkers = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) for _ in range(3)]
+    for one in talkers:
+        assert one.stdout is not None
+        assert one.stdout.readline() == b"here\n"
+    try:
+        assert cli.run("inspect", cli.name, "--json").json()["report"]["phase"] == "running"
+        assert cli.run("down", cli.name).code == 0
+    finally:
+        for one in talkers:
+            one.kill()
+            one.communicate()
+    assert not cli.state.exists()

@@ -14,6 +14,7 @@ import pytest
 from launcher.executor.audience import MOST, VISITORS, Audience
 from launcher.kernel.machine import Console
 from launcher.vms.channel import Channel, Closed
+from launcher.vms.words import Stop
 
 
 class Scene:
@@ -105,7 +106,7 @@ def test_an_order_is_heard_whatever_crowd_there_is(scene: Scene) -> None:
     for n in range(3 * VISITORS + MOST):
         scene.here.append(come(scene, *([WATCH] if n % 2 else [])))
     scene.here.append(come(scene, {"do": "stop"}))
-    assert scene.obeyed == [{"do": "stop"}]
+    assert scene.obeyed == [Stop()]
     assert scene.orphaned == 0
 
 
@@ -133,5 +134,5 @@ def test_without_a_descriptor_for_one_more_a_reader_makes_room(scene: Scene) -> 
         scene.turn()
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
-    assert scene.obeyed == [{"do": "stop"}]
+    assert scene.obeyed == [Stop()]
     assert not is_here(scene, reader)
