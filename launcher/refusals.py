@@ -46,7 +46,7 @@ def cause(error: OSError) -> str:
 
 def way_out(error: OSError) -> tuple[str, ...]:
     """EAGAIN is of a fork or a thread; of an ioctl it can be anything."""
-    known = error.errno != errno.EAGAIN or error.filename in ("fork", "pthread_create")
+    known = error.errno != errno.EAGAIN or error.filename in ("fork", "pthread_create", "KVM_RUN")
     return (WAYS[error.errno],) if known and error.errno in WAYS else ()
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any, TypeGuard
 
+    from launcher.errors import Diagnostic
+
 # verb -> (its module in this folder, what it does). The order is that of `vmlaunch --help`.
 # A verb's module has `arguments(parser)` and `run(options) -> exit code`, and imports what is heavy inside `run`.
 VERBS = {
@@ -112,10 +114,23 @@ def _refusing(deed: Callable[[], int], options: argparse.Namespace) -> int:
         if refused is None or isinstance(error, BrokenPipeError) or is_unwritable(error):
             raise
         found = Refused(in_words(f"carry out `{options.verb}`", refused))
+    except ValueError as error:
+        found = Refused(_of_another_version(error))
     from launcher.cli.refusal import show
 
     show(found, options)
     return found.exit_code
+
+
+def _of_another_version(error: ValueError) -> Diagnostic:
+    """A keeper, or what it left, may be."""
+    from launcher.codec import DecodeError
+    from launcher.errors import Diagnostic
+
+    if not isinstance(error, DecodeError):
+        raise error
+    help_ = ("use the vmlaunch that started the VM, or end it: `vmlaunch down --kill NAME`",)
+    return Diagnostic("E515", f"what the VM's keeper says is of another version of vmlaunch: {error}", help=help_)
 
 
 def exit_code_of(deed: Callable[[], int], options: argparse.Namespace) -> int:

@@ -131,7 +131,8 @@ def _who_answers(path: Path) -> str:
 def _all_go_on(path: Path) -> bool:
     from launcher.vms.holders import holders
 
-    return not any(one.stopped for one in holders(path))
+    found = holders(path)
+    return bool(found) and not any(one.stopped for one in found)
 
 
 def is_going(path: Path) -> bool:

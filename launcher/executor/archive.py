@@ -14,7 +14,7 @@ from launcher.plan.codec import report_to_json
 from launcher.vms.folder import LOG, REPORT, SOCKET, STATE, StateFolder
 from launcher.vms.log import ConsoleLog
 
-BITE = 64 * 1024
+BITE, MOST_BITES = 64 * 1024, 32  # twice what a ring holds
 
 
 class Archive:
@@ -25,20 +25,25 @@ class Archive:
         self._log = ConsoleLog(folder.open(LOG))
         self.position = 0  # of the log in the guest's output
         self.chatty = 0  # looks in a row that found something new
+        self.runner_began: int | None = None  # holders.began: others know it by that and its pid, whoever may look
 
     def keep_state(self) -> None:
         report = self._records.report()
         size = {"vcpus": len(report.vcpus), "memory": sum(one.size for one in report.memory)}
         times = {"started": report.started, "ended": report.ended}
-        state = {"name": report.name, "phase": report.phase, "keeper": report.pid, **times, **size}
+        processes = {"keeper": report.pid, "runner": [report.runner, self.runner_began]}
+        state = {"name": report.name, "phase": report.phase, **processes, **times, **size}
         self._keep("state", lambda: self._folder.write(STATE, state))
 
     def keep_report(self) -> None:
         self._keep("report", lambda: self._folder.write(REPORT, report_to_json(self._records.report())))
 
-    def keep_log(self) -> None:
+    def keep_log(self, most: int = MOST_BITES) -> None:
+        """At most so many bites: whoever writes the ring may be faster than who reads it."""
         self.chatty = self.chatty + 1 if self.position != self._console.head else 0
-        while self.position != self._console.head:
+        for _ in range(most):
+            if self.position == self._console.head:
+                return
             data, self.position, lost = self._console.read(self.position, BITE)
             if self._wait is not None:
                 self._wait.hear(data)

@@ -199,7 +199,7 @@ class Audience:
         try:
             client.feed(self._console)
             client.full = client.pump(self._console)
-        except Closed:
+        except (Closed, OSError):  # the host has no memory to tell it: it goes, and not the VM
             self._lose(client)
 
     def _lose(self, client: Client) -> None:

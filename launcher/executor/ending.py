@@ -92,10 +92,10 @@ def diagnostics_of(step: Step, error: Exception) -> tuple[Diagnostic, ...]:
     return (Diagnostic("E501", f"failed to {step.describe()}: {why}", help=help_),)
 
 
-def check_confined(step: RunVcpus, measures: Mapping[str, str]) -> None:
+def check_confined(step: RunVcpus, measures: Mapping[str, str], who: str = "runner") -> None:
     """`measures` are `on`, or why the kernel refused them."""
     refused = [f"{name} ({why})" for name, why in measures.items() if why != "on"]
     if step.confine == "required" and refused:
-        fact = f"the runner must be confined by all measures, and the kernel refused {', '.join(refused)}"
+        fact = f"the {who} must be confined by all measures, and the kernel refused {', '.join(refused)}"
         help_ = ("`confine: auto` in the spec runs the VM with those that there are",)
         raise StepFailed(Diagnostic("E546", fact, help=help_))

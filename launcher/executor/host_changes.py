@@ -7,6 +7,7 @@ is heard before the next thing is changed.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from time import monotonic
 
 from launcher.errors import LauncherError
@@ -61,7 +62,8 @@ class HostChanges:
         self._putting_back = True
         left = put_back(journal, self._kernel, self._undone, self._take_up)
         for entry, error in left:
-            self._tell(StepOutcome(entry.n, "not-undone", note=str(error)))
+            with suppress(OSError):
+                self._tell(StepOutcome(entry.n, "not-undone", note=str(error)))
         return left
 
     def _make(self, n: int, step: Step, journal: Journal) -> None:
@@ -72,11 +74,14 @@ class HostChanges:
         change(step, self._kernel)
 
     def _take_up(self, n: int) -> None:
+        """Nothing keeps the host from being put back: not that nobody can be heard or told."""
         self._at, self._began = n, monotonic()
-        self._listen(None, 0)
+        with suppress(OSError):
+            self._listen(None, 0)
 
     def _undone(self, n: int) -> None:
-        self._tell(StepOutcome(n, "undone"))
+        with suppress(OSError):
+            self._tell(StepOutcome(n, "undone"))
 
     def _check_stop(self) -> None:
         self._listen(None, 0)

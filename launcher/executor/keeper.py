@@ -21,7 +21,7 @@ from launcher.executor.archive import Archive
 from launcher.executor.audience import Audience
 from launcher.executor.changing import commands
 from launcher.executor.clients import Client
-from launcher.executor.ending import describe_death, diagnostics_of, ended_by_itself, stopped
+from launcher.executor.ending import check_confined, describe_death, diagnostics_of, ended_by_itself, stopped
 from launcher.executor.giving_up import give_up
 from launcher.executor.host_changes import HostChanges
 from launcher.executor.process import close_all_but, end_process, raise_limits
@@ -35,12 +35,13 @@ from launcher.kernel.waiting import STOPS, ignore_stops
 from launcher.plan.codec import plan_to_json, report_to_json
 from launcher.plan.outcome import DeviceReport, End, StepOutcome
 from launcher.plan.plan import Plan
-from launcher.plan.steps import Step
+from launcher.plan.steps import RunVcpus, Step
 from launcher.record import replace
 from launcher.refusals import REFUSALS, cause, in_words, refusal_of
 from launcher.vms import words
 from launcher.vms.channel import Channel, Closed, pack
 from launcher.vms.folder import LOG, PLAN, SOCKET, StateFolder
+from launcher.vms.holders import began
 from launcher.vms.journal import Journal
 
 TIMEOUT = 30.0  # seconds a guest has to power off
@@ -48,7 +49,7 @@ LONGEST = 24 * 3600  # seconds of any wait
 # Seconds between two looks at the console while the guest writes: an echo is soon there, a verbose boot wakes few.
 COALESCE, MOST_COALESCED = 0.01, 0.08
 FAREWELL = 600.0  # seconds for a runner to go: it unpins all memory of its guest and resets devices
-MOST_PACKETS = 256  # of the runner in one turn of the loop
+MOST_PACKETS, MOST_SECONDS = 256, 0.02  # of the runner in one turn of the loop
 SPARE = 3  # descriptors, held for the end
 
 
@@ -170,6 +171,7 @@ class Keeper:
 
     def _start_runner(self) -> bool:
         mine, theirs = Channel.pair()
+        mine.longest = 0  # a runner has nothing to say that needs several packets
         self._runner = mine
         self._kernel.take_user()
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)  # it is to ignore them from birth
@@ -186,8 +188,19 @@ class Keeper:
         theirs.close()
         self._records.runner = pid
         self._pidfd = os.pidfd_open(pid)
-        self._records.given_up = give_up(self._plan, self._kernel, self._folder, pid, self._pidfd)
-        return True
+        self._archive.runner_began = began(pid)
+        self._archive.keep_state()
+        return self._give_up(pid)
+
+    def _give_up(self, runner: int) -> bool:
+        """False when a measure is required and not to be had."""
+        self._records.given_up = give_up(self._plan, self._kernel, self._folder, runner, self._pidfd)
+        run = next(step for step in self._plan.steps if isinstance(step, RunVcpus))
+        try:
+            check_confined(run, self._records.given_up.measures, "keeper")
+        except StepFailed as error:
+            self._failed(run, error)
+        return self._records.end is None
 
     def _be_runner(self, keeper: Channel) -> NoReturn:
         """In the child: never returns. It keeps the folder's lock, so that the name is taken while it lives."""
@@ -282,11 +295,12 @@ class Keeper:
 
     def _hear_runner(self) -> None:
         """At most so much in one turn: others have something to say, too."""
-        self._more = False
+        self._more, last = False, monotonic() + MOST_SECONDS
         try:
             for _ in range(MOST_PACKETS):
-                packet = self._runner.receive(wait=False)
+                packet = None if monotonic() > last else self._runner.receive(wait=False)
                 if packet is None:
+                    self._more = monotonic() > last
                     return
                 word = self._hearing.read(packet.message)
                 self._from_runner[type(word)](self, word)

@@ -11,6 +11,8 @@ import select
 import struct
 from collections import deque
 from contextlib import suppress
+from errno import EAGAIN
+from os import strerror
 from time import monotonic
 from typing import Any
 
@@ -43,6 +45,10 @@ from launcher.vms.words import (
 REFUSALS = (OSError, ValueError, MemoryError, OverflowError, struct.error, LauncherError)
 
 
+# KVM starts threads of its own when it first enters a guest, and cannot.
+REFUSED = Event("error", (EAGAIN,))
+
+
 class StopOrdered(Exception):
     """The keeper said stop while the VM was being set up."""
 
@@ -52,7 +58,7 @@ class Runner:
 
     def __init__(self, plan: Plan, kernel: Kernel, console: Console, keeper: Channel, *, reboot: bool) -> None:
         self._plan = plan
-        self._vcpus = next(step.count for step in plan.steps if isinstance(step, RunVcpus))
+        self._run_step = next(step for step in plan.steps if isinstance(step, RunVcpus))
         self._reboot, self._quiet = reboot, False
         self._keeper = keeper
         self._live = Live(kernel, console, os.sched_getaffinity(0), self._progress)
@@ -120,6 +126,9 @@ class Runner:
                 index, event = self._events.popleft()
                 if isinstance(event, Exception):
                     raise event
+                if event == REFUSED:
+                    self._tell(Failed(diagnostics_of(self._run_step, OSError(EAGAIN, strerror(EAGAIN), "KVM_RUN"))))
+                    return
                 if event.kind != "reset" or not self._reboot:
                     self._tell_all()
                     self._tell(self._ending(index, event))
@@ -146,7 +155,7 @@ class Runner:
         """The numbers come last: they are the answer to who asks."""
         self._tell_devices()
         numbers = self._live.numbers()
-        missing = (0,) * (len(numbers.exits) and self._vcpus - len(numbers.exits))
+        missing = (0,) * (len(numbers.exits) and self._run_step.count - len(numbers.exits))
         self._tell(Counted(Counts(**numbers.counts), (*numbers.exits, *missing)))
 
     def _tell_devices(self) -> None:
@@ -168,9 +177,10 @@ class Runner:
         with suppress(BlockingIOError):
             os.eventfd_read(self._bell)
         self._tell(Rebooted())
-        done = self._set_up(first)
-        self._quiet = False
-        return done
+        try:
+            return self._set_up(first)
+        finally:
+            self._quiet = False
 
     def _check_orders(self) -> None:
         """Press the power button if the keeper says so; StopOrdered when it says stop, or has gone."""

@@ -92,12 +92,15 @@ def _leave_root(real: int, effective: int, *, files: bool) -> int:
 
 
 def _keep_files(folder: Path, files: Collection[str]) -> int:
-    with ExitStack() as stack:
-        opened = [_open(str(folder), stack)]
-        for one in files:
-            with suppress(FileNotFoundError):  # its driver has gone
-                opened.append(_open(one, stack))
-        return int(lib.confine_files(opened[0], opened[1:], len(opened) - 1))
+    try:
+        with ExitStack() as stack:
+            opened = [_open(str(folder), stack)]
+            for one in files:
+                with suppress(FileNotFoundError):  # its driver has gone
+                    opened.append(_open(one, stack))
+            return int(lib.confine_files(opened[0], opened[1:], len(opened) - 1))
+    except OSError as error:
+        return -(error.errno or errno.EIO)
 
 
 def _open(path: str, stack: ExitStack) -> int:

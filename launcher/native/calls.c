@@ -131,7 +131,7 @@ static const struct rule of_keepers[] = {
 	ALLOW(set_robust_list), ALLOW(set_tid_address), ALLOW(rseq), ALLOW(exit), ALLOW(exit_group), ALLOW(wait4),
 	ALLOW(waitid), ALLOW(gettid), ALLOW(getpid), ALLOW(getppid), ALLOW(getuid), ALLOW(geteuid), ALLOW(getgid),
 	ALLOW(getegid), ALLOW(getresuid), ALLOW(getresgid), ALLOW(getpgrp), ALLOW(sched_yield), ALLOW(sched_getaffinity),
-	ALLOW_IF(prlimit64, 2, ALL, 0), ALLOW(getrlimit), ALLOW(getrusage), ALLOW(times), ALLOW(uname), ALLOW(sysinfo),
+	ALLOW_IF(prlimit64, 0, ALL, 0), ALLOW(getrlimit), ALLOW(getrusage), ALLOW(times), ALLOW(uname), ALLOW(sysinfo),
 	ALLOW_IF(prctl, 0, ALL, PR_SET_NAME), ALLOW_IF(prctl, 0, ALL, PR_SET_PDEATHSIG), REFUSE_IF(ioctl, 1, TCGETS, ENOTTY),
 	REFUSE_IF(ioctl, 1, TCGETS2, ENOTTY), IOCTL(FIONBIO), IOCTL(FIOCLEX), IOCTL(FIONCLEX), IOCTL(FIONREAD),
 

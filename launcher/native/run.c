@@ -360,9 +360,12 @@ static int serve(struct vcpu *vcpu)
 	}
 }
 
+/* EAGAINs of KVM_RUN in a row until the host is meant by it, which has no thread left for KVM's own. */
+enum { MOST_AGAIN = 10000 };
+
 static int run_until_event(struct vcpu *vcpu)
 {
-	for (;;) {
+	for (uint32_t again = 0;;) {
 		if (vcpu->unfinished) {
 			int event = serve(vcpu);
 			if (event)
@@ -375,11 +378,14 @@ static int run_until_event(struct vcpu *vcpu)
 		atomic_fetch_add_explicit(&vcpu->exits, 1, memory_order_relaxed);
 		if (result < 0) {
 			vcpu->run->immediate_exit = 0;
-			if (errno == EINTR || errno == EAGAIN) /* a kick; a vCPU that waits for its start-up IPI */
+			if (errno == EINTR) /* a kick */
+				continue;
+			if (errno == EAGAIN && ++again < MOST_AGAIN) /* a vCPU that waits for its start-up IPI */
 				continue;
 			vcpu->data[0] = errno;
 			return EVENT_ERROR;
 		}
+		again = 0;
 		int event = serve(vcpu);
 		if (event)
 			return event;

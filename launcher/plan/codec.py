@@ -57,7 +57,10 @@ def report_to_json(report: Report) -> dict[str, Any]:
     return plain | {"diagnostics": [one.as_json() for one in report.diagnostics]}
 
 
-def report_from_json(plain: dict[str, Any]) -> Report:
+def report_from_json(plain: Any) -> Report:
+    """DecodeError: it is none, or of another version."""
+    if not isinstance(plain, dict):
+        raise DecodeError("", "not a JSON object")
     found = tuple(diagnostic_from_json(one, f"diagnostics.{n}") for n, one in enumerate(_list(plain, "diagnostics")))
     shell = decode(Report, {key: value for key, value in plain.items() if key != "diagnostics"})
     return Report(**{name: getattr(shell, name) for name in fields(Report)} | {"diagnostics": found})

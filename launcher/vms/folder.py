@@ -181,6 +181,8 @@ def all_folders(root: Path) -> Iterator[Path]:
         raise denied(root) from None
     try:
         found = [name for name in _names(above) if is_name(name) and _is_own(above, name)]
+    except PermissionError:
+        raise denied(root) from None
     finally:
         os.close(above)
     yield from (root / name for name in sorted(found))

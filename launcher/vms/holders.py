@@ -26,9 +26,13 @@ class Holder(NamedTuple):
 
 
 def holders(folder: Path) -> tuple[Holder, ...]:
-    """Oldest first. Who only looks at the folder is none of them; nor are processes that we may not look at."""
+    """Oldest first. Who only looks at the folder is none of them.
+
+    Nor are processes that we may not look at, but for the runner: what it holds only root may see, so it is known by
+    what its keeper has written down of it, while somebody holds the folder.
+    """
     pids = sorted(int(entry) for entry in os.listdir(PROC) if entry.isdecimal())
-    return tuple(Holder(pid, _is_stopped(pid)) for pid in pids if _holds(pid, os.path.realpath(folder)))
+    return tuple(Holder(pid, _is_stopped(pid)) for pid in pids if _is_one(pid, folder))
 
 
 def is_orphaned(folder: Path) -> bool:
@@ -56,10 +60,27 @@ def kill_holders(folder: Path) -> None:
         with suppress(ProcessLookupError):
             pidfd = os.pidfd_open(one.pid)
             try:
-                if _holds(one.pid, os.path.realpath(folder)):
+                if _is_one(one.pid, folder):
                     signal.pidfd_send_signal(pidfd, signal.SIGKILL)
             finally:
                 os.close(pidfd)
+
+
+def began(pid: int) -> int | None:
+    """When, in ticks of the clock since the host's start: a pid comes again, with this it does not (proc(5), stat)."""
+    with suppress(OSError, ValueError, IndexError):
+        return int((PROC / str(pid) / "stat").read_text().rpartition(") ")[2].split()[19])
+    return None
+
+
+def _is_one(pid: int, folder: Path) -> bool:
+    return _holds(pid, os.path.realpath(folder)) or _is_runner(pid, folder)
+
+
+def _is_runner(pid: int, folder: Path) -> bool:
+    state = read_json(folder / STATE)
+    noted = state.get("runner") if isinstance(state, dict) else None
+    return noted == [pid, began(pid)] and noted[1] is not None and is_up(folder)
 
 
 def openers(node: str) -> tuple[int, ...]:

@@ -18,7 +18,8 @@ from launcher.record import field, record
 from launcher.values import Hex
 
 MOST_NOTE, MOST_TEXT, MOST_TRACE = 1 << 10, 1 << 12, 1 << 14  # characters
-MOST_ITEMS = 64  # in a list of problems, registers, measures
+MOST_ITEMS = 64  # in a list of problems, BARs, registers, measures
+MOST_LIST = 1024  # in any other: counts of vCPUs, IOMMU groups
 MOST_NUMBER = 1 << 64
 MOST_DEPTH = 8
 MOST_NAME = 64
@@ -130,8 +131,9 @@ def say(word: Word) -> dict[str, Any]:
 
 
 def _clipped(plain: Any, most: int) -> Any:
-    if isinstance(plain, str) and len(plain) > most:
-        return plain[: most - 3] + "..."
+    if isinstance(plain, str):
+        text = plain.encode(errors="backslashreplace").decode()  # of a path that is no UTF-8
+        return text if len(text) <= most else text[: most - 3] + "..."
     if isinstance(plain, list):
         return [_clipped(one, most) for one in plain]
     return {key: _clipped(one, most) for key, one in plain.items()} if isinstance(plain, dict) else plain
@@ -191,10 +193,15 @@ _LIMITS: dict[type[Any], tuple[tuple[Callable[[Hearing, Any], bool], str], ...]]
     ),
     Ended: (
         (lambda _, one: all(map(_is_word, one.registers)), "no register is called so"),
+        (lambda _, one: all(value < MOST_NUMBER for value in one.registers.values()), "no register holds so much"),
         (lambda it, _: it._first("end"), "it has ended already"),
     ),
     Counted: ((lambda it, one: len(one.exits) in (0, it._vcpus), "it counts vCPUs that are not there"),),
-    DeviceReport: ((lambda it, one: it._is_of_plan(one), "the plan has no such device"),),
+    DeviceReport: (
+        (lambda it, one: it._is_of_plan(one), "the plan has no such device"),
+        (lambda _, one: len(one.bars) <= MOST_ITEMS, "no device has so many BARs"),
+        (lambda _, one: all((bar.guest or 0) < MOST_NUMBER for bar in one.bars), "no BAR is there"),
+    ),
     Containers: ((lambda it, one: len(one.spaces) <= len(it._devices), "there are more than devices"),),
     Alarm: ((lambda it, one: one.alias in it._devices, "the plan has no such device"),),
     Confined: (
@@ -207,8 +214,8 @@ _LIMITS: dict[type[Any], tuple[tuple[Callable[[Hearing, Any], bool], str], ...]]
 def _check_sizes(plain: Any, most: int, depth: int = MOST_DEPTH) -> None:
     """No number in a word is below zero, or more than 64 bits have."""
     if isinstance(plain, (dict, list)):
-        if not depth or (isinstance(plain, dict) and len(plain) > MOST_ITEMS):
-            raise Unfit("it is too deep, or has too many fields")
+        if not depth or len(plain) > (MOST_ITEMS if isinstance(plain, dict) else MOST_LIST):
+            raise Unfit("it is too deep, or has too many parts")
         for one in (*plain, *plain.values()) if isinstance(plain, dict) else plain:
             _check_sizes(one, most, depth - 1)
     elif isinstance(plain, str) and (len(plain) > most or not _is_text(plain)):

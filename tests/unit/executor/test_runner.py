@@ -147,7 +147,7 @@ def test_what_is_no_file_any_more_is_not_waited_for(tmp_path: Path, name: str, m
     (tmp_path / name).unlink()
     make(tmp_path / name)
     run = Run(plan, FakeKernel())
-    assert "it is no regular file" in run.all_of("failed")[0][0]["message"]
+    assert "it is no regular file" in run.problem["message"]
     assert (run.kernel.left(), run.fds_after) == ([], run.fds_before)
 
 
@@ -192,6 +192,14 @@ def test_memory_that_does_not_answer_ends_a_guest_without_devices_at_once(tmp_pa
     run = Run(plan_of(tmp_path), FakeKernel(events=(Event("error", (errno.EFAULT,)),)))
     assert "Bad address" in run.all_of("end")[0]["detail"]
     assert run.all_of("counts")[-1]["counts"]["faults"] == 0
+
+
+def test_a_host_that_refuses_kvm_a_thread_is_a_step_that_failed(tmp_path: Path) -> None:
+    run = Run(plan_of(tmp_path), FakeKernel(events=(Event("error", (errno.EAGAIN,)),)))
+    assert run.problem["code"] == "E501"
+    assert "Resource temporarily unavailable (KVM_RUN)" in run.problem["message"]
+    assert run.problem["help"]
+    assert run.kernel.left() == []
 
 
 def test_a_crash_shows_the_registers_that_the_cpu_still_has(tmp_path: Path) -> None:

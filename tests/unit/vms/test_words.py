@@ -105,6 +105,25 @@ def test_a_text_that_is_too_long_loses_its_end_before_it_is_sent(hearing: words.
     assert hearing.read(words.say(words.Bug("x" * 50_000 + "the end"))).bug.endswith("the end")  # type: ignore[union-attr]
 
 
+def test_a_path_that_is_no_text_is_told_and_does_not_look_like_a_runner_that_was_taken_over(
+    hearing: words.Hearing,
+) -> None:
+    said = words.say(words.Failed((Diagnostic("E501", "failed to load /srv/\udce9t\udce9/vmlinux"),)))
+    word = hearing.read(json.loads(json.dumps(said)))
+    assert isinstance(word, words.Failed)
+    assert word.diagnostics[0].message == "failed to load /srv/\\udce9t\\udce9/vmlinux"
+
+
+@pytest.mark.parametrize("bars", [65, 3000])
+def test_lists_have_limits(hearing: words.Hearing, bars: int) -> None:
+    plain = words.say(a_word_of_each_kind()["device"])
+    plain["device"]["bars"] *= bars
+    with pytest.raises(words.Unfit):
+        hearing.read(plain)
+    with pytest.raises(words.Unfit):
+        hearing.read({"end": {"how": "crash", "detail": "", "registers": {"rip": "0x" + "f" * 17}}})
+
+
 def test_numbers_of_every_vcpu_or_of_none_are_heard(hearing: words.Hearing) -> None:
     for exits in ((), (5,)):
         hearing.read(words.say(words.Counted(Counts(), exits)))

@@ -1,0 +1,64 @@
+"""The host is put back whoever cannot be told of it; a keeper is confined where that is required."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from launcher.executor.host_changes import HostChanges
+from launcher.kernel.api import GivenUp
+from launcher.plan.outcome import StepOutcome
+from launcher.plan.steps import RunVcpus
+from launcher.record import replace
+from launcher.vms.folder import StateFolder
+from launcher.vms.journal import Journal
+from tests.fakes.kernel import FakeKernel
+from tests.unit.executor.passing import guest
+from tests.unit.executor.test_killed import BEFORE, Killing, a_host, a_plan, check_that_the_host_comes_back, live
+
+
+@pytest.mark.parametrize("deaf", ["told", "heard"])
+def test_nobody_who_cannot_be_told_or_heard_keeps_the_host_from_being_put_back(tmp_path: Path, deaf: str) -> None:
+    refusing = False
+
+    def tell(_: StepOutcome) -> None:
+        if refusing and deaf == "told":
+            raise OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))
+
+    def listen(*_: Any) -> bool:
+        if refusing and deaf == "heard":
+            raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+        return False
+
+    kernel, folder = FakeKernel(host=a_host(tmp_path)), StateFolder.claim(tmp_path / "state")
+    changes, journal = HostChanges(a_plan(tmp_path), kernel, tell, listen, lambda: ""), Journal(folder)
+    assert changes.make(journal) is None
+    assert kernel.host.drivers() != BEFORE
+    refusing = True
+    assert changes.put_back(journal) == []
+    assert kernel.host.drivers() == BEFORE
+    journal.close()
+    folder.close()
+
+
+class Refusing(Killing):
+    def give_up(self, *words: Any) -> GivenUp:
+        return GivenUp({**super().give_up(*words).measures, "landlock": "Function not implemented"})
+
+
+def test_a_keeper_that_must_be_confined_and_is_not_runs_no_guest(tmp_path: Path) -> None:
+    plan = a_plan(tmp_path)
+    *steps, run = plan.steps
+    assert isinstance(run, RunVcpus)
+    plan = replace(plan, steps=(*steps, replace(run, confine="required")))
+    status, report = live(plan, Refusing(host=a_host(tmp_path), events=guest()))
+    assert status == 11
+    assert report is not None
+    assert report["diagnostics"][0]["code"] == "E546"
+    assert "the keeper must be confined" in report["diagnostics"][0]["message"]
+    assert a_host(tmp_path).drivers() == BEFORE
+    check_that_the_host_comes_back(tmp_path, "nothing")
