@@ -244,7 +244,8 @@ def _trap(bar: Bar, guest: int, piece: Piece) -> Trap:
 
 
 def _bar_report(bar: Bar, planned: BarPlace) -> BarReport:
-    return BarReport(bar.index, bar.size, bar.guest, planned.serve, served(_now(bar)))
+    now = served(_now(bar))
+    return BarReport(bar.index, bar.size, bar.guest, planned.serve or now, now)
 
 
 def _differs(one: BarReport) -> bool:

@@ -265,14 +265,17 @@ class MapDma(Step):
 
 @record
 class BarPlace:
-    """A BAR of a passed function; `guest` is its first guest address, or I/O port; `serve` is that of PlannedBar."""
+    """A BAR of a passed function; `guest` is its first guest address, or I/O port; `serve` is that of PlannedBar.
+
+    No `serve`: who plans may not read where the function's MSI-X tables are, and whoever opens it will see.
+    """
 
     index: int
     kind: Literal["io", "mem32", "mem64"]
     prefetchable: bool
     size: int
     guest: Hex | None
-    serve: Literal["mmap", "split", "trap"]
+    serve: Literal["mmap", "split", "trap"] | None
 
 
 @record

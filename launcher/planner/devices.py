@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from launcher.host.facts import Config
 from launcher.plan.plan import PlannedDevice, Source
 from launcher.plan.steps import BarPlace, BindDriver, Passed, StaysBound, Step
 from launcher.planner.bars import Places, planned_bars
@@ -154,7 +155,15 @@ def passed_functions(passing: Passthrough, devices: tuple[PlannedDevice, ...]) -
 def _bar_places(function: PciFunction, device: PlannedDevice) -> tuple[BarPlace, ...]:
     bars = () if isinstance(function.bars, Missing) else function.bars
     planned = {bar.index: bar for bar in device.bars}
+    known = isinstance(function.config, Config)  # where its MSI-X tables are
     return tuple(
-        BarPlace(bar.index, bar.kind, bar.prefetchable, bar.size, planned[bar.index].guest, planned[bar.index].serve)
+        BarPlace(
+            bar.index,
+            bar.kind,
+            bar.prefetchable,
+            bar.size,
+            planned[bar.index].guest,
+            planned[bar.index].serve if known else None,
+        )
         for bar in bars
     )
