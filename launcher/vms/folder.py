@@ -46,10 +46,14 @@ class NameTaken(OSError):
 
 @mutable
 class StateFolder:
-    """`lock`, of the folder itself, and `groups` are descriptors that stay flocked for as long as the keeper lives."""
+    """`lock`, of the folder itself, and `groups` are descriptors that stay flocked for as long as the keeper lives.
+
+    `above` is that of the folder that it is in: to remove it takes no descriptor, of which there may be none left.
+    """
 
     path: Path
     lock: int
+    above: int
     groups: tuple[int, ...] = ()
 
     @property
@@ -65,9 +69,10 @@ class StateFolder:
         """
         above = open_way(path.parent, make=True)
         try:
-            return cls(path, _claim(above, path))
-        finally:
+            return cls(path, _claim(above, path), above)
+        except BaseException:
             os.close(above)
+            raise
 
     def open(self, name: str, flags: int = os.O_RDWR | _NEW) -> int:
         """A file in it: a new one, unless `flags` say otherwise. Never through a link."""
@@ -112,12 +117,8 @@ class StateFolder:
         self.close()
 
     def _rmdir(self) -> None:
-        above = open_way(self.path.parent)
-        try:
-            if _is_still(self.lock, above, self.path.name):
-                os.rmdir(self.path.name, dir_fd=above)
-        finally:
-            os.close(above)
+        if _is_still(self.lock, self.above, self.path.name):
+            os.rmdir(self.path.name, dir_fd=self.above)
 
     @contextmanager
     def entered(self) -> Iterator[None]:
@@ -132,9 +133,9 @@ class StateFolder:
 
     def close(self) -> None:
         if self.lock >= 0:
-            for lock in self.locks:
-                os.close(lock)
-            self.lock, self.groups = -1, ()
+            for descriptor in (*self.locks, self.above):
+                os.close(descriptor)
+            self.lock, self.above, self.groups = -1, -1, ()
 
 
 def is_up(path: Path) -> bool:

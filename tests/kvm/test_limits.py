@@ -36,7 +36,7 @@ def up_by(cli: Cli, script: str, **fields: object) -> Done:
 @pytest.mark.parametrize("most", range(6, 40) if LONG else (6, 8, 11, 13, 15, 16, 17))
 def test_few_descriptors(cli: Cli, most: int) -> None:
     done = up_by(cli, f'exec prlimit --nofile={most}:{most} "$@"')
-    if done.code:
+    if done.code and "error[E428]" not in done.err:  # what surely cannot be is foretold
         assert "Too many open files" in done.err
         assert "`ulimit -n` has the limit of open files" in done.err
 
@@ -79,8 +79,8 @@ def few_tasks() -> Iterator[Path]:
 def test_few_processes_and_threads(cli: Cli, few_tasks: Path, most: int, what: str) -> None:
     (few_tasks / "pids.max").write_text(str(most))
     done = up_by(cli, f'echo $$ > {few_tasks}/cgroup.procs; exec "$@"', cpus=16)
-    assert done.code == 11
-    assert f"error[E501]: failed to {what}: Resource temporarily unavailable" in done.err
+    refused = f"error[E501]: failed to {what}: Resource temporarily unavailable" in done.err
+    assert (done.code, "error[E426]" in done.err, refused) in ((1, True, False), (11, False, True)), done.err
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
