@@ -148,11 +148,12 @@ class Keeper:
         """The runner has gone."""
         try:
             left = self._changes.put_back(self._journal)
-        except LauncherError as error:  # the journal cannot be read: what is left of the steps, `down` will see
-            self._records.diagnostics += error.diagnostics
+        except (OSError, LauncherError) as error:  # the journal cannot be read: what is left, `down` will see
+            found = error.diagnostics if isinstance(error, LauncherError) else (in_words("read the journal", error),)
+            self._records.diagnostics += found
             if self._plan.summary.host_changes:
                 self._records.left_behind = (f"vmlaunch down {self._plan.name}",)
-                self._records.end = End("failed", error.diagnostics[0].message, HostNotRestored.exit_code)
+                self._records.end = End("failed", found[0].message, HostNotRestored.exit_code)
             return
         self._records.left_behind = tuple(commands(entry) for entry, _ in left)
         if left and self._records.end is not None:

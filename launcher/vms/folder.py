@@ -255,8 +255,11 @@ def _claim(above: int, path: Path) -> int:
                 raise NameTaken(None, "a VM of this name is up", str(path))
             if monotonic() > last:
                 raise OSError(errno.EBUSY, "another process holds its lock", str(path))
-        except BaseException:
+        except BaseException as error:
             os.close(lock)
+            if isinstance(error, OSError) and error.errno not in (None, errno.EBUSY):  # nobody can have locked it
+                with suppress(OSError):
+                    os.rmdir(path.name, dir_fd=above)
             raise
         os.close(lock)
         sleep(MOMENT)
@@ -277,7 +280,13 @@ def _has_begun(folder: int) -> bool:
 
 def _has_ended(folder: int) -> bool:
     state = _state_of(folder)
-    return (state is not None and state.get("phase") == "ended") or REPORT in _names(folder)
+    return (state is not None and state.get("phase") == "ended") or _has_report(folder)
+
+
+def _has_report(folder: int) -> bool:
+    with suppress(OSError):
+        return stat.S_ISREG(os.stat(REPORT, dir_fd=folder, follow_symlinks=False).st_mode)
+    return False
 
 
 def _state_of(folder: int) -> dict[str, Any] | None:

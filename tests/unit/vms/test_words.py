@@ -17,7 +17,7 @@ from tests.unit.executor.passing import passing_plan
 from tests.unit.executor.spoken import a_word_of_each_kind
 
 WRONG = 1000  # of each kind
-NOBODY = {"value": 10**5000, "depth": [[[[[[[[[[]]]]]]]]]]}
+NOBODY = {"value": 10**4000, "depth": [[[[[[[[[[]]]]]]]]]]}
 
 
 @pytest.fixture
