@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.fakes.kernel import FakeEventfd, FakeKernel
     from tests.fakes.vfio import FakeGroup
 
-MOST_VCPUS = 64
+MOST_GSIS, MOST_VCPUS = 4096, 64
 SET_MEMORY, IRQFD, SET_ATTRIBUTE = "KVM_SET_USER_MEMORY_REGION", "KVM_IRQFD", "KVM_SET_DEVICE_ATTR"
 
 
@@ -79,7 +79,7 @@ class FakeVm(Handle):
 
     def set_gsi_routing(self, routes: Sequence[PinRoute | MsiRoute]) -> None:
         self.kernel.call("KVM_SET_GSI_ROUTING")
-        if len(routes) > self.kernel.most_routes:
+        if len(routes) > self.kernel.most_routes or any(route.gsi >= MOST_GSIS for route in routes):
             refuse(errno.EINVAL, "KVM_SET_GSI_ROUTING")
         self.kernel.routes = {route.gsi: route for route in routes}
 
