@@ -18,7 +18,7 @@ ON = "on"
 MEASURES = ("no_new_privs", "own_user", "not_dumpable", "no_capabilities", "landlock", "seccomp")  # of a runner
 GIVEN_UP = ("no_new_privs", "own_user", "no_capabilities", "landlock", "seccomp")  # by a keeper
 # From each of these on one uid for each VM, by its keeper's pid, which is below 1 << 22. Nobody is there in systemd's
-# list of uids (UIDS-GIDS.md).
+# list of uids.
 OF_RUNNERS, OF_KEEPERS = 0x7000_0000, 0x7100_0000
 NOBODY = 65534  # where a user name space knows no other
 

@@ -49,7 +49,7 @@ def flood(it: Any) -> None:
 
 
 def tells_numbers_for_ever(it: Any) -> None:
-    packet = pack(words.say(words.Counted(Counts(), (0,) * it._vcpus)))[0]
+    packet = pack(words.say(words.Counted(Counts(), (0,) * it._run_step.count)))[0]
     while True:
         send(it, packet)
 

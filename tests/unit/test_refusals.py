@@ -49,7 +49,7 @@ def test_a_bug_is_none(error: Exception) -> None:
         (OSError(errno.EMFILE, "Too many open files"), "ulimit -n"),
         (OSError(errno.ENOSPC, "No space left on device"), "df -i"),
         (OSError(errno.EAGAIN, "Resource temporarily unavailable", "fork"), "TasksMax="),
-        (OSError(errno.EAGAIN, "Resource temporarily unavailable", "KVM_RUN"), None),
+        (OSError(errno.EAGAIN, "Resource temporarily unavailable", "KVM_IRQFD"), None),
         (OSError(errno.EPERM, "Operation not permitted"), None),
     ],
 )
