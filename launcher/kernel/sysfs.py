@@ -103,10 +103,11 @@ class PciDrivers:
     def _give_up(self, pid: int, hears: int) -> None:
         """It ends by SIGKILL; one that the kernel holds back is waited for when it comes out."""
         os.kill(pid, signal.SIGKILL)
-        self._late.append(pid)
         with suppress(OSError):
-            wait_for(hears, MOMENT)
-        self._reap()
+            if wait_for(hears, MOMENT):  # its files are closed, and no driver holds it any more
+                os.waitpid(pid, 0)
+                return
+        self._late.append(pid)
 
     def _reap(self) -> None:
         """A write that a driver held back for long ends one day."""

@@ -13,7 +13,7 @@ import pytest
 
 from launcher.kernel.sysfs import PciDrivers
 from launcher.values import PciAddress
-from tests.conftest import PATIENCE, ROOT
+from tests.conftest import PATIENCE, ROOT, processes_of
 
 DRIVE = PciAddress.parse("0000:01:00.0")
 
@@ -27,14 +27,17 @@ def bus(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def nothing_is_left(before: list[str]) -> None:
-    assert os.listdir("/proc/self/fd") == before
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+def held() -> tuple[list[str], list[int]]:
+    """Descriptors and children of this process, in which other tests run too."""
+    return os.listdir("/proc/self/fd"), processes_of(os.getpid())
+
+
+def nothing_is_left(before: tuple[list[str], list[int]]) -> None:
+    assert held() == before
 
 
 def test_a_child_that_comes_too_late_is_killed_and_reaped(bus: Path) -> None:
-    before = os.listdir("/proc/self/fd")
+    before = held()
     with pytest.raises(TimeoutError, match=r"no answer within 0\.05 s"):
         PciDrivers(0.05, bus).probe(DRIVE)
     nothing_is_left(before)
@@ -43,7 +46,7 @@ def test_a_child_that_comes_too_late_is_killed_and_reaped(bus: Path) -> None:
 def test_one_that_outlives_its_killing_is_reaped_by_the_next_call(bus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As one does that waits in the kernel for a driver: here SIGKILL is not sent, so that it can be let go."""
     sent: list[int] = []
-    before = os.listdir("/proc/self/fd")
+    before = held()
     drivers = PciDrivers(0.05, bus)
     with monkeypatch.context() as patch:
         patch.setattr(os, "kill", lambda pid, _: sent.append(pid))
@@ -74,7 +77,7 @@ def test_a_child_that_somebody_kills_is_a_refusal(bus: Path) -> None:
 def test_what_it_takes_to_write_may_be_refused_and_nothing_is_written(
     bus: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    before = os.listdir("/proc/self/fd")
+    before = held()
 
     def refuse() -> None:
         raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
@@ -88,7 +91,7 @@ def test_what_it_takes_to_write_may_be_refused_and_nothing_is_written(
 
 
 def test_an_error_of_the_write_is_that_of_the_kernel(bus: Path) -> None:
-    before = os.listdir("/proc/self/fd")
+    before = held()
     (bus / "drivers_probe").unlink()
     with pytest.raises(FileNotFoundError, match="drivers_probe"):
         PciDrivers(20, bus).probe(DRIVE)
