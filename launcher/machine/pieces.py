@@ -22,7 +22,12 @@ class Piece(NamedTuple):
 
 
 def wanted(kind: Kind, size: int, table: Span | None, pending: Span | None) -> tuple[Piece, ...]:
-    """What a plan expects: the kernel maps all of memory but the pages of the tables, and of I/O ports nothing."""
+    """What a plan expects: the kernel maps all of memory but the pages of the tables, and of I/O ports nothing.
+
+    Facts from elsewhere may have a BAR without a byte, of which there are no pieces.
+    """
+    if size <= 0:
+        return ()
     return pieces(size, () if kind == "io" else (Span(0, size),), table, pending)
 
 

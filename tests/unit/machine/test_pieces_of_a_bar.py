@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from launcher.machine.pieces import PAGE, Piece, pieces, served
+from launcher.machine.pieces import PAGE, Piece, pieces, served, wanted
 from launcher.values import KIB, MIB, Span, align_down, align_up
 
 
@@ -95,3 +95,9 @@ def pages_of(span: Span) -> range:
 
 def whole_pages(span: Span, size: int) -> range:
     return range(align_up(span.start, PAGE), align_down(min(span.end, size), PAGE), PAGE)
+
+
+def test_a_bar_without_a_byte_has_no_pieces() -> None:
+    """Nobody's hardware, but a facts file can say so."""
+    assert wanted("mem32", 0, None, None) == ()
+    assert served(()) == "trap"
