@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic, LauncherError
-from launcher.executor.changing import address_of, describe, left_of
+from launcher.executor.keeper.changing import address_of, describe, left_of
 from launcher.planner.functions import VFIO_DRIVERS
 from launcher.values import Missing
 from launcher.vms.folder import JOURNAL, all_folders, has_ended, is_one, is_up

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from launcher.codec import DecodeError
 from launcher.errors import Diagnostic, HostNotRestored, NoSuchVm, Refused, StepFailed
-from launcher.executor.changing import commands, left_of
-from launcher.executor.records import Records
+from launcher.executor.keeper.changing import commands, left_of
+from launcher.executor.keeper.records import Records
 from launcher.plan.codec import plan_from_json, report_from_json
 from launcher.plan.outcome import End, Report
 from launcher.record import replace

@@ -84,8 +84,8 @@ def _kill(path: Path) -> None:
 
 def _clear(path: Path) -> None:
     """What a dead keeper left: its journal is worked off, then the folder goes; unless a VM is up there by now."""
-    from launcher.executor.claim import claim_folder
-    from launcher.executor.restore import restore
+    from launcher.executor.keeper.claim import claim_folder
+    from launcher.executor.keeper.restore import restore
     from launcher.kernel.real import RealKernel
     from launcher.refusals import REFUSALS
     from launcher.vms.folder import NameTaken
@@ -100,7 +100,7 @@ def _clear(path: Path) -> None:
 
 
 def _uncleared(path: Path, error: Exception) -> Exception:
-    from launcher.executor.changing import left_of
+    from launcher.executor.keeper.changing import left_of
     from launcher.refusals import in_words, refusal_of
     from launcher.vms.folder import JOURNAL
 

@@ -81,7 +81,7 @@ def _running(name: str, options: argparse.Namespace) -> Plan | None:
 
 def _say_that_nothing_is_left(folder: Path) -> None:
     """Unless something is: that, E513 names."""
-    from launcher.executor.changing import left_of
+    from launcher.executor.keeper.changing import left_of
     from launcher.vms.folder import JOURNAL
 
     if not left_of(folder / JOURNAL):

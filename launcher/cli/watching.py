@@ -52,7 +52,7 @@ def no_place(path: Path, most: int) -> LauncherError:
 
 def lost(path: Path) -> LauncherError:
     """The keeper went without a report."""
-    from launcher.executor.changing import left_of
+    from launcher.executor.keeper.changing import left_of
     from launcher.vms.folder import JOURNAL
 
     help_ = (f"`vmlaunch down {path.name}` clears up what it left",)

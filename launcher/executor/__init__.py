@@ -1,1 +1,4 @@
-"""A Plan in, a running VM out. The only place that changes the machine."""
+"""Plan -> a running VM: the only place that changes the machine. keeper/ and runner/ are its processes.
+
+What stands here runs in a client, or in more than one of them.
+"""

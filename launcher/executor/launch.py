@@ -59,7 +59,7 @@ class Launched:
         return plan
 
     def answer(self) -> dict[str, Any]:
-        """That of executor.claim; nothing of a keeper that has gone."""
+        """That of claim; nothing of a keeper that has gone."""
         try:
             packet = self.channel.receive()
         except Closed:
@@ -136,9 +136,9 @@ def _keep(owner: Channel, paper: int, mask: Any, given: Handed) -> int:
 
     detach()
     close_all_but({owner.fileno(), paper, *(fd for several in given.values() for fd in several)})
-    from launcher.executor.claim import claim
-    from launcher.executor.giving_up import rehearse
-    from launcher.executor.keeper import Keeper
+    from launcher.executor.keeper.claim import claim
+    from launcher.executor.keeper.giving_up import rehearse
+    from launcher.executor.keeper.keeper import Keeper
     from launcher.executor.waiting import Wait
     from launcher.kernel.real import RealKernel
     from launcher.plan import codec  # noqa: F401 - while others still plan

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from launcher.cli import main
-from launcher.executor.runner import Runner
+from launcher.executor.runner.runner import Runner
 from launcher.native import ffi
 from launcher.plan.outcome import Counts, StepOutcome
 from launcher.vms import words

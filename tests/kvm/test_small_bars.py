@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from launcher.executor.traps import Traps
+from launcher.executor.runner.devices.traps import Traps
 from launcher.kernel.api import Event, Trap
 from launcher.kernel.real import RealKernel
 from launcher.machine import bars

@@ -12,7 +12,7 @@ from launcher.plan.steps import BarPlace, CreateVm, GiveMemory, MapDma, OpenDevi
 from launcher.record import replace
 from launcher.values import KIB, PciAddress
 from tests.fakes.host import FakeFunction, FakeHost, dual_card, nvme, old_card
-from tests.unit.executor.test_runner import plan_of
+from tests.unit.executor.runner.test_runner import plan_of
 
 PORT, MEMORY, CONFIG = (next(n for n, name in SPACES.items() if name == kind) for kind in ("port", "memory", "config"))
 DRIVE_BAR, CARD_PORTS, CARD_BAR, DUAL_BAR, OTHER_BAR = 0xC0000000, 0xC000, 0xC0010000, 0xC0020000, 0xC0030000

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from launcher.api.plans import decode_plan
 from launcher.errors import Refused
-from launcher.executor.claim import check_whole
+from launcher.executor.keeper.claim import check_whole
 from launcher.plan.codec import plan_to_json
 from tests.budget import runs
 from tests.fakes.kernel import FakeKernel
 from tests.unit.executor.passing import guest, host_of, passing_plan
-from tests.unit.executor.test_runner import Run
+from tests.unit.executor.runner.test_runner import Run
 
 NUMBERS = st.sampled_from((0, 1, 7, 4095, 1 << 12, 1 << 31, (1 << 32) - 1, 1 << 40, (1 << 64) - 1, 1 << 64, 1 << 200))
 

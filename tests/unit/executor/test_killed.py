@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from launcher.executor.keeper import Keeper
-from launcher.executor.restore import restore
+from launcher.executor.keeper.keeper import Keeper
+from launcher.executor.keeper.restore import restore
 from launcher.plan.plan import Plan
 from launcher.plan.steps import BindDriver, KeepState
 from launcher.record import replace

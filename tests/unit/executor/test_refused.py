@@ -14,15 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from launcher.executor.restore import restore
+from launcher.executor.keeper.restore import restore
 from launcher.plan.plan import Plan
 from launcher.plan.steps import LoadModules
 from launcher.record import replace
 from launcher.vms.folder import StateFolder
 from tests.budget import LONG
 from tests.fakes.kernel import FakeKernel
-from tests.unit.executor import test_binding, test_passthrough
+from tests.unit.executor.keeper import test_binding
 from tests.unit.executor.passing import guest
+from tests.unit.executor.runner import test_passthrough
 from tests.unit.executor.test_killed import BEFORE, Killing, a_host, a_plan, live
 
 FAILED, NOT_RESTORED, BUG = 11, 12, 70

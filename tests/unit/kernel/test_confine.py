@@ -21,7 +21,7 @@ from tests.conftest import PATIENCE, ROOT
 
 BEFORE = """
 import ctypes, fcntl, json, mmap, os, queue, resource, select, socket, sys, threading, time, traceback
-from launcher.executor.giving_up import rehearse
+from launcher.executor.keeper.giving_up import rehearse
 from launcher.kernel import confine as room
 from launcher.kernel.confine import confine, confine_vcpu
 

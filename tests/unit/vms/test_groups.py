@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from launcher.errors import Refused
-from launcher.executor.claim import claim
+from launcher.executor.keeper.claim import claim
 from launcher.host.opened import read_opened
 from launcher.host.tree import Live
 from launcher.plan.plan import Plan
@@ -23,7 +23,7 @@ from launcher.vms.folder import StateFolder, all_folders
 from launcher.vms.groups import LOCKS, GroupTaken, claimant, lock_groups
 from launcher.vms.holders import has_open, openers
 from tests.others import EVIL, as_evil, become_evil, let_pass, needs_root
-from tests.unit.executor.test_runner import plan_of
+from tests.unit.executor.runner.test_runner import plan_of
 
 
 def plan_with(tmp_path: Path, name: str, *numbers: int) -> Plan:

@@ -17,17 +17,17 @@ from typing import Any, ClassVar, NoReturn
 
 from launcher.codec import encode
 from launcher.errors import Diagnostic, GuestFailed, HostNotRestored, LauncherError, StepFailed
-from launcher.executor.archive import Archive
-from launcher.executor.audience import Audience
-from launcher.executor.changing import commands
-from launcher.executor.clients import Client
 from launcher.executor.ending import check_confined, describe_death, diagnostics_of, ended_by_itself, stopped
-from launcher.executor.giving_up import give_up
-from launcher.executor.host_changes import HostChanges
+from launcher.executor.keeper.archive import Archive
+from launcher.executor.keeper.audience import Audience
+from launcher.executor.keeper.changing import commands
+from launcher.executor.keeper.clients import Client
+from launcher.executor.keeper.giving_up import give_up
+from launcher.executor.keeper.host_changes import HostChanges
+from launcher.executor.keeper.records import Records
+from launcher.executor.keeper.stopping import Act, Stopping
 from launcher.executor.process import close_all_but, end_process, raise_limits
-from launcher.executor.records import Records
-from launcher.executor.runner import Runner
-from launcher.executor.stopping import Act, Stopping
+from launcher.executor.runner.runner import Runner
 from launcher.executor.waiting import BUG, Wait
 from launcher.kernel.api import Kernel
 from launcher.kernel.machine import Console

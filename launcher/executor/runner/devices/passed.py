@@ -9,9 +9,9 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from typing import Any
 
-from launcher.executor.dma import DmaSpace
-from launcher.executor.interrupts import Interrupts
-from launcher.executor.traps import Space, Traps
+from launcher.executor.runner.devices.interrupts import Interrupts
+from launcher.executor.runner.devices.traps import Space, Traps
+from launcher.executor.runner.dma import DmaSpace
 from launcher.kernel.api import BarMapping, Device, Eventfd, Trap, Vm
 from launcher.machine import bars
 from launcher.machine.function import PassedFunction

@@ -9,7 +9,7 @@ from functools import partial
 from hashlib import sha256
 
 from launcher.errors import Diagnostic, Refused
-from launcher.executor.live import Live
+from launcher.executor.runner.live import Live
 
 BITE = 64 << 20
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from launcher.executor.live import Live
-from launcher.executor.passed import PassedDevice
-from launcher.executor.perform import PERFORM
+from launcher.executor.runner.devices.passed import PassedDevice
+from launcher.executor.runner.live import Live
+from launcher.executor.runner.perform import PERFORM
 from launcher.kernel.api import Event, MsiRoute
 from launcher.kernel.machine import Console
 from launcher.plan.outcome import DeviceReport

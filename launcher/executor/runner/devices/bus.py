@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from threading import Lock
 
-from launcher.executor.passed import PassedDevice
-from launcher.executor.traps import Space, Traps
+from launcher.executor.runner.devices.passed import PassedDevice
+from launcher.executor.runner.devices.traps import Space, Traps
 from launcher.kernel.api import SPACES, Eventfd, Trap
 from launcher.machine.pci import CONFIG_SIZE
 

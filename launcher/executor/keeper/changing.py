@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from launcher.executor import binding
+from launcher.executor.keeper import binding
 from launcher.kernel.api import Kernel
 from launcher.plan.steps import BindDriver, KeepState, LoadModules, Step
 from launcher.values import PciAddress

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from launcher.errors import HostNotRestored, LauncherError, Refused
-from launcher.executor.changing import commands, left_of
-from launcher.executor.restore import restore
+from launcher.executor.keeper.changing import commands, left_of
+from launcher.executor.keeper.restore import restore
 from launcher.kernel import sysfs
 from launcher.version import VERSION
 from launcher.vms.folder import JOURNAL, StateFolder
@@ -22,9 +22,9 @@ from launcher.vms.groups import lock_groups
 from tests.budget import runs
 from tests.fakes.host import FakeHost
 from tests.fakes.kernel import FakeKernel
-from tests.unit.executor.test_binding import BEFORE, DRIVE, Keeper, a_kernel, drivers
+from tests.unit.executor.keeper.test_binding import BEFORE, DRIVE, Keeper, a_kernel, drivers
 
-RECORDED = Path(__file__).parents[2] / "journals"
+RECORDED = Path(__file__).parents[3] / "journals"
 BIND = {"address": str(DRIVE), "driver": "nvme", "override": None}
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from launcher.errors import HostNotRestored, LauncherError, StepFailed
-from launcher.executor.changing import change, check, memory_of, put_back
 from launcher.executor.ending import diagnostics_of
-from launcher.executor.restore import restore
+from launcher.executor.keeper.changing import change, check, memory_of, put_back
+from launcher.executor.keeper.restore import restore
 from launcher.plan.steps import BindDriver, LoadModules, Step
 from launcher.values import PciAddress
 from launcher.vms.folder import StateFolder

@@ -8,9 +8,9 @@ from functools import partial
 from itertools import zip_longest
 from typing import NamedTuple
 
-from launcher.executor.bus import Bus
-from launcher.executor.dma import DmaSpace
-from launcher.executor.undo import UndoStack
+from launcher.executor.runner.devices.bus import Bus
+from launcher.executor.runner.dma import DmaSpace
+from launcher.executor.runner.undo import UndoStack
 from launcher.kernel.api import Group, HostMemory, Kernel, Kvm, Machine, Vcpu, Vm
 from launcher.kernel.machine import Console
 from launcher.plan.steps import LoadKernel, RamRange

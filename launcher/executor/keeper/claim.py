@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from launcher.errors import Diagnostic, LauncherError, NotPermitted, Refused
-from launcher.executor.changing import left_in
+from launcher.executor.keeper.changing import left_in
 from launcher.plan.plan import Plan
 from launcher.plan.steps import (
     CreateVm,

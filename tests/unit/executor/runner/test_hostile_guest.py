@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from launcher.executor.traps import ASKED
+from launcher.executor.runner.devices.traps import ASKED
 from launcher.plan.steps import BarPlace
 from launcher.values import KIB, MIB, Span
 from tests.fakes.host import everything
@@ -27,7 +27,7 @@ from tests.unit.executor.passing import (
     OTHER_BAR,
     passed,
 )
-from tests.unit.executor.test_devices_at_run_time import Vm
+from tests.unit.executor.runner.test_devices_at_run_time import Vm
 
 LONG = bool(os.environ.get("VMLAUNCH_LONG"))
 ACCESSES, SEEDS = (100_000, range(5)) if LONG else (10_000, range(1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from launcher.executor.records import Records
+from launcher.executor.keeper.records import Records
 from launcher.plan.outcome import ContainerReport, StepOutcome
 from tests.unit.executor.passing import passing_plan
 

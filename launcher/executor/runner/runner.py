@@ -18,8 +18,8 @@ from typing import Any
 
 from launcher.errors import LauncherError
 from launcher.executor.ending import check_confined, describe_event, diagnostics_of
-from launcher.executor.live import Live
-from launcher.executor.perform import PERFORM, run_vcpus
+from launcher.executor.runner.live import Live
+from launcher.executor.runner.perform import PERFORM, run_vcpus
 from launcher.kernel.api import Event, Kernel
 from launcher.kernel.machine import Console
 from launcher.plan.outcome import Counts, State, StepOutcome

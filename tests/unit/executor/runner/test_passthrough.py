@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from launcher.executor.live import Numbers
+from launcher.executor.runner.live import Numbers
 from launcher.kernel.api import Event
 from launcher.plan.steps import MapDma, OpenDevices, OpenGroups
 from launcher.values import MIB
 from tests.fakes.kernel import FakeKernel
 from tests.unit.executor.passing import DRIVE_BAR, OTHER_BAR, guest, host_of, passing_plan
-from tests.unit.executor.test_runner import Run
+from tests.unit.executor.runner.test_runner import Run
 
 # What the kernel can say to each call, and whether we can do without what it was for.
 NEVER, ALWAYS = False, True

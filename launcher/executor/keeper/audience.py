@@ -9,7 +9,7 @@ from pathlib import Path
 from time import sleep
 from typing import Any
 
-from launcher.executor.clients import Client
+from launcher.executor.keeper.clients import Client
 from launcher.kernel.machine import Console
 from launcher.plan.outcome import ReaderReport
 from launcher.vms.channel import Channel, Closed, listen

@@ -9,7 +9,7 @@ from launcher.kernel.api import Machine, Trap
 from launcher.values import Span
 
 if TYPE_CHECKING:
-    from launcher.executor.passed import PassedDevice
+    from launcher.executor.runner.devices.passed import PassedDevice
 
 Space = Literal["port", "memory"]
 Key = tuple["PassedDevice", int]  # whose BAR

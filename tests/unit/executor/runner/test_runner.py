@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from launcher.executor.ending import EXIT_CODES
-from launcher.executor.runner import Runner
+from launcher.executor.runner.runner import Runner
 from launcher.kernel.api import Event
 from launcher.kernel.machine import Console
 from launcher.plan.plan import HostIdentity, Plan, SpecIdentity, Summary

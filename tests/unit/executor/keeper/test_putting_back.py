@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from launcher.executor.host_changes import HostChanges
+from launcher.executor.keeper.host_changes import HostChanges
 from launcher.kernel.api import GivenUp
 from launcher.plan.outcome import StepOutcome
 from launcher.plan.steps import RunVcpus

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from launcher.executor.audience import MOST, VISITORS, Audience
+from launcher.executor.keeper.audience import MOST, VISITORS, Audience
 from launcher.kernel.machine import Console
 from launcher.vms.channel import Channel, Closed
 from launcher.vms.words import Stop

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import pytest
 
-from launcher.executor.keeper import Keeper
+from launcher.executor.keeper.keeper import Keeper
 from launcher.vms import words
 from launcher.vms.channel import MOST, Channel
 from tests.budget import LONG

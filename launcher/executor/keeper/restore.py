@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic, HostNotRestored, Refused, StepFailed
-from launcher.executor.changing import commands, describe, groups_of, left_in, put_back
-from launcher.executor.claim import claim_groups
+from launcher.executor.keeper.changing import commands, describe, groups_of, left_in, put_back
+from launcher.executor.keeper.claim import claim_groups
 from launcher.vms.holders import openers
 from launcher.vms.journal import Journal
 

@@ -9,11 +9,11 @@ from queue import SimpleQueue
 from time import sleep
 from typing import Any
 
-from launcher.executor.bus import Bus
-from launcher.executor.live import Live
-from launcher.executor.opening import map_dma, open_devices, open_groups
-from launcher.executor.reading import read_file
-from launcher.executor.traps import Traps
+from launcher.executor.runner.devices.bus import Bus
+from launcher.executor.runner.devices.traps import Traps
+from launcher.executor.runner.live import Live
+from launcher.executor.runner.opening import map_dma, open_devices, open_groups
+from launcher.executor.runner.reading import read_file
 from launcher.kernel.api import Event, PinRoute, Trap, Vcpu
 from launcher.kernel.threads import Running, start
 from launcher.machine import acpi, cpu, layout, linux64, pci, pvh, routes

@@ -10,7 +10,7 @@ import select
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
-from launcher.executor.routes import Routes
+from launcher.executor.runner.devices.routes import Routes
 from launcher.kernel.api import Device, Eventfd, FewVectors, Vm
 from launcher.plan.changes import Interrupt, Vector
 from launcher.record import mutable

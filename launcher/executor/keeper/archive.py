@@ -6,8 +6,8 @@ from collections.abc import Callable
 from functools import partial
 
 from launcher.errors import Diagnostic
-from launcher.executor.clients import gap
-from launcher.executor.records import Records
+from launcher.executor.keeper.clients import gap
+from launcher.executor.keeper.records import Records
 from launcher.executor.waiting import Wait
 from launcher.kernel.machine import Console
 from launcher.plan.codec import report_to_json

@@ -13,14 +13,14 @@ from functools import partial
 from pathlib import Path
 
 from launcher.errors import Diagnostic, StepFailed
-from launcher.executor.dma import DmaSpace
-from launcher.executor.interrupts import Interrupts
-from launcher.executor.live import Live
-from launcher.executor.passed import Bar, PassedDevice, Place
-from launcher.executor.reading import open_regular, size_of
-from launcher.executor.resets import reset
-from launcher.executor.routes import Routes
-from launcher.executor.traps import Space
+from launcher.executor.runner.devices.interrupts import Interrupts
+from launcher.executor.runner.devices.passed import Bar, PassedDevice, Place
+from launcher.executor.runner.devices.routes import Routes
+from launcher.executor.runner.devices.traps import Space
+from launcher.executor.runner.dma import DmaSpace
+from launcher.executor.runner.live import Live
+from launcher.executor.runner.reading import open_regular, size_of
+from launcher.executor.runner.resets import reset
 from launcher.kernel.api import BarMapping, Container, Device, Group, RegionInfo
 from launcher.kernel.whole import write_whole
 from launcher.machine.acpi import intx_gsi

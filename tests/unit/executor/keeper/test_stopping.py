@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from signal import SIGINT, SIGTERM
 
-from launcher.executor.stopping import PATIENCE, Stopping
+from launcher.executor.keeper.stopping import PATIENCE, Stopping
 
 
 def test_a_guest_that_listens_to_its_button_is_given_its_time() -> None:

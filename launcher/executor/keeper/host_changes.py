@@ -11,7 +11,7 @@ from contextlib import suppress
 from time import monotonic
 
 from launcher.errors import LauncherError
-from launcher.executor.changing import change, check, memory_of, put_back
+from launcher.executor.keeper.changing import change, check, memory_of, put_back
 from launcher.kernel.api import Kernel
 from launcher.plan.outcome import StepOutcome
 from launcher.plan.plan import Plan

@@ -1,0 +1,1 @@
+"""The runner process: opens KVM and VFIO, shuts itself in, runs the guest, gives all back."""
