@@ -21,7 +21,7 @@ from launcher.vms.channel import MOST_REPORT, Channel, Closed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from launcher.executor.waiting import Wait
+    from launcher.executor.awaited import AwaitedText
     from launcher.plan.plan import Plan
 
 STOPS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
@@ -47,13 +47,13 @@ class Launched:
         except OSError as error:
             raise OSError(error.errno, error.strerror, "memfd") from None
 
-    def begin(self, *, reboot: bool = True, wait: Wait | None = None) -> Plan:
+    def begin(self, *, reboot: bool = True, awaited: AwaitedText | None = None) -> Plan:
         """Let the keeper carry it out; its answer is to be asked for. `reboot`: in place, else it is the end.
 
-        `wait`: a guest that does not say it in time is stopped, unless we have left.
+        `awaited`: a guest that does not say it in time is stopped, unless we have left.
         """
         with suppress(Closed):  # `answer` will see it
-            self.channel.send({"do": "begin", "reboot": reboot, "wait": wait and [wait.text, wait.timeout]})
+            self.channel.send({"do": "begin", "reboot": reboot, "wait": awaited and [awaited.text, awaited.timeout]})
         plan = _read(self._paper)
         os.close(self._paper)
         return plan
@@ -136,10 +136,10 @@ def _keep(owner: Channel, paper: int, mask: Any, given: Handed) -> int:
 
     detach()
     close_all_but({owner.fileno(), paper, *(fd for several in given.values() for fd in several)})
+    from launcher.executor.awaited import AwaitedText
     from launcher.executor.keeper.claim import claim
     from launcher.executor.keeper.giving_up import rehearse
     from launcher.executor.keeper.keeper import Keeper
-    from launcher.executor.waiting import Wait
     from launcher.kernel.real import RealKernel
     from launcher.plan import codec  # noqa: F401 - while others still plan
 
@@ -149,7 +149,7 @@ def _keep(owner: Channel, paper: int, mask: Any, given: Handed) -> int:
     except Closed:
         return 0
     order = (packet and packet.message) or {}
-    wait = Wait(*order["wait"]) if order.get("wait") else None
+    awaited = AwaitedText(*order["wait"]) if order.get("wait") else None
     plan = _read(paper)
     os.close(paper)
     folder, answer = claim(plan)
@@ -159,7 +159,9 @@ def _keep(owner: Channel, paper: int, mask: Any, given: Handed) -> int:
         return 1
     gc.enable()
     try:
-        keeper = Keeper(plan, RealKernel(given), folder, owner, reboot=order.get("reboot") is not False, wait=wait)
+        keeper = Keeper(
+            plan, RealKernel(given), folder, owner, reboot=order.get("reboot") is not False, awaited=awaited
+        )
         owner.send(answer)
     except BaseException as error:
         with suppress(OSError):

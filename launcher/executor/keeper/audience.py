@@ -23,7 +23,7 @@ MOMENT = 0.01  # seconds, when the host has no descriptor for one more and nobod
 RECENT = 2048  # bytes that somebody sees who comes later
 
 Message = dict[str, Any]
-Wait = Callable[[dict[int, int]], dict[int, int]]
+Poll = Callable[[dict[int, int]], dict[int, int]]
 
 
 class Audience:
@@ -89,13 +89,13 @@ class Audience:
     def readers(self) -> tuple[ReaderReport, ...]:
         return tuple(one for client in self._clients if (one := client.report(self._console)) is not None)
 
-    def see_off(self, wait: Wait, bell: int) -> None:
+    def see_off(self, poll: Poll, bell: int) -> None:
         """Wait for those who are slow to read; what they still send is for nobody. `bell` ends the wait."""
         self._obey = lambda *_: None
         self.pump()
         while waiting := [client for client in self._clients if client.full]:
             interests = {client.channel.fileno(): select.POLLIN | select.POLLOUT for client in waiting}
-            if bell in wait(interests | {bell: select.POLLIN}):
+            if bell in poll(interests | {bell: select.POLLIN}):
                 return
             for client in waiting:
                 client.typed = b""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from time import monotonic
 
 from launcher.errors import Diagnostic, GuestFailed, HostNotRestored, StepFailed
+from launcher.kernel.waiting import LONGEST
 
-LONGEST = 24 * 3600.0  # seconds
 BUG = 70
 STRONGER = {StepFailed.exit_code, HostNotRestored.exit_code, BUG}  # than what a guest did not say
 
 
-class Wait:
+class AwaitedText:
     """`text` is to come within `timeout` seconds from `begin`: what came before counts too, what comes later not."""
 
     def __init__(self, text: str, timeout: float) -> None:
