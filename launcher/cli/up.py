@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic, GuestFailed, HostNotRestored, StepFailed, WrongUsage
 from launcher.report.frame import visible
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from launcher.executor.launch import Launched
     from launcher.plan.outcome import Observer, Report
     from launcher.plan.plan import Plan
+    from launcher.vms.notices import Notice
 
 PLANNED = "."  # which is no name
 REASSURED = {StepFailed.exit_code: "the host is as it was", HostNotRestored.exit_code: "the host is not as it was"}
@@ -51,9 +52,11 @@ def run(options: argparse.Namespace) -> int:
         launched.abandon()
         return planned if isinstance(planned, int) else _already_up(planned, options, wait)
     try:
+        from launcher.vms.notices import Begun
+
         plan = launched.begin(reboot=not options.no_reboot, awaited=wait)
         answer = launched.answer()
-        found = _attend(launched, plan, options, wait) if "begun" in answer else None
+        found = _attend(launched, plan, options, wait) if isinstance(answer, Begun) else None
     except REFUSALS as error:
         raise _given_up(launched, error) from None
     if found is None:
@@ -195,13 +198,14 @@ def _conclude(report: Report, options: argparse.Namespace) -> int:
     return code
 
 
-def _refused(answer: dict[str, Any], plan: Plan, options: argparse.Namespace, wait: AwaitedText | None) -> int:
+def _refused(answer: Notice | None, plan: Plan, options: argparse.Namespace, wait: AwaitedText | None) -> int:
     """It may have come up while we planned."""
     from launcher.api.running import running_plan
     from launcher.api.vms import refusal
     from launcher.cli.preparing import check_same
+    from launcher.vms.notices import NameIsTaken
 
-    running = running_plan(Path(answer["up"])) if "up" in answer else None
+    running = running_plan(Path(answer.folder)) if isinstance(answer, NameIsTaken) else None
     if running is None:
         raise refusal(answer, plan.name)
     check_same(running, plan)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from launcher.codec import encode
 from launcher.executor.keeper.archive import Archive
 from launcher.executor.keeper.audience import Audience
 from launcher.executor.keeper.records import Records
-from launcher.plan.codec import report_to_json
 from launcher.plan.outcome import StepOutcome
+from launcher.vms.notices import HasEnded, IsRunning, IsStopping
+from launcher.vms.words import Bug
 
 
 class Announcer:
@@ -17,7 +17,7 @@ class Announcer:
     def outcome(self, outcome: StepOutcome) -> None:
         """Of a step. Nobody waits for one that is only progress."""
         self._records.outcome(outcome)
-        self._audience.tell_all({"outcome": encode(outcome)}, passing=outcome.state == "progress")
+        self._audience.tell_all(outcome, passing=outcome.state == "progress")
         if self._records.runner is None:  # else the keeper's loop pumps once in each turn
             self._audience.pump()
 
@@ -25,19 +25,19 @@ class Announcer:
         """The vCPUs run. Those who come later are told, too."""
         self._records.phase = "running"
         self._archive.keep_state()
-        self._audience.tell_running({"running": report_to_json(self._records.report())})
+        self._audience.tell_running(IsRunning(self._records.report()))
 
-    def stopping(self, by: str | None) -> None:
+    def stopping(self, by: str) -> None:
         """Once, whoever asks again."""
         if self._records.phase != "stopping":
             self._records.phase = "stopping"
             self._archive.keep_state()
-            self._audience.tell_all({"stopping": by})
+            self._audience.tell_all(IsStopping(by))
 
-    def bug(self, traceback: str) -> None:
-        self._audience.tell_all({"bug": traceback})
+    def bug(self, bug: Bug) -> None:
+        self._audience.tell_all(bug)
 
     def end(self) -> None:
         """The VM has ended: its last report."""
         self._records.over()
-        self._audience.tell_all({"report": report_to_json(self._records.report())})
+        self._audience.tell_all(HasEnded(self._records.report()))

@@ -13,7 +13,8 @@ from launcher.executor.keeper.clients import Client
 from launcher.kernel.machine import Console
 from launcher.plan.outcome import ReaderReport
 from launcher.vms.channel import Channel, Closed, listen
-from launcher.vms.words import Leave, Order, Type, Watch, read_order
+from launcher.vms.notices import Full, IsRunning, MayType, Notice, Watching, notice_to_json
+from launcher.vms.orders import Leave, Order, Type, Watch, read_order
 
 MOST = 100  # who read or type, at a time
 MOST_PACKETS, MOST_LEFT = 64, 4096  # of one client in a row, and of one that goes
@@ -22,7 +23,6 @@ FEW = 4  # visitors, who have just come
 MOMENT = 0.01  # seconds, when the host has no descriptor for one more and nobody is here who could go
 RECENT = 2048  # bytes that somebody sees who comes later
 
-Message = dict[str, Any]
 Poll = Callable[[dict[int, int]], dict[int, int]]
 
 
@@ -35,7 +35,7 @@ class Audience:
         self._console, self._obey, self._orphaned = console, obey, orphaned
         self._clients = [Client(owner, owner=True)]
         self._clients[0].writer = True
-        self._running: Message | None = None  # what those are told who come later
+        self._running: IsRunning | None = None  # what those are told who come later
         self._turn = 0  # how often somebody came or said something
 
     def open(self, path: Path) -> None:
@@ -70,17 +70,21 @@ class Audience:
         for client in list(self._clients):
             self._pump(client)
 
-    def tell_running(self, message: Message) -> None:
+    def tell_running(self, running: IsRunning) -> None:
         """Also to those who come later."""
-        self._running = message
-        self.tell_all(message)
+        self._running = running
+        self.tell_all(running)
 
-    def tell_all(self, message: Message, *, passing: bool = False) -> None:
+    def tell_all(self, notice: Notice, *, passing: bool = False) -> None:
+        """`passing`: a client that has not taken yet what was before it goes without."""
+        message = notice_to_json(notice)
         for client in list(self._clients):
-            self.tell(client, message, passing=passing)
+            self._tell(client, message, passing=passing)
 
-    def tell(self, client: Client, message: Message, *, passing: bool = False) -> None:
-        """`passing`: not to who has not taken yet what was before it."""
+    def tell(self, client: Client, notice: Notice) -> None:
+        self._tell(client, notice_to_json(notice), passing=False)
+
+    def _tell(self, client: Client, message: dict[str, Any], *, passing: bool) -> None:
         try:
             client.tell(message, passing=passing)
         except Closed:
@@ -144,7 +148,7 @@ class Audience:
     def _turn_away(self, client: Client) -> None:
         """It is told why, behind what it waits for."""
         with suppress(Closed):
-            client.tell({"full": MOST})
+            client.tell(notice_to_json(Full(MOST)))
             client.pump(self._console)
         self._lose(client)
 
@@ -170,7 +174,7 @@ class Audience:
                 self._turn_away(client)
             case Watch(name, everything):
                 client.watch(name, 0 if everything else self._recent())
-                self.tell(client, self._running or {"watching": True})
+                self.tell(client, self._running or Watching())
             case Type(on):
                 client.types = on
             case None:
@@ -193,7 +197,7 @@ class Audience:
             is_writer = (client is writer) if client.types else None
             if client.writer is not is_writer:
                 client.writer = is_writer
-                self.tell(client, {"writer": bool(is_writer)})
+                self.tell(client, MayType(bool(is_writer)))
 
     def _pump(self, client: Client) -> None:
         try:

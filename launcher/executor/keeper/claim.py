@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 from launcher.errors import Diagnostic, LauncherError, NotPermitted, Refused
 from launcher.executor.keeper.changing import left_in
@@ -25,18 +24,19 @@ from launcher.plan.steps import (
 from launcher.refusals import way_out
 from launcher.vms.folder import NameTaken, StateFolder
 from launcher.vms.groups import LOCKS, GroupTaken, claimant, lock_groups
+from launcher.vms.notices import Begun, NameIsTaken, NotBegun
 
 ONCE: tuple[type[Step], ...] = (KeepState, CreateVm, GiveMemory, LoadKernel, DescribeMachine, RunVcpus)
 
 
-def claim(plan: Plan) -> tuple[StateFolder | None, dict[str, Any]]:
-    """The folder and {"begun"}; or None and {"refused": [diagnostics], "exit_code"}, or {"up": the taken folder}."""
+def claim(plan: Plan) -> tuple[StateFolder, Begun] | tuple[None, NameIsTaken | NotBegun]:
+    """The folder, or None, and what is told to the `up` that wants it."""
     try:
-        return _claim(plan), {"begun": True}
+        return _claim(plan), Begun()
     except NameTaken as error:
-        return None, {"up": str(error.filename)}
+        return None, NameIsTaken(str(error.filename))
     except LauncherError as error:
-        return None, {"refused": [one.as_json() for one in error.diagnostics], "exit_code": error.exit_code}
+        return None, NotBegun(error.diagnostics, error.exit_code)
 
 
 def check_whole(plan: Plan) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from launcher.kernel.machine import Console
 from launcher.plan.outcome import ReaderReport
 from launcher.vms.channel import Channel, Closed, pack, pack_bytes
+from launcher.vms.notices import Taken, notice_to_json
 
 MOST_WAITING, MOST_BYTES = 4096, 1 << 23  # packets, and bytes in them; a client that lets so much pile up is cut off
 BITE = 32 * 1024  # console bytes in one packet
@@ -72,7 +73,7 @@ class Client:
             if self.typed:
                 self.typed = self.typed[console.write(self.typed) :]
                 if not self.typed:
-                    self.tell({"taken": True})
+                    self.tell(notice_to_json(Taken()))
             if not self.typed or console.stuck():
                 return
 

@@ -83,7 +83,7 @@ class FromRunner:
         """The runner's last word."""
         self._records.end = End("failed", "the runner failed in a way it should not", BUG)
         self._orders.kill()
-        self._announcer.bug(bug.bug)
+        self._announcer.bug(bug)
 
     DEEDS: ClassVar[dict[type, Callable[[FromRunner, Any], None]]] = {
         StepOutcome: _outcome,

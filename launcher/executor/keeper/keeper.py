@@ -43,7 +43,7 @@ from launcher.vms.channel import Channel
 from launcher.vms.folder import LOG, PLAN, SOCKET, StateFolder
 from launcher.vms.holders import began
 from launcher.vms.journal import Journal
-from launcher.vms.words import Order
+from launcher.vms.orders import Order
 
 # Seconds between two looks at the console while the guest writes: an echo is soon there, a verbose boot wakes few.
 COALESCE, MOST_COALESCED = 0.01, 0.08

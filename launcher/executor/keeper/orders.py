@@ -12,7 +12,7 @@ from launcher.executor.keeper.records import Records
 from launcher.executor.keeper.runner_link import RunnerLink
 from launcher.executor.keeper.stopping import Act, Stopping
 from launcher.kernel.waiting import LONGEST, STOPS
-from launcher.vms.words import AskReport, Order, Signal, Stop
+from launcher.vms.orders import AskReport, Order, Signal, Stop
 
 TIMEOUT = 30.0  # seconds that a guest has to power off
 
@@ -62,7 +62,7 @@ class Orders:
     def _act(self, act: Act | None) -> None:
         if act is None:
             return
-        self._announcer.stopping(self.stopping.by)
+        self._announcer.stopping(self.stopping.by or "")
         if self._records.runner is None:
             return  # there is none yet, or any more: who performs steps, or undoes them, looks by itself
         if act == "kill":

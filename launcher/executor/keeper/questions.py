@@ -7,9 +7,9 @@ from launcher.executor.keeper.clients import Client
 from launcher.executor.keeper.records import Records
 from launcher.executor.keeper.runner_link import RunnerLink
 from launcher.kernel.machine import Console
-from launcher.plan.codec import report_to_json
 from launcher.plan.outcome import Report
 from launcher.record import replace
+from launcher.vms.notices import Known, Now
 
 
 class Questions:
@@ -19,7 +19,7 @@ class Questions:
 
     def ask(self, client: Client) -> None:
         """The runner is asked one question at a time: one that does not answer is not talked full."""
-        self._audience.tell(client, {"known": report_to_json(self._report())})
+        self._audience.tell(client, Known(self._report()))
         self._asking.append(client)
         if len(self._asking) == 1:
             self._link.order("tell")
@@ -28,7 +28,7 @@ class Questions:
         """The runner has told its numbers."""
         asking, self._asking = self._asking, []
         for client in asking:
-            self._audience.tell(client, {"now": report_to_json(self._report())})
+            self._audience.tell(client, Now(self._report()))
 
     def _report(self) -> Report:
         self._records.written(self._console.head)

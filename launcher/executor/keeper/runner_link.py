@@ -14,12 +14,15 @@ from contextlib import suppress
 from time import monotonic
 from typing import NoReturn
 
+from launcher.codec import encode
 from launcher.errors import Diagnostic
 from launcher.executor.keeper.records import Records
 from launcher.kernel.waiting import STOPS, ignore_stops
 from launcher.plan.plan import Plan
 from launcher.vms.channel import Channel, Closed, pack
-from launcher.vms.words import Hearing, Unfit, Word
+from launcher.vms.limits import Unfit
+from launcher.vms.orders import RunnerDo, RunnerOrder
+from launcher.vms.words import Hearing, Word
 
 TIME_TO_GO = 600.0  # seconds for a runner that has said its end: it unpins all memory of its guest and resets devices
 MOST_PACKETS, MOST_SECONDS = 256, 0.02  # of the runner in one turn of the keeper's loop
@@ -78,12 +81,12 @@ class RunnerLink:
         except Unfit as why:
             self.distrust(str(why))
 
-    def order(self, order: str) -> None:
+    def order(self, do: RunnerDo) -> None:
         """Tell the runner what to do, if there is one."""
         if self._records.runner is None:
             return
         with suppress(Closed):
-            self._channel.offer(pack({"do": order})[0])
+            self._channel.offer(pack(encode(RunnerOrder(do)))[0])
 
     def kill(self) -> None:
         signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
