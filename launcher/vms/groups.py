@@ -10,8 +10,8 @@ import fcntl
 import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any
 
+from launcher.plan.codec import groups_in
 from launcher.vms.folder import PLAN, all_folders, is_up, read_json
 from launcher.vms.way import open_own, open_way
 
@@ -52,7 +52,7 @@ def claimant(numbers: Collection[int], own: Path) -> tuple[int, str] | None:
 def claims(root: Path) -> Iterator[tuple[int, Path]]:
     """Groups of VMs that are up, with their folders, which are those under `root`."""
     for folder in all_folders(root):
-        groups = sorted(_groups_of(folder))
+        groups = sorted(groups_in(read_json(folder / PLAN)))
         if groups and is_up(folder):
             yield from ((number, folder) for number in groups)
 
@@ -76,13 +76,3 @@ def _lock(lock: int, number: int) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise GroupTaken(number) from None
-
-
-def _groups_of(folder: Path) -> Iterator[int]:
-    plan: Any = read_json(folder / PLAN)
-    steps = plan.get("steps") if isinstance(plan, dict) else None
-    for step in steps if isinstance(steps, list) else ():
-        if isinstance(step, dict) and step.get("op") == "open-groups":
-            args = step.get("args")
-            found = args.get("groups") if isinstance(args, dict) else None
-            yield from (one for one in found if isinstance(one, int)) if isinstance(found, list) else ()
