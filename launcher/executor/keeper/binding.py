@@ -77,8 +77,8 @@ def bind(step: BindDriver, drivers: PciDrivers) -> None:
         raise StepFailed(Diagnostic("E525", fact, help=(f"`dmesg | grep {step.address}` says why",)))
 
 
-def put_back(before: Before, drivers: PciDrivers) -> None:
-    """OSError when it is not as before. A device that is gone is done."""
+def rebind(before: Before, drivers: PciDrivers) -> None:
+    """Give the function back to the driver it had. OSError: it is not as before. One that is gone is done."""
     address, driver, override = before.address, before.driver, before.override
     try:
         if drivers.driver(address) not in (driver, None):

@@ -1,4 +1,4 @@
-"""Steps of the keeper, performed and put back; the journal is between the two, so that anybody can put back."""
+"""Steps of the keeper in, performed; entries of a journal in, undone. Whoever has the journal can undo them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from launcher.executor.keeper import binding
 from launcher.kernel.api import Kernel
-from launcher.plan.steps import BindDriver, KeepState, LoadModules, Step
+from launcher.plan.steps import BindDriver, KeepState, LoadModules, StaysBound, Step
 from launcher.values import PciAddress
 from launcher.vms.journal import UNREADABLE, Entry, Journal, pending, pending_in
 
@@ -36,10 +36,15 @@ def check(step: Step, kernel: Kernel) -> None:
 
 
 def change(step: Step, kernel: Kernel) -> None:
-    if isinstance(step, LoadModules):
-        kernel.load_modules(step.modules)
-    elif isinstance(step, BindDriver):
-        binding.bind(step, kernel.drivers)
+    CHANGE[type(step)](step, kernel)
+
+
+CHANGE: dict[type[Step], Callable[[Any, Kernel], None]] = {
+    KeepState: lambda *_: None,  # the folder was made when it was claimed
+    LoadModules: lambda step, kernel: kernel.load_modules(step.modules),
+    BindDriver: lambda step, kernel: binding.bind(step, kernel.drivers),
+    StaysBound: lambda *_: None,
+}
 
 
 def left_of(path: Path) -> list[Entry]:
@@ -52,27 +57,39 @@ def left_in(folder: StateFolder) -> list[Entry]:
     return _not_own(pending_in(folder))
 
 
+def left_by(journal: Journal) -> list[Entry]:
+    """The same for who writes the journal."""
+    return _not_own(journal.pending())
+
+
 def _not_own(entries: Iterable[Entry]) -> list[Entry]:
     return [entry for entry in entries if entry.op not in OWN]
 
 
-def groups_of(entries: Iterable[Entry], kernel: Kernel) -> Iterator[int]:
-    """IOMMU groups that putting back reaches into."""
+def groups_reached(entries: Iterable[Entry], kernel: Kernel) -> Iterator[int]:
+    """IOMMU groups whose devices are touched when the entries are undone."""
     for address in filter(None, map(address_of, entries)):
         group = kernel.drivers.group(address)
         if group is not None:
             yield group
 
 
-def put_back(
-    journal: Journal, kernel: Kernel, undone: Callable[[int], None], begins: Callable[[int], None] = lambda _: None
+def undo_all(
+    entries: Iterable[Entry],
+    journal: Journal,
+    kernel: Kernel,
+    undone: Callable[[int], None] = lambda _: None,
+    begins: Callable[[int], None] = lambda _: None,
 ) -> list[tuple[Entry, OSError]]:
-    """Last deed first; what fails does not keep the rest. Answers what is left."""
+    """`entries` are what the journal has left, last deed first; one that fails does not keep the rest.
+
+    What could not be undone is answered, and stays in the journal.
+    """
     left = []
-    for entry in _not_own(journal.pending()):
+    for entry in entries:
         begins(entry.n)
         try:
-            binding.put_back(_before(entry), kernel.drivers)
+            binding.rebind(_before(entry), kernel.drivers)
         except OSError as error:
             left.append((entry, error))
             continue

@@ -11,7 +11,7 @@ from contextlib import suppress
 from time import monotonic
 
 from launcher.errors import LauncherError
-from launcher.executor.keeper.changing import change, check, memory_of, put_back
+from launcher.executor.keeper.changing import change, check, left_by, memory_of, undo_all
 from launcher.kernel.api import Kernel
 from launcher.plan.outcome import StepOutcome
 from launcher.plan.plan import Plan
@@ -60,7 +60,7 @@ class HostChanges:
     def put_back(self, journal: Journal) -> list[tuple[Entry, OSError]]:
         """What cannot be put back, and stays in the journal, for `down`."""
         self._putting_back = True
-        left = put_back(journal, self._kernel, self._undone, self._take_up)
+        left = undo_all(left_by(journal), journal, self._kernel, self._undone, self._take_up)
         for entry, error in left:
             with suppress(OSError):
                 self._tell(StepOutcome(entry.n, "not-undone", note=str(error)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic, HostNotRestored, Refused, StepFailed
-from launcher.executor.keeper.changing import commands, describe, groups_of, left_in, put_back
+from launcher.executor.keeper.changing import commands, describe, groups_reached, left_in, undo_all
 from launcher.executor.keeper.claim import claim_groups
 from launcher.vms.holders import openers
 from launcher.vms.journal import Journal
@@ -13,6 +13,7 @@ from launcher.vms.journal import Journal
 if TYPE_CHECKING:
     from launcher.kernel.api import Kernel
     from launcher.vms.folder import StateFolder
+    from launcher.vms.journal import Entry
 
 NODES = "/dev/vfio"
 MOST_NAMED = 5  # of what is in the folder and not ours
@@ -25,11 +26,11 @@ def restore(folder: StateFolder, kernel: Kernel, nodes: str = NODES) -> None:
     StepFailed when all is done and the folder has to stay.
     """
     if found := left_in(folder):
-        numbers = set(groups_of(found, kernel))
+        numbers = set(groups_reached(found, kernel))
         folder.groups = claim_groups(numbers, folder)
         for number in sorted(numbers):
             _check_closed(number, f"{nodes}/{number}")
-        _put_back(folder, kernel)
+        _undo(found, folder, kernel)
     _remove(folder)
 
 
@@ -41,9 +42,10 @@ def _check_closed(number: int, node: str) -> None:
         raise Refused(Diagnostic("E529", f"IOMMU group {number} is taken by {who}, which has {node} open", help=help_))
 
 
-def _put_back(folder: StateFolder, kernel: Kernel) -> None:
+def _undo(found: list[Entry], folder: StateFolder, kernel: Kernel) -> None:
+    """What was found in the journal is in it still: nobody else has the folder."""
     journal = Journal(folder)
-    left = put_back(journal, kernel, lambda _: None)
+    left = undo_all(found, journal, kernel)
     journal.close()
     if left:
         evidence = tuple(f"{describe(entry)}: {error.strerror}" for entry, error in left)
