@@ -1,4 +1,4 @@
-"""What the guest says in; whether it has said a text in time, and what it means for how the VM ended, out."""
+"""What the guest says in; whether it has said the text of `--wait` in time, and the exit code that follows, out."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class AwaitedText:
             self._deadline = monotonic() + self.timeout
 
     def hear(self, data: bytes) -> None:
-        """It may come in pieces."""
+        """The text may come in pieces."""
         if self.expired:
             return
         whole = self._tail + data
@@ -42,17 +42,17 @@ class AwaitedText:
         return max(self._deadline - monotonic(), 0) if self.open and self._deadline is not None else None
 
     def tick(self) -> bool:
-        """True once, when the time is over."""
+        """True once: the time is over."""
         over = self.left() == 0
         self.expired = self.expired or over
         return over
 
     def complaint(self, name: str) -> Diagnostic:
-        """That it was not heard."""
+        """The text was not heard."""
         when = f"within {self.timeout:g} s" if self.expired else "before it ended"
         help_ = (f"`vmlaunch logs {name}` shows what it said",)
         return Diagnostic("E528", f"{name} did not say {self.text!r} {when}", help=help_)
 
     def exit_code(self, code: int) -> int:
-        """Of a VM that ended with `code` and did not say it."""
+        """That of a VM that ended with `code`, and whose guest did not say the text."""
         return code if code in STRONGER or (code and not self.expired) else GuestFailed.exit_code

@@ -1,4 +1,4 @@
-"""The channel to a keeper in; outcomes, console bytes and reports out, as they come."""
+"""Packets of a keeper in; outcomes, console bytes and reports, as they come, out. And orders to it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OnConsole = Callable[[bytes], None]
 
 
 class Conversation:
-    """`on_console` is told what the guest says, from the moment its vCPUs run: nothing mixes with the progress."""
+    """`on_console` gets the guest's output once its vCPUs run, and not before: nothing mixes with the progress."""
 
     def __init__(self, channel: Channel, on_outcome: Observer, on_console: OnConsole, *, owner: bool = True) -> None:
         self.channel = channel
@@ -39,7 +39,7 @@ class Conversation:
         return True
 
     def take(self, packet: Packet) -> None:
-        """What the keeper said."""
+        """A packet that was received already."""
         if packet.message is not None:
             self._hear_notice(notice_from_json(packet.message))
         elif self.running is None:

@@ -1,7 +1,7 @@
-"""Numbers of IOMMU groups in, locks on them out: no two VMs of one user claim one. And whose a group is.
+"""Numbers of IOMMU groups in; locks on them, or the VM of this user that has one of them, out.
 
-The locks are files of that user in a folder that only he can enter: nobody else can take one. Other users are kept away
-by VFIO, which opens a group once (EBUSY) for whoever owns its node; what they write or lock somewhere is nothing to us.
+No two VMs of one user claim the same group. The locks are files in a folder that only this user can enter. Other users
+are kept away by VFIO, which opens a group once (EBUSY), for a process that may open its node.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def lock_groups(numbers: Collection[int], root: Path) -> tuple[int, ...]:
 
 
 def claimant(numbers: Collection[int], own: Path) -> tuple[int, str] | None:
-    """One of these groups and the name of the VM of ours that is up with it; `own` is the folder of who asks."""
+    """One of these groups and the name of the VM that is up with it; `own` is the folder of the VM that asks."""
     found = ((number, folder.name) for number, folder in claims(own.parent) if number in numbers and folder != own)
     return next(found, None)
 
@@ -58,7 +58,7 @@ def claims(root: Path) -> Iterator[tuple[int, Path]]:
 
 
 def _open(root: Path, name: str) -> int:
-    """A lock stays where it is: who removed it could let two have it."""
+    """A lock file is never removed: two VMs could then have locked two files of one name."""
     above = open_way(root / LOCKS, make=True)
     try:
         folder = open_own(above, ".", root / LOCKS)

@@ -1,4 +1,4 @@
-"""What was done to the host and how to undo it: one line each, on disk before the deed. Read back after any death.
+"""What was done to the host and how to undo it: one line each, on disk before the deed; out, what has to be undone.
 
 The first line is {"journal": format, "vmlaunch": who wrote it}; then {"n", "op", "undo"} before a deed and
 {"undone": n} after its undo.
@@ -33,7 +33,7 @@ class Entry(NamedTuple):
 class Journal:
     """Append-only. Every method returns when the line is on disk; OSError: it is not in the file.
 
-    It is written to and read from one descriptor. Who claims a folder makes it anew, or goes on with what is there.
+    It is written and read by one descriptor. In a folder without a journal a new one begins; else it goes on.
     """
 
     def __init__(self, folder: StateFolder) -> None:
@@ -49,7 +49,7 @@ class Journal:
             raise
 
     def pending(self) -> list[Entry]:
-        """As it is now; see `pending`."""
+        """What still has to be undone, as `pending` gives it."""
         return entries(self._whole(), self._name)
 
     def before(self, n: int, op: str, undo: dict[str, Any]) -> None:
@@ -90,7 +90,7 @@ def pending(path: Path) -> list[Entry]:
 
 
 def pending_in(folder: StateFolder) -> list[Entry]:
-    """The same for who has claimed the folder."""
+    """The same of a folder that is claimed."""
     return _pending(partial(folder.read, JOURNAL), folder.path.name)
 
 

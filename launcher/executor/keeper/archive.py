@@ -1,4 +1,4 @@
-"""What a keeper knows in; state.json, report.json and console.log in the VM's folder out."""
+"""The records and the guest's output in; state.json, report.json and console.log in the VM's folder out."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BITE, MOST_BITES = 64 * 1024, 32  # twice what a ring holds
 
 
 class Archive:
-    """A full or vanished /run costs the record, not the VM."""
+    """A full or vanished /run costs these files, not the VM."""
 
     def __init__(self, folder: StateFolder, records: Records, console: Console, awaited: AwaitedText | None) -> None:
         self._folder, self._records, self._console, self._awaited = folder, records, console, awaited
@@ -42,7 +42,7 @@ class Archive:
         self._keep("report", lambda: self._folder.write(REPORT, report_to_json(self._records.report())))
 
     def keep_log(self, most: int = MOST_BITES) -> None:
-        """At most so many bites: whoever writes the ring may be faster than who reads it."""
+        """At most so many bites in one turn: the guest may write faster than the keeper reads."""
         self.chatty = self.chatty + 1 if self.position != self._console.head else 0
         for _ in range(most):
             if self.position == self._console.head:

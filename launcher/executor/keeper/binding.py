@@ -49,12 +49,12 @@ def read_memory(memory: dict[str, Any]) -> Before:
 
 
 def _is_name(driver: str) -> bool:
-    """As the kernel allows them; one may have blanks in it."""
+    """Whether the kernel could have a driver of this name, which may have blanks in it."""
     return driver.isascii() and driver.isprintable() and "/" not in driver and len(driver) <= MOST_NAME
 
 
 def check(step: BindDriver, drivers: PciDrivers) -> None:
-    """StepFailed when the function is not as planned: somebody else may have it, and it must not be put back."""
+    """StepFailed when the function is not as planned: somebody else may have it, so it must not be rebound later."""
     here = (drivers.driver(step.address), drivers.override(step.address))
     if here != (step.before, step.override):
         fact = (

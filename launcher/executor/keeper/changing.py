@@ -23,14 +23,14 @@ OWN = (KeepState.op,)
 
 
 def memory_of(step: Step) -> dict[str, Any] | None:
-    """What the journal has to keep; None: the step changes nothing that goes back."""
+    """What the journal has to keep of a step; None: the step changes nothing that is put back."""
     if isinstance(step, BindDriver):
         return binding.memory_of(step)
     return {"folder": step.folder} if isinstance(step, KeepState) else None
 
 
 def check(step: Step, kernel: Kernel) -> None:
-    """Before the journal has it: is the host as planned?"""
+    """StepFailed, before the journal has the step: the host is not as planned."""
     if isinstance(step, BindDriver):
         binding.check(step, kernel.drivers)
 
@@ -48,17 +48,17 @@ CHANGE: dict[type[Step], Callable[[Any, Kernel], None]] = {
 
 
 def left_of(path: Path) -> list[Entry]:
-    """The journal there: what has to be put back. Refused when a later vmlaunch wrote it."""
+    """What the journal there says is still to be undone. Refused: a later vmlaunch wrote it."""
     return _not_own(pending(path))
 
 
 def left_in(folder: StateFolder) -> list[Entry]:
-    """The same for who has claimed the folder."""
+    """The same of a folder that is claimed."""
     return _not_own(pending_in(folder))
 
 
 def left_by(journal: Journal) -> list[Entry]:
-    """The same for who writes the journal."""
+    """The same of a journal that is open."""
     return _not_own(journal.pending())
 
 
@@ -114,7 +114,7 @@ def address_of(entry: Entry) -> PciAddress | None:
 
 
 def describe(entry: Entry) -> str:
-    """What is to be done."""
+    """What undoing the entry does."""
     try:
         return _before(entry).describe()
     except OSError:
@@ -122,7 +122,7 @@ def describe(entry: Entry) -> str:
 
 
 def commands(entry: Entry) -> str:
-    """How an administrator would do it; for what nobody understands, a comment."""
+    """How an administrator would undo the entry; a comment for one that this version does not understand."""
     try:
         return binding.commands(_before(entry))
     except OSError as error:

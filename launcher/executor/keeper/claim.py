@@ -1,4 +1,4 @@
-"""A Plan in; its state folder, claimed, out, or why not. Nothing is changed when it is refused."""
+"""A Plan in; its state folder and its IOMMU groups claimed for it, out, or why not. A refusal changes nothing."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _check_journal(folder: StateFolder) -> None:
 
 
 def check_unclaimed(plan: Plan) -> None:
-    """Before a plan is refused for what another VM of ours does with its devices, or carried out."""
+    """Refused when another VM of ours has one of the plan's groups, which says more than that a device is in use."""
     own = next((Path(one.folder) for one in plan.steps if isinstance(one, KeepState)), None)
     numbers = groups_opened(plan.steps)
     if own is not None and numbers and (found := claimant(numbers, own)):
@@ -54,7 +54,7 @@ def check_unclaimed(plan: Plan) -> None:
 
 
 def claim_groups(numbers: Collection[int], folder: StateFolder) -> tuple[int, ...]:
-    """Descriptors that hold their locks. Refused, and none is held: another VM of ours has one."""
+    """Descriptors that hold the locks of these groups. Refused, and none is held: another VM of ours has one."""
     try:
         return lock_groups(numbers, folder.path.parent)
     except GroupTaken as error:
@@ -72,7 +72,7 @@ def group_taken(number: int, found: tuple[int, str] | None) -> Refused:
 
 
 def claim_folder(path: Path) -> StateFolder:
-    """NameTaken when a VM has it; refused with a code when it cannot be made or is not safe."""
+    """NameTaken: a VM has this folder. Refused with a code: it cannot be made, or it is not safe."""
     try:
         return StateFolder.claim(path)
     except NameTaken:

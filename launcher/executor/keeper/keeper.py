@@ -173,7 +173,7 @@ class Keeper:
             self._audience.attend(ready)
             self._orders.tick()
             if self._records.end is not None and self._stopping.deadline is None:
-                self._link.see_off()
+                self._link.limit_teardown()
             self._archive.keep_log()
             self._stop_waiting()
             self._audience.pump()

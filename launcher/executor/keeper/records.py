@@ -1,4 +1,4 @@
-"""What runner and keeper say, in; the Report at any time, out."""
+"""What runner and keeper have found in; the Report, at any time, out."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Records:
         self.given_up = GivenUp({})
 
     def over(self) -> None:
-        """The VM has ended; its last words may still be on their way."""
+        """The VM has ended; clients may still have to hear of it."""
         self.phase = "ended"
         self._ended = self._ended or (_now(), monotonic())
 

@@ -35,7 +35,7 @@ def restore(folder: StateFolder, kernel: Kernel, nodes: str = NODES) -> None:
 
 
 def _check_closed(number: int, node: str) -> None:
-    """The VM of another user locks nothing of ours, but VFIO lets only one have the group open."""
+    """Refused when a process has the group open: the VM of another user takes no lock of ours."""
     if pids := openers(node):
         who = ", ".join(f"process {pid}" for pid in pids)
         help_ = (f"`ps -f {pids[0]}` shows whose it is; `down` again when it has ended",)
@@ -54,7 +54,7 @@ def _undo(found: list[Entry], folder: StateFolder, kernel: Kernel) -> None:
 
 
 def _remove(folder: StateFolder) -> None:
-    """Ours is gone from it in any case."""
+    """StepFailed when the folder has to stay. The files that vmlaunch made are gone from it in any case."""
     try:
         foreign = folder.remove()
     except OSError as error:

@@ -24,7 +24,7 @@ from launcher.vms.limits import Unfit
 from launcher.vms.orders import RunnerDo, RunnerOrder
 from launcher.vms.words import Hearing, Word
 
-TIME_TO_GO = 600.0  # seconds for a runner that has said its end: it unpins all memory of its guest and resets devices
+TEARDOWN_TIME = 600.0  # seconds for a runner that has said its end: it unpins guest memory and resets devices
 MOST_PACKETS, MOST_SECONDS = 256, 0.02  # of the runner in one turn of the keeper's loop
 
 
@@ -37,7 +37,7 @@ class RunnerLink:
     def __init__(self, plan: Plan, records: Records) -> None:
         self._records = records
         self._hearing = Hearing(plan)
-        self._last_moment: float | None = None  # when a runner that has said its end must have gone
+        self._last_moment: float | None = None  # of its teardown
         self.more = self.distrusted = False
 
     def start(self, main: Callable[[Channel], NoReturn]) -> int:
@@ -99,9 +99,9 @@ class RunnerLink:
             self.distrusted = True
             self._records.fail((Diagnostic("E555", f"the runner said what no runner says, and was killed: {why}"),))
 
-    def see_off(self) -> None:
+    def limit_teardown(self) -> None:
         """The runner has said how the VM ended and gives all back; it is killed when that takes too long."""
-        self._last_moment = self._last_moment or monotonic() + TIME_TO_GO
+        self._last_moment = self._last_moment or monotonic() + TEARDOWN_TIME
         if monotonic() > self._last_moment:
             self.kill()
 
