@@ -1,7 +1,6 @@
 """The runner process: carries out the plan's runner steps, runs the guest, undoes them in reverse, exits.
 
-It tells its keeper words of vms.words; it obeys {"do": "power"}, {"do": "stop"} and {"do": "tell"}. A keeper that goes
-away is a stop.
+It tells its keeper words of vms.words; it obeys a RunnerOrder of vms.orders. A keeper that goes away is a stop.
 """
 
 from __future__ import annotations
@@ -28,8 +27,9 @@ from launcher.plan.outcome import Counts, State, StepOutcome
 from launcher.plan.plan import Plan
 from launcher.plan.steps import CreateVm, RunVcpus, Step
 from launcher.vms.channel import Channel, Closed
+from launcher.vms.limits import MOST_ITEMS
+from launcher.vms.orders import read_runner_order
 from launcher.vms.words import (
-    MOST_ITEMS,
     Alarm,
     Confined,
     Containers,
@@ -193,7 +193,7 @@ class Runner:
         """Press the power button if the keeper says so; StopOrdered when it says stop, or has gone."""
         try:
             while packet := self._keeper.receive(wait=False):
-                order = (packet.message or {}).get("do")
+                order = read_runner_order(packet.message or {})
                 if order == "tell":
                     self._tell_all()
                 if order == "stop":
