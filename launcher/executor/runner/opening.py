@@ -14,7 +14,8 @@ from pathlib import Path
 
 from launcher.errors import Diagnostic, StepFailed
 from launcher.executor.runner.devices.interrupts import Interrupts
-from launcher.executor.runner.devices.passed import Bar, PassedDevice, Place
+from launcher.executor.runner.devices.passed import PassedDevice
+from launcher.executor.runner.devices.placing import AddressMap, Bar
 from launcher.executor.runner.devices.routes import Routes
 from launcher.executor.runner.devices.traps import Space
 from launcher.executor.runner.dma import DmaSpace
@@ -103,21 +104,21 @@ def open_devices(step: OpenDevices, live: Live) -> None:
     ram = tuple(Span(one.guest, one.size) for one in live.ranges)
     # Those behind RAM's, which has one for each range; the lowest is taken first.
     slots = list(reversed(range(len(ram), live.kvm.check_extension("nr_memslots"))))
-    place = Place(live.vm, live.bus.traps, live.containers, ram, slots, len(step.devices))
+    where = AddressMap(live.vm, live.bus.traps, ram, slots, live.containers if len(step.devices) > 1 else ())
     several = {one.guest.device for one in step.devices if one.guest.function}
     made = []
     for one, device in opened.items():
-        passed = _prepare(one, device, one.guest.device in several, place, live)
+        passed = _prepare(one, device, one.guest.device in several, where, live)
         made.append(passed)
         if device in unreset:
-            passed.note("not reset")
+            passed.notes.say("not reset")
     live.on_undo(partial(_reset_again, [device for device in opened.values() if device not in unreset], live))
     routes = Routes(live.vm, live.kvm.check_extension("irq_routing"))
     for passed in made:
         _connect(passed, routes, live)
 
 
-def _prepare(one: Passed, device: Device, several: bool, place: Place, live: Live) -> PassedDevice:
+def _prepare(one: Passed, device: Device, several: bool, where: AddressMap, live: Live) -> PassedDevice:
     """All that is asked of the device before it is the guest's."""
     config = device.read_config(0, CONFIG_SIZE)
     if len(config) < CONVENTIONAL_CONFIG or config[:4] == b"\xff" * 4:
@@ -134,7 +135,7 @@ def _prepare(one: Passed, device: Device, several: bool, place: Place, live: Liv
     found = {bar.index: _bar(bar, one, device, function, live) for bar in one.bars}
     if rom:
         found[ROM] = rom
-    return PassedDevice(one, device, function, found, place)
+    return PassedDevice(one, device, function, found, where)
 
 
 def _says_nothing(extended: bytes) -> bool:
@@ -200,7 +201,7 @@ def _connect(passed: PassedDevice, routes: Routes, live: Live) -> None:
     pin = passed.read_config(INTERRUPT_PIN, 1)[0]
     gsi = intx_gsi(passed.step.guest.device, max(pin, 1))
     live.on_undo(passed.quiet)
-    passed.begin(Interrupts(passed.device, live.vm, routes, live.kernel.eventfd, gsi, passed.note_about))
+    passed.begin(Interrupts(passed.device, live.vm, routes, live.kernel.eventfd, gsi, passed.notes.say_about))
     for name in ALARMS:
         _watch(passed, name, live)
     live.machine.ask_function(passed.slot)

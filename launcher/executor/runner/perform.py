@@ -148,7 +148,7 @@ def _create_vcpu(index: int, count: int, live: Live) -> None:
 def _run(index: int, live: Live, told: Told, confined: SimpleQueue[OSError | None]) -> None:
     """On a thread of its own, which is shut in more than the others, until something happens that is not an access."""
     try:
-        live.kernel.confine_vcpu(devices=live.bus is not None and bool(live.bus.devices))
+        live.kernel.confine_vcpu(devices=live.bus is not None and bool(live.bus.functions))
     except OSError as error:
         confined.put(error)
         return
@@ -167,7 +167,7 @@ def _until_event(vcpu: Vcpu, bus: Bus | None) -> Event:
             vcpu.reply(bus.read(*event.data[:3]))
         elif event.kind == "write" and bus is not None:
             bus.write(*event.data)
-        elif event.kind == "error" and event.data[0] == EFAULT and bus and bus.devices and faults < MOST_FAULTS:
+        elif event.kind == "error" and event.data[0] == EFAULT and bus and bus.functions and faults < MOST_FAULTS:
             # A BAR that the device does not answer at just now; whoever makes it so takes its memslot away.
             faults, last = faults + 1 if vcpu.exits == last + 1 else 1, vcpu.exits
             bus.faults += 1

@@ -148,7 +148,7 @@ class Runner:
         assert self._live.bus is not None
         found = self._live.bus.alarm(descriptor)
         if found is not None:
-            alias, kind = found[0].step.alias, found[1]
+            alias, kind = found[0].alias, found[1]
             self._tell(Alarm(alias, "request" if kind == "request" else "error"))
 
     def _tell_all(self) -> None:
@@ -159,7 +159,7 @@ class Runner:
         self._tell(Counted(Counts(**numbers.counts), (*numbers.exits, *missing)))
 
     def _tell_devices(self) -> None:
-        devices = self._live.bus.devices if self._live.bus else []
+        devices = self._live.bus.functions if self._live.bus else []
         for one in devices:
             self._tell(one.report())
         if devices:

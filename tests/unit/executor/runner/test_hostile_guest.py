@@ -119,7 +119,7 @@ def vm_of(folder: Path, **host: object) -> Vm:
 def reached(vm: Vm) -> list[Span]:
     """RAM, and the BARs that the guest reaches now; ports are beyond all memory."""
     found = [Span(one.guest, one.size) for one in vm.live.ranges]
-    for one in vm.bus.devices:
+    for one in vm.bus.functions:
         ports = {bar.index for bar in one.step.bars if bar.kind == "io"}
         there = [bar for bar in one.report().bars if bar.guest is not None]
         found += [Span(bar.guest + (BEYOND if bar.index in ports else 0), bar.size) for bar in there]
@@ -127,7 +127,7 @@ def reached(vm: Vm) -> list[Span]:
 
 
 def states(vm: Vm) -> list[str]:
-    return [one.report().state for one in vm.bus.devices]
+    return [one.report().state for one in vm.bus.functions]
 
 
 def all_is_given_back(vm: Vm) -> bool:
