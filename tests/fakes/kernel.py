@@ -70,6 +70,13 @@ class FakeKernel:
         if len(self.calls) == self.fail_at:
             refuse(self.error, name)
 
+    def fire(self, event: int) -> None:
+        """What an eventfd's write does: KVM delivers it, or it waits in the counter."""
+        if event in self.irqfds:
+            self.delivered.append(self.irqfds[event])
+        else:
+            os.eventfd_write(event, 1)
+
     def left(self) -> list[str]:
         return [
             *(f"open: {type(one).__name__}" for one in self.open),
