@@ -19,7 +19,7 @@ from launcher.executor.runner.devices.placing import AddressMap, Bar
 from launcher.executor.runner.devices.routes import Routes
 from launcher.executor.runner.devices.traps import Space
 from launcher.executor.runner.dma import DmaSpace
-from launcher.executor.runner.live import Live
+from launcher.executor.runner.live import Built, Live, Ram
 from launcher.executor.runner.reading import open_regular, size_of
 from launcher.executor.runner.resets import reset
 from launcher.kernel.api import BarMapping, Container, Device, Group, RegionInfo
@@ -88,10 +88,8 @@ def _check_limits(step: MapDma, container: Container) -> None:
 
 def open_devices(step: OpenDevices, live: Live) -> None:
     """All descriptors before any reset of a bus, and resets before what the guest will see."""
-    assert live.kvm is not None
-    assert live.vm is not None
-    assert live.bus is not None
-    known = live.vm.create_vfio()
+    kvm, vm, _, bus = live.the(Built)
+    known = vm.create_vfio()
     live.on_undo(known.close)
     for group in live.groups.values():
         known.add_group(group)
@@ -101,10 +99,10 @@ def open_devices(step: OpenDevices, live: Live) -> None:
         opened[one] = live.groups[one.group].open_device(one.address)
         live.on_undo(opened[one].close)
     unreset = reset(tuple(opened.values()), live.groups)
-    ram = tuple(Span(one.guest, one.size) for one in live.ranges)
+    ram = tuple(Span(one.guest, one.size) for one in live.the(Ram).ranges)
     # Those behind RAM's, which has one for each range; the lowest is taken first.
-    slots = list(reversed(range(len(ram), live.kvm.check_extension("nr_memslots"))))
-    where = AddressMap(live.vm, live.bus.traps, ram, slots, live.containers if len(step.devices) > 1 else ())
+    slots = list(reversed(range(len(ram), kvm.check_extension("nr_memslots"))))
+    where = AddressMap(vm, bus.traps, ram, slots, live.containers if len(step.devices) > 1 else ())
     several = {one.guest.device for one in step.devices if one.guest.function}
     made = []
     for one, device in opened.items():
@@ -113,7 +111,7 @@ def open_devices(step: OpenDevices, live: Live) -> None:
         if device in unreset:
             passed.notes.say("not reset")
     live.on_undo(partial(_reset_again, [device for device in opened.values() if device not in unreset], live))
-    routes = Routes(live.vm, live.kvm.check_extension("irq_routing"))
+    routes = Routes(vm, kvm.check_extension("irq_routing"))
     for passed in made:
         _connect(passed, routes, live)
 
@@ -195,18 +193,16 @@ def _keep_rom(path: Path) -> int:
 
 
 def _connect(passed: PassedDevice, routes: Routes, live: Live) -> None:
-    assert live.vm is not None
-    assert live.bus is not None
-    assert live.machine is not None
+    built = live.the(Built)
     pin = passed.read_config(INTERRUPT_PIN, 1)[0]
     gsi = intx_gsi(passed.step.guest.device, max(pin, 1))
     live.on_undo(passed.quiet)
-    passed.begin(Interrupts(passed.device, live.vm, routes, live.kernel.eventfd, gsi, passed.notes.say_about))
+    passed.begin(Interrupts(passed.device, built.vm, routes, live.kernel.eventfd, gsi, passed.notes.say_about))
     for name in ALARMS:
         _watch(passed, name, live)
-    live.machine.ask_function(passed.slot)
-    live.bus.add(passed)
-    live.on_undo(partial(live.bus.remove, passed))
+    built.machine.ask_function(passed.slot)
+    built.bus.add(passed)
+    live.on_undo(partial(built.bus.remove, passed))
 
 
 def _watch(passed: PassedDevice, name: str, live: Live) -> None:

@@ -11,10 +11,10 @@ from typing import Any
 
 from launcher.executor.runner.devices.bus import Bus
 from launcher.executor.runner.devices.traps import Traps
-from launcher.executor.runner.live import Live
+from launcher.executor.runner.live import Built, Live, Loaded, Ram
 from launcher.executor.runner.opening import map_dma, open_devices, open_groups
 from launcher.executor.runner.reading import read_file
-from launcher.kernel.api import Event, PinRoute, Trap, Vcpu
+from launcher.kernel.api import Event, Kvm, PinRoute, Trap, Vcpu
 from launcher.kernel.threads import Running, start
 from launcher.machine import acpi, cpu, layout, linux64, pci, pvh, routes
 from launcher.machine.boot import memory_map
@@ -56,63 +56,69 @@ def take_memory(step: TakeMemory, live: Live) -> None:
 def create_vm(_: CreateVm, live: Live) -> None:
     """KVM wants its chips before the vCPUs, which get their local APICs then (Documentation/virt/kvm/api.rst,
     KVM_CREATE_IRQCHIP), and the addresses of its own pages before the first vCPU (KVM_SET_IDENTITY_MAP_ADDR)."""
-    if live.kvm is None:
-        live.kvm = live.kernel.open_kvm()
-        live.undo.push(live.step, live.kvm.close, stays=True)
-    vm = live.vm = live.kvm.create_vm()
+    kvm = live.kvm or _open_kvm(live)
+    vm = kvm.create_vm()
     live.on_undo(vm.close)
     vm.set_tss_address(layout.TSS)
     vm.set_identity_map_address(layout.IDENTITY_MAP)
     vm.create_interrupt_controllers()
     vm.create_timer()
-    machine = live.machine = vm.create_machine(layout.COM1_GSI, layout.SCI_GSI)
+    machine = vm.create_machine(layout.COM1_GSI, layout.SCI_GSI)
     live.on_undo(machine.close)
     machine.attach(live.console)
     vm.set_gsi_routing([PinRoute(*pin) for pin in routes.pins()])
-    live.bus = Bus(Traps(machine, PORTS, (Trap(layout.ECAM.start, layout.ECAM.size, "ecam"),)))
+    bus = Bus(Traps(machine, PORTS, (Trap(layout.ECAM.start, layout.ECAM.size, "ecam"),)))
     machine.set_function(pci.HOST_BRIDGE, pci.host_bridge())
+    live.make(Built(kvm, vm, machine, bus))
+
+
+def _open_kvm(live: Live) -> Kvm:
+    """Once for all lives: a confined runner can open nothing."""
+    kvm = live.kvm = live.kernel.open_kvm()
+    live.undo.push(live.step, kvm.close, stays=True)
+    return kvm
 
 
 def give_memory(step: GiveMemory, live: Live) -> None:
-    assert live.vm is not None
+    vm = live.the(Built).vm
     for slot, one in enumerate(step.ranges):
-        live.vm.set_memory_region(slot, one.guest, live.banks[one.bank], one.offset, one.size)
-    live.ranges = step.ranges
+        vm.set_memory_region(slot, one.guest, live.banks[one.bank], one.offset, one.size)
+    live.make(Ram(live.banks, step.ranges))
     live.on_undo(lambda: None)  # memslots go with the VM
 
 
 def load_kernel(step: LoadKernel, live: Live) -> None:
-    image = read_file(step.path, step.sha256, live)
+    image, ram = read_file(step.path, step.sha256, live), live.the(Ram)
     for part in step.parts:
-        live.write(part.guest, image[part.offset : part.offset + part.file_size])
+        ram.write(part.guest, image[part.offset : part.offset + part.file_size])
         if live.past is not None:  # memory of an earlier life; before the first one it is zero
-            live.clear(part.guest + part.file_size, part.memory_size - part.file_size)
-    live.kernel_step, live.setup_header = step, image[: linux64.HEADER.stop]
+            ram.clear(part.guest + part.file_size, part.memory_size - part.file_size)
+    live.make(Loaded(step, image[: linux64.HEADER.stop]))
 
 
 def load_initrd(step: LoadInitrd, live: Live) -> None:
-    live.write(step.guest, read_file(step.path, step.sha256, live))
+    live.the(Ram).write(step.guest, read_file(step.path, step.sha256, live))
     live.initrd = Span(step.guest, step.size)
 
 
 def describe_machine(step: DescribeMachine, live: Live) -> None:
     """ACPI tables, and what the kernel's boot protocol wants to find."""
-    kernel = _kernel(live)
-    tables, entries = acpi.tables(step.vcpus, step.window), memory_map(live.ranges, step.reserved)
+    ram, (kernel, setup_header) = live.the(Ram), live.the(Loaded)
+    tables, entries = acpi.tables(step.vcpus, step.window), memory_map(ram.ranges, step.reserved)
     rsdp = tables[0].guest
     if kernel.protocol == "linux64":
-        boot = linux64.boot_patches(live.setup_header, entries, kernel.cmdline, live.initrd, rsdp)
+        boot = linux64.boot_patches(setup_header, entries, kernel.cmdline, live.initrd, rsdp)
     else:
         boot = pvh.boot_patches(entries, kernel.cmdline, live.initrd, rsdp)
     for patch in (*tables, *boot):
-        live.write(patch.guest, patch.data)
+        ram.write(patch.guest, patch.data)
 
 
 def run_vcpus(step: RunVcpus, live: Live, told: Told) -> None:
     """Create them all, put the first one at the kernel's entry, start their threads. Any return of any is told."""
     for index in range(step.count):
         _create_vcpu(index, step.count, live)
-    kernel, confined = _kernel(live), SimpleQueue[OSError | None]()
+    kernel, confined = live.the(Loaded).step, SimpleQueue[OSError | None]()
     protocol = linux64 if kernel.protocol == "linux64" else pvh
     live.vcpus[0].set_sregs(protocol.first_sregs())
     live.vcpus[0].set_regs(protocol.first_regs(kernel.entry))
@@ -128,46 +134,41 @@ def run_vcpus(step: RunVcpus, live: Live, told: Told) -> None:
             raise error
 
 
-def _kernel(live: Live) -> LoadKernel:
-    assert live.kernel_step is not None
-    return live.kernel_step
-
-
 def _create_vcpu(index: int, count: int, live: Live) -> None:
-    assert live.kvm is not None
-    assert live.vm is not None
-    vcpu = live.vm.create_vcpu(index, live.machine)
+    built = live.the(Built)
+    vcpu = built.vm.create_vcpu(index, built.machine)
     live.on_undo(vcpu.close)
     live.vcpus.append(vcpu)
-    deadline = bool(live.kvm.check_extension("tsc_deadline_timer"))
-    vcpu.set_cpuid(cpu.cpuid(live.kvm.supported_cpuid(), index, count, deadline))
+    deadline = bool(built.kvm.check_extension("tsc_deadline_timer"))
+    vcpu.set_cpuid(cpu.cpuid(built.kvm.supported_cpuid(), index, count, deadline))
     vcpu.set_msrs(cpu.FIRST_MSRS)
     vcpu.set_local_interrupts()
 
 
 def _run(index: int, live: Live, told: Told, confined: SimpleQueue[OSError | None]) -> None:
     """On a thread of its own, which is shut in more than the others, until something happens that is not an access."""
+    bus = live.the(Built).bus
     try:
-        live.kernel.confine_vcpu(devices=live.bus is not None and bool(live.bus.functions))
+        live.kernel.confine_vcpu(devices=bool(bus.functions))
     except OSError as error:
         confined.put(error)
         return
     confined.put(None)
     try:
-        told(index, _until_event(live.vcpus[index], live.bus))
+        told(index, _until_event(live.vcpus[index], bus))
     except Exception as error:  # the outermost function of the thread: the main thread raises it
         told(index, error)
 
 
-def _until_event(vcpu: Vcpu, bus: Bus | None) -> Event:
+def _until_event(vcpu: Vcpu, bus: Bus) -> Event:
     faults, last = 0, 0
     while True:
         event = vcpu.run()
-        if event.kind == "read" and bus is not None:
+        if event.kind == "read":
             vcpu.reply(bus.read(*event.data[:3]))
-        elif event.kind == "write" and bus is not None:
+        elif event.kind == "write":
             bus.write(*event.data)
-        elif event.kind == "error" and event.data[0] == EFAULT and bus and bus.functions and faults < MOST_FAULTS:
+        elif event.kind == "error" and event.data[0] == EFAULT and bus.functions and faults < MOST_FAULTS:
             # A BAR that the device does not answer at just now; whoever makes it so takes its memslot away.
             faults, last = faults + 1 if vcpu.exits == last + 1 else 1, vcpu.exits
             bus.faults += 1
