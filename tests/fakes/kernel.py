@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from launcher.kernel.api import Drivers, Event, GivenUp, Waits
 from launcher.kernel.confine import GIVEN_UP, MEASURES
 from launcher.kernel.descriptor import Eventfd
+from launcher.kernel.type1 import Type1
 from launcher.kernel.waiting import wait_for
 from tests.fakes.drivers import FakeDrivers
 from tests.fakes.handle import FakeMemory, Handle, refuse
@@ -92,6 +93,10 @@ class FakeKernel:
 
     def load_modules(self, names: Sequence[str]) -> None:
         self.call("modprobe")
+
+    def address_spaces(self) -> Type1:
+        """The real one: what it opens is fake."""
+        return Type1(self.open_container, self.open_group)
 
     def open_container(self) -> FakeContainer:
         self.call("open /dev/vfio/vfio")

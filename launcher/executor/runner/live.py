@@ -9,9 +9,8 @@ from itertools import zip_longest
 from typing import Any, NamedTuple, TypeVar
 
 from launcher.executor.runner.devices.bus import Bus
-from launcher.executor.runner.dma import DmaSpace
 from launcher.executor.runner.undo import UndoStack
-from launcher.kernel.api import Group, HostMemory, Kernel, Kvm, Machine, Vcpu, Vm
+from launcher.kernel.api import HostMemory, Kernel, Kvm, Machine, Vcpu, Vm
 from launcher.kernel.machine import Console
 from launcher.plan.steps import LoadKernel, RamRange
 from launcher.record import field, mutable
@@ -79,8 +78,6 @@ class Live:
     undo: UndoStack = field(default_factory=UndoStack)
     made: dict[type[Any], Any] = field(default_factory=dict)
     banks: dict[int, HostMemory] = field(default_factory=dict)
-    containers: list[DmaSpace] = field(default_factory=list)
-    groups: dict[int, Group] = field(default_factory=dict)
     initrd: Span | None = None
     kvm: Kvm | None = None  # for all lives
     vcpus: list[Vcpu] = field(default_factory=list)

@@ -1,11 +1,10 @@
-"""The plan's groups and functions in, VFIO's descriptors out: container, DMA, devices, in the order VFIO wants.
+"""The plan's functions in; devices opened, reset and given to the guest, in the order VFIO wants, out.
 
 Each undo stands on the line after its deed, so that the teardown is the exact reverse, and no call of it fails.
 """
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 from contextlib import suppress
@@ -18,91 +17,40 @@ from launcher.executor.runner.devices.passed import PassedDevice
 from launcher.executor.runner.devices.placing import AddressMap, Bar
 from launcher.executor.runner.devices.routes import Routes
 from launcher.executor.runner.devices.traps import Space
-from launcher.executor.runner.dma import DmaSpace
 from launcher.executor.runner.live import Built, Live, Ram
 from launcher.executor.runner.reading import open_regular, size_of
 from launcher.executor.runner.resets import reset
-from launcher.kernel.api import BarMapping, Container, Device, Group, RegionInfo
+from launcher.executor.runner.spaces import Claimed
+from launcher.kernel.api import AddressSpaces, BarMapping, Device, RegionInfo
 from launcher.kernel.whole import write_whole
 from launcher.machine.acpi import intx_gsi
 from launcher.machine.function import ROM, PassedFunction
 from launcher.machine.pci import CONFIG_SIZE, CONVENTIONAL_CONFIG
 from launcher.machine.pieces import pieces
 from launcher.machine.policy import INTERRUPT_PIN, Shape
-from launcher.plan.steps import BarPlace, MapDma, OpenDevices, OpenGroups, Passed
+from launcher.plan.steps import BarPlace, OpenDevices, Passed
 from launcher.values import Span
 
 ALARMS = ("request", "error")
 
 
-def open_groups(step: OpenGroups, live: Live) -> None:
-    """All groups before any container: a second descriptor of one would be EBUSY."""
-    for number in step.groups:
-        group = live.groups[number] = live.kernel.open_group(number)
-        live.on_undo(group.close)
-        if not group.viable():
-            raise _failed("E521", f"IOMMU group {number} is not usable: the host holds a part of it", "plan again")
-    for group in live.groups.values():
-        _join(group, live)
-
-
-def _join(group: Group, live: Live) -> None:
-    """EINVAL: this group does not fit what is there, and gets a container of its own."""
-    for space in live.containers:
-        try:
-            group.set_container(space.container)
-        except OSError as error:
-            if error.errno != errno.EINVAL:
-                raise
-            continue
-        live.on_undo(group.unset_container)
-        space.groups.append(group.number)
-        return
-    container = live.kernel.open_container()
-    live.on_undo(container.close)
-    group.set_container(container)
-    live.on_undo(group.unset_container)
-    container.set_iommu()
-    space = DmaSpace(container)
-    space.groups.append(group.number)
-    live.containers.append(space)
-
-
-def map_dma(step: MapDma, live: Live) -> None:
-    """Each byte of RAM once for each container."""
-    for space in live.containers:
-        _check_limits(step, space.container)
-        for one in step.ranges:
-            space.map_ram(one, live.banks[one.bank])
-            live.on_undo(partial(space.unmap, Span(one.guest, one.size)))
-
-
-def _check_limits(step: MapDma, container: Container) -> None:
-    """By name, before any map."""
-    ranges = container.limits().ranges
-    for one in step.ranges:
-        span = Span(one.guest, one.size)
-        if ranges and not any(free.covers(span) for free in ranges):
-            raise _failed("E522", f"the IOMMU does not translate all of {span}, where guest RAM is", "plan again")
-
-
 def open_devices(step: OpenDevices, live: Live) -> None:
     """All descriptors before any reset of a bus, and resets before what the guest will see."""
-    kvm, vm, _, bus = live.the(Built)
+    (kvm, vm, _, bus), (spaces, maps) = live.the(Built), live.the(Claimed)
     known = vm.create_vfio()
     live.on_undo(known.close)
-    for group in live.groups.values():
-        known.add_group(group)
-        live.on_undo(partial(known.remove_group, group))
+    for file in spaces.files():
+        known.add_file(file)
+        live.on_undo(partial(known.remove_file, file))
     opened: dict[Passed, Device] = {}
     for one in step.devices:
-        opened[one] = live.groups[one.group].open_device(one.address)
+        opened[one] = spaces.open_device(one.group, one.address)
         live.on_undo(opened[one].close)
-    unreset = reset(tuple(opened.values()), live.groups)
+    unreset = reset(tuple(opened.values()), spaces)
     ram = tuple(Span(one.guest, one.size) for one in live.the(Ram).ranges)
     # Those behind RAM's, which has one for each range; the lowest is taken first.
     slots = list(reversed(range(len(ram), kvm.check_extension("nr_memslots"))))
-    where = AddressMap(vm, bus.traps, ram, slots, live.containers if len(step.devices) > 1 else ())
+    where = AddressMap(vm, bus.traps, ram, slots, maps if len(step.devices) > 1 else ())
     several = {one.guest.device for one in step.devices if one.guest.function}
     made = []
     for one, device in opened.items():
@@ -110,7 +58,7 @@ def open_devices(step: OpenDevices, live: Live) -> None:
         made.append(passed)
         if device in unreset:
             passed.notes.say("not reset")
-    live.on_undo(partial(_reset_again, [device for device in opened.values() if device not in unreset], live))
+    live.on_undo(partial(_reset_again, [device for device in opened.values() if device not in unreset], spaces))
     routes = Routes(vm, kvm.check_extension("irq_routing"))
     for passed in made:
         _connect(passed, routes, live)
@@ -215,9 +163,9 @@ def _watch(passed: PassedDevice, name: str, live: Live) -> None:
     passed.alarms[name] = event
 
 
-def _reset_again(devices: list[Device], live: Live) -> None:
+def _reset_again(devices: list[Device], spaces: AddressSpaces) -> None:
     """While all are open; those that could not be reset on the way in are not asked again."""
-    reset(devices, live.groups)
+    reset(devices, spaces)
 
 
 def _failed(code: str, message: str, *help_: str) -> StepFailed:

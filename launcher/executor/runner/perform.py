@@ -12,8 +12,9 @@ from typing import Any
 from launcher.executor.runner.devices.bus import Bus
 from launcher.executor.runner.devices.traps import Traps
 from launcher.executor.runner.live import Built, Live, Loaded, Ram
-from launcher.executor.runner.opening import map_dma, open_devices, open_groups
+from launcher.executor.runner.opening import open_devices
 from launcher.executor.runner.reading import read_file
+from launcher.executor.runner.spaces import map_dma, open_groups
 from launcher.kernel.api import Event, Kvm, PinRoute, Trap, Vcpu
 from launcher.kernel.threads import Running, start
 from launcher.machine import acpi, cpu, layout, linux64, pci, pvh, routes

@@ -19,6 +19,7 @@ from launcher.errors import LauncherError
 from launcher.executor.ending import check_confined, describe_event, diagnostics_of
 from launcher.executor.runner.live import Built, Live
 from launcher.executor.runner.perform import PERFORM, run_vcpus
+from launcher.executor.runner.spaces import Claimed
 from launcher.kernel.api import Event, Kernel
 from launcher.kernel.machine import Console
 from launcher.plan.outcome import Counts, State, StepOutcome
@@ -163,7 +164,7 @@ class Runner:
         for one in functions:
             self._tell(one.report())
         if functions:
-            self._tell(Containers(tuple(one.report() for one in self._live.containers)))
+            self._tell(Containers(tuple(one.report() for one in self._live.the(Claimed).maps)))
 
     def _restart(self) -> bool:
         """The VM is made anew on the same memory: what comes after it in the plan is undone and done again, quietly."""

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 from launcher.executor.runner.devices.notes import cause
 from launcher.executor.runner.devices.traps import Key, Space, Traps
-from launcher.executor.runner.dma import DmaSpace
+from launcher.executor.runner.dma import DmaMaps
 from launcher.kernel.api import BarMapping, Trap, Vm
 from launcher.machine import bars
 from launcher.machine.pieces import Piece, served
@@ -34,7 +34,7 @@ class Bar:
     planned: BarPlace | None = None  # not the ROM
     guest: int | None = None  # where it is now
     slots: list[int] = field(default_factory=list)
-    peers: list[tuple[DmaSpace, Span]] = field(default_factory=list)  # P2P maps
+    peers: list[tuple[DmaMaps, Span]] = field(default_factory=list)  # P2P maps
     trapped: set[Span] = field(default_factory=set)  # mmap pieces that KVM has no memslot for
 
 
@@ -46,7 +46,7 @@ class AddressMap:
     traps: Traps
     ram: tuple[Span, ...]
     slots: list[int]  # free memslots, the next one last
-    peers: Sequence[DmaSpace] = ()  # whose devices are to reach the BARs of others
+    peers: Sequence[DmaMaps] = ()  # whose devices are to reach the BARs of others
 
 
 class Placing:
@@ -113,15 +113,15 @@ class Placing:
             return False
         bar.slots.append(slots.pop())
         span = Span(guest, mapping.size)
-        bar.peers += [(space, span) for space in self._map.peers if space.map_peer(guest, mapping)]
+        bar.peers += [(maps, span) for maps in self._map.peers if maps.map_peer(guest, mapping)]
         return True
 
     def _hide(self, bar: Bar) -> None:
         """What fails does not keep the rest, and is raised."""
         with ExitStack() as all_of_it:  # last first
             all_of_it.callback(self._map.traps.hide, bar.space, self._key(bar))
-            for space, span in bar.peers:
-                all_of_it.callback(space.unmap, span)
+            for maps, span in bar.peers:
+                all_of_it.callback(maps.unmap, span)
             for slot in bar.slots:
                 all_of_it.callback(self._take_back, slot)
             bar.peers, bar.slots, bar.guest = [], [], None
