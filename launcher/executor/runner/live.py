@@ -9,6 +9,7 @@ from itertools import zip_longest
 from typing import Any, NamedTuple, TypeVar
 
 from launcher.executor.runner.devices.bus import Bus
+from launcher.executor.runner.devices.routes import Routes
 from launcher.executor.runner.undo import UndoStack
 from launcher.kernel.api import HostMemory, Kernel, Kvm, Machine, Vcpu, Vm
 from launcher.kernel.machine import Console
@@ -38,6 +39,7 @@ class Built(NamedTuple):
     vm: Vm
     machine: Machine
     bus: Bus
+    routes: Routes
 
 
 class Ram(NamedTuple):

@@ -10,14 +10,16 @@ from time import sleep
 from typing import Any
 
 from launcher.executor.runner.devices.bus import Bus
+from launcher.executor.runner.devices.placing import AddressMap
+from launcher.executor.runner.devices.routes import Routes
 from launcher.executor.runner.devices.traps import Traps
 from launcher.executor.runner.live import Built, Live, Loaded, Ram
 from launcher.executor.runner.opening import open_devices
 from launcher.executor.runner.reading import read_file
 from launcher.executor.runner.spaces import map_dma, open_groups
-from launcher.kernel.api import Event, Kvm, PinRoute, Trap, Vcpu
+from launcher.kernel.api import Event, Kvm, Trap, Vcpu
 from launcher.kernel.threads import Running, start
-from launcher.machine import acpi, cpu, layout, linux64, pci, pvh, routes
+from launcher.machine import acpi, cpu, layout, linux64, pci, pvh
 from launcher.machine.boot import memory_map
 from launcher.plan.steps import (
     CreateVm,
@@ -67,10 +69,11 @@ def create_vm(_: CreateVm, live: Live) -> None:
     machine = vm.create_machine(layout.COM1_GSI, layout.SCI_GSI)
     live.on_undo(machine.close)
     machine.attach(live.console)
-    vm.set_gsi_routing([PinRoute(*pin) for pin in routes.pins()])
+    routes = Routes(vm, kvm.check_extension("irq_routing"))
+    routes.commit()
     bus = Bus(Traps(machine, PORTS, (Trap(layout.ECAM.start, layout.ECAM.size, "ecam"),)))
     machine.set_function(pci.HOST_BRIDGE, pci.host_bridge())
-    live.make(Built(kvm, vm, machine, bus))
+    live.make(Built(kvm, vm, machine, bus, routes))
 
 
 def _open_kvm(live: Live) -> Kvm:
@@ -81,11 +84,19 @@ def _open_kvm(live: Live) -> Kvm:
 
 
 def give_memory(step: GiveMemory, live: Live) -> None:
-    vm = live.the(Built).vm
+    built = live.the(Built)
     for slot, one in enumerate(step.ranges):
-        vm.set_memory_region(slot, one.guest, live.banks[one.bank], one.offset, one.size)
+        built.vm.set_memory_region(slot, one.guest, live.banks[one.bank], one.offset, one.size)
     live.make(Ram(live.banks, step.ranges))
+    live.make(_address_map(built, step))
     live.on_undo(lambda: None)  # memslots go with the VM
+
+
+def _address_map(built: Built, step: GiveMemory) -> AddressMap:
+    """BARs have the memslots behind RAM's, which has one for each range; the lowest is taken first."""
+    ram = tuple(Span(one.guest, one.size) for one in step.ranges)
+    slots = list(reversed(range(len(ram), built.kvm.check_extension("nr_memslots"))))
+    return AddressMap(built.vm, built.bus.traps, ram, slots)
 
 
 def load_kernel(step: LoadKernel, live: Live) -> None:

@@ -5,13 +5,13 @@ Whatever the guest asks for, nothing here raises into a vCPU: what the kernel re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from typing import Any
 
 from launcher.executor.runner.devices.interrupts import Interrupts
 from launcher.executor.runner.devices.notes import Notes, cause
-from launcher.executor.runner.devices.placing import AddressMap, Bar, Placing
+from launcher.executor.runner.devices.placing import Placing
 from launcher.kernel.api import Device, Eventfd
 from launcher.machine.function import PassedFunction
 from launcher.plan.changes import Change, Forward, HideBar, Interrupt, ShowBar
@@ -20,21 +20,17 @@ from launcher.plan.steps import Passed
 
 
 class PassedDevice:
-    """`found` are its BARs and its ROM by index, as they are served."""
+    """`function` is its model, `placing` where its BARs are. What either has to do without is in `notes`."""
 
-    def __init__(
-        self, step: Passed, device: Device, function: PassedFunction, found: Mapping[int, Bar], where: AddressMap
-    ) -> None:
-        self.step, self.device, self.function = step, device, function
-        self.alias, self.slot = step.alias, step.guest.device * 8 + step.guest.function
+    def __init__(self, step: Passed, device: Device, function: PassedFunction, placing: Placing, notes: Notes) -> None:
+        self.step, self.device, self.function, self._placing, self.notes = step, device, function, placing, notes
+        self.alias, self.slot = step.alias, placing.slot
         self.alarms: dict[str, Eventfd] = {}
-        self.notes = Notes()
-        self._placing = Placing(self.slot, found, where, self.notes.say)
         self._interrupts: Interrupts | None = None
         self._messages = ("none", 0)  # msi or msix with its vectors, when it last had them
         self._do: dict[type[Any], Callable[[Any], None]] = {
-            HideBar: self._placing.hide,
-            ShowBar: self._placing.show,
+            HideBar: placing.hide,
+            ShowBar: placing.show,
             Forward: self._forward,
             Interrupt: self._interrupt,
         }

@@ -46,14 +46,19 @@ class AddressMap:
     traps: Traps
     ram: tuple[Span, ...]
     slots: list[int]  # free memslots, the next one last
-    peers: Sequence[DmaMaps] = ()  # whose devices are to reach the BARs of others
 
 
 class Placing:
-    """The BARs and the ROM of the function in `slot`, by index. A BAR is shown in one place, or hidden."""
+    """The BARs and the ROM of the function in `slot`, by index. A BAR is shown in one place, or hidden.
 
-    def __init__(self, slot: int, found: Mapping[int, Bar], where: AddressMap, note: Note) -> None:
-        self._slot, self._bars, self._map, self._note = slot, found, where, note
+    `peers` are of the devices that may reach them by DMA.
+    """
+
+    def __init__(
+        self, slot: int, found: Mapping[int, Bar], where: AddressMap, note: Note, peers: Sequence[DmaMaps] = ()
+    ) -> None:
+        self.slot = slot
+        self._bars, self._map, self._note, self._peers = found, where, note, peers
         self._waiting: dict[int, ShowBar] = {}  # for places that somebody else has
 
     def show(self, change: ShowBar) -> None:
@@ -113,7 +118,7 @@ class Placing:
             return False
         bar.slots.append(slots.pop())
         span = Span(guest, mapping.size)
-        bar.peers += [(maps, span) for maps in self._map.peers if maps.map_peer(guest, mapping)]
+        bar.peers += [(maps, span) for maps in self._peers if maps.map_peer(guest, mapping)]
         return True
 
     def _hide(self, bar: Bar) -> None:
@@ -131,7 +136,7 @@ class Placing:
         self._map.slots.append(slot)
 
     def _key(self, bar: Bar) -> Key:
-        return Key(self._slot, bar.index)
+        return Key(self.slot, bar.index)
 
 
 def _now(bar: Bar) -> tuple[Piece, ...]:
