@@ -16,7 +16,8 @@ from launcher.executor.runner.reading import open_regular, size_of
 from launcher.kernel.api import BarMapping, Device, RegionInfo
 from launcher.kernel.whole import write_whole
 from launcher.machine.function import ROM, PassedFunction
-from launcher.machine.pieces import pieces
+from launcher.machine.msix import tables_in
+from launcher.machine.pieces import pieces, pieces_of_bar
 from launcher.plan.steps import BarPlace, Passed
 from launcher.values import Span
 
@@ -26,16 +27,15 @@ def bar_of(planned: BarPlace, one: Passed, device: Device, function: PassedFunct
     if region.size < planned.size:  # what is behind it belongs to another region
         fact = f"{one.alias}: BAR {planned.index} of {one.address} has {region.size} of {planned.size} bytes"
         raise StepFailed(Diagnostic("E523", fact, help=("see `dmesg | grep vfio`",)))
-    tables = [span if bar == planned.index else None for bar, span in function.msix_spans() or ()]
-    table, pending = tables if tables else (None, None)
+    tables = tables_in(planned.index, function.msix_spans() or ())
     space: Space = "port" if planned.kind == "io" else "memory"
     maps: dict[Span, BarMapping] = {}
-    for piece in pieces(planned.size, _mappable(region) if space == "memory" else (), table, pending):
+    for piece in pieces_of_bar(planned.kind, planned.size, tables, _mappable(region)):
         if piece.served == "mmap" and (mapping := _map(device, region.offset + piece.span.start, piece.span.size)):
             live.on_undo(mapping.close)
             maps[piece.span] = mapping
     # What the kernel did not map is trapped.
-    parts = pieces(planned.size, maps, table, pending)
+    parts = pieces_of_bar(planned.kind, planned.size, tables, maps)
     return Bar(planned.index, space, planned.size, device.fd, region.offset, parts, maps, planned)
 
 
