@@ -176,8 +176,8 @@ class VfioFile(Protocol):
 
 
 class KvmVfio(Protocol):
-    def add_file(self, file: Any) -> None: ...
-    def remove_file(self, file: Any) -> None: ...
+    def add_file(self, file: VfioFile) -> None: ...
+    def remove_file(self, file: VfioFile) -> None: ...
     def close(self) -> None: ...
 
 
@@ -221,7 +221,7 @@ class AddressSpaces(Protocol):
     def open_device(self, group: int, address: PciAddress) -> Device:
         """ENODEV: not in this group, or not bound to a VFIO driver; EACCES: a VF whose PF wants a token."""
 
-    def reset_bus(self, device: Any) -> set[PciAddress]:
+    def reset_bus(self, device: Device) -> set[PciAddress]:
         """Whom it reset: all that share the device's bus, or nobody where some are not ours. ENODEV: it has none."""
 
 

@@ -14,6 +14,7 @@ ALARMS = ("request", "error")
 
 
 def connect(passed: PassedDevice, live: Live) -> None:
+    """Undone in reverse: the function leaves the bus, its alarms end, then its interrupts and BARs do."""
     built = live.the(Built)
     pin = passed.read_config(INTERRUPT_PIN, 1)[0]
     gsi = intx_gsi(passed.step.guest.device, max(pin, 1))

@@ -90,17 +90,17 @@ class Live:
         self.made[type(one)] = one
 
     def the(self, kind: type[T]) -> T:
-        """Of a step before this one. KeyError: the steps are not in order, which no plan that is whole has."""
+        """What a step before this one has made. KeyError: there was none, which no plan that is whole has."""
         found: T = self.made[kind]
         return found
 
     def find(self, kind: type[T]) -> T | None:
-        """For whoever asks at any time."""
+        """The same for whoever asks at any time. None: no step has made it yet."""
         found: T | None = self.made.get(kind)
         return found
 
     def numbers(self) -> Numbers:
-        """Of this life and those before a reboot."""
+        """What the guest did in this life and in those before a reboot."""
         built = self.find(Built)
         counts = built.machine.counts() | {"faults": built.bus.faults} if built else {}
         now = Numbers(counts, [vcpu.exits for vcpu in self.vcpus])

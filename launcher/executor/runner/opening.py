@@ -10,10 +10,10 @@ from functools import partial
 
 from launcher.errors import Diagnostic, StepFailed
 from launcher.executor.runner.connecting import connect
+from launcher.executor.runner.devices.dma import DmaMaps
 from launcher.executor.runner.devices.notes import Notes
 from launcher.executor.runner.devices.passed import PassedDevice
 from launcher.executor.runner.devices.placing import AddressMap, Placing
-from launcher.executor.runner.dma import DmaMaps
 from launcher.executor.runner.live import Built, Live
 from launcher.executor.runner.regions import bar_of, rom_of
 from launcher.executor.runner.resets import reset

@@ -23,6 +23,7 @@ from launcher.values import Span
 
 
 def bar_of(planned: BarPlace, one: Passed, device: Device, function: PassedFunction, live: Live) -> Bar:
+    """Its pieces are those of the plan where the kernel maps all that it may."""
     region = device.region(planned.index)
     if region.size < planned.size:  # what is behind it belongs to another region
         fact = f"{one.alias}: BAR {planned.index} of {one.address} has {region.size} of {planned.size} bytes"

@@ -6,7 +6,7 @@ from functools import partial
 from typing import NamedTuple
 
 from launcher.errors import Diagnostic, StepFailed
-from launcher.executor.runner.dma import DmaMaps
+from launcher.executor.runner.devices.dma import DmaMaps
 from launcher.executor.runner.live import Live
 from launcher.kernel.api import AddressSpace, AddressSpaces
 from launcher.plan.steps import MapDma, OpenGroups

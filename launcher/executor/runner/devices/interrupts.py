@@ -43,7 +43,7 @@ class Line:
 
 
 class Interrupts:
-    """Of one function. `gsi` is its INTx line's; `note` is told what had to be done without."""
+    """The interrupts of one function. `gsi` is its INTx line's; `note` is told what had to be done without."""
 
     def __init__(
         self, source: Source, vm: Vm, routes: Routes, make: Callable[[], Eventfd], gsi: int, note: Note

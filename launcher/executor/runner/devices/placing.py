@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 
+from launcher.executor.runner.devices.dma import DmaMaps
 from launcher.executor.runner.devices.notes import cause
 from launcher.executor.runner.devices.traps import Key, Space, Traps
-from launcher.executor.runner.dma import DmaMaps
 from launcher.kernel.api import BarMapping, Trap, Vm
 from launcher.machine import bars
 from launcher.machine.pieces import Piece, served

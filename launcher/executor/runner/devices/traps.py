@@ -20,6 +20,8 @@ class Key(NamedTuple):
 
 
 class Traps:
+    """The tables of traps that C looks into, for ports and for memory."""
+
     def __init__(self, machine: Machine, ports: Sequence[Trap], memory: Sequence[Trap]) -> None:
         self._machine = machine
         self._own: dict[Space, tuple[Trap, ...]] = {"port": tuple(ports), "memory": tuple(memory)}

@@ -11,9 +11,7 @@ from launcher.values import Span
 
 
 class DmaMaps:
-    """Of the functions of `groups`. RAM is mapped, and so locked, once. BARs are there for devices that talk to
-    each other.
-    """
+    """What the functions of `groups` reach by DMA: RAM, mapped and so locked once, and the BARs of other devices."""
 
     def __init__(self, space: AddressSpace) -> None:
         self.space = space
