@@ -11,7 +11,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
-from launcher.cli import INTERRUPTED, exit_code_of
+from launcher.cli.outcome import INTERRUPTED, exit_code_of
 from launcher.errors import Diagnostic, StepFailed
 from launcher.refusals import TASKS
 

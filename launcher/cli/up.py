@@ -89,7 +89,7 @@ def _wait(options: argparse.Namespace) -> Wait | None:
 
 def _given_up(launched: Launched, error: Exception) -> Exception:
     """The host refused us what it takes to stay beside the VM, which ends with us: what became of it is known then."""
-    from launcher.cli import is_unwritable
+    from launcher.cli.outcome import is_unwritable
     from launcher.refusals import in_words, refusal_of
 
     refused = refusal_of(error)
