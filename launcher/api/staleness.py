@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from launcher.api.refusing import DENIALS, refuse
+from launcher.api.blocking import DENIALS, refuse
 from launcher.errors import Diagnostic, Refused, StalePlan
 from launcher.plan.steps import LoadModules, OpenDevices, Step, TakeMemory
 from launcher.record import replace

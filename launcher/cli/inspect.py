@@ -101,8 +101,8 @@ def _messages(answer: Answer) -> Iterator[dict[str, Any]]:
 
 def _show(report: Report, held: dict[str, Holdings | None]) -> None:
     from launcher.cli.terminal import drawn, wants_colour
-    from launcher.report.console import print_report
     from launcher.report.holdings import rows
+    from launcher.report.report_text import print_report
 
     if report.diagnostics:
         print(drawn(report.diagnostics, {}, sys.stderr) + "\n", file=sys.stderr)

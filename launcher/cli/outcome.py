@@ -57,7 +57,7 @@ def refusing(deed: Callable[[], int], options: argparse.Namespace) -> int:
         found = Refused(in_words(f"carry out `{options.verb}`", refused))
     except ValueError as error:
         found = Refused(_of_another_version(error))
-    from launcher.cli.refusal import show
+    from launcher.cli.error_output import show
 
     show(found, options)
     return found.exit_code

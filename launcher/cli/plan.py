@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from launcher.api.refusing import exit_code
+from launcher.api.blocking import exit_code
 from launcher.api.saving import PICTURE, PLAN, check_apart, check_target, write_whole
 from launcher.cli.terminal import drawn, wants_colour
 from launcher.errors import Diagnostic, WrongUsage

@@ -26,9 +26,9 @@ def prepare(options: argparse.Namespace) -> Plan | None:
 
 def _planned(raw: bytes, options: argparse.Namespace) -> Plan | None:
     """What runs is compared first: its devices are in use, and its plan could not be carried out again."""
+    from launcher.api.blocking import refuse
     from launcher.api.hosts import this_host
     from launcher.api.plans import make_plan
-    from launcher.api.refusing import refuse
     from launcher.api.running import as_before
     from launcher.api.staleness import check_groups
     from launcher.cli.reading import load_bytes

@@ -181,8 +181,8 @@ def _conclude(report: Report, options: argparse.Namespace) -> int:
         print(json.dumps({"report": report_to_json(report)}))
         return code
     from launcher.cli.terminal import wants_colour
-    from launcher.report.console import print_report
     from launcher.report.diagnostics import as_text
+    from launcher.report.report_text import print_report
 
     stream = sys.stdout if options.detach else sys.stderr
     if not options.detach:
