@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from launcher.cli.output import Output
     from launcher.executor.conversation import Conversation, OnConsole
-    from launcher.executor.waiting import Wait
+    from launcher.vms.waiting import Wait
 
 STDOUT = 1
 BITE = 4096

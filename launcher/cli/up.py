@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from launcher.executor.conversation import Conversation
     from launcher.executor.launch import Launched
-    from launcher.executor.waiting import Wait
     from launcher.plan.outcome import Observer, Report
     from launcher.plan.plan import Plan
+    from launcher.vms.waiting import Wait
 
 PLANNED = "."  # which is no name
 REASSURED = {StepFailed.exit_code: "the host is as it was", HostNotRestored.exit_code: "the host is not as it was"}
@@ -79,7 +79,7 @@ def _wait(options: argparse.Namespace) -> Wait | None:
     if options.wait is None and options.timeout is None:
         return None
     from launcher.cli.naming import seconds
-    from launcher.executor.waiting import Wait
+    from launcher.vms.waiting import Wait
 
     if not options.wait:
         help_ = ("write --wait TEXT --timeout 60s",)
@@ -210,8 +210,8 @@ def _refused(answer: dict[str, Any], plan: Plan, options: argparse.Namespace, wa
 
 def _lost(plan: Plan, talk: Conversation, status: int) -> int:
     """The keeper went without a report: refused what it needs, killed, or a bug of ours."""
-    from launcher.executor.waiting import BUG
     from launcher.report.escapes import escaped
+    from launcher.vms.waiting import BUG
 
     if talk.failed:
         raise (HostNotRestored if status == HostNotRestored.exit_code else StepFailed)(*talk.failed)

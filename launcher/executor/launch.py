@@ -21,8 +21,8 @@ from launcher.vms.channel import MOST_REPORT, Channel, Closed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from launcher.executor.waiting import Wait
     from launcher.plan.plan import Plan
+    from launcher.vms.waiting import Wait
 
 STOPS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
@@ -139,9 +139,9 @@ def _keep(owner: Channel, paper: int, mask: Any, given: Handed) -> int:
     from launcher.executor.keeper.claim import claim
     from launcher.executor.keeper.giving_up import rehearse
     from launcher.executor.keeper.keeper import Keeper
-    from launcher.executor.waiting import Wait
     from launcher.kernel.real import RealKernel
     from launcher.plan import codec  # noqa: F401 - while others still plan
+    from launcher.vms.waiting import Wait
 
     rehearse()
     try:

@@ -28,7 +28,6 @@ from launcher.executor.keeper.records import Records
 from launcher.executor.keeper.stopping import Act, Stopping
 from launcher.executor.process import close_all_but, end_process, raise_limits
 from launcher.executor.runner.runner import Runner
-from launcher.executor.waiting import BUG, Wait
 from launcher.kernel.api import Kernel
 from launcher.kernel.machine import Console
 from launcher.kernel.waiting import STOPS, ignore_stops
@@ -43,6 +42,7 @@ from launcher.vms.channel import Channel, Closed, pack
 from launcher.vms.folder import LOG, PLAN, SOCKET, StateFolder
 from launcher.vms.holders import began
 from launcher.vms.journal import Journal
+from launcher.vms.waiting import BUG, Wait
 
 TIMEOUT = 30.0  # seconds a guest has to power off
 LONGEST = 24 * 3600  # seconds of any wait
