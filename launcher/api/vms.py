@@ -72,12 +72,12 @@ def bring_up(
     The plan is judged as `vmlaunch up PLAN` judges it: Refused when it cannot run here, or a VM of its name is up;
     StalePlan when this host is no longer as it was. `strict`: warnings stop it, too.
     """
-    from launcher.api.staleness import check_here
+    from launcher.api.staleness import judge_here
 
     _check_free(plan)
     launch = Launch()
     try:
-        launch.hand_over(check_here(plan, strict=strict))
+        launch.hand_over(judge_here(plan, strict=strict))
     except BaseException:
         launch.abandon()
         raise

@@ -28,7 +28,7 @@ def _planned(raw: bytes, options: argparse.Namespace) -> Plan | str:
     from launcher.api.hosts import this_host
     from launcher.api.plans import make_plan
     from launcher.api.running import as_before
-    from launcher.api.staleness import check_groups
+    from launcher.api.staleness import check_unclaimed
     from launcher.cli.given import load_bytes
 
     loaded = load_bytes(raw, options.spec, options.set, options.sources)
@@ -39,7 +39,7 @@ def _planned(raw: bytes, options: argparse.Namespace) -> Plan | str:
         check_same(running, make_plan(loaded, as_before(this_host(devices=bool(loaded.spec.devices)), running)))
         return running.name
     plan = make_plan(loaded, this_host(devices=bool(loaded.spec.devices)))
-    check_groups(plan)
+    check_unclaimed(plan)
     refuse(plan.diagnostics, strict=options.strict)
     _warn(plan, options)
     return plan
@@ -47,7 +47,7 @@ def _planned(raw: bytes, options: argparse.Namespace) -> Plan | str:
 
 def _saved(raw: bytes, options: argparse.Namespace) -> Plan | str:
     """It is told by its format_version, judged by the facts, and compared with what its spec asks for now."""
-    from launcher.api.staleness import check_here
+    from launcher.api.staleness import judge_here
     from launcher.cli.given import saved_plan, without_plugins
 
     plan = saved_plan(raw, options)
@@ -58,7 +58,7 @@ def _saved(raw: bytes, options: argparse.Namespace) -> Plan | str:
         check_same(running, plan)
         return running.name
     without_plugins()
-    checked = check_here(plan, strict=options.strict)
+    checked = judge_here(plan, strict=options.strict)
     _warn(checked, options)
     return checked
 
