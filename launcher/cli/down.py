@@ -24,7 +24,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from launcher.api.folders import folder_named
     from launcher.cli.naming import name_of, seconds
-    from launcher.cli.patience import ToldWaiting
 
     timeout = seconds(options.timeout)
     name = name_of(options.name, options.sources)
@@ -32,6 +31,7 @@ def run(options: argparse.Namespace) -> int:
     if path is None or not os.path.lexists(path):
         return _say(options, name, "nothing to do", f"{name} is not up")
     from launcher.api.stopping import bring_down
+    from launcher.cli.patience import ToldWaiting
 
     was_up = bring_down(path, timeout, force=options.kill, waiting_as=ToldWaiting)
     return _say(options, name, "stopped" if was_up else "cleared", f"{name} is down")
