@@ -2,11 +2,13 @@
 
 What `dataclasses` does, without compiling five functions for each class before anybody uses it: a hundred classes took
 a third of the time to a guest's first instruction. The constructor is compiled when the first one is made.
+
+What dataclasses can do and records cannot is a TypeError where the class is made (`_check`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from operator import attrgetter
 from typing import Any, NoReturn, TypeVar, dataclass_transform, get_type_hints, overload
 
@@ -20,7 +22,9 @@ class _Made:
         self.factory = factory
 
 
-def field(*, default_factory: Callable[[], T]) -> T:
+def field(*, default_factory: Callable[[], T], **others: NoReturn) -> T:
+    if others:
+        raise TypeError(f"a record's field takes default_factory only, not {', '.join(others)}")
     made: Any = _Made(default_factory)
     return made  # type: ignore[no-any-return]
 
@@ -64,20 +68,78 @@ def replace(one: T, **changes: Any) -> T:
 
 def _rebuild(cls: Any, shared: dict[str, Any]) -> Any:
     """The class again, with slots: they cannot be had afterwards."""
-    own = [name for name, kind in cls.__annotations__.items() if not _is_of_class(kind)]
+    words = {name: _word(kind) for name, kind in cls.__annotations__.items()}
+    own = [name for name, word in words.items() if word != "ClassVar"]
+    inherited = fields(cls) if is_record(cls) else ()
+    names = (*inherited, *(name for name in own if name not in inherited))
+    given = _given(cls, own)
+    _check(cls, words, names, given, frozen=shared.get("__setattr__") is _refuse_change)
     body = {name: value for name, value in cls.__dict__.items() if name not in (*own, "__dict__", "__weakref__")}
-    names = (*(name for name in getattr(cls, "__match_args__", ()) if name not in own), *own)
-    given = {name: cls.__dict__[name] for name in own if name in cls.__dict__}
     body |= {name: value for name, value in shared.items() if name not in body}
     body |= {"__qualname__": cls.__qualname__, "__annotations__": cls.__annotations__, "__slots__": own}
-    body |= {"__match_args__": names, "__init__": _compile_at_first_use}
-    body["__defaults__"] = getattr(cls, "__defaults__", {}) | given
+    body |= {"__match_args__": names, "__init__": _compile_at_first_use, "__defaults__": given}
     body["__values__"] = attrgetter(*names) if names else staticmethod(lambda _: ())
-    return type(cls)(cls.__name__, cls.__bases__, body)
+    made = type(cls)(cls.__name__, cls.__bases__, body)
+    _tell_methods(cls, made)
+    return made
 
 
-def _is_of_class(annotation: object) -> bool:
-    return str(annotation).startswith("ClassVar")
+def _tell_methods(before: Any, made: Any) -> None:
+    """`super()` and `__class__` in a method mean the class that is made, not the one that they were written in."""
+    for value in before.__dict__.values():
+        method = getattr(value, "fget", None) or getattr(value, "__func__", value)
+        names = getattr(getattr(method, "__code__", None), "co_freevars", ())
+        cell = method.__closure__[names.index("__class__")] if "__class__" in names else None
+        if cell is not None and cell.cell_contents is before:
+            cell.cell_contents = made
+
+
+def _word(annotation: object) -> str:
+    """The name that an annotation begins with, without its module."""
+    return str(annotation).partition("[")[0].rpartition(".")[2].rstrip("'>")
+
+
+def _check(cls: Any, words: dict[str, str], names: tuple[str, ...], given: dict[str, Any], *, frozen: bool) -> None:
+    """TypeError: nobody is to look for what is wrong with a record in what it does later."""
+    problems = [*_problems_of_class(cls, frozen), *_problems_of_fields(words, given), *_problems_of_order(names, given)]
+    if problems:
+        raise TypeError(f"record {cls.__qualname__}: {'; '.join(problems)}")
+
+
+def _problems_of_class(cls: Any, frozen: bool) -> Iterator[str]:
+    bases = [one for one in cls.__bases__ if is_record(one)]
+    if len(bases) > 1:
+        yield f"it cannot inherit the fields of both {' and '.join(one.__name__ for one in bases)}"
+    if any((one.__setattr__ is _refuse_change) != frozen for one in bases):
+        yield "what is frozen and what is mutable do not inherit from each other"
+    for name in ("__init__", "__slots__", *(("__setattr__", "__delattr__") if frozen else ())):
+        if name in cls.__dict__:
+            yield f"{name} is made for it" + ("; write __post_init__" if name == "__init__" else "")
+
+
+def _problems_of_fields(words: dict[str, str], given: dict[str, Any]) -> Iterator[str]:
+    for name, word in words.items():
+        if word in ("InitVar", "KW_ONLY"):
+            yield f"{name} is {word}, which records do not have"
+    for name, value in given.items():
+        if type(value).__module__ == "dataclasses":
+            yield f"the default of {name} is a field of dataclasses; take launcher.record.field"
+        if type(value).__hash__ is None:
+            yield f"all would share the default of {name}; write field(default_factory=...)"
+
+
+def _problems_of_order(names: tuple[str, ...], given: dict[str, Any]) -> Iterator[str]:
+    late = False
+    for name in names:
+        if late and name not in given:
+            yield f"{name} has no default and follows one that has"
+        late = late or name in given
+
+
+def _given(cls: Any, own: list[str]) -> dict[str, Any]:
+    """Defaults. A field that is said again without one has none."""
+    inherited = {name: value for name, value in getattr(cls, "__defaults__", {}).items() if name not in own}
+    return inherited | {name: cls.__dict__[name] for name in own if name in cls.__dict__}
 
 
 def _compile_at_first_use(self: Any, *values: Any, **named: Any) -> None:

@@ -11,7 +11,7 @@ from launcher.spec.fields import SECTIONS, all_fields, as_yaml
 from tests.catalogue.page import failures_page
 
 if TYPE_CHECKING:
-    from launcher.codes import Explanation
+    from launcher.codes.page import Explanation
     from launcher.spec.fields import FieldHelp
 
 ROOT = Path(__file__).parent.parent

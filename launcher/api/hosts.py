@@ -58,6 +58,13 @@ def recorded_host(path: str) -> HostFacts:
         return _decoded(_read_json(path), path)
 
 
+def fit_to_share(host: HostFacts) -> HostFacts:
+    """Without its name, serial numbers, MAC addresses and what its kernel parameters say of it."""
+    from launcher.host.redact import redacted
+
+    return redacted(host)
+
+
 @contextmanager
 def _uncollected() -> Iterator[None]:
     """Facts are many and none of them is garbage: the collector would take longer to see that than reading takes."""

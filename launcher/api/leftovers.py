@@ -8,7 +8,7 @@ from launcher.errors import Diagnostic, LauncherError
 from launcher.executor.keeper.changing import address_of, describe, left_of
 from launcher.planner.functions import VFIO_DRIVERS
 from launcher.values import Missing
-from launcher.vms.folder import JOURNAL, all_folders, has_ended, is_one, is_up
+from launcher.vms.folder import JOURNAL, all_folders, has_ended, is_one, is_up, state_root
 from launcher.vms.groups import claims
 from launcher.vms.holders import holders, is_orphaned
 
@@ -21,8 +21,13 @@ if TYPE_CHECKING:
     from launcher.vms.journal import Entry
 
 
+def leftovers_here(host: HostFacts) -> Iterator[Diagnostic]:
+    """`host` is this one: of all VMs of this user, the only ones that it can put down."""
+    return leftovers(host, state_root())
+
+
 def leftovers(host: HostFacts, root: Path | None) -> Iterator[Diagnostic]:
-    """`root`: of the state folders of this user, the only ones whose VMs it can put down."""
+    """`root`: of the state folders."""
     known: set[PciAddress | None] = set()
     taken: set[int] = set()
     try:

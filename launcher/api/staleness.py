@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from launcher.api.refusing import DENIALS, refuse
+from launcher.api.blocking import DENIALS, refuse
 from launcher.errors import Diagnostic, Refused, StalePlan
 from launcher.plan.steps import LoadModules, OpenDevices, Step, TakeMemory
 from launcher.record import replace
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 MOST_TOLD = 12
 
 
-def check_here(plan: Plan, *, strict: bool) -> Plan:
+def judge_here(plan: Plan, *, strict: bool) -> Plan:
     """On this host, with the files as they are now."""
     from launcher.api.hosts import this_host
     from launcher.api.plans import files_of
 
-    return check_saved(plan, this_host(devices=bool(plan.spec.resolved.get("devices"))), files_of(plan), strict=strict)
+    return judge(plan, this_host(devices=bool(plan.spec.resolved.get("devices"))), files_of(plan), strict=strict)
 
 
-def check_saved(plan: Plan, host: HostFacts, files: BootFiles, *, strict: bool) -> Plan:
+def judge(plan: Plan, host: HostFacts, files: BootFiles, *, strict: bool) -> Plan:
     """What nobody may or can do here comes first, then what the plan itself says is in its way: it is believed when it
     says no. Then what has changed since, and what is refused now.
     """
@@ -43,19 +43,19 @@ def check_saved(plan: Plan, host: HostFacts, files: BootFiles, *, strict: bool) 
     refuse((*check_kvm(host), *denied), strict=False)
     refuse(plan.diagnostics, strict=False)
     now = _planned_again(plan, host, files)
-    check_groups(now)
+    check_unclaimed(now)
     _check_facts(plan, host, files)
     refuse(now.diagnostics, strict=strict)
     _check_steps(plan, now, host)
     return replace(now, vmlaunch=plan.vmlaunch, steps=plan.steps, assumes=plan.assumes)
 
 
-def check_groups(plan: Plan) -> None:
+def check_unclaimed(plan: Plan) -> None:
     """Before it is told that somebody has its devices open: that it is a VM of ours says more."""
     if plan.devices:
-        from launcher.executor.keeper.claim import check_unclaimed
+        from launcher.executor.keeper import claim
 
-        check_unclaimed(plan)
+        claim.check_unclaimed(plan)
 
 
 def _planned_again(plan: Plan, host: HostFacts, files: BootFiles) -> Plan:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from launcher.host.boot_files import BootFile, BootFiles
 from launcher.host.facts import HostFacts, PciFunction
 from launcher.plan.plan import SpecIdentity
+from launcher.planner.choose import CLASSES
 from launcher.planner.functions import is_bridge
 from launcher.planner.make import make_plan
 from launcher.planner.places import field
@@ -120,6 +121,12 @@ class Trials:
         while above is not None and (bridge := self._functions.get(above)) is not None:
             yield above
             above = bridge.parent
+
+
+def of_class(host: HostFacts, kind: str) -> list[PciFunction]:
+    """`gpu`, `nvme`, as a spec has it, or the first hex digits of a class; all, if it is empty."""
+    prefixes = CLASSES.get(kind, (kind,))
+    return [one for one in host.pci if one.class_code.startswith(prefixes)]
 
 
 def errors_of(found: Iterable[Diagnostic], ignored: frozenset[str] = frozenset()) -> tuple[Diagnostic, ...]:

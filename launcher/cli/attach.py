@@ -8,19 +8,17 @@ import select
 import signal
 import socket
 import sys
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from launcher.cli.keyboard import HINT, STDIN, Keyboard, is_ours, raw
 from launcher.record import record
-from launcher.vms.channel import Closed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from launcher.api.conversation import Conversation
     from launcher.cli.output import Output
-    from launcher.executor.awaited import AwaitedText
-    from launcher.executor.conversation import Conversation, OnConsole
 
 STDOUT = 1
 BITE = 4096
@@ -37,7 +35,7 @@ NOTICES: dict[tuple[bool | None, bool | None], str] = {
 
 @record
 class Manner:
-    """`typed`: what comes in on stdin is for the guest. `detach`: go when the vCPUs run, and `wait` has heard its text.
+    """`typed`: what comes in on stdin is for the guest. `detach`: go when the vCPUs run, and what we wait for was said.
 
     `owner`: this is the `up` that started the VM; signals are for the VM. Else they end what we do here.
     """
@@ -45,18 +43,6 @@ class Manner:
     typed: bool
     detach: bool = False
     owner: bool = True
-    wait: AwaitedText | None = None
-
-
-def listeners(output: Output, wait: AwaitedText | None) -> OnConsole:
-    """All who want the guest's words."""
-
-    def tell(data: bytes) -> None:
-        output(data)
-        if wait is not None:
-            wait.hear(data)
-
-    return tell
 
 
 class Attachment:
@@ -70,7 +56,6 @@ class Attachment:
         self._typing = self._keyboard is not None or (manner.typed and _is_piped())  # stdin has not ended
         self._typed = b""  # what waits until the keeper has taken the piece before
         self._was_writer = talk.writer
-        self._gone = False  # the keeper has nothing more to say
         self.left = False  # the person asked to leave the VM running
         self.signal = 0  # that ended it
 
@@ -96,37 +81,37 @@ class Attachment:
     @property
     def _leaving(self) -> bool:
         """Who started the VM does not go before it runs, nor by itself from one that is being stopped."""
-        wait, owner = self._manner.wait, self._manner.owner
+        wait, owner = self._talk.awaited, self._manner.owner
         done = self._manner.detach and (wait is None or wait.heard) and not (owner and self._talk.stopping)
         return (self.left or done) and (self._talk.running is not None or not owner)
 
     def _listen(self, wakeup: socket.socket) -> None:
         if self._typing != self._manner.owner:  # the keeper takes it that an owner types, and nobody else
-            self._tell(self._talk.want_to_type, self._typing)
-        while not self._leaving and not (self._gone and not self._output.waiting):
+            self._talk.want_to_type(self._typing)
+        while not self._leaving and not (self._talk.gone and not self._output.waiting):
             ready = self._wait(wakeup.fileno())
             if wakeup.fileno() in ready:
                 for number in wakeup.recv(64):
                     self._signalled(number)
-                if self._gone:
+                if self._talk.gone:
                     return
             if STDIN in ready:
                 self._take_keys(_read_keys())
             if STDOUT in ready:
                 self._flush(ready[STDOUT])
-            if self._talk.channel.fileno() in ready:
+            if self._talk.fileno() in ready:
                 self._hear()
             self._tick()
             self._pass_on()
-        if not self._gone:
-            self._tell(self._talk.leave)
+        if not self._talk.gone:
+            self._talk.leave()
 
     def _wait(self, wakeup: int) -> dict[int, int]:
         """Nobody is read whose words have no place to go."""
         interests = {wakeup: select.POLLIN}
-        if not self._gone:
+        if not self._talk.gone:
             heard = select.POLLIN if len(self._output.waiting) < MOST_WAITING else 0
-            interests[self._talk.channel.fileno()] = heard
+            interests[self._talk.fileno()] = heard
         if self._output.waiting or not self._manner.owner:  # who only reads goes with his reader
             interests[STDOUT] = select.POLLOUT if self._output.waiting else 0
         if self._typing and not self._typed and (self._keyboard or self._talk.writer):
@@ -134,7 +119,7 @@ class Attachment:
         poll = select.poll()
         for fd, events in interests.items():
             poll.register(fd, events)
-        left = self._manner.wait.left() if self._manner.wait else None
+        left = self._talk.awaited.left() if self._talk.awaited else None
         return dict(poll.poll(None if left is None else left * 1000 + 1))
 
     def _flush(self, events: int) -> None:
@@ -144,21 +129,18 @@ class Attachment:
 
     def _signalled(self, number: int) -> None:
         if self._manner.owner:
-            self._tell(self._talk.signalled, number)
+            self._talk.signalled(number)
         else:
             self.left, self.signal = True, number
 
     def _tick(self) -> None:
         """The keeper stops a VM that we started; from any other we go."""
-        if self._manner.wait is not None and self._manner.wait.tick():
+        if self._talk.awaited is not None and self._talk.awaited.tick():
             self.left = True
 
     def _hear(self) -> None:
-        try:
-            while not self._leaving and len(self._output.waiting) < MOST_WAITING and self._talk.hear(wait=False):
-                pass
-        except Closed:
-            self._gone = True
+        while not self._leaving and len(self._output.waiting) < MOST_WAITING and self._talk.hear(wait=False):
+            pass
         self._say_who_writes()
         self._told()
 
@@ -171,7 +153,7 @@ class Attachment:
         """No keys: the end of the input, and others may write."""
         if not keys:
             self._typing = False
-            self._tell(self._talk.want_to_type, False)
+            self._talk.want_to_type(False)
         if self._keyboard is None:
             self._typed += keys
             return
@@ -181,20 +163,15 @@ class Attachment:
             self._obey(order)
 
     def _pass_on(self) -> None:
-        if self._typed and self._talk.may_type and not self._gone:
+        if self._typed and self._talk.may_type and not self._talk.gone:
             typed, self._typed = self._typed, b""
-            self._tell(self._talk.type, typed)
-
-    def _tell(self, say: Callable[..., None], *words: object) -> None:
-        """To a keeper that has gone there is nothing to tell; what it said before is still to be heard."""
-        with suppress(Closed):
-            say(*words)
+            self._talk.type(typed)
 
     def _obey(self, order: str) -> None:
         if order == "leave":
             self.left = True
         elif order == "stop":
-            self._tell(lambda: self._talk.stop("^] x", PATIENCE, force=False))
+            self._talk.stop("^] x", PATIENCE, force=False)
         else:
             print(HINT, end="", file=sys.stderr, flush=True)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from launcher.cli import VERBS, verb_module, verb_parser
 from launcher.cli.shells import SHELLS, Argument, Verb
 
 if TYPE_CHECKING:
@@ -19,14 +18,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    print(SHELLS[options.shell]([_verb(name) for name in VERBS]), end="")
+    print(SHELLS[options.shell]([_verb(*one) for one in options.parsers()]), end="")
     return 0
 
 
-def _verb(name: str) -> Verb:
+def _verb(name: str, about: str, parser: argparse.ArgumentParser) -> Verb:
     # argparse has no public way to ask a parser what it takes
-    actions = verb_parser(name, verb_module(name))._actions
-    return Verb(name, VERBS[name][1], tuple(_argument(one) for one in actions))
+    return Verb(name, about, tuple(_argument(one) for one in parser._actions))
 
 
 def _argument(action: argparse.Action) -> Argument:

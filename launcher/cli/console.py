@@ -22,8 +22,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from launcher.cli.attach import Manner
     from launcher.cli.keyboard import is_ours
+    from launcher.cli.naming import folder_of
     from launcher.cli.output import Output, json_lines
-    from launcher.cli.reaching import folder_of
     from launcher.cli.watching import watch
 
     path = folder_of(options.name, options.sources)

@@ -32,11 +32,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from launcher.host.redact import redacted
-
     _check_words(options)
     host = _host(options)
-    host = redacted(host) if options.redact else host
     if options.json:
         from launcher.codec import encode
 
@@ -61,11 +58,13 @@ def _check_words(options: argparse.Namespace) -> None:
 
 
 def _host(options: argparse.Namespace) -> HostFacts:
-    from launcher.api.hosts import recorded_host, this_host
+    from launcher.api.hosts import fit_to_share, recorded_host, this_host
 
     if options.host:
-        return recorded_host(options.host)
-    return this_host(deep=options.deep, raw=options.raw, identity=_identity(options.identity))
+        host = recorded_host(options.host)
+    else:
+        host = this_host(deep=options.deep, raw=options.raw, identity=_identity(options.identity))
+    return fit_to_share(host) if options.redact else host
 
 
 def _identity(text: str | None) -> int | None:
@@ -76,14 +75,12 @@ def _identity(text: str | None) -> int | None:
 
 
 def _show(host: HostFacts, options: argparse.Namespace) -> None:
-    from launcher.api.verdicts import Trials
-    from launcher.planner.choose import CLASSES
+    from launcher.api.verdicts import Trials, of_class
     from launcher.report.inventory import inventory_text
     from launcher.report.lines import columns_of
 
     kind = options.kind.lower() if options.kind else ""
-    prefixes = CLASSES.get(kind, (kind,))
-    listed = [one for one in host.pci if one.class_code.startswith(prefixes)]
+    listed = of_class(host, kind)
     verdicts = Trials(host).verdicts(listed) if len(listed) <= MOST else {}
     print(inventory_text(host, listed, verdicts, columns_of(sys.stdout)))
     if not verdicts and listed:

@@ -33,7 +33,7 @@ def show_difference(raw: bytes, options: argparse.Namespace) -> int:
 
 def compared_with_running(raw: bytes, name: str, options: argparse.Namespace) -> str:
     """A sentence about the VM of that name that is up; empty when there is none."""
-    from launcher.cli.preparing import check_same
+    from launcher.api.comparing import check_same
 
     try:
         _running(name)
@@ -51,8 +51,7 @@ def _both(raw: bytes, options: argparse.Namespace) -> tuple[Plan, Plan]:
     """A spec is planned on the host as it was before the VM that is up changed it."""
     from launcher.api.plans import is_saved_plan, make_plan
     from launcher.api.running import as_before
-    from launcher.cli.plan import chosen_host, saved_plan
-    from launcher.cli.reading import load_bytes
+    from launcher.cli.given import chosen_host, load_bytes, saved_plan
 
     if is_saved_plan(raw):
         plan = saved_plan(raw, options)
@@ -63,11 +62,11 @@ def _both(raw: bytes, options: argparse.Namespace) -> tuple[Plan, Plan]:
 
 
 def _running(name: str) -> Plan:
+    from launcher.api.folders import folder_named
     from launcher.api.running import running_plan
-    from launcher.cli.naming import state_root
 
-    root = state_root()
-    running = running_plan(root / name) if root else None
+    path = folder_named(name)
+    running = running_plan(path) if path else None
     if running is None:
         help_ = ("`vmlaunch ps` lists the VMs that are up", "without --diff the whole plan is shown")
         raise NoSuchVm(Diagnostic("E520", f"no VM of the name {name} is up to compare with", help=help_))

@@ -27,15 +27,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from launcher.api.checkup import checkup
     from launcher.api.hosts import recorded_host, this_host
-    from launcher.api.leftovers import leftovers
-    from launcher.cli.naming import state_root
+    from launcher.api.leftovers import leftovers_here
 
-    if options.host:
-        host = recorded_host(options.host)
-        checks = checkup(host)
-    else:
-        host = this_host()
-        checks = checkup(host, leftovers(host, state_root()))
+    host = recorded_host(options.host) if options.host else this_host()
+    checks = checkup(host) if options.host else checkup(host, leftovers_here(host))
     (_json if options.json else _text)(host, checks)
     return 1 if any(one.level == "FAIL" for one in checks) else 0
 

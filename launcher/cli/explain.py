@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import argparse
 
-    from launcher.codes import Explanation
+    from launcher.codes.page import Explanation
     from launcher.spec.fields import FieldHelp
 
 
@@ -74,7 +74,7 @@ def _listed_json(fields: dict[str, FieldHelp], codes: dict[str, Explanation]) ->
 
 
 def _text(found: FieldHelp | Explanation, fields: dict[str, FieldHelp], width: int) -> str:
-    from launcher.codes import Explanation
+    from launcher.codes.page import Explanation
 
     return _code(found, width) if isinstance(found, Explanation) else _field(found, fields, width)
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from launcher.errors import Diagnostic, Refused
-
 if TYPE_CHECKING:
     import argparse
     from pathlib import Path
@@ -22,8 +20,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    from launcher.cli.naming import folder_of
     from launcher.cli.output import Output
-    from launcher.cli.reaching import folder_of
 
     path = folder_of(options.name, options.sources)
     output = Output(_shape(options))
@@ -52,15 +50,12 @@ def _follow(path: Path, output: Output) -> int | None:
 
 
 def _show(path: Path, output: Output) -> None:
-    from launcher.vms.folder import LOG, read_file
+    from launcher.api.folders import said_by
 
-    try:
-        output(read_file(path / LOG))
-    except FileNotFoundError:
-        return  # it never came as far
-    except OSError as error:
-        fact = f"failed to read the log of {path.name}: {error.strerror}"
-        raise Refused(Diagnostic("E543", fact, help=(f"it is {path / LOG}",))) from None
+    said = said_by(path)
+    if said is None:
+        return
+    output(said)
     output.end()
     if output.line_open and sys.stdout.isatty():
         print()

@@ -1,15 +1,16 @@
-"""What a user types for a VM or a duration in, the name or seconds out."""
+"""What a user types for a VM or a duration in; the name, the state folder or seconds out."""
 
 from __future__ import annotations
 
 import os
 import re
+from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic, Refused, WrongUsage
 from launcher.values import is_name
-from launcher.vms.folder import state_root
 
-__all__ = ["name_of", "seconds", "state_root"]
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _LIST = "`vmlaunch ps -a` lists them"
 UNITS = {"": 1.0, "s": 1.0, "ms": 0.001, "m": 60.0}
@@ -23,10 +24,17 @@ def name_of(text: str, sources: dict[str, str]) -> str:
         raise Refused(Diagnostic("E518", f"{text!r} is not the name of a VM", help=(_LIST,)))
     from launcher.api.files import read_bytes
     from launcher.api.plans import decode_plan, is_saved_plan
-    from launcher.cli.reading import load_bytes
+    from launcher.cli.given import load_bytes
 
     raw = read_bytes(text)
     return decode_plan(raw, text).name if is_saved_plan(raw) else load_bytes(raw, text, (), sources).spec.name
+
+
+def folder_of(text: str, sources: dict[str, str]) -> Path:
+    """Of a VM that is up, or has ended and left something."""
+    from launcher.api import folders
+
+    return folders.folder_of(name_of(text, sources))
 
 
 def seconds(text: str) -> float:

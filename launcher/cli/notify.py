@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from launcher.report.frame import visible
 
 if TYPE_CHECKING:
-    from launcher.executor.conversation import Conversation
+    from launcher.api.conversation import Conversation
     from launcher.plan.outcome import Observer, StepOutcome
     from launcher.plan.steps import Step
 

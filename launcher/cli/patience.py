@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from time import monotonic
 from typing import TYPE_CHECKING
+
+from launcher.api.reaching import Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,22 +14,17 @@ FIRST = 3.0  # seconds until it is said for the first time
 TICK = 1.0  # and again, where the line can be written over; elsewhere after twice the time
 
 
-class Waiting:
-    """`whom` is asked each time anew; `limit`, in seconds from now, may change."""
+class ToldWaiting(Waiting):
+    """The person at the terminal is told."""
 
     def __init__(self, limit: float, whom: Callable[[], str]) -> None:
-        self.limit, self._whom = limit, whom
-        self._began, self._next, self._wide = monotonic(), FIRST, 0
-
-    @property
-    def waited(self) -> float:
-        return monotonic() - self._began
+        super().__init__(limit, whom)
+        self._next, self._wide = FIRST, 0
 
     def go_on(self) -> bool:
-        """To be asked again and again. False: the time is over."""
         if self.waited >= self._next:
-            self._say(f"waiting for {self._whom()}; {self.waited:.0f} s, at most {self.limit:.0f} s")
-        return self.waited < self.limit
+            self._say(f"waiting for {self.whom()}; {self.waited:.0f} s, at most {self.limit:.0f} s")
+        return super().go_on()
 
     def _say(self, line: str) -> None:
         if sys.stderr.isatty():
@@ -37,9 +33,6 @@ class Waiting:
         else:
             print(line, file=sys.stderr, flush=True)
             self._next = 2 * self.waited
-
-    def __enter__(self) -> Waiting:
-        return self
 
     def __exit__(self, *_: object) -> None:
         if self._wide:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from launcher.api.refusing import exit_code
+from launcher.api.blocking import exit_code
 from launcher.api.saving import PICTURE, PLAN, check_apart, check_target, write_whole
 from launcher.cli.terminal import drawn, wants_colour
 from launcher.errors import Diagnostic, WrongUsage
@@ -16,7 +16,6 @@ from launcher.report.frame import visible
 if TYPE_CHECKING:
     import argparse
 
-    from launcher.host.facts import HostFacts
     from launcher.plan.plan import Plan
 
 
@@ -37,6 +36,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from launcher.api.files import read_bytes
     from launcher.api.plans import is_saved_plan
+    from launcher.cli.given import saved_plan
 
     _check_words(options)
     _check_targets(options)
@@ -45,13 +45,21 @@ def run(options: argparse.Namespace) -> int:
         from launcher.cli.difference import show_difference
 
         return show_difference(raw, options)
-    plan = saved_plan(raw, options) if is_saved_plan(raw) else plan_spec(raw, options, chosen_host(options))
+    plan = saved_plan(raw, options) if is_saved_plan(raw) else _planned(raw, options)
     _write(plan, options)
     ANSWERS[options.format](plan, options)
     code = exit_code(plan.diagnostics, options.strict)
     _confirm(plan, options, can_run=code == 0)
     _mention_running(raw, plan, options)
     return code
+
+
+def _planned(raw: bytes, options: argparse.Namespace) -> Plan:
+    """`raw` is what the file named by `options.spec` holds."""
+    from launcher.api.plans import make_plan
+    from launcher.cli.given import chosen_host, load_bytes
+
+    return make_plan(load_bytes(raw, options.spec, options.set, options.sources), chosen_host(options))
 
 
 def _mention_running(raw: bytes, plan: Plan, options: argparse.Namespace) -> None:
@@ -100,29 +108,6 @@ def _check_targets(options: argparse.Namespace) -> None:
         if path:
             check_target(path, kind)
     check_apart(options.output, options.svg)
-
-
-def chosen_host(options: argparse.Namespace) -> HostFacts:
-    from launcher.api.hosts import recorded_host, this_host
-
-    return recorded_host(options.host) if options.host else this_host()
-
-
-def saved_plan(raw: bytes, options: argparse.Namespace) -> Plan:
-    from launcher.api.plans import decode_plan
-
-    if options.set or getattr(options, "host", None):
-        help_ = ("change the spec, plan again",)
-        raise WrongUsage(Diagnostic("E514", "a saved plan cannot be changed by --set or --host", help=help_))
-    return decode_plan(raw, options.spec)
-
-
-def plan_spec(raw: bytes, options: argparse.Namespace, host: HostFacts) -> Plan:
-    """`raw` is what the file named by `options.spec` holds."""
-    from launcher.api.plans import make_plan
-    from launcher.cli.reading import load_bytes
-
-    return make_plan(load_bytes(raw, options.spec, options.set, options.sources), host)
 
 
 def _text(plan: Plan, options: argparse.Namespace) -> None:

@@ -10,11 +10,8 @@ from launcher.report.frame import visible
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
-    from pathlib import Path
 
 HEAD = ("NAME", "STATE", "VCPUS", "MEMORY", "SINCE/ENDED")
-STATED = {"phase": str, "keeper": int, "started": str, "ended": str, "vcpus": int, "memory": int}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +21,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    found = list(_vms(everything=options.all))
+    from launcher.api.folders import all_vms
+
+    found = list(all_vms(ended=options.all))
     if options.json:
         print(json.dumps(found))
     elif options.names:
@@ -58,38 +57,3 @@ def _local(time: str | None) -> str:
         return f"{datetime.fromisoformat(time).astimezone():%Y-%m-%d %H:%M:%S}" if time else "-"
     except (ValueError, OverflowError):
         return "-"
-
-
-def _vms(*, everything: bool) -> Iterator[dict[str, Any]]:
-    """What state.json says, and of those that ended how."""
-    from launcher.cli.naming import state_root
-    from launcher.vms.folder import all_folders
-
-    root = state_root()
-    for path in all_folders(root) if root else ():
-        one = _vm(path, everything=everything)
-        if one is not None:
-            yield one
-
-
-def _vm(path: Path, *, everything: bool) -> dict[str, Any] | None:
-    """None: not asked for, or what is there is no VM's."""
-    from launcher.vms.folder import REPORT, STATE, has_ended, is_one, is_up, read_json
-
-    state = {"name": path.name} | _fitting(read_json(path / STATE), STATED)
-    state["phase"] = state["phase"] or "unknown"
-    up = is_up(path)
-    if not up:  # its keeper has said its last word, or died without one: then `down` puts the host back
-        state["phase"] = "ended" if has_ended(path) else "lost"
-    ended = state["phase"] == "ended"
-    if not up and (not is_one(path) or (ended and not everything)):
-        return None
-    if ended:
-        state |= _fitting(read_json(path / REPORT), {"end": dict})
-    return state
-
-
-def _fitting(state: Any, kinds: dict[str, type]) -> dict[str, Any]:
-    """Each of these keys; None for what is not of its kind: it may be of another version, or damaged."""
-    found = state if isinstance(state, dict) else {}
-    return {key: found[key] if isinstance(found.get(key), kind) else None for key, kind in kinds.items()}

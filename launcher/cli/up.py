@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic, GuestFailed, HostNotRestored, StepFailed, WrongUsage
@@ -13,14 +12,11 @@ from launcher.report.frame import visible
 if TYPE_CHECKING:
     import argparse
 
-    from launcher.executor.awaited import AwaitedText
-    from launcher.executor.conversation import Conversation
-    from launcher.executor.launch import Launched
+    from launcher.api.apart import Ended
+    from launcher.api.launching import Launch, VmIsUp
     from launcher.plan.outcome import Observer, Report
     from launcher.plan.plan import Plan
-    from launcher.vms.notices import Notice
 
-PLANNED = "."  # which is no name
 REASSURED = {StepFailed.exit_code: "the host is as it was", HostNotRestored.exit_code: "the host is not as it was"}
 
 
@@ -37,103 +33,84 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from launcher.cli.apart import apart
-    from launcher.executor.launch import start
+    from launcher.api.launching import Launch, VmIsUp
+    from launcher.cli.outcome import exit_code_of, is_unwritable
     from launcher.refusals import REFUSALS
 
-    wait = _awaited(options)
-    launched = start()
+    said = _said(options)
+    launch = Launch()
+    other = launch.plan_apart(lambda: _prepared(options), lambda deed: exit_code_of(deed, options))
+    if isinstance(other, str):
+        return _already_up(other, options, said)
+    if other is not None:
+        return _unplanned(other)
     try:
-        planned = apart(lambda: _plan(options, launched), options)
-    except BaseException:
-        launched.abandon()
-        raise
-    if planned != PLANNED:
-        launched.abandon()
-        return planned if isinstance(planned, int) else _already_up(planned, options, wait)
-    try:
-        from launcher.vms.notices import Begun
-
-        plan = launched.begin(reboot=not options.no_reboot, awaited=wait)
-        answer = launched.answer()
-        found = _attend(launched, plan, options, wait) if isinstance(answer, Begun) else None
+        plan = launch.begin(reboot=not options.no_reboot, said=said)
+        found = _attend(launch, plan, options)
+    except VmIsUp as error:
+        return _taken(error, options, said)
     except REFUSALS as error:
-        raise _given_up(launched, error) from None
-    if found is None:
-        return _refused(answer, plan, options, wait)
+        if is_unwritable(error) or isinstance(error, BrokenPipeError):
+            raise
+        raise launch.given_up(error) from None
     return found if isinstance(found, int) else _conclude(found, options)
 
 
-def _plan(options: argparse.Namespace, launched: Launched) -> str:
-    """In a process of its own: PLANNED, or the name of the VM that is up already, as this would start it."""
+def _prepared(options: argparse.Namespace) -> Plan | str:
     from launcher.cli.preparing import prepare
-    from launcher.kernel.handed import pass_on
 
-    launched.channel.close()
-    pass_on()
-    plan = prepare(options)
-    if plan is None:
-        return str(options.name)
-    launched.hand_over(plan)
-    return PLANNED
+    return prepare(options)
 
 
-def _awaited(options: argparse.Namespace) -> AwaitedText | None:
+def _unplanned(ended: Ended) -> int:
+    if ended.how:
+        print(f"vmlaunch: the process that planned {ended.how}; nothing was changed", file=sys.stderr)
+    return ended.code
+
+
+def _said(options: argparse.Namespace) -> tuple[str, float] | None:
+    """What the guest must say, and the seconds it has for that."""
     if options.wait is None and options.timeout is None:
         return None
     from launcher.cli.naming import seconds
-    from launcher.executor.awaited import AwaitedText
 
     if not options.wait:
         help_ = ("write --wait TEXT --timeout 60s",)
         raise WrongUsage(Diagnostic("E530", "--wait names what the guest must say, --timeout how soon", help=help_))
-    return AwaitedText(options.wait, seconds(options.timeout or "60s"))
+    return options.wait, seconds(options.timeout or "60s")
 
 
-def _given_up(launched: Launched, error: Exception) -> Exception:
-    """The host refused us what it takes to stay beside the VM, which ends with us: what became of it is known then."""
-    from launcher.cli import is_unwritable
-    from launcher.refusals import in_words, refusal_of
-
-    refused = refusal_of(error)
-    if refused is None or is_unwritable(refused) or isinstance(refused, BrokenPipeError):
-        return error
-    launched.channel.close()
-    left = launched.wait() == HostNotRestored.exit_code
-    return (HostNotRestored if left else StepFailed)(in_words("stay beside the VM", refused))
-
-
-def _attend(launched: Launched, plan: Plan, options: argparse.Namespace, wait: AwaitedText | None) -> Report | int:
-    from launcher.cli.attach import Attachment, Manner, listeners
+def _attend(launch: Launch, plan: Plan, options: argparse.Namespace) -> Report | int:
+    from launcher.cli.attach import Attachment, Manner
     from launcher.cli.keyboard import is_ours
     from launcher.cli.notify import Progress, Systemd
     from launcher.cli.output import Output, silence
-    from launcher.executor.conversation import Conversation
 
     output = Output(silence) if options.json or options.detach else Output()
     typed = not options.detach and not (options.json and is_ours())
-    manner = Manner(typed=typed, detach=options.detach, wait=wait)
-    progress = Progress(Systemd(), launched.pid if options.detach else None)
-    observer = progress.observer(plan.steps, _observer(plan, options))
-    talk = Conversation(launched.channel, observer, listeners(output, wait))
+    progress = Progress(Systemd(), launch.pid if options.detach else None)
+    talk = launch.talk(progress.observer(plan.steps, _observer(plan, options)), output)
 
     def told() -> None:
-        there = wait.heard if wait else talk.running is not None
+        there = talk.awaited.heard if talk.awaited else talk.running is not None
         progress.tell(talk, ready=there and talk.stopping is None)
 
-    attachment = Attachment(talk, output, manner, told)
+    attachment = Attachment(talk, output, Manner(typed=typed, detach=options.detach), told)
     attachment.follow()
     if output.line_open and sys.stdout.isatty():
         print()
     report = talk.ended or (talk.running if options.detach or attachment.left else None)
-    if report is None or talk.bug:
-        return _lost(plan, talk, launched.wait())
-    return report
+    if report is not None and not talk.bug:
+        return report
+    error = launch.lost(plan, talk)
+    if talk.bug and not talk.failed:
+        return _tell_bug(talk.bug)
+    raise error
 
 
-def _already_up(name: str, options: argparse.Namespace, wait: AwaitedText | None) -> int:
+def _already_up(name: str, options: argparse.Namespace, said: tuple[str, float] | None) -> int:
     """With --wait it may have said it long ago, or still be about to. It was not we who started it: it goes on."""
-    if wait is not None and (code := _listen(name, wait)):
+    if said is not None and (code := _listen(name, said)):
         return code
     _tell_manager(name)
     print(json.dumps({"already_up": name}) if options.json else visible(f"{name} is already up"))
@@ -142,28 +119,25 @@ def _already_up(name: str, options: argparse.Namespace, wait: AwaitedText | None
 
 def _tell_manager(name: str) -> None:
     """A service manager waits for it, and then for the process that stays: were it for us, it would stop the VM."""
-    from launcher.cli.naming import state_root
+    from launcher.api.folders import keeper_of
     from launcher.cli.notify import Systemd
-    from launcher.vms.folder import STATE, read_json
 
-    root = state_root()
-    state = read_json(root / name / STATE) if root else None
-    Systemd().ready("already up", state.get("keeper") if isinstance(state, dict) else None)
+    Systemd().ready("already up", keeper_of(name))
 
 
-def _listen(name: str, wait: AwaitedText) -> int:
+def _listen(name: str, said: tuple[str, float]) -> int:
+    from launcher.api.listening import never_said
     from launcher.cli.attach import Manner
+    from launcher.cli.naming import folder_of
     from launcher.cli.output import Output, silence
-    from launcher.cli.reaching import folder_of
     from launcher.cli.watching import watch
 
-    manner = Manner(typed=False, detach=True, owner=False, wait=wait)
-    wait.begin()
-    found = watch(folder_of(name, {}), "up", manner, Output(silence), everything=True)
+    manner = Manner(typed=False, detach=True, owner=False)
+    found = watch(folder_of(name, {}), "up", manner, Output(silence), everything=True, said=said)
     if found is not None and found.signal:
         return 128 + found.signal
-    if not wait.heard:
-        raise GuestFailed(wait.complaint(name))
+    if unsaid := never_said(name, said) if found is None else found.unsaid:
+        raise GuestFailed(unsaid)
     return 0
 
 
@@ -184,8 +158,8 @@ def _conclude(report: Report, options: argparse.Namespace) -> int:
         print(json.dumps({"report": report_to_json(report)}))
         return code
     from launcher.cli.terminal import wants_colour
-    from launcher.report.console import print_report
     from launcher.report.diagnostics import as_text
+    from launcher.report.report_text import print_report
 
     stream = sys.stdout if options.detach else sys.stderr
     if not options.detach:
@@ -198,33 +172,23 @@ def _conclude(report: Report, options: argparse.Namespace) -> int:
     return code
 
 
-def _refused(answer: Notice | None, plan: Plan, options: argparse.Namespace, wait: AwaitedText | None) -> int:
-    """It may have come up while we planned."""
+def _taken(error: VmIsUp, options: argparse.Namespace, said: tuple[str, float] | None) -> int:
+    """It came up while we planned."""
+    from launcher.api.comparing import check_same
     from launcher.api.running import running_plan
-    from launcher.api.vms import refusal
-    from launcher.cli.preparing import check_same
-    from launcher.vms.notices import NameIsTaken
 
-    running = running_plan(Path(answer.folder)) if isinstance(answer, NameIsTaken) else None
+    running = running_plan(error.folder)
     if running is None:
-        raise refusal(answer, plan.name)
-    check_same(running, plan)
-    return _already_up(plan.name, options, wait)
+        raise error
+    check_same(running, error.plan)
+    return _already_up(error.plan.name, options, said)
 
 
-def _lost(plan: Plan, talk: Conversation, status: int) -> int:
-    """The keeper went without a report: refused what it needs, killed, or a bug of ours."""
-    from launcher.executor.awaited import BUG
+def _tell_bug(trace: str) -> int:
+    """Of keeper or runner."""
+    from launcher.cli.outcome import OUR_BUG
     from launcher.report.escapes import escaped
 
-    if talk.failed:
-        raise (HostNotRestored if status == HostNotRestored.exit_code else StepFailed)(*talk.failed)
-    if talk.bug:
-        print(escaped(talk.bug), file=sys.stderr)
-        print("this is a bug of vmlaunch; please report it with the lines above.", file=sys.stderr)
-        return BUG
-    from launcher.executor.ending import manner_of_death
-
-    message = f"the keeper {manner_of_death(status)}; its runner ends the guest by itself"
-    help_ = (f"`vmlaunch down {plan.name}` clears up what it left",)
-    raise (HostNotRestored if plan.summary.host_changes else StepFailed)(Diagnostic("E510", message, help=help_))
+    print(escaped(trace), file=sys.stderr)
+    print("this is a bug of vmlaunch; please report it with the lines above.", file=sys.stderr)
+    return OUR_BUG

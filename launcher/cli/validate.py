@@ -61,7 +61,7 @@ def _hidden(path: Path) -> bool:
 
 
 def _verdict(file: str, options: argparse.Namespace) -> Verdict:
-    from launcher.cli.reading import read_spec
+    from launcher.cli.given import read_spec
 
     try:
         return Verdict(file, read_spec(file, options.set, options.sources).spec)

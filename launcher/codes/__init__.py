@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from launcher.record import record
+from launcher.codes.page import Explanation
 
 # Codes are stable and never reused. The first digit says which files explain it.
 ROOMS = {
@@ -15,17 +15,6 @@ ROOMS = {
     "4": ("boot",),
     "5": ("running",),
 }
-
-
-@record
-class Explanation:
-    """What `vmlaunch explain CODE` prints. `example` is the YAML (or command) that provokes it."""
-
-    code: str
-    title: str
-    cause: str
-    example: str
-    fix: str
 
 
 def explanation(code: str) -> Explanation | None:

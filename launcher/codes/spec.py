@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from launcher.codes import Explanation
+from launcher.codes.page import Explanation
 
 EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(

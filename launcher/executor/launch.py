@@ -21,8 +21,8 @@ from launcher.vms.channel import MOST_REPORT, Channel, Closed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from launcher.executor.awaited import AwaitedText
     from launcher.plan.plan import Plan
+    from launcher.vms.awaited import AwaitedText
     from launcher.vms.notices import Notice
 
 STOPS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
@@ -141,12 +141,12 @@ def _keep(owner: Channel, paper: int, mask: Any, given: Handed) -> int:
 
     detach()
     close_all_but({owner.fileno(), paper, *(fd for several in given.values() for fd in several)})
-    from launcher.executor.awaited import AwaitedText
     from launcher.executor.keeper.claim import claim
     from launcher.executor.keeper.giving_up import rehearse
     from launcher.executor.keeper.keeper import Keeper
     from launcher.kernel.real import RealKernel
     from launcher.plan import codec  # noqa: F401 - while others still plan
+    from launcher.vms.awaited import AwaitedText
     from launcher.vms.notices import notice_to_json
     from launcher.vms.orders import read_begin
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from launcher.host.cgroups import huge_limits, memory_limit, task_limits
 from launcher.host.facts import Process
 from launcher.host.lists import entries, ids, keyed, kilobytes, number, str_of
-from launcher.host.state import state_folder
-from launcher.values import Missing
+from launcher.values import Missing, state_folder
 
 if TYPE_CHECKING:
     from launcher.host.tree import Tree

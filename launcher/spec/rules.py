@@ -5,7 +5,7 @@ The rules take parts and not the whole, so that they can judge the good devices 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from launcher.spec.problems import FieldPath, Problem
 from launcher.values import GIB, KIB, MIB, Span, show_size
@@ -13,8 +13,23 @@ from launcher.values import GIB, KIB, MIB, Span, show_size
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    from launcher.spec.model import Bank, Device
     from launcher.values import PciAddress
+
+
+class Assigned(Protocol):
+    """What is asked here of a device of the spec."""
+
+    pci: PciAddress | None
+    vf: int | None
+    guest: PciAddress | None
+
+
+class Placed(Protocol):
+    """And of a bank of memory."""
+
+    size: int
+    at: int | None
+
 
 PAGE_SIZES = {"4KiB": 4 * KIB, "thp": 4 * KIB, "2MiB": 2 * MIB, "1GiB": GIB}
 
@@ -53,7 +68,7 @@ def of_device(keys: Collection[str]) -> Iterator[Problem]:
             yield Problem("E122", f"`{key}` goes with `{needed}`, which is not there", (key,), key=True)
 
 
-def of_devices(devices: Mapping[str, Device]) -> Iterator[Problem]:
+def of_devices(devices: Mapping[str, Assigned]) -> Iterator[Problem]:
     hosts: dict[tuple[PciAddress, int | None], str] = {}
     guests: dict[PciAddress, str] = {}
     for alias, device in devices.items():
@@ -71,7 +86,7 @@ def _twice(code: str, message: str, alias: str, first: str, field: str) -> Probl
     return Problem(code, message, ("devices", alias, field), also=("devices", first, field))
 
 
-def of_memory(banks: Mapping[int, Bank]) -> Iterator[Problem]:
+def of_memory(banks: Mapping[int, Placed]) -> Iterator[Problem]:
     placed: dict[int, Span] = {}
     for number, bank in banks.items():
         if bank.at is None:

@@ -17,9 +17,8 @@ from time import monotonic, sleep
 from typing import Any
 
 from launcher.errors import LauncherError
-from launcher.host.state import state_folder
 from launcher.record import mutable
-from launcher.values import is_name
+from launcher.values import is_name, state_folder
 from launcher.vms.way import MOST, denied, open_own, open_way, read_below, unsafe
 
 PLAN, JOURNAL, STATE, REPORT, LOG, SOCKET = (

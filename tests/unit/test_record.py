@@ -1,12 +1,18 @@
-"""Records: what a class gets by its annotations."""
+"""Records: what a class gets by its annotations; the same as from dataclasses, or a TypeError."""
 
 from __future__ import annotations
 
 import copy
+import dataclasses
+import operator
 import pickle
-from typing import ClassVar
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from launcher.record import defaults, field, fields, is_record, mutable, record, replace
 
@@ -98,3 +104,194 @@ def test_each_mutable_has_a_default_of_its_own() -> None:
     assert (one, other) == (Bag([1]), Bag())
     with pytest.raises(TypeError):
         hash(one)
+
+
+# ---- the same class made both ways ----
+
+NAMES = ("a", "b", "c", "d")
+REQUIRED, FRESH = "required", "fresh"  # a field without a default; one whose default is made each time
+VALUES = st.one_of(st.integers(-1, 1), st.sampled_from(["", "x"]), st.tuples(st.integers(0, 1)))
+DEFAULTS = st.one_of(st.sampled_from([REQUIRED, FRESH]), VALUES)
+LAYERS = st.lists(st.dictionaries(st.sampled_from(NAMES), DEFAULTS, max_size=3), min_size=1, max_size=3)
+SIGNS = (operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge)
+Layers = list[dict[str, Any]]
+
+
+def as_dataclass(layers: Layers, *, frozen: bool, order: bool) -> Any:
+    return _made(layers, dataclasses.dataclass(frozen=frozen, order=order, slots=True), dataclasses.field)
+
+
+def as_record(layers: Layers, *, frozen: bool, order: bool) -> Any:
+    return _made(layers, record(order=order) if frozen else mutable, field)
+
+
+def _made(layers: Layers, decorate: Callable[[type], type], field_of: Any) -> type:
+    """A class of these fields; each layer inherits from the one before."""
+    made = object
+    for layer in layers:
+        given_ = {name: value for name, value in layer.items() if value != REQUIRED}
+        body = {name: field_of(default_factory=list) if one == FRESH else one for name, one in given_.items()}
+        body |= {"__annotations__": dict.fromkeys(layer, "Any"), "__qualname__": "Made"}
+        made = decorate(type("Made", () if made is object else (made,), body))
+    return made
+
+
+def outcome(deed: Callable[..., Any], *values: Any, **named: Any) -> Any:
+    """What it gives, or the kind of its refusal."""
+    try:
+        return deed(*values, **named)
+    except (TypeError, AttributeError) as error:
+        return AttributeError if isinstance(error, AttributeError) else TypeError
+
+
+@given(LAYERS, st.booleans(), st.booleans())
+def test_a_record_is_made_of_what_a_dataclass_is_made_of(layers: Layers, frozen: bool, order: bool) -> None:
+    """Each field in its place, also one that is said again; and none without a default behind one that has it."""
+    one, other = (outcome(way, layers, frozen=frozen, order=order) for way in (as_dataclass, as_record))
+    assert (one is TypeError) == (other is TypeError)
+    if one is not TypeError:
+        assert tuple(each.name for each in dataclasses.fields(one)) == fields(other) == other.__match_args__
+
+
+@given(LAYERS, st.booleans(), st.booleans(), st.data())
+def test_a_record_behaves_as_a_dataclass_does(layers: Layers, frozen: bool, order: bool, data: st.DataObject) -> None:
+    order = order and frozen  # there is no mutable one with an order
+    kinds = [outcome(way, layers, frozen=frozen, order=order) for way in (as_dataclass, as_record)]
+    assume(TypeError not in kinds)
+    names = fields(kinds[1])
+    values = [data.draw(st.lists(VALUES, max_size=len(names) + 1)) for _ in range(2)]
+    named = data.draw(st.dictionaries(st.sampled_from((*names, "unknown")), VALUES, max_size=2))
+    seen = [list(_looked_at(kind, values, named)) for kind in kinds]
+    assert seen[0] == seen[1]
+
+
+def _looked_at(kind: Any, values: list[list[Any]], named: dict[str, Any]) -> Iterator[object]:
+    """All that can be seen of two of a kind, and of what becomes of one."""
+    one, other = outcome(kind, *values[0], **named), outcome(kind, *values[1])
+    yield repr(one) if TypeError in (one, other) else (repr(one), repr(other))
+    if TypeError in (one, other):
+        return
+    yield [outcome(sign, one, other) for sign in SIGNS], [outcome(sign, one, 1) for sign in SIGNS]
+    yield (TypeError if outcome(hash, one) is TypeError else hash(one) == hash(other) or one != other)
+    yield repr(outcome(dataclasses.replace if dataclasses.is_dataclass(kind) else replace, one, **named))
+    yield repr(copy.copy(one)), copy.deepcopy(one) == one, hasattr(one, "__dict__"), hasattr(one, "__weakref__")
+    yield outcome(setattr, one, "other", 7) in (AttributeError, TypeError)  # by a fault of theirs, with slots
+    for name in kind.__match_args__:
+        yield outcome(setattr, one, name, 7), outcome(delattr, one, name), outcome(getattr, one, name)
+
+
+class Plain:
+    def name(self) -> str:
+        return "plain"
+
+
+def with_a_constructor() -> None:
+    @record
+    class Made:
+        name: str
+
+        def __init__(self) -> None:
+            pass
+
+
+def with_two_bases() -> None:
+    @record
+    class Empty:
+        pass
+
+    @record
+    class Both(Empty, Shape):
+        pass
+
+
+def from_a_mutable() -> None:
+    @record
+    class Sealed(Bag):
+        pass
+
+
+def from_a_frozen() -> None:
+    @mutable
+    class Open(Shape):
+        pass
+
+
+def with_a_way_to_change() -> None:
+    @record
+    class Open:
+        name: str
+
+        def __setattr__(self, name: str, value: object) -> None:
+            pass
+
+
+def with_a_shared_default() -> None:
+    @record
+    class Shared:
+        names: list[str] = []  # noqa: RUF012 - that is the question
+
+
+def with_keywords_only() -> None:
+    @record
+    class Keyed:
+        _: dataclasses.KW_ONLY
+        name: str
+
+
+def with_what_only_the_constructor_gets() -> None:
+    @record
+    class Passed:
+        name: dataclasses.InitVar[str]
+
+
+def with_a_field_of_dataclasses() -> None:
+    @record
+    class Foreign:
+        name: str = dataclasses.field(default="")
+
+
+def with_a_default_in_a_field() -> None:
+    @record
+    class Filled:
+        name: str = field(default_factory=str, default="")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (with_a_constructor, "__init__ is made for it; write __post_init__"),
+        (with_two_bases, "it cannot inherit the fields of both Empty and Shape"),
+        (from_a_mutable, "do not inherit from each other"),
+        (from_a_frozen, "do not inherit from each other"),
+        (with_a_way_to_change, "__setattr__ is made for it"),
+        (with_a_shared_default, "all would share the default of names; write field(default_factory=...)"),
+        (with_keywords_only, "_ is KW_ONLY, which records do not have"),
+        (with_what_only_the_constructor_gets, "name is InitVar, which records do not have"),
+        (with_a_field_of_dataclasses, "take launcher.record.field"),
+        (with_a_default_in_a_field, "takes default_factory only, not default"),
+    ],
+)
+def test_what_records_cannot_do_is_said_where_somebody_tries(made: Callable[[], None], said: str) -> None:
+    with pytest.raises(TypeError, match=re.escape(said)):
+        made()
+
+
+@pytest.mark.parametrize("way", [record, mutable, dataclasses.dataclass])
+def test_methods_know_the_class_that_they_are_in(way: Callable[[type], Any]) -> None:
+    @way
+    class Named(Plain):
+        size: int = 1
+
+        def __len__(self) -> int:
+            return self.size
+
+        def name(self) -> str:
+            return f"{super().name()} {__class__.__name__}"  # type: ignore[name-defined]
+
+    @way
+    class Grown(Named):
+        @property
+        def kind(self) -> str:
+            return f"grown {super().name()}"
+
+    assert (Named().name(), Grown().kind, len(Grown(2))) == ("plain Named", "grown plain Named", 2)

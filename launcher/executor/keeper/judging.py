@@ -6,7 +6,6 @@ import signal
 from collections.abc import Collection
 
 from launcher.errors import Diagnostic, HostNotRestored, LauncherError, StepFailed
-from launcher.executor.awaited import AwaitedText
 from launcher.executor.ending import describe_death, stopped
 from launcher.executor.keeper.changing import commands
 from launcher.executor.keeper.records import Records
@@ -14,6 +13,7 @@ from launcher.executor.keeper.stopping import Stopping
 from launcher.plan.outcome import End
 from launcher.record import replace
 from launcher.refusals import cause, in_words, refusal_of
+from launcher.vms.awaited import AwaitedText
 from launcher.vms.journal import Entry
 
 

@@ -14,7 +14,6 @@ from time import monotonic
 from typing import NoReturn
 
 from launcher.errors import GuestFailed, LauncherError, StepFailed
-from launcher.executor.awaited import AwaitedText
 from launcher.executor.ending import check_confined, diagnostics_of, stopped
 from launcher.executor.keeper.announcing import Announcer
 from launcher.executor.keeper.archive import Archive
@@ -39,6 +38,7 @@ from launcher.plan.codec import plan_to_json
 from launcher.plan.plan import Plan
 from launcher.plan.steps import RunVcpus, Step
 from launcher.refusals import REFUSALS
+from launcher.vms.awaited import AwaitedText
 from launcher.vms.channel import Channel
 from launcher.vms.folder import LOG, PLAN, SOCKET, StateFolder
 from launcher.vms.holders import began

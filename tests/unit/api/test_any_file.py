@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from launcher.api.plans import decode_plan, files_of
-from launcher.api.staleness import check_saved
+from launcher.api.staleness import judge
 from launcher.cli import main
 from launcher.errors import LauncherError
 from launcher.host.files import read_boot_file
@@ -84,7 +84,7 @@ def test_any_damage_to_a_saved_plan_is_answered(
     answer(capsys, "plan", path, "--svg", path.with_suffix(".svg"))
     with suppress(LauncherError):
         plan = decode_plan(raw, str(path))
-        check_saved(plan, planning.host(PLANS[name]), files_of(plan), strict=False)
+        judge(plan, planning.host(PLANS[name]), files_of(plan), strict=False)
 
 
 @settings(max_examples=runs(100), **FREELY)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from launcher.api.plans import decode_plan, plan_text
-from launcher.api.staleness import check_saved
+from launcher.api.staleness import judge
 from launcher.errors import LauncherError
 from launcher.host.facts import HostFacts
 from launcher.plan.plan import Plan, Summary
@@ -32,7 +32,7 @@ DISK = "boot: {kernel: ./bzImage, initrd: ./initrd.img}\ncpus: 2\nmemory: 1GiB\n
 
 def checked(made: Plan, facts: HostFacts, *, strict: bool = False) -> Plan:
     """As it comes out of its file."""
-    return check_saved(decode_plan(plan_text(made).encode(), "vm.plan"), facts, FILES, strict=strict)
+    return judge(decode_plan(plan_text(made).encode(), "vm.plan"), facts, FILES, strict=strict)
 
 
 def refused(made: Plan, facts: HostFacts, *, strict: bool = False) -> set[str]:
@@ -55,9 +55,9 @@ def test_a_plan_that_nobody_touched_is_carried_out_as_it_is(name: str) -> None:
     saved = decode_plan(plan_text(made).encode(), "vm.plan")
     if any(one.severity == "error" for one in made.diagnostics):
         with pytest.raises(LauncherError):
-            check_saved(saved, host(name), files, strict=False)
+            judge(saved, host(name), files, strict=False)
         return
-    found = check_saved(saved, host(name), files, strict=False)
+    found = judge(saved, host(name), files, strict=False)
     assert (found.steps, found.memory, found.summary) == (made.steps, made.memory, made.summary)
     assert found.diagnostics == made.diagnostics
 
@@ -136,7 +136,7 @@ def test_no_field_of_a_step_can_be_another_than_the_spec_asks_for() -> None:
         was, box[key] = box[key], another(box[key])
         told = ""
         try:
-            check_saved(decode_plan(json.dumps(plain).encode(), "vm.plan"), facts, FILES, strict=False)
+            judge(decode_plan(json.dumps(plain).encode(), "vm.plan"), facts, FILES, strict=False)
         except LauncherError as error:
             told = error.diagnostics[0].code
         # how it is reset is written for people
@@ -190,7 +190,7 @@ def test_a_spec_that_is_none_is_refused_in_our_words(spec: Any) -> None:
     plain["spec"]["resolved"] = spec
     saved = decode_plan(json.dumps(plain).encode(), "vm.plan")
     with pytest.raises(LauncherError, match="E515: the plan has no spec that is valid: ") as raised:
-        check_saved(saved, host("cloud-vm"), FILES, strict=False)
+        judge(saved, host("cloud-vm"), FILES, strict=False)
     assert "Input should" not in raised.value.diagnostics[0].message
 
 
@@ -199,4 +199,4 @@ def test_a_spec_that_asks_for_more_than_the_steps_is_refused() -> None:
     plain["spec"]["resolved"]["devices"]["disk"]["rom"] = "/etc/shadow"
     saved = decode_plan(json.dumps(plain).encode(), "vm.plan")
     with pytest.raises(LauncherError, match=r"E41.|E544"):
-        check_saved(saved, host("gpu07"), FILES, strict=False)
+        judge(saved, host("gpu07"), FILES, strict=False)

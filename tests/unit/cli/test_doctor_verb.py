@@ -45,7 +45,7 @@ def test_json_has_the_same_checks(capsys: pytest.CaptureFixture[str]):
 def test_vms_that_died_are_named_and_those_that_ended_or_live_are_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    monkeypatch.setattr("launcher.cli.naming.state_root", lambda: tmp_path)
+    monkeypatch.setattr("launcher.api.leftovers.state_root", lambda: tmp_path)
     for name, phase in (("died", "running"), ("retired", "ended"), ("lives", "running")):
         (tmp_path / name).mkdir()
         (tmp_path / name / STATE).write_text(json.dumps({"name": name, "phase": phase}))

@@ -11,10 +11,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from launcher import cli
 from launcher.cli import VERBS, main
 from launcher.cli.terminal import wants_colour
 from launcher.errors import Diagnostic, HostNotRestored, LauncherError, NoSuchVm, Refused, StalePlan, StepFailed, Where
+from launcher.version import VERSION
 
 HEAVY = ("pydantic", "rich", "ruamel")
 
@@ -57,7 +57,7 @@ def test_help_and_version_are_results(capsys: pytest.CaptureFixture[str]) -> Non
     assert main(["--help"]) == 0
     assert "usage: vmlaunch" in capsys.readouterr().out
     assert main(["--version"]) == 0
-    assert capsys.readouterr().out == f"vmlaunch {cli.VERSION}\n"
+    assert capsys.readouterr().out == f"vmlaunch {VERSION}\n"
 
 
 def test_misspelled_verb_gets_a_suggestion(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from launcher.cli import main, naming
+from launcher.api import folders
+from launcher.cli import main
 from launcher.vms.folder import FILES, LOG, REPORT, STATE, StateFolder
 from launcher.vms.journal import Journal
 
@@ -17,7 +18,7 @@ Capture = pytest.CaptureFixture[str]
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(naming, "state_root", lambda: tmp_path / "vmlaunch")
+    monkeypatch.setattr(folders, "state_root", lambda: tmp_path / "vmlaunch")
     return tmp_path / "vmlaunch"
 
 

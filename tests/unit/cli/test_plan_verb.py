@@ -270,7 +270,7 @@ def running(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> Iterator[P
     """A VM of the name vm that is up: its folder is locked, as by a keeper, and has its plan."""
     main(["plan", "vm.yaml", "--host", on("two-nodes"), "-o", "plan.json"])
     capsys.readouterr()
-    monkeypatch.setattr("launcher.cli.naming.state_root", lambda: folder)
+    monkeypatch.setattr("launcher.api.folders.state_root", lambda: folder)
     held = StateFolder.claim(folder / "vm")
     (folder / "plan.json").rename(folder / "vm" / PLAN)
     yield folder
@@ -304,7 +304,7 @@ def test_a_saved_plan_is_compared_as_it_was_saved(running: Path, capsys):
 
 
 def test_a_vm_that_is_not_up_has_nothing_to_compare_with(folder: Path, capsys, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("launcher.cli.naming.state_root", lambda: folder)
+    monkeypatch.setattr("launcher.api.folders.state_root", lambda: folder)
     assert main(["plan", "vm.yaml", "--host", on("two-nodes"), "--diff"]) == 7
     assert "error[E520]: no VM of the name vm is up" in capsys.readouterr().err
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from launcher.cli import main, naming
+from launcher.api import folders
+from launcher.cli import main
 
 TIMES = {"started": "2026-01-02T03:04:05+00:00", "ended": "2026-01-02T03:04:09+00:00"}
 STATE = {"keeper": 1, **TIMES, "vcpus": 2, "memory": 96 << 20}
@@ -18,7 +19,7 @@ STATE = {"keeper": 1, **TIMES, "vcpus": 2, "memory": 96 << 20}
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(naming, "state_root", lambda: tmp_path)
+    monkeypatch.setattr(folders, "state_root", lambda: tmp_path)
     return tmp_path
 
 

@@ -9,22 +9,14 @@ import pytest
 
 from launcher.cli.console import ended
 from launcher.cli.notify import Systemd
-from launcher.cli.up import _lost
-from launcher.executor.conversation import Conversation
+from launcher.cli.up import _tell_bug
 from launcher.plan.outcome import End, Report
-from launcher.vms.channel import Channel
-from tests.planning import SMALL, host, plan
 
 EVIL = "\x1b]0;title\x07\x9b2J"
 
 
 def test_what_a_runner_calls_a_bug_is_drawn(capsys: pytest.CaptureFixture[str]) -> None:
-    mine, theirs = Channel.pair()
-    talk = Conversation(mine, lambda _: None, lambda _: None)
-    talk.bug = f"Traceback:\n  {EVIL}"
-    _lost(plan(SMALL, host("two-nodes")), talk, 70)
-    mine.close()
-    theirs.close()
+    assert _tell_bug(f"Traceback:\n  {EVIL}") == 70
     assert capsys.readouterr().err.startswith("Traceback:\n  \\x1b]0;title\\x07\\x9b2J\n")
 
 

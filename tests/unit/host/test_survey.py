@@ -14,10 +14,9 @@ from launcher.host.names import Names
 from launcher.host.pci import read_pci
 from launcher.host.process import read_process
 from launcher.host.processors import read_cpus, read_memory, read_nodes
-from launcher.host.state import state_folder
 from launcher.host.survey import survey
 from launcher.host.tree import Live, Recorded
-from launcher.values import GIB, MIB, Missing, PciAddress
+from launcher.values import GIB, MIB, Missing, PciAddress, state_folder
 
 NO_KVM = Missing("absent", "/dev/kvm")
 PCI = "/sys/bus/pci/devices/0000:01:00.0"

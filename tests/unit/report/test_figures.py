@@ -8,7 +8,7 @@ import json
 from launcher.plan.codec import report_to_json
 from launcher.plan.outcome import FORMAT_VERSION, ContainerReport, Counts, End, RamReport, Report
 from launcher.record import replace
-from launcher.report.console import print_report
+from launcher.report.report_text import print_report
 from launcher.values import MIB
 
 RAM = (RamReport(0, 64 * MIB, "4 KiB pages", None, True), RamReport(1 << 32, 32 * MIB, "4 KiB pages", None, True))

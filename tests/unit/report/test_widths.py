@@ -13,9 +13,9 @@ from typing import TextIO
 import pytest
 
 from launcher.plan.outcome import FORMAT_VERSION, End, Report, StepOutcome, VcpuReport
-from launcher.report.console import print_report
 from launcher.report.lines import ENDLESS, columns_of, width_of
 from launcher.report.progress import text_lines
+from launcher.report.report_text import print_report
 from tests.planning import EXAMPLE, host, plan
 
 REGISTERS = {f"r{n}": n << 60 for n in range(18)}
@@ -51,7 +51,7 @@ def test_what_is_no_terminal_is_100_wide() -> None:
 def test_a_report_fits_with_its_registers_and_has_no_trailing_blanks(
     width: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("launcher.report.console.width_of", lambda _: width)
+    monkeypatch.setattr("launcher.report.report_text.width_of", lambda _: width)
     stream = io.StringIO()
     print_report(REPORT, stream, colour=False)
     lines = stream.getvalue().splitlines()

@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from launcher.errors import Diagnostic
 from launcher.plan.outcome import Observer, Report, StepOutcome
-from launcher.vms.channel import Channel, Packet
+from launcher.vms.awaited import AwaitedText
+from launcher.vms.channel import Channel, Closed, Packet
 from launcher.vms.notices import Full, HasEnded, IsRunning, IsStopping, MayType, Notice, Taken, notice_from_json
-from launcher.vms.orders import Leave, Signal, Stop, Type, order
+from launcher.vms.orders import Leave, Order, Signal, Stop, Type, order
 from launcher.vms.words import Bug, Failed
 
 OnConsole = Callable[[bytes], None]
 
 
 class Conversation:
-    """`on_console` gets the guest's output once its vCPUs run, and not before: nothing mixes with the progress."""
+    """`on_console` gets the guest's output once its vCPUs run, and not before: nothing mixes with the progress.
 
-    def __init__(self, channel: Channel, on_outcome: Observer, on_console: OnConsole, *, owner: bool = True) -> None:
+    To a keeper that has gone there is nothing to say; what it said before is still to be heard.
+    """
+
+    def __init__(
+        self,
+        channel: Channel,
+        on_outcome: Observer,
+        on_console: OnConsole,
+        *,
+        owner: bool = True,
+        awaited: AwaitedText | None = None,
+    ) -> None:
         self.channel = channel
+        self.awaited = awaited  # what the guest is to say
+        self.gone = False  # the keeper has nothing more to say
         self.writer = True if owner else None  # of all who are attached, one; None: not known yet
         self.stopping: str | None = None  # who or what stops the VM
         self.running: Report | None = None  # once the vCPUs run
@@ -30,9 +45,19 @@ class Conversation:
         self._on_outcome, self._on_console = on_outcome, on_console
         self._early: list[bytes] = []
 
+    def fileno(self) -> int:
+        return self.channel.fileno()
+
+    def close(self) -> None:
+        self.channel.close()
+
     def hear(self, *, wait: bool) -> bool:
-        """Take in the next packet; False when there is none and `wait` is False. Closed at the end."""
-        packet = self.channel.receive(wait=wait)
+        """Take in the next packet; False when there is none and `wait` is False, or the keeper has `gone`."""
+        try:
+            packet = self.channel.receive(wait=wait)
+        except Closed:
+            self.gone = True
+            return False
         if packet is None:
             return False
         self.take(packet)
@@ -45,7 +70,7 @@ class Conversation:
         elif self.running is None:
             self._early.append(packet.data)
         else:
-            self._on_console(packet.data)
+            self._listen(packet.data)
 
     @property
     def may_type(self) -> bool:
@@ -53,24 +78,34 @@ class Conversation:
 
     def want_to_type(self, wanted: bool) -> None:
         """The keeper answers who is the writer."""
-        self.channel.send(order(Type(wanted)))
+        self._say(Type(wanted))
 
     def type(self, data: bytes) -> None:
         """A piece of input for the guest, only while `may_type`."""
         self._taken = False
-        self.channel.send_bytes(data)
+        with suppress(Closed):
+            self.channel.send_bytes(data)
 
     def signalled(self, number: int) -> None:
         """Pass a signal on: SIGTERM and SIGHUP press the power button, SIGINT ends the VM."""
-        self.channel.send(order(Signal(number)))
+        self._say(Signal(number))
 
     def stop(self, by: str, timeout: float, *, force: bool) -> None:
         """`by` is who asks, for the report: the power button first, unless `force`."""
-        self.channel.send(order(Stop(by, force, timeout)))
+        self._say(Stop(by, force, timeout))
 
     def leave(self) -> None:
         """Go away without stopping the VM."""
-        self.channel.send(order(Leave()))
+        self._say(Leave())
+
+    def _say(self, word: Order) -> None:
+        with suppress(Closed):
+            self.channel.send(order(word))
+
+    def _listen(self, data: bytes) -> None:
+        self._on_console(data)
+        if self.awaited is not None:
+            self.awaited.hear(data)
 
     def _hear_notice(self, notice: Notice | None) -> None:
         match notice:
@@ -96,4 +131,4 @@ class Conversation:
         if self.running is not None:
             early, self._early = self._early, []
             for data in early:
-                self._on_console(data)
+                self._listen(data)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from launcher.cli import main
-from launcher.executor.awaited import AwaitedText
+from launcher.vms.awaited import AwaitedText
 
 
 @given(st.binary(max_size=40), st.text("ab", min_size=1, max_size=4), st.binary(max_size=40), st.integers(1, 7))

@@ -1,14 +1,13 @@
-"""The name of a VM in; its state folder, and a channel to its keeper, out."""
+"""The state folder of a VM in; its keeper's answer to an order, and whether and by whom the VM is held, out."""
 
 from __future__ import annotations
 
 import errno
 import select
-from time import sleep
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, NamedTuple
 
-from launcher.cli.patience import Waiting
-from launcher.errors import Diagnostic, NoSuchVm, Refused
+from launcher.errors import Diagnostic, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,6 +22,28 @@ FAREWELL = 600.0  # seconds for a runner whose keeper has died: it unpins all me
 OUT_OF_PLACE = {errno.ENOENT, errno.EAGAIN, errno.ECONNRESET}
 
 
+class Waiting:
+    """`whom` is asked each time anew; `limit`, in seconds from now, may change. Tells nobody: who does inherits it."""
+
+    def __init__(self, limit: float, whom: Callable[[], str]) -> None:
+        self.limit, self.whom = limit, whom
+        self._began = monotonic()
+
+    @property
+    def waited(self) -> float:
+        return monotonic() - self._began
+
+    def go_on(self) -> bool:
+        """To be asked again and again. False: the time is over."""
+        return self.waited < self.limit
+
+    def __enter__(self) -> Waiting:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
 class Answer(NamedTuple):
     """`first` is what the keeper answered."""
 
@@ -30,18 +51,7 @@ class Answer(NamedTuple):
     first: Packet
 
 
-def folder_of(word: str, sources: dict[str, str]) -> Path:
-    """Of a VM that is up, or has ended and left something."""
-    from launcher.cli.naming import name_of, state_root
-
-    name, root = name_of(word, sources), state_root()
-    if root is None or not (root / name).is_dir():
-        help_ = ("`vmlaunch ps -a` lists those there are",)
-        raise NoSuchVm(Diagnostic("E520", f"there is no VM of the name {name}", help=help_))
-    return root / name
-
-
-def ask(path: Path, *orders: Order, farewell: float = PATIENCE) -> Answer | None:
+def ask(path: Path, *orders: Order, farewell: float = PATIENCE, waiting_as: type[Waiting] = Waiting) -> Answer | None:
     """Say `orders`, the last of which has an answer, until the keeper gives it. None: the VM is not up.
 
     A keeper that has just begun, or is about to go, has no socket for a moment; one whose house is full has no place.
@@ -49,7 +59,7 @@ def ask(path: Path, *orders: Order, farewell: float = PATIENCE) -> Answer | None
     """
     from launcher.vms.folder import is_up
 
-    with Waiting(PATIENCE, lambda: _who_answers(path)) as waiting:
+    with waiting_as(PATIENCE, lambda: _who_answers(path)) as waiting:
         while is_up(path):
             try:
                 if (answer := _try(path, orders, waiting)) is not None:
@@ -94,11 +104,13 @@ def _try(path: Path, orders: Sequence[Order], waiting: Waiting) -> Answer | None
     return None
 
 
-def wait_for_end(path: Path, limit: float, whom: Callable[[], str] | None = None) -> None:
+def wait_for_end(
+    path: Path, limit: float, whom: Callable[[], str] | None = None, waiting_as: type[Waiting] = Waiting
+) -> None:
     """Until nobody holds the VM's name any more; Refused after `limit` seconds."""
     from launcher.vms.folder import wait_until_down
 
-    with Waiting(limit, whom or (lambda: f"{path.name} to go: {held_by(path)}")) as waiting:
+    with waiting_as(limit, whom or (lambda: f"{path.name} to go: {held_by(path)}")) as waiting:
         if not wait_until_down(path, waiting.go_on):
             raise Refused(still_there(path, limit))
 

@@ -10,10 +10,16 @@ from collections.abc import Callable
 
 import pytest
 
-from launcher.cli.apart import apart
+from launcher.api.apart import Ended, apart
+from launcher.cli.outcome import exit_code_of
+from launcher.cli.up import _unplanned
 from launcher.errors import Diagnostic, NotPermitted
 
 OPTIONS = argparse.Namespace(verb="up", spec="vm.yaml", json=False, sources={})
+
+
+def as_up(deed: Callable[[], int]) -> int:
+    return exit_code_of(deed, OPTIONS)
 
 
 def raising(error: BaseException) -> Callable[[], str]:
@@ -34,12 +40,12 @@ def test_the_answer_comes_back_and_what_was_imported_does_not():
 
         return f"{wave.__name__} {os.getpid()}"
 
-    name, pid = str(apart(deed, OPTIONS)).split()
+    name, pid = str(apart(deed, as_up)).split()
     assert (name, int(pid) != os.getpid(), "wave" in sys.modules) == ("wave", True, False)
 
 
 def test_what_it_refuses_is_shown_and_its_exit_code_comes_back(capfd: pytest.CaptureFixture[str]):
-    assert apart(raising(NotPermitted(Diagnostic("E402", "/dev/kvm may not be opened"))), OPTIONS) == 4
+    assert apart(raising(NotPermitted(Diagnostic("E402", "/dev/kvm may not be opened"))), as_up) == Ended(4)
     err = capfd.readouterr().err
     assert err.startswith("error[E402]: /dev/kvm may not be opened\n")
     assert err.endswith("\n1 error; nothing was changed\n")
@@ -51,13 +57,17 @@ def test_what_it_refuses_is_shown_and_its_exit_code_comes_back(capfd: pytest.Cap
      (BrokenPipeError(), 141, "")],
 )  # fmt: skip
 def test_it_ends_as_the_whole_command_would(capfd, error: BaseException, code: int, said: str):
-    assert apart(raising(error), OPTIONS) == code
+    assert apart(raising(error), as_up) == Ended(code)
     assert said in capfd.readouterr().err
 
 
-def test_one_that_is_killed_is_told_of(capfd: pytest.CaptureFixture[str]):
-    assert apart(killed, OPTIONS) == 128 + signal.SIGKILL
-    assert capfd.readouterr().err == ("vmlaunch: the process that planned was killed by SIGKILL; nothing was changed\n")
+def test_one_that_is_killed_is_told_of(capsys: pytest.CaptureFixture[str]):
+    ended = apart(killed, as_up)
+    assert ended == Ended(128 + signal.SIGKILL, "was killed by SIGKILL")
+    assert _unplanned(ended) == 128 + signal.SIGKILL
+    assert capsys.readouterr().err == (
+        "vmlaunch: the process that planned was killed by SIGKILL; nothing was changed\n"
+    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
@@ -71,7 +81,7 @@ def test_it_ends_with_who_waits_for_it(number: int):
         return "never"
 
     if (parent := os.fork()) == 0:
-        apart(deed, OPTIONS)
+        apart(deed, as_up)
         os._exit(0)
     os.close(writing)
     assert os.read(reading, 4) == b"here"
@@ -83,7 +93,7 @@ def test_it_ends_with_who_waits_for_it(number: int):
 
 def test_nothing_of_it_is_left():
     before = os.listdir("/proc/self/fd")
-    assert apart(lambda: "done", OPTIONS) == "done"
+    assert apart(lambda: "done", as_up) == "done"
     assert os.listdir("/proc/self/fd") == before
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)

@@ -1,4 +1,4 @@
-"""The path of a spec in, the loaded spec out; its text is kept for code frames. `-` is stdin."""
+"""Words of a command line in; the spec or saved plan, and the host, that they name, out. `-` is stdin."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 from launcher.api.files import read_bytes
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
+    from launcher.host.facts import HostFacts
+    from launcher.plan.plan import Plan
     from launcher.spec.load import Loaded
 
 
@@ -27,6 +30,23 @@ def load_bytes(raw: bytes, path: str, sets: Sequence[str], sources: dict[str, st
     sources[path] = raw.decode("utf-8-sig", "replace")
     sources |= {set_name(number): text for number, text in enumerate(sets, 1)}
     return load(raw, path, sets)
+
+
+def saved_plan(raw: bytes, options: argparse.Namespace) -> Plan:
+    """It is an answer already: nothing on the command line changes what was asked."""
+    from launcher.api.plans import decode_plan
+    from launcher.errors import Diagnostic, WrongUsage
+
+    if options.set or getattr(options, "host", None):
+        help_ = ("change the spec, plan again",)
+        raise WrongUsage(Diagnostic("E514", "a saved plan cannot be changed by --set or --host", help=help_))
+    return decode_plan(raw, options.spec)
+
+
+def chosen_host(options: argparse.Namespace) -> HostFacts:
+    from launcher.api.hosts import recorded_host, this_host
+
+    return recorded_host(options.host) if options.host else this_host()
 
 
 def without_plugins() -> None:

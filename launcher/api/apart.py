@@ -1,4 +1,4 @@
-"""A deed in, done in a process of its own; its answer, or the exit code that it ended with, out.
+"""A deed in, done in a process of its own; its answer, or how that process ended, out.
 
 What it imports and reads goes with that process: the one that stays beside a VM, for as long as that runs, stays small.
 """
@@ -9,21 +9,31 @@ import os
 import signal
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-from launcher.cli import INTERRUPTED, exit_code_of
 from launcher.errors import Diagnostic, StepFailed
 from launcher.refusals import TASKS
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable
+
+    ExitCodeOf = Callable[[Callable[[], int]], int]
 
 MOST = 1 << 12  # bytes of an answer
 
 
-def apart(deed: Callable[[], str], options: argparse.Namespace) -> str | int:
-    """What it prints and how it fails is as if it had been done here. Call it before there are threads."""
+class Ended(NamedTuple):
+    """Without an answer. `how`: of one that a signal ended, in words; else it has said itself why."""
+
+    code: int
+    how: str = ""
+
+
+def apart(deed: Callable[[], str], exit_code_of: ExitCodeOf) -> str | Ended:
+    """`exit_code_of` does what it is given and says, as it would here, how that failed.
+
+    Call it before there are threads.
+    """
     _flush()  # or both would write it
     reading, writing = os.pipe()
     parent = os.getpid()
@@ -33,7 +43,7 @@ def apart(deed: Callable[[], str], options: argparse.Namespace) -> str | int:
         message = f"failed to fork the process that plans: {error.strerror}"
         raise StepFailed(Diagnostic("E501", message, help=(TASKS,))) from None
     if pid == 0:
-        _do(deed, options, writing, parent)
+        _do(deed, exit_code_of, writing, parent)
     try:
         return _hear(reading, pid)
     except BaseException:  # we are interrupted: nobody waits for its answer any more
@@ -57,20 +67,22 @@ def _fork(ours: int, its: int) -> int:
     return pid
 
 
-def _do(deed: Callable[[], str], options: argparse.Namespace, writing: int, parent: int) -> NoReturn:
+def _do(deed: Callable[[], str], exit_code_of: ExitCodeOf, writing: int, parent: int) -> NoReturn:
     """Whatever happens here, it does not go up the stack that was the parent's."""
-    code = INTERRUPTED
+    code = 128 + signal.SIGINT
     try:
-        code = exit_code_of(lambda: _answer(deed, writing, parent), options)
+        code = exit_code_of(lambda: _answer(deed, writing, parent))
         _flush()
     finally:
         os._exit(code)
 
 
 def _answer(deed: Callable[[], str], writing: int, parent: int) -> int:
+    from launcher.kernel.handed import pass_on
     from launcher.kernel.parent import end_with
 
     end_with(parent)
+    pass_on()
     answer = deed()
     _flush()  # what it has to say comes before what follows from it
     try:
@@ -80,19 +92,18 @@ def _answer(deed: Callable[[], str], writing: int, parent: int) -> int:
     return 0
 
 
-def _hear(reading: int, pid: int) -> str | int:
+def _hear(reading: int, pid: int) -> str | Ended:
     answer = os.read(reading, MOST)
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     return answer.decode() if answer else _ended(status)
 
 
-def _ended(status: int) -> int:
+def _ended(status: int) -> Ended:
     if status >= 0:
-        return status
+        return Ended(status)
     from launcher.executor.ending import manner_of_death
 
-    print(f"vmlaunch: the process that planned {manner_of_death(status)}; nothing was changed", file=sys.stderr)
-    return 128 - status
+    return Ended(128 - status, manner_of_death(status))
 
 
 def _flush() -> None:

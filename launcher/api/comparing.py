@@ -1,0 +1,19 @@
+"""The plan of a VM that is up, and another of its name, in; refused with the difference, if there is one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from launcher.errors import Diagnostic, Refused
+from launcher.report.plan_diff import differences
+
+if TYPE_CHECKING:
+    from launcher.plan.plan import Plan
+
+
+def check_same(running: Plan, plan: Plan) -> None:
+    """Facts move while it runs; what it does is in the other parts."""
+    different = tuple(str(one) for one in differences(running, plan) if one.part != "assumes")
+    if different:
+        help_ = (f"stop it with `vmlaunch down {plan.name}`",)
+        raise Refused(Diagnostic("E507", f"{plan.name} is up with another plan", evidence=different, help=help_))

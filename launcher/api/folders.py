@@ -1,0 +1,110 @@
+"""The name of a VM in, its state folder out; and what state folders say of their VMs. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from launcher.errors import Diagnostic, NoSuchVm, Refused
+from launcher.vms.folder import (
+    JOURNAL,
+    LOG,
+    PLAN,
+    REPORT,
+    STATE,
+    all_folders,
+    has_ended,
+    is_lost,
+    is_one,
+    is_up,
+    read_file,
+    read_json,
+    state_root,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from launcher.vms.journal import Entry
+
+STATED = {"phase": str, "keeper": int, "started": str, "ended": str, "vcpus": int, "memory": int}
+
+
+def folder_named(name: str) -> Path | None:
+    """Of a VM of this user, whether there is one or not. None: this user can have no VMs."""
+    root = state_root()
+    return root / name if root else None
+
+
+def folder_of(name: str) -> Path:
+    """Of a VM that is up, or has ended and left something."""
+    path = folder_named(name)
+    if path is None or not path.is_dir():
+        help_ = ("`vmlaunch ps -a` lists those there are",)
+        raise NoSuchVm(Diagnostic("E520", f"there is no VM of the name {name}", help=help_))
+    return path
+
+
+def all_vms(*, ended: bool = False) -> Iterator[dict[str, Any]]:
+    """What their keepers have written of themselves, by name; of those that `ended`, if they are asked for, how."""
+    root = state_root()
+    for path in all_folders(root) if root else ():
+        one = _vm(path, ended=ended)
+        if one is not None:
+            yield one
+
+
+def _vm(path: Path, *, ended: bool) -> dict[str, Any] | None:
+    """None: not asked for, or what is there is no VM's."""
+    state = {"name": path.name} | _fitting(read_json(path / STATE), STATED)
+    state["phase"] = state["phase"] or "unknown"
+    up = is_up(path)
+    if not up:  # its keeper has said its last word, or died without one: then `down` puts the host back
+        state["phase"] = "ended" if has_ended(path) else "lost"
+    over = state["phase"] == "ended"
+    if not up and (not is_one(path) or (over and not ended)):
+        return None
+    if over:
+        state |= _fitting(read_json(path / REPORT), {"end": dict})
+    return state
+
+
+def _fitting(state: Any, kinds: dict[str, type]) -> dict[str, Any]:
+    """Each of these keys; None for what is not of its kind: it may be of another version, or damaged."""
+    found = state if isinstance(state, dict) else {}
+    return {key: found[key] if isinstance(found.get(key), kind) else None for key, kind in kinds.items()}
+
+
+def keeper_of(name: str) -> int | None:
+    """The process that keeps the VM, as it has written down."""
+    path = folder_named(name)
+    state = read_json(path / STATE) if path else None
+    return state.get("keeper") if isinstance(state, dict) else None
+
+
+def saved_in(path: Path) -> Any:
+    """The plan of the VM, as JSON; None when there is none to read."""
+    return read_json(path / PLAN)
+
+
+def said_by(path: Path) -> bytes | None:
+    """What the guest has said on its serial console. None: it never came as far."""
+    try:
+        return read_file(path / LOG)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        fact = f"failed to read the log of {path.name}: {error.strerror}"
+        raise Refused(Diagnostic("E543", fact, help=(f"it is {path / LOG}",))) from None
+
+
+def left_to_undo(path: Path) -> list[Entry]:
+    """Changes of the host that are still to be put back."""
+    from launcher.executor.keeper.changing import left_of
+
+    return left_of(path / JOURNAL)
+
+
+def died_and_left_nothing(path: Path) -> bool:
+    """Its keeper went without a word, and the host is as it was."""
+    return is_lost(path) and not left_to_undo(path)

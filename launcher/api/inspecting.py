@@ -1,0 +1,76 @@
+"""The state folder of a VM in; its report as it is now, or as it ended, out; and what its processes hold."""
+
+from __future__ import annotations
+
+import select
+from contextlib import suppress
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from launcher.api.reaching import Answer, Waiting, ask, silent
+from launcher.errors import Diagnostic
+from launcher.record import replace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from launcher.plan.outcome import Report
+    from launcher.vms.holdings import Holdings
+
+PATIENCE = 5.0  # seconds for the runner to say what only it knows
+
+
+def report_of(path: Path, waiting_as: type[Waiting] = Waiting) -> Report:
+    """NoSuchVm: there is nothing left of it."""
+    from launcher.api.past import past_report
+    from launcher.vms.folder import is_up
+    from launcher.vms.orders import AskReport
+
+    answer = ask(path, AskReport(), waiting_as=waiting_as)
+    if answer is None:
+        return past_report(path)
+    found = _heard(answer, path)
+    answer.channel.close()
+    if found is None:
+        if is_up(path):
+            raise silent(path)
+        return past_report(path)
+    return found
+
+
+def held_by_processes(report: Report) -> dict[str, Holdings | None]:
+    """Of keeper and runner, while they live. None: there is no such process."""
+    from launcher.vms.holdings import holdings
+
+    pids = {} if report.end else {"keeper": report.pid, "runner": report.runner}
+    return {name: None if pid is None else holdings(pid) for name, pid in pids.items()}
+
+
+def _heard(answer: Answer, path: Path) -> Report | None:
+    """The keeper answers at once with what it knows, and again when the runner has told it the rest."""
+    from launcher.vms.notices import HasEnded, Known, Now, notice_from_json
+
+    known: Report | None = None
+    for message in _messages(answer):
+        match notice_from_json(message):
+            case Now(report) | HasEnded(report):
+                return report
+            case Known(report):
+                known = report
+    if known is None:
+        return None
+    note = Diagnostic("W528", f"the runner of {path.name} does not answer: its counts are those it told last")
+    return replace(known, diagnostics=(*known.diagnostics, note))
+
+
+def _messages(answer: Answer) -> Iterator[dict[str, Any]]:
+    """As long as we have patience, or it has something to say."""
+    from launcher.vms.channel import Closed
+
+    yield answer.first.message or {}
+    last = monotonic() + PATIENCE
+    with suppress(Closed):
+        while select.select([answer.channel], [], [], max(last - monotonic(), 0))[0]:
+            packet = answer.channel.receive()
+            yield (packet.message if packet else None) or {}

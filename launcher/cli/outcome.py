@@ -1,0 +1,123 @@
+"""A deed of a verb in, the exit code of its process out, whatever comes; refusals and bugs are said on stderr."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from contextlib import suppress
+
+TYPE_CHECKING = False  # `typing` would be a quarter of `vmlaunch --help`
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+    from typing import TypeGuard
+
+    from launcher.errors import Diagnostic
+
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+REFUSED, OUR_BUG, INTERRUPTED, PIPE_CLOSED = 1, 70, 130, 141
+
+
+def exit_code_of(deed: Callable[[], int], options: argparse.Namespace) -> int:
+    """In a process that a verb has forked: it ends as the verb's own would."""
+    return survive(lambda: refusing(deed, options))
+
+
+def survive(deed: Callable[[], int]) -> int:
+    """The exit code of the process, whatever comes."""
+    try:
+        code = deed()
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        _forget_stdout()
+        return PIPE_CLOSED
+    except Exception as error:  # the one place for it: what gets here is a bug of ours
+        if is_unwritable(error):
+            return _tell_unwritable(error)
+        return REFUSED if _tell_refused(error) else _our_bug()
+    return code
+
+
+def refusing(deed: Callable[[], int], options: argparse.Namespace) -> int:
+    """What is refused is shown."""
+    from launcher.errors import LauncherError, Refused
+    from launcher.refusals import REFUSALS, in_words, refusal_of
+
+    try:
+        return deed()
+    except LauncherError as error:
+        found = error
+    except REFUSALS as error:
+        refused = refusal_of(error)
+        if refused is None or isinstance(error, BrokenPipeError) or is_unwritable(error):
+            raise
+        found = Refused(in_words(f"carry out `{options.verb}`", refused))
+    except ValueError as error:
+        found = Refused(_of_another_version(error))
+    from launcher.cli.error_output import show
+
+    show(found, options)
+    return found.exit_code
+
+
+def _of_another_version(error: ValueError) -> Diagnostic:
+    """A keeper, or what it left, may be."""
+    from launcher.codec import DecodeError
+    from launcher.errors import Diagnostic
+
+    if not isinstance(error, DecodeError):
+        raise error
+    help_ = ("use the vmlaunch that started the VM, or end it: `vmlaunch down --kill NAME`",)
+    return Diagnostic("E515", f"what the VM's keeper says is of another version of vmlaunch: {error}", help=help_)
+
+
+def is_unwritable(error: Exception) -> TypeGuard[OSError]:
+    """What stdout or stderr leads to is full, or a terminal that has gone: no bug, and nobody else names no file."""
+    return isinstance(error, OSError) and error.errno in UNWRITABLE and error.filename is None
+
+
+def _forget_stdout() -> None:
+    """So that Python's own flush at exit does not complain about the closed pipe."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _tell_unwritable(error: OSError) -> int:
+    _forget_stdout()
+    try:
+        print(f"vmlaunch: failed to write the output: {error.strerror}", file=sys.stderr, flush=True)
+    except OSError:
+        os.dup2(1, 2)
+    return PIPE_CLOSED
+
+
+def _tell_refused(error: Exception) -> bool:
+    """By the host, before there was a verb to say it, or again while that was to be said."""
+    try:
+        from launcher.refusals import in_words, refusal_of
+
+        refused = refusal_of(error)
+        text = "" if refused is None else in_words("run vmlaunch", refused).message
+    except (OSError, MemoryError, ImportError):  # not even the words can be read
+        text = f"failed to run vmlaunch: {error}"
+    if text:
+        with suppress(OSError):
+            print(f"error[E552]: {text}", file=sys.stderr, flush=True)
+    return bool(text)
+
+
+def _our_bug() -> int:
+    try:
+        import traceback
+
+        from launcher.report.escapes import escaped
+        from launcher.version import VERSION
+
+        print(escaped(traceback.format_exc()), end="", file=sys.stderr)
+    except (OSError, MemoryError, ImportError) as error:  # there is no memory to say it; nor was there before
+        return REFUSED if _tell_refused(error) else OUR_BUG
+    print(f"\nvmlaunch {VERSION}: this is a bug of vmlaunch; please report it with the lines above.", file=sys.stderr)
+    return OUR_BUG

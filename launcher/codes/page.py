@@ -1,0 +1,16 @@
+"""What there is to know about one code, as a record. Pure."""
+
+from __future__ import annotations
+
+from launcher.record import record
+
+
+@record
+class Explanation:
+    """What `vmlaunch explain CODE` prints. `example` is the YAML (or command) that provokes it."""
+
+    code: str
+    title: str
+    cause: str
+    example: str
+    fix: str
