@@ -14,6 +14,7 @@ from typing import NamedTuple
 import pytest
 
 from launcher.kernel.api import Container, Device, Group, Kernel, MsiRoute, Vm
+from launcher.machine.x86.board import X86
 from launcher.values import KIB, MIB, PciAddress
 
 Rule = Callable[[Kernel, int, PciAddress], None]
@@ -60,7 +61,7 @@ def opened(kernel: Kernel, number: int, address: PciAddress) -> Iterator[Opened]
 @contextmanager
 def machine(kernel: Kernel) -> Iterator[Vm]:
     with closing(kernel.open_kvm()) as kvm, closing(kvm.create_vm()) as vm:
-        vm.set_tss_address(0xFFFBD000)
+        vm.set_tss_address(X86.layout.tss)
         vm.create_interrupt_controllers()
         yield vm
 
