@@ -23,11 +23,6 @@
 #define LANDLOCK_ACCESS_FS_TRUNCATE (1ull << 14)
 #endif
 
-int kernel_prctl(int option, unsigned long value)
-{
-	return prctl(option, value, 0, 0, 0) ? -errno : 0;
-}
-
 /* Whose this process is, for those who may send it signals; what it may do and open goes by its effective uid still. */
 int take_user(uint32_t own)
 {

@@ -1,4 +1,4 @@
-/* Guest memory on the host, and the ioctl that set-up calls go through. 0 or -errno. */
+/* Guest memory on the host. 0 or -errno. */
 #include "native.h"
 
 #include <errno.h>
@@ -123,16 +123,4 @@ int memory_populate(void *memory, size_t size, size_t chunk, uint64_t *cursor, u
 			return error;
 		__atomic_fetch_add(done, length, __ATOMIC_RELAXED);
 	}
-}
-
-int kernel_ioctl(int fd, unsigned long request, void *argument)
-{
-	int result = ioctl(fd, request, argument);
-	return result < 0 ? -errno : result;
-}
-
-int kernel_ioctl_value(int fd, unsigned long request, unsigned long argument)
-{
-	int result = ioctl(fd, request, argument);
-	return result < 0 ? -errno : result;
 }

@@ -92,6 +92,14 @@ uint32_t config_address(struct config *config, uint64_t offset, uint32_t size);
 bool config_selects(struct config *config, uint64_t offset, uint32_t *ret);
 void config_select(struct config *config, uint64_t offset, uint32_t size, uint32_t value);
 
+/* -- reset by ports: 0 or an event from a write ----------------------------------------------------------------- */
+
+enum { RESET_CONTROL = 0xcf9 }; /* a byte within the ports of PCI configuration */
+
+uint8_t keyboard_read(void);
+int keyboard_write(uint8_t command);
+int reset_control_write(uint8_t value);
+
 /* -- the machine: who answers for which addresses --------------------------------------------------------------- */
 
 enum { MOST_TRAPS = 1 << 16 };
@@ -110,6 +118,17 @@ struct machine {
 	_Atomic uint64_t unclaimed_reads, unclaimed_writes;
 	_Atomic uint64_t trapped, refused; /* accesses that FILE traps served; those that the file did not take */
 };
+
+/* One access of the guest. `value` is what is written, or will be what is read: all ones until somebody answers. */
+struct access {
+	uint32_t space;
+	uint64_t address;
+	uint32_t size;
+	bool write;
+	uint64_t value;
+};
+
+int access_serve(struct machine *machine, struct access *access);
 
 /* -- vCPUs ------------------------------------------------------------------------------------------------------ */
 
@@ -130,5 +149,8 @@ struct vcpu {
 	uint32_t item;
 	uint64_t reply;
 };
+
+void vcpu_hear_kicks(void);
+int vcpu_run_until_event(struct vcpu *vcpu);
 
 #endif
