@@ -25,6 +25,8 @@ struct trap {
 	uint32_t kind;
 };
 
+enum { CONFIG_SIZE = 4096 }; /* of a PCI function's configuration space */
+
 struct machine;
 
 struct machine *machine_create(int vm, int serial_gsi, int power_gsi);

@@ -76,7 +76,7 @@ bool power_press(struct power *power);
 
 /* -- PCI configuration space ------------------------------------------------------------------------------------ */
 
-enum { FUNCTIONS = 256, CONFIG_SIZE = 4096 };
+enum { FUNCTIONS = 256 };
 
 /* Bus 0. A function is an image that the guest can only read, or its caller is asked, or it is not there. */
 struct config {

@@ -9,7 +9,7 @@ from launcher.errors import Diagnostic
 from launcher.executor.keeper.clients import gap
 from launcher.executor.keeper.records import Records
 from launcher.executor.waiting import Wait
-from launcher.kernel.machine import Console
+from launcher.kernel.console import Console
 from launcher.plan.codec import report_to_json
 from launcher.vms.folder import LOG, REPORT, SOCKET, STATE, StateFolder
 from launcher.vms.log import ConsoleLog

@@ -30,7 +30,7 @@ from launcher.executor.process import close_all_but, end_process, raise_limits
 from launcher.executor.runner.runner import Runner
 from launcher.executor.waiting import BUG, Wait
 from launcher.kernel.api import Kernel
-from launcher.kernel.machine import Console
+from launcher.kernel.console import Console
 from launcher.kernel.waiting import STOPS, ignore_stops
 from launcher.plan.codec import plan_to_json, report_to_json
 from launcher.plan.outcome import DeviceReport, End, StepOutcome

@@ -12,7 +12,7 @@ from launcher.executor.runner.devices.bus import Bus
 from launcher.executor.runner.dma import DmaSpace
 from launcher.executor.runner.undo import UndoStack
 from launcher.kernel.api import Group, HostMemory, Kernel, Kvm, Machine, Vcpu, Vm
-from launcher.kernel.machine import Console
+from launcher.kernel.console import Console
 from launcher.machine.board import Board
 from launcher.plan.steps import LoadKernel, RamRange
 from launcher.record import field, mutable

@@ -21,7 +21,7 @@ from launcher.executor.ending import check_confined, describe_event, diagnostics
 from launcher.executor.runner.live import Live
 from launcher.executor.runner.perform import PERFORM, run_vcpus
 from launcher.kernel.api import Event, Kernel
-from launcher.kernel.machine import Console
+from launcher.kernel.console import Console
 from launcher.machine.board import Board
 from launcher.machine.boards import board_of
 from launcher.plan.outcome import Counts, State, StepOutcome
