@@ -50,7 +50,8 @@ static int serve_keyboard(struct access *access)
 	return 0;
 }
 
-/* The region of a device. What it does not take is all ones, or dropped: a guest cannot stop its machine. */
+/* A device's region answers. A read that it refuses gives all ones and a write is dropped: no guest can stop its
+ * machine. */
 static int serve_file(struct machine *machine, const struct trap *trap, struct access *access)
 {
 	uint64_t at = trap->offset + (access->address - trap->start), value = access->value;

@@ -70,7 +70,7 @@ int machine_set_function(struct machine *machine, uint8_t function, const uint8_
 	return config_set(&machine->config, function, image);
 }
 
-/* Its configuration space is answered by the caller of vcpu_run. Only while no vCPU is inside. */
+/* The caller of vcpu_run answers for this function's configuration space. To be called while no vCPU runs. */
 void machine_ask_function(struct machine *machine, uint8_t function)
 {
 	machine->config.asked[function] = true;

@@ -32,7 +32,7 @@ static void *map_huge(size_t size, size_t page_size)
 	return mmap(NULL, size, PROT_READ | PROT_WRITE, flags, -1, 0);
 }
 
-/* Aligned to 2 MiB, so that every part of it can be a transparent huge page. */
+/* The memory is aligned to 2 MiB, so that every part of it can be a transparent huge page. */
 static void *map_aligned(size_t size)
 {
 	if (size > SIZE_MAX - ALIGNMENT) {
@@ -69,7 +69,7 @@ int memory_take(size_t size, size_t page_size, int node, void **ret)
 	return 0;
 }
 
-/* Shared, and placed so that huge pages can back it: `alignment` is a power of two and at least a page. */
+/* The mapping is shared, and placed so that huge pages can back it: `alignment` is a power of two, at least a page. */
 int memory_map_file(int fd, uint64_t offset, size_t size, size_t alignment, void **ret)
 {
 	size_t room = size + alignment;

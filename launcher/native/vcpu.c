@@ -20,7 +20,7 @@ static int kick_signal(void)
 	return SIGRTMIN + 1;
 }
 
-/* Once for the process, before there is a vCPU. */
+/* To be called before there is a vCPU; the handler is the process's. */
 void vcpu_hear_kicks(void)
 {
 	struct sigaction action = { .sa_handler = on_kick }; /* no SA_RESTART: KVM_RUN must return */
@@ -70,7 +70,7 @@ int vcpu_run(struct vcpu *vcpu)
 	return event;
 }
 
-/* Makes vcpu_run return EVENT_KICKED, now and at every later call. From any thread. */
+/* Makes vcpu_run return EVENT_KICKED, now and at every later call. Any thread may call it. */
 void vcpu_kick(struct vcpu *vcpu)
 {
 	atomic_store(&vcpu->kicked, true);
@@ -92,7 +92,7 @@ uint64_t vcpu_data(struct vcpu *vcpu, uint32_t word)
 	return word < EVENT_WORDS ? vcpu->data[word] : 0;
 }
 
-/* What the guest reads, after EVENT_READ; without it, all ones. */
+/* What the guest is to read, after EVENT_READ. Without a reply it reads all ones. */
 void vcpu_reply(struct vcpu *vcpu, uint64_t value)
 {
 	vcpu->reply = value;
