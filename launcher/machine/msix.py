@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from launcher.plan.changes import Vector
 from launcher.values import Span
 
 ENTRY = 16
 MASKED = 1  # vector control, bit 0
-MOST = 2048
+MOST_VECTORS = 2048
 
 
 def table_span(offset: int, vectors: int) -> Span:
@@ -19,6 +21,12 @@ def pending_span(offset: int, vectors: int) -> Span:
     return Span(offset, 8 * -(-vectors // 64))
 
 
+def tables_in(bar: int, spans: Iterable[tuple[int, Span]]) -> tuple[Span | None, Span | None]:
+    """The table and the pending bits, if they are in this BAR; `spans`: BAR and place in it of both, or nothing."""
+    table, pending = [span if index == bar else None for index, span in spans] or (None, None)
+    return table, pending
+
+
 class MsixTable:
     """Entries start masked and zero, as after a reset.
 
@@ -26,7 +34,7 @@ class MsixTable:
     """
 
     def __init__(self, vectors: int) -> None:
-        self.vectors = min(vectors, MOST)
+        self.vectors = min(vectors, MOST_VECTORS)
         self._bytes = bytearray((bytes(12) + MASKED.to_bytes(4, "little")) * self.vectors)
         self._messages: list[Vector | None] = [None] * self.vectors
         self._used = 0  # one more than the last vector that is unmasked or has an address
