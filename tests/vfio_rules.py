@@ -16,6 +16,7 @@ import pytest
 from launcher.kernel.api import Device, MsiRoute, Vm
 from launcher.kernel.real import RealKernel
 from launcher.kernel.type1 import Container, Group
+from launcher.machine.x86.board import X86
 from launcher.values import KIB, MIB, PciAddress
 
 Rule = Callable[[RealKernel, int, PciAddress], None]
@@ -62,7 +63,7 @@ def opened(kernel: RealKernel, number: int, address: PciAddress) -> Iterator[Ope
 @contextmanager
 def machine(kernel: RealKernel) -> Iterator[Vm]:
     with closing(kernel.open_kvm()) as kvm, closing(kvm.create_vm()) as vm:
-        vm.set_tss_address(0xFFFBD000)
+        vm.set_tss_address(X86.layout.tss)
         vm.create_interrupt_controllers()
         yield vm
 

@@ -24,7 +24,8 @@ NOBODY = 65534  # where a user name space knows no other
 
 
 def take_user() -> None:
-    """Root's keeper, before it forks the runner: by this uid the keeper will know and may end it. Best effort."""
+    """Root's keeper calls this before it forks the runner: by this uid it will know the runner and may end it. A kernel
+    that refuses costs the measure only."""
     if os.geteuid() != 0:
         return
     if lib.take_user(OF_RUNNERS + os.getpid()) == -errno.EINVAL:
@@ -36,7 +37,8 @@ def take_user() -> None:
 
 
 def confine() -> dict[str, str]:
-    """A runner. Before there are other threads: but for seccomp each of these is one thread's, and those it starts."""
+    """A runner calls this before it has other threads: each measure but seccomp holds for one thread and those that it
+    starts."""
     return _take(
         {  # a change of user makes it dumpable or not as it likes; seccomp allows none of these calls
             "no_new_privs": partial(lib.kernel_prctl, lib.PR_SET_NO_NEW_PRIVS, 1),
@@ -50,12 +52,12 @@ def confine() -> dict[str, str]:
 
 
 def confine_vcpu(*, devices: bool) -> None:
-    """The calling thread of a confined process. OSError: it is not confined."""
+    """The calling thread of a confined process loses more calls. OSError: it is not confined."""
     check(lib.confine_vcpu(devices), "seccomp")
 
 
 def give_up(folder: Path, files: Collection[str], runner: int, pidfd: int) -> GivenUp:
-    """A keeper, which keeps this folder and these files, as far as they are there, and may end its runner."""
+    """A keeper calls this. It keeps this folder and those of these files that are there, and may end its runner."""
     user = _own_user()
     own = OF_KEEPERS + user - OF_RUNNERS if user >= OF_RUNNERS else user
     places = tuple(os.path.realpath(one) for one in files)
@@ -77,17 +79,18 @@ def _take(measures: dict[str, Callable[[], int]]) -> dict[str, str]:
 
 
 def probe() -> dict[str, int]:
-    """What of that this kernel has, as HostFacts has it. All that runs KVM for us has the rest (Linux 3.5)."""
+    """Which of the measures this kernel has, by the names of HostFacts. Every kernel that runs our VMs has the others
+    (Linux 3.5)."""
     return {"landlock": max(lib.confine_landlock(), 0), "seccomp": lib.confine_seccomp() == 0}
 
 
 def _own_user() -> int:
-    """What `take_user` took; without it, one of the process's own."""
+    """The uid that `take_user` took; where it took none, one that is this process's own."""
     return os.getuid() or OF_RUNNERS + os.getpid()
 
 
 def _leave_root(real: int, effective: int, *, files: bool) -> int:
-    """With `files` it opens files as root still."""
+    """With `files` the process still opens files as root."""
     return int(lib.confine_user(real, effective, files)) if os.geteuid() == 0 else 0
 
 
@@ -110,6 +113,6 @@ def _open(path: str, stack: ExitStack) -> int:
 
 
 def _keep_calls(runner: int, pidfd: int, forks: bool) -> int:
-    """Who is still root, or a user with other processes, may send signals to the runner only, and those it forks."""
+    """A keeper whose uid other processes have (root, a user) may send signals to its runner and its children only."""
     by_user = os.getuid() >= OF_RUNNERS or forks
     return int(lib.confine_keeper(0 if by_user else runner, pidfd))

@@ -18,12 +18,12 @@ class Capability(NamedTuple):
 
 
 def word(image: bytes, offset: int, size: int = 2) -> int:
-    """Little-endian; what lies behind the end is zero."""
+    """A little-endian number; bytes behind the end of the image count as zero."""
     return int.from_bytes(image[offset : offset + size], "little")
 
 
 def capabilities(image: bytes) -> Iterator[Capability]:
-    """PCI Local Bus 3.0, 6.7. A list that turns back on itself ends there."""
+    """The list of PCI Local Bus 3.0, 6.7. A list that turns back on itself ends there."""
     has_list = image[0x06] & 0x10
     offset, seen = image[LIST_POINTER] & 0xFC if has_list else 0, set[int]()
     while HEADER <= offset < len(image) - 1 and offset not in seen and len(seen) < _MOST:
@@ -33,7 +33,7 @@ def capabilities(image: bytes) -> Iterator[Capability]:
 
 
 def extended(image: bytes) -> Iterator[Capability]:
-    """PCI Express 5.0, 7.6.3: id in bits 15:0, version in 19:16, the next one's offset in 31:20."""
+    """The list of PCI Express 5.0, 7.6.3: id in bits 15:0, version in 19:16, the next one's offset in 31:20."""
     offset, seen = EXTENDED, set[int]()
     while offset >= EXTENDED and offset + 4 <= len(image) and offset not in seen and len(seen) < _MOST_EXTENDED:
         header = word(image, offset, 4)

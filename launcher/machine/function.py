@@ -55,12 +55,12 @@ class PassedFunction:
     # -- what the guest does ---------------------------------------------------------------------------------------
 
     def read(self, offset: int, size: int, ask: Ask) -> bytes:
-        """All ones behind the end, as where there is nobody."""
+        """What lies behind the end reads as all ones, as it does where there is no function."""
         inside = max(min(size, self._registers.size - offset), 0)
         return self._registers.read(offset, inside, ask).ljust(size, b"\xff")
 
     def write(self, offset: int, data: bytes) -> tuple[Change, ...]:
-        """In order: BARs go before the device hears of it, and come back after."""
+        """The changes in their order: BARs leave before the device hears of the write, and come back after."""
         data = data[: max(self._registers.size - offset, 0)]
         forwards = self._registers.write(offset, data)
         self._note(offset, data)
@@ -74,11 +74,11 @@ class PassedFunction:
         return (*hidden, *forwards, *shown, *self._rearmed())
 
     def write_table(self, offset: int, data: bytes) -> tuple[Change, ...]:
-        """To the MSI-X table, from its start."""
+        """A write to the MSI-X table; `offset` counts from its start."""
         return tuple(self._rearmed()) if self.table.write(offset, data) else ()
 
     def pending(self, offset: int, size: int, bits: int) -> bytes:
-        """The pending bit array, from its start; `bits`: which vectors wait."""
+        """A read of the pending bit array; `offset` counts from its start. `bits`: which vectors wait."""
         return (bits >> 8 * offset & (1 << 8 * size) - 1).to_bytes(size, "little")
 
     @property
@@ -93,7 +93,7 @@ class PassedFunction:
     # -- where MSI-X is ----------------------------------------------------------------------------------------------
 
     def msix_spans(self) -> tuple[tuple[int, Span], tuple[int, Span]] | None:
-        """(BAR, place in it) of table and of pending bits."""
+        """(BAR, place in it) of the MSI-X table and of its pending bits."""
         offset = self._caps.get(caps.MSIX)
         if offset is None:
             return None
@@ -108,7 +108,7 @@ class PassedFunction:
     # -- state -------------------------------------------------------------------------------------------------------
 
     def _note(self, offset: int, data: bytes) -> None:
-        """What the guest wrote to registers that are the device's and that we must know of."""
+        """Remember what the guest wrote to registers that the device owns and that the model depends on."""
         command = bytearray(self._command.to_bytes(2, "little"))
         power = self._caps.get(caps.POWER)
         for place, byte in enumerate(data, offset):
@@ -127,7 +127,7 @@ class PassedFunction:
         return bool(by_express or by_advanced)
 
     def _places(self) -> dict[int, int]:
-        """BAR (6: ROM) -> guest address, of those that the guest can reach now."""
+        """BAR (6: the ROM) -> guest address, for each BAR that the guest can reach now."""
         if self._sleeps:
             return {}
         found = {}
@@ -152,7 +152,7 @@ class PassedFunction:
             yield wanted
 
     def _wanted(self) -> Interrupt:
-        """MSI-X before MSI before INTx: a function uses one of them at a time."""
+        """A function uses one of them at a time: MSI-X comes before MSI, and MSI before INTx."""
         msix, msi = self._caps.get(caps.MSIX), self._caps.get(caps.MSI)
         if msix is not None and self._registers.value(msix + MSIX_CONTROL, 2) & MSIX_ENABLE:
             return self._msix(self._registers.value(msix + MSIX_CONTROL, 2))
@@ -162,9 +162,9 @@ class PassedFunction:
         return Interrupt("intx" if pin else "none")
 
     def _msix(self, control: int) -> Interrupt:
-        """One vector at least: firmware of some devices looks whether MSI-X is on when the guest has switched it on.
+        """There is always a vector: some devices' firmware looks whether MSI-X is on when the guest has switched it on.
 
-        While all are masked there are none added: a guest that fills the table then gets all of them at once.
+        While the guest masks all vectors, none is added: a guest that fills the table then gets all of them at once.
         """
         if control & MSIX_MASK_ALL:
             have = len(self._interrupt.vectors) if self._interrupt.kind == "msix" else 1
@@ -172,7 +172,7 @@ class PassedFunction:
         return Interrupt("msix", self.table.messages or (None,))
 
     def _msi(self, offset: int) -> Interrupt:
-        """Never more messages than the function is capable of, whatever the guest asks for."""
+        """A guest that asks for more messages than the function is capable of gets those it is capable of."""
         registers = self._registers
         control = registers.value(offset + MSI_CONTROL, 2)
         data_at, mask_at = (offset + 12, offset + 16) if control & MSI_64 else (offset + 8, offset + 12)

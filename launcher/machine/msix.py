@@ -9,7 +9,7 @@ from launcher.values import Span
 
 ENTRY = 16
 MASKED = 1  # vector control, bit 0
-MOST = 2048
+MOST_VECTORS = 2048
 
 
 def table_span(offset: int, vectors: int) -> Span:
@@ -34,7 +34,7 @@ class MsixTable:
     """
 
     def __init__(self, vectors: int) -> None:
-        self.vectors = min(vectors, MOST)
+        self.vectors = min(vectors, MOST_VECTORS)
         self._bytes = bytearray((bytes(12) + MASKED.to_bytes(4, "little")) * self.vectors)
         self._messages: list[Vector | None] = [None] * self.vectors
         self._used = 0  # one more than the last vector that is unmasked or has an address

@@ -62,7 +62,7 @@ HIDDEN_EXTENDED = {
 
 @record
 class Shape:
-    """What the function is. `config` as the device has it after a reset; `rom`: bytes of the ROM, 0 for none."""
+    """What the function is. `config`: what the device says after a reset; `rom`: bytes of the ROM, 0 for none."""
 
     config: bytes
     bars: tuple[BarPlace, ...]
@@ -72,7 +72,8 @@ class Shape:
 
 
 def visible(config: bytes) -> tuple[Capability, ...]:
-    """Whole ones that work in a guest, in the device's order; of each kind but the vendor's the first."""
+    """The capabilities that are whole and work in a guest, in the device's order; of each kind but the vendor's the
+    first."""
     found: dict[object, Capability] = {}
     for one in caps.capabilities(config):
         end = one.offset + (msi_size(config, one.offset) if one.id == caps.MSI else VISIBLE.get(one.id, 0))
@@ -82,7 +83,7 @@ def visible(config: bytes) -> tuple[Capability, ...]:
 
 
 def msi_size(config: bytes, offset: int) -> int:
-    """PCI Local Bus 3.0, 6.8.1: 10, 14, 20 or 24 bytes."""
+    """The MSI capability has 10, 14, 20 or 24 bytes (PCI Local Bus 3.0, 6.8.1)."""
     control = word(config, offset + MSI_CONTROL)
     return (14 if control & MSI_64 else 10) + (10 if control & MSI_MASKS else 0)
 
@@ -109,7 +110,7 @@ def registers_of(shape: Shape) -> Registers:
 
 
 def _bar(bar: BarPlace) -> tuple[bytes, bytes]:
-    """(value, bits that the guest can write): natural size, rounded up to a power of two."""
+    """(value, bits that the guest can write): the guest reads the BAR's size, rounded up to a power of two."""
     width = 8 if bar.kind == "mem64" else 4
     size = max(1 << (bar.size - 1).bit_length(), 4 if bar.kind == "io" else 16)
     kind = {"io": 1, "mem32": 0, "mem64": 4}[bar.kind] | (8 if bar.prefetchable and bar.kind != "io" else 0)
@@ -118,13 +119,13 @@ def _bar(bar: BarPlace) -> tuple[bytes, bytes]:
 
 
 def _rom_mask(size: int) -> bytes:
-    """At least 2 KiB; none at all without a ROM."""
+    """A ROM has at least 2 KiB; without one the guest can write no bit."""
     mask = -max(1 << (size - 1).bit_length(), 2048) & 0xFFFFFFFF | ROM_ENABLE if size else 0
     return mask.to_bytes(4, "little")
 
 
 def _list(registers: Registers, config: bytes) -> None:
-    """The visible ones in the device's own order; the others become bytes that say nothing."""
+    """The list leads to the visible capabilities in the device's own order; the others become zeroes."""
     found, shown = tuple(caps.capabilities(config)), visible(config)
     for one in found:
         if one not in shown:
@@ -145,18 +146,18 @@ def _list(registers: Registers, config: bytes) -> None:
 
 
 def _followed(shown: Sequence[Capability]) -> Iterator[tuple[Capability, int]]:
-    """Each, and where the next one is; 0 behind the last."""
+    """Each capability, and the offset of the next; 0 behind the last."""
     return zip(shown, (*(one.offset for one in shown[1:]), 0), strict=False)  # with none there is no last
 
 
 def _room(one: Capability, found: tuple[Capability, ...], end: int) -> int:
-    """Up to whatever begins next."""
+    """How many bytes a capability has before another begins."""
     return min((other.offset for other in found if other.offset > one.offset), default=end) - one.offset
 
 
 def _express(registers: Registers, config: bytes, one: Capability, room: int) -> None:
-    """On bus 0 there is no port above it, and what has none is a Root Complex Integrated Endpoint (7.5.3.2), which has
-    no link. What is of another type is not of bus 0, or says so itself."""
+    """On bus 0 an endpoint has no port above it: it is a Root Complex Integrated Endpoint (7.5.3.2), which has no link.
+    A function of another type stays what it says it is."""
     kind = word(config, one.offset + EXPRESS_KIND)
     if kind >> 4 & 0xF != ENDPOINT:
         return
@@ -166,7 +167,7 @@ def _express(registers: Registers, config: bytes, one: Capability, room: int) ->
 
 
 def _msi(registers: Registers, config: bytes, offset: int) -> None:
-    """Off, with no message. What may be written is the enable bit, how many messages, which, and their masks."""
+    """MSI is off and has no message. The guest may write the enable bit, how many messages, which, and their masks."""
     control = word(config, offset + MSI_CONTROL) & (MSI_CAPABLE | MSI_64 | MSI_MASKS)
     registers.own(offset + MSI_CONTROL, control.to_bytes(2, "little"), b"\x71\0")
     message = b"\xfc" + b"\xff" * (9 if control & MSI_64 else 5)
@@ -175,14 +176,14 @@ def _msi(registers: Registers, config: bytes, offset: int) -> None:
 
 
 def _msix(registers: Registers, config: bytes, offset: int) -> None:
-    """Off. What may be written is the enable bit and the mask of all; the tables stay where they are."""
+    """MSI-X is off. The guest may write the enable bit and the mask of all vectors; the tables stay where they are."""
     size = word(config, offset + MSIX_CONTROL) & 0x7FF
     registers.own(offset + MSIX_CONTROL, size.to_bytes(2, "little"), b"\0\xc0")
     registers.own(offset + 4, config[offset + 4 : offset + 12])
 
 
 def _list_extended(registers: Registers, config: bytes) -> None:
-    """The chain leads past hidden ones. The first cannot be left out: it becomes id 0, which is nobody's."""
+    """The chain leads past hidden capabilities. The first cannot be left out: it becomes id 0, which nothing has."""
     found = tuple(caps.extended(config))
     shown = [one for one in found if one.id not in HIDDEN_EXTENDED]
     follow = {one.offset: after for one, after in _followed(shown)}

@@ -23,24 +23,24 @@ class Registers:
         self._forward = bytearray(size)
 
     def own(self, offset: int, value: bytes, guest: bytes = b"") -> None:
-        """Bits of ours, all of these bytes; `guest` says which of them it can change."""
+        """All bits of these bytes are ours; `guest` says which of them the guest can change."""
         self._value[offset : offset + len(value)] = value
         self._own[offset : offset + len(value)] = b"\xff" * len(value)
         self._guest[offset : offset + len(value)] = guest.ljust(len(value), b"\0")
         self._forward[offset : offset + len(value)] = bytes(len(value))
 
     def own_bits(self, offset: int, value: int, mask: int) -> None:
-        """Some bits of one byte, which the guest cannot change; it is not written to any more."""
+        """These bits of one byte are ours, and the guest cannot change them; writes of the byte go nowhere any more."""
         self._value[offset], self._own[offset] = value & mask, mask
         self._guest[offset], self._forward[offset] = 0, 0
 
     def forward(self, offset: int, size: int) -> None:
-        """Only where they are not ours."""
+        """Writes of these bytes go to the device, where the bytes are not ours."""
         for place in range(offset, min(offset + size, self.size)):
             self._forward[place] = not self._own[place]
 
     def value(self, offset: int, size: int) -> int:
-        """What is ours there."""
+        """What we have there, whoever owns the bits."""
         return int.from_bytes(self._value[offset : offset + size], "little")
 
     def put(self, offset: int, value: int, size: int) -> None:

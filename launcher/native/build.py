@@ -1,4 +1,4 @@
-"""PEP 517 build backend: setuptools, after cffi has written _native.c from cdef.h. Also `python build.py`."""
+"""PEP 517 build backend: floor.h and cdef.h in, cffi's _native.c out, then setuptools. Also `python build.py`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ HERE = Path(__file__).parent
 def generate() -> None:
     """Write _native.c, only if it would change."""
     ffi = FFI()
-    ffi.cdef((HERE / "cdef.h").read_text())
+    for declarations in ("floor.h", "cdef.h"):
+        ffi.cdef((HERE / declarations).read_text())
     ffi.set_source("launcher.native._native", '#include "native.h"')
     ffi.emit_c_code(str(HERE / "_native.c"))
 

@@ -198,7 +198,7 @@ static int filter_install(struct filter *filter, uint32_t otherwise, unsigned fl
 	return result < 0 ? -errno : result ? -EBUSY : 0; /* above 0: a thread that has a filter of its own */
 }
 
-/* All threads of a runner. Whatever is not in the tables kills it. */
+/* Holds for all threads of a runner. A call that is not in the tables kills it. */
 int confine_calls(void)
 {
 	const struct rule own[] = { ALLOW_IF(tgkill, 0, ALL, getpid()) };
@@ -212,7 +212,7 @@ int confine_calls(void)
 	return filter_install(&filter, SECCOMP_RET_KILL_PROCESS, SECCOMP_FILTER_FLAG_TSYNC);
 }
 
-/* The calling thread, which will run a vCPU; on top of what its process may not. */
+/* Holds for the calling thread, which will run a vCPU, on top of the filter of its process. */
 int confine_vcpu(bool devices)
 {
 	struct filter filter;
@@ -224,8 +224,8 @@ int confine_vcpu(bool devices)
 	return filter_install(&filter, SECCOMP_RET_KILL_PROCESS, 0);
 }
 
-/* A keeper. Whatever is not in the table is refused: it must live to put the host back. `only`: the process that it may
- * send signals to, and `pidfd` that process as well; 0: as the kernel lets its uid. */
+/* Holds for a keeper. A call that is not in the table is refused: a keeper must live to put the host back. It may send
+ * signals to the process `only`, by `pidfd` too; 0: to those that the kernel lets its uid. */
 int confine_keeper(int only, int pidfd)
 {
 	const struct rule any[] = { ALLOW(kill), ALLOW(tgkill), ALLOW(pidfd_send_signal), ALLOW(pidfd_open) };

@@ -1,56 +1,7 @@
-/* What Python sees of the C floor. Layouts and numbers come from the kernel's headers. */
+/* What cffi alone is told, beside floor.h. Layouts and numbers come from the kernel's headers. */
 
 struct ring { ...; };
-int ring_create(struct ring *ring, void *memory, size_t length);
-size_t ring_read(struct ring *ring, uint64_t *position, uint8_t *buffer, size_t length, uint64_t *lost);
-size_t ring_write(struct ring *ring, int event, const uint8_t *bytes, size_t length);
-bool ring_wait(struct ring *ring, uint64_t position);
-bool ring_stuck(struct ring *ring);
-uint64_t ring_head(struct ring *ring);
-bool ring_broken(struct ring *ring);
 
-enum trap_kind { TRAP_SERIAL, TRAP_POWER, TRAP_KEYBOARD, TRAP_PCI, TRAP_ECAM, TRAP_FILE, TRAP_ASK, ... };
-struct trap { uint64_t start, size, offset; int32_t fd; uint32_t kind; };
-
-struct machine *machine_create(int vm, int serial_gsi, int power_gsi);
-void machine_destroy(struct machine *machine);
-int machine_set_ports(struct machine *machine, const struct trap *traps, uint32_t count);
-int machine_set_memory(struct machine *machine, const struct trap *traps, uint32_t count);
-int machine_set_function(struct machine *machine, uint8_t function, const uint8_t *image);
-void machine_ask_function(struct machine *machine, uint8_t function);
-void machine_console(struct machine *machine, struct ring *output, int output_event, struct ring *input, int room_event);
-void machine_input(struct machine *machine);
-bool machine_press_power(struct machine *machine);
-uint64_t machine_count(struct machine *machine, uint32_t which);
-
-enum event_kind { EVENT_KICKED, EVENT_POWER_OFF, EVENT_RESET, EVENT_SHUTDOWN, EVENT_INTERNAL, EVENT_FAIL_ENTRY,
-	EVENT_UNKNOWN, EVENT_ERROR, EVENT_READ, EVENT_WRITE, ... };
-enum space { SPACE_PORT, SPACE_MEMORY, SPACE_CONFIG, ... };
-int vcpu_create(struct machine *machine, int fd, size_t run_size, struct vcpu **ret);
-void vcpu_destroy(struct vcpu *vcpu);
-int vcpu_run(struct vcpu *vcpu);
-void vcpu_kick(struct vcpu *vcpu);
-uint64_t vcpu_exits(struct vcpu *vcpu);
-uint64_t vcpu_data(struct vcpu *vcpu, uint32_t word);
-void vcpu_reply(struct vcpu *vcpu, uint64_t value);
-
-int memory_take(size_t size, size_t page_size, int node, void **ret);
-void memory_release(void *memory, size_t size);
-int memory_populate(void *memory, size_t size, size_t chunk, uint64_t *cursor, uint64_t *done);
-int memory_map_file(int fd, uint64_t offset, size_t size, size_t alignment, void **ret);
-int kernel_ioctl(int fd, unsigned long request, void *argument);
-int kernel_ioctl_value(int fd, unsigned long request, unsigned long argument);
-
-int kernel_prctl(int option, unsigned long value);
-int take_user(uint32_t own);
-int confine_user(uint32_t real, uint32_t effective, bool files);
-int confine_capabilities(void);
-int confine_files(int folder, const int *files, uint32_t count);
-int confine_calls(void);
-int confine_landlock(void);
-int confine_seccomp(void);
-int confine_vcpu(bool devices);
-int confine_keeper(int only, int pidfd);
 static const int PR_SET_NO_NEW_PRIVS, PR_SET_DUMPABLE, PR_SET_PDEATHSIG;
 
 static const long KVM_GET_API_VERSION, KVM_CHECK_EXTENSION, KVM_CREATE_VM, KVM_GET_VCPU_MMAP_SIZE, KVM_GET_SUPPORTED_CPUID;

@@ -24,7 +24,7 @@ void config_destroy(struct config *config)
 		free(config->images[function]);
 }
 
-/* Of an image. All ones where there is no function. */
+/* What an image has there. The guest reads all ones where there is no function. */
 uint64_t config_read(struct config *config, uint8_t function, uint32_t offset, uint32_t size)
 {
 	uint64_t value = UINT64_MAX;

@@ -23,12 +23,7 @@
 #define LANDLOCK_ACCESS_FS_TRUNCATE (1ull << 14)
 #endif
 
-int kernel_prctl(int option, unsigned long value)
-{
-	return prctl(option, value, 0, 0, 0) ? -errno : 0;
-}
-
-/* Whose this process is, for those who may send it signals; what it may do and open goes by its effective uid still. */
+/* Real and saved uid say who may send this process signals; what it may do and open still goes by the effective one. */
 int take_user(uint32_t own)
 {
 	return setresuid(own, -1, own) ? -errno : 0;
@@ -89,7 +84,7 @@ static int allow(int ruleset, int path, uint64_t rights)
 	return syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) ? -errno : 0;
 }
 
-/* Files in `folder`, and these `files`, descriptors all, stay; -1 and 0: none do. */
+/* The process keeps the files in `folder` and these `files`, all given as descriptors; -1 and 0: it keeps none. */
 static int allow_places(int ruleset, uint64_t known, int folder, const int *files, uint32_t count)
 {
 	uint64_t file = (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_TRUNCATE) & known;

@@ -1,4 +1,4 @@
-/* Guest memory on the host, and the ioctl that set-up calls go through. 0 or -errno. */
+/* Guest memory on the host. 0 or -errno. */
 #include "native.h"
 
 #include <errno.h>
@@ -32,7 +32,7 @@ static void *map_huge(size_t size, size_t page_size)
 	return mmap(NULL, size, PROT_READ | PROT_WRITE, flags, -1, 0);
 }
 
-/* Aligned to 2 MiB, so that every part of it can be a transparent huge page. */
+/* The memory is aligned to 2 MiB, so that every part of it can be a transparent huge page. */
 static void *map_aligned(size_t size)
 {
 	if (size > SIZE_MAX - ALIGNMENT) {
@@ -69,7 +69,7 @@ int memory_take(size_t size, size_t page_size, int node, void **ret)
 	return 0;
 }
 
-/* Shared, and placed so that huge pages can back it: `alignment` is a power of two and at least a page. */
+/* The mapping is shared, and placed so that huge pages can back it: `alignment` is a power of two, at least a page. */
 int memory_map_file(int fd, uint64_t offset, size_t size, size_t alignment, void **ret)
 {
 	size_t room = size + alignment;
@@ -123,16 +123,4 @@ int memory_populate(void *memory, size_t size, size_t chunk, uint64_t *cursor, u
 			return error;
 		__atomic_fetch_add(done, length, __ATOMIC_RELAXED);
 	}
-}
-
-int kernel_ioctl(int fd, unsigned long request, void *argument)
-{
-	int result = ioctl(fd, request, argument);
-	return result < 0 ? -errno : result;
-}
-
-int kernel_ioctl_value(int fd, unsigned long request, unsigned long argument)
-{
-	int result = ioctl(fd, request, argument);
-	return result < 0 ? -errno : result;
 }

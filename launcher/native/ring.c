@@ -45,7 +45,7 @@ static bool look(struct ring *ring, uint64_t *ret)
 	return !ring->broken;
 }
 
-/* The same of what its reader has taken: how much room there is. */
+/* How much room there is, by a look at what the reader says that it has taken. */
 static uint64_t room_in(struct ring *ring)
 {
 	uint64_t full = ring->written - atomic_load(&ring->shared->tail);
@@ -86,7 +86,7 @@ size_t ring_read(struct ring *ring, uint64_t *position, uint8_t *buffer, size_t 
 	return 0;
 }
 
-/* For the writer that waits: takes what has room behind the reader's tail, and tells the reader. */
+/* A writer that may wait calls this: it writes what has room behind the reader's tail, and tells the reader. */
 size_t ring_write(struct ring *ring, int event, const uint8_t *bytes, size_t length)
 {
 	uint64_t room = room_in(ring);

@@ -20,7 +20,7 @@ enum { PAGE = 4096, RUN_SIZE = 3 * PAGE, RING = sizeof(struct ring_memory) + PAG
 enum { GUESTS = 2, LIFE = 20000, MOST = 64, FILES = 7 };
 enum { COM1 = 0x3f8, PM = 0x600, KEYBOARD = 0x64, PCI_CONFIG = 0xcf8, BAR_PORTS = 0xc000 };
 #define BARS 0xc0000000ull
-static const uint64_t BARS_SIZE = 0x40000, ECAM = 0xfeb00000, ECAM_SIZE = 1 << 20;
+static const uint64_t BARS_SIZE = 0x40000, ECAM = 0xfed00000, ECAM_SIZE = 1 << 20;
 /* Traps that stay: a file that never answers, and one whose accesses come back. Around them there is nothing. */
 static const uint64_t DEAF = BARS - 128, STEADY = BARS - 64, STEADY_SIZE = 4;
 static const uint8_t ASKED[] = { 0x18, 0x80, 0xff }, THERE[] = { 0x18, 0x80, 0xff, 0, 0xfe };

@@ -4,7 +4,7 @@
 # Tells every 1000 how many.
 	.include "pvh.inc"
 	.equ INFO_CMDLINE, 24		# hvm_start_info
-	.equ ECAM, 0xfeb00000
+	.equ ECAM, 0xfed00000
 	.equ FIRST, 0x10		# the slot
 	.equ FUNCTIONS, 4
 	.equ MEMORY_PLACE, 0xc1000000	# 16 MiB for each function, 1 MiB for each BAR

@@ -8,7 +8,7 @@ from functools import partial
 from launcher.errors import Diagnostic
 from launcher.executor.keeper.clients import gap
 from launcher.executor.keeper.records import Records
-from launcher.kernel.machine import Console
+from launcher.kernel.console import Console
 from launcher.plan.codec import report_to_json
 from launcher.vms.awaited import AwaitedText
 from launcher.vms.folder import LOG, REPORT, SOCKET, STATE, StateFolder

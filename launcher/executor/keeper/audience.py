@@ -13,7 +13,7 @@ from time import sleep
 from typing import Any
 
 from launcher.executor.keeper.clients import Client
-from launcher.kernel.machine import Console
+from launcher.kernel.console import Console
 from launcher.plan.outcome import ReaderReport
 from launcher.vms.channel import Channel, Closed, listen
 from launcher.vms.notices import Full, IsRunning, MayType, Notice, Watching, notice_to_json

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from launcher.kernel.machine import Console
+from launcher.kernel.console import Console
 from launcher.plan.outcome import ReaderReport
 from launcher.vms.channel import Channel, Closed, pack, pack_bytes
 from launcher.vms.notices import Taken, notice_to_json

@@ -32,7 +32,7 @@ from launcher.executor.keeper.stopping import Stopping
 from launcher.executor.process import close_all_but, end_process, raise_limits
 from launcher.executor.runner.runner import Runner
 from launcher.kernel.api import Kernel
-from launcher.kernel.machine import Console
+from launcher.kernel.console import Console
 from launcher.kernel.waiting import poll
 from launcher.plan.codec import plan_to_json
 from launcher.plan.plan import Plan

@@ -6,7 +6,7 @@ from launcher.executor.keeper.audience import Audience
 from launcher.executor.keeper.clients import Client
 from launcher.executor.keeper.records import Records
 from launcher.executor.keeper.runner_link import RunnerLink
-from launcher.kernel.machine import Console
+from launcher.kernel.console import Console
 from launcher.plan.outcome import Report
 from launcher.record import replace
 from launcher.vms.notices import Known, Now

@@ -12,7 +12,7 @@ from launcher.executor.runner.devices.bus import Bus
 from launcher.executor.runner.devices.routes import Routes
 from launcher.executor.runner.undo import UndoStack
 from launcher.kernel.api import HostMemory, Kernel, Kvm, Machine, Vcpu, Vm
-from launcher.kernel.machine import Console
+from launcher.kernel.console import Console
 from launcher.machine.board import Board
 from launcher.machine.start import Start
 from launcher.plan.steps import LoadKernel, RamRange

@@ -20,7 +20,7 @@ from launcher.executor.runner.live import Built, Live
 from launcher.executor.runner.perform import PERFORM, run_vcpus
 from launcher.executor.runner.spaces import Claimed
 from launcher.kernel.api import Event, Kernel
-from launcher.kernel.machine import Console
+from launcher.kernel.console import Console
 from launcher.machine.board import Board
 from launcher.machine.boards import board_of
 from launcher.plan.outcome import Counts, State, StepOutcome

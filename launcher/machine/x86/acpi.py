@@ -25,7 +25,7 @@ ALL_PROCESSORS = 0xFF
 
 
 def tables(vcpus: int, window: Span | None) -> tuple[Patch, ...]:
-    """The RSDP comes first. `window`: where 64-bit BARs go, None without one."""
+    """All tables, the RSDP first. `window`: where 64-bit BARs go; None: the guest has none."""
     place = layout.ACPI_TABLES.start + 64
     placed: list[Patch] = []
 
@@ -45,7 +45,7 @@ def tables(vcpus: int, window: Span | None) -> tuple[Patch, ...]:
 
 
 def intx_gsi(slot: int, pin: int) -> int:
-    """`pin` 1 to 4 for INTA to INTD; the same swizzle as in _PRT."""
+    """The GSI of a pin, 1 to 4 for INTA to INTD; _PRT tells the guest the same."""
     return FIRST_INTX_GSI + (slot + pin - 1) % PINS
 
 
@@ -139,7 +139,7 @@ def _host_bridge(window: Span | None) -> bytes:
 
 
 def _routing() -> bytes:
-    """Every pin of every slot to its GSI; pins are numbered from 0 here (6.2.13)."""
+    """_PRT has the GSI of every pin of every slot; it numbers pins from 0 (6.2.13)."""
     return aml.package(
         *(
             aml.package(
@@ -152,7 +152,7 @@ def _routing() -> bytes:
 
 
 def _reserved() -> bytes:
-    """The ECAM window must be someone's, or Linux does not use it."""
+    """A device must claim the ECAM window, or Linux does not use it."""
     ecam = aml.fixed_memory(layout.ECAM.start, layout.ECAM.size)
     return aml.device("MBRD", aml.name("_HID", aml.eisa_id("PNP0C02")), aml.name("_CRS", aml.resources(ecam)))
 

@@ -1,4 +1,4 @@
-"""What every guest is told of its memory, whatever protocol starts it: the map in the manner of e820. Pure."""
+"""RAM in, the guest's memory map in the manner of e820 out, whatever protocol starts it. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ RAM, RESERVED = 1, 2
 
 
 def memory_map(ram: tuple[RamRange, ...], holes: tuple[Span, ...] = ()) -> tuple[MapEntry, ...]:
-    """What the guest is told: RAM without the PC's legacy area, and what it must not use.
+    """RAM without the PC's legacy area, and what the guest must not use.
 
     `holes` are what the IOMMU reserves: a guest that is not told might move a BAR there.
     """

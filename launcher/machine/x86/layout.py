@@ -13,19 +13,21 @@ from launcher.values import GIB, KIB, MIB, Span
 HOLE = Span(3 * GIB, GIB)
 HIGH_RAM_START = 4 * GIB
 
-BARS_32 = Span(3 * GIB, 0xFEB00000 - 3 * GIB)
-ECAM = Span(0xFEB00000, MIB)  # PCI configuration space of bus 0 (PCI Firmware 3.0, 4.1.2)
+# Firmware gives out BARs from the I/O APIC down (SeaBIOS) and has its ROM in the last 4 MiB (OVMF): nothing of ours is
+# in either.
+BARS_32 = Span(3 * GIB, 0xFEC00000 - 3 * GIB)
 IOAPIC = Span(0xFEC00000, 4 * KIB)
+ECAM = Span(0xFED00000, MIB)  # PCI configuration space of bus 0 (PCI Firmware 3.0, 4.1.2), where a PC has its HPET
 MSI = Span(0xFEE00000, MIB)  # local APIC; a write here by a device is an interrupt
-IDENTITY_MAP = 0xFFFBC000  # KVM_SET_IDENTITY_MAP_ADDR: one page
-TSS = 0xFFFBD000  # KVM_SET_TSS_ADDR: three pages
+IDENTITY_MAP = 0xFEFFC000  # KVM_SET_IDENTITY_MAP_ADDR: one page
+TSS = 0xFEFFD000  # KVM_SET_TSS_ADDR: three pages
 KVM_PAGES = Span(IDENTITY_MAP, 4 * 4 * KIB)
 RESET_STUB = Span(0xFFFFF000, 4 * KIB)  # the reset vector's page
 
 HOLE_PARTS = (
     Fixed(BARS_32, "32-bit BARs"),
-    Fixed(ECAM, "PCI configuration space"),
     Fixed(IOAPIC, "I/O APIC"),
+    Fixed(ECAM, "PCI configuration space"),
     Fixed(MSI, "local APIC and MSI"),
     Fixed(KVM_PAGES, "KVM's own pages"),
     Fixed(RESET_STUB, "reset vector"),

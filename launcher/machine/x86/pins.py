@@ -10,7 +10,7 @@ PIC_PINS, CASCADE, TIMER_PIN = 16, 2, 2
 
 
 def pins() -> tuple[Pin, ...]:
-    """The PC's: the timer's GSI 0 is the I/O APIC's pin 2 (ACPI says so, see acpi.py), where the PICs cascade."""
+    """The PC's pins. The timer's GSI 0 is the I/O APIC's pin 2 (ACPI says so, see acpi.py), where the PICs cascade."""
     pic = [Pin(gsi, "pic-master" if gsi < 8 else "pic-slave", gsi % 8) for gsi in range(PIC_PINS) if gsi != CASCADE]
     ioapic = [Pin(gsi, "ioapic", TIMER_PIN if gsi == 0 else gsi) for gsi in range(IOAPIC_PINS) if gsi != CASCADE]
     return (*pic, *ioapic)

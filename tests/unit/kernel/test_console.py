@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from launcher.kernel.machine import Console
+from launcher.kernel.console import Console
 from launcher.native import ffi, lib
 from launcher.values import KIB, MIB
 

@@ -11,7 +11,7 @@ from launcher.machine.start import Boot
 from launcher.machine.x86 import cpu, layout, pvh
 from launcher.machine.x86.e820 import memory_map
 from launcher.plan.steps import RamRange
-from launcher.values import GIB, MIB, Span
+from launcher.values import GIB, KIB, MIB, Span
 
 RSDP = 0xE0000
 RAM = (RamRange(0, 3 * GIB, 0, 0), RamRange(4 * GIB, GIB, 1, 0))
@@ -70,6 +70,14 @@ def test_what_the_launcher_writes_does_not_overlap() -> None:
     assert all(one.span.overlaps(layout.HOLE) for one in layout.HOLE_PARTS)
     parts = sorted(one.span for one in layout.HOLE_PARTS)
     assert all(one.end <= other.start for one, other in itertools.pairwise(parts))
+
+
+def test_nothing_of_the_machine_is_where_firmware_puts_bars_or_has_its_rom() -> None:
+    """SeaBIOS gives BARs from the I/O APIC down; the ROM of a 4 MiB OVMF ends at 4 GiB, with the reset vector."""
+    ours = [one.span for one in layout.HOLE_PARTS if one.span not in (layout.BARS_32, layout.RESET_STUB)]
+    assert min(ours) == layout.IOAPIC
+    assert max(one.end for one in ours) <= 4 * GIB - 4 * MIB
+    assert (layout.KVM_PAGES.start, layout.KVM_PAGES.end) == (layout.IDENTITY_MAP, layout.TSS + 3 * 4 * KIB)
 
 
 def test_each_vcpu_is_told_its_own_number_and_how_many_there_are() -> None:

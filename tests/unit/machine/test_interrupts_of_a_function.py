@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from launcher.machine.msix import MOST, MsixTable
+from launcher.machine.msix import MOST_VECTORS, MsixTable
 from launcher.plan.changes import Interrupt, Vector
 from launcher.record import replace
 from tests.unit.machine.devices import AHCI, E1000E, NVME, RTL8139, VIRTUAL, Guest, config, msi
@@ -248,8 +248,8 @@ def test_entries_that_are_masked_and_empty_again_are_not_in_use() -> None:
 
 
 def test_a_table_has_at_most_2048_entries_and_nothing_behind_them() -> None:
-    table = MsixTable(MOST)
-    assert table.write(16 * MOST - 4, bytes(8))
-    assert table.messages == (*(None,) * (MOST - 1), Vector(0, 0))
-    assert table.read(16 * MOST - 4, 8) == bytes(8)
-    assert not table.write(16 * MOST, bytes(8))
+    table = MsixTable(MOST_VECTORS)
+    assert table.write(16 * MOST_VECTORS - 4, bytes(8))
+    assert table.messages == (*(None,) * (MOST_VECTORS - 1), Vector(0, 0))
+    assert table.read(16 * MOST_VECTORS - 4, 8) == bytes(8)
+    assert not table.write(16 * MOST_VECTORS, bytes(8))

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from launcher.executor.keeper.audience import MOST, VISITORS, Audience
-from launcher.kernel.machine import Console
+from launcher.kernel.console import Console
 from launcher.plan.outcome import StepOutcome
 from launcher.vms.channel import Channel, Closed
 from launcher.vms.orders import Stop

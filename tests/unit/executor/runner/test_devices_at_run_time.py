@@ -12,7 +12,7 @@ from launcher.executor.runner.devices.passed import PassedDevice
 from launcher.executor.runner.live import Built, Live
 from launcher.executor.runner.perform import PERFORM
 from launcher.kernel.api import Event, MsiRoute
-from launcher.kernel.machine import Console
+from launcher.kernel.console import Console
 from launcher.machine.boards import board_of
 from launcher.plan.outcome import DeviceReport
 from launcher.plan.plan import Plan

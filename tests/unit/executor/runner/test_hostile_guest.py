@@ -59,7 +59,7 @@ REGISTERS = (
 PLACES = (
     *(start + step for start in (DRIVE_BAR, CARD_BAR, DUAL_BAR, ALL_BARS) for step in (0, 0x100, 0x1000, 0x4000)),
     *(start + step for start in (CARD_PORTS, ALL_PORTS) for step in (0, 0x20, 0x80)),
-    *(0, 0x3F8, 0xCF8, 16 * MIB, HIGH_RAM, 0xFEB00000, 0xFEE00000, 0xFFFFF000, OTHER_BAR, 1 << 38, (1 << 64) - 4096),
+    *(0, 0x3F8, 0xCF8, 16 * MIB, HIGH_RAM, 0xFED00000, 0xFEE00000, 0xFFFFF000, OTHER_BAR, 1 << 38, (1 << 64) - 4096),
 )
 
 

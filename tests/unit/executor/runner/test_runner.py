@@ -13,7 +13,7 @@ import pytest
 from launcher.executor.ending import EXIT_CODES
 from launcher.executor.runner.runner import Runner
 from launcher.kernel.api import Event
-from launcher.kernel.machine import Console
+from launcher.kernel.console import Console
 from launcher.plan.plan import HostIdentity, Plan, SpecIdentity, Summary
 from launcher.plan.steps import (
     CreateVm,

@@ -1,0 +1,103 @@
+/* The machine: which traps it has, the devices behind them, and what Python sets and asks of them. 0 or -errno. */
+#include "native.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct machine *machine_create(int vm, int serial_gsi, int power_gsi)
+{
+	struct machine *machine = calloc(1, sizeof *machine);
+	if (!machine)
+		return NULL;
+	serial_create(&machine->serial, vm, serial_gsi);
+	power_create(&machine->power, vm, power_gsi);
+	pthread_rwlockattr_t writers_first; /* a guest that traps all the time must not keep a BAR from moving */
+	pthread_rwlockattr_init(&writers_first);
+	pthread_rwlockattr_setkind_np(&writers_first, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(&machine->lock, &writers_first);
+	pthread_rwlockattr_destroy(&writers_first);
+	vcpu_hear_kicks();
+	return machine;
+}
+
+void machine_destroy(struct machine *machine)
+{
+	serial_destroy(&machine->serial);
+	power_destroy(&machine->power);
+	config_destroy(&machine->config);
+	pthread_rwlock_destroy(&machine->lock);
+	free(machine->ports.traps);
+	free(machine->memory.traps);
+	free(machine);
+}
+
+/* The table must be sorted and its traps must not overlap. vCPUs may run: they see the old table or the new one, and
+ * nobody serves an access from the old one when this returns. */
+static int set_traps(struct machine *machine, struct trap_table *table, const struct trap *traps, uint32_t count)
+{
+	if (count > MOST_TRAPS)
+		return -E2BIG;
+	for (uint32_t n = 1; n < count; n++)
+		if (traps[n].start < traps[n - 1].start || traps[n].start - traps[n - 1].start < traps[n - 1].size)
+			return -EINVAL;
+	struct trap *copy = malloc((count ? count : 1) * sizeof *traps);
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, traps, count * sizeof *traps);
+	pthread_rwlock_wrlock(&machine->lock);
+	struct trap *old = table->traps;
+	table->traps = copy;
+	table->count = count;
+	pthread_rwlock_unlock(&machine->lock);
+	free(old);
+	return 0;
+}
+
+int machine_set_ports(struct machine *machine, const struct trap *traps, uint32_t count)
+{
+	return set_traps(machine, &machine->ports, traps, count);
+}
+
+int machine_set_memory(struct machine *machine, const struct trap *traps, uint32_t count)
+{
+	return set_traps(machine, &machine->memory, traps, count);
+}
+
+/* `image` is CONFIG_SIZE bytes and is copied. */
+int machine_set_function(struct machine *machine, uint8_t function, const uint8_t *image)
+{
+	return config_set(&machine->config, function, image);
+}
+
+/* The caller of vcpu_run answers for this function's configuration space. To be called while no vCPU runs. */
+void machine_ask_function(struct machine *machine, uint8_t function)
+{
+	machine->config.asked[function] = true;
+}
+
+void machine_console(struct machine *machine, struct ring *output, int output_event, struct ring *input, int room_event)
+{
+	struct serial *serial = &machine->serial;
+	serial->output = output;
+	serial->output_event = output_event;
+	serial->input = input;
+	serial->room_event = room_event;
+}
+
+void machine_input(struct machine *machine)
+{
+	serial_input(&machine->serial);
+}
+
+bool machine_press_power(struct machine *machine)
+{
+	return power_press(&machine->power);
+}
+
+uint64_t machine_count(struct machine *machine, uint32_t which)
+{
+	_Atomic uint64_t *counts[] = { &machine->unclaimed_reads, &machine->unclaimed_writes, &machine->serial.written,
+				       &machine->serial.read, &machine->trapped, &machine->refused };
+	return which < sizeof counts / sizeof *counts ? atomic_load(counts[which]) : 0;
+}
