@@ -8,8 +8,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from launcher.codec import decode
-from launcher.host.boot_files import BootFile, BootFiles, Segment
 from launcher.host.facts import HostFacts
+from launcher.images.boot_files import BootFile, BootFiles, Segment
 from launcher.plan.plan import Plan, SpecIdentity
 from launcher.planner.make import make_plan
 from launcher.spec.load import load_spec

@@ -18,7 +18,7 @@ FLOORS = {
     "executor": 4, "report": 4,
     "planner": 3, "vms": 3,
     "machine": 2, "kernel": 2,
-    "spec": 1, "host": 1, "plan": 1, "native": 1,
+    "spec": 1, "host": 1, "images": 1, "plan": 1, "native": 1,
     "values": 0, "errors": 0, "refusals": 0, "codec": 0, "codes": 0, "version": 0, "record": 0,
 }  # fmt: skip
 
@@ -30,11 +30,11 @@ STEPS = {
 }  # fmt: skip
 
 SHUT = {
-    "planner": {"kernel", "native", "host.survey", "host.tree", "spec.load"},
+    "planner": {"kernel", "native", "host.survey", "host.tree", "images.reading", "spec.load"},
     "machine": {"kernel", "native"},
-    "executor": {"spec", "host", "planner", "report"},
+    "executor": {"spec", "host", "images", "planner", "report"},
     "report": {"kernel", "native", "host.survey"},
-    "kernel": {"spec", "host", "plan"},
+    "kernel": {"spec", "host", "images", "plan"},
 }
 
 PURE = {"values", "errors", "refusals", "codec", "codes", "spec", "plan", "planner", "machine"}

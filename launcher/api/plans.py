@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from launcher.api.files import read_bytes
 from launcher.errors import Diagnostic, Refused, Where
-from launcher.host.files import read_boot_files
+from launcher.images.reading import read_boot_files
 from launcher.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from launcher.host.boot_files import BootFiles
     from launcher.host.facts import HostFacts
+    from launcher.images.boot_files import BootFiles
     from launcher.plan.plan import Plan
     from launcher.spec.load import Loaded
     from launcher.spec.model import VmSpec

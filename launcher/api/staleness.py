@@ -16,8 +16,8 @@ from launcher.values import Missing
 
 if TYPE_CHECKING:
     from launcher.errors import Where
-    from launcher.host.boot_files import BootFiles
     from launcher.host.facts import HostFacts
+    from launcher.images.boot_files import BootFiles
     from launcher.plan.plan import Plan
     from launcher.spec.model import VmSpec
 

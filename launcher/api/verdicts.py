@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from launcher.host.boot_files import BootFile, BootFiles
 from launcher.host.facts import HostFacts, PciFunction
+from launcher.images.boot_files import BootFile, BootFiles
 from launcher.plan.plan import SpecIdentity
 from launcher.planner.functions import is_bridge
 from launcher.planner.make import make_plan

@@ -31,8 +31,8 @@ from launcher.planner.rules.tasks import least_files, tasks_left
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from launcher.host.boot_files import BootFiles
     from launcher.host.facts import PciFunction, Process
+    from launcher.images.boot_files import BootFiles
     from launcher.planner.choose import Choice
     from launcher.planner.rules.rule import Situation
     from launcher.spec.model import Match

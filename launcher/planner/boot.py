@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from launcher.errors import Diagnostic
-from launcher.host.boot_files import BootFile
+from launcher.images.boot_files import BootFile
 from launcher.machine.layout import HOLE, KERNEL_START
 from launcher.plan.steps import LoadInitrd, LoadKernel, LoadPart
 from launcher.planner.memory import span_of
@@ -15,7 +15,7 @@ from launcher.values import KIB, Missing, Span, align_down, show_size
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from launcher.host.boot_files import BootFiles
+    from launcher.images.boot_files import BootFiles
     from launcher.plan.steps import RamRange
 
 _PAGE = 4 * KIB

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from launcher.errors import Diagnostic
-    from launcher.host.boot_files import BootFiles
     from launcher.host.facts import HostFacts, IommuGroup, PciFunction
+    from launcher.images.boot_files import BootFiles
     from launcher.planner.groups import Companion
     from launcher.planner.places import Locate
     from launcher.planner.resets import Reset

@@ -35,8 +35,8 @@ from launcher.planner.widths import address_bits, widths
 from launcher.version import VERSION
 
 if TYPE_CHECKING:
-    from launcher.host.boot_files import BootFiles
     from launcher.host.facts import HostFacts
+    from launcher.images.boot_files import BootFiles
     from launcher.spec.model import Bank, VmSpec
 
 

@@ -19,7 +19,7 @@ from launcher.record import fields, is_record
 from launcher.values import Missing, PciAddress
 
 if TYPE_CHECKING:
-    from launcher.host.boot_files import BootFiles
+    from launcher.images.boot_files import BootFiles
 
 # A name, or a key in brackets.
 _PART = re.compile(r"([a-z_0-9]+)|\[([^\]]+)\]")

@@ -10,8 +10,8 @@ from launcher.planner.widths import widths
 from launcher.record import record
 
 if TYPE_CHECKING:
-    from launcher.host.boot_files import BootFiles
     from launcher.host.facts import HostFacts, IommuGroup, PciFunction
+    from launcher.images.boot_files import BootFiles
     from launcher.plan.plan import PlannedDevice
     from launcher.plan.steps import RamRange
     from launcher.planner.choose import Choice
