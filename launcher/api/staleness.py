@@ -36,8 +36,8 @@ def check_saved(plan: Plan, host: HostFacts, files: BootFiles, *, strict: bool) 
     """What nobody may or can do here comes first, then what the plan itself says is in its way: it is believed when it
     says no. Then what has changed since, and what is refused now.
     """
-    from launcher.planner.boot import check_boot
-    from launcher.planner.kvm import check_kvm
+    from launcher.planner.rules.boot import check_boot
+    from launcher.planner.rules.kvm import check_kvm
 
     denied = (one for one in check_boot(files, ()) if one.code in DENIALS)
     refuse((*check_kvm(host), *denied), strict=False)

@@ -50,12 +50,12 @@ class Request:
 
 
 # (host address, BAR) -> guest address or port.
-Places = dict[tuple["PciAddress", int], int]
+BarAddresses = dict[tuple["PciAddress", int], int]
 
 
 def place_bars(
     functions: Iterable[PciFunction], ram: Sequence[Span], reserved: Sequence[Span], bits: int | None
-) -> Places:
+) -> BarAddresses:
     """What does not fit is left out. Those that can be nowhere but in the hole come first, then the largest."""
     bars = ((one.address, bar) for one in functions if not isinstance(one.bars, Missing) for bar in one.bars)
     requests = [Request(host, bar) for host, bar in bars if bar.size]
@@ -68,8 +68,8 @@ def place_bars(
     return ports | low | max(high, key=len, default={})
 
 
-def _fit(requests: list[Request], window: Span, taken: Sequence[Span]) -> Places:
-    occupied, places = list(taken), Places()
+def _fit(requests: list[Request], window: Span, taken: Sequence[Span]) -> BarAddresses:
+    occupied, places = list(taken), BarAddresses()
     for request in requests:
         guest = _first_fit(request, window, occupied)
         if guest is not None:
@@ -108,7 +108,7 @@ def high_window(devices: Iterable[PlannedDevice]) -> Span | None:
     return Span(start, align_up(max(one.end for one in high), GIB) - start)
 
 
-def planned_bars(one: PciFunction, places: Places) -> tuple[PlannedBar, ...]:
+def planned_bars(one: PciFunction, places: BarAddresses) -> tuple[PlannedBar, ...]:
     bars = () if isinstance(one.bars, Missing) else one.bars
     return tuple(
         PlannedBar(bar.index, bar.kind, bar.size, places.get((one.address, bar.index)), served(bar_pieces(bar, one)))

@@ -22,14 +22,14 @@ from launcher.plan.steps import (
 from launcher.planner.assuming import assumptions
 from launcher.planner.bars import high_window, place_bars
 from launcher.planner.boot import load_initrd, load_kernel
+from launcher.planner.decided import Situation
 from launcher.planner.devices import binding_steps, pass_devices, passed_functions, planned_devices
-from launcher.planner.limits import populates
 from launcher.planner.memory import PAGE_SIZES, place_memory, span_of
 from launcher.planner.modules import loading_step
+from launcher.planner.needs import populates
 from launcher.planner.places import Locate, located
 from launcher.planner.regions import left_empty, memory_map, reserved_by
 from launcher.planner.resets import planned_resets
-from launcher.planner.rules.rule import Situation
 from launcher.planner.rules.table import findings
 from launcher.planner.widths import address_bits, widths
 from launcher.version import VERSION
@@ -43,7 +43,8 @@ if TYPE_CHECKING:
 def make_plan(spec: VmSpec, source: SpecIdentity, host: HostFacts, files: BootFiles, where: Locate) -> Plan:
     """`source` is the text the spec came from; `where` knows the place of each field in it."""
     passing = pass_devices(spec, host)
-    bits = address_bits(widths(host, (one.function for one in passing.taken)))
+    bounds = widths(host, (one.function for one in passing.taken))
+    bits = address_bits(bounds)
     reserved = reserved_by(passing.groups)
     ranges = place_memory(spec.memory, [one.span for one in reserved])
     ram = [span_of(one) for one in ranges]
@@ -61,6 +62,7 @@ def make_plan(spec: VmSpec, source: SpecIdentity, host: HostFacts, files: BootFi
         resets=resets,
         ranges=ranges,
         reserved=reserved,
+        widths=bounds,
         bits=bits,
         locked=locked,
     )

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from launcher.machine.layout import BARS_32, HOLE_PARTS
 from launcher.plan.plan import MemoryLine
+from launcher.planner.decided import Reserved
 from launcher.planner.memory import span_of
-from launcher.record import record
 from launcher.values import Missing, Span, show_size
 
 if TYPE_CHECKING:
@@ -18,15 +18,6 @@ if TYPE_CHECKING:
     from launcher.plan.plan import PlannedDevice
     from launcher.plan.steps import RamRange
     from launcher.spec.model import Bank
-
-
-@record
-class Reserved:
-    """Guest addresses that the IOMMU of these groups does not translate as RAM needs it."""
-
-    span: Span
-    kind: str
-    groups: tuple[int, ...]
 
 
 def reserved_by(groups: Iterable[IommuGroup]) -> tuple[Reserved, ...]:

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from launcher.host.facts import IommuGroup, ReservedRegion
 from launcher.machine.layout import HOLE
 from launcher.plan.steps import DescribeMachine
+from launcher.planner.decided import Width
 from launcher.planner.memory import GRANULES, free_place, place_memory, span_of
-from launcher.planner.placing import check_placing
 from launcher.planner.regions import left_empty, memory_map, reserved_by
-from launcher.planner.widths import Width
+from launcher.planner.rules.ram import check_ram
 from launcher.spec.model import Bank
 from launcher.values import GIB, KIB, MIB, Span
 from tests.planning import host, plan
@@ -140,7 +140,7 @@ def test_ram_in_the_way_of_something_is_always_told(wished, others, spans, bits)
     regions = tuple(ReservedRegion(one.start, one.last, "reserved") for one in spans)
     reserved = reserved_by([IommuGroup(3, "DMA", (), regions)])
     ranges = place_memory(banks, [one.span for one in reserved])
-    told = {one.code for one in check_placing(banks, ranges, reserved, (Width(bits, "KVM"),))}
+    told = {one.code for one in check_ram(banks, ranges, reserved, (Width(bits, "KVM"),))}
     placed = [span_of(one) for one in ranges]
     assert ("E306" in told) == any(span_of(one).overlaps(hole) for one in ranges for hole in (HOLE, *spans))
     assert ("E311" in told) == any(one.end > 1 << bits for one in placed)

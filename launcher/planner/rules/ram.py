@@ -1,4 +1,4 @@
-"""(banks, their ranges, reserved spans) -> what is wrong with where RAM is. Pure."""
+"""Rules about where RAM is in the guest: nothing else is there, the guest starts in it, addresses reach it. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from launcher.errors import Diagnostic
 from launcher.machine.layout import ACPI_TABLES, HOLE, KERNEL_START
 from launcher.planner.memory import GRANULES, free_place, span_of
-from launcher.planner.places import field
+from launcher.planner.places import in_spec
+from launcher.planner.rules.rule import Rule
 from launcher.planner.widths import address_bits
 from launcher.values import Span, show_size
 
@@ -15,28 +16,27 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from launcher.plan.steps import RamRange
-    from launcher.planner.regions import Reserved
-    from launcher.planner.widths import Width
+    from launcher.planner.decided import Reserved, Situation, Width
     from launcher.spec.model import Bank
 
 
-def check_placing(
+def check_ram(
     banks: tuple[Bank, ...], ranges: tuple[RamRange, ...], reserved: tuple[Reserved, ...], limits: tuple[Width, ...]
 ) -> Iterator[Diagnostic]:
     for number, bank in enumerate(banks):
         if bank.at is not None:
-            yield from _check_wish(number, bank, Span(bank.at, bank.size), ranges, reserved)
+            yield from _check_fixed(number, bank, Span(bank.at, bank.size), ranges, reserved)
         elif sum(one.size for one in ranges if one.bank == number) < bank.size:
             groups = tuple(f"{one.span} reserved by the IOMMU for {_whose(one)}{_kind(one)}" for one in reserved)
             help_ = ("leave out the device whose IOMMU group reserves so much",)
             yield Diagnostic(
-                "E308", f"bank {number} has no place in the guest", field(f"memory.{number}"), groups, help_
+                "E308", f"bank {number} has no place in the guest", in_spec(f"memory.{number}"), groups, help_
             )
     yield from _check_low(banks, ranges, reserved)
     yield from _check_width(ranges, limits)
 
 
-def _check_wish(
+def _check_fixed(
     number: int, bank: Bank, span: Span, ranges: tuple[RamRange, ...], reserved: tuple[Reserved, ...]
 ) -> Iterator[Diagnostic]:
     """Bank against bank is the spec's own matter: E110."""
@@ -50,7 +50,7 @@ def _check_wish(
     fact = f"bank {number} at {span} overlaps {hit[1]}, {hit[0]}"
     ways = ["leave out `at`, and the planner finds a place"]
     ways += [] if place is None else [f"or write `at: {place:#x}`"]
-    yield Diagnostic("E306", fact, field(f"memory.{number}.at"), help=tuple(ways))
+    yield Diagnostic("E306", fact, in_spec(f"memory.{number}.at"), help=tuple(ways))
 
 
 def _check_low(
@@ -63,13 +63,13 @@ def _check_low(
     taken = next((one for one in reserved if one.span.overlaps(start)), None)
     if taken is not None:
         fact = f"the IOMMU reserves {taken.span}{_kind(taken)}, where the guest must have RAM to start"
-        yield Diagnostic("E310", fact, field("devices"), help=(f"leave out what is in {_whose(taken)}",))
+        yield Diagnostic("E310", fact, in_spec("devices"), help=(f"leave out what is in {_whose(taken)}",))
     elif all(bank.at is not None for bank in banks):
         help_ = ("leave out `at` of the first bank",)
-        yield Diagnostic("E307", "no bank is at address 0, where the guest starts", field("memory.0.at"), help=help_)
+        yield Diagnostic("E307", "no bank is at address 0, where the guest starts", in_spec("memory.0.at"), help=help_)
     else:
         fact = f"the guest has less than {show_size(start.size)} of memory at address 0, where it starts"
-        yield Diagnostic("E307", fact, field("memory.0.size"), help=("make the first bank larger",))
+        yield Diagnostic("E307", fact, in_spec("memory.0.size"), help=("make the first bank larger",))
 
 
 def _whose(one: Reserved) -> str:
@@ -88,4 +88,11 @@ def _check_width(ranges: tuple[RamRange, ...], limits: tuple[Width, ...]) -> Ite
         fact = f"bank {one.bank} reaches {span_of(one).last:#x}, and guest addresses have {bits} bits on this host"
         help_ = ("ask for less memory, or for lower addresses",)
         evidence = tuple(limit.what for limit in limits)
-        yield Diagnostic("E311", fact, field(f"memory.{one.bank}"), evidence, help_)
+        yield Diagnostic("E311", fact, in_spec(f"memory.{one.bank}"), evidence, help_)
+
+
+def _ram(it: Situation) -> Iterator[Diagnostic]:
+    return check_ram(it.spec.memory, it.ranges, it.reserved, it.widths)
+
+
+RULES: tuple[Rule, ...] = (Rule("kernel", _ram),)

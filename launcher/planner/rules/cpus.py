@@ -1,4 +1,4 @@
-"""What KVM, the CPUs and the process must be able to do. Pure."""
+"""Rules about the guest's CPUs: how many there are, and which CPUs of the host they are pinned to. Pure."""
 
 from __future__ import annotations
 
@@ -7,56 +7,21 @@ from typing import TYPE_CHECKING
 from launcher.errors import Diagnostic
 from launcher.machine.layout import MOST_VCPUS
 from launcher.plan.steps import show_ids
-from launcher.planner.no_kvm import no_kvm
-from launcher.planner.places import field
+from launcher.planner.places import in_spec
+from launcher.planner.rules.rule import Rule
 from launcher.values import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from launcher.host.facts import HostFacts
-    from launcher.spec.model import VmSpec
-
-API_VERSION = 12  # KVM_API_VERSION; it will not change again (Documentation/virt/kvm/api.rst, 4.1)
-
-# Without any of these no VM of ours starts; the newest came with Linux 4.12.
-NEEDED = (
-    "user_memory", "irqchip", "pit2", "set_tss_addr", "set_identity_map_addr", "irqfd", "irq_routing",
-    "ext_cpuid", "immediate_exit",
-)  # fmt: skip
+    from launcher.planner.decided import Situation
 
 
-def check_kvm(host: HostFacts) -> Iterator[Diagnostic]:
-    if host.architecture != "x86_64":
-        elsewhere = ("plan for an x86_64 host: `vmlaunch plan SPEC --host FACTS`",)
-        yield Diagnostic("E405", f"this host is {host.architecture}; vmlaunch runs on x86_64", help=elsewhere)
-    if isinstance(host.kvm, Missing):
-        yield no_kvm(host, host.kvm)
-        return
-    lacking = [name for name in NEEDED if not host.kvm.extensions.get(name)]
-    if host.kvm.api_version != API_VERSION:
-        fact = f"KVM speaks API version {host.kvm.api_version}, not {API_VERSION}"
-        yield Diagnostic("E404", fact, help=("run Linux 4.12 or later on the host",))
-    elif lacking:
-        names = ", ".join(f"KVM_CAP_{name.upper()}" for name in lacking)
-        yield Diagnostic("E404", f"KVM lacks {names}", help=("run Linux 4.12 or later on the host",))
-
-
-def check_state_folder(host: HostFacts) -> Iterator[Diagnostic]:
-    if host.process.state_folder is None:
-        help_ = ("log in through PAM, or set XDG_RUNTIME_DIR to a folder of yours",)
-        yield Diagnostic("E424", "there is no place for the VM's state: XDG_RUNTIME_DIR is not set", help=help_)
-
-
-def check_cpus(spec: VmSpec, host: HostFacts) -> Iterator[Diagnostic]:
-    yield from _check_count(spec.cpus.count, host)
-    yield from _check_pins(spec, host)
-
-
-def _check_count(count: int, host: HostFacts) -> Iterator[Diagnostic]:
+def _count(it: Situation) -> Iterator[Diagnostic]:
     """What KVM recommends (KVM_CAP_NR_VCPUS) is the number of online CPUs, so W402 says that, too."""
+    host, count = it.host, it.spec.cpus.count
     most = 0 if isinstance(host.kvm, Missing) else min(host.kvm.extensions.get("max_vcpus", 0), MOST_VCPUS)
-    allowed, where = len(host.process.cpus), field("cpus.count")
+    allowed, where = len(host.process.cpus), in_spec("cpus.count")
     if most and count > most:
         help_ = (f"give the guest at most {_vcpus(most)}; more than {allowed} share host CPUs (W402)",)
         yield Diagnostic("E406", f"{_vcpus(count)}, and a VM has at most {most} here", where, help=help_)
@@ -70,8 +35,9 @@ def _vcpus(count: int) -> str:
     return f"{count} {'vCPU' if count == 1 else 'vCPUs'}"
 
 
-def _check_pins(spec: VmSpec, host: HostFacts) -> Iterator[Diagnostic]:
-    where, pins = field("cpus.pin"), spec.cpus.pin or ()
+def _pins(it: Situation) -> Iterator[Diagnostic]:
+    spec, host = it.spec, it.host
+    where, pins = in_spec("cpus.pin"), spec.cpus.pin or ()
     online = {cpu.id: cpu.node for cpu in host.cpus}
     if absent := tuple(cpu for cpu in pins if cpu not in online):
         help_ = (f"host CPUs {show_ids(tuple(online))} are online",)
@@ -88,3 +54,9 @@ def _check_pins(spec: VmSpec, host: HostFacts) -> Iterator[Diagnostic]:
 
 def _cpus(ids: tuple[int, ...]) -> str:
     return f"host CPU {ids[0]} is" if len(ids) == 1 else f"host CPUs {show_ids(ids)} are"
+
+
+RULES: tuple[Rule, ...] = (
+    Rule("kernel", _count),
+    Rule("kernel", _pins),
+)
