@@ -92,7 +92,7 @@ def test_every_room_keeps_to_the_house(path: Path) -> None:
         ("executor", "import launcher.report.console"),
         ("machine", "from launcher.native import lib"),
         ("kernel", "from launcher.plan.plan import Plan"),
-        ("kernel", "from launcher.machine.boot import Patch"),
+        ("kernel", "from launcher.machine.start import Patch"),
         ("spec", "from pathlib import Path"),
         ("spec", "from launcher.host.facts import HostFacts"),
         ("report", "from launcher.executor.launch import launch"),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.host.facts import Config
-from launcher.machine.layout import BAR_PORTS, BARS_32, HIGH_RAM_START
 from launcher.machine.msix import pending_span, table_span
 from launcher.machine.pieces import PAGE, served, wanted
+from launcher.machine.x86.layout import BAR_PORTS, BARS_32, HIGH_RAM_START
 from launcher.plan.plan import PlannedBar
 from launcher.record import record
 from launcher.values import GIB, MIB, Missing, Span, align_down, align_up

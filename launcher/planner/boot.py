@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from launcher.images.boot_files import BootFile
-from launcher.machine.layout import HOLE, KERNEL_START
+from launcher.machine.x86.layout import HOLE, KERNEL_START
 from launcher.plan.steps import LoadInitrd, LoadKernel, LoadPart
 from launcher.planner.memory import span_of
 from launcher.values import KIB, Missing, Span, align_down

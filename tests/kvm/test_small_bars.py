@@ -13,6 +13,7 @@ from launcher.kernel.api import Event, Trap
 from launcher.kernel.real import RealKernel
 from launcher.machine import bars
 from launcher.machine.pieces import pieces
+from launcher.machine.x86.layout import LAYOUT
 from launcher.values import Span
 
 pytestmark = pytest.mark.kvm
@@ -51,7 +52,7 @@ def run(small: list[tuple[Trap, ...]]) -> Event:
     kernel = RealKernel()
     kvm = kernel.open_kvm()
     vm, memory = kvm.create_vm(), kernel.take_memory(2 << 20, 0, None)
-    vm.set_tss_address(0xFFFBD000)
+    vm.set_tss_address(LAYOUT.tss)
     vm.set_memory_region(0, RAM.start, memory, 0, RAM.size)
     memory.write(CODE, PROGRAM)
     machine = vm.create_machine(4, 9)
@@ -73,8 +74,8 @@ def run(small: list[tuple[Trap, ...]]) -> Event:
 
 
 def test_two_bars_of_256_bytes_share_a_page_of_the_guest(files: tuple[int, int]) -> None:
-    assert bars.reachable(FIRST, "memory", [RAM])
-    assert bars.reachable(SECOND, "memory", [RAM])
+    assert bars.reachable(FIRST, "memory", [RAM], LAYOUT)
+    assert bars.reachable(SECOND, "memory", [RAM], LAYOUT)
     os.pwrite(files[0], b"\x77", 0x1020)
     assert run([trap(FIRST, files[0], 0x1000), trap(SECOND, files[1], 0)]).kind == "reset"
     assert os.pread(files[0], 1, 0x1010) == b"\x5a"

@@ -13,6 +13,7 @@ from launcher.executor.runner.dma import DmaSpace
 from launcher.executor.runner.undo import UndoStack
 from launcher.kernel.api import Group, HostMemory, Kernel, Kvm, Machine, Vcpu, Vm
 from launcher.kernel.machine import Console
+from launcher.machine.board import Board
 from launcher.plan.steps import LoadKernel, RamRange
 from launcher.record import field, mutable
 from launcher.values import MIB, Span
@@ -38,12 +39,13 @@ class Live:
     console: Console
     cpus: set[int]
     progress: Callable[[int, int], None]  # of the step in hand: bytes done, bytes in all
+    board: Board
     step: int = 0  # number of the step in hand
     undo: UndoStack = field(default_factory=UndoStack)
     banks: dict[int, HostMemory] = field(default_factory=dict)
     ranges: tuple[RamRange, ...] = ()
     kernel_step: LoadKernel | None = None
-    setup_header: bytes = b""  # the beginning of a bzImage
+    kernel_head: bytes = b""  # as much of the kernel's file as its boot protocol reads when it starts
     initrd: Span | None = None
     kvm: Kvm | None = None
     vm: Vm | None = None

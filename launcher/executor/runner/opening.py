@@ -23,7 +23,6 @@ from launcher.executor.runner.reading import open_regular, size_of
 from launcher.executor.runner.resets import reset
 from launcher.kernel.api import BarMapping, Container, Device, Group, RegionInfo
 from launcher.kernel.whole import write_whole
-from launcher.machine.acpi import intx_gsi
 from launcher.machine.function import ROM, PassedFunction
 from launcher.machine.pci import CONFIG_SIZE, CONVENTIONAL_CONFIG
 from launcher.machine.pieces import pieces
@@ -103,7 +102,7 @@ def open_devices(step: OpenDevices, live: Live) -> None:
     ram = tuple(Span(one.guest, one.size) for one in live.ranges)
     # Those behind RAM's, which has one for each range; the lowest is taken first.
     slots = list(reversed(range(len(ram), live.kvm.check_extension("nr_memslots"))))
-    place = Place(live.vm, live.bus.traps, live.containers, ram, slots, len(step.devices))
+    place = Place(live.vm, live.bus.traps, live.containers, ram, live.board.layout, slots, len(step.devices))
     several = {one.guest.device for one in step.devices if one.guest.function}
     made = []
     for one, device in opened.items():
@@ -112,7 +111,7 @@ def open_devices(step: OpenDevices, live: Live) -> None:
         if device in unreset:
             passed.note("not reset")
     live.on_undo(partial(_reset_again, [device for device in opened.values() if device not in unreset], live))
-    routes = Routes(live.vm, live.kvm.check_extension("irq_routing"))
+    routes = Routes(live.vm, live.board, live.kvm.check_extension("irq_routing"))
     for passed in made:
         _connect(passed, routes, live)
 
@@ -198,7 +197,7 @@ def _connect(passed: PassedDevice, routes: Routes, live: Live) -> None:
     assert live.bus is not None
     assert live.machine is not None
     pin = passed.read_config(INTERRUPT_PIN, 1)[0]
-    gsi = intx_gsi(passed.step.guest.device, max(pin, 1))
+    gsi = live.board.intx_gsi(passed.step.guest.device, max(pin, 1))
     live.on_undo(passed.quiet)
     passed.begin(Interrupts(passed.device, live.vm, routes, live.kernel.eventfd, gsi, passed.note_about))
     for name in ALARMS:

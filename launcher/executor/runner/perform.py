@@ -16,8 +16,8 @@ from launcher.executor.runner.opening import map_dma, open_devices, open_groups
 from launcher.executor.runner.reading import read_file
 from launcher.kernel.api import Event, PinRoute, Trap, Vcpu
 from launcher.kernel.threads import Running, start
-from launcher.machine import acpi, cpu, layout, linux64, pci, pvh, routes
-from launcher.machine.boot import memory_map
+from launcher.machine.pci import HOST_BRIDGE
+from launcher.machine.start import Boot, Start
 from launcher.plan.steps import (
     CreateVm,
     DescribeMachine,
@@ -37,13 +37,6 @@ Told = Callable[[int, Event | Exception], None]  # vCPU index, why it came back
 
 MOST_FAULTS, A_MOMENT = 10_000, 0.001  # of KVM_RUN on one vCPU without an exit between, and seconds between two
 
-PORTS = (
-    Trap(layout.COM1.start, layout.COM1.size, "serial"),
-    Trap(layout.PM.start, layout.PM.size, "power"),
-    Trap(layout.KEYBOARD_CONTROLLER.start, layout.KEYBOARD_CONTROLLER.size, "keyboard"),
-    Trap(layout.PCI_CONFIG.start, layout.PCI_CONFIG.size, "pci"),
-)
-
 
 def take_memory(step: TakeMemory, live: Live) -> None:
     memory = live.kernel.take_memory(step.size, step.page_size, step.node)
@@ -59,18 +52,20 @@ def create_vm(_: CreateVm, live: Live) -> None:
     if live.kvm is None:
         live.kvm = live.kernel.open_kvm()
         live.undo.push(live.step, live.kvm.close, stays=True)
+    board, layout = live.board, live.board.layout
     vm = live.vm = live.kvm.create_vm()
     live.on_undo(vm.close)
-    vm.set_tss_address(layout.TSS)
-    vm.set_identity_map_address(layout.IDENTITY_MAP)
+    vm.set_tss_address(layout.tss)
+    vm.set_identity_map_address(layout.identity_map)
     vm.create_interrupt_controllers()
     vm.create_timer()
-    machine = live.machine = vm.create_machine(layout.COM1_GSI, layout.SCI_GSI)
+    machine = live.machine = vm.create_machine(board.serial_gsi, board.power_gsi)
     live.on_undo(machine.close)
     machine.attach(live.console)
-    vm.set_gsi_routing([PinRoute(*pin) for pin in routes.pins()])
-    live.bus = Bus(Traps(machine, PORTS, (Trap(layout.ECAM.start, layout.ECAM.size, "ecam"),)))
-    machine.set_function(pci.HOST_BRIDGE, pci.host_bridge())
+    vm.set_gsi_routing([PinRoute(*pin) for pin in board.pins])
+    ports = tuple(Trap(span.start, span.size, device) for span, device in board.ports)
+    live.bus = Bus(Traps(machine, ports, (Trap(layout.ecam.start, layout.ecam.size, "ecam"),)))
+    machine.set_function(HOST_BRIDGE, board.host_bridge)
 
 
 def give_memory(step: GiveMemory, live: Live) -> None:
@@ -87,7 +82,8 @@ def load_kernel(step: LoadKernel, live: Live) -> None:
         live.write(part.guest, image[part.offset : part.offset + part.file_size])
         if live.past is not None:  # memory of an earlier life; before the first one it is zero
             live.clear(part.guest + part.file_size, part.memory_size - part.file_size)
-    live.kernel_step, live.setup_header = step, image[: linux64.HEADER.stop]
+    live.kernel_step = step
+    live.kernel_head = image[: _start(live).HEAD_SIZE]
 
 
 def load_initrd(step: LoadInitrd, live: Live) -> None:
@@ -97,14 +93,10 @@ def load_initrd(step: LoadInitrd, live: Live) -> None:
 
 def describe_machine(step: DescribeMachine, live: Live) -> None:
     """ACPI tables, and what the kernel's boot protocol wants to find."""
-    kernel = _kernel(live)
-    tables, entries = acpi.tables(step.vcpus, step.window), memory_map(live.ranges, step.reserved)
-    rsdp = tables[0].guest
-    if kernel.protocol == "linux64":
-        boot = linux64.boot_patches(live.setup_header, entries, kernel.cmdline, live.initrd, rsdp)
-    else:
-        boot = pvh.boot_patches(entries, kernel.cmdline, live.initrd, rsdp)
-    for patch in (*tables, *boot):
+    tables = live.board.tables(step.vcpus, step.window)
+    entries = live.board.memory_map(live.ranges, step.reserved)
+    boot = Boot(live.kernel_head, entries, _kernel(live).cmdline, live.initrd, tables[0].guest)
+    for patch in (*tables, *_start(live).patches(boot)):
         live.write(patch.guest, patch.data)
 
 
@@ -112,10 +104,9 @@ def run_vcpus(step: RunVcpus, live: Live, told: Told) -> None:
     """Create them all, put the first one at the kernel's entry, start their threads. Any return of any is told."""
     for index in range(step.count):
         _create_vcpu(index, step.count, live)
-    kernel, confined = _kernel(live), SimpleQueue[OSError | None]()
-    protocol = linux64 if kernel.protocol == "linux64" else pvh
-    live.vcpus[0].set_sregs(protocol.first_sregs())
-    live.vcpus[0].set_regs(protocol.first_regs(kernel.entry))
+    confined = SimpleQueue[OSError | None]()
+    live.vcpus[0].set_sregs(_start(live).first_sregs())
+    live.vcpus[0].set_regs(_start(live).first_regs(_kernel(live).entry))
     for index, vcpu in enumerate(live.vcpus):
         if step.pin:  # a thread begins where the one that starts it is
             live.kernel.run_on({step.pin[index]})
@@ -133,6 +124,10 @@ def _kernel(live: Live) -> LoadKernel:
     return live.kernel_step
 
 
+def _start(live: Live) -> Start:
+    return live.board.starts[_kernel(live).protocol]
+
+
 def _create_vcpu(index: int, count: int, live: Live) -> None:
     assert live.kvm is not None
     assert live.vm is not None
@@ -140,8 +135,8 @@ def _create_vcpu(index: int, count: int, live: Live) -> None:
     live.on_undo(vcpu.close)
     live.vcpus.append(vcpu)
     deadline = bool(live.kvm.check_extension("tsc_deadline_timer"))
-    vcpu.set_cpuid(cpu.cpuid(live.kvm.supported_cpuid(), index, count, deadline))
-    vcpu.set_msrs(cpu.FIRST_MSRS)
+    vcpu.set_cpuid(live.board.cpuid(live.kvm.supported_cpuid(), index, count, deadline))
+    vcpu.set_msrs(live.board.first_msrs)
     vcpu.set_local_interrupts()
 
 

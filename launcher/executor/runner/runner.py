@@ -22,6 +22,8 @@ from launcher.executor.runner.live import Live
 from launcher.executor.runner.perform import PERFORM, run_vcpus
 from launcher.kernel.api import Event, Kernel
 from launcher.kernel.machine import Console
+from launcher.machine.board import Board
+from launcher.machine.boards import board_of
 from launcher.plan.outcome import Counts, State, StepOutcome
 from launcher.plan.plan import Plan
 from launcher.plan.steps import CreateVm, RunVcpus, Step
@@ -49,6 +51,11 @@ REFUSALS = (OSError, ValueError, MemoryError, OverflowError, struct.error, Launc
 REFUSED = Event("error", (EAGAIN,))
 
 
+def _board(plan: Plan) -> Board:
+    """That of the architecture that the plan was made for."""
+    return board_of(next((str(one.equals) for one in plan.assumes if one.fact == "architecture"), ""))
+
+
 class StopOrdered(Exception):
     """The keeper said stop while the VM was being set up."""
 
@@ -61,7 +68,7 @@ class Runner:
         self._run_step = next(step for step in plan.steps if isinstance(step, RunVcpus))
         self._reboot, self._quiet = reboot, False
         self._keeper = keeper
-        self._live = Live(kernel, console, os.sched_getaffinity(0), self._progress)
+        self._live = Live(kernel, console, os.sched_getaffinity(0), self._progress, _board(plan))
         self._events: deque[tuple[int, Event | Exception]] = deque()
         self._began = 0.0  # the step in hand
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)

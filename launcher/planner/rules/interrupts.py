@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
-from launcher.machine.routes import pins
+from launcher.machine.x86.pins import pins
 from launcher.planner.functions import on_vfio
 from launcher.planner.linux import values_of
 from launcher.planner.needs import VECTORS_OF_A_CPU, free_vectors, vectors_asked, vectors_of, with_interrupts

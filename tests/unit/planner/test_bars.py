@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from launcher.host.config import decode_config
 from launcher.host.facts import Bar, Config, Msix, PciFunction
 from launcher.machine.function import PassedFunction
-from launcher.machine.layout import BAR_PORTS, BARS_32, HIGH_RAM_START
 from launcher.machine.pieces import pieces
+from launcher.machine.x86.layout import BAR_PORTS, BARS_32, HIGH_RAM_START
 from launcher.planner.bars import bar_pieces, high_window, place_bars, planned_bars
 from launcher.record import replace
 from launcher.values import GIB, KIB, MIB, PciAddress, Span, align_up

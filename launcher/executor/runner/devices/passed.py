@@ -14,6 +14,7 @@ from launcher.executor.runner.devices.traps import Space, Traps
 from launcher.executor.runner.dma import DmaSpace
 from launcher.kernel.api import BarMapping, Device, Eventfd, Trap, Vm
 from launcher.machine import bars
+from launcher.machine.board import Layout
 from launcher.machine.function import PassedFunction
 from launcher.machine.pieces import Piece, served
 from launcher.plan.changes import Change, Forward, HideBar, Interrupt, ShowBar
@@ -51,6 +52,7 @@ class Place:
     traps: Traps
     containers: list[DmaSpace]
     ram: tuple[Span, ...]
+    layout: Layout
     slots: list[int]  # free memslots, the next one last
     functions: int  # how many there are: one alone has no peer
 
@@ -185,7 +187,9 @@ class PassedDevice:
         if bar is None:
             return
         span = Span(change.guest, bar.size)
-        if not bars.reachable(span, bar.space, self._place.ram) or not self._place.traps.free(bar.space, span):
+        if not bars.reachable(span, bar.space, self._place.ram, self._place.layout) or not self._place.traps.free(
+            bar.space, span
+        ):
             self._waiting[change.index] = change
             return
         self._waiting.pop(change.index, None)

@@ -13,6 +13,7 @@ from launcher.executor.runner.live import Live
 from launcher.executor.runner.perform import PERFORM
 from launcher.kernel.api import Event, MsiRoute
 from launcher.kernel.machine import Console
+from launcher.machine.boards import board_of
 from launcher.plan.outcome import DeviceReport
 from launcher.plan.plan import Plan
 from launcher.plan.steps import BarPlace, GiveMemory, MapDma, Passed, RamRange, RunVcpus
@@ -73,7 +74,7 @@ class Vm:
         machine = host_of(*(function for function, _ in others), **host)
         self.kernel = FakeKernel(host=machine, memslots=memslots, most_routes=most_routes)
         self.console = Console()
-        self.live = Live(self.kernel, self.console, {0}, lambda *_: None)
+        self.live = Live(self.kernel, self.console, {0}, lambda *_: None, board_of("x86_64"))
         plan = in_ranges(passing_plan(folder, *(passed for _, passed in others)), ranges)
         for n, step in enumerate(plan.steps, 1):
             if step.by == "runner" and not isinstance(step, RunVcpus):
