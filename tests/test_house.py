@@ -30,7 +30,16 @@ STEPS = {
 }  # fmt: skip
 
 SHUT = {
-    "planner": {"kernel", "native", "host.survey", "host.tree", "images.reading", "spec.load"},
+    "planner": {
+        "kernel",
+        "native",
+        "host.survey",
+        "host.tree",
+        "images.reading",
+        "machine.boards",
+        "machine.x86",
+        "spec.load",
+    },
     "machine": {"kernel", "native"},
     "executor": {"spec", "host", "images", "planner", "report"},
     "report": {"kernel", "native", "host.survey"},
@@ -87,6 +96,7 @@ def test_every_room_keeps_to_the_house(path: Path) -> None:
         ("planner", "from launcher.kernel.kvm import Kvm"),
         ("planner", "from launcher.host.survey import survey"),
         ("planner", "from launcher.spec.load import load_spec"),
+        ("planner", "from launcher.machine.x86 import layout"),
         ("planner", "def f():\n    import os"),
         ("executor", "from launcher.planner.make import make_plan"),
         ("executor", "import launcher.report.console"),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from launcher.host.facts import HostFacts, PciFunction
 from launcher.images.boot_files import BootFile, BootFiles
+from launcher.machine.boards import board_of
 from launcher.plan.plan import SpecIdentity
 from launcher.planner.functions import is_bridge
 from launcher.planner.make import make_plan
@@ -92,7 +93,8 @@ class Trials:
     def plan(self, address: PciAddress, **wishes: object) -> Trial:
         device = Device.model_validate({"pci": str(address), **wishes})
         spec = self._spec.model_copy(update={"devices": {ALIAS: device}})
-        plan = make_plan(spec, SpecIdentity("", "", {}), self._around(address), _FILES, in_spec)
+        board = board_of(self._host.architecture)
+        plan = make_plan(spec, SpecIdentity("", "", {}), self._around(address), _FILES, in_spec, board)
         own = tuple(one for one in plan.diagnostics if _is_own(one))
         return Trial(own, tuple(one for one in plan.diagnostics if one not in own))
 

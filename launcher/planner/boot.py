@@ -1,17 +1,17 @@
-"""(BootFiles, RAM) -> what is loaded where. Pure."""
+"""(BootFiles, RAM, Layout) -> what is loaded where. Pure."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
 from launcher.images.boot_files import BootFile
-from launcher.machine.x86.layout import HOLE, KERNEL_START
 from launcher.plan.steps import LoadInitrd, LoadKernel, LoadPart
 from launcher.planner.memory import span_of
 from launcher.values import KIB, Missing, Span, align_down
 
 if TYPE_CHECKING:
     from launcher.images.boot_files import BootFiles
+    from launcher.machine.board import Layout
     from launcher.plan.steps import RamRange
 
 _PAGE = 4 * KIB
@@ -22,26 +22,30 @@ def load_kernel(kernel: BootFile | Missing, cmdline: str) -> LoadKernel | None:
     if isinstance(kernel, Missing) or kernel.entry is None:
         return None
     parts = tuple(LoadPart(one.offset, one.file_size, one.guest, one.memory_size) for one in kernel.segments)
-    protocol: Literal["pvh", "linux64"] = "linux64" if kernel.kind == "bzimage" else "pvh"
-    return LoadKernel(protocol, kernel.path, kernel.sha256, kernel.entry, parts, cmdline)
+    return LoadKernel(protocol_of(kernel), kernel.path, kernel.sha256, kernel.entry, parts, cmdline)
 
 
-def load_initrd(files: BootFiles, ranges: tuple[RamRange, ...]) -> LoadInitrd | None:
+def protocol_of(kernel: BootFile | Missing) -> Literal["pvh", "linux64"]:
+    """Of a file that is missing, the one that most kernels have."""
+    return "linux64" if isinstance(kernel, BootFile) and kernel.kind == "bzimage" else "pvh"
+
+
+def load_initrd(files: BootFiles, ranges: tuple[RamRange, ...], layout: Layout) -> LoadInitrd | None:
     """As high as it can be in low RAM, so that it is in nobody's way; None when there is none or no room for it."""
     initrd = files.initrd
     if not isinstance(initrd, BootFile) or not initrd.size:
         return None
-    taken = [Span(0, KERNEL_START), *segments_of(files.kernel)]
+    taken = [Span(0, layout.kernel_start), *segments_of(files.kernel)]
     if isinstance(files.kernel, BootFile) and files.kernel.initrd_max is not None:
-        taken.append(Span.between(files.kernel.initrd_max + 1, HOLE.end))
-    pieces = (piece for ram in low_ram(ranges) for piece in ram.minus(taken))
+        taken.append(Span.between(files.kernel.initrd_max + 1, layout.hole.end))
+    pieces = (piece for ram in low_ram(ranges, layout) for piece in ram.minus(taken))
     starts = ((piece.start, align_down(max(piece.end - initrd.size, 0), _PAGE)) for piece in pieces)
     highest = max((start for lowest, start in starts if start >= lowest), default=None)
     return None if highest is None else LoadInitrd(initrd.path, initrd.sha256, initrd.size, highest)
 
 
-def low_ram(ranges: tuple[RamRange, ...]) -> list[Span]:
-    return [span_of(one) for one in ranges if one.guest < HOLE.start]
+def low_ram(ranges: tuple[RamRange, ...], layout: Layout) -> list[Span]:
+    return [span_of(one) for one in ranges if one.guest < layout.hole.start]
 
 
 def segments_of(kernel: BootFile | Missing) -> list[Span]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from launcher.host.facts import HostFacts, IommuGroup, PciFunction
     from launcher.images.boot_files import BootFiles
+    from launcher.machine.board import Board
     from launcher.plan.plan import PlannedDevice
     from launcher.plan.steps import RamRange
     from launcher.spec.model import Device, VmSpec
@@ -135,7 +136,7 @@ class Width:
 
 @record
 class Situation:
-    """The spec, the host, and what has been decided so far: all that rules and assumptions look at.
+    """The spec, the host, the guest's board, and what has been decided so far: all that rules and assumptions look at.
 
     `functions` are all of the host's, by address; `widths` is all that bounds guest addresses, and `bits` the least of
     them, None where not known; `locked`: bytes that VFIO locks.
@@ -144,6 +145,7 @@ class Situation:
     spec: VmSpec
     host: HostFacts
     files: BootFiles
+    board: Board
     functions: Mapping[PciAddress, PciFunction]
     passing: Passthrough
     devices: tuple[PlannedDevice, ...]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def who(process: Process) -> str:
-    """Would run `up`."""
+    """Who would run `up`, in words."""
     return "root of a user namespace" if process.own_user_namespace else f"uid {process.uid}"
 
 

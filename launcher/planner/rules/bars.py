@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from launcher.errors import Diagnostic
 from launcher.host.facts import Config
 from launcher.machine.pieces import pages_of
-from launcher.machine.x86.layout import BAR_PORTS, BARS_32
 from launcher.planner.bars import message_spans
 from launcher.planner.functions import VGA
 from launcher.planner.linux import release
@@ -55,10 +54,11 @@ def _no_place(it: Situation) -> Iterator[Diagnostic]:
 
 
 def _room(kind: str, it: Situation) -> tuple[str, ...]:
+    layout = it.board.layout
     if kind == "io":
-        return (f"I/O ports for BARs: {BAR_PORTS.start:x}-{BAR_PORTS.last:x}",)
+        return (f"I/O ports for BARs: {layout.bar_ports.start:x}-{layout.bar_ports.last:x}",)
     if kind == "mem32":
-        return (f"32-bit BARs: {BARS_32} ({show_size(BARS_32.size)}) for all devices",)
+        return (f"32-bit BARs: {layout.bars_32} ({show_size(layout.bars_32.size)}) for all devices",)
     return (f"64-bit BARs: above the guest's memory, below {it.bits} bits", *(one.what for one in it.widths))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
-from launcher.machine.x86.layout import KERNEL_START
 from launcher.planner.boot import load_initrd, low_ram, segments_of
 from launcher.planner.places import in_spec
 from launcher.planner.rules.rule import Rule
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from launcher.images.boot_files import BootFile, BootFiles
+    from launcher.machine.board import Layout
     from launcher.plan.steps import RamRange
     from launcher.planner.decided import Situation
     from launcher.values import Span
@@ -45,7 +45,7 @@ _NO_KERNEL = {
 }
 
 
-def check_boot(files: BootFiles, ranges: tuple[RamRange, ...]) -> Iterator[Diagnostic]:
+def check_boot(files: BootFiles, ranges: tuple[RamRange, ...], layout: Layout) -> Iterator[Diagnostic]:
     """Of a file with nothing in it, or that cannot be read, nothing more is said."""
     judges = {"boot.kernel": _kernel, "boot.initrd": _initrd}
     roms = {f"devices.{alias}.rom": rom for alias, rom in files.roms.items()}
@@ -56,30 +56,30 @@ def check_boot(files: BootFiles, ranges: tuple[RamRange, ...]) -> Iterator[Diagn
             code, fact, help_ = _UNREADABLE[found.missing] if isinstance(found, Missing) else _NO_FILE[found.kind]
             yield Diagnostic(code, f"{found.path} {fact}", in_spec(path), help=(help_,))
         elif path in judges:
-            yield from judges[path](found, files, ranges)
+            yield from judges[path](found, files, ranges, layout)
 
 
-def _kernel(kernel: BootFile, _: BootFiles, ranges: tuple[RamRange, ...]) -> Iterator[Diagnostic]:
+def _kernel(kernel: BootFile, _: BootFiles, ranges: tuple[RamRange, ...], layout: Layout) -> Iterator[Diagnostic]:
     if kernel.kind in _NO_KERNEL and kernel.entry is None:
         code, fact, help_ = _NO_KERNEL[kernel.kind]
         message = f"{kernel.path}: {kernel.problem}" if kernel.problem else f"{kernel.path} {fact}"
         yield Diagnostic(code, message, in_spec("boot.kernel"), help=(help_,))
     for segment in segments_of(kernel):
-        yield from _segment(kernel, segment, ranges)
+        yield from _segment(kernel, segment, ranges, layout)
 
 
-def _segment(kernel: BootFile, segment: Span, ranges: tuple[RamRange, ...]) -> Iterator[Diagnostic]:
-    where, low = in_spec("boot.kernel"), low_ram(ranges)
-    if segment.start < KERNEL_START:
+def _segment(kernel: BootFile, segment: Span, ranges: tuple[RamRange, ...], layout: Layout) -> Iterator[Diagnostic]:
+    where, low = in_spec("boot.kernel"), low_ram(ranges, layout)
+    if segment.start < layout.kernel_start:
         fact = f"{kernel.path} wants {segment}, where the launcher's own tables are"
-        yield Diagnostic("E421", fact, where, help=(f"link it to load from {KERNEL_START:#x} on",))
+        yield Diagnostic("E421", fact, where, help=(f"link it to load from {layout.kernel_start:#x} on",))
     elif not any(ram.covers(segment) for ram in low):
         evidence = tuple(f"RAM below 4 GiB: {ram}" for ram in low)
         help_ = (f"it needs low RAM up to {show_size(segment.end)}: make the first bank larger",)
         yield Diagnostic("E420", f"{kernel.path} does not fit into RAM at {segment}", where, evidence, help_)
 
 
-def _initrd(initrd: BootFile, files: BootFiles, ranges: tuple[RamRange, ...]) -> Iterator[Diagnostic]:
+def _initrd(initrd: BootFile, files: BootFiles, ranges: tuple[RamRange, ...], layout: Layout) -> Iterator[Diagnostic]:
     where = in_spec("boot.initrd")
     if initrd.kind in ("pvh", "elf", "bzimage"):
         fact = f"{initrd.path} is a kernel, not an initial RAM disk"
@@ -87,13 +87,13 @@ def _initrd(initrd: BootFile, files: BootFiles, ranges: tuple[RamRange, ...]) ->
     elif initrd.kind == "unknown":
         fact = f"{initrd.path} is no archive that Linux knows; it is loaded as it is"
         yield Diagnostic("W404", fact, where, help=("an initial RAM disk is a cpio archive, compressed or not",))
-    if load_initrd(files, ranges) is None:
+    if load_initrd(files, ranges, layout) is None:
         fact = f"{initrd.path} ({show_size(initrd.size)}) does not fit into low RAM beside the kernel"
         yield Diagnostic("E422", fact, where, help=("make the first bank larger",))
 
 
 def _boot(it: Situation) -> Iterator[Diagnostic]:
-    return check_boot(it.files, it.ranges)
+    return check_boot(it.files, it.ranges, it.board.layout)
 
 
 RULES: tuple[Rule, ...] = (Rule("kernel", _boot),)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
-from launcher.machine.x86 import e820, linux64, pvh
+from launcher.planner.boot import protocol_of
 from launcher.planner.needs import mapped_pieces, memslots
 from launcher.planner.places import in_spec
 from launcher.planner.regions import left_empty
@@ -19,19 +19,20 @@ if TYPE_CHECKING:
 
 _FEWER = "make fewer and larger banks; a bank that stands in one piece takes one"
 
+# Boot protocol -> what has the memory map.
+_MAPS = {"pvh": "the PVH start info page", "linux64": "the zero page"}
+
 # An expansion ROM has 16 MiB at most (PCI Local Bus 3.0, 6.2.5.2).
 _LARGEST_ROM = 16 * MIB
 
 
 def _map_entries(it: Situation) -> Iterator[Diagnostic]:
     """What the guest is told of its memory when it starts has a page in one protocol and 128 places in the other."""
-    kernel = it.files.kernel
-    zero_page = not isinstance(kernel, Missing) and kernel.kind == "bzimage"
-    most, what = (linux64.MOST_ENTRIES, "the zero page") if zero_page else (pvh.MOST_ENTRIES, "the PVH start info page")
-    entries, reserved = len(e820.memory_map(it.ranges, left_empty(it.reserved))), len(left_empty(it.reserved))
+    protocol, reserved = protocol_of(it.files.kernel), left_empty(it.reserved, it.board.layout)
+    most, entries = it.board.starts[protocol].MOST_ENTRIES, len(it.board.memory_map(it.ranges, reserved))
     if entries > most:
-        fact = f"the guest's memory map has {entries} entries, and {what} holds {most}"
-        evidence = f"memory is in {_ranges(it)}; the IOMMU reserves {reserved} more"
+        fact = f"the guest's memory map has {entries} entries, and {_MAPS[protocol]} holds {most}"
+        evidence = f"memory is in {_ranges(it)}; the IOMMU reserves {len(reserved)} more"
         yield Diagnostic("E319", fact, in_spec("memory"), (evidence,), (_FEWER,))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
-from launcher.machine.x86.layout import MOST_VCPUS
 from launcher.plan.steps import show_ids
 from launcher.planner.places import in_spec
 from launcher.planner.rules.rule import Rule
@@ -20,7 +19,9 @@ if TYPE_CHECKING:
 def _count(it: Situation) -> Iterator[Diagnostic]:
     """What KVM recommends (KVM_CAP_NR_VCPUS) is the number of online CPUs, so W402 says that, too."""
     host, count = it.host, it.spec.cpus.count
-    most = 0 if isinstance(host.kvm, Missing) else min(host.kvm.extensions.get("max_vcpus", 0), MOST_VCPUS)
+    most = (
+        0 if isinstance(host.kvm, Missing) else min(host.kvm.extensions.get("max_vcpus", 0), it.board.layout.most_vcpus)
+    )
     allowed, where = len(host.process.cpus), in_spec("cpus.count")
     if most and count > most:
         help_ = (f"give the guest at most {_vcpus(most)}; more than {allowed} share host CPUs (W402)",)

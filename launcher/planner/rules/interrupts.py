@@ -6,7 +6,6 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
-from launcher.machine.x86.pins import pins
 from launcher.planner.functions import on_vfio
 from launcher.planner.linux import values_of
 from launcher.planner.needs import VECTORS_OF_A_CPU, free_vectors, vectors_asked, vectors_of, with_interrupts
@@ -28,8 +27,6 @@ _BROKEN_INTX = {
     f"8086:{device:04x}"
     for device in (0x1563, 0x1572, 0x1574, 0x1580, 0x1581, *range(0x1583, 0x158C), 0x37D0, 0x37D1, 0x37D2)
 }
-
-_PINS = len(pins())
 
 # Descriptors that `up` needs besides: memory, KVM, groups, console, journal. And of a device: itself, INTx and
 # its resample, errors, requests.
@@ -125,10 +122,11 @@ def _too_many(it: Situation) -> Iterator[Diagnostic]:
     total, free = sum(vectors for _, vectors in asked), free_vectors(it.host)
     count = len(it.host.cpus)
     cpus = "1 online CPU has" if count == 1 else f"{count} online CPUs each have"
+    pins = len(it.board.pins)
     routes = 0 if isinstance(it.host.kvm, Missing) else it.host.kvm.extensions.get("irq_routing", 0)
     limits = [
         (free, f"{cpus} {VECTORS_OF_A_CPU}, less those that the host uses"),
-        (routes and max(routes - _PINS, 1), f"KVM routes {routes} interrupts of one VM, {_PINS} of them its chips'"),
+        (routes and max(routes - pins, 1), f"KVM routes {routes} interrupts of one VM, {pins} of them its chips'"),
     ]
     short = [why for limit, why in limits if limit and total > limit]
     if not short:

@@ -20,9 +20,8 @@ if TYPE_CHECKING:
 
 def no_virtual_function(pf: PciFunction, number: int) -> Diagnostic:
     """E235: it cannot be created either, and why; E207: the commands that create it."""
-    obstacle = _obstacle(pf, number)
-    if obstacle:
-        fact, way = obstacle
+    if found := _cannot_be_created(pf, number):
+        fact, way = found
         return Diagnostic("E235", fact, help=(way,))
     count = len(pf.virtual_functions)
     plural = "virtual function" if count == 1 else "virtual functions"
@@ -50,7 +49,7 @@ def virtual_address(pf: PciFunction, number: int) -> PciAddress:
     return PciAddress(own.domain, routing_id >> 8, routing_id >> 3 & 0x1F, routing_id & 7)
 
 
-def _obstacle(pf: PciFunction, number: int) -> tuple[str, str] | None:
+def _cannot_be_created(pf: PciFunction, number: int) -> tuple[str, str] | None:
     """What is in the way of writing sriov_numvfs: fact and way out (sriov_numvfs_store in drivers/pci/iov.c)."""
     if pf.physical_function:
         return f"{pf.address} is a virtual function itself", f"name its card: `pci: {pf.physical_function}`"
