@@ -54,9 +54,9 @@ def check_saved(plan: Plan, host: HostFacts, files: BootFiles, *, strict: bool) 
 def check_groups(plan: Plan) -> None:
     """Before it is told that somebody has its devices open: that it is a VM of ours says more."""
     if plan.devices:
-        from launcher.executor.keeper.claim import check_groups as check
+        from launcher.executor.keeper.claim import check_unclaimed
 
-        check(plan)
+        check_unclaimed(plan)
 
 
 def _planned_again(plan: Plan, host: HostFacts, files: BootFiles) -> Plan:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from launcher.errors import Diagnostic, HostNotRestored, NotPermitted, Refused
 from launcher.executor.conversation import Conversation, OnConsole
 from launcher.executor.launch import Launched, start
-from launcher.plan.codec import diagnostic_from_json
 from launcher.vms.channel import Closed
+from launcher.vms.notices import Begun, NameIsTaken, NotBegun
+from launcher.vms.words import Failed
 
 if TYPE_CHECKING:
     from launcher.plan.outcome import Observer, Report
     from launcher.plan.plan import Plan
+    from launcher.vms.notices import Notice
 
 
 PIECE = 32 * 1024  # bytes of input in one packet
@@ -89,7 +91,7 @@ def bring_up(
         raise
     launched.begin()
     answer = launched.answer()
-    if "begun" not in answer:
+    if not isinstance(answer, Begun):
         launched.close()
         raise refusal(answer, plan.name)
     return Vm(launched, Conversation(launched.channel, on_outcome, on_console))
@@ -101,16 +103,15 @@ def _check_name(name: str) -> None:
 
     root = state_root()
     if root is not None and is_up(root / name):
-        raise refusal({"up": name}, name)
+        raise refusal(NameIsTaken(name), name)
 
 
-def refusal(answer: dict[str, object], name: str) -> Refused | NotPermitted:
-    """What the keeper answered instead of `begun`, as the error it is."""
-    if "up" in answer:
+def refusal(answer: Notice | None, name: str) -> Refused | NotPermitted:
+    """What the keeper answered instead of Begun, as the error it is."""
+    if isinstance(answer, NameIsTaken):
         help_ = (f"stop it with `vmlaunch down {name}`",)
         return Refused(Diagnostic("E507", f"a VM of the name {name} is up", help=help_))
-    failed = answer.get("failed")
-    refused = answer.get("refused") or (failed.get("diagnostics") if isinstance(failed, dict) else None)
-    found = [diagnostic_from_json(one, "refused") for one in refused] if isinstance(refused, list) else []
-    kind = NotPermitted if answer.get("exit_code") == NotPermitted.exit_code else Refused
+    found = answer.diagnostics if isinstance(answer, NotBegun | Failed) else ()
+    denied = isinstance(answer, NotBegun) and answer.exit_code == NotPermitted.exit_code
+    kind = NotPermitted if denied else Refused
     return kind(*found or [Diagnostic("E510", "the keeper was lost before it began")])

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from launcher.cli.output import Output
+    from launcher.executor.awaited import AwaitedText
     from launcher.executor.conversation import Conversation, OnConsole
-    from launcher.executor.waiting import Wait
 
 STDOUT = 1
 BITE = 4096
@@ -45,10 +45,10 @@ class Manner:
     typed: bool
     detach: bool = False
     owner: bool = True
-    wait: Wait | None = None
+    wait: AwaitedText | None = None
 
 
-def listeners(output: Output, wait: Wait | None) -> OnConsole:
+def listeners(output: Output, wait: AwaitedText | None) -> OnConsole:
     """All who want the guest's words."""
 
     def tell(data: bytes) -> None:

@@ -50,12 +50,13 @@ def _stop(path: Path, timeout: float, force: bool) -> None:
     """
     from launcher.cli.reaching import FAREWELL, PATIENCE, ask, wait_for_end
     from launcher.vms.holders import is_stuck
+    from launcher.vms.orders import AskReport, Stop
 
     if force and is_stuck(path):
         _kill(path)
-    order = {"do": "stop", "by": "down", "timeout": timeout, "force": force}
+    order = Stop("down", force, timeout)
     try:
-        while answer := ask(path, order, {"do": "report"}, farewell=PATIENCE if force else FAREWELL):
+        while answer := ask(path, order, AskReport(), farewell=PATIENCE if force else FAREWELL):
             limit = 3 * PATIENCE if force else timeout + FAREWELL
             wait_for_end(path, limit, partial(_whom, path, monotonic() + timeout))
             answer.channel.close()

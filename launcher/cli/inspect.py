@@ -58,8 +58,9 @@ def _report(path: Path) -> Report:
     from launcher.api.past import past_report
     from launcher.cli.reaching import ask, silent
     from launcher.vms.folder import is_up
+    from launcher.vms.orders import AskReport
 
-    answer = ask(path, {"do": "report"})
+    answer = ask(path, AskReport())
     if answer is None:
         return past_report(path)
     found = _heard(answer, path)
@@ -73,14 +74,15 @@ def _report(path: Path) -> Report:
 
 def _heard(answer: Answer, path: Path) -> Report | None:
     """The keeper answers at once with what it knows, and again when the runner has told it the rest."""
-    from launcher.plan.codec import report_from_json
+    from launcher.vms.notices import HasEnded, Known, Now, notice_from_json
 
     known: Report | None = None
     for message in _messages(answer):
-        if found := message.get("now") or message.get("report"):
-            return report_from_json(found)
-        if "known" in message:
-            known = report_from_json(message["known"])
+        match notice_from_json(message):
+            case Now(report) | HasEnded(report):
+                return report
+            case Known(report):
+                known = report
     if known is None:
         return None
     note = Diagnostic("W528", f"the runner of {path.name} does not answer: its counts are those it told last")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic, GuestFailed, HostNotRestored, StepFailed, WrongUsage
 from launcher.report.frame import visible
@@ -13,11 +13,12 @@ from launcher.report.frame import visible
 if TYPE_CHECKING:
     import argparse
 
+    from launcher.executor.awaited import AwaitedText
     from launcher.executor.conversation import Conversation
     from launcher.executor.launch import Launched
-    from launcher.executor.waiting import Wait
     from launcher.plan.outcome import Observer, Report
     from launcher.plan.plan import Plan
+    from launcher.vms.notices import Notice
 
 PLANNED = "."  # which is no name
 REASSURED = {StepFailed.exit_code: "the host is as it was", HostNotRestored.exit_code: "the host is not as it was"}
@@ -40,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
     from launcher.executor.launch import start
     from launcher.refusals import REFUSALS
 
-    wait = _wait(options)
+    wait = _awaited(options)
     launched = start()
     try:
         planned = apart(lambda: _plan(options, launched), options)
@@ -51,9 +52,11 @@ def run(options: argparse.Namespace) -> int:
         launched.abandon()
         return planned if isinstance(planned, int) else _already_up(planned, options, wait)
     try:
-        plan = launched.begin(reboot=not options.no_reboot, wait=wait)
+        from launcher.vms.notices import Begun
+
+        plan = launched.begin(reboot=not options.no_reboot, awaited=wait)
         answer = launched.answer()
-        found = _attend(launched, plan, options, wait) if "begun" in answer else None
+        found = _attend(launched, plan, options, wait) if isinstance(answer, Begun) else None
     except REFUSALS as error:
         raise _given_up(launched, error) from None
     if found is None:
@@ -75,16 +78,16 @@ def _plan(options: argparse.Namespace, launched: Launched) -> str:
     return PLANNED
 
 
-def _wait(options: argparse.Namespace) -> Wait | None:
+def _awaited(options: argparse.Namespace) -> AwaitedText | None:
     if options.wait is None and options.timeout is None:
         return None
     from launcher.cli.naming import seconds
-    from launcher.executor.waiting import Wait
+    from launcher.executor.awaited import AwaitedText
 
     if not options.wait:
         help_ = ("write --wait TEXT --timeout 60s",)
         raise WrongUsage(Diagnostic("E530", "--wait names what the guest must say, --timeout how soon", help=help_))
-    return Wait(options.wait, seconds(options.timeout or "60s"))
+    return AwaitedText(options.wait, seconds(options.timeout or "60s"))
 
 
 def _given_up(launched: Launched, error: Exception) -> Exception:
@@ -100,7 +103,7 @@ def _given_up(launched: Launched, error: Exception) -> Exception:
     return (HostNotRestored if left else StepFailed)(in_words("stay beside the VM", refused))
 
 
-def _attend(launched: Launched, plan: Plan, options: argparse.Namespace, wait: Wait | None) -> Report | int:
+def _attend(launched: Launched, plan: Plan, options: argparse.Namespace, wait: AwaitedText | None) -> Report | int:
     from launcher.cli.attach import Attachment, Manner, listeners
     from launcher.cli.keyboard import is_ours
     from launcher.cli.notify import Progress, Systemd
@@ -128,7 +131,7 @@ def _attend(launched: Launched, plan: Plan, options: argparse.Namespace, wait: W
     return report
 
 
-def _already_up(name: str, options: argparse.Namespace, wait: Wait | None) -> int:
+def _already_up(name: str, options: argparse.Namespace, wait: AwaitedText | None) -> int:
     """With --wait it may have said it long ago, or still be about to. It was not we who started it: it goes on."""
     if wait is not None and (code := _listen(name, wait)):
         return code
@@ -148,7 +151,7 @@ def _tell_manager(name: str) -> None:
     Systemd().ready("already up", state.get("keeper") if isinstance(state, dict) else None)
 
 
-def _listen(name: str, wait: Wait) -> int:
+def _listen(name: str, wait: AwaitedText) -> int:
     from launcher.cli.attach import Manner
     from launcher.cli.output import Output, silence
     from launcher.cli.reaching import folder_of
@@ -195,13 +198,14 @@ def _conclude(report: Report, options: argparse.Namespace) -> int:
     return code
 
 
-def _refused(answer: dict[str, Any], plan: Plan, options: argparse.Namespace, wait: Wait | None) -> int:
+def _refused(answer: Notice | None, plan: Plan, options: argparse.Namespace, wait: AwaitedText | None) -> int:
     """It may have come up while we planned."""
     from launcher.api.running import running_plan
     from launcher.api.vms import refusal
     from launcher.cli.preparing import check_same
+    from launcher.vms.notices import NameIsTaken
 
-    running = running_plan(Path(answer["up"])) if "up" in answer else None
+    running = running_plan(Path(answer.folder)) if isinstance(answer, NameIsTaken) else None
     if running is None:
         raise refusal(answer, plan.name)
     check_same(running, plan)
@@ -210,7 +214,7 @@ def _refused(answer: dict[str, Any], plan: Plan, options: argparse.Namespace, wa
 
 def _lost(plan: Plan, talk: Conversation, status: int) -> int:
     """The keeper went without a report: refused what it needs, killed, or a bug of ours."""
-    from launcher.executor.waiting import BUG
+    from launcher.executor.awaited import BUG
     from launcher.report.escapes import escaped
 
     if talk.failed:

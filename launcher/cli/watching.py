@@ -9,6 +9,7 @@ from launcher.cli.attach import Attachment, Manner, listeners
 from launcher.cli.reaching import ask
 from launcher.errors import Diagnostic, HostNotRestored, Refused, StepFailed
 from launcher.executor.conversation import Conversation
+from launcher.vms.orders import Watch
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +28,7 @@ class Watched(NamedTuple):
 
 def watch(path: Path, name: str, manner: Manner, output: Output, *, everything: bool) -> Watched | None:
     """`name` says what we are; `everything`: also what was said before. None: the VM is not up."""
-    answer = ask(path, {"do": "watch", "name": name, "all": everything})
+    answer = ask(path, Watch(name, everything))
     if answer is None:
         return None
     talk = Conversation(answer.channel, lambda _: None, listeners(output, manner.wait), owner=False)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
-from launcher.executor.runner.devices.traps import Traps
+from launcher.executor.runner.devices.traps import Key, Traps
 from launcher.kernel.api import Event, Trap
 from launcher.kernel.real import RealKernel
 from launcher.machine import bars
@@ -58,10 +57,9 @@ def run(small: list[tuple[Trap, ...]]) -> Event:
     machine = vm.create_machine(4, 9)
     traps = Traps(machine, (Trap(0x64, 1, "keyboard"),), ())
     for n, one in enumerate(small):
-        owner: Any = f"device {n}"
         span = Span(one[0].start, one[0].size)
         assert traps.free("memory", span)
-        traps.show("memory", (owner, 1), span, one)
+        traps.show("memory", Key(n, 1), span, one)
         assert not traps.free("memory", Span(one[0].start + 255, 1))
     vcpu = vm.create_vcpu(0, machine)
     try:

@@ -1,4 +1,4 @@
-"""The GSI routing table of a VM: messages come and go, and the kernel gets it whole each time."""
+"""The GSI routing table of a VM: pins stay, messages come and go, and the kernel gets it whole each time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Routes:
         self._messages: dict[int, Vector] = {}
         self._free: list[int] = []
         self._first = self._next = board.first_message_gsi
-        self._stale = False
+        self._stale = True
 
     def take(self) -> int:
         """A GSI of one's own. OSError ENOSPC: the table has no room for one more message."""
