@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from errno import EACCES, ENODEV, ENOENT, ENOTDIR, ENXIO, EPERM
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from launcher.record import record
@@ -162,3 +163,18 @@ class Missing:
 
     missing: Literal["absent", "denied", "asleep", "unreadable"]
     path: str
+
+
+_WHY: dict[int | None, Literal["absent", "denied"]] = {
+    ENOENT: "absent",
+    ENOTDIR: "absent",
+    ENODEV: "absent",
+    ENXIO: "absent",
+    EACCES: "denied",
+    EPERM: "denied",
+}
+
+
+def missing(error: OSError, path: str) -> Missing:
+    """What the kernel answered to whoever wanted to read it."""
+    return Missing(_WHY.get(error.errno, "unreadable"), path)

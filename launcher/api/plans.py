@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from launcher.api.files import read_bytes
 from launcher.errors import Diagnostic, Refused, Where
-from launcher.host.files import read_boot_files
+from launcher.images.reading import read_boot_files
 from launcher.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from launcher.host.boot_files import BootFiles
     from launcher.host.facts import HostFacts
+    from launcher.images.boot_files import BootFiles
     from launcher.plan.plan import Plan
     from launcher.spec.load import Loaded
     from launcher.spec.model import VmSpec
@@ -39,12 +39,14 @@ def load(raw: bytes, path: str, sets: Sequence[str] = ()) -> Loaded:
 
 def make_plan(loaded: Loaded, host: HostFacts) -> Plan:
     """Changes nothing. The plan says itself whether it can run: `summary.can_run`, `diagnostics`."""
+    from launcher.machine.boards import board_of
     from launcher.plan.plan import SpecIdentity
     from launcher.planner import make
 
     spec = loaded.spec
     identity = SpecIdentity(loaded.file, loaded.sha256, spec.model_dump(mode="json", by_alias=True))
-    return make.make_plan(spec, identity, host, named_files(spec, loaded.file), loaded.places.where)
+    files, board = named_files(spec, loaded.file), board_of(host.architecture)
+    return make.make_plan(spec, identity, host, files, loaded.places.where, board)
 
 
 def named_files(spec: VmSpec, file: str) -> BootFiles:

@@ -16,8 +16,8 @@ from launcher.values import Missing
 
 if TYPE_CHECKING:
     from launcher.errors import Where
-    from launcher.host.boot_files import BootFiles
     from launcher.host.facts import HostFacts
+    from launcher.images.boot_files import BootFiles
     from launcher.plan.plan import Plan
     from launcher.spec.model import VmSpec
 
@@ -36,10 +36,11 @@ def judge(plan: Plan, host: HostFacts, files: BootFiles, *, strict: bool) -> Pla
     """What nobody may or can do here comes first, then what the plan itself says is in its way: it is believed when it
     says no. Then what has changed since, and what is refused now.
     """
-    from launcher.planner.boot import check_boot
-    from launcher.planner.kvm import check_kvm
+    from launcher.machine.boards import board_of
+    from launcher.planner.rules.boot import check_boot
+    from launcher.planner.rules.kvm import check_kvm
 
-    denied = (one for one in check_boot(files, ()) if one.code in DENIALS)
+    denied = (one for one in check_boot(files, (), board_of(host.architecture).layout) if one.code in DENIALS)
     refuse((*check_kvm(host), *denied), strict=False)
     refuse(plan.diagnostics, strict=False)
     now = _planned_again(plan, host, files)
@@ -59,13 +60,14 @@ def check_unclaimed(plan: Plan) -> None:
 
 
 def _planned_again(plan: Plan, host: HostFacts, files: BootFiles) -> Plan:
+    from launcher.machine.boards import board_of
     from launcher.planner.make import make_plan
 
     spec = _spec_of(plan)
     named = {alias: one.rom for alias, one in spec.devices.items() if isinstance(one.rom, str)}
     roms = {alias: files.roms.get(alias, Missing("absent", rom)) for alias, rom in named.items()}
     places = _places(plan)
-    return make_plan(spec, plan.spec, host, replace(files, roms=roms), places.get)
+    return make_plan(spec, plan.spec, host, replace(files, roms=roms), places.get, board_of(host.architecture))
 
 
 def _spec_of(plan: Plan) -> VmSpec:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from launcher.host.boot_files import BootFile, BootFiles
 from launcher.host.facts import HostFacts, PciFunction
+from launcher.images.boot_files import BootFile, BootFiles
+from launcher.machine.boards import board_of
 from launcher.plan.plan import SpecIdentity
 from launcher.planner.choose import CLASSES
 from launcher.planner.functions import is_bridge
 from launcher.planner.make import make_plan
-from launcher.planner.places import field
+from launcher.planner.places import in_spec
 from launcher.record import record, replace
 from launcher.report.inventory import Verdict
 from launcher.spec.model import Device, VmSpec
@@ -93,7 +94,8 @@ class Trials:
     def plan(self, address: PciAddress, **wishes: object) -> Trial:
         device = Device.model_validate({"pci": str(address), **wishes})
         spec = self._spec.model_copy(update={"devices": {ALIAS: device}})
-        plan = make_plan(spec, SpecIdentity("", "", {}), self._around(address), _FILES, field)
+        board = board_of(self._host.architecture)
+        plan = make_plan(spec, SpecIdentity("", "", {}), self._around(address), _FILES, in_spec, board)
         own = tuple(one for one in plan.diagnostics if _is_own(one))
         return Trial(own, tuple(one for one in plan.diagnostics if one not in own))
 

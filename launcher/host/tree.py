@@ -7,25 +7,14 @@ from __future__ import annotations
 
 import os
 import stat
-from errno import EACCES, ENODEV, ENOENT, ENOTDIR, ENXIO, EPERM
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from launcher.record import record
-from launcher.values import Missing
+from launcher.values import Missing, missing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Why = Literal["absent", "denied", "unreadable"]
-
-_WHY: dict[int | None, Why] = {
-    ENOENT: "absent",
-    ENOTDIR: "absent",
-    ENODEV: "absent",
-    ENXIO: "absent",
-    EACCES: "denied",
-    EPERM: "denied",
-}
 _CHUNK = 1 << 16
 _KINDS: dict[int, Literal["char", "block"]] = {stat.S_IFCHR: "char", stat.S_IFBLK: "block"}
 
@@ -104,10 +93,6 @@ class Live:
             return Status("other", mode, found.st_uid, found.st_gid)
         number = f"{os.major(found.st_rdev)}:{os.minor(found.st_rdev)}"
         return Status(kind, mode, found.st_uid, found.st_gid, number, _access_list(path))
-
-
-def missing(error: OSError, path: str) -> Missing:
-    return Missing(_WHY.get(error.errno, "unreadable"), path)
 
 
 def _read(path: str, offset: int = 0, size: int | None = None) -> bytes:

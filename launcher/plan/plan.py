@@ -1,4 +1,21 @@
-"""Plan: spec and host facts, resolved and ordered, pure data; what `plan` shows, `-o` saves and `up` runs."""
+"""Plan: spec and host facts, resolved and ordered, pure data; what `plan` shows, `-o` saves and `up` runs.
+
+What is done is described by `steps` alone, and of a step only `op` and `args` count: the rest of its JSON is for people
+and is made anew when it is read. Keeper and runner carry `steps` out under `name`. They read nothing else of a plan but
+`summary.host_changes`, from which keeper and `up` tell how to end where the journal or the keeper cannot.
+
+`devices` and `memory` are the same decisions for people: report draws and compares them. Besides it only api reads
+`devices`, before anything is done: whether there are any, and which files their ROMs are. What keeper or runner has to
+know of a device is in `Passed` and `BindDriver`.
+
+A saved plan is an answer with its question (api/staleness.py). `assumes` is compared with the host as it is now; then
+`spec.resolved` is planned again, and that has to come to the same steps. An error among its `diagnostics` is believed,
+that there is none is not. `devices`, `memory`, `diagnostics` and `summary` of the new plan take the place of the old.
+
+`summary` is for whoever decides whether to go on, a person or a program. `can_run: no` is refused. `unknown` says that
+a fact which could be in the way was not read (W216); it permits what `yes` permits, as any warning does unless
+`--strict` makes it a refusal, and what is in the way then fails at the step that meets it.
+"""
 
 from __future__ import annotations
 

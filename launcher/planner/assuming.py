@@ -12,29 +12,36 @@ from typing import TYPE_CHECKING
 from launcher.host.facts import Config
 from launcher.plan.plan import Assumption
 from launcher.planner.choose import matching
+from launcher.planner.functions import DENYLISTED, DISPLAY, VGA
+from launcher.planner.groups import CONTAINER_NODE
 from launcher.planner.keeping import kept
-from launcher.planner.kvm import NEEDED
-from launcher.planner.limits import POOLS, huge_demands, populated_bytes, small_page_bytes
+from launcher.planner.linux import values_of
 from launcher.planner.memory import PAGE_SIZES
-from launcher.planner.modules import needed, unloaded
+from launcher.planner.modules import needed, unloaded, vga_is_to_come
 from launcher.planner.named_facts import NamedFacts, question
+from launcher.planner.needs import (
+    KVM_EXTENSIONS,
+    POOLS,
+    free_vectors,
+    huge_demands,
+    least_files,
+    mapped_bytes,
+    mapped_pieces,
+    memslots,
+    populated_bytes,
+    small_page_bytes,
+    tasks_left,
+    vectors_asked,
+    vectors_of,
+)
 from launcher.planner.resets import own_method
-from launcher.planner.rules.access import CONTAINER_NODE
-from launcher.planner.rules.bounds import mapped_pieces, memslots
-from launcher.planner.rules.cmdline import values_of
-from launcher.planner.rules.drivers import DENIED
-from launcher.planner.rules.graphics import DISPLAY, VGA, vga_is_to_come
-from launcher.planner.rules.interrupts import free_vectors, vectors_asked, vectors_of
-from launcher.planner.rules.spaces import mapped_bytes
-from launcher.planner.rules.tasks import least_files, tasks_left
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from launcher.host.boot_files import BootFiles
     from launcher.host.facts import PciFunction, Process
-    from launcher.planner.choose import Choice
-    from launcher.planner.rules.rule import Situation
+    from launcher.images.boot_files import BootFiles
+    from launcher.planner.decided import Choice, Situation
     from launcher.spec.model import Match
     from launcher.values import PciAddress
 
@@ -98,7 +105,7 @@ def _modules(it: Situation) -> Iterator[str]:
     # Rules for these tell a parameter that is not there from one that is off.
     if linux.remapping is False:
         yield "linux.parameters[vfio_iommu_type1.allow_unsafe_interrupts]"
-    if any(one.function.id in DENIED for one in it.passing.taken):
+    if any(one.function.id in DENYLISTED for one in it.passing.taken):
         yield "linux.parameters[vfio_pci.disable_denylist]"
     if not vga_is_to_come(linux) and any(one.function.class_code.startswith(VGA) for one in it.passing.taken):
         yield "linux.parameters[vfio_pci.disable_vga]"
@@ -161,7 +168,7 @@ def _around(one: PciFunction, it: Situation) -> Iterator[str]:
 
 def _bounds(it: Situation) -> Iterator[tuple[str, int]]:
     spec, host = it.spec, it.host
-    yield from ((f"kvm.extensions.{name}", 1) for name in NEEDED)
+    yield from ((f"kvm.extensions.{name}", 1) for name in KVM_EXTENSIONS)
     yield "kvm.extensions.max_vcpus", spec.cpus.count
     yield from _memslots(it)
     if not spec.devices:

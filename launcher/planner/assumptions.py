@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from launcher.host.boot_files import BootFile
+from launcher.images.boot_files import BootFile
 from launcher.planner.keeping import differences, kept
 from launcher.planner.named_facts import NamedFacts, around
 from launcher.record import record, replace
@@ -14,8 +14,8 @@ from launcher.values import Missing
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from launcher.host.boot_files import BootFiles
     from launcher.host.facts import HostFacts
+    from launcher.images.boot_files import BootFiles
     from launcher.plan.plan import Assumption, Plan
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from launcher.host.facts import Config
 from launcher.machine.msix import pending_span, table_span, tables_in
 from launcher.machine.pieces import PAGE, pieces_of_bar, served
-from launcher.machine.x86.layout import BAR_PORTS, BARS_32, HIGH_RAM_START
 from launcher.plan.plan import PlannedBar
 from launcher.record import record
 from launcher.values import GIB, MIB, Missing, Span, align_down, align_up
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from launcher.host.facts import Bar, PciFunction
+    from launcher.machine.board import Layout
     from launcher.machine.pieces import Piece
     from launcher.plan.plan import PlannedDevice
     from launcher.values import PciAddress
@@ -50,26 +50,26 @@ class Request:
 
 
 # (host address, BAR) -> guest address or port.
-Places = dict[tuple["PciAddress", int], int]
+BarAddresses = dict[tuple["PciAddress", int], int]
 
 
 def place_bars(
-    functions: Iterable[PciFunction], ram: Sequence[Span], reserved: Sequence[Span], bits: int | None
-) -> Places:
+    functions: Iterable[PciFunction], ram: Sequence[Span], reserved: Sequence[Span], bits: int | None, layout: Layout
+) -> BarAddresses:
     """What does not fit is left out. Those that can be nowhere but in the hole come first, then the largest."""
     bars = ((one.address, bar) for one in functions if not isinstance(one.bars, Missing) for bar in one.bars)
     requests = [Request(host, bar) for host, bar in bars if bar.size]
     requests.sort(key=lambda one: (one.bar.kind == "mem64", -one.alignment))
     taken = [*ram, *reserved]
-    ports = _fit([one for one in requests if one.bar.kind == "io"], BAR_PORTS, [])
-    low = _fit([one for one in requests if one.low], BARS_32, taken)
+    ports = _fit([one for one in requests if one.bar.kind == "io"], layout.bar_ports, [])
+    low = _fit([one for one in requests if one.low], layout.bars_32, taken)
     rest = [one for one in requests if one.bar.kind == "mem64" and (one.host, one.bar.index) not in low]
-    high = (_fit(rest, window, taken) for window in _high_windows(ram, bits))
+    high = (_fit(rest, window, taken) for window in _high_windows(ram, bits, layout.high_ram_start))
     return ports | low | max(high, key=len, default={})
 
 
-def _fit(requests: list[Request], window: Span, taken: Sequence[Span]) -> Places:
-    occupied, places = list(taken), Places()
+def _fit(requests: list[Request], window: Span, taken: Sequence[Span]) -> BarAddresses:
+    occupied, places = list(taken), BarAddresses()
     for request in requests:
         guest = _first_fit(request, window, occupied)
         if guest is not None:
@@ -86,29 +86,28 @@ def _first_fit(request: Request, window: Span, taken: list[Span]) -> int | None:
     return None
 
 
-def _high_windows(ram: Sequence[Span], bits: int | None) -> Iterator[Span]:
+def _high_windows(ram: Sequence[Span], bits: int | None, lowest: int) -> Iterator[Span]:
     """All BARs above 4 GiB share one window without RAM, in whole GiB: above all RAM, or else a gap in it."""
     limit = 1 << bits if bits else _NO_LIMIT
     ram_end = max((one.end for one in ram), default=0)
-    start = align_up(max(ram_end, HIGH_RAM_START, min(HIGH_WINDOW, limit // 2)), GIB)
-    gaps = Span(HIGH_RAM_START, limit - HIGH_RAM_START).minus(ram) if limit > HIGH_RAM_START else ()
+    start = align_up(max(ram_end, lowest, min(HIGH_WINDOW, limit // 2)), GIB)
+    gaps = Span(lowest, limit - lowest).minus(ram) if limit > lowest else ()
     for first, end in [(start, limit), *((align_up(gap.start, GIB), align_down(gap.end, GIB)) for gap in gaps)]:
         if first < end:
             yield Span(first, end - first)
 
 
-def high_window(devices: Iterable[PlannedDevice]) -> Span | None:
+def high_window(devices: Iterable[PlannedDevice], layout: Layout) -> Span | None:
     """From the first to the last BAR above 4 GiB, in whole GiB; None when there is none."""
-    high = [
-        Span(bar.guest, bar.size) for one in devices for bar in one.bars if bar.guest and bar.guest >= HIGH_RAM_START
-    ]
+    placed = (Span(bar.guest, bar.size) for one in devices for bar in one.bars if bar.guest)
+    high = [one for one in placed if one.start >= layout.high_ram_start]
     if not high:
         return None
     start = align_down(min(one.start for one in high), GIB)
     return Span(start, align_up(max(one.end for one in high), GIB) - start)
 
 
-def planned_bars(one: PciFunction, places: Places) -> tuple[PlannedBar, ...]:
+def planned_bars(one: PciFunction, places: BarAddresses) -> tuple[PlannedBar, ...]:
     bars = () if isinstance(one.bars, Missing) else one.bars
     return tuple(
         PlannedBar(bar.index, bar.kind, bar.size, places.get((one.address, bar.index)), served(bar_pieces(bar, one)))

@@ -2,69 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from launcher.host.facts import Config
 from launcher.plan.plan import PlannedDevice, Source
 from launcher.plan.steps import BarPlace, BindDriver, Passed, StaysBound, Step
-from launcher.planner.bars import Places, planned_bars
-from launcher.planner.choose import Choice, choose
+from launcher.planner.bars import planned_bars
+from launcher.planner.choose import choose
+from launcher.planner.decided import Passthrough, Seat, Taken
 from launcher.planner.functions import is_bridge, on_vfio
-from launcher.planner.groups import check_groups, companions_of, groups_of
-from launcher.planner.slots import Seat, guest_addresses
-from launcher.record import record
+from launcher.planner.groups import companions_of, groups_of
+from launcher.planner.slots import guest_addresses
 from launcher.values import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from launcher.errors import Diagnostic
-    from launcher.host.boot_files import BootFiles
-    from launcher.host.facts import HostFacts, IommuGroup, PciFunction
-    from launcher.planner.groups import Companion
+    from launcher.host.facts import HostFacts, PciFunction
+    from launcher.images.boot_files import BootFiles
+    from launcher.planner.bars import BarAddresses
+    from launcher.planner.decided import Choice, Companion, Reset
     from launcher.planner.places import Locate
-    from launcher.planner.resets import Reset
     from launcher.spec.model import VmSpec
     from launcher.values import PciAddress
-
-Role = Literal["device", "companion", "detached"]
-
-
-@record
-class Taken:
-    """A host function that this VM takes from the host, and what for. `bind: never` means it must be ready."""
-
-    alias: str
-    role: Role
-    function: PciFunction
-    wish: PciAddress | None = None
-    bind: bool = True
-    rom: bool | str = True
-
-    @property
-    def passed(self) -> bool:
-        return self.role != "detached"
-
-    @property
-    def leaves_the_host(self) -> bool:
-        """The plan takes it from whatever of the host's has it."""
-        return self.bind and not on_vfio(self.function)
-
-
-@record
-class Passthrough:
-    """All that the spec's devices mean on this host."""
-
-    choices: tuple[Choice, ...]
-    taken: tuple[Taken, ...]
-    groups: tuple[IommuGroup, ...]
-    problems: tuple[Diagnostic, ...]
-    seats: tuple[Seat, ...] = ()
-
-    @property
-    def functions(self) -> tuple[PciFunction, ...]:
-        """Those the guest gets, in file order, companions behind their device."""
-        return tuple(one.function for one in self.taken if one.passed)
 
 
 def pass_devices(spec: VmSpec, host: HostFacts) -> Passthrough:
@@ -74,13 +34,12 @@ def pass_devices(spec: VmSpec, host: HostFacts) -> Passthrough:
     seats: list[Seat] = []
     for choice in choices:
         own = [one for one in companions if one.alias == choice.alias]
-        took = [*_device(choice), *(_companion(one) for one in own if one.fate in ("attach", "detach"))]
+        took = [*_device(choice), *(_companion(one) for one in own if one.becomes in ("attach", "detach"))]
         taken += took
-        seats += [Seat(one.alias, one.function, one.wish) for one in took if one.passed]
+        seats += [Seat(one.alias, one.function, one.guest) for one in took if one.passed]
         # Naming a companion further down must not move the devices between.
-        seats += [Seat(one.alias, one.function, None) for one in own if one.fate == "asked"]
-    problems = (*(one.problem for one in choices if one.problem), *check_groups(choices, companions, host))
-    return Passthrough(choices, tuple(taken), groups_of(choices, host), problems, tuple(seats))
+        seats += [Seat(one.alias, one.function, None) for one in own if one.becomes == "asked"]
+    return Passthrough(choices, companions, tuple(taken), groups_of(choices, host), tuple(seats))
 
 
 def _device(choice: Choice) -> Iterator[Taken]:
@@ -90,7 +49,7 @@ def _device(choice: Choice) -> Iterator[Taken]:
 
 
 def _companion(one: Companion) -> Taken:
-    attach = one.fate == "attach" and not is_bridge(one.function)
+    attach = one.becomes == "attach" and not is_bridge(one.function)
     return Taken(one.alias, "companion" if attach else "detached", one.function)
 
 
@@ -110,7 +69,7 @@ def _binding(one: Taken) -> Step | None:
 
 
 def planned_devices(
-    passing: Passthrough, files: BootFiles, places: Places, resets: Mapping[PciAddress, Reset], locate: Locate
+    passing: Passthrough, files: BootFiles, places: BarAddresses, resets: Mapping[PciAddress, Reset], locate: Locate
 ) -> tuple[PlannedDevice, ...]:
     guests = guest_addresses(passing.seats)
     return tuple(
@@ -120,7 +79,7 @@ def planned_devices(
 
 
 def _planned(
-    one: Taken, files: BootFiles, guest: PciAddress | None, places: Places, reset: Reset, locate: Locate
+    one: Taken, files: BootFiles, guest: PciAddress | None, places: BarAddresses, reset: Reset, locate: Locate
 ) -> PlannedDevice:
     function, where = one.function, locate(f"devices.{one.alias}.pci")
     return PlannedDevice(

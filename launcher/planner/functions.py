@@ -1,4 +1,4 @@
-"""What a PCI function is, for the rules: its driver's kind, its class, its name. Pure."""
+"""A PCI function in; what kind of function and of driver it has out. Pure."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 from launcher.host.facts import Config
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from launcher.host.facts import PciFunction
 
 # Drivers that hand a device to user space: vfio-pci and its variants.
@@ -17,11 +15,17 @@ VFIO_DRIVERS = (
     "nvgrace_gpu_vfio_pci", "xe-vfio-pci", "ism_vfio_pci",
 )  # fmt: skip
 
+# Intel QAT, DSA and IAX with errata that reach beyond the guest (vfio_pci_dev_in_denylist in vfio_pci.c).
+DENYLISTED = (
+    "8086:0435", "8086:0443", "8086:19e2", "8086:19e3", "8086:37c8", "8086:37c9", "8086:0b25", "8086:0cfe",
+)  # fmt: skip
+
 FIRST_VMD_DOMAIN = 0x10000  # drivers/pci/controller/vmd.c
 
 # PCI classes (PCI Code and ID Assignment 1.15, 1.7). 0680, "other bridge", is not here: an NVSwitch is one.
 _TO_ANOTHER_BUS = ("0604", "0607", "0609")
 _PART_OF_THE_BOARD = ("0600", "0601")
+DISPLAY, VGA = "03", "0300"
 
 
 def on_vfio(one: PciFunction) -> bool:
@@ -44,29 +48,3 @@ def is_bridge(one: PciFunction) -> bool:
 def behind_vmd(one: PciFunction) -> bool:
     """There as long as the driver vmd has the controller above it; Linux counts its domains from 10000."""
     return one.address.domain >= FIRST_VMD_DOMAIN
-
-
-def show(one: PciFunction) -> str:
-    return f"{one.id} {one.name}" if one.name else one.id
-
-
-def shown(one: PciFunction) -> tuple[str, str, str]:
-    """The first columns of evidence: address, what it is, its driver."""
-    return (str(one.address), show(one), one.driver or "no driver")
-
-
-def aligned(rows: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
-    """A line for each row; columns that are empty in all of them are left out."""
-    columns = [column for column in zip(*rows, strict=True) if any(column)]
-    padded = [[cell.ljust(max(map(len, column))) for cell in column] for column in columns]
-    return tuple("  ".join(cells).rstrip() for cells in zip(*padded, strict=True))
-
-
-def listed(rows: Sequence[tuple[str, ...]], most: int = 8) -> tuple[str, ...]:
-    """As `aligned`, and how many more there are than a reader wants to see."""
-    more = (f"... and {len(rows) - most} more",) if len(rows) > most else ()
-    return (*aligned(rows[:most]), *more)
-
-
-def sysfs(one: PciFunction) -> str:
-    return f"/sys/bus/pci/devices/{one.address}"

@@ -1,4 +1,4 @@
-"""(VmSpec, HostFacts, BootFiles) -> Plan. Pure: a plan is always made, and says itself whether it can run."""
+"""(VmSpec, HostFacts, BootFiles, Board) -> Plan. Pure: a plan is always made, and says itself whether it can run."""
 
 from __future__ import annotations
 
@@ -22,68 +22,76 @@ from launcher.plan.steps import (
 from launcher.planner.assuming import assumptions
 from launcher.planner.bars import high_window, place_bars
 from launcher.planner.boot import load_initrd, load_kernel
+from launcher.planner.decided import Situation
 from launcher.planner.devices import binding_steps, pass_devices, passed_functions, planned_devices
-from launcher.planner.limits import populates
 from launcher.planner.memory import PAGE_SIZES, place_memory, span_of
 from launcher.planner.modules import loading_step
+from launcher.planner.needs import populates
 from launcher.planner.places import Locate, located
 from launcher.planner.regions import left_empty, memory_map, reserved_by
 from launcher.planner.resets import planned_resets
-from launcher.planner.rules.rule import Situation
 from launcher.planner.rules.table import findings
 from launcher.planner.widths import address_bits, widths
 from launcher.version import VERSION
 
 if TYPE_CHECKING:
-    from launcher.host.boot_files import BootFiles
     from launcher.host.facts import HostFacts
+    from launcher.images.boot_files import BootFiles
+    from launcher.machine.board import Board
     from launcher.spec.model import Bank, VmSpec
 
 
-def make_plan(spec: VmSpec, source: SpecIdentity, host: HostFacts, files: BootFiles, where: Locate) -> Plan:
+def make_plan(
+    spec: VmSpec, source: SpecIdentity, host: HostFacts, files: BootFiles, where: Locate, board: Board
+) -> Plan:
     """`source` is the text the spec came from; `where` knows the place of each field in it."""
-    passing = pass_devices(spec, host)
-    bits = address_bits(widths(host, (one.function for one in passing.taken)))
-    reserved = reserved_by(passing.groups)
-    ranges = place_memory(spec.memory, [one.span for one in reserved])
-    ram = [span_of(one) for one in ranges]
-    places = place_bars(passing.functions, ram, [one.span for one in reserved], bits)
-    resets = planned_resets(passing, host)
-    devices = planned_devices(passing, files, places, resets, where)
-    locked = sum(bank.size for bank in spec.memory) if spec.devices else 0
-    situation = Situation(
-        spec=spec,
-        host=host,
-        files=files,
-        functions={one.address: one for one in host.pci},
-        passing=passing,
-        devices=devices,
-        resets=resets,
-        ranges=ranges,
-        reserved=reserved,
-        bits=bits,
-        locked=locked,
-    )
-    steps = _steps(situation)
-    diagnostics = located(findings(situation), where)
+    it = _decide(spec, host, files, where, board)
+    steps, diagnostics = _steps(it), located(findings(it), where)
     return Plan(
         format_version=FORMAT_VERSION,
         vmlaunch=VERSION,
         name=spec.name,
         spec=source,
         host=_host_identity(spec, host),
-        devices=devices,
-        memory=memory_map(spec.memory, ranges, reserved, devices),
+        devices=it.devices,
+        memory=memory_map(spec.memory, it.ranges, it.reserved, it.devices, board.layout),
         steps=steps,
-        assumes=assumptions(situation),
+        assumes=assumptions(it),
         diagnostics=diagnostics,
-        summary=_summary(diagnostics, steps, locked),
+        summary=_summary(diagnostics, steps, it.locked),
+    )
+
+
+def _decide(spec: VmSpec, host: HostFacts, files: BootFiles, where: Locate, board: Board) -> Situation:
+    """Devices come first: what their IOMMU groups reserve is no place for RAM, and RAM is none for BARs."""
+    passing = pass_devices(spec, host)
+    bounds = widths(host, (one.function for one in passing.taken))
+    bits = address_bits(bounds)
+    reserved = reserved_by(passing.groups)
+    spans = [one.span for one in reserved]
+    ranges = place_memory(spec.memory, spans, board.layout)
+    places = place_bars(passing.functions, [span_of(one) for one in ranges], spans, bits, board.layout)
+    resets = planned_resets(passing, host)
+    return Situation(
+        spec=spec,
+        host=host,
+        files=files,
+        board=board,
+        functions={one.address: one for one in host.pci},
+        passing=passing,
+        devices=planned_devices(passing, files, places, resets, where),
+        resets=resets,
+        ranges=ranges,
+        reserved=reserved,
+        widths=bounds,
+        bits=bits,
+        locked=sum(bank.size for bank in spec.memory) if spec.devices else 0,
     )
 
 
 def _steps(it: Situation) -> tuple[Step, ...]:
     """In the order in which they are performed. What cannot be done is left out; a diagnostic says why."""
-    spec, host, passing, ranges = it.spec, it.host, it.passing, it.ranges
+    spec, host, passing, ranges, layout = it.spec, it.host, it.passing, it.ranges, it.board.layout
     groups = tuple(group.number for group in passing.groups)
     passed = passed_functions(passing, it.devices)
     maybe = (
@@ -97,8 +105,8 @@ def _steps(it: Situation) -> tuple[Step, ...]:
         GiveMemory(ranges),
         OpenDevices(passed) if passed else None,
         load_kernel(it.files.kernel, spec.boot.cmdline),
-        load_initrd(it.files, ranges),
-        DescribeMachine(spec.cpus.count, high_window(it.devices), left_empty(it.reserved)),
+        load_initrd(it.files, ranges, layout),
+        DescribeMachine(spec.cpus.count, high_window(it.devices, layout), left_empty(it.reserved, layout)),
         RunVcpus(spec.cpus.count, spec.cpus.pin or (), spec.confine),
     )
     return tuple(step for step in maybe if step is not None)

@@ -1,16 +1,16 @@
-"""(banks, reserved spans) -> where each byte of RAM is in the guest. Pure."""
+"""(banks, reserved spans, Layout) -> where each byte of RAM is in the guest. Pure."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from launcher.machine.x86.layout import HOLE
 from launcher.plan.steps import RamRange
 from launcher.values import GIB, KIB, MIB, Span, align_down, align_up
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from launcher.machine.board import Layout
     from launcher.spec.model import Bank
 
 # A range starts on a multiple of this in the guest and in its bank, or the host's pages could not back the guest's.
@@ -21,10 +21,10 @@ PAGE_SIZES = {"4KiB": 4 * KIB, "thp": 0, "2MiB": 2 * MIB, "1GiB": GIB}
 _EVERYTHING = Span(0, 1 << 60)
 
 
-def place_memory(banks: tuple[Bank, ...], reserved: Iterable[Span]) -> tuple[RamRange, ...]:
+def place_memory(banks: tuple[Bank, ...], reserved: Iterable[Span], layout: Layout) -> tuple[RamRange, ...]:
     """Banks with `at` stand there in one piece; the others follow each other from 0 and flow round what is taken."""
     fixed = [_fixed(number, bank, bank.at) for number, bank in enumerate(banks) if bank.at is not None]
-    taken = [HOLE, *reserved, *(span_of(one) for one in fixed)]
+    taken = [layout.hole, *reserved, *(span_of(one) for one in fixed)]
     flowing: list[RamRange] = []
     for number, bank in enumerate(banks):
         if bank.at is None:

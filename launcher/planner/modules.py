@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.plan.steps import LoadModules
-from launcher.planner.groups import release
+from launcher.planner.linux import release
 from launcher.values import Missing
 
 if TYPE_CHECKING:
@@ -60,6 +60,11 @@ def left_out(host: HostFacts) -> tuple[str, ...]:
 def lacking(host: HostFacts) -> tuple[str, ...]:
     """What this kernel has not got, so that no loading brings it."""
     return (*left_out(host), *unloadable(host.linux))
+
+
+def vga_is_to_come(linux: Linux) -> bool:
+    """vfio-pci is still to be loaded, and will do it."""
+    return "vfio_pci" in unloaded(linux) and isinstance(linux.config, dict) and "VFIO_PCI_VGA" in linux.config
 
 
 def may_load(host: HostFacts) -> bool:

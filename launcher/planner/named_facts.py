@@ -14,12 +14,16 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 from launcher.host.facts import HostFacts, IommuUnit, Limit, Linux, Memory, PciFunction, Process
+from launcher.planner.choose import CLASSES
 from launcher.planner.keeping import name_of
+from launcher.planner.linux import release
+from launcher.planner.modules import obtainable
+from launcher.planner.needs import free_vectors, tasks_left
 from launcher.record import fields, is_record
-from launcher.values import Missing, PciAddress
+from launcher.values import PciAddress
 
 if TYPE_CHECKING:
-    from launcher.host.boot_files import BootFiles
+    from launcher.images.boot_files import BootFiles
 
 # A name, or a key in brackets.
 _PART = re.compile(r"([a-z_0-9]+)|\[([^\]]+)\]")
@@ -31,39 +35,6 @@ def _huge_pages(host: HostFacts) -> dict[str, int]:
     for pool in (pool for node in host.nodes for pool in node.huge_pages):
         found[str(pool.size)] += pool.free
     return {size: free - host.memory.reserved_huge_pages.get(size, 0) for size, free in found.items()}
-
-
-# What few plans ask for, and what is much to import.
-
-
-def _release(host: HostFacts) -> str:
-    from launcher.planner.groups import release
-
-    return ".".join(map(str, release(host.kernel)))
-
-
-def _free_vectors(host: HostFacts) -> int:
-    from launcher.planner.rules.interrupts import free_vectors
-
-    return free_vectors(host)
-
-
-def _tasks_left(process: Process) -> int:
-    from launcher.planner.rules.tasks import tasks_left
-
-    return tasks_left(process)
-
-
-def _obtainable(linux: Linux) -> dict[str, bool | Missing]:
-    from launcher.planner.modules import obtainable
-
-    return obtainable(linux)
-
-
-def _is_of_class(one: PciFunction, text: str) -> bool:
-    from launcher.planner.choose import CLASSES
-
-    return one.class_code.startswith(CLASSES.get(text, (text,)))
 
 
 def _limit(amount: int | None) -> int:
@@ -82,25 +53,25 @@ _OPTIONS = {
 }
 
 _FOLLOWS: dict[tuple[type, str], Callable[[Any], Any]] = {
-    (HostFacts, "release"): _release,
+    (HostFacts, "release"): lambda host: ".".join(map(str, release(host.kernel))),
     (HostFacts, "cpu_count"): lambda host: len(host.cpus),
-    (HostFacts, "free_vectors"): _free_vectors,
+    (HostFacts, "free_vectors"): free_vectors,
     (HostFacts, "huge_pages"): _huge_pages,
     (IommuUnit, "domains_left"): lambda unit: (unit.most_domains or 0) - (unit.domains or 0),
     (Limit, "left"): lambda limit: limit.maximum - limit.current,
-    (Linux, "obtainable"): _obtainable,
+    (Linux, "obtainable"): obtainable,
     (Linux, "options"): lambda linux: {name: linux.parameters.get(name, usual) for name, usual in _OPTIONS.items()},
     (Memory, "promisable"): lambda memory: memory.commit_limit - memory.committed,
     (Process, "lockable"): lambda process: _limit(process.memlock) - process.locked,
     (Process, "mappable"): lambda process: _limit(process.address_space),
     (Process, "openable"): lambda process: _limit(process.open_files),
-    (Process, "tasks_left"): _tasks_left,
+    (Process, "tasks_left"): tasks_left,
     (Process, "cpu_count"): lambda process: len(process.cpus),
 }
 
 _HAS: dict[str, Callable[[PciFunction, str], bool]] = {
     "bus": lambda one, text: str(one.address).startswith(f"{text}:"),
-    "class": _is_of_class,
+    "class": lambda one, text: one.class_code.startswith(CLASSES.get(text, (text,))),
     "driver": lambda one, text: one.driver == text,
     "id": lambda one, text: one.id == text,
     "irq": lambda one, text: str(one.irq) == text,

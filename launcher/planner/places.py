@@ -1,4 +1,4 @@
-"""Rules say which field they speak of; here it gets its place in the file. Pure."""
+"""A field of the spec, which rules know by its path, in; its place in the file out. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from launcher.errors import Diagnostic, Where, sorted_by_place
 Locate: TypeAlias = Callable[[str], Where | None]
 
 
-def field(path: str) -> Where:
+def in_spec(path: str) -> Where:
     """A place that is known by its field only."""
     return Where("", path=path)
 

@@ -5,33 +5,20 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from launcher.planner.decided import Reset
 from launcher.planner.functions import is_bridge, on_vfio
-from launcher.record import record
 from launcher.values import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from launcher.host.facts import HostFacts, PciFunction
-    from launcher.planner.devices import Passthrough
+    from launcher.planner.decided import Passthrough
     from launcher.values import PciAddress
 
 # Linux has these in reset_method if nothing else was on the bus when it found the function: the first of a bus has
 # `bus` there whatever came after it. When it is to be done the kernel looks again, and refuses if there is more.
 _OF_THE_BUS = ("bus", "cxl_bus")
-
-
-@record
-class Reset:
-    """`method` is the kernel's word; `hot`: it has none for the function, and VFIO resets the bus. None: no reset.
-
-    `others` are reset with it. `foreign`: those on the bus that are not this VM's, and because of which the kernel
-    will not reset it.
-    """
-
-    method: str | None = None
-    others: tuple[PciFunction, ...] = ()
-    foreign: tuple[PciFunction, ...] = ()
 
 
 def planned_resets(passing: Passthrough, host: HostFacts) -> dict[PciAddress, Reset]:

@@ -8,24 +8,15 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from launcher.record import field, mutable, record
+from launcher.record import field, mutable
 from launcher.values import PciAddress
 
 if TYPE_CHECKING:
-    from launcher.host.facts import PciFunction
+    from launcher.planner.decided import Seat
 
 # 00:01.0 to 00:0f.0 are the machine's own.
 PASSED = range(0x10, 0x20)
 FUNCTIONS = range(8)
-
-
-@record
-class Seat:
-    """A function that needs a place in the guest; `wish` is what the spec says. The first of two for one holds."""
-
-    alias: str
-    function: PciFunction
-    wish: PciAddress | None
 
 
 @mutable
@@ -66,9 +57,9 @@ def _place(slot: str, together: list[Seat], guest: _Guest) -> None:
     Each keeps its function's number, unless nobody would be function 0, without which a guest sees none of them.
     """
     for seat in together:
-        if seat.wish:
-            guest.give(seat, seat.wish)
-    rest = [seat for seat in together if not seat.wish and seat.function.address not in guest.found]
+        if seat.guest:
+            guest.give(seat, seat.guest)
+    rest = [seat for seat in together if not seat.guest and seat.function.address not in guest.found]
     rest.sort(key=lambda seat: seat.function.address)
     free = (one for one in PASSED if one not in guest.taken)
     number = guest.slots.get(slot) or next(free, None)

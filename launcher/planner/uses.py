@@ -1,8 +1,7 @@
-"""A function -> what the host does with it, how hard that is to give up, and how to end it. Pure."""
+"""A function -> what the host does with it, and how hard that is to give up. Pure."""
 
 from __future__ import annotations
 
-from shlex import quote
 from typing import TYPE_CHECKING
 
 from launcher.host.facts import Use
@@ -10,23 +9,12 @@ from launcher.host.facts import Use
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from launcher.host.facts import PciFunction, UseKind
+    from launcher.host.facts import PciFunction
 
 # Data is lost if the device goes: no word of the spec takes it.
 HARD = ("mounted", "swap", "holder", "member")
 # Drivers whose unbind waits for the last process that has the device open, and cannot be interrupted.
 WAITS_FOR_PROCESSES = ("nvidia",)
-# The processes that have a service of their own, by comm (15 characters).
-_SERVICES = {
-    "nvidia-persiste": "nvidia-persistenced",
-    "nvidia-powerd": "nvidia-powerd",
-    "nv-fabricmanage": "nvidia-fabricmanager",
-    "nv-hostengine": "nvidia-dcgm",
-    "Xorg": "display-manager",
-    "Xwayland": "display-manager",
-    "gnome-shell": "display-manager",
-    "kwin_wayland": "display-manager",
-}
 _CONSOLE = "it is the display of the firmware and of the host's console"
 
 
@@ -43,41 +31,3 @@ def uses_of(one: PciFunction) -> tuple[Use, ...]:
     """The display that the firmware started is a use of its own."""
     console = one.boot_vga and all(use.kind != "console" for use in one.uses)
     return (*one.uses, Use("console", _CONSOLE)) if console else one.uses
-
-
-def ending(uses: Sequence[Use]) -> tuple[str, ...]:
-    """A sentence for each kind of use, in the order in which they are met; with its command where there is one."""
-    kinds = dict.fromkeys(use.kind for use in uses)
-    return tuple(_way(kind, [use for use in uses if use.kind == kind]) for kind in kinds)
-
-
-def stopping(uses: Sequence[Use]) -> str:
-    """The command that ends the processes among them: services are stopped, the rest is asked to go."""
-    processes = [use for use in uses if use.kind == "process"]
-    services = dict.fromkeys(_SERVICES[use.name] for use in processes if use.name in _SERVICES)
-    pids = dict.fromkeys(str(use.pid) for use in processes if use.pid is not None and use.name not in _SERVICES)
-    commands = (f"systemctl stop {' '.join(services)}" if services else "", f"kill {' '.join(pids)}" if pids else "")
-    return "; ".join(filter(None, commands))
-
-
-def _way(kind: UseKind, uses: Sequence[Use]) -> str:
-    words, command = _WAYS[kind]
-    named = dict.fromkeys(use.name for use in uses if use.name)
-    commands = stopping(uses) if kind == "process" else "; ".join(command.format(quote(name)) for name in named)
-    return f"{words}: `{commands}`" if commands else words
-
-
-# What to do, and the command for each name.
-_WAYS: dict[UseKind, tuple[str, str]] = {
-    "mounted": ("unmount it first", "umount {}"),
-    "swap": ("stop swapping to it first", "swapoff {}"),
-    "holder": ("take apart what is built on it first; this shows it", "lsblk -s /dev/{}"),
-    "member": ("take it out of its pool or array first; this shows which", "lsblk -f {}"),
-    "route": ("give the host another way to its network first; this shows the routes", "ip route show dev {}"),
-    "interface": ("take the interface down first", "ip link set {} down"),
-    "master": ("take it out of its bridge or bond first", "ip link set {} nomaster"),
-    "display": ("stop what draws on it first: `systemctl stop display-manager`", ""),
-    "console": ("have ssh or a serial console at hand first: this display stays dark until the next boot", ""),
-    "input": ("plug the keyboard and the mouse into another controller", ""),
-    "process": ("stop what has it open", ""),
-}

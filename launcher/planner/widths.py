@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from launcher.record import record
+from launcher.planner.decided import Width
 from launcher.values import Missing
 
 if TYPE_CHECKING:
@@ -17,14 +17,6 @@ _WIDEST = 64  # bits of an address, whatever a facts file claims
 # The driver of Linux 6.1 claims 64 bits; with the four levels of page tables that AMD's IOMMUs are sure to have, an
 # address has 48.
 _AMD_BITS = 48
-
-
-@record
-class Width:
-    """`what` is a sentence that ends in the number of bits."""
-
-    bits: int
-    what: str
 
 
 def widths(host: HostFacts, functions: Iterable[PciFunction]) -> tuple[Width, ...]:

@@ -15,6 +15,7 @@ from typing import Any
 from launcher.api.hosts import recorded_host
 from launcher.codec import encode
 from launcher.host.facts import HostFacts
+from launcher.machine.boards import board_of
 from launcher.plan.plan import SpecIdentity
 from launcher.planner.make import make_plan
 from launcher.spec.load import load_spec
@@ -65,10 +66,12 @@ def _host(functions: int, path: Path) -> Run:
     loaded = load_spec(_spec_of(facts), "vm.yaml", name="vm")
     source = SpecIdentity("vm.yaml", loaded.sha256, loaded.spec.model_dump(mode="json", by_alias=True))
 
+    board = board_of(facts.architecture)
+
     def run() -> Figures:
         return {
             "read": _milliseconds(lambda: recorded_host(str(path))),
-            "plan": _milliseconds(lambda: make_plan(loaded.spec, source, facts, FILES, loaded.places.where)),
+            "plan": _milliseconds(lambda: make_plan(loaded.spec, source, facts, FILES, loaded.places.where, board)),
         }
 
     return run

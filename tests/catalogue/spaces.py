@@ -1,4 +1,4 @@
-"""The rows whose rules are in planner/rules/spaces.py and bars.py, planner/limits.py and planner/placing.py, and those
+"""The rows whose rules are in planner/rules/memory.py, memory_limits.py, ram.py and bars.py, and those
 of the same subjects that have none."""
 
 from __future__ import annotations

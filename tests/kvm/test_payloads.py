@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from launcher.host.boot_files import BootFile
-from launcher.host.files import read_boot_file
+from launcher.images.boot_files import BootFile
+from launcher.images.reading import read_boot_file
 from tests.conftest import EXAMPLES, Cli, assemble
 
 pytestmark = pytest.mark.kvm

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from launcher.codec import decode, encode
-from launcher.host.boot_files import BootFiles
 from launcher.host.facts import HostFacts
+from launcher.images.boot_files import BootFiles
 from tests.catalogue.table import ROWS
 from tests.lab.capture import FOLDER, path_of, steady
 from tests.lab.failures import CASES, Case

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from launcher.errors import Diagnostic
 from launcher.host.facts import Config
 from launcher.machine.pieces import pages_of
-from launcher.machine.x86.layout import BAR_PORTS, BARS_32
 from launcher.planner.bars import message_spans
-from launcher.planner.groups import release
-from launcher.planner.places import field
+from launcher.planner.functions import VGA
+from launcher.planner.linux import release
+from launcher.planner.places import in_spec
 from launcher.planner.rules.rule import Rule
 from launcher.values import KIB, MIB, Missing, Span, show_size
 
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from launcher.host.facts import Bar, PciFunction
-    from launcher.planner.devices import Taken
-    from launcher.planner.rules.rule import Situation
+    from launcher.planner.decided import Situation, Taken
 
 # Who holds the firmware's framebuffer, as /proc/iomem names them -> the platform device and the driver to take it from.
 _FRAMEBUFFERS = {
@@ -32,7 +31,6 @@ _FRAMEBUFFERS = {
     "simpledrm": ("simple-framebuffer.0", "simple-framebuffer"),
     "BOOTFB": None,
 }
-_VGA = "0300"
 _NVME, _DOORBELLS = "010802", Span(4 * KIB, 4 * KIB)
 
 
@@ -52,15 +50,16 @@ def _no_place(it: Situation) -> Iterator[Diagnostic]:
             smaller = [size for size in bars[bar.index].sizes if size < bar.size]
             help_ = ["pass fewer devices with such BARs to one VM"]
             help_ += [f"or make it smaller first: `{_resizing(one.host, bar.index, max(smaller))}`"] if smaller else []
-            yield Diagnostic("E312", fact, field(f"devices.{one.alias}"), _room(bar.kind, it), tuple(help_))
+            yield Diagnostic("E312", fact, in_spec(f"devices.{one.alias}"), _room(bar.kind, it), tuple(help_))
 
 
 def _room(kind: str, it: Situation) -> tuple[str, ...]:
+    layout = it.board.layout
     if kind == "io":
-        return (f"I/O ports for BARs: {BAR_PORTS.start:x}-{BAR_PORTS.last:x}",)
+        return (f"I/O ports for BARs: {layout.bar_ports.start:x}-{layout.bar_ports.last:x}",)
     if kind == "mem32":
-        return (f"32-bit BARs: {BARS_32} ({show_size(BARS_32.size)}) for all devices",)
-    return (f"64-bit BARs: above the guest's memory, below {it.bits} bits", *(one.what for one in it.limits()))
+        return (f"32-bit BARs: {layout.bars_32} ({show_size(layout.bars_32.size)}) for all devices",)
+    return (f"64-bit BARs: above the guest's memory, below {it.bits} bits", *(one.what for one in it.widths))
 
 
 def _unassigned(it: Situation) -> Iterator[Diagnostic]:
@@ -69,7 +68,7 @@ def _unassigned(it: Situation) -> Iterator[Diagnostic]:
         config = one.function.config if isinstance(one.function.config, Config) else Config()
         sizes = {bar.index: f"BAR {bar.index} ({show_size(bar.size)})" for bar in bars if not bar.start}
         lost = sizes | {n: f"BAR {n}" for n in config.unassigned if n not in {*config.unassigned_ports, *sizes}}
-        where, address = field(f"devices.{one.alias}"), one.function.address
+        where, address = in_spec(f"devices.{one.alias}"), one.function.address
         if lost:
             names = " and ".join(lost[index] for index in sorted(lost))
             fact = f"{one.alias}: {names} of {address} has no address on the host"
@@ -87,9 +86,9 @@ def _framebuffer(it: Situation) -> Iterator[Diagnostic]:
         held = [(bar, name) for bar in bars for name in bar.claimed if name in _FRAMEBUFFERS]
         if not held:
             continue
-        (bar, name), where = held[-1], field(f"devices.{one.alias}")
+        (bar, name), where = held[-1], in_spec(f"devices.{one.alias}")
         holds = f"{one.alias}: the host's boot framebuffer ({name}) is in BAR {bar.index} of {one.function.address}"
-        if one.function.class_code.startswith(_VGA) and release(it.host.kernel) >= (6, 0):
+        if one.function.class_code.startswith(VGA) and release(it.host.kernel) >= (6, 0):
             help_ = ("have a serial console or a network login at hand",)
             yield Diagnostic("W318", f"{holds}; the host's screen goes dark on up", where, help=help_)
         else:
@@ -98,7 +97,7 @@ def _framebuffer(it: Situation) -> Iterator[Diagnostic]:
 
 def _holds_framebuffer(holds: str, name: str, one: Taken) -> Diagnostic:
     found = _FRAMEBUFFERS[name]
-    where, boot = field(f"devices.{one.alias}"), "boot the host with `initcall_blacklist=sysfb_init`"
+    where, boot = in_spec(f"devices.{one.alias}"), "boot the host with `initcall_blacklist=sysfb_init`"
     fact = f"{holds}, and vfio-pci cannot reserve it"
     if found is None:
         return Diagnostic("E318", fact, where, help=(boot,))
@@ -117,7 +116,7 @@ def _resizable(it: Situation) -> Iterator[Diagnostic]:
                 fact = f"{one.alias}: {has} {show_size(largest)}; the guest cannot resize it"
                 command = _resizing(one.function.address, bar.index, largest)
                 help_ = (f"resize it first, while no driver has the device: `{command}`", "or in the firmware (ReBAR)")
-                yield Diagnostic("W317", fact, field(f"devices.{one.alias}"), help=help_, fix=command)
+                yield Diagnostic("W317", fact, in_spec(f"devices.{one.alias}"), help=help_, fix=command)
 
 
 def _resizing(address: object, index: int, size: int) -> str:
@@ -137,7 +136,7 @@ def _shared_page(it: Situation) -> Iterator[Diagnostic]:
                 )
                 fact += f" MSI-X table or its pending bits ({pages})"
                 help_ = ("nothing is to be done: that page is trapped, and each access to it costs microseconds",)
-                yield Diagnostic("W320", fact, field(f"devices.{one.alias}"), help=help_)
+                yield Diagnostic("W320", fact, in_spec(f"devices.{one.alias}"), help=help_)
 
 
 def _has_company(span: Span, spans: tuple[Span, ...], function: PciFunction) -> bool:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
-from launcher.planner.places import field
+from launcher.planner.places import in_spec
 from launcher.planner.rules.rule import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from launcher.host.facts import Confinement
-    from launcher.planner.rules.rule import Situation
+    from launcher.planner.decided import Situation
 
 # Measure -> what it would cover, and how a kernel has it.
 _MEASURES = {
@@ -40,7 +40,7 @@ def _measures(it: Situation) -> Iterator[Diagnostic]:
     evidence = tuple(f"without {name} a runner that is taken over may {_MEASURES[name][0]}" for name in lacking)
     ways = (f"run a kernel that has {name} ({_MEASURES[name][1]})" for name in lacking)
     help_ = (*ways, *(("or write `confine: auto`, to run with the measures that there are",) if required else ()))
-    yield Diagnostic("E427" if required else "W406", fact, field("confine") if required else None, evidence, help_)
+    yield Diagnostic("E427" if required else "W406", fact, in_spec("confine") if required else None, evidence, help_)
 
 
 RULES: tuple[Rule, ...] = (Rule("policy", _measures),)

@@ -5,21 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
-from launcher.planner.functions import VFIO_DRIVERS, is_bridge, listed, shown, sysfs
+from launcher.planner.functions import DENYLISTED, VFIO_DRIVERS, is_bridge
+from launcher.planner.linux import values_of
 from launcher.planner.modules import lacking
-from launcher.planner.places import field
-from launcher.planner.rules.cmdline import values_of
-from launcher.planner.rules.rule import Rule, Situation
+from launcher.planner.places import in_spec
+from launcher.planner.rules.rule import Rule
+from launcher.planner.rules.words import listed, shown, sysfs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from launcher.planner.devices import Taken
+    from launcher.planner.decided import Situation, Taken
 
-# Intel QAT, DSA and IAX with errata that reach beyond the guest (vfio_pci_dev_in_denylist in vfio_pci.c).
-DENIED = (
-    "8086:0435", "8086:0443", "8086:19e2", "8086:19e3", "8086:37c8", "8086:37c9", "8086:0b25", "8086:0cfe",
-)  # fmt: skip
 _DENYLIST = "disable_denylist"
 _YES = ("Y", "y", "1", "")
 
@@ -27,13 +24,13 @@ _YES = ("Y", "y", "1", "")
 def _denied(it: Situation) -> Iterator[Diagnostic]:
     """vfio-pci refuses to bind them, unless an administrator trusts all guests."""
     for one in it.passing.taken:
-        if one.function.id in DENIED and one.leaves_the_host and not is_bridge(one.function):
+        if one.function.id in DENYLISTED and one.leaves_the_host and not is_bridge(one.function):
             yield from _refused(one, it)
 
 
 def _refused(one: Taken, it: Situation) -> Iterator[Diagnostic]:
     """Before the module is loaded only modprobe knows with which options it will be."""
-    linux, where = it.host.linux, field(f"devices.{one.alias}.pci")
+    linux, where = it.host.linux, in_spec(f"devices.{one.alias}.pci")
     given = (linux.parameters.get(f"vfio_pci.{_DENYLIST}"), *values_of(linux, f"vfio_pci.{_DENYLIST}"))
     if any(value in _YES for value in given if value is not None):
         return
@@ -67,7 +64,7 @@ def _captured(it: Situation) -> Iterator[Diagnostic]:
             count = f"{len(others)} other {'device' if len(others) == 1 else 'devices'}"
             fact = f"{alias}: `vfio-pci.ids={id_}` of the kernel's command line also takes {count} from the host"
             help_ = (f"take {id_} out of it, if they are not for other VMs: `bind: auto` needs no ids",)
-            yield Diagnostic("W235", fact, field(f"devices.{alias}"), listed([shown(one) for one in others]), help_)
+            yield Diagnostic("W235", fact, in_spec(f"devices.{alias}"), listed([shown(one) for one in others]), help_)
 
 
 def _overridden(it: Situation) -> Iterator[Diagnostic]:
@@ -77,7 +74,7 @@ def _overridden(it: Situation) -> Iterator[Diagnostic]:
         override = one.function.driver_override
         if override is None or not one.leaves_the_host:
             continue
-        where, clear = field(f"devices.{one.alias}.pci"), f"echo > {sysfs(one.function)}/driver_override"
+        where, clear = in_spec(f"devices.{one.alias}.pci"), f"echo > {sysfs(one.function)}/driver_override"
         if known is not None and override not in (*known, *VFIO_DRIVERS):
             fact = f"{one.alias}: driver_override of {one.function.address} is {override}, and no such driver is there"
             help_ = (f"`down` puts it back, and then no driver takes the device; to clear it: `{clear}`",)

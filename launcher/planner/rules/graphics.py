@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
-from launcher.planner.functions import listed, on_vfio, shown
-from launcher.planner.modules import unloaded
-from launcher.planner.places import field
+from launcher.planner.functions import DISPLAY, VGA, on_vfio
+from launcher.planner.modules import vga_is_to_come
+from launcher.planner.places import in_spec
 from launcher.planner.rules.rule import Rule
+from launcher.planner.rules.words import adding, listed, shown
 from launcher.values import PciAddress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from launcher.host.facts import Linux
-    from launcher.planner.rules.rule import Situation
+    from launcher.planner.decided import Situation
 
-DISPLAY, VGA = "03", "0300"
 _INTEGRATED = PciAddress(0, 0, 2, 0)  # where Intel's is, and where its drivers look for it
 _SETTING = "/etc/modprobe.d/vfio-vga.conf"
 
@@ -26,11 +26,6 @@ def _takes_part(linux: Linux) -> bool:
     """The parameter is only there in a kernel with CONFIG_VFIO_PCI_VGA, and once the module is loaded."""
     usual = "N" if vga_is_to_come(linux) else None
     return linux.parameters.get("vfio_pci.disable_vga", usual) == "N"
-
-
-def vga_is_to_come(linux: Linux) -> bool:
-    """vfio-pci is still to be loaded, and will do it."""
-    return "vfio_pci" in unloaded(linux) and isinstance(linux.config, dict) and "VFIO_PCI_VGA" in linux.config
 
 
 def _legacy(it: Situation) -> Iterator[Diagnostic]:
@@ -47,7 +42,7 @@ def _legacy(it: Situation) -> Iterator[Diagnostic]:
     fix = f"echo options vfio-pci disable_vga=1 > {_SETTING}"
     help_ = (f"the guest is given no legacy VGA, so switch it off: `{fix}`, and load vfio-pci anew",)
     evidence = tuple(f"the host keeps {line}" for line in listed([shown(one) for one in left], 4))
-    yield Diagnostic("W254", fact, field(f"devices.{choice.alias}"), evidence, help_, fix)
+    yield Diagnostic("W254", fact, in_spec(f"devices.{choice.alias}"), evidence, help_, fix)
 
 
 def _shadow(it: Situation) -> Iterator[Diagnostic]:
@@ -55,9 +50,9 @@ def _shadow(it: Situation) -> Iterator[Diagnostic]:
         if choice.device.rom is True and function.rom == "shadow":
             fact = f"{choice.alias}: the ROM of {function.address} is a copy that the firmware left at 0xc0000 and may "
             fact += "have changed"
-            file, none = choice.adding("rom", "./card.rom"), choice.adding("rom", "false")
+            file, none = adding(choice, "rom", "./card.rom"), adding(choice, "rom", "false")
             help_ = (f"{file} to give the guest one that is whole", f"{none} if its driver needs none")
-            yield Diagnostic("W255", fact, field(f"devices.{choice.alias}.rom"), help=help_)
+            yield Diagnostic("W255", fact, in_spec(f"devices.{choice.alias}.rom"), help=help_)
 
 
 def _incoherent(it: Situation) -> Iterator[Diagnostic]:
@@ -71,7 +66,7 @@ def _incoherent(it: Situation) -> Iterator[Diagnostic]:
                 "expect the guest's driver to flush caches, which is slow",
                 *((f"a slot below {' or '.join(better)} does better",) if better else ()),
             )
-            yield Diagnostic("W261", fact, field(f"devices.{choice.alias}"), help=help_)
+            yield Diagnostic("W261", fact, in_spec(f"devices.{choice.alias}"), help=help_)
 
 
 def _integrated(it: Situation) -> Iterator[Diagnostic]:
@@ -81,7 +76,7 @@ def _integrated(it: Situation) -> Iterator[Diagnostic]:
             fact = f"{choice.alias}: {function.address} is part of the processor and uses memory that no guest gets"
             evidence = ("it needs the OpRegion and stolen memory of the host's firmware",)
             help_ = ("it may compute, and shows no picture: pass a card for that",)
-            yield Diagnostic("W262", fact, field(f"devices.{choice.alias}"), evidence, help_)
+            yield Diagnostic("W262", fact, in_spec(f"devices.{choice.alias}"), evidence, help_)
 
 
 RULES: tuple[Rule, ...] = (

@@ -5,17 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
-from launcher.planner.functions import behind_vmd, show
-from launcher.planner.places import field
-from launcher.planner.rules.rule import Rule, Situation
-from launcher.planner.uses import WAITS_FOR_PROCESSES, ending, is_hard, runs_from, stopping, uses_of
+from launcher.planner.functions import behind_vmd
+from launcher.planner.places import in_spec
+from launcher.planner.rules.ending import ending, stopping
+from launcher.planner.rules.rule import Rule
+from launcher.planner.rules.words import adding, show
+from launcher.planner.uses import WAITS_FOR_PROCESSES, is_hard, runs_from, uses_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from launcher.errors import Where
     from launcher.host.facts import Use
-    from launcher.planner.devices import Taken
+    from launcher.planner.decided import Situation, Taken
 
 # Parts of the board that lose nothing a file system would, and that the host still misses.
 _OF_THE_BOARD = {"0601": "ISA bridge", "0c05": "SMBus controller"}
@@ -53,7 +55,7 @@ def _taken_with_consent(it: Situation) -> Iterator[Diagnostic]:
         soft = [use for use in uses_of(one.function) if not (waits and use.kind == "process")]
         if soft and "in-use" not in device.allow and not any(map(is_hard, soft)):
             choice = next(choice for choice in it.passing.choices if choice.alias == one.alias)
-            allow = choice.adding("allow", f"[{', '.join((*device.allow, 'in-use'))}]")
+            allow = adding(choice, "allow", f"[{', '.join((*device.allow, 'in-use'))}]")
             fact = f"{_subject(one)} is in use by the host: {soft[0].what}"
             help_ = (*ending(soft), f"to take it all the same, {allow}")
             yield Diagnostic("E231", fact, _where(one), _evidence(soft), help_)
@@ -87,7 +89,7 @@ def _part_of_the_board(it: Situation) -> Iterator[Diagnostic]:
             fact = f"{one.alias}: the host is without its {kind} {one.function.address} while the VM runs"
             evidence = (f"{show(one.function)}, on {one.function.driver}: in the group of {one.alias}",)
             help_ = ("expect sensors, watchdog and GPIO behind it to fail, or take a device of another group",)
-            yield Diagnostic("W230", fact, field(f"devices.{one.alias}.companions"), evidence, help_)
+            yield Diagnostic("W230", fact, in_spec(f"devices.{one.alias}.companions"), evidence, help_)
 
 
 def _subject(one: Taken) -> str:
@@ -96,7 +98,7 @@ def _subject(one: Taken) -> str:
 
 
 def _where(one: Taken) -> Where:
-    return field(f"devices.{one.alias}.{'pci' if one.role == 'device' else 'companions'}")
+    return in_spec(f"devices.{one.alias}.{'pci' if one.role == 'device' else 'companions'}")
 
 
 def _evidence(uses: list[Use]) -> tuple[str, ...]:

@@ -6,21 +6,20 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
-from launcher.host.facts import Config
-from launcher.machine.x86.pins import pins
-from launcher.planner.functions import listed, on_vfio, shown
-from launcher.planner.places import field
-from launcher.planner.rules.cmdline import values_of
+from launcher.planner.functions import on_vfio
+from launcher.planner.linux import values_of
+from launcher.planner.needs import VECTORS_OF_A_CPU, free_vectors, vectors_asked, vectors_of, with_interrupts
+from launcher.planner.places import in_spec
 from launcher.planner.rules.rule import Rule
+from launcher.planner.rules.words import listed, shown
 from launcher.record import record
 from launcher.values import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from launcher.host.facts import HostFacts, PciFunction
-    from launcher.planner.devices import Taken
-    from launcher.planner.rules.rule import Situation
+    from launcher.host.facts import Config, PciFunction
+    from launcher.planner.decided import Situation
     from launcher.values import PciAddress
 
 # vfio-pci shows these without INTx, because theirs cannot be told from another's: XL710, X710, XXV710, X722, X550.
@@ -28,11 +27,6 @@ _BROKEN_INTX = {
     f"8086:{device:04x}"
     for device in (0x1563, 0x1572, 0x1574, 0x1580, 0x1581, *range(0x1583, 0x158C), 0x37D0, 0x37D1, 0x37D2)
 }
-
-# Vectors 0x20 to 0xff of each x86 CPU, less those the kernel keeps for itself.
-_VECTORS_OF_A_CPU = 200
-
-_PINS = len(pins())
 
 # Descriptors that `up` needs besides: memory, KVM, groups, console, journal. And of a device: itself, INTx and
 # its resample, errors, requests.
@@ -76,15 +70,9 @@ def _line(it: Situation, function: PciFunction, config: Config) -> str | None:
     return "its INTx leads nowhere (irq 0)" if function.irq == 0 else None
 
 
-def _passed(it: Situation) -> Iterator[tuple[Taken, Config]]:
-    for one in it.passing.taken:
-        if one.passed and isinstance(one.function.config, Config) and not one.function.config.dead:
-            yield one, one.function.config
-
-
 def _none_usable(it: Situation) -> Iterator[Diagnostic]:
-    for one, config in _passed(it):
-        broken, where = _line(it, one.function, config), field(f"devices.{one.alias}")
+    for one, config in with_interrupts(it):
+        broken, where = _line(it, one.function, config), in_spec(f"devices.{one.alias}")
         forbidden = ban(it, one.function)
         if broken is None:
             continue
@@ -99,13 +87,11 @@ def _none_usable(it: Situation) -> Iterator[Diagnostic]:
             yield Diagnostic("W257", fact, where, (broken, "it has no MSI and no MSI-X"), help_)
 
 
-def vectors_of(config: Config) -> int:
-    return config.msix.vectors if config.msix else config.msi
-
-
 def _shared_line(it: Situation) -> Iterator[Diagnostic]:
     """Only INTx, and drivers of the host on the same line. Whether it can be masked is only seen by trying."""
-    alone = [one for one, config in _passed(it) if not vectors_of(config) and _line(it, one.function, config) is None]
+    alone = [
+        one for one, config in with_interrupts(it) if not vectors_of(config) and _line(it, one.function, config) is None
+    ]
     lines = _lines(it) if alone else {}
     for one in alone:
         function = one.function
@@ -117,7 +103,7 @@ def _shared_line(it: Situation) -> Iterator[Diagnostic]:
         fact = f"{one.alias}: {function.address} has only INTx and shares IRQ {function.irq} with the host, {then}"
         evidence = tuple(f"IRQ {function.irq}: {line}" for line in listed([shown(other) for other in others], 4))
         help_ = ("put the card into another slot, or take the other device from its driver",)
-        yield Diagnostic("W258", fact, field(f"devices.{one.alias}"), evidence, help_)
+        yield Diagnostic("W258", fact, in_spec(f"devices.{one.alias}"), evidence, help_)
 
 
 def _lines(it: Situation) -> dict[int, list[PciFunction]]:
@@ -132,14 +118,15 @@ def _lines(it: Situation) -> dict[int, list[PciFunction]]:
 
 def _too_many(it: Situation) -> Iterator[Diagnostic]:
     """They are taken as the guest unmasks them, so this is a limit on what the guest can do, not on whether it runs."""
-    asked = [(one.alias, vectors_of(config)) for one, config in _passed(it)]
+    asked = [(one.alias, vectors_of(config)) for one, config in with_interrupts(it)]
     total, free = sum(vectors for _, vectors in asked), free_vectors(it.host)
     count = len(it.host.cpus)
     cpus = "1 online CPU has" if count == 1 else f"{count} online CPUs each have"
+    pins = len(it.board.pins)
     routes = 0 if isinstance(it.host.kvm, Missing) else it.host.kvm.extensions.get("irq_routing", 0)
     limits = [
-        (free, f"{cpus} {_VECTORS_OF_A_CPU}, less those that the host uses"),
-        (routes and max(routes - _PINS, 1), f"KVM routes {routes} interrupts of one VM, {_PINS} of them its chips'"),
+        (free, f"{cpus} {VECTORS_OF_A_CPU}, less those that the host uses"),
+        (routes and max(routes - pins, 1), f"KVM routes {routes} interrupts of one VM, {pins} of them its chips'"),
     ]
     short = [why for limit, why in limits if limit and total > limit]
     if not short:
@@ -148,16 +135,7 @@ def _too_many(it: Situation) -> Iterator[Diagnostic]:
     fact = f"the devices have {total} interrupt vectors, and the guest cannot use all of them at once"
     evidence = (*short, ", ".join(f"{alias} {vectors}" for alias, vectors in most))
     help_ = ("let the guest's drivers use fewer queues", "or pass fewer devices to one VM")
-    yield Diagnostic("W259", fact, field("devices"), evidence, help_)
-
-
-def free_vectors(host: HostFacts) -> int:
-    """0: not known for this architecture."""
-    return max(_VECTORS_OF_A_CPU * len(host.cpus) - host.linux.vectors, 1) if host.architecture == "x86_64" else 0
-
-
-def vectors_asked(it: Situation) -> int:
-    return sum(vectors_of(config) for _, config in _passed(it))
+    yield Diagnostic("W259", fact, in_spec("devices"), evidence, help_)
 
 
 def _too_few_files(it: Situation) -> Iterator[Diagnostic]:
@@ -171,7 +149,7 @@ def _too_few_files(it: Situation) -> Iterator[Diagnostic]:
     most = max(65536, needed)
     fix = f"ulimit -n {most}"
     help_ = (f"raise it, as root: `{fix}`", f"for a systemd service: LimitNOFILE={most}")
-    yield Diagnostic("W260", fact, field("devices"), help=help_, fix=fix)
+    yield Diagnostic("W260", fact, in_spec("devices"), help=help_, fix=fix)
 
 
 RULES: tuple[Rule, ...] = (

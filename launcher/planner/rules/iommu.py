@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
+from launcher.planner.linux import last_of, settings_of
 from launcher.planner.modules import lacking
-from launcher.planner.no_iommu import NO_IOMMU_GROUP
-from launcher.planner.places import field
-from launcher.planner.rules.cmdline import last_of, settings_of
-from launcher.planner.rules.rule import Rule, Situation
+from launcher.planner.places import in_spec
+from launcher.planner.rules.no_iommu import NO_IOMMU_GROUP
+from launcher.planner.rules.rule import Rule
+from launcher.planner.rules.words import adding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from launcher.host.facts import HostFacts, Linux
-    from launcher.planner.choose import Choice
+    from launcher.planner.decided import Choice, Situation
 
 _ALLOW = "unsafe-interrupts"
 _PARAMETER = "vfio_iommu_type1.allow_unsafe_interrupts"
@@ -30,7 +31,7 @@ def _no_iommu_group(it: Situation) -> Iterator[Diagnostic]:
             fact = f"{choice.alias}: {function.address} is behind no IOMMU; its group is one that no-IOMMU mode made up"
             evidence = (f"IOMMU group {function.group} is named {NO_IOMMU_GROUP}",)
             help_ = ("put the card into another slot, or update the firmware, whose tables leave it without an IOMMU",)
-            yield Diagnostic("E220", fact, field(f"devices.{choice.alias}"), evidence, help_)
+            yield Diagnostic("E220", fact, in_spec(f"devices.{choice.alias}"), evidence, help_)
 
 
 def _interrupts(it: Situation) -> Iterator[Diagnostic]:
@@ -43,10 +44,10 @@ def _interrupts(it: Situation) -> Iterator[Diagnostic]:
             return  # it cannot be loaded, and that has been said
         fact = "interrupts are not remapped, and what vfio_iommu_type1 makes of that is known once it is loaded"
         command = "modprobe vfio_iommu_type1"
-        yield Diagnostic("W216", fact, field("devices"), help=(f"load it and plan again: `{command}`",), fix=command)
+        yield Diagnostic("W216", fact, in_spec("devices"), help=(f"load it and plan again: `{command}`",), fix=command)
     elif not lifted:
         fact = "interrupts are not remapped on this host: the kernel refuses to give devices away"
-        yield Diagnostic("E225", fact, field("devices"), _why_not_remapped(it.host), _ways_to_remap(it))
+        yield Diagnostic("E225", fact, in_spec("devices"), _why_not_remapped(it.host), _ways_to_remap(it))
 
 
 def _unsafe(it: Situation) -> Iterator[Diagnostic]:
@@ -57,7 +58,7 @@ def _unsafe(it: Situation) -> Iterator[Diagnostic]:
     fact = f"{names}: interrupts are not remapped, so the guest could raise any interrupt of the host"
     evidence = ("allow_unsafe_interrupts of the module vfio_iommu_type1 is Y: the kernel lets it happen",)
     help_ = (*_ways_to_remap(it)[:1], *(f"to accept that, {_allowing(choice)}" for choice in unwilling))
-    yield Diagnostic("E226", fact, field(f"devices.{unwilling[0].alias}"), evidence, help_)
+    yield Diagnostic("E226", fact, in_spec(f"devices.{unwilling[0].alias}"), evidence, help_)
 
 
 def _exposed(it: Situation) -> bool:
@@ -79,7 +80,7 @@ def _unwilling(it: Situation) -> list[Choice]:
 
 
 def _allowing(choice: Choice) -> str:
-    return choice.adding("allow", f"[{', '.join((*choice.device.allow, _ALLOW))}]")
+    return adding(choice, "allow", f"[{', '.join((*choice.device.allow, _ALLOW))}]")
 
 
 def _words(linux: Linux) -> tuple[str, ...]:
@@ -136,7 +137,7 @@ def _domain_ids(it: Situation) -> Iterator[Diagnostic]:
                 "stop other VMs that have devices behind it: `vmlaunch ps`",
                 f"or take a device that is not in `ls /sys/class/iommu/{unit.name}/devices`",
             )
-            yield Diagnostic("E227", fact, field("devices"), help=help_)
+            yield Diagnostic("E227", fact, in_spec("devices"), help=help_)
 
 
 def _sleep(it: Situation) -> Iterator[Diagnostic]:
@@ -146,7 +147,7 @@ def _sleep(it: Situation) -> Iterator[Diagnostic]:
         fact = "this host may go to sleep while the guest has its devices, and they do not survive that"
         evidence = (f"a portable computer; /sys/power/state: {' '.join(firmware.sleeps)}",)
         command = "systemd-inhibit --what=sleep vmlaunch up SPEC"
-        yield Diagnostic("W222", fact, field("devices"), evidence, (f"keep it awake: `{command}`",), command)
+        yield Diagnostic("W222", fact, in_spec("devices"), evidence, (f"keep it awake: `{command}`",), command)
 
 
 RULES: tuple[Rule, ...] = (

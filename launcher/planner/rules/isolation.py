@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
 from launcher.host.facts import Config
-from launcher.planner.functions import is_bridge, listed, shown
+from launcher.planner.functions import is_bridge
 from launcher.planner.groups import harmless
-from launcher.planner.places import field
-from launcher.planner.rules.cmdline import values_of
-from launcher.planner.rules.rule import Rule, Situation
+from launcher.planner.linux import values_of
+from launcher.planner.places import in_spec
+from launcher.planner.rules.rule import Rule
+from launcher.planner.rules.words import listed, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from launcher.host.facts import IommuGroup, PciFunction
+    from launcher.planner.decided import Situation
 
 # Access Control Services, the extended capability by which a port keeps its devices apart.
 _ACS = "000d"
@@ -28,7 +30,7 @@ def _pretended_groups(it: Situation) -> Iterator[Diagnostic]:
         fact = f"pcie_acs_override={values[-1]} splits IOMMU groups where the hardware does not isolate"
         evidence = ("a guest's device may reach the memory of devices in other groups",)
         help_ = ("boot the host without `pcie_acs_override=` before it runs guests that you do not trust",)
-        yield Diagnostic("W231", fact, field("devices"), evidence, help_)
+        yield Diagnostic("W231", fact, in_spec("devices"), evidence, help_)
 
 
 def _bystanders(it: Situation) -> Iterator[Diagnostic]:
@@ -53,7 +55,7 @@ def _shared(it: Situation, group: IommuGroup, idle: list[PciFunction]) -> Diagno
     others = f"{len(idle)} other {'device' if len(idle) == 1 else 'devices'}"
     fact = f"{choice.alias}: IOMMU group {group.number} holds {others}, which nobody else can use while the VM runs"
     evidence = listed([shown(one) for one in idle])
-    where = field(f"devices.{choice.alias}.pci")
+    where = in_spec(f"devices.{choice.alias}.pci")
     if _is_conventional(function):
         help_ = ("conventional PCI devices behind one bridge cannot be told apart: pass all of them, or none",)
         return Diagnostic("W234", fact, where, evidence, help_)

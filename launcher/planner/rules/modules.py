@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
 from launcher.planner.modules import lacking, may_load, unloadable, unloaded
-from launcher.planner.places import field
-from launcher.planner.rules.rule import Rule, Situation
+from launcher.planner.places import in_spec
+from launcher.planner.rules.rule import Rule
 from launcher.values import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from launcher.planner.decided import Situation
 
 
 def _without_vfio(it: Situation) -> Iterator[Diagnostic]:
@@ -24,7 +26,7 @@ def _without_vfio(it: Situation) -> Iterator[Diagnostic]:
     extra = f"on Ubuntu: `apt install linux-modules-extra-{it.host.kernel}`"
     ways = (full, extra) if unloadable(it.host.linux) else (full,)
     fact = f"Linux {it.host.kernel} has no VFIO, or not all of it that devices need"
-    yield Diagnostic("E222", fact, field("devices"), evidence, ways)
+    yield Diagnostic("E222", fact, in_spec("devices"), evidence, ways)
 
 
 def _may_not_load(it: Situation) -> Iterator[Diagnostic]:
@@ -39,7 +41,7 @@ def _may_not_load(it: Situation) -> Iterator[Diagnostic]:
         f"as root: `{command}`",
         f"at every boot: `printf '%s\\n' {' '.join(names)} >> /etc/modules-load.d/vfio.conf`",
     )
-    yield Diagnostic("E224", fact, field("devices"), help=help_, fix=command)
+    yield Diagnostic("E224", fact, in_spec("devices"), help=help_, fix=command)
 
 
 def _not_known(it: Situation) -> Iterator[Diagnostic]:
@@ -47,7 +49,7 @@ def _not_known(it: Situation) -> Iterator[Diagnostic]:
     if isinstance(loadable, Missing) and names and it.spec.devices and may_load(it.host) and not lacking(it.host):
         fact = f"whether this kernel has {' and '.join(names)} could not be read ({loadable.missing}: {loadable.path})"
         command = f"modprobe -a {' '.join(names)}"
-        yield Diagnostic("W216", fact, field("devices"), help=(f"load what is not loaded: `{command}`",), fix=command)
+        yield Diagnostic("W216", fact, in_spec("devices"), help=(f"load what is not loaded: `{command}`",), fix=command)
 
 
 RULES: tuple[Rule, ...] = (

@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
 from launcher.host.facts import Config
-from launcher.planner.functions import is_bridge, listed, shown, sysfs
+from launcher.planner.functions import is_bridge
 from launcher.planner.groups import harmless
-from launcher.planner.places import field
+from launcher.planner.places import in_spec
 from launcher.planner.rules.rule import Rule
+from launcher.planner.rules.words import adding, listed, shown, sysfs
 from launcher.values import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from launcher.host.facts import PciFunction
-    from launcher.planner.choose import Choice
-    from launcher.planner.rules.rule import Situation
+    from launcher.planner.decided import Choice, Situation
 
 _MOST_SHOWN = 4
 
@@ -31,7 +31,7 @@ def _dead(it: Situation) -> Iterator[Diagnostic]:
         fact = f"{one.alias}: {function.address} {state}: its configuration space reads all ones"
         fix = f"echo 1 > {sysfs(function)}/remove; echo 1 > /sys/bus/pci/rescan"
         help_ = (f"let the kernel look for it anew: `{fix}`", "if it stays dead, switch the host off and on")
-        yield Diagnostic("E250", fact, field(f"devices.{one.alias}"), help=help_, fix=fix)
+        yield Diagnostic("E250", fact, in_spec(f"devices.{one.alias}"), help=help_, fix=fix)
 
 
 def _no_reset(it: Situation) -> Iterator[Diagnostic]:
@@ -47,7 +47,7 @@ def _no_reset(it: Situation) -> Iterator[Diagnostic]:
             *((f"switch them on again: `{fix}`",) if fix else _ways_to_a_bus_reset(foreign)),
             f"to accept that, {_accepting(choice)}",
         )
-        where = field(f"devices.{choice.alias}")
+        where = in_spec(f"devices.{choice.alias}")
         yield Diagnostic("E216", fact, where, _beside(foreign), help_, fix)
 
 
@@ -63,7 +63,7 @@ def _ways_to_a_bus_reset(foreign: Sequence[PciFunction]) -> tuple[str, ...]:
 
 
 def _accepting(choice: Choice) -> str:
-    return choice.adding("allow", f"[{', '.join((*choice.device.allow, 'no-reset'))}]")
+    return adding(choice, "allow", f"[{', '.join((*choice.device.allow, 'no-reset'))}]")
 
 
 def _beside(foreign: Sequence[PciFunction]) -> tuple[str, ...]:
@@ -91,7 +91,7 @@ def _reset_of_the_bus(it: Situation) -> Iterator[Diagnostic]:
             *_ways_to_a_bus_reset(reset.foreign),
             f"as it is, the kernel does not reset it; to accept that, {_accepting(choice)}",
         )
-        yield Diagnostic("W253", fact, field(f"devices.{choice.alias}"), _beside(reset.foreign), help_)
+        yield Diagnostic("W253", fact, in_spec(f"devices.{choice.alias}"), _beside(reset.foreign), help_)
 
 
 def _weak(it: Situation) -> Iterator[Diagnostic]:
@@ -105,7 +105,7 @@ def _weak(it: Situation) -> Iterator[Diagnostic]:
             f"to accept that, {_accepting(choice)}",
         )
         if "no-reset" not in choice.device.allow:
-            yield Diagnostic("W252", fact, field(f"devices.{choice.alias}"), ("reset_method: pm",), help_)
+            yield Diagnostic("W252", fact, in_spec(f"devices.{choice.alias}"), ("reset_method: pm",), help_)
 
 
 def _off(it: Situation) -> Iterator[Diagnostic]:
@@ -120,7 +120,7 @@ def _off(it: Situation) -> Iterator[Diagnostic]:
             f"see now whether it does: `{fix}`",
             f"or keep it from there for good: `echo 0 > {sysfs(function)}/d3cold_allowed`",
         )
-        yield Diagnostic("W251", fact, field(f"devices.{one.alias}"), help=help_, fix=fix)
+        yield Diagnostic("W251", fact, in_spec(f"devices.{one.alias}"), help=help_, fix=fix)
 
 
 def _state(function: PciFunction) -> str | None:

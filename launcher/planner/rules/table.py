@@ -4,53 +4,62 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from launcher.planner.boot import check_boot
-from launcher.planner.fitness import check_devices
-from launcher.planner.kvm import check_cpus, check_kvm, check_state_folder
-from launcher.planner.limits import check_locking, check_memory
-from launcher.planner.placing import check_placing
 from launcher.planner.rules import (
     access,
     bars,
+    binding,
+    boot,
     bounds,
-    conditions,
+    choices,
     confinement,
+    cpus,
     drivers,
     graphics,
+    groups,
     in_use,
     interrupts,
     iommu,
     isolation,
+    kvm,
+    links,
+    memory,
+    memory_limits,
     modules,
+    numa,
+    ram,
     resets,
-    spaces,
+    slots,
+    state_folder,
     tasks,
     unread,
     virtual_functions,
 )
-from launcher.planner.rules.rule import Rule, Situation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from launcher.errors import Diagnostic
+    from launcher.planner.decided import Situation
+    from launcher.planner.rules.rule import Rule
 
 RULES: tuple[Rule, ...] = (
-    Rule("kernel", lambda it: check_kvm(it.host)),
-    Rule("policy", lambda it: check_state_folder(it.host)),
+    *kvm.RULES,
+    *state_folder.RULES,
     *iommu.RULES,
     *modules.RULES,
     *access.RULES,
-    Rule("kernel", lambda it: check_boot(it.files, it.ranges)),
-    Rule("kernel", lambda it: check_cpus(it.spec, it.host)),
-    Rule("kernel", lambda it: check_memory(it.spec, it.host)),
-    Rule("kernel", lambda it: check_placing(it.spec.memory, it.ranges, it.reserved, it.limits())),
-    Rule("kernel", lambda it: check_locking(it.host, it.locked)),
-    *spaces.RULES,
+    *boot.RULES,
+    *cpus.RULES,
+    *memory.RULES,
+    *ram.RULES,
+    *memory_limits.RULES,
     *bounds.RULES,
     *tasks.RULES,
     *confinement.RULES,
-    Rule("kernel", lambda it: check_devices(it.passing, it.devices)),
+    *choices.RULES,
+    *groups.RULES,
+    *slots.RULES,
+    *binding.RULES,
     *isolation.RULES,
     *drivers.RULES,
     *virtual_functions.RULES,
@@ -59,12 +68,14 @@ RULES: tuple[Rule, ...] = (
     *resets.RULES,
     *interrupts.RULES,
     *graphics.RULES,
-    *conditions.RULES,
+    *numa.RULES,
+    *links.RULES,
     *unread.RULES,
 )
 
 
 def findings(situation: Situation) -> Iterator[Diagnostic]:
+    """Of binding last: the command for it is given where nothing else is in the way."""
     found = [one for rule in RULES for one in rule.check(situation)]
     yield from found
-    yield from access.check_binding(situation, found)
+    yield from binding.check_binding(situation, found)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
-from launcher.planner.limits import populates
-from launcher.planner.places import field
+from launcher.planner.needs import least_files, threads_of, user_limit
+from launcher.planner.places import in_spec
 from launcher.planner.rules.rule import Rule
 from launcher.record import record
 
@@ -14,15 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from launcher.host.facts import Process
-    from launcher.planner.rules.rule import Situation
+    from launcher.planner.decided import Situation
 
 # `up`, keeper and runner are there at once; the first is there already, and the process that planned goes meanwhile.
 _PROCESSES, _STARTED, _AT_MOST = 3, 2, 4
-
-_ALL = 1 << 22  # PID_MAX_LIMIT (include/linux/threads.h)
-
-# What the runner has open at least: standard streams, its keeper, the console's eventfds, KVM, the VM, the kernel.
-_FILES = 10
 
 
 @record
@@ -36,25 +31,12 @@ class _Bound:
     elsewhere: str
 
 
-def threads_of(it: Situation) -> int:
-    """At once: one for each vCPU, or before them one for each CPU that may populate memory."""
-    crew = len(it.host.process.cpus) if any(populates(bank, it.spec) for bank in it.spec.memory) else 0
-    return max(it.spec.cpus.count, crew)
-
-
-def tasks_left(process: Process) -> int:
-    """Where no limit is known, as many as Linux has numbers for."""
-    return min((one.most - (one.used or 0) for one in _bounds(process, 0)), default=_ALL)
-
-
 def _bounds(process: Process, wanted: int) -> Iterator[_Bound]:
-    """The user's limit does not count for the host's root, nor for whoever may exceed it (setrlimit(2))."""
-    able = process.uid == 0 or not {"cap_sys_resource", "cap_sys_admin"}.isdisjoint(process.capabilities)
-    exempt = able and not process.own_user_namespace
-    if process.tasks is not None and not exempt:
+    """Limits of the user and of the cgroups; `wanted` is how many more they should allow."""
+    if (most := user_limit(process)) is not None:
         more = (process.user_tasks or 0) + wanted
         command, service = f"sudo prlimit --pid $$ --nproc={more}", f"for a systemd service: `LimitNPROC={more}`"
-        yield _Bound(f"uid {process.uid} (ulimit -u)", process.tasks, process.user_tasks, command, service)
+        yield _Bound(f"uid {process.uid} (ulimit -u)", most, process.user_tasks, command, service)
     for limit in process.task_limits:
         unit, more = limit.cgroup.rpartition("/")[2], limit.current + wanted
         known = unit.endswith((".service", ".slice", ".scope"))
@@ -85,12 +67,7 @@ def _diagnostic(code: str, fact: str, one: _Bound, it: Situation) -> Diagnostic:
     before = (f"before them one for each host CPU, to populate memory: {crew}",) if crew > vcpus else ()
     evidence = (f"a thread for each vCPU: {vcpus}", *before)
     help_ = (f"raise it: `{one.raising}`", one.elsewhere)
-    return Diagnostic(code, fact, field("cpus.count"), evidence, help_, one.raising)
-
-
-def least_files(it: Situation) -> int:
-    """Each vCPU, function and group has a descriptor."""
-    return _FILES + it.spec.cpus.count + len(it.passing.functions) + len(it.passing.groups)
+    return Diagnostic(code, fact, in_spec("cpus.count"), evidence, help_, one.raising)
 
 
 def _too_few_files(it: Situation) -> Iterator[Diagnostic]:
@@ -101,7 +78,7 @@ def _too_few_files(it: Situation) -> Iterator[Diagnostic]:
     fact = f"the VM takes at least {least} open files, and the limit is {limit}"
     fix = f"ulimit -n {max(1024, 2 * least)}"
     help_ = (f"raise it, as root: `{fix}`", f"for a systemd service: LimitNOFILE={max(1024, 2 * least)}")
-    yield Diagnostic("E428", fact, field("cpus.count"), help=help_, fix=fix)
+    yield Diagnostic("E428", fact, in_spec("cpus.count"), help=help_, fix=fix)
 
 
 RULES: tuple[Rule, ...] = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
-from launcher.planner.places import field
+from launcher.planner.places import in_spec
 from launcher.planner.rules.interrupts import ban
 from launcher.planner.rules.rule import Rule
 from launcher.values import Missing
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from launcher.host.facts import PciFunction
-    from launcher.planner.rules.rule import Situation
+    from launcher.planner.decided import Situation
 
 
 def _unread(it: Situation) -> Iterator[Diagnostic]:
@@ -36,7 +36,7 @@ def _unread(it: Situation) -> Iterator[Diagnostic]:
             *(("`vmlaunch devices --deep` wakes sleeping devices to read them",) if "asleep" in kinds else ()),
             "`up` looks again before its first change",
         )
-        yield Diagnostic("W216", fact, field(f"devices.{choice.alias}"), help=help_)
+        yield Diagnostic("W216", fact, in_spec(f"devices.{choice.alias}"), help=help_)
 
 
 def _unknown(it: Situation, function: PciFunction) -> Iterator[tuple[str, Missing]]:

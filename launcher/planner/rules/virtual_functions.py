@@ -5,17 +5,66 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
-from launcher.planner.absent import giving_back
-from launcher.planner.functions import listed, on_vfio, shown, sysfs
-from launcher.planner.places import field
-from launcher.planner.rules.rule import Rule, Situation
+from launcher.planner.functions import on_vfio
+from launcher.planner.places import in_spec
+from launcher.planner.rules.rule import Rule
+from launcher.planner.rules.words import giving_back, listed, shown, sysfs
+from launcher.values import PciAddress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from launcher.host.facts import PciFunction
-    from launcher.planner.devices import Taken
-    from launcher.values import PciAddress
+    from launcher.planner.decided import Situation, Taken
+
+
+def no_virtual_function(pf: PciFunction, number: int) -> Diagnostic:
+    """E235: it cannot be created either, and why; E207: the commands that create it."""
+    if found := _cannot_be_created(pf, number):
+        fact, way = found
+        return Diagnostic("E235", fact, help=(way,))
+    count = len(pf.virtual_functions)
+    plural = "virtual function" if count == 1 else "virtual functions"
+    fact = f"{pf.address} has {count} {plural}, and number {number} is not among them"
+    would = f"number {number} would be {virtual_address(pf, number)}"
+    first = f"those that are there ({count}) have to be removed first, with whatever uses them"
+    evidence = (*((would,) if pf.sriov else ()), *((first,) if count else ()))
+    fix = creating(pf, number)
+    return Diagnostic("E207", fact, evidence=evidence, help=(f"create it first: `{fix}`",), fix=fix)
+
+
+def creating(pf: PciFunction, number: int) -> str:
+    """The kernel changes the number of virtual functions only from or to 0, and hands new ones to host drivers."""
+    files = ["sriov_drivers_autoprobe"] if pf.sriov and pf.sriov.autoprobe else []
+    files += ["sriov_numvfs"] if pf.virtual_functions else []
+    zeroes = "".join(f"echo 0 > {sysfs(pf)}/{name}; " for name in files)
+    return f"{zeroes}echo {number + 1} > {sysfs(pf)}/sriov_numvfs"
+
+
+def virtual_address(pf: PciFunction, number: int) -> PciAddress:
+    """Routing id of the physical function + offset + number * stride (SR-IOV 1.1, 2.1.2)."""
+    own = pf.address
+    offset, stride = (pf.sriov.offset, pf.sriov.stride) if pf.sriov else (0, 0)
+    routing_id = (own.bus << 8 | own.device << 3 | own.function) + offset + number * stride
+    return PciAddress(own.domain, routing_id >> 8, routing_id >> 3 & 0x1F, routing_id & 7)
+
+
+def _cannot_be_created(pf: PciFunction, number: int) -> tuple[str, str] | None:
+    """What is in the way of writing sriov_numvfs: fact and way out (sriov_numvfs_store in drivers/pci/iov.c)."""
+    if pf.physical_function:
+        return f"{pf.address} is a virtual function itself", f"name its card: `pci: {pf.physical_function}`"
+    if pf.sriov is None and not pf.virtual_functions:
+        return f"{pf.address} has no SR-IOV, so it has no virtual functions", "leave `vf` out, or take another device"
+    if pf.sriov and number >= pf.sriov.total:
+        fact = f"{pf.address} can have {pf.sriov.total} virtual functions, and number {number} is not among them"
+        return fact, f"their numbers are 0 to {pf.sriov.total - 1}" if pf.sriov.total else "leave `vf` out"
+    if pf.driver is None:
+        fact = f"{pf.address} has no driver, and without one it cannot create virtual functions"
+        return fact, f"give it to its driver first: `echo {pf.address} > /sys/bus/pci/drivers_probe`"
+    if on_vfio(pf):
+        fact = f"{pf.address} is on {pf.driver}, and the virtual functions it makes there need a token"
+        return fact, f"give it back to its own driver first: `{giving_back(pf)}`"
+    return None
 
 
 def _has_virtual_functions(it: Situation) -> Iterator[Diagnostic]:
@@ -42,7 +91,7 @@ def _keeps_others(one: Taken, it: Situation) -> Diagnostic:
     bind = "" if pf.driver else f"echo {pf.address} > /sys/bus/pci/drivers_probe; "
     fix = f"{bind}echo 0 > {sysfs(pf)}/sriov_numvfs"
     help_ = (f"remove them{users}: `{fix}`", "or take one of them instead, as `vf: 0`")
-    where = field(f"devices.{one.alias}.pci")
+    where = in_spec(f"devices.{one.alias}.pci")
     return Diagnostic("E233", fact, where, listed([shown(each) for each in functions]) if functions else (), help_, fix)
 
 
@@ -51,7 +100,7 @@ def _of_one_plan(one: Taken, ours: list[PciAddress], given: dict[PciAddress, str
     names = " and ".join(f"{given[address]} ({address})" for address in ours)
     fact = f"{one.alias}: with {pf} its virtual functions leave their driver, also {names}"
     ways = f"pass either {pf} or its virtual functions, and leave the other out"
-    return Diagnostic("E234", fact, field(f"devices.{one.alias}.pci"), help=(ways,))
+    return Diagnostic("E234", fact, in_spec(f"devices.{one.alias}.pci"), help=(ways,))
 
 
 def _parents(it: Situation) -> Iterator[tuple[Taken, PciFunction]]:
@@ -70,7 +119,7 @@ def _needs_a_token(it: Situation) -> Iterator[Diagnostic]:
             again = f"; echo {_count(pf)} > {sysfs(pf)}/sriov_numvfs" if _count(pf) else ""
             fix = f"{giving_back(pf)}{again}"
             help_ = (f"give {pf.address} back to its own driver and create them there: `{fix}`",)
-            yield Diagnostic("E236", fact, field(f"devices.{one.alias}.pci"), help=help_, fix=fix)
+            yield Diagnostic("E236", fact, in_spec(f"devices.{one.alias}.pci"), help=help_, fix=fix)
 
 
 def _held_by_the_host(it: Situation) -> Iterator[Diagnostic]:
@@ -81,13 +130,13 @@ def _held_by_the_host(it: Situation) -> Iterator[Diagnostic]:
             fact = f"{one.alias}: {one.function.driver} took {one.function.address} for the host when it was created"
             fix = f"echo 0 > {sysfs(pf)}/sriov_drivers_autoprobe"
             help_ = (f"to keep the host's drivers off new virtual functions: `{fix}`",)
-            yield Diagnostic("W236", fact, field(f"devices.{one.alias}.pci"), help=help_, fix=fix)
+            yield Diagnostic("W236", fact, in_spec(f"devices.{one.alias}.pci"), help=help_, fix=fix)
 
 
 def _without_its_parent(it: Situation) -> Iterator[Diagnostic]:
     """It opens and maps; whether there is a link, and which MAC, is the business of the physical function."""
     for one, pf in _parents(it):
-        alias, own, where = one.alias, one.function.address, field(f"devices.{one.alias}.pci")
+        alias, own, where = one.alias, one.function.address, in_spec(f"devices.{one.alias}.pci")
         if pf.driver is None:
             fix = f"echo {pf.address} > /sys/bus/pci/drivers_probe"
             fact = f"{alias}: {pf.address} has no driver, so its virtual function {own} may have no link"

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from launcher.api.hosts import this_host
-from launcher.host.boot_files import BootFiles
+from launcher.images.boot_files import BootFiles
 from tests.conftest import ROOT, Cli
 from tests.lab.failures import CASES, Case
 from tests.lab.hosts import HOSTS, Host

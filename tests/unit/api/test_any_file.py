@@ -16,7 +16,7 @@ from launcher.api.plans import decode_plan, files_of
 from launcher.api.staleness import judge
 from launcher.cli import main
 from launcher.errors import LauncherError
-from launcher.host.files import read_boot_file
+from launcher.images.reading import read_boot_file
 from launcher.values import Missing
 from tests import planning
 from tests.budget import runs

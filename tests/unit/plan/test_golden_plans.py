@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from launcher.host.boot_files import BootFiles
 from launcher.host.facts import HostFacts
+from launcher.images.boot_files import BootFiles
 from launcher.plan.codec import plan_from_json, plan_to_json
 from launcher.plan.plan import Plan
 from launcher.record import replace

@@ -13,7 +13,7 @@ from launcher.host.facts import Bar, Config, Msix, PciFunction
 from launcher.machine.function import PassedFunction
 from launcher.machine.msix import tables_in
 from launcher.machine.pieces import pieces_of_bar
-from launcher.machine.x86.layout import BAR_PORTS, BARS_32, HIGH_RAM_START
+from launcher.machine.x86.layout import BAR_PORTS, BARS_32, HIGH_RAM_START, LAYOUT
 from launcher.planner.bars import bar_pieces, high_window, place_bars, planned_bars
 from launcher.record import replace
 from launcher.values import GIB, KIB, MIB, PciAddress, Span, align_up
@@ -56,7 +56,7 @@ def room(one: Bar) -> int:
 
 @given(functions, spans, spans, widths)
 def test_placed_bars_are_aligned_apart_and_out_of_the_way_of_all_else(these, ram, reserved, bits):
-    places = place_bars(these, ram, reserved, bits)
+    places = place_bars(these, ram, reserved, bits, LAYOUT)
     by_key = {(one.address, bar.index): bar for one in these for bar in one.bars}
     placed = {key: Span(guest, room(by_key[key])) for key, guest in places.items()}
     assert all(span.start % by_key[key].size == 0 for key, span in placed.items())
@@ -75,20 +75,20 @@ def test_the_window_of_64_bit_bars_holds_no_ram(these, ram, reserved, bits):
     made = plan(
         "boot: {kernel: ./bzImage}\ncpus: 1\nmemory: 1GiB\ndevices: {disk: 0000:02:00.0}\n", host("gpu07")
     ).devices[0]
-    places = place_bars(these, ram, reserved, bits)
-    window = high_window([replace(made, bars=planned_bars(one, places)) for one in these])
+    places = place_bars(these, ram, reserved, bits, LAYOUT)
+    window = high_window([replace(made, bars=planned_bars(one, places)) for one in these], LAYOUT)
     assert window is None or not any(window.overlaps(one) for one in ram)
 
 
 def test_a_bar_of_64_gib_goes_above_ram_and_round_what_is_reserved():
     card = function(bar("mem64", 64 * GIB))
-    assert list(place_bars([card], [Span(0, 3 * GIB)], [], 48).values()) == [256 * GIB]
-    assert list(place_bars([card], [Span(0, 3 * GIB)], [Span(300 * GIB, MIB)], 48).values()) == [320 * GIB]
+    assert list(place_bars([card], [Span(0, 3 * GIB)], [], 48, LAYOUT).values()) == [256 * GIB]
+    assert list(place_bars([card], [Span(0, 3 * GIB)], [Span(300 * GIB, MIB)], 48, LAYOUT).values()) == [320 * GIB]
 
 
 def test_small_64_bit_bars_go_above_4_gib_when_the_hole_is_full():
     many = [function(bar("mem64", 32 * MIB), bus=bus) for bus in range(40)]
-    places = place_bars(many, [Span(0, 3 * GIB)], [], 48)
+    places = place_bars(many, [Span(0, 3 * GIB)], [], 48, LAYOUT)
     assert len(places) == 40
     assert {guest < 4 * GIB for guest in places.values()} == {True, False}
 
@@ -96,18 +96,18 @@ def test_small_64_bit_bars_go_above_4_gib_when_the_hole_is_full():
 def test_what_must_be_in_the_hole_is_there_before_what_may_be():
     choosy = [function(bar("mem64", 32 * MIB), bus=bus) for bus in range(30)]
     strict = [function(bar("mem32", 16 * MIB), bus=bus) for bus in range(100, 130)]
-    assert len(place_bars([*choosy, *strict], [Span(0, 3 * GIB)], [], 48)) == 60
+    assert len(place_bars([*choosy, *strict], [Span(0, 3 * GIB)], [], 48, LAYOUT)) == 60
 
 
 def test_a_bank_at_the_top_leaves_the_gap_below_it_to_bars():
     ram = [Span(0, 3 * GIB), Span(511 * GIB, GIB)]
-    (guest,) = place_bars([function(bar("mem64", 32 * GIB))], ram, [], 39).values()
+    (guest,) = place_bars([function(bar("mem64", 32 * GIB))], ram, [], 39, LAYOUT).values()
     assert 4 * GIB <= guest < 511 * GIB
 
 
 def test_ports_follow_each_other_from_c000():
     card = function(bar("io", 32, 2), bar("io", 256, 3), bar("io", 8, 4))
-    assert sorted(place_bars([card], [], [], None).values()) == [0xC000, 0xC100, 0xC120]
+    assert sorted(place_bars([card], [], [], None, LAYOUT).values()) == [0xC000, 0xC100, 0xC120]
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_a_bar_whose_configuration_was_not_read_is_mapped_if_it_can_be():
 
 
 def test_bars_of_less_than_a_page_get_a_page_of_their_own():
-    places = place_bars([function(bar("mem32", 256, 0), bar("mem32", 16, 1))], [], [], None)
+    places = place_bars([function(bar("mem32", 256, 0), bar("mem32", 16, 1))], [], [], None, LAYOUT)
     assert sorted(places.values()) == [BARS_32.start, BARS_32.start + PAGE]
 
 

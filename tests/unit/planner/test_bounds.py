@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from launcher.errors import Diagnostic
-from launcher.host.boot_files import BootFile, BootFiles
 from launcher.host.facts import Bar, Config, HostFacts, Limit, Msix
+from launcher.images.boot_files import BootFile, BootFiles
 from launcher.machine.boards import board_of
 from launcher.machine.start import Boot
 from launcher.plan.plan import Plan

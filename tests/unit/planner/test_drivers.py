@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from launcher.host.facts import Config, DeviceNode, Holder, HostFacts, PciFunction, Sriov, Use, UseKind
 from launcher.plan.steps import BindDriver, StaysBound
-from launcher.planner.absent import virtual_address
-from launcher.planner.slots import Seat, guest_addresses
-from launcher.planner.uses import ending, is_hard, stopping
+from launcher.planner.decided import Seat
+from launcher.planner.rules.ending import ending, stopping
+from launcher.planner.rules.virtual_functions import virtual_address
+from launcher.planner.slots import guest_addresses
+from launcher.planner.uses import is_hard
 from launcher.record import replace
 from launcher.values import PciAddress
 from tests.catalogue.driver_hosts import DISK, GPU, NIC, SOUND, board, function, plus, sriov, vmd
@@ -235,8 +237,8 @@ def test_a_device_added_at_the_end_moves_no_other_and_none_shares_an_address_una
     seats = tuple(seat(order, place, wish, like) for order, (place, wish) in enumerate(rows))
     before, after = guest_addresses(seats[: some * 2]), guest_addresses(seats)
     assert before == {host_: guest for host_, guest in after.items() if host_ in before}
-    unasked = [after[one.function.address] for one in seats if not one.wish]
+    unasked = [after[one.function.address] for one in seats if not one.guest]
     assert len(set(unasked)) == len(unasked)
     for order, one in enumerate(seats):
-        earlier = [other.wish for other in seats[:order] if other.wish]
-        assert one.wish or after[one.function.address] not in earlier
+        earlier = [other.guest for other in seats[:order] if other.guest]
+        assert one.guest or after[one.function.address] not in earlier

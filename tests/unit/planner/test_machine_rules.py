@@ -11,7 +11,7 @@ from launcher.host.facts import Config, DeviceNode, Firmware, Holder, HostFacts,
 from launcher.plan.codec import plan_from_json, plan_to_json
 from launcher.plan.plan import Plan
 from launcher.plan.steps import BindDriver, LoadModules
-from launcher.planner.rules.cmdline import last_of, settings_of
+from launcher.planner.linux import last_of, settings_of
 from launcher.record import replace
 from launcher.report.plan_text import plan_text
 from launcher.values import Missing

@@ -10,8 +10,8 @@ import pytest
 
 from launcher.codec import decode, encode
 from launcher.codes import explanation
-from launcher.host.boot_files import BootFile, BootFiles, Segment
 from launcher.host.facts import DeviceNode, HostFacts, IommuGroup, ReservedRegion
+from launcher.images.boot_files import BootFile, BootFiles, Segment
 from launcher.plan.codec import plan_from_json, plan_to_json
 from launcher.plan.steps import BindDriver, LoadInitrd, LoadKernel, MapDma, StaysBound, TakeMemory
 from launcher.planner.assumptions import failed_assumptions

@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from launcher.host.facts import IommuGroup, ReservedRegion
-from launcher.machine.x86.layout import HOLE
+from launcher.machine.x86.layout import HOLE, LAYOUT
 from launcher.plan.steps import DescribeMachine
+from launcher.planner.decided import Width
 from launcher.planner.memory import GRANULES, free_place, place_memory, span_of
-from launcher.planner.placing import check_placing
 from launcher.planner.regions import left_empty, memory_map, reserved_by
-from launcher.planner.widths import Width
+from launcher.planner.rules.ram import check_ram
 from launcher.spec.model import Bank
 from launcher.values import GIB, KIB, MIB, Span
 from tests.planning import host, plan
@@ -38,7 +38,7 @@ several_spans = st.lists(reserved_spans(), max_size=6)
 
 @given(several_banks, several_spans)
 def test_every_byte_of_every_bank_is_placed_exactly_once(these, reserved):
-    ranges = place_memory(these, reserved)
+    ranges = place_memory(these, reserved, LAYOUT)
     for number, bank in enumerate(these):
         pieces = sorted((one.offset, one.size) for one in ranges if one.bank == number)
         ends = [0, *(offset + size for offset, size in pieces)]
@@ -48,7 +48,7 @@ def test_every_byte_of_every_bank_is_placed_exactly_once(these, reserved):
 
 @given(several_banks, several_spans)
 def test_ram_touches_neither_the_hole_nor_reserved_spans_nor_other_ram(these, reserved):
-    spans = [span_of(one) for one in place_memory(these, reserved)]
+    spans = [span_of(one) for one in place_memory(these, reserved, LAYOUT)]
     for span in spans:
         assert not span.overlaps(HOLE)
         assert not any(span.overlaps(one) for one in reserved)
@@ -57,7 +57,7 @@ def test_ram_touches_neither_the_hole_nor_reserved_spans_nor_other_ram(these, re
 
 @given(several_banks, several_spans)
 def test_host_pages_can_back_guest_pages_everywhere(these, reserved):
-    for one in place_memory(these, reserved):
+    for one in place_memory(these, reserved, LAYOUT):
         pages = these[one.bank].pages
         assert one.guest % GRANULES[pages] == 0
         assert one.offset % GRANULES[pages] == 0
@@ -66,7 +66,7 @@ def test_host_pages_can_back_guest_pages_everywhere(these, reserved):
 
 @given(several_banks, several_spans)
 def test_banks_follow_each_other_in_the_order_of_the_file(these, reserved):
-    ranges = place_memory(these, reserved)
+    ranges = place_memory(these, reserved, LAYOUT)
     assert [(one.bank, one.offset) for one in ranges] == sorted((one.bank, one.offset) for one in ranges)
 
 
@@ -76,7 +76,7 @@ def test_banks_follow_each_other_in_the_order_of_the_file(these, reserved):
 ), max_size=5))  # fmt: skip
 def test_the_memory_map_is_in_order_and_only_reserved_lines_may_meet_each_other(these, regions):
     reserved = reserved_by([IommuGroup(3, "DMA", (), tuple(regions))])
-    lines = memory_map(these, place_memory(these, [one.span for one in reserved]), reserved, ())
+    lines = memory_map(these, place_memory(these, [one.span for one in reserved], LAYOUT), reserved, (), LAYOUT)
     assert [line.start for line in lines] == sorted(line.start for line in lines)
     own = [Span(line.start, line.size) for line in lines if line.kind != "reserved"]
     foreign = [Span(line.start, line.size) for line in lines if line.kind == "reserved"]
@@ -90,7 +90,7 @@ def bank(size: int, at: int | None = None, pages: str = "thp") -> Bank:
 
 
 def starts(*these: Bank, reserved: list[Span] | None = None) -> list[tuple[int, int]]:
-    return [(one.guest, one.size) for one in place_memory(these, reserved or [])]
+    return [(one.guest, one.size) for one in place_memory(these, reserved or [], LAYOUT)]
 
 
 def test_memory_up_to_3_gib_is_one_range_and_more_continues_above_4_gib():
@@ -139,8 +139,8 @@ def test_ram_in_the_way_of_something_is_always_told(wished, others, spans, bits)
     banks = (*others, wished)
     regions = tuple(ReservedRegion(one.start, one.last, "reserved") for one in spans)
     reserved = reserved_by([IommuGroup(3, "DMA", (), regions)])
-    ranges = place_memory(banks, [one.span for one in reserved])
-    told = {one.code for one in check_placing(banks, ranges, reserved, (Width(bits, "KVM"),))}
+    ranges = place_memory(banks, [one.span for one in reserved], LAYOUT)
+    told = {one.code for one in check_ram(banks, ranges, reserved, (Width(bits, "KVM"),), LAYOUT)}
     placed = [span_of(one) for one in ranges]
     assert ("E306" in told) == any(span_of(one).overlaps(hole) for one in ranges for hole in (HOLE, *spans))
     assert ("E311" in told) == any(one.end > 1 << bits for one in placed)
@@ -154,7 +154,7 @@ def test_the_guest_is_told_each_hole_once_however_many_groups_make_it():
     part = ReservedRegion(0xFD00000000, 0xFD000FFFFF, "direct")
     msi = ReservedRegion(0xFEE00000, 0xFEEFFFFF, "msi")
     groups = [IommuGroup(number, "DMA", (), regions) for number, regions in enumerate([(msi, ht), (msi, ht, part)])]
-    assert left_empty(reserved_by(groups)) == (Span(0xFD00000000, MIB), Span(0xFD00100000, 12 * GIB - MIB))
+    assert left_empty(reserved_by(groups), LAYOUT) == (Span(0xFD00000000, MIB), Span(0xFD00100000, 12 * GIB - MIB))
 
 
 def test_the_machine_is_described_with_the_holes_that_are_not_its_own():

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from launcher.errors import Refused
 from launcher.host.facts import HostFacts, Power
+from launcher.machine.boards import board_of
 from launcher.plan.codec import plan_from_json, plan_to_json
 from launcher.plan.plan import Plan
 from launcher.plan.steps import GiveMemory, LoadModules, TakeMemory
@@ -243,7 +244,9 @@ def test_so_does_every_row_of_the_catalogue(row: Row):
 def check_again(made: Plan, facts: HostFacts) -> None:
     banks = {step.bank for step in made.steps if isinstance(step, TakeMemory) and step.populate}
     resolved = json.loads(json.dumps(made.spec.resolved))
-    again = make_plan(read_resolved(resolved, banks), made.spec, facts, FILES, lambda _: None)
+    again = make_plan(
+        read_resolved(resolved, banks), made.spec, facts, FILES, lambda _: None, board_of(facts.architecture)
+    )
     bare = replace(made, devices=tuple(replace(each, source=None) for each in made.devices))
     said = [sorted((one.code, one.message) for one in each.diagnostics) for each in (again, made)]
     assert said[0] == said[1]

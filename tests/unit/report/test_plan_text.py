@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from launcher.host.boot_files import BootFiles
+from launcher.images.boot_files import BootFiles
 from launcher.plan.plan import MemoryLine
 from launcher.plan.steps import OpenDevices, Passed
 from launcher.record import replace

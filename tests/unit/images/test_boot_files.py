@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launcher.host.boot_files import BootFile, Segment
-from launcher.host.files import read_boot_file
-from launcher.host.image import Image, identify
+from launcher.images.boot_files import BootFile, Segment
+from launcher.images.reading import read_boot_file
+from launcher.images.signature import Image, identify
 from launcher.values import Missing
 from tests.elves import Part, elf32, elf64, note, pvh
 

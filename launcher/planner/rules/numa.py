@@ -1,21 +1,17 @@
-"""Rules about where a device is: its node and those of memory and CPUs, and how its link does. Pure."""
+"""Rules about NUMA: the node of a device, and those of memory and CPUs. Pure."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
-from launcher.planner.places import field
+from launcher.planner.places import in_spec
 from launcher.planner.rules.rule import Rule
-from launcher.values import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from launcher.planner.rules.rule import Situation
-
-
-# ---- nodes ----
+    from launcher.planner.decided import Situation
 
 
 def _nodes(it: Situation) -> Iterator[Diagnostic]:
@@ -33,7 +29,7 @@ def _nodes(it: Situation) -> Iterator[Diagnostic]:
         why = "DMA then crosses" if memory else "interrupts then cross"
         help_ = (f"{why} the sockets: put the {'memory' if memory else 'vCPUs'} or the device on the other node",)
         evidence = tuple(_distance(it, function.node, node) for node in sorted(memory or pins))
-        where = field(f"devices.{choice.alias}.pci")
+        where = in_spec(f"devices.{choice.alias}.pci")
         yield Diagnostic("W214", fact, where, tuple(filter(None, evidence)), help_)
 
 
@@ -56,33 +52,4 @@ def _distance(it: Situation, one: int, other: int) -> str:
     return "" if far is None else f"from node {one} to node {other} the distance is {far}; 10 is local"
 
 
-# ---- links ----
-
-
-def _errors(it: Situation) -> Iterator[Diagnostic]:
-    """Those that were corrected are normal."""
-    for choice, function in it.chosen():
-        counts = {kind: function.errors.get(kind, 0) for kind in ("fatal", "nonfatal")}
-        if any(counts.values()):
-            seen = " and ".join(f"{count} {kind}" for kind, count in counts.items() if count)
-            only_one = sum(counts.values()) == 1
-            fact = f"{choice.alias}: {function.address} had {seen} PCI Express {'error' if only_one else 'errors'}"
-            help_ = ("since the host was started: check the card's seat, its riser and its power",)
-            yield Diagnostic("W263", fact, field(f"devices.{choice.alias}"), help=help_)
-
-
-def _narrow(it: Situation) -> Iterator[Diagnostic]:
-    """Idle GPUs lower the speed of their link and never its width."""
-    for choice, function in it.chosen():
-        link = function.link
-        if link is None or isinstance(link, Missing) or link.width == 0:
-            continue
-        slow = link.speed != link.max_speed and not function.class_code.startswith("03")
-        if link.width < link.max_width or slow:
-            now, could = f"x{link.width} at {link.speed}", f"x{link.max_width} at {link.max_speed}"
-            fact = f"{choice.alias}: the link of {function.address} is {now}, and could be {could}"
-            help_ = ("check the card's seat and riser, and how the firmware splits the slot's lanes",)
-            yield Diagnostic("W264", fact, field(f"devices.{choice.alias}"), help=help_)
-
-
-RULES: tuple[Rule, ...] = (Rule("policy", _nodes), Rule("policy", _errors), Rule("policy", _narrow))
+RULES: tuple[Rule, ...] = (Rule("policy", _nodes),)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-from launcher.host.boot_files import Segment
-from launcher.host.elf import Lies
+from launcher.images.boot_files import Segment
+from launcher.images.elf import Lies
 
 SETUP_SECTORS, VERSION, INITRD_MAX, XLOADFLAGS, PREFERRED, INIT_SIZE = 0x1F1, 0x206, 0x22C, 0x236, 0x258, 0x260
 SECTOR = 512

@@ -1,13 +1,20 @@
-"""/proc/cmdline in, its parameters out, as the kernel and its modules read them. Pure."""
+"""The host's kernel in; its release, and the parameters of /proc/cmdline as it and its modules read them, out. Pure."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from launcher.values import Missing
 
 if TYPE_CHECKING:
     from launcher.host.facts import Linux
+
+
+def release(kernel: str) -> tuple[int, int]:
+    """`6.12.9-amd64` -> (6, 12). The executor tries a call and falls back; a planner, which cannot try, compares."""
+    match = re.match(r"([0-9]+)\.([0-9]+)", kernel)
+    return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
 def values_of(linux: Linux, name: str) -> tuple[str, ...]:

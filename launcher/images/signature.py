@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from launcher.host.bzimage import parse_bzimage
-from launcher.host.elf import Lies, parse_elf
+from launcher.images.bzimage import parse_bzimage
+from launcher.images.elf import Lies, parse_elf
 from launcher.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from launcher.host.boot_files import Segment
+    from launcher.images.boot_files import Segment
 
 Kind = Literal["pvh", "elf", "bzimage", "initrd", "empty", "directory", "unknown"]
 

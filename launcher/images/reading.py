@@ -7,10 +7,9 @@ import os
 import stat
 from collections.abc import Mapping
 
-from launcher.host.boot_files import BootFile, BootFiles
-from launcher.host.image import Image, identify
-from launcher.host.tree import missing
-from launcher.values import Missing
+from launcher.images.boot_files import BootFile, BootFiles
+from launcher.images.signature import Image, identify
+from launcher.values import Missing, missing
 
 _NO_DIGEST = ""
 

@@ -6,7 +6,7 @@ import struct
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from launcher.host.boot_files import Segment
+from launcher.images.boot_files import Segment
 from launcher.record import record
 from launcher.values import Span, align_up
 

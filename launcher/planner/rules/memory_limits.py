@@ -6,24 +6,52 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
-from launcher.planner.limits import POOLS, huge_demands, populates, small_page_bytes
 from launcher.planner.memory import PAGE_SIZES
-from launcher.planner.places import field
-from launcher.planner.rules.bounds import mapped_pieces
+from launcher.planner.needs import (
+    OWN_MEMORY,
+    POOLS,
+    huge_demands,
+    mapped_bytes,
+    mapped_pieces,
+    populates,
+    small_page_bytes,
+)
+from launcher.planner.places import in_spec
 from launcher.planner.rules.rule import Rule
 from launcher.values import GIB, MIB, show_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from launcher.planner.rules.rule import Situation
+    from launcher.planner.decided import Situation
 
-_MEMORY = field("memory")
-# What vmlaunch itself takes, and the page tables for each byte: 8 bytes for 4 KiB.
-_OWN_MEMORY, _PAGE_TABLES = 50 * MIB, 512
+_MEMORY = in_spec("memory")
+# Bytes of memory for each byte of page tables: 8 bytes map 4 KiB.
+_PAGE_TABLES = 512
 _SLOW = 16 * GIB
 # vfio_iommu_type1's own; the parameter is not there before the module is.
 _DMA_ENTRIES = 65535
+
+
+def _locked_limit(it: Situation) -> Iterator[Diagnostic]:
+    """VFIO counts what it pins, once in its one container, against RLIMIT_MEMLOCK: the hard one, as `up` raises the
+    soft one to it. It does not count for those who have CAP_IPC_LOCK on the host itself."""
+    process, locked = it.host.process, it.locked
+    able = "cap_ipc_lock" in process.capabilities
+    if process.memlock is None or not locked or locked + process.locked <= process.memlock:
+        return
+    if able and not process.own_user_namespace:
+        return
+    already = f" beside {show_size(process.locked)} that is locked now" if process.locked else ""
+    limit = show_size(process.memlock)
+    fact = f"{show_size(locked)} will be locked for DMA{already}, and the limit of this process is {limit}"
+    inside = ("its CAP_IPC_LOCK counts in its own user namespace only, not for this limit",) if able else ()
+    command = "sudo prlimit --pid $$ --memlock=unlimited"
+    help_ = (
+        f"raise it for this shell: `{command}`",
+        "for a systemd service: `LimitMEMLOCK=infinity`; for a container: `--ulimit memlock=-1`",
+    )
+    yield Diagnostic("E309", fact, _MEMORY, inside, help_, command)
 
 
 def _memory_cgroup(it: Situation) -> Iterator[Diagnostic]:
@@ -31,13 +59,13 @@ def _memory_cgroup(it: Situation) -> Iterator[Diagnostic]:
     limit, size = it.host.process.memory_limit, small_page_bytes(it.spec)
     if limit is None:
         return
-    need = size + size // _PAGE_TABLES + _OWN_MEMORY
+    need = size + size // _PAGE_TABLES + OWN_MEMORY
     certain = bool(it.locked) and need > limit.maximum
     if need + limit.current <= limit.maximum:
         return
     evidence = (
         f"guest memory that is no huge page: {show_size(size)}",
-        f"page tables: {show_size(size // _PAGE_TABLES)}; vmlaunch itself: about {show_size(_OWN_MEMORY)}",
+        f"page tables: {show_size(size // _PAGE_TABLES)}; vmlaunch itself: about {show_size(OWN_MEMORY)}",
     )
     allows = f"cgroup {limit.cgroup} allows {show_size(limit.maximum)} of memory"
     fact = f"{allows}, and the VM needs {_rounded(need)}"
@@ -77,7 +105,7 @@ def _huge_cgroup(it: Situation) -> Iterator[Diagnostic]:
         command = f"echo {limit.current + need} > /sys/fs/cgroup{limit.cgroup}/hugetlb.{name}.max"
         help_ = (f"raise it: `{command}`", f"in a pod raise `limits.hugepages-{POOLS[size].removesuffix('B')}`")
         fact = f"{allows}, and {show_size(need)} is needed"
-        yield Diagnostic("E314", fact, field(f"memory.{banks[size]}.pages"), help=help_, fix=command)
+        yield Diagnostic("E314", fact, in_spec(f"memory.{banks[size]}.pages"), help=help_, fix=command)
 
 
 def _address_space(it: Situation) -> Iterator[Diagnostic]:
@@ -92,10 +120,6 @@ def _address_space(it: Situation) -> Iterator[Diagnostic]:
         "for a systemd service: `LimitAS=infinity`",
     )
     yield Diagnostic("E322", fact, _MEMORY, help=help_, fix=command)
-
-
-def mapped_bytes(it: Situation) -> int:
-    return sum(bank.size for bank in it.spec.memory) + _OWN_MEMORY
 
 
 def _overcommit(it: Situation) -> Iterator[Diagnostic]:
@@ -123,7 +147,7 @@ def _free_on_node(it: Situation) -> Iterator[Diagnostic]:
             fact = f"{show_size(need)} must come from node {node.id}, which has {_rounded(node.free)} free"
             number = next(n for n, bank in enumerate(it.spec.memory) if bank.node == node.id)
             help_ = ("stop other work on that node, or leave out `node`",)
-            yield Diagnostic("W315", fact, field(f"memory.{number}.node"), help=help_)
+            yield Diagnostic("W315", fact, in_spec(f"memory.{number}.node"), help=help_)
 
 
 def _slow_pinning(it: Situation) -> Iterator[Diagnostic]:
@@ -153,10 +177,11 @@ def _dma_entries(it: Situation) -> Iterator[Diagnostic]:
     elif len(it.passing.functions) > 1:
         fact = f"VFIO allows {limit} DMA maps for a VM: memory takes {ranges}, and the devices' BARs {bars}"
         evidence = (f"{name} is {limit}", "a BAR that is not mapped cannot be reached by the VM's other devices")
-        yield Diagnostic("W316", fact, field("devices"), evidence, help_, command)
+        yield Diagnostic("W316", fact, in_spec("devices"), evidence, help_, command)
 
 
 RULES: tuple[Rule, ...] = (
+    Rule("kernel", _locked_limit),
     Rule("kernel", _memory_cgroup),
     Rule("kernel", _huge_cgroup),
     Rule("kernel", _address_space),

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
-from launcher.planner.places import field
-from launcher.planner.rules.cmdline import last_of, settings_of
+from launcher.planner.linux import last_of, settings_of
+from launcher.planner.places import in_spec
 from launcher.values import Missing
 
 if TYPE_CHECKING:
     from launcher.host.facts import HostFacts, Linux, PciFunction
-    from launcher.planner.choose import Choice
+    from launcher.planner.decided import Choice
 
 NO_IOMMU_GROUP = "vfio-noiommu"  # what VFIO names the groups that it makes up itself
 
@@ -40,14 +40,14 @@ _WITH_THE_GPU = {
 def no_iommu(host: HostFacts) -> Diagnostic:
     """One answer for all devices, whatever they are and whether they are there."""
     found = _cause(host)
-    if not no_iommu_mode(host.linux):
+    if not _no_iommu_mode(host.linux):
         return found
     fact = "no-IOMMU mode of VFIO is on, which isolates nothing and translates no address: it cannot run VMs"
     evidence = ("enable_unsafe_noiommu_mode of the module vfio is Y", f"and {found.message}", *found.evidence)
-    return Diagnostic("E220", fact, field("devices"), evidence, found.help, found.fix)
+    return Diagnostic("E220", fact, in_spec("devices"), evidence, found.help, found.fix)
 
 
-def no_iommu_mode(linux: Linux) -> bool:
+def _no_iommu_mode(linux: Linux) -> bool:
     return linux.parameters.get("vfio.enable_unsafe_noiommu_mode") in ("Y", "1")
 
 
@@ -68,7 +68,9 @@ def _not_announced(host: HostFacts) -> Diagnostic:
         f"on Intel also boot the host with `{_ON_INTEL}`",
         "`ls /sys/class/iommu` then shows dmar0 or ivhd0",
     )
-    return Diagnostic("E209", "this host has no IOMMU in use, and devices need one", field("devices"), evidence, help_)
+    return Diagnostic(
+        "E209", "this host has no IOMMU in use, and devices need one", in_spec("devices"), evidence, help_
+    )
 
 
 def _not_in_the_vm(host: HostFacts) -> Diagnostic:
@@ -77,7 +79,7 @@ def _not_in_the_vm(host: HostFacts) -> Diagnostic:
     fact = f"this host is a VM itself{kind and f' ({kind})'} and was given no IOMMU, which devices need"
     first = f"give this VM a virtual IOMMU where it is started, for QEMU with `{_VIRTUAL_ONE}`"
     help_ = (f"{first}, and boot its kernel with `{_ON_INTEL}`",)
-    return Diagnostic("E223", fact, field("devices"), help=help_)
+    return Diagnostic("E223", fact, in_spec("devices"), help=help_)
 
 
 def _not_started(table: str, host: HostFacts) -> Diagnostic:
@@ -87,13 +89,13 @@ def _not_started(table: str, host: HostFacts) -> Diagnostic:
     if isinstance(linux.config, dict) and driver not in linux.config:
         fact = f"Linux {host.kernel} is built without the driver of this host's IOMMU, and devices need one"
         full = ("install a full kernel, as `apt install linux-image-amd64` does, and boot it",)
-        return Diagnostic("E222", fact, field("devices"), (*evidence, f"CONFIG_{driver} is not set"), full)
+        return Diagnostic("E222", fact, in_spec("devices"), (*evidence, f"CONFIG_{driver} is not set"), full)
     off = _switched_off(table, linux)
     if off or (table == "DMAR" and not _starts_intel(linux)):
         return _switched_off_by(off, name, table, evidence)
     fact = f"the kernel did not start the IOMMU of this host ({name}), and devices need one"
     help_ = ("the kernel's log says why: `dmesg | grep -i -e DMAR -e AMD-Vi -e IOMMU`",)
-    return Diagnostic("E209", fact, field("devices"), evidence, help_)
+    return Diagnostic("E209", fact, in_spec("devices"), evidence, help_)
 
 
 def _switched_off(table: str, linux: Linux) -> tuple[str, ...]:
@@ -125,13 +127,13 @@ def _switched_off_by(off: tuple[str, ...], name: str, table: str, evidence: tupl
         f"Fedora, RHEL: `grubby --update-kernel=ALL {(removing + adding).rstrip()}`, and boot again",
     )
     fact = f"the IOMMU of this host ({name}) is off, and devices need one; {cause}"
-    return Diagnostic("E221", fact, field("devices"), evidence, help_)
+    return Diagnostic("E221", fact, in_spec("devices"), evidence, help_)
 
 
 def no_group(choice: Choice, function: PciFunction, host: HostFacts) -> Diagnostic:
     """Others have an IOMMU, and this device has none."""
     fact = f"{choice.alias}: {function.address} is behind no IOMMU, so it cannot be isolated"
-    where, word = field(f"devices.{choice.alias}.pci"), _left_out(function, host.linux)
+    where, word = in_spec(f"devices.{choice.alias}.pci"), _left_out(function, host.linux)
     if word:
         evidence = (f"the kernel leaves the IOMMU of the integrated GPU off: {word}",)
         return Diagnostic("E208", fact, where, evidence, (_WITH_THE_GPU[word],))

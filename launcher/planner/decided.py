@@ -1,0 +1,167 @@
+"""What has been decided so far, as values: the planner's nouns. Frozen, and without the words that rules find for them.
+
+A device of the spec is a Choice (which function its alias means), brings Companions (what else is in the group), and
+is Taken from the host with them. A Taken that the guest gets has a Seat, is a PlannedDevice in the plan, and Passed in
+the step that opens it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from launcher.planner.functions import on_vfio
+from launcher.record import record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from launcher.host.facts import HostFacts, IommuGroup, PciFunction
+    from launcher.images.boot_files import BootFiles
+    from launcher.machine.board import Board
+    from launcher.plan.plan import PlannedDevice
+    from launcher.plan.steps import RamRange
+    from launcher.spec.model import Device, VmSpec
+    from launcher.values import PciAddress, Span
+
+
+@record
+class Obstacle:
+    """Why an alias means no function; or, if it is `unexpected`, what is to be said of the one it means.
+
+    `functions` came into question; for `in-use` and `twice`, `takers` has who has each of them.
+    """
+
+    kind: Literal["absent", "no-virtual", "bridge", "unexpected", "no-match", "many-match", "in-use", "twice"]
+    functions: tuple[PciFunction, ...] = ()
+    takers: tuple[str, ...] = ()
+
+
+@record
+class Choice:
+    """One alias of the spec; without a `function`, `obstacle` says why."""
+
+    alias: str
+    device: Device
+    function: PciFunction | None
+    obstacle: Obstacle | None = None
+
+
+@record
+class Companion:
+    """A member of a group that a host driver holds and nobody asked for; `alias` is the device it comes with.
+
+    `asked`: it would have come with that device, and an alias further down names it.
+    """
+
+    alias: str
+    function: PciFunction
+    becomes: Literal["refuse", "detach", "attach", "asked"]
+
+
+@record
+class Taken:
+    """A host function that this VM takes from the host, and what for. `bind: never` means it must be ready."""
+
+    alias: str
+    role: Literal["device", "companion", "detached"]
+    function: PciFunction
+    guest: PciAddress | None = None
+    bind: bool = True
+    rom: bool | str = True
+
+    @property
+    def passed(self) -> bool:
+        return self.role != "detached"
+
+    @property
+    def leaves_the_host(self) -> bool:
+        """The plan takes it from whatever of the host's has it."""
+        return self.bind and not on_vfio(self.function)
+
+
+@record
+class Seat:
+    """A function that needs a place in the guest; `guest` is what the spec says. The first of two for one holds."""
+
+    alias: str
+    function: PciFunction
+    guest: PciAddress | None
+
+
+@record
+class Passthrough:
+    """All that the spec's devices mean on this host."""
+
+    choices: tuple[Choice, ...]
+    companions: tuple[Companion, ...]
+    taken: tuple[Taken, ...]
+    groups: tuple[IommuGroup, ...]
+    seats: tuple[Seat, ...]
+
+    @property
+    def functions(self) -> tuple[PciFunction, ...]:
+        """Those the guest gets, in file order, companions behind their device."""
+        return tuple(one.function for one in self.taken if one.passed)
+
+
+@record
+class Reset:
+    """`method` is the kernel's word; `hot`: it has none for the function, and VFIO resets the bus. None: no reset.
+
+    `others` are reset with it. `foreign`: those on the bus that are not this VM's, and because of which the kernel
+    will not reset it.
+    """
+
+    method: str | None = None
+    others: tuple[PciFunction, ...] = ()
+    foreign: tuple[PciFunction, ...] = ()
+
+
+@record
+class Reserved:
+    """Guest addresses that the IOMMU of these groups does not translate as RAM needs it."""
+
+    span: Span
+    kind: str
+    groups: tuple[int, ...]
+
+
+@record
+class Width:
+    """A bound of guest addresses; `what` is a sentence that ends in the number of bits."""
+
+    bits: int
+    what: str
+
+
+@record
+class Situation:
+    """The spec, the host, the guest's board, and what has been decided so far: all that rules and assumptions look at.
+
+    `functions` are all of the host's, by address; `widths` is all that bounds guest addresses, and `bits` the least of
+    them, None where not known; `locked`: bytes that VFIO locks.
+    """
+
+    spec: VmSpec
+    host: HostFacts
+    files: BootFiles
+    board: Board
+    functions: Mapping[PciAddress, PciFunction]
+    passing: Passthrough
+    devices: tuple[PlannedDevice, ...]
+    resets: Mapping[PciAddress, Reset]
+    ranges: tuple[RamRange, ...]
+    reserved: tuple[Reserved, ...]
+    widths: tuple[Width, ...]
+    bits: int | None
+    locked: int
+
+    def chosen(self) -> Iterator[tuple[Choice, PciFunction]]:
+        """The spec's devices that are there, in file order."""
+        for choice in self.passing.choices:
+            if choice.function:
+                yield choice, choice.function
+
+    def members(self, group: IommuGroup) -> Iterator[PciFunction]:
+        """The PCI functions of a group, by address."""
+        return (self.functions[address] for address in sorted(group.devices) if address in self.functions)

@@ -1,0 +1,89 @@
+"""Rules about binding: what `bind: never` leaves where it is, and who may change the drivers of devices. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from launcher.errors import Diagnostic
+from launcher.planner.functions import VFIO_DRIVERS, is_bridge
+from launcher.planner.places import in_spec
+from launcher.planner.rules.access import who
+from launcher.planner.rules.rule import Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from launcher.host.facts import PciFunction, Process
+    from launcher.planner.decided import Situation, Taken
+
+_FOR_ROOT = ("E224", "E228")  # what root mends in the same go
+
+
+def _left_bound(it: Situation) -> Iterator[Diagnostic]:
+    for choice, function in it.chosen():
+        if choice.device.bind == "never" and function.driver not in VFIO_DRIVERS:
+            on = f"{function.address} is on {function.driver or 'no driver'}"
+            fact = f"{choice.alias}: {on}, and `bind: never` leaves it there"
+            help_ = ("bind it to vfio-pci, or write `bind: auto`",)
+            yield Diagnostic("E214", fact, in_spec(f"devices.{choice.alias}.bind"), help=help_)
+
+
+def check_binding(it: Situation, found: Collection[Diagnostic]) -> Iterator[Diagnostic]:
+    """sysfs files that bind belong to root; a group's node is made when the first of its functions is bound.
+
+    `found` is what all other rules say: a command is given for what nothing else blocks, or it would take from the
+    host what the host needs.
+    """
+    moved = [one for one in it.passing.taken if one.leaves_the_host]
+    if not moved or _may_bind(it.host.process):
+        return
+    whose, names = who(it.host.process), ", ".join(dict.fromkeys(one.alias for one in moved))
+    fact = f"{names}: only root may change the drivers of devices, and {whose} would run `up`"
+    evidence = tuple(f"{one.function.address} is on {one.function.driver or 'no driver'}" for one in moved)
+    ready = _unblocked(moved, it, found)
+    by_hand = (f"or bind as root first: `{_commands(ready, it.host.process)}`",) if ready else ()
+    help_ = ("run it as root: `sudo vmlaunch up SPEC`", *by_hand)
+    yield Diagnostic("E228", fact, in_spec(f"devices.{moved[0].alias}"), evidence, help_)
+
+
+def _unblocked(moved: list[Taken], it: Situation, found: Collection[Diagnostic]) -> list[Taken]:
+    """A group is opened as a whole or not at all."""
+    errors = [one for one in found if one.severity == "error" and one.code not in _FOR_ROOT]
+    if any(one.where and one.where.path == "devices" for one in errors):
+        return []
+    blocked = {alias for one in errors for alias in _aliases(one)}
+    groups = {one.function.group for one in it.passing.taken if one.alias in blocked}
+    return [one for one in moved if one.alias not in blocked and one.function.group not in groups]
+
+
+def _aliases(one: Diagnostic) -> tuple[str, ...]:
+    """Those with which its message begins, and the one at its place."""
+    place = one.where.path.split(".") if one.where else []
+    return (*one.message.partition(": ")[0].split(", "), *(place[1:2] if place[:1] == ["devices"] else ()))
+
+
+def _may_bind(process: Process) -> bool:
+    return (process.uid == 0 or "cap_dac_override" in process.capabilities) and not process.own_user_namespace
+
+
+def _commands(moved: list[Taken], process: Process) -> str:
+    """driver_override is for one address only, and needs no id that others share. A bridge stays without a driver."""
+    held = [one.function for one in moved if one.function.driver]
+    bound = [one.function for one in moved if not is_bridge(one.function)]
+    device, nodes = "/sys/bus/pci/devices/$d", dict.fromkeys(f"/dev/vfio/{one.group}" for one in bound)
+    parts = (
+        _for_each(held, f"echo $d > {device}/driver/unbind"),
+        _for_each(bound, f"echo vfio-pci > {device}/driver_override; echo $d > /sys/bus/pci/drivers_probe"),
+        f"chown {process.uid} {' '.join(nodes)}" if nodes else "",
+    )
+    return "; ".join(part for part in parts if part)
+
+
+def _for_each(functions: list[PciFunction], command: str) -> str:
+    addresses = [str(one.address) for one in functions]
+    if len(addresses) < 2:
+        return "".join(command.replace("$d", one) for one in addresses)
+    return f"for d in {' '.join(addresses)}; do {command}; done"
+
+
+RULES: tuple[Rule, ...] = (Rule("kernel", _left_bound),)

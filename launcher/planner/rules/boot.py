@@ -1,0 +1,99 @@
+"""Rules about the files that a spec names: each is there, is what it is named as, and has room in the guest. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from launcher.errors import Diagnostic
+from launcher.planner.boot import load_initrd, low_ram, segments_of
+from launcher.planner.places import in_spec
+from launcher.planner.rules.rule import Rule
+from launcher.values import Missing, show_size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from launcher.images.boot_files import BootFile, BootFiles
+    from launcher.machine.board import Layout
+    from launcher.plan.steps import RamRange
+    from launcher.planner.decided import Situation
+    from launcher.values import Span
+
+_UNREADABLE = {
+    "absent": (
+        "E410",
+        "is not there",
+        "put it there or correct the path: it is relative to the spec, or to the working directory (stdin)",
+    ),
+    "denied": ("E411", "may not be read", "make it readable for the user that runs vmlaunch"),
+    "asleep": ("E412", "cannot be read", "read it by hand: `sha256sum` says what the kernel answers"),
+    "unreadable": ("E412", "cannot be read", "read it by hand: `sha256sum` says what the kernel answers"),
+}
+_NO_FILE = {
+    "directory": ("E413", "is a directory", "name the file in it"),
+    "empty": ("E414", "is empty", "copy or build it again"),
+}
+_NO_KERNEL = {
+    "bzimage": ("E415", "is a bzImage that cannot be started", "take a 64-bit kernel of Linux 3.8 or later"),
+    "elf": (
+        "E416",
+        "is an ELF file without a PVH entry",
+        "build the kernel with CONFIG_PVH=y; `readelf -n` then shows a Xen note of type 0x12",
+    ),
+    "initrd": ("E417", "is an initial RAM disk, not a kernel", "name it as `boot.initrd`"),
+    "unknown": ("E418", "is no kernel that vmlaunch knows", "name an ELF file with a PVH entry, such as vmlinux"),
+}
+
+
+def check_boot(files: BootFiles, ranges: tuple[RamRange, ...], layout: Layout) -> Iterator[Diagnostic]:
+    """Of a file with nothing in it, or that cannot be read, nothing more is said."""
+    judges = {"boot.kernel": _kernel, "boot.initrd": _initrd}
+    roms = {f"devices.{alias}.rom": rom for alias, rom in files.roms.items()}
+    for path, found in {"boot.kernel": files.kernel, "boot.initrd": files.initrd, **roms}.items():
+        if found is None:
+            continue
+        if isinstance(found, Missing) or found.kind in _NO_FILE:
+            code, fact, help_ = _UNREADABLE[found.missing] if isinstance(found, Missing) else _NO_FILE[found.kind]
+            yield Diagnostic(code, f"{found.path} {fact}", in_spec(path), help=(help_,))
+        elif path in judges:
+            yield from judges[path](found, files, ranges, layout)
+
+
+def _kernel(kernel: BootFile, _: BootFiles, ranges: tuple[RamRange, ...], layout: Layout) -> Iterator[Diagnostic]:
+    if kernel.kind in _NO_KERNEL and kernel.entry is None:
+        code, fact, help_ = _NO_KERNEL[kernel.kind]
+        message = f"{kernel.path}: {kernel.problem}" if kernel.problem else f"{kernel.path} {fact}"
+        yield Diagnostic(code, message, in_spec("boot.kernel"), help=(help_,))
+    for segment in segments_of(kernel):
+        yield from _segment(kernel, segment, ranges, layout)
+
+
+def _segment(kernel: BootFile, segment: Span, ranges: tuple[RamRange, ...], layout: Layout) -> Iterator[Diagnostic]:
+    where, low = in_spec("boot.kernel"), low_ram(ranges, layout)
+    if segment.start < layout.kernel_start:
+        fact = f"{kernel.path} wants {segment}, where the launcher's own tables are"
+        yield Diagnostic("E421", fact, where, help=(f"link it to load from {layout.kernel_start:#x} on",))
+    elif not any(ram.covers(segment) for ram in low):
+        evidence = tuple(f"RAM below 4 GiB: {ram}" for ram in low)
+        help_ = (f"it needs low RAM up to {show_size(segment.end)}: make the first bank larger",)
+        yield Diagnostic("E420", f"{kernel.path} does not fit into RAM at {segment}", where, evidence, help_)
+
+
+def _initrd(initrd: BootFile, files: BootFiles, ranges: tuple[RamRange, ...], layout: Layout) -> Iterator[Diagnostic]:
+    where = in_spec("boot.initrd")
+    if initrd.kind in ("pvh", "elf", "bzimage"):
+        fact = f"{initrd.path} is a kernel, not an initial RAM disk"
+        yield Diagnostic("E419", fact, where, help=("swap the two files",))
+    elif initrd.kind == "unknown":
+        fact = f"{initrd.path} is no archive that Linux knows; it is loaded as it is"
+        yield Diagnostic("W404", fact, where, help=("an initial RAM disk is a cpio archive, compressed or not",))
+    if load_initrd(files, ranges, layout) is None:
+        fact = f"{initrd.path} ({show_size(initrd.size)}) does not fit into low RAM beside the kernel"
+        yield Diagnostic("E422", fact, where, help=("make the first bank larger",))
+
+
+def _boot(it: Situation) -> Iterator[Diagnostic]:
+    return check_boot(it.files, it.ranges, it.board.layout)
+
+
+RULES: tuple[Rule, ...] = (Rule("kernel", _boot),)

@@ -1,0 +1,112 @@
+"""Rules about what an alias of the spec means on this host: no function, or an unexpected one. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from launcher.errors import Diagnostic
+from launcher.planner.functions import leads_to_a_bus
+from launcher.planner.places import in_spec
+from launcher.planner.rules.absent import expected_elsewhere, functions_behind, no_function
+from launcher.planner.rules.rule import Rule
+from launcher.planner.rules.virtual_functions import no_virtual_function
+from launcher.planner.rules.words import listed, show, shown
+from launcher.record import replace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from launcher.host.facts import HostFacts, PciFunction
+    from launcher.planner.decided import Choice, Obstacle, Situation
+
+
+def _obstacles(it: Situation) -> Iterator[Diagnostic]:
+    for choice in it.passing.choices:
+        if choice.obstacle:
+            key, words = _WORDS[choice.obstacle.kind]
+            said = words(choice, choice.obstacle, it.host)
+            where = in_spec(f"devices.{choice.alias}{key}")
+            yield replace(said, message=f"{choice.alias}: {said.message}", where=where)
+
+
+def _absent(choice: Choice, _: Obstacle, host: HostFacts) -> Diagnostic:
+    assert choice.device.pci is not None  # nothing else can be absent
+    return no_function(choice.device.pci, choice.device.expect, host)
+
+
+def _no_virtual(choice: Choice, found: Obstacle, _: HostFacts) -> Diagnostic:
+    assert choice.device.vf is not None  # as above
+    return no_virtual_function(found.functions[0], choice.device.vf)
+
+
+def _bridge(_: Choice, found: Obstacle, host: HostFacts) -> Diagnostic:
+    """With the endpoints behind it, through all buses."""
+    bridge = found.functions[0]
+    fact = f"{bridge.address} is a bridge, which cannot be passed"
+    if not leads_to_a_bus(bridge):
+        help_ = (f"choose another device: this one belongs to the board ({show(bridge)})",)
+        return Diagnostic("E212", fact, help=help_)
+    behind = functions_behind(bridge, host)
+    way = f"name a device behind it, as `pci: {behind[0].address}`" if behind else "name the device behind it"
+    return Diagnostic("E212", fact, evidence=listed([shown(one) for one in behind]), help=(way,))
+
+
+def _unexpected(choice: Choice, found: Obstacle, host: HostFacts) -> Diagnostic:
+    function, wanted = found.functions[0], choice.device.expect
+    fact = f"{function.address} is {show(function)}, and {wanted} is expected there"
+    evidence, way = expected_elsewhere(wanted, host)
+    correct = f"or correct `expect`, if {function.id} is the right device"
+    return Diagnostic("E202", fact, evidence=evidence, help=(way or f"this host has no {wanted}", correct))
+
+
+def _no_match(choice: Choice, _: Obstacle, __: HostFacts) -> Diagnostic:
+    help_ = ("see `vmlaunch devices` for what this host has",)
+    return Diagnostic("E204", f"nothing on this host matches {_match(choice)}", help=help_)
+
+
+def _many_match(choice: Choice, found: Obstacle, _: HostFacts) -> Diagnostic:
+    evidence = listed([_told_apart(one) for one in found.functions])
+    ways = ("add a key that only one of them has", "or `pick: free` to take the first that nothing uses")
+    fact = f"{len(found.functions)} devices match {_match(choice)}"
+    return Diagnostic("E205", fact, evidence=evidence, help=ways)
+
+
+def _told_apart(one: PciFunction) -> tuple[str, ...]:
+    """What differs between devices of one kind, by the keys of `match`."""
+    keys = (("slot", one.slot), ("serial", one.serial), ("node", one.node))
+    differing = ("" if value is None else f"{key} {value}" for key, value in keys)
+    return (str(one.address), show(one), *differing, one.driver or "no driver")
+
+
+def _in_use(choice: Choice, found: Obstacle, _: HostFacts) -> Diagnostic:
+    rows = [(str(one.address), show(one), taker) for one, taker in zip(found.functions, found.takers, strict=True)]
+    fact = f"all {len(rows)} devices that match {_match(choice)} are in use"
+    help_ = ("free one: bind it to vfio-pci, or stop the VM that has it",)
+    return Diagnostic("E206", fact, evidence=listed(rows), help=help_)
+
+
+def _twice(choice: Choice, found: Obstacle, _: HostFacts) -> Diagnostic:
+    fact = f"{found.functions[0].address} is given twice: {found.takers[0]} means it too"
+    return Diagnostic("E210", fact, help=(f"take out {choice.alias} or {found.takers[0]}",))
+
+
+def _match(choice: Choice) -> str:
+    match = choice.device.match
+    assert match is not None  # only these are searched for
+    keys = {"class": match.class_, "id": match.id, "serial": match.serial, "slot": match.slot, "node": match.node}
+    return ", ".join(f"{key} {value}" for key, value in keys.items() if value is not None)
+
+
+# Kind of obstacle -> the key of the device that it speaks of, and what to say.
+_WORDS: dict[str, tuple[str, Callable[[Choice, Obstacle, HostFacts], Diagnostic]]] = {
+    "absent": (".pci", _absent),
+    "no-virtual": (".vf", _no_virtual),
+    "bridge": (".pci", _bridge),
+    "unexpected": (".expect", _unexpected),
+    "no-match": (".match", _no_match),
+    "many-match": (".match", _many_match),
+    "in-use": (".match", _in_use),
+    "twice": ("", _twice),
+}
+
+RULES: tuple[Rule, ...] = (Rule("kernel", _obstacles),)

@@ -1,0 +1,121 @@
+"""Rules about IOMMU groups: that each can be opened, and who of the host's is in the way. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from launcher.errors import Diagnostic
+from launcher.planner.functions import is_bridge
+from launcher.planner.groups import decider_of
+from launcher.planner.linux import release
+from launcher.planner.places import in_spec
+from launcher.planner.rules.no_iommu import no_group, no_iommu
+from launcher.planner.rules.rule import Rule
+from launcher.planner.rules.words import adding, listed, shown
+from launcher.planner.uses import is_hard
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from launcher.host.facts import HostFacts, IommuGroup
+    from launcher.planner.decided import Choice, Companion, Situation
+
+# Drivers of members that are no PCI functions, under which these do no DMA of the host's.
+_HARMLESS_OTHERS = ("vfio-platform", "vfio-amba", "vfio-fsl-mc")
+
+
+def _isolated(it: Situation) -> Iterator[Diagnostic]:
+    if it.passing.choices and it.host.iommu is None:
+        yield no_iommu(it.host)
+        return
+    for choice, function in it.chosen():
+        if function.group is None:
+            yield no_group(choice, function, it.host)
+
+
+def _usable(it: Situation) -> Iterator[Diagnostic]:
+    """Not viable, VFIO says: a driver of the host's holds a member."""
+    choices = it.passing.choices
+    for group in it.passing.groups:
+        companions = [one for one in it.passing.companions if one.function.group == group.number]
+        if in_the_way := [one for one in companions if one.becomes == "refuse"]:
+            yield _not_usable(group, in_the_way, choices, it.host)
+        if others := {name: one for name, one in group.other_drivers.items() if one not in _HARMLESS_OTHERS}:
+            yield _foreign_member(group, others, decider_of(group, choices))
+
+
+def _not_usable(
+    group: IommuGroup, in_the_way: list[Companion], choices: tuple[Choice, ...], host: HostFacts
+) -> Diagnostic:
+    alias = in_the_way[0].alias
+    choice = next(one for one in choices if one.alias == alias)
+    fact = f"{alias}: IOMMU group {group.number} is not usable: the host still holds {_names(in_the_way)}"
+    evidence = (*_members(group, choices, host), *_uses(in_the_way))
+    return Diagnostic("E203", fact, in_spec(f"devices.{alias}.pci"), evidence, _ways(choice, in_the_way))
+
+
+def _foreign_member(group: IommuGroup, held: dict[str, str], choice: Choice) -> Diagnostic:
+    """A platform device, say, that shares the group: vmlaunch takes PCI functions only."""
+    rows = [(name, "no PCI function", driver, "not asked for") for name, driver in held.items()]
+    fact = f"{choice.alias}: IOMMU group {group.number} is not usable: the host still holds {' and '.join(held)}"
+    unbind = [f"echo {name} > /sys/kernel/iommu_groups/{group.number}/devices/{name}/driver/unbind" for name in held]
+    help_ = (f"take it from the host by hand: `{'; '.join(unbind)}`", "or take a device of another group")
+    return Diagnostic("E203", fact, in_spec(f"devices.{choice.alias}.pci"), listed(rows), help_)
+
+
+def _ways(choice: Choice, in_the_way: list[Companion]) -> tuple[str, ...]:
+    """What the host cannot spare is not offered."""
+    kept = [one for one in in_the_way if any(map(is_hard, one.function.uses))]
+    if kept:
+        return (f"take a device of another group: the host cannot spare {_names(kept)}",)
+    controller = next((one.function for one in in_the_way if one.function.driver == "vmd"), None)
+    if controller:
+        whole = f"or pass the VMD controller itself: `pci: {controller.address}`"
+        return ("switch Intel VMD off in the firmware: its drives share one group with it", whole)
+    guests = [one for one in in_the_way if not is_bridge(one.function)]
+    attach = f"{adding(choice, 'companions', 'attach')} to give {_names(guests)} to the guest too"
+    taken = f"take {_names(in_the_way)} from the host and give it to nobody"
+    return (*((attach,) if guests else ()), f"{adding(choice, 'companions', 'detach')} to {taken}")
+
+
+def _names(companions: list[Companion]) -> str:
+    return " and ".join(str(one.function.address) for one in companions)
+
+
+def _members(group: IommuGroup, choices: tuple[Choice, ...], host: HostFacts) -> tuple[str, ...]:
+    """The group as evidence: address, what it is, its driver, whether the spec asks for it."""
+    asked = {choice.function.address for choice in choices if choice.function}
+    members = [one for one in host.pci if one.group == group.number]
+    rows = [(*shown(one), "asked for" if one.address in asked else "not asked for") for one in members]
+    label = f"group {group.number}: "
+    return tuple(f"{label if n == 0 else ' ' * len(label)}{line}" for n, line in enumerate(listed(rows, 16)))
+
+
+def _uses(in_the_way: list[Companion]) -> tuple[str, ...]:
+    return tuple(f"{one.function.address}: {use.what}" for one in in_the_way for use in one.function.uses)
+
+
+def _direct(it: Situation) -> Iterator[Diagnostic]:
+    """`direct` regions are the firmware's own. Intel refuses such a group, AMD does since 6.6 (require_direct)."""
+    iommu = it.host.iommu
+    if iommu is not None and iommu.kind == "AMD-Vi" and release(it.host.kernel) < (6, 6):
+        return
+    for group in it.passing.groups:
+        regions = group.reserved if isinstance(group.reserved, tuple) else ()
+        direct = next((one for one in regions if one.kind == "direct"), None)
+        if direct is None:
+            continue
+        alias, span = decider_of(group, it.passing.choices).alias, f"{direct.start:#x}-{direct.last:#x}"
+        fact = f"{alias}: the firmware keeps {span} for a device of IOMMU group {group.number}"
+        help_ = (
+            "switch off what uses it in the firmware (USB legacy, iLO, RAID monitoring)",
+            "or take another device",
+        )
+        yield Diagnostic("E215", fact, in_spec(f"devices.{alias}"), help=help_)
+
+
+RULES: tuple[Rule, ...] = (
+    Rule("kernel", _isolated),
+    Rule("kernel", _usable),
+    Rule("kernel", _direct),
+)
