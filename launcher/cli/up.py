@@ -214,7 +214,7 @@ def _refused(answer: Notice | None, plan: Plan, options: argparse.Namespace, wai
 
 def _lost(plan: Plan, talk: Conversation, status: int) -> int:
     """The keeper went without a report: refused what it needs, killed, or a bug of ours."""
-    from launcher.executor.awaited import BUG
+    from launcher.errors import BUG
     from launcher.report.escapes import escaped
 
     if talk.failed:

@@ -6,8 +6,8 @@ import signal
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from launcher.errors import Diagnostic
-from launcher.executor.awaited import BUG, AwaitedText
+from launcher.errors import BUG, Diagnostic
+from launcher.executor.awaited import AwaitedText
 from launcher.executor.ending import ended_by_itself, stopped
 from launcher.executor.keeper.announcing import Announcer
 from launcher.executor.keeper.orders import Orders
