@@ -78,6 +78,9 @@ def sorted_by_place(diagnostics: list[Diagnostic]) -> tuple[Diagnostic, ...]:
     return tuple(sorted(diagnostics, key=key))
 
 
+BUG = 70  # the exit code of a process that failed in a way it should not
+
+
 class LauncherError(Exception):
     """Something the user can act on. `diagnostics` is never empty; `exit_code` is what a command then ends with."""
 

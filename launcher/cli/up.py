@@ -186,9 +186,9 @@ def _taken(error: VmIsUp, options: argparse.Namespace, said: tuple[str, float] |
 
 def _tell_bug(trace: str) -> int:
     """Of keeper or runner."""
-    from launcher.cli.outcome import OUR_BUG
+    from launcher.errors import BUG
     from launcher.report.escapes import escaped
 
     print(escaped(trace), file=sys.stderr)
     print("this is a bug of vmlaunch; please report it with the lines above.", file=sys.stderr)
-    return OUR_BUG
+    return BUG

@@ -9,12 +9,11 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import NoReturn
 
-from launcher.errors import StepFailed
+from launcher.errors import BUG, StepFailed
 from launcher.refusals import in_words, refusal_of
 from launcher.vms.channel import Channel, Closed
 from launcher.vms.words import Bug, Failed, say
 
-BUG = 70
 # Descriptors for eventfds, locked memory for DMA, threads for vCPUs, guest memory.
 RAISED = (
     *(resource.RLIMIT_NOFILE, resource.RLIMIT_MEMLOCK, resource.RLIMIT_NPROC, resource.RLIMIT_AS),

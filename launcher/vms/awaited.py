@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from time import monotonic
 
-from launcher.errors import Diagnostic, GuestFailed, HostNotRestored, StepFailed
+from launcher.errors import BUG, Diagnostic, GuestFailed, HostNotRestored, StepFailed
 from launcher.kernel.waiting import LONGEST
 
-BUG = 70
 STRONGER = {StepFailed.exit_code, HostNotRestored.exit_code, BUG}  # than what a guest did not say
 
 

@@ -14,6 +14,8 @@ from launcher.vms.awaited import AwaitedText
 from launcher.vms.folder import LOG, REPORT, SOCKET, STATE, StateFolder
 from launcher.vms.log import ConsoleLog
 
+# Seconds between two looks at the console while the guest writes: an echo is soon there, a verbose boot wakes few.
+COALESCE, MOST_COALESCED = 0.01, 0.08
 BITE, MOST_BITES = 64 * 1024, 32  # twice what a ring holds
 
 
@@ -22,8 +24,8 @@ class Archive:
 
     def __init__(self, folder: StateFolder, records: Records, console: Console, awaited: AwaitedText | None) -> None:
         self._folder, self._records, self._console, self._awaited = folder, records, console, awaited
-        self.position = 0  # of the log in the guest's output
-        self.chatty = 0  # looks in a row that found something new
+        self._position = 0  # of the log in the guest's output
+        self._chatty = 0  # looks in a row that found something new
         self.runner_began: int | None = None  # holders.began: others know it by that and its pid, whoever may look
 
     def open(self) -> None:
@@ -43,14 +45,20 @@ class Archive:
 
     def keep_log(self, most: int = MOST_BITES) -> None:
         """At most so many bites in one turn: the guest may write faster than the keeper reads."""
-        self.chatty = self.chatty + 1 if self.position != self._console.head else 0
+        self._chatty = self._chatty + 1 if self._position != self._console.head else 0
         for _ in range(most):
-            if self.position == self._console.head:
+            if self._position == self._console.head:
                 return
-            data, self.position, lost = self._console.read(self.position, BITE)
+            data, self._position, lost = self._console.read(self._position, BITE)
             if self._awaited is not None:
                 self._awaited.hear(data)
             self._keep("console log", partial(self._log.append, gap(lost) + data))
+
+    def next_look(self) -> float | None:
+        """Seconds until the console is looked at again without an event; None: the next byte fires one."""
+        if self._chatty or not self._console.wait(self._position):
+            return min(COALESCE * max(self._chatty, 1), MOST_COALESCED)
+        return None
 
     def remove_socket(self) -> None:
         self._keep("control socket", lambda: self._folder.discard(SOCKET))

@@ -6,7 +6,7 @@ import signal
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from launcher.errors import Diagnostic
+from launcher.errors import BUG, Diagnostic
 from launcher.executor.ending import ended_by_itself, stopped
 from launcher.executor.keeper.announcing import Announcer
 from launcher.executor.keeper.orders import Orders
@@ -14,7 +14,7 @@ from launcher.executor.keeper.questions import Questions
 from launcher.executor.keeper.records import Records
 from launcher.plan.outcome import DeviceReport, End, StepOutcome
 from launcher.vms import words
-from launcher.vms.awaited import BUG, AwaitedText
+from launcher.vms.awaited import AwaitedText
 
 
 class FromRunner:

@@ -16,7 +16,7 @@ from typing import NoReturn
 from launcher.errors import GuestFailed, LauncherError, StepFailed
 from launcher.executor.ending import check_confined, diagnostics_of, stopped
 from launcher.executor.keeper.announcing import Announcer
-from launcher.executor.keeper.archive import Archive
+from launcher.executor.keeper.archive import MOST_COALESCED, Archive
 from launcher.executor.keeper.audience import Audience
 from launcher.executor.keeper.clients import Client
 from launcher.executor.keeper.from_runner import FromRunner
@@ -45,8 +45,6 @@ from launcher.vms.holders import began
 from launcher.vms.journal import Journal
 from launcher.vms.orders import Order
 
-# Seconds between two looks at the console while the guest writes: an echo is soon there, a verbose boot wakes few.
-COALESCE, MOST_COALESCED = 0.01, 0.08
 SPARE = 3  # descriptors, held for the end
 
 
@@ -198,8 +196,8 @@ class Keeper:
         waits = [] if self._stopping.deadline is None else [max(self._stopping.deadline - monotonic(), 0)]
         if self._awaited is not None and (left := self._awaited.left()) is not None:
             waits.append(left)
-        if self._archive.chatty or not self._console.wait(self._archive.position):
-            waits.append(min(COALESCE * max(self._archive.chatty, 1), MOST_COALESCED))
+        if (look := self._archive.next_look()) is not None:
+            waits.append(look)
         if self._is_ending:
             waits.append(MOST_COALESCED)
         return min(waits, default=None)
