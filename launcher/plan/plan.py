@@ -1,8 +1,9 @@
 """Plan: spec and host facts, resolved and ordered, pure data; what `plan` shows, `-o` saves and `up` runs.
 
 What is done is described by `steps` alone, and of a step only `op` and `args` count: the rest of its JSON is for people
-and is made anew when it is read. Keeper and runner carry `steps` out under `name`. They read nothing else of a plan but
-`summary.host_changes`, from which keeper and `up` tell how to end where the journal or the keeper cannot.
+and is made anew when it is read. Keeper and runner carry `steps` out under `name`. They read two more things of a plan:
+the architecture in `assumes`, for its board, and `summary.host_changes`, by which keeper and `up` tell how to end when
+the journal or the keeper cannot say it.
 
 `devices` and `memory` are the same decisions for people: report draws and compares them. Besides it only api reads
 `devices`, before anything is done: whether there are any, and which files their ROMs are. What keeper or runner has to
