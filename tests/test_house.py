@@ -51,7 +51,6 @@ KNOWN_VALUES = {"cli": {"host.facts"}}
 KNOWN_CIRCLES: set[frozenset[str]] = {
     frozenset({"launcher.planner.culprits", "launcher.planner.groups"}),
     frozenset({"launcher.planner.devices", "launcher.planner.resets"}),
-    frozenset({"launcher.executor.runner.devices.passed", "launcher.executor.runner.devices.traps"}),
 }
 
 PURE = {"values", "errors", "refusals", "codec", "codes", "spec", "plan", "planner", "machine"}
@@ -162,7 +161,7 @@ def test_every_room_keeps_to_the_house(path: Path) -> None:
         ("executor", "import launcher.report.report_text"),
         ("machine", "from launcher.native import lib"),
         ("kernel", "from launcher.plan.plan import Plan"),
-        ("kernel", "from launcher.machine.boot import Patch"),
+        ("kernel", "from launcher.machine.start import Patch"),
         ("spec", "from pathlib import Path"),
         ("spec", "from launcher.host.facts import HostFacts"),
         ("report", "from launcher.executor.launch import launch"),

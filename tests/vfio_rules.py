@@ -13,10 +13,12 @@ from typing import NamedTuple
 
 import pytest
 
-from launcher.kernel.api import Container, Device, Group, Kernel, MsiRoute, Vm
+from launcher.kernel.api import Device, MsiRoute, Vm
+from launcher.kernel.real import RealKernel
+from launcher.kernel.type1 import Container, Group
 from launcher.values import KIB, MIB, PciAddress
 
-Rule = Callable[[Kernel, int, PciAddress], None]
+Rule = Callable[[RealKernel, int, PciAddress], None]
 
 COMMAND, MEMORY_ENABLE = 4, 2
 MSI_WINDOW = 0xFEE00000
@@ -42,7 +44,7 @@ def refused(error: int) -> Iterator[None]:
 
 
 @contextmanager
-def joined(kernel: Kernel, number: int) -> Iterator[tuple[Container, Group]]:
+def joined(kernel: RealKernel, number: int) -> Iterator[tuple[Container, Group]]:
     """A group in a container with an IOMMU."""
     with closing(kernel.open_group(number)) as group, closing(kernel.open_container()) as container:
         group.set_container(container)
@@ -52,13 +54,13 @@ def joined(kernel: Kernel, number: int) -> Iterator[tuple[Container, Group]]:
 
 
 @contextmanager
-def opened(kernel: Kernel, number: int, address: PciAddress) -> Iterator[Opened]:
+def opened(kernel: RealKernel, number: int, address: PciAddress) -> Iterator[Opened]:
     with joined(kernel, number) as (container, group), closing(group.open_device(address)) as device:
         yield Opened(container, group, device)
 
 
 @contextmanager
-def machine(kernel: Kernel) -> Iterator[Vm]:
+def machine(kernel: RealKernel) -> Iterator[Vm]:
     with closing(kernel.open_kvm()) as kvm, closing(kvm.create_vm()) as vm:
         vm.set_tss_address(0xFFFBD000)
         vm.create_interrupt_controllers()
@@ -68,13 +70,13 @@ def machine(kernel: Kernel) -> Iterator[Vm]:
 # ---- groups and containers ----
 
 
-def a_group_is_open_once(kernel: Kernel, number: int, address: PciAddress) -> None:
+def a_group_is_open_once(kernel: RealKernel, number: int, address: PciAddress) -> None:
     with closing(kernel.open_group(number)), refused(errno.EBUSY):
         kernel.open_group(number)
     kernel.open_group(number).close()
 
 
-def a_container_without_a_group_has_no_iommu(kernel: Kernel, number: int, address: PciAddress) -> None:
+def a_container_without_a_group_has_no_iommu(kernel: RealKernel, number: int, address: PciAddress) -> None:
     with closing(kernel.open_container()) as container, closing(kernel.take_memory(PAGE, PAGE, None)) as memory:
         assert container.api_version() == 0
         with refused(errno.EINVAL):
@@ -83,24 +85,24 @@ def a_container_without_a_group_has_no_iommu(kernel: Kernel, number: int, addres
             container.map_dma(0, memory, 0, PAGE)
 
 
-def a_container_gets_its_iommu_once(kernel: Kernel, number: int, address: PciAddress) -> None:
+def a_container_gets_its_iommu_once(kernel: RealKernel, number: int, address: PciAddress) -> None:
     with joined(kernel, number) as (container, _), refused(errno.EINVAL):
         container.set_iommu()
 
 
-def a_group_is_in_one_container(kernel: Kernel, number: int, address: PciAddress) -> None:
+def a_group_is_in_one_container(kernel: RealKernel, number: int, address: PciAddress) -> None:
     with joined(kernel, number) as (_, group), closing(kernel.open_container()) as another:
         assert group.viable()
         with refused(errno.EINVAL):
             group.set_container(another)
 
 
-def a_group_that_is_in_no_container_cannot_leave_one(kernel: Kernel, number: int, address: PciAddress) -> None:
+def a_group_that_is_in_no_container_cannot_leave_one(kernel: RealKernel, number: int, address: PciAddress) -> None:
     with closing(kernel.open_group(number)) as group, refused(errno.EINVAL):
         group.unset_container()
 
 
-def a_device_is_had_when_there_is_an_iommu(kernel: Kernel, number: int, address: PciAddress) -> None:
+def a_device_is_had_when_there_is_an_iommu(kernel: RealKernel, number: int, address: PciAddress) -> None:
     with closing(kernel.open_group(number)) as group, closing(kernel.open_container()) as container:
         with refused(errno.EINVAL):
             group.open_device(address)
@@ -112,18 +114,18 @@ def a_device_is_had_when_there_is_an_iommu(kernel: Kernel, number: int, address:
         group.unset_container()
 
 
-def a_device_of_another_group_is_not_had(kernel: Kernel, number: int, address: PciAddress) -> None:
+def a_device_of_another_group_is_not_had(kernel: RealKernel, number: int, address: PciAddress) -> None:
     with joined(kernel, number) as (_, group), refused(errno.ENODEV):
         group.open_device(PciAddress(0xFFFF, 0xFF, 0x1F, 7))
 
 
-def a_group_with_an_open_device_stays(kernel: Kernel, number: int, address: PciAddress) -> None:
+def a_group_with_an_open_device_stays(kernel: RealKernel, number: int, address: PciAddress) -> None:
     with opened(kernel, number, address) as (_, group, _), refused(errno.EBUSY):
         group.unset_container()
 
 
 def a_group_with_a_mapped_bar_stays_though_its_device_is_closed(
-    kernel: Kernel, number: int, address: PciAddress
+    kernel: RealKernel, number: int, address: PciAddress
 ) -> None:
     with joined(kernel, number) as (_, group):
         device = group.open_device(address)
@@ -134,10 +136,44 @@ def a_group_with_a_mapped_bar_stays_though_its_device_is_closed(
         mapping.close()
 
 
+# ---- address spaces, whatever is behind them ----
+
+
+def a_group_is_claimed_once_joins_and_leaves(kernel: RealKernel, number: int, address: PciAddress) -> None:
+    spaces, others = kernel.address_spaces(), kernel.address_spaces()
+    spaces.claim(number)
+    with refused(errno.EBUSY):
+        others.claim(number)
+    assert spaces.viable(number)
+    space = spaces.join(number)
+    with closing(kernel.take_memory(MIB, PAGE, None)) as memory, closing(spaces.open_device(number, address)) as device:
+        space.map_dma(MIB, memory, 0, MIB)
+        assert device.address == address
+        space.unmap_dma(MIB, MIB)
+    spaces.leave(number)
+    spaces.release(number)
+    others.claim(number)
+    others.release(number)
+
+
+def kvm_is_told_of_each_file_of_the_spaces(kernel: RealKernel, number: int, address: PciAddress) -> None:
+    spaces = kernel.address_spaces()
+    spaces.claim(number)
+    spaces.join(number)
+    with machine(kernel) as vm, closing(vm.create_vfio()) as known:
+        assert spaces.files()
+        for file in spaces.files():
+            known.add_file(file)
+        for file in spaces.files():
+            known.remove_file(file)
+    spaces.leave(number)
+    spaces.release(number)
+
+
 # ---- DMA ----
 
 
-def ranges_do_not_overlap(kernel: Kernel, number: int, address: PciAddress) -> None:
+def ranges_do_not_overlap(kernel: RealKernel, number: int, address: PciAddress) -> None:
     with joined(kernel, number) as (container, _), closing(kernel.take_memory(MIB, PAGE, None)) as memory:
         container.map_dma(MIB, memory, 0, 4 * PAGE)
         for iova, size in ((MIB, 4 * PAGE), (MIB, PAGE), (MIB + 3 * PAGE, 2 * PAGE), (MIB - PAGE, 2 * PAGE)):
@@ -148,7 +184,7 @@ def ranges_do_not_overlap(kernel: Kernel, number: int, address: PciAddress) -> N
         container.unmap_dma(MIB, 4 * PAGE)
 
 
-def messages_are_not_memory(kernel: Kernel, number: int, address: PciAddress) -> None:
+def messages_are_not_memory(kernel: RealKernel, number: int, address: PciAddress) -> None:
     with joined(kernel, number) as (container, _), closing(kernel.take_memory(4 * MIB, PAGE, None)) as memory:
         for iova, size in ((MSI_WINDOW, PAGE), (MSI_WINDOW - PAGE, 2 * PAGE), (MSI_WINDOW - MIB, 3 * MIB)):
             with refused(errno.EINVAL):
@@ -156,7 +192,7 @@ def messages_are_not_memory(kernel: Kernel, number: int, address: PciAddress) ->
         assert not any(MSI_WINDOW in one for one in container.limits().ranges)
 
 
-def the_iommu_has_a_width(kernel: Kernel, number: int, address: PciAddress) -> None:
+def the_iommu_has_a_width(kernel: RealKernel, number: int, address: PciAddress) -> None:
     with joined(kernel, number) as (container, _), closing(kernel.take_memory(MIB, PAGE, None)) as memory:
         end = container.limits().ranges[-1].end
         assert end < 1 << 64
@@ -167,7 +203,7 @@ def the_iommu_has_a_width(kernel: Kernel, number: int, address: PciAddress) -> N
         container.unmap_dma(end - PAGE, PAGE)
 
 
-def maps_are_of_whole_pages(kernel: Kernel, number: int, address: PciAddress) -> None:
+def maps_are_of_whole_pages(kernel: RealKernel, number: int, address: PciAddress) -> None:
     with joined(kernel, number) as (container, _), closing(kernel.take_memory(MIB, PAGE, None)) as memory:
         assert container.limits().page_sizes & PAGE
         for iova, offset, size in ((MIB + 1, 0, PAGE), (MIB, 1, PAGE), (MIB, 0, PAGE - 1), (MIB, 0, 17)):
@@ -175,7 +211,7 @@ def maps_are_of_whole_pages(kernel: Kernel, number: int, address: PciAddress) ->
                 container.map_dma(iova, memory, offset, size)
 
 
-def a_map_goes_as_a_whole(kernel: Kernel, number: int, address: PciAddress) -> None:
+def a_map_goes_as_a_whole(kernel: RealKernel, number: int, address: PciAddress) -> None:
     with joined(kernel, number) as (container, _), closing(kernel.take_memory(MIB, PAGE, None)) as memory:
         container.map_dma(MIB, memory, 0, 4 * PAGE)
         for iova, size in ((MIB, PAGE), (MIB + 2 * PAGE, 2 * PAGE)):
@@ -186,7 +222,7 @@ def a_map_goes_as_a_whole(kernel: Kernel, number: int, address: PciAddress) -> N
             container.unmap_dma(MIB, 4 * PAGE)
 
 
-def each_map_is_one_less(kernel: Kernel, number: int, address: PciAddress) -> None:
+def each_map_is_one_less(kernel: RealKernel, number: int, address: PciAddress) -> None:
     with joined(kernel, number) as (container, _), closing(kernel.take_memory(MIB, PAGE, None)) as memory:
         before = container.limits().available
         assert before is not None
@@ -199,14 +235,14 @@ def each_map_is_one_less(kernel: Kernel, number: int, address: PciAddress) -> No
 # ---- regions ----
 
 
-def configuration_space_is_read_as_far_as_it_goes(kernel: Kernel, number: int, address: PciAddress) -> None:
+def configuration_space_is_read_as_far_as_it_goes(kernel: RealKernel, number: int, address: PciAddress) -> None:
     with opened(kernel, number, address) as (_, _, device):
         whole = device.read_config(0, 4096)
         assert len(whole) in (256, 4096)
         assert whole[:4] == device.read_config(0, 4) not in (bytes(4), b"\xff" * 4)
 
 
-def a_bar_answers_while_the_function_decodes_memory(kernel: Kernel, number: int, address: PciAddress) -> None:
+def a_bar_answers_while_the_function_decodes_memory(kernel: RealKernel, number: int, address: PciAddress) -> None:
     with opened(kernel, number, address) as (_, _, device):
         at = device.region(0).offset
         device.write_config(COMMAND, MEMORY_ENABLE.to_bytes(2, "little"))
@@ -218,7 +254,7 @@ def a_bar_answers_while_the_function_decodes_memory(kernel: Kernel, number: int,
             device.write(at, bytes(4))
 
 
-def a_bar_is_mapped_by_pages_and_not_beyond_its_end(kernel: Kernel, number: int, address: PciAddress) -> None:
+def a_bar_is_mapped_by_pages_and_not_beyond_its_end(kernel: RealKernel, number: int, address: PciAddress) -> None:
     with opened(kernel, number, address) as (_, _, device):
         bar = device.region(0)
         assert bar.mappable
@@ -229,7 +265,7 @@ def a_bar_is_mapped_by_pages_and_not_beyond_its_end(kernel: Kernel, number: int,
 
 
 def what_is_no_region_has_no_size_and_keeps_the_others_in_place(
-    kernel: Kernel, number: int, address: PciAddress
+    kernel: RealKernel, number: int, address: PciAddress
 ) -> None:
     with opened(kernel, number, address) as (_, _, device):
         assert device.region(5).size == 0
@@ -240,7 +276,7 @@ def what_is_no_region_has_no_size_and_keeps_the_others_in_place(
 # ---- interrupts ----
 
 
-def one_kind_of_interrupt_at_a_time(kernel: Kernel, number: int, address: PciAddress) -> None:
+def one_kind_of_interrupt_at_a_time(kernel: RealKernel, number: int, address: PciAddress) -> None:
     with opened(kernel, number, address) as (_, _, device), closing(kernel.eventfd()) as event:
         device.set_irq_events("intx", 0, (event.fd,))
         with refused(errno.EINVAL):
@@ -252,21 +288,21 @@ def one_kind_of_interrupt_at_a_time(kernel: Kernel, number: int, address: PciAdd
         device.switch_off_irqs("msix")
 
 
-def what_is_not_on_cannot_be_switched_off(kernel: Kernel, number: int, address: PciAddress) -> None:
+def what_is_not_on_cannot_be_switched_off(kernel: RealKernel, number: int, address: PciAddress) -> None:
     with opened(kernel, number, address) as (_, _, device):
         for name in ("intx", "msix", "request"):
             with refused(errno.EINVAL):
                 device.switch_off_irqs(name)
 
 
-def a_line_that_is_not_on_has_no_mask(kernel: Kernel, number: int, address: PciAddress) -> None:
+def a_line_that_is_not_on_has_no_mask(kernel: RealKernel, number: int, address: PciAddress) -> None:
     with opened(kernel, number, address) as (_, _, device), closing(kernel.eventfd()) as event:
         for deed in (device.mask_intx, device.unmask_intx, lambda: device.unmask_intx_on(event.fd)):
             with refused(errno.EINVAL):
                 deed()
 
 
-def a_line_is_masked_tied_and_unmasked(kernel: Kernel, number: int, address: PciAddress) -> None:
+def a_line_is_masked_tied_and_unmasked(kernel: RealKernel, number: int, address: PciAddress) -> None:
     with ExitStack() as stack:
         _, _, device = stack.enter_context(opened(kernel, number, address))
         trigger, resample = (stack.enter_context(closing(kernel.eventfd())) for _ in range(2))
@@ -278,7 +314,7 @@ def a_line_is_masked_tied_and_unmasked(kernel: Kernel, number: int, address: Pci
         device.switch_off_irqs("intx")
 
 
-def there_are_as_many_vectors_as_it_says(kernel: Kernel, number: int, address: PciAddress) -> None:
+def there_are_as_many_vectors_as_it_says(kernel: RealKernel, number: int, address: PciAddress) -> None:
     with opened(kernel, number, address) as (_, _, device), closing(kernel.eventfd()) as event:
         count = device.irq("msix").vectors
         for start, many in ((0, count + 1), (count, 1)):
@@ -288,7 +324,7 @@ def there_are_as_many_vectors_as_it_says(kernel: Kernel, number: int, address: P
             device.set_irq_events("intx", 0, (event.fd,) * 2)
 
 
-def vectors_that_do_not_grow_are_had_anew(kernel: Kernel, number: int, address: PciAddress) -> None:
+def vectors_that_do_not_grow_are_had_anew(kernel: RealKernel, number: int, address: PciAddress) -> None:
     with ExitStack() as stack:
         _, _, device = stack.enter_context(opened(kernel, number, address))
         events = [stack.enter_context(closing(kernel.eventfd())).fd for _ in range(3)]
@@ -303,7 +339,7 @@ def vectors_that_do_not_grow_are_had_anew(kernel: Kernel, number: int, address: 
         device.switch_off_irqs("msix")
 
 
-def the_host_can_ask_for_it_back(kernel: Kernel, number: int, address: PciAddress) -> None:
+def the_host_can_ask_for_it_back(kernel: RealKernel, number: int, address: PciAddress) -> None:
     with opened(kernel, number, address) as (_, _, device), closing(kernel.eventfd()) as event:
         assert device.irq("request").vectors == 1
         device.set_irq_events("request", 0, (event.fd,))
@@ -325,7 +361,7 @@ def refuses(deed: Callable[[], None], code: int) -> bool:
     return False
 
 
-def a_reset_of_its_bus_wants_the_owners_and_nobody_else(kernel: Kernel, number: int, address: PciAddress) -> None:
+def a_reset_of_its_bus_wants_the_owners_and_nobody_else(kernel: RealKernel, number: int, address: PciAddress) -> None:
     """Of a function that is alone on its bus."""
     with opened(kernel, number, address) as (_, group, device):
         assert device.hot_reset_set() == ((number, address),)
@@ -339,19 +375,19 @@ def a_reset_of_its_bus_wants_the_owners_and_nobody_else(kernel: Kernel, number: 
 # ---- KVM ----
 
 
-def kvm_knows_a_group_once(kernel: Kernel, number: int, address: PciAddress) -> None:
+def kvm_knows_a_group_once(kernel: RealKernel, number: int, address: PciAddress) -> None:
     with joined(kernel, number) as (_, group), machine(kernel) as vm, closing(vm.create_vfio()) as known:
         with refused(errno.EBUSY):
             vm.create_vfio()
         with refused(errno.ENOENT):
-            known.remove_group(group)
-        known.add_group(group)
+            known.remove_file(group)
+        known.add_file(group)
         with refused(errno.EEXIST):
-            known.add_group(group)
-        known.remove_group(group)
+            known.add_file(group)
+        known.remove_file(group)
 
 
-def memslots_do_not_overlap(kernel: Kernel, number: int, address: PciAddress) -> None:
+def memslots_do_not_overlap(kernel: RealKernel, number: int, address: PciAddress) -> None:
     with closing(kernel.take_memory(MIB, PAGE, None)) as memory, machine(kernel) as vm:
         vm.set_memory_region(0, 0, memory, 0, MIB)
         for guest in (0, MIB - PAGE):
@@ -362,7 +398,7 @@ def memslots_do_not_overlap(kernel: Kernel, number: int, address: PciAddress) ->
         vm.delete_memory_region(0)
 
 
-def an_eventfd_interrupts_one_gsi(kernel: Kernel, number: int, address: PciAddress) -> None:
+def an_eventfd_interrupts_one_gsi(kernel: RealKernel, number: int, address: PciAddress) -> None:
     with machine(kernel) as vm, closing(kernel.eventfd()) as event:
         vm.set_gsi_routing([MsiRoute(GSI, MSI_WINDOW, 0x31)])
         vm.assign_irqfd(event, GSI)
@@ -372,7 +408,7 @@ def an_eventfd_interrupts_one_gsi(kernel: Kernel, number: int, address: PciAddre
         vm.deassign_irqfd(event, GSI)
 
 
-def a_route_beyond_the_table_refuses_the_whole(kernel: Kernel, number: int, address: PciAddress) -> None:
+def a_route_beyond_the_table_refuses_the_whole(kernel: RealKernel, number: int, address: PciAddress) -> None:
     with machine(kernel) as vm:
         for routes in ([MsiRoute(4096, MSI_WINDOW, 0)], [MsiRoute(GSI, MSI_WINDOW, 0)] * 4097):
             with refused(errno.EINVAL):
@@ -382,7 +418,7 @@ def a_route_beyond_the_table_refuses_the_whole(kernel: Kernel, number: int, addr
 # ---- drivers ----
 
 
-def a_probe_that_binds_nothing_is_no_error(kernel: Kernel, number: int, address: PciAddress) -> None:
+def a_probe_that_binds_nothing_is_no_error(kernel: RealKernel, number: int, address: PciAddress) -> None:
     drivers = kernel.drivers
     before = drivers.override(address)
     drivers.set_override(address, "nobody")
@@ -407,6 +443,8 @@ RULES: tuple[Rule, ...] = (
     a_device_of_another_group_is_not_had,
     a_group_with_an_open_device_stays,
     a_group_with_a_mapped_bar_stays_though_its_device_is_closed,
+    a_group_is_claimed_once_joins_and_leaves,
+    kvm_is_told_of_each_file_of_the_spaces,
     ranges_do_not_overlap,
     messages_are_not_memory,
     the_iommu_has_a_width,
@@ -433,7 +471,7 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def a_group_that_the_host_uses_in_part_is_not_viable(kernel: Kernel, number: int, address: PciAddress) -> None:
+def a_group_that_the_host_uses_in_part_is_not_viable(kernel: RealKernel, number: int, address: PciAddress) -> None:
     """vfio-pci has `address`, a driver of the host another member: neither joins a container."""
     with closing(kernel.open_group(number)) as group, closing(kernel.open_container()) as container:
         assert not group.viable()
@@ -443,6 +481,6 @@ def a_group_that_the_host_uses_in_part_is_not_viable(kernel: Kernel, number: int
             group.open_device(address)
 
 
-def nobody_opens_a_group_without_a_vfio_driver(kernel: Kernel, number: int) -> None:
+def nobody_opens_a_group_without_a_vfio_driver(kernel: RealKernel, number: int) -> None:
     with refused(errno.ENOENT):
         kernel.open_group(number)

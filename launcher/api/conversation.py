@@ -1,24 +1,23 @@
-"""The channel to a keeper in; outcomes, console bytes and reports out, as they come."""
+"""Packets of a keeper in; outcomes, console bytes and reports, as they come, out. And orders to it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
-from launcher.codec import decode
 from launcher.errors import Diagnostic
-from launcher.plan.codec import report_from_json
 from launcher.plan.outcome import Observer, Report, StepOutcome
+from launcher.vms.awaited import AwaitedText
 from launcher.vms.channel import Channel, Closed, Packet
-from launcher.vms.waiting import Wait
-from launcher.vms.words import Failed, Leave, Order, Signal, Stop, Type, order
+from launcher.vms.notices import Full, HasEnded, IsRunning, IsStopping, MayType, Notice, Taken, notice_from_json
+from launcher.vms.orders import Leave, Order, Signal, Stop, Type, order
+from launcher.vms.words import Bug, Failed
 
 OnConsole = Callable[[bytes], None]
 
 
 class Conversation:
-    """`on_console` is told what the guest says, from the moment its vCPUs run: nothing mixes with the progress.
+    """`on_console` gets the guest's output once its vCPUs run, and not before: nothing mixes with the progress.
 
     To a keeper that has gone there is nothing to say; what it said before is still to be heard.
     """
@@ -30,10 +29,10 @@ class Conversation:
         on_console: OnConsole,
         *,
         owner: bool = True,
-        wait: Wait | None = None,
+        awaited: AwaitedText | None = None,
     ) -> None:
         self.channel = channel
-        self.wait = wait  # for what the guest is to say
+        self.awaited = awaited  # what the guest is to say
         self.gone = False  # the keeper has nothing more to say
         self.writer = True if owner else None  # of all who are attached, one; None: not known yet
         self.stopping: str | None = None  # who or what stops the VM
@@ -65,9 +64,9 @@ class Conversation:
         return True
 
     def take(self, packet: Packet) -> None:
-        """What the keeper said."""
+        """A packet that was received already."""
         if packet.message is not None:
-            self._message(packet.message)
+            self._hear_notice(notice_from_json(packet.message))
         elif self.running is None:
             self._early.append(packet.data)
         else:
@@ -105,28 +104,30 @@ class Conversation:
 
     def _listen(self, data: bytes) -> None:
         self._on_console(data)
-        if self.wait is not None:
-            self.wait.hear(data)
+        if self.awaited is not None:
+            self.awaited.hear(data)
 
-    def _message(self, message: dict[str, Any]) -> None:
-        if "outcome" in message:
-            self._on_outcome(decode(StepOutcome, message["outcome"]))
-        if "full" in message:
-            self.full = int(message["full"])
-        if "taken" in message:
-            self._taken = True
-        if "writer" in message:
-            self.writer, self._taken = message["writer"] is True, True
-        if "stopping" in message:
-            self.stopping = str(message["stopping"])
-        if "running" in message:
-            self.running = report_from_json(message["running"])
-        if "report" in message:
-            self.ended = report_from_json(message["report"])
-            self.running = self.running or self.ended
-        if "failed" in message:
-            self.failed = decode(Failed, message["failed"]).diagnostics
-        self.bug = str(message.get("bug", self.bug))
+    def _hear_notice(self, notice: Notice | None) -> None:
+        match notice:
+            case StepOutcome():
+                self._on_outcome(notice)
+            case Full(most):
+                self.full = most
+            case Taken():
+                self._taken = True
+            case MayType(on):
+                self.writer, self._taken = on, True
+            case IsStopping(by):
+                self.stopping = by
+            case IsRunning(report):
+                self.running = report
+            case HasEnded(report):
+                self.ended = report
+                self.running = self.running or report
+            case Failed(diagnostics):
+                self.failed = diagnostics
+            case Bug(bug):
+                self.bug = bug
         if self.running is not None:
             early, self._early = self._early, []
             for data in early:

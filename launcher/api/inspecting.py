@@ -25,8 +25,9 @@ def report_of(path: Path, waiting_as: type[Waiting] = Waiting) -> Report:
     """NoSuchVm: there is nothing left of it."""
     from launcher.api.past import past_report
     from launcher.vms.folder import is_up
+    from launcher.vms.orders import AskReport
 
-    answer = ask(path, {"do": "report"}, waiting_as=waiting_as)
+    answer = ask(path, AskReport(), waiting_as=waiting_as)
     if answer is None:
         return past_report(path)
     found = _heard(answer, path)
@@ -48,14 +49,15 @@ def held_by_processes(report: Report) -> dict[str, Holdings | None]:
 
 def _heard(answer: Answer, path: Path) -> Report | None:
     """The keeper answers at once with what it knows, and again when the runner has told it the rest."""
-    from launcher.plan.codec import report_from_json
+    from launcher.vms.notices import HasEnded, Known, Now, notice_from_json
 
     known: Report | None = None
     for message in _messages(answer):
-        if found := message.get("now") or message.get("report"):
-            return report_from_json(found)
-        if "known" in message:
-            known = report_from_json(message["known"])
+        match notice_from_json(message):
+            case Now(report) | HasEnded(report):
+                return report
+            case Known(report):
+                known = report
     if known is None:
         return None
     note = Diagnostic("W528", f"the runner of {path.name} does not answer: its counts are those it told last")

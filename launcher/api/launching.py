@@ -6,7 +6,7 @@ The keeper is forked first thing, and imports what it needs while others still p
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic, HostNotRestored, NotPermitted, Refused, StepFailed
 from launcher.executor.launch import start
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from launcher.api.conversation import Conversation, OnConsole
     from launcher.plan.outcome import Observer
     from launcher.plan.plan import Plan
-    from launcher.vms.waiting import Wait
+    from launcher.vms.awaited import AwaitedText
+    from launcher.vms.notices import Notice
 
 PLANNED = "."  # which is no name
 
@@ -37,7 +38,7 @@ class Launch:
 
     def __init__(self) -> None:
         self._launched = start()
-        self._wait: Wait | None = None
+        self._awaited: AwaitedText | None = None
 
     @property
     def pid(self) -> int:
@@ -75,13 +76,15 @@ class Launch:
         `reboot`: in place, else it is the end. `said`: a text, and the seconds within which the guest is to say it; one
         that does not is stopped.
         """
-        if said is not None:
-            from launcher.vms.waiting import Wait
+        from launcher.vms.notices import Begun
 
-            self._wait = Wait(*said)
-        plan = self._launched.begin(reboot=reboot, wait=self._wait)
+        if said is not None:
+            from launcher.vms.awaited import AwaitedText
+
+            self._awaited = AwaitedText(*said)
+        plan = self._launched.begin(reboot=reboot, awaited=self._awaited)
         answer = self._launched.answer()
-        if "begun" not in answer:
+        if not isinstance(answer, Begun):
             self.close()
             raise _refusal(answer, plan)
         return plan
@@ -89,7 +92,7 @@ class Launch:
     def talk(self, on_outcome: Observer, on_console: OnConsole) -> Conversation:
         from launcher.api.conversation import Conversation
 
-        return Conversation(self._launched.channel, on_outcome, on_console, wait=self._wait)
+        return Conversation(self._launched.channel, on_outcome, on_console, awaited=self._awaited)
 
     def abandon(self) -> None:
         """There will be no plan."""
@@ -122,14 +125,14 @@ class Launch:
         return (HostNotRestored if plan.summary.host_changes else StepFailed)(Diagnostic("E510", message, help=help_))
 
 
-def _refusal(answer: dict[str, Any], plan: Plan) -> Refused | NotPermitted:
-    """What the keeper answered instead of `begun`, as the error it is."""
-    from launcher.plan.codec import diagnostic_from_json
+def _refusal(answer: Notice | None, plan: Plan) -> Refused | NotPermitted:
+    """What the keeper answered instead of Begun, as the error it is."""
+    from launcher.vms.notices import NameIsTaken, NotBegun
+    from launcher.vms.words import Failed
 
-    if "up" in answer:
-        return VmIsUp(Path(answer["up"]), plan)
-    failed = answer.get("failed")
-    refused = answer.get("refused") or (failed.get("diagnostics") if isinstance(failed, dict) else None)
-    found = [diagnostic_from_json(one, "refused") for one in refused] if isinstance(refused, list) else []
-    kind = NotPermitted if answer.get("exit_code") == NotPermitted.exit_code else Refused
+    if isinstance(answer, NameIsTaken):
+        return VmIsUp(Path(answer.folder), plan)
+    found = answer.diagnostics if isinstance(answer, NotBegun | Failed) else ()
+    denied = isinstance(answer, NotBegun) and answer.exit_code == NotPermitted.exit_code
+    kind = NotPermitted if denied else Refused
     return kind(*found or [Diagnostic("E510", "the keeper was lost before it began")])

@@ -8,7 +8,8 @@ from launcher.api.conversation import Conversation, OnConsole
 from launcher.api.folders import left_to_undo
 from launcher.api.reaching import Waiting, ask
 from launcher.errors import Diagnostic, HostNotRestored, Refused, StepFailed
-from launcher.vms.waiting import Wait
+from launcher.vms.awaited import AwaitedText
+from launcher.vms.orders import Watch
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,20 +30,20 @@ def listen(
 
     `said`: a text that the guest is to have said within so many seconds.
     """
-    wait = Wait(*said) if said else None
-    if wait is not None:
-        wait.begin()
-    answer = ask(path, {"do": "watch", "name": name, "all": everything}, waiting_as=waiting_as)
+    awaited = AwaitedText(*said) if said else None
+    if awaited is not None:
+        awaited.begin()
+    answer = ask(path, Watch(name, everything), waiting_as=waiting_as)
     if answer is None:
         return None
-    talk = Conversation(answer.channel, lambda _: None, on_console, owner=False, wait=wait)
+    talk = Conversation(answer.channel, lambda _: None, on_console, owner=False, awaited=awaited)
     talk.take(answer.first)
     return talk
 
 
 def never_said(name: str, said: tuple[str, float]) -> Diagnostic:
     """Of a VM that had ended before we could listen."""
-    return Wait(*said).complaint(name)
+    return AwaitedText(*said).complaint(name)
 
 
 def cut_short(path: Path, talk: Conversation) -> LauncherError:

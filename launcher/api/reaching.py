@@ -5,22 +5,21 @@ from __future__ import annotations
 import errno
 import select
 from time import monotonic, sleep
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from launcher.errors import Diagnostic, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from launcher.vms.channel import Channel, Packet
+    from launcher.vms.orders import Order
 
 PATIENCE, MOMENT, SECOND = 10.0, 0.05, 1.0  # for a keeper to answer; between two looks, later
 FAREWELL = 600.0  # seconds for a runner whose keeper has died: it unpins all memory of its guest and resets devices
 # No socket yet or any more, so many at its door that we would have to wait; all others are a refusal of the host.
 OUT_OF_PLACE = {errno.ENOENT, errno.EAGAIN, errno.ECONNRESET}
-# What the keeper answers, at once; and when its VM has ended meanwhile.
-ANSWERS = {"report": {"known", "report"}, "watch": {"watching", "running", "report", "full"}}
 
 
 class Waiting:
@@ -52,9 +51,7 @@ class Answer(NamedTuple):
     first: Packet
 
 
-def ask(
-    path: Path, *orders: dict[str, Any], farewell: float = PATIENCE, waiting_as: type[Waiting] = Waiting
-) -> Answer | None:
+def ask(path: Path, *orders: Order, farewell: float = PATIENCE, waiting_as: type[Waiting] = Waiting) -> Answer | None:
     """Say `orders`, the last of which has an answer, until the keeper gives it. None: the VM is not up.
 
     A keeper that has just begun, or is about to go, has no socket for a moment; one whose house is full has no place.
@@ -76,10 +73,12 @@ def ask(
     return None
 
 
-def _try(path: Path, orders: Iterable[dict[str, Any]], waiting: Waiting) -> Answer | None:
+def _try(path: Path, orders: Sequence[Order], waiting: Waiting) -> Answer | None:
     """None: not now. ConnectionRefusedError: nobody listens there."""
     from launcher.vms.channel import Channel, Closed
     from launcher.vms.folder import SOCKET
+    from launcher.vms.notices import is_answer
+    from launcher.vms.orders import order
 
     try:
         channel = Channel.connect(path / SOCKET)
@@ -89,27 +88,20 @@ def _try(path: Path, orders: Iterable[dict[str, Any]], waiting: Waiting) -> Answ
         if error.errno in OUT_OF_PLACE:
             return None
         raise
-    asked = ""
     try:
-        for order in orders:
-            channel.send(order)
-            asked = order["do"]
+        for one in orders:
+            channel.send(order(one))
         while waiting.go_on():
             if (
                 select.select([channel], [], [], MOMENT)[0]
                 and (packet := channel.receive())
-                and _answers(packet, asked)
+                and is_answer(packet.message or {}, orders[-1])
             ):
                 return Answer(channel, packet)
     except Closed:
         pass
     channel.close()
     return None
-
-
-def _answers(packet: Packet, asked: str) -> bool:
-    """All who are there are told of what happens; that is no sign of its having heard us."""
-    return not ANSWERS[asked].isdisjoint(packet.message or {})
 
 
 def wait_for_end(

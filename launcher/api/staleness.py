@@ -43,19 +43,19 @@ def judge(plan: Plan, host: HostFacts, files: BootFiles, *, strict: bool) -> Pla
     refuse((*check_kvm(host), *denied), strict=False)
     refuse(plan.diagnostics, strict=False)
     now = _planned_again(plan, host, files)
-    check_unclaimed(now)
+    check_devices_free(now)
     _check_facts(plan, host, files)
     refuse(now.diagnostics, strict=strict)
     _check_steps(plan, now, host)
     return replace(now, vmlaunch=plan.vmlaunch, steps=plan.steps, assumes=plan.assumes)
 
 
-def check_unclaimed(plan: Plan) -> None:
+def check_devices_free(plan: Plan) -> None:
     """Before it is told that somebody has its devices open: that it is a VM of ours says more."""
     if plan.devices:
-        from launcher.executor.keeper.claim import check_groups
+        from launcher.executor.keeper.claim import check_unclaimed
 
-        check_groups(plan)
+        check_unclaimed(plan)
 
 
 def _planned_again(plan: Plan, host: HostFacts, files: BootFiles) -> Plan:

@@ -34,13 +34,14 @@ def _stop(path: Path, timeout: float, force: bool, waiting_as: type[Waiting]) ->
     It answers a question that comes behind the order: so it has taken the order, and sees to it.
     """
     from launcher.vms.holders import is_stuck
+    from launcher.vms.orders import AskReport, Stop
 
     if force and is_stuck(path):
         _kill(path, waiting_as)
-    order = {"do": "stop", "by": "down", "timeout": timeout, "force": force}
+    order = Stop("down", force, timeout)
     farewell = PATIENCE if force else FAREWELL
     try:
-        while answer := ask(path, order, {"do": "report"}, farewell=farewell, waiting_as=waiting_as):
+        while answer := ask(path, order, AskReport(), farewell=farewell, waiting_as=waiting_as):
             limit = 3 * PATIENCE if force else timeout + FAREWELL
             wait_for_end(path, limit, partial(_whom, path, monotonic() + timeout), waiting_as)
             answer.channel.close()

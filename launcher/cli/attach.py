@@ -81,8 +81,8 @@ class Attachment:
     @property
     def _leaving(self) -> bool:
         """Who started the VM does not go before it runs, nor by itself from one that is being stopped."""
-        wait, owner = self._talk.wait, self._manner.owner
-        done = self._manner.detach and (wait is None or wait.heard) and not (owner and self._talk.stopping)
+        awaited, owner = self._talk.awaited, self._manner.owner
+        done = self._manner.detach and (awaited is None or awaited.heard) and not (owner and self._talk.stopping)
         return (self.left or done) and (self._talk.running is not None or not owner)
 
     def _listen(self, wakeup: socket.socket) -> None:
@@ -119,7 +119,7 @@ class Attachment:
         poll = select.poll()
         for fd, events in interests.items():
             poll.register(fd, events)
-        left = self._talk.wait.left() if self._talk.wait else None
+        left = self._talk.awaited.left() if self._talk.awaited else None
         return dict(poll.poll(None if left is None else left * 1000 + 1))
 
     def _flush(self, events: int) -> None:
@@ -135,7 +135,7 @@ class Attachment:
 
     def _tick(self) -> None:
         """The keeper stops a VM that we started; from any other we go."""
-        if self._talk.wait is not None and self._talk.wait.tick():
+        if self._talk.awaited is not None and self._talk.awaited.tick():
             self.left = True
 
     def _hear(self) -> None:

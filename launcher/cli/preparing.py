@@ -28,7 +28,7 @@ def _planned(raw: bytes, options: argparse.Namespace) -> Plan | str:
     from launcher.api.hosts import this_host
     from launcher.api.plans import make_plan
     from launcher.api.running import as_before
-    from launcher.api.staleness import check_unclaimed
+    from launcher.api.staleness import check_devices_free
     from launcher.cli.given import load_bytes
 
     loaded = load_bytes(raw, options.spec, options.set, options.sources)
@@ -39,7 +39,7 @@ def _planned(raw: bytes, options: argparse.Namespace) -> Plan | str:
         check_same(running, make_plan(loaded, as_before(this_host(devices=bool(loaded.spec.devices)), running)))
         return running.name
     plan = make_plan(loaded, this_host(devices=bool(loaded.spec.devices)))
-    check_unclaimed(plan)
+    check_devices_free(plan)
     refuse(plan.diagnostics, strict=options.strict)
     _warn(plan, options)
     return plan

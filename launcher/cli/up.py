@@ -92,7 +92,7 @@ def _attend(launch: Launch, plan: Plan, options: argparse.Namespace) -> Report |
     talk = launch.talk(progress.observer(plan.steps, _observer(plan, options)), output)
 
     def told() -> None:
-        there = talk.wait.heard if talk.wait else talk.running is not None
+        there = talk.awaited.heard if talk.awaited else talk.running is not None
         progress.tell(talk, ready=there and talk.stopping is None)
 
     attachment = Attachment(talk, output, Manner(typed=typed, detach=options.detach), told)

@@ -43,8 +43,8 @@ def watch(
         output.end()
     if output.line_open and sys.stdout.isatty():
         print(flush=True)
-    heard = talk.wait is not None and talk.wait.heard
+    heard = talk.awaited is not None and talk.awaited.heard
     if talk.ended is None and not attachment.left and not heard:
         raise cut_short(path, talk)
-    unsaid = None if talk.wait is None or heard else talk.wait.complaint(path.name)
+    unsaid = None if talk.awaited is None or heard else talk.awaited.complaint(path.name)
     return Watched(talk.ended, attachment.signal, unsaid)

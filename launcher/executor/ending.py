@@ -1,4 +1,4 @@
-"""Why a vCPU came back, or a runner died: in, the End that the report shows: out. Pure words."""
+"""Why a vCPU came back, or how a runner died, in; how the VM ended, in the words of the report, out. Pure."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def describe_event(index: int, event: Event, registers: dict[str, int]) -> Ended
 
 
 def ended_by_itself(how: Literal["power-off", "reset", "crash"], detail: str, registers: dict[str, int]) -> End:
-    """What a runner tells of its guest, with the exit code that it has."""
+    """How the guest ended, as its runner tells, with the exit code of the VM."""
     return End(how, detail, EXIT_CODES[how], registers)
 
 
@@ -57,7 +57,7 @@ def _crash(event: Event) -> str:
 
 
 def describe_death(status: int) -> End:
-    """A runner that went without a word."""
+    """Of a runner that said nothing before it died."""
     return End("lost", f"the runner {manner_of_death(status)}", FAILED)
 
 
@@ -77,14 +77,14 @@ def signal_name(number: int) -> str:
 
 
 def stopped(by: str, code: int, *, forced: bool) -> End:
-    """Ended from outside; `by` as in `SIGTERM`, `down`."""
+    """The VM was stopped from outside; `by` is `SIGTERM`, `down` and the like."""
     if forced:
         return End("killed", f"stopped by force: {by}", code)
     return End("stopped", f"the guest powered off: {by}", 0)
 
 
 def diagnostics_of(step: Step, error: Exception) -> tuple[Diagnostic, ...]:
-    """Of a step that failed: what it said itself, or its sentence with the errno and the call."""
+    """What a step that failed says itself, or else its sentence with the errno and the call."""
     if isinstance(error, LauncherError):
         return error.diagnostics
     refused = error if isinstance(error, OSError) else refusal_of(error)

@@ -22,13 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from launcher.plan.plan import Plan
-    from launcher.vms.waiting import Wait
+    from launcher.vms.awaited import AwaitedText
+    from launcher.vms.notices import Notice
 
 STOPS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
 
 class Launched:
-    """`channel` carries {"outcome"}, {"running": report}, console bytes, {"report": report}, {"bug": traceback}."""
+    """`channel` carries the notices of vms.notices and console bytes one way, orders and console bytes the other."""
 
     def __init__(self, pid: int, channel: Channel, paper: int) -> None:
         self.pid = pid  # of the keeper, a child of this process
@@ -47,24 +48,28 @@ class Launched:
         except OSError as error:
             raise OSError(error.errno, error.strerror, "memfd") from None
 
-    def begin(self, *, reboot: bool = True, wait: Wait | None = None) -> Plan:
+    def begin(self, *, reboot: bool = True, awaited: AwaitedText | None = None) -> Plan:
         """Let the keeper carry it out; its answer is to be asked for. `reboot`: in place, else it is the end.
 
-        `wait`: a guest that does not say it in time is stopped, unless we have left.
+        `awaited`: a guest that does not say it in time is stopped, unless we have left.
         """
+        from launcher.vms.orders import Begin, order
+
         with suppress(Closed):  # `answer` will see it
-            self.channel.send({"do": "begin", "reboot": reboot, "wait": wait and [wait.text, wait.timeout]})
+            self.channel.send(order(Begin(reboot, (awaited.text, awaited.timeout) if awaited else None)))
         plan = _read(self._paper)
         os.close(self._paper)
         return plan
 
-    def answer(self) -> dict[str, Any]:
-        """That of claim; nothing of a keeper that has gone."""
+    def answer(self) -> Notice | None:
+        """Begun, or why not; None of a keeper that has gone."""
+        from launcher.vms.notices import notice_from_json
+
         try:
             packet = self.channel.receive()
         except Closed:
-            return {}
-        return (packet.message if packet else None) or {}
+            return None
+        return notice_from_json((packet and packet.message) or {})
 
     def wait(self) -> int:
         """The keeper's exit status, once it has gone; negative when a signal ended it."""
@@ -117,7 +122,7 @@ def _live(owner: Channel, main: Callable[[], int]) -> NoReturn:
     except REFUSALS as error:  # not even that could be read
         found = in_words("start the keeper", refusal_of(error) or OSError(str(error)))
         plain = {"code": found.code, "message": found.message, "help": list(found.help)}
-        owner.send({"failed": {"diagnostics": [plain]}})  # words.Failed, which may be what could not be read
+        owner.send({"failed": {"diagnostics": [plain]}})  # Failed of vms.words, which may be what could not be read
     finally:
         os._exit(StepFailed.exit_code)
 
@@ -141,26 +146,28 @@ def _keep(owner: Channel, paper: int, mask: Any, given: Handed) -> int:
     from launcher.executor.keeper.keeper import Keeper
     from launcher.kernel.real import RealKernel
     from launcher.plan import codec  # noqa: F401 - while others still plan
-    from launcher.vms.waiting import Wait
+    from launcher.vms.awaited import AwaitedText
+    from launcher.vms.notices import notice_to_json
+    from launcher.vms.orders import read_begin
 
     rehearse()
     try:
         packet = owner.receive()
     except Closed:
         return 0
-    order = (packet and packet.message) or {}
-    wait = Wait(*order["wait"]) if order.get("wait") else None
+    begin = read_begin((packet and packet.message) or {})
+    awaited = AwaitedText(*begin.wait) if begin.wait else None
     plan = _read(paper)
     os.close(paper)
     folder, answer = claim(plan)
     if folder is None:
         with suppress(Closed):
-            owner.send(answer)
+            owner.send(notice_to_json(answer))
         return 1
     gc.enable()
     try:
-        keeper = Keeper(plan, RealKernel(given), folder, owner, reboot=order.get("reboot") is not False, wait=wait)
-        owner.send(answer)
+        keeper = Keeper(plan, RealKernel(given), folder, owner, reboot=begin.reboot, awaited=awaited)
+        owner.send(notice_to_json(answer))
     except BaseException as error:
         with suppress(OSError):
             folder.remove()

@@ -1,4 +1,4 @@
-"""What a process does with what it inherits: descriptors, terminal, standard streams."""
+"""A process that was forked: what it inherits closed, its limits raised, its `main` run, and why it failed told."""
 
 from __future__ import annotations
 
@@ -65,5 +65,5 @@ def end_process(up: Channel, main: Callable[[], int]) -> NoReturn:
 
 
 def failure(refused: OSError) -> Failed:
-    """To whoever started this process."""
+    """What the process that started this one is told."""
     return Failed((in_words("keep the VM running", refused),))

@@ -6,12 +6,12 @@ import errno
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from launcher.kernel.api import CpuidLeaf, Event, MsiRoute, PinRoute, Registers
+from launcher.kernel.api import CpuidLeaf, Event, MsiRoute, PinRoute, Registers, VfioFile
 from launcher.kernel.call import check, fields, fill, ioctl
 from launcher.kernel.descriptor import Descriptor, Eventfd
 from launcher.kernel.machine import Machine
 from launcher.kernel.memory import HostMemory
-from launcher.kernel.vfio import BarMapping, Group
+from launcher.kernel.vfio import BarMapping
 from launcher.native import ffi, lib
 
 EVENTS = {
@@ -104,16 +104,19 @@ class Vm(Descriptor):
 
 
 class KvmVfio(Descriptor):
-    """KVM's knowledge of VFIO groups: whether DMA is coherent (Documentation/virt/kvm/devices/vfio.rst)."""
+    """KVM's knowledge of VFIO: whether DMA is coherent (Documentation/virt/kvm/devices/vfio.rst).
 
-    def add_group(self, group: Group) -> None:
-        self._set(lib.KVM_DEV_VFIO_GROUP_ADD, group)
+    Since Linux 6.2 the same two attributes are called FILE_ADD and FILE_DEL, and take a device's descriptor as well.
+    """
 
-    def remove_group(self, group: Group) -> None:
-        self._set(lib.KVM_DEV_VFIO_GROUP_DEL, group)
+    def add_file(self, file: VfioFile) -> None:
+        self._set(lib.KVM_DEV_VFIO_GROUP_ADD, file)
 
-    def _set(self, attribute: int, group: Group) -> None:
-        descriptor = ffi.new("int32_t *", group.fd)
+    def remove_file(self, file: VfioFile) -> None:
+        self._set(lib.KVM_DEV_VFIO_GROUP_DEL, file)
+
+    def _set(self, attribute: int, file: VfioFile) -> None:
+        descriptor = ffi.new("int32_t *", file.fd)
         request = {"group": lib.KVM_DEV_VFIO_GROUP, "attr": attribute}
         request["addr"] = int(ffi.cast("uintptr_t", descriptor))
         ioctl(self.fd, "KVM_SET_DEVICE_ATTR", ffi.new("struct kvm_device_attr *", request))

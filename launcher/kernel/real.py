@@ -17,7 +17,7 @@ from launcher.kernel.dev_kvm import Kvm
 from launcher.kernel.handed import CONTAINER, GROUP, KVM, Handed
 from launcher.kernel.memory import HostMemory
 from launcher.kernel.sysfs import PciDrivers
-from launcher.kernel.vfio import Container, Group
+from launcher.kernel.type1 import Container, Group, Type1
 from launcher.kernel.waiting import wait_for
 
 LONGEST = 60.0  # seconds for modprobe
@@ -66,6 +66,9 @@ class RealKernel:
         finally:
             child.kill()  # it has ended, unless it is too late; then it may be in the kernel's hands for long
             os.close(hears)
+
+    def address_spaces(self) -> Type1:
+        return Type1(self.open_container, self.open_group)
 
     def open_container(self) -> Container:
         """ENOENT, ENODEV without the vfio modules."""

@@ -1,21 +1,20 @@
-"""VFIO: container, group, device (Documentation/driver-api/vfio.rst). A class per descriptor, a method per ioctl."""
+"""VFIO devices (Documentation/driver-api/vfio.rst), by whatever way they are opened. One method per ioctl."""
 
 from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from launcher.kernel.api import DmaLimits, FewVectors, IrqInfo, RegionInfo
+from launcher.kernel.api import FewVectors, IrqInfo, RegionInfo
 from launcher.kernel.call import check, ioctl
 from launcher.kernel.descriptor import Descriptor
-from launcher.kernel.memory import HostMemory
+from launcher.kernel.vfio_info import ask, capabilities
 from launcher.kernel.whole import write_whole
 from launcher.native import ffi, lib
 from launcher.values import GIB, KIB, MIB, PciAddress, Span
 
-API_VERSION = 0
 IRQS = {
     "intx": lib.VFIO_PCI_INTX_IRQ_INDEX,
     "msi": lib.VFIO_PCI_MSI_IRQ_INDEX,
@@ -24,81 +23,6 @@ IRQS = {
     "request": lib.VFIO_PCI_REQ_IRQ_INDEX,
 }
 NO_EVENT = -1
-_CAPS = 32  # of a chain; the kernel knows a handful
-
-
-class Container(Descriptor):
-    """/dev/vfio/vfio: an IOMMU address space that groups share."""
-
-    def api_version(self) -> int:
-        return ioctl(self.fd, "VFIO_GET_API_VERSION")
-
-    def set_iommu(self) -> None:
-        """Type 1 version 2, or 1 where there is no other. EPERM: no interrupt remapping."""
-        new = ioctl(self.fd, "VFIO_CHECK_EXTENSION", lib.VFIO_TYPE1v2_IOMMU)
-        ioctl(self.fd, "VFIO_SET_IOMMU", lib.VFIO_TYPE1v2_IOMMU if new else lib.VFIO_TYPE1_IOMMU)
-
-    def limits(self) -> DmaLimits:
-        """VFIO_IOMMU_GET_INFO: what can be mapped. No ranges from a kernel before 5.4: not known."""
-        info, buffer = _with_room("struct vfio_iommu_type1_info", self.fd, "VFIO_IOMMU_GET_INFO")
-        ranges: tuple[Span, ...] = ()
-        available = None
-        has_caps = info.flags & lib.VFIO_IOMMU_INFO_CAPS
-        for kind, place in _capabilities(buffer, info.cap_offset if has_caps else 0):
-            if kind == lib.VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE:
-                found = ffi.cast("struct vfio_iommu_type1_info_cap_iova_range *", place)
-                pairs = ((one.start, one.end) for one in found.iova_ranges[0 : found.nr_iovas])
-                ranges = tuple(Span.between(start, last) for start, last in pairs)
-            elif kind == lib.VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL:
-                available = int(ffi.cast("struct vfio_iommu_type1_info_dma_avail *", place).avail)
-        return DmaLimits(ranges, info.iova_pgsizes, available)
-
-    def map_dma(self, iova: int, memory: HostMemory | BarMapping, offset: int, size: int) -> None:
-        """Pins the memory. ENOMEM: RLIMIT_MEMLOCK; EINVAL: reserved, too wide, unaligned; EEXIST: mapped already."""
-        if not 0 < size <= memory.size - offset or offset < 0:
-            raise ValueError(f"{size:#x} bytes at {offset:#x} are not inside {memory.size:#x}")
-        request = ffi.new("struct vfio_iommu_type1_dma_map *")
-        request.argsz = ffi.sizeof(request[0])
-        request.flags = lib.VFIO_DMA_MAP_FLAG_READ | lib.VFIO_DMA_MAP_FLAG_WRITE
-        request.vaddr = int(ffi.cast("uintptr_t", memory.pointer)) + offset
-        request.iova, request.size = iova, size
-        ioctl(self.fd, "VFIO_IOMMU_MAP_DMA", request)
-
-    def unmap_dma(self, iova: int, size: int) -> None:
-        """The whole of what was mapped there. The kernel says how much it unmapped."""
-        request = ffi.new("struct vfio_iommu_type1_dma_unmap *")
-        request.argsz = ffi.sizeof(request[0])
-        request.iova, request.size = iova, size
-        ioctl(self.fd, "VFIO_IOMMU_UNMAP_DMA", request)
-        if request.size != size:
-            raise OSError(errno.ENOENT, f"unmapped {request.size:#x} of {size:#x} bytes", "VFIO_IOMMU_UNMAP_DMA")
-
-
-class Group(Descriptor):
-    """/dev/vfio/N."""
-
-    def __init__(self, fd: int, number: int) -> None:
-        super().__init__(fd)
-        self.number = number
-
-    def viable(self) -> bool:
-        status = ffi.new("struct vfio_group_status *")
-        status.argsz = ffi.sizeof(status[0])
-        ioctl(self.fd, "VFIO_GROUP_GET_STATUS", status)
-        return bool(status.flags & lib.VFIO_GROUP_FLAGS_VIABLE)
-
-    def set_container(self, container: Container) -> None:
-        """EINVAL: it does not fit this container (or none, if it is the first); EPERM: not viable."""
-        ioctl(self.fd, "VFIO_GROUP_SET_CONTAINER", ffi.new("int *", container.fd))
-
-    def unset_container(self) -> None:
-        """EBUSY while a device of it is open."""
-        ioctl(self.fd, "VFIO_GROUP_UNSET_CONTAINER")
-
-    def open_device(self, address: PciAddress) -> Device:
-        """ENODEV: not in this group, or not bound to a VFIO driver; EACCES: a VF whose PF wants a token."""
-        name = ffi.new("char[]", str(address).encode())
-        return Device(ioctl(self.fd, "VFIO_GROUP_GET_DEVICE_FD", name), address)
 
 
 class Device(Descriptor):
@@ -119,13 +43,13 @@ class Device(Descriptor):
     def region(self, index: int) -> RegionInfo:
         """A region that is not there, or cannot be asked about, has size 0."""
         try:
-            info, buffer = _with_room("struct vfio_region_info", self.fd, "VFIO_DEVICE_GET_REGION_INFO", index)
+            info, buffer = ask("struct vfio_region_info", self.fd, "VFIO_DEVICE_GET_REGION_INFO", index)
         except OSError:
             return RegionInfo(0, 0, mappable=False, sparse=None)
         mappable = bool(info.flags & lib.VFIO_REGION_INFO_FLAG_MMAP)
         has_caps = info.flags & lib.VFIO_REGION_INFO_FLAG_CAPS
         sparse: tuple[Span, ...] | None = None
-        for kind, place in _capabilities(buffer, info.cap_offset if has_caps else 0):
+        for kind, place in capabilities(buffer, info.cap_offset if has_caps else 0):
             if kind == lib.VFIO_REGION_INFO_CAP_SPARSE_MMAP:
                 found = ffi.cast("struct vfio_region_info_cap_sparse_mmap *", place)
                 areas = found.areas[0 : found.nr_areas]
@@ -188,7 +112,7 @@ class Device(Descriptor):
             found = info.devices[0 : info.count]
             return tuple((d.group_id, PciAddress(d.segment, d.bus, d.devfn >> 3, d.devfn & 7)) for d in found)
 
-    def hot_reset(self, groups: Sequence[Group]) -> None:
+    def hot_reset(self, groups: Sequence[Descriptor]) -> None:
         """`groups` own all that it resets. EINVAL: they do not."""
         request = ffi.new("struct vfio_pci_hot_reset *", {"group_fds": len(groups)})
         request.argsz = ffi.sizeof("struct vfio_pci_hot_reset") + 4 * len(groups)
@@ -234,29 +158,3 @@ class BarMapping:
         if self.pointer != ffi.NULL:
             lib.memory_release(self.pointer, self.size)
             self.pointer = ffi.NULL
-
-
-def _with_room(kind: str, fd: int, call: str, index: int | None = None) -> tuple[Any, Any]:
-    """A query whose answer may have capabilities behind it: asked twice when the kernel wants more room."""
-    size = ffi.sizeof(kind)
-    while True:
-        buffer = ffi.new("uint8_t[]", size)
-        info = ffi.cast(f"{kind} *", buffer)
-        info.argsz = size
-        if index is not None:
-            info.index = index
-        ioctl(fd, call, info)
-        if info.argsz <= size:
-            return info, buffer
-        size = info.argsz
-
-
-def _capabilities(buffer: Any, first: int) -> Iterator[tuple[int, Any]]:
-    """Id and place of each in the chain, which is bounded and stays inside the buffer."""
-    offset, header = first, "struct vfio_info_cap_header *"
-    for _ in range(_CAPS):
-        if not 0 < offset <= len(buffer) - ffi.sizeof("struct vfio_info_cap_header"):
-            return
-        found = ffi.cast(header, buffer + offset)
-        yield found.id, buffer + offset
-        offset = found.next

@@ -1,4 +1,4 @@
-"""A descriptor in; whether it became readable, or its other end was closed, in time, out. And signals, kept away."""
+"""Descriptors in; which of them are ready, in time, out. And signals, kept away."""
 
 from __future__ import annotations
 
@@ -6,13 +6,20 @@ import select
 import signal
 
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+LONGEST = 24 * 3600.0  # seconds of any wait
+
+
+def poll(interests: dict[int, int], seconds: float | None = None) -> dict[int, int]:
+    """Of descriptors and events that are waited for, those that have come; none when the time is over."""
+    waiting = select.poll()
+    for descriptor, events in interests.items():
+        waiting.register(descriptor, events)
+    return dict(waiting.poll(None if seconds is None else min(seconds, LONGEST) * 1000))
 
 
 def wait_for(descriptor: int, seconds: float, _whom: str = "") -> bool:
     """The plainest `Waits` of kernel.api: nothing is done meanwhile, and nobody told whom it waits for."""
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(seconds * 1000))
+    return bool(poll({descriptor: select.POLLIN}, seconds))
 
 
 def ignore_stops() -> None:

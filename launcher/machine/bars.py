@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
-from launcher.machine import layout
+from launcher.machine.board import Layout
 from launcher.values import KIB, Span
 
 PORTS = Span(0, 64 * KIB)
 MOST = 1 << 52  # no CPU has wider guest addresses
 
 
-def reachable(span: Span, space: Literal["port", "memory"], ram: Iterable[Span]) -> bool:
+def reachable(span: Span, space: Literal["port", "memory"], ram: Iterable[Span], layout: Layout) -> bool:
     """Not over RAM, nor over the machine's own addresses. What is less than a page may share one with others."""
     if space == "port":
         return PORTS.covers(span)
     if span.end > MOST:
         return False
-    inside = layout.BARS_32.covers(span) or not layout.HOLE.overlaps(span)
+    inside = layout.bars_32.covers(span) or not layout.hole.overlaps(span)
     return inside and not any(one.overlaps(span) for one in ram)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from launcher.plan.changes import Vector
 from launcher.values import Span
 
@@ -17,6 +19,12 @@ def table_span(offset: int, vectors: int) -> Span:
 def pending_span(offset: int, vectors: int) -> Span:
     """A bit for each vector, in words of 64."""
     return Span(offset, 8 * -(-vectors // 64))
+
+
+def tables_in(bar: int, spans: Iterable[tuple[int, Span]]) -> tuple[Span | None, Span | None]:
+    """The table and the pending bits, if they are in this BAR; `spans`: BAR and place in it of both, or nothing."""
+    table, pending = [span if index == bar else None for index, span in spans] or (None, None)
+    return table, pending
 
 
 class MsixTable:

@@ -21,14 +21,19 @@ class Piece(NamedTuple):
     served: Literal["mmap", "trap", "table", "pending"]
 
 
-def wanted(kind: Kind, size: int, table: Span | None, pending: Span | None) -> tuple[Piece, ...]:
-    """What a plan expects: the kernel maps all of memory but the pages of the tables, and of I/O ports nothing.
+def pieces_of_bar(
+    kind: Kind, size: int, tables: tuple[Span | None, Span | None], mappable: Iterable[Span] | None = None
+) -> tuple[Piece, ...]:
+    """For the plan and for whoever carries it out. I/O ports are trapped, and so are the pages of MSI-X's `tables`.
 
-    Facts from elsewhere may have a BAR without a byte, of which there are no pieces.
+    `mappable` is what the kernel maps of it; a plan, which cannot know, expects all of it. Facts from elsewhere may
+    have a BAR without a byte, of which a plan has no pieces; nobody opens one (ValueError).
     """
-    if size <= 0:
-        return ()
-    return pieces(size, () if kind == "io" else (Span(0, size),), table, pending)
+    if mappable is None:
+        if size <= 0:
+            return ()
+        mappable = (Span(0, size),)
+    return pieces(size, () if kind == "io" else mappable, *tables)
 
 
 def pieces(size: int, mappable: Iterable[Span], table: Span | None, pending: Span | None) -> tuple[Piece, ...]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from launcher.codec import DecodeError, decode, encode
 from launcher.errors import Diagnostic, Where
 from launcher.plan.outcome import Report
 from launcher.plan.plan import FORMAT_VERSION, Assumption, Plan
-from launcher.plan.steps import STEPS, Step
+from launcher.plan.steps import STEPS, OpenGroups, Step
 from launcher.record import fields
 
 _COMPUTED = {"steps", "assumes", "diagnostics"}
@@ -50,6 +51,18 @@ def plan_from_json(plain: Any) -> Plan:
         assumes=tuple(_assumption_from_json(one, f"assumes.{n}") for n, one in enumerate(lists["assumes"])),
         diagnostics=tuple(diagnostic_from_json(one, f"diagnostics.{n}") for n, one in enumerate(lists["diagnostics"])),
     )
+
+
+def groups_in(plain: Any) -> Iterator[int]:
+    """IOMMU groups that a saved plan opens, of which nothing else may be readable: it may be of another version."""
+    for step in _list_in(plain, "steps"):
+        if isinstance(step, dict) and step.get("op") == OpenGroups.op:
+            yield from (one for one in _list_in(step.get("args"), "groups") if isinstance(one, int))
+
+
+def _list_in(plain: Any, key: str) -> list[Any]:
+    found = plain.get(key) if isinstance(plain, dict) else None
+    return found if isinstance(found, list) else []
 
 
 def report_to_json(report: Report) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar, Literal
 
 from launcher.record import record
@@ -13,12 +14,16 @@ Doer = Literal["keeper", "runner"]
 
 @record
 class Step:
-    """`op` names it in JSON, `by` says which process performs it, `undo` what `down` does (empty: nothing)."""
+    """`op` names it in JSON, `by` says which process performs it, `undo` what `down` does (empty: nothing).
+
+    `once`: each plan has one step of this kind. Of another kind it has as many as it needs, or none.
+    """
 
     op: ClassVar[str]
     by: ClassVar[Doer] = "runner"
     mark: ClassVar[Mark] = "+"
     undo: ClassVar[str] = ""
+    once: ClassVar[bool] = False
 
     def describe(self) -> str:
         raise NotImplementedError
@@ -38,6 +43,7 @@ class KeepState(Step):
     """Claim the name and keep plan, journal, report, console log and control socket in this folder, mode 0700."""
 
     op = "keep-state"
+    once = True
     by = "keeper"
     undo = "removed"
     folder: str
@@ -71,6 +77,7 @@ class CreateVm(Step):
     """The VM with its in-kernel interrupt controllers and timer."""
 
     op = "create-vm"
+    once = True
     undo = "closed"
 
     def describe(self) -> str:
@@ -92,6 +99,7 @@ class GiveMemory(Step):
     """Guest RAM: one KVM memslot for each range."""
 
     op = "give-memory"
+    once = True
     undo = "with the VM"
     ranges: tuple[RamRange, ...]
 
@@ -118,6 +126,7 @@ class LoadKernel(Step):
     """
 
     op = "load-kernel"
+    once = True
     protocol: Literal["pvh", "linux64"]
     path: str
     sha256: str
@@ -149,6 +158,7 @@ class DescribeMachine(Step):
     """
 
     op = "describe-machine"
+    once = True
     vcpus: int
     window: Span | None
     reserved: tuple[Span, ...] = ()
@@ -163,6 +173,7 @@ class RunVcpus(Step):
     longer needs: with `confine` required by all measures, or the step fails."""
 
     op = "run-vcpus"
+    once = True
     undo = "stopped"
     count: int
     pin: tuple[int, ...]
@@ -311,6 +322,7 @@ class OpenDevices(Step):
         return f"open {count}, {f'reset {resets} of them' if resets else 'which cannot be reset'}, {give}"
 
 
+# Each kind there is, by its `op`, in the order of the published schema.
 STEPS: dict[str, type[Step]] = {
     kind.op: kind
     for kind in (
@@ -330,6 +342,13 @@ STEPS: dict[str, type[Step]] = {
         RunVcpus,
     )
 }
+# Those that each plan has one of, in this order.
+ONCE = tuple(kind for kind in STEPS.values() if kind.once)
+
+
+def groups_opened(steps: Iterable[Step]) -> set[int]:
+    """Numbers of the IOMMU groups that a plan opens."""
+    return {number for step in steps if isinstance(step, OpenGroups) for number in step.groups}
 
 
 def show_pages(page_size: int) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.host.facts import Config
-from launcher.machine.layout import BAR_PORTS, BARS_32, HIGH_RAM_START
-from launcher.machine.msix import pending_span, table_span
-from launcher.machine.pieces import PAGE, served, wanted
+from launcher.machine.msix import pending_span, table_span, tables_in
+from launcher.machine.pieces import PAGE, pieces_of_bar, served
+from launcher.machine.x86.layout import BAR_PORTS, BARS_32, HIGH_RAM_START
 from launcher.plan.plan import PlannedBar
 from launcher.record import record
 from launcher.values import GIB, MIB, Missing, Span, align_down, align_up
@@ -117,8 +117,7 @@ def planned_bars(one: PciFunction, places: Places) -> tuple[PlannedBar, ...]:
 
 
 def bar_pieces(bar: Bar, function: PciFunction) -> tuple[Piece, ...]:
-    tables = [span if index == bar.index else None for index, span in message_spans(function)]
-    return wanted(bar.kind, bar.size, *(tables or (None, None)))
+    return pieces_of_bar(bar.kind, bar.size, tables_in(bar.index, message_spans(function)))
 
 
 def message_spans(function: PciFunction) -> tuple[tuple[int, Span], ...]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from launcher.errors import Diagnostic
 from launcher.host.boot_files import BootFile
-from launcher.machine.layout import HOLE, KERNEL_START
+from launcher.machine.x86.layout import HOLE, KERNEL_START
 from launcher.plan.steps import LoadInitrd, LoadKernel, LoadPart
 from launcher.planner.memory import span_of
 from launcher.planner.places import field

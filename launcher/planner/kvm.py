@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
-from launcher.machine.layout import MOST_VCPUS
+from launcher.machine.x86.layout import MOST_VCPUS
 from launcher.plan.steps import show_ids
 from launcher.planner.no_kvm import no_kvm
 from launcher.planner.places import field

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from launcher.machine.layout import HOLE
+from launcher.machine.x86.layout import HOLE
 from launcher.plan.steps import RamRange
 from launcher.values import GIB, KIB, MIB, Span, align_down, align_up
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
-from launcher.machine.layout import ACPI_TABLES, HOLE, KERNEL_START
+from launcher.machine.x86.layout import ACPI_TABLES, HOLE, KERNEL_START
 from launcher.planner.memory import GRANULES, free_place, span_of
 from launcher.planner.places import field
 from launcher.planner.widths import address_bits

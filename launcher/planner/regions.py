@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from launcher.machine.layout import BARS_32, HOLE_PARTS
+from launcher.machine.x86.layout import BARS_32, HOLE_PARTS
 from launcher.plan.plan import MemoryLine
 from launcher.planner.memory import span_of
 from launcher.record import record

@@ -16,7 +16,7 @@ JSON, BYTES, PART = b"j", b"b", b"p"  # of a JSON object, the whole or the end; 
 
 
 class Closed(Exception):
-    """The other side has gone, or we have closed ours."""
+    """The other side has gone, or this side is closed."""
 
 
 class Packet(NamedTuple):
@@ -46,7 +46,7 @@ class Channel:
 
     @classmethod
     def connect(cls, path: Path) -> Channel:
-        """OSError when nobody listens there, or so many wait at the door that we would have to."""
+        """OSError when nobody listens there, or so many wait to be accepted that this one would have to wait, too."""
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         connection.setblocking(False)
         try:
@@ -63,7 +63,7 @@ class Channel:
         return self._socket.fileno()
 
     def send(self, message: dict[str, Any]) -> None:
-        """Waits for room. Closed when the other side has gone."""
+        """Send a message, and wait for room. Closed when the other side has gone."""
         for packet in pack(message):
             self._send(packet, 0)
 
@@ -103,7 +103,7 @@ class Channel:
             return self._socket.recv(MOST + 1, flags)
 
     def _is_part(self, packet: bytes) -> bool:
-        """All parts of ours are full; nobody makes us gather more of them than the longest message has."""
+        """A part is full, and no sender makes us gather more of them than the longest message has."""
         return packet[:1] == PART and len(packet) == MOST and len(self._parts) < self.longest // MOST
 
     def close(self) -> None:

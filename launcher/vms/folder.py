@@ -1,6 +1,6 @@
 """A name in, its state folder out: claimed by a lock, so that a name is up once. Its files are written whole.
 
-Who has claimed one opens, reads and removes what is in it by the descriptor of its lock; who only looks gets it anew.
+A claimed folder is opened, read and removed by the descriptor of its lock. Who only looks at one opens it anew.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class NameTaken(OSError):
 class StateFolder:
     """`lock`, of the folder itself, and `groups` are descriptors that stay flocked for as long as the keeper lives.
 
-    `above` is that of the folder that it is in: to remove it takes no descriptor, of which there may be none left.
+    `above` is a descriptor of the folder above it: it is removed without opening one, when there may be none left.
     """
 
     path: Path
@@ -93,13 +93,13 @@ class StateFolder:
             os.unlink(name, dir_fd=self.lock)
 
     def empty(self) -> None:
-        """Take away what an earlier run left; what is not ours stays, and a folder is not."""
+        """Remove the files that an earlier run left. What vmlaunch did not make stays, as does any folder."""
         for name in OURS:
             with suppress(IsADirectoryError):
                 self.discard(name)
 
     def remove(self) -> tuple[str, ...]:
-        """Answers what is in it that is not ours, and keeps it; then the folder stays as well."""
+        """Answers what vmlaunch did not make: that is kept, and the folder stays as well."""
         self.empty()
         try:
             self._rmdir()
@@ -138,33 +138,30 @@ class StateFolder:
 
 
 def is_up(path: Path) -> bool:
-    """Whether a keeper lives that holds this folder."""
-    with _looked_at(path) as folder:
-        return folder is not None and not _try_lock(folder, fcntl.LOCK_SH)
+    """Whether a process of a VM lives that holds this folder."""
+    return _is(path, _is_held)
 
 
 def is_lost(path: Path) -> bool:
-    """Its keeper began and died without a word: no keeper lives, and none has written its end."""
-    with _looked_at(path) as folder:  # read under the lock: else it may end, or the next one begin, between the looks
-        return folder is not None and _try_lock(folder, fcntl.LOCK_SH) and _has_begun(folder)
+    """Whether a keeper began here and died without a word: none lives, and none has written its end."""
+    # Its state is read under the lock: else it may end, or the next one begin, between the looks.
+    return _is(path, lambda folder: not _is_held(folder) and _has_begun(folder))
 
 
 def is_one(path: Path) -> bool:
-    """Whether it is a VM's. One that keeps only what we did not make is none; an empty one was to become one."""
-    with _looked_at(path) as folder:
-        return folder is not None and (not (found := os.listdir(folder)) or not {*OURS}.isdisjoint(found))
+    """Whether the folder is a VM's. One with nothing that vmlaunch makes is not; an empty one was to become one."""
+    return _is(path, lambda folder: not (found := os.listdir(folder)) or not {*OURS}.isdisjoint(found))
 
 
 def has_ended(path: Path) -> bool:
-    """A keeper writes its report, then that it has ended, which a full /run may have refused it."""
-    with _looked_at(path) as folder:
-        return folder is not None and _has_ended(folder)
+    """Whether a keeper wrote that its VM has ended, or at least the report, for which a full /run may have had room."""
+    return _is(path, _has_ended)
 
 
 def wait_until_down(path: Path, go_on: Callable[[], bool] = lambda: True) -> bool:
     """True when no keeper holds the folder any more; False when `go_on`, which is asked all the time, says so."""
     with _looked_at(path) as folder:
-        while folder is not None and not _try_lock(folder, fcntl.LOCK_SH):
+        while folder is not None and _is_held(folder):
             if not go_on():
                 return False
             sleep(MOMENT)
@@ -201,6 +198,12 @@ def read_json(path: Path) -> Any:
         return json.loads(read_file(path))
     except (OSError, ValueError, RecursionError):
         return None
+
+
+def _is(path: Path, asked: Callable[[int], bool]) -> bool:
+    """What is asked of the folder; False when there is none."""
+    with _looked_at(path) as folder:
+        return folder is not None and asked(folder)
 
 
 @contextmanager
@@ -250,7 +253,7 @@ def _claim(above: int, path: Path) -> int:
             os.fchmod(lock, 0o700)
             if _try_lock(lock, fcntl.LOCK_EX) and _is_still(lock, above, path.name):
                 return lock
-            if not _try_lock(lock, fcntl.LOCK_SH) and _has_begun(lock):
+            if _is_held(lock) and _has_begun(lock):
                 raise NameTaken(None, "a VM of this name is up", str(path))
             if monotonic() > last:
                 raise OSError(errno.EBUSY, "another process holds its lock", str(path))
@@ -270,6 +273,11 @@ def _try_lock(lock: int, kind: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def _is_held(folder: int) -> bool:
+    """A keeper or a runner has it locked. If none has, we share its lock until we close it: nobody claims it."""
+    return not _try_lock(folder, fcntl.LOCK_SH)
 
 
 def _has_begun(folder: int) -> bool:

@@ -1,7 +1,7 @@
-"""Numbers of IOMMU groups in, locks on them out: no two VMs of one user claim one. And whose a group is.
+"""Numbers of IOMMU groups in; locks on them, or the VM of this user that has one of them, out.
 
-The locks are files of that user in a folder that only he can enter: nobody else can take one. Other users are kept away
-by VFIO, which opens a group once (EBUSY) for whoever owns its node; what they write or lock somewhere is nothing to us.
+No two VMs of one user claim the same group. The locks are files in a folder that only this user can enter. Other users
+are kept away by VFIO, which opens a group once (EBUSY), for a process that may open its node.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import fcntl
 import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any
 
+from launcher.plan.codec import groups_in
 from launcher.vms.folder import PLAN, all_folders, is_up, read_json
 from launcher.vms.way import open_own, open_way
 
@@ -44,7 +44,7 @@ def lock_groups(numbers: Collection[int], root: Path) -> tuple[int, ...]:
 
 
 def claimant(numbers: Collection[int], own: Path) -> tuple[int, str] | None:
-    """One of these groups and the name of the VM of ours that is up with it; `own` is the folder of who asks."""
+    """One of these groups and the name of the VM that is up with it; `own` is the folder of the VM that asks."""
     found = ((number, folder.name) for number, folder in claims(own.parent) if number in numbers and folder != own)
     return next(found, None)
 
@@ -52,13 +52,13 @@ def claimant(numbers: Collection[int], own: Path) -> tuple[int, str] | None:
 def claims(root: Path) -> Iterator[tuple[int, Path]]:
     """Groups of VMs that are up, with their folders, which are those under `root`."""
     for folder in all_folders(root):
-        groups = sorted(_groups_of(folder))
+        groups = sorted(groups_in(read_json(folder / PLAN)))
         if groups and is_up(folder):
             yield from ((number, folder) for number in groups)
 
 
 def _open(root: Path, name: str) -> int:
-    """A lock stays where it is: who removed it could let two have it."""
+    """A lock file is never removed: two VMs could then have locked two files of one name."""
     above = open_way(root / LOCKS, make=True)
     try:
         folder = open_own(above, ".", root / LOCKS)
@@ -76,13 +76,3 @@ def _lock(lock: int, number: int) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise GroupTaken(number) from None
-
-
-def _groups_of(folder: Path) -> Iterator[int]:
-    plan: Any = read_json(folder / PLAN)
-    steps = plan.get("steps") if isinstance(plan, dict) else None
-    for step in steps if isinstance(steps, list) else ():
-        if isinstance(step, dict) and step.get("op") == "open-groups":
-            args = step.get("args")
-            found = args.get("groups") if isinstance(args, dict) else None
-            yield from (one for one in found if isinstance(one, int)) if isinstance(found, list) else ()

@@ -1,4 +1,4 @@
-"""What was done to the host and how to undo it: one line each, on disk before the deed. Read back after any death.
+"""What was done to the host and how to undo it: one line each, on disk before the deed; out, what has to be undone.
 
 The first line is {"journal": format, "vmlaunch": who wrote it}; then {"n", "op", "undo"} before a deed and
 {"undone": n} after its undo.
@@ -33,7 +33,7 @@ class Entry(NamedTuple):
 class Journal:
     """Append-only. Every method returns when the line is on disk; OSError: it is not in the file.
 
-    It is written to and read from one descriptor. Who claims a folder makes it anew, or goes on with what is there.
+    It is written and read by one descriptor. In a folder without a journal a new one begins; else it goes on.
     """
 
     def __init__(self, folder: StateFolder) -> None:
@@ -49,7 +49,7 @@ class Journal:
             raise
 
     def pending(self) -> list[Entry]:
-        """As it is now; see `pending`."""
+        """What still has to be undone, as `pending` gives it."""
         return entries(self._whole(), self._name)
 
     def before(self, n: int, op: str, undo: dict[str, Any]) -> None:
@@ -90,7 +90,7 @@ def pending(path: Path) -> list[Entry]:
 
 
 def pending_in(folder: StateFolder) -> list[Entry]:
-    """The same for who has claimed the folder."""
+    """The same of a folder that is claimed."""
     return _pending(partial(folder.read, JOURNAL), folder.path.name)
 
 
@@ -107,37 +107,37 @@ def _pending(read: Callable[[], bytes], name: str) -> list[Entry]:
 def entries(whole: bytes, name: str) -> list[Entry]:
     found: dict[int, Entry] = {}
     for number, line in enumerate(whole.split(b"\n")[:-1], 1):
-        record = _parse(line)
-        if "journal" in record:
-            _check_format(record, name)
-        elif isinstance(record.get("undone"), int):
-            found.pop(record["undone"], None)
+        plain = _parse(line)
+        if "journal" in plain:
+            _check_format(plain, name)
+        elif isinstance(plain.get("undone"), int):
+            found.pop(plain["undone"], None)
         else:
-            entry = _entry(record) or Entry(-number, UNREADABLE, {})
+            entry = _entry(plain) or Entry(-number, UNREADABLE, {})
             found[entry.n] = entry
     return sorted(found.values(), key=lambda entry: entry.n, reverse=True)
 
 
 def _parse(line: bytes) -> dict[str, Any]:
     try:
-        record = json.loads(line.decode())
+        plain = json.loads(line.decode())
     except (ValueError, RecursionError):
         return {}
-    return record if isinstance(record, dict) else {}
+    return plain if isinstance(plain, dict) else {}
 
 
-def _entry(record: dict[str, Any]) -> Entry | None:
-    n, op, undo = record.get("n"), record.get("op"), record.get("undo")
+def _entry(plain: dict[str, Any]) -> Entry | None:
+    n, op, undo = plain.get("n"), plain.get("op"), plain.get("undo")
     if isinstance(n, int) and n > 0 and isinstance(op, str) and isinstance(undo, dict):
         return Entry(n, op, undo)
     return None
 
 
-def _check_format(record: dict[str, Any], name: str) -> None:
+def _check_format(header: dict[str, Any], name: str) -> None:
     """The formats up to ours can be read; what a later one means, only later versions know."""
-    written = record["journal"]
+    written = header["journal"]
     if not isinstance(written, int) or written > FORMAT_VERSION:
-        who = f"was written by vmlaunch {record.get('vmlaunch')} in format {written}"
+        who = f"was written by vmlaunch {header.get('vmlaunch')} in format {written}"
         raise _foreign(name, f"{who}, and vmlaunch {VERSION} reads formats up to {FORMAT_VERSION}")
 
 

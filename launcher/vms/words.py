@@ -1,4 +1,4 @@
-"""The packets between client, keeper and runner: records in, JSON objects out; and back, each within its limits. Pure.
+"""What a runner says to its keeper: records in, JSON objects out; and back, each within its limits. Pure.
 
 A runner may have been taken over by its guest. What it says is told by one record each, and `Hearing` lets pass only
 what a runner of this plan could say: anything else is Unfit, and no part of it is used.
@@ -16,20 +16,18 @@ from launcher.plan.plan import Plan
 from launcher.plan.steps import OpenDevices, RunVcpus
 from launcher.record import field, record
 from launcher.values import Hex
-
-MOST_NOTE, MOST_TEXT, MOST_TRACE = 1 << 10, 1 << 12, 1 << 14  # characters
-MOST_ITEMS = 64  # in a list of problems, BARs, registers, measures
-MOST_LIST = 1024  # in any other: counts of vCPUs, IOMMU groups
-MOST_NUMBER = 1 << 64
-MOST_DEPTH = 8
-MOST_NAME = 64
-
-
-class Unfit(ValueError):
-    """A packet that its sender could not have meant well with; the text says what is wrong with it."""
-
-
-# -- a runner to its keeper ------------------------------------------------------------------------------------------
+from launcher.vms.limits import (
+    MOST_ITEMS,
+    MOST_NOTE,
+    MOST_NUMBER,
+    MOST_TEXT,
+    MOST_TRACE,
+    Unfit,
+    as_text,
+    check_sizes,
+    clipped,
+    is_word,
+)
 
 
 @record
@@ -95,7 +93,7 @@ class Power:
 
 @record
 class Bug:
-    """A traceback: of a runner to its keeper, and of both to who started them."""
+    """A traceback."""
 
     bug: str
 
@@ -126,17 +124,8 @@ def say(word: Word) -> dict[str, Any]:
     """As it goes over a channel; a text that is too long loses its end, a trace its beginning."""
     name = NAMES[type(word)]
     if isinstance(word, Bug):
-        return {name: word.bug[-MOST_TRACE:]}
-    return {name: _clipped(encode(word), TEXTS.get(name, MOST_TEXT))}
-
-
-def _clipped(plain: Any, most: int) -> Any:
-    if isinstance(plain, str):
-        text = plain.encode(errors="backslashreplace").decode()  # of a path that is no UTF-8
-        return text if len(text) <= most else text[: most - 3] + "..."
-    if isinstance(plain, list):
-        return [_clipped(one, most) for one in plain]
-    return {key: _clipped(one, most) for key, one in plain.items()} if isinstance(plain, dict) else plain
+        return {name: as_text(word.bug)[-MOST_TRACE:]}
+    return {name: clipped(encode(word), TEXTS.get(name, MOST_TEXT))}
 
 
 class Hearing:
@@ -158,7 +147,7 @@ class Hearing:
         if kind is None:
             raise Unfit("it is a word that no runner knows")
         try:
-            _check_sizes(plain, TEXTS.get(name, MOST_TEXT))
+            check_sizes(plain, TEXTS.get(name, MOST_TEXT))
             word: Word = Bug(decode(str, plain)) if kind is Bug else decode(kind, plain)
         except DecodeError as error:
             raise Unfit(f"{name}: {error}") from None
@@ -192,7 +181,7 @@ _LIMITS: dict[type[Any], tuple[tuple[Callable[[Hearing, Any], bool], str], ...]]
         (lambda it, _: it._first("failed"), "it has failed already"),
     ),
     Ended: (
-        (lambda _, one: all(map(_is_word, one.registers)), "no register is called so"),
+        (lambda _, one: all(map(is_word, one.registers)), "no register is called so"),
         (lambda _, one: all(value < MOST_NUMBER for value in one.registers.values()), "no register holds so much"),
         (lambda it, _: it._first("end"), "it has ended already"),
     ),
@@ -205,99 +194,7 @@ _LIMITS: dict[type[Any], tuple[tuple[Callable[[Hearing, Any], bool], str], ...]]
     Containers: ((lambda it, one: len(one.spaces) <= len(it._devices), "there are more than devices"),),
     Alarm: ((lambda it, one: one.alias in it._devices, "the plan has no such device"),),
     Confined: (
-        (lambda _, one: all(map(_is_word, one.measures)), "no measure is called so"),
+        (lambda _, one: all(map(is_word, one.measures)), "no measure is called so"),
         (lambda it, _: it._first("confined"), "it has said so already"),
     ),
 }
-
-
-def _check_sizes(plain: Any, most: int, depth: int = MOST_DEPTH) -> None:
-    """No number in a word is below zero, or more than 64 bits have."""
-    if isinstance(plain, (dict, list)):
-        if not depth or len(plain) > (MOST_ITEMS if isinstance(plain, dict) else MOST_LIST):
-            raise Unfit("it is too deep, or has too many parts")
-        for one in (*plain, *plain.values()) if isinstance(plain, dict) else plain:
-            _check_sizes(one, most, depth - 1)
-    elif isinstance(plain, str) and (len(plain) > most or not _is_text(plain)):
-        raise Unfit(f"a text of {len(plain)} characters is too long, or none")
-    elif isinstance(plain, (int, float)) and not 0 <= plain < MOST_NUMBER:  # a NaN is not, either
-        raise Unfit("a number is out of all bounds")
-
-
-def _is_text(one: str) -> bool:
-    """A surrogate can come out of JSON and can go nowhere."""
-    return not any("\ud800" <= char <= "\udfff" for char in one)
-
-
-def _is_word(name: str) -> bool:
-    return name.isascii() and name.isidentifier() and len(name) <= MOST_NAME
-
-
-# -- a client to the keeper ------------------------------------------------------------------------------------------
-
-
-@record
-class Leave:
-    """It goes, and the VM stays."""
-
-
-@record
-class Watch:
-    """It wants the guest's output: from now, or `all` of it."""
-
-    name: str = ""
-    all: bool = False
-
-
-@record
-class Type:
-    """Whether it wants to write to the guest."""
-
-    on: bool = False
-
-
-@record
-class AskReport:
-    pass
-
-
-@record
-class Signal:
-    number: int
-
-
-@record
-class Stop:
-    """`by` is who asks, for the report; `timeout`: seconds for the guest to listen to its power button."""
-
-    by: str = "a client"
-    force: bool = False
-    timeout: Any = None  # one that is no number is as none
-
-
-Order = Leave | Watch | Type | AskReport | Signal | Stop
-ORDERS: dict[str, type[Any]] = {
-    "leave": Leave,
-    "watch": Watch,
-    "type": Type,
-    "report": AskReport,
-    "signal": Signal,
-    "stop": Stop,
-}
-_ORDER_NAMES = {kind: name for name, kind in ORDERS.items()}
-
-
-def order(one: Order) -> dict[str, Any]:
-    return {"do": _ORDER_NAMES[type(one)], **encode(one)}
-
-
-def read_order(message: dict[str, Any]) -> Order | None:
-    """None: nothing that this keeper knows, or not within its limits; who sent it goes without."""
-    kind = ORDERS.get(str(message.get("do")))
-    try:
-        plain = {name: value for name, value in message.items() if name != "do"}
-        found: Order | None = decode(kind, plain) if kind else None
-    except DecodeError:
-        return None
-    short = all(len(text) <= MOST_NAME and text.isprintable() for text in plain.values() if isinstance(text, str))
-    return found if short else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import itertools
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -163,12 +162,8 @@ class FakeDevice(Handle):
         return {event for events in self.irqs.values() for event in events} | {self.unmasks}
 
     def fire(self, name: str, vector: int = 0) -> None:
-        """What the hardware does: KVM delivers it, or it waits in the eventfd."""
-        event = self.irqs[name][vector]
-        if event in self.kernel.irqfds:
-            self.kernel.delivered.append(self.kernel.irqfds[event])
-        else:
-            os.eventfd_write(event, 1)
+        """What the hardware does."""
+        self.kernel.fire(self.irqs[name][vector])
 
     # -- the end -------------------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from launcher.kernel.api import Drivers, Event, GivenUp, Waits
 from launcher.kernel.confine import GIVEN_UP, MEASURES
 from launcher.kernel.descriptor import Eventfd
+from launcher.kernel.type1 import Type1
 from launcher.kernel.waiting import wait_for
 from tests.fakes.drivers import FakeDrivers
 from tests.fakes.handle import FakeMemory, Handle, refuse
@@ -70,6 +71,13 @@ class FakeKernel:
         if len(self.calls) == self.fail_at:
             refuse(self.error, name)
 
+    def fire(self, event: int) -> None:
+        """What an eventfd's write does: KVM delivers it, or it waits in the counter."""
+        if event in self.irqfds:
+            self.delivered.append(self.irqfds[event])
+        else:
+            os.eventfd_write(event, 1)
+
     def left(self) -> list[str]:
         return [
             *(f"open: {type(one).__name__}" for one in self.open),
@@ -85,6 +93,10 @@ class FakeKernel:
 
     def load_modules(self, names: Sequence[str]) -> None:
         self.call("modprobe")
+
+    def address_spaces(self) -> Type1:
+        """The real one: what it opens is fake."""
+        return Type1(self.open_container, self.open_group)
 
     def open_container(self) -> FakeContainer:
         self.call("open /dev/vfio/vfio")

@@ -132,14 +132,14 @@ class FakeKvmVfio(Handle):
         self._vm = vm
         self._groups: list[FakeGroup] = []
 
-    def add_group(self, group: FakeGroup) -> None:
+    def add_file(self, group: FakeGroup) -> None:
         self.kernel.call(SET_ATTRIBUTE)
         if group in self._groups:
             refuse(errno.EEXIST, SET_ATTRIBUTE)
         self._groups.append(group)
         group.known_to_kvm = True
 
-    def remove_group(self, group: FakeGroup) -> None:
+    def remove_file(self, group: FakeGroup) -> None:
         self.kernel.call(SET_ATTRIBUTE)
         if group not in self._groups:
             refuse(errno.ENOENT, SET_ATTRIBUTE)

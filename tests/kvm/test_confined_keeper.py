@@ -136,7 +136,7 @@ def test_a_keeper_that_is_taken_over_finds_nothing_and_ends_its_vm_in_order(cli:
 
 PRELUDE = """
 import os, sys
-from launcher.executor.keeper.keeper import Keeper
+from launcher.executor.keeper.from_runner import FromRunner
 from launcher.kernel.real import RealKernel
 from launcher.vms.words import Running
 give_up, paper = RealKernel.give_up, sys.argv.pop(1)
@@ -160,7 +160,7 @@ def stumble(*words):
 
 RealKernel.give_up = watched
 if sys.argv.pop(1) == "stumbles":
-    Keeper._from_runner[Running] = stumble
+    FromRunner.DEEDS[Running] = stumble
 from launcher.cli import command
 sys.exit(command())
 """

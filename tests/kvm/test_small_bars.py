@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
-from launcher.executor.runner.devices.traps import Traps
+from launcher.executor.runner.devices.traps import Key, Traps
 from launcher.kernel.api import Event, Trap
 from launcher.kernel.real import RealKernel
 from launcher.machine import bars
 from launcher.machine.pieces import pieces
+from launcher.machine.x86.layout import LAYOUT
 from launcher.values import Span
 
 pytestmark = pytest.mark.kvm
@@ -51,16 +51,15 @@ def run(small: list[tuple[Trap, ...]]) -> Event:
     kernel = RealKernel()
     kvm = kernel.open_kvm()
     vm, memory = kvm.create_vm(), kernel.take_memory(2 << 20, 0, None)
-    vm.set_tss_address(0xFFFBD000)
+    vm.set_tss_address(LAYOUT.tss)
     vm.set_memory_region(0, RAM.start, memory, 0, RAM.size)
     memory.write(CODE, PROGRAM)
     machine = vm.create_machine(4, 9)
     traps = Traps(machine, (Trap(0x64, 1, "keyboard"),), ())
     for n, one in enumerate(small):
-        owner: Any = f"device {n}"
         span = Span(one[0].start, one[0].size)
         assert traps.free("memory", span)
-        traps.show("memory", (owner, 1), span, one)
+        traps.show("memory", Key(n, 1), span, one)
         assert not traps.free("memory", Span(one[0].start + 255, 1))
     vcpu = vm.create_vcpu(0, machine)
     try:
@@ -73,8 +72,8 @@ def run(small: list[tuple[Trap, ...]]) -> Event:
 
 
 def test_two_bars_of_256_bytes_share_a_page_of_the_guest(files: tuple[int, int]) -> None:
-    assert bars.reachable(FIRST, "memory", [RAM])
-    assert bars.reachable(SECOND, "memory", [RAM])
+    assert bars.reachable(FIRST, "memory", [RAM], LAYOUT)
+    assert bars.reachable(SECOND, "memory", [RAM], LAYOUT)
     os.pwrite(files[0], b"\x77", 0x1020)
     assert run([trap(FIRST, files[0], 0x1000), trap(SECOND, files[1], 0)]).kind == "reset"
     assert os.pread(files[0], 1, 0x1010) == b"\x5a"

@@ -1,4 +1,4 @@
-"""What a keeper knows in; state.json, report.json and console.log in the VM's folder out."""
+"""The records and the guest's output in; state.json, report.json and console.log in the VM's folder out."""
 
 from __future__ import annotations
 
@@ -10,22 +10,25 @@ from launcher.executor.keeper.clients import gap
 from launcher.executor.keeper.records import Records
 from launcher.kernel.machine import Console
 from launcher.plan.codec import report_to_json
+from launcher.vms.awaited import AwaitedText
 from launcher.vms.folder import LOG, REPORT, SOCKET, STATE, StateFolder
 from launcher.vms.log import ConsoleLog
-from launcher.vms.waiting import Wait
 
 BITE, MOST_BITES = 64 * 1024, 32  # twice what a ring holds
 
 
 class Archive:
-    """A full or vanished /run costs the record, not the VM."""
+    """A full or vanished /run costs these files, not the VM."""
 
-    def __init__(self, folder: StateFolder, records: Records, console: Console, wait: Wait | None) -> None:
-        self._folder, self._records, self._console, self._wait = folder, records, console, wait
-        self._log = ConsoleLog(folder.open(LOG))
+    def __init__(self, folder: StateFolder, records: Records, console: Console, awaited: AwaitedText | None) -> None:
+        self._folder, self._records, self._console, self._awaited = folder, records, console, awaited
         self.position = 0  # of the log in the guest's output
         self.chatty = 0  # looks in a row that found something new
         self.runner_began: int | None = None  # holders.began: others know it by that and its pid, whoever may look
+
+    def open(self) -> None:
+        """OSError: the folder takes no new file."""
+        self._log = ConsoleLog(self._folder.open(LOG))
 
     def keep_state(self) -> None:
         report = self._records.report()
@@ -39,14 +42,14 @@ class Archive:
         self._keep("report", lambda: self._folder.write(REPORT, report_to_json(self._records.report())))
 
     def keep_log(self, most: int = MOST_BITES) -> None:
-        """At most so many bites: whoever writes the ring may be faster than who reads it."""
+        """At most so many bites in one turn: the guest may write faster than the keeper reads."""
         self.chatty = self.chatty + 1 if self.position != self._console.head else 0
         for _ in range(most):
             if self.position == self._console.head:
                 return
             data, self.position, lost = self._console.read(self.position, BITE)
-            if self._wait is not None:
-                self._wait.hear(data)
+            if self._awaited is not None:
+                self._awaited.hear(data)
             self._keep("console log", partial(self._log.append, gap(lost) + data))
 
     def remove_socket(self) -> None:

@@ -1,4 +1,7 @@
-"""All who listen to a keeper in; what they order out. A guest has many readers and one writer: the first who types."""
+"""Packets of all clients of a keeper in; their orders, and notices to them, out.
+
+The guest's console has many readers and one writer: the client that typed first.
+"""
 
 from __future__ import annotations
 
@@ -13,21 +16,24 @@ from launcher.executor.keeper.clients import Client
 from launcher.kernel.machine import Console
 from launcher.plan.outcome import ReaderReport
 from launcher.vms.channel import Channel, Closed, listen
-from launcher.vms.words import Leave, Order, Type, Watch, read_order
+from launcher.vms.notices import Full, IsRunning, MayType, Notice, Watching, notice_to_json
+from launcher.vms.orders import Leave, Order, Type, Watch, read_order
 
 MOST = 100  # who read or type, at a time
 MOST_PACKETS, MOST_LEFT = 64, 4096  # of one client in a row, and of one that goes
-VISITORS = 32  # all others: who has an order comes, says it and hears the answer; no crowd keeps the next one out
-FEW = 4  # visitors, who have just come
+VISITORS = 32  # all others: a client with an order comes, says it and hears the answer; no crowd keeps the next one out
+FEW = 4  # visitors that have just come
 MOMENT = 0.01  # seconds, when the host has no descriptor for one more and nobody is here who could go
-RECENT = 2048  # bytes that somebody sees who comes later
+RECENT = 2048  # bytes of earlier output that a new reader sees
 
-Message = dict[str, Any]
-Wait = Callable[[dict[int, int]], dict[int, int]]
+Poll = Callable[[dict[int, int]], dict[int, int]]
 
 
 class Audience:
-    """`obey` is told what is not about reading and writing; `orphaned`, that the owner went without leaving."""
+    """The owner is the `up` that started the VM. `orphaned` is called when it goes without leaving.
+
+    `obey` is given the orders that are not about reading and writing.
+    """
 
     def __init__(
         self, console: Console, owner: Channel, obey: Callable[[Client, Order], None], orphaned: Callable[[], None]
@@ -35,19 +41,19 @@ class Audience:
         self._console, self._obey, self._orphaned = console, obey, orphaned
         self._clients = [Client(owner, owner=True)]
         self._clients[0].writer = True
-        self._running: Message | None = None  # what those are told who come later
+        self._running: IsRunning | None = None  # what a client is told that comes later
         self._turn = 0  # how often somebody came or said something
 
     def open(self, path: Path) -> None:
         self._listener = listen(path)
 
     def close(self) -> None:
-        """Nobody comes any more; those who are here stay."""
+        """No client comes any more; those that are here stay."""
         self._listener.close()
 
     @property
     def owned(self) -> bool:
-        """Its `up` is there, and has not left."""
+        """The owner is there, and has not left."""
         return any(one.owner for one in self._clients)
 
     @property
@@ -59,7 +65,7 @@ class Audience:
         return found | {self._listener.fileno(): select.POLLIN}
 
     def attend(self, ready: dict[int, int]) -> None:
-        """Hear those who have something to say, and let in who knocks."""
+        """Hear the clients that have said something, and let new ones in."""
         for client in list(self._clients):
             if ready.get(client.channel.fileno(), 0) & ~select.POLLOUT:
                 self._hear(client)
@@ -70,17 +76,21 @@ class Audience:
         for client in list(self._clients):
             self._pump(client)
 
-    def tell_running(self, message: Message) -> None:
-        """Also to those who come later."""
-        self._running = message
-        self.tell_all(message)
+    def tell_running(self, running: IsRunning) -> None:
+        """To all clients, and to those that come later."""
+        self._running = running
+        self.tell_all(running)
 
-    def tell_all(self, message: Message, *, passing: bool = False) -> None:
+    def tell_all(self, notice: Notice, *, passing: bool = False) -> None:
+        """`passing`: a client that has not taken yet what was before it goes without."""
+        message = notice_to_json(notice)
         for client in list(self._clients):
-            self.tell(client, message, passing=passing)
+            self._tell(client, message, passing=passing)
 
-    def tell(self, client: Client, message: Message, *, passing: bool = False) -> None:
-        """`passing`: not to who has not taken yet what was before it."""
+    def tell(self, client: Client, notice: Notice) -> None:
+        self._tell(client, notice_to_json(notice), passing=False)
+
+    def _tell(self, client: Client, message: dict[str, Any], *, passing: bool) -> None:
         try:
             client.tell(message, passing=passing)
         except Closed:
@@ -89,13 +99,13 @@ class Audience:
     def readers(self) -> tuple[ReaderReport, ...]:
         return tuple(one for client in self._clients if (one := client.report(self._console)) is not None)
 
-    def see_off(self, wait: Wait, bell: int) -> None:
-        """Wait for those who are slow to read; what they still send is for nobody. `bell` ends the wait."""
+    def see_off(self, poll: Poll, bell: int) -> None:
+        """Wait until slow clients have read the last notice; what they still send is dropped. `bell` ends the wait."""
         self._obey = lambda *_: None
         self.pump()
         while waiting := [client for client in self._clients if client.full]:
             interests = {client.channel.fileno(): select.POLLIN | select.POLLOUT for client in waiting}
-            if bell in wait(interests | {bell: select.POLLIN}):
+            if bell in poll(interests | {bell: select.POLLIN}):
                 return
             for client in waiting:
                 client.typed = b""
@@ -110,7 +120,7 @@ class Audience:
     # -- one of them -------------------------------------------------------------------------------------------------
 
     def _let_in(self) -> None:
-        """Who comes with an order has said it already, and is heard at once."""
+        """A client that comes with an order has sent it already, and is heard at once."""
         for _ in range(VISITORS):
             if not select.select([self._listener], [], [], 0)[0]:  # accept says EMFILE also when nobody knocks
                 return
@@ -133,7 +143,7 @@ class Audience:
         client.turn = self._turn
 
     def _make_room(self) -> bool:
-        """Who has been silent longest goes: a visitor, or of few visitors none. Nor does the owner, nor who writes."""
+        """The client that was silent longest goes: a visitor, unless they are few. Owner and writer stay."""
         visitors = [one for one in self._clients if not one.stays]
         readers = [one for one in self._clients if one.stays and not one.owner and not one.writer]
         found = (visitors if len(visitors) > FEW else readers) or visitors
@@ -142,9 +152,9 @@ class Audience:
         return bool(found)
 
     def _turn_away(self, client: Client) -> None:
-        """It is told why, behind what it waits for."""
+        """The client is told why, behind what it waits for."""
         with suppress(Closed):
-            client.tell({"full": MOST})
+            client.tell(notice_to_json(Full(MOST)))
             client.pump(self._console)
         self._lose(client)
 
@@ -170,7 +180,7 @@ class Audience:
                 self._turn_away(client)
             case Watch(name, everything):
                 client.watch(name, 0 if everything else self._recent())
-                self.tell(client, self._running or {"watching": True})
+                self.tell(client, self._running or Watching())
             case Type(on):
                 client.types = on
             case None:
@@ -186,24 +196,24 @@ class Audience:
         return behind - len(data) + data.find(b"\n") + 1 if start else 0
 
     def _settle_writer(self) -> None:
-        """Who writes stays the writer until it wants no more, or goes; who wants to is told what it is."""
+        """The writer stays it until it wants no more, or goes. Each client that wants to write is told what it is."""
         wanting = [one for one in self._clients if one.types]
         writer = next((one for one in wanting if one.writer), wanting[0] if wanting else None)
         for client in list(self._clients):
             is_writer = (client is writer) if client.types else None
             if client.writer is not is_writer:
                 client.writer = is_writer
-                self.tell(client, {"writer": bool(is_writer)})
+                self.tell(client, MayType(bool(is_writer)))
 
     def _pump(self, client: Client) -> None:
         try:
             client.feed(self._console)
             client.full = client.pump(self._console)
-        except (Closed, OSError):  # the host has no memory to tell it: it goes, and not the VM
+        except (Closed, OSError):  # the host has no memory to tell the client: it goes, and not the VM
             self._lose(client)
 
     def _lose(self, client: Client) -> None:
-        """It has gone; with the owner goes the VM, unless it said that it leaves, which may still be unheard."""
+        """A client has gone. With the owner goes the VM, unless it said that it leaves, which may still be unheard."""
         if client not in self._clients:
             return
         self._clients.remove(client)

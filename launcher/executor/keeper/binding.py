@@ -49,12 +49,12 @@ def read_memory(memory: dict[str, Any]) -> Before:
 
 
 def _is_name(driver: str) -> bool:
-    """As the kernel allows them; one may have blanks in it."""
+    """Whether the kernel could have a driver of this name, which may have blanks in it."""
     return driver.isascii() and driver.isprintable() and "/" not in driver and len(driver) <= MOST_NAME
 
 
 def check(step: BindDriver, drivers: PciDrivers) -> None:
-    """StepFailed when the function is not as planned: somebody else may have it, and it must not be put back."""
+    """StepFailed when the function is not as planned: somebody else may have it, so it must not be rebound later."""
     here = (drivers.driver(step.address), drivers.override(step.address))
     if here != (step.before, step.override):
         fact = (
@@ -77,8 +77,8 @@ def bind(step: BindDriver, drivers: PciDrivers) -> None:
         raise StepFailed(Diagnostic("E525", fact, help=(f"`dmesg | grep {step.address}` says why",)))
 
 
-def put_back(before: Before, drivers: PciDrivers) -> None:
-    """OSError when it is not as before. A device that is gone is done."""
+def rebind(before: Before, drivers: PciDrivers) -> None:
+    """Give the function back to the driver it had. OSError: it is not as before. One that is gone is done."""
     address, driver, override = before.address, before.driver, before.override
     try:
         if drivers.driver(address) not in (driver, None):

@@ -1,4 +1,4 @@
-"""Steps of the keeper, performed and put back; the journal is between the two, so that anybody can put back."""
+"""Steps of the keeper in, performed; entries of a journal in, undone. Whoever has the journal can undo them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from launcher.executor.keeper import binding
 from launcher.kernel.api import Kernel
-from launcher.plan.steps import BindDriver, KeepState, LoadModules, Step
+from launcher.plan.steps import BindDriver, KeepState, LoadModules, StaysBound, Step
 from launcher.values import PciAddress
 from launcher.vms.journal import UNREADABLE, Entry, Journal, pending, pending_in
 
@@ -23,56 +23,73 @@ OWN = (KeepState.op,)
 
 
 def memory_of(step: Step) -> dict[str, Any] | None:
-    """What the journal has to keep; None: the step changes nothing that goes back."""
+    """What the journal has to keep of a step; None: the step changes nothing that is put back."""
     if isinstance(step, BindDriver):
         return binding.memory_of(step)
     return {"folder": step.folder} if isinstance(step, KeepState) else None
 
 
 def check(step: Step, kernel: Kernel) -> None:
-    """Before the journal has it: is the host as planned?"""
+    """StepFailed, before the journal has the step: the host is not as planned."""
     if isinstance(step, BindDriver):
         binding.check(step, kernel.drivers)
 
 
 def change(step: Step, kernel: Kernel) -> None:
-    if isinstance(step, LoadModules):
-        kernel.load_modules(step.modules)
-    elif isinstance(step, BindDriver):
-        binding.bind(step, kernel.drivers)
+    CHANGE[type(step)](step, kernel)
+
+
+CHANGE: dict[type[Step], Callable[[Any, Kernel], None]] = {
+    KeepState: lambda *_: None,  # the folder was made when it was claimed
+    LoadModules: lambda step, kernel: kernel.load_modules(step.modules),
+    BindDriver: lambda step, kernel: binding.bind(step, kernel.drivers),
+    StaysBound: lambda *_: None,
+}
 
 
 def left_of(path: Path) -> list[Entry]:
-    """The journal there: what has to be put back. Refused when a later vmlaunch wrote it."""
+    """What the journal there says is still to be undone. Refused: a later vmlaunch wrote it."""
     return _not_own(pending(path))
 
 
 def left_in(folder: StateFolder) -> list[Entry]:
-    """The same for who has claimed the folder."""
+    """The same of a folder that is claimed."""
     return _not_own(pending_in(folder))
+
+
+def left_by(journal: Journal) -> list[Entry]:
+    """The same of a journal that is open."""
+    return _not_own(journal.pending())
 
 
 def _not_own(entries: Iterable[Entry]) -> list[Entry]:
     return [entry for entry in entries if entry.op not in OWN]
 
 
-def groups_of(entries: Iterable[Entry], kernel: Kernel) -> Iterator[int]:
-    """IOMMU groups that putting back reaches into."""
+def groups_reached(entries: Iterable[Entry], kernel: Kernel) -> Iterator[int]:
+    """IOMMU groups whose devices are touched when the entries are undone."""
     for address in filter(None, map(address_of, entries)):
         group = kernel.drivers.group(address)
         if group is not None:
             yield group
 
 
-def put_back(
-    journal: Journal, kernel: Kernel, undone: Callable[[int], None], begins: Callable[[int], None] = lambda _: None
+def undo_all(
+    entries: Iterable[Entry],
+    journal: Journal,
+    kernel: Kernel,
+    undone: Callable[[int], None] = lambda _: None,
+    begins: Callable[[int], None] = lambda _: None,
 ) -> list[tuple[Entry, OSError]]:
-    """Last deed first; what fails does not keep the rest. Answers what is left."""
+    """`entries` are what the journal has left, last deed first; one that fails does not keep the rest.
+
+    What could not be undone is answered, and stays in the journal.
+    """
     left = []
-    for entry in _not_own(journal.pending()):
+    for entry in entries:
         begins(entry.n)
         try:
-            binding.put_back(_before(entry), kernel.drivers)
+            binding.rebind(_before(entry), kernel.drivers)
         except OSError as error:
             left.append((entry, error))
             continue
@@ -97,7 +114,7 @@ def address_of(entry: Entry) -> PciAddress | None:
 
 
 def describe(entry: Entry) -> str:
-    """What is to be done."""
+    """What undoing the entry does."""
     try:
         return _before(entry).describe()
     except OSError:
@@ -105,7 +122,7 @@ def describe(entry: Entry) -> str:
 
 
 def commands(entry: Entry) -> str:
-    """How an administrator would do it; for what nobody understands, a comment."""
+    """How an administrator would undo the entry; a comment for one that this version does not understand."""
     try:
         return binding.commands(_before(entry))
     except OSError as error:

@@ -1,4 +1,4 @@
-"""One who listens to a keeper: an attached `up`, a console, a follower of the log, a `down`. None makes it wait."""
+"""A client of a keeper: an attached `up`, a console, a follower of the log, a `down`. None makes the keeper wait."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from launcher.kernel.machine import Console
 from launcher.plan.outcome import ReaderReport
 from launcher.vms.channel import Channel, Closed, pack, pack_bytes
+from launcher.vms.notices import Taken, notice_to_json
 
 MOST_WAITING, MOST_BYTES = 4096, 1 << 23  # packets, and bytes in them; a client that lets so much pile up is cut off
 BITE = 32 * 1024  # console bytes in one packet
@@ -17,12 +18,12 @@ TRIES = 64  # to give the guest what was typed, while its reader says now that t
 
 
 def gap(lost: int) -> bytes:
-    """What stands in the place of bytes that a reader was too slow for."""
+    """What a reader sees in the place of bytes that it was too slow for."""
     return b"\r\n[vmlaunch: %d bytes of output were lost here]\r\n" % lost if lost else b""
 
 
 class Client:
-    """`owner` is the attached `up`: when it goes without leaving, the VM is stopped."""
+    """`owner`: it is the `up` that started the VM. When that goes without leaving, the VM is stopped."""
 
     def __init__(self, channel: Channel, *, owner: bool) -> None:
         self.channel = channel
@@ -30,7 +31,7 @@ class Client:
         self.name = "up" if owner else ""
         self.position: int | None = 0 if owner else None  # in the guest's output; None: does not watch it
         self.types = owner  # it wants to write to the guest
-        self.writer: bool | None = None  # what it was told last: whether it is the one who may
+        self.writer: bool | None = None  # whether it may, as it was told last
         self.typed = b""  # input for the guest that has found no room yet
         self.full = False  # its socket took no more at the last try
         self.turn = 0  # the greater, the later it came or said something
@@ -40,18 +41,18 @@ class Client:
 
     @property
     def stays(self) -> bool:
-        """It reads, types or owns; all others are visitors."""
+        """It reads, types or is the owner; all others are visitors."""
         return self.owner or self.types or self.position is not None
 
     def watch(self, name: str, position: int) -> None:
         self.name, self.position = name[:MOST_NAME], position
 
     def leave(self) -> None:
-        """It goes, and the VM stays."""
+        """The client goes, and the VM stays."""
         self.owner, self.types, self.position = False, False, None
 
     def tell(self, message: dict[str, Any], *, passing: bool = False) -> None:
-        """Closed when it cannot be told any more. What is `passing` is not worth waiting for: more of it will come."""
+        """Closed: too much waits for the client. A `passing` message is dropped when others wait: more will come."""
         if passing and self._waiting:
             return
         packets = pack(message)
@@ -61,7 +62,7 @@ class Client:
         self._waiting.extend(packets)
 
     def take(self, data: bytes) -> None:
-        """Input for the guest. A client sends the next piece when the last one is `taken`; Closed if it does not."""
+        """Input for the guest. Closed: the client did not wait for Taken before it sent the next piece."""
         if self.typed:
             raise Closed
         self.typed = data
@@ -72,7 +73,7 @@ class Client:
             if self.typed:
                 self.typed = self.typed[console.write(self.typed) :]
                 if not self.typed:
-                    self.tell({"taken": True})
+                    self.tell(notice_to_json(Taken()))
             if not self.typed or console.stuck():
                 return
 
@@ -93,7 +94,7 @@ class Client:
         return True
 
     def report(self, console: Console) -> ReaderReport | None:
-        """None: it does not watch the guest."""
+        """None: the client does not read the guest's output."""
         if self.position is None:
             return None
         return ReaderReport(self.name, bool(self.writer), console.head - self.position, self._lost)

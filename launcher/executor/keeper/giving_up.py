@@ -1,4 +1,4 @@
-"""A Plan whose keeper steps are done in; what the keeper needs until the host is as it was kept, the rest given up."""
+"""A Plan whose host changes are made in; all rights given up that the keeper does not need to undo them, out."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from launcher.vms.folder import StateFolder
 
 
 def give_up(plan: Plan, kernel: Kernel, folder: StateFolder, runner: int, pidfd: int) -> GivenUp:
-    """For good. What cannot be put back with the rest stays in the journal, for `down`."""
+    """The keeper cannot take them back. What it cannot undo with those it has stays in the journal, for `down`."""
     drivers = [(one.address, one.driver) for one in plan.steps if isinstance(one, BindDriver)]
     return kernel.give_up(folder.path, drivers, runner, pidfd)
 
 
 def rehearse() -> None:
-    """Python imports what it words a traceback with when it words the first one; neither keeper nor runner can then."""
+    """Word a traceback once: Python imports what it needs for that, and a confined keeper or runner cannot import."""
     try:
         raise LookupError("ä")
     except LookupError:

@@ -1,7 +1,7 @@
-"""The keeper's own steps in; done one by one, each in the journal before it, out. And put back, last deed first.
+"""The keeper's own steps in; the host changed, each step in the journal before it, and put back, last one first, out.
 
-A driver may take its time to let go. Meanwhile, and between two steps, the keeper listens: whoever wants the VM to stop
-is heard before the next thing is changed.
+A driver may take its time to let go. Meanwhile, and between two steps, the keeper listens: a stop is heard before the
+next thing is changed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from contextlib import suppress
 from time import monotonic
 
 from launcher.errors import LauncherError
-from launcher.executor.keeper.changing import change, check, memory_of, put_back
+from launcher.executor.keeper.changing import change, check, left_by, memory_of, undo_all
 from launcher.kernel.api import Kernel
 from launcher.plan.outcome import StepOutcome
 from launcher.plan.plan import Plan
@@ -19,7 +19,7 @@ from launcher.plan.steps import Step
 from launcher.vms.journal import Entry, Journal
 
 SECOND = 1.0
-# Hears who has something to say; True when the descriptor is readable, at the latest after so many seconds.
+# Hears signals and clients for at most so many seconds; True as soon as the descriptor is readable.
 Listen = Callable[[int | None, float], bool]
 Tell = Callable[[StepOutcome], None]
 
@@ -29,7 +29,7 @@ class StoppedAtStep(Exception):
 
 
 class HostChanges:
-    """`tell` is told each outcome; `stopped` says who wants the VM to stop, if anybody does."""
+    """`tell` is given each outcome; `stopped` says who wants the VM to stop, if anybody does."""
 
     def __init__(self, plan: Plan, kernel: Kernel, tell: Tell, listen: Listen, stopped: Callable[[], str]) -> None:
         self._steps = [(n, step) for n, step in enumerate(plan.steps, 1) if step.by == "keeper"]
@@ -60,7 +60,7 @@ class HostChanges:
     def put_back(self, journal: Journal) -> list[tuple[Entry, OSError]]:
         """What cannot be put back, and stays in the journal, for `down`."""
         self._putting_back = True
-        left = put_back(journal, self._kernel, self._undone, self._take_up)
+        left = undo_all(left_by(journal), journal, self._kernel, self._undone, self._take_up)
         for entry, error in left:
             with suppress(OSError):
                 self._tell(StepOutcome(entry.n, "not-undone", note=str(error)))
@@ -74,7 +74,7 @@ class HostChanges:
         change(step, self._kernel)
 
     def _take_up(self, n: int) -> None:
-        """Nothing keeps the host from being put back: not that nobody can be heard or told."""
+        """A keeper that can hear and tell nobody puts the host back all the same."""
         self._at, self._began = n, monotonic()
         with suppress(OSError):
             self._listen(None, 0)
@@ -89,7 +89,7 @@ class HostChanges:
             raise StoppedAtStep
 
     def _wait(self, descriptor: int, seconds: float, whom: str) -> bool:
-        """The kernel's `waits`. What it waits for cannot be broken off, so it is named; what comes after it can."""
+        """The kernel's `waits`. The call cannot be broken off, so what it waits for is told; the calls after it can."""
         began, told = monotonic(), self._wording(whom, 0)
         while (gone := monotonic() - began) < seconds:
             if self._listen(descriptor, min(seconds - gone, SECOND - gone % SECOND)):

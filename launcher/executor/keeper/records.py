@@ -1,4 +1,4 @@
-"""What runner and keeper say, in; the Report at any time, out."""
+"""What runner and keeper have found in; the Report, at any time, out."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from datetime import UTC, datetime
 from time import monotonic
 
-from launcher.errors import Diagnostic
+from launcher.errors import Diagnostic, StepFailed
 from launcher.kernel.api import GivenUp
 from launcher.plan.outcome import (
     FORMAT_VERSION,
@@ -47,7 +47,7 @@ class Records:
         self.given_up = GivenUp({})
 
     def over(self) -> None:
-        """The VM has ended; its last words may still be on their way."""
+        """The VM has ended; clients may still have to hear of it."""
         self.phase = "ended"
         self._ended = self._ended or (_now(), monotonic())
 
@@ -61,6 +61,11 @@ class Records:
         """Each only once."""
         if one not in self.diagnostics:
             self.diagnostics += (one,)
+
+    def fail(self, found: tuple[Diagnostic, ...]) -> None:
+        """How the VM ends; what is found is more telling than what was noted before."""
+        self.diagnostics = (*found, *(one for one in self.diagnostics if one not in found))
+        self.end = End("failed", found[0].message, StepFailed.exit_code)
 
     def written(self, count: int) -> None:
         """Bytes on the serial console: the keeper sees them in the ring, whatever becomes of the runner."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic, HostNotRestored, Refused, StepFailed
-from launcher.executor.keeper.changing import commands, describe, groups_of, left_in, put_back
+from launcher.executor.keeper.changing import commands, describe, groups_reached, left_in, undo_all
 from launcher.executor.keeper.claim import claim_groups
 from launcher.vms.holders import openers
 from launcher.vms.journal import Journal
@@ -13,6 +13,7 @@ from launcher.vms.journal import Journal
 if TYPE_CHECKING:
     from launcher.kernel.api import Kernel
     from launcher.vms.folder import StateFolder
+    from launcher.vms.journal import Entry
 
 NODES = "/dev/vfio"
 MOST_NAMED = 5  # of what is in the folder and not ours
@@ -25,25 +26,26 @@ def restore(folder: StateFolder, kernel: Kernel, nodes: str = NODES) -> None:
     StepFailed when all is done and the folder has to stay.
     """
     if found := left_in(folder):
-        numbers = set(groups_of(found, kernel))
+        numbers = set(groups_reached(found, kernel))
         folder.groups = claim_groups(numbers, folder)
         for number in sorted(numbers):
             _check_closed(number, f"{nodes}/{number}")
-        _put_back(folder, kernel)
+        _undo(found, folder, kernel)
     _remove(folder)
 
 
 def _check_closed(number: int, node: str) -> None:
-    """The VM of another user locks nothing of ours, but VFIO lets only one have the group open."""
+    """Refused when a process has the group open: the VM of another user takes no lock of ours."""
     if pids := openers(node):
         who = ", ".join(f"process {pid}" for pid in pids)
         help_ = (f"`ps -f {pids[0]}` shows whose it is; `down` again when it has ended",)
         raise Refused(Diagnostic("E529", f"IOMMU group {number} is taken by {who}, which has {node} open", help=help_))
 
 
-def _put_back(folder: StateFolder, kernel: Kernel) -> None:
+def _undo(found: list[Entry], folder: StateFolder, kernel: Kernel) -> None:
+    """What was found in the journal is in it still: nobody else has the folder."""
     journal = Journal(folder)
-    left = put_back(journal, kernel, lambda _: None)
+    left = undo_all(found, journal, kernel)
     journal.close()
     if left:
         evidence = tuple(f"{describe(entry)}: {error.strerror}" for entry, error in left)
@@ -52,7 +54,7 @@ def _put_back(folder: StateFolder, kernel: Kernel) -> None:
 
 
 def _remove(folder: StateFolder) -> None:
-    """Ours is gone from it in any case."""
+    """StepFailed when the folder has to stay. The files that vmlaunch made are gone from it in any case."""
     try:
         foreign = folder.remove()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""How a VM is stopped from outside: the power button, then an order, then SIGKILL. Decides; its owner acts. Pure."""
+"""What wants a VM to stop, and the time, in; what to do now out: the power button, an order, then SIGKILL. Pure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Stopping:
         return self.last in ("stop", "kill")
 
     def ask(self, by: str, code: int, timeout: float, force: bool, now: float) -> Act | None:
-        """A request: what to do now. A second request is impatience: force."""
+        """Somebody wants the VM to stop. A second request is impatience, and means force."""
         if self.forced:
             return None  # its time is running already
         if self.by is None:
@@ -47,7 +47,7 @@ class Stopping:
         return self.ask(one.name, 128 + one, timeout, force, now)
 
     def answered(self, listens: bool, now: float) -> Act | None:
-        """What the guest makes of its power button; one that does not listen to it is not waited for."""
+        """The guest listens to its power button, or is not waited for."""
         return None if listens or self.last != "power" else self._escalate("stop", now, PATIENCE)
 
     def tick(self, now: float) -> Act | None:

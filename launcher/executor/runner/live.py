@@ -1,21 +1,25 @@
-"""The runner's handles while it carries out a plan, and guest memory by guest address."""
+"""What the runner has made of a plan so far: a record of each step that makes something, and what undoes it."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import zip_longest
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from launcher.executor.runner.devices.bus import Bus
-from launcher.executor.runner.dma import DmaSpace
+from launcher.executor.runner.devices.routes import Routes
 from launcher.executor.runner.undo import UndoStack
-from launcher.kernel.api import Group, HostMemory, Kernel, Kvm, Machine, Vcpu, Vm
+from launcher.kernel.api import HostMemory, Kernel, Kvm, Machine, Vcpu, Vm
 from launcher.kernel.machine import Console
+from launcher.machine.board import Board
+from launcher.machine.start import Start
 from launcher.plan.steps import LoadKernel, RamRange
 from launcher.record import field, mutable
 from launcher.values import MIB, Span
+
+T = TypeVar("T")
 
 
 class Numbers(NamedTuple):
@@ -30,36 +34,79 @@ class Numbers(NamedTuple):
         return Numbers(counts, [sum(pair) for pair in zip_longest(self.exits, other.exits, fillvalue=0)])
 
 
+class Built(NamedTuple):
+    """A VM with its own devices and a bus for others, without memory or vCPUs: what create_vm makes."""
+
+    kvm: Kvm
+    vm: Vm
+    machine: Machine
+    bus: Bus
+    routes: Routes
+
+
+class Ram(NamedTuple):
+    """Guest memory by guest address: what give_memory makes."""
+
+    banks: Mapping[int, HostMemory]
+    ranges: tuple[RamRange, ...]
+
+    def clear(self, guest: int, size: int) -> None:
+        for start in range(guest, guest + size, MIB):
+            self.write(start, bytes(min(MIB, guest + size - start)))
+
+    def write(self, guest: int, data: bytes) -> None:
+        """ValueError where there is none: the planner has seen to it that there is."""
+        for one in self.ranges:
+            if one.guest <= guest and guest + len(data) <= one.guest + one.size:
+                self.banks[one.bank].write(one.offset + guest - one.guest, data)
+                return
+        raise ValueError(f"no guest RAM for {len(data)} bytes at {guest:#x}")
+
+
+class Loaded(NamedTuple):
+    """The guest's kernel, as its boot protocol describes it: what load_kernel makes."""
+
+    step: LoadKernel
+    start: Start
+    head: bytes  # as much of the kernel's file as its boot protocol reads when it starts
+
+
 @mutable
 class Live:
-    """Filled step by step. `cpus` are the host CPUs that this process may use."""
+    """`cpus` are the host CPUs that this process may use. `made` is by type: steps make one of each."""
 
     kernel: Kernel
     console: Console
     cpus: set[int]
     progress: Callable[[int, int], None]  # of the step in hand: bytes done, bytes in all
+    board: Board
     step: int = 0  # number of the step in hand
     undo: UndoStack = field(default_factory=UndoStack)
+    made: dict[type[Any], Any] = field(default_factory=dict)
     banks: dict[int, HostMemory] = field(default_factory=dict)
-    ranges: tuple[RamRange, ...] = ()
-    kernel_step: LoadKernel | None = None
-    setup_header: bytes = b""  # the beginning of a bzImage
     initrd: Span | None = None
-    kvm: Kvm | None = None
-    vm: Vm | None = None
-    machine: Machine | None = None
-    containers: list[DmaSpace] = field(default_factory=list)
-    groups: dict[int, Group] = field(default_factory=dict)
-    bus: Bus | None = None
+    kvm: Kvm | None = None  # for all lives
     vcpus: list[Vcpu] = field(default_factory=list)
     past: Numbers | None = None  # of the lives before a reboot
     kept: dict[str, int] = field(default_factory=dict)  # descriptors for all lives
 
+    def make(self, one: object) -> None:
+        self.made[type(one)] = one
+
+    def the(self, kind: type[T]) -> T:
+        """What a step before this one has made. KeyError: there was none, which no plan that is whole has."""
+        found: T = self.made[kind]
+        return found
+
+    def find(self, kind: type[T]) -> T | None:
+        """The same for whoever asks at any time. None: no step has made it yet."""
+        found: T | None = self.made.get(kind)
+        return found
+
     def numbers(self) -> Numbers:
-        """Of this life and those before a reboot."""
-        counts = self.machine.counts() if self.machine else {}
-        if self.bus:
-            counts["faults"] = self.bus.faults
+        """What the guest did in this life and in those before a reboot."""
+        built = self.find(Built)
+        counts = built.machine.counts() | {"faults": built.bus.faults} if built else {}
         now = Numbers(counts, [vcpu.exits for vcpu in self.vcpus])
         return now if self.past is None else now.plus(self.past)
 
@@ -73,16 +120,3 @@ class Live:
             self.kept[what] = make()
             self.undo.push(self.step, partial(os.close, self.kept[what]), stays=True)
         return self.kept[what]
-
-    def clear(self, guest: int, size: int) -> None:
-        """Zeroes into guest RAM."""
-        for start in range(guest, guest + size, MIB):
-            self.write(start, bytes(min(MIB, guest + size - start)))
-
-    def write(self, guest: int, data: bytes) -> None:
-        """Into guest RAM. ValueError where there is none: the planner has seen to it that there is."""
-        for one in self.ranges:
-            if one.guest <= guest and guest + len(data) <= one.guest + one.size:
-                self.banks[one.bank].write(one.offset + guest - one.guest, data)
-                return
-        raise ValueError(f"no guest RAM for {len(data)} bytes at {guest:#x}")

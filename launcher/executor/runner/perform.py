@@ -10,14 +10,18 @@ from time import sleep
 from typing import Any
 
 from launcher.executor.runner.devices.bus import Bus
+from launcher.executor.runner.devices.placing import AddressMap
+from launcher.executor.runner.devices.routes import Routes
 from launcher.executor.runner.devices.traps import Traps
-from launcher.executor.runner.live import Live
-from launcher.executor.runner.opening import map_dma, open_devices, open_groups
+from launcher.executor.runner.live import Built, Live, Loaded, Ram
+from launcher.executor.runner.opening import open_devices
 from launcher.executor.runner.reading import read_file
-from launcher.kernel.api import Event, PinRoute, Trap, Vcpu
+from launcher.executor.runner.spaces import map_dma, open_groups
+from launcher.kernel.api import Event, Kvm, Trap, Vcpu
 from launcher.kernel.threads import Running, start
-from launcher.machine import acpi, cpu, layout, linux64, pci, pvh, routes
-from launcher.machine.boot import memory_map
+from launcher.machine.board import Layout
+from launcher.machine.pci import HOST_BRIDGE
+from launcher.machine.start import Boot
 from launcher.plan.steps import (
     CreateVm,
     DescribeMachine,
@@ -37,13 +41,6 @@ Told = Callable[[int, Event | Exception], None]  # vCPU index, why it came back
 
 MOST_FAULTS, A_MOMENT = 10_000, 0.001  # of KVM_RUN on one vCPU without an exit between, and seconds between two
 
-PORTS = (
-    Trap(layout.COM1.start, layout.COM1.size, "serial"),
-    Trap(layout.PM.start, layout.PM.size, "power"),
-    Trap(layout.KEYBOARD_CONTROLLER.start, layout.KEYBOARD_CONTROLLER.size, "keyboard"),
-    Trap(layout.PCI_CONFIG.start, layout.PCI_CONFIG.size, "pci"),
-)
-
 
 def take_memory(step: TakeMemory, live: Live) -> None:
     memory = live.kernel.take_memory(step.size, step.page_size, step.node)
@@ -56,66 +53,79 @@ def take_memory(step: TakeMemory, live: Live) -> None:
 def create_vm(_: CreateVm, live: Live) -> None:
     """KVM wants its chips before the vCPUs, which get their local APICs then (Documentation/virt/kvm/api.rst,
     KVM_CREATE_IRQCHIP), and the addresses of its own pages before the first vCPU (KVM_SET_IDENTITY_MAP_ADDR)."""
-    if live.kvm is None:
-        live.kvm = live.kernel.open_kvm()
-        live.undo.push(live.step, live.kvm.close, stays=True)
-    vm = live.vm = live.kvm.create_vm()
+    kvm, board, layout = live.kvm or _open_kvm(live), live.board, live.board.layout
+    vm = kvm.create_vm()
     live.on_undo(vm.close)
-    vm.set_tss_address(layout.TSS)
-    vm.set_identity_map_address(layout.IDENTITY_MAP)
+    vm.set_tss_address(layout.tss)
+    vm.set_identity_map_address(layout.identity_map)
     vm.create_interrupt_controllers()
     vm.create_timer()
-    machine = live.machine = vm.create_machine(layout.COM1_GSI, layout.SCI_GSI)
+    machine = vm.create_machine(board.serial_gsi, board.power_gsi)
     live.on_undo(machine.close)
     machine.attach(live.console)
-    vm.set_gsi_routing([PinRoute(*pin) for pin in routes.pins()])
-    live.bus = Bus(Traps(machine, PORTS, (Trap(layout.ECAM.start, layout.ECAM.size, "ecam"),)))
-    machine.set_function(pci.HOST_BRIDGE, pci.host_bridge())
+    routes = Routes(vm, board, kvm.check_extension("irq_routing"))
+    routes.commit()
+    ports = tuple(Trap(span.start, span.size, device) for span, device in board.ports)
+    bus = Bus(Traps(machine, ports, (Trap(layout.ecam.start, layout.ecam.size, "ecam"),)))
+    machine.set_function(HOST_BRIDGE, board.host_bridge)
+    live.make(Built(kvm, vm, machine, bus, routes))
+
+
+def _open_kvm(live: Live) -> Kvm:
+    """Once for all lives: a confined runner can open nothing."""
+    kvm = live.kvm = live.kernel.open_kvm()
+    live.undo.push(live.step, kvm.close, stays=True)
+    return kvm
 
 
 def give_memory(step: GiveMemory, live: Live) -> None:
-    assert live.vm is not None
+    built = live.the(Built)
     for slot, one in enumerate(step.ranges):
-        live.vm.set_memory_region(slot, one.guest, live.banks[one.bank], one.offset, one.size)
-    live.ranges = step.ranges
+        built.vm.set_memory_region(slot, one.guest, live.banks[one.bank], one.offset, one.size)
+    live.make(Ram(live.banks, step.ranges))
+    live.make(_address_map(built, step, live.board.layout))
     live.on_undo(lambda: None)  # memslots go with the VM
 
 
+def _address_map(built: Built, step: GiveMemory, layout: Layout) -> AddressMap:
+    """BARs have the memslots behind RAM's, which has one for each range; the lowest is taken first."""
+    ram = tuple(Span(one.guest, one.size) for one in step.ranges)
+    slots = list(reversed(range(len(ram), built.kvm.check_extension("nr_memslots"))))
+    return AddressMap(built.vm, built.bus.traps, ram, layout, slots)
+
+
 def load_kernel(step: LoadKernel, live: Live) -> None:
-    image = read_file(step.path, step.sha256, live)
+    image, ram = read_file(step.path, step.sha256, live), live.the(Ram)
     for part in step.parts:
-        live.write(part.guest, image[part.offset : part.offset + part.file_size])
+        ram.write(part.guest, image[part.offset : part.offset + part.file_size])
         if live.past is not None:  # memory of an earlier life; before the first one it is zero
-            live.clear(part.guest + part.file_size, part.memory_size - part.file_size)
-    live.kernel_step, live.setup_header = step, image[: linux64.HEADER.stop]
+            ram.clear(part.guest + part.file_size, part.memory_size - part.file_size)
+    how = live.board.starts[step.protocol]
+    live.make(Loaded(step, how, image[: how.HEAD_SIZE]))
 
 
 def load_initrd(step: LoadInitrd, live: Live) -> None:
-    live.write(step.guest, read_file(step.path, step.sha256, live))
+    live.the(Ram).write(step.guest, read_file(step.path, step.sha256, live))
     live.initrd = Span(step.guest, step.size)
 
 
 def describe_machine(step: DescribeMachine, live: Live) -> None:
     """ACPI tables, and what the kernel's boot protocol wants to find."""
-    kernel = _kernel(live)
-    tables, entries = acpi.tables(step.vcpus, step.window), memory_map(live.ranges, step.reserved)
-    rsdp = tables[0].guest
-    if kernel.protocol == "linux64":
-        boot = linux64.boot_patches(live.setup_header, entries, kernel.cmdline, live.initrd, rsdp)
-    else:
-        boot = pvh.boot_patches(entries, kernel.cmdline, live.initrd, rsdp)
-    for patch in (*tables, *boot):
-        live.write(patch.guest, patch.data)
+    ram, kernel = live.the(Ram), live.the(Loaded)
+    tables = live.board.tables(step.vcpus, step.window)
+    entries = live.board.memory_map(ram.ranges, step.reserved)
+    boot = Boot(kernel.head, entries, kernel.step.cmdline, live.initrd, tables[0].guest)
+    for patch in (*tables, *kernel.start.patches(boot)):
+        ram.write(patch.guest, patch.data)
 
 
 def run_vcpus(step: RunVcpus, live: Live, told: Told) -> None:
     """Create them all, put the first one at the kernel's entry, start their threads. Any return of any is told."""
     for index in range(step.count):
         _create_vcpu(index, step.count, live)
-    kernel, confined = _kernel(live), SimpleQueue[OSError | None]()
-    protocol = linux64 if kernel.protocol == "linux64" else pvh
-    live.vcpus[0].set_sregs(protocol.first_sregs())
-    live.vcpus[0].set_regs(protocol.first_regs(kernel.entry))
+    kernel, confined = live.the(Loaded), SimpleQueue[OSError | None]()
+    live.vcpus[0].set_sregs(kernel.start.first_sregs())
+    live.vcpus[0].set_regs(kernel.start.first_regs(kernel.step.entry))
     for index, vcpu in enumerate(live.vcpus):
         if step.pin:  # a thread begins where the one that starts it is
             live.kernel.run_on({step.pin[index]})
@@ -128,46 +138,41 @@ def run_vcpus(step: RunVcpus, live: Live, told: Told) -> None:
             raise error
 
 
-def _kernel(live: Live) -> LoadKernel:
-    assert live.kernel_step is not None
-    return live.kernel_step
-
-
 def _create_vcpu(index: int, count: int, live: Live) -> None:
-    assert live.kvm is not None
-    assert live.vm is not None
-    vcpu = live.vm.create_vcpu(index, live.machine)
+    built = live.the(Built)
+    vcpu = built.vm.create_vcpu(index, built.machine)
     live.on_undo(vcpu.close)
     live.vcpus.append(vcpu)
-    deadline = bool(live.kvm.check_extension("tsc_deadline_timer"))
-    vcpu.set_cpuid(cpu.cpuid(live.kvm.supported_cpuid(), index, count, deadline))
-    vcpu.set_msrs(cpu.FIRST_MSRS)
+    deadline = bool(built.kvm.check_extension("tsc_deadline_timer"))
+    vcpu.set_cpuid(live.board.cpuid(built.kvm.supported_cpuid(), index, count, deadline))
+    vcpu.set_msrs(live.board.first_msrs)
     vcpu.set_local_interrupts()
 
 
 def _run(index: int, live: Live, told: Told, confined: SimpleQueue[OSError | None]) -> None:
     """On a thread of its own, which is shut in more than the others, until something happens that is not an access."""
+    bus = live.the(Built).bus
     try:
-        live.kernel.confine_vcpu(devices=live.bus is not None and bool(live.bus.devices))
+        live.kernel.confine_vcpu(devices=bool(bus.functions))
     except OSError as error:
         confined.put(error)
         return
     confined.put(None)
     try:
-        told(index, _until_event(live.vcpus[index], live.bus))
+        told(index, _until_event(live.vcpus[index], bus))
     except Exception as error:  # the outermost function of the thread: the main thread raises it
         told(index, error)
 
 
-def _until_event(vcpu: Vcpu, bus: Bus | None) -> Event:
+def _until_event(vcpu: Vcpu, bus: Bus) -> Event:
     faults, last = 0, 0
     while True:
         event = vcpu.run()
-        if event.kind == "read" and bus is not None:
+        if event.kind == "read":
             vcpu.reply(bus.read(*event.data[:3]))
-        elif event.kind == "write" and bus is not None:
+        elif event.kind == "write":
             bus.write(*event.data)
-        elif event.kind == "error" and event.data[0] == EFAULT and bus and bus.devices and faults < MOST_FAULTS:
+        elif event.kind == "error" and event.data[0] == EFAULT and bus.functions and faults < MOST_FAULTS:
             # A BAR that the device does not answer at just now; whoever makes it so takes its memslot away.
             faults, last = faults + 1 if vcpu.exits == last + 1 else 1, vcpu.exits
             bus.faults += 1

@@ -7,20 +7,20 @@ has done so since Linux 3.6). A reset takes 100 ms and more (PCI Express 5.0, 6.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 
-from launcher.kernel.api import Device, Group
-from launcher.values import PciAddress
+from launcher.kernel.api import AddressSpaces, Device
 
 
-def reset(devices: Sequence[Device], groups: Mapping[int, Group]) -> set[Device]:
-    """`groups` by number are ours. Best effort: what no reset reaches is answered."""
+def reset(devices: Sequence[Device], spaces: AddressSpaces) -> set[Device]:
+    """Best effort: what no reset reaches is answered."""
     left = {device for device in devices if not _resets_itself(device)}
     for device in devices:
         if device in left:
-            together = _reset_bus(device, groups)
-            left = {one for one in left if one.address not in together}
+            with suppress(OSError):
+                together = spaces.reset_bus(device)
+                left = {one for one in left if one.address not in together}
     return left
 
 
@@ -28,14 +28,3 @@ def _resets_itself(device: Device) -> bool:
     with suppress(OSError):
         return device.resets_itself()
     return False
-
-
-def _reset_bus(device: Device, groups: Mapping[int, Group]) -> set[PciAddress]:
-    """Whom it reset. The kernel takes the groups of these and no others."""
-    with suppress(OSError):
-        together = device.hot_reset_set()
-        owners = {number for number, _ in together}
-        if owners <= groups.keys():
-            device.hot_reset([groups[number] for number in sorted(owners)])
-            return {address for _, address in together}
-    return set()

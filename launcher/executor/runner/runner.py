@@ -1,7 +1,6 @@
 """The runner process: carries out the plan's runner steps, runs the guest, undoes them in reverse, exits.
 
-It tells its keeper words of vms.words; it obeys {"do": "power"}, {"do": "stop"} and {"do": "tell"}. A keeper that goes
-away is a stop.
+It tells its keeper words of vms.words; it obeys a RunnerOrder of vms.orders. A keeper that goes away is a stop.
 """
 
 from __future__ import annotations
@@ -14,20 +13,23 @@ from contextlib import suppress
 from errno import EAGAIN
 from os import strerror
 from time import monotonic
-from typing import Any
 
 from launcher.errors import LauncherError
 from launcher.executor.ending import check_confined, describe_event, diagnostics_of
-from launcher.executor.runner.live import Live
+from launcher.executor.runner.live import Built, Live
 from launcher.executor.runner.perform import PERFORM, run_vcpus
+from launcher.executor.runner.spaces import Claimed
 from launcher.kernel.api import Event, Kernel
 from launcher.kernel.machine import Console
+from launcher.machine.board import Board
+from launcher.machine.boards import board_of
 from launcher.plan.outcome import Counts, State, StepOutcome
 from launcher.plan.plan import Plan
 from launcher.plan.steps import CreateVm, RunVcpus, Step
 from launcher.vms.channel import Channel, Closed
+from launcher.vms.limits import MOST_ITEMS
+from launcher.vms.orders import read_runner_order
 from launcher.vms.words import (
-    MOST_ITEMS,
     Alarm,
     Confined,
     Containers,
@@ -49,6 +51,11 @@ REFUSALS = (OSError, ValueError, MemoryError, OverflowError, struct.error, Launc
 REFUSED = Event("error", (EAGAIN,))
 
 
+def _board(plan: Plan) -> Board:
+    """That of the architecture that the plan was made for."""
+    return board_of(next((str(one.equals) for one in plan.assumes if one.fact == "architecture"), ""))
+
+
 class StopOrdered(Exception):
     """The keeper said stop while the VM was being set up."""
 
@@ -61,7 +68,7 @@ class Runner:
         self._run_step = next(step for step in plan.steps if isinstance(step, RunVcpus))
         self._reboot, self._quiet = reboot, False
         self._keeper = keeper
-        self._live = Live(kernel, console, os.sched_getaffinity(0), self._progress)
+        self._live = Live(kernel, console, os.sched_getaffinity(0), self._progress, _board(plan))
         self._events: deque[tuple[int, Event | Exception]] = deque()
         self._began = 0.0  # the step in hand
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -121,7 +128,7 @@ class Runner:
             ready = {fd for fd, _ in poll.poll()}
             if arrived in ready:
                 os.eventfd_read(arrived)
-                self._machine().input_arrived()
+                self._live.the(Built).machine.input_arrived()
             if self._bell in ready:
                 index, event = self._events.popleft()
                 if isinstance(event, Exception):
@@ -141,14 +148,14 @@ class Runner:
                 self._check_orders()
 
     def _alarms(self) -> tuple[int, ...]:
-        return tuple(self._live.bus.alarms()) if self._live.bus else ()
+        built = self._live.find(Built)
+        return tuple(built.bus.alarms()) if built else ()
 
     def _alarm(self, descriptor: int) -> None:
         """The host wants a device back, or it is broken: the keeper decides."""
-        assert self._live.bus is not None
-        found = self._live.bus.alarm(descriptor)
+        found = self._live.the(Built).bus.alarm(descriptor)
         if found is not None:
-            alias, kind = found[0].step.alias, found[1]
+            alias, kind = found[0].alias, found[1]
             self._tell(Alarm(alias, "request" if kind == "request" else "error"))
 
     def _tell_all(self) -> None:
@@ -159,11 +166,12 @@ class Runner:
         self._tell(Counted(Counts(**numbers.counts), (*numbers.exits, *missing)))
 
     def _tell_devices(self) -> None:
-        devices = self._live.bus.devices if self._live.bus else []
-        for one in devices:
+        built = self._live.find(Built)
+        functions = built.bus.functions if built else []
+        for one in functions:
             self._tell(one.report())
-        if devices:
-            self._tell(Containers(tuple(one.report() for one in self._live.containers)))
+        if functions:
+            self._tell(Containers(tuple(one.report() for one in self._live.the(Claimed).maps)))
 
     def _restart(self) -> bool:
         """The VM is made anew on the same memory: what comes after it in the plan is undone and done again, quietly."""
@@ -171,7 +179,8 @@ class Runner:
         self._quiet = True
         past = self._live.numbers()
         self._live.undo.unwind(self._undone, self._undo_failed, down_to=first)
-        self._live.past, self._live.machine, self._live.bus = past, None, None
+        self._live.past = past
+        self._live.made.pop(Built, None)
         self._live.vcpus.clear()
         self._events.clear()
         with suppress(BlockingIOError):
@@ -186,14 +195,14 @@ class Runner:
         """Press the power button if the keeper says so; StopOrdered when it says stop, or has gone."""
         try:
             while packet := self._keeper.receive(wait=False):
-                order = (packet.message or {}).get("do")
+                order = read_runner_order(packet.message or {})
                 if order == "tell":
                     self._tell_all()
                 if order == "stop":
                     raise StopOrdered
                 if order == "power":
-                    machine = self._live.machine
-                    self._tell(Power(machine is not None and machine.press_power()))
+                    built = self._live.find(Built)
+                    self._tell(Power(built is not None and built.machine.press_power()))
         except Closed:
             raise StopOrdered from None
 
@@ -204,10 +213,6 @@ class Runner:
             with suppress(OSError):  # KVM may refuse after an error of its own
                 registers = self._live.vcpus[index].registers()
         return describe_event(index, event, registers)
-
-    def _machine(self) -> Any:
-        assert self._live.machine is not None
-        return self._live.machine
 
     def _told(self, index: int, event: Event | Exception) -> None:
         """On the vCPU's own thread."""

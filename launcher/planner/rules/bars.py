@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
 from launcher.host.facts import Config
-from launcher.machine.layout import BAR_PORTS, BARS_32
 from launcher.machine.pieces import pages_of
+from launcher.machine.x86.layout import BAR_PORTS, BARS_32
 from launcher.planner.bars import message_spans
 from launcher.planner.groups import release
 from launcher.planner.places import field

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
-from launcher.machine import boot, linux64, pvh
+from launcher.machine.x86 import e820, linux64, pvh
 from launcher.planner.bars import bar_pieces
 from launcher.planner.places import field
 from launcher.planner.regions import left_empty
@@ -31,8 +31,8 @@ def _map_entries(it: Situation) -> Iterator[Diagnostic]:
     """What the guest is told of its memory when it starts has a page in one protocol and 128 places in the other."""
     kernel = it.files.kernel
     zero_page = not isinstance(kernel, Missing) and kernel.kind == "bzimage"
-    most, what = (linux64.MOST_E820, "the zero page") if zero_page else (pvh.MOST_ENTRIES, "the PVH start info page")
-    entries, reserved = len(boot.memory_map(it.ranges, left_empty(it.reserved))), len(left_empty(it.reserved))
+    most, what = (linux64.MOST_ENTRIES, "the zero page") if zero_page else (pvh.MOST_ENTRIES, "the PVH start info page")
+    entries, reserved = len(e820.memory_map(it.ranges, left_empty(it.reserved))), len(left_empty(it.reserved))
     if entries > most:
         fact = f"the guest's memory map has {entries} entries, and {what} holds {most}"
         evidence = f"memory is in {_ranges(it)}; the IOMMU reserves {reserved} more"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
 from launcher.host.facts import Config
-from launcher.machine.routes import pins
+from launcher.machine.x86.pins import pins
 from launcher.planner.functions import listed, on_vfio, shown
 from launcher.planner.places import field
 from launcher.planner.rules.cmdline import values_of

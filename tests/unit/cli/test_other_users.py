@@ -80,7 +80,7 @@ def examined(capsys: pytest.CaptureFixture[str]) -> list[tuple[str, str]]:
 
 def test_what_he_claims_and_locks_is_no_reason_to_refuse_root(state: Path, tmp_path: Path) -> None:
     """A folder of his that is locked, with a plan that claims all groups: as a VM that is up would look."""
-    from launcher.executor.keeper.claim import check_groups, claim_groups
+    from launcher.executor.keeper.claim import check_unclaimed, claim_groups
     from launcher.vms.folder import StateFolder
     from tests.unit.vms.test_groups import plan_with
 
@@ -97,7 +97,7 @@ def test_what_he_claims_and_locks_is_no_reason_to_refuse_root(state: Path, tmp_p
         signal.pause()
     assert os.read(reading, 1) == b"!"
     try:
-        check_groups(plan_with(tmp_path, "mine", 7))
+        check_unclaimed(plan_with(tmp_path, "mine", 7))
         folder = StateFolder.claim(tmp_path / "vmlaunch" / "mine")
         folder.groups = claim_groups({7, 8}, folder)
         folder.close()

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from launcher.api.plans import decode_plan
 from launcher.errors import Refused
-from launcher.executor.keeper.claim import check_whole
 from launcher.plan.codec import plan_to_json
+from launcher.plan.whole import check_whole
 from tests.budget import runs
 from tests.fakes.kernel import FakeKernel
 from tests.unit.executor.passing import guest, host_of, passing_plan

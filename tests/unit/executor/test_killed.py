@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from launcher.executor.keeper.from_runner import FromRunner
 from launcher.executor.keeper.keeper import Keeper
 from launcher.executor.keeper.restore import restore
 from launcher.plan.plan import Plan
@@ -107,10 +108,13 @@ def live(
 class Stumbling(Keeper):
     """It has a bug, which shows when its runner runs."""
 
-    def _runner_running(self, _: Running) -> None:
-        raise ZeroDivisionError
+    def _hear_runner(self) -> None:
+        self._from_runner.DEEDS = FromRunner.DEEDS | {Running: self._stumble}
+        super()._hear_runner()
 
-    _from_runner = Keeper._from_runner | {Running: _runner_running}
+    @staticmethod
+    def _stumble(*_: object) -> None:
+        raise ZeroDivisionError
 
 
 def calls_of(folder: Path) -> list[list[str]]:

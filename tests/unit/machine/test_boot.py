@@ -7,8 +7,9 @@ import struct
 
 import pytest
 
-from launcher.machine import cpu, layout, pvh
-from launcher.machine.boot import memory_map
+from launcher.machine.start import Boot
+from launcher.machine.x86 import cpu, layout, pvh
+from launcher.machine.x86.e820 import memory_map
 from launcher.plan.steps import RamRange
 from launcher.values import GIB, MIB, Span
 
@@ -20,7 +21,8 @@ def read_back(
     ram: tuple[RamRange, ...], cmdline: str, initrd: Span | None, holes: tuple[Span, ...] = ()
 ) -> dict[str, object]:
     """hvm_start_info by its definition, independent of how it was written."""
-    memory = {patch.guest: patch.data for patch in pvh.boot_patches(memory_map(ram, holes), cmdline, initrd, RSDP)}
+    boot = Boot(b"", memory_map(ram, holes), cmdline, initrd, RSDP)
+    memory = {patch.guest: patch.data for patch in pvh.patches(boot)}
     page = memory[layout.START_INFO.start]
     magic, version, _, modules, modlist, cmdline_at, rsdp, memmap, entries, _ = struct.unpack_from("<IIIIQQQQII", page)
     assert (magic, version, rsdp) == (0x336EC578, 1, RSDP)
@@ -59,7 +61,7 @@ def test_without_an_initrd_there_is_no_module() -> None:
 def test_more_ranges_than_the_page_holds_are_an_error() -> None:
     ram = tuple(RamRange(n * 4 * MIB, MIB, 0, 0) for n in range(1, 300))
     with pytest.raises(ValueError, match="do not fit"):
-        pvh.boot_patches(memory_map(ram), "", None, RSDP)
+        pvh.patches(Boot(b"", memory_map(ram), "", None, RSDP))
 
 
 def test_what_the_launcher_writes_does_not_overlap() -> None:

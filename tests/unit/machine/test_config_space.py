@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from launcher.machine.pci import host_bridge
 from launcher.machine.policy import Shape
+from launcher.machine.x86.host_bridge import host_bridge
 from launcher.plan.changes import Forward
 from launcher.record import replace
 from tests.unit.machine.devices import (

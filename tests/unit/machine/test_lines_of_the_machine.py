@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from launcher.machine.routes import FIRST_MESSAGE_GSI, Pin, pins
+from launcher.machine.board import Pin
+from launcher.machine.x86.pins import FIRST_MESSAGE_GSI, pins
 
 
 def test_the_first_sixteen_reach_both_kinds_of_controller_but_for_the_cascade() -> None:

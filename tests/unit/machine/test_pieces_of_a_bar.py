@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from launcher.machine.pieces import PAGE, Piece, pieces, served, wanted
+from launcher.machine.pieces import PAGE, Piece, pieces, pieces_of_bar, served
 from launcher.values import KIB, MIB, Span, align_down, align_up
 
 
@@ -99,5 +100,7 @@ def whole_pages(span: Span, size: int) -> range:
 
 def test_a_bar_without_a_byte_has_no_pieces() -> None:
     """Nobody's hardware, but a facts file can say so."""
-    assert wanted("mem32", 0, None, None) == ()
+    assert pieces_of_bar("mem32", 0, (None, None)) == ()
     assert served(()) == "trap"
+    with pytest.raises(ValueError, match="not a span"):
+        pieces_of_bar("mem32", 0, (None, None), ())

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from launcher.host.config import decode_config
 from launcher.host.facts import Bar, Config, Msix, PciFunction
 from launcher.machine.function import PassedFunction
-from launcher.machine.layout import BAR_PORTS, BARS_32, HIGH_RAM_START
-from launcher.machine.pieces import pieces
+from launcher.machine.msix import tables_in
+from launcher.machine.pieces import pieces_of_bar
+from launcher.machine.x86.layout import BAR_PORTS, BARS_32, HIGH_RAM_START
 from launcher.planner.bars import bar_pieces, high_window, place_bars, planned_bars
 from launcher.record import replace
 from launcher.values import GIB, KIB, MIB, PciAddress, Span, align_up
@@ -135,9 +136,8 @@ def test_what_is_planned_is_what_is_served_where_vfio_maps_all_that_it_may(shape
     bars = tuple(Bar(one.index, one.kind, one.prefetchable, 0x1000, one.size) for one in shape.bars)
     spans, found = PassedFunction(shape).msix_spans() or (), function(*bars, config=facts)
     for bar, place, planned in zip(bars, shape.bars, planned_bars(found, {}), strict=True):
-        tables = [span if index == bar.index else None for index, span in spans] or [None, None]
-        mappable = [] if bar.kind == "io" else [Span(0, align_up(bar.size, PAGE))]
-        assert bar_pieces(bar, found) == pieces(bar.size, mappable, *tables)
+        mappable = [Span(0, align_up(bar.size, PAGE))]
+        assert bar_pieces(bar, found) == pieces_of_bar(bar.kind, bar.size, tables_in(bar.index, spans), mappable)
         assert planned.serve == place.serve
 
 

@@ -7,7 +7,8 @@ import pytest
 from launcher.errors import Diagnostic
 from launcher.host.boot_files import BootFile, BootFiles
 from launcher.host.facts import Bar, Config, HostFacts, Limit, Msix
-from launcher.machine import acpi, boot, layout, linux64, pvh
+from launcher.machine.boards import board_of
+from launcher.machine.start import Boot
 from launcher.plan.plan import Plan
 from launcher.plan.steps import DescribeMachine, GiveMemory
 from launcher.planner.assumptions import failed_assumptions
@@ -18,6 +19,7 @@ from tests.planning import FILES, KERNEL, SMALL, codes, host, plan
 
 PVH, LINUX = FILES, BootFiles(replace(KERNEL, kind="bzimage"))
 DISK = "devices: {disk: 0000:02:00.0}\n"
+BOARD = board_of("x86_64")
 
 
 def banks(number: int) -> str:
@@ -47,16 +49,14 @@ def test_a_plan_that_can_run_describes_its_memory_to_the_guest(files: BootFiles,
 def described(made: Plan, files: BootFiles) -> None:
     (give,) = (one for one in made.steps if isinstance(one, GiveMemory))
     (machine,) = (one for one in made.steps if isinstance(one, DescribeMachine))
-    entries = boot.memory_map(give.ranges, machine.reserved)
-    if files is LINUX:
-        linux64.boot_patches(bytes(0x290), entries, "", None, 0)
-    else:
-        pvh.boot_patches(entries, "", None, 0)
+    start = BOARD.starts["linux64" if files is LINUX else "pvh"]
+    entries = BOARD.memory_map(give.ranges, machine.reserved)
+    start.patches(Boot(bytes(start.HEAD_SIZE), entries, "", None, 0))
 
 
 def test_tables_of_the_most_vcpus_fit() -> None:
-    tables = acpi.tables(layout.MOST_VCPUS, Span(1 << 38, 1 << 38))
-    assert max(one.guest + len(one.data) for one in tables) <= layout.ACPI_TABLES.end
+    tables = BOARD.tables(BOARD.layout.most_vcpus, Span(1 << 38, 1 << 38))
+    assert max(one.guest + len(one.data) for one in tables) <= BOARD.layout.acpi_tables.end
 
 
 # ---- memslots ----

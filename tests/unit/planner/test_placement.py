@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from launcher.host.facts import IommuGroup, ReservedRegion
-from launcher.machine.layout import HOLE
+from launcher.machine.x86.layout import HOLE
 from launcher.plan.steps import DescribeMachine
 from launcher.planner.memory import GRANULES, free_place, place_memory, span_of
 from launcher.planner.placing import check_placing

@@ -68,9 +68,9 @@ def test_a_vm_that_would_take_a_group_of_another_is_refused_by_its_name_and_leav
     first.write("plan.json", {"steps": [{"op": "open-groups", "args": {"groups": [1, 2]}}]})
     second, answer = claim(plan_with(tmp_path, "second", 2, 3))
     assert second is None
-    (found,) = answer["refused"]
-    assert (found["code"], found["message"]) == ("E529", "IOMMU group 2 is taken by the VM first, which is up")
-    assert found["help"] == ["stop it with `vmlaunch down first`"]
+    (found,) = answer.diagnostics
+    assert (found.code, found.message) == ("E529", "IOMMU group 2 is taken by the VM first, which is up")
+    assert found.help == ("stop it with `vmlaunch down first`",)
     assert not (tmp_path / "vmlaunch" / "second").exists()
     first.close()
     again, _ = claim(plan_with(tmp_path, "second", 2, 3))
@@ -81,7 +81,7 @@ def test_a_vm_that_would_take_a_group_of_another_is_refused_by_its_name_and_leav
 def test_a_group_whose_vm_has_not_yet_written_its_plan_is_refused_all_the_same(tmp_path: Path) -> None:
     held = lock_groups({1}, tmp_path / "vmlaunch")
     _, answer = claim(plan_with(tmp_path, "mine", 1))
-    assert answer["refused"][0]["message"] == "IOMMU group 1 is taken by a VM that is only starting or ending"
+    assert answer.diagnostics[0].message == "IOMMU group 1 is taken by a VM that is only starting or ending"
     for lock in held:
         os.close(lock)
 
@@ -113,7 +113,7 @@ def test_an_edited_plan_whose_parts_do_not_fit_together_is_refused_and_claims_no
         steps = [step for step in (*plan.steps, OpenDevices((device,))) if not isinstance(step, kind)]
         folder, answer = claim(replace(plan, steps=tuple(steps)))
         assert folder is None
-        assert answer["refused"][0]["code"] == "E515"
+        assert answer.diagnostics[0].code == "E515"
         assert not (tmp_path / "vmlaunch" / "edited").exists()
 
 
@@ -170,7 +170,7 @@ def test_a_folder_of_locks_that_is_not_ours_is_refused(tmp_path: Path) -> None:
 def test_what_is_no_lock_is_told_with_a_code(tmp_path: Path, make: Callable[[Path], None]) -> None:
     (tmp_path / "vmlaunch" / LOCKS).mkdir(parents=True, mode=0o700)
     make(tmp_path / "vmlaunch" / LOCKS / "1")
-    assert claim(plan_with(tmp_path, "mine", 1))[1]["refused"][0]["code"] == "E508"
+    assert claim(plan_with(tmp_path, "mine", 1))[1].diagnostics[0].code == "E508"
     assert not (tmp_path / "vmlaunch" / "mine").exists()
 
 

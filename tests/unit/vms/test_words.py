@@ -111,6 +111,7 @@ def test_a_path_that_is_no_text_is_told_and_does_not_look_like_a_runner_that_was
     said = words.say(words.Failed((Diagnostic("E501", "failed to load /srv/\udce9t\udce9/vmlinux"),)))
     word = hearing.read(json.loads(json.dumps(said)))
     assert isinstance(word, words.Failed)
+    hearing.read(json.loads(json.dumps(words.say(words.Bug("in /srv/\udce9t\udce9")))))
     assert word.diagnostics[0].message == "failed to load /srv/\\udce9t\\udce9/vmlinux"
 
 
@@ -128,28 +129,3 @@ def test_numbers_of_every_vcpu_or_of_none_are_heard(hearing: words.Hearing) -> N
     for exits in ((), (5,)):
         hearing.read(words.say(words.Counted(Counts(), exits)))
     hearing.read(words.say(words.Containers((ContainerReport((1,), 1, 1, 0),))))
-
-
-@pytest.mark.parametrize(
-    ("plain", "order"),
-    [
-        ({"do": "leave"}, words.Leave()),
-        ({"do": "watch", "name": "logs", "all": True}, words.Watch("logs", True)),
-        ({"do": "type", "on": True}, words.Type(True)),
-        ({"do": "signal", "number": 15}, words.Signal(15)),
-        ({"do": "stop", "by": "down", "force": False, "timeout": "soon"}, words.Stop("down", False, "soon")),
-        ({"do": "report"}, words.AskReport()),
-    ],
-)
-def test_orders_are_read(plain: dict[str, Any], order: words.Order) -> None:
-    assert words.read_order(plain) == order
-    assert words.order(order) == plain
-
-
-@pytest.mark.parametrize(
-    "plain",
-    [{}, {"do": "dance"}, {"do": ["stop"]}, {"do": "stop", "by": 7}, {"do": "stop", "by": "x" * 65},
-     {"do": "type", "on": 1}, {"do": "stop", "by": "\x1b[2J"}, {"do": "signal"}, {"do": "leave", "more": 1}],
-)  # fmt: skip
-def test_what_is_no_order_is_none(plain: dict[str, Any]) -> None:
-    assert words.read_order(plain) is None

@@ -1,11 +1,11 @@
-"""Passed functions in their slots: the guest's accesses in, answers out; one lock round all of their models."""
+"""Functions in their slots: the guest's accesses in, answers out; one lock round all of their models."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from threading import Lock
 
-from launcher.executor.runner.devices.passed import PassedDevice
+from launcher.executor.runner.devices.function import Function
 from launcher.executor.runner.devices.traps import Space, Traps
 from launcher.kernel.api import SPACES, Eventfd, Trap
 from launcher.machine.pci import CONFIG_SIZE
@@ -14,24 +14,24 @@ ONES = (1 << 64) - 1
 
 
 class Bus:
-    """`devices` is filled while the VM is set up, and not changed while it runs."""
+    """`functions` is filled while the VM is set up, and not changed while it runs."""
 
     def __init__(self, traps: Traps) -> None:
         self.traps = traps
-        self.devices: list[PassedDevice] = []
+        self.functions: list[Function] = []
         self.faults = 0  # KVM_RUN met a BAR that did not answer
         self._lock = Lock()
-        self._slots: dict[int, PassedDevice] = {}
-        self._alarms: dict[int, tuple[PassedDevice, str]] = {}
+        self._slots: dict[int, Function] = {}
+        self._alarms: dict[int, tuple[Function, str]] = {}
 
-    def add(self, one: PassedDevice) -> None:
-        self.devices.append(one)
+    def add(self, one: Function) -> None:
+        self.functions.append(one)
         self._slots[one.slot] = one
         for name, event in one.alarms.items():
             self._alarms[event.fd] = (one, name)
 
-    def remove(self, one: PassedDevice) -> None:
-        self.devices.remove(one)
+    def remove(self, one: Function) -> None:
+        self.functions.remove(one)
         del self._slots[one.slot]
         self._alarms = {fd: alarm for fd, alarm in self._alarms.items() if alarm[0] is not one}
 
@@ -39,7 +39,7 @@ class Bus:
         """Eventfds that fire when the host wants a device back, or when it is broken."""
         return iter(tuple(self._alarms))
 
-    def alarm(self, descriptor: int) -> tuple[PassedDevice, str] | None:
+    def alarm(self, descriptor: int) -> tuple[Function, str] | None:
         """Whose it is, and `request` or `error`, if it has fired."""
         one, name = self._alarms[descriptor]
         event: Eventfd = one.alarms[name]
@@ -62,7 +62,7 @@ class Bus:
         with self._lock:
             if SPACES[space] == "config":
                 self._slots[address // CONFIG_SIZE].write_config(address % CONFIG_SIZE, data)
-                for one in self.devices:
+                for one in self.functions:
                     one.try_waiting()
                 return
             found = self._owner(space, address)
@@ -70,7 +70,7 @@ class Bus:
                 one, trap = found
                 one.write_table(trap.kind, address - trap.start, data)
 
-    def _owner(self, space: int, address: int) -> tuple[PassedDevice, Trap] | None:
+    def _owner(self, space: int, address: int) -> tuple[Function, Trap] | None:
         where: Space = "memory" if SPACES[space] == "memory" else "port"
         found = self.traps.owner(where, address)
-        return None if found is None else (found[0][0], found[1])
+        return None if found is None else (self._slots[found[0].slot], found[1])

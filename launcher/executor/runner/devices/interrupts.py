@@ -1,4 +1,4 @@
-"""What a guest wants of a function's interrupts in; VFIO's eventfds tied to KVM's GSIs out.
+"""What a guest wants of a function's interrupts in; the eventfds of their source tied to KVM's GSIs out.
 
 A vector that the guest masks keeps its eventfd and loses its irqfd: what fires meanwhile waits in the counter, and KVM
 delivers it when the irqfd comes back.
@@ -9,13 +9,28 @@ from __future__ import annotations
 import select
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from typing import Protocol
 
 from launcher.executor.runner.devices.routes import Routes
-from launcher.kernel.api import Device, Eventfd, FewVectors, Vm
+from launcher.kernel.api import Eventfd, FewVectors, IrqInfo, Vm
 from launcher.plan.changes import Interrupt, Vector
 from launcher.record import mutable
 
 Note = Callable[[str, str], None]  # what it is about, and what the report should say of it
+
+
+class Source(Protocol):
+    """What fires a function's interrupts, and by which rules: a VFIO device (VFIO_DEVICE_SET_IRQS), or one of our own.
+
+    `name` is intx, msi or msix. The rules are those of kernel.vfio.Device.
+    """
+
+    def irq(self, name: str) -> IrqInfo: ...
+    def set_irq_events(self, name: str, start: int, events: Sequence[int]) -> None: ...
+    def switch_off_irqs(self, name: str) -> None: ...
+    def mask_intx(self) -> None: ...
+    def unmask_intx(self) -> None: ...
+    def unmask_intx_on(self, event: int) -> None: ...
 
 
 @mutable
@@ -28,14 +43,14 @@ class Line:
 
 
 class Interrupts:
-    """Of one function. `gsi` is its INTx line's; `note` is told what had to be done without."""
+    """The interrupts of one function. `gsi` is its INTx line's; `note` is told what had to be done without."""
 
     def __init__(
-        self, device: Device, vm: Vm, routes: Routes, make: Callable[[], Eventfd], gsi: int, note: Note
+        self, source: Source, vm: Vm, routes: Routes, make: Callable[[], Eventfd], gsi: int, note: Note
     ) -> None:
-        self._device, self._vm, self._routes, self._make, self._gsi, self._note = device, vm, routes, make, gsi, note
+        self._source, self._vm, self._routes, self._make, self._gsi, self._note = source, vm, routes, make, gsi, note
         self._lines: list[Line] = []
-        self._on = False  # the device has the eventfds of the lines
+        self._on = False  # the source has the eventfds of the lines
         self._most = 0  # vectors that could be had
         self._intx: ExitStack | None = None  # how to take it apart
         self.kind = "none"
@@ -61,7 +76,7 @@ class Interrupts:
         with ExitStack() as all_of_it:  # last first
             all_of_it.callback(self._forget)
             if self._on:
-                all_of_it.callback(self._device.switch_off_irqs, self.kind)
+                all_of_it.callback(self._source.switch_off_irqs, self.kind)
             for line in self._lines:
                 if line.route is not None:
                     all_of_it.callback(self._vm.deassign_irqfd, line.event, line.gsi)
@@ -84,7 +99,7 @@ class Interrupts:
             self._note("end", f"{self.kind} could not be switched off: {error.strerror}")
         self.kind = kind
         if kind not in ("none", "intx"):
-            self._most = self._device.irq(kind).vectors
+            self._most = self._source.irq(kind).vectors
 
     def _forget(self) -> None:
         self._drop(self._lines)
@@ -103,13 +118,13 @@ class Interrupts:
             undo.callback(trigger.close)
             resample = self._make()
             undo.callback(resample.close)
-            self._device.set_irq_events("intx", 0, (trigger.fd,))
-            undo.callback(self._device.switch_off_irqs, "intx")
-            self._device.mask_intx()
+            self._source.set_irq_events("intx", 0, (trigger.fd,))
+            undo.callback(self._source.switch_off_irqs, "intx")
+            self._source.mask_intx()
             self._vm.assign_irqfd(trigger, self._gsi, resample)
             undo.callback(self._vm.deassign_irqfd, trigger, self._gsi)
-            self._device.unmask_intx_on(resample.fd)
-            self._device.unmask_intx()
+            self._source.unmask_intx_on(resample.fd)
+            self._source.unmask_intx()
             self._intx = undo.pop_all()
         self.kind = "intx"
 
@@ -165,12 +180,12 @@ class Interrupts:
     def _switch_on(self, new: Sequence[Line]) -> None:
         """And those that are on stay so; before Linux 6.5 all are switched off to have one more."""
         events = [line.event.fd for line in (*self._lines, *new)]
-        off = self._on and not self._device.irq(self.kind).resizable
+        off = self._on and not self._source.irq(self.kind).resizable
         if off:
-            self._device.switch_off_irqs(self.kind)
+            self._source.switch_off_irqs(self.kind)
             self._on = False
         have = len(self._lines) if self._on else 0
-        self._device.set_irq_events(self.kind, have, events[have:])
+        self._source.set_irq_events(self.kind, have, events[have:])
         self._on = True
         for line in self._lines if off else ():
             if line.route is not None:

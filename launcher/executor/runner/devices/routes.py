@@ -1,30 +1,30 @@
-"""The GSI routing table of a VM: messages come and go, and the kernel gets it whole each time."""
+"""The GSI routing table of a VM: pins stay, messages come and go, and the kernel gets it whole each time."""
 
 from __future__ import annotations
 
 import errno
 
 from launcher.kernel.api import MsiRoute, PinRoute, Vm
-from launcher.machine import routes
+from launcher.machine.board import Board
 from launcher.plan.changes import Vector
 
 
 class Routes:
     """`most` is what KVM takes, the machine's pins among them (KVM_CAP_IRQ_ROUTING)."""
 
-    def __init__(self, vm: Vm, most: int) -> None:
+    def __init__(self, vm: Vm, board: Board, most: int) -> None:
         self._vm, self._most = vm, most
-        self._pins = [PinRoute(*pin) for pin in routes.pins()]
+        self._pins = [PinRoute(*pin) for pin in board.pins]
         self._messages: dict[int, Vector] = {}
         self._free: list[int] = []
-        self._next = routes.FIRST_MESSAGE_GSI
-        self._stale = False
+        self._first = self._next = board.first_message_gsi
+        self._stale = True
 
     def take(self) -> int:
         """A GSI of one's own. OSError ENOSPC: the table has no room for one more message."""
         if self._free:
             return self._free.pop()
-        if len(self._pins) + self._next - routes.FIRST_MESSAGE_GSI >= self._most:
+        if len(self._pins) + self._next - self._first >= self._most:
             raise OSError(errno.ENOSPC, f"KVM routes {self._most} interrupts of one VM", "KVM_SET_GSI_ROUTING")
         self._next += 1
         return self._next - 1

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, NamedTuple
 
 from launcher.kernel.api import Machine, Trap
 from launcher.values import Span
 
-if TYPE_CHECKING:
-    from launcher.executor.runner.devices.passed import PassedDevice
-
 Space = Literal["port", "memory"]
-Key = tuple["PassedDevice", int]  # whose BAR
 ASKED = ("table", "pending")  # kinds of traps that come back from Vcpu.run
 
 
+class Key(NamedTuple):
+    """A BAR (6: the ROM) of the function in a slot."""
+
+    slot: int
+    bar: int
+
+
 class Traps:
+    """The tables of traps that C looks into, for ports and for memory."""
+
     def __init__(self, machine: Machine, ports: Sequence[Trap], memory: Sequence[Trap]) -> None:
         self._machine = machine
         self._own: dict[Space, tuple[Trap, ...]] = {"port": tuple(ports), "memory": tuple(memory)}
@@ -45,7 +50,7 @@ class Traps:
             self._commit(space)
 
     def owner(self, space: Space, address: int) -> tuple[Key, Trap] | None:
-        """Who is to be asked there: its key."""
+        """Whose trap is there, if it is one that the function has to be asked about."""
         for key, traps in self._shown[space].items():
             for trap in traps:
                 if trap.kind in ASKED and trap.start <= address < trap.start + trap.size:

@@ -13,8 +13,9 @@ import pytest
 
 from launcher.executor.keeper.audience import MOST, VISITORS, Audience
 from launcher.kernel.machine import Console
+from launcher.plan.outcome import StepOutcome
 from launcher.vms.channel import Channel, Closed
-from launcher.vms.words import Stop
+from launcher.vms.orders import Stop
 
 
 class Scene:
@@ -55,14 +56,14 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
 def test_an_owner_that_left_and_has_gone_when_it_is_told_something_leaves_the_vm_running(scene: Scene) -> None:
     scene.owner.send({"do": "leave"})
     scene.owner.close()
-    scene.audience.tell_all({"outcome": {}})
+    scene.audience.tell_all(StepOutcome(1, "done"))
     scene.audience.pump()
     assert scene.orphaned == 0
 
 
 def test_an_owner_that_went_without_a_word_takes_the_vm_along(scene: Scene) -> None:
     scene.owner.close()
-    scene.audience.tell_all({"outcome": {}})
+    scene.audience.tell_all(StepOutcome(1, "done"))
     scene.audience.pump()
     assert scene.orphaned == 1
 

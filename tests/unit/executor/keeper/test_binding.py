@@ -10,7 +10,7 @@ import pytest
 
 from launcher.errors import HostNotRestored, LauncherError, StepFailed
 from launcher.executor.ending import diagnostics_of
-from launcher.executor.keeper.changing import change, check, memory_of, put_back
+from launcher.executor.keeper.changing import change, check, left_by, memory_of, undo_all
 from launcher.executor.keeper.restore import restore
 from launcher.plan.steps import BindDriver, LoadModules, Step
 from launcher.values import PciAddress
@@ -75,7 +75,7 @@ class Keeper:
 
     def put_back(self) -> list[int]:
         """Numbers of the steps that are left."""
-        return [entry.n for entry, _ in put_back(self.journal, self.kernel, lambda _: None)]
+        return [entry.n for entry, _ in undo_all(left_by(self.journal), self.journal, self.kernel)]
 
 
 @pytest.fixture

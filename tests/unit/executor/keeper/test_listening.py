@@ -12,7 +12,7 @@ import pytest
 
 from launcher.vms.channel import Channel
 from launcher.vms.folder import SOCKET
-from launcher.vms.words import AskReport, Signal, Stop, order
+from launcher.vms.orders import AskReport, Signal, Stop, order
 from tests.fakes.host import FakeHost
 from tests.unit.executor.passing import guest
 from tests.unit.executor.test_killed import BEFORE, Killing, a_host, a_plan, check_that_the_host_comes_back, live

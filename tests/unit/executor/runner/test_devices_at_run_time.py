@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from launcher.executor.runner.devices.passed import PassedDevice
-from launcher.executor.runner.live import Live
+from launcher.executor.runner.live import Built, Live
 from launcher.executor.runner.perform import PERFORM
 from launcher.kernel.api import Event, MsiRoute
 from launcher.kernel.machine import Console
+from launcher.machine.boards import board_of
 from launcher.plan.outcome import DeviceReport
 from launcher.plan.plan import Plan
 from launcher.plan.steps import BarPlace, GiveMemory, MapDma, Passed, RamRange, RunVcpus
@@ -73,14 +74,14 @@ class Vm:
         machine = host_of(*(function for function, _ in others), **host)
         self.kernel = FakeKernel(host=machine, memslots=memslots, most_routes=most_routes)
         self.console = Console()
-        self.live = Live(self.kernel, self.console, {0}, lambda *_: None)
+        self.live = Live(self.kernel, self.console, {0}, lambda *_: None, board_of("x86_64"))
         plan = in_ranges(passing_plan(folder, *(passed for _, passed in others)), ranges)
         for n, step in enumerate(plan.steps, 1):
             if step.by == "runner" and not isinstance(step, RunVcpus):
                 self.live.step = n
                 PERFORM[type(step)](step, self.live)
-        assert self.live.bus is not None
-        self.bus = self.live.bus
+        self.built = self.live.the(Built)
+        self.bus = self.built.bus
 
     def do(self, *events: Event) -> None:
         for event in events:
@@ -93,7 +94,7 @@ class Vm:
         return self.kernel.calls[self.kernel.fail_at - 1]
 
     def device(self, slot: int = DRIVE) -> PassedDevice:
-        return next(one for one in self.bus.devices if one.slot == slot)
+        return next(one for one in self.bus.functions if one.slot == slot)
 
     def report(self, slot: int = DRIVE) -> DeviceReport:
         return self.device(slot).report()
@@ -131,7 +132,7 @@ def test_a_bar_that_kvm_does_not_take_is_trapped_until_it_is_moved(vm: Vm) -> No
     assert against == "BAR 0 is served by trap, planned split"
     assert why == "BAR 0 is trapped: Cannot allocate memory (KVM_SET_USER_MEMORY_REGION)"
     assert vm.report().bars[0].served == "trap"
-    assert any(one.kind == "file" and one.start == DRIVE_BAR for one in vm.live.machine.memory)
+    assert any(one.kind == "file" and one.start == DRIVE_BAR for one in vm.built.machine.memory)
     vm.do(decode(DRIVE, 0), decode(DRIVE))
     assert vm.report().bars[0].served == "split"
 
@@ -261,7 +262,7 @@ def test_a_bar_that_stays_in_the_iommu_does_not_keep_its_memslot(tmp_path: Path)
     vm.refusing(errno.EIO, decode(DRIVE, 0), call=unmap)
     assert "(VFIO_IOMMU_UNMAP_DMA)" in vm.report().state
     assert vm.report().bars[0].guest is None
-    assert not any(one.start == DRIVE_BAR for one, _ in vm.live.vm.slots.values())
+    assert not any(one.start == DRIVE_BAR for one, _ in vm.built.vm.slots.values())
     assert vm.down() == []
     assert vm.kernel.left()
     assert all("mapped" in one for one in vm.kernel.left())

@@ -10,6 +10,7 @@ from random import Random
 import pytest
 
 from launcher.executor.runner.devices.traps import ASKED
+from launcher.executor.runner.live import Ram
 from launcher.plan.steps import BarPlace
 from launcher.values import KIB, MIB, Span
 from tests.fakes.host import everything
@@ -84,7 +85,7 @@ class Guest:
 
     def _table(self) -> None:
         """Of MSI-X, and what waits; or just beside it."""
-        asked = [trap for trap in self._vm.live.machine.memory if trap.kind in ASKED]
+        asked = [trap for trap in self._vm.built.machine.memory if trap.kind in ASKED]
         if asked:
             trap = self._random.choice(asked)
             self._access(MEMORY, trap.start + self._random.randrange(-4, trap.size + 4))
@@ -118,8 +119,8 @@ def vm_of(folder: Path, **host: object) -> Vm:
 
 def reached(vm: Vm) -> list[Span]:
     """RAM, and the BARs that the guest reaches now; ports are beyond all memory."""
-    found = [Span(one.guest, one.size) for one in vm.live.ranges]
-    for one in vm.bus.devices:
+    found = [Span(one.guest, one.size) for one in vm.live.the(Ram).ranges]
+    for one in vm.bus.functions:
         ports = {bar.index for bar in one.step.bars if bar.kind == "io"}
         there = [bar for bar in one.report().bars if bar.guest is not None]
         found += [Span(bar.guest + (BEYOND if bar.index in ports else 0), bar.size) for bar in there]
@@ -127,7 +128,7 @@ def reached(vm: Vm) -> list[Span]:
 
 
 def states(vm: Vm) -> list[str]:
-    return [one.report().state for one in vm.bus.devices]
+    return [one.report().state for one in vm.bus.functions]
 
 
 def all_is_given_back(vm: Vm) -> bool:

@@ -8,14 +8,15 @@ from __future__ import annotations
 import struct
 from typing import Any
 
-from launcher.machine import layout
-from launcher.machine.boot import MapEntry, Patch
-from launcher.values import GIB, MIB, Span
+from launcher.machine.start import Boot, Patch
+from launcher.machine.x86 import layout
+from launcher.values import GIB, MIB
 
 ZERO_PAGE_SIZE = 4096
 HEADER = slice(0x1F1, 0x290)  # the setup header, copied from the file
+HEAD_SIZE = HEADER.stop
 RSDP, EXT_INITRD, EXT_INITRD_SIZE, EXT_CMDLINE = 0x70, 0xC0, 0xC4, 0xC8
-E820_COUNT, E820_TABLE, MOST_E820 = 0x1E8, 0x2D0, 128
+E820_COUNT, E820_TABLE, MOST_ENTRIES = 0x1E8, 0x2D0, 128
 LOADER_TYPE, LOADER_UNDEFINED = 0x210, 0xFF
 INITRD, INITRD_SIZE, CMDLINE = 0x218, 0x21C, 0x228
 
@@ -26,32 +27,29 @@ PHYSICAL_ADDRESS_EXTENSION = 0x20  # CR4
 LONG_MODE = 0x500  # EFER: LMA, LME
 
 
-def boot_patches(
-    header: bytes, entries: tuple[MapEntry, ...], cmdline: str, initrd: Span | None, rsdp: int
-) -> tuple[Patch, ...]:
-    """`header` is the beginning of the bzImage, at least to the end of its setup header."""
+def patches(boot: Boot) -> tuple[Patch, ...]:
     return (
-        Patch(layout.START_INFO.start, _zero_page(header, entries, initrd, rsdp)),
-        Patch(layout.CMDLINE.start, cmdline.encode() + b"\0"),
+        Patch(layout.START_INFO.start, _zero_page(boot)),
+        Patch(layout.CMDLINE.start, boot.cmdline.encode() + b"\0"),
         Patch(layout.GDT.start, struct.pack("<4Q", 0, 0, CODE_64, DATA)),
         Patch(layout.PAGE_TABLES.start, _identity_map()),
     )
 
 
-def _zero_page(header: bytes, entries: tuple[MapEntry, ...], initrd: Span | None, rsdp: int) -> bytes:
-    page = bytearray(ZERO_PAGE_SIZE)
-    length = min(HEADER.stop, 0x202 + header[0x201])  # the header says where it ends
-    page[HEADER.start : length] = header[HEADER.start : length]
+def _zero_page(boot: Boot) -> bytes:
+    page, initrd = bytearray(ZERO_PAGE_SIZE), boot.initrd
+    length = min(HEADER.stop, 0x202 + boot.head[0x201])  # the header says where it ends
+    page[HEADER.start : length] = boot.head[HEADER.start : length]
     page[LOADER_TYPE] = LOADER_UNDEFINED
-    struct.pack_into("<Q", page, RSDP, rsdp)
+    struct.pack_into("<Q", page, RSDP, boot.rsdp)
     struct.pack_into("<I", page, CMDLINE, layout.CMDLINE.start)
     if initrd is not None:
         struct.pack_into("<II", page, INITRD, initrd.start & 0xFFFFFFFF, initrd.size & 0xFFFFFFFF)
         struct.pack_into("<II", page, EXT_INITRD, initrd.start >> 32, initrd.size >> 32)
-    if len(entries) > MOST_E820:
-        raise ValueError(f"{len(entries)} memory map entries, and the zero page holds {MOST_E820}")
-    page[E820_COUNT] = len(entries)
-    for n, (span, kind) in enumerate(entries):
+    if len(boot.entries) > MOST_ENTRIES:
+        raise ValueError(f"{len(boot.entries)} memory map entries, and the zero page holds {MOST_ENTRIES}")
+    page[E820_COUNT] = len(boot.entries)
+    for n, (span, kind) in enumerate(boot.entries):
         struct.pack_into("<QQI", page, E820_TABLE + 20 * n, span.start, span.size, kind)
     return bytes(page)
 

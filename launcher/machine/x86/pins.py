@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
-
-from launcher.machine.layout import IOAPIC_PINS
+from launcher.machine.board import Pin
+from launcher.machine.x86.layout import IOAPIC_PINS
 
 FIRST_MESSAGE_GSI = IOAPIC_PINS
 PIC_PINS, CASCADE, TIMER_PIN = 16, 2, 2
-
-
-class Pin(NamedTuple):
-    gsi: int
-    chip: Literal["pic-master", "pic-slave", "ioapic"]
-    pin: int
 
 
 def pins() -> tuple[Pin, ...]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import struct
 
-from launcher.machine import aml, layout
-from launcher.machine.boot import Patch
+from launcher.machine.start import Patch
+from launcher.machine.x86 import aml, layout
 from launcher.values import Span, align_up
 
 OEM, CREATOR = b"VMLNCH", b"VMLN"

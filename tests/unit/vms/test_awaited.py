@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from launcher.cli import main
-from launcher.vms.waiting import Wait
+from launcher.vms.awaited import AwaitedText
 
 
 @given(st.binary(max_size=40), st.text("ab", min_size=1, max_size=4), st.binary(max_size=40), st.integers(1, 7))
 def test_a_text_is_heard_however_it_is_cut(before: bytes, text: str, after: bytes, size: int) -> None:
-    whole, wait = before + text.encode() + after, Wait(text, 60)
+    whole, wait = before + text.encode() + after, AwaitedText(text, 60)
     for start in range(0, len(whole), size):
         wait.hear(whole[start : start + size])
     assert wait.heard
@@ -20,14 +20,14 @@ def test_a_text_is_heard_however_it_is_cut(before: bytes, text: str, after: byte
 
 @given(st.lists(st.text("ab", max_size=5)), st.text("ab", min_size=1, max_size=4))
 def test_a_text_is_heard_only_if_it_was_said(pieces: list[str], text: str) -> None:
-    wait = Wait(text, 60)
+    wait = AwaitedText(text, 60)
     for piece in pieces:
         wait.hear(piece.encode())
     assert wait.heard == (text in "".join(pieces))
 
 
 def test_the_time_is_over_once() -> None:
-    wait = Wait("x", 0)
+    wait = AwaitedText("x", 0)
     assert (wait.left(), wait.tick()) == (None, False)  # the vCPUs do not run yet
     wait.begin()
     assert [wait.tick(), wait.tick()] == [True, False]
@@ -35,7 +35,7 @@ def test_the_time_is_over_once() -> None:
 
 
 def test_what_comes_later_is_not_heard() -> None:
-    wait = Wait("x", 0)
+    wait = AwaitedText("x", 0)
     wait.begin()
     assert wait.tick()
     wait.hear(b"x")
@@ -43,7 +43,7 @@ def test_what_comes_later_is_not_heard() -> None:
 
 
 def test_what_was_heard_has_no_time() -> None:
-    wait = Wait("x", 0)
+    wait = AwaitedText("x", 0)
     wait.begin()
     wait.hear(b"x")
     assert not wait.tick()

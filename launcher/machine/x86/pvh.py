@@ -8,13 +8,13 @@ from __future__ import annotations
 import struct
 from typing import Any
 
-from launcher.machine import layout
-from launcher.machine.boot import MapEntry, Patch
-from launcher.values import Span
+from launcher.machine.start import Boot, Patch
+from launcher.machine.x86 import layout
 
 MAGIC = 0x336EC578
 MODULE_SIZE = 32  # of hvm_modlist_entry
 HEADER_SIZE = 56  # of hvm_start_info
+HEAD_SIZE = 0  # the kernel's file has nothing to say
 
 ENTRY_SIZE = 24  # of hvm_memmap_table_entry
 MOST_ENTRIES = (layout.START_INFO.size - HEADER_SIZE - MODULE_SIZE) // ENTRY_SIZE
@@ -23,22 +23,23 @@ PROTECTED_MODE = 0x11  # CR0: PE, ET
 CODE, DATA, TASK = 0xB, 0x3, 0xB  # descriptor types: execute/read, read/write, busy TSS
 
 
-def boot_patches(entries: tuple[MapEntry, ...], cmdline: str, initrd: Span | None, rsdp: int) -> tuple[Patch, ...]:
+def patches(boot: Boot) -> tuple[Patch, ...]:
     """The hvm_start_info page with its memory map and module list, and the command line."""
-    table = b"".join(struct.pack("<QQII", span.start, span.size, kind, 0) for span, kind in entries)
+    table = b"".join(struct.pack("<QQII", span.start, span.size, kind, 0) for span, kind in boot.entries)
+    initrd = boot.initrd
     modules = struct.pack("<QQQQ", initrd.start, initrd.size, 0, 0) if initrd else b""
     start = layout.START_INFO.start
     modules_at = start + HEADER_SIZE
     header = struct.pack(
         "<IIIIQQQQII",
         MAGIC, 1, 0, 1 if initrd else 0,
-        modules_at if initrd else 0, layout.CMDLINE.start, rsdp,
-        modules_at + MODULE_SIZE, len(entries), 0,
+        modules_at if initrd else 0, layout.CMDLINE.start, boot.rsdp,
+        modules_at + MODULE_SIZE, len(boot.entries), 0,
     )  # fmt: skip
     page = header + modules.ljust(MODULE_SIZE, b"\0") + table
-    if len(entries) > MOST_ENTRIES:
-        raise ValueError(f"{len(entries)} memory map entries do not fit into the start info page")
-    return Patch(start, page), Patch(layout.CMDLINE.start, cmdline.encode() + b"\0")
+    if len(boot.entries) > MOST_ENTRIES:
+        raise ValueError(f"{len(boot.entries)} memory map entries do not fit into the start info page")
+    return Patch(start, page), Patch(layout.CMDLINE.start, boot.cmdline.encode() + b"\0")
 
 
 def first_sregs() -> dict[str, Any]:

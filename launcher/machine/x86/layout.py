@@ -1,26 +1,17 @@
 """Where things are in the guest's address space: the x86 machine's fixed facts. Pure.
 
-Everything that other rooms must avoid or describe to the guest (e820, ACPI) has its one definition here.
+Everything that other rooms must avoid or describe to the guest (e820, ACPI) has its one definition here. What planner
+and runner have to know of it is LAYOUT.
 """
 
 from __future__ import annotations
 
-from launcher.record import record
+from launcher.machine.board import Fixed, Layout
 from launcher.values import GIB, KIB, MIB, Span
 
-# Guest RAM below 4 GiB ends here at the latest; the 1 GiB above it belongs to devices.
-LOW_RAM = Span(0, 3 * GIB)
+# Guest RAM below 4 GiB ends here at the latest.
 HOLE = Span(3 * GIB, GIB)
 HIGH_RAM_START = 4 * GIB
-
-
-@record
-class Fixed:
-    """A part of the hole that is taken, and by what."""
-
-    span: Span
-    why: str
-
 
 BARS_32 = Span(3 * GIB, 0xFEB00000 - 3 * GIB)
 ECAM = Span(0xFEB00000, MIB)  # PCI configuration space of bus 0 (PCI Firmware 3.0, 4.1.2)
@@ -64,3 +55,17 @@ RESET_CONTROL = 0xCF9  # a byte within it (PIIX reset control register)
 
 IOAPIC_PINS = 24
 MOST_VCPUS = 255  # a local APIC id has 8 bits, and 255 means all of them
+
+LAYOUT = Layout(
+    hole=HOLE,
+    hole_parts=HOLE_PARTS,
+    high_ram_start=HIGH_RAM_START,
+    bars_32=BARS_32,
+    bar_ports=BAR_PORTS,
+    ecam=ECAM,
+    identity_map=IDENTITY_MAP,
+    tss=TSS,
+    acpi_tables=ACPI_TABLES,
+    kernel_start=KERNEL_START,
+    most_vcpus=MOST_VCPUS,
+)

@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-from launcher.machine import layout
+from launcher.machine.start import MapEntry
+from launcher.machine.x86 import layout
 from launcher.plan.steps import RamRange
 from launcher.values import Span
 
-E820_RAM, E820_RESERVED = 1, 2
-
-
-class Patch(NamedTuple):
-    """Bytes for guest memory."""
-
-    guest: int
-    data: bytes
-
-
-class MapEntry(NamedTuple):
-    span: Span
-    kind: int
+RAM, RESERVED = 1, 2
 
 
 def memory_map(ram: tuple[RamRange, ...], holes: tuple[Span, ...] = ()) -> tuple[MapEntry, ...]:
@@ -30,5 +17,5 @@ def memory_map(ram: tuple[RamRange, ...], holes: tuple[Span, ...] = ()) -> tuple
     """
     reserved = [layout.LEGACY, layout.ECAM, layout.KVM_PAGES, layout.RESET_STUB, *holes]
     usable = [part for one in ram for part in Span(one.guest, one.size).minus(reserved)]
-    entries = [MapEntry(span, E820_RAM) for span in usable] + [MapEntry(span, E820_RESERVED) for span in reserved]
+    entries = [MapEntry(span, RAM) for span in usable] + [MapEntry(span, RESERVED) for span in reserved]
     return tuple(sorted(entries))

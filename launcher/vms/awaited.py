@@ -1,17 +1,17 @@
-"""What the guest says in; whether it has said a text in time, and what it means for how the VM ended, out."""
+"""What the guest says in; whether it has said the text of `--wait` in time, and the exit code that follows, out."""
 
 from __future__ import annotations
 
 from time import monotonic
 
 from launcher.errors import Diagnostic, GuestFailed, HostNotRestored, StepFailed
+from launcher.kernel.waiting import LONGEST
 
-LONGEST = 24 * 3600.0  # seconds
 BUG = 70
 STRONGER = {StepFailed.exit_code, HostNotRestored.exit_code, BUG}  # than what a guest did not say
 
 
-class Wait:
+class AwaitedText:
     """`text` is to come within `timeout` seconds from `begin`: what came before counts too, what comes later not."""
 
     def __init__(self, text: str, timeout: float) -> None:
@@ -26,7 +26,7 @@ class Wait:
             self._deadline = monotonic() + self.timeout
 
     def hear(self, data: bytes) -> None:
-        """It may come in pieces."""
+        """The text may come in pieces."""
         if self.expired:
             return
         whole = self._tail + data
@@ -42,17 +42,17 @@ class Wait:
         return max(self._deadline - monotonic(), 0) if self.open and self._deadline is not None else None
 
     def tick(self) -> bool:
-        """True once, when the time is over."""
+        """True once: the time is over."""
         over = self.left() == 0
         self.expired = self.expired or over
         return over
 
     def complaint(self, name: str) -> Diagnostic:
-        """That it was not heard."""
+        """The text was not heard."""
         when = f"within {self.timeout:g} s" if self.expired else "before it ended"
         help_ = (f"`vmlaunch logs {name}` shows what it said",)
         return Diagnostic("E528", f"{name} did not say {self.text!r} {when}", help=help_)
 
     def exit_code(self, code: int) -> int:
-        """Of a VM that ended with `code` and did not say it."""
+        """That of a VM that ended with `code`, and whose guest did not say the text."""
         return code if code in STRONGER or (code and not self.expired) else GuestFailed.exit_code

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-Leaf = tuple[int, int, int, int, int, int, int]  # function, index, flags, eax, ebx, ecx, edx
+from launcher.machine.board import CpuidLeaf
 
 HYPERVISOR, TSC_DEADLINE = 1 << 31, 1 << 24  # leaf 1 ECX
 MULTI_THREADED = 1 << 28  # leaf 1 EDX
@@ -14,12 +14,12 @@ MTRR_DEFAULT, MTRR_WRITE_BACK = 0x2FF, 0x806  # E, type 6; not FE: the fixed ran
 FIRST_MSRS = {MISC_ENABLE: FAST_STRINGS, MTRR_DEFAULT: MTRR_WRITE_BACK}
 
 
-def cpuid(supported: Iterable[Leaf], apic_id: int, count: int, tsc_deadline: bool) -> list[Leaf]:
+def cpuid(supported: Iterable[CpuidLeaf], apic_id: int, count: int, tsc_deadline: bool) -> list[CpuidLeaf]:
     """KVM's leaves with this vCPU's APIC id and the number of vCPUs put in."""
     return [_leaf(leaf, apic_id, count, tsc_deadline) for leaf in supported]
 
 
-def _leaf(leaf: Leaf, apic_id: int, count: int, tsc_deadline: bool) -> Leaf:
+def _leaf(leaf: CpuidLeaf, apic_id: int, count: int, tsc_deadline: bool) -> CpuidLeaf:
     function, index, flags, eax, ebx, ecx, edx = leaf
     if function == 0x1:
         ebx = ebx & 0x0000FFFF | min(count, 255) << 16 | apic_id << 24

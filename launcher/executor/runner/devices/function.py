@@ -1,0 +1,41 @@
+"""What the bus, the traps and the runner ask of any function that a guest finds in a slot; nothing of VFIO."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from launcher.kernel.api import Eventfd
+from launcher.plan.outcome import DeviceReport
+
+
+class Function(Protocol):
+    """A PCI function of the guest. The bus calls it with a lock held; no method raises into a vCPU."""
+
+    @property
+    def alias(self) -> str:
+        """What the spec calls it."""
+
+    @property
+    def slot(self) -> int:
+        """Slot << 3 | function, on the guest's bus."""
+
+    @property
+    def alarms(self) -> Mapping[str, Eventfd]:
+        """By name: `request` fires when the host wants the function back, `error` when it is broken."""
+
+    def read_config(self, offset: int, size: int) -> bytes: ...
+    def write_config(self, offset: int, data: bytes) -> None: ...
+
+    def read_table(self, piece: str, offset: int, size: int) -> bytes:
+        """`piece` is table or pending, of MSI-X."""
+
+    def write_table(self, piece: str, offset: int, data: bytes) -> None: ...
+
+    def try_waiting(self) -> None:
+        """After any function's BARs may have moved: show those for which there was no place."""
+
+    def quiet(self) -> None:
+        """Interrupts off, then the BARs out of the guest's sight. What fails does not keep the rest, and is raised."""
+
+    def report(self) -> DeviceReport: ...

@@ -1,0 +1,58 @@
+"""The plan's IOMMU groups in; address spaces that their functions are in, with guest RAM in each, out."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+from launcher.errors import Diagnostic, StepFailed
+from launcher.executor.runner.devices.dma import DmaMaps
+from launcher.executor.runner.live import Live
+from launcher.kernel.api import AddressSpace, AddressSpaces
+from launcher.plan.steps import MapDma, OpenGroups
+from launcher.values import Span
+
+
+class Claimed(NamedTuple):
+    """What open_groups makes. It stays when the guest reboots."""
+
+    spaces: AddressSpaces
+    maps: tuple[DmaMaps, ...]  # of each space
+
+
+def open_groups(step: OpenGroups, live: Live) -> None:
+    """All groups before any address space."""
+    spaces = live.kernel.address_spaces()
+    for group in step.groups:
+        spaces.claim(group)
+        live.on_undo(partial(spaces.release, group))
+        if not spaces.viable(group):
+            raise _failed("E521", f"IOMMU group {group} is not usable: the host holds a part of it")
+    found: dict[AddressSpace, DmaMaps] = {}
+    for group in step.groups:
+        space = spaces.join(group)
+        live.on_undo(partial(spaces.leave, group))
+        found.setdefault(space, DmaMaps(space)).groups.append(group)
+    live.make(Claimed(spaces, tuple(found.values())))
+
+
+def map_dma(step: MapDma, live: Live) -> None:
+    """Each byte of RAM once for each address space."""
+    for maps in live.the(Claimed).maps:
+        _check_limits(step, maps.space)
+        for one in step.ranges:
+            maps.map_ram(one, live.banks[one.bank])
+            live.on_undo(partial(maps.unmap, Span(one.guest, one.size)))
+
+
+def _check_limits(step: MapDma, space: AddressSpace) -> None:
+    """By name, before any map."""
+    ranges = space.limits().ranges
+    for one in step.ranges:
+        span = Span(one.guest, one.size)
+        if ranges and not any(free.covers(span) for free in ranges):
+            raise _failed("E522", f"the IOMMU does not translate all of {span}, where guest RAM is")
+
+
+def _failed(code: str, message: str) -> StepFailed:
+    return StepFailed(Diagnostic(code, message, help=("plan again",)))

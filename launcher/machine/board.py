@@ -1,0 +1,76 @@
+"""What planner and runner need to know of an architecture's machine: a value for each architecture. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Literal, NamedTuple
+
+from launcher.machine.start import MapEntry, Patch, Start
+from launcher.plan.steps import RamRange
+from launcher.record import record
+from launcher.values import Span
+
+CpuidLeaf = tuple[int, int, int, int, int, int, int]  # function, index, flags, eax, ebx, ecx, edx
+
+
+@record
+class Fixed:
+    """A part of the hole that is taken, and by what."""
+
+    span: Span
+    why: str
+
+
+@record
+class Layout:
+    """Where things are in the guest's address spaces. `hole` has no RAM: it belongs to devices, to the machine and to
+    KVM, as `hole_parts` says."""
+
+    hole: Span
+    hole_parts: tuple[Fixed, ...]
+    high_ram_start: int
+    bars_32: Span
+    bar_ports: Span
+    ecam: Span
+    identity_map: int
+    tss: int
+    acpi_tables: Span
+    kernel_start: int  # boot files may load from here on
+    most_vcpus: int
+
+
+class Pin(NamedTuple):
+    """Which pin of which interrupt controller a GSI is."""
+
+    gsi: int
+    chip: Literal["pic-master", "pic-slave", "ioapic"]
+    pin: int
+
+
+class Port(NamedTuple):
+    """I/O ports of the machine's own, and which device answers there."""
+
+    span: Span
+    device: Literal["serial", "power", "keyboard", "pci"]
+
+
+@record
+class Board:
+    """`tables`: (vCPUs, window for 64-bit BARs) -> the ACPI tables, the RSDP first. `memory_map`: (RAM, what the IOMMU
+    reserves) -> what the guest is told. `starts` by the name of the boot protocol. `intx_gsi`: (slot, pin) -> GSI.
+    `cpuid`: (KVM's leaves, vCPU, how many vCPUs, whether KVM has a TSC deadline timer) -> the leaves of that vCPU.
+    """
+
+    layout: Layout
+    ports: tuple[Port, ...]
+    serial_gsi: int
+    power_gsi: int
+    pins: tuple[Pin, ...]
+    first_message_gsi: int
+    intx_gsi: Callable[[int, int], int]
+    host_bridge: bytes
+    tables: Callable[[int, Span | None], tuple[Patch, ...]]
+    memory_map: Callable[[tuple[RamRange, ...], tuple[Span, ...]], tuple[MapEntry, ...]]
+    starts: Mapping[str, Start]
+    cpuid: Callable[[list[CpuidLeaf], int, int, bool], list[CpuidLeaf]]
+    first_msrs: Mapping[int, int]

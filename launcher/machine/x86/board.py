@@ -1,0 +1,30 @@
+"""The x86 PC, as planner and runner have it. Pure."""
+
+from __future__ import annotations
+
+from launcher.machine.board import Board, Port
+from launcher.machine.x86 import acpi, cpu, layout, linux64, pvh
+from launcher.machine.x86.e820 import memory_map
+from launcher.machine.x86.host_bridge import host_bridge
+from launcher.machine.x86.pins import FIRST_MESSAGE_GSI, pins
+
+X86 = Board(
+    layout=layout.LAYOUT,
+    ports=(
+        Port(layout.COM1, "serial"),
+        Port(layout.PM, "power"),
+        Port(layout.KEYBOARD_CONTROLLER, "keyboard"),
+        Port(layout.PCI_CONFIG, "pci"),
+    ),
+    serial_gsi=layout.COM1_GSI,
+    power_gsi=layout.SCI_GSI,
+    pins=pins(),
+    first_message_gsi=FIRST_MESSAGE_GSI,
+    intx_gsi=acpi.intx_gsi,
+    host_bridge=host_bridge(),
+    tables=acpi.tables,
+    memory_map=memory_map,
+    starts={"pvh": pvh, "linux64": linux64},
+    cpuid=cpu.cpuid,
+    first_msrs=cpu.FIRST_MSRS,
+)
