@@ -172,7 +172,7 @@ def _looked_at(kind: Any, values: list[list[Any]], named: dict[str, Any]) -> Ite
     if TypeError in (one, other):
         return
     yield [outcome(sign, one, other) for sign in SIGNS], [outcome(sign, one, 1) for sign in SIGNS]
-    yield (TypeError if outcome(hash, one) is TypeError else hash(one) == hash(other) or one != other)
+    yield outcome(lambda: hash(one) == hash(other) or one != other)
     yield repr(outcome(dataclasses.replace if dataclasses.is_dataclass(kind) else replace, one, **named))
     yield repr(copy.copy(one)), copy.deepcopy(one) == one, hasattr(one, "__dict__"), hasattr(one, "__weakref__")
     yield outcome(setattr, one, "other", 7) in (AttributeError, TypeError)  # by a fault of theirs, with slots
