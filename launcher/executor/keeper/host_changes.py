@@ -29,9 +29,11 @@ class StoppedAtStep(Exception):
 
 
 class HostChanges:
-    """`tell` is given each outcome; `stopped` says who wants the VM to stop, if anybody does."""
+    """`tell` is given each outcome; `stopped` says who wants the VM to stop; None: nobody does."""
 
-    def __init__(self, plan: Plan, kernel: Kernel, tell: Tell, listen: Listen, stopped: Callable[[], str]) -> None:
+    def __init__(
+        self, plan: Plan, kernel: Kernel, tell: Tell, listen: Listen, stopped: Callable[[], str | None]
+    ) -> None:
         self._steps = [(n, step) for n, step in enumerate(plan.steps, 1) if step.by == "keeper"]
         self._kernel, self._tell, self._listen, self._stopped = kernel, tell, listen, stopped
         self._at = 0  # the step in hand
@@ -85,8 +87,11 @@ class HostChanges:
 
     def _check_stop(self) -> None:
         self._listen(None, 0)
-        if self._stopped() and not self._putting_back:
+        if self._is_stopped():
             raise StoppedAtStep
+
+    def _is_stopped(self) -> bool:
+        return self._stopped() is not None and not self._putting_back
 
     def _wait(self, descriptor: int, seconds: float, whom: str) -> bool:
         """The kernel's `waits`. The call cannot be broken off, so what it waits for is told; the calls after it can."""
@@ -100,10 +105,10 @@ class HostChanges:
                 self._tell(StepOutcome(self._at, "progress", monotonic() - self._began, note=wording))
         else:
             return False
-        if self._stopped() and not self._putting_back:
+        if self._is_stopped():
             raise StoppedAtStep
         return True
 
     def _wording(self, whom: str, seconds: int) -> str:
-        stopping = f"{self._stopped()}: " if self._stopped() and not self._putting_back else ""
+        stopping = f"{self._stopped()}: " if self._is_stopped() else ""
         return f"{stopping}waiting for {whom}, {seconds} s"

@@ -128,6 +128,16 @@ def test_down_is_obeyed_and_inspect_is_answered_while_a_driver_does_not_let_go(s
     assert reports[0]["phase"] == "starting"
 
 
+def test_a_stop_by_somebody_without_a_name_is_one(scene: Scene) -> None:
+    def stop(message: dict[str, Any], channel: Channel, _: int) -> None:
+        if is_waiting(message):
+            channel.send(order(Stop("")))
+        if "stopping" in message:
+            scene.let_go()
+
+    check_that_it_was_stopped(scene, *scene.live(stop), "", 128 + signal.SIGTERM)
+
+
 def test_who_waits_says_that_it_was_told_to_stop(scene: Scene) -> None:
     notes: list[str] = []
 
