@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import json
 import os
@@ -191,3 +192,9 @@ def ends(pid: int) -> bool:
 
 def kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_open_of_modules_before() -> None:
+    """Sockets in cycles of garbage would close while a test counts descriptors."""
+    gc.collect()
