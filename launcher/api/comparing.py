@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
 
 def check_same(running: Plan, plan: Plan) -> None:
-    """Facts move while it runs; what it does is in the other parts."""
-    different = tuple(str(one) for one in differences(running, plan) if one.part != "assumes")
-    if different:
+    """Facts move while it runs, and versions lay out what is no RAM in their own ways: what it does is in the rest."""
+    different = [one for one in differences(running, plan) if one.part != "assumes"]
+    if any(one.part != "memory" for one in different):
+        evidence = tuple(map(str, different))
         help_ = (f"stop it with `vmlaunch down {plan.name}`",)
-        raise Refused(Diagnostic("E507", f"{plan.name} is up with another plan", evidence=different, help=help_))
+        raise Refused(Diagnostic("E507", f"{plan.name} is up with another plan", evidence=evidence, help=help_))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 from launcher.kernel.api import Device as AnyDevice
 from launcher.kernel.api import DmaLimits
@@ -129,12 +129,14 @@ class Type1:
     def _begin(self, group: int) -> Container:
         """A container with its first group, without which it has no IOMMU."""
         first, container = self._groups[group], self._open_container()
-        with ExitStack() as undo:
-            undo.callback(container.close)
+        try:
             first.set_container(container)
-            undo.callback(first.unset_container)
             container.set_iommu()
-            undo.pop_all()
+        except OSError:
+            with suppress(OSError):  # it never was in it, or the group's close takes it out: the cause counts
+                first.unset_container()
+            container.close()
+            raise
         self._members[container] = [group]
         return container
 

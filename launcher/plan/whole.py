@@ -4,15 +4,56 @@ from __future__ import annotations
 
 from launcher.errors import Diagnostic, Refused
 from launcher.plan.plan import Plan
-from launcher.plan.steps import ONCE, GiveMemory, MapDma, OpenDevices, Step, TakeMemory, groups_opened
+from launcher.plan.steps import (
+    ONCE,
+    BindDriver,
+    CreateVm,
+    DescribeMachine,
+    GiveMemory,
+    KeepState,
+    LoadInitrd,
+    LoadKernel,
+    LoadModules,
+    MapDma,
+    OpenDevices,
+    OpenGroups,
+    RunVcpus,
+    StaysBound,
+    Step,
+    TakeMemory,
+    groups_opened,
+)
+
+# Steps of the kinds of one row stand in any order among themselves, rows one after the other.
+ORDER: tuple[tuple[type[Step], ...], ...] = (
+    (KeepState,),
+    (LoadModules,),
+    (BindDriver, StaysBound),
+    (TakeMemory,),
+    (OpenGroups,),
+    (MapDma,),
+    (CreateVm,),
+    (GiveMemory,),
+    (OpenDevices,),
+    (LoadKernel,),
+    (LoadInitrd,),
+    (DescribeMachine,),
+    (RunVcpus,),
+)
 
 
 def check_whole(plan: Plan) -> None:
     if [type(step) for step in plan.steps if type(step) in ONCE] != list(ONCE):
         needed = ", ".join(kind.op for kind in ONCE)
         raise Refused(Diagnostic("E515", f"the plan is not whole: it needs each of {needed} once, in this order"))
-    if not _fits_together(plan.steps):
-        raise Refused(Diagnostic("E515", "the plan is not whole: it uses memory or groups that no step of it takes"))
+    if not (_in_order(plan.steps) and _fits_together(plan.steps)):
+        raise Refused(Diagnostic("E515", "the plan is not whole: it uses memory or groups that no step before takes"))
+
+
+def _in_order(steps: tuple[Step, ...]) -> bool:
+    """Each step stands behind those that make what it uses."""
+    rows = [next(n for n, row in enumerate(ORDER) if type(step) in row) for step in steps]
+    return rows == sorted(rows)
 
 
 def _fits_together(steps: tuple[Step, ...]) -> bool:
@@ -21,4 +62,5 @@ def _fits_together(steps: tuple[Step, ...]) -> bool:
     groups = groups_opened(steps)
     used = {one.bank for step in steps if isinstance(step, (GiveMemory, MapDma)) for one in step.ranges}
     opened = {one.group for step in steps if isinstance(step, OpenDevices) for one in step.devices}
-    return used <= banks and opened <= groups
+    grouped = bool(groups) or not any(isinstance(step, (MapDma, OpenDevices)) for step in steps)
+    return used <= banks and opened <= groups and grouped

@@ -60,10 +60,12 @@ class HostChanges:
         return None
 
     def put_back(self, journal: Journal) -> list[tuple[Entry, OSError]]:
-        """What cannot be put back, and stays in the journal, for `down`."""
+        """What cannot be put back, and stays in the journal, for `down`. A damaged line of it belongs to no step."""
         self._putting_back = True
         left = undo_all(left_by(journal), journal, self._kernel, self._undone, self._take_up)
         for entry, error in left:
+            if entry.n <= 0:
+                continue
             with suppress(OSError):
                 self._tell(StepOutcome(entry.n, "not-undone", note=str(error)))
         return left

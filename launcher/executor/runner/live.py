@@ -94,7 +94,7 @@ class Live:
         self.made[type(one)] = one
 
     def the(self, kind: type[T]) -> T:
-        """What a step before this one has made. KeyError: there was none, which no plan that is whole has."""
+        """What a step before this one has made. KeyError: there was none, which `plan.whole` has refused."""
         found: T = self.made[kind]
         return found
 

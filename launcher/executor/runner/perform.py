@@ -10,7 +10,7 @@ from time import sleep
 from typing import Any
 
 from launcher.executor.runner.devices.bus import Bus
-from launcher.executor.runner.devices.placing import AddressMap
+from launcher.executor.runner.devices.placing import AddressMap, Memslots
 from launcher.executor.runner.devices.routes import Routes
 from launcher.executor.runner.devices.traps import Traps
 from launcher.executor.runner.live import Built, Live, Loaded, Ram
@@ -88,9 +88,9 @@ def give_memory(step: GiveMemory, live: Live) -> None:
 
 
 def _address_map(built: Built, step: GiveMemory, layout: Layout) -> AddressMap:
-    """BARs have the memslots behind RAM's, which has one for each range; the lowest is taken first."""
+    """BARs have the memslots behind RAM's, which has one for each range."""
     ram = tuple(Span(one.guest, one.size) for one in step.ranges)
-    slots = list(reversed(range(len(ram), built.kvm.check_extension("nr_memslots"))))
+    slots = Memslots(len(ram), built.kvm.check_extension("nr_memslots"))
     return AddressMap(built.vm, built.bus.traps, ram, layout, slots)
 
 

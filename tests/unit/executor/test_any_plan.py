@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from launcher.api.plans import decode_plan
 from launcher.errors import Refused
 from launcher.plan.codec import plan_to_json
+from launcher.plan.steps import OpenDevices
 from launcher.plan.whole import check_whole
+from launcher.record import replace
 from tests.budget import runs
 from tests.fakes.kernel import FakeKernel
 from tests.unit.executor.passing import guest, host_of, passing_plan
@@ -48,5 +50,27 @@ def test_any_number_in_a_saved_plan_runs_or_is_refused(
         return
     kernel = FakeKernel(host=host_of(), events=guest())
     run = Run(plan, kernel)
+    assert kernel.left() == []
+    assert any("end" in one or "failed" in one for one in run.said)
+
+
+@settings(max_examples=runs(60), deadline=None, suppress_health_check=(HealthCheck.function_scoped_fixture,))
+@given(data=st.data())
+def test_steps_that_are_left_out_or_moved_run_or_are_refused(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    plan = passing_plan(tmp_path_factory.mktemp("plan"))
+    steps = list(plan.steps)
+    for _ in range(data.draw(st.integers(1, 2))):
+        step = steps.pop(data.draw(st.integers(0, len(steps) - 1)))
+        if data.draw(st.booleans()):
+            steps.insert(data.draw(st.integers(0, len(steps))), step)
+    try:
+        check_whole(replace(plan, steps=tuple(steps)))
+    except Refused:
+        return
+    there = any(isinstance(step, OpenDevices) for step in steps)
+    kernel = FakeKernel(host=host_of(), events=guest()) if there else FakeKernel(host=host_of())
+    run = Run(replace(plan, steps=tuple(steps)), kernel)
     assert kernel.left() == []
     assert any("end" in one or "failed" in one for one in run.said)

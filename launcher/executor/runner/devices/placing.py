@@ -39,6 +39,26 @@ class Bar:
     trapped: set[Span] = field(default_factory=set)  # mmap pieces that KVM has no memslot for
 
 
+class Memslots:
+    """Numbers `first` to `end` - 1 of a VM's memslots, the last one given back first, else the lowest."""
+
+    def __init__(self, first: int, end: int) -> None:
+        self._next, self._end = first, end
+        self._back: list[int] = []
+
+    def take(self) -> int | None:
+        """None: KVM has none left."""
+        if self._back:
+            return self._back.pop()
+        if self._next >= self._end:
+            return None
+        self._next += 1
+        return self._next - 1
+
+    def give_back(self, slot: int) -> None:
+        self._back.append(slot)
+
+
 @mutable
 class AddressMap:
     """The guest's addresses and ports, where the BARs of all its functions are shown."""
@@ -47,7 +67,7 @@ class AddressMap:
     traps: Traps
     ram: tuple[Span, ...]
     layout: Layout
-    slots: list[int]  # free memslots, the next one last
+    slots: Memslots
 
     def has_room(self, span: Span, space: Space) -> bool:
         return bars.reachable(span, space, self.ram, self.layout) and self.traps.free(space, span)
@@ -112,16 +132,17 @@ class Placing:
 
     def _give(self, bar: Bar, guest: int, mapping: BarMapping) -> bool:
         """A memslot for a mapped piece. False: it is trapped instead, which works and is slow."""
-        slots = self._map.slots
-        if not slots:
+        slot = self._map.slots.take()
+        if slot is None:
             self._note(f"BAR {bar.index} is trapped: KVM has no memslot left")
             return False
         try:
-            self._map.vm.set_memory_region(slots[-1], guest, mapping, 0, mapping.size)
+            self._map.vm.set_memory_region(slot, guest, mapping, 0, mapping.size)
         except OSError as error:
+            self._map.slots.give_back(slot)
             self._note(f"BAR {bar.index} is trapped: {cause(error)}")
             return False
-        bar.slots.append(slots.pop())
+        bar.slots.append(slot)
         span = Span(guest, mapping.size)
         bar.peers += [(maps, span) for maps in self._peers if maps.map_peer(guest, mapping)]
         return True
@@ -138,7 +159,7 @@ class Placing:
 
     def _take_back(self, slot: int) -> None:
         self._map.vm.delete_memory_region(slot)
-        self._map.slots.append(slot)
+        self._map.slots.give_back(slot)
 
     def _key(self, bar: Bar) -> Key:
         return Key(self.slot, bar.index)

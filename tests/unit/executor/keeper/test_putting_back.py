@@ -14,7 +14,7 @@ from launcher.kernel.api import GivenUp
 from launcher.plan.outcome import StepOutcome
 from launcher.plan.steps import RunVcpus
 from launcher.record import replace
-from launcher.vms.folder import StateFolder
+from launcher.vms.folder import JOURNAL, StateFolder
 from launcher.vms.journal import Journal
 from tests.fakes.kernel import FakeKernel
 from tests.unit.executor.passing import guest
@@ -35,11 +35,30 @@ def test_nobody_who_cannot_be_told_or_heard_keeps_the_host_from_being_put_back(t
         return False
 
     kernel, folder = FakeKernel(host=a_host(tmp_path)), StateFolder.claim(tmp_path / "state")
-    changes, journal = HostChanges(a_plan(tmp_path), kernel, tell, listen, lambda: ""), Journal(folder)
+    changes, journal = HostChanges(a_plan(tmp_path), kernel, tell, listen, lambda: None), Journal(folder)
     assert changes.make(journal) is None
     assert kernel.host.drivers() != BEFORE
     refusing = True
     assert changes.put_back(journal) == []
+    assert kernel.host.drivers() == BEFORE
+    journal.close()
+    folder.close()
+
+
+def test_a_damaged_line_of_the_journal_is_left_and_told_of_no_step(tmp_path: Path) -> None:
+    told: list[StepOutcome] = []
+    kernel, folder = FakeKernel(host=a_host(tmp_path)), StateFolder.claim(tmp_path / "state")
+    changes, journal = (
+        HostChanges(a_plan(tmp_path), kernel, told.append, lambda *_: False, lambda: None),
+        Journal(folder),
+    )
+    assert changes.make(journal) is None
+    with (tmp_path / "state" / JOURNAL).open("a") as file:
+        file.write("rubbish\n")
+    told.clear()
+    (left,) = changes.put_back(journal)
+    assert left[0].n < 0
+    assert {(one.state, one.n > 0) for one in told} == {("undone", True)}
     assert kernel.host.drivers() == BEFORE
     journal.close()
     folder.close()

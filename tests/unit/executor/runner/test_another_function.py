@@ -15,7 +15,7 @@ from launcher.executor.runner.devices.bus import Bus
 from launcher.executor.runner.devices.function import Function
 from launcher.executor.runner.devices.interrupts import Interrupts
 from launcher.executor.runner.devices.notes import Notes
-from launcher.executor.runner.devices.placing import AddressMap, Bar, Placing
+from launcher.executor.runner.devices.placing import AddressMap, Bar, Memslots, Placing
 from launcher.executor.runner.devices.routes import Routes
 from launcher.executor.runner.devices.traps import Traps
 from launcher.kernel.api import SPACES, Eventfd, HostMemory, IrqInfo
@@ -125,7 +125,7 @@ class House:
         self.vm.create_interrupt_controllers()
         self.machine = undo.enter_context(closing(self.vm.create_machine(4, 9)))
         traps, routes = Traps(self.machine, (), ()), Routes(self.vm, BOARD, 4096)
-        self.bus, self.slots = Bus(traps), [3, 2, 1]
+        self.bus, self.slots = Bus(traps), Memslots(1, 4)
         where = AddressMap(self.vm, traps, (RAM,), BOARD.layout, self.slots)
         self.bells: Mapping[int, Bell] = {slot: self._bell(slot, where, routes, undo) for slot in (FIRST, SECOND)}
 
@@ -163,7 +163,7 @@ def house() -> Iterator[House]:
         made = House(undo)
         yield made
     assert made.kernel.left() == []
-    assert sorted(made.slots) == [1, 2, 3]
+    assert sorted(iter(made.slots.take, None)) == [1, 2, 3]
 
 
 def test_its_bar_is_shown_moved_and_hidden_and_its_memslot_comes_and_goes(house: House) -> None:
@@ -203,9 +203,10 @@ def test_two_of_them_are_never_in_one_place_and_the_second_comes_when_the_first_
 
 
 def test_without_a_memslot_it_is_trapped_and_says_so(house: House) -> None:
-    taken = [house.slots.pop() for _ in range(3)]
+    taken = list(iter(house.slots.take, None))
     house.put(FIRST, HERE)
     told = house.bells[FIRST].report()
     assert (told.bars[0].served, house.memslots()) == ("trap", [])
     assert told.state == "BAR 0 is served by trap, planned split; BAR 0 is trapped: KVM has no memslot left"
-    house.slots += taken
+    for slot in taken:
+        house.slots.give_back(slot)
