@@ -118,16 +118,26 @@ def card(facts: HostFacts, **fields: object) -> HostFacts:
 GPU = BOOT + "memory: 1GiB\ndevices: {gpu: {pci: 0000:e1:00.0, companions: attach}}\n"
 
 
+CONSOLES = "for c in /sys/class/vtconsole/vtcon*/bind; do echo 0 > $c; done"
+DRIVERS = "/sys/bus/platform/drivers"
+ANEW = "echo 1 > /sys/bus/pci/devices/0000:e1:00.0/remove; echo 1 > /sys/bus/pci/rescan"
+
+
 @pytest.mark.parametrize(
-    ("holder", "command"),
+    ("holders", "command"),
     [
-        ("vesafb", "echo vesa-framebuffer.0 > /sys/bus/platform/drivers/vesa-framebuffer/unbind"),
-        ("simpledrm", "echo simple-framebuffer.0 > /sys/bus/platform/drivers/simple-framebuffer/unbind"),
-        ("BOOTFB", None),
+        (("vesafb",), f"{CONSOLES}; echo vesa-framebuffer.0 > {DRIVERS}/vesa-framebuffer/unbind"),
+        (("efifb",), f"{CONSOLES}; echo efi-framebuffer.0 > {DRIVERS}/efi-framebuffer/unbind"),
+        (("simpledrm",), f"{CONSOLES}; echo simple-framebuffer.0 > {DRIVERS}/simple-framebuffer/unbind"),
+        (
+            ("BOOTFB", "simpledrm"),
+            f"{CONSOLES}; echo simple-framebuffer.0 > {DRIVERS}/simple-framebuffer/unbind; {ANEW}",
+        ),
+        (("BOOTFB",), ANEW),
     ],
 )
-def test_each_holder_of_the_boot_framebuffer_has_its_way_out(gpu07, holder, command):
-    old = replace(card(gpu07, claimed=(holder,)), kernel="5.10.0-30-amd64")
+def test_each_holder_of_the_boot_framebuffer_has_its_way_out(gpu07, holders, command):
+    old = replace(card(gpu07, claimed=holders), kernel="5.10.0-30-amd64")
     found = only(plan(GPU, old), "E318")
     assert found.fix == command
     assert "initcall_blacklist=sysfb_init" in found.help[-1]
