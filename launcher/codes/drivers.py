@@ -26,8 +26,10 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "E232",
         "processes have the device open, and its driver waits for them",
-        "NVIDIA's driver lets go of a GPU only when nobody has it open. The unbind waits in the kernel until then, "
-        "cannot be interrupted, and does not go on when the processes are killed afterwards. Nothing lifts this.",
+        "NVIDIA's driver lets go of a GPU only when nobody has it open, and a driver of a sound card when all of its "
+        "files are closed (snd_card_free). The unbind waits in the kernel until then and cannot be interrupted; "
+        "NVIDIA's does not go on when the processes are killed afterwards. `up` gives up after 20 seconds, and the "
+        "device belongs to nobody until the wait ends or the host boots again. Nothing lifts this.",
         "devices: {gpu: 0000:c1:00.0}        # nvidia-persistenced has /dev/nvidia0 open",
         "Stop the processes first: `systemctl stop nvidia-persistenced`.",
     ),
@@ -68,6 +70,25 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "The kernel has a denylist of Intel accelerators (QAT, DSA, IAX) whose errata reach beyond the guest.",
         "devices: {qat: 0000:b1:01.0}        # 8086:37c9",
         "Take another device. If you trust every guest, load vfio-pci with `disable_denylist=1`.",
+    ),
+    Explanation(
+        "E240",
+        "a module of the kernel has the device, and its driver waits for it",
+        "nvidia_drm takes every NVIDIA GPU while it sets modes (`modeset`) or has a framebuffer console (`fbdev`): no "
+        "process has the GPU open, and it is in use. The unbind of NVIDIA's driver waits in the kernel until that has "
+        "ended and cannot be interrupted; newer ones ask nvidia_modeset to let go first, and may get away with it. "
+        "Nothing lifts this.",
+        "devices: {gpu: 0000:c1:00.0}        # on nvidia, on a host booted with nvidia_drm.modeset=1",
+        "Take the consoles off and the modules out, with the command the message shows: `modprobe -r nvidia_drm "
+        "nvidia_modeset`. For good: `options nvidia-drm modeset=0` in a file of /etc/modprobe.d.",
+    ),
+    Explanation(
+        "W242",
+        "a module of the kernel may have the device",
+        "A screen is connected to an NVIDIA GPU, and the facts do not say whether nvidia_drm sets modes on it. If it "
+        "does, the unbind of NVIDIA's driver waits for it and cannot be interrupted (E240).",
+        "devices: {gpu: 0000:c1:00.0}        # a facts file of before, in which a connector of the GPU is connected",
+        "Record the facts anew; or take the modules out first: `modprobe -r nvidia_drm nvidia_modeset`.",
     ),
     Explanation(
         "W230",

@@ -153,6 +153,7 @@ class Linux:
     vectors: int = 0
     lockdown: str | None = None
     framebuffers: tuple[str, ...] = ()  # /proc/fb, without the numbers
+    holders: dict[str, tuple[str, ...]] | None = None  # by module, those that use it; None: not recorded
 
 
 @record

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from launcher.host.facts import Bar, Linux, PciFunction
     from launcher.planner.decided import Situation, Taken
 
-# Who holds the firmware's framebuffer, as /proc/iomem names them -> the platform device, and the driver to take it from.
+# Who holds the firmware's framebuffer, as /proc/iomem names them -> the platform device and the driver to take it from.
 _FRAMEBUFFERS = {
     "efifb": ("efi-framebuffer.0", "efi-framebuffer"),
     "efidrm": ("efi-framebuffer.0", "efi-framebuffer"),
@@ -101,8 +101,8 @@ def _framebuffer(it: Situation) -> Iterator[Diagnostic]:
         holds = f"{one.alias}: the host's boot framebuffer ({name}) is in BAR {bar.index} of {one.function.address}"
         evicts = one.function.class_code.startswith(VGA) and release(it.host.kernel) >= (6, 0)
         if evicts and not on_vfio(one.function):
-            help_ = ("have a serial console or a network login at hand",)
-            yield Diagnostic("W318", f"{holds}; the host's screen goes dark on up", where, help=help_)
+            login = ("have a serial console or a network login at hand",)
+            yield Diagnostic("W318", f"{holds}; the host's screen goes dark on up", where, help=login)
             continue
         fact = f"{holds}, and {_why_it_stays(one.function)} cannot reserve it"
         words, fix = _binding_anew(one.function) if evicts else _taking_away([name for _, name in held], one.function)

@@ -10,13 +10,14 @@ from launcher.planner.places import in_spec
 from launcher.planner.rules.ending import ending, stopping
 from launcher.planner.rules.rule import Rule
 from launcher.planner.rules.words import adding, show
-from launcher.planner.uses import WAITS_FOR_PROCESSES, is_hard, runs_from, uses_of
+from launcher.planner.uses import is_hard, runs_from, uses_of
+from launcher.planner.waiting import drm_clients, drm_is_likely, drm_is_unread, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from launcher.errors import Where
-    from launcher.host.facts import Use
+    from launcher.host.facts import Linux, PciFunction, Use
     from launcher.planner.decided import Situation, Taken
 
 # Parts of the board that lose nothing a file system would, and that the host still misses.
@@ -51,7 +52,7 @@ def _taken_with_consent(it: Situation) -> Iterator[Diagnostic]:
     """What the host does with it without data at stake. Where there is data, that has been said, and is enough."""
     for one in _leaving(it):
         device = it.spec.devices[one.alias]
-        waits = one.function.driver in WAITS_FOR_PROCESSES
+        waits = waiting(one.function) is not None
         soft = [use for use in uses_of(one.function) if not (waits and use.kind == "process")]
         if soft and "in-use" not in device.allow and not any(map(is_hard, soft)):
             choice = next(choice for choice in it.passing.choices if choice.alias == one.alias)
@@ -65,7 +66,7 @@ def _waits_for_processes(it: Situation) -> Iterator[Diagnostic]:
     """Once begun this unbind cannot be stopped, and killing the processes then does not help."""
     for one in _leaving(it):
         function = one.function
-        if function.driver not in WAITS_FOR_PROCESSES:
+        if waiting(function) is None:
             continue
         processes = [use for use in function.uses if use.kind == "process"]
         if processes:
@@ -80,6 +81,48 @@ def _waits_for_processes(it: Situation) -> Iterator[Diagnostic]:
             fact = f"{_subject(one)}: who has it open could not be read (denied: /proc/*/fd)"
             help_ = (f"plan as root: {function.driver} hangs when it is taken from a process",)
             yield Diagnostic("W216", fact, _where(one), help=help_)
+
+
+def _waits_for_modules(it: Situation) -> Iterator[Diagnostic]:
+    """No process has the device open, and still it is in use: by other modules of its driver's."""
+    linux = it.host.linux
+    for one in _leaving(it):
+        wait = waiting(one.function)
+        if wait is None or not wait.modules:
+            continue
+        clients = tuple(drm_clients(linux))
+        if clients:
+            fact = f"{_subject(one)} is held by nvidia_drm, and {one.function.driver} waits until nobody has it"
+            why = "the unbind could hang and could not be stopped; `allow` does not lift this"
+            fix = _letting_go(one.function, linux)
+            ways = (f"have it let go first: `{fix}`", _without_modes(linux))
+            yield Diagnostic("E240", fact, _where(one), (*clients, why), ways, fix)
+        elif drm_is_likely(one.function, linux):
+            driver = one.function.driver
+            fact = f"{_subject(one)} has a screen, so nvidia_drm may hold it, and {driver} would wait for that"
+            help_ = (f"have it let go first: `{_letting_go(one.function, linux)}`",)
+            yield Diagnostic("W242", fact, _where(one), help=help_)
+        elif drm_is_unread(linux):
+            fact = f"{_subject(one)}: whether nvidia_drm has it could not be read (nvidia_drm.modeset)"
+            help_ = (f"plan as root: {one.function.driver} hangs when it is taken from nvidia_drm",)
+            yield Diagnostic("W216", fact, _where(one), help=help_)
+
+
+def _letting_go(function: PciFunction, linux: Linux) -> str:
+    """Consoles first: as long as one draws by it, the module cannot be taken out."""
+    consoles = dict.fromkeys(use.name for use in function.uses if use.name.startswith("vtcon"))
+    draws = consoles or any(name.startswith("nvidia-drm") for name in linux.framebuffers)
+    names = tuple(consoles) or (("vtcon*",) if draws else ())
+    off = (f"for c in /sys/class/vtconsole/{name}/bind; do echo 0 > $c; done" for name in names)
+    return "; ".join((*off, "modprobe -r nvidia_drm nvidia_modeset"))
+
+
+def _without_modes(linux: Linux) -> str:
+    """What is on the command line is changed there; a file would come after it."""
+    for name in ("nvidia_drm.modeset", "nvidia-drm.modeset"):
+        if isinstance(linux.cmdline, str) and any(word.startswith(f"{name}=") for word in linux.cmdline.split()):
+            return f"or boot the host with `{name}=0` in place of what it has there"
+    return "or for good: `echo options nvidia-drm modeset=0 > /etc/modprobe.d/nvidia-drm.conf`, and boot again"
 
 
 def _part_of_the_board(it: Situation) -> Iterator[Diagnostic]:
@@ -110,5 +153,6 @@ RULES: tuple[Rule, ...] = (
     Rule("policy", _never_taken),
     Rule("policy", _taken_with_consent),
     Rule("kernel", _waits_for_processes),
+    Rule("kernel", _waits_for_modules),
     Rule("policy", _part_of_the_board),
 )

@@ -61,7 +61,7 @@ def test_what_vfio_has_already_is_taken_from_nobody(gpu07, fields):
 
 @pytest.mark.parametrize("way", ["attach", "detach"])
 def test_a_companion_is_taken_by_the_consent_of_the_device_it_comes_with(gpu07, way):
-    facts = used(gpu07, SOUND, "process")
+    facts = used(gpu07, SOUND, "process", driver="xhci_hcd")
     found = only(plan(spec(f"gpu: {{pci: {GPU}, companions: {way}}}"), facts), "E231")
     assert (found.message.split(",")[0], found.where.path) == (f"gpu: {SOUND}", "devices.gpu.companions")
     assert "E231" not in codes(plan(spec(f"gpu: {{pci: {GPU}, companions: {way}, allow: [in-use]}}"), facts))
@@ -89,7 +89,9 @@ def test_nvidia_without_a_view_of_other_peoples_processes_is_not_known_to_be_fre
     blind = replace(gpu07, process=replace(gpu07.process, sees_all=False))
     text = spec(f"gpu: {{pci: {GPU}, companions: attach}}")
     assert "W216" in codes(plan(text, blind))
-    assert "W216" not in codes(plan(text, with_function(blind, GPU, driver="nouveau")))
+    for address, driver in ((GPU, "nouveau"), (SOUND, None)):
+        blind = with_function(blind, address, driver=driver)
+    assert "W216" not in codes(plan(text, blind))
 
 
 def test_a_drive_behind_a_vmd_controller_keeps_the_controller(gpu07):

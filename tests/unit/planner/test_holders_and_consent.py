@@ -9,9 +9,11 @@ import pytest
 
 from launcher.codec import decode
 from launcher.errors import Diagnostic
-from launcher.host.facts import HostFacts
+from launcher.host.facts import HostFacts, Use
 from launcher.plan.plan import Plan
+from launcher.plan.steps import BindDriver
 from launcher.record import replace
+from launcher.values import PciAddress
 from tests.catalogue.drivers import spec
 from tests.catalogue.row import with_function, with_linux
 from tests.planning import codes, plan
@@ -53,3 +55,37 @@ def test_what_the_host_was_booted_with_is_not_advised_again(cmdline):
         found = only(plan(SCREEN, replace(facts, kernel=kernel)), "E318")
         assert not any("or boot the host with" in line for line in found.help)
         assert "primary display" in found.help[-1]
+
+
+# ---- holders inside the kernel ----
+
+
+def test_nvidia_drm_holds_a_gpu_that_no_process_has_open():
+    found = only(plan(spec("gpu: {pci: 0000:08:00.0, allow: [in-use]}"), case("nvidia-modeset")), "E240")
+    assert found.fix == "modprobe -r nvidia_drm nvidia_modeset"
+    assert "`nvidia_drm.modeset=0`" in found.help[-1]
+
+
+def test_a_console_on_the_gpu_goes_before_the_module_that_draws_it():
+    console = Use("console", "vtcon1 is the host's console: (M) frame buffer device", "vtcon1")
+    facts = with_linux(with_function(case("nvidia-modeset"), "0000:08:00.0", uses=(console,)), cmdline="")
+    facts = with_linux(facts, framebuffers=("nvidia-drmdrmfb",))
+    fix = only(plan(spec("gpu: 0000:08:00.0"), facts), "E240").fix
+    assert fix
+    assert fix.startswith("for c in /sys/class/vtconsole/vtcon1/bind; do echo 0 > $c; done; modprobe")
+
+
+def test_a_virtual_function_of_a_gpu_is_let_go_of_at_once():
+    parent = PciAddress.parse("0000:08:00.0")
+    facts = with_function(case("nvidia-modeset"), "0000:08:00.0", physical_function=parent)
+    assert "E240" not in codes(plan(spec("gpu: 0000:08:00.0"), facts))
+
+
+@pytest.mark.parametrize(
+    ("driver", "waits"),
+    [("nvidia", True), ("snd_hda_intel", True), ("snd_emu10k1", True), ("nvidia-gpu", False), ("amdgpu", False)],
+)
+def test_a_step_that_may_wait_says_so_and_for_how_long(driver, waits):
+    facts = with_linux(with_function(case("nvidia-modeset"), "0000:08:00.0", driver=driver), cmdline="")
+    (step,) = [one for one in plan(spec("gpu: 0000:08:00.0"), facts).steps if isinstance(one, BindDriver)]
+    assert ("may wait for users, 20 s at most" in step.describe()) == waits
