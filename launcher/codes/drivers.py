@@ -21,7 +21,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "device open. No data is lost if the device goes, and whoever works with it notices. A console does not come "
         "back on down: it stays dark until the host boots again.",
         "devices: {nic: 0000:3b:00.0}        # eth0 is up",
-        "End the use: the message names the command. Or accept it: `nic: {pci: 0000:3b:00.0, allow: [in-use]}`.",
+        "End the use: the message names the command. Or accept it by its name: `nic: {pci: 0000:3b:00.0, allow: "
+        "[in-use=eth0]}`. `allow: [in-use]` accepts every use, also those that are added later; W241 lists them.",
     ),
     Explanation(
         "E232",
@@ -83,6 +84,15 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "nvidia_modeset`. For good: `options nvidia-drm modeset=0` in a file of /etc/modprobe.d.",
     ),
     Explanation(
+        "W241",
+        "what the host loses",
+        "The spec accepts that the device, or its companions, are in use (`allow`), and the plan takes them: routes, "
+        "keyboards, disks behind a controller, displays. The bare word `in-use` accepts whatever the host does with "
+        "them on the day of the run; `in-use=eth0` accepts that use, and any other one blocks.",
+        "devices: {nic: {pci: 0000:3b:00.0, companions: detach, allow: [in-use]}}",
+        "Nothing, if that is meant; or name what you accept: `allow: [in-use=eth0]`.",
+    ),
+    Explanation(
         "W242",
         "a module of the kernel may have the device",
         "A screen is connected to an NVIDIA GPU, and the facts do not say whether nvidia_drm sets modes on it. If it "
@@ -93,8 +103,9 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "W230",
         "the host loses a part of its board for a while",
-        "The ISA bridge and the SMBus controller are in the device's IOMMU group and are taken from their drivers with "
-        "it. Sensors, the watchdog and GPIO pins behind them do not work meanwhile.",
+        "The ISA bridge, the SMBus controller or AMD's security processor (PSP, driver ccp) are in the device's IOMMU "
+        "group and are taken from their drivers with it. Sensors, the watchdog and GPIO pins behind them do not work "
+        "meanwhile; without the PSP neither do SEV guests of kvm_amd and the firmware's TPM.",
         "devices:\n  sata: {pci: 0000:00:1f.2, companions: detach}",
         "Take a device of another group, if the host needs them.",
     ),

@@ -26,6 +26,7 @@ from tests.catalogue.driver_hosts import (
     on,
     override,
     parent,
+    psp,
     qat,
     smi,
     sriov,
@@ -86,6 +87,14 @@ ROWS: tuple[Row, ...] = (
     Row(
         "group-contains-host-critical-device", "E203", lab("plain"), board(sata=None),
         small("smbus: {pci: 0000:00:1f.3, allow: [no-reset]}"), LAN.replace("detach", "refuse"), "plain", "refused",
+    ),
+    Row(
+        "group-contains-host-critical-device", "W241", lambda: bare_card(ROUTE, UP), lambda: bare_card(ROUTE, UP),
+        spec(f"card: {{pci: {NIC}, allow: [in-use=eth0]}}"), CARD, variant="lost",
+    ),
+    Row(
+        "group-contains-host-critical-device", "W230", psp("ccp"), psp(None),
+        BOTH.replace("attach", "detach"), variant="psp",
     ),
     Row("group-contains-host-critical-device", "W230", board(smbus="i801_smbus"), board(), LAN, variant="board"),
     Row("no-acs-large-group", "W234", neighbours("0000:04:00.0"), neighbours("0000:02:00.1"), made_in="zoo"),

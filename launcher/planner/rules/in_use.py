@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
 from launcher.planner.functions import behind_vmd
+from launcher.planner.losing import accepted, accepting, is_psp, losses, named_uses, shown_words, soft_uses
 from launcher.planner.places import in_spec
 from launcher.planner.rules.ending import ending, stopping
 from launcher.planner.rules.rule import Rule
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
 
     from launcher.errors import Where
     from launcher.host.facts import Linux, PciFunction, Use
-    from launcher.planner.decided import Situation, Taken
+    from launcher.planner.decided import Choice, Situation, Taken
 
 # Parts of the board that lose nothing a file system would, and that the host still misses.
 _OF_THE_BOARD = {"0601": "ISA bridge", "0c05": "SMBus controller"}
+_BEHIND_THE_BOARD = "sensors, watchdog and GPIO behind it"
 
 
 def _leaving(it: Situation) -> Iterator[Taken]:
@@ -52,14 +54,56 @@ def _taken_with_consent(it: Situation) -> Iterator[Diagnostic]:
     """What the host does with it without data at stake. Where there is data, that has been said, and is enough."""
     for one in _leaving(it):
         device = it.spec.devices[one.alias]
-        waits = waiting(one.function) is not None
-        soft = [use for use in uses_of(one.function) if not (waits and use.kind == "process")]
-        if soft and "in-use" not in device.allow and not any(map(is_hard, soft)):
-            choice = next(choice for choice in it.passing.choices if choice.alias == one.alias)
-            allow = adding(choice, "allow", f"[{', '.join((*device.allow, 'in-use'))}]")
+        soft = [use for use in soft_uses(one.function) if not accepted(use, one.function, device)]
+        if soft and not any(map(is_hard, one.function.uses)):
+            choice = _choice(one, it)
+            allow = adding(choice, "allow", accepting(soft, one.function, device.allow))
             fact = f"{_subject(one)} is in use by the host: {soft[0].what}"
             help_ = (*ending(soft), f"to take it all the same, {allow}")
             yield Diagnostic("E231", fact, _where(one), _evidence(soft), help_)
+
+
+def _lost_with_consent(it: Situation) -> Iterator[Diagnostic]:
+    """What was agreed to is still told, by name: uses may have been added since. Without consent E231 says it."""
+    slots = {one.address.slot for _, one in it.chosen()}
+    for choice in it.passing.choices:
+        taken = [one for one in _leaving(it) if one.alias == choice.alias]
+        willing = [
+            one for one in taken if all(accepted(use, one.function, choice.device) for use in soft_uses(one.function))
+        ]
+        rows = [(one, what) for one in willing if not is_psp(one.function) for what in _lost(one, slots)]
+        if not rows or any(is_hard(use) for one in taken for use in one.function.uses):
+            continue
+        lines = tuple(f"{one.function.address}: {what}" for one, what in rows)
+        what = f"this while the VM runs: {lines[0]}" if len(lines) == 1 else f"{len(lines)} things while the VM runs"
+        yield Diagnostic(
+            "W241",
+            f"{choice.alias}: the host loses {what}",
+            in_spec(f"devices.{choice.alias}"),
+            lines if len(lines) > 1 else (),
+            tuple(_narrower(choice, [one for one, _ in rows])),
+        )
+
+
+def _lost(one: Taken, slots: set[str]) -> Iterator[str]:
+    """Without the processes that its driver waits for: they have to go before."""
+    soft = {use.what for use in soft_uses(one.function)}
+    others = {use.what for use in one.function.uses} - soft
+    return (what for what in losses(one.function, slots) if what not in others)
+
+
+def _narrower(choice: Choice, taken: list[Taken]) -> Iterator[str]:
+    """`in-use` alone is for every use, of today and of later."""
+    words = [word for word in choice.device.allow if word != "in-use"]
+    named = dict.fromkeys(word for one in taken for word in named_uses(one.function))
+    if named and "in-use" in choice.device.allow:
+        yield f"{adding(choice, 'allow', shown_words((*words, *named)))} to accept these uses, and no later ones"
+    console = any(use.kind in ("console", "display") for one in taken for use in uses_of(one.function))
+    yield "it is back after down" + (", but not a console, which stays dark until the host boots again" * console)
+
+
+def _choice(one: Taken, it: Situation) -> Choice:
+    return next(choice for choice in it.passing.choices if choice.alias == one.alias)
 
 
 def _waits_for_processes(it: Situation) -> Iterator[Diagnostic]:
@@ -127,11 +171,12 @@ def _without_modes(linux: Linux) -> str:
 
 def _part_of_the_board(it: Situation) -> Iterator[Diagnostic]:
     for one in _leaving(it):
-        kind = _OF_THE_BOARD.get(one.function.class_code[:4])
+        kind = "security processor" if is_psp(one.function) else _OF_THE_BOARD.get(one.function.class_code[:4])
         if kind and one.role != "device":
             fact = f"{one.alias}: the host is without its {kind} {one.function.address} while the VM runs"
             evidence = (f"{show(one.function)}, on {one.function.driver}: in the group of {one.alias}",)
-            help_ = ("expect sensors, watchdog and GPIO behind it to fail, or take a device of another group",)
+            fails = "SEV guests of kvm_amd and the firmware's TPM" if is_psp(one.function) else _BEHIND_THE_BOARD
+            help_ = (f"expect {fails} to fail, or take a device of another group",)
             yield Diagnostic("W230", fact, in_spec(f"devices.{one.alias}.companions"), evidence, help_)
 
 
@@ -152,6 +197,7 @@ def _evidence(uses: list[Use]) -> tuple[str, ...]:
 RULES: tuple[Rule, ...] = (
     Rule("policy", _never_taken),
     Rule("policy", _taken_with_consent),
+    Rule("policy", _lost_with_consent),
     Rule("kernel", _waits_for_processes),
     Rule("kernel", _waits_for_modules),
     Rule("policy", _part_of_the_board),

@@ -89,3 +89,61 @@ def test_a_step_that_may_wait_says_so_and_for_how_long(driver, waits):
     facts = with_linux(with_function(case("nvidia-modeset"), "0000:08:00.0", driver=driver), cmdline="")
     (step,) = [one for one in plan(spec("gpu: 0000:08:00.0"), facts).steps if isinstance(one, BindDriver)]
     assert ("may wait for users, 20 s at most" in step.describe()) == waits
+
+
+# ---- what the host loses ----
+
+NIC = "0000:05:00.0"
+ROUTE = "in-use=enp4s0"
+
+
+def nic(*words: str) -> str:
+    return spec(f"nic: {{pci: {NIC}, companions: detach, allow: [{', '.join(words)}]}}")
+
+
+def test_a_card_below_the_chipset_goes_into_another_slot_before_the_host_gives_up_its_own():
+    found = only(plan(spec(f"nic: {NIC}"), case("chipset-group")), "E203")
+    assert found.help[0].startswith("put the card into a slot of the CPU's own, or switch on ACS")
+    assert ["attach" in line for line in found.help] == [False, True, False]
+    assert "0000:02:00.1: a SATA controller, with its disks" in found.evidence
+
+
+def test_a_card_in_a_slot_of_the_cpus_own_goes_below_another_root_port():
+    text = spec("gpu: 0000:02:00.0", "audio: 0000:02:00.1")
+    found = only(plan(text, case("two-cards-in-one-group")), "E203")
+    assert found.help[0].startswith("put the card into a slot below another root port")
+    assert "0000:01:00.0: card0-DP-1 is connected" in found.evidence
+
+
+def test_functions_of_the_same_card_are_no_reason_to_move_it():
+    found = only(plan(spec("gpu: 0000:c5:00.0"), case("apu-with-psp")), "E203")
+    assert "attach" in found.help[0]
+
+
+def test_what_the_host_loses_is_told_after_consent_too():
+    made = plan(nic("in-use"), case("chipset-group"))
+    found = only(made, "W241")
+    assert made.summary.can_run == "yes"
+    assert [line.split(": ")[0] for line in found.evidence] == ["0000:02:00.0", "0000:02:00.1", "0000:04:00.0"]
+    assert f"`allow: [in-use=1-3, {ROUTE}]`" in found.help[0]
+
+
+def test_consent_by_name_is_for_that_use_only():
+    facts = case("chipset-group")
+    found = only(plan(nic(ROUTE), facts), "E231")
+    assert found.message.startswith("nic: 0000:02:00.0")
+    assert f"`allow: [{ROUTE}, in-use=1-3]`" in found.help[-1]
+    for words in ((ROUTE, "in-use=1-3"), (ROUTE, "in-use=0000:02:00.0"), ("in-use: [enp4s0, 1-3]",)):
+        assert codes(plan(nic(*words), facts)) == ["W241"]
+
+
+def test_what_else_shares_the_slot_and_is_not_used_is_nothing_that_is_lost():
+    text = spec("gpu: {pci: 0000:08:00.0, companions: detach, allow: [in-use]}")
+    assert "W241" not in codes(plan(text, with_linux(case("nvidia-modeset"), cmdline="")))
+
+
+def test_the_security_processor_is_missed_by_the_host():
+    text = spec("gpu: {pci: 0000:c5:00.0, companions: detach, allow: [in-use, no-reset]}")
+    facts = case("apu-with-psp")
+    assert "kvm_amd" in only(plan(text, facts), "W230").help[0]
+    assert "W230" not in codes(plan(text, with_function(facts, "0000:c5:00.2", driver=None)))
