@@ -34,7 +34,7 @@ _LEFT_OUT: dict[type, tuple[str, ...]] = {
     facts.PciFunction: ("address", "name", "revision", "errors"),
     facts.Power: ("state", "runtime", "control"),
     facts.Process: ("gid", "groups", "cpus", "state_folder", "locked", "huge_limits", *_TASKS),
-    facts.Use: ("what", "pid"),
+    facts.Use: ("what", "pid", "unit"),
 }
 
 # What VFIO, KVM and IOMMUs make something of; the rest of the configuration is the administrator's.

@@ -85,6 +85,18 @@ def test_services_are_stopped_and_other_processes_asked_to_go():
     assert stopping([Use("process", "somebody")]) == ""
 
 
+def test_a_process_of_a_service_is_stopped_with_it_by_whose_manager_it_is():
+    uses = [
+        Use("process", "", "ollama", 7, "ollama.service"),
+        Use("process", "", "nvidia-persiste", 3, "nvidia-persistenced.service"),
+        Use("process", "", "pipewire", 8, "1000:pipewire.service"),
+        Use("process", "", "python3", 9),
+    ]
+    system = "systemctl stop ollama.service nvidia-persistenced"
+    user = "systemctl --user -M 1000@.host stop pipewire.socket pipewire.service"
+    assert stopping(uses) == f"{system}; {user}; kill 9"
+
+
 def test_nvidia_without_a_view_of_other_peoples_processes_is_not_known_to_be_free(gpu07):
     blind = replace(gpu07, process=replace(gpu07.process, sees_all=False))
     text = spec(f"gpu: {{pci: {GPU}, companions: attach}}")
