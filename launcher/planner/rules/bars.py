@@ -54,7 +54,7 @@ def _no_place(it: Situation) -> Iterator[Diagnostic]:
             fact = f"{one.alias}: BAR {bar.index} of {one.host} ({show_size(bar.size)}) has no place in the guest"
             smaller = [size for size in bars[bar.index].sizes if size < bar.size]
             help_ = ["pass fewer devices with such BARs to one VM"]
-            help_ += [f"or make it smaller first: `{_resizing(one.host, bar.index, max(smaller))}`"] if smaller else []
+            help_ += [f"or make it smaller first: `{_resizing(function, bar.index, max(smaller))}`"] if smaller else []
             yield Diagnostic("E312", fact, in_spec(f"devices.{one.alias}"), _room(bar.kind, it), tuple(help_))
 
 
@@ -148,13 +148,18 @@ def _resizable(it: Situation) -> Iterator[Diagnostic]:
             if largest > bar.size > 0:
                 has = f"BAR {bar.index} of {one.function.address} has {show_size(bar.size)} and could have"
                 fact = f"{one.alias}: {has} {show_size(largest)}; the guest cannot resize it"
-                command = _resizing(one.function.address, bar.index, largest)
+                command = _resizing(one.function, bar.index, largest)
                 help_ = (f"resize it first, while no driver has the device: `{command}`", "or in the firmware (ReBAR)")
                 yield Diagnostic("W317", fact, in_spec(f"devices.{one.alias}"), help=help_, fix=command)
 
 
-def _resizing(address: object, index: int, size: int) -> str:
-    return f"echo {(size // MIB).bit_length() - 1} > /sys/bus/pci/devices/{address}/resource{index}_resize"
+def _resizing(function: PciFunction, index: int, size: int) -> str:
+    """EBUSY while a driver has the device (resource_resize_store in pci-sysfs.c), vfio-pci as any other."""
+    resize = f"echo {(size // MIB).bit_length() - 1} > {sysfs(function)}/resource{index}_resize"
+    if not on_vfio(function):
+        return resize
+    driver = f"/sys/bus/pci/drivers/{function.driver}"
+    return f"echo {function.address} > {driver}/unbind; {resize}; echo {function.address} > {driver}/bind"
 
 
 def _shared_page(it: Situation) -> Iterator[Diagnostic]:

@@ -8,6 +8,7 @@ from launcher.host.facts import Bar, HostFacts, Iommu, IommuUnit, Limit
 from launcher.planner.widths import address_bits, widths
 from launcher.record import replace
 from launcher.values import GIB, MIB, Missing
+from tests.catalogue.row import with_function
 from tests.planning import codes, host, plan
 
 BOOT = "boot: {kernel: ./bzImage}\ncpus: 2\n"
@@ -147,4 +148,8 @@ def test_a_bar_that_was_resized_to_its_largest_is_no_matter(gpu07):
     sizes = tuple(MIB << n for n in range(8, 16))
     assert "W317" not in codes(plan(GPU, card(gpu07, sizes=sizes)))
     found = only(plan(GPU, card(gpu07, size=256 * MIB, sizes=sizes)), "W317")
-    assert found.fix == "echo 15 > /sys/bus/pci/devices/0000:e1:00.0/resource1_resize"
+    resize = "echo 15 > /sys/bus/pci/devices/0000:e1:00.0/resource1_resize"
+    driver = "/sys/bus/pci/drivers/vfio-pci"
+    assert found.fix == f"echo 0000:e1:00.0 > {driver}/unbind; {resize}; echo 0000:e1:00.0 > {driver}/bind"
+    free = with_function(card(gpu07, size=256 * MIB, sizes=sizes), "0000:e1:00.0", driver=None)
+    assert only(plan(GPU, free), "W317").fix == resize
