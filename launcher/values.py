@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 KIB, MIB, GIB, TIB = 1 << 10, 1 << 20, 1 << 30, 1 << 40
+PATIENCE = 20  # seconds that a driver of the host has to let go of a device
 UNITS = {"KiB": KIB, "MiB": MIB, "GiB": GIB, "TiB": TIB}
 
 # A size in bytes that JSON writes as an integer is a plain int; an address is a Hex.

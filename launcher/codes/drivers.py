@@ -21,13 +21,16 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "device open. No data is lost if the device goes, and whoever works with it notices. A console does not come "
         "back on down: it stays dark until the host boots again.",
         "devices: {nic: 0000:3b:00.0}        # eth0 is up",
-        "End the use: the message names the command. Or accept it: `nic: {pci: 0000:3b:00.0, allow: [in-use]}`.",
+        "End the use: the message names the command. Or accept it by its name: `nic: {pci: 0000:3b:00.0, allow: "
+        "[in-use=eth0]}`. `allow: [in-use]` accepts every use, also those that are added later; W241 lists them.",
     ),
     Explanation(
         "E232",
         "processes have the device open, and its driver waits for them",
-        "NVIDIA's driver lets go of a GPU only when nobody has it open. The unbind waits in the kernel until then, "
-        "cannot be interrupted, and does not go on when the processes are killed afterwards. Nothing lifts this.",
+        "NVIDIA's driver lets go of a GPU only when nobody has it open, and a driver of a sound card when all of its "
+        "files are closed (snd_card_free). The unbind waits in the kernel until then and cannot be interrupted; "
+        "NVIDIA's does not go on when the processes are killed afterwards. `up` gives up after 20 seconds, and the "
+        "device belongs to nobody until the wait ends or the host boots again. Nothing lifts this.",
         "devices: {gpu: 0000:c1:00.0}        # nvidia-persistenced has /dev/nvidia0 open",
         "Stop the processes first: `systemctl stop nvidia-persistenced`.",
     ),
@@ -70,10 +73,39 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "Take another device. If you trust every guest, load vfio-pci with `disable_denylist=1`.",
     ),
     Explanation(
+        "E240",
+        "a module of the kernel has the device, and its driver waits for it",
+        "nvidia_drm takes every NVIDIA GPU while it sets modes (`modeset`) or has a framebuffer console (`fbdev`): no "
+        "process has the GPU open, and it is in use. The unbind of NVIDIA's driver waits in the kernel until that has "
+        "ended and cannot be interrupted; newer ones ask nvidia_modeset to let go first, and may get away with it. "
+        "Nothing lifts this.",
+        "devices: {gpu: 0000:c1:00.0}        # on nvidia, on a host booted with nvidia_drm.modeset=1",
+        "Take the consoles off and the modules out, with the command the message shows: `modprobe -r nvidia_drm "
+        "nvidia_modeset`. For good: `options nvidia-drm modeset=0` in a file of /etc/modprobe.d.",
+    ),
+    Explanation(
+        "W241",
+        "what the host loses",
+        "The spec accepts that the device, or its companions, are in use (`allow`), and the plan takes them: routes, "
+        "keyboards, disks behind a controller, displays. The bare word `in-use` accepts whatever the host does with "
+        "them on the day of the run; `in-use=eth0` accepts that use, and any other one blocks.",
+        "devices: {nic: {pci: 0000:3b:00.0, companions: detach, allow: [in-use]}}",
+        "Nothing, if that is meant; or name what you accept: `allow: [in-use=eth0]`.",
+    ),
+    Explanation(
+        "W242",
+        "a module of the kernel may have the device",
+        "A screen is connected to an NVIDIA GPU, and the facts do not say whether nvidia_drm sets modes on it. If it "
+        "does, the unbind of NVIDIA's driver waits for it and cannot be interrupted (E240).",
+        "devices: {gpu: 0000:c1:00.0}        # a facts file of before, in which a connector of the GPU is connected",
+        "Record the facts anew; or take the modules out first: `modprobe -r nvidia_drm nvidia_modeset`.",
+    ),
+    Explanation(
         "W230",
         "the host loses a part of its board for a while",
-        "The ISA bridge and the SMBus controller are in the device's IOMMU group and are taken from their drivers with "
-        "it. Sensors, the watchdog and GPIO pins behind them do not work meanwhile.",
+        "The ISA bridge, the SMBus controller or AMD's security processor (PSP, driver ccp) are in the device's IOMMU "
+        "group and are taken from their drivers with it. Sensors, the watchdog and GPIO pins behind them do not work "
+        "meanwhile; without the PSP neither do SEV guests of kvm_amd and the firmware's TPM.",
         "devices:\n  sata: {pci: 0000:00:1f.2, companions: detach}",
         "Take a device of another group, if the host needs them.",
     ),

@@ -49,10 +49,14 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "E318",
         "the boot framebuffer holds a BAR",
         "The firmware's picture of the screen lies in the card's memory, and efifb, simpledrm or another driver holds "
-        "that part. Before Linux 6.0, and for cards that are not VGA, vfio-pci cannot take it away.",
-        "devices: {gpu: 0000:c1:00.0}        # /proc/iomem has BOOTFB below the card's line",
-        "Unbind the framebuffer with the command the message shows, or boot the host with "
-        "`initcall_blacklist=sysfb_init`.",
+        "that part. Before Linux 6.0, and for cards that are not VGA, vfio-pci cannot take it away. Since 6.0 it does "
+        "so while it is bound to a VGA card, and only then: on a card that it has had since boot the framebuffer "
+        "stays, and the guest's driver finds a BAR that cannot be reserved.",
+        "devices: {gpu: 0000:c1:00.0}        # on vfio-pci since boot; /proc/iomem has BOOTFB below its line",
+        "Bind the card to vfio-pci anew, or take the framebuffer away with the command the message shows: consoles "
+        "first, then its driver, and what the device simple-framebuffer.0 holds (BOOTFB) by `remove` and `rescan` of "
+        "the card. Or boot the host with `initcall_blacklist=sysfb_init`; where that does not help, have the firmware "
+        "show its picture on another card.",
     ),
     Explanation(
         "W313",

@@ -153,6 +153,7 @@ class Linux:
     vectors: int = 0
     lockdown: str | None = None
     framebuffers: tuple[str, ...] = ()  # /proc/fb, without the numbers
+    holders: dict[str, tuple[str, ...]] | None = None  # by module, those that use it; None: not recorded
 
 
 @record
@@ -290,13 +291,15 @@ UseKind = Literal[
 class Use:
     """Something of the host's that needs the function: `what` says it in words, as `nvme0n1p2 on /`.
 
-    `name` is what a command would name: the mount point, the swap device, the interface, a process's comm.
+    `name` is what a command would name: the mount point, the swap device, the interface, a process's comm. `unit`: the
+    service of systemd that a process belongs to, by its cgroup; of a user's own manager with his uid, `1000:a.service`.
     """
 
     kind: UseKind
     what: str
     name: str = ""
     pid: int | None = None  # of a process
+    unit: str | None = None
 
 
 @record

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # Those whose presence a rule or a message can turn on; the rest would only make facts files large and different.
 MODULES = (
     *("vfio", "vfio_pci", "vfio_pci_core", "vfio_iommu_type1", "vfio_virqfd", "iommufd"),
-    *("kvm", "kvm_amd", "kvm_intel", "pci_stub"),
+    *("kvm", "kvm_amd", "kvm_intel", "pci_stub", "nvidia_drm"),
     *("hisi_acc_vfio_pci", "mlx5_vfio_pci", "nvgrace_gpu_vfio_pci", "pds_vfio_pci"),
     *("qat_vfio_pci", "virtio_vfio_pci", "xe_vfio_pci"),
 )
@@ -31,10 +31,13 @@ PARAMETERS = {
     "vfio": ("enable_unsafe_noiommu_mode",),
     "vfio_iommu_type1": ("allow_unsafe_interrupts", "disable_hugepages", "dma_entry_limit"),
     "vfio_pci": ("disable_denylist", "disable_idle_d3", "disable_vga", "enable_sriov", "nointxmask"),
+    "nvidia_drm": ("fbdev", "modeset"),
     "kvm": ("tdp_mmu",),
     "kvm_amd": ("avic", "nested", "npt"),
     "kvm_intel": ("enable_apicv", "ept", "nested", "unrestricted_guest"),
 }
+# Those whose devices other modules use: drivers that wait for them (planner/waiting.py).
+HELD = ("nvidia", "nvidia_modeset")
 _MODULES = "/sys/module"
 _GUNZIP = 31  # zlib: a gzip header, the largest window
 
@@ -52,12 +55,20 @@ def read_linux(tree: Tree, release: str) -> Linux:
         remapping=_remapping(str_of(interrupts)),
         vectors=sum(line.partition(":")[0].strip().isdecimal() for line in str_of(interrupts).splitlines()),
         lockdown=bracketed(tree.read_text("/sys/kernel/security/lockdown")),
+        holders=dict(_holders(tree)),
         framebuffers=tuple(line.partition(" ")[2] for line in str_of(tree.read_text("/proc/fb")).splitlines()),
     )
 
 
 def _loaded(tree: Tree) -> tuple[str, ...]:
     return tuple(sorted(frozenset(MODULES) & frozenset(entries(tree.list_folder(_MODULES)))))
+
+
+def _holders(tree: Tree) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for module in HELD:
+        found = tree.list_folder(f"{_MODULES}/{module}/holders")
+        if not isinstance(found, Missing):
+            yield module, tuple(sorted(found))
 
 
 def _loadable(tree: Tree, release: str) -> tuple[str, ...] | Missing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -79,7 +80,7 @@ def process_uses(tree: Tree, opened: Opened) -> Iterator[tuple[PciAddress, Use]]
         if address:
             for holder in opened.holders(tree, path):
                 what = f"{holder.command} ({holder.pid}) has {path} open"
-                yield address, Use("process", what, holder.command, holder.pid)
+                yield address, Use("process", what, holder.command, holder.pid, _unit(tree, holder.pid))
 
 
 def _function_of(tree: Tree, path: str) -> PciAddress | None:
@@ -98,6 +99,20 @@ def _nvidia(tree: Tree, minor: str) -> PciAddress | None:
     for gpu in entries(tree.list_folder(_GPUS)):
         if keyed(tree.read_text(f"{_GPUS}/{gpu}/information"), ":").get("Device Minor") == minor:
             return pci_address(gpu)
+    return None
+
+
+def _unit(tree: Tree, pid: int) -> str | None:
+    """The last part of its cgroup, if that is a service: systemd starts it again when only the process goes.
+
+    `user@1000.service` is the manager of a user, and no service that anybody would stop.
+    """
+    for line in str_of(tree.read_text(f"/proc/{pid}/cgroup")).splitlines():
+        path = line.split(":", 2)[-1]
+        if match := re.search(r"(?:/user@([0-9]+)\.service)?(?:/[^/]+\.slice)*/([^/]+\.service)$", path):
+            uid, unit = match.groups()
+            if not unit.startswith("user@"):
+                return f"{uid}:{unit}" if uid else unit
     return None
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from launcher.kernel.api import Waits
 from launcher.kernel.waiting import ignore_stops, wait_for
 from launcher.kernel.whole import write_whole
-from launcher.values import PciAddress
+from launcher.values import PATIENCE, PciAddress
 
 _BUS = Path("/sys/bus/pci")
 MOMENT = 0.5  # seconds in which somebody who was killed ends, unless the kernel holds him
@@ -24,7 +24,7 @@ class PciDrivers:
     `waits` is what is done meanwhile.
     """
 
-    def __init__(self, deadline: float = 20.0, bus: Path = _BUS, waits: Waits = wait_for) -> None:
+    def __init__(self, deadline: float = PATIENCE, bus: Path = _BUS, waits: Waits = wait_for) -> None:
         self._deadline, self._bus, self._waits = deadline, bus, waits
         self._late: list[int] = []  # children that were killed and have not ended
 

@@ -205,7 +205,10 @@ class LoadModules(Step):
 
 @record
 class BindDriver(Step):
-    """Give a function to another driver by driver_override, for that address only. No `driver`: only take it away."""
+    """Give a function to another driver by driver_override, for that address only. No `driver`: only take it away.
+
+    `waits`: the driver before lets go of it when nobody has it open any more; for how many seconds at most `up` does.
+    """
 
     op = "bind-driver"
     by = "keeper"
@@ -215,9 +218,11 @@ class BindDriver(Step):
     before: str | None
     driver: str | None
     override: str | None  # driver_override as it was
+    waits: int | None = None
 
     def describe(self) -> str:
-        return f"{self.address}  {self.before or 'no driver':13} -> {self.driver or 'no driver'}"
+        moves = f"{self.address}  {self.before or 'no driver':13} -> {self.driver or 'no driver'}"
+        return moves if self.waits is None else f"{moves}, may wait for users, {self.waits} s at most"
 
     @property
     def device(self) -> str:

@@ -35,6 +35,7 @@ from launcher.planner.needs import (
     vectors_of,
 )
 from launcher.planner.resets import own_method
+from launcher.planner.waiting import waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,6 +103,8 @@ def _modules(it: Situation) -> Iterator[str]:
     if not absent or CONTAINER_NODE in (node.path for node in it.host.device_nodes or ()):
         yield f"device_nodes[{CONTAINER_NODE}]"
     yield "linux.options"
+    if any(one.leaves_the_host and (wait := waiting(one.function)) and wait.modules for one in it.passing.taken):
+        yield "linux.drm_clients"
     # Rules for these tell a parameter that is not there from one that is off.
     if linux.remapping is False:
         yield "linux.parameters[vfio_iommu_type1.allow_unsafe_interrupts]"

@@ -13,7 +13,8 @@ from launcher.planner.decided import Passthrough, Seat, Taken
 from launcher.planner.functions import is_bridge, on_vfio
 from launcher.planner.groups import companions_of, groups_of
 from launcher.planner.slots import guest_addresses
-from launcher.values import Missing
+from launcher.planner.waiting import waiting
+from launcher.values import PATIENCE, Missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -65,7 +66,8 @@ def _binding(one: Taken) -> Step | None:
     if not one.bind:
         return None
     driver = None if is_bridge(function) else "vfio-pci"
-    return BindDriver(function.address, function.driver, driver, function.driver_override)
+    waits = PATIENCE if waiting(function) else None
+    return BindDriver(function.address, function.driver, driver, function.driver_override, waits)
 
 
 def planned_devices(

@@ -29,12 +29,12 @@ _LEFT_OUT: dict[type, tuple[str, ...]] = {
     facts.IommuGroup: ("number",),
     facts.IommuUnit: ("name", "domains"),
     facts.Limit: ("cgroup", "current"),
-    facts.Linux: ("drivers", "framebuffers", "loadable", "lockdown", "modules", "parameters", "vectors"),
+    facts.Linux: ("drivers", "framebuffers", "holders", "loadable", "lockdown", "modules", "parameters", "vectors"),
     facts.PcieLink: ("speed",),
     facts.PciFunction: ("address", "name", "revision", "errors"),
     facts.Power: ("state", "runtime", "control"),
     facts.Process: ("gid", "groups", "cpus", "state_folder", "locked", "huge_limits", *_TASKS),
-    facts.Use: ("what", "pid"),
+    facts.Use: ("what", "pid", "unit"),
 }
 
 # What VFIO, KVM and IOMMUs make something of; the rest of the configuration is the administrator's.

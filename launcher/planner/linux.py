@@ -33,3 +33,9 @@ def settings_of(linux: Linux, name: str) -> tuple[str, ...]:
 def last_of(linux: Linux, name: str, among: tuple[str, ...]) -> str | None:
     """Of settings that exclude each other the last one counts."""
     return next((one for one in reversed(settings_of(linux, name)) if one in among), None)
+
+
+def given(linux: Linux, word: str) -> bool:
+    """`pci=realloc` is on the command line already, also as `pci=nocrs,realloc=on`."""
+    name, _, value = word.partition("=")
+    return any(one in (value, f"{value}=on") for one in settings_of(linux, name))

@@ -19,6 +19,7 @@ from launcher.planner.keeping import name_of
 from launcher.planner.linux import release
 from launcher.planner.modules import obtainable
 from launcher.planner.needs import free_vectors, tasks_left
+from launcher.planner.waiting import drm_clients
 from launcher.record import fields, is_record
 from launcher.values import PciAddress
 
@@ -59,6 +60,7 @@ _FOLLOWS: dict[tuple[type, str], Callable[[Any], Any]] = {
     (HostFacts, "huge_pages"): _huge_pages,
     (IommuUnit, "domains_left"): lambda unit: (unit.most_domains or 0) - (unit.domains or 0),
     (Limit, "left"): lambda limit: limit.maximum - limit.current,
+    (Linux, "drm_clients"): lambda linux: tuple(drm_clients(linux)),
     (Linux, "obtainable"): obtainable,
     (Linux, "options"): lambda linux: {name: linux.parameters.get(name, usual) for name, usual in _OPTIONS.items()},
     (Memory, "promisable"): lambda memory: memory.commit_limit - memory.committed,

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
 # Data is lost if the device goes: no word of the spec takes it.
 HARD = ("mounted", "swap", "holder", "member")
-# Drivers whose unbind waits for the last process that has the device open, and cannot be interrupted.
-WAITS_FOR_PROCESSES = ("nvidia",)
 _CONSOLE = "it is the display of the firmware and of the host's console"
 
 

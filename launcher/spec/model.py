@@ -8,11 +8,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
-from launcher.spec import rules
+from launcher.spec import consent, rules
 from launcher.spec.problems import Problem, refuse
 from launcher.spec.shapes import (
     NAME,
     Alias,
+    Blocker,
     Cmdline,
     DeviceClass,
     DeviceId,
@@ -29,7 +30,6 @@ from launcher.spec.shapes import (
 
 Pages = Literal["4KiB", "thp", "2MiB", "1GiB"]
 Count = Annotated[int, Field(ge=1, le=4096)]
-Blocker = Literal["in-use", "no-reset", "unsafe-interrupts"]
 
 
 class Section(BaseModel):
@@ -234,13 +234,15 @@ class Device(Section):
         "00:10.0 in the order of the file.",
         examples=["00:18.0"],
     )
-    allow: tuple[Blocker, ...] = Field(
+    allow: Annotated[tuple[Blocker, ...], BeforeValidator(consent.listed)] = Field(
         default=(),
         strict=False,
         title="list",
         description="Blockers you accept for this device: `in-use` by an idle host user, `no-reset`, "
-        "`unsafe-interrupts` on a host whose administrator has set that.",
-        examples=[["no-reset"]],
+        "`unsafe-interrupts` on a host whose administrator has set that. `in-use=eth0`, or `in-use: eth0`, accepts the "
+        "use of that name only (an interface, a console, a connector, a program, or the address of a function), so "
+        "that other uses still block.",
+        examples=[["no-reset"], ["in-use=eth0"]],
     )
 
     @model_validator(mode="after")

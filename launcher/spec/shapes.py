@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator
 
-from launcher.spec import addresses, cpu_list, scalars
+from launcher.spec import addresses, consent, cpu_list, scalars
 from launcher.spec.addresses import CLASSES
 from launcher.spec.cpu_list import LAST_CPU
 from launcher.spec.scalars import COMMAND_LINE, PHYSICAL
@@ -60,4 +60,7 @@ GuestAddress = Annotated[
 ]
 MemoryAddress = Annotated[int, parsed(addresses.memory_address, PhysicalAddress | matching(HEX)), written(hex)]
 DeviceId = Annotated[str, parsed(addresses.device_id, matching(DEVICE_ID))]
+_NAMES = Annotated[list[str], Field(min_length=1)]
+NamedUses = Annotated[dict[Literal["in-use"], str | _NAMES], Field(min_length=1)]
+Blocker = Annotated[str, parsed(consent.word, Literal[consent.WORDS] | matching(r"^in-use=.*\S") | NamedUses)]
 DeviceClass = Annotated[str, parsed(addresses.device_class, matching(CLASS))]

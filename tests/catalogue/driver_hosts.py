@@ -177,3 +177,9 @@ def bare_card(*uses: Use) -> HostFacts:
 
 def parent(**fields: Any) -> HostFacts:
     return with_function(host("gpu07"), NIC, **fields)
+
+
+def psp(driver: str | None) -> Callable[[], HostFacts]:
+    """AMD's security processor beside the GPU, as in an APU."""
+    part = function("0000:c1:00.2", "1022:15c7", "108000", "AMD Phoenix CCP/PSP", driver=driver, group=31)
+    return lambda: plus(host("gpu07"), part)

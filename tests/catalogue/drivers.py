@@ -26,6 +26,7 @@ from tests.catalogue.driver_hosts import (
     on,
     override,
     parent,
+    psp,
     qat,
     smi,
     sriov,
@@ -52,6 +53,9 @@ LAN = spec("lan: {pci: 0000:00:1f.6, companions: detach}")
 
 ROUTE = Use("route", "eth0 has the default route", "eth0")
 XORG = Use("process", "Xorg (911) has /dev/dri/card1 open", "Xorg", 911)
+PIPEWIRE = Use("process", "pipewire (812) has /dev/snd/controlC1 open", "pipewire", 812)
+SCREEN = Use("display", "card1-DP-1 is connected", "card1-DP-1")
+HELD = {"nvidia": ("nvidia_modeset", "nvidia_uvm"), "nvidia_modeset": ("nvidia_drm",)}
 UP = Use("interface", "eth0 is up", "eth0")
 DOWN = (Interface("eth0", "02:00:00:00:3b:00", up=False),)
 
@@ -83,6 +87,14 @@ ROWS: tuple[Row, ...] = (
     Row(
         "group-contains-host-critical-device", "E203", lab("plain"), board(sata=None),
         small("smbus: {pci: 0000:00:1f.3, allow: [no-reset]}"), LAN.replace("detach", "refuse"), "plain", "refused",
+    ),
+    Row(
+        "group-contains-host-critical-device", "W241", lambda: bare_card(ROUTE, UP), lambda: bare_card(ROUTE, UP),
+        spec(f"card: {{pci: {NIC}, allow: [in-use=eth0]}}"), CARD, variant="lost",
+    ),
+    Row(
+        "group-contains-host-critical-device", "W230", psp("ccp"), psp(None),
+        BOTH.replace("attach", "detach"), variant="psp",
     ),
     Row("group-contains-host-critical-device", "W230", board(smbus="i801_smbus"), board(), LAN, variant="board"),
     Row("no-acs-large-group", "W234", neighbours("0000:04:00.0"), neighbours("0000:02:00.1"), made_in="zoo"),
@@ -195,6 +207,31 @@ ROWS: tuple[Row, ...] = (
     Row(
         "driver-busy-unbind-hangs", "E231", used(GPU, XORG, driver="nouveau"),
         used(GPU, XORG, driver="vfio-pci"), BOTH, variant="nouveau", made_in="narrow",
+    ),
+    Row(
+        "driver-busy-unbind-hangs", "E232", used(SOUND, PIPEWIRE), used(SOUND, PIPEWIRE, driver=None),
+        BOTH.replace("attach", "attach, allow: [in-use]"), variant="sound",
+    ),
+    Row(
+        "driver-busy-unbind-hangs", "E240", linux(holders=HELD, parameters={"nvidia_drm.modeset": "Y"}),
+        linux(holders=HELD, parameters={"nvidia_drm.modeset": "N"}, cmdline="nvidia_drm.modeset=1"),
+        BOTH.replace("attach", "attach, allow: [in-use]"), variant="modeset",
+    ),
+    Row(
+        "driver-busy-unbind-hangs", "E240", linux(cmdline="nvidia-drm.modeset=0 nvidia-drm.modeset=1"),
+        linux(cmdline="nvidia-drm.modeset=1 nvidia-drm.modeset=0"), BOTH, variant="modeset-of-the-command-line",
+    ),
+    Row(
+        "driver-busy-unbind-hangs", "E240", linux(framebuffers=("nvidia-drmdrmfb",)),
+        linux(framebuffers=("nvidia-drmdrmfb",), holders={"nvidia": ("nvidia_uvm",)}), BOTH, variant="console",
+    ),
+    Row(
+        "driver-busy-unbind-hangs", "W242", used(GPU, SCREEN),
+        used(GPU, SCREEN, driver="nouveau"), BOTH.replace("attach", "attach, allow: [in-use]"), variant="screen",
+    ),
+    Row(
+        "driver-busy-unbind-hangs", "W216", linux(holders=HELD), linux(holders={"nvidia": ()}), BOTH,
+        variant="modeset-unread",
     ),
     # ---- virtual functions ----
     Row(

@@ -21,6 +21,8 @@ _HUGE_ON_NODE_1 = f"{_BOOT}memory: [{{size: 4GiB, pages: 2MiB, node: 1}}]\n{_DIS
 _GIANT = f"{_BOOT}memory: [{{size: 64GiB, pages: 1GiB}}]\n{_DISK}"
 _SMALL_PAGES = f"{_BOOT}memory: [{{size: 17GiB, pages: 4KiB}}]\n{_DISK}"
 
+_NO_SYSFB = "quiet initcall_blacklist=sysfb_init"
+
 _MSI = ReservedRegion(0xFEE00000, 0xFEEFFFFF, "msi")
 _HT = ReservedRegion(0xFD00000000, 0xFFFFFFFFFF, "reserved")
 _IOAPIC_BOARD = ReservedRegion(0x30000000, 0x3000FFFF, "direct")
@@ -320,6 +322,18 @@ ROWS: tuple[Row, ...] = (
         "bar-claimed-by-sysfb", "W318",
         lab("display"), lambda: _card(replace(_BIG, claimed=("simpledrm",)), class_code="030200"),
         small("gpu: {pci: 0000:00:02.0, allow: [no-reset, in-use]}"), _GPU, "display", "evicted",
+    ),
+    Row(
+        "bar-claimed-by-sysfb", "E318",
+        lambda: _card(replace(_BIG, claimed=("BOOTFB", "simpledrm")), class_code="030000"),
+        lambda: _card(replace(_BIG, claimed=("BOOTFB", "simpledrm")), class_code="030000", driver="nouveau"),
+        _GPU, variant="stays",
+    ),
+    Row(
+        "bar-claimed-by-sysfb", "E318",
+        lambda: with_linux(_card(replace(_BIG, claimed=("BOOTFB", "simpledrm"))), cmdline=_NO_SYSFB),
+        lambda: with_linux(_card(_BIG), cmdline=_NO_SYSFB),
+        _GPU, variant="in-spite-of-the-blacklist",
     ),
     Row(
         "resizable-bar", "W317",

@@ -8,16 +8,17 @@ from launcher.errors import Diagnostic
 from launcher.host.facts import Config
 from launcher.machine.pieces import pages_of
 from launcher.planner.bars import message_spans
-from launcher.planner.functions import VGA
-from launcher.planner.linux import release
+from launcher.planner.functions import VGA, on_vfio
+from launcher.planner.linux import given, release
 from launcher.planner.places import in_spec
 from launcher.planner.rules.rule import Rule
+from launcher.planner.rules.words import sysfs
 from launcher.values import KIB, MIB, Missing, Span, show_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from launcher.host.facts import Bar, PciFunction
+    from launcher.host.facts import Bar, Linux, PciFunction
     from launcher.planner.decided import Situation, Taken
 
 # Who holds the firmware's framebuffer, as /proc/iomem names them -> the platform device and the driver to take it from.
@@ -29,8 +30,12 @@ _FRAMEBUFFERS = {
     "simplefb": ("simple-framebuffer.0", "simple-framebuffer"),
     "simple-framebuffer": ("simple-framebuffer.0", "simple-framebuffer"),
     "simpledrm": ("simple-framebuffer.0", "simple-framebuffer"),
-    "BOOTFB": None,
 }
+# What the platform device simple-framebuffer.0 itself holds (sysfb_simplefb.c): it stays when its driver has gone.
+_BOOTFB = "BOOTFB"
+_WITHOUT_SYSFB = "initcall_blacklist=sysfb_init"
+# A console on a framebuffer keeps its driver (harvester/harvester#6228, with efifb).
+_CONSOLES_OFF = "for c in /sys/class/vtconsole/vtcon*/bind; do echo 0 > $c; done"
 _NVME, _DOORBELLS = "010802", Span(4 * KIB, 4 * KIB)
 
 
@@ -49,7 +54,7 @@ def _no_place(it: Situation) -> Iterator[Diagnostic]:
             fact = f"{one.alias}: BAR {bar.index} of {one.host} ({show_size(bar.size)}) has no place in the guest"
             smaller = [size for size in bars[bar.index].sizes if size < bar.size]
             help_ = ["pass fewer devices with such BARs to one VM"]
-            help_ += [f"or make it smaller first: `{_resizing(one.host, bar.index, max(smaller))}`"] if smaller else []
+            help_ += [f"or make it smaller first: `{_resizing(function, bar.index, max(smaller))}`"] if smaller else []
             yield Diagnostic("E312", fact, in_spec(f"devices.{one.alias}"), _room(bar.kind, it), tuple(help_))
 
 
@@ -73,37 +78,66 @@ def _unassigned(it: Situation) -> Iterator[Diagnostic]:
             names = " and ".join(lost[index] for index in sorted(lost))
             fact = f"{one.alias}: {names} of {address} has no address on the host"
             help_ = ("switch on Above 4G Decoding (also: 64-bit MMIO, large BARs) in the firmware",)
-            yield Diagnostic("E317", fact, where, help=(*help_, "or boot the host with `pci=realloc`"))
+            yield Diagnostic("E317", fact, where, help=(*help_, *_reallocating(it.host.linux, "or boot")))
         for index in config.unassigned_ports:
             fact = f"{one.alias}: I/O BAR {index} of {address} has no ports on the host; the guest reads all ones there"
-            help_ = ("most drivers do without; else take devices out, or boot the host with `pci=realloc`",)
+            more = "".join(_reallocating(it.host.linux, ", or boot"))
+            help_ = (f"most drivers do without; else take devices out{more}",)
             yield Diagnostic("W319", fact, where, help=help_)
 
 
+def _reallocating(linux: Linux, boot: str) -> tuple[str, ...]:
+    """Where the kernel has tried that already, it does not help."""
+    return () if given(linux, "pci=realloc") else (f"{boot} the host with `pci=realloc`",)
+
+
 def _framebuffer(it: Situation) -> Iterator[Diagnostic]:
-    """Since 6.0 vfio-pci takes a VGA device's memory from it (aperture_remove_conflicting_pci_devices)."""
+    """Since 6.0 vfio-pci takes a VGA device's memory from it when it is bound (vfio_pci_vga_init), and never later."""
     for one, bars in _passed(it):
-        held = [(bar, name) for bar in bars for name in bar.claimed if name in _FRAMEBUFFERS]
+        held = [(bar, name) for bar in bars for name in bar.claimed if name == _BOOTFB or name in _FRAMEBUFFERS]
         if not held:
             continue
         (bar, name), where = held[-1], in_spec(f"devices.{one.alias}")
         holds = f"{one.alias}: the host's boot framebuffer ({name}) is in BAR {bar.index} of {one.function.address}"
-        if one.function.class_code.startswith(VGA) and release(it.host.kernel) >= (6, 0):
-            help_ = ("have a serial console or a network login at hand",)
-            yield Diagnostic("W318", f"{holds}; the host's screen goes dark on up", where, help=help_)
-        else:
-            yield _holds_framebuffer(holds, name, one)
+        evicts = one.function.class_code.startswith(VGA) and release(it.host.kernel) >= (6, 0)
+        if evicts and not on_vfio(one.function):
+            login = ("have a serial console or a network login at hand",)
+            yield Diagnostic("W318", f"{holds}; the host's screen goes dark on up", where, help=login)
+            continue
+        fact = f"{holds}, and {_why_it_stays(one.function)} cannot reserve it"
+        words, fix = _binding_anew(one.function) if evicts else _taking_away([name for _, name in held], one.function)
+        help_ = (f"{words}: `{fix}`", _without_framebuffer(it.host.linux))
+        yield Diagnostic("E318", fact, where, help=help_, fix=fix)
 
 
-def _holds_framebuffer(holds: str, name: str, one: Taken) -> Diagnostic:
-    found = _FRAMEBUFFERS[name]
-    where, boot = in_spec(f"devices.{one.alias}"), "boot the host with `initcall_blacklist=sysfb_init`"
-    fact = f"{holds}, and vfio-pci cannot reserve it"
-    if found is None:
-        return Diagnostic("E318", fact, where, help=(boot,))
-    device, driver = found
-    command = f"echo {device} > /sys/bus/platform/drivers/{driver}/unbind"
-    return Diagnostic("E318", fact, where, help=(f"take it away: `{command}`", f"or {boot}"), fix=command)
+def _why_it_stays(function: PciFunction) -> str:
+    return f"{function.driver}, which has the device already," if on_vfio(function) else "vfio-pci"
+
+
+def _binding_anew(function: PciFunction) -> tuple[str, str]:
+    """The eviction is part of the binding: what was there after it stays for good (siderolabs/talos#14356)."""
+    driver = f"/sys/bus/pci/drivers/{function.driver}"
+    command = f"echo {function.address} > {driver}/unbind; echo {function.address} > {driver}/bind"
+    return f"bind it to {function.driver} anew, which takes the framebuffer away", command
+
+
+def _taking_away(names: list[str], function: PciFunction) -> tuple[str, str]:
+    """What to do, and its command. What the platform device holds goes only with the lines of the BARs themselves."""
+    commands = []
+    if found := next((_FRAMEBUFFERS[name] for name in reversed(names) if name in _FRAMEBUFFERS), None):
+        commands += [_CONSOLES_OFF, f"echo {found[0]} > /sys/bus/platform/drivers/{found[1]}/unbind"]
+    if _BOOTFB in names:
+        commands += [f"echo 1 > {sysfs(function)}/remove", "echo 1 > /sys/bus/pci/rescan"]
+    what = "take it away" if found else "let the kernel look for the device anew, without it"
+    return what, "; ".join(commands)
+
+
+def _without_framebuffer(linux: Linux) -> str:
+    """The initcall of sysfb is not the only one that makes a framebuffer where drivers for it are built in."""
+    if not given(linux, _WITHOUT_SYSFB):
+        return f"or boot the host with `{_WITHOUT_SYSFB}`"
+    firmware = "have the firmware show its picture on another card (primary display in its setup)"
+    return f"or {firmware}: the host was booted with `{_WITHOUT_SYSFB}`, and that has not kept it away"
 
 
 def _resizable(it: Situation) -> Iterator[Diagnostic]:
@@ -114,13 +148,18 @@ def _resizable(it: Situation) -> Iterator[Diagnostic]:
             if largest > bar.size > 0:
                 has = f"BAR {bar.index} of {one.function.address} has {show_size(bar.size)} and could have"
                 fact = f"{one.alias}: {has} {show_size(largest)}; the guest cannot resize it"
-                command = _resizing(one.function.address, bar.index, largest)
+                command = _resizing(one.function, bar.index, largest)
                 help_ = (f"resize it first, while no driver has the device: `{command}`", "or in the firmware (ReBAR)")
                 yield Diagnostic("W317", fact, in_spec(f"devices.{one.alias}"), help=help_, fix=command)
 
 
-def _resizing(address: object, index: int, size: int) -> str:
-    return f"echo {(size // MIB).bit_length() - 1} > /sys/bus/pci/devices/{address}/resource{index}_resize"
+def _resizing(function: PciFunction, index: int, size: int) -> str:
+    """EBUSY while a driver has the device (resource_resize_store in pci-sysfs.c), vfio-pci as any other."""
+    resize = f"echo {(size // MIB).bit_length() - 1} > {sysfs(function)}/resource{index}_resize"
+    if not on_vfio(function):
+        return resize
+    driver = f"/sys/bus/pci/drivers/{function.driver}"
+    return f"echo {function.address} > {driver}/unbind; {resize}; echo {function.address} > {driver}/bind"
 
 
 def _shared_page(it: Situation) -> Iterator[Diagnostic]:

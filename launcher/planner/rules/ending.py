@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from launcher.host.facts import Use, UseKind
 
-# The processes that have a service of their own, by comm (15 characters).
+# The processes that have a service of their own, by comm (15 characters). Of the others their cgroup says which.
 _SERVICES = {
     "nvidia-persiste": "nvidia-persistenced",
     "nvidia-powerd": "nvidia-powerd",
@@ -23,6 +23,14 @@ _SERVICES = {
 }
 
 
+# Services that a socket starts again.
+_STARTED_BY = {
+    "pipewire.service": ("pipewire.socket",),
+    "pipewire-pulse.service": ("pipewire-pulse.socket",),
+    "pulseaudio.service": ("pulseaudio.socket",),
+}
+
+
 def ending(uses: Sequence[Use]) -> tuple[str, ...]:
     """A sentence for each kind of use, in the order in which they are met; with its command where there is one."""
     kinds = dict.fromkeys(use.kind for use in uses)
@@ -30,12 +38,25 @@ def ending(uses: Sequence[Use]) -> tuple[str, ...]:
 
 
 def stopping(uses: Sequence[Use]) -> str:
-    """The command that ends the processes among them: services are stopped, the rest is asked to go."""
-    processes = [use for use in uses if use.kind == "process"]
-    services = dict.fromkeys(_SERVICES[use.name] for use in processes if use.name in _SERVICES)
-    pids = dict.fromkeys(str(use.pid) for use in processes if use.pid is not None and use.name not in _SERVICES)
-    commands = (f"systemctl stop {' '.join(services)}" if services else "", f"kill {' '.join(pids)}" if pids else "")
-    return "; ".join(filter(None, commands))
+    """The command that ends the processes among them: services are stopped, the rest is asked to go.
+
+    A service whose process is killed is started again by systemd.
+    """
+    by_owner: dict[str, dict[str, None]] = {}
+    pids: dict[str, None] = {}
+    for use in (use for use in uses if use.kind == "process"):
+        owner, _, unit = (_SERVICES.get(use.name) or use.unit or "").rpartition(":")
+        if unit:
+            by_owner.setdefault(owner, {}).update(dict.fromkeys((*_STARTED_BY.get(unit, ()), unit)))
+        elif use.pid is not None:
+            pids[str(use.pid)] = None
+    stops = (f"systemctl{_manager(owner)} stop {' '.join(map(quote, names))}" for owner, names in by_owner.items())
+    return "; ".join((*stops, *([f"kill {' '.join(pids)}"] if pids else ())))
+
+
+def _manager(owner: str) -> str:
+    """That of a user is reached as he would, by his uid."""
+    return f" --user -M {owner}@.host" if owner else ""
 
 
 def _way(kind: UseKind, uses: Sequence[Use]) -> str:

@@ -8,10 +8,11 @@ from launcher.errors import Diagnostic
 from launcher.planner.functions import is_bridge
 from launcher.planner.groups import decider_of
 from launcher.planner.linux import release
+from launcher.planner.losing import losses
 from launcher.planner.places import in_spec
 from launcher.planner.rules.no_iommu import no_group, no_iommu
 from launcher.planner.rules.rule import Rule
-from launcher.planner.rules.words import adding, listed, shown
+from launcher.planner.rules.words import adding, listed, moving, shown
 from launcher.planner.uses import is_hard
 
 if TYPE_CHECKING:
@@ -50,8 +51,11 @@ def _not_usable(
     alias = in_the_way[0].alias
     choice = next(one for one in choices if one.alias == alias)
     fact = f"{alias}: IOMMU group {group.number} is not usable: the host still holds {_names(in_the_way)}"
-    evidence = (*_members(group, choices, host), *_uses(in_the_way))
-    return Diagnostic("E203", fact, in_spec(f"devices.{alias}.pci"), evidence, _ways(choice, in_the_way))
+    slots = {one.function.address.slot for one in choices if one.function}
+    evidence = (*_members(group, choices, host), *_losses(in_the_way, slots))
+    far = any(one.function.address.slot not in slots and not is_bridge(one.function) for one in in_the_way)
+    apart = moving(choice.function, group, host) if far and choice.function else ()
+    return Diagnostic("E203", fact, in_spec(f"devices.{alias}.pci"), evidence, _ways(choice, in_the_way, apart))
 
 
 def _foreign_member(group: IommuGroup, held: dict[str, str], choice: Choice) -> Diagnostic:
@@ -63,11 +67,11 @@ def _foreign_member(group: IommuGroup, held: dict[str, str], choice: Choice) -> 
     return Diagnostic("E203", fact, in_spec(f"devices.{choice.alias}.pci"), listed(rows), help_)
 
 
-def _ways(choice: Choice, in_the_way: list[Companion]) -> tuple[str, ...]:
-    """What the host cannot spare is not offered."""
+def _ways(choice: Choice, in_the_way: list[Companion], apart: tuple[str, ...]) -> tuple[str, ...]:
+    """What the host cannot spare is not offered. What costs it nothing comes first."""
     kept = [one for one in in_the_way if any(map(is_hard, one.function.uses))]
     if kept:
-        return (f"take a device of another group: the host cannot spare {_names(kept)}",)
+        return (*apart, f"take a device of another group: the host cannot spare {_names(kept)}")
     controller = next((one.function for one in in_the_way if one.function.driver == "vmd"), None)
     if controller:
         whole = f"or pass the VMD controller itself: `pci: {controller.address}`"
@@ -75,7 +79,7 @@ def _ways(choice: Choice, in_the_way: list[Companion]) -> tuple[str, ...]:
     guests = [one for one in in_the_way if not is_bridge(one.function)]
     attach = f"{adding(choice, 'companions', 'attach')} to give {_names(guests)} to the guest too"
     taken = f"take {_names(in_the_way)} from the host and give it to nobody"
-    return (*((attach,) if guests else ()), f"{adding(choice, 'companions', 'detach')} to {taken}")
+    return (*apart, *((attach,) if guests else ()), f"{adding(choice, 'companions', 'detach')} to {taken}")
 
 
 def _names(companions: list[Companion]) -> str:
@@ -91,8 +95,9 @@ def _members(group: IommuGroup, choices: tuple[Choice, ...], host: HostFacts) ->
     return tuple(f"{label if n == 0 else ' ' * len(label)}{line}" for n, line in enumerate(listed(rows, 16)))
 
 
-def _uses(in_the_way: list[Companion]) -> tuple[str, ...]:
-    return tuple(f"{one.function.address}: {use.what}" for one in in_the_way for use in one.function.uses)
+def _losses(in_the_way: list[Companion], slots: set[str]) -> tuple[str, ...]:
+    """What the host would be without, if it gave them away."""
+    return tuple(f"{one.function.address}: {what}" for one in in_the_way for what in losses(one.function, slots))
 
 
 def _direct(it: Situation) -> Iterator[Diagnostic]:

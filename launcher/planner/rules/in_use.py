@@ -6,21 +6,24 @@ from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
 from launcher.planner.functions import behind_vmd
+from launcher.planner.losing import accepted, accepting, is_psp, losses, named_uses, shown_words, soft_uses
 from launcher.planner.places import in_spec
 from launcher.planner.rules.ending import ending, stopping
 from launcher.planner.rules.rule import Rule
 from launcher.planner.rules.words import adding, show
-from launcher.planner.uses import WAITS_FOR_PROCESSES, is_hard, runs_from, uses_of
+from launcher.planner.uses import is_hard, runs_from, uses_of
+from launcher.planner.waiting import drm_clients, drm_is_likely, drm_is_unread, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from launcher.errors import Where
-    from launcher.host.facts import Use
-    from launcher.planner.decided import Situation, Taken
+    from launcher.host.facts import Linux, PciFunction, Use
+    from launcher.planner.decided import Choice, Situation, Taken
 
 # Parts of the board that lose nothing a file system would, and that the host still misses.
 _OF_THE_BOARD = {"0601": "ISA bridge", "0c05": "SMBus controller"}
+_BEHIND_THE_BOARD = "sensors, watchdog and GPIO behind it"
 
 
 def _leaving(it: Situation) -> Iterator[Taken]:
@@ -51,21 +54,63 @@ def _taken_with_consent(it: Situation) -> Iterator[Diagnostic]:
     """What the host does with it without data at stake. Where there is data, that has been said, and is enough."""
     for one in _leaving(it):
         device = it.spec.devices[one.alias]
-        waits = one.function.driver in WAITS_FOR_PROCESSES
-        soft = [use for use in uses_of(one.function) if not (waits and use.kind == "process")]
-        if soft and "in-use" not in device.allow and not any(map(is_hard, soft)):
-            choice = next(choice for choice in it.passing.choices if choice.alias == one.alias)
-            allow = adding(choice, "allow", f"[{', '.join((*device.allow, 'in-use'))}]")
+        soft = [use for use in soft_uses(one.function) if not accepted(use, one.function, device)]
+        if soft and not any(map(is_hard, one.function.uses)):
+            choice = _choice(one, it)
+            allow = adding(choice, "allow", accepting(soft, one.function, device.allow))
             fact = f"{_subject(one)} is in use by the host: {soft[0].what}"
             help_ = (*ending(soft), f"to take it all the same, {allow}")
             yield Diagnostic("E231", fact, _where(one), _evidence(soft), help_)
+
+
+def _lost_with_consent(it: Situation) -> Iterator[Diagnostic]:
+    """What was agreed to is still told, by name: uses may have been added since. Without consent E231 says it."""
+    slots = {one.address.slot for _, one in it.chosen()}
+    for choice in it.passing.choices:
+        taken = [one for one in _leaving(it) if one.alias == choice.alias]
+        willing = [
+            one for one in taken if all(accepted(use, one.function, choice.device) for use in soft_uses(one.function))
+        ]
+        rows = [(one, what) for one in willing if not is_psp(one.function) for what in _lost(one, slots)]
+        if not rows or any(is_hard(use) for one in taken for use in one.function.uses):
+            continue
+        lines = tuple(f"{one.function.address}: {what}" for one, what in rows)
+        what = f"this while the VM runs: {lines[0]}" if len(lines) == 1 else f"{len(lines)} things while the VM runs"
+        yield Diagnostic(
+            "W241",
+            f"{choice.alias}: the host loses {what}",
+            in_spec(f"devices.{choice.alias}"),
+            lines if len(lines) > 1 else (),
+            tuple(_narrower(choice, [one for one, _ in rows])),
+        )
+
+
+def _lost(one: Taken, slots: set[str]) -> Iterator[str]:
+    """Without the processes that its driver waits for: they have to go before."""
+    soft = {use.what for use in soft_uses(one.function)}
+    others = {use.what for use in one.function.uses} - soft
+    return (what for what in losses(one.function, slots) if what not in others)
+
+
+def _narrower(choice: Choice, taken: list[Taken]) -> Iterator[str]:
+    """`in-use` alone is for every use, of today and of later."""
+    words = [word for word in choice.device.allow if word != "in-use"]
+    named = dict.fromkeys(word for one in taken for word in named_uses(one.function))
+    if named and "in-use" in choice.device.allow:
+        yield f"{adding(choice, 'allow', shown_words((*words, *named)))} to accept these uses, and no later ones"
+    console = any(use.kind in ("console", "display") for one in taken for use in uses_of(one.function))
+    yield "it is back after down" + (", but not a console, which stays dark until the host boots again" * console)
+
+
+def _choice(one: Taken, it: Situation) -> Choice:
+    return next(choice for choice in it.passing.choices if choice.alias == one.alias)
 
 
 def _waits_for_processes(it: Situation) -> Iterator[Diagnostic]:
     """Once begun this unbind cannot be stopped, and killing the processes then does not help."""
     for one in _leaving(it):
         function = one.function
-        if function.driver not in WAITS_FOR_PROCESSES:
+        if waiting(function) is None:
             continue
         processes = [use for use in function.uses if use.kind == "process"]
         if processes:
@@ -82,13 +127,56 @@ def _waits_for_processes(it: Situation) -> Iterator[Diagnostic]:
             yield Diagnostic("W216", fact, _where(one), help=help_)
 
 
+def _waits_for_modules(it: Situation) -> Iterator[Diagnostic]:
+    """No process has the device open, and still it is in use: by other modules of its driver's."""
+    linux = it.host.linux
+    for one in _leaving(it):
+        wait = waiting(one.function)
+        if wait is None or not wait.modules:
+            continue
+        clients = tuple(drm_clients(linux))
+        if clients:
+            fact = f"{_subject(one)} is held by nvidia_drm, and {one.function.driver} waits until nobody has it"
+            why = "the unbind could hang and could not be stopped; `allow` does not lift this"
+            fix = _letting_go(one.function, linux)
+            ways = (f"have it let go first: `{fix}`", _without_modes(linux))
+            yield Diagnostic("E240", fact, _where(one), (*clients, why), ways, fix)
+        elif drm_is_likely(one.function, linux):
+            driver = one.function.driver
+            fact = f"{_subject(one)} has a screen, so nvidia_drm may hold it, and {driver} would wait for that"
+            help_ = (f"have it let go first: `{_letting_go(one.function, linux)}`",)
+            yield Diagnostic("W242", fact, _where(one), help=help_)
+        elif drm_is_unread(linux):
+            fact = f"{_subject(one)}: whether nvidia_drm has it could not be read (nvidia_drm.modeset)"
+            help_ = (f"plan as root: {one.function.driver} hangs when it is taken from nvidia_drm",)
+            yield Diagnostic("W216", fact, _where(one), help=help_)
+
+
+def _letting_go(function: PciFunction, linux: Linux) -> str:
+    """Consoles first: as long as one draws by it, the module cannot be taken out."""
+    consoles = dict.fromkeys(use.name for use in function.uses if use.name.startswith("vtcon"))
+    draws = consoles or any(name.startswith("nvidia-drm") for name in linux.framebuffers)
+    names = tuple(consoles) or (("vtcon*",) if draws else ())
+    off = (f"for c in /sys/class/vtconsole/{name}/bind; do echo 0 > $c; done" for name in names)
+    return "; ".join((*off, "modprobe -r nvidia_drm nvidia_modeset"))
+
+
+def _without_modes(linux: Linux) -> str:
+    """What is on the command line is changed there; a file would come after it."""
+    for name in ("nvidia_drm.modeset", "nvidia-drm.modeset"):
+        if isinstance(linux.cmdline, str) and any(word.startswith(f"{name}=") for word in linux.cmdline.split()):
+            return f"or boot the host with `{name}=0` in place of what it has there"
+    return "or for good: `echo options nvidia-drm modeset=0 > /etc/modprobe.d/nvidia-drm.conf`, and boot again"
+
+
 def _part_of_the_board(it: Situation) -> Iterator[Diagnostic]:
     for one in _leaving(it):
-        kind = _OF_THE_BOARD.get(one.function.class_code[:4])
+        kind = "security processor" if is_psp(one.function) else _OF_THE_BOARD.get(one.function.class_code[:4])
         if kind and one.role != "device":
             fact = f"{one.alias}: the host is without its {kind} {one.function.address} while the VM runs"
             evidence = (f"{show(one.function)}, on {one.function.driver}: in the group of {one.alias}",)
-            help_ = ("expect sensors, watchdog and GPIO behind it to fail, or take a device of another group",)
+            fails = "SEV guests of kvm_amd and the firmware's TPM" if is_psp(one.function) else _BEHIND_THE_BOARD
+            help_ = (f"expect {fails} to fail, or take a device of another group",)
             yield Diagnostic("W230", fact, in_spec(f"devices.{one.alias}.companions"), evidence, help_)
 
 
@@ -109,6 +197,8 @@ def _evidence(uses: list[Use]) -> tuple[str, ...]:
 RULES: tuple[Rule, ...] = (
     Rule("policy", _never_taken),
     Rule("policy", _taken_with_consent),
+    Rule("policy", _lost_with_consent),
     Rule("kernel", _waits_for_processes),
+    Rule("kernel", _waits_for_modules),
     Rule("policy", _part_of_the_board),
 )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
 from launcher.planner.linux import last_of, settings_of
+from launcher.planner.losing import shown_words
 from launcher.planner.modules import lacking
 from launcher.planner.places import in_spec
 from launcher.planner.rules.no_iommu import NO_IOMMU_GROUP
@@ -80,7 +81,7 @@ def _unwilling(it: Situation) -> list[Choice]:
 
 
 def _allowing(choice: Choice) -> str:
-    return adding(choice, "allow", f"[{', '.join((*choice.device.allow, _ALLOW))}]")
+    return adding(choice, "allow", shown_words((*choice.device.allow, _ALLOW)))
 
 
 def _words(linux: Linux) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
-from launcher.planner.linux import last_of, settings_of
+from launcher.planner.linux import given, last_of, settings_of
 from launcher.planner.places import in_spec
 from launcher.values import Missing
 
@@ -65,7 +65,7 @@ def _not_announced(host: HostFacts) -> Diagnostic:
     evidence = (f"ACPI has none of the tables that announce one: {', '.join(_KINDS)}",) if looked else ()
     help_ = (
         "switch on the host's IOMMU in the firmware setup: VT-d (Intel), or AMD-Vi, also called IOMMU (AMD)",
-        f"on Intel also boot the host with `{_ON_INTEL}`",
+        *(() if given(host.linux, _ON_INTEL) else (f"on Intel also boot the host with `{_ON_INTEL}`",)),
         "`ls /sys/class/iommu` then shows dmar0 or ivhd0",
     )
     return Diagnostic(

@@ -8,6 +8,7 @@ from launcher.errors import Diagnostic
 from launcher.host.facts import Config
 from launcher.planner.functions import is_bridge
 from launcher.planner.groups import harmless
+from launcher.planner.losing import shown_words
 from launcher.planner.places import in_spec
 from launcher.planner.rules.rule import Rule
 from launcher.planner.rules.words import adding, listed, shown, sysfs
@@ -63,7 +64,7 @@ def _ways_to_a_bus_reset(foreign: Sequence[PciFunction]) -> tuple[str, ...]:
 
 
 def _accepting(choice: Choice) -> str:
-    return adding(choice, "allow", f"[{', '.join((*choice.device.allow, 'no-reset'))}]")
+    return adding(choice, "allow", shown_words((*choice.device.allow, "no-reset")))
 
 
 def _beside(foreign: Sequence[PciFunction]) -> tuple[str, ...]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from launcher.host.facts import Config
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from launcher.host.facts import PciFunction
+    from launcher.host.facts import HostFacts, IommuGroup, PciFunction
     from launcher.planner.decided import Choice
 
 
@@ -41,6 +43,17 @@ def giving_back(one: PciFunction) -> str:
     """Without the override the driver that knows the device takes it."""
     steps = (f"echo > {sysfs(one)}/driver_override", f"echo {one.address} > {sysfs(one)}/driver/unbind")
     return "; ".join((*steps, f"echo {one.address} > /sys/bus/pci/drivers_probe"))
+
+
+def moving(one: PciFunction, group: IommuGroup, host: HostFacts) -> tuple[str, ...]:
+    """How a card gets out of the company of others. Parts of the board cannot be moved, and ports of a root port's
+    family that share a group do so in every slot below them."""
+    above = next((port for port in host.pci if port.address == one.parent), None)
+    if one.address.bus == 0 or (isinstance(one.config, Config) and one.config.port is None):
+        return ()
+    shares = above is not None and above.address in group.devices and above.address.bus == 0
+    slot = "below another root port" if shares else "of the CPU's own"
+    return (f"put the card into a slot {slot}, or switch on ACS in the firmware: then it is in a group of its own",)
 
 
 def adding(choice: Choice, key: str, value: str) -> str:

@@ -45,6 +45,22 @@ def test_remapping_is_read_off_the_names_of_the_chips():
     assert read_linux(Recorded({}), RELEASE).remapping is None
 
 
+def test_who_uses_the_modules_of_a_gpu_and_how():
+    nvidia = "/sys/module/nvidia"
+    loaded = Recorded(
+        {
+            f"{nvidia}/holders/nvidia_uvm": "",
+            f"{nvidia}/holders/nvidia_modeset": "",
+            f"{nvidia}_modeset/holders/nvidia_drm": "",
+            f"{nvidia}_drm/parameters/modeset": "Y\n",
+        }
+    )
+    found = read_linux(loaded, RELEASE)
+    assert found.holders == {"nvidia": ("nvidia_modeset", "nvidia_uvm"), "nvidia_modeset": ("nvidia_drm",)}
+    assert found.parameters == {"nvidia_drm.modeset": "Y"}
+    assert read_linux(Recorded({}), RELEASE).holders == {}
+
+
 CONFIG = "# Linux\nCONFIG_VFIO=m\n# CONFIG_IOMMUFD is not set\nCONFIG_VFIO_PCI=m\nCONFIG_AMD_IOMMU=y\nCONFIG_HZ=250\n"
 
 

@@ -228,6 +228,27 @@ def test_a_process_uses_the_function_that_its_open_node_belongs_to():
     assert read_opened(machine).holders(machine, "/dev/kvm") == (Holder(812, "Xorg"),)
 
 
+USER = "/user.slice/user-1000.slice"
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "unit"),
+    [
+        ("0::/system.slice/ollama.service", "ollama.service"),
+        ("12:cpuset:/\n1:name=systemd:/system.slice/nvidia-vgpu-mgr.service\n0::/", "nvidia-vgpu-mgr.service"),
+        (f"0::{USER}/user@1000.service/session.slice/pipewire.service", "1000:pipewire.service"),
+        (f"0::{USER}/user@1000.service/init.scope", None),
+        (f"0::{USER}/user@1000.service", None),
+        (f"0::{USER}/session-2.scope", None),
+        ("0::/system.slice/docker-4711.scope", None),
+        ("", None),
+    ],
+)
+def test_the_cgroup_of_a_process_names_the_service_that_it_belongs_to(cgroup: str, unit: str | None):
+    machine = held({"/proc/812/cgroup": cgroup}, {"/proc/812/fd/7": "/dev/dri/renderD128"})
+    assert [use.unit for use in uses(machine)] == [unit]
+
+
 def test_the_asking_process_does_not_count():
     machine = held(links={"/proc/812/fd/7": "/dev/dri/renderD128", "/proc/self": "812"})
     assert uses(machine) == []

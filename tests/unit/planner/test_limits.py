@@ -8,6 +8,7 @@ from launcher.host.facts import Bar, HostFacts, Iommu, IommuUnit, Limit
 from launcher.planner.widths import address_bits, widths
 from launcher.record import replace
 from launcher.values import GIB, MIB, Missing
+from tests.catalogue.row import with_function
 from tests.planning import codes, host, plan
 
 BOOT = "boot: {kernel: ./bzImage}\ncpus: 2\n"
@@ -118,16 +119,26 @@ def card(facts: HostFacts, **fields: object) -> HostFacts:
 GPU = BOOT + "memory: 1GiB\ndevices: {gpu: {pci: 0000:e1:00.0, companions: attach}}\n"
 
 
+CONSOLES = "for c in /sys/class/vtconsole/vtcon*/bind; do echo 0 > $c; done"
+DRIVERS = "/sys/bus/platform/drivers"
+ANEW = "echo 1 > /sys/bus/pci/devices/0000:e1:00.0/remove; echo 1 > /sys/bus/pci/rescan"
+
+
 @pytest.mark.parametrize(
-    ("holder", "command"),
+    ("holders", "command"),
     [
-        ("vesafb", "echo vesa-framebuffer.0 > /sys/bus/platform/drivers/vesa-framebuffer/unbind"),
-        ("simpledrm", "echo simple-framebuffer.0 > /sys/bus/platform/drivers/simple-framebuffer/unbind"),
-        ("BOOTFB", None),
+        (("vesafb",), f"{CONSOLES}; echo vesa-framebuffer.0 > {DRIVERS}/vesa-framebuffer/unbind"),
+        (("efifb",), f"{CONSOLES}; echo efi-framebuffer.0 > {DRIVERS}/efi-framebuffer/unbind"),
+        (("simpledrm",), f"{CONSOLES}; echo simple-framebuffer.0 > {DRIVERS}/simple-framebuffer/unbind"),
+        (
+            ("BOOTFB", "simpledrm"),
+            f"{CONSOLES}; echo simple-framebuffer.0 > {DRIVERS}/simple-framebuffer/unbind; {ANEW}",
+        ),
+        (("BOOTFB",), ANEW),
     ],
 )
-def test_each_holder_of_the_boot_framebuffer_has_its_way_out(gpu07, holder, command):
-    old = replace(card(gpu07, claimed=(holder,)), kernel="5.10.0-30-amd64")
+def test_each_holder_of_the_boot_framebuffer_has_its_way_out(gpu07, holders, command):
+    old = replace(card(gpu07, claimed=holders), kernel="5.10.0-30-amd64")
     found = only(plan(GPU, old), "E318")
     assert found.fix == command
     assert "initcall_blacklist=sysfb_init" in found.help[-1]
@@ -137,4 +148,8 @@ def test_a_bar_that_was_resized_to_its_largest_is_no_matter(gpu07):
     sizes = tuple(MIB << n for n in range(8, 16))
     assert "W317" not in codes(plan(GPU, card(gpu07, sizes=sizes)))
     found = only(plan(GPU, card(gpu07, size=256 * MIB, sizes=sizes)), "W317")
-    assert found.fix == "echo 15 > /sys/bus/pci/devices/0000:e1:00.0/resource1_resize"
+    resize = "echo 15 > /sys/bus/pci/devices/0000:e1:00.0/resource1_resize"
+    driver = "/sys/bus/pci/drivers/vfio-pci"
+    assert found.fix == f"echo 0000:e1:00.0 > {driver}/unbind; {resize}; echo 0000:e1:00.0 > {driver}/bind"
+    free = with_function(card(gpu07, size=256 * MIB, sizes=sizes), "0000:e1:00.0", driver=None)
+    assert only(plan(GPU, free), "W317").fix == resize

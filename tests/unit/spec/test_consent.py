@@ -1,0 +1,44 @@
+"""The list `allow`: words, words with a name, and what is neither."""
+
+from __future__ import annotations
+
+import pytest
+
+from launcher.errors import Refused
+from launcher.spec.load import load_spec
+from launcher.spec.model import VmSpec
+
+SPEC = "boot: {kernel: ./k}\ncpus: 1\nmemory: 1GiB\ndevices:\n  nic:\n    pci: 0000:05:00.0\n    allow: "
+
+
+def allowed(text: str) -> tuple[str, ...]:
+    return load_spec(SPEC + text, "vm.yaml", name="vm").spec.devices["nic"].allow
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[in-use, no-reset]", ("in-use", "no-reset")),
+        ("[in-use=eth0]", ("in-use=eth0",)),
+        ("[in-use: eth0]", ("in-use=eth0",)),
+        ("[no-reset, in-use: [eth0, vtcon1]]", ("no-reset", "in-use=eth0", "in-use=vtcon1")),
+        ("\n      - in-use: 0000:05:00.0", ("in-use=0000:05:00.0",)),
+        ("[]", ()),
+    ],
+)
+def test_a_use_is_accepted_by_its_name(text, words):
+    assert allowed(text) == words
+
+
+@pytest.mark.parametrize("text", ["[in-us]", "[in-use=]", "[no-reset: x]", "[in-use: 5]", "[4]", "[true]"])
+def test_what_is_no_consent_is_refused_at_its_place(text):
+    with pytest.raises(Refused) as refused:
+        allowed(text)
+    (found,) = refused.value.diagnostics
+    assert (found.code, found.where.line) == ("E116", 7)
+
+
+def test_a_consent_that_was_saved_is_read_again():
+    loaded = load_spec(SPEC + "[in-use: eth0]", "vm.yaml", name="vm").spec
+    plain = loaded.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    assert VmSpec.model_validate(plain) == loaded
