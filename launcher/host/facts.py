@@ -280,9 +280,20 @@ class Interface:
 
 
 # mounted, swap, holder (dm, md, bcache), member (of LVM, ZFS, RAID): data is lost if the device goes. The others are
-# idle uses, which `allow: [in-use]` lifts.
+# idle uses, which `allow: [in-use]` lifts; of a path (dm-multipath) another function has one too, by the same `name`.
 UseKind = Literal[
-    "mounted", "swap", "holder", "member", "route", "interface", "master", "display", "console", "input", "process"
+    "mounted",
+    "swap",
+    "holder",
+    "member",
+    "path",
+    "route",
+    "interface",
+    "master",
+    "display",
+    "console",
+    "input",
+    "process",
 ]
 
 
