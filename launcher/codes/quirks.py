@@ -63,7 +63,7 @@ _RESETS = (
         ("1002:7310-731f", "1002:7340-734f", "1002:7360-7362"), (_DISPLAY,), resets=_BY_BUS, module=True,
     ),
     Quirk(
-        "W265", "AMD Bonaire and Hawaii", _ONCE, "no reset of Linux; QEMU has one of its own for them",
+        "W265", "AMD Bonaire and Hawaii", _ONCE, "a restart of the host between two VMs: Linux has no reset for it",
         "QEMU, hw/vfio/pci-quirks.c, vfio_radeon_reset",
         ("1002:6649", "1002:6650-6651", "1002:6658", "1002:665c-665d", "1002:67a0-67be"), (_DISPLAY,), resets=_BY_BUS,
     ),

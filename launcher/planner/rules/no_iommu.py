@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from launcher.errors import Diagnostic
 from launcher.planner.linux import is_dom0, last_of, settings_of
 from launcher.planner.places import in_spec
+from launcher.planner.quirks import is_built_in
 from launcher.values import Missing
 
 if TYPE_CHECKING:
@@ -151,7 +152,8 @@ def no_group(choice: Choice, function: PciFunction, host: HostFacts) -> Diagnost
     if word:
         evidence = (f"the kernel leaves the IOMMU of the integrated GPU off: {word}",)
         return Diagnostic("E208", fact, where, evidence, (_WITH_THE_GPU[word],))
-    help_ = ("put it into another slot", "or update the firmware: its tables leave the device out")
+    update = "update the firmware: its tables leave the device out"
+    help_ = (update,) if is_built_in(function, host) else ("put it into another slot", f"or {update}")
     return Diagnostic("E208", fact, where, help=help_)
 
 

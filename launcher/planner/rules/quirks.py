@@ -74,7 +74,7 @@ def _ways(quirk: Quirk, one: Taken, host: HostFacts) -> tuple[tuple[str, ...], s
     if quirk.resets == ("flr",) and isinstance(methods, tuple) and "bus" in methods:
         fix = f"echo bus > {sysfs(function)}/reset_method"
         return (f"reset the bus instead, if it is alone on it: `{fix}`",), fix
-    return (f"what helps: {quirk.help}",), None
+    return (f"try {quirk.help}",), None
 
 
 def _by_module(one: Taken, host: HostFacts) -> tuple[tuple[str, ...], str | None]:

@@ -153,6 +153,13 @@ def test_a_part_of_the_processor_is_not_moved_to_another_slot():
     assert "W262" in codes(made)
 
 
+def test_behind_no_iommu_only_a_card_is_put_into_another_slot():
+    facts = with_function(case("amd-apu"), "0000:c5:00.0", group=None)
+    assert "slot" not in helps(plan(APU, facts), "E208")
+    card = with_function(case("amd-navi-10"), "0000:0d:00.0", group=None)
+    assert "another slot" in helps(plan(NAVI, card), "E208")
+
+
 # ---- Xen ----
 
 
