@@ -66,7 +66,9 @@ def _room(digit: str) -> str:
 
 
 def _code(one: Explanation) -> str:
-    return f"### {one.code}: {one.title}\n\n{one.cause}\n\n```\n{one.example}\n```\n\n{one.fix}\n"
+    known = "\n".join(f"- {line}" for line in one.known)
+    page = f"### {one.code}: {one.title}\n\n{one.cause}\n\n```\n{one.example}\n```\n\n{one.fix}\n"
+    return f"{page}\nKnown of:\n\n{known}\n" if known else page
 
 
 def write(files: dict[str, str]) -> None:

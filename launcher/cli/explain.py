@@ -84,8 +84,12 @@ def _prose(text: str, width: int) -> str:
 
 
 def _code(one: Explanation, width: int) -> str:
+    from launcher.report.lines import wrapped
+
     example = "\n".join(f"    {line}" for line in one.example.splitlines())
-    return f"{one.code}: {one.title}\n\n{_prose(one.cause, width)}\n\n{example}\n\n{_prose(one.fix, width)}"
+    known = "\n".join(line for device in one.known for line in wrapped("  ", device, width))
+    parts = (f"{one.code}: {one.title}", _prose(one.cause, width), example, _prose(one.fix, width))
+    return "\n\n".join((*parts, f"Known of:\n{known}") if known else parts)
 
 
 def _field(field: FieldHelp, fields: dict[str, FieldHelp], width: int) -> str:

@@ -9,9 +9,10 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "E401",
         "no KVM",
         "/dev/kvm is not there: the module is not loaded, or virtualization is off in the firmware, or this is a "
-        "container or a VM that was not given it.",
+        "container or a VM that was not given it, or dom0 of Xen, which has it itself.",
         "vmlaunch plan vm.yaml        # in a container",
-        "`modprobe kvm_amd` or `modprobe kvm_intel`; switch on SVM or VT-x; give the container /dev/kvm.",
+        "`modprobe kvm_amd` or `modprobe kvm_intel`; switch on SVM or VT-x; give the container /dev/kvm; "
+        "boot without Xen.",
     ),
     Explanation(
         "E402",

@@ -1,8 +1,9 @@
-"""Explanations of the codes of planner/rules/resets.py, interrupts.py, graphics.py and conditions.py."""
+"""Explanations of the codes of planner/rules/resets.py, quirks.py, interrupts.py, graphics.py and links.py."""
 
 from __future__ import annotations
 
 from launcher.codes.page import Explanation
+from launcher.codes.quirks import told
 
 EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
@@ -107,13 +108,13 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "The IOMMU above this graphics card cannot make it look into the CPUs' caches (no snoop control). KVM is told, "
         "and lets the guest flush caches itself, which is slow.",
         "devices: {gpu: 0000:00:02.0}        # its IOMMU lacks snoop control",
-        "Nothing has to be done. A slot below another IOMMU unit may be better.",
+        "Nothing has to be done. For a card, a slot below another IOMMU unit may be better.",
     ),
     Explanation(
         "W262",
         "an integrated GPU",
         "Intel's integrated graphics uses memory that the firmware set aside on the host, and tables of the firmware "
-        "(OpRegion). The guest has neither.",
+        "(OpRegion). The guest has neither, and its drivers look for the device at 00:02.0, where no guest has it.",
         "devices: {gpu: 0000:00:02.0}",
         "Pass a graphics card. If it is only to compute, try it.",
     ),
@@ -129,8 +130,34 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "W264",
         "the link is not what it could be",
         "Both ends of the PCI Express link can do more lanes or a higher speed than they agreed on. The speed of a "
-        "graphics card's link is not looked at: it is low while the card is idle.",
+        "graphics card's link is not looked at: it is low while the card is idle. Nor is a link in a tunnel, as of an "
+        "external GPU, which reads x4 at 2.5 GT/s however fast it is; only what is narrower than that is said.",
         "devices: {gpu: 0000:c1:00.0}        # x4 of x16",
-        "Check the card's seat and riser, and how the firmware splits the slot's lanes.",
+        "Check the card's seat and riser, and how the firmware splits the slot's lanes. Outside the case: cable and "
+        "the slot there.",
+        known=told("W264"),
+    ),
+    Explanation(
+        "W265",
+        "a reset that the device is known not to survive",
+        "The kernel resets the device when a VM takes it and when it gives it back. Of this model it is known that it "
+        "does not work afterwards, although the reset succeeds: the first VM runs, the next one does not. E216 has the "
+        "words for resets.",
+        "devices: {gpu: 0000:0d:00.0}        # an RX 5700, and reset_method says bus",
+        "For AMD's cards: build and load the module vendor-reset, `echo device_specific > "
+        "/sys/bus/pci/devices/0000:0d:00.0/reset_method` (since Linux 5.15 it is not asked otherwise), and never let "
+        "amdgpu have the card first. For drives: a kernel that has a reset of its own for them. Or accept it with "
+        "`allow: [no-reset]`, and restart the host between two VMs.",
+        known=told("W265"),
+    ),
+    Explanation(
+        "W266",
+        "the device has no ROM, and its driver wants one",
+        "The video BIOS of graphics in a processor or in a laptop is a part of the host's firmware, which hands it to "
+        "the host's driver by ACPI. A guest has neither, and its driver finds no tables of the board.",
+        "devices: {gpu: 0000:c5:00.0}        # an AMD APU without a ROM BAR",
+        "`rom: ./vbios.rom`, with what an update of the firmware has for this device, or the image in ACPI's VFCT "
+        "(/sys/firmware/acpi/tables/VFCT). `rom: false` if the driver needs none.",
+        known=told("W266"),
     ),
 )

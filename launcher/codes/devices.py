@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from launcher.codes.page import Explanation
+from launcher.codes.quirks import told
 
 EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
@@ -119,7 +120,11 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "maps on AMD). The kernel does not let a guest have it.",
         "devices: {raid: 0000:05:00.0}",
         "Switch off what uses it in the firmware: USB legacy support, RAID monitoring, on HPE servers the shared "
-        "memory features of the slot (`conrep`). A firmware update or another slot may help.",
+        "memory features of the slot: `conrep -l -x conrep_rmrds.xml -f exclude.dat`, where exclude.dat is `<Conrep>"
+        '<Section name="RMRDS_Slot1" helptext=".">Endpoints_Excluded</Section></Conrep>`, and boot. A firmware update '
+        "or another slot may help. Graphics and USB controllers are let go all the same: since Linux 5.3 their lines "
+        "say `direct-relaxable`.",
+        known=told("E215"),
     ),
     Explanation(
         "E216",

@@ -10,16 +10,20 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "the device holds data that the host uses",
         "A file system on it is mounted, the host swaps to it, or it belongs to LVM, RAID or ZFS. The host would lose "
         "that data under its feet, so vmlaunch never takes such a device, as a companion neither; `allow: [in-use]` "
-        "does not lift this.",
+        "does not lift this. An NVMe namespace counts for each controller that it is attached to, so for a virtual "
+        "function only if it is attached there; a path of dm-multipath (E231) only where no other is left.",
         "devices: {disk: 0000:02:00.0}        # nvme0n1p2 is mounted on /data",
-        "Unmount it, swap elsewhere, or take it out of its pool; or name another device.",
+        "Unmount it, swap elsewhere, or take it out of its pool; or name another device. Of a virtual function: "
+        "`echo 0 > /sys/bus/pci/devices/PF/sriov_drivers_autoprobe` before it is made keeps the host's driver off "
+        "it.",
     ),
     Explanation(
         "E231",
         "the host uses the device",
         "A network interface is up or has the default route, a display shows the host's console, a process has the "
-        "device open. No data is lost if the device goes, and whoever works with it notices. A console does not come "
-        "back on down: it stays dark until the host boots again.",
+        "device open, a disk has one of its paths there (dm-multipath). No data is lost if the device goes, and "
+        "whoever works with it notices. A console does not come back on down: it stays dark until the host boots "
+        "again.",
         "devices: {nic: 0000:3b:00.0}        # eth0 is up",
         "End the use: the message names the command. Or accept it by its name: `nic: {pci: 0000:3b:00.0, allow: "
         "[in-use=eth0]}`. `allow: [in-use]` accepts every use, also those that are added later; W241 lists them.",

@@ -35,11 +35,14 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     ),
     Explanation(
         "E223",
-        "a VM without an IOMMU",
-        "This host is itself a VM. A VM can only pass on a device if it was given an IOMMU, too.",
+        "a VM, or dom0 of Xen, without an IOMMU",
+        "This host is itself a VM. A VM can only pass on a device if it was given an IOMMU, too. So is dom0, the Linux "
+        "that Xen (XCP-ng, Qubes) starts first: the devices are there, the IOMMU and the CPUs' virtualization are "
+        "Xen's.",
         "devices: {nic: 0000:00:04.0}        # in a cloud VM",
         "Give the VM a virtual IOMMU where it is started. QEMU has the devices intel-iommu, amd-iommu and "
-        "virtio-iommu; intel-iommu needs `caching-mode=on`, and `aw-bits=48` for more than 512 GiB of addresses.",
+        "virtio-iommu; intel-iommu needs `caching-mode=on`, and `aw-bits=48` for more than 512 GiB of addresses. On "
+        "Xen: boot Linux without it, or pass the device with Xen's own tools.",
     ),
     Explanation(
         "E224",

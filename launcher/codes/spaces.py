@@ -43,7 +43,10 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "The firmware or the kernel found no room for the BAR below the bridges above the device. VFIO then has no "
         "such region, or the kernel does not enable the device at all. Large BARs are the usual case.",
         "devices: {gpu: 0000:c1:00.0}        # dmesg: BAR 1 [mem size ... 64bit pref]: can't assign; no space",
-        "Switch on Above 4G Decoding in the firmware, or boot the host with `pci=realloc`.",
+        "Switch on Above 4G Decoding in the firmware, or boot the host with `pci=realloc`. Below a hot-plug port, as "
+        "of Thunderbolt, a device has the room that its port was given at boot: remove the port above it and rescan "
+        "(`echo 1 > /sys/bus/pci/devices/PORT/remove; echo 1 > /sys/bus/pci/rescan`), or boot with "
+        "`pci=hpmmioprefsize=16G`.",
     ),
     Explanation(
         "E318",

@@ -63,6 +63,7 @@ def decode_config(read: Read, virtual: bool = False, missing_bars: frozenset[int
         serial_number=_serial_number(read, extended.get(_SERIAL_NUMBER)),
         unassigned=unassigned,
         unassigned_ports=tuple(index for index in unassigned if header[_BARS + 4 * index] & 1),
+        hot_plug=kind == 1 and _hot_plug(read, found.get(_PCIE)),
     )
 
 
@@ -103,6 +104,13 @@ def _port(read: Read, place: int | None) -> str | None:
         return None
     kind = _dword(read, place) >> 20 & 0xF
     return PORTS.get(kind, f"type {kind}")
+
+
+def _hot_plug(read: Read, place: int | None) -> bool:
+    """A port with a slot (PCI Express Capabilities Register, bit 8) that is hot-plug capable."""
+    if place is None or not _dword(read, place) >> 24 & 1:
+        return False
+    return bool(_dword(read, place + 20) >> 6 & 1)
 
 
 def _msix(read: Read, place: int | None) -> Msix | None:

@@ -169,6 +169,7 @@ class Confinement:
 class Firmware:
     """What the machine is. `tables`: those of DMAR, IVRS, IORT and VIOT that ACPI lists; `virtual`: a VM itself.
 
+    `hypervisor`: whose interfaces Linux was started with (/sys/hypervisor/type), xen also for its own dom0.
     `virtualization`: the CPUs have SVM or VT-x. `portable`: a chassis that is closed and carried away. `sleeps`: the
     words of /sys/power/state.
     """
@@ -181,6 +182,7 @@ class Firmware:
     physical_bits: int | None = None
     portable: bool = False
     sleeps: tuple[str, ...] = ()
+    hypervisor: str | None = None
 
 
 @record
@@ -220,6 +222,7 @@ class Config:
     `msi`: vectors, 0 none. `extended`: ids of extended capabilities, four hex digits; None: only 256 bytes were read.
     `unassigned`: BARs that are there and have no address though `resource` has a line of zeros; `unassigned_ports`:
     those of them that are I/O ports.
+    `hot_plug`: a port below which devices come and go.
     `raw`: hexadecimal, only with --raw.
     """
 
@@ -236,6 +239,7 @@ class Config:
     serial_number: str | None = None
     unassigned: tuple[int, ...] = ()
     unassigned_ports: tuple[int, ...] = ()
+    hot_plug: bool = False
     raw: str | None = None
 
 
@@ -281,9 +285,20 @@ class Interface:
 
 
 # mounted, swap, holder (dm, md, bcache), member (of LVM, ZFS, RAID): data is lost if the device goes. The others are
-# idle uses, which `allow: [in-use]` lifts.
+# idle uses, which `allow: [in-use]` lifts; of a path (dm-multipath) another function has one too, by the same `name`.
 UseKind = Literal[
-    "mounted", "swap", "holder", "member", "route", "interface", "master", "display", "console", "input", "process"
+    "mounted",
+    "swap",
+    "holder",
+    "member",
+    "path",
+    "route",
+    "interface",
+    "master",
+    "display",
+    "console",
+    "input",
+    "process",
 ]
 
 
@@ -310,6 +325,7 @@ class PciFunction:
     `iommu` is the unit (dmar0). `config`: None, not recorded; Missing asleep: reading would wake the device.
     `rom`: the shadow is a copy the firmware left at 0xc0000. `messages`: msi_bus of the function and of all bridges
     above it. `errors`: totals of aer_dev_*, by correctable, nonfatal, fatal. `vfio`: the name of its vfio-dev.
+    `removable`: behind a port that leads out of the machine (Thunderbolt, USB4).
     """
 
     address: PciAddress
@@ -343,6 +359,7 @@ class PciFunction:
     interfaces: tuple[Interface, ...] = ()
     uses: tuple[Use, ...] = ()
     vfio: str | None = None
+    removable: bool = False
 
 
 @record

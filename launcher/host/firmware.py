@@ -23,15 +23,17 @@ _PORTABLE = {8, 9, 10, 11, 14, 30, 31, 32}
 
 def read_firmware(tree: Tree) -> Firmware:
     words, bits = _cpu(tree)
+    hypervisor = str_of(tree.read_text("/sys/hypervisor/type")) or None
     return Firmware(
         tables=_tables(tree),
         vendor=_text(tree, "sys_vendor"),
         product=_text(tree, "product_name"),
-        virtual="hypervisor" in words or isinstance(tree.read_text("/sys/hypervisor/type"), str),
+        virtual="hypervisor" in words or hypervisor is not None,
         virtualization=not words or bool(words & {"svm", "vmx"}),
         physical_bits=bits,
         portable=number(_text(tree, "chassis_type") or "") in _PORTABLE,
         sleeps=tuple(str_of(tree.read_text("/sys/power/state")).split()),
+        hypervisor=hypervisor,
     )
 
 

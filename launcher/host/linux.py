@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # Those whose presence a rule or a message can turn on; the rest would only make facts files large and different.
 MODULES = (
     *("vfio", "vfio_pci", "vfio_pci_core", "vfio_iommu_type1", "vfio_virqfd", "iommufd"),
-    *("kvm", "kvm_amd", "kvm_intel", "pci_stub", "nvidia_drm"),
+    *("kvm", "kvm_amd", "kvm_intel", "pci_stub", "nvidia_drm", "vendor_reset"),
     *("hisi_acc_vfio_pci", "mlx5_vfio_pci", "nvgrace_gpu_vfio_pci", "pds_vfio_pci"),
     *("qat_vfio_pci", "virtio_vfio_pci", "xe_vfio_pci"),
 )

@@ -25,7 +25,7 @@ FIRST_VMD_DOMAIN = 0x10000  # drivers/pci/controller/vmd.c
 # PCI classes (PCI Code and ID Assignment 1.15, 1.7). 0680, "other bridge", is not here: an NVSwitch is one.
 _TO_ANOTHER_BUS = ("0604", "0607", "0609")
 _PART_OF_THE_BOARD = ("0600", "0601")
-DISPLAY, VGA = "03", "0300"
+DISPLAY, VGA, USB = "03", "0300", "0c03"
 
 
 def on_vfio(one: PciFunction) -> bool:

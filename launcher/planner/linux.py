@@ -1,4 +1,4 @@
-"""The host's kernel in; its release, and the parameters of /proc/cmdline as it and its modules read them, out. Pure."""
+"""The host's kernel in; its release, whose VM it is, the parameters of /proc/cmdline as it reads them, out. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING
 from launcher.values import Missing
 
 if TYPE_CHECKING:
-    from launcher.host.facts import Linux
+    from launcher.host.facts import HostFacts, Linux
+
+# Drivers of Xen's that keep a device for its VMs; only its dom0, or a driver domain, has them.
+_OF_XEN = ("pciback", "xen-pciback")
+_XEN = "Xen"  # the maker of a machine that Xen emulates
 
 
 def release(kernel: str) -> tuple[int, int]:
@@ -39,3 +43,10 @@ def given(linux: Linux, word: str) -> bool:
     """`pci=realloc` is on the command line already, also as `pci=nocrs,realloc=on`."""
     name, _, value = word.partition("=")
     return any(one in (value, f"{value}=on") for one in settings_of(linux, name))
+
+
+def is_dom0(host: HostFacts) -> bool:
+    """Linux in Xen's first VM, which has the devices, and the machine's own names. A VM that Xen emulates has Xen's."""
+    drivers = {*(host.linux.drivers or ()), *(one.driver for one in host.pci)}
+    on_xen = host.firmware.hypervisor == "xen" or not drivers.isdisjoint(_OF_XEN)
+    return on_xen and host.firmware.vendor != _XEN

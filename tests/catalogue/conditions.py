@@ -53,6 +53,11 @@ def _address(one: PciFunction) -> PciAddress:
     return one.address
 
 
+def behind_a_cable(link: PcieLink) -> Callable[[], HostFacts]:
+    """The disk in a case on Thunderbolt: the port above it is one of Titan Ridge's."""
+    return lambda: with_function(disk(link=link, parent=PciAddress.parse(PORT))(), PORT, id="8086:15ef", name=None)
+
+
 def vga(parameter: str | None, **fields: Any) -> Callable[[], HostFacts]:
     """The second graphics card stays with the host; `parameter`: disable_vga of vfio_pci."""
     parameters = {} if parameter is None else {"vfio_pci.disable_vga": parameter}
@@ -109,11 +114,11 @@ def behind(snoops: bool | None) -> Callable[[], HostFacts]:
     return made
 
 
-def intel_graphics(address: str) -> Callable[[], HostFacts]:
+def intel_graphics(address: str, class_code: str = "030000") -> Callable[[], HostFacts]:
     """In the place of the disk."""
 
     def made() -> HostFacts:
-        where, facts = PciAddress.parse(address), disk(id="8086:a780", class_code="030000", name=None, driver=None)()
+        where, facts = PciAddress.parse(address), disk(id="8086:a780", class_code=class_code, name=None, driver=None)()
         pci = (replace(one, address=where) if str(one.address) == DISK else one for one in facts.pci)
         groups = (replace(one, devices=(where,)) if one.number == 14 else one for one in facts.groups)
         return replace(facts, pci=tuple(pci), groups=tuple(groups))
@@ -168,6 +173,20 @@ ROWS: tuple[Row, ...] = (
         disk(config=Missing("asleep", f"/sys/bus/pci/devices/{DISK}/config")),
     ),
     Row(
+        "reset-fails-at-runtime",
+        "W265",
+        disk(id="1002:731f", class_code="030000", driver="amdgpu", reset=("bus",)),
+        disk(id="1002:731f", class_code="030000", driver="amdgpu", reset=("device_specific", "bus")),
+        variant="known",
+    ),
+    Row(
+        "reset-fails-at-runtime",
+        "W265",
+        disk(id="144d:a804", reset=("flr", "bus")),
+        disk(id="144d:a804", reset=("device_specific", "flr", "bus")),
+        variant="drive",
+    ),
+    Row(
         "d3cold-inaccessible",
         "W251",
         disk(power=Power("D3cold", "suspended", "auto", True)),
@@ -183,6 +202,14 @@ ROWS: tuple[Row, ...] = (
     Row("vga-legacy-arbitration", "W254", vga("N"), vga("Y"), ON_GPU),
     Row("vga-legacy-arbitration", "W254", vga("N"), vga("N", class_code="030200"), ON_GPU, variant="not-vga"),
     Row("option-rom", "W255", lab("display"), function(GPU, rom="bar"), TAKEN_2, ON_GPU, "display"),
+    Row(
+        "option-rom",
+        "W266",
+        function(GPU, id="1002:1681", rom="none", reset=("flr",)),
+        function(GPU, id="1002:731f", rom="none", reset=("flr",)),
+        ON_GPU,
+        variant="in-the-firmware",
+    ),
     Row("no-usable-interrupt", "W257", lab("extremes"), disk(config=Config(pin=1), irq=11), TAKEN_2, ONE, "extremes"),
     Row(
         "no-usable-interrupt",
@@ -233,6 +260,14 @@ ROWS: tuple[Row, ...] = (
         f"{_START} {{gpu: 0000:00:02.0}}\n",
         f"{_START} {{gpu: 0000:03:00.0}}\n",
     ),
+    Row(
+        "igd",
+        "W262",
+        intel_graphics("0000:00:02.0", "038000"),
+        intel_graphics("0000:00:02.0", "048000"),
+        f"{_START} {{gpu: 0000:00:02.0}}\n",
+        variant="no-vga",
+    ),
     Row("aer-history", "W263", disk(errors={"fatal": 1, "nonfatal": 16}), disk(errors={"correctable": 4711})),
     Row(
         "aer-history",
@@ -248,6 +283,13 @@ ROWS: tuple[Row, ...] = (
         function(GPU, link=PcieLink(16, 16, "2.5 GT/s PCIe", "16.0 GT/s PCIe")),
         near_spec=ON_GPU,
         variant="slow-link",
+    ),
+    Row(
+        "aer-history",
+        "W264",
+        behind_a_cable(PcieLink(1, 4, "2.5 GT/s PCIe", "8.0 GT/s PCIe")),
+        behind_a_cable(PcieLink(4, 4, "2.5 GT/s PCIe", "8.0 GT/s PCIe")),
+        variant="tunnel",
     ),
     Row(
         "numa-mismatch",

@@ -51,6 +51,8 @@ CARD = spec(f"card: {NIC}")
 LAN = spec("lan: {pci: 0000:00:1f.6, companions: detach}")
 
 
+PATH = Use("path", "sda is a path to dm-0 (mpatha), as is sdb of 0000:81:00.0: dm-0 (mpatha) on /data", "dm-0")
+WILLING_DISK = spec(f"disk: {{pci: {DISK}, allow: [in-use]}}")
 ROUTE = Use("route", "eth0 has the default route", "eth0")
 XORG = Use("process", "Xorg (911) has /dev/dri/card1 open", "Xorg", 911)
 PIPEWIRE = Use("process", "pipewire (812) has /dev/snd/controlC1 open", "pipewire", 812)
@@ -189,6 +191,9 @@ ROWS: tuple[Row, ...] = (
     Row(
         "host-uses-device", "E230", used(DISK, Use("holder", "dm-0 is built on nvme0n1p2", "dm-0")), used(DISK),
         variant="holder",
+    ),
+    Row(
+        "host-uses-device", "E231", used(DISK, PATH), used(DISK, PATH), near_spec=WILLING_DISK, variant="path",
     ),
     Row(
         "host-uses-device", "E231", lambda: bare_card(ROUTE, UP), lambda: bare_card(ROUTE, UP), CARD,

@@ -217,6 +217,13 @@ IOMMU = (
         dark(virtual=True, tables=("DMAR",)),
         variant="tables",
     ),
+    Row(
+        "nested-no-viommu",
+        "E223",
+        dark(virtual=True, vendor="LENOVO", hypervisor="xen"),
+        dark(vendor="LENOVO"),
+        variant="dom0",
+    ),
     Row("noiommu-mode", "E220", lab("noiommu-mode"), linux(parameters=NO_IOMMU_MODE), NVME, BOUND, "noiommu-mode"),
     Row(
         "noiommu-mode",
@@ -337,6 +344,14 @@ KVM = (
         lambda: with_linux(host("gpu07"), modules=("kvm",)),
         spec=NO_DEVICES,
         variant="container",
+    ),
+    Row(
+        "kvm-missing",
+        "E401",
+        lambda: without_kvm("absent", firmware=Firmware(virtual=True, virtualization=False, hypervisor="xen")),
+        gpu07(firmware=Firmware(virtual=True, hypervisor="xen")),
+        spec=NO_DEVICES,
+        variant="dom0",
     ),
     Row(
         "kvm-missing",

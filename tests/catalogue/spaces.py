@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from launcher.host.facts import Bar, Config, HostFacts, Iommu, IommuUnit, Limit, Msix, ReservedRegion
+from launcher.host.facts import Bar, Config, Firmware, HostFacts, Iommu, IommuUnit, Limit, Msix, ReservedRegion
 from launcher.record import replace
-from launcher.values import GIB, KIB, MIB, Missing
+from launcher.values import GIB, KIB, MIB, Missing, PciAddress
 from tests.catalogue.row import ONE, Row, gpu07, lab, small, with_function, with_linux, with_process
 from tests.planning import host
 
@@ -26,6 +26,7 @@ _NO_SYSFB = "quiet initcall_blacklist=sysfb_init"
 _MSI = ReservedRegion(0xFEE00000, 0xFEEFFFFF, "msi")
 _HT = ReservedRegion(0xFD00000000, 0xFFFFFFFFFF, "reserved")
 _IOAPIC_BOARD = ReservedRegion(0x30000000, 0x3000FFFF, "direct")
+_PROLIANT = Firmware(("DMAR",), "HP", "ProLiant DL380 Gen9")
 
 
 def _at(address: str, devices: str = _DISK) -> str:
@@ -83,6 +84,11 @@ def _intel(**widths: int) -> HostFacts:
     return replace(facts, iommu=Iommu("Intel VT-d", min(widths.values()), units), pci=tuple(pci))
 
 
+def _old_graphics(facts: HostFacts) -> HostFacts:
+    """Before 5.3 graphics are let go whatever the firmware keeps."""
+    return replace(with_function(facts, "0000:02:00.0", class_code="030000"), kernel="5.2.0-1-amd64")
+
+
 def _widths(kvm: int, iommu: int, kind: str = "AMD-Vi") -> HostFacts:
     facts = host("gpu07")
     return replace(facts, kvm=replace(facts.kvm, physical_bits=kvm), iommu=Iommu(kind, iommu))  # type: ignore[type-var]
@@ -109,6 +115,12 @@ def _tasks(*limits: Limit, cpus: tuple[int, ...] = (0, 1)) -> HostFacts:
 
 def _card(*bars: Bar, **fields: Any) -> HostFacts:
     return with_function(host("gpu07"), "0000:e1:00.0", bars=bars, **fields)
+
+
+def _below_hot_plug(facts: HostFacts) -> HostFacts:
+    port = "0000:00:01.1"
+    below = with_function(facts, "0000:e1:00.0", parent=PciAddress.parse(port))
+    return with_function(below, port, config=Config(header=1, port="root port", hot_plug=True))
 
 
 def _narrow(bar: Bar) -> HostFacts:
@@ -242,6 +254,11 @@ ROWS: tuple[Row, ...] = (
         variant="amd",
     ),
     Row(
+        "rmrr-direct-region", "E215",
+        lambda: replace(_regions(_MSI, _IOAPIC_BOARD, facts=_intel(dmar0=48)), firmware=_PROLIANT),
+        lambda: _old_graphics(_regions(_MSI, _IOAPIC_BOARD, facts=_intel(dmar0=48))), variant="proliant",
+    ),
+    Row(
         "reserved-splits-bank", "E306", lab("amd-regions"), lab("amd"),
         small("nic: 0000:00:02.0", '[{size: 512MiB, at: "0x0"}]'), captured="amd-regions",
     ),
@@ -284,6 +301,10 @@ ROWS: tuple[Row, ...] = (
     ),
     # ---- BARs ----
     Row("bar-unassigned", "E317", lambda: _card(replace(_BIG, start=0), _PORTS), lambda: _card(_BIG, _PORTS), _GPU),
+    Row(
+        "bar-unassigned", "E317", lambda: _below_hot_plug(_card(replace(_BIG, start=0), replace(_PORTS, start=0))),
+        lambda: _below_hot_plug(_card(_BIG, _PORTS)), _GPU, variant="hot-plug",
+    ),
     Row(
         "bar-unassigned", "E317",
         lambda: _card(_REGISTERS, config=Config(pin=1, unassigned=(1, 5), unassigned_ports=(5,))),

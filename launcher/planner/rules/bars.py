@@ -11,6 +11,7 @@ from launcher.planner.bars import message_spans
 from launcher.planner.functions import VGA, on_vfio
 from launcher.planner.linux import given, release
 from launcher.planner.places import in_spec
+from launcher.planner.quirks import above, is_tunnelled
 from launcher.planner.rules.rule import Rule
 from launcher.planner.rules.words import sysfs
 from launcher.values import KIB, MIB, Missing, Span, show_size
@@ -76,9 +77,9 @@ def _unassigned(it: Situation) -> Iterator[Diagnostic]:
         where, address = in_spec(f"devices.{one.alias}"), one.function.address
         if lost:
             names = " and ".join(lost[index] for index in sorted(lost))
-            fact = f"{one.alias}: {names} of {address} has no address on the host"
-            help_ = ("switch on Above 4G Decoding (also: 64-bit MMIO, large BARs) in the firmware",)
-            yield Diagnostic("E317", fact, where, help=(*help_, *_reallocating(it.host.linux, "or boot")))
+            fact = f"{one.alias}: {names} of {address} {'has' if len(lost) == 1 else 'have'} no address on the host"
+            help_, fix = _more_room(one.function, it)
+            yield Diagnostic("E317", fact, where, help=help_, fix=fix)
         for index in config.unassigned_ports:
             fact = f"{one.alias}: I/O BAR {index} of {address} has no ports on the host; the guest reads all ones there"
             more = "".join(_reallocating(it.host.linux, ", or boot"))
@@ -89,6 +90,25 @@ def _unassigned(it: Situation) -> Iterator[Diagnostic]:
 def _reallocating(linux: Linux, boot: str) -> tuple[str, ...]:
     """Where the kernel has tried that already, it does not help."""
     return () if given(linux, "pci=realloc") else (f"{boot} the host with `pci=realloc`",)
+
+
+def _more_room(function: PciFunction, it: Situation) -> tuple[tuple[str, ...], str | None]:
+    """What comes later finds the room that its port was given when the host booted. A port goes with all below it."""
+    ports = above(function, it.host)
+    coming = any(isinstance(one.config, Config) and one.config.hot_plug for one in ports)
+    if not (coming or is_tunnelled(function, it.host)):
+        first = "switch on Above 4G Decoding (also: 64-bit MMIO, large BARs) in the firmware"
+        return (first, *_reallocating(it.host.linux, "or boot")), None
+    below_root = [one for one in ports if one.parent is not None]
+    port = below_root[-1] if below_root else ports[-1]
+    used = any(one.uses and port in above(one, it.host) for one in it.host.pci)
+    fix = None if used else f"echo 1 > {sysfs(port)}/remove; echo 1 > /sys/bus/pci/rescan"
+    sizes = "`pci=realloc,hpmmioprefsize=16G,hpmmiosize=256M` (before Linux 5.5 `hpmemsize=`), so that ports leave room"
+    return (
+        *((f"it came by a hot-plug port: have the port above it laid out anew: `{fix}`",) if fix else ()),
+        f"{'or ' if fix else ''}boot the host with {sizes}",
+        "or boot the host with the device plugged in and switched on",
+    ), fix
 
 
 def _framebuffer(it: Situation) -> Iterator[Diagnostic]:

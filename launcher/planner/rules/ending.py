@@ -72,6 +72,11 @@ _WAYS: dict[UseKind, tuple[str, str]] = {
     "swap": ("stop swapping to it first", "swapoff {}"),
     "holder": ("take apart what is built on it first; this shows it", "lsblk -s /dev/{}"),
     "member": ("take it out of its pool or array first; this shows which", "lsblk -f {}"),
+    "path": (
+        "let the storage show the disk no longer on this path: the guest could write to it beside the host; this shows "
+        "the others",
+        "multipath -ll {}",
+    ),
     "route": ("give the host another way to its network first; this shows the routes", "ip route show dev {}"),
     "interface": ("take the interface down first", "ip link set {} down"),
     "master": ("take it out of its bridge or bond first", "ip link set {} nomaster"),

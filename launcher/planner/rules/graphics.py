@@ -8,9 +8,9 @@ from launcher.errors import Diagnostic
 from launcher.planner.functions import DISPLAY, VGA, on_vfio
 from launcher.planner.modules import vga_is_to_come
 from launcher.planner.places import in_spec
+from launcher.planner.quirks import is_built_in, is_intels
 from launcher.planner.rules.rule import Rule
 from launcher.planner.rules.words import adding, listed, shown
-from launcher.values import PciAddress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from launcher.host.facts import Linux
     from launcher.planner.decided import Situation
 
-_INTEGRATED = PciAddress(0, 0, 2, 0)  # where Intel's is, and where its drivers look for it
 _SETTING = "/etc/modprobe.d/vfio-vga.conf"
 
 
@@ -61,7 +60,8 @@ def _incoherent(it: Situation) -> Iterator[Diagnostic]:
         unit = units.get(function.iommu or "")
         if function.class_code.startswith(DISPLAY) and unit is not None and unit.snoops is False:
             fact = f"{choice.alias}: {unit.name} cannot make {function.address} see what is only in the CPUs' caches"
-            better = sorted(one.name for one in units.values() if one.snoops)
+            movable = not is_built_in(function, it.host)
+            better = sorted(one.name for one in units.values() if one.snoops and movable)
             help_ = (
                 "expect the guest's driver to flush caches, which is slow",
                 *((f"a slot below {' or '.join(better)} does better",) if better else ()),
@@ -71,8 +71,7 @@ def _incoherent(it: Situation) -> Iterator[Diagnostic]:
 
 def _integrated(it: Situation) -> Iterator[Diagnostic]:
     for choice, function in it.chosen():
-        intel = function.id.startswith("8086:") and function.class_code.startswith(VGA)
-        if intel and function.address == _INTEGRATED:
+        if is_intels(function):
             fact = f"{choice.alias}: {function.address} is part of the processor and uses memory that no guest gets"
             evidence = ("it needs the OpRegion and stolen memory of the host's firmware",)
             help_ = ("it may compute, and shows no picture: pass a card for that",)

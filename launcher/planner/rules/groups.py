@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
-from launcher.planner.functions import is_bridge
+from launcher.planner.functions import DISPLAY, USB, is_bridge
 from launcher.planner.groups import decider_of
 from launcher.planner.linux import release
 from launcher.planner.losing import losses
 from launcher.planner.places import in_spec
+from launcher.planner.quirks import quirks
 from launcher.planner.rules.no_iommu import no_group, no_iommu
 from launcher.planner.rules.rule import Rule
 from launcher.planner.rules.words import adding, listed, moving, shown
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
 
 # Drivers of members that are no PCI functions, under which these do no DMA of the host's.
 _HARMLESS_OTHERS = ("vfio-platform", "vfio-amba", "vfio-fsl-mc")
+
+_BY_CONREP = (
+    "HP and HPE reserve it for all slots; with the Scripting Toolkit take this one out (RMRDS_SlotN: "
+    "Endpoints_Excluded) and boot: `conrep -l -x conrep_rmrds.xml -f exclude.dat`",
+)
 
 
 def _isolated(it: Situation) -> Iterator[Diagnostic]:
@@ -108,15 +114,28 @@ def _direct(it: Situation) -> Iterator[Diagnostic]:
     for group in it.passing.groups:
         regions = group.reserved if isinstance(group.reserved, tuple) else ()
         direct = next((one for one in regions if one.kind == "direct"), None)
-        if direct is None:
+        if direct is None or _lets_go(group, it):
             continue
         alias, span = decider_of(group, it.passing.choices).alias, f"{direct.start:#x}-{direct.last:#x}"
         fact = f"{alias}: the firmware keeps {span} for a device of IOMMU group {group.number}"
-        help_ = (
-            "switch off what uses it in the firmware (USB legacy, iLO, RAID monitoring)",
-            "or take another device",
-        )
-        yield Diagnostic("E215", fact, in_spec(f"devices.{alias}"), help=help_)
+        yield Diagnostic("E215", fact, in_spec(f"devices.{alias}"), help=_out_of_the_firmware(group, it))
+
+
+def _lets_go(group: IommuGroup, it: Situation) -> bool:
+    """Before 5.3 Intel's driver calls all such regions direct and lets graphics and USB go all the same
+    (device_is_rmrr_locked in intel-iommu.c); since then theirs are direct-relaxable. Whose of a group a region is
+    cannot be seen: sound and the like beside them in their slot have none."""
+    if it.host.iommu is None or it.host.iommu.kind != "Intel VT-d" or release(it.host.kernel) >= (5, 3):
+        return False
+    members = [one for one in it.members(group) if not is_bridge(one)]
+    slots = {one.address.slot for one in members if one.class_code.startswith((DISPLAY, USB))}
+    return all(one.address.slot in slots for one in members)
+
+
+def _out_of_the_firmware(group: IommuGroup, it: Situation) -> tuple[str, ...]:
+    first = _BY_CONREP if any(any(quirks("E215", one, it.host)) for one in it.members(group)) else ()
+    usual = "switch off what uses it in the firmware (USB legacy, iLO, RAID monitoring)"
+    return (*first, f"or {usual}" if first else usual, "or take another device")
 
 
 RULES: tuple[Rule, ...] = (

@@ -10,7 +10,7 @@ from launcher.planner.losing import accepted, accepting, is_psp, losses, named_u
 from launcher.planner.places import in_spec
 from launcher.planner.rules.ending import ending, stopping
 from launcher.planner.rules.rule import Rule
-from launcher.planner.rules.words import adding, show
+from launcher.planner.rules.words import adding, show, sysfs
 from launcher.planner.uses import is_hard, runs_from, uses_of
 from launcher.planner.waiting import drm_clients, drm_is_likely, drm_is_unread, waiting
 
@@ -33,12 +33,39 @@ def _leaving(it: Situation) -> Iterator[Taken]:
 def _never_taken(it: Situation) -> Iterator[Diagnostic]:
     """Data is lost if it goes; `allow` does not reach that far."""
     for one in _leaving(it):
-        hard = [use for use in _uses(one, it) if is_hard(use)]
+        hard = _hard(one, it)
         if hard:
             fact = f"{_subject(one)} holds data that the host uses, so it is not taken: {hard[0].what}"
             other = "take another device" if one.role == "device" else "take a device of another group"
-            help_ = (other,) if runs_from(hard) else (*ending(hard), f"or {other}")
-            yield Diagnostic("E230", fact, _where(one), _evidence(hard), help_)
+            of_host = () if runs_from(hard) else ending(hard)
+            help_ = (*of_host, *_without_a_driver(one, hard, it))
+            yield Diagnostic("E230", fact, _where(one), _evidence(hard), (*help_, f"or {other}" if help_ else other))
+
+
+def _hard(one: Taken, it: Situation) -> list[Use]:
+    """Also a path (dm-multipath) that leaves the host none, because the plan takes all of them."""
+    return [use for use in _uses(one, it) if is_hard(use) or (use.kind == "path" and _is_last(use, it))]
+
+
+def _is_last(path: Use, it: Situation) -> bool:
+    leaving = {one.function.address for one in _leaving(it)}
+    to_it = {one.address for one in it.host.pci for use in one.uses if (use.kind, use.name) == ("path", path.name)}
+    return len(to_it) > 1 and to_it <= leaving
+
+
+def _without_a_driver(one: Taken, hard: list[Use], it: Situation) -> tuple[str, ...]:
+    """A virtual function of a drive was taken by the host's driver when it was made. What its physical function leads
+    to as well, the guest would reach even so."""
+    physical = it.functions.get(one.function.physical_function) if one.function.physical_function else None
+    if physical is None:
+        return ()
+    keeping_off = f"`echo 0 > {sysfs(physical)}/sriov_drivers_autoprobe`"
+    if set(hard) & set(physical.uses):
+        first = (
+            f"detach that namespace from the virtual function (`nvme detach-ns`): {physical.address} leads to it too"
+        )
+        return (f"{first}, and the guest could write to it; then {keeping_off} keeps the host's driver off",)
+    return (f"keep the host's driver off virtual functions, before they are made anew: {keeping_off}",)
 
 
 def _uses(one: Taken, it: Situation) -> tuple[Use, ...]:
@@ -55,7 +82,7 @@ def _taken_with_consent(it: Situation) -> Iterator[Diagnostic]:
     for one in _leaving(it):
         device = it.spec.devices[one.alias]
         soft = [use for use in soft_uses(one.function) if not accepted(use, one.function, device)]
-        if soft and not any(map(is_hard, one.function.uses)):
+        if soft and not _hard(one, it):
             choice = _choice(one, it)
             allow = adding(choice, "allow", accepting(soft, one.function, device.allow))
             fact = f"{_subject(one)} is in use by the host: {soft[0].what}"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
 from launcher.planner.places import in_spec
+from launcher.planner.quirks import is_tunnelled, reads_as_tunnel
 from launcher.planner.rules.rule import Rule
 from launcher.values import Missing
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from launcher.planner.decided import Situation
+
+_INSIDE = "check the card's seat and riser, and how the firmware splits the slot's lanes"
+_OUTSIDE = "check the cable, and the slot in the device's case"
 
 
 def _errors(it: Situation) -> Iterator[Diagnostic]:
@@ -28,7 +32,7 @@ def _errors(it: Situation) -> Iterator[Diagnostic]:
 
 
 def _narrow(it: Situation) -> Iterator[Diagnostic]:
-    """Idle GPUs lower the speed of their link and never its width."""
+    """Idle GPUs lower the speed of their link and never its width. A tunnel says nothing of what it carries."""
     for choice, function in it.chosen():
         link = function.link
         if link is None or isinstance(link, Missing) or link.width == 0:
@@ -37,7 +41,10 @@ def _narrow(it: Situation) -> Iterator[Diagnostic]:
         if link.width < link.max_width or slow:
             now, could = f"x{link.width} at {link.speed}", f"x{link.max_width} at {link.max_speed}"
             fact = f"{choice.alias}: the link of {function.address} is {now}, and could be {could}"
-            help_ = ("check the card's seat and riser, and how the firmware splits the slot's lanes",)
+            tunnelled = is_tunnelled(function, it.host)
+            if tunnelled and reads_as_tunnel(link.width, link.speed):
+                continue
+            help_ = (_OUTSIDE if tunnelled else _INSIDE,)
             yield Diagnostic("W264", fact, in_spec(f"devices.{choice.alias}"), help=help_)
 
 

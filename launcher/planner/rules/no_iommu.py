@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
-from launcher.planner.linux import given, last_of, settings_of
+from launcher.planner.linux import given, is_dom0, last_of, settings_of
 from launcher.planner.places import in_spec
+from launcher.planner.quirks import is_built_in
 from launcher.values import Missing
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ _KINDS = {
     "VIOT": ("virtio-iommu", "VIRTIO_IOMMU"),
 }
 _ON_INTEL = "intel_iommu=on iommu=pt"
+_NONE_FROM_XEN = "Xen gives its VMs none: run this on the machine itself, without Xen"
 _VIRTUAL_ONE = (
     "-machine q35,kernel-irqchip=split "
     "-device intel-iommu,intremap=on,caching-mode=on,device-iotlb=on,aw-bits=48"
@@ -54,9 +56,21 @@ def _no_iommu_mode(linux: Linux) -> bool:
 def _cause(host: HostFacts) -> Diagnostic:
     tables = () if isinstance(host.firmware.tables, Missing) else host.firmware.tables
     table = next((one for one in _KINDS if one in tables), None)
-    if table is not None:
+    if table is not None and not is_dom0(host):
         return _not_started(table, host)
+    if is_dom0(host):
+        return _kept_by_xen()
     return _not_in_the_vm(host) if host.firmware.virtual else _not_announced(host)
+
+
+def _kept_by_xen() -> Diagnostic:
+    fact = "this is dom0 of Xen, which has the IOMMU itself and shows Linux none, and devices need one"
+    help_ = (
+        "boot this machine without Xen: take the entry of the boot menu that starts Linux itself",
+        "or pass the device with Xen's own tools: `xl pci-assignable-add` and `xl pci-attach`, Qubes `qvm-pci attach`, "
+        "XCP-ng `xe vm-param-set other-config:pci=0/ADDRESS`",
+    )
+    return Diagnostic("E223", fact, in_spec("devices"), help=help_)
 
 
 def _not_announced(host: HostFacts) -> Diagnostic:
@@ -78,7 +92,8 @@ def _not_in_the_vm(host: HostFacts) -> Diagnostic:
     kind = " ".join(word for word in (firmware.vendor, firmware.product) if word)
     fact = f"this host is a VM itself{kind and f' ({kind})'} and was given no IOMMU, which devices need"
     first = f"give this VM a virtual IOMMU where it is started, for QEMU with `{_VIRTUAL_ONE}`"
-    help_ = (f"{first}, and boot its kernel with `{_ON_INTEL}`",)
+    by_xen = firmware.hypervisor == "xen"
+    help_ = (_NONE_FROM_XEN if by_xen else f"{first}, and boot its kernel with `{_ON_INTEL}`",)
     return Diagnostic("E223", fact, in_spec("devices"), help=help_)
 
 
@@ -137,7 +152,8 @@ def no_group(choice: Choice, function: PciFunction, host: HostFacts) -> Diagnost
     if word:
         evidence = (f"the kernel leaves the IOMMU of the integrated GPU off: {word}",)
         return Diagnostic("E208", fact, where, evidence, (_WITH_THE_GPU[word],))
-    help_ = ("put it into another slot", "or update the firmware: its tables leave the device out")
+    update = "update the firmware: its tables leave the device out"
+    help_ = (update,) if is_built_in(function, host) else ("put it into another slot", f"or {update}")
     return Diagnostic("E208", fact, where, help=help_)
 
 

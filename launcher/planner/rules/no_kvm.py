@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
+from launcher.planner.linux import is_dom0
 
 if TYPE_CHECKING:
     from launcher.host.facts import DeviceNode, HostFacts
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 _MODULES = ("kvm_amd", "kvm_intel")
 _FIRMWARE = "switch on SVM or VT-x in the firmware"
+_NO_XEN = ("boot this machine without Xen: take the entry of the boot menu that starts Linux itself",)
 _PASS_ON = "for docker and podman: `--device /dev/kvm`"
 
 
@@ -26,6 +28,10 @@ def no_kvm(host: HostFacts, kvm: Missing) -> Diagnostic:
 def _absent(host: HostFacts) -> Diagnostic:
     fact, linux = "there is no /dev/kvm", host.linux
     loaded = [name for name in _MODULES if name in (linux.modules or ())]
+    if is_dom0(host):
+        return Diagnostic(
+            "E401", f"{fact}: this is dom0 of Xen, which has the CPUs' virtualization itself", help=_NO_XEN
+        )
     if not host.firmware.virtualization:
         return _no_virtualization(host)
     if loaded:

@@ -10,6 +10,7 @@ from launcher.planner.functions import is_bridge
 from launcher.planner.groups import harmless
 from launcher.planner.losing import shown_words
 from launcher.planner.places import in_spec
+from launcher.planner.quirks import quirks
 from launcher.planner.rules.rule import Rule
 from launcher.planner.rules.words import adding, listed, shown, sysfs
 from launcher.values import Missing
@@ -96,6 +97,7 @@ def _reset_of_the_bus(it: Situation) -> Iterator[Diagnostic]:
 
 
 def _weak(it: Situation) -> Iterator[Diagnostic]:
+    """Where more is known of the device, W265 says it."""
     for choice, function in it.chosen():
         config = function.config if isinstance(function.config, Config) else None
         if it.resets[function.address].method != "pm" or config is None or config.soft_reset:
@@ -105,7 +107,8 @@ def _weak(it: Situation) -> Iterator[Diagnostic]:
             "try whether it starts again after a reboot of the guest: what was written to it may still be there",
             f"to accept that, {_accepting(choice)}",
         )
-        if "no-reset" not in choice.device.allow:
+        known = any("pm" in quirk.resets for quirk in quirks("W265", function, it.host))
+        if "no-reset" not in choice.device.allow and not known:
             yield Diagnostic("W252", fact, in_spec(f"devices.{choice.alias}"), ("reset_method: pm",), help_)
 
 

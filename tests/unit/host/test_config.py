@@ -96,3 +96,16 @@ def test_no_broken_device_raises(pokes: list[tuple[int, int]]):
     for place, value in pokes:
         space[place] = value
     assert decoded(bytes(space)).msi <= 32
+
+
+def test_a_port_with_a_slot_says_whether_devices_come_and_go():
+    """PCI Express capabilities: version 2, root port, slot implemented; bit 6 of the slot's."""
+
+    def port(flags: int, slot: int, header: int = 1) -> bool:
+        body = flags.to_bytes(2, "little") + bytes(16) + slot.to_bytes(4, "little") + bytes(8)
+        return decoded(config((0x10, body), header=header)).hot_plug
+
+    assert port(0x142, 0x40)
+    assert not port(0x142, 0x20)
+    assert not port(0x042, 0x40)
+    assert not port(0x142, 0x40, header=0)

@@ -125,6 +125,7 @@ def test_a_vm_and_the_ability_to_run_vms_are_flags_of_the_first_cpu(flags: str, 
 def test_a_xen_guest_has_no_flag_but_a_file_and_unknown_cpus_are_not_blamed():
     found = read_firmware(Recorded({"/sys/hypervisor/type": "xen"}))
     assert (found.virtual, found.virtualization, found.physical_bits) == (True, True, None)
+    assert (found.hypervisor, read_firmware(Recorded({})).hypervisor) == ("xen", None)
 
 
 def test_a_notebook_is_portable_and_may_sleep():

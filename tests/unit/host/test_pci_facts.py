@@ -204,3 +204,9 @@ def test_what_is_behind_a_volume_management_device_has_it_for_a_parent():
 def test_port_services_in_a_path_are_no_functions():
     services = "../../../devices/pci0000:00/0000:00:02.0/0000:00:02.0:pcie001"
     assert only(tree(links={PCI: services + "/0000:01:00.0"})).parent == PciAddress(0, 0, 2, 0)
+
+
+def test_a_function_that_can_be_unplugged_says_so():
+    for files, removable in (({}, False), ({"removable": "removable"}, True), ({"removable": "fixed"}, False)):
+        (found,) = read_pci(function(**files))
+        assert found.removable == removable

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from launcher.host.blocks import block_uses
 from launcher.host.facts import Holder, Interface, Use
 from launcher.host.opened import read_opened
 from launcher.host.pci import read_pci
@@ -93,6 +94,109 @@ def test_with_multipath_a_namespace_hangs_below_its_subsystem():
     links["/sys/class/nvme-subsystem/nvme-subsys0/nvme0"] = "../../pci0000:00/0000:00:02.0/0000:01:00.0/nvme/nvme0"
     machine = disk({"/proc/self/mountinfo": "29 1 259:2 / / rw - ext4 x rw"}, links)
     assert said(machine) == ["mounted: nvme0n1p2 on /"]
+
+
+# ---- which function leads there ----
+
+PHYSICAL, VIRTUAL = "0000:5e:00.0", "0000:5e:00.1"
+SUBSYSTEM = "../../devices/virtual/nvme-subsystem/nvme-subsys3"
+
+
+def shared_drive(*paths: str, below: str = "/sys/class/nvme/nvme{}/{}") -> Recorded:
+    """A drive with two controllers, 7 and 8; the host runs from namespace 1, nothing uses namespace 12."""
+    links = {f"{BLOCK}/{name}": f"{SUBSYSTEM}/{name}" for name in ("nvme3n1", "nvme3n12")}
+    links[f"{BLOCK}/nvme3n1p2"] = f"{SUBSYSTEM}/nvme3n1/nvme3n1p2"
+    for number, address in ((7, PHYSICAL), (8, VIRTUAL)):
+        link = f"../../pci0000:5d/0000:5d:00.0/{address}/nvme/nvme{number}"
+        links[f"/sys/class/nvme-subsystem/nvme-subsys3/nvme{number}"] = link
+        for path in (one for one in paths if f"c{number}n" in one):
+            links[below.format(number, path)] = f"{link}/{path}"
+    texts = {f"{BLOCK}/nvme3n1/dev": "259:0", f"{BLOCK}/nvme3n1p2/dev": "259:2", f"{BLOCK}/nvme3n12/dev": "259:5"}
+    return tree(texts | {"/proc/self/mountinfo": "29 1 259:2 / / rw - ext4 x rw"}, links)
+
+
+def of_whom(machine: Recorded) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for address, use in block_uses(machine):
+        found.setdefault(str(address), []).append(f"{use.kind}: {use.what}")
+    return found
+
+
+@pytest.mark.parametrize("below", ["/sys/class/nvme/nvme{}/{}", "/sys/class/block/{1}"])
+@pytest.mark.parametrize(
+    ("paths", "owners"),
+    [
+        (("nvme3c7n1", "nvme3c8n12"), {PHYSICAL}),
+        (("nvme3c7n1", "nvme3c8n1", "nvme3c8n12"), {PHYSICAL, VIRTUAL}),
+        (("nvme3c8n1", "nvme3c7n12"), {VIRTUAL}),
+        ((), {PHYSICAL, VIRTUAL}),
+        (("nvme3c7n12", "nvme3c8n12"), {PHYSICAL, VIRTUAL}),
+    ],
+)
+def test_a_namespace_belongs_to_the_controllers_that_have_a_path_to_it(paths, owners, below):
+    assert of_whom(shared_drive(*paths, below=below)) == {owner: ["mounted: nvme3n1p2 on /"] for owner in owners}
+
+
+def adapters(*disks: tuple[str, str], uuid: str = "mpath-3600a", **texts: str) -> Recorded:
+    """Disks below host adapters, all of them paths of dm-0; its first partition, dm-1, is mounted on /data."""
+    links = {f"{BLOCK}/{name}": f"../../devices/virtual/block/{name}" for name in ("dm-0", "dm-1")}
+    found = {"/proc/self/mountinfo": "29 1 253:1 / /data rw - xfs /dev/mapper/mpatha1 rw"}
+    for number, (disk, address) in enumerate(disks):
+        place = f"host{number}/target{number}:0:0/{number}:0:0:0/block"
+        links[f"{BLOCK}/{disk}"] = f"../../devices/pci0000:00/0000:00:03.0/{address}/{place}/{disk}"
+        links[f"{BLOCK}/{disk}/holders/dm-0"] = links[f"{BLOCK}/dm-0/slaves/{disk}"] = "x"
+        found |= {f"{BLOCK}/{disk}/dev": f"8:{16 * number}", f"{BLOCK}/{disk}/device/state": "running"}
+        found[f"/run/udev/data/b8:{16 * number}"] = "E:ID_FS_TYPE=mpath_member"
+    links[f"{BLOCK}/dm-0/holders/dm-1"] = "x"
+    found |= {f"{BLOCK}/dm-{n}/dev": f"253:{n}" for n in (0, 1)} | {f"{BLOCK}/dm-0/dm/name": "mpatha"}
+    found |= {f"{BLOCK}/dm-0/dm/uuid": uuid, f"{BLOCK}/dm-1/dm/name": "mpatha1", f"{BLOCK}/dm-1/dm/uuid": "part1-mpath"}
+    return tree(found | {path.replace("__", "/"): text for path, text in texts.items()}, links)
+
+
+ONE, OTHER = "0000:04:00.0", "0000:05:00.0"
+
+
+def test_a_path_of_dm_multipath_is_no_mount_as_long_as_another_adapter_has_one():
+    end = "dm-1 (mpatha1) on /data"
+    assert of_whom(adapters(("sda", ONE), ("sdb", OTHER))) == {
+        ONE: [f"path: sda is a path to dm-0 (mpatha), as is sdb of {OTHER}: {end}"],
+        OTHER: [f"path: sdb is a path to dm-0 (mpatha), as is sda of {ONE}: {end}"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("disks", "state", "uuid"),
+    [
+        ((("sda", ONE), ("sdb", ONE)), "running", "mpath-3600a"),  # two ports of one adapter
+        ((("sda", ONE), ("sdb", OTHER)), "offline", "mpath-3600a"),  # the other path is down
+        ((("sda", ONE), ("sdb", OTHER)), "running", "LVM-abc"),  # a volume over both, which needs both
+    ],
+)
+def test_it_is_a_mount_where_no_other_function_leads_there(disks, state, uuid):
+    machine = adapters(*disks, uuid=uuid, **{f"{BLOCK}/sdb/device/state": state})
+    assert "mounted: dm-1 (mpatha1) on /data" in of_whom(machine)[ONE]
+
+
+def test_an_array_counts_for_the_controllers_of_all_its_members():
+    links = {f"{BLOCK}/md0": "../../devices/virtual/block/md0"}
+    for disk, address in (("sda", ONE), ("sdb", OTHER)):
+        links[f"{BLOCK}/{disk}"] = f"../../devices/pci0000:00/0000:00:03.0/{address}/ata1/host0/block/{disk}"
+        links[f"{BLOCK}/{disk}/holders/md0"] = "x"
+    machine = tree({f"{BLOCK}/md0/dev": "9:0", "/proc/self/mountinfo": "29 1 9:0 / /srv rw - ext4 x rw"}, links)
+    assert {address: said[-1] for address, said in of_whom(machine).items()} == dict.fromkeys(
+        (ONE, OTHER), "mounted: md0 on /srv"
+    )
+
+
+def test_a_volume_counts_for_the_controllers_below_it_and_for_no_other_of_its_group():
+    links = {f"{BLOCK}/dm-{n}": f"../../devices/virtual/block/dm-{n}" for n in (0, 1)}
+    for n, (disk, address) in enumerate((("sda", ONE), ("sdb", OTHER))):
+        links[f"{BLOCK}/{disk}"] = f"../../devices/pci0000:00/0000:00:03.0/{address}/ata1/host0/block/{disk}"
+        links[f"{BLOCK}/{disk}/holders/dm-{n}"] = "x"
+    texts = {f"{BLOCK}/dm-0/dev": "253:0", f"{BLOCK}/dm-1/dev": "253:1"}
+    mounts = "29 1 253:0 / / rw - ext4 x rw\n30 29 253:1 / /srv rw - ext4 x rw"
+    found = of_whom(tree(texts | {"/proc/self/mountinfo": mounts}, links))
+    assert (found[ONE][-1], found[OTHER][-1]) == ("mounted: dm-0 on /", "mounted: dm-1 on /srv")
 
 
 def test_a_disk_on_usb_is_a_use_of_its_controller():

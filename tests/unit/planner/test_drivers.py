@@ -113,6 +113,41 @@ def test_a_drive_behind_a_vmd_controller_keeps_the_controller(gpu07):
     assert not any(str(step.address).startswith("10000") for step in made.steps if isinstance(step, BindDriver))
 
 
+# ---- storage with more than one way to it ----
+
+OTHER_DISK = "0000:81:00.0"
+PATHS = [Use("path", f"{name} is a path to dm-0 (mpatha), as is another", "dm-0") for name in ("sda", "sdb")]
+
+
+def with_paths(facts: HostFacts) -> HostFacts:
+    return with_function(with_function(facts, DISK, uses=(PATHS[0],)), OTHER_DISK, uses=(PATHS[1],))
+
+
+def test_one_path_is_given_with_consent_and_the_last_is_not(gpu07):
+    facts = with_paths(gpu07)
+    assert "multipath -ll dm-0" in only(plan(spec(f"disk: {DISK}"), facts), "E231").help[0]
+    one, other = (f"{{pci: {address}, allow: [in-use]}}" for address in (DISK, OTHER_DISK))
+    assert codes(plan(spec(f"disk: {one}"), facts)) == []
+    assert codes(plan(spec(f"one: {one}", f"other: {other}"), facts)) == ["E230", "E230"]
+
+
+def vf_of_a_drive(*uses: Use, of_physical: tuple[Use, ...] = ()) -> HostFacts:
+    """The first virtual function of the card, as if both were of a drive."""
+    facts = with_function(sriov()(), NIC, uses=of_physical, interfaces=())
+    return with_function(facts, "0000:3b:01.0", uses=uses, driver="nvme", interfaces=())
+
+
+def test_a_virtual_function_that_the_hosts_driver_took_says_how_to_keep_it_off():
+    mine = Use("mounted", "nvme0n2 on /data", "/data")
+    found = only(plan(spec("disk: 0000:3b:01.0"), vf_of_a_drive(mine)), "E230")
+    assert f"`echo 0 > /sys/bus/pci/devices/{NIC}/sriov_drivers_autoprobe`" in found.help[1]
+    assert "detach-ns" not in found.help[1]
+    root = Use("mounted", "nvme0n1p2 on /", "/")
+    shared = only(plan(spec("disk: 0000:3b:01.0"), vf_of_a_drive(root, of_physical=(root,))), "E230")
+    assert shared.help[0].startswith("detach that namespace from the virtual function")
+    assert "autoprobe" in shared.help[0]
+
+
 # ---- groups ----
 
 
