@@ -107,8 +107,9 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     ),
     Explanation(
         "E214",
-        "not bound to vfio-pci, and never to be bound",
-        "`bind: never` expects the device to be on vfio-pci already, and it is not.",
+        "not ready for VFIO, and never to be bound",
+        "`bind: never` expects that a driver has registered the device with VFIO already: vfio-pci, or a vendor's own "
+        "(mlx5_vfio_pci, NVIDIA's for a vGPU). None has.",
         "devices:\n  gpu: {pci: 0000:c1:00.0, bind: never}",
         "Bind it, or write `bind: auto`: the old driver comes back on down.",
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.planner.decided import Choice, Obstacle
-from launcher.planner.functions import is_bridge, on_vfio
+from launcher.planner.functions import is_bridge, on_vfio, only_by_its_own_driver
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -87,6 +87,8 @@ def _taker(one: PciFunction, elsewhere: set[PciAddress], owned: set[int]) -> str
     """Who has it; None: it is free."""
     if one.driver is not None and not on_vfio(one):
         return one.driver
+    if only_by_its_own_driver(one) and not on_vfio(one):
+        return "no vGPU type"
     if one.uses:
         return one.uses[0].what
     if one.address in elsewhere:

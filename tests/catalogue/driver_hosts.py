@@ -128,6 +128,11 @@ def virtual(autoprobe: bool = False, driver: str | None = "mlx5_core", **parent:
     return lambda: with_function(with_function(host("gpu07"), VF, driver=driver), NIC, sriov=known, **parent)
 
 
+def vgpu(id_: str = "10de:26b9", driver: str | None = "nvidia", **fields: Any) -> Callable[[], HostFacts]:
+    """Virtual function 3 is one of such a card, on the card's own driver."""
+    return on(VF, id=id_, driver=driver, class_code="030200", name=None, **fields)
+
+
 def qat(**fields: Any) -> Callable[[], HostFacts]:
     card = function("0000:b1:01.0", "8086:37c9", "0b4000", "Intel C62x QAT Virtual Function", driver="c6xxvf", group=60)
     return lambda: with_linux(plus(host("gpu07"), card), **fields)
