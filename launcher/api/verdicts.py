@@ -111,10 +111,13 @@ class Trials:
         )
 
     def _near(self, function: PciFunction) -> Iterator[PciAddress]:
-        """Its group, its bus, its interrupt line, its card, that card's virtual functions, the bridges above."""
-        if group := self._groups.get(-1 if function.group is None else function.group):
-            yield from group.devices
-        yield from self._buses[function.address.domain, function.address.bus]
+        """Its group, its bus and the groups there, its interrupt line, its card, that card's virtual functions, the
+        bridges above."""
+        beside = self._buses[function.address.domain, function.address.bus]
+        for number in {self._functions[one].group for one in beside}:
+            if number is not None and (group := self._groups.get(number)):
+                yield from group.devices
+        yield from beside
         yield from self._lines[function.irq] if function.irq else ()
         yield from function.virtual_functions
         if function.physical_function is not None:

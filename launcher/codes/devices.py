@@ -26,8 +26,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "the host does with it, so the kernel refuses the group. No driver, vfio-pci and its variants, pci-stub and "
         "pcieport are fine; so is any driver of a bridge before Linux 5.19.",
         "devices:\n  gpu: 0000:c1:00.0        # its audio function is on snd_hda_intel",
-        "`companions: attach` gives the rest of the group to the guest too; `companions: detach` takes it from the "
-        "host and gives it to nobody. A bridge is only taken from its driver.",
+        "`companions: attach` gives the rest of card and group to the guest too; `companions: detach` takes it from "
+        "the host and gives it to nobody. A bridge is only taken from its driver.",
     ),
     Explanation(
         "E204",

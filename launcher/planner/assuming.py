@@ -13,7 +13,7 @@ from launcher.host.facts import Config
 from launcher.plan.plan import Assumption
 from launcher.planner.choose import matching
 from launcher.planner.functions import DENYLISTED, DISPLAY, VGA
-from launcher.planner.groups import CONTAINER_NODE
+from launcher.planner.groups import CONTAINER_NODE, is_on_a_card
 from launcher.planner.keeping import kept
 from launcher.planner.linux import values_of
 from launcher.planner.memory import PAGE_SIZES
@@ -82,6 +82,8 @@ def _devices(it: Situation) -> Iterator[str]:
     for choice in it.passing.choices:
         if choice.device.match is not None:
             yield from _choosing(choice, choice.device.match, it)
+        if choice.device.companions == "attach" and choice.function and is_on_a_card(choice.function):
+            yield question(device=choice.function.address.slot)
     functions = _functions(it)
     yield from (f"pci[{address}]" for address in functions)
     yield from (f"iommu.units[{one.function.iommu}]" for one in it.passing.taken if one.function.iommu)

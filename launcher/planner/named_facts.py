@@ -72,6 +72,7 @@ _FOLLOWS: dict[tuple[type, str], Callable[[Any], Any]] = {
 _HAS: dict[str, Callable[[PciFunction, str], bool]] = {
     "bus": lambda one, text: str(one.address).startswith(f"{text}:"),
     "class": lambda one, text: one.class_code.startswith(CLASSES.get(text, (text,))),
+    "device": lambda one, text: str(one.address).startswith(f"{text}."),
     "driver": lambda one, text: one.driver == text,
     "id": lambda one, text: one.id == text,
     "irq": lambda one, text: str(one.irq) == text,

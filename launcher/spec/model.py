@@ -210,14 +210,15 @@ class Device(Section):
     )
     companions: Literal["refuse", "detach", "attach"] = Field(
         default="refuse",
-        description="What to do with the rest of the device's IOMMU group that a host driver holds: `refuse` to run, "
-        "`detach` it from the host, or `attach` it to the guest too.",
+        description="What to do with the rest of the device: `refuse` to run while a host driver holds another member "
+        "of its IOMMU group, `detach` such members from the host, or `attach` to the guest all other functions of its "
+        "card and of its group, whatever has them. Bridges stay on the host.",
         examples=["attach"],
     )
     bind: Literal["auto", "never"] = Field(
         default="auto",
         description="`auto` binds the device to vfio-pci on up and puts its old driver back on down; `never` expects "
-        "it to be bound already.",
+        "that a driver has given it to VFIO already: vfio-pci or one of the vendor's.",
         examples=["never"],
     )
     rom: Rom = Field(

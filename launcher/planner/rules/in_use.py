@@ -85,7 +85,7 @@ def _waits_for_processes(it: Situation) -> Iterator[Diagnostic]:
 def _part_of_the_board(it: Situation) -> Iterator[Diagnostic]:
     for one in _leaving(it):
         kind = _OF_THE_BOARD.get(one.function.class_code[:4])
-        if kind and one.role != "device":
+        if kind and one.role != "device" and one.function.driver:
             fact = f"{one.alias}: the host is without its {kind} {one.function.address} while the VM runs"
             evidence = (f"{show(one.function)}, on {one.function.driver}: in the group of {one.alias}",)
             help_ = ("expect sensors, watchdog and GPIO behind it to fail, or take a device of another group",)

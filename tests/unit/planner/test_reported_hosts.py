@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from launcher.codec import decode
 from launcher.host.facts import HostFacts
 from launcher.plan.steps import StaysBound
+from launcher.planner.assumptions import failed_assumptions
 from launcher.planner.functions import VFIO_DRIVERS
+from launcher.record import replace
 from tests.catalogue.row import with_function
-from tests.planning import codes, plan
+from tests.planning import FILES, codes, plan
 
 HOSTS = Path(__file__).parents[2] / "cases" / "hosts"
 START = "boot: {kernel: ./bzImage}\ncpus: 4\nmemory: 4GiB\ndevices:\n"
@@ -67,3 +70,105 @@ def test_the_card_of_vgpus_gives_them_up_by_the_script_of_its_driver():
     assert len(found.help) == 1  # none of them could be taken instead
     found = only(plan(START + "  gpu: 0000:c1:00.0\n", reported("vgpu-by-its-driver")), "E233")
     assert found.help[1] == "or take one of them instead, as `vf: 0`"
+
+
+# ---- what `companions: attach` gives ----
+
+CARD = tuple(f"0000:09:00.{number}" for number in range(4))
+ATTACH = "  gpu: {pci: 0000:09:00.0, companions: attach}\n"
+STATES: dict[str, tuple[str | None, ...]] = {
+    "its drivers": ("nvidia", "snd_hda_intel", "xhci_hcd", "nvidia-gpu"),
+    "vfio-pci": ("vfio-pci",) * 4,
+    "none": (None,) * 4,
+    "some of each": ("vfio-pci", None, "xhci_hcd", "vfio-pci"),
+    "a half start": ("vfio-pci", "vfio-pci", None, None),
+}
+
+
+def in_state(*drivers: str | None, **fields: Any) -> HostFacts:
+    facts = reported("turing-on-its-drivers")
+    for address, driver in zip(CARD, drivers, strict=True):
+        facts = with_function(facts, address, driver=driver, **fields)
+    return facts
+
+
+def given(text: str, facts: HostFacts) -> list[tuple[str, str, str]]:
+    made = plan(START + text, facts)
+    return [(one.alias, str(one.host), one.guest.guest) for one in made.devices if one.guest]
+
+
+@pytest.mark.parametrize("drivers", STATES.values(), ids=STATES)
+def test_attach_gives_the_whole_card_whatever_has_it(drivers):
+    assert given(ATTACH, in_state(*drivers)) == [("gpu", CARD[n], f"00:10.{n}") for n in range(4)]
+
+
+@pytest.mark.parametrize("drivers", STATES.values(), ids=STATES)
+@pytest.mark.parametrize("word", ["refuse", "detach"])
+def test_what_does_not_attach_gives_the_device_alone_whatever_has_the_rest(drivers, word):
+    text = ATTACH.replace("attach", word)
+    assert given(text, in_state(*drivers)) == [("gpu", CARD[0], "00:10.0")]
+
+
+def with_acs(*drivers: str | None) -> HostFacts:
+    """Each function in a group of its own."""
+    facts = in_state(*drivers)
+    own = {address: 100 + number for number, address in enumerate(CARD)}
+    pci = tuple(replace(one, group=own.get(str(one.address), one.group)) for one in facts.pci)
+    known = next(group for group in facts.groups if group.number == 15)
+    new = [replace(known, number=own[str(one)], devices=(one,)) for one in known.devices if str(one) in own]
+    rest = [group for group in facts.groups if group.number != 15]
+    return replace(facts, pci=pci, groups=tuple(sorted((*rest, *new), key=lambda one: one.number)))
+
+
+@pytest.mark.parametrize("drivers", STATES.values(), ids=STATES)
+def test_a_card_is_attached_whole_also_where_each_function_has_a_group(drivers):
+    facts = with_acs(*drivers)
+    assert given(ATTACH, facts) == [("gpu", CARD[n], f"00:10.{n}") for n in range(4)]
+    assert {one.group for one in plan(START + ATTACH, facts).devices} == {100, 101, 102, 103}
+
+
+def test_naming_a_function_of_the_card_moves_nobody():
+    for facts in (in_state(*STATES["none"]), with_acs(*STATES["none"])):
+        before = given(ATTACH + "  other: 0000:0a:00.0\n", facts)
+        after = given(ATTACH + "  other: 0000:0a:00.0\n  sound: 0000:09:00.1\n", facts)
+        assert {one[1:] for one in before} == {one[1:] for one in after}
+        assert ("sound", CARD[1], "00:10.1") in after
+
+
+def test_two_who_attach_share_a_card_in_the_order_of_the_file():
+    text = "  a: {pci: 0000:09:00.1, companions: attach}\n  b: {pci: 0000:09:00.2, companions: attach}\n"
+    for facts in (in_state(*STATES["none"]), with_acs(*STATES["none"])):
+        found = given(text, facts)
+        assert sorted(host for _, host, _ in found) == list(CARD)
+        assert [host for alias, host, _ in found if alias == "b"] == [CARD[2]]
+
+
+def test_the_slot_of_a_root_bus_is_no_card():
+    facts = with_acs(*STATES["none"])
+    for address in CARD:
+        facts = with_function(facts, address, parent=None)
+    assert given(ATTACH, facts) == [("gpu", CARD[0], "00:10.0")]
+
+
+def test_virtual_functions_do_not_come_with_their_card_nor_it_with_them():
+    facts = reported("vgpu-by-its-driver")
+    assert len(given("  gpu: {pci: 0000:c1:00.0, vf: 0, companions: attach}\n", facts)) == 1
+    assert len(given("  gpu: {pci: 0000:c1:00.0, companions: attach}\n", facts)) == 1
+
+
+def test_a_bridge_stays_where_it_is():
+    facts = with_function(in_state(*STATES["none"]), CARD[3], class_code="060400", driver="pcieport")
+    assert [host for _, host, _ in given(ATTACH, facts)] == list(CARD[:3])
+
+
+def test_a_saved_plan_notices_a_function_that_is_new_on_the_card():
+    facts = with_acs(*STATES["vfio-pci"])
+    less = replace(facts, pci=tuple(one for one in facts.pci if str(one.address) != CARD[3]))
+    failed = failed_assumptions(plan(START + ATTACH, less), facts, FILES)
+    assert "pci[device=0000:09:00]" in [one.fact for one in failed]
+
+
+def test_the_way_out_names_all_that_attaching_would_give():
+    facts = in_state("nvidia", "snd_hda_intel", None, "vfio-pci")
+    found = only(plan(START + "  gpu: 0000:09:00.0\n", facts), "E203")
+    assert f"to give {' and '.join(CARD[1:])} to the guest too" in found.help[0]
