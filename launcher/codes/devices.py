@@ -84,9 +84,11 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     ),
     Explanation(
         "E211",
-        "no guest slot left",
-        "The guest has 16 slots for passed devices, 00:10 to 00:1f, of eight functions each.",
-        "devices: {}        # with 17 devices from 17 host slots",
+        "no guest address left",
+        "The guest has 16 slots for passed devices, 00:10 to 00:1f, of eight functions each: 128. Each card has a slot "
+        "of its own as long as there are any; what comes then becomes further functions of the slots, wherever there "
+        "is a function 0. A slot to which `guest` has given other functions only takes no more.",
+        "devices: {}        # with 129 virtual functions",
         "Pass fewer devices to one VM.",
     ),
     Explanation(

@@ -232,7 +232,8 @@ class Device(Section):
         default=None,
         title="guest PCI address",
         description="The device's address in the guest, 00:10.0 to 00:1f.7. Without it devices follow each other from "
-        "00:10.0 in the order of the file.",
+        "00:10.0 in the order of the file, a slot for each card; from the 17th card on they share slots, as further "
+        "functions.",
         examples=["00:18.0"],
     )
     allow: tuple[Blocker, ...] = Field(
