@@ -19,6 +19,7 @@ from tests.catalogue.driver_hosts import (
     booted_with,
     bridge_in_group,
     conventional,
+    drives,
     foreign,
     linux,
     moved,
@@ -49,6 +50,7 @@ ONE_VF = spec(f"nic: {{pci: {NIC}, vf: 3}}")
 SIXTH_VF = spec(f"nic: {{pci: {NIC}, vf: 5}}")
 ONE_VGPU = spec(f"gpu: {{pci: {NIC}, vf: 3}}")
 NEVER_VGPU = spec(f"gpu: {{pci: {NIC}, vf: 3, bind: never}}")
+DRIVES_131, DRIVES_128 = (spec(*(f"d{n}: 0001:{n:02x}:00.0" for n in range(count))) for count in (131, 128))
 CARD = spec(f"card: {NIC}")
 LAN = spec("lan: {pci: 0000:00:1f.6, companions: detach}")
 
@@ -199,6 +201,7 @@ ROWS: tuple[Row, ...] = (
         "driver-busy-unbind-hangs", "E231", used(GPU, XORG, driver="nouveau"),
         used(GPU, XORG, driver="vfio-pci"), BOTH, variant="nouveau", made_in="narrow",
     ),
+    Row("guest-places-exhausted", "E211", lambda: drives(131), lambda: drives(131), DRIVES_131, DRIVES_128),
     # ---- virtual functions ----
     Row("vgpu-without-type", "E245", vgpu(), vgpu(vfio="vfio0"), ONE_VGPU),
     Row("vgpu-without-type", "E245", vgpu(), vgpu(vfio="vfio0"), NEVER_VGPU, variant="never"),
