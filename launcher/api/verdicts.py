@@ -9,8 +9,7 @@ from launcher.host.facts import HostFacts, PciFunction
 from launcher.images.boot_files import BootFile, BootFiles
 from launcher.machine.boards import board_of
 from launcher.plan.plan import SpecIdentity
-from launcher.planner.choose import CLASSES
-from launcher.planner.functions import is_bridge
+from launcher.planner.functions import is_bridge, is_kind
 from launcher.planner.make import make_plan
 from launcher.planner.places import in_spec
 from launcher.record import record, replace
@@ -130,8 +129,7 @@ class Trials:
 
 def of_class(host: HostFacts, kind: str) -> list[PciFunction]:
     """`gpu`, `nvme`, as a spec has it, or the first hex digits of a class; all, if it is empty."""
-    prefixes = CLASSES.get(kind, (kind,))
-    return [one for one in host.pci if one.class_code.startswith(prefixes)]
+    return [one for one in host.pci if is_kind(one, kind)]
 
 
 def errors_of(found: Iterable[Diagnostic], ignored: frozenset[str] = frozenset()) -> tuple[Diagnostic, ...]:

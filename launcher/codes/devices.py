@@ -45,7 +45,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     ),
     Explanation(
         "E206",
-        "all that match are in use",
+        "none that matches is free",
         "`pick: free` takes a function that no host driver holds, that no other alias names and whose IOMMU group no "
         "VM has open. None of those that match is so.",
         "devices:\n  worker: {match: {class: gpu}, pick: free}",

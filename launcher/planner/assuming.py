@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from launcher.host.facts import Config
 from launcher.plan.plan import Assumption
 from launcher.planner.choose import matching
-from launcher.planner.functions import DENYLISTED, DISPLAY, VGA
+from launcher.planner.functions import DENYLISTED, VGA, is_kind
 from launcher.planner.groups import CONTAINER_NODE, is_on_a_card
 from launcher.planner.keeping import kept
 from launcher.planner.linux import values_of
@@ -154,7 +154,7 @@ def _around(one: PciFunction, it: Situation) -> Iterator[str]:
         yield question(below=one.parent) if one.parent else question(bus=bus)
     if one.class_code.startswith(VGA):
         yield question(**{"class": VGA})
-    if one.class_code.startswith(DISPLAY) and it.host.iommu:
+    if is_kind(one, "gpu", "display") and it.host.iommu:
         yield from (f"iommu.units[{unit.name}].snoops" for unit in it.host.iommu.units)
     if values_of(it.host.linux, "vfio_pci.ids"):
         yield question(id=one.id, driver="vfio-pci")

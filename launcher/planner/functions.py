@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.host.facts import Config
+from launcher.spec.kinds import is_of
 
 if TYPE_CHECKING:
     from launcher.host.facts import PciFunction
@@ -26,7 +27,12 @@ FIRST_VMD_DOMAIN = 0x10000  # drivers/pci/controller/vmd.c
 # PCI classes (PCI Code and ID Assignment 1.15, 1.7). 0680, "other bridge", is not here: an NVSwitch is one.
 _TO_ANOTHER_BUS = ("0604", "0607", "0609")
 _PART_OF_THE_BOARD = ("0600", "0601")
-DISPLAY, VGA = "03", "0300"
+VGA = "0300"  # the legacy VGA registers, whatever is behind them
+
+
+def is_kind(one: PciFunction, *kinds: str) -> bool:
+    """Each a word of `match.class`, or the first hex digits of a class."""
+    return any(is_of(kind, one.class_code, one.id) for kind in kinds)
 
 
 def on_vfio(one: PciFunction) -> bool:

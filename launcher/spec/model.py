@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
 from launcher.spec import rules
+from launcher.spec.kinds import all_kinds
 from launcher.spec.problems import Problem, refuse
 from launcher.spec.shapes import (
     NAME,
@@ -129,8 +130,8 @@ class Match(Section):
         default=None,
         alias="class",
         title="device class",
-        description="What the device is: gpu, nvme, ethernet, usb, audio, or the first hex digits of its PCI class, "
-        'in quotes, such as "0302".',
+        description="What the device is, by the first hex digits of its PCI class, in quotes, such as "
+        f'"0302", or by a word. {all_kinds()}.',
         examples=["nvme"],
     )
     id: DeviceId | None = Field(
@@ -199,7 +200,7 @@ class Device(Section):
     pick: Literal["one", "free"] = Field(
         default="one",
         description="What to do when several devices match: `one` refuses, `free` takes the one with the lowest "
-        "address that nothing uses.",
+        "address that no driver of the host's, no VM and no other alias has.",
         examples=["free"],
     )
     expect: DeviceId | None = Field(

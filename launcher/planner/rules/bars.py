@@ -8,7 +8,7 @@ from launcher.errors import Diagnostic
 from launcher.host.facts import Config
 from launcher.machine.pieces import pages_of
 from launcher.planner.bars import message_spans
-from launcher.planner.functions import VGA
+from launcher.planner.functions import VGA, is_kind
 from launcher.planner.linux import release
 from launcher.planner.places import in_spec
 from launcher.planner.rules.rule import Rule
@@ -31,7 +31,7 @@ _FRAMEBUFFERS = {
     "simpledrm": ("simple-framebuffer.0", "simple-framebuffer"),
     "BOOTFB": None,
 }
-_NVME, _DOORBELLS = "010802", Span(4 * KIB, 4 * KIB)
+_DOORBELLS = Span(4 * KIB, 4 * KIB)
 
 
 def _passed(it: Situation) -> Iterator[tuple[Taken, tuple[Bar, ...]]]:
@@ -141,7 +141,7 @@ def _shared_page(it: Situation) -> Iterator[Diagnostic]:
 
 def _has_company(span: Span, spans: tuple[Span, ...], function: PciFunction) -> bool:
     pages = pages_of(span)
-    doorbells = function.class_code == _NVME and pages.overlaps(_DOORBELLS)
+    doorbells = is_kind(function, "nvme") and pages.overlaps(_DOORBELLS)
     return doorbells or not any(pages.start in one for one in spans)
 
 

@@ -172,3 +172,58 @@ def test_the_way_out_names_all_that_attaching_would_give():
     facts = in_state("nvidia", "snd_hda_intel", None, "vfio-pci")
     found = only(plan(START + "  gpu: 0000:09:00.0\n", facts), "E203")
     assert f"to give {' and '.join(CARD[1:])} to the guest too" in found.help[0]
+
+
+# ---- what a word means ----
+
+
+def chosen(match: str, facts: HostFacts) -> list[str]:
+    return [str(one.host) for one in plan(f"{START}  it: {{match: {{{match}}}, pick: free}}\n", facts).devices]
+
+
+def test_a_gpu_is_not_the_display_of_a_bmc():
+    facts = reported("server-with-a-bmc")
+    made = plan(START + "  gpu: {match: {class: gpu}}\n", facts)
+    assert codes(made) == []
+    assert [str(one.host) for one in made.devices] == ["0000:17:00.0"]
+    assert chosen("class: gpu", facts) == ["0000:17:00.0"]
+    found = only(plan(START + '  gpu: {match: {class: "03"}}\n', facts), "E205")
+    assert "2 devices" in found.message
+
+
+def test_pick_free_takes_no_bmc_where_there_is_nothing_else():
+    facts = reported("server-with-a-bmc")
+    bare = replace(facts, pci=tuple(one for one in facts.pci if one.id != "10de:20b5"))
+    found = only(plan(START + "  gpu: {match: {class: gpu}, pick: free}\n", bare), "E204")
+    assert "0000:02:00.0" in found.evidence[0]
+
+
+def test_a_gpu_may_be_an_accelerator():
+    facts = reported("instinct")
+    found = only(plan(START + "  gpu: {match: {class: gpu, node: 1}, pick: free}\n", facts), "E206")
+    assert found.message == "gpu: none of the 2 devices that match class gpu, node 1 is free"
+    assert found.evidence[0].endswith("amdgpu has it for the host")
+    assert found.help[-1].startswith("or name one, as `pci: 0000:65:00.0`")
+    free = with_function(facts, "0000:75:00.0", driver="vfio-pci")
+    assert chosen("class: gpu, node: 1", free) == ["0000:75:00.0"]
+
+
+def test_a_near_match_is_named_with_what_the_host_does_not_say():
+    facts = reported("node-not-known")
+    found = only(plan(START + "  gpu: {match: {id: 10de:20b5, node: 0}}\n", facts), "E204")
+    assert found.evidence[0].startswith("0000:3b:00.0")
+    assert found.evidence[0].endswith("its node is not known")
+    assert found.help[0] == "leave `node` out: this host does not say it"
+    known = with_function(facts, "0000:3b:00.0", node=1)
+    assert only(plan(START + "  gpu: {match: {id: 10de:20b5, node: 0}}\n", known), "E204").help[0] == "correct `node`"
+
+
+def test_no_host_has_a_tpm_to_pass():
+    found = only(plan(START + "  tpm: {match: {class: tpm}}\n", reported("server-with-a-bmc")), "E204")
+    assert "not a PCI function" in found.help[0]
+
+
+def test_drives_on_their_driver_are_not_said_to_be_in_use():
+    found = only(plan(START + "  disk: {match: {class: nvme}, pick: free}\n", reported("24-drives")), "E206")
+    assert "in use" not in str(found)
+    assert found.message == "disk: none of the 24 devices that match class nvme is free"
