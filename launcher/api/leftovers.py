@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic, LauncherError
 from launcher.executor.keeper.changing import address_of, describe, left_of
-from launcher.planner.functions import VFIO_DRIVERS
+from launcher.planner.functions import on_vfio
 from launcher.values import Missing
 from launcher.vms.folder import JOURNAL, all_folders, has_ended, is_one, is_up, state_root
 from launcher.vms.groups import claims
@@ -63,7 +63,7 @@ def _of_a_vm(folder: Path, entries: list[Entry]) -> Iterator[Diagnostic]:
 def _overrides(host: HostFacts, taken: set[int], known: set[PciAddress | None]) -> Iterator[Diagnostic]:
     """Of functions that no VM of ours has, that no dead one took, and whose group nobody has open."""
     for one in host.pci:
-        kept = one.driver in VFIO_DRIVERS and one.driver_override == one.driver
+        kept = on_vfio(one) and one.driver_override == one.driver
         if kept and one.address not in known and one.group not in taken:
             yield _override(one)
 

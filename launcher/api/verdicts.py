@@ -9,8 +9,7 @@ from launcher.host.facts import HostFacts, PciFunction
 from launcher.images.boot_files import BootFile, BootFiles
 from launcher.machine.boards import board_of
 from launcher.plan.plan import SpecIdentity
-from launcher.planner.choose import CLASSES
-from launcher.planner.functions import is_bridge
+from launcher.planner.functions import is_bridge, is_kind
 from launcher.planner.make import make_plan
 from launcher.planner.places import in_spec
 from launcher.record import record, replace
@@ -111,10 +110,13 @@ class Trials:
         )
 
     def _near(self, function: PciFunction) -> Iterator[PciAddress]:
-        """Its group, its bus, its interrupt line, its card, that card's virtual functions, the bridges above."""
-        if group := self._groups.get(-1 if function.group is None else function.group):
-            yield from group.devices
-        yield from self._buses[function.address.domain, function.address.bus]
+        """Its group, its bus and the groups there, its interrupt line, its card, that card's virtual functions, the
+        bridges above."""
+        beside = self._buses[function.address.domain, function.address.bus]
+        for number in {self._functions[one].group for one in beside}:
+            if number is not None and (group := self._groups.get(number)):
+                yield from group.devices
+        yield from beside
         yield from self._lines[function.irq] if function.irq else ()
         yield from function.virtual_functions
         if function.physical_function is not None:
@@ -127,8 +129,7 @@ class Trials:
 
 def of_class(host: HostFacts, kind: str) -> list[PciFunction]:
     """`gpu`, `nvme`, as a spec has it, or the first hex digits of a class; all, if it is empty."""
-    prefixes = CLASSES.get(kind, (kind,))
-    return [one for one in host.pci if one.class_code.startswith(prefixes)]
+    return [one for one in host.pci if is_kind(one, kind)]
 
 
 def errors_of(found: Iterable[Diagnostic], ignored: frozenset[str] = frozenset()) -> tuple[Diagnostic, ...]:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic, WrongUsage
 from launcher.report.escapes import as_json
+from launcher.spec.kinds import WORDS, meant_by
 
 if TYPE_CHECKING:
     import argparse
 
     from launcher.host.facts import HostFacts
 
-WORDS = ("gpu", "nvme", "ethernet", "usb", "audio")  # planner.choose.CLASSES, which completion must not import
 MOST = 2000  # functions that are all judged; of more, those that --class names
 
 
@@ -45,7 +45,9 @@ def run(options: argparse.Namespace) -> int:
 
 def _check_words(options: argparse.Namespace) -> None:
     if options.kind is not None and options.kind not in WORDS and not re.fullmatch("[0-9a-fA-F]{2,6}", options.kind):
-        help_ = (f"write {', '.join(WORDS)} or 2 to 6 hex digits, such as 0302",)
+        meant = meant_by(options.kind)
+        near = (f"did you mean `{meant}`?",) if meant else ()
+        help_ = (*near, f"write {', '.join(WORDS)} or 2 to 6 hex digits, such as 0302")
         raise WrongUsage(Diagnostic("E297", f"{options.kind!r} is no class of devices", help=help_))
     if options.kind is not None and options.json:
         help_ = ("leave out --class: `plan --host` needs all of the host",)

@@ -27,8 +27,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "the host does with it, so the kernel refuses the group. No driver, vfio-pci and its variants, pci-stub and "
         "pcieport are fine; so is any driver of a bridge before Linux 5.19.",
         "devices:\n  gpu: 0000:c1:00.0        # its audio function is on snd_hda_intel",
-        "`companions: attach` gives the rest of the group to the guest too; `companions: detach` takes it from the "
-        "host and gives it to nobody. A bridge is only taken from its driver.",
+        "`companions: attach` gives the rest of card and group to the guest too; `companions: detach` takes it from "
+        "the host and gives it to nobody. A bridge is only taken from its driver.",
     ),
     Explanation(
         "E204",
@@ -46,7 +46,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     ),
     Explanation(
         "E206",
-        "all that match are in use",
+        "none that matches is free",
         "`pick: free` takes a function that no host driver holds, that no other alias names and whose IOMMU group no "
         "VM has open. None of those that match is so.",
         "devices:\n  worker: {match: {class: gpu}, pick: free}",
@@ -85,9 +85,11 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     ),
     Explanation(
         "E211",
-        "no guest slot left",
-        "The guest has 16 slots for passed devices, 00:10 to 00:1f, of eight functions each.",
-        "devices: {}        # with 17 devices from 17 host slots",
+        "no guest address left",
+        "The guest has 16 slots for passed devices, 00:10 to 00:1f, of eight functions each: 128. Each card has a slot "
+        "of its own as long as there are any; what comes then becomes further functions of the slots, wherever there "
+        "is a function 0. A slot to which `guest` has given other functions only takes no more.",
+        "devices: {}        # with 129 virtual functions",
         "Pass fewer devices to one VM.",
     ),
     Explanation(
@@ -108,8 +110,9 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     ),
     Explanation(
         "E214",
-        "not bound to vfio-pci, and never to be bound",
-        "`bind: never` expects the device to be on vfio-pci already, and it is not.",
+        "not ready for VFIO, and never to be bound",
+        "`bind: never` expects that a driver has registered the device with VFIO already: vfio-pci, or a vendor's own "
+        "(mlx5_vfio_pci, NVIDIA's for a vGPU). None has.",
         "devices:\n  gpu: {pci: 0000:c1:00.0, bind: never}",
         "Bind it, or write `bind: auto`: the old driver comes back on down.",
     ),

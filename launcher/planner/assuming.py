@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from launcher.host.facts import Config
 from launcher.plan.plan import Assumption
 from launcher.planner.choose import matching
-from launcher.planner.functions import DENYLISTED, DISPLAY, VGA
-from launcher.planner.groups import CONTAINER_NODE
+from launcher.planner.functions import DENYLISTED, VGA, is_kind
+from launcher.planner.groups import CONTAINER_NODE, is_on_a_card
 from launcher.planner.keeping import kept
 from launcher.planner.linux import values_of
 from launcher.planner.memory import PAGE_SIZES
@@ -83,6 +83,8 @@ def _devices(it: Situation) -> Iterator[str]:
     for choice in it.passing.choices:
         if choice.device.match is not None:
             yield from _choosing(choice, choice.device.match, it)
+        if choice.device.companions == "attach" and choice.function and is_on_a_card(choice.function):
+            yield question(device=choice.function.address.slot)
     functions = _functions(it)
     yield from (f"pci[{address}]" for address in functions)
     yield from (f"iommu.units[{one.function.iommu}]" for one in it.passing.taken if one.function.iommu)
@@ -155,7 +157,7 @@ def _around(one: PciFunction, it: Situation) -> Iterator[str]:
         yield question(below=one.parent) if one.parent else question(bus=bus)
     if one.class_code.startswith(VGA):
         yield question(**{"class": VGA})
-    if one.class_code.startswith(DISPLAY) and it.host.iommu:
+    if is_kind(one, "gpu", "display") and it.host.iommu:
         yield from (f"iommu.units[{unit.name}].snoops" for unit in it.host.iommu.units)
     if values_of(it.host.linux, "vfio_pci.ids"):
         yield question(id=one.id, driver="vfio-pci")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.planner.decided import Choice, Obstacle
-from launcher.planner.functions import is_bridge, on_vfio
+from launcher.planner.functions import is_bridge, is_kind, on_vfio, only_by_its_own_driver
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from launcher.host.facts import HostFacts, PciFunction
     from launcher.spec.model import Device, Match
     from launcher.values import PciAddress
-
-CLASSES = {"gpu": ("03",), "nvme": ("010802",), "ethernet": ("0200",), "usb": ("0c03",), "audio": ("0401", "0403")}
 
 
 def choose(devices: Mapping[str, Device], host: HostFacts) -> tuple[Choice, ...]:
@@ -85,12 +83,14 @@ def _lowest_free(found: tuple[PciFunction, ...], host: HostFacts, elsewhere: set
 
 def _taker(one: PciFunction, elsewhere: set[PciAddress], owned: set[int]) -> str | None:
     """Who has it; None: it is free."""
-    if one.driver is not None and not on_vfio(one):
-        return one.driver
     if one.uses:
         return one.uses[0].what
+    if only_by_its_own_driver(one) and not on_vfio(one):
+        return "it has no vGPU type"
+    if one.driver is not None and not on_vfio(one):
+        return f"{one.driver} has it for the host"
     if one.address in elsewhere:
-        return "another alias of this VM"
+        return "another alias of this VM means it"
     return f"group {one.group} is open" if one.group in owned else None
 
 
@@ -105,8 +105,7 @@ def matching(match: Match, functions: Sequence[PciFunction]) -> Sequence[PciFunc
     """Those of which every given key holds."""
     found = functions
     if match.class_ is not None:
-        prefixes = CLASSES.get(match.class_, (match.class_,))
-        found = [one for one in found if one.class_code.startswith(prefixes)]
+        found = [one for one in found if is_kind(one, match.class_)]
     if match.id is not None:
         found = [one for one in found if one.id == match.id]
     if match.serial is not None:

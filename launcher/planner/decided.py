@@ -48,7 +48,8 @@ class Choice:
 
 @record
 class Companion:
-    """A member of a group that a host driver holds and nobody asked for; `alias` is the device it comes with.
+    """What nobody asked for and comes with the device `alias`: a member of its group that a host driver holds, or, if
+    it attaches, any other endpoint of its group and its slot.
 
     `asked`: it would have come with that device, and an alias further down names it.
     """
@@ -90,13 +91,14 @@ class Seat:
 
 @record
 class Passthrough:
-    """All that the spec's devices mean on this host."""
+    """All that the spec's devices mean on this host. `deciders`: for each group, the alias that brought it in."""
 
     choices: tuple[Choice, ...]
     companions: tuple[Companion, ...]
     taken: tuple[Taken, ...]
     groups: tuple[IommuGroup, ...]
     seats: tuple[Seat, ...]
+    deciders: Mapping[int, Choice]
 
     @property
     def functions(self) -> tuple[PciFunction, ...]:

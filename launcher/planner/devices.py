@@ -11,7 +11,7 @@ from launcher.planner.bars import planned_bars
 from launcher.planner.choose import choose
 from launcher.planner.decided import Passthrough, Seat, Taken
 from launcher.planner.functions import is_bridge, on_vfio
-from launcher.planner.groups import companions_of, groups_of
+from launcher.planner.groups import companions_of, deciders_of, groups_of
 from launcher.planner.slots import guest_addresses
 from launcher.planner.waiting import waiting
 from launcher.values import PATIENCE, Missing
@@ -40,7 +40,8 @@ def pass_devices(spec: VmSpec, host: HostFacts) -> Passthrough:
         seats += [Seat(one.alias, one.function, one.guest) for one in took if one.passed]
         # Naming a companion further down must not move the devices between.
         seats += [Seat(one.alias, one.function, None) for one in own if one.becomes == "asked"]
-    return Passthrough(choices, companions, tuple(taken), groups_of(choices, host), tuple(seats))
+    deciders = deciders_of(choices, host)
+    return Passthrough(choices, companions, tuple(taken), groups_of(deciders, host), tuple(seats), deciders)
 
 
 def _device(choice: Choice) -> Iterator[Taken]:

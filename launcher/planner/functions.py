@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.host.facts import Config
+from launcher.spec.kinds import is_of
 
 if TYPE_CHECKING:
     from launcher.host.facts import PciFunction
@@ -20,17 +21,33 @@ DENYLISTED = (
     "8086:0435", "8086:0443", "8086:19e2", "8086:19e3", "8086:37c8", "8086:37c9", "8086:0b25", "8086:0cfe",
 )  # fmt: skip
 
+NVIDIA = "10de:"
 FIRST_VMD_DOMAIN = 0x10000  # drivers/pci/controller/vmd.c
 
 # PCI classes (PCI Code and ID Assignment 1.15, 1.7). 0680, "other bridge", is not here: an NVSwitch is one.
 _TO_ANOTHER_BUS = ("0604", "0607", "0609")
 _PART_OF_THE_BOARD = ("0600", "0601")
-DISPLAY, VGA, USB = "03", "0300", "0c03"
+VGA = "0300"  # the legacy VGA registers, whatever is behind them
+
+
+def is_kind(one: PciFunction, *kinds: str) -> bool:
+    """Each a word of `match.class`, or the first hex digits of a class."""
+    return any(is_of(kind, one.class_code, one.id) for kind in kinds)
 
 
 def on_vfio(one: PciFunction) -> bool:
-    """Ready to be given to a guest: a driver that registered it with VFIO has it."""
+    """Ready to be given to a guest: a driver that registered it with VFIO has it.
+
+    Whoever asks about a device asks this. Any driver may register one, and since 6.1 each that did has a vfio-dev; the
+    names are for older kernels, and for the question whether a driver of that name is one of VFIO's.
+    """
     return one.vfio is not None or one.driver in VFIO_DRIVERS
+
+
+def only_by_its_own_driver(one: PciFunction) -> bool:
+    """A vGPU of NVIDIA's is a virtual function that NVIDIA's driver registers with VFIO once it has a type. vfio-pci is
+    refused (EINVAL: kubevirt/kubevirt#17642; NVIDIA vGPU 17 User Guide, "vendor-specific VFIO framework")."""
+    return one.physical_function is not None and one.id.startswith(NVIDIA)
 
 
 def leads_to_a_bus(one: PciFunction) -> bool:

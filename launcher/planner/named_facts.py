@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 from launcher.host.facts import HostFacts, IommuUnit, Limit, Linux, Memory, PciFunction, Process
-from launcher.planner.choose import CLASSES
+from launcher.planner.functions import is_kind
 from launcher.planner.keeping import name_of
 from launcher.planner.linux import release
 from launcher.planner.modules import obtainable
@@ -73,7 +73,8 @@ _FOLLOWS: dict[tuple[type, str], Callable[[Any], Any]] = {
 
 _HAS: dict[str, Callable[[PciFunction, str], bool]] = {
     "bus": lambda one, text: str(one.address).startswith(f"{text}:"),
-    "class": lambda one, text: one.class_code.startswith(CLASSES.get(text, (text,))),
+    "class": is_kind,
+    "device": lambda one, text: str(one.address).startswith(f"{text}."),
     "driver": lambda one, text: one.driver == text,
     "id": lambda one, text: one.id == text,
     "irq": lambda one, text: str(one.irq) == text,

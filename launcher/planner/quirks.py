@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.codes.quirks import APU, quirks_of
-from launcher.planner.functions import DISPLAY
+from launcher.planner.functions import is_kind
 from launcher.values import PciAddress
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def _among(identity: str, patterns: tuple[str, ...]) -> bool:
 def is_apu(one: PciFunction, host: HostFacts) -> bool:
     """AMD's graphics in the processor. One too new for the table has functions of the processor in its slot, as the
     security processor and USB: those of a card are the graphics maker's."""
-    if not (one.id.startswith("1002:") and one.class_code.startswith(DISPLAY)):
+    if not (one.id.startswith("1002:") and is_kind(one, "display")):
         return False
     slot = (other for other in host.pci if other.address.slot == one.address.slot)
     return _among(one.id, APU) or any(other.id.startswith("1022:") for other in slot)
@@ -58,7 +58,7 @@ def is_apu(one: PciFunction, host: HostFacts) -> bool:
 
 def is_intels(one: PciFunction) -> bool:
     """Intel's graphics in the processor: VGA if it shows the firmware's picture, another display otherwise."""
-    return one.id.startswith("8086:") and one.class_code.startswith(DISPLAY) and one.address == _INTEGRATED
+    return one.id.startswith("8086:") and is_kind(one, "display") and one.address == _INTEGRATED
 
 
 def is_built_in(one: PciFunction, host: HostFacts) -> bool:

@@ -1,6 +1,8 @@
 """(functions with their aliases) -> guest PCI addresses. Pure.
 
-In the order of the file, and each looks only at those before it: a device added at the end moves no other.
+In the order of the file, and each looks only at those before it: a device added at the end moves no other. Each card
+has a slot of its own as long as there are any, so that the first 16 are where they always were. Whatever comes then
+becomes further functions of slots that have a function 0, of which a guest sees all (PCI Local Bus 3.0, 3.2.2.3.4).
 """
 
 from __future__ import annotations
@@ -32,6 +34,18 @@ class _Guest:
         self.taken.setdefault(address.device, set()).add(address.function)
         self.slots.setdefault(_slot(seat), address.device)
 
+    def room_in(self, number: int) -> int:
+        return len(FUNCTIONS) - len(self.taken.get(number, ()))
+
+    def slot_for(self, count: int) -> int | None:
+        """An empty one; or of those with a function 0 the emptiest, if any that has room for all of a card."""
+        empty = next((one for one in PASSED if one not in self.taken), None)
+        if empty is not None:
+            return empty
+        shared = [one for one in PASSED if 0 in self.taken[one] and self.room_in(one)]
+        whole = [one for one in shared if self.room_in(one) >= count]
+        return max(whole or shared, key=self.room_in, default=None)
+
 
 def guest_addresses(seats: tuple[Seat, ...]) -> dict[PciAddress, PciAddress]:
     """Host -> guest. Functions of one host slot share a guest slot; a function without a place is left out."""
@@ -61,12 +75,11 @@ def _place(slot: str, together: list[Seat], guest: _Guest) -> None:
             guest.give(seat, seat.guest)
     rest = [seat for seat in together if not seat.guest and seat.function.address not in guest.found]
     rest.sort(key=lambda seat: seat.function.address)
-    free = (one for one in PASSED if one not in guest.taken)
-    number = guest.slots.get(slot) or next(free, None)
+    number = guest.slots.get(slot) or guest.slot_for(len(rest))
     keep = number in guest.taken or any(seat.function.address.function == 0 for seat in rest)
-    for seat in rest:
-        if len(guest.taken.get(number or 0, ())) == len(FUNCTIONS):  # others of another host slot wished themselves in
-            number = next(free, None)
+    for at, seat in enumerate(rest):
+        if number is not None and not guest.room_in(number):  # others of another host slot wished themselves in
+            number = guest.slot_for(len(rest) - at)
         if number is None:
             return
         left = [one for one in FUNCTIONS if one not in guest.taken.get(number, ())]

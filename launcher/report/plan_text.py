@@ -77,7 +77,7 @@ _WITHOUT_FUNCTION = {
     "E201": "not found",
     "E204": "not found",
     "E205": "not one device",
-    "E206": "all in use",
+    "E206": "none is free",
     "E207": "not there yet",
     "E210": "given twice",
     "E212": "a bridge",

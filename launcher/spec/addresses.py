@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 
+from launcher.spec.kinds import WORDS, meant_by
 from launcher.spec.problems import Problem, did_you_mean
 from launcher.spec.scalars import PHYSICAL, text, wrong_kind
 from launcher.values import PciAddress
-
-CLASSES = ("gpu", "nvme", "ethernet", "usb", "audio")
 
 _DEVICE_ID = re.compile(r"[0-9a-f]{4}:[0-9a-f]{4}")
 _CLASS = re.compile(r"(?:[0-9a-f]{2}){1,3}")
@@ -69,9 +68,11 @@ def device_id(given: object) -> str:
 
 def device_class(given: object) -> str:
     found = text(given)
-    if found in CLASSES:
+    if found in WORDS:
         return found
     if _CLASS.fullmatch(found.lower()):
         return found.lower()
-    help_ = (*did_you_mean(found, CLASSES), f'classes are {", ".join(CLASSES)}, or hex digits such as "0302"')
-    raise Problem("E116", f"not a device class: {given}", help=help_).error()
+    meant = meant_by(found)
+    near = (f"did you mean `{meant}`?",) if meant else did_you_mean(found, WORDS)
+    help_ = (*near, f'classes are {", ".join(WORDS)}, or hex digits such as "0302"')
+    raise Problem("E116", f"not a device class: {given}", help=help_, fix=meant).error()

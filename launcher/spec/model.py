@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
 from launcher.spec import consent, rules
+from launcher.spec.kinds import all_kinds
 from launcher.spec.problems import Problem, refuse
 from launcher.spec.shapes import (
     NAME,
@@ -129,8 +130,8 @@ class Match(Section):
         default=None,
         alias="class",
         title="device class",
-        description="What the device is: gpu, nvme, ethernet, usb, audio, or the first hex digits of its PCI class, "
-        'in quotes, such as "0302".',
+        description="What the device is, by the first hex digits of its PCI class, in quotes, such as "
+        f'"0302", or by a word. {all_kinds()}.',
         examples=["nvme"],
     )
     id: DeviceId | None = Field(
@@ -199,7 +200,7 @@ class Device(Section):
     pick: Literal["one", "free"] = Field(
         default="one",
         description="What to do when several devices match: `one` refuses, `free` takes the one with the lowest "
-        "address that nothing uses.",
+        "address that no driver of the host's, no VM and no other alias has.",
         examples=["free"],
     )
     expect: DeviceId | None = Field(
@@ -210,14 +211,15 @@ class Device(Section):
     )
     companions: Literal["refuse", "detach", "attach"] = Field(
         default="refuse",
-        description="What to do with the rest of the device's IOMMU group that a host driver holds: `refuse` to run, "
-        "`detach` it from the host, or `attach` it to the guest too.",
+        description="What to do with the rest of the device: `refuse` to run while a host driver holds another member "
+        "of its IOMMU group, `detach` such members from the host, or `attach` to the guest all other functions of its "
+        "card and of its group, whatever has them. Bridges stay on the host.",
         examples=["attach"],
     )
     bind: Literal["auto", "never"] = Field(
         default="auto",
         description="`auto` binds the device to vfio-pci on up and puts its old driver back on down; `never` expects "
-        "it to be bound already.",
+        "that a driver has given it to VFIO already: vfio-pci or one of the vendor's.",
         examples=["never"],
     )
     rom: Rom = Field(
@@ -231,7 +233,8 @@ class Device(Section):
         default=None,
         title="guest PCI address",
         description="The device's address in the guest, 00:10.0 to 00:1f.7. Without it devices follow each other from "
-        "00:10.0 in the order of the file.",
+        "00:10.0 in the order of the file, a slot for each card; from the 17th card on they share slots, as further "
+        "functions.",
         examples=["00:18.0"],
     )
     allow: Annotated[tuple[Blocker, ...], BeforeValidator(consent.listed)] = Field(

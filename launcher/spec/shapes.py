@@ -8,15 +8,15 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator
 
 from launcher.spec import addresses, consent, cpu_list, scalars
-from launcher.spec.addresses import CLASSES
 from launcher.spec.cpu_list import LAST_CPU
+from launcher.spec.kinds import WORDS
 from launcher.spec.scalars import COMMAND_LINE, PHYSICAL
 from launcher.values import PciAddress
 
 NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
 SIZE = r"^0*[1-9][0-9]*(KiB|MiB|GiB|TiB)$"
 DEVICE_ID = r"^[0-9a-fA-F]{4}:[0-9a-fA-F]{4}$"
-CLASS = rf"^({'|'.join(CLASSES)}|([0-9a-fA-F]{{2}}){{1,3}})$"
+CLASS = rf"^({'|'.join(WORDS)}|([0-9a-fA-F]{{2}}){{1,3}})$"
 GUEST = r"^(0000:)?00:1[0-9a-fA-F]\.[0-7]$"
 HEX = r"^0x0*[0-9a-fA-F]{1,13}$"
 PIN = r"^ *[0-9]+(-[0-9]+)? *(, *[0-9]+(-[0-9]+)? *)*$"

@@ -135,7 +135,9 @@ class Hearing:
         self._steps = {n for n, step in enumerate(plan.steps, 1) if step.by == "runner"}
         self._vcpus = next(step.count for step in plan.steps if isinstance(step, RunVcpus))
         passed = [one for step in plan.steps if isinstance(step, OpenDevices) for one in step.devices]
-        self._devices = {one.alias: (str(one.address), one.group, one.guest.guest) for one in passed}
+        # A companion has the alias of the device it comes with.
+        self._devices = {(one.alias, str(one.address), one.group, one.guest.guest) for one in passed}
+        self._aliases = {one.alias for one in passed}
         self._once: set[object] = set()
 
     def read(self, message: object) -> Word:
@@ -166,7 +168,7 @@ class Hearing:
         return one.state in ("progress", "not-undone") or self._first((one.n, one.state))
 
     def _is_of_plan(self, one: DeviceReport) -> bool:
-        return self._devices.get(one.alias) == (one.host, one.group, one.guest)
+        return (one.alias, one.host, one.group, one.guest) in self._devices
 
 
 # What a word of each kind has to be beyond its fields, and what is said when it is not.
@@ -192,7 +194,7 @@ _LIMITS: dict[type[Any], tuple[tuple[Callable[[Hearing, Any], bool], str], ...]]
         (lambda _, one: all((bar.guest or 0) < MOST_NUMBER for bar in one.bars), "no BAR is there"),
     ),
     Containers: ((lambda it, one: len(one.spaces) <= len(it._devices), "there are more than devices"),),
-    Alarm: ((lambda it, one: one.alias in it._devices, "the plan has no such device"),),
+    Alarm: ((lambda it, one: one.alias in it._aliases, "the plan has no such device"),),
     Confined: (
         (lambda _, one: all(map(is_word, one.measures)), "no measure is called so"),
         (lambda it, _: it._first("confined"), "it has said so already"),

@@ -128,6 +128,19 @@ def virtual(autoprobe: bool = False, driver: str | None = "mlx5_core", **parent:
     return lambda: with_function(with_function(host("gpu07"), VF, driver=driver), NIC, sriov=known, **parent)
 
 
+def drives(count: int) -> HostFacts:
+    """Each on a bus and in a group of its own, and on vfio-pci."""
+    drive = ("144d:a80a", "010802", "Samsung NVMe PM9A1")
+    return plus(host("gpu07"), *(
+        function(f"0001:{bus:02x}:00.0", *drive, driver="vfio-pci", group=200 + bus) for bus in range(count)
+    ))  # fmt: skip
+
+
+def vgpu(id_: str = "10de:26b9", driver: str | None = "nvidia", **fields: Any) -> Callable[[], HostFacts]:
+    """Virtual function 3 is one of such a card, on the card's own driver."""
+    return on(VF, id=id_, driver=driver, class_code="030200", name=None, **fields)
+
+
 def qat(**fields: Any) -> Callable[[], HostFacts]:
     card = function("0000:b1:01.0", "8086:37c9", "0b4000", "Intel C62x QAT Virtual Function", driver="c6xxvf", group=60)
     return lambda: with_linux(plus(host("gpu07"), card), **fields)

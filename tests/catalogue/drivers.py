@@ -19,6 +19,7 @@ from tests.catalogue.driver_hosts import (
     booted_with,
     bridge_in_group,
     conventional,
+    drives,
     foreign,
     linux,
     moved,
@@ -31,6 +32,7 @@ from tests.catalogue.driver_hosts import (
     smi,
     sriov,
     used,
+    vgpu,
     virtual,
     vmd,
     without_disk,
@@ -47,6 +49,9 @@ ONE_GPU = spec(f"gpu: {GPU}")
 BOTH = spec(f"gpu: {{pci: {GPU}, companions: attach}}")
 ONE_VF = spec(f"nic: {{pci: {NIC}, vf: 3}}")
 SIXTH_VF = spec(f"nic: {{pci: {NIC}, vf: 5}}")
+ONE_VGPU = spec(f"gpu: {{pci: {NIC}, vf: 3}}")
+NEVER_VGPU = spec(f"gpu: {{pci: {NIC}, vf: 3, bind: never}}")
+DRIVES_131, DRIVES_128 = (spec(*(f"d{n}: 0001:{n:02x}:00.0" for n in range(count))) for count in (131, 128))
 CARD = spec(f"card: {NIC}")
 LAN = spec("lan: {pci: 0000:00:1f.6, companions: detach}")
 
@@ -238,7 +243,12 @@ ROWS: tuple[Row, ...] = (
         "driver-busy-unbind-hangs", "W216", linux(holders=HELD), linux(holders={"nvidia": ()}), BOTH,
         variant="modeset-unread",
     ),
+    Row("guest-places-exhausted", "E211", lambda: drives(131), lambda: drives(131), DRIVES_131, DRIVES_128),
     # ---- virtual functions ----
+    Row("vgpu-without-type", "E245", vgpu(), vgpu(vfio="vfio0"), ONE_VGPU),
+    Row("vgpu-without-type", "E245", vgpu(), vgpu(vfio="vfio0"), NEVER_VGPU, variant="never"),
+    Row("vgpu-without-type", "E245", vgpu(driver=None), vgpu("1af4:1041", driver=None), ONE_VGPU, variant="no-driver"),
+    Row("bound-to-host-driver", "E214", vgpu("15b3:101e"), vgpu("15b3:101e", vfio="vfio0"), NEVER_VGPU, variant="vf"),
     Row(
         "pf-has-vfs", "E233", lab("virtual-functions"), bare_card, small("disk: 0000:01:00.0"), CARD,
         "virtual-functions",

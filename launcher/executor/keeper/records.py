@@ -40,7 +40,7 @@ class Records:
         self.diagnostics: tuple[Diagnostic, ...] = ()
         self.reboots = 0
         self.left_behind: tuple[str, ...] = ()
-        self._devices: dict[str, DeviceReport] = {}
+        self._devices: dict[str, DeviceReport] = {}  # by their host address: companions share an alias
         self.containers: tuple[ContainerReport, ...] = ()
         self._failed_undos = 0
         self.confinement: dict[str, str] = {}
@@ -75,7 +75,7 @@ class Records:
         self._counts, self._exits = counts, exits
 
     def device(self, one: DeviceReport) -> None:
-        self._devices[one.alias] = one
+        self._devices[one.host] = one
 
     def report(self) -> Report:
         return Report(

@@ -142,7 +142,8 @@ def _ready(it: Situation) -> Iterator[IommuGroup]:
 
 
 def _alias(group: IommuGroup, it: Situation) -> str:
-    return next(choice.alias for choice, one in it.chosen() if one.group == group.number)
+    named = (choice.alias for choice, one in it.chosen() if one.group == group.number)
+    return next(named, it.passing.deciders[group.number].alias)
 
 
 RULES: tuple[Rule, ...] = (

@@ -8,7 +8,7 @@ from launcher.errors import Diagnostic
 from launcher.host.facts import Config
 from launcher.machine.pieces import pages_of
 from launcher.planner.bars import message_spans
-from launcher.planner.functions import VGA, on_vfio
+from launcher.planner.functions import VGA, is_kind, on_vfio
 from launcher.planner.linux import given, release
 from launcher.planner.places import in_spec
 from launcher.planner.quirks import above, is_tunnelled
@@ -37,7 +37,7 @@ _BOOTFB = "BOOTFB"
 _WITHOUT_SYSFB = "initcall_blacklist=sysfb_init"
 # A console on a framebuffer keeps its driver (harvester/harvester#6228, with efifb).
 _CONSOLES_OFF = "for c in /sys/class/vtconsole/vtcon*/bind; do echo 0 > $c; done"
-_NVME, _DOORBELLS = "010802", Span(4 * KIB, 4 * KIB)
+_DOORBELLS = Span(4 * KIB, 4 * KIB)
 
 
 def _passed(it: Situation) -> Iterator[tuple[Taken, tuple[Bar, ...]]]:
@@ -200,7 +200,7 @@ def _shared_page(it: Situation) -> Iterator[Diagnostic]:
 
 def _has_company(span: Span, spans: tuple[Span, ...], function: PciFunction) -> bool:
     pages = pages_of(span)
-    doorbells = function.class_code == _NVME and pages.overlaps(_DOORBELLS)
+    doorbells = is_kind(function, "nvme") and pages.overlaps(_DOORBELLS)
     return doorbells or not any(pages.start in one for one in spans)
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
-from launcher.planner.functions import VFIO_DRIVERS, is_bridge
+from launcher.planner.functions import is_bridge, on_vfio, only_by_its_own_driver
 from launcher.planner.places import in_spec
 from launcher.planner.rules.access import who
 from launcher.planner.rules.rule import Rule
+from launcher.planner.rules.words import sysfs
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -21,11 +22,29 @@ _FOR_ROOT = ("E224", "E228")  # what root mends in the same go
 
 def _left_bound(it: Situation) -> Iterator[Diagnostic]:
     for choice, function in it.chosen():
-        if choice.device.bind == "never" and function.driver not in VFIO_DRIVERS:
+        if choice.device.bind == "never" and not on_vfio(function) and not only_by_its_own_driver(function):
             on = f"{function.address} is on {function.driver or 'no driver'}"
             fact = f"{choice.alias}: {on}, and `bind: never` leaves it there"
             help_ = ("bind it to vfio-pci, or write `bind: auto`",)
             yield Diagnostic("E214", fact, in_spec(f"devices.{choice.alias}.bind"), help=help_)
+
+
+def _without_a_type(it: Situation) -> Iterator[Diagnostic]:
+    """The driver's files are per virtual function, and only there in the releases that have no mediated devices."""
+    for one in it.passing.taken:
+        function = one.function
+        if on_vfio(function) or not only_by_its_own_driver(function):
+            continue
+        fact = f"{one.alias}: {function.address} is no vGPU yet: NVIDIA's driver gives it to VFIO once it has a type, "
+        files = f"{sysfs(function)}/nvidia"
+        on = f"{function.address} is on {function.driver or 'no driver'}, and nothing has registered it with VFIO"
+        first = f"echo {function.address} > /sys/bus/pci/drivers_probe; " if function.driver != "nvidia" else ""
+        ways = (
+            f"give it one of those that `cat {files}/creatable_vgpu_types` lists: "
+            f"`{first}echo TYPE > {files}/current_vgpu_type`",
+            "without that file vGPUs are mediated devices there, which vmlaunch does not pass: update the driver to 17",
+        )
+        yield Diagnostic("E245", f"{fact}and vfio-pci is refused", in_spec(f"devices.{one.alias}.pci"), (on,), ways)
 
 
 def check_binding(it: Situation, found: Collection[Diagnostic]) -> Iterator[Diagnostic]:
@@ -86,4 +105,4 @@ def _for_each(functions: list[PciFunction], command: str) -> str:
     return f"for d in {' '.join(addresses)}; do {command}; done"
 
 
-RULES: tuple[Rule, ...] = (Rule("kernel", _left_bound),)
+RULES: tuple[Rule, ...] = (Rule("kernel", _left_bound), Rule("kernel", _without_a_type))

@@ -5,19 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
-from launcher.planner.functions import leads_to_a_bus
+from launcher.planner.choose import matching
+from launcher.planner.functions import is_kind, leads_to_a_bus, on_vfio
 from launcher.planner.places import in_spec
 from launcher.planner.rules.absent import expected_elsewhere, functions_behind, no_function
 from launcher.planner.rules.rule import Rule
 from launcher.planner.rules.virtual_functions import no_virtual_function
 from launcher.planner.rules.words import listed, show, shown
 from launcher.record import replace
+from launcher.spec.kinds import kind_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from launcher.host.facts import HostFacts, PciFunction
     from launcher.planner.decided import Choice, Obstacle, Situation
+    from launcher.spec.model import Match
 
 
 def _obstacles(it: Situation) -> Iterator[Diagnostic]:
@@ -59,9 +62,33 @@ def _unexpected(choice: Choice, found: Obstacle, host: HostFacts) -> Diagnostic:
     return Diagnostic("E202", fact, evidence=evidence, help=(way or f"this host has no {wanted}", correct))
 
 
-def _no_match(choice: Choice, _: Obstacle, __: HostFacts) -> Diagnostic:
-    help_ = ("see `vmlaunch devices` for what this host has",)
-    return Diagnostic("E204", f"nothing on this host matches {_match(choice)}", help=help_)
+def _no_match(choice: Choice, _: Obstacle, host: HostFacts) -> Diagnostic:
+    match = choice.device.match
+    assert match is not None  # nothing else is searched for
+    rows, ways = list[tuple[str, ...]](), list[str]()
+    for key in ("node", "slot", "serial", "id"):
+        if near := _all_but(key, match, host):
+            rows += [(str(one.address), show(one), f"its {key} is {_value(one, key)}") for one in near]
+            unknown = all(getattr(one, key) is None for one in near)
+            ways.append(f"leave `{key}` out: this host does not say it" if unknown else f"correct `{key}`")
+    kind = kind_of(match.class_ or "")
+    if kind and kind.word == "gpu" and not rows:
+        pictures = (one for one in host.pci if is_kind(one, "display"))
+        rows = [(str(one.address), show(one), "a `display`, which computes nothing") for one in pictures]
+    help_ = (*((kind.none,) if kind and kind.none else ways), "see `vmlaunch devices` for what this host has")
+    return Diagnostic("E204", f"nothing on this host matches {_match(choice)}", evidence=listed(rows), help=help_)
+
+
+def _all_but(key: str, match: Match, host: HostFacts) -> Sequence[PciFunction]:
+    """Those that would match without this key, if there are others: it may be wrong, or what the host does not say."""
+    if getattr(match, key) is None or len(match.model_fields_set) < 2:
+        return ()
+    return matching(match.model_copy(update={key: None}), host.pci)
+
+
+def _value(one: PciFunction, key: str) -> object:
+    found = getattr(one, key)
+    return "not known" if found is None else found
 
 
 def _many_match(choice: Choice, found: Obstacle, _: HostFacts) -> Diagnostic:
@@ -80,8 +107,11 @@ def _told_apart(one: PciFunction) -> tuple[str, ...]:
 
 def _in_use(choice: Choice, found: Obstacle, _: HostFacts) -> Diagnostic:
     rows = [(str(one.address), show(one), taker) for one, taker in zip(found.functions, found.takers, strict=True)]
-    fact = f"all {len(rows)} devices that match {_match(choice)} are in use"
-    help_ = ("free one: bind it to vfio-pci, or stop the VM that has it",)
+    none = "the device that matches" if len(rows) == 1 else f"none of the {len(rows)} devices that match"
+    fact = f"{none} {_match(choice)} is {'not ' if len(rows) == 1 else ''}free"
+    idle = (one for one in found.functions if one.driver and not one.uses and not on_vfio(one))
+    name = [f"or name one, as `pci: {one.address}`: `bind: auto` takes it from {one.driver}" for one in idle]
+    help_ = ("free one: bind it to vfio-pci, or stop the VM that has it", *name[:1])
     return Diagnostic("E206", fact, evidence=listed(rows), help=help_)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
-from launcher.planner.functions import DISPLAY, VGA, on_vfio
+from launcher.planner.functions import VGA, is_kind, on_vfio
 from launcher.planner.modules import vga_is_to_come
 from launcher.planner.places import in_spec
 from launcher.planner.quirks import is_built_in, is_intels
@@ -58,7 +58,7 @@ def _incoherent(it: Situation) -> Iterator[Diagnostic]:
     units = {unit.name: unit for unit in it.host.iommu.units} if it.host.iommu else {}
     for choice, function in it.chosen():
         unit = units.get(function.iommu or "")
-        if function.class_code.startswith(DISPLAY) and unit is not None and unit.snoops is False:
+        if is_kind(function, "gpu", "display") and unit is not None and unit.snoops is False:
             fact = f"{choice.alias}: {unit.name} cannot make {function.address} see what is only in the CPUs' caches"
             movable = not is_built_in(function, it.host)
             better = sorted(one.name for one in units.values() if one.snoops and movable)

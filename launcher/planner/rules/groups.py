@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
-from launcher.planner.functions import DISPLAY, USB, is_bridge
-from launcher.planner.groups import decider_of
+from launcher.planner.functions import is_bridge
+from launcher.planner.groups import attached_by
 from launcher.planner.linux import release
 from launcher.planner.losing import losses
 from launcher.planner.places import in_spec
@@ -17,9 +17,9 @@ from launcher.planner.rules.words import adding, listed, moving, shown
 from launcher.planner.uses import is_hard
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from launcher.host.facts import HostFacts, IommuGroup
+    from launcher.host.facts import HostFacts, IommuGroup, PciFunction
     from launcher.planner.decided import Choice, Companion, Situation
 
 # Drivers of members that are no PCI functions, under which these do no DMA of the host's.
@@ -48,7 +48,7 @@ def _usable(it: Situation) -> Iterator[Diagnostic]:
         if in_the_way := [one for one in companions if one.becomes == "refuse"]:
             yield _not_usable(group, in_the_way, choices, it.host)
         if others := {name: one for name, one in group.other_drivers.items() if one not in _HARMLESS_OTHERS}:
-            yield _foreign_member(group, others, decider_of(group, choices))
+            yield _foreign_member(group, others, it.passing.deciders[group.number])
 
 
 def _not_usable(
@@ -56,12 +56,14 @@ def _not_usable(
 ) -> Diagnostic:
     alias = in_the_way[0].alias
     choice = next(one for one in choices if one.alias == alias)
-    fact = f"{alias}: IOMMU group {group.number} is not usable: the host still holds {_names(in_the_way)}"
+    held = _names(one.function for one in in_the_way)
+    fact = f"{alias}: IOMMU group {group.number} is not usable: the host still holds {held}"
     slots = {one.function.address.slot for one in choices if one.function}
     evidence = (*_members(group, choices, host), *_losses(in_the_way, slots))
     far = any(one.function.address.slot not in slots and not is_bridge(one.function) for one in in_the_way)
     apart = moving(choice.function, group, host) if far and choice.function else ()
-    return Diagnostic("E203", fact, in_spec(f"devices.{alias}.pci"), evidence, _ways(choice, in_the_way, apart))
+    ways = _ways(choice, in_the_way, apart, attached_by(alias, choices, host))
+    return Diagnostic("E203", fact, in_spec(f"devices.{alias}.pci"), evidence, ways)
 
 
 def _foreign_member(group: IommuGroup, held: dict[str, str], choice: Choice) -> Diagnostic:
@@ -73,23 +75,26 @@ def _foreign_member(group: IommuGroup, held: dict[str, str], choice: Choice) -> 
     return Diagnostic("E203", fact, in_spec(f"devices.{choice.alias}.pci"), listed(rows), help_)
 
 
-def _ways(choice: Choice, in_the_way: list[Companion], apart: tuple[str, ...]) -> tuple[str, ...]:
-    """What the host cannot spare is not offered. What costs it nothing comes first."""
+def _ways(
+    choice: Choice, in_the_way: list[Companion], apart: tuple[str, ...], attached: Sequence[PciFunction]
+) -> tuple[str, ...]:
+    """What the host cannot spare is not offered. What costs it nothing comes first. `attached`: what else the guest
+    would be given."""
     kept = [one for one in in_the_way if any(map(is_hard, one.function.uses))]
     if kept:
-        return (*apart, f"take a device of another group: the host cannot spare {_names(kept)}")
+        spared = _names(one.function for one in kept)
+        return (*apart, f"take a device of another group: the host cannot spare {spared}")
     controller = next((one.function for one in in_the_way if one.function.driver == "vmd"), None)
     if controller:
         whole = f"or pass the VMD controller itself: `pci: {controller.address}`"
         return ("switch Intel VMD off in the firmware: its drives share one group with it", whole)
-    guests = [one for one in in_the_way if not is_bridge(one.function)]
-    attach = f"{adding(choice, 'companions', 'attach')} to give {_names(guests)} to the guest too"
-    taken = f"take {_names(in_the_way)} from the host and give it to nobody"
-    return (*apart, *((attach,) if guests else ()), f"{adding(choice, 'companions', 'detach')} to {taken}")
+    attach = f"{adding(choice, 'companions', 'attach')} to give {_names(attached)} to the guest too"
+    taken = f"take {_names(one.function for one in in_the_way)} from the host and give it to nobody"
+    return (*apart, *((attach,) if attached else ()), f"{adding(choice, 'companions', 'detach')} to {taken}")
 
 
-def _names(companions: list[Companion]) -> str:
-    return " and ".join(str(one.function.address) for one in companions)
+def _names(functions: Iterable[PciFunction]) -> str:
+    return " and ".join(str(one.address) for one in functions)
 
 
 def _members(group: IommuGroup, choices: tuple[Choice, ...], host: HostFacts) -> tuple[str, ...]:
@@ -116,7 +121,7 @@ def _direct(it: Situation) -> Iterator[Diagnostic]:
         direct = next((one for one in regions if one.kind == "direct"), None)
         if direct is None or _lets_go(group, it):
             continue
-        alias, span = decider_of(group, it.passing.choices).alias, f"{direct.start:#x}-{direct.last:#x}"
+        alias, span = it.passing.deciders[group.number].alias, f"{direct.start:#x}-{direct.last:#x}"
         fact = f"{alias}: the firmware keeps {span} for a device of IOMMU group {group.number}"
         yield Diagnostic("E215", fact, in_spec(f"devices.{alias}"), help=_out_of_the_firmware(group, it))
 
@@ -128,7 +133,7 @@ def _lets_go(group: IommuGroup, it: Situation) -> bool:
     if it.host.iommu is None or it.host.iommu.kind != "Intel VT-d" or release(it.host.kernel) >= (5, 3):
         return False
     members = [one for one in it.members(group) if not is_bridge(one)]
-    slots = {one.address.slot for one in members if one.class_code.startswith((DISPLAY, USB))}
+    slots = {one.address.slot for one in members if is_kind(one, "display", "0c03")}
     return all(one.address.slot in slots for one in members)
 
 

@@ -199,7 +199,7 @@ def _without_modes(linux: Linux) -> str:
 def _part_of_the_board(it: Situation) -> Iterator[Diagnostic]:
     for one in _leaving(it):
         kind = "security processor" if is_psp(one.function) else _OF_THE_BOARD.get(one.function.class_code[:4])
-        if kind and one.role != "device":
+        if kind and one.role != "device" and one.function.driver:
             fact = f"{one.alias}: the host is without its {kind} {one.function.address} while the VM runs"
             evidence = (f"{show(one.function)}, on {one.function.driver}: in the group of {one.alias}",)
             fails = "SEV guests of kvm_amd and the firmware's TPM" if is_psp(one.function) else _BEHIND_THE_BOARD

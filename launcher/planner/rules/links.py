@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
+from launcher.planner.functions import is_kind
 from launcher.planner.places import in_spec
 from launcher.planner.quirks import is_tunnelled, reads_as_tunnel
 from launcher.planner.rules.rule import Rule
@@ -37,7 +38,7 @@ def _narrow(it: Situation) -> Iterator[Diagnostic]:
         link = function.link
         if link is None or isinstance(link, Missing) or link.width == 0:
             continue
-        slow = link.speed != link.max_speed and not function.class_code.startswith("03")
+        slow = link.speed != link.max_speed and not is_kind(function, "gpu")
         if link.width < link.max_width or slow:
             now, could = f"x{link.width} at {link.speed}", f"x{link.max_width} at {link.max_speed}"
             fact = f"{choice.alias}: the link of {function.address} is {now}, and could be {could}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
+from launcher.planner.functions import is_kind
 from launcher.planner.linux import given, is_dom0, last_of, settings_of
 from launcher.planner.places import in_spec
 from launcher.planner.quirks import is_built_in
@@ -159,7 +160,7 @@ def no_group(choice: Choice, function: PciFunction, host: HostFacts) -> Diagnost
 
 def _left_out(function: PciFunction, linux: Linux) -> str | None:
     """Only the GPU that is a part of an Intel CPU can have a unit of its own, and words that leave it off."""
-    if not (function.class_code.startswith("03") and function.id.startswith("8086:") and function.address.bus == 0):
+    if not (is_kind(function, "display") and function.id.startswith("8086:") and function.address.bus == 0):
         return None
     given = settings_of(linux, "intel_iommu")
     config = linux.config if isinstance(linux.config, dict) else {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
-from launcher.planner.functions import on_vfio
+from launcher.planner.functions import NVIDIA, on_vfio, only_by_its_own_driver
 from launcher.planner.places import in_spec
 from launcher.planner.rules.rule import Rule
 from launcher.planner.rules.words import giving_back, listed, shown, sysfs
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
     from launcher.host.facts import PciFunction
     from launcher.planner.decided import Situation, Taken
+
+# NVIDIA's driver has to keep the virtual functions of its GPUs, and comes with a script for all of them (vGPU User
+# Guide, "Preparing the Virtual Function for an NVIDIA vGPU").
+_OF_NVIDIA = "/usr/lib/nvidia/sriov-manage"
 
 
 def no_virtual_function(pf: PciFunction, number: int) -> Diagnostic:
@@ -35,6 +39,8 @@ def no_virtual_function(pf: PciFunction, number: int) -> Diagnostic:
 
 def creating(pf: PciFunction, number: int) -> str:
     """The kernel changes the number of virtual functions only from or to 0, and hands new ones to host drivers."""
+    if pf.id.startswith(NVIDIA):
+        return f"{_OF_NVIDIA} -e {pf.address}"
     files = ["sriov_drivers_autoprobe"] if pf.sriov and pf.sriov.autoprobe else []
     files += ["sriov_numvfs"] if pf.virtual_functions else []
     zeroes = "".join(f"echo 0 > {sysfs(pf)}/{name}; " for name in files)
@@ -88,11 +94,19 @@ def _keeps_others(one: Taken, it: Situation) -> Diagnostic:
     plural = "virtual function" if count == 1 else "virtual functions"
     fact = f"{one.alias}: {pf.address} has {count} {plural}, and vfio-pci does not take it while it has any"
     users = "" if all(one.driver is None for one in functions) else ", with whatever uses them"
-    bind = "" if pf.driver else f"echo {pf.address} > /sys/bus/pci/drivers_probe; "
-    fix = f"{bind}echo 0 > {sysfs(pf)}/sriov_numvfs"
-    help_ = (f"remove them{users}: `{fix}`", "or take one of them instead, as `vf: 0`")
+    fix = _removing(pf)
+    able = (number for number, each in enumerate(functions) if on_vfio(each) or not only_by_its_own_driver(each))
+    instead = [f"or take one of them instead, as `vf: {number}`" for number in able]
+    help_ = (f"remove them{users}: `{fix}`", *instead[:1])
     where = in_spec(f"devices.{one.alias}.pci")
     return Diagnostic("E233", fact, where, listed([shown(each) for each in functions]) if functions else (), help_, fix)
+
+
+def _removing(pf: PciFunction) -> str:
+    bind = "" if pf.driver else f"echo {pf.address} > /sys/bus/pci/drivers_probe; "
+    if pf.id.startswith(NVIDIA):
+        return f"{bind}{_OF_NVIDIA} -d {pf.address}"
+    return f"{bind}echo 0 > {sysfs(pf)}/sriov_numvfs"
 
 
 def _of_one_plan(one: Taken, ours: list[PciAddress], given: dict[PciAddress, str]) -> Diagnostic:
@@ -125,7 +139,7 @@ def _needs_a_token(it: Situation) -> Iterator[Diagnostic]:
 def _held_by_the_host(it: Situation) -> Iterator[Diagnostic]:
     """The host's drivers take every new virtual function, use it, and are in the way."""
     for one, pf in _parents(it):
-        held = one.leaves_the_host and one.function.driver is not None
+        held = one.leaves_the_host and one.function.driver is not None and not only_by_its_own_driver(one.function)
         if held and pf.sriov and pf.sriov.autoprobe:
             fact = f"{one.alias}: {one.function.driver} took {one.function.address} for the host when it was created"
             fix = f"echo 0 > {sysfs(pf)}/sriov_drivers_autoprobe"

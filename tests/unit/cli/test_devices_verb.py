@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from launcher.cli import devices, main
+from launcher.cli import main
 from launcher.codec import decode
 from launcher.host.facts import HostFacts
-from launcher.planner.choose import CLASSES
 from tests.planning import HOSTS, host
 
 
@@ -62,10 +61,6 @@ def test_a_class_lists_only_its_devices(kind: str, count: int, capsys: pytest.Ca
     out = capsys.readouterr().out
     assert sum("0000:" in line for line in out.splitlines()) == count
     assert out.splitlines()[-1].startswith(f"{count} function" if count else "No PCI device")
-
-
-def test_the_words_for_classes_are_those_of_a_spec():
-    assert set(devices.WORDS) == set(CLASSES)
 
 
 @pytest.mark.parametrize(

@@ -498,14 +498,70 @@ def test_a_direct_region_blocks_on_intel_and_on_amd_since_6_6(gpu07):
 # ---- guest addresses and BARs ----
 
 
-def test_more_devices_than_slots(gpu07):
-    first = next(one for one in gpu07.pci if str(one.address) == "0000:02:00.0")
-    many = tuple(replace(first, address=PciAddress(0, bus, 0, 0), group=1000 + bus) for bus in range(1, 18))
+def many_cards(facts: HostFacts, count: int, functions: int = 1) -> tuple[HostFacts, str]:
+    """Cards that each have a group of their own, and a spec that passes all of them."""
+    first = next(one for one in facts.pci if str(one.address) == "0000:02:00.0")
+    many = tuple(
+        replace(first, address=PciAddress(0, bus, 0, function), group=1000 + bus * 8 + function)
+        for bus in range(1, count + 1)
+        for function in range(functions)
+    )
     groups = tuple(IommuGroup(one.group, "DMA", (one.address,), ()) for one in many)
-    text = BOOT + "memory: 8GiB\ndevices:\n" + "".join(f"  d{n}: {one.address}\n" for n, one in enumerate(many))
-    made = plan(text, replace(gpu07, pci=many, groups=groups))
-    assert codes(made) == ["E211"]
-    assert str(made.devices[15].guest) == "0000:00:1f.0"
+    devices = "".join(f"  d{n}: {one.address}\n" for n, one in enumerate(many))
+    return replace(facts, pci=many, groups=groups), f"{BOOT}memory: 8GiB\ndevices:\n{devices}"
+
+
+@pytest.mark.parametrize("count", [1, 16, 17, 24, 100, 128])
+def test_cards_have_a_slot_each_and_then_share_them(gpu07, count):
+    facts, text = many_cards(gpu07, count)
+    made = plan(text, facts)
+    assert not {"E211", "E213"} & set(codes(made))
+    places = [one.guest.guest for one in made.devices]
+    assert places[:16] == [f"00:{slot:02x}.0" for slot in range(16, 32)][:count]
+    assert places[16:] == [f"00:{slot:02x}.{n}" for n in range(1, 8) for slot in range(16, 32)][: max(count - 16, 0)]
+
+
+def test_what_does_not_fit_is_one_error_that_names_the_limit(gpu07):
+    facts, text = many_cards(gpu07, 140)
+    found = only(plan(text, facts), "E211")
+    assert found.message.startswith("d128: the guest has no place left for 0000:81:00.0 and 11 more")
+    assert "it has 128, and 140 are asked for" in found.message
+
+
+def test_functions_of_one_card_are_packed_together_while_there_is_room(gpu07):
+    facts, text = many_cards(gpu07, 20, functions=3)
+    text = re.sub(r"  d\d+: .*\.[12]\n", "", text)
+    text = re.sub(r"(d\d+): (.*\.0)\n", r"\1: {pci: \2, companions: attach}\n", text)
+    facts = replace(facts, pci=tuple(replace(one, parent=PciAddress(0, 0, 1, 0)) for one in facts.pci))
+    made = plan(text, facts)
+    slots: dict[str, set[int]] = {}
+    for one in made.devices:
+        slots.setdefault(one.host.slot, set()).add(one.guest.device)
+    assert not {"E211", "E213"} & set(codes(made))
+    assert len(made.devices) == 60
+    assert all(len(those) == 1 for those in slots.values())
+
+
+def test_a_card_that_fits_into_no_slot_whole_is_split(gpu07):
+    facts, text = many_cards(gpu07, 42, functions=3)
+    assert not {"E211", "E213"} & set(codes(plan(text, facts)))
+
+
+def test_a_slot_without_a_function_0_is_given_to_nobody_else(gpu07):
+    facts, text = many_cards(gpu07, 17)
+    text = text.replace("d0: 0000:01:00.0", "d0: {pci: 0000:01:00.0, guest: 00:10.3}")
+    made = plan(text, facts)
+    assert codes(made) == ["E213"]
+    assert made.devices[16].guest.guest == "00:11.1"
+
+
+def test_what_guest_takes_is_not_given_again(gpu07):
+    facts, text = many_cards(gpu07, 24)
+    text = text.replace("d0: 0000:01:00.0", "d0: {pci: 0000:01:00.0, guest: 00:10.0}")
+    text = text.replace("d1: 0000:02:00.0", "d1: {pci: 0000:02:00.0, guest: 00:10.1}")
+    made = plan(text, facts)
+    assert not {"E211", "E213"} & set(codes(made))
+    assert len({one.guest for one in made.devices}) == 24
 
 
 def test_functions_of_one_slot_stay_together_and_keep_their_numbers(gpu07):

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from launcher.errors import Diagnostic
-from launcher.plan.outcome import ContainerReport, Counts, StepOutcome
+from launcher.plan.outcome import ContainerReport, Counts, DeviceReport, StepOutcome
+from launcher.plan.steps import OpenDevices
+from launcher.record import replace
 from launcher.vms import words
 from tests.mutations import ODD, damaged
 from tests.unit.executor.passing import passing_plan
@@ -129,3 +131,18 @@ def test_numbers_of_every_vcpu_or_of_none_are_heard(hearing: words.Hearing) -> N
     for exits in ((), (5,)):
         hearing.read(words.say(words.Counted(Counts(), exits)))
     hearing.read(words.say(words.Containers((ContainerReport((1,), 1, 1, 0),))))
+
+
+def test_a_device_and_its_companion_are_heard_though_they_share_an_alias(tmp_path: Path) -> None:
+    plan = passing_plan(tmp_path)
+    steps = (
+        replace(one, devices=tuple(replace(each, alias="both") for each in one.devices))
+        if isinstance(one, OpenDevices) else one
+        for one in plan.steps
+    )  # fmt: skip
+    hearing = words.Hearing(replace(plan, steps=tuple(steps)))
+    for host, group, guest in (("0000:01:00.0", 1, "00:03.0"), ("0000:02:00.0", 2, "00:04.0")):
+        word = DeviceReport("both", host, group, guest, "", 0, (), "works")
+        assert hearing.read(words.say(word)) == word
+    with pytest.raises(words.Unfit):
+        hearing.read(words.say(DeviceReport("both", "0000:01:00.0", 1, "00:04.0", "", 0, (), "works")))

@@ -11,10 +11,24 @@ import pytest
 
 from launcher.executor.runner.live import Numbers
 from launcher.kernel.api import Event
-from launcher.plan.steps import MapDma, OpenDevices, OpenGroups
-from launcher.values import MIB
+from launcher.machine.pci import CONFIG_SIZE
+from launcher.plan.steps import BarPlace, MapDma, OpenDevices, OpenGroups
+from launcher.values import KIB, MIB
+from tests.fakes.host import nvme
 from tests.fakes.kernel import FakeKernel
-from tests.unit.executor.passing import DRIVE_BAR, OTHER_BAR, guest, host_of, passing_plan
+from tests.unit.executor.passing import (
+    COMMAND,
+    CONFIG,
+    DECODE,
+    DRIVE_BAR,
+    MSIX,
+    OTHER_BAR,
+    config,
+    guest,
+    host_of,
+    passed,
+    passing_plan,
+)
 from tests.unit.executor.runner.test_runner import Run
 
 # What the kernel can say to each call, and whether we can do without what it was for.
@@ -281,3 +295,25 @@ def test_asked_for_numbers_in_the_middle_of_a_reboot_they_are_those_of_the_past(
     past = Numbers({"trapped": 3}, [5, 7])
     assert Numbers({}, []).plus(past) == past
     assert Numbers({"trapped": 1, "faults": 1}, [2]).plus(past) == Numbers({"trapped": 4, "faults": 1}, [7, 7])
+
+
+@pytest.mark.parametrize("count", [24, 100])
+def test_many_drives_share_slots_and_all_of_them_work(tmp_path: Path, count: int) -> None:
+    """The guest sees functions only where function 0 says that there are more."""
+    drives, places = [], []
+    for n in range(count):
+        address, place = f"0000:{n + 0x10:02x}:00.0", (0x10 + n % 16) * 8 + n // 16
+        bar = BarPlace(0, "mem64", True, 16 * KIB, 0xD0000000 + n * 0x10000, "split")
+        drives.append(passed(f"d{n}", address, 100 + n, place, bar))
+        places.append(place)
+    header = [Event("read", (CONFIG, slot * 8 * CONFIG_SIZE + 0x0E, 1, 0)) for slot in range(0x10, 0x20)]
+    used = [config(place, COMMAND, DECODE) for place in places]
+    used += [config(place, MSIX + 2, 0x8000) for place in places]
+    host = host_of(*(nvme(str(one.address), one.group) for one in drives))
+    run = Run(passing_plan(tmp_path, *drives), a_kernel(events=guest(used, header), host=host))
+    assert run.all_of("end")[0]["how"] == "power-off"
+    assert [one["state"] for one in run.devices if one["alias"].startswith("d") and one["alias"][1:].isdigit()] == (
+        ["works"] * count
+    )
+    assert run.kernel.replies[-16:] == [0x80 if n + 16 < count else 0 for n in range(16)]
+    assert run.kernel.left() == []
