@@ -5,10 +5,24 @@ from __future__ import annotations
 import re
 
 from launcher.spec.problems import Problem, did_you_mean
-from launcher.spec.scalars import PHYSICAL, text, wrong_kind
+from launcher.spec.scalars import text, wrong_kind
+from launcher.spec.sizes import PHYSICAL
 from launcher.values import PciAddress
 
 CLASSES = ("gpu", "nvme", "ethernet", "usb", "audio")
+
+# What others call them -> the word here.
+CLASS_WORDS = {
+    word: class_
+    for class_, words in {
+        "gpu": "vga display video graphics graphic 3d graphics-card videocard gpus accelerator cuda",
+        "nvme": "disk disks storage ssd drive nvm block nvme-ssd",
+        "ethernet": "nic nics network net eth lan ether networking interface",
+        "audio": "sound hda hdmi soundcard multimedia",
+        "usb": "xhci ehci usb3 usb-controller",
+    }.items()
+    for word in words.split()
+}
 
 _DEVICE_ID = re.compile(r"[0-9a-f]{4}:[0-9a-f]{4}")
 _CLASS = re.compile(r"(?:[0-9a-f]{2}){1,3}")
@@ -73,5 +87,7 @@ def device_class(given: object) -> str:
         return found
     if _CLASS.fullmatch(found.lower()):
         return found.lower()
-    help_ = (*did_you_mean(found, CLASSES), f'classes are {", ".join(CLASSES)}, or hex digits such as "0302"')
-    raise Problem("E116", f"not a device class: {given}", help=help_).error()
+    meant = CLASS_WORDS.get(found.lower())
+    near = (f"write `{meant}`",) if meant else did_you_mean(found, CLASSES)
+    help_ = (*near, f'classes are {", ".join(CLASSES)}, or hex digits such as "0302"')
+    raise Problem("E116", f"not a device class: {given}", help=help_, fix=meant).error()
