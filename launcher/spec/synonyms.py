@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from functools import cache
 from typing import NamedTuple
 
 from launcher.spec.fields import all_fields, as_yaml, section_of
@@ -32,9 +33,21 @@ def _plain(word: str) -> str:
     return re.sub(r"[-_. ]+", "-", parts).strip("-").replace("-", "")
 
 
-_FIELD_OF = {section: _by_word(words) for section, words in FIELDS.items()}
-_NONE_OF = {"*": _by_word(NONE), "boot": _by_word(IN_BOOT)}
-_CHOICE_OF = {field: _by_word(words) for field, words in CHOICES.items()}
+# They are sorted when the first unknown key is met, and not at every start.
+@cache
+def _field_of(section: str) -> dict[str, str]:
+    return _by_word(FIELDS.get(section, {}))
+
+
+@cache
+def _none_of(section: str) -> dict[str, str]:
+    return _by_word({"*": NONE, "boot": IN_BOOT}.get(section, {}))
+
+
+@cache
+def _choice_of(field: str) -> dict[str, str]:
+    return _by_word(CHOICES.get(field, {}))
+
 
 # Whose values others write in another way, so that a new key alone would not do.
 _OTHER_VALUES = frozenset({"devices.match.id", "devices.rom", "devices.bind", "devices.companions", "devices.allow",
@@ -51,9 +64,9 @@ def meaning(path: FieldPath, given: object) -> Meaning | None:
     section = section_of(tuple(around))
     for word in _forms(key):
         for where in (section, "*"):
-            if field := _FIELD_OF.get(where, {}).get(word):
+            if field := _field_of(where).get(word):
                 return _of_field(field, section, given)
-            if none := _NONE_OF.get(where, {}).get(word):
+            if none := _none_of(where).get(word):
                 return Meaning((none,))
     return None
 
@@ -69,7 +82,7 @@ def _forms(key: str) -> Iterator[str]:
 def _of_field(field: str, section: str, given: object) -> Meaning:
     around, _, name = field.rpartition(".")
     if field == "cpus" and isinstance(given, str) and not given.strip().isdecimal():
-        return Meaning((_NONE_OF["*"]["cpumodel"],))
+        return Meaning((_none_of("*")["cpumodel"],))
     if field == "devices.match.id" and section == "devices":
         value = _value(given, field)
         return Meaning(
@@ -119,7 +132,7 @@ def choice(field: str, given: object) -> Meaning | None:
     """What is meant by a word that is none of a field's choices."""
     if field == "pages":
         return _pages(given)
-    meant = _CHOICE_OF.get(field, {}).get(_plain(str(given).lower()))
+    meant = _choice_of(field).get(_plain(str(given).lower()))
     return Meaning((f"write `{meant}`",), fix=meant) if meant else None
 
 
@@ -134,7 +147,7 @@ def _pages(given: object) -> Meaning | None:
     word = str(given).strip()
     match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*([a-zA-Z]*)", word)
     if match is None:
-        meant = _CHOICE_OF["pages"].get(_plain(word.lower()))
+        meant = _choice_of("pages").get(_plain(word.lower()))
         return Meaning((f"write `{meant}`",), fix=meant) if meant else _huge(word)
     number = Decimal(match[1])
     if not match[2]:

@@ -28,10 +28,13 @@ _SERIAL = re.compile(r"ttyS0(,.*)?|uart(8250)?,io,0x3f8(,.*)?")
 _SCREEN = re.compile(r"tty[0-9]*(,.*)?")
 _SILENT = ("", "null")  # nobody writes these by mistake (kernel/printk/printk.c)
 
-_DISKS = ("00", "01", "0c00", "0c03", "0c04")  # storage, FireWire, USB, Fibre Channel
+# SCSI, IDE, RAID, ATA, SATA, SAS, other storage, FireWire, USB, Fibre Channel: all that Linux has sd* behind.
+_SCSI = ("0100", "0101", "0104", "0105", "0106", "0107", "0180", "0c00", "0c03", "0c04")
+_ANY = (*_SCSI, "0108", "0805")
 _NETWORK = ("02", "0c06")  # cards, and InfiniBand of old
 _VIRTIO_DISKS = ("1af4:1001", "1af4:1042")
 _VIRTIO_SCSI = ("1af4:1004", "1af4:1048")
+_VIRTIO = (*_VIRTIO_DISKS, *_VIRTIO_SCSI)
 
 
 class _Disk(NamedTuple):
@@ -46,15 +49,15 @@ class _Disk(NamedTuple):
 # Names after Documentation/admin-guide/devices.txt and drivers/nvme, drivers/block.
 _BLOCK_DEVICES = (
     _Disk(re.compile(r"nvme[0-9]+"), ("0108",), (), "an NVMe drive"),
-    _Disk(re.compile(r"(sd[a-z]|sr[0-9]|scd)"), _DISKS, _VIRTIO_SCSI, "a disk behind a SATA, SCSI or USB controller"),
+    _Disk(re.compile(r"(sd[a-z]|sr[0-9]|scd)"), _SCSI, _VIRTIO_SCSI, "a disk behind a SATA, SCSI or USB controller"),
     _Disk(re.compile(r"hd[a-z]"), ("0101",), (), "a disk behind an IDE controller"),
     _Disk(re.compile(r"vd[a-z]"), (), _VIRTIO_DISKS, "a virtio disk"),
     _Disk(re.compile(r"xvd[a-z]"), (), (), "a disk of Xen"),
     _Disk(re.compile(r"mmcblk[0-9]"), ("0805",), (), "a card in an SD or eMMC host"),
-    _Disk(re.compile(r"(md|dm-|mapper/|bcache|disk/)"), (*_DISKS, "0805"), _VIRTIO_DISKS, "on a disk"),
+    _Disk(re.compile(r"(md|dm-|mapper/|bcache|disk/)"), _ANY, _VIRTIO, "on a disk"),
     _Disk(re.compile(r"(nfs$|nbd)"), _NETWORK, (), "on the network, by a network card"),
 )
-_ON_A_DISK = _Disk(re.compile(""), (*_DISKS, "0805"), _VIRTIO_DISKS, "on a disk")
+_ON_A_DISK = _Disk(re.compile(""), _ANY, _VIRTIO, "on a disk")
 _ON_THE_NETWORK = _Disk(re.compile(""), _NETWORK, (), "on the network, by a network card")
 
 # What only an initial RAM disk can look up: the kernel knows PARTUUID=, PARTLABEL=, /dev/NAME and numbers
