@@ -12,6 +12,7 @@ import pytest
 from launcher.images.boot_files import BootFile, BootFiles
 from launcher.images.reading import read_boot_files
 from launcher.record import replace
+from launcher.values import Missing
 from tests.catalogue.row import with_function
 from tests.elves import Part, elf64, note
 from tests.planning import FILES, KERNEL, SMALL, codes, host, plan
@@ -172,3 +173,13 @@ def test_a_disk_of_scsi_is_behind_controllers_of_many_classes(class_code: str) -
     facts = with_function(host("gpu07"), "0000:02:00.0", class_code=class_code)
     made = plan(START.format("console=ttyS0 root=/dev/sda1") + DISK, facts, BootFiles(LINUX))
     assert "W434" not in codes(made)
+
+
+SHELLS = [("/vms/~/bzImage", True), ("/vms/$HOME/bzImage", True), ("/vms/bzImage", False)]
+
+
+@pytest.mark.parametrize(("path", "shell"), SHELLS)
+def test_a_path_that_a_shell_would_have_replaced_is_told_so(path: str, shell: bool) -> None:
+    made = plan(SMALL, host("gpu07"), BootFiles(Missing("absent", path)))
+    (found,) = [one for one in made.diagnostics if one.code == "E410"]
+    assert ("as they stand" in found.help[0]) == shell
