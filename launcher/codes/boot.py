@@ -107,33 +107,37 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "The guest starts in 64-bit mode, by the 64-bit entry of the Linux boot protocol 2.12 (Linux 3.8). The message "
         "says what this file lacks.",
         "boot: {kernel: ./bzImage-i686}",
-        "Take a 64-bit kernel of Linux 3.8 or later; copy it again if it is damaged.",
+        "Take a 64-bit build of it; of Linux, 3.8 or later. Copy it again if it is damaged.",
     ),
     Explanation(
         "E416",
         "an ELF file that is no PVH kernel",
-        "It has no Xen note of type 18 that names the entry, or its headers contradict each other or the file's size.",
+        "It has no Xen note of type 18 that names the entry, or its headers contradict each other or the file's "
+        "size, or it is no kernel for x86-64 at all: the message says which.",
         "boot: {kernel: /bin/true}",
-        "Build the kernel with CONFIG_PVH=y; `readelf -nl FILE` shows notes and segments.",
+        "Build the kernel with CONFIG_PVH=y; `readelf -nl FILE` shows notes and segments. For another machine there is "
+        "only another kernel.",
     ),
     Explanation(
         "E417",
-        "an initial RAM disk as kernel",
-        "By its signature the file is an archive.",
-        "boot: {kernel: ./initrd.img}",
-        "Name it as `boot.initrd`, and the kernel as `boot.kernel`.",
+        "an archive as kernel",
+        "By its signature the file is compressed or a cpio archive. vmlaunch unpacks nothing: a kernel that is "
+        "compressed as a whole (vmlinux.gz) has to be unpacked first, and an initial RAM disk has a field of its "
+        "own. A bzImage is compressed inside and is taken as it is.",
+        "boot: {kernel: ./vmlinux.gz}",
+        "Unpack it: `zcat vmlinux.gz > vmlinux`. An initial RAM disk is named as `boot.initrd`.",
     ),
     Explanation(
         "E418",
         "not a kernel",
-        "The file has no signature that vmlaunch knows.",
+        "The file is something else: the message names it, where its signature is known.",
         "boot: {kernel: ./vm.yaml}",
-        "Name an ELF file with a PVH entry, such as vmlinux.",
+        "Name a bzImage, as a distribution's /boot/vmlinuz-* is, or an ELF file with a PVH entry, such as vmlinux.",
     ),
     Explanation(
         "E419",
         "a kernel as initial RAM disk",
-        "By its signature the file is a kernel.",
+        "By its signature the file is a kernel or another ELF file.",
         "boot: {kernel: ./vmlinux, initrd: ./bzImage}",
         "Swap the two, or name the initrd.",
     ),
@@ -204,6 +208,65 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "socket has at most 107 bytes (unix(7)).",
         "XDG_RUNTIME_DIR=/srv/a/very/long/path/... vmlaunch plan vm.yaml",
         "Set XDG_RUNTIME_DIR to a folder with a shorter path, or give the VM a shorter name.",
+    ),
+    Explanation(
+        "E430",
+        "a file that is no option ROM",
+        "An option ROM begins with 55 aa and has a PCI data structure (PCIR) of its card (PCI Firmware 3.3, 5.1); "
+        "drivers look for both at the file's first byte. A file of zeros or ones is what reading a ROM gives that "
+        "was switched off or is used. Tools for NVIDIA's cards write a header before it, which begins with NVGI.",
+        "devices: {gpu: {pci: 0000:c1:00.0, rom: ./zeros.rom}}",
+        "Cut a header off with the command that the message shows. Else dump the ROM again, with the card's driver "
+        "unbound: `echo 1 > rom; cat rom > card.rom; echo 0 > rom` in /sys/bus/pci/devices/ADDRESS.",
+    ),
+    Explanation(
+        "W430",
+        "the option ROM of another card",
+        "The ROM names the vendor and device that it is for, and none of its images names this one. Firmware and many "
+        "drivers then leave it alone.",
+        "devices: {gpu: {pci: 0000:c1:00.0, rom: ./other.rom}}",
+        "Name the ROM of this card. If you know that the two cards share it, nothing is to be done.",
+    ),
+    Explanation(
+        "W431",
+        "an option ROM that is cut off",
+        "Its images say how long they are, and whether another follows; the file ends before.",
+        "devices: {gpu: {pci: 0000:c1:00.0, rom: ./half.rom}}",
+        "Dump or copy it again.",
+    ),
+    Explanation(
+        "W432",
+        "an option ROM with a wrong checksum",
+        "All bytes of an image for a PC BIOS add up to zero. Firmware does not run one that does not.",
+        "devices: {gpu: {pci: 0000:c1:00.0, rom: ./edited.rom}}",
+        "Dump it again. A ROM that was edited by hand needs its checksum set anew.",
+    ),
+    Explanation(
+        "W433",
+        "a guest that will be mute",
+        "The guest's console is the serial port ttyS0, and Linux writes there only if its command line says so; else "
+        "it writes to a screen, which there is not unless a graphics card is passed. The guest runs, and looks as if "
+        "it hung. hvc0, ttyS1 and ttyAMA0 are consoles of other machines.",
+        "boot: {kernel: ./bzImage, cmdline: root=/dev/nvme0n1p2}",
+        "Add `console=ttyS0`. With a graphics card, `console=tty0` says that the screen is meant, and `console=null` "
+        "that nothing is.",
+    ),
+    Explanation(
+        "W434",
+        "a root that the guest cannot have",
+        "`root=` names a disk that no passed device can be: the guest has no disks but those. /dev/vda is a virtio "
+        "disk, /dev/sda needs a SATA, SCSI or USB controller, /dev/nvme0n1 an NVMe drive. UUID=, LABEL= and "
+        "/dev/mapper are looked up by an initial RAM disk only; the kernel itself knows PARTUUID= and device names.",
+        "boot: {kernel: ./bzImage, cmdline: console=ttyS0 root=/dev/vda1}",
+        "Pass the disk by `devices:`, name it as the guest sees it, or give the guest an initial RAM disk.",
+    ),
+    Explanation(
+        "W435",
+        "a guest without a root",
+        "Linux without `root=` and without an initial RAM disk panics once its drivers are up, unless an initramfs "
+        "or a command line is built into the kernel.",
+        "boot: {kernel: ./bzImage, cmdline: console=ttyS0}",
+        "Add `root=` or `boot.initrd`. A kernel with an initramfs built in needs neither.",
     ),
     Explanation(
         "W402",

@@ -10,7 +10,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "unknown key",
         "The object has no such key. Keys are never ignored, because a misspelled one would be.",
         "devices:\n  gpu: {pci: 0000:c1:00.0, companoins: attach}",
-        "Correct the key. `vmlaunch explain devices` lists those of a device.",
+        "Correct the key: the message knows the words of QEMU, libvirt, Proxmox, KubeVirt and Compose for it. "
+        "`vmlaunch explain devices` lists the keys of a device.",
     ),
     Explanation(
         "E102",
@@ -44,7 +45,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "E106",
         "a key without a value",
-        "Nothing stands behind the colon, or `null` or `~` does. A key is either absent or has a value.",
+        "Nothing stands behind the colon, as a template leaves it that was not filled in, or `null` does for a field "
+        "that is needed. An optional field that a program writes as `null` is as if it were not there.",
         "boot: {kernel: ./bzImage}\ndevices:",
         "Write a value, or take the key out.",
     ),
@@ -52,7 +54,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "E107",
         "not a size",
         "Sizes are whole numbers with KiB, MiB, GiB or TiB. `G` and `GB` mean 10^9 to some programs and 2^30 to "
-        "others, and a bare number means anything.",
+        "others. A bare number is MiB to QEMU and Proxmox, KiB to libvirt's XML, bytes to Kubernetes and GiB to "
+        "people: the message shows its readings, and gives no fix that a program could apply.",
         "memory: 32G",
         "Write `memory: 32GiB`.",
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from launcher.images.option_rom import OptionRom
 from launcher.record import field, record
 from launcher.values import Hex, Missing
 
@@ -25,7 +26,8 @@ class BootFile:
     `kind`: pvh (ELF with a PVH entry note), elf (without one), bzimage, initrd (cpio or compressed), empty,
     directory, unknown.
     `segments` and `entry` are only there for pvh and bzimage; `initrd_max` is the last address a bzimage allows its
-    initial RAM disk.
+    initial RAM disk. `content` is what contents.py calls it, where it is no kernel; `linux`: a kernel that is Linux, by
+    its own word. `rom` is there for files that were asked for as option ROMs.
     """
 
     path: str
@@ -36,6 +38,9 @@ class BootFile:
     segments: tuple[Segment, ...] = ()
     problem: str | None = None  # why a file that looks like a kernel cannot be started
     initrd_max: Hex | None = None
+    content: str | None = None
+    linux: bool = False
+    rom: OptionRom | None = None
 
 
 @record

@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
+import re
 import struct
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from launcher.images.boot_files import Segment
 from launcher.images.elf import Lies
 
-SETUP_SECTORS, VERSION, INITRD_MAX, XLOADFLAGS, PREFERRED, INIT_SIZE = 0x1F1, 0x206, 0x22C, 0x236, 0x258, 0x260
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SETUP_SECTORS, VERSION, NAME, INITRD_MAX, XLOADFLAGS, PREFERRED, INIT_SIZE = (
+    0x1F1,
+    0x206,
+    0x20E,
+    0x22C,
+    0x236,
+    0x258,
+    0x260,
+)
 SECTOR = 512
 OLDEST = 0x020C  # 2.12, Linux 3.8: the first with xloadflags
 HAS_64_BIT_ENTRY = 1
 ENTRY_64 = 0x200  # behind the start of the protected-mode kernel
 MOST_INIT_SIZE = 1 << 31
+
+
+_RELEASE = re.compile(rb"[0-9]+\.[0-9]+[^ ]* \(.*\) #[0-9]+")
+
+
+def is_linux(head: bytes, read: Callable[[int, int], bytes]) -> bool:
+    """By `kernel_version`, which points to what `file` prints. Others that use the protocol (memtest86+) have none."""
+    pointer = struct.unpack_from("<H", head, NAME)[0] if len(head) >= NAME + 2 else 0
+    return bool(pointer and _RELEASE.match(read(pointer + 0x200, 256)))
 
 
 class BzImage(NamedTuple):

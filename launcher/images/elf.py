@@ -18,6 +18,18 @@ if TYPE_CHECKING:
 _PT_LOAD, _PT_NOTE = 1, 4
 _EM_386, _EM_X86_64 = 3, 62
 _PHYS32_ENTRY = 18  # XEN_ELFNOTE_PHYS32_ENTRY (xen/include/public/elfnote.h)
+_GUEST_OS = 6  # XEN_ELFNOTE_GUEST_OS
+
+# e_machine (elf.h) of what people have kernels for.
+_MACHINES = {
+    2: "SPARC", 8: "MIPS", 15: "PA-RISC", 20: "PowerPC", 21: "64-bit PowerPC", 22: "s390x", 40: "32-bit ARM",
+    43: "64-bit SPARC", 50: "Itanium",
+    183: "AArch64 (arm64)", 243: "RISC-V", 247: "BPF", 258: "LoongArch", 36902: "Alpha",
+}  # fmt: skip
+_TYPES = {1: "elf-object", 4: "elf-core"}
+_PT_INTERP = 3
+# Multiboot 0.6.96, 3.1 and Multiboot2 2.0, 3.1.1.
+_MULTIBOOT = (b"\x02\xb0\xad\x1b", b"\xd6\x50\x52\xe8")
 
 # A kernel has five program headers and a few hundred bytes of notes.
 _MOST_HEADERS = 64
@@ -54,6 +66,35 @@ class _Program:
     alignment: int
 
 
+def content_of_elf(size: int, head: bytes, read: Read) -> str | None:
+    """What an ELF file is that has no PVH entry, in the words of contents.py; None for what may be a kernel."""
+    machine = _machine(head)
+    if machine not in (_EM_386, _EM_X86_64):
+        return "elf-foreign"
+    if (kind := _TYPES.get(int.from_bytes(head[16:18], "little"))) is not None:
+        return kind
+    try:
+        programs = tuple(_programs(size, head, read))
+    except Lies:
+        return "elf-damaged"
+    if any(one.kind == _PT_INTERP for one in programs):
+        return "elf-program"
+    # The header stands in the first 8 KiB of Multiboot's image, and 32 KiB of Multiboot2's.
+    return "multiboot" if any(sign in read(0, 1 << 15) for sign in _MULTIBOOT) else None
+
+
+def _machine(head: bytes) -> int:
+    return int.from_bytes(head[18:20], "big" if head[5:6] == b"\x02" else "little")
+
+
+def says_linux(size: int, head: bytes, read: Read) -> bool:
+    """By its notes: what Linux names after itself, or tells Xen of itself (arch/x86/xen/xen-head.S)."""
+    notes = _all_notes(size, tuple(_programs(size, head, read)), read)
+    return any(
+        name == b"Linux\0" or (name, kind, text[:5]) == (b"Xen\0", _GUEST_OS, b"linux") for name, kind, text in notes
+    )
+
+
 def parse_elf(size: int, head: bytes, read: Read) -> tuple[int | None, tuple[Segment, ...]]:
     """The entry is None without a PVH note; then the segments do not matter and are not judged."""
     programs = tuple(_programs(size, head, read))
@@ -67,6 +108,8 @@ def parse_elf(size: int, head: bytes, read: Read) -> tuple[int | None, tuple[Seg
 
 
 def _programs(size: int, head: bytes, read: Read) -> Iterator[_Program]:
+    if len(head) >= 20 and (name := _MACHINES.get(_machine(head))):
+        raise Lies(f"it is for another machine: {name}")
     form = {1: _ELF32, 2: _ELF64}.get(head[4] if len(head) > 5 and head[5] == 1 else 0)
     if form is None or len(head) < 16 + form.header.size:
         raise Lies("its ELF header is not that of a little-endian machine, or it is cut off")
@@ -102,14 +145,17 @@ def _segment(size: int, one: _Program) -> Segment:
 
 
 def _pvh_entry(size: int, programs: tuple[_Program, ...], read: Read) -> int | None:
-    for one in programs:
-        if one.kind != _PT_NOTE or one.offset + one.file_size > size:
-            continue
-        notes = read(one.offset, min(one.file_size, _MOST_NOTES))
-        for name, kind, content in _notes(notes, 8 if one.alignment == 8 else 4):
-            if (name, kind) == (b"Xen\0", _PHYS32_ENTRY) and len(content) in (4, 8):
-                return int.from_bytes(content, "little")
+    for name, kind, content in _all_notes(size, programs, read):
+        if (name, kind) == (b"Xen\0", _PHYS32_ENTRY) and len(content) in (4, 8):
+            return int.from_bytes(content, "little")
     return None
+
+
+def _all_notes(size: int, programs: tuple[_Program, ...], read: Read) -> Iterator[tuple[bytes, int, bytes]]:
+    for one in programs:
+        if one.kind == _PT_NOTE and one.offset + one.file_size <= size:
+            notes = read(one.offset, min(one.file_size, _MOST_NOTES))
+            yield from _notes(notes, 8 if one.alignment == 8 else 4)
 
 
 def _notes(table: bytes, alignment: int) -> Iterator[tuple[bytes, int, bytes]]:

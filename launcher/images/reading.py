@@ -5,22 +5,29 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from launcher.images.boot_files import BootFile, BootFiles
+from launcher.images.option_rom import OptionRom, parse_rom
 from launcher.images.signature import Image, identify
+from launcher.record import replace
 from launcher.values import Missing, missing
+
+if TYPE_CHECKING:
+    Read = Callable[[int, int], bytes]
 
 _NO_DIGEST = ""
 
 
 def read_boot_files(kernel: str, initrd: str | None, roms: Mapping[str, str]) -> BootFiles:
     """`roms` are paths by the alias of their device."""
-    found = {alias: read_boot_file(path) for alias, path in roms.items()}
+    found = {alias: read_boot_file(path, parse_rom) for alias, path in roms.items()}
     return BootFiles(read_boot_file(kernel), None if initrd is None else read_boot_file(initrd), found)
 
 
-def read_boot_file(path: str) -> BootFile | Missing:
+def read_boot_file(path: str, as_rom: Callable[[int, Read], OptionRom] | None = None) -> BootFile | Missing:
+    """`as_rom` is for files that are to be option ROMs."""
     try:
         # A FIFO would wait for its writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -29,21 +36,25 @@ def read_boot_file(path: str) -> BootFile | Missing:
     except ValueError:  # no path: it has a NUL in it, or half of a character
         return Missing("absent", path)
     try:
-        return _describe(path, descriptor)
+        return _describe(path, descriptor, as_rom)
     except OSError as error:
         return missing(error, path)
     finally:
         os.close(descriptor)
 
 
-def _describe(path: str, descriptor: int) -> BootFile:
+def _describe(path: str, descriptor: int, as_rom: Callable[[int, Read], OptionRom] | None) -> BootFile:
     status = os.fstat(descriptor)
     if stat.S_ISDIR(status.st_mode):
         return BootFile(path, "directory", 0, _NO_DIGEST)
     if not stat.S_ISREG(status.st_mode):
-        return BootFile(path, "unknown", 0, _NO_DIGEST)
-    image = identify(status.st_size, lambda offset, length: os.pread(descriptor, length, offset))
-    return _boot_file(path, status.st_size, _digest(descriptor), image)
+        return BootFile(path, "unknown", 0, _NO_DIGEST, content="special")
+
+    def read(offset: int, length: int) -> bytes:
+        return os.pread(descriptor, length, offset) if offset < status.st_size else b""
+
+    found = _boot_file(path, status.st_size, _digest(descriptor), identify(status.st_size, read))
+    return replace(found, rom=as_rom(status.st_size, read)) if as_rom and status.st_size else found
 
 
 def _digest(descriptor: int) -> str:
@@ -52,4 +63,5 @@ def _digest(descriptor: int) -> str:
 
 
 def _boot_file(path: str, size: int, digest: str, image: Image) -> BootFile:
-    return BootFile(path, image.kind, size, digest, image.entry, image.segments, image.problem, image.initrd_max)
+    found = BootFile(path, image.kind, size, digest, image.entry, image.segments, image.problem, image.initrd_max)
+    return replace(found, content=image.content, linux=image.linux)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from launcher.images.bzimage import parse_bzimage
-from launcher.images.elf import Lies, parse_elf
+from launcher.images.bzimage import is_linux, parse_bzimage
+from launcher.images.contents import COMPRESSED, content_of
+from launcher.images.elf import Lies, content_of_elf, parse_elf, says_linux
 from launcher.record import record
 
 if TYPE_CHECKING:
@@ -15,19 +16,8 @@ if TYPE_CHECKING:
 
 Kind = Literal["pvh", "elf", "bzimage", "initrd", "empty", "directory", "unknown"]
 
-# How an initial RAM disk begins: cpio archives, and what the kernel can unpack (lib/decompress.c).
-_ARCHIVES = (
-    b"070701",
-    b"070702",
-    b"\x1f\x8b",
-    b"\xfd7zXZ\0",
-    b"\x28\xb5\x2f\xfd",
-    b"\x02\x21\x4c\x18",
-    b"\x04\x22\x4d\x18",
-    b"BZh",
-    b"\x5d\0\0",
-    b"\x89LZO",
-)
+# What Linux unpacks as an initial RAM disk, after lib/decompress.c.
+_ARCHIVES = COMPRESSED | {"cpio"}
 _HEADER = 0x1000
 
 
@@ -40,6 +30,8 @@ class Image:
     segments: tuple[Segment, ...] = ()
     problem: str | None = None
     initrd_max: int | None = None
+    content: str | None = None  # of what cannot be started
+    linux: bool = False
 
 
 def identify(size: int, read: Callable[[int, int], bytes]) -> Image:
@@ -51,23 +43,25 @@ def identify(size: int, read: Callable[[int, int], bytes]) -> Image:
         return _elf(size, head, read)
     # Boot flag and magic of the Linux/x86 boot protocol, at 0x1fe and 0x202.
     if head[0x1FE:0x200] == b"\x55\xaa" and head[0x202:0x206] == b"HdrS":
-        return _bzimage(size, head)
-    return Image("initrd" if head.startswith(_ARCHIVES) else "unknown")
+        return _bzimage(size, head, read)
+    content = content_of(size, head, read)
+    return Image("initrd" if content in _ARCHIVES else "unknown", content=content)
 
 
-def _bzimage(size: int, head: bytes) -> Image:
+def _bzimage(size: int, head: bytes, read: Callable[[int, int], bytes]) -> Image:
     try:
         found = parse_bzimage(size, head)
     except Lies as lie:
         return Image("bzimage", problem=str(lie))
-    return Image("bzimage", found.entry, (found.segment,), initrd_max=found.initrd_max)
+    linux = is_linux(head, read)
+    return Image("bzimage", found.entry, (found.segment,), initrd_max=found.initrd_max, linux=linux)
 
 
 def _elf(size: int, head: bytes, read: Callable[[int, int], bytes]) -> Image:
     try:
         entry, segments = parse_elf(size, head, read)
     except Lies as lie:
-        return Image("elf", problem=str(lie))
+        return Image("elf", problem=str(lie), content=content_of_elf(size, head, read))
     if entry is None:
-        return Image("elf")
-    return Image("pvh", entry, segments)
+        return Image("elf", content=content_of_elf(size, head, read))
+    return Image("pvh", entry, segments, linux=says_linux(size, head, read))

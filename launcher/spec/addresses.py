@@ -6,7 +6,8 @@ import re
 
 from launcher.spec.kinds import WORDS, meant_by
 from launcher.spec.problems import Problem, did_you_mean
-from launcher.spec.scalars import PHYSICAL, text, wrong_kind
+from launcher.spec.scalars import text, wrong_kind
+from launcher.spec.sizes import PHYSICAL
 from launcher.values import PciAddress
 
 _DEVICE_ID = re.compile(r"[0-9a-f]{4}:[0-9a-f]{4}")
@@ -73,6 +74,6 @@ def device_class(given: object) -> str:
     if _CLASS.fullmatch(found.lower()):
         return found.lower()
     meant = meant_by(found)
-    near = (f"did you mean `{meant}`?",) if meant else did_you_mean(found, WORDS)
+    near = (f"write `{meant}`",) if meant else did_you_mean(found, WORDS)
     help_ = (*near, f'classes are {", ".join(WORDS)}, or hex digits such as "0302"')
     raise Problem("E116", f"not a device class: {given}", help=help_, fix=meant).error()

@@ -15,6 +15,7 @@ from launcher.spec.fields import all_fields, as_yaml, keys_of, section_of
 from launcher.spec.model import Bank, ShortDevice
 from launcher.spec.problems import FieldPath, Problem, did_you_mean, nearest
 from launcher.spec.scalars import kind
+from launcher.spec.synonyms import choice, implied, meaning
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Set
@@ -33,9 +34,20 @@ def complaints(refusal: ValidationError, spec: Mapping[str, object], lost: Set[F
     """
     errors = [(_path(error), error) for error in refusal.errors(include_url=False)]
     found = [(path, _problem(path, error)) for path, error in errors if _is_news(path, error, lost)]
-    meant = {(*path[:-1], one.fix) for path, one in found if one.code == "E101"}
+    meant = {field for path, error in errors for field in _meant(path, error)}
     told = [one for path, one in found if one.code != "E102" or path not in meant]
     return tuple(dict.fromkeys([*told, *_between(spec)]))
+
+
+def _meant(path: FieldPath, error: ErrorDetails) -> Iterator[FieldPath]:
+    """The fields that an unknown key stands for."""
+    if error["type"] != "extra_forbidden":
+        return
+    found = meaning(path, error["input"])
+    if found is None and (near := nearest(path[-1], keys_of(section_of(path[:-1])))):
+        yield (*path[:-1], near)
+    elif found is not None and found.field:
+        yield from implied(found.field, path)
 
 
 def _is_news(path: FieldPath, error: ErrorDetails, lost: Set[FieldPath]) -> bool:
@@ -85,18 +97,22 @@ def _missing(path: FieldPath, _: ErrorDetails) -> Problem:
     if path == ("name",):
         return Problem("E129", "a spec from stdin needs a `name`", help=("add `name: vm`",), fix="name: vm")
     field = all_fields()[".".join(filter(None, [section_of(tuple(around)), key]))]
-    fix = f"{key}: {as_yaml(field.examples[0])}"
-    return Problem("E102", f"`{key}` is missing", tuple(around), key=True, help=(f"add `{fix}`",), fix=fix)
+    help_ = (f"add `{key}:`, as in `{key}: {as_yaml(field.examples[0])}`",)
+    return Problem("E102", f"`{key}` is missing", tuple(around), key=True, help=help_)
 
 
-def _unknown(path: FieldPath, _: ErrorDetails) -> Problem:
+def _unknown(path: FieldPath, error: ErrorDetails) -> Problem:
     *around, key = path
     known = keys_of(section_of(tuple(around)))
+    found = meaning(path, error["input"])
     if not around and key in RESERVED:
-        return Problem("E103", "reserved for a later version", path, key=True)
+        help_ = found.help if found else ()
+        return Problem("E103", "reserved for a later version", path, key=True, help=help_)
     if key.startswith("x-"):
         rule = "x- keys are yours at the top level of the file only"
         return Problem("E104", "not at the top level", path, key=True, help=(rule,))
+    if found is not None:
+        return Problem("E101", "unknown key", path, key=True, help=found.help, fix=found.fix)
     help_ = did_you_mean(key, known) or _colon(key, known) or _listed(known)
     return Problem("E101", "unknown key", path, key=True, help=help_, fix=nearest(key, known))
 
@@ -120,25 +136,42 @@ def _range(path: FieldPath, error: ErrorDetails) -> Problem:
 def _choice(path: FieldPath, error: ErrorDetails) -> Problem:
     choices = re.findall(r"'([^']*)'", error.get("ctx", {}).get("expected", ""))
     given = error["input"]
-    near = did_you_mean(str(given), choices)
-    help_ = (*near, f"it is one of {', '.join(choices)}")
-    return Problem("E116", f"{_shown(given)} is not a choice here", path, help=help_)
+    listed = f"it is one of {', '.join(choices)}"
+    field = next(part for part in reversed(path) if not part.isdecimal())
+    meant = choice(field, given)
+    help_ = (*(meant.help if meant else did_you_mean(str(given), choices)), listed)
+    fix = meant.fix if meant else None
+    return Problem("E116", f"{_shown(given)} is not a choice here", path, help=help_, fix=fix)
 
 
 def _wrong_type(path: FieldPath, error: ErrorDetails) -> Problem:
     given = error["input"]
     wanted, help_ = _WANTED.get(error["type"], ("another kind of value", ()))
-    fix = _as_wanted(error["type"], given)
+    fix = _as_wanted(path, error["type"], given)
     keys = _listed(keys_of(section_of(path))) if error["type"] == "model_type" else ()
-    helps = (f"write `{fix}`",) if fix else (*help_, *keys)
+    whole = f"{path[-1]}: {fix}" if fix and error["type"] == "model_type" else fix
+    helps = (f"write `{whole}`",) if fix else (*help_, *keys)
     return Problem("E105", f"expected {wanted}, found {_found(given)}", path, help=helps, fix=fix)
 
 
-def _as_wanted(error_type: str, given: object) -> str | None:
+def _as_wanted(path: FieldPath, error_type: str, given: object) -> str | None:
     """The same thing as the kind of value that belongs there: 4 for "4", [a] for a."""
-    if error_type == "int_type" and isinstance(given, str) and given.isdecimal():
-        return given
+    if error_type == "model_type" and isinstance(given, str) and given.strip():
+        key = _main_key(path, given)
+        return f"{{{key}: {as_yaml(given)}}}" if key else None
+    if error_type == "int_type" and isinstance(given, float) and given == int(given):
+        return str(int(given))
+    if error_type == "int_type" and isinstance(given, str) and given.strip().isdecimal():
+        return given.strip()
     return f"[{given}]" if error_type == "tuple_type" and isinstance(given, str) else None
+
+
+def _main_key(path: FieldPath, given: str) -> str | None:
+    """What a text means where a mapping belongs."""
+    section = section_of(path)
+    if section == "devices.match":
+        return "id" if ":" in given else "class"
+    return {"boot": "kernel"}.get(section)
 
 
 def _found(given: object) -> str:
@@ -151,7 +184,7 @@ def _shown(given: object) -> str:
 
 # pydantic's error type -> what belongs there, help
 _WANTED: dict[str, tuple[str, tuple[str, ...]]] = {
-    "int_type": ("a whole number", ()),
+    "int_type": ("a whole number", ("write a number such as `8`",)),
     "tuple_type": ("a list", ("write [a, b], or one item a line with `- `",)),
     "model_type": ("a mapping", ()),
     "dict_type": ("a mapping", ("each device has an alias, as in `gpu: 0000:c1:00.0`",)),

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from launcher.codes import explanation
 from launcher.errors import Diagnostic, Refused, Where, sorted_by_place
 from launcher.record import record, replace
 from launcher.spec.complaints import complaints
 from launcher.spec.model import VmSpec
+from launcher.spec.nulls import without_nulls
 from launcher.spec.places import Entry, Node, SourceMap, source_map, walk
 from launcher.spec.problems import Problem
 from launcher.spec.scalars import kind, suggested_name
@@ -41,9 +43,16 @@ def load_spec(text: str | bytes, file: str, *, sets: Sequence[str] = (), name: s
     Raises Refused with every diagnostic, in the order of the file; WrongUsage for sets that are none.
     """
     check_usage(sets)
+    try:
+        return _loaded(text, file, sets, name)
+    except Refused as refusal:
+        raise Refused(*map(_with_way_out, refusal.diagnostics)) from None
+
+
+def _loaded(text: str | bytes, file: str, sets: Sequence[str], name: str | None) -> Loaded:
     root, found = _read(text, file)
     root, refused_sets = with_sets(root, sets)
-    root, no_name = _named(root, file, name)
+    root, no_name = _named(without_nulls(root), file, name)
     places = source_map(file, root)
     lost = {path for path, node, _ in walk(root) if node.value is None} | {("name",) for _ in no_name}
     spec, problems = _checked(root, lost)
@@ -52,6 +61,12 @@ def load_spec(text: str | bytes, file: str, *, sets: Sequence[str] = (), name: s
         raise Refused(*sorted_by_place(found))
     raw = text.encode(errors="surrogatepass") if isinstance(text, str) else text
     return Loaded(spec, places, file, sha256(raw).hexdigest())
+
+
+def _with_way_out(one: Diagnostic) -> Diagnostic:
+    """What has no help of its own gets that of its page in `explain`."""
+    page = None if one.help or one.fix else explanation(one.code)
+    return one if page is None else replace(one, help=(page.fix[:1].lower() + page.fix[1:].removesuffix("."),))
 
 
 def _read(text: str | bytes, file: str) -> tuple[Node, list[Diagnostic]]:

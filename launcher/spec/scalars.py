@@ -1,17 +1,15 @@
-"""A scalar of a spec in, a text, a size or a name out; a Problem is raised otherwise. Pure."""
+"""A scalar of a spec in, a text or a name out; a Problem is raised otherwise. Pure."""
 
 from __future__ import annotations
 
 import re
 
+from launcher.record import replace
 from launcher.spec.problems import Problem
-from launcher.values import KIB, MIB, TIB, UNITS, is_name, parse_size
+from launcher.values import is_name
 
-PAGE = 4 * KIB
-PHYSICAL = 4096 * TIB  # 52 address bits, all that x86 page tables can hold (Intel SDM 3A, 4.1.4)
 COMMAND_LINE = 2047  # COMMAND_LINE_SIZE in arch/x86/include/asm/setup.h is 2048, with the NUL
 
-_NUMBER_AND_UNIT = re.compile(r"\s*([0-9]+)(\s*)([a-zA-Z]*)\s*")
 _YAML_1_1 = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 _KINDS = {bool: "true or false", int: "a number", float: "a number", str: "text", type(None): "nothing"}
 
@@ -36,52 +34,6 @@ def text(given: object) -> str:
     raise wrong_kind("text", given).error()
 
 
-def size(given: object) -> int:
-    if isinstance(given, bool) or not isinstance(given, str | int | float):
-        raise wrong_kind("a size such as 64GiB", given).error()
-    try:
-        bytes_ = parse_size(str(given))
-    except ValueError:
-        raise _wrong_unit(given).error() from None
-    if bytes_ == 0 or bytes_ % PAGE:
-        raise Problem("E108", f"{given} is not a whole number of 4 KiB pages", help=("sizes are 4KiB or more",)).error()
-    if bytes_ > PHYSICAL:
-        raise Problem("E108", f"{given} is more than the 4096 TiB an x86 machine can address").error()
-    return bytes_
-
-
-def _wrong_unit(given: object) -> Problem:
-    rule = "sizes are whole numbers with KiB, MiB, GiB or TiB, without a space"
-    match = _NUMBER_AND_UNIT.fullmatch(str(given))
-    if match and not match[3] and int(match[1]) >= MIB:
-        return _bytes(int(match[1]), rule)
-    initial = match[3][:1].upper() or "G" if match else ""
-    unit = next((unit for unit in UNITS if unit[0] == initial), None)
-    if match is None or unit is None:
-        return Problem("E107", f"not a size: {given}", help=(rule,))
-    fix = f"{match[1]}{unit}"
-    return Problem("E107", f"{_unit_fault(match)}: {given}", help=(f"write `{fix}`", rule), fix=fix)
-
-
-def _bytes(number: int, rule: str) -> Problem:
-    """Nobody means so many GiB."""
-    fix = size_text(number) if number % KIB == 0 else None
-    help_ = (f"as a number of bytes it is `{fix}`", rule) if fix else (rule,)
-    return Problem("E107", f"a size without a unit: {number}", help=help_, fix=fix)
-
-
-def _unit_fault(match: re.Match[str]) -> str:
-    if not match[3]:
-        return "a size without a unit"
-    return "a size with a space in it" if match[3] in UNITS else f"`{match[3]}` is not a unit here"
-
-
-def size_text(bytes_: int) -> str:
-    """The largest unit that says it exactly: 64GiB, 1536MiB."""
-    unit, factor = next((unit, factor) for unit, factor in reversed(UNITS.items()) if bytes_ % factor == 0)
-    return f"{bytes_ // factor}{unit}"
-
-
 def rom(given: object) -> bool | str:
     if isinstance(given, bool):
         return given
@@ -94,6 +46,9 @@ def rom(given: object) -> bool | str:
 
 
 def cmdline(given: object) -> str:
+    if isinstance(given, list) and given and all(isinstance(word, str) and word for word in given):
+        fix = " ".join(given)
+        raise replace(wrong_kind("text", given), help=(f"write it as one text: `{fix}`",), fix=fix).error()
     if not isinstance(given, str):
         raise wrong_kind("text", given).error()
     if any(sign in given for sign in "\0\n\r"):

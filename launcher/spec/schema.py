@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 
 class _WithoutNull(GenerateJsonSchema):
-    """None stands for a key that is absent; in a file a key has a value or is not there."""
+    """None stands for a key that is absent. The schema is for editors: people leave a key out, and that programs write
+    `null` for it is between them and the reader."""
 
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
         return self.generate_inner(schema["schema"])

@@ -7,10 +7,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator
 
-from launcher.spec import addresses, consent, cpu_list, scalars
+from launcher.spec import addresses, consent, cpu_list, scalars, sizes
 from launcher.spec.cpu_list import LAST_CPU
 from launcher.spec.kinds import WORDS
-from launcher.spec.scalars import COMMAND_LINE, PHYSICAL
+from launcher.spec.scalars import COMMAND_LINE
+from launcher.spec.sizes import PHYSICAL
 from launcher.values import PciAddress
 
 NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
@@ -46,7 +47,7 @@ Version = Annotated[int, parsed(scalars.version, Literal[1])]
 Text = Annotated[str, parsed(scalars.text, NotEmpty)]
 Name = Annotated[str, parsed(scalars.name, matching(NAME))]
 Alias = Annotated[str, AfterValidator(scalars.alias)]
-Size = Annotated[int, parsed(scalars.size, matching(SIZE)), written(scalars.size_text)]
+Size = Annotated[int, parsed(sizes.size, matching(SIZE)), written(sizes.size_text)]
 Rom = Annotated[bool | str, parsed(scalars.rom, bool | NotEmpty)]
 Cmdline = Annotated[str, parsed(scalars.cmdline, CommandLine)]
 Pin = Annotated[

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
+from launcher.images.boot_files import BootFile
 from launcher.planner.boot import load_initrd, low_ram, segments_of
 from launcher.planner.places import in_spec
+from launcher.planner.rules.contents import ACCEPTED, named, ways_out
 from launcher.planner.rules.rule import Rule
 from launcher.values import Missing, show_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from launcher.images.boot_files import BootFile, BootFiles
+    from launcher.images.boot_files import BootFiles
     from launcher.machine.board import Layout
     from launcher.plan.steps import RamRange
     from launcher.planner.decided import Situation
@@ -34,15 +37,21 @@ _NO_FILE = {
     "empty": ("E414", "is empty", "copy or build it again"),
 }
 _NO_KERNEL = {
-    "bzimage": ("E415", "is a bzImage that cannot be started", "take a 64-bit kernel of Linux 3.8 or later"),
+    "bzimage": ("E415", "is a bzImage that cannot be started", "take a 64-bit build of it; of Linux, 3.8 or later"),
     "elf": (
         "E416",
         "is an ELF file without a PVH entry",
         "build the kernel with CONFIG_PVH=y; `readelf -n` then shows a Xen note of type 0x12",
     ),
-    "initrd": ("E417", "is an initial RAM disk, not a kernel", "name it as `boot.initrd`"),
-    "unknown": ("E418", "is no kernel that vmlaunch knows", "name an ELF file with a PVH entry, such as vmlinux"),
+    "initrd": ("E417", "is an archive, not a kernel", "if it is an initial RAM disk, name it as `boot.initrd`"),
+    "unknown": ("E418", "is no kernel that vmlaunch knows", ACCEPTED),
 }
+# What a shell replaces and nobody else does: ~, $HOME, ${HOME}, *; and what a template is filled in for.
+_FOR_A_SHELL = re.compile(r"/~|\$\{?\w|\{\{|\*")
+_AS_IT_IS = "write the whole path: ~, $VARIABLE and * are a shell's and a template's, and are taken as they stand here"
+
+# Of these the name says more than what is wrong with their headers.
+_BY_NAME = frozenset({"elf-object", "elf-core"})
 
 
 def check_boot(files: BootFiles, ranges: tuple[RamRange, ...], layout: Layout) -> Iterator[Diagnostic]:
@@ -54,6 +63,7 @@ def check_boot(files: BootFiles, ranges: tuple[RamRange, ...], layout: Layout) -
             continue
         if isinstance(found, Missing) or found.kind in _NO_FILE:
             code, fact, help_ = _UNREADABLE[found.missing] if isinstance(found, Missing) else _NO_FILE[found.kind]
+            help_ = _AS_IT_IS if code == "E410" and _FOR_A_SHELL.search(found.path or "") else help_
             yield Diagnostic(code, f"{found.path} {fact}", in_spec(path), help=(help_,))
         elif path in judges:
             yield from judges[path](found, files, ranges, layout)
@@ -62,8 +72,9 @@ def check_boot(files: BootFiles, ranges: tuple[RamRange, ...], layout: Layout) -
 def _kernel(kernel: BootFile, _: BootFiles, ranges: tuple[RamRange, ...], layout: Layout) -> Iterator[Diagnostic]:
     if kernel.kind in _NO_KERNEL and kernel.entry is None:
         code, fact, help_ = _NO_KERNEL[kernel.kind]
-        message = f"{kernel.path}: {kernel.problem}" if kernel.problem else f"{kernel.path} {fact}"
-        yield Diagnostic(code, message, in_spec("boot.kernel"), help=(help_,))
+        told = kernel.problem and kernel.content not in _BY_NAME
+        message = f"{kernel.path}: {kernel.problem}" if told else f"{kernel.path} {named(kernel) or fact}"
+        yield Diagnostic(code, message, in_spec("boot.kernel"), help=ways_out(kernel) or (help_,))
     for segment in segments_of(kernel):
         yield from _segment(kernel, segment, ranges, layout)
 
@@ -82,14 +93,21 @@ def _segment(kernel: BootFile, segment: Span, ranges: tuple[RamRange, ...], layo
 def _initrd(initrd: BootFile, files: BootFiles, ranges: tuple[RamRange, ...], layout: Layout) -> Iterator[Diagnostic]:
     where = in_spec("boot.initrd")
     if initrd.kind in ("pvh", "elf", "bzimage"):
-        fact = f"{initrd.path} is a kernel, not an initial RAM disk"
-        yield Diagnostic("E419", fact, where, help=("swap the two files",))
+        fact = f"{initrd.path} is {'an ELF file' if initrd.kind == 'elf' else 'a kernel'}, not an initial RAM disk"
+        yield Diagnostic("E419", fact, where, help=(_instead_of_kernel(files.kernel),))
     elif initrd.kind == "unknown":
-        fact = f"{initrd.path} is no archive that Linux knows; it is loaded as it is"
+        name = f"{what}, and " if (what := named(initrd)) else "is "
+        fact = f"{initrd.path} {name}no archive that Linux knows; it is loaded as it is"
         yield Diagnostic("W404", fact, where, help=("an initial RAM disk is a cpio archive, compressed or not",))
     if load_initrd(files, ranges, layout) is None:
         fact = f"{initrd.path} ({show_size(initrd.size)}) does not fit into low RAM beside the kernel"
         yield Diagnostic("E422", fact, where, help=("make the first bank larger",))
+
+
+def _instead_of_kernel(kernel: BootFile | Missing) -> str:
+    """To swap them helps only where the other one is an archive."""
+    swapped = isinstance(kernel, BootFile) and kernel.kind == "initrd"
+    return "swap the two files" if swapped else "name the initial RAM disk, a cpio archive, or leave `initrd` out"
 
 
 def _boot(it: Situation) -> Iterator[Diagnostic]:

@@ -1,4 +1,4 @@
-"""Rules about what the machine, KVM and Linux have only so many of: map entries, memslots, bytes of a ROM. Pure."""
+"""Rules about what the machine, KVM and Linux have only so many of: map entries and memslots. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from launcher.planner.needs import mapped_pieces, memslots
 from launcher.planner.places import in_spec
 from launcher.planner.regions import left_empty
 from launcher.planner.rules.rule import Rule
-from launcher.values import MIB, Missing, show_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,9 +20,6 @@ _FEWER = "make fewer and larger banks; a bank that stands in one piece takes one
 
 # Boot protocol -> what has the memory map.
 _MAPS = {"pvh": "the PVH start info page", "linux64": "the zero page"}
-
-# An expansion ROM has 16 MiB at most (PCI Local Bus 3.0, 6.2.5.2).
-_LARGEST_ROM = 16 * MIB
 
 
 def _map_entries(it: Situation) -> Iterator[Diagnostic]:
@@ -65,17 +61,8 @@ def _bar_slots(it: Situation) -> Iterator[Diagnostic]:
     yield Diagnostic("W321", fact, in_spec("devices"), evidence, ("pass fewer devices to one VM", _FEWER))
 
 
-def _large_roms(it: Situation) -> Iterator[Diagnostic]:
-    for alias, rom in it.files.roms.items():
-        if not isinstance(rom, Missing) and rom.size > _LARGEST_ROM:
-            fact = f"{rom.path} has {show_size(rom.size)}, and an option ROM has {show_size(_LARGEST_ROM)} at most"
-            help_ = ("name the file that has the card's ROM, or leave `rom` out",)
-            yield Diagnostic("E425", fact, in_spec(f"devices.{alias}.rom"), help=help_)
-
-
 RULES: tuple[Rule, ...] = (
     Rule("kernel", _map_entries),
     Rule("kernel", _ram_slots),
     Rule("kernel", _bar_slots),
-    Rule("kernel", _large_roms),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
-from launcher.planner.functions import is_bridge
+from launcher.planner.functions import is_bridge, is_kind
 from launcher.planner.groups import attached_by
 from launcher.planner.linux import release
 from launcher.planner.losing import losses

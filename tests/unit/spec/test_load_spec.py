@@ -203,13 +203,59 @@ def test_set_beside_a_short_form_writes_it_out() -> None:
 # ---- sizes ----
 
 
-def test_a_number_of_bytes_is_told_its_unit_and_not_a_guess() -> None:
-    (exact,) = refused(SHORT.replace("8GiB", "100663296"))
-    assert (exact.fix, exact.help[0]) == ("96MiB", "as a number of bytes it is `96MiB`")
-    (odd,) = refused(SHORT.replace("8GiB", "100663297"))
-    assert (odd.fix, len(odd.help)) == (None, 1)
-    (few,) = refused(SHORT.replace("8GiB", "64"))
-    assert few.fix == "64GiB"
+def test_a_number_without_a_unit_has_readings_and_no_fix() -> None:
+    """A fix is applied by programs: 65536GiB for 65536 would ask for a thousand times the memory."""
+    for number, readings in {
+        "65536": ("65536MiB", "65536GiB"),
+        "512": ("512MiB", "512GiB"),
+        "0.5": ("512MiB",),
+        "8388608": ("8MiB", "8GiB"),
+        "100663296": ("96MiB", "96GiB"),
+        "100663297": (),
+        "0": (),
+    }.items():
+        for text in (SHORT.replace("8GiB", number), SHORT.replace("8GiB", f"[{{size: {number}}}]")):
+            (one,) = refused(text)
+            assert (one.code, one.fix) == ("E107", None)
+            assert [line.split("`")[1] for line in one.help if "`" in line] == list(readings)
+
+
+def test_a_size_that_can_mean_one_thing_only_has_a_fix() -> None:
+    for written, fix in {
+        "0.5GiB": "512MiB",
+        "1.5G": "1536MiB",
+        "8.0GiB": "8GiB",
+        "512M": "512MiB",
+        "64GB": "64GiB",
+        "8g": "8GiB",
+        "4194304k": "4194304KiB",
+        "8Gi": "8GiB",
+        "8 gigabytes": "8GiB",
+        "0.3GiB": None,
+        "8 apples": None,
+        "512B": None,
+        "half": None,
+    }.items():
+        (one,) = refused(SHORT.replace("8GiB", written))
+        assert (one.code, one.fix) == ("E107", fix)
+
+
+# ---- null ----
+
+
+def test_an_optional_field_that_is_null_is_as_if_it_were_not_there() -> None:
+    text = SHORT.replace(
+        "{disk: 02:00.0}", '{disk: {"pci": "02:00.0", "vf": null, "rom": ~, "allow": null, "match": Null}}'
+    )
+    assert loaded(text + "name: null\nconfine: null\n").spec == loaded(SHORT).spec
+    assert loaded(SHORT.replace("8GiB", "[{size: 8GiB, node: null, pages: null}]")).spec == loaded(SHORT).spec
+
+
+@pytest.mark.parametrize("text", ["boot: {kernel: null}", "cpus: null", "devices: {vf: null}", "devices:", "name:"])
+def test_a_field_that_is_needed_an_alias_and_a_key_with_nothing_behind_it_have_no_value(text: str) -> None:
+    key = text.partition(":")[0]
+    rest = "".join(f"{line}\n" for line in SHORT.splitlines() if not line.startswith(key))
+    assert "E106" in codes(refused(rest + text))
 
 
 def test_a_program_is_not_a_text_file() -> None:

@@ -1,0 +1,189 @@
+"""Words of other tools for what a spec has and has not, as tables. Pure.
+
+They are those of QEMU, libvirt, Proxmox, KubeVirt, Compose, Incus, Firecracker and cloud-hypervisor, as their manuals
+have them: any writing of capitals, hyphens and underscores will do.
+"""
+
+from __future__ import annotations
+
+# The field that is meant -> what others call it, by the section it is written in. `*`: anywhere.
+FIELDS: dict[str, dict[str, str]] = {
+    "*": {
+        "memory": "memory size ram mem memory-mb memory-mib memory-size ram-size mem-size mem-size-mib "
+        "mem-limit limits-memory maxmem "
+        "max-memory current-memory guest-memory memory-backing m",
+        "boot": "boot",
+        "devices": "devices",
+        "confine": "confine sandbox",
+        "cpus": "cpus cpu vcpu vcpus cores core smp ncpus num-cpus cpu-count vcpu-count boot-vcpus max-vcpus "
+        "nproc processors limits-cpu cputune",
+        "boot.kernel": "kernel kernel-path kernel-image kernel-image-path vmlinux vmlinuz bzimage "
+        "linux kernel-boot "
+        "boot-source payload",
+        "boot.initrd": "initrd initramfs ramdisk initrd-path initramfs-path",
+        "boot.cmdline": "args append cmdline command-line cmd-line kernel-args kernel-cmdline kernel-params "
+        "kernel-options boot-args bootargs extra-args params parameters",
+        "cpus.pin": "pin pinning affinity cpu-affinity cpuset cpu-set vcpupin vcpu-pin cpu-pin "
+        "dedicated-cpu-placement "
+        "host-cpus emulatorpin",
+        "memory.pages": "pages hugepages hugepage huge-pages hugepage-size huge-page-size page-size "
+        "thp mem-path "
+        "transparent-hugepages",
+        "memory.node": "numa numatune numa-node nodeset host-nodes",
+        "name": "name hostname domain-name vm-name vm-id vmid container-name title id",
+    },
+    "boot": {
+        "boot.kernel": "image path file source",
+        "boot.cmdline": "options opts arguments",
+        "boot.initrd": "ramfs",
+    },
+    "cpus": {
+        "cpus.count": "n num number total max amount vcpu vcpus cpu cpus cores core smp",
+        "cpus.pin": "set cpus-allowed cores-allowed host list",
+    },
+    "memory": {
+        "memory.size": "amount bytes capacity length mem memory ram guest value megabytes size-mib",
+        "memory.pages": "page backing kind type huge",
+        "memory.node": "host-node host-numa-node socket policy nodes",
+        "memory.at": "address addr base start offset gpa guest-address",
+    },
+    "devices": {
+        "devices.pci": "host address addr bdf source path device-address host-address pci-address "
+        "pci-id-path sysfsdev "
+        "sysfs-path busid bus-id dev host-device hostdev pci-slot",
+        "devices.vf": "virtual-function vf-index vf-number vf-id virtfn vfs",
+        "devices.match.id": "id ids device-id pci-id vendor-device vendor product vendor-id product-id deviceid",
+        "devices.match.class": "class type kind category device-type",
+        "devices.match.serial": "serial serial-number sn wwn",
+        "devices.match.slot": "slot physical-slot",
+        "devices.match.node": "node numa numa-node",
+        "devices.companions": "group iommu-group functions all-functions others rest siblings whole-slot",
+        "devices.bind": "managed driver rebind detach",
+        "devices.rom": "romfile rom-file rombar rom-bar vbios bios option-rom",
+        "devices.guest": "guest-address guest-pci guest-slot bus target vm-address",
+        "devices.allow": "force ignore unsafe override accept",
+        "devices.pick": "any select choose",
+    },
+    "devices.match": {
+        "devices.match.id": "device-id pci-id vendor device product vendor-id product-id ids vendor-device model",
+        "devices.match.class": "type kind category",
+        "devices.match.serial": "sn serial-number wwn",
+        "devices.match.slot": "physical-slot",
+        "devices.match.node": "numa numa-node socket",
+        "devices.pci": "pci address addr bdf host path",
+        "devices.pick": "pick any",
+        "devices.expect": "expect",
+        "devices.rom": "rom romfile",
+        "devices.companions": "companions group iommu-group",
+    },
+}
+
+_DEVICE = "as in `devices: {disk: 0000:02:00.0}`; `vmlaunch devices` lists what this host has"
+
+# What there is not -> what others call it, by the section it is written in. `*`: anywhere.
+IN_BOOT: dict[str, str] = {
+    "the root disk is named on the command line, as in `cmdline: console=ttyS0 root=/dev/nvme0n1p2`":
+    "root rootfs root-device disk drive device dev hd order cdrom append-root",
+    "it is said on the command line, as in `cmdline: console=ttyS0`": "console serial tty init quiet debug",
+}  # fmt: skip
+NONE: dict[str, str] = {
+    "nothing is to be written: every guest has the serial port ttyS0, and Linux speaks there with "
+    "`console=ttyS0` in "
+    "`boot.cmdline`":
+    "console",
+    "`cpus` is the number of vCPUs in all, as in `cpus: 8`":
+    "sockets threads topology dies clusters",
+    "each device has an alias of its own, as in `devices: {gpu-0: 0000:c1:00.0, gpu-1: 0000:c2:00.0}`":
+    "count replicas quantity",
+    "the version of this format is `vmlaunch: 1`; take the key out":
+    "version api-version format schema",
+    f"vmlaunch has none: the guest's disks are passed devices, NVMe drives or storage controllers "
+    f"of the host, {_DEVICE}":
+    "disk disks drive drives image images hda hdb hdc hdd cdrom cd dvd iso qcow qcow2 rootfs "
+    "root-disk root-device "
+    "disk-image disk-size disk-path disk-file volume storage scsi scsihw virtio virtio-blk sata ide "
+    "block blockdev pmem "
+    "nvdimm container-disk data-volume root disk-gb bootdisk boot-disk boot-order order box floppy",
+    "vmlaunch has none: the guest's NICs are passed devices, network cards of the host or their "
+    "virtual functions, as in "
+    "`devices: {nic: {pci: 0000:3b:00.0, vf: 0}}`":
+    "network networks nic nics net netdev netdevs interface interfaces network-interfaces "
+    "network-interface bridge tap "
+    "ports port forward ip ip-address ipconfig ipv4 ipv6 gateway dns nameserver vhost-net vdpa slirp passt",
+    "vmlaunch sets none: the MAC of a network card is its own, and that of a virtual function is "
+    "set on the host before "
+    "`up`: `ip link set PF vf N mac ADDRESS`":
+    "mac macaddr mac-address mac-addr hwaddr vlan vlans trust spoofchk spoofcheck",
+    "vmlaunch has none: a guest starts from its kernel, `boot: {kernel: ./bzImage}`, without "
+    "firmware or boot loader":
+    "uefi efi bios firmware ovmf loader nvram efidisk secure-boot secureboot pflash bootloader "
+    "seabios grub smm edk2",
+    "vmlaunch has none: what the guest is to know goes into its root disk, its initrd or `boot.cmdline`":
+    "cloud-init cloudinit user-data userdata meta-data metadata-service vendor-data cicustom ciuser "
+    "cipassword sshkeys "
+    "ssh-keys ssh-key ignition environment env cloud-init-no-cloud cloud-init-config-drive smbios "
+    "fw-cfg seed mmds",
+    "vmlaunch has no USB of its own: pass a USB controller of the host, as in `devices: {usb: "
+    "{match: {class: usb}}}`":
+    "usb usbs usb-devices usbdevice usb-device usb-controller keyboard mouse input tablet redirdev",
+    "vmlaunch has no screen: the guest has the serial port ttyS0, and a graphics card if one is "
+    "passed by `devices:`":
+    "vga display graphics video vnc spice screen sdl gtk virtio-gpu qxl egl-headless x-vga primary-gpu",
+    "nothing is to be written: every guest has the serial port ttyS0, and `vmlaunch console NAME` "
+    "attaches to it":
+    "serial serials consoles console-log tty chardev nographic monitor qmp stdio",
+    "a graphics card is passed by `devices:`, as in `devices: {gpu: 0000:c1:00.0}`; `vmlaunch "
+    "devices` lists them":
+    "gpu gpus graphics-card runtime",
+    "vmlaunch passes PCI functions, and no mediated devices: a virtual function is `{pci: 0000:c1:00.0, vf: 0}`":
+    "mdev mdevs vgpu vgpus mediated-device",
+    "the host's devices are passed by `devices:`, each with an alias, as in `devices: {gpu: 0000:c1:00.0}`":
+    "device hostdev hostdevs hostpci host-devices host-device pci pcie pci-devices passthrough vfio "
+    "vfio-pci pci-passthrough "
+    "nvme user-devices hostdevice assigned-devices accelerators unmapped-devices",
+    "vmlaunch has no sound of its own: pass the host's, as in `devices: {audio: {match: {class: audio}}}`":
+    "audio sound soundcard audiodev soundhw",
+    "vmlaunch shares no folders: the guest reads its own disks, or the network by a passed card":
+    "share shares shared-folder shared-folders synced-folder synced-folders mount mounts virtfs "
+    "virtiofs 9p fsdev fs "
+    "filesystem filesystems volumes vsock",
+    "vmlaunch has none: the guest has vCPUs, memory, a serial port and the devices that are passed":
+    "tpm tpmdev tpmstate rng virtio-rng watchdog balloon memballoon agent guest-agent qemu-agent "
+    "channel controller "
+    "controllers emulator iommu viommu launch-security sev tdx snapshot snapshots swap hotplug migration",
+    "nothing is to be written: there is one machine, x86-64 with the host's own processor, take the key out":
+    "machine machine-type arch architecture ostype os os-type os-variant type accel kvm enable-kvm "
+    "hypervisor features "
+    "acpi apic cpu-model cpu-type clock rtc tablet-mode chipset platform vm-type guest-os "
+    "on-poweroff on-reboot on-crash "
+    "pm multifunction pcie-root xvga privileged cap-add",
+    "vmlaunch has none: `examples/vmlaunch@.service` lets systemd start a VM with the host, and start it again":
+    "restart autostart onboot startup running run-strategy restart-policy depends-on start "
+    "autorestart daemon daemonize",
+    "one file is one VM, and its keys stand at the left margin: `boot:`, `cpus:`, `memory:`, `devices:`":
+    "services service vm vms domain domains spec template machines instances guests virtualmachine "
+    "virtual-machine "
+    "resources requests limits deploy machine-config config qemu libvirt provider",
+    "keys of your own begin with x- and stand at the left margin, as in `x-uuid: ...`":
+    "uuid description labels label annotations metadata comment notes tags owner kind author",
+}  # fmt: skip
+
+# Words of others for one of a field's choices.
+CHOICES: dict[str, dict[str, str]] = {
+    "pages": {
+        "thp": "transparent always madvise auto transparent-hugepages",
+        "4KiB": "normal small none default no false off",
+    },
+    "companions": {
+        "attach": "all pass passthrough include group together give yes true",
+        "detach": "unbind remove take release stub",
+        "refuse": "none fail error no false keep",
+    },
+    "bind": {"never": "no false manual off none already unmanaged", "auto": "yes true on always managed automatic"},
+    "pick": {"free": "any first lowest unused available idle next auto", "one": "unique single only exact"},
+    "allow": {
+        "in-use": "busy used inuse active",
+        "no-reset": "noreset without-reset reset",
+        "unsafe-interrupts": "allow-unsafe-interrupts unsafe-interrupt unsafe interrupts no-remapping",
+    },
+}
