@@ -205,6 +205,29 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "Set XDG_RUNTIME_DIR to a folder with a shorter path, or give the VM a shorter name.",
     ),
     Explanation(
+        "E440",
+        "a topology of another number of vCPUs",
+        "Sockets times cores times threads are not `count`. Sockets and threads are 1 where they are not written.",
+        "cpus: {count: 8, topology: {cores: 3, threads: 2}}",
+        "Leave `count` out, or correct the topology.",
+    ),
+    Explanation(
+        "E441",
+        "a topology without enough APIC ids",
+        "An APIC id has eight bits, and socket, core and thread have bits of their own in it: 33 cores take the room "
+        "of 64. The last id that a vCPU can have is 254.",
+        "cpus: {topology: {sockets: 5, cores: 33}}",
+        "Make cores and threads powers of two, or take fewer sockets.",
+    ),
+    Explanation(
+        "E442",
+        "no virtualisation in the guest",
+        "The spec wants the guest to start virtual machines of its own, and the host's KVM module was loaded without "
+        "`nested`.",
+        "cpus: {count: 4, nested: true}        # where /sys/module/kvm_intel/parameters/nested says N",
+        "Load the module with `nested=1` while no VM runs; or leave `nested` out.",
+    ),
+    Explanation(
         "W402",
         "vCPUs share host CPUs",
         "There are more vCPUs than host CPUs that this process may use, or than KVM recommends (KVM_CAP_NR_VCPUS). "
