@@ -258,6 +258,16 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "Run a kernel that has the measure, with `landlock` among the words of lsm= for Landlock.",
     ),
     Explanation(
+        "W440",
+        "a guest that leaves ACPI alone",
+        "The machine is described by ACPI tables and by nothing else: it has no MP table, and no interrupt lines as "
+        "firmware leaves them. Linux that is told to ignore ACPI finds one vCPU, has no interrupts of devices that "
+        "know INTx only and does not end at power-off (`acpi=off`), or hears nothing from the serial port "
+        "(`pci=noacpi`, `acpi=noirq`). Devices with MSI or MSI-X work.",
+        "boot: {kernel: ./bzImage, cmdline: console=ttyS0 acpi=off}",
+        "Take the word out of the command line.",
+    ),
+    Explanation(
         "W405",
         "few processes and threads are left",
         "As E426, but the VM would fit if less of the limit were in use now, or if fewer host CPUs populated its "

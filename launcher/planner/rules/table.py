@@ -33,6 +33,7 @@ from launcher.planner.rules import (
     tasks,
     unread,
     virtual_functions,
+    without_acpi,
 )
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ RULES: tuple[Rule, ...] = (
     *modules.RULES,
     *access.RULES,
     *boot.RULES,
+    *without_acpi.RULES,
     *cpus.RULES,
     *memory.RULES,
     *ram.RULES,
