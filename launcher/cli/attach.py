@@ -8,14 +8,14 @@ import select
 import signal
 import socket
 import sys
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from launcher.cli.keyboard import HINT, STDIN, Keyboard, is_ours, raw
 from launcher.record import record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from launcher.api.conversation import Conversation
     from launcher.cli.output import Output
@@ -73,8 +73,9 @@ class Attachment:
                 self._listen(wakeup)
         finally:
             signal.set_wakeup_fd(-1)
+            over = self._manner.owner and self._talk.gone
             for number, handler in before.items():
-                signal.signal(number, handler)
+                signal.signal(number, _nothing_to_stop if over else handler)
             wakeup.close()
             signals.close()
 
@@ -174,6 +175,21 @@ class Attachment:
             self._talk.stop("^] x", PATIENCE, force=False)
         else:
             print(HINT, end="", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def signals_as_before() -> Iterator[None]:
+    """Around whoever tells how a VM of ours ended: `follow` leaves signals that stop without effect when it has."""
+    before = {number: signal.getsignal(number) for number in STOPS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _nothing_to_stop(*_: object) -> None:
+    """A signal after the end."""
 
 
 def _read_keys() -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic, GuestFailed, HostNotRestored, StepFailed, WrongUsage
@@ -33,6 +34,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    with ExitStack() as at_end:
+        return _run(options, at_end)
+
+
+def _run(options: argparse.Namespace, at_end: ExitStack) -> int:
     from launcher.api.launching import Launch, VmIsUp
     from launcher.cli.outcome import exit_code_of, is_unwritable
     from launcher.refusals import REFUSALS
@@ -46,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
         return _unplanned(other)
     try:
         plan = launch.begin(reboot=not options.no_reboot, said=said)
-        found = _attend(launch, plan, options)
+        found = _attend(launch, plan, options, at_end)
     except VmIsUp as error:
         return _taken(error, options, said)
     except REFUSALS as error:
@@ -80,8 +86,9 @@ def _said(options: argparse.Namespace) -> tuple[str, float] | None:
     return options.wait, seconds(options.timeout or "60s")
 
 
-def _attend(launch: Launch, plan: Plan, options: argparse.Namespace) -> Report | int:
-    from launcher.cli.attach import Attachment, Manner
+def _attend(launch: Launch, plan: Plan, options: argparse.Namespace, at_end: ExitStack) -> Report | int:
+    """Whoever interrupts a VM that has ended is told its end all the same: signals are put back `at_end`."""
+    from launcher.cli.attach import Attachment, Manner, signals_as_before
     from launcher.cli.keyboard import is_ours
     from launcher.cli.notify import Progress, Systemd
     from launcher.cli.output import Output, silence
@@ -96,6 +103,7 @@ def _attend(launch: Launch, plan: Plan, options: argparse.Namespace) -> Report |
         progress.tell(talk, ready=there and talk.stopping is None)
 
     attachment = Attachment(talk, output, Manner(typed=typed, detach=options.detach), told)
+    at_end.enter_context(signals_as_before())
     attachment.follow()
     if output.line_open and sys.stdout.isatty():
         print()

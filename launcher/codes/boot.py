@@ -269,6 +269,29 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "Add `root=` or `boot.initrd`. A kernel with an initramfs built in needs neither.",
     ),
     Explanation(
+        "E440",
+        "a topology of another number of vCPUs",
+        "Sockets times cores times threads are not `count`. Sockets and threads are 1 where they are not written.",
+        "cpus: {count: 8, topology: {cores: 3, threads: 2}}",
+        "Leave `count` out, or correct the topology.",
+    ),
+    Explanation(
+        "E441",
+        "a topology without enough APIC ids",
+        "An APIC id has eight bits, and socket, core and thread have bits of their own in it: 33 cores take the room "
+        "of 64. The last id that a vCPU can have is 254.",
+        "cpus: {topology: {sockets: 5, cores: 33}}",
+        "Make cores and threads powers of two, or take fewer sockets.",
+    ),
+    Explanation(
+        "E442",
+        "no virtualisation in the guest",
+        "The spec wants the guest to start virtual machines of its own, and the host's KVM module was loaded without "
+        "`nested`.",
+        "cpus: {count: 4, nested: true}        # where /sys/module/kvm_intel/parameters/nested says N",
+        "Load the module with `nested=1` while no VM runs; or leave `nested` out.",
+    ),
+    Explanation(
         "W402",
         "vCPUs share host CPUs",
         "There are more vCPUs than host CPUs that this process may use, or than KVM recommends (KVM_CAP_NR_VCPUS). "
@@ -297,6 +320,16 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "fence less. `--strict` makes it block, `confine: required` in the spec as well.",
         "vmlaunch plan vm.yaml        # on a kernel booted with lsm=apparmor",
         "Run a kernel that has the measure, with `landlock` among the words of lsm= for Landlock.",
+    ),
+    Explanation(
+        "W440",
+        "a guest that leaves ACPI alone",
+        "The machine is described by ACPI tables and by nothing else: it has no MP table, and no interrupt lines as "
+        "firmware leaves them. Linux that is told to ignore ACPI finds one vCPU, has no interrupts of devices that "
+        "know INTx only and does not end at power-off (`acpi=off`), or hears nothing from the serial port "
+        "(`pci=noacpi`, `acpi=noirq`). Devices with MSI or MSI-X work.",
+        "boot: {kernel: ./bzImage, cmdline: console=ttyS0 acpi=off}",
+        "Take the word out of the command line.",
     ),
     Explanation(
         "W405",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from launcher.kernel.kvm import Vm
 
 MOST_CPUID_LEAVES = 256
+BRAND = (0x80000002, 0x80000003, 0x80000004)
 
 
 class Kvm(Descriptor):
@@ -31,6 +32,12 @@ class Kvm(Descriptor):
         ioctl(self.fd, "KVM_GET_SUPPORTED_CPUID", table)
         leaves = (table.entries[n] for n in range(table.nent))
         return [(e.function, e.index, e.flags, e.eax, e.ebx, e.ecx, e.edx) for e in leaves]
+
+    def brand(self) -> tuple[CpuidLeaf, ...]:
+        """The host's brand string as it says it itself: KVM's table has zeroes there. Empty where it has none."""
+        words = ffi.new("uint32_t[4]")
+        found = [(leaf, 0, 0, *words) for leaf in BRAND if lib.host_cpuid(leaf, words)]
+        return tuple(found) if len(found) == len(BRAND) else ()
 
     def create_vm(self) -> Vm:
         from launcher.kernel.kvm import Vm

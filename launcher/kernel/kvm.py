@@ -99,8 +99,9 @@ class Vm(Descriptor):
     def create_machine(self, serial_gsi: int, power_gsi: int) -> Machine:
         return Machine(self.fd, serial_gsi, power_gsi)
 
-    def create_vcpu(self, index: int, machine: Machine) -> Vcpu:
-        return Vcpu(ioctl(self.fd, "KVM_CREATE_VCPU", index), self._run_size, machine)
+    def create_vcpu(self, number: int, machine: Machine) -> Vcpu:
+        """`number` is its APIC id as well."""
+        return Vcpu(ioctl(self.fd, "KVM_CREATE_VCPU", number), self._run_size, machine)
 
 
 class KvmVfio(Descriptor):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
 
 from launcher.machine.start import MapEntry, Patch, Start
-from launcher.plan.steps import RamRange
+from launcher.plan.steps import RamRange, Topology
 from launcher.record import record
 from launcher.values import Span
 
@@ -37,6 +37,7 @@ class Layout:
     acpi_tables: Span
     kernel_start: int  # boot files may load from here on
     most_vcpus: int
+    last_vcpu_id: int  # a topology leaves some out
 
 
 class Pin(NamedTuple):
@@ -55,10 +56,23 @@ class Port(NamedTuple):
 
 
 @record
+class Processor:
+    """One vCPU as its guest is to see it: number `index` of `topology`. `brand` is the host's, three CPUID leaves;
+    `deadline`: KVM has a TSC deadline timer."""
+
+    topology: Topology
+    index: int
+    nested: bool
+    deadline: bool
+    brand: tuple[CpuidLeaf, ...] = ()
+
+
+@record
 class Board:
-    """`tables`: (vCPUs, window for 64-bit BARs) -> the ACPI tables, the RSDP first. `memory_map`: (RAM, what the IOMMU
-    reserves) -> what the guest is told. `starts` by the name of the boot protocol. `intx_gsi`: (slot, pin) -> GSI.
-    `cpuid`: (KVM's leaves, vCPU, how many vCPUs, whether KVM has a TSC deadline timer) -> the leaves of that vCPU.
+    """`tables`: (topology, window for 64-bit BARs) -> the ACPI tables, the RSDP first. `memory_map`: (RAM, what the
+    IOMMU reserves) -> what the guest is told. `starts` by the name of the boot protocol. `intx_gsi`: (slot, pin) ->
+    GSI.
+    `vcpu_ids`: what KVM and the tables call each vCPU. `cpuid`: (KVM's leaves, vCPU) -> the leaves of that vCPU.
     """
 
     layout: Layout
@@ -69,8 +83,9 @@ class Board:
     first_message_gsi: int
     intx_gsi: Callable[[int, int], int]
     host_bridge: bytes
-    tables: Callable[[int, Span | None], tuple[Patch, ...]]
+    tables: Callable[[Topology, Span | None], tuple[Patch, ...]]
     memory_map: Callable[[tuple[RamRange, ...], tuple[Span, ...]], tuple[MapEntry, ...]]
     starts: Mapping[str, Start]
-    cpuid: Callable[[list[CpuidLeaf], int, int, bool], list[CpuidLeaf]]
+    vcpu_ids: Callable[[Topology], tuple[int, ...]]
+    cpuid: Callable[[list[CpuidLeaf], Processor], list[CpuidLeaf]]
     first_msrs: Mapping[int, int]

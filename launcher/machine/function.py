@@ -7,6 +7,7 @@ interrupts are the machine's own, capabilities that cannot work in a guest are n
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 from launcher.machine import capabilities as caps
 from launcher.machine.capabilities import word
@@ -45,6 +46,7 @@ class PassedFunction:
         self._shape = shape
         self._caps = {one.id: one.offset for one in visible(shape.config) if one.id != caps.VENDOR}
         self._command, self._sleeps = 0, False
+        self.touched = self.used = False  # the guest has written the command register; has switched something on by it
         self._shown: dict[int, int] = {}
         offset = self._caps.get(caps.MSIX)
         self.table = MsixTable(0 if offset is None else (word(shape.config, offset + MSIX_CONTROL) & 0x7FF) + 1)
@@ -85,6 +87,16 @@ class PassedFunction:
     def interrupt(self) -> Interrupt:
         return self._interrupt
 
+    @property
+    def decodes(self) -> tuple[Literal["ports", "memory"], ...]:
+        """What of its BARs the guest can reach now."""
+        kinds = {bar.kind for bar in self._shape.bars} if not self._sleeps else set()
+        ports, memory = "io" in kinds, bool(kinds & {"mem32", "mem64"})
+        return (
+            *(("ports",) if ports and self._command & IO else ()),
+            *(("memory",) if memory and self._command & MEMORY else ()),
+        )
+
     def first_command(self) -> Forward:
         """The device listens to nothing until the guest says so."""
         command = word(self._shape.config, COMMAND) & ~(IO | MEMORY | MASTER | NO_INTX)
@@ -113,10 +125,12 @@ class PassedFunction:
         power = self._caps.get(caps.POWER)
         for place, byte in enumerate(data, offset):
             if place in (COMMAND, COMMAND + 1):
+                self.touched = True
                 command[place - COMMAND] = byte
             elif power is not None and place == power + POWER_STATE:
                 self._sleeps = byte & 3 == D3HOT
         self._command = int.from_bytes(command, "little")
+        self.used |= bool(self._command & (IO | MEMORY | MASTER))
 
     def _resets(self, offset: int, data: bytes) -> bool:
         """The write starts a function level reset. VFIO has all registers as they were before it returns."""

@@ -81,6 +81,7 @@ int memory_map_file(int fd, uint64_t offset, size_t size, size_t alignment, void
 int kernel_ioctl(int fd, unsigned long request, void *argument);
 int kernel_ioctl_value(int fd, unsigned long request, unsigned long argument);
 int kernel_prctl(int option, unsigned long value);
+bool host_cpuid(uint32_t leaf, uint32_t *ret);
 
 /* -- least privilege ------------------------------------------------------------------------------------------------ */
 

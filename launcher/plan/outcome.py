@@ -64,6 +64,8 @@ class BarReport:
 
 @record
 class DeviceReport:
+    """`vectors` are those that are enabled, not those that have fired: KVM takes them from VFIO and tells nobody."""
+
     alias: str
     host: str
     group: int
@@ -71,7 +73,10 @@ class DeviceReport:
     interrupts: str
     vectors: int
     bars: tuple[BarReport, ...]
-    state: str
+    state: str  # what was seen of it, and what had to be done without
+    touched: bool | None = None  # the guest has written its command register, as Linux does while it looks around
+    used: bool | None = None  # and has switched on its decoding or DMA with it
+    decodes: tuple[Literal["ports", "memory"], ...] = ()  # now, of what its BARs are in
 
 
 @record

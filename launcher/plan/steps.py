@@ -151,10 +151,32 @@ class LoadInitrd(Step):
 
 
 @record
-class DescribeMachine(Step):
-    """What the guest is told: memory map, command line, ACPI tables.
+class Topology:
+    """What the vCPUs are to the guest: so many sockets, cores in each, and threads in each core."""
 
-    `window` is where its 64-bit BARs go; `reserved` must not be used by anybody.
+    sockets: int
+    cores: int
+    threads: int
+
+    def __post_init__(self) -> None:
+        if min(self.sockets, self.cores, self.threads) < 1:
+            raise ValueError("a topology without a processor")
+
+    @property
+    def count(self) -> int:
+        return self.sockets * self.cores * self.threads
+
+    def __str__(self) -> str:
+        numbers = {"socket": self.sockets, "core": self.cores, "thread": self.threads}
+        return " x ".join(f"{number} {noun}{'' if number == 1 else 's'}" for noun, number in numbers.items())
+
+
+@record
+class DescribeMachine(Step):
+    """What the guest is told: memory map, command line, ACPI tables, processors.
+
+    `window` is where its 64-bit BARs go; `reserved` must not be used by anybody. Without `topology` the vCPUs are the
+    cores of one socket. `nested`: the guest may start guests of its own.
     """
 
     op = "describe-machine"
@@ -162,9 +184,21 @@ class DescribeMachine(Step):
     vcpus: int
     window: Span | None
     reserved: tuple[Span, ...] = ()
+    topology: Topology | None = None
+    nested: bool = False
+
+    def __post_init__(self) -> None:
+        if self.processors.count != self.vcpus:
+            raise ValueError("the topology has another number of vCPUs")
+
+    @property
+    def processors(self) -> Topology:
+        return self.topology or Topology(1, self.vcpus, 1)
 
     def describe(self) -> str:
-        return "describe the machine to the guest: memory map, ACPI tables"
+        topology = f", {self.topology}" if self.topology else ""
+        nested = ", virtualisation for guests of its own" if self.nested else ""
+        return f"describe the machine to the guest: memory map, ACPI tables{topology}{nested}"
 
 
 @record

@@ -21,6 +21,7 @@ from launcher.planner.modules import needed, unloaded, vga_is_to_come
 from launcher.planner.named_facts import NamedFacts, question
 from launcher.planner.needs import (
     KVM_EXTENSIONS,
+    KVM_MODULES,
     POOLS,
     free_vectors,
     huge_demands,
@@ -69,6 +70,8 @@ def _machine(it: Situation) -> Iterator[str]:
         yield from (f"cpus[{cpu}].node", f"process.cpus[{cpu}]")
     if it.spec.cpus.count > len(it.host.process.cpus):
         yield "process.cpu_count"
+    if it.spec.cpus.nested:
+        yield from (f"linux.parameters[{module}.nested]" for module in KVM_MODULES)
     if it.spec.confine == "required" and it.host.confinement:
         yield "confinement"
 

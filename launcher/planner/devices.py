@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from launcher.host.facts import Config
@@ -106,12 +107,25 @@ def _planned(
 
 def passed_functions(passing: Passthrough, devices: tuple[PlannedDevice, ...]) -> tuple[Passed, ...]:
     """Those with a place in the guest, as the executor needs them."""
-    functions = {one.address: one for one in passing.functions}
+    functions, names = {one.address: one for one in passing.functions}, _names(devices)
     return tuple(
-        Passed(one.alias, one.host, one.group, one.guest, _bar_places(functions[one.host], one), one.rom, one.reset)
+        Passed(
+            names[one.host], one.host, one.group, one.guest, _bar_places(functions[one.host], one), one.rom, one.reset
+        )
         for one in devices
         if one.guest is not None and one.group is not None
     )
+
+
+def _names(devices: tuple[PlannedDevice, ...]) -> dict[PciAddress, str]:
+    """Of what the guest gets, by host address: an alias stands for one function, and its companions are numbered."""
+    found: dict[PciAddress, str] = {}
+    numbers: Counter[str] = Counter()
+    for one in devices:
+        if one.guest is not None:
+            number = numbers[one.alias] = numbers[one.alias] + (one.role == "companion")
+            found[one.host] = f"{one.alias}+{number}" if one.role == "companion" else one.alias
+    return found
 
 
 def _bar_places(function: PciFunction, device: PlannedDevice) -> tuple[BarPlace, ...]:

@@ -26,7 +26,7 @@ from launcher.planner.decided import Situation
 from launcher.planner.devices import binding_steps, pass_devices, passed_functions, planned_devices
 from launcher.planner.memory import PAGE_SIZES, place_memory, span_of
 from launcher.planner.modules import loading_step
-from launcher.planner.needs import populates
+from launcher.planner.needs import planned_topology, populates
 from launcher.planner.places import Locate, located
 from launcher.planner.regions import left_empty, memory_map, reserved_by
 from launcher.planner.resets import planned_resets
@@ -106,10 +106,17 @@ def _steps(it: Situation) -> tuple[Step, ...]:
         OpenDevices(passed) if passed else None,
         load_kernel(it.files.kernel, spec.boot.cmdline),
         load_initrd(it.files, ranges, layout),
-        DescribeMachine(spec.cpus.count, high_window(it.devices, layout), left_empty(it.reserved, layout)),
+        _describe(it),
         RunVcpus(spec.cpus.count, spec.cpus.pin or (), spec.confine),
     )
     return tuple(step for step in maybe if step is not None)
+
+
+def _describe(it: Situation) -> DescribeMachine:
+    cpus, layout = it.spec.cpus, it.board.layout
+    topology = planned_topology(cpus) if cpus.topology else None
+    window, reserved = high_window(it.devices, layout), left_empty(it.reserved, layout)
+    return DescribeMachine(cpus.count, window, reserved, topology, cpus.nested)
 
 
 def _take(number: int, bank: Bank, spec: VmSpec) -> TakeMemory:

@@ -9,6 +9,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from launcher.host.facts import Config
+from launcher.plan.steps import Topology
 from launcher.planner.bars import bar_pieces
 from launcher.planner.memory import PAGE_SIZES
 from launcher.record import record
@@ -19,13 +20,15 @@ if TYPE_CHECKING:
 
     from launcher.host.facts import HostFacts, PciFunction, Process
     from launcher.planner.decided import Situation, Taken
-    from launcher.spec.model import Bank, VmSpec
+    from launcher.spec.model import Bank, Cpus, VmSpec
 
 # Without any of these no VM of ours starts; the newest came with Linux 4.12.
 KVM_EXTENSIONS = (
     "user_memory", "irqchip", "pit2", "set_tss_addr", "set_identity_map_addr", "irqfd", "irq_routing",
     "ext_cpuid", "immediate_exit",
 )  # fmt: skip
+
+KVM_MODULES = ("kvm_amd", "kvm_intel")
 
 # Pools of huge pages, by the size of their pages.
 POOLS = {2 * MIB: "2MiB", GIB: "1GiB"}
@@ -38,6 +41,15 @@ VECTORS_OF_A_CPU = 200
 _FILES = 10
 
 _ALL_TASKS = 1 << 22  # PID_MAX_LIMIT (include/linux/threads.h)
+
+
+# ---- processors ----
+
+
+def planned_topology(cpus: Cpus) -> Topology:
+    """Without one in the spec each vCPU is a core of one socket."""
+    given = cpus.topology
+    return Topology(given.sockets, given.cores, given.threads) if given else Topology(1, cpus.count, 1)
 
 
 # ---- memory ----

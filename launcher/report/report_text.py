@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from launcher.plan.outcome import ReaderReport, Report
+from launcher.plan.outcome import DeviceReport, ReaderReport, Report
 from launcher.report.frame import visible
 from launcher.report.holdings import Row, confinement
 from launcher.report.lines import width_of
@@ -59,8 +59,7 @@ def _rows(report: Report, width: int) -> Iterator[Row]:
         node = "" if ram.node is None else f", node {ram.node}"
         yield "RAM", f"{Span(ram.guest, ram.size)}  {show_size(ram.size)}, {ram.pages}{node}"
     for device in report.devices:
-        interrupts = f"{device.interrupts} x{device.vectors}"
-        yield "device", f"{device.alias}  {device.host} -> {device.guest}  {interrupts}, {device.state}"
+        yield "device", f"{device.alias}  {device.host} -> {device.guest}  {_device(device)}"
     counts = report.counts
     if counts and (counts.unclaimed_reads or counts.unclaimed_writes):
         reads, writes = counts.unclaimed_reads, counts.unclaimed_writes
@@ -75,6 +74,11 @@ def _rows(report: Report, width: int) -> Iterator[Row]:
         yield "to stop", f"vmlaunch down {report.name}"
     if report.end is not None:
         yield from _register_lines(report.end.registers, width)
+
+
+def _device(one: DeviceReport) -> str:
+    """The interrupts of one that nobody has used are no news: an INTx line is armed from the beginning."""
+    return one.state if one.used is False else f"{one.interrupts} x{one.vectors}, {one.state}"
 
 
 def _figures(report: Report) -> Iterator[Row]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import prod
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
@@ -39,6 +40,12 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
+def _count_or_topology(schema: dict[str, Any]) -> None:
+    """`count` is made of the topology where only that is there."""
+    schema["anyOf"] = [{"required": [key]} for key in ("count", "topology")]
+    del schema["required"]
+
+
 class Boot(Section):
     """What the guest starts with."""
 
@@ -63,12 +70,37 @@ class Boot(Section):
     )
 
 
+class Topology(Section):
+    """Sockets, cores and threads that the guest's vCPUs are to it."""
+
+    sockets: Count = Field(
+        default=1,
+        title="whole number",
+        description="How many processors there are. Each has a last-level cache of its own.",
+        examples=[2],
+    )
+    cores: Count = Field(
+        title="whole number",
+        description="How many cores each socket has.",
+        examples=[4],
+    )
+    threads: Count = Field(
+        default=1,
+        title="whole number",
+        description="How many threads each core has. With `pin`, give those of one core CPUs of one core of the host.",
+        examples=[2],
+    )
+
+
 class Cpus(Section):
     """The guest's vCPUs."""
 
+    model_config = ConfigDict(json_schema_extra=_count_or_topology)
+
     count: Count = Field(
         title="whole number",
-        description="How many vCPUs the guest has. `cpus: 8` is short for `cpus: {count: 8}`.",
+        description="How many vCPUs the guest has. `cpus: 8` is short for `cpus: {count: 8}`. It may be left out where "
+        "`topology` says it.",
         examples=[8],
     )
     pin: Pin | None = Field(
@@ -77,10 +109,24 @@ class Cpus(Section):
         description="One host CPU for each vCPU, in order: a range, ranges with commas, or a list.",
         examples=["8-15", "8-11,16"],
     )
+    topology: Topology | None = Field(
+        default=None,
+        title="mapping",
+        description="What the vCPUs are to the guest: sockets, cores in each, threads in each core; as many in all as "
+        "`count`. vCPUs count threads first, then cores. Without it they are the cores of one socket.",
+        examples=[{"cores": 4, "threads": 2}],
+    )
+    nested: bool = Field(
+        default=False,
+        title="true or false",
+        description="Whether the guest may start virtual machines of its own: it sees VMX or SVM, as far as KVM on the "
+        "host offers it.",
+        examples=[True],
+    )
 
     @model_validator(mode="after")
     def _whole(self) -> Cpus:
-        refuse(rules.of_cpus(self.count, self.pin))
+        refuse(rules.of_cpus(self.count, self.pin, self.topology))
         return self
 
 
@@ -263,6 +309,15 @@ def _long_form(field: str) -> Callable[[object], object]:
     return lengthen
 
 
+def _cpus(given: object) -> object:
+    """A number is the count; a topology says it as well."""
+    given = _long_form("count")(given)
+    if not isinstance(given, Mapping) or "count" in given or not isinstance(given.get("topology"), Mapping):
+        return given
+    numbers = [given["topology"].get(key, 1) for key in ("sockets", "cores", "threads")]
+    return {**given, "count": prod(numbers) if all(type(one) is int and one > 0 for one in numbers) else 1}
+
+
 def _banks(given: object) -> object:
     if isinstance(given, list | tuple) and not given:
         raise Problem("E102", "a VM without memory", help=("add a bank, as in `- size: 8GiB`",)).error()
@@ -278,7 +333,7 @@ def _open_to_editors(schema: dict[str, Any]) -> None:
     schema["patternProperties"] = {"^x-": {"description": "Yours: ignored here, a home for YAML anchors."}}
 
 
-ShortCpus = Annotated[Cpus, BeforeValidator(_long_form("count"), json_schema_input_type=Cpus | Count)]
+ShortCpus = Annotated[Cpus, BeforeValidator(_cpus, json_schema_input_type=Cpus | Count)]
 ShortDevice = Annotated[Device, BeforeValidator(_long_form("pci"), json_schema_input_type=Device | HostAddress)]
 Banks = Annotated[
     tuple[Bank, ...],
@@ -315,7 +370,7 @@ class VmSpec(Section):
     )
     cpus: ShortCpus = Field(
         title="whole number or mapping",
-        description="The vCPUs: a number, or a mapping with count and pin.",
+        description="The vCPUs: a number, or a mapping with count, pin, topology and nested.",
         examples=[8, {"count": 8, "pin": "8-15"}],
     )
     memory: Banks = Field(

@@ -24,6 +24,14 @@ class Assigned(Protocol):
     guest: PciAddress | None
 
 
+class Counted(Protocol):
+    """Of a topology."""
+
+    sockets: int
+    cores: int
+    threads: int
+
+
 class Placed(Protocol):
     """And of a bank of memory."""
 
@@ -34,7 +42,12 @@ class Placed(Protocol):
 PAGE_SIZES = {"4KiB": 4 * KIB, "thp": 4 * KIB, "2MiB": 2 * MIB, "1GiB": GIB}
 
 
-def of_cpus(count: int, pin: tuple[int, ...] | None) -> Iterator[Problem]:
+def of_cpus(count: int, pin: tuple[int, ...] | None, topology: Counted | None) -> Iterator[Problem]:
+    if topology is not None and (in_all := topology.sockets * topology.cores * topology.threads) != count:
+        parts = ((topology.sockets, "socket"), (topology.cores, "core"), (topology.threads, "thread"))
+        product = " x ".join(_counted(*part) for part in parts)
+        help_ = (f"write `count: {in_all}`, or leave `count` out", "or correct the topology")
+        yield Problem("E440", f"{product} are {in_all}, not {_counted(count, 'vCPU')}", ("topology",), help=help_)
     if pin is not None and len(pin) != count:
         message = f"{_counted(len(pin), 'host CPU')} for {_counted(count, 'vCPU')}"
         yield Problem("E120", message, ("pin",), help=("each vCPU has one host CPU of its own",))

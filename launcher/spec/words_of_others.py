@@ -91,8 +91,9 @@ NONE: dict[str, str] = {
     "`console=ttyS0` in "
     "`boot.cmdline`":
     "console",
-    "`cpus` is the number of vCPUs in all, as in `cpus: 8`":
-    "sockets threads topology dies clusters",
+    "`cpus` is the number of vCPUs in all, as in `cpus: 8`; how the guest sees them is "
+    "`cpus: {topology: {sockets: 1, cores: 4, threads: 2}}`":
+    "sockets threads topology dies clusters cores",
     "each device has an alias of its own, as in `devices: {gpu-0: 0000:c1:00.0, gpu-1: 0000:c2:00.0}`":
     "count replicas quantity",
     "the version of this format is `vmlaunch: 1`; take the key out":

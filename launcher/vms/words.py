@@ -135,7 +135,6 @@ class Hearing:
         self._steps = {n for n, step in enumerate(plan.steps, 1) if step.by == "runner"}
         self._vcpus = next(step.count for step in plan.steps if isinstance(step, RunVcpus))
         passed = [one for step in plan.steps if isinstance(step, OpenDevices) for one in step.devices]
-        # A companion has the alias of the device it comes with.
         self._devices = {(one.alias, str(one.address), one.group, one.guest.guest) for one in passed}
         self._aliases = {one.alias for one in passed}
         self._once: set[object] = set()

@@ -32,6 +32,9 @@ class FakeKvm(Handle):
         self.kernel.call("KVM_GET_SUPPORTED_CPUID")
         return [(1, 0, 0, 0, 0, 0, 0)]
 
+    def brand(self) -> tuple[CpuidLeaf, ...]:
+        return ()
+
     def create_vm(self) -> FakeVm:
         self.kernel.call("KVM_CREATE_VM")
         return FakeVm(self.kernel)
@@ -110,12 +113,12 @@ class FakeVm(Handle):
     def create_machine(self, serial_gsi: int, power_gsi: int) -> FakeMachine:
         return FakeMachine(self.kernel)
 
-    def create_vcpu(self, index: int, machine: FakeMachine) -> FakeVcpu:
+    def create_vcpu(self, number: int, machine: FakeMachine) -> FakeVcpu:
         assert self.has_chips
         self.kernel.call("KVM_CREATE_VCPU")
-        if index >= MOST_VCPUS:
+        if number >= MOST_VCPUS:
             refuse(errno.EINVAL, "KVM_CREATE_VCPU")
-        return FakeVcpu(self.kernel, index)
+        return FakeVcpu(self.kernel, number)
 
     def close(self) -> None:
         """Its memslots go with it."""

@@ -40,7 +40,7 @@ class Records:
         self.diagnostics: tuple[Diagnostic, ...] = ()
         self.reboots = 0
         self.left_behind: tuple[str, ...] = ()
-        self._devices: dict[str, DeviceReport] = {}  # by their host address: companions share an alias
+        self._devices: dict[str, DeviceReport] = {}  # by their host address
         self.containers: tuple[ContainerReport, ...] = ()
         self._failed_undos = 0
         self.confinement: dict[str, str] = {}

@@ -15,7 +15,7 @@ from launcher.kernel.api import HostMemory, Kernel, Kvm, Machine, Vcpu, Vm
 from launcher.kernel.console import Console
 from launcher.machine.board import Board
 from launcher.machine.start import Start
-from launcher.plan.steps import LoadKernel, RamRange
+from launcher.plan.steps import DescribeMachine, LoadKernel, RamRange
 from launcher.record import field, mutable
 from launcher.values import MIB, Span
 
@@ -61,6 +61,13 @@ class Ram(NamedTuple):
                 self.banks[one.bank].write(one.offset + guest - one.guest, data)
                 return
         raise ValueError(f"no guest RAM for {len(data)} bytes at {guest:#x}")
+
+
+class Described(NamedTuple):
+    """What the guest is told of its processors, and what KVM calls each of them: what describe_machine makes."""
+
+    step: DescribeMachine
+    ids: tuple[int, ...]
 
 
 class Loaded(NamedTuple):

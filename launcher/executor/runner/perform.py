@@ -13,13 +13,13 @@ from launcher.executor.runner.devices.bus import Bus
 from launcher.executor.runner.devices.placing import AddressMap, Memslots
 from launcher.executor.runner.devices.routes import Routes
 from launcher.executor.runner.devices.traps import Traps
-from launcher.executor.runner.live import Built, Live, Loaded, Ram
+from launcher.executor.runner.live import Built, Described, Live, Loaded, Ram
 from launcher.executor.runner.opening import open_devices
 from launcher.executor.runner.reading import read_file
 from launcher.executor.runner.spaces import map_dma, open_groups
 from launcher.kernel.api import Event, Kvm, Trap, Vcpu
 from launcher.kernel.threads import Running, start
-from launcher.machine.board import Layout
+from launcher.machine.board import Layout, Processor
 from launcher.machine.pci import HOST_BRIDGE
 from launcher.machine.start import Boot
 from launcher.plan.steps import (
@@ -110,19 +110,20 @@ def load_initrd(step: LoadInitrd, live: Live) -> None:
 
 
 def describe_machine(step: DescribeMachine, live: Live) -> None:
-    """ACPI tables, and what the kernel's boot protocol wants to find."""
+    """ACPI tables, and what the kernel's boot protocol wants to find; processors speak for themselves when they run."""
     ram, kernel = live.the(Ram), live.the(Loaded)
-    tables = live.board.tables(step.vcpus, step.window)
+    tables = live.board.tables(step.processors, step.window)
     entries = live.board.memory_map(ram.ranges, step.reserved)
     boot = Boot(kernel.head, entries, kernel.step.cmdline, live.initrd, tables[0].guest)
     for patch in (*tables, *kernel.start.patches(boot)):
         ram.write(patch.guest, patch.data)
+    live.make(Described(step, live.board.vcpu_ids(step.processors)))
 
 
 def run_vcpus(step: RunVcpus, live: Live, told: Told) -> None:
     """Create them all, put the first one at the kernel's entry, start their threads. Any return of any is told."""
     for index in range(step.count):
-        _create_vcpu(index, step.count, live)
+        _create_vcpu(index, live)
     kernel, confined = live.the(Loaded), SimpleQueue[OSError | None]()
     live.vcpus[0].set_sregs(kernel.start.first_sregs())
     live.vcpus[0].set_regs(kernel.start.first_regs(kernel.step.entry))
@@ -138,13 +139,14 @@ def run_vcpus(step: RunVcpus, live: Live, told: Told) -> None:
             raise error
 
 
-def _create_vcpu(index: int, count: int, live: Live) -> None:
-    built = live.the(Built)
-    vcpu = built.vm.create_vcpu(index, built.machine)
+def _create_vcpu(index: int, live: Live) -> None:
+    built, told = live.the(Built), live.the(Described)
+    vcpu = built.vm.create_vcpu(told.ids[index], built.machine)
     live.on_undo(vcpu.close)
     live.vcpus.append(vcpu)
     deadline = bool(built.kvm.check_extension("tsc_deadline_timer"))
-    vcpu.set_cpuid(live.board.cpuid(built.kvm.supported_cpuid(), index, count, deadline))
+    processor = Processor(told.step.processors, index, told.step.nested, deadline, built.kvm.brand())
+    vcpu.set_cpuid(live.board.cpuid(built.kvm.supported_cpuid(), processor))
     vcpu.set_msrs(live.board.first_msrs)
     vcpu.set_local_interrupts()
 

@@ -1,4 +1,4 @@
-"""(vCPUs, high window) -> the ACPI tables as bytes for guest memory: classic hardware (ACPI 6.4, chapter 5). Pure."""
+"""(topology, high window) -> the ACPI tables as bytes for guest memory: classic hardware (ACPI 6.4, 5). Pure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import struct
 
 from launcher.machine.start import Patch
 from launcher.machine.x86 import aml, layout
+from launcher.machine.x86.apic_ids import apic_ids
+from launcher.plan.steps import Topology
 from launcher.values import Span, align_up
 
 OEM, CREATOR = b"VMLNCH", b"VMLN"
@@ -24,7 +26,7 @@ LEVEL_ACTIVE_HIGH = 0x000D
 ALL_PROCESSORS = 0xFF
 
 
-def tables(vcpus: int, window: Span | None) -> tuple[Patch, ...]:
+def tables(topology: Topology, window: Span | None) -> tuple[Patch, ...]:
     """All tables, the RSDP first. `window`: where 64-bit BARs go; None: the guest has none."""
     place = layout.ACPI_TABLES.start + 64
     placed: list[Patch] = []
@@ -37,10 +39,10 @@ def tables(vcpus: int, window: Span | None) -> tuple[Patch, ...]:
 
     facs = put(_facs())
     dsdt = put(_dsdt(window))
-    roots = [put(_fadt(facs, dsdt)), put(_madt(vcpus)), put(_mcfg())]
+    roots = [put(_fadt(facs, dsdt)), put(_madt(topology)), put(_mcfg())]
     rsdp = _rsdp(put(_table(b"XSDT", 1, struct.pack(f"<{len(roots)}Q", *roots))))
     if place > layout.ACPI_TABLES.end:
-        raise ValueError(f"ACPI tables for {vcpus} vCPUs do not fit")
+        raise ValueError(f"ACPI tables for {topology.count} vCPUs do not fit")
     return (Patch(layout.ACPI_TABLES.start, rsdp), *placed)
 
 
@@ -95,10 +97,11 @@ def _fadt(facs: int, dsdt: int) -> bytes:
     return _table(b"FACP", 6, body)
 
 
-def _madt(vcpus: int) -> bytes:
+def _madt(topology: Topology) -> bytes:
     """Local APICs, one I/O APIC, GSI 2 for the timer's IRQ 0, the SCI as a level, LINT1 as NMI (5.2.12)."""
     body = struct.pack("<II", layout.MSI.start, 1)
-    body += b"".join(struct.pack("<BBBBI", LOCAL_APIC, 8, n, n, ENABLED) for n in range(vcpus))
+    ids = enumerate(apic_ids(topology))
+    body += b"".join(struct.pack("<BBBBI", LOCAL_APIC, 8, n, apic_id, ENABLED) for n, apic_id in ids)
     body += struct.pack("<BBBBII", IO_APIC, 12, 0, 0, layout.IOAPIC.start, 0)
     body += struct.pack("<BBBBIH", OVERRIDE, 10, 0, 0, 2, 0)
     body += struct.pack("<BBBBIH", OVERRIDE, 10, 0, layout.SCI_GSI, layout.SCI_GSI, LEVEL_ACTIVE_HIGH)

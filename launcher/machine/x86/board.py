@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from launcher.machine.board import Board, Port
-from launcher.machine.x86 import acpi, cpu, layout, linux64, pvh
+from launcher.machine.x86 import acpi, apic_ids, cpu, layout, linux64, pvh
 from launcher.machine.x86.e820 import memory_map
 from launcher.machine.x86.host_bridge import host_bridge
 from launcher.machine.x86.pins import FIRST_MESSAGE_GSI, pins
@@ -25,6 +25,7 @@ X86 = Board(
     tables=acpi.tables,
     memory_map=memory_map,
     starts={"pvh": pvh, "linux64": linux64},
+    vcpu_ids=apic_ids.apic_ids,
     cpuid=cpu.cpuid,
     first_msrs=cpu.FIRST_MSRS,
 )

@@ -70,4 +70,5 @@ LAYOUT = Layout(
     acpi_tables=ACPI_TABLES,
     kernel_start=KERNEL_START,
     most_vcpus=MOST_VCPUS,
+    last_vcpu_id=MOST_VCPUS - 1,
 )

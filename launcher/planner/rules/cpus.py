@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
 from launcher.plan.steps import show_ids
+from launcher.planner.needs import KVM_MODULES, planned_topology
 from launcher.planner.places import in_spec
 from launcher.planner.rules.rule import Rule
 from launcher.values import Missing
@@ -30,6 +31,29 @@ def _count(it: Situation) -> Iterator[Diagnostic]:
         help_ = (f"give the guest at most {_vcpus(allowed)}",)
         cpus = "1 host CPU" if allowed == 1 else f"{allowed} host CPUs"
         yield Diagnostic("W402", f"{count} vCPUs share {cpus}", where, help=help_)
+
+
+def _ids(it: Situation) -> Iterator[Diagnostic]:
+    """Where cores or threads are no power of two, ids in between are nobody's. Too many vCPUs are E406's."""
+    cpus, last = it.spec.cpus, it.board.layout.last_vcpu_id
+    if cpus.topology is None or cpus.count > it.board.layout.most_vcpus:
+        return
+    highest = max(it.board.vcpu_ids(planned_topology(cpus)))
+    if highest > last:
+        help_ = ("make cores and threads powers of two, or the sockets fewer",)
+        message = f"the last of {_vcpus(cpus.count)} has the APIC id {highest}, and the last one there is is {last}"
+        yield Diagnostic("E441", message, in_spec("cpus.topology"), help=help_)
+
+
+def _nested(it: Situation) -> Iterator[Diagnostic]:
+    """Whoever has not recorded the parameter has not said that it is off."""
+    parameters = it.host.linux.parameters
+    off = [module for module in KVM_MODULES if parameters.get(f"{module}.nested") in ("N", "0")]
+    if it.spec.cpus.nested and off:
+        help_ = (f"load the module with it while no VM runs: `modprobe -r {off[0]} && modprobe {off[0]} nested=1`",)
+        evidence = (f"/sys/module/{off[0]}/parameters/nested: {parameters[f'{off[0]}.nested']}",)
+        fact = f"{off[0]} offers guests no virtualisation of their own"
+        yield Diagnostic("E442", fact, in_spec("cpus.nested"), evidence, help_)
 
 
 def _vcpus(count: int) -> str:
@@ -60,4 +84,6 @@ def _cpus(ids: tuple[int, ...]) -> str:
 RULES: tuple[Rule, ...] = (
     Rule("kernel", _count),
     Rule("kernel", _pins),
+    Rule("kernel", _ids),
+    Rule("kernel", _nested),
 )

@@ -36,6 +36,7 @@ from launcher.planner.rules import (
     tasks,
     unread,
     virtual_functions,
+    without_acpi,
 )
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ RULES: tuple[Rule, ...] = (
     *boot.RULES,
     *guest_linux.RULES,
     *roms.RULES,
+    *without_acpi.RULES,
     *cpus.RULES,
     *memory.RULES,
     *ram.RULES,

@@ -229,11 +229,11 @@ def test_five_devices_work_in_one_guest(cli: Cli, initrd: Path) -> None:
     report = cli.run("inspect", "--json", cli.name).json()["report"]
     said = {one["alias"]: (one["interrupts"], one["state"]) for one in report["devices"]}
     assert said == {
-        "disk": ("msix", "works"),
-        "nic": ("msix", "works"),
-        "card": ("intx", "not reset"),
-        "edu": ("intx", "not reset"),
-        "shared": ("none", "not reset"),
+        "disk": ("msix", "memory on"),
+        "nic": ("msix", "memory on"),
+        "card": ("intx", "ports and memory on; not reset"),
+        "edu": ("intx", "never switched on; not reset"),
+        "shared": ("none", "never switched on; not reset"),
     }
     served = {(one["alias"], bar["index"]): bar["served"] for one in report["devices"] for bar in one["bars"]}
     assert served == {

@@ -86,7 +86,7 @@ def test_the_vm_and_its_state_are_the_users(user: User, group: Path, payload: An
     up = user.run("up", "-d", "--json", spec)
     assert up.code == 0, up.err
     report = json.loads(up.out.splitlines()[-1])["report"]
-    assert report["devices"][0]["state"] == "works"
+    assert report["devices"][0]["state"] == "never touched"
     (runner,) = processes_of(report["pid"])
     assert os.stat(f"/proc/{runner}/task/{runner}/comm").st_uid == 0  # nobody else looks into one that is not dumpable
     status = Path(f"/proc/{runner}/status").read_text()

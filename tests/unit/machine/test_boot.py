@@ -80,23 +80,6 @@ def test_nothing_of_the_machine_is_where_firmware_puts_bars_or_has_its_rom() -> 
     assert (layout.KVM_PAGES.start, layout.KVM_PAGES.end) == (layout.IDENTITY_MAP, layout.TSS + 3 * 4 * KIB)
 
 
-def test_each_vcpu_is_told_its_own_number_and_how_many_there_are() -> None:
-    supported = [(1, 0, 0, 0, 0, 0, 0), (0xB, 0, 1, 0, 0, 0, 9), (0x80000008, 0, 0, 48, 0, 0, 0)]
-    leaves = {leaf[0]: leaf for leaf in cpu.cpuid(supported, apic_id=3, count=4, tsc_deadline=True)}
-    assert leaves[1][4] == 3 << 24 | 4 << 16
-    assert leaves[1][5] & (1 << 31)
-    assert leaves[1][5] & (1 << 24)
-    assert leaves[1][6] & (1 << 28)
-    assert leaves[0xB][6] == 3
-    assert leaves[0x80000008] == supported[2]
-
-
-def test_one_vcpu_is_not_called_multi_threaded() -> None:
-    (leaf,) = cpu.cpuid([(1, 0, 0, 0, 0, 0, 1 << 28)], apic_id=0, count=1, tsc_deadline=False)
-    assert leaf[6] & (1 << 28) == 0
-    assert leaf[5] & (1 << 24) == 0
-
-
 def test_all_memory_is_write_back_by_its_default_type() -> None:
     """Intel SDM 3A, 11.11.2.1: E is bit 11, FE bit 10, the type bits 7:0. With FE the first MiB would have the types of
     the fixed-range registers, which nobody writes: 0 is uncached."""

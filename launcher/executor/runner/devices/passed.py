@@ -89,8 +89,17 @@ class PassedDevice:
             interrupts=kind,
             vectors=vectors,
             bars=self._placing.report(),
-            state="; ".join((*self._placing.against_plan(), *self.notes.texts)) or "works",
+            state="; ".join((self._seen(), *self._placing.against_plan(), *self.notes.texts)),
+            touched=self.function.touched,
+            used=self.function.used,
+            decodes=self.function.decodes,
         )
+
+    def _seen(self) -> str:
+        """Of what the guest did with it; that nothing has failed is no work of a device."""
+        if not self.function.used:
+            return "never switched on" if self.function.touched else "never touched"
+        return f"{' and '.join(self.function.decodes)} on" if self.function.decodes else "switched off"
 
     # -- changes -------------------------------------------------------------------------------------------------------
 

@@ -128,8 +128,9 @@ def msi(count: int) -> tuple[Event, ...]:
 
 def test_a_bar_that_kvm_does_not_take_is_trapped_until_it_is_moved(vm: Vm) -> None:
     assert vm.refusing(errno.ENOMEM, decode(DRIVE), call=2) == "KVM_SET_USER_MEMORY_REGION"
-    against, why = vm.report().state.split("; ")
+    seen, against, why = vm.report().state.split("; ")
     assert against == "BAR 0 is served by trap, planned split"
+    assert seen == "memory on"
     assert why == "BAR 0 is trapped: Cannot allocate memory (KVM_SET_USER_MEMORY_REGION)"
     assert vm.report().bars[0].served == "trap"
     assert any(one.kind == "file" and one.start == DRIVE_BAR for one in vm.built.machine.memory)
@@ -141,8 +142,8 @@ def test_without_a_memslot_left_bars_are_trapped(tmp_path: Path) -> None:
     """A kernel with 4 has two for BARs: RAM takes two."""
     vm = Vm(tmp_path, memslots=4)
     vm.do(decode(DRIVE), decode(DUAL))
-    assert vm.report().state == "works"
-    assert vm.report(DUAL).state == "BAR 2 is trapped: KVM has no memslot left"
+    assert vm.report().state == "memory on"
+    assert vm.report(DUAL).state == "memory on; BAR 2 is trapped: KVM has no memslot left"
     vm.do(decode(DRIVE, 0))
     assert vm.down() == []
 
@@ -150,12 +151,12 @@ def test_without_a_memslot_left_bars_are_trapped(tmp_path: Path) -> None:
 def test_a_bar_that_vfio_maps_otherwise_than_planned_is_told(tmp_path: Path) -> None:
     """Before the guest has looked at it, and whether that is less than the plan says or more."""
     where = PciAddress(0, 0, 7, 0)
-    for planned, told in (("mmap", "BAR 2 is served by split, planned mmap"), ("split", "works")):
+    for planned, told in (("mmap", "; BAR 2 is served by split, planned mmap"), ("split", "")):
         bar = BarPlace(2, "mem32", False, 16 * KIB, 0xC0080000, planned)
         third = Passed("third", PciAddress.parse("0000:04:00.0"), 4, where, (bar,), True)
         vm = Vm(tmp_path, (dual_card("0000:04:00.0", 4), third))
         report = vm.report(where.device * 8)
-        assert (report.state.removeprefix("not reset; "), report.bars[0].planned) == (told, planned)
+        assert (report.state, report.bars[0].planned) == (f"never touched{told}", planned)
         assert vm.down() == []
 
 
@@ -298,7 +299,7 @@ def test_ram_of_any_number_of_ranges_leaves_its_memslots_alone(tmp_path: Path) -
     vm = Vm(tmp_path, ranges=70)
     vm.do(decode(DRIVE), decode(DUAL))
     assert (vm.report().bars[0].served, vm.report(DUAL).bars[0].served) == ("split", "split")
-    assert vm.report().state == vm.report(DUAL).state == "works"
+    assert vm.report().state == vm.report(DUAL).state == "memory on"
     assert vm.down() == []
 
 
@@ -309,7 +310,7 @@ def test_a_vm_has_no_more_vectors_than_kvm_routes_and_the_report_says_so(tmp_pat
     before = len(vm.kernel.eventfds)
     vm.do(ON, *entry(0), *entry(1), *entry(2))
     assert vm.report().vectors == 2
-    assert vm.report().state == "2 of 3 interrupt vectors: KVM routes 40 interrupts of one VM"
+    assert vm.report().state == "memory on; 2 of 3 interrupt vectors: KVM routes 40 interrupts of one VM"
     assert len(vm.kernel.eventfds) == before  # there were two for INTx
     assert len([one for one in vm.kernel.routes.values() if isinstance(one, MsiRoute)]) == 2
     vm.do(OFF, *msi(0), decode(DUAL))

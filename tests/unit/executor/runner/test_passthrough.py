@@ -106,7 +106,12 @@ def test_the_teardown_is_the_reverse_of_the_set_up(whole: Run) -> None:
 def test_each_function_is_reset_before_and_after_by_itself_or_with_its_neighbours(whole: Run) -> None:
     assert [one.reset_count for one in whole.kernel.host.functions] == [2, 0, 2, 2]
     states = {one["alias"]: one["state"] for one in whole.devices}
-    assert states == {"drive": "works", "card": "not reset", "dual": "works", "other": "works"}
+    assert states == {
+        "drive": "memory on",
+        "card": "ports and memory on; not reset",
+        "dual": "memory on",
+        "other": "memory on",
+    }
 
 
 def test_the_report_says_how_each_interrupts(whole: Run) -> None:
@@ -251,7 +256,7 @@ def test_a_drive_does_without_its_line_and_a_card_that_has_no_messages_does_not(
     first = [k for k, name in enumerate(whole.kernel.calls, 1) if name == "VFIO_DEVICE_SET_IRQS"]
     drive, card = first[0], first[6]  # four for the drive's line and one for each of its alarms come before
     run = Run(passing_plan(tmp_path), a_kernel(fail_at=drive, error=errno.EBUSY))
-    assert run.devices[0]["state"] == "no INTx: Device or resource busy (VFIO_DEVICE_SET_IRQS)"
+    assert run.devices[0]["state"] == "memory on; no INTx: Device or resource busy (VFIO_DEVICE_SET_IRQS)"
     assert run.devices[0]["interrupts"] == "msix"
     run = Run(passing_plan(tmp_path), a_kernel(fail_at=card, error=errno.EBUSY))
     assert "Device or resource busy (VFIO_DEVICE_SET_IRQS)" in run.problem["message"]
