@@ -79,11 +79,11 @@ KINDS = (
     Kind(
         "gpu", "graphics cards and accelerators (03, 1200), without the displays of BMCs, FPGAs and neural processors",
         (Those("03"), Those("1200")), (*_ONLY_A_PICTURE, *_FPGA, *_NEURAL),
-        ("graphics", "accelerator", "gpus", "card", "cuda", "rocm", "gaudi", "instinct", "3d", "vgpu"),
+        ("graphics", "accelerator", "gpus", "card", "cuda", "rocm", "gaudi", "instinct", "3d", "vga", "video", "vgpu"),
     ),
     Kind(
         "display", "whatever shows a picture, also that of a BMC (03)", (Those("03"),),
-        near=("vga", "video", "bmc", "screen", "monitor", "framebuffer"),
+        near=("bmc", "screen", "monitor", "framebuffer"),
     ),
     Kind(
         "network", "network cards of all kinds (02, 0c06, 0d20, 0d21)", (Those("02"), *_INFINIBAND, *_WIFI),

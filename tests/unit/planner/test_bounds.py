@@ -10,7 +10,7 @@ from launcher.images.boot_files import BootFile, BootFiles
 from launcher.machine.boards import board_of
 from launcher.machine.start import Boot
 from launcher.plan.plan import Plan
-from launcher.plan.steps import DescribeMachine, GiveMemory
+from launcher.plan.steps import DescribeMachine, GiveMemory, Topology
 from launcher.planner.assumptions import failed_assumptions
 from launcher.record import replace
 from launcher.values import GIB, KIB, MIB, Missing, Span
@@ -55,7 +55,7 @@ def described(made: Plan, files: BootFiles) -> None:
 
 
 def test_tables_of_the_most_vcpus_fit() -> None:
-    tables = BOARD.tables(BOARD.layout.most_vcpus, Span(1 << 38, 1 << 38))
+    tables = BOARD.tables(Topology(1, BOARD.layout.most_vcpus, 1), Span(1 << 38, 1 << 38))
     assert max(one.guest + len(one.data) for one in tables) <= BOARD.layout.acpi_tables.end
 
 
