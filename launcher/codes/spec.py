@@ -173,7 +173,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "an empty match",
         "`match: {}` would find every device of the host.",
         "devices:\n  gpu: {match: {}}",
-        "Give at least one property: class, id, serial, slot or node.",
+        "Give at least one property: class, id, serial, slot, node or pf.",
     ),
     Explanation(
         "E124",

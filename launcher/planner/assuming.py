@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from launcher.host.facts import Config
 from launcher.plan.plan import Assumption
-from launcher.planner.choose import matching
+from launcher.planner.choose import matching, wanted_by
 from launcher.planner.functions import DENYLISTED, VGA, is_kind
 from launcher.planner.groups import CONTAINER_NODE, is_on_a_card
 from launcher.planner.keeping import kept
@@ -124,8 +124,7 @@ def _choosing(choice: Choice, match: Match, it: Situation) -> Iterator[str]:
     found = matching(match, it.host.pci)
     before = found[: found.index(choice.function)] if choice.device.pick == "free" and choice.function else []
     first = len(before) + 1 if choice.device.pick == "free" else None
-    wanted = {"class": match.class_, "id": match.id, "serial": match.serial, "slot": match.slot, "node": match.node}
-    yield question(**wanted, first=first)
+    yield question(**wanted_by(match), first=first)
     for one in before:
         yield from (f"pci[{one.address}].{name}" for name in ("driver", "vfio", "uses", "group"))
         yield from (f"groups[{one.group}].kind", f"device_nodes[/dev/vfio/{one.group}].holders")

@@ -112,4 +112,12 @@ def matching(match: Match, functions: Sequence[PciFunction]) -> Sequence[PciFunc
         found = [one for one in found if one.serial == match.serial]
     if match.slot is not None:
         found = [one for one in found if one.slot == match.slot]
+    if match.pf is not None:
+        found = [one for one in found if one.physical_function == match.pf]
     return found if match.node is None else [one for one in found if one.node == match.node]
+
+
+def wanted_by(match: Match) -> dict[str, object]:
+    """By the names of the keys; None: any."""
+    keys = ("id", "serial", "slot", "node", "pf")
+    return {"class": match.class_, **{key: getattr(match, key) for key in keys}}

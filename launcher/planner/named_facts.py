@@ -79,6 +79,7 @@ _HAS: dict[str, Callable[[PciFunction, str], bool]] = {
     "id": lambda one, text: one.id == text,
     "irq": lambda one, text: str(one.irq) == text,
     "node": lambda one, text: str(one.node) == text,
+    "pf": lambda one, text: str(one.physical_function) == text,
     "serial": lambda one, text: one.serial == text,
     "slot": lambda one, text: one.slot == text,
 }

@@ -206,6 +206,12 @@ class Match(Section):
         description="The host NUMA node the device is attached to.",
         examples=[1],
     )
+    pf: HostAddress | None = Field(
+        default=None,
+        title="PCI address",
+        description="The physical function whose virtual functions are meant. With `pick: free` one that nothing uses.",
+        examples=["0000:3b:00.0"],
+    )
 
     @model_validator(mode="after")
     def _whole(self) -> Match:

@@ -65,7 +65,7 @@ def of_bank(size: int, pages: str, at: int | None) -> Iterator[Problem]:
 
 def of_match(keys: Collection[str]) -> Iterator[Problem]:
     if not keys:
-        help_ = ("give at least one of class, id, serial, slot, node",)
+        help_ = ("give at least one of class, id, serial, slot, node, pf",)
         yield Problem("E123", "an empty match would find every device", help=help_)
 
 

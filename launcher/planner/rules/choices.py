@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
-from launcher.planner.choose import matching
+from launcher.planner.choose import matching, wanted_by
 from launcher.planner.functions import is_kind, leads_to_a_bus, on_vfio
 from launcher.planner.places import in_spec
 from launcher.planner.rules.absent import expected_elsewhere, functions_behind, no_function
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from launcher.host.facts import HostFacts, PciFunction
     from launcher.planner.decided import Choice, Obstacle, Situation
     from launcher.spec.model import Match
+    from launcher.values import PciAddress
 
 
 def _obstacles(it: Situation) -> Iterator[Diagnostic]:
@@ -66,6 +67,8 @@ def _no_match(choice: Choice, _: Obstacle, host: HostFacts) -> Diagnostic:
     match = choice.device.match
     assert match is not None  # nothing else is searched for
     rows, ways = list[tuple[str, ...]](), list[str]()
+    if match.pf is not None:
+        ways += _of_physical(match.pf, host)
     for key in ("node", "slot", "serial", "id"):
         if near := _all_but(key, match, host):
             rows += [(str(one.address), show(one), f"its {key} is {_value(one, key)}") for one in near]
@@ -77,6 +80,14 @@ def _no_match(choice: Choice, _: Obstacle, host: HostFacts) -> Diagnostic:
         rows = [(str(one.address), show(one), "a `display`, which computes nothing") for one in pictures]
     help_ = (*((kind.none,) if kind and kind.none else ways), "see `vmlaunch devices` for what this host has")
     return Diagnostic("E204", f"nothing on this host matches {_match(choice)}", evidence=listed(rows), help=help_)
+
+
+def _of_physical(address: PciAddress, host: HostFacts) -> list[str]:
+    """Why it has no virtual function that matches, or none at all."""
+    pf = next((one for one in host.pci if one.address == address), None)
+    if pf is None:
+        return [f"correct `pf`: this host has no PCI device {address}"]
+    return [] if pf.virtual_functions else list(no_virtual_function(pf, 0).help)
 
 
 def _all_but(key: str, match: Match, host: HostFacts) -> Sequence[PciFunction]:
@@ -123,8 +134,7 @@ def _twice(choice: Choice, found: Obstacle, _: HostFacts) -> Diagnostic:
 def _match(choice: Choice) -> str:
     match = choice.device.match
     assert match is not None  # only these are searched for
-    keys = {"class": match.class_, "id": match.id, "serial": match.serial, "slot": match.slot, "node": match.node}
-    return ", ".join(f"{key} {value}" for key, value in keys.items() if value is not None)
+    return ", ".join(f"{key} {value}" for key, value in wanted_by(match).items() if value is not None)
 
 
 # Kind of obstacle -> the key of the device that it speaks of, and what to say.

@@ -31,7 +31,7 @@ def test_field_is_found_by_its_place_in_a_spec(capsys: pytest.CaptureFixture[str
 
 
 def test_section_lists_its_keys(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "keys     class, id, serial, slot, node" in say(capsys, "explain", "devices.match")
+    assert "keys     class, id, serial, slot, node, pf" in say(capsys, "explain", "devices.match")
 
 
 def test_code_is_explained_in_any_case(capsys: pytest.CaptureFixture[str]) -> None:

@@ -227,3 +227,28 @@ def test_drives_on_their_driver_are_not_said_to_be_in_use():
     found = only(plan(START + "  disk: {match: {class: nvme}, pick: free}\n", reported("24-drives")), "E206")
     assert "in use" not in str(found)
     assert found.message == "disk: none of the 24 devices that match class nvme is free"
+
+
+# ---- virtual functions of one card ----
+
+OF_A_CARD = "  net: {match: {pf: 0000:af:00.0}, pick: free}\n"
+
+
+def test_a_free_virtual_function_of_a_card_is_found_by_its_physical_function():
+    facts = reported("virtual-functions-of-a-card")
+    made = plan(START + OF_A_CARD, facts)
+    (device,) = made.devices
+    physical = next(one for one in facts.pci if str(one.address) == "0000:af:00.0")
+    assert device.host in physical.virtual_functions
+    again = plan(START + OF_A_CARD + OF_A_CARD.replace("net", "other"), facts)
+    assert len({one.host for one in again.devices}) == 2
+    assert failed_assumptions(again, facts, FILES) == ()
+
+
+def test_a_card_without_virtual_functions_says_how_they_are_made():
+    facts = reported("virtual-functions-of-a-card")
+    bare = with_function(facts, "0000:af:00.0", virtual_functions=())
+    bare = replace(bare, pci=tuple(one for one in bare.pci if one.physical_function is None))
+    assert "sriov_numvfs" in only(plan(START + OF_A_CARD, bare), "E204").help[0]
+    absent = plan(START + OF_A_CARD.replace("af", "ae"), facts)
+    assert only(absent, "E204").help[0] == "correct `pf`: this host has no PCI device 0000:ae:00.0"
