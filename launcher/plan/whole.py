@@ -48,6 +48,8 @@ def check_whole(plan: Plan) -> None:
         raise Refused(Diagnostic("E515", f"the plan is not whole: it needs each of {needed} once, in this order"))
     if not (_in_order(plan.steps) and _fits_together(plan.steps)):
         raise Refused(Diagnostic("E515", "the plan is not whole: it uses memory or groups that no step before takes"))
+    if not _one_number_of_vcpus(plan.steps):
+        raise Refused(Diagnostic("E515", "the plan is not whole: it runs other vCPUs than it describes to the guest"))
 
 
 def _in_order(steps: tuple[Step, ...]) -> bool:
@@ -64,3 +66,9 @@ def _fits_together(steps: tuple[Step, ...]) -> bool:
     opened = {one.group for step in steps if isinstance(step, OpenDevices) for one in step.devices}
     grouped = bool(groups) or not any(isinstance(step, (MapDma, OpenDevices)) for step in steps)
     return used <= banks and opened <= groups and grouped
+
+
+def _one_number_of_vcpus(steps: tuple[Step, ...]) -> bool:
+    told = {step.vcpus for step in steps if isinstance(step, DescribeMachine)}
+    seen = {step.topology.count for step in steps if isinstance(step, DescribeMachine) and step.topology}
+    return len(told | seen | {step.count for step in steps if isinstance(step, RunVcpus)}) == 1

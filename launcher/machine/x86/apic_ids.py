@@ -6,6 +6,7 @@ two, some ids are nobody's.
 
 from __future__ import annotations
 
+from launcher.machine.x86.layout import MOST_VCPUS
 from launcher.plan.steps import Topology
 
 
@@ -19,7 +20,12 @@ def socket_shift(topology: Topology) -> int:
 
 
 def apic_ids(topology: Topology) -> tuple[int, ...]:
-    """In the order of the vCPUs: the threads of a core follow each other, and the cores of a socket."""
+    """In the order of the vCPUs: the threads of a core follow each other, and the cores of a socket.
+
+    ValueError: so many processors have no ids. Plans come from elsewhere, too.
+    """
+    if topology.count > MOST_VCPUS:
+        raise ValueError(f"{topology.count} processors, and an APIC id has eight bits")
     core_shift, shift = thread_bits(topology), socket_shift(topology)
     return tuple(
         socket << shift | core << core_shift | thread
