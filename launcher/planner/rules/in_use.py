@@ -99,7 +99,7 @@ def _lost_with_consent(it: Situation) -> Iterator[Diagnostic]:
             one for one in taken if all(accepted(use, one.function, choice.device) for use in soft_uses(one.function))
         ]
         rows = [(one, what) for one in willing if not is_psp(one.function) for what in _lost(one, slots)]
-        if not rows or any(is_hard(use) for one in taken for use in one.function.uses):
+        if not rows or any(_hard(one, it) for one in taken):
             continue
         lines = tuple(f"{one.function.address}: {what}" for one, what in rows)
         what = f"this while the VM runs: {lines[0]}" if len(lines) == 1 else f"{len(lines)} things while the VM runs"

@@ -27,9 +27,10 @@ from tests.unit.executor.runner.test_runner import plan_of
 
 
 def plan_with(tmp_path: Path, name: str, *numbers: int) -> Plan:
-    keep, first, *rest = plan_of(tmp_path).steps
+    keep, *rest = plan_of(tmp_path).steps
     assert isinstance(keep, KeepState)
-    steps = (KeepState(str(tmp_path / "vmlaunch" / name)), first, OpenGroups(numbers), *rest)
+    memory = [step for step in rest if isinstance(step, TakeMemory)]
+    steps = (KeepState(str(tmp_path / "vmlaunch" / name)), *memory, OpenGroups(numbers), *rest[len(memory) :])
     return replace(plan_of(tmp_path), name=name, steps=steps)
 
 
