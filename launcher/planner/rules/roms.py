@@ -44,9 +44,12 @@ def _roms(it: Situation) -> Iterator[Diagnostic]:
 def _none(alias: str, file: BootFile, start: int | None, where: Where) -> Diagnostic:
     """Or one that does not start where the file does."""
     if start is None:
-        fact = f"{alias}: {file.path} {named(file) or 'does not begin with 55 aa'}, and no option ROM"
-        if named(file) == "is an option ROM":
-            fact = f"{alias}: {file.path} is no option ROM of a PCI card: it has no PCI data structure (PCIR)"
+        what = named(file)
+        if what == "is an option ROM":
+            what = "is no option ROM of a PCI card: it has no PCI data structure (PCIR)"
+        else:
+            what = f"{what}, and no option ROM" if what else "is no option ROM: it does not begin with 55 aa"
+        fact = f"{alias}: {file.path} {what}"
         return Diagnostic("E430", fact, where, help=("name a dump of the card's ROM", _OWN))
     dump = "a dump with NVIDIA's header (NVGI)" if file.content == "nvgi" else "a dump with a header"
     fact = f"{alias}: {file.path} is {dump}: its option ROM begins at {start:#x}, and the guest looks for it at 0"

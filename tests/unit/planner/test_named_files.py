@@ -75,6 +75,21 @@ def test_the_header_of_a_dump_is_cut_off_by_the_command_that_is_shown(tmp_path: 
     assert found.fix == f"dd if={tmp_path}/card.rom of={tmp_path}/card.rom.cut bs=512 skip=3"
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (bytes(range(1, 255)) * 32, "is no option ROM: it does not begin with 55 aa"),
+        (b"\x55\xaa\xff", "is no option ROM of a PCI card: it has no PCI data structure (PCIR)"),
+        (bytes(512), "is nothing but zeros, and no option ROM"),
+    ],
+)
+def test_what_is_no_option_rom_is_said_in_one_sentence(content: bytes, said: str, tmp_path: Path) -> None:
+    (tmp_path / "card.rom").write_bytes(content)
+    roms = read_boot_files("/none", None, {"gpu": str(tmp_path / "card.rom")}).roms
+    made = plan(ROM, host("dumped-rom"), BootFiles(KERNEL, roms=roms))
+    assert [one.message for one in made.diagnostics if one.code == "E430"] == [f"gpu: {tmp_path}/card.rom {said}"]
+
+
 # ---- kernels ----
 
 
