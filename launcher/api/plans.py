@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from launcher.images.boot_files import BootFiles
     from launcher.plan.plan import Plan
     from launcher.spec.load import Loaded
-    from launcher.spec.model import VmSpec
+    from launcher.spec.parts import VmSpec
 
 
 def read_spec(path: str, sets: Sequence[str] = ()) -> Loaded:
@@ -42,9 +42,10 @@ def make_plan(loaded: Loaded, host: HostFacts) -> Plan:
     from launcher.machine.boards import board_of
     from launcher.plan.plan import SpecIdentity
     from launcher.planner import make
+    from launcher.spec.parts import VM_SPEC
 
     spec = loaded.spec
-    identity = SpecIdentity(loaded.file, loaded.sha256, spec.model_dump(mode="json", by_alias=True))
+    identity = SpecIdentity(loaded.file, loaded.sha256, VM_SPEC.plain(spec))
     files, board = named_files(spec, loaded.file), board_of(host.architecture)
     return make.make_plan(spec, identity, host, files, loaded.places.where, board)
 

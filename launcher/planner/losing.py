@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from launcher.host.facts import PciFunction, Use
-    from launcher.spec.model import Device
+    from launcher.spec.parts import Device
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./:+@-]+")
 

@@ -46,6 +46,10 @@ def guest_address(given: object) -> PciAddress:
     raise Problem("E114", f"{given} is not a place for a passed device in the guest", help=help_).error()
 
 
+def guest_text(address: PciAddress) -> str:
+    return address.guest
+
+
 def memory_address(given: object) -> int:
     if isinstance(given, int) and not isinstance(given, bool):
         address = given
