@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from launcher.api.files import read_bytes
 from launcher.errors import Diagnostic, Refused, Where
-from launcher.images.reading import read_boot_files
 from launcher.record import replace
 
 if TYPE_CHECKING:
@@ -52,6 +51,8 @@ def make_plan(loaded: Loaded, host: HostFacts) -> Plan:
 
 def named_files(spec: VmSpec, file: str) -> BootFiles:
     """Absolute paths, so that a saved plan means the same file from any working directory."""
+    from launcher.images.reading import read_boot_files
+
     folder = PurePath(os.getcwd()) if file == "-" else PurePath(os.path.abspath(file)).parent
     initrd, devices = spec.boot.initrd, spec.devices.items()
     roms = {alias: str(folder / device.rom) for alias, device in devices if isinstance(device.rom, str)}
@@ -100,6 +101,7 @@ def plan_text(plan: Plan) -> str:
 
 def files_of(plan: Plan) -> BootFiles:
     """The files a saved plan names, as they are now."""
+    from launcher.images.reading import read_boot_files
     from launcher.plan.steps import LoadInitrd, LoadKernel
 
     paths = {type(step): step.path for step in plan.steps if isinstance(step, (LoadKernel, LoadInitrd))}
