@@ -27,14 +27,14 @@ class HexMark:
 
 Hex = Annotated[int, HexMark()]
 
-_PCI = re.compile(r"(?:([0-9a-fA-F]{4,8}):)?([0-9a-fA-F]{2}):([01][0-9a-fA-F])\.([0-7])")
-_SIZE = re.compile(r"([0-9]+)(KiB|MiB|GiB|TiB)")
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_PCI = r"(?:([0-9a-fA-F]{4,8}):)?([0-9a-fA-F]{2}):([01][0-9a-fA-F])\.([0-7])"
+_SIZE = r"([0-9]+)(KiB|MiB|GiB|TiB)"
+_NAME = r"[a-z0-9][a-z0-9-]{0,62}"
 
 
 def is_name(text: str) -> bool:
     """Of a VM: it is a part of paths, and what people type."""
-    return _NAME.fullmatch(text) is not None
+    return re.fullmatch(_NAME, text) is not None
 
 
 def state_folder(uid: int, runtime_folder: str | None) -> str | None:
@@ -56,7 +56,7 @@ class PciAddress:
     @classmethod
     def parse(cls, text: str) -> PciAddress:
         """`0000:c1:00.0`, `10000:e1:00.0`, or `c1:00.0` for domain 0000. ValueError otherwise."""
-        match = _PCI.fullmatch(text)
+        match = re.fullmatch(_PCI, text)
         if match is None:
             raise ValueError(f"not a PCI address: {text!r}")
         domain, bus, device, function = (int(part or "0", 16) for part in match.groups())
@@ -77,7 +77,7 @@ class PciAddress:
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
-        return {"type": "string", "pattern": f"^{_PCI.pattern}$"}
+        return {"type": "string", "pattern": f"^{_PCI}$"}
 
 
 @record(order=True)
@@ -136,7 +136,7 @@ def _minus(whole: Span, others: list[Span]) -> Iterator[Span]:
 
 def parse_size(text: str) -> int:
     """`64GiB` -> bytes. Only KiB, MiB, GiB, TiB, no space, no fraction. ValueError otherwise."""
-    match = _SIZE.fullmatch(text)
+    match = re.fullmatch(_SIZE, text)
     if match is None:
         raise ValueError(f"not a size: {text!r}")
     return int(match[1]) * UNITS[match[2]]

@@ -1,4 +1,4 @@
-"""Models, codes, the catalogue in, the files of schemas/ and docs/ made of them out: `python -m tests.generate`."""
+"""Models, codes, the catalogue in; schemas/, pages of docs/, launcher/spec/parts.py out: `python -m tests.generate`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from launcher.cli.schema import SCHEMAS, schema_text
 from launcher.codes import ROOMS, all_explanations
 from launcher.spec.fields import SECTIONS, all_fields, as_yaml
 from tests.catalogue.page import failures_page
+from tests.rendered_parts import parts_text
 
 if TYPE_CHECKING:
     from launcher.codes.page import Explanation
@@ -32,7 +33,7 @@ def generated() -> dict[str, str]:
     """Path below the checkout -> what it has to contain."""
     schemas = {SCHEMA_FILES.get(name, f"schemas/{name}.schema.json"): schema_text(name) for name in SCHEMAS}
     pages = {"docs/spec.md": spec_page(), "docs/errors.md": errors_page(), "docs/failures.md": failures_page()}
-    return {**schemas, **pages}
+    return {**schemas, **pages, "launcher/spec/parts.py": parts_text()}
 
 
 def spec_page() -> str:

@@ -14,6 +14,7 @@ from launcher.machine.boards import board_of
 from launcher.plan.plan import Plan, SpecIdentity
 from launcher.planner.make import make_plan
 from launcher.spec.load import load_spec
+from launcher.spec.parts import VM_SPEC
 from launcher.values import MIB, Missing
 
 HOSTS = Path(__file__).parent / "hosts"
@@ -33,7 +34,7 @@ def host(name: str) -> HostFacts:
 
 def plan(text: str, on: HostFacts, files: BootFiles = FILES, file: str = "vm.yaml") -> Plan:
     loaded = load_spec(text, file, name="vm")
-    resolved = loaded.spec.model_dump(mode="json", by_alias=True)
+    resolved = VM_SPEC.plain(loaded.spec)
     source = SpecIdentity(file, sha256(text.encode()).hexdigest(), resolved)
     return make_plan(loaded.spec, source, on, files, loaded.places.where, board_of(on.architecture))
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from launcher.api.files import read_bytes
 from launcher.errors import Diagnostic, Refused, Where
-from launcher.images.reading import read_boot_files
 from launcher.record import replace
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from launcher.images.boot_files import BootFiles
     from launcher.plan.plan import Plan
     from launcher.spec.load import Loaded
-    from launcher.spec.model import VmSpec
+    from launcher.spec.parts import VmSpec
 
 
 def read_spec(path: str, sets: Sequence[str] = ()) -> Loaded:
@@ -42,15 +41,18 @@ def make_plan(loaded: Loaded, host: HostFacts) -> Plan:
     from launcher.machine.boards import board_of
     from launcher.plan.plan import SpecIdentity
     from launcher.planner import make
+    from launcher.spec.parts import VM_SPEC
 
     spec = loaded.spec
-    identity = SpecIdentity(loaded.file, loaded.sha256, spec.model_dump(mode="json", by_alias=True))
+    identity = SpecIdentity(loaded.file, loaded.sha256, VM_SPEC.plain(spec))
     files, board = named_files(spec, loaded.file), board_of(host.architecture)
     return make.make_plan(spec, identity, host, files, loaded.places.where, board)
 
 
 def named_files(spec: VmSpec, file: str) -> BootFiles:
     """Absolute paths, so that a saved plan means the same file from any working directory."""
+    from launcher.images.reading import read_boot_files
+
     folder = PurePath(os.getcwd()) if file == "-" else PurePath(os.path.abspath(file)).parent
     initrd, devices = spec.boot.initrd, spec.devices.items()
     roms = {alias: str(folder / device.rom) for alias, device in devices if isinstance(device.rom, str)}
@@ -99,6 +101,7 @@ def plan_text(plan: Plan) -> str:
 
 def files_of(plan: Plan) -> BootFiles:
     """The files a saved plan names, as they are now."""
+    from launcher.images.reading import read_boot_files
     from launcher.plan.steps import LoadInitrd, LoadKernel
 
     paths = {type(step): step.path for step in plan.steps if isinstance(step, (LoadKernel, LoadInitrd))}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from launcher.host.facts import HostFacts
     from launcher.images.boot_files import BootFiles
     from launcher.plan.plan import Plan
-    from launcher.spec.model import VmSpec
+    from launcher.spec.parts import VmSpec
 
 MOST_TOLD = 12
 

@@ -14,7 +14,7 @@ from launcher.planner.make import make_plan
 from launcher.planner.places import in_spec
 from launcher.record import record, replace
 from launcher.report.inventory import Verdict
-from launcher.spec.model import Device, VmSpec
+from launcher.spec.parts import DEVICE, VM_SPEC
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -41,7 +41,7 @@ class Trials:
 
     def __init__(self, host: HostFacts) -> None:
         self._host = host
-        self._spec = VmSpec.model_validate(_SPEC)
+        self._spec = VM_SPEC.read(_SPEC)
         self._functions = {one.address: one for one in host.pci}
         self._groups = {one.number: one for one in host.groups}
         self._buses: dict[tuple[int, int], list[PciAddress]] = defaultdict(list)
@@ -91,8 +91,8 @@ class Trials:
         return errors_of(self.plan(address, **wishes).own, ignored)
 
     def plan(self, address: PciAddress, **wishes: object) -> Trial:
-        device = Device.model_validate({"pci": str(address), **wishes})
-        spec = self._spec.model_copy(update={"devices": {ALIAS: device}})
+        device = DEVICE.read({"pci": str(address), **wishes})
+        spec = replace(self._spec, devices={ALIAS: device})
         board = board_of(self._host.architecture)
         plan = make_plan(spec, SpecIdentity("", "", {}), self._around(address), _FILES, in_spec, board)
         own = tuple(one for one in plan.diagnostics if _is_own(one))

@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _found(topic: str, fields: dict[str, FieldHelp], codes: dict[str, Explanation]) -> FieldHelp | Explanation | None:
     """A field is also found by its place in a spec: `devices.gpu.pci` is `devices.pci`."""
-    from launcher.spec.fields import section_of
+    from launcher.spec.places import section_of
 
     path = tuple(topic.split("."))
     return fields.get(topic) or codes.get(topic.upper()) or (fields.get(section_of(path)) if len(path) > 2 else None)

@@ -43,10 +43,11 @@ def saved_plan(raw: bytes, options: argparse.Namespace) -> Plan:
     return decode_plan(raw, options.spec)
 
 
-def chosen_host(options: argparse.Namespace) -> HostFacts:
+def chosen_host(options: argparse.Namespace, *, devices: bool = True) -> HostFacts:
+    """Without `devices` it is what a VM without any needs."""
     from launcher.api.hosts import recorded_host, this_host
 
-    return recorded_host(options.host) if options.host else this_host()
+    return recorded_host(options.host) if options.host else this_host(devices=devices)
 
 
 def without_plugins() -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from contextlib import suppress
 
-TYPE_CHECKING = False  # `typing` would be a quarter of `vmlaunch --help`
+TYPE_CHECKING = False  # `typing` would be a quarter of `vmlaunch --help`, and `contextlib` a tenth
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
@@ -81,8 +80,10 @@ def is_unwritable(error: Exception) -> TypeGuard[OSError]:
 
 def _forget_stdout() -> None:
     """So that Python's own flush at exit does not complain about the closed pipe."""
-    with suppress(OSError):
+    try:  # noqa: SIM105
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    except OSError:
+        pass
 
 
 def _tell_unwritable(error: OSError) -> int:
@@ -104,8 +105,10 @@ def _tell_refused(error: Exception) -> bool:
     except (OSError, MemoryError, ImportError):  # not even the words can be read
         text = f"failed to run vmlaunch: {error}"
     if text:
-        with suppress(OSError):
+        try:  # noqa: SIM105
             print(f"error[E552]: {text}", file=sys.stderr, flush=True)
+        except OSError:
+            pass
     return bool(text)
 
 

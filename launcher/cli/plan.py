@@ -59,7 +59,8 @@ def _planned(raw: bytes, options: argparse.Namespace) -> Plan:
     from launcher.api.plans import make_plan
     from launcher.cli.given import chosen_host, load_bytes
 
-    return make_plan(load_bytes(raw, options.spec, options.set, options.sources), chosen_host(options))
+    loaded = load_bytes(raw, options.spec, options.set, options.sources)
+    return make_plan(loaded, chosen_host(options, devices=bool(loaded.spec.devices)))
 
 
 def _mention_running(raw: bytes, plan: Plan, options: argparse.Namespace) -> None:

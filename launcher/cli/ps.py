@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from launcher.report.frame import visible
@@ -25,6 +23,8 @@ def run(options: argparse.Namespace) -> int:
 
     found = list(all_vms(ended=options.all))
     if options.json:
+        import json
+
         print(json.dumps(found))
     elif options.names:
         print("\n".join(visible(one["name"]) for one in found), end="\n" if found else "")
@@ -53,6 +53,8 @@ def _since(one: dict[str, Any]) -> str:
 
 
 def _local(time: str | None) -> str:
+    from datetime import datetime
+
     try:
         return f"{datetime.fromisoformat(time).astimezone():%Y-%m-%d %H:%M:%S}" if time else "-"
     except (ValueError, OverflowError):

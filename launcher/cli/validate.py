@@ -19,7 +19,7 @@ from launcher.version import VERSION
 if TYPE_CHECKING:
     import argparse
 
-    from launcher.spec.model import VmSpec
+    from launcher.spec.parts import VmSpec
 
 ENDINGS = (".yaml", ".yml")
 

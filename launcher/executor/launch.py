@@ -1,12 +1,13 @@
 """A Plan in, a running VM out, by way of a keeper that is forked early and imports while others still plan.
 
-`start` is called first thing and imports next to nothing. The plan is handed over, then begun; without one the keeper
-ends.
+`start` is called first thing. Before it only that is imported which the processes that plan, keep and wait all need:
+each would else import it again. The plan is handed over, then begun; without one the keeper ends.
 """
 
 from __future__ import annotations
 
 import gc
+import json
 import os
 import signal
 import sys
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from launcher.errors import Diagnostic, StepFailed
 from launcher.kernel.handed import Handed, handed
+from launcher.plan.codec import plan_from_json, plan_to_json
 from launcher.refusals import REFUSALS, TASKS, in_words, refusal_of
 from launcher.vms.channel import MOST_REPORT, Channel, Closed
 
@@ -38,10 +40,7 @@ class Launched:
 
     def hand_over(self, plan: Plan) -> None:
         """Before `begin`. A process that was forked from this one may do it."""
-        import json
-
         from launcher.kernel.whole import write_whole
-        from launcher.plan.codec import plan_to_json
 
         try:
             write_whole(self._paper, json.dumps(plan_to_json(plan)).encode(), 0, "the plan")
@@ -128,10 +127,6 @@ def _live(owner: Channel, main: Callable[[], int]) -> NoReturn:
 
 
 def _read(paper: int) -> Plan:
-    import json
-
-    from launcher.plan.codec import plan_from_json
-
     return plan_from_json(json.loads(os.pread(paper, os.fstat(paper).st_size, 0)))
 
 
@@ -145,7 +140,6 @@ def _keep(owner: Channel, paper: int, mask: Any, given: Handed) -> int:
     from launcher.executor.keeper.giving_up import rehearse
     from launcher.executor.keeper.keeper import Keeper
     from launcher.kernel.real import RealKernel
-    from launcher.plan import codec  # noqa: F401 - while others still plan
     from launcher.vms.awaited import AwaitedText
     from launcher.vms.notices import notice_to_json
     from launcher.vms.orders import read_begin

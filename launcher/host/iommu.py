@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _UNITS = "/sys/class/iommu"
 _GROUPS = "/sys/kernel/iommu_groups"
 _KINDS = {"dmar": "Intel VT-d", "ivhd": "AMD-Vi", "virtio": "virtio-iommu"}
-_REGION = re.compile(r"0x([0-9a-f]{16}) 0x([0-9a-f]{16}) (\S+)")
+_REGION = r"0x([0-9a-f]{16}) 0x([0-9a-f]{16}) (\S+)"
 
 # AMD translates at least 48 bits, and 6.1 claims 64, which the hardware then refuses.
 _AMD_BITS = 48
@@ -91,6 +91,6 @@ def _group(tree: Tree, group: int) -> IommuGroup:
 
 def parse_reserved(text: str) -> Iterator[ReservedRegion]:
     """Every line, whatever its last word: one that we do not know is a region to keep away from."""
-    for match in map(_REGION.match, text.splitlines()):
+    for match in (re.match(_REGION, one) for one in text.splitlines()):
         if match:
             yield ReservedRegion(int(match[1], 16), int(match[2], 16), match[3])

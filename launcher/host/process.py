@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from launcher.host.cgroups import huge_limits, memory_limit, task_limits
@@ -76,8 +75,8 @@ def capabilities(mask: str) -> tuple[str, ...]:
 def read_limit(tree: Tree, process: str, name: str) -> int | None:
     """The hard limit: `up` raises the soft one to it by itself."""
     limits = str_of(tree.read_text(f"/proc/{process}/limits"))
-    match = re.search(rf"^{name} +\S+ +(\S+)", limits, re.MULTILINE)
-    return int(match[1]) if match and match[1].isdecimal() else None
+    row = next((line.removeprefix(name).split() for line in limits.splitlines() if line.startswith(f"{name} ")), [])
+    return int(row[1]) if len(row) > 1 and row[1].isdecimal() else None
 
 
 def mappable(tree: Tree, process: str) -> int | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from launcher.images.option_rom import OptionRom
 from launcher.record import field, record
 from launcher.values import Hex, Missing
+
+if TYPE_CHECKING:
+    from launcher.images.option_rom import OptionRom
 
 
 @record

@@ -28,13 +28,13 @@ ENTRY_64 = 0x200  # behind the start of the protected-mode kernel
 MOST_INIT_SIZE = 1 << 31
 
 
-_RELEASE = re.compile(rb"[0-9]+\.[0-9]+[^ ]* \(.*\) #[0-9]+")
+_RELEASE = rb"[0-9]+\.[0-9]+[^ ]* \(.*\) #[0-9]+"
 
 
 def is_linux(head: bytes, read: Callable[[int, int], bytes]) -> bool:
     """By `kernel_version`, which points to what `file` prints. Others that use the protocol (memtest86+) have none."""
     pointer = struct.unpack_from("<H", head, NAME)[0] if len(head) >= NAME + 2 else 0
-    return bool(pointer and _RELEASE.match(read(pointer + 0x200, 256)))
+    return bool(pointer and re.match(_RELEASE, read(pointer + 0x200, 256)))
 
 
 class BzImage(NamedTuple):

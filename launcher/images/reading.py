@@ -9,24 +9,33 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from launcher.images.boot_files import BootFile, BootFiles
-from launcher.images.option_rom import OptionRom, parse_rom
 from launcher.images.signature import Image, identify
 from launcher.record import replace
 from launcher.values import Missing, missing
 
 if TYPE_CHECKING:
+    from launcher.images.option_rom import OptionRom
+
     Read = Callable[[int, int], bytes]
+    AsRom = Callable[[int, Read], OptionRom]
 
 _NO_DIGEST = ""
 
 
 def read_boot_files(kernel: str, initrd: str | None, roms: Mapping[str, str]) -> BootFiles:
     """`roms` are paths by the alias of their device."""
-    found = {alias: read_boot_file(path, parse_rom) for alias, path in roms.items()}
+    found = {alias: read_boot_file(path, _parser()) for alias, path in roms.items()}
     return BootFiles(read_boot_file(kernel), None if initrd is None else read_boot_file(initrd), found)
 
 
-def read_boot_file(path: str, as_rom: Callable[[int, Read], OptionRom] | None = None) -> BootFile | Missing:
+def _parser() -> AsRom:
+    """Imported where a file is to be one."""
+    from launcher.images.option_rom import parse_rom
+
+    return parse_rom
+
+
+def read_boot_file(path: str, as_rom: AsRom | None = None) -> BootFile | Missing:
     """`as_rom` is for files that are to be option ROMs."""
     try:
         # A FIFO would wait for its writer.
@@ -43,7 +52,7 @@ def read_boot_file(path: str, as_rom: Callable[[int, Read], OptionRom] | None = 
         os.close(descriptor)
 
 
-def _describe(path: str, descriptor: int, as_rom: Callable[[int, Read], OptionRom] | None) -> BootFile:
+def _describe(path: str, descriptor: int, as_rom: AsRom | None) -> BootFile:
     status = os.fstat(descriptor)
     if stat.S_ISDIR(status.st_mode):
         return BootFile(path, "directory", 0, _NO_DIGEST)

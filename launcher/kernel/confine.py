@@ -8,11 +8,15 @@ import resource
 from collections.abc import Callable, Collection
 from contextlib import ExitStack, suppress
 from functools import partial
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from launcher.kernel.api import GivenUp
 from launcher.kernel.call import check
 from launcher.native import ffi, lib
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from launcher.kernel.api import GivenUp
 
 ON = "on"
 MEASURES = ("no_new_privs", "own_user", "not_dumpable", "no_capabilities", "landlock", "seccomp")  # of a runner
@@ -58,6 +62,8 @@ def confine_vcpu(*, devices: bool) -> None:
 
 def give_up(folder: Path, files: Collection[str], runner: int, pidfd: int) -> GivenUp:
     """A keeper calls this. It keeps this folder and those of these files that are there, and may end its runner."""
+    from launcher.kernel.api import GivenUp  # who asks what there is to give up does without it
+
     user = _own_user()
     own = OF_KEEPERS + user - OF_RUNNERS if user >= OF_RUNNERS else user
     places = tuple(os.path.realpath(one) for one in files)

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from launcher.host.facts import PciFunction, Process
     from launcher.images.boot_files import BootFiles
     from launcher.planner.decided import Choice, Situation
-    from launcher.spec.model import Match
+    from launcher.spec.parts import Match
     from launcher.values import PciAddress
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from launcher.host.facts import HostFacts, PciFunction
-    from launcher.spec.model import Device, Match
+    from launcher.spec.parts import Device, Match
     from launcher.values import PciAddress
 
 

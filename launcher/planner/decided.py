@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from launcher.machine.board import Board
     from launcher.plan.plan import PlannedDevice
     from launcher.plan.steps import RamRange
-    from launcher.spec.model import Device, VmSpec
+    from launcher.spec.parts import Device, VmSpec
     from launcher.values import PciAddress, Span
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from launcher.planner.bars import BarAddresses
     from launcher.planner.decided import Choice, Companion, Reset
     from launcher.planner.places import Locate
-    from launcher.spec.model import VmSpec
+    from launcher.spec.parts import VmSpec
     from launcher.values import PciAddress
 
 

@@ -77,8 +77,7 @@ def companions_of(choices: tuple[Choice, ...], host: HostFacts) -> tuple[Compani
 def attached_by(alias: str, choices: tuple[Choice, ...], host: HostFacts) -> tuple[PciFunction, ...]:
     """What `companions: attach` would give the guest with this alias."""
     willing = (
-        replace(one, device=one.device.model_copy(update={"companions": "attach"})) if one.alias == alias else one
-        for one in choices
+        replace(one, device=replace(one.device, companions="attach")) if one.alias == alias else one for one in choices
     )
     found = companions_of(tuple(willing), host)
     return tuple(one.function for one in found if one.becomes == "attach" and not is_bridge(one.function))

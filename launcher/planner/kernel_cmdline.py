@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator
 
 # Words end at a space that is not in double quotes (next_arg in lib/cmdline.c); there is no escape.
-_WORD = re.compile(r'(?:[^\s"]|"[^"]*(?:"|$))+')
+_WORD = r'(?:[^\s"]|"[^"]*(?:"|$))+'
 
 
 def parameters(cmdline: str) -> Iterator[tuple[str, str]]:
     """(name, value) in order; the value is empty where there is none. What is behind `--` is for init."""
-    for match in _WORD.finditer(cmdline):
+    for match in re.finditer(_WORD, cmdline):
         word = match[0].replace('"', "")
         if word == "--":
             return

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from launcher.host.facts import PciFunction, Use
-    from launcher.spec.model import Device
+    from launcher.spec.parts import Device
 
-_PLAIN = re.compile(r"[A-Za-z0-9_./:+@-]+")
+_PLAIN = r"[A-Za-z0-9_./:+@-]+"
 
 # What else hangs on a part of the machine that nobody seems to use, by PCI class (PCI Code and ID Assignment 1.15).
 _PARTS = {
@@ -63,7 +63,7 @@ def _named(use: Use, one: PciFunction) -> str:
 def shown_words(words: Iterable[str]) -> str:
     """As YAML has them."""
     plain = dict.fromkeys(words)
-    return f"[{', '.join(one if _PLAIN.fullmatch(one.replace('=', '')) else _quoted(one) for one in plain)}]"
+    return f"[{', '.join(one if re.fullmatch(_PLAIN, one.replace('=', '')) else _quoted(one) for one in plain)}]"
 
 
 def _quoted(word: str) -> str:

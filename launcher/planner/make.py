@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from launcher.host.facts import HostFacts
     from launcher.images.boot_files import BootFiles
     from launcher.machine.board import Board
-    from launcher.spec.model import Bank, VmSpec
+    from launcher.spec.parts import Bank, VmSpec
 
 
 def make_plan(

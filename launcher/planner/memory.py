@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from launcher.machine.board import Layout
-    from launcher.spec.model import Bank
+    from launcher.spec.parts import Bank
 
 # A range starts on a multiple of this in the guest and in its bank, or the host's pages could not back the guest's.
 GRANULES = {"4KiB": 4 * KIB, "thp": 2 * MIB, "2MiB": 2 * MIB, "1GiB": GIB}

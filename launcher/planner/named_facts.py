@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from launcher.images.boot_files import BootFiles
 
 # A name, or a key in brackets.
-_PART = re.compile(r"([a-z_0-9]+)|\[([^\]]+)\]")
+_PART = r"([a-z_0-9]+)|\[([^\]]+)\]"
 
 
 def _huge_pages(host: HostFacts) -> dict[str, int]:
@@ -103,7 +103,7 @@ class NamedFacts:
     def find(self, fact: str) -> Any:
         """None for what is not there."""
         value: Any = self._host
-        for name, key in _PART.findall(fact):
+        for name, key in re.findall(_PART, fact):
             value = self._files if (value is self._host and name == "files") else self._step_into(value, name, key)
         return value
 
@@ -146,4 +146,4 @@ class NamedFacts:
 
 def around(fact: str) -> tuple[str, ...]:
     """What it is a part of, the largest first: `pci`, `pci[0000:c1:00.0]`."""
-    return tuple(fact[: part.end()] for part in _PART.finditer(fact))[:-1]
+    return tuple(fact[: part.end()] for part in re.finditer(_PART, fact))[:-1]

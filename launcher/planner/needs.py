@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from launcher.host.facts import HostFacts, PciFunction, Process
     from launcher.planner.decided import Situation, Taken
-    from launcher.spec.model import Bank, Cpus, VmSpec
+    from launcher.spec.parts import Bank, Cpus, VmSpec
 
 # Without any of these no VM of ours starts; the newest came with Linux 4.12.
 KVM_EXTENSIONS = (
@@ -80,7 +80,7 @@ def huge_demands(banks: tuple[Bank, ...]) -> tuple[Demand, ...]:
 
 def populates(bank: Bank, spec: VmSpec) -> bool:
     """VFIO pins all of it; who names the pages wants to have them before the guest starts."""
-    return bool(spec.devices) or "pages" in bank.model_fields_set
+    return bool(spec.devices) or "pages" in bank.said
 
 
 def small_page_bytes(spec: VmSpec) -> int:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from launcher.machine.board import Layout
     from launcher.plan.plan import PlannedDevice
     from launcher.plan.steps import RamRange
-    from launcher.spec.model import Bank
+    from launcher.spec.parts import Bank
 
 
 def reserved_by(groups: Iterable[IommuGroup]) -> tuple[Reserved, ...]:

@@ -13,14 +13,14 @@ from typing import Any
 # letters), and single surrogates: Python's for bytes that are no UTF-8. A carriage return takes back what its line
 # says, unless a newline follows.
 _HIDES = "\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f"
-_STEERS = re.compile(f"[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f{_HIDES}]|\\r(?!\\r*\\n)")
-_IN_JSON = re.compile(f"[\\x7f-\\x9f{_HIDES}]")
+_STEERS = f"[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f{_HIDES}]|\\r(?!\\r*\\n)"
+_IN_JSON = f"[\\x7f-\\x9f{_HIDES}]"
 _FIRST_OF_A_BYTE, _LAST_OF_A_BYTE = 0xDC80, 0xDCFF  # PEP 383
 
 
 def escaped(text: str) -> str:
     r"""As Python would write it: \x1b, \u202e; a byte that is no text is \x9b, too."""
-    return _STEERS.sub(_written_out, text)
+    return re.sub(_STEERS, _written_out, text)
 
 
 def _written_out(found: re.Match[str]) -> str:
@@ -34,4 +34,6 @@ def _written_out(found: re.Match[str]) -> str:
 
 def as_json(value: Any, indent: int | None = None) -> str:
     """For people as well: letters stay. What would steer their terminals is \\u009b, which is the same JSON."""
-    return _IN_JSON.sub(lambda found: json.dumps(found[0])[1:-1], json.dumps(value, indent=indent, ensure_ascii=False))
+    return re.sub(
+        _IN_JSON, lambda found: json.dumps(found[0])[1:-1], json.dumps(value, indent=indent, ensure_ascii=False)
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,12 +10,12 @@ if TYPE_CHECKING:
 
 MARGIN = 10  # columns that stay free for the line number and the signs of what is left out
 
-_BREAK = re.compile(r"\r\n|\r|\n")
+_BREAK = r"\r\n|\r|\n"
 
 
 def frame(where: Where, text: str, width: int) -> list[str]:
     """The line before, the line, and carets below the place; nothing if the text has no such line."""
-    lines = _BREAK.split(text)
+    lines = re.split(_BREAK, text)
     if not 0 < where.line <= len(lines) or not any(lines):
         return []
     gutter = len(str(where.line))
@@ -33,6 +32,10 @@ def frame(where: Where, text: str, width: int) -> list[str]:
 
 def visible(text: str) -> str:
     """Nothing in it can steer a terminal or turn the text around; each character keeps one column."""
+    if text.isascii() and text.isprintable():
+        return text
+    import unicodedata
+
     return "".join(" " if sign == "\t" else "\ufffd" if unicodedata.category(sign)[0] == "C" else sign for sign in text)
 
 
@@ -45,4 +48,8 @@ def _window(line: str, column: int, room: int) -> tuple[int, str]:
 
 def _columns(text: str) -> int:
     """How many columns a terminal gives it: two for wide characters, none for combining ones."""
+    if text.isascii():
+        return len(text)
+    import unicodedata
+
     return sum(0 if unicodedata.combining(sign) else 1 + (unicodedata.east_asian_width(sign) in "WF") for sign in text)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _ON_DOWN = 17  # columns for what `down` does
 _ROOMY = 76  # columns from which on there is room for all of a table
 _BOLD, _PLAIN = "\033[1m", "\033[0m"
-_MARK = re.compile(r"([ 0-9]{4} )([~+=!])(?= )")
+_MARK = r"([ 0-9]{4} )([~+=!])(?= )"
 _TINTS = {"~": "\033[33m", "+": "\033[32m", "=": "\033[2m", "!": "\033[31m"}
 _VERDICTS = {"yes": "Can run", "no": "Cannot run", "unknown": "May be able to run"}
 
@@ -230,7 +230,7 @@ def _tinted(line: str) -> str:
     """Headings bold, marks in their colour."""
     if line.startswith(("Devices", "Guest memory", "Steps")):
         return f"{_BOLD}{line}{_PLAIN}"
-    mark = _MARK.match(line)
+    mark = re.match(_MARK, line)
     if mark is None:
         return line
     return f"{mark[1]}{_TINTS[mark[2]]}{mark[2]}{_PLAIN}{line[mark.end() :]}"

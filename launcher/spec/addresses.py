@@ -10,9 +10,9 @@ from launcher.spec.scalars import text, wrong_kind
 from launcher.spec.sizes import PHYSICAL
 from launcher.values import PciAddress
 
-_DEVICE_ID = re.compile(r"[0-9a-f]{4}:[0-9a-f]{4}")
-_CLASS = re.compile(r"(?:[0-9a-f]{2}){1,3}")
-_HEX = re.compile(r"0x[0-9a-fA-F]{1,16}")
+_DEVICE_ID = r"[0-9a-f]{4}:[0-9a-f]{4}"
+_CLASS = r"(?:[0-9a-f]{2}){1,3}"
+_HEX = r"0x[0-9a-fA-F]{1,16}"
 
 
 def host_address(given: object) -> PciAddress:
@@ -46,10 +46,14 @@ def guest_address(given: object) -> PciAddress:
     raise Problem("E114", f"{given} is not a place for a passed device in the guest", help=help_).error()
 
 
+def guest_text(address: PciAddress) -> str:
+    return address.guest
+
+
 def memory_address(given: object) -> int:
     if isinstance(given, int) and not isinstance(given, bool):
         address = given
-    elif isinstance(given, str) and _HEX.fullmatch(given):
+    elif isinstance(given, str) and re.fullmatch(_HEX, given):
         address = int(given, 16)
     else:
         help_ = ("write it in hex, as in 0x1000000000",)
@@ -61,7 +65,7 @@ def memory_address(given: object) -> int:
 
 def device_id(given: object) -> str:
     found = text(given).lower()
-    if _DEVICE_ID.fullmatch(found):
+    if re.fullmatch(_DEVICE_ID, found):
         return found
     help_ = ("write vendor:device, four hex digits each, as `lspci -nn` shows it: 10de:2684",)
     raise Problem("E115", f"not a vendor:device id: {given}", help=help_).error()
@@ -71,7 +75,7 @@ def device_class(given: object) -> str:
     found = text(given)
     if found in WORDS:
         return found
-    if _CLASS.fullmatch(found.lower()):
+    if re.fullmatch(_CLASS, found.lower()):
         return found.lower()
     meant = meant_by(found)
     near = (f"write `{meant}`",) if meant else did_you_mean(found, WORDS)

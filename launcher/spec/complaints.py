@@ -11,20 +11,31 @@ from pydantic import TypeAdapter, ValidationError
 
 from launcher.record import replace
 from launcher.spec import rules
-from launcher.spec.fields import all_fields, as_yaml, keys_of, section_of
-from launcher.spec.model import Bank, ShortDevice
+from launcher.spec.fields import all_fields, as_yaml, keys_of
+from launcher.spec.model import Bank, ShortDevice, VmSpec
+from launcher.spec.places import section_of
 from launcher.spec.problems import FieldPath, Problem, did_you_mean, nearest
 from launcher.spec.scalars import kind
 from launcher.spec.synonyms import choice, implied, meaning
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Set
+    from collections.abc import Iterable, Iterator, Sequence, Set
 
     from pydantic_core import ErrorDetails
+
+    from launcher.spec import parts
 
 Key = TypeVar("Key")
 
 RESERVED = ("disks", "nics", "shares")
+
+
+def judged(spec: Mapping[str, object], lost: Set[FieldPath]) -> tuple[parts.VmSpec | None, Sequence[Problem]]:
+    """What nobody dared to take at once: the spec after all, or what is wrong with it."""
+    try:
+        return VmSpec.model_validate(spec).as_part(), ()
+    except ValidationError as refusal:
+        return None, complaints(refusal, spec, lost)
 
 
 def complaints(refusal: ValidationError, spec: Mapping[str, object], lost: Set[FieldPath]) -> tuple[Problem, ...]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 LAST_CPU = 8191  # NR_CPUS of the largest kernels is 8192
 
-_RANGE = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9}))?")
+_RANGE = r"([0-9]{1,9})(?:-([0-9]{1,9}))?"
 
 
 def pin(given: object) -> tuple[int, ...]:
@@ -44,7 +44,7 @@ def _cpu(given: object) -> int:
 
 
 def _cpu_range(part: str) -> range:
-    match = _RANGE.fullmatch(part)
+    match = re.fullmatch(_RANGE, part)
     if match is None:
         help_ = ("write 8-15, or 8-11,16, or a list of numbers",)
         raise Problem("E120", f"not a list of host CPUs: {part or 'nothing'}", help=help_).error()

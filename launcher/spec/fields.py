@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from pydantic.fields import FieldInfo
 
-    from launcher.spec.problems import FieldPath
-
 SECTIONS: dict[str, type[BaseModel]] = {
     "": VmSpec,
     "boot": Boot,
@@ -37,11 +35,6 @@ class FieldHelp:
     default: Any
     description: str
     examples: tuple[Any, ...]
-
-
-def section_of(path: FieldPath) -> str:
-    """`devices.gpu.match` -> `devices.match`: without aliases and numbers."""
-    return ".".join(path[:1] + path[2:] if path[:1] in (("devices",), ("memory",)) else path)
 
 
 def keys_of(section: str) -> tuple[str, ...]:

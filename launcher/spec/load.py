@@ -5,14 +5,10 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
-from launcher.codes import explanation
 from launcher.errors import Diagnostic, Refused, Where, sorted_by_place
 from launcher.record import record, replace
-from launcher.spec.complaints import complaints
-from launcher.spec.model import VmSpec
 from launcher.spec.nulls import without_nulls
+from launcher.spec.parts import VM_SPEC, VmSpec
 from launcher.spec.places import Entry, Node, SourceMap, source_map, walk
 from launcher.spec.problems import Problem
 from launcher.spec.scalars import kind, suggested_name
@@ -65,6 +61,8 @@ def _loaded(text: str | bytes, file: str, sets: Sequence[str], name: str | None)
 
 def _with_way_out(one: Diagnostic) -> Diagnostic:
     """What has no help of its own gets that of its page in `explain`."""
+    from launcher.codes import explanation
+
     page = None if one.help or one.fix else explanation(one.code)
     return one if page is None else replace(one, help=(page.fix[:1].lower() + page.fix[1:].removesuffix("."),))
 
@@ -101,9 +99,11 @@ def _checked(root: Node, lost: Set[FieldPath]) -> tuple[VmSpec | None, Sequence[
     assert isinstance(spec, dict)  # _read has seen to it, and a --set changes only what is inside
     spec = {key: value for key, value in spec.items() if not key.startswith("x-")}
     try:
-        return VmSpec.model_validate(spec), ()
-    except ValidationError as refusal:
-        return None, complaints(refusal, spec, lost)
+        return VM_SPEC.read(spec), ()
+    except ValueError:
+        from launcher.spec.complaints import judged
+
+        return judged(spec, lost)
 
 
 def _nothings(root: Node, problems: Sequence[Problem]) -> Iterator[Problem]:

@@ -1,17 +1,19 @@
-"""Plain data out of a YAML file in, a frozen VmSpec out. The one description of what a spec may say. Pure."""
+"""Plain data out of a YAML file in, a frozen VmSpec out. The one description of what a spec may say. Pure.
+
+Its records, and how what is valid is read without this, is rendered of it (`launcher/spec/parts.py`): `./dev generate`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from math import prod
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
-from launcher.spec import consent, rules
+from launcher.spec import consent, parts, short_forms, whole
 from launcher.spec.kinds import all_kinds
-from launcher.spec.problems import Problem, refuse
+from launcher.spec.problems import refuse
 from launcher.spec.shapes import (
     NAME,
     Alias,
@@ -38,6 +40,24 @@ class Section(BaseModel):
     """What all parts of a spec have in common: frozen, strict, no key that is not declared."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    @property
+    def said(self) -> frozenset[str]:
+        """The fields that the spec names itself."""
+        return frozenset(self.model_fields_set)
+
+    def as_part(self) -> Any:
+        """The record of it, as `launcher.spec.parts` reads what is valid at once."""
+        values = {name: _as_part(getattr(self, name)) for name in type(self).model_fields}
+        return getattr(parts, type(self).__name__)(**values, said=self.said)
+
+
+def _as_part(value: Any) -> Any:
+    if isinstance(value, Section):
+        return value.as_part()
+    if isinstance(value, tuple):
+        return tuple(map(_as_part, value))
+    return MappingProxyType({key: _as_part(one) for key, one in value.items()}) if isinstance(value, Mapping) else value
 
 
 def _count_or_topology(schema: dict[str, Any]) -> None:
@@ -126,7 +146,7 @@ class Cpus(Section):
 
     @model_validator(mode="after")
     def _whole(self) -> Cpus:
-        refuse(rules.of_cpus(self.count, self.pin, self.topology))
+        refuse(whole.of_cpus(self))
         return self
 
 
@@ -163,7 +183,7 @@ class Bank(Section):
 
     @model_validator(mode="after")
     def _whole(self) -> Bank:
-        refuse(rules.of_bank(self.size, self.pages, self.at))
+        refuse(whole.of_bank(self))
         return self
 
 
@@ -215,7 +235,7 @@ class Match(Section):
 
     @model_validator(mode="after")
     def _whole(self) -> Match:
-        refuse(rules.of_match(self.model_fields_set))
+        refuse(whole.of_match(self))
         return self
 
 
@@ -302,35 +322,8 @@ class Device(Section):
 
     @model_validator(mode="after")
     def _whole(self) -> Device:
-        refuse(rules.of_device(self.model_fields_set))
+        refuse(whole.of_device(self))
         return self
-
-
-def _long_form(field: str) -> Callable[[object], object]:
-    """A value that is no mapping is the value of the one obvious field."""
-
-    def lengthen(given: object) -> object:
-        return given if isinstance(given, Mapping | Section) else {field: given}
-
-    return lengthen
-
-
-def _cpus(given: object) -> object:
-    """A number is the count; a topology says it as well."""
-    given = _long_form("count")(given)
-    if not isinstance(given, Mapping) or "count" in given or not isinstance(given.get("topology"), Mapping):
-        return given
-    numbers = [given["topology"].get(key, 1) for key in ("sockets", "cores", "threads")]
-    return {**given, "count": prod(numbers) if all(type(one) is int and one > 0 for one in numbers) else 1}
-
-
-def _banks(given: object) -> object:
-    if isinstance(given, list | tuple) and not given:
-        raise Problem("E102", "a VM without memory", help=("add a bank, as in `- size: 8GiB`",)).error()
-    if isinstance(given, Mapping):
-        help_ = ("write a list of banks, each with `- size:` first",)
-        raise Problem("E105", "expected a size or a list of banks, found a mapping", help=help_).error()
-    return given if isinstance(given, list | tuple) else [{"size": given}]
 
 
 def _open_to_editors(schema: dict[str, Any]) -> None:
@@ -339,12 +332,12 @@ def _open_to_editors(schema: dict[str, Any]) -> None:
     schema["patternProperties"] = {"^x-": {"description": "Yours: ignored here, a home for YAML anchors."}}
 
 
-ShortCpus = Annotated[Cpus, BeforeValidator(_cpus, json_schema_input_type=Cpus | Count)]
-ShortDevice = Annotated[Device, BeforeValidator(_long_form("pci"), json_schema_input_type=Device | HostAddress)]
+ShortCpus = Annotated[Cpus, BeforeValidator(short_forms.cpus, json_schema_input_type=Cpus | Count)]
+ShortDevice = Annotated[Device, BeforeValidator(short_forms.device, json_schema_input_type=Device | HostAddress)]
 Banks = Annotated[
     tuple[Bank, ...],
     Field(strict=False),
-    BeforeValidator(_banks, json_schema_input_type=Annotated[list[Bank], Field(min_length=1)] | Size),
+    BeforeValidator(short_forms.banks, json_schema_input_type=Annotated[list[Bank], Field(min_length=1)] | Size),
 ]
 Devices = Annotated[
     Mapping[Alias, ShortDevice],
@@ -403,5 +396,5 @@ class VmSpec(Section):
 
     @model_validator(mode="after")
     def _whole(self) -> VmSpec:
-        refuse([*rules.of_devices(self.devices), *rules.of_memory(dict(enumerate(self.memory)))])
+        refuse(whole.of_vm_spec(self))
         return self

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.record import replace
-from launcher.spec.fields import all_fields, section_of
+from launcher.spec.parts import SECTIONS
+from launcher.spec.places import section_of
 
 if TYPE_CHECKING:
     from collections.abc import Set
@@ -19,8 +20,11 @@ if TYPE_CHECKING:
 
 
 def without_nulls(root: Node) -> Node:
-    optional = {key for key, one in all_fields().items() if not one.required}
-    return _without(root, (), optional)
+    """`name` comes from the file's name."""
+    optional = {
+        f"{section}.{key}".lstrip(".") for section, form in SECTIONS.items() for key in form.keys.keys() - form.required
+    }
+    return _without(root, (), optional | {"name"})
 
 
 def _without(node: Node, path: FieldPath, optional: Set[str]) -> Node:

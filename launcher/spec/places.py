@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 Scalar = str | int | float | bool | None
 
 
+def section_of(path: FieldPath) -> str:
+    """`devices.gpu.match` -> `devices.match`: without aliases and numbers."""
+    return ".".join(path[:1] + path[2:] if path[:1] in (("devices",), ("memory",)) else path)
+
+
 @record
 class Node:
     """A value with its place. `written` is what the text says, for scalars: `0302` is the number 302.

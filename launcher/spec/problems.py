@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
-
 from launcher.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from pydantic_core import PydanticCustomError
 
 FieldPath = tuple[str, ...]
 
@@ -32,11 +32,15 @@ class Problem:
 
     def error(self) -> PydanticCustomError:
         """The form in which a validator raises it; the code is pydantic's error type."""
+        from pydantic_core import PydanticCustomError
+
         return PydanticCustomError(self.code, "{message}", {"message": self.message, "problem": self})
 
 
 def refuse(problems: Iterable[Problem]) -> None:
     """Raises all of them at once, each at its own path."""
+    from pydantic_core import InitErrorDetails, ValidationError
+
     details = [InitErrorDetails(type=one.error(), loc=one.path, input=None) for one in problems]
     if details:
         raise ValidationError.from_exception_data("VmSpec", details)

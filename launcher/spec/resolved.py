@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
-from launcher.spec.complaints import complaints
-from launcher.spec.model import VmSpec
+from launcher.spec.parts import VM_SPEC, VmSpec
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -21,7 +18,7 @@ def read_resolved(plain: dict[str, Any], paged: Collection[int] = ()) -> VmSpec:
 
     `paged`: the banks whose pages were named, which the long form does not tell from those that have the default.
     """
-    said = _valid(_given(plain)).model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    said = VM_SPEC.plain(_valid(_given(plain)), short=True)
     for number, bank in enumerate(said["memory"]):
         if number in paged:
             bank.setdefault("pages", "thp")
@@ -30,10 +27,14 @@ def read_resolved(plain: dict[str, Any], paged: Collection[int] = ()) -> VmSpec:
 
 def _valid(given: dict[str, Any]) -> VmSpec:
     try:
-        return VmSpec.model_validate(given)
-    except ValidationError as error:
-        found = complaints(error, given, frozenset())
-        raise ValueError("; ".join(f"{'.'.join(one.path)}: {one.message}" for one in found[:1])) from None
+        return VM_SPEC.read(given)
+    except ValueError:
+        from launcher.spec.complaints import judged
+
+        spec, found = judged(given, frozenset())
+    if spec is None:
+        raise ValueError("; ".join(f"{'.'.join(one.path)}: {one.message}" for one in found[:1]))
+    return spec
 
 
 def _given(plain: Any, depth: int = DEEPEST) -> Any:

@@ -5,38 +5,44 @@ The rules take parts and not the whole, so that they can judge the good devices 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from launcher.spec.problems import FieldPath, Problem
 from launcher.values import GIB, KIB, MIB, Span, show_size
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
+    from typing import Protocol
 
     from launcher.values import PciAddress
 
+    class Assigned(Protocol):
+        """What is asked here of a device of the spec."""
 
-class Assigned(Protocol):
-    """What is asked here of a device of the spec."""
+        @property
+        def pci(self) -> PciAddress | None: ...
+        @property
+        def vf(self) -> int | None: ...
+        @property
+        def guest(self) -> PciAddress | None: ...
 
-    pci: PciAddress | None
-    vf: int | None
-    guest: PciAddress | None
+    class Counted(Protocol):
+        """Of a topology."""
 
+        @property
+        def sockets(self) -> int: ...
+        @property
+        def cores(self) -> int: ...
+        @property
+        def threads(self) -> int: ...
 
-class Counted(Protocol):
-    """Of a topology."""
+    class Placed(Protocol):
+        """And of a bank of memory."""
 
-    sockets: int
-    cores: int
-    threads: int
-
-
-class Placed(Protocol):
-    """And of a bank of memory."""
-
-    size: int
-    at: int | None
+        @property
+        def size(self) -> int: ...
+        @property
+        def at(self) -> int | None: ...
 
 
 PAGE_SIZES = {"4KiB": 4 * KIB, "thp": 4 * KIB, "2MiB": 2 * MIB, "1GiB": GIB}

@@ -56,9 +56,7 @@ Pin = Annotated[
     PlainSerializer(list, return_type=list[int]),
 ]
 HostAddress = Annotated[PciAddress, parsed(addresses.host_address, PciAddress), written(str)]
-GuestAddress = Annotated[
-    PciAddress, parsed(addresses.guest_address, matching(GUEST)), written(lambda address: address.guest)
-]
+GuestAddress = Annotated[PciAddress, parsed(addresses.guest_address, matching(GUEST)), written(addresses.guest_text)]
 MemoryAddress = Annotated[int, parsed(addresses.memory_address, PhysicalAddress | matching(HEX)), written(hex)]
 DeviceId = Annotated[str, parsed(addresses.device_id, matching(DEVICE_ID))]
 _NAMES = Annotated[list[str], Field(min_length=1)]

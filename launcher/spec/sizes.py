@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from launcher.spec.problems import Problem
 from launcher.spec.scalars import wrong_kind
 from launcher.values import GIB, KIB, MIB, TIB, UNITS, parse_size
 
+if TYPE_CHECKING:
+    from decimal import Decimal
+
 PAGE = 4 * KIB
 PHYSICAL = 4096 * TIB  # 52 address bits, all that x86 page tables can hold (Intel SDM 3A, 4.1.4)
 
 _RULE = "sizes are whole numbers with KiB, MiB, GiB or TiB, without a space"
-_NUMBER_AND_UNIT = re.compile(r"\s*([0-9]{1,20}(?:\.[0-9]{1,20})?)(\s*)([a-zA-Z]*)\s*")
+_NUMBER_AND_UNIT = r"\s*([0-9]{1,20}(?:\.[0-9]{1,20})?)(\s*)([a-zA-Z]*)\s*"
 # The units whose initial others write: k, KB, kib, kilobytes.
-_UNIT = re.compile(r"([kmgt])(|b|i|ib|bytes?|(?:ilo|ega|iga|era)bytes?|(?:i|e)bibytes?)", re.IGNORECASE)
+_UNIT = r"(?i:([kmgt])(|b|i|ib|bytes?|(?:ilo|ega|iga|era)bytes?|(?:i|e)bibytes?))"
 
 # Who means what by a number without a unit, from the largest unit to the smallest.
 _IN_MIB = ("MiB, as QEMU, Proxmox and libvirt's virt-install mean a bare number", MIB)
@@ -50,7 +53,9 @@ def size_text(bytes_: int) -> str:
 
 
 def _no_size(given: object) -> Problem:
-    match = _NUMBER_AND_UNIT.fullmatch(str(given))
+    from decimal import Decimal
+
+    match = re.fullmatch(_NUMBER_AND_UNIT, str(given))
     if match is None:
         return Problem("E107", f"not a size: {given}", help=(_RULE,))
     number, unit = Decimal(match[1]), unit_of(match[3])
@@ -81,7 +86,7 @@ def _fault(match: re.Match[str]) -> str:
 
 def unit_of(word: str) -> int | None:
     """Bytes in what somebody else calls a unit: M, MB, mib."""
-    return UNITS[_unit_name(word)] if _UNIT.fullmatch(word) else None
+    return UNITS[_unit_name(word)] if re.fullmatch(_UNIT, word) else None
 
 
 def _unit_name(word: str) -> str:

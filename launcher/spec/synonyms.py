@@ -8,7 +8,8 @@ from decimal import Decimal
 from functools import cache
 from typing import NamedTuple
 
-from launcher.spec.fields import all_fields, as_yaml, section_of
+from launcher.spec.fields import all_fields, as_yaml
+from launcher.spec.places import section_of
 from launcher.spec.problems import FieldPath
 from launcher.spec.sizes import unit_of
 from launcher.spec.words_of_others import CHOICES, FIELDS, IN_BOOT, NONE

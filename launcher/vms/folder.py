@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import json
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -82,6 +81,8 @@ class StateFolder:
 
     def write(self, name: str, value: Any) -> None:
         """JSON, by way of a second file, so that no reader sees half of it."""
+        import json  # here and below: who lists VMs where none are has no use for it
+
         draft = f".{name}"
         self.discard(draft)
         with os.fdopen(self.open(draft, os.O_WRONLY | _NEW), "w", encoding="utf-8") as file:
@@ -194,6 +195,8 @@ def read_file(path: Path, most: int = MOST) -> bytes:
 
 
 def read_json(path: Path) -> Any:
+    import json
+
     try:
         return json.loads(read_file(path))
     except (OSError, ValueError, RecursionError):
@@ -297,6 +300,8 @@ def _has_report(folder: int) -> bool:
 
 
 def _state_of(folder: int) -> dict[str, Any] | None:
+    import json
+
     try:
         state = json.loads(read_below(folder, STATE))
     except (OSError, ValueError, RecursionError):

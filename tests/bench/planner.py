@@ -19,7 +19,7 @@ from launcher.machine.boards import board_of
 from launcher.plan.plan import SpecIdentity
 from launcher.planner.make import make_plan
 from launcher.spec.load import load_spec
-from launcher.spec.model import VmSpec
+from launcher.spec.parts import VM_SPEC
 from launcher.spec.yaml_tree import read_tree
 from tests.bench.built import Built
 from tests.bench.measure import Figures, Run
@@ -64,7 +64,7 @@ def _host(functions: int, path: Path) -> Run:
     path.write_text(json.dumps(encode(many_functions(functions))))
     facts = recorded_host(str(path))
     loaded = load_spec(_spec_of(facts), "vm.yaml", name="vm")
-    source = SpecIdentity("vm.yaml", loaded.sha256, loaded.spec.model_dump(mode="json", by_alias=True))
+    source = SpecIdentity("vm.yaml", loaded.sha256, VM_SPEC.plain(loaded.spec))
 
     board = board_of(facts.architecture)
 
@@ -81,7 +81,7 @@ def specs(built: Built, folder: Path) -> dict[str, Run]:
     texts = [SPEC.format(n=n) for n in range(SPECS)]
     plain = [root.plain() for text in texts if (root := read_tree(text, "vm.yaml").root)]
     works: dict[str, Callable[[], object]] = {
-        DICT: lambda: [VmSpec.model_validate(one) for one in plain],
+        DICT: lambda: [VM_SPEC.read(one) for one in plain],
         TEXT: lambda: [load_spec(one, "vm.yaml") for one in texts],
     }
     return {name: lambda work=work: {"rate": SPECS / _milliseconds(work) * 1000} for name, work in works.items()}

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from launcher.record import defaults, field, fields, is_record, mutable, record, replace
+from launcher.record import FEW, defaults, field, fields, is_record, mutable, record, replace
 
 
 @record
@@ -74,6 +74,24 @@ def test_it_can_be_copied_and_pickled(one: object) -> None:
     for again in (copy.copy(one), copy.deepcopy(one), pickle.loads(pickle.dumps(one))):
         assert again == one
         assert again is not one
+
+
+@pytest.mark.parametrize("before", [0, FEW - 1, FEW, FEW + 1])
+def test_its_first_records_are_made_as_those_by_its_constructor(before: int) -> None:
+    @record
+    class Own(Shape):
+        holes: tuple[int, ...] = ()
+        marks: list[int] = field(default_factory=list)
+
+    made = [Own("a", holes=(1,)) for _ in range(before)]
+    for values, named in [((), {}), (("a", 3, (), [], 1), {}), (("a",), {"name": "b"}), (("a",), {"colour": "red"})]:
+        with pytest.raises(TypeError, match=r"Own\.__init__"):
+            Own(*values, **named)
+    with pytest.raises(ValueError, match="flat"):
+        Own("a", 2)
+    one = Own("a", holes=(1,))
+    assert all(each == one and each.marks is not one.marks for each in made)
+    assert (one.edges, one.marks) == (3, [])
 
 
 def test_what_is_made_again_is_checked_again() -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from launcher.host.facts import HostFacts, PciFunction
     from launcher.planner.decided import Choice, Obstacle, Situation
-    from launcher.spec.model import Match
+    from launcher.spec.parts import Match
     from launcher.values import PciAddress
 
 
@@ -92,9 +92,9 @@ def _of_physical(address: PciAddress, host: HostFacts) -> list[str]:
 
 def _all_but(key: str, match: Match, host: HostFacts) -> Sequence[PciFunction]:
     """Those that would match without this key, if there are others: it may be wrong, or what the host does not say."""
-    if getattr(match, key) is None or len(match.model_fields_set) < 2:
+    if getattr(match, key) is None or len(match.said) < 2:
         return ()
-    return matching(match.model_copy(update={key: None}), host.pci)
+    return matching(replace(match, **{key: None}), host.pci)
 
 
 def _value(one: PciFunction, key: str) -> object:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 _CMDLINE = in_spec("boot.cmdline")
 
 # What Linux calls the serial port at 0x3f8, the only one there is (drivers/tty/serial/8250/8250_early.c).
-_SERIAL = re.compile(r"ttyS0(,.*)?|uart(8250)?,io,0x3f8(,.*)?")
-_SCREEN = re.compile(r"tty[0-9]*(,.*)?")
+_SERIAL = r"ttyS0(,.*)?|uart(8250)?,io,0x3f8(,.*)?"
+_SCREEN = r"tty[0-9]*(,.*)?"
 _SILENT = ("", "null")  # nobody writes these by mistake (kernel/printk/printk.c)
 
 # SCSI, IDE, RAID, ATA, SATA, SAS, other storage, FireWire, USB, Fibre Channel: all that Linux has sd* behind.
@@ -40,7 +40,7 @@ _VIRTIO = (*_VIRTIO_DISKS, *_VIRTIO_SCSI)
 class _Disk(NamedTuple):
     """`name` of a block device in Linux; `classes` and `ids` of functions that can be it; `what` they are, in words."""
 
-    name: re.Pattern[str]
+    name: str
     classes: tuple[str, ...]
     ids: tuple[str, ...]
     what: str
@@ -48,22 +48,22 @@ class _Disk(NamedTuple):
 
 # Names after Documentation/admin-guide/devices.txt and drivers/nvme, drivers/block.
 _BLOCK_DEVICES = (
-    _Disk(re.compile(r"nvme[0-9]+"), ("0108",), (), "an NVMe drive"),
-    _Disk(re.compile(r"(sd[a-z]|sr[0-9]|scd)"), _SCSI, _VIRTIO_SCSI, "a disk behind a SATA, SCSI or USB controller"),
-    _Disk(re.compile(r"hd[a-z]"), ("0101",), (), "a disk behind an IDE controller"),
-    _Disk(re.compile(r"vd[a-z]"), (), _VIRTIO_DISKS, "a virtio disk"),
-    _Disk(re.compile(r"xvd[a-z]"), (), (), "a disk of Xen"),
-    _Disk(re.compile(r"mmcblk[0-9]"), ("0805",), (), "a card in an SD or eMMC host"),
-    _Disk(re.compile(r"(md|dm-|mapper/|bcache|disk/)"), _ANY, _VIRTIO, "on a disk"),
-    _Disk(re.compile(r"(nfs$|nbd)"), _NETWORK, (), "on the network, by a network card"),
+    _Disk(r"nvme[0-9]+", ("0108",), (), "an NVMe drive"),
+    _Disk(r"(sd[a-z]|sr[0-9]|scd)", _SCSI, _VIRTIO_SCSI, "a disk behind a SATA, SCSI or USB controller"),
+    _Disk(r"hd[a-z]", ("0101",), (), "a disk behind an IDE controller"),
+    _Disk(r"vd[a-z]", (), _VIRTIO_DISKS, "a virtio disk"),
+    _Disk(r"xvd[a-z]", (), (), "a disk of Xen"),
+    _Disk(r"mmcblk[0-9]", ("0805",), (), "a card in an SD or eMMC host"),
+    _Disk(r"(md|dm-|mapper/|bcache|disk/)", _ANY, _VIRTIO, "on a disk"),
+    _Disk(r"(nfs$|nbd)", _NETWORK, (), "on the network, by a network card"),
 )
-_ON_A_DISK = _Disk(re.compile(""), _ANY, _VIRTIO, "on a disk")
-_ON_THE_NETWORK = _Disk(re.compile(""), _NETWORK, (), "on the network, by a network card")
+_ON_A_DISK = _Disk("", _ANY, _VIRTIO, "on a disk")
+_ON_THE_NETWORK = _Disk("", _NETWORK, (), "on the network, by a network card")
 
 # What only an initial RAM disk can look up: the kernel knows PARTUUID=, PARTLABEL=, /dev/NAME and numbers
 # (block/early-lookup.c).
-_FOR_AN_INITRD = re.compile(r"(UUID|LABEL)=|/dev/[^/]+/|/dev/dm-|ZFS=|zfs[:=]")
-_BY_TAG = re.compile(r"(PART)?(UUID|LABEL)=")
+_FOR_AN_INITRD = r"(UUID|LABEL)=|/dev/[^/]+/|/dev/dm-|ZFS=|zfs[:=]"
+_BY_TAG = r"(PART)?(UUID|LABEL)="
 _SHARED = ("virtiofs", "9p")
 
 
@@ -72,9 +72,9 @@ def _mute(it: Situation) -> Iterator[Diagnostic]:
     if not isinstance(kernel, BootFile) or kernel.entry is None or not (kernel.linux or kernel.kind == "bzimage"):
         return
     consoles = values(cmdline, "console")
-    if any(_SERIAL.fullmatch(one) for one in consoles) or (consoles and consoles[-1] in _SILENT) or _keeps(cmdline):
+    if any(re.fullmatch(_SERIAL, one) for one in consoles) or (consoles and consoles[-1] in _SILENT) or _keeps(cmdline):
         return
-    if any(_SCREEN.fullmatch(one) for one in consoles) and any(_is_display(one) for one in it.passing.functions):
+    if any(re.fullmatch(_SCREEN, one) for one in consoles) and any(_is_display(one) for one in it.passing.functions):
         return
     has = f"not {' or '.join(consoles)}" if consoles else "the command line has no console="
     fact = f"nothing will be seen of the guest: its console is the serial port ttyS0, and {has}"
@@ -112,7 +112,7 @@ def _rootless(it: Situation) -> Iterator[Diagnostic]:
 def _root(root: str, found: dict[str, str], it: Situation) -> Iterator[Diagnostic]:
     if any(choice.function is None for choice in it.passing.choices):
         return  # what it would be is not known
-    if it.spec.boot.initrd is None and _FOR_AN_INITRD.match(root):
+    if it.spec.boot.initrd is None and re.match(_FOR_AN_INITRD, root):
         fact = f"the kernel cannot find root={root} by itself: an initial RAM disk does that, and there is none"
         help_ = ("name the distribution's as `boot.initrd`, or write `root=` with PARTUUID= or a name such as "
                  "/dev/nvme0n1p2",)  # fmt: skip
@@ -126,12 +126,12 @@ def _root(root: str, found: dict[str, str], it: Situation) -> Iterator[Diagnosti
 
 
 def _disk(root: str) -> _Disk | None:
-    if _BY_TAG.match(root):
+    if re.match(_BY_TAG, root):
         return _ON_A_DISK
     if root.startswith(("nfs:", "nfs4:", "nbd:", "iscsi:", "cifs:", "//")):
         return _ON_THE_NETWORK
     name = root.removeprefix("/dev/")
-    return next((one for one in _BLOCK_DEVICES if root != name and one.name.match(name)), None)
+    return next((one for one in _BLOCK_DEVICES if root != name and re.match(one.name, name)), None)
 
 
 def _can_be(disk: _Disk, it: Situation) -> bool:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from launcher.machine.board import Layout
     from launcher.plan.steps import RamRange
     from launcher.planner.decided import Reserved, Situation, Width
-    from launcher.spec.model import Bank
+    from launcher.spec.parts import Bank
 
 
 def check_ram(

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
 from launcher.images.boot_files import BootFile
-from launcher.images.option_rom import UNIT
 from launcher.planner.places import in_spec
 from launcher.planner.rules.contents import named
 from launcher.planner.rules.rule import Rule
@@ -53,6 +52,8 @@ def _none(alias: str, file: BootFile, start: int | None, where: Where) -> Diagno
         return Diagnostic("E430", fact, where, help=("name a dump of the card's ROM", _OWN))
     dump = "a dump with NVIDIA's header (NVGI)" if file.content == "nvgi" else "a dump with a header"
     fact = f"{alias}: {file.path} is {dump}: its option ROM begins at {start:#x}, and the guest looks for it at 0"
+    from launcher.images.option_rom import UNIT
+
     block, skip = (UNIT, start // UNIT) if start % UNIT == 0 else (1, start)
     fix = f"dd if={quote(file.path)} of={quote(f'{file.path}.cut')} bs={block} skip={skip}"
     help_ = (f"cut off what is before 55 aa: `{fix}`, and name {file.path}.cut",)

@@ -59,6 +59,6 @@ def moving(one: PciFunction, group: IommuGroup, host: HostFacts) -> tuple[str, .
 def adding(choice: Choice, key: str, value: str) -> str:
     """What to write into the spec; the short form, which has no room for a key, is written out."""
     device = choice.device
-    if device.model_fields_set != {"pci"}:
-        return f"{'write' if key in device.model_fields_set else 'add'} `{key}: {value}`"
+    if device.said != {"pci"}:
+        return f"{'write' if key in device.said else 'add'} `{key}: {value}`"
     return f"write `{choice.alias}: {{pci: {device.pci}, {key}: {value}}}`"

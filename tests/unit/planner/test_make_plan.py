@@ -17,7 +17,7 @@ from launcher.plan.steps import BindDriver, LoadInitrd, LoadKernel, MapDma, Stay
 from launcher.planner.assumptions import failed_assumptions
 from launcher.planner.choose import matching
 from launcher.record import replace
-from launcher.spec.model import Match
+from launcher.spec.parts import MATCH
 from launcher.values import GIB, KIB, MIB, Missing, PciAddress
 from tests.planning import EXAMPLE, FILES, INITRD, KERNEL, SMALL, absent, codes, host, plan
 
@@ -429,10 +429,10 @@ def test_the_same_function_by_address_and_by_match(gpu07):
 @pytest.mark.parametrize(
     ("match", "found"),
     [
-        (Match.model_validate({"class": "gpu"}), ["0000:c1:00.0", "0000:e1:00.0"]),
-        (Match.model_validate({"class": "04"}), ["0000:c1:00.1", "0000:e1:00.1"]),
-        (Match(id="10de:2684", slot="7"), ["0000:e1:00.0"]),
-        (Match.model_validate({"class": "nvme", "node": 1}), ["0000:81:00.0"]),
+        (MATCH.read({"class": "gpu"}), ["0000:c1:00.0", "0000:e1:00.0"]),
+        (MATCH.read({"class": "04"}), ["0000:c1:00.1", "0000:e1:00.1"]),
+        (MATCH.read({"id": "10de:2684", "slot": "7"}), ["0000:e1:00.0"]),
+        (MATCH.read({"class": "nvme", "node": 1}), ["0000:81:00.0"]),
     ],
 )
 def test_every_given_key_of_a_match_holds(gpu07, match, found):

@@ -12,7 +12,7 @@ from launcher.planner.decided import Width
 from launcher.planner.memory import GRANULES, free_place, place_memory, span_of
 from launcher.planner.regions import left_empty, memory_map, reserved_by
 from launcher.planner.rules.ram import check_ram
-from launcher.spec.model import Bank
+from launcher.spec.parts import Bank
 from launcher.values import GIB, KIB, MIB, Span
 from tests.planning import host, plan
 
@@ -23,7 +23,7 @@ PAGE = {"4KiB": 4 * KIB, "thp": 4 * KIB, "2MiB": 2 * MIB, "1GiB": GIB}
 def banks(draw: st.DrawFn) -> Bank:
     pages = draw(st.sampled_from(list(PAGE)))
     count = draw(st.integers(1, 40 if pages == "1GiB" else 5000))
-    return Bank.model_construct(size=count * PAGE[pages], pages=pages, node=None, at=None)
+    return Bank(size=count * PAGE[pages], pages=pages, node=None, at=None)
 
 
 @st.composite
@@ -86,7 +86,7 @@ def test_the_memory_map_is_in_order_and_only_reserved_lines_may_meet_each_other(
 
 
 def bank(size: int, at: int | None = None, pages: str = "thp") -> Bank:
-    return Bank.model_construct(size=size, pages=pages, node=None, at=at)
+    return Bank(size=size, pages=pages, node=None, at=at)
 
 
 def starts(*these: Bank, reserved: list[Span] | None = None) -> list[tuple[int, int]]:
@@ -131,7 +131,7 @@ def test_only_relaxable_regions_may_be_used():
 @st.composite
 def wished_banks(draw: st.DrawFn) -> Bank:
     size = draw(st.integers(1, 2000)) * 2 * MIB
-    return Bank.model_construct(size=size, pages="2MiB", node=None, at=draw(st.integers(0, 1 << 20)) * 2 * MIB)
+    return Bank(size=size, pages="2MiB", node=None, at=draw(st.integers(0, 1 << 20)) * 2 * MIB)
 
 
 @given(wished_banks(), several_banks, st.lists(reserved_spans(), max_size=6), st.sampled_from([36, 39, 48]))

@@ -1,0 +1,199 @@
+"""The parts of a spec, and how each is read and written. Made from the model by `./dev generate`. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Literal
+
+from launcher.record import field, record
+from launcher.spec import addresses, consent, cpu_list, scalars, short_forms, sizes, whole
+from launcher.spec.reading import Form, Key, by_name, each, lengthened, number, one_of, optional, truth
+from launcher.values import PciAddress
+
+
+@record
+class Topology:
+    """Sockets, cores and threads that the guest's vCPUs are to it."""
+
+    cores: int
+    sockets: int = 1
+    threads: int = 1
+    said: frozenset[str] = frozenset()  # the fields that the spec names itself
+
+
+TOPOLOGY = Form(
+    Topology,
+    {
+        "sockets": Key("sockets", number(1, 4096)),
+        "cores": Key("cores", number(1, 4096)),
+        "threads": Key("threads", number(1, 4096)),
+    },
+)
+
+
+@record
+class Match:
+    """Properties that find a device; every given one must hold."""
+
+    class_: str | None = None
+    id: str | None = None
+    serial: str | None = None
+    slot: str | None = None
+    node: int | None = None
+    pf: PciAddress | None = None
+    said: frozenset[str] = frozenset()  # the fields that the spec names itself
+
+
+MATCH = Form(
+    Match,
+    {
+        "class": Key("class_", optional(addresses.device_class)),
+        "id": Key("id", optional(addresses.device_id)),
+        "serial": Key("serial", optional(scalars.text)),
+        "slot": Key("slot", optional(scalars.text)),
+        "node": Key("node", optional(number(0, 1023))),
+        "pf": Key("pf", optional(addresses.host_address), str),
+    },
+    whole.of_match,
+)
+
+
+@record
+class Boot:
+    """What the guest starts with."""
+
+    kernel: str
+    initrd: str | None = None
+    cmdline: str = ""
+    said: frozenset[str] = frozenset()  # the fields that the spec names itself
+
+
+BOOT = Form(
+    Boot,
+    {
+        "kernel": Key("kernel", scalars.text),
+        "initrd": Key("initrd", optional(scalars.text)),
+        "cmdline": Key("cmdline", scalars.cmdline),
+    },
+)
+
+
+@record
+class Cpus:
+    """The guest's vCPUs."""
+
+    count: int
+    pin: tuple[int, ...] | None = None
+    topology: Topology | None = None
+    nested: bool = False
+    said: frozenset[str] = frozenset()  # the fields that the spec names itself
+
+
+CPUS = Form(
+    Cpus,
+    {
+        "count": Key("count", number(1, 4096)),
+        "pin": Key("pin", optional(cpu_list.pin)),
+        "topology": Key("topology", optional(TOPOLOGY.read)),
+        "nested": Key("nested", truth),
+    },
+    whole.of_cpus,
+)
+
+
+@record
+class Device:
+    """A PCI device of the host that the guest gets."""
+
+    pci: PciAddress | None = None
+    vf: int | None = None
+    match: Match | None = None
+    pick: Literal["one", "free"] = "one"
+    expect: str | None = None
+    companions: Literal["refuse", "detach", "attach"] = "refuse"
+    bind: Literal["auto", "never"] = "auto"
+    rom: bool | str = True
+    guest: PciAddress | None = None
+    allow: tuple[str, ...] = ()
+    said: frozenset[str] = frozenset()  # the fields that the spec names itself
+
+
+DEVICE = Form(
+    Device,
+    {
+        "pci": Key("pci", optional(addresses.host_address), str),
+        "vf": Key("vf", optional(number(0, 65535))),
+        "match": Key("match", optional(MATCH.read)),
+        "pick": Key("pick", one_of("one", "free")),
+        "expect": Key("expect", optional(addresses.device_id)),
+        "companions": Key("companions", one_of("refuse", "detach", "attach")),
+        "bind": Key("bind", one_of("auto", "never")),
+        "rom": Key("rom", scalars.rom),
+        "guest": Key("guest", optional(addresses.guest_address), addresses.guest_text),
+        "allow": Key("allow", lengthened(consent.listed, each(consent.word))),
+    },
+    whole.of_device,
+)
+
+
+@record
+class Bank:
+    """A part of the guest's memory with its own page size, host node or address."""
+
+    size: int
+    pages: Literal["4KiB", "thp", "2MiB", "1GiB"] = "thp"
+    node: int | None = None
+    at: int | None = None
+    said: frozenset[str] = frozenset()  # the fields that the spec names itself
+
+
+BANK = Form(
+    Bank,
+    {
+        "size": Key("size", sizes.size, sizes.size_text),
+        "pages": Key("pages", one_of("4KiB", "thp", "2MiB", "1GiB")),
+        "node": Key("node", optional(number(0, 1023))),
+        "at": Key("at", optional(addresses.memory_address), hex),
+    },
+    whole.of_bank,
+)
+
+
+@record
+class VmSpec:
+    """One virtual machine: what is wanted. It knows no host."""
+
+    name: str
+    boot: Boot
+    cpus: Cpus
+    memory: tuple[Bank, ...]
+    vmlaunch: int = 1
+    devices: Mapping[str, Device] = field(default_factory=lambda: MappingProxyType({}))
+    confine: Literal["auto", "required"] = "auto"
+    said: frozenset[str] = frozenset()  # the fields that the spec names itself
+
+
+VM_SPEC = Form(
+    VmSpec,
+    {
+        "vmlaunch": Key("vmlaunch", scalars.version),
+        "name": Key("name", scalars.name),
+        "boot": Key("boot", BOOT.read),
+        "cpus": Key("cpus", lengthened(short_forms.cpus, CPUS.read)),
+        "memory": Key("memory", lengthened(short_forms.banks, each(BANK.read))),
+        "devices": Key("devices", by_name(scalars.alias, lengthened(short_forms.device, DEVICE.read))),
+        "confine": Key("confine", one_of("auto", "required")),
+    },
+    whole.of_vm_spec,
+)
+
+SECTIONS: dict[str, Form[Any]] = {
+    "": VM_SPEC,
+    "boot": BOOT,
+    "cpus": CPUS,
+    "cpus.topology": TOPOLOGY,
+    "memory": BANK,
+    "devices": DEVICE,
+    "devices.match": MATCH,
+}

@@ -1,0 +1,37 @@
+"""What a section may be written as instead in; the section, written out, out. A Problem is raised otherwise. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+
+from launcher.spec.problems import Problem
+
+
+def cpus(given: object) -> object:
+    """A number is the count; a topology says it as well."""
+    given = _long_form("count", given)
+    if not isinstance(given, Mapping) or "count" in given or not isinstance(given.get("topology"), Mapping):
+        return given
+    numbers = [given["topology"].get(key, 1) for key in ("sockets", "cores", "threads")]
+    return {**given, "count": prod(numbers) if all(type(one) is int and one > 0 for one in numbers) else 1}
+
+
+def device(given: object) -> object:
+    """An address is the device's."""
+    return _long_form("pci", given)
+
+
+def banks(given: object) -> object:
+    """A size is one bank of it."""
+    if isinstance(given, list | tuple) and not given:
+        raise Problem("E102", "a VM without memory", help=("add a bank, as in `- size: 8GiB`",)).error()
+    if isinstance(given, Mapping):
+        help_ = ("write a list of banks, each with `- size:` first",)
+        raise Problem("E105", "expected a size or a list of banks, found a mapping", help=help_).error()
+    return given if isinstance(given, list | tuple) else [{"size": given}]
+
+
+def _long_form(field: str, given: object) -> object:
+    """A value that is no mapping, nor a section that is made, is the value of the one obvious field."""
+    return given if isinstance(given, Mapping) or hasattr(given, "said") else {field: given}
