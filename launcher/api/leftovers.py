@@ -10,7 +10,7 @@ from launcher.planner.functions import on_vfio
 from launcher.values import Missing
 from launcher.vms.folder import JOURNAL, all_folders, has_ended, is_one, is_up, state_root
 from launcher.vms.groups import claims
-from launcher.vms.holders import holders, is_orphaned
+from launcher.vms.holders import holders, homeless, is_orphaned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +43,7 @@ def leftovers(host: HostFacts, root: Path | None) -> Iterator[Diagnostic]:
             yield from _of_a_vm(folder, entries)
         except LauncherError as refused:
             yield from refused.diagnostics
+    yield from (one for _, one in (homeless_in(root) if root else ()))
     yield from _overrides(host, taken | _open_groups(host), known)
 
 
@@ -83,6 +84,14 @@ def _override(one: PciFunction) -> Diagnostic:
     return Diagnostic(
         "W541", fact, help=(f"leave it if it is kept there for VMs; to give it back: `{back}`",), fix=back
     )
+
+
+def homeless_in(root: Path) -> Iterator[tuple[str, Diagnostic]]:
+    """Names of VMs that are up and whose folder under `root` was deleted, with what to do about each."""
+    for name, keeper in homeless(root):
+        fact = f"{name} is up, and its state folder was deleted: no command reaches it; its keeper is process {keeper}"
+        help_ = f"`kill -TERM {keeper}` presses its power button, and the keeper puts the host back"
+        yield name, Diagnostic("W542", fact, help=(help_,), fix=f"kill -TERM {keeper}")
 
 
 def _remedy(code: str, fact: str, command: str) -> Diagnostic:

@@ -19,13 +19,24 @@ if TYPE_CHECKING:
 def bring_down(path: Path, timeout: float = 30.0, *, force: bool = False, waiting_as: type[Waiting] = Waiting) -> bool:
     """Press the power button and wait `timeout` seconds for the guest; `force` asks neither it nor a silent keeper.
 
-    False: the VM was not up; what a keeper that died has left is put back all the same.
+    False: the VM was not up; what a keeper that died has left is put back all the same. Refused when it is up and its
+    folder was deleted.
     """
     was_up = is_up(path)
     if was_up:
         _stop(path, 0.0 if force else timeout, force, waiting_as)
     _clear(path)
+    if not was_up:
+        refuse_homeless(path)
     return was_up
+
+
+def refuse_homeless(path: Path) -> None:
+    """Refused when a VM is up whose folder this was, and which no order reaches."""
+    from launcher.api.leftovers import homeless_in
+
+    if found := [one for name, one in homeless_in(path.parent) if name == path.name]:
+        raise Refused(*found)
 
 
 def _stop(path: Path, timeout: float, force: bool, waiting_as: type[Waiting]) -> None:

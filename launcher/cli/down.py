@@ -28,10 +28,13 @@ def run(options: argparse.Namespace) -> int:
     timeout = seconds(options.timeout)
     name = name_of(options.name, options.sources)
     path = folder_named(name)
-    if path is None or not os.path.lexists(path):
-        return _say(options, name, "nothing to do", f"{name} is not up")
-    from launcher.api.stopping import bring_down
+    from launcher.api.stopping import bring_down, refuse_homeless
     from launcher.cli.patience import ToldWaiting
+
+    if path is None or not os.path.lexists(path):
+        if path is not None:
+            refuse_homeless(path)
+        return _say(options, name, "nothing to do", f"{name} is not up")
 
     was_up = bring_down(path, timeout, force=options.kill, waiting_as=ToldWaiting)
     return _say(options, name, "stopped" if was_up else "cleared", f"{name} is down")

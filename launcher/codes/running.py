@@ -317,6 +317,16 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "Leave it, or give it back with the commands of the message.",
     ),
     Explanation(
+        "W542",
+        "a VM whose state folder was deleted",
+        "Its folder held the socket that every command goes by, and the journal that `down` would read. The VM runs "
+        "on, and its keeper still knows what to put back; if the keeper is killed now, nobody does. A logout without "
+        "lingering removes $XDG_RUNTIME_DIR in this way.",
+        "vmlaunch up -d vm.yaml; rm -r /run/vmlaunch/vm",
+        "End it by a signal to its keeper, which the message names: SIGTERM presses the power button, SIGINT ends it "
+        "at once. Then run `up` again.",
+    ),
+    Explanation(
         "E550",
         "as many read the VM's console as may",
         "A hundred consoles and followers of the log read at once, and no more are let in. Orders have places of their "

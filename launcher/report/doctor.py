@@ -211,5 +211,5 @@ SUBJECTS = (
     Subject("state folder", frozenset({"E424", "E541"}), lambda host: host.process.state_folder),
     Subject("lockdown", frozenset(), _lockdown),
     Subject("not read", frozenset({"W216"}), lambda _: None),
-    Subject("leftovers", frozenset({"W232", "W233", "W502", "W540", "W541", "E512"}), lambda _: "none"),
+    Subject("leftovers", frozenset({"W232", "W233", "W502", "W540", "W541", "W542", "E512"}), lambda _: "none"),
 )

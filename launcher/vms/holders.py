@@ -13,6 +13,7 @@ from launcher.vms.channel import Channel
 from launcher.vms.folder import SOCKET, STATE, is_up, read_json
 
 PROC = Path("/proc")
+DELETED = " (deleted)"  # what the kernel puts behind the name of what has none any more
 
 
 class Holder(NamedTuple):
@@ -52,6 +53,19 @@ def is_stuck(folder: Path) -> bool:
     found, state = holders(folder), read_json(folder / STATE)
     keeper = [one for one in found if isinstance(state, dict) and one.pid == state.get("keeper")]
     return any(one.stopped for one in keeper or found)
+
+
+def homeless(root: Path) -> Iterator[tuple[str, int]]:
+    """Name and keeper of each VM that is up and whose state folder under `root` somebody has deleted.
+
+    A process that we may not look at is none of them: root sees all, others their own where the kernel lets them.
+    """
+    above = f"{os.path.realpath(root)}/"
+    pids = sorted(int(entry) for entry in os.listdir(PROC) if entry.isdecimal())
+    held = {pid: folder for pid in pids for folder in _without_a_name(pid, above) if _holds(pid, folder)}
+    for pid, folder in held.items():
+        if _parent(pid) not in held:  # the keeper's child is the runner, which holds it as well
+            yield folder.removeprefix(above).removesuffix(DELETED), pid
 
 
 def kill_holders(folder: Path) -> None:
@@ -100,6 +114,21 @@ def has_open(pid: int, node: str, number: int) -> bool:
                 if os.readlink(entry.path) == node and os.stat(entry.path).st_rdev == number:
                     return True
     return False
+
+
+def _parent(pid: int) -> int:
+    with suppress(OSError, ValueError, IndexError):
+        return int((PROC / str(pid) / "stat").read_text().rpartition(") ")[2].split()[1])
+    return 0
+
+
+def _without_a_name(pid: int, above: str) -> set[str]:
+    found = set()
+    with suppress(OSError):  # it has gone, or is not ours
+        for entry in os.scandir(PROC / str(pid) / "fd"):
+            with suppress(OSError):
+                found.add(os.readlink(entry.path))
+    return {one for one in found if one.startswith(above) and one.endswith(DELETED)}
 
 
 def _holds(pid: int, folder: str) -> bool:
