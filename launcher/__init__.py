@@ -1,26 +1,36 @@
 """vmlaunch: a declarative launcher for KVM virtual machines that own real PCI devices.
 
 For programs: `read_spec(path)`, `this_host()`, `recorded_host(path)`, `make_plan(spec, host)`, `bring_up(plan)`,
-`write_plan(plan, path)`, `read_plan(path)`; what goes wrong is a LauncherError with its diagnostics. Each is imported
-when it is first asked for.
+`write_plan(plan, path)`, `read_plan(path)`; for VMs that any process started, `all_vms()`, `folder_of(name)`, and with
+such a folder `report_of(folder)`, `listen(folder, who, on_console)`, `bring_down(folder)`. What goes wrong is a
+LauncherError with its diagnostics. Each is imported when it is first asked for.
 """
 
 from importlib import import_module
 
 TYPE_CHECKING = False  # `typing` would be a quarter of `vmlaunch --help`
 if TYPE_CHECKING:
+    from launcher.api.folders import all_vms, folder_of
     from launcher.api.hosts import recorded_host, this_host
+    from launcher.api.inspecting import report_of
+    from launcher.api.listening import listen
     from launcher.api.plans import make_plan, read_plan, read_spec, write_plan
+    from launcher.api.stopping import bring_down
     from launcher.api.vms import Vm, bring_up
     from launcher.errors import Diagnostic, LauncherError
 
 _ROOMS = {
+    "all_vms": "launcher.api.folders",
+    "folder_of": "launcher.api.folders",
     "recorded_host": "launcher.api.hosts",
     "this_host": "launcher.api.hosts",
+    "report_of": "launcher.api.inspecting",
+    "listen": "launcher.api.listening",
     "make_plan": "launcher.api.plans",
     "read_plan": "launcher.api.plans",
     "read_spec": "launcher.api.plans",
     "write_plan": "launcher.api.plans",
+    "bring_down": "launcher.api.stopping",
     "Vm": "launcher.api.vms",
     "bring_up": "launcher.api.vms",
     "Diagnostic": "launcher.errors",
@@ -31,11 +41,16 @@ __all__ = [
     "Diagnostic",
     "LauncherError",
     "Vm",
+    "all_vms",
+    "bring_down",
     "bring_up",
+    "folder_of",
+    "listen",
     "make_plan",
     "read_plan",
     "read_spec",
     "recorded_host",
+    "report_of",
     "this_host",
     "write_plan",
 ]

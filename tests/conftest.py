@@ -18,8 +18,10 @@ from typing import Any
 import pytest
 
 from tests import speed
+from tests.budget import LONG
 
 ROOT = Path(__file__).parent.parent
+LAB = ROOT / "tests" / "lab"
 EXAMPLES = ROOT / "examples"
 PAYLOADS = ROOT / "tests" / "payloads"
 STATE = Path("/run/vmlaunch") if os.geteuid() == 0 else Path(os.environ.get("XDG_RUNTIME_DIR", "/nowhere")) / "vmlaunch"
@@ -29,15 +31,24 @@ PATIENCE = speed.seconds(speed.PATIENCE)  # seconds until a test is stuck, not s
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "kvm: needs /dev/kvm")
+    config.addinivalue_line("markers", "long: belongs to ./dev test --long")
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # of a shell's job in the background
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    _leave_out_long(config, items)
     for item in items:
         if not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(speed.limit(long=bool(item.get_closest_marker("long")))))
     _skip_without_kvm(items)
+
+
+def _leave_out_long(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A test is skipped for what the machine lacks, and left out if nobody asked for it. The lab sees to its own."""
+    out = [item for item in items if item.get_closest_marker("long") and LAB not in item.path.parents and not LONG]
+    config.hook.pytest_deselected(items=out)
+    items[:] = [item for item in items if item not in out]
 
 
 def _skip_without_kvm(items: list[pytest.Item]) -> None:

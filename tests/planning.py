@@ -12,7 +12,7 @@ from launcher.host.facts import HostFacts
 from launcher.images.boot_files import BootFile, BootFiles, Segment
 from launcher.machine.boards import board_of
 from launcher.plan.plan import Plan, SpecIdentity
-from launcher.planner.make import make_plan
+from launcher.planner.make import plan_of
 from launcher.spec.load import load_spec
 from launcher.spec.parts import VM_SPEC
 from launcher.values import MIB, Missing
@@ -36,7 +36,7 @@ def plan(text: str, on: HostFacts, files: BootFiles = FILES, file: str = "vm.yam
     loaded = load_spec(text, file, name="vm")
     resolved = VM_SPEC.plain(loaded.spec)
     source = SpecIdentity(file, sha256(text.encode()).hexdigest(), resolved)
-    return make_plan(loaded.spec, source, on, files, loaded.places.where, board_of(on.architecture))
+    return plan_of(loaded.spec, source, on, files, loaded.places.where, board_of(on.architecture))
 
 
 def codes(made: Plan) -> list[str]:

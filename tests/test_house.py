@@ -161,7 +161,7 @@ def test_every_room_keeps_to_the_house(path: Path) -> None:
         ("planner", "from launcher.spec.load import load_spec"),
         ("planner", "from launcher.machine.x86 import layout"),
         ("planner", "def f():\n    import os"),
-        ("executor", "from launcher.planner.make import make_plan"),
+        ("executor", "from launcher.planner.make import plan_of"),
         ("executor", "import launcher.report.report_text"),
         ("machine", "from launcher.native import lib"),
         ("kernel", "from launcher.plan.plan import Plan"),

@@ -46,7 +46,12 @@ def folder_of(name: str) -> Path:
 
 
 def all_vms(*, ended: bool = False) -> Iterator[dict[str, Any]]:
-    """What their keepers have written of themselves, by name; of those that `ended`, if they are asked for, how."""
+    """What their keepers have written of themselves, by name; of those that `ended`, if they are asked for, how.
+
+    Each has `name` and `phase` (starting, running, stopping, ended, lost or unknown), and what is known of `keeper` (a
+    pid), `started`, `ended` (ISO times), `vcpus` and `memory` (bytes), else None. An ended one has `end`, as a report
+    has it.
+    """
     root = state_root()
     for path in all_folders(root) if root else ():
         one = _vm(path, ended=ended)

@@ -22,12 +22,13 @@ def listen(
     name: str,
     on_console: OnConsole,
     *,
-    everything: bool,
+    everything: bool = True,
     said: tuple[str, float] | None = None,
     waiting_as: type[Waiting] = Waiting,
 ) -> Conversation | None:
     """`name` says what we are; `everything`: also what was said before. None: the VM is not up.
 
+    `on_console` is called from within `hear` of the conversation, which does not stop the VM when it is closed.
     `said`: a text that the guest is to have said within so many seconds.
     """
     awaited = AwaitedText(*said) if said else None

@@ -40,13 +40,13 @@ def make_plan(loaded: Loaded, host: HostFacts) -> Plan:
     """Changes nothing. The plan says itself whether it can run: `summary.can_run`, `diagnostics`."""
     from launcher.machine.boards import board_of
     from launcher.plan.plan import SpecIdentity
-    from launcher.planner import make
+    from launcher.planner.make import plan_of
     from launcher.spec.parts import VM_SPEC
 
     spec = loaded.spec
     identity = SpecIdentity(loaded.file, loaded.sha256, VM_SPEC.plain(spec))
     files, board = named_files(spec, loaded.file), board_of(host.architecture)
-    return make.make_plan(spec, identity, host, files, loaded.places.where, board)
+    return plan_of(spec, identity, host, files, loaded.places.where, board)
 
 
 def named_files(spec: VmSpec, file: str) -> BootFiles:

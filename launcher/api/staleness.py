@@ -61,13 +61,13 @@ def check_unclaimed(plan: Plan) -> None:
 
 def _planned_again(plan: Plan, host: HostFacts, files: BootFiles) -> Plan:
     from launcher.machine.boards import board_of
-    from launcher.planner.make import make_plan
+    from launcher.planner.make import plan_of
 
     spec = _spec_of(plan)
     named = {alias: one.rom for alias, one in spec.devices.items() if isinstance(one.rom, str)}
     roms = {alias: files.roms.get(alias, Missing("absent", rom)) for alias, rom in named.items()}
     places = _places(plan)
-    return make_plan(spec, plan.spec, host, replace(files, roms=roms), places.get, board_of(host.architecture))
+    return plan_of(spec, plan.spec, host, replace(files, roms=roms), places.get, board_of(host.architecture))
 
 
 def _spec_of(plan: Plan) -> VmSpec:

@@ -10,7 +10,7 @@ from launcher.images.boot_files import BootFile, BootFiles
 from launcher.machine.boards import board_of
 from launcher.plan.plan import SpecIdentity
 from launcher.planner.functions import is_bridge, is_kind
-from launcher.planner.make import make_plan
+from launcher.planner.make import plan_of
 from launcher.planner.places import in_spec
 from launcher.record import record, replace
 from launcher.report.inventory import Verdict
@@ -94,7 +94,7 @@ class Trials:
         device = DEVICE.read({"pci": str(address), **wishes})
         spec = replace(self._spec, devices={ALIAS: device})
         board = board_of(self._host.architecture)
-        plan = make_plan(spec, SpecIdentity("", "", {}), self._around(address), _FILES, in_spec, board)
+        plan = plan_of(spec, SpecIdentity("", "", {}), self._around(address), _FILES, in_spec, board)
         own = tuple(one for one in plan.diagnostics if _is_own(one))
         return Trial(own, tuple(one for one in plan.diagnostics if one not in own))
 

@@ -6,8 +6,6 @@ each would else import it again. The plan is handed over, then begun; without on
 
 from __future__ import annotations
 
-import gc
-import json
 import os
 import signal
 import sys
@@ -15,8 +13,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from launcher.errors import Diagnostic, StepFailed
+from launcher.executor.paper import write_plan
 from launcher.kernel.handed import Handed, handed
-from launcher.plan.codec import plan_from_json, plan_to_json
 from launcher.refusals import REFUSALS, TASKS, in_words, refusal_of
 from launcher.vms.channel import MOST_REPORT, Channel, Closed
 
@@ -40,25 +38,19 @@ class Launched:
 
     def hand_over(self, plan: Plan) -> None:
         """Before `begin`. A process that was forked from this one may do it."""
-        from launcher.kernel.whole import write_whole
-
-        try:
-            write_whole(self._paper, json.dumps(plan_to_json(plan)).encode(), 0, "the plan")
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, "memfd") from None
+        write_plan(self._paper, plan)
 
     def begin(self, *, reboot: bool = True, awaited: AwaitedText | None = None) -> Plan:
         """Let the keeper carry it out; its answer is to be asked for. `reboot`: in place, else it is the end.
 
         `awaited`: a guest that does not say it in time is stopped, unless we have left.
         """
+        from launcher.executor.paper import take_plan
         from launcher.vms.orders import Begin, order
 
         with suppress(Closed):  # `answer` will see it
             self.channel.send(order(Begin(reboot, (awaited.text, awaited.timeout) if awaited else None)))
-        plan = _read(self._paper)
-        os.close(self._paper)
-        return plan
+        return take_plan(self._paper)
 
     def answer(self) -> Notice | None:
         """Begun, or why not; None of a keeper that has gone."""
@@ -126,47 +118,12 @@ def _live(owner: Channel, main: Callable[[], int]) -> NoReturn:
         os._exit(StepFailed.exit_code)
 
 
-def _read(paper: int) -> Plan:
-    return plan_from_json(json.loads(os.pread(paper, os.fstat(paper).st_size, 0)))
-
-
 def _keep(owner: Channel, paper: int, mask: Any, given: Handed) -> int:
     """The exit code of the VM."""
     from launcher.executor.process import close_all_but, detach
 
     detach()
     close_all_but({owner.fileno(), paper, *(fd for several in given.values() for fd in several)})
-    from launcher.executor.keeper.claim import claim
-    from launcher.executor.keeper.giving_up import rehearse
-    from launcher.executor.keeper.keeper import Keeper
-    from launcher.kernel.real import RealKernel
-    from launcher.vms.awaited import AwaitedText
-    from launcher.vms.notices import notice_to_json
-    from launcher.vms.orders import read_begin
+    from launcher.executor.keeper.beginning import begin_keeping
 
-    rehearse()
-    try:
-        packet = owner.receive()
-    except Closed:
-        return 0
-    begin = read_begin((packet and packet.message) or {})
-    awaited = AwaitedText(*begin.wait) if begin.wait else None
-    plan = _read(paper)
-    os.close(paper)
-    folder, answer = claim(plan)
-    if folder is None:
-        with suppress(Closed):
-            owner.send(notice_to_json(answer))
-        return 1
-    gc.enable()
-    try:
-        keeper = Keeper(plan, RealKernel(given), folder, owner, reboot=begin.reboot, awaited=awaited)
-        owner.send(notice_to_json(answer))
-    except BaseException as error:
-        with suppress(OSError):
-            folder.remove()
-        if isinstance(error, Closed):  # nobody is left to run it for
-            return 0
-        raise
-    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    return keeper.run()
+    return begin_keeping(owner, paper, mask, given)

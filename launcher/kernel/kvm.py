@@ -36,24 +36,30 @@ DELIVER_NMI, DELIVER_EXTERNAL = 0x400, 0x700
 
 
 class Vm(Descriptor):
+    """A VM's descriptor. `run_size`: bytes of each vCPU's shared page, as KVM_GET_VCPU_MMAP_SIZE says."""
+
     def __init__(self, fd: int, run_size: int) -> None:
         super().__init__(fd)
         self._run_size = run_size
 
     def set_tss_address(self, guest: int) -> None:
+        """Three pages of the guest that KVM keeps for real mode on Intel; they must be no RAM."""
         ioctl(self.fd, "KVM_SET_TSS_ADDR", guest)
 
     def set_identity_map_address(self, guest: int) -> None:
+        """A page of the guest for KVM's identity map. EINVAL: there is a vCPU already."""
         ioctl(self.fd, "KVM_SET_IDENTITY_MAP_ADDR", ffi.new("uint64_t *", guest))
 
     def create_interrupt_controllers(self) -> None:
+        """PICs and IOAPIC, and a local APIC for each vCPU that is made from now on."""
         ioctl(self.fd, "KVM_CREATE_IRQCHIP")
 
     def create_timer(self) -> None:
+        """The i8254, and a stub of the speaker's port. ENOENT: there are no interrupt controllers yet."""
         ioctl(self.fd, "KVM_CREATE_PIT2", ffi.new("struct kvm_pit_config *", {"flags": lib.KVM_PIT_SPEAKER_DUMMY}))
 
     def set_memory_region(self, slot: int, guest: int, memory: HostMemory | BarMapping, offset: int, size: int) -> None:
-        """EEXIST: it overlaps another slot."""
+        """Show `size` bytes of `memory`, from `offset` on, at `guest`. EEXIST: it overlaps another slot."""
         if not 0 < size <= memory.size - offset or offset < 0:
             raise ValueError(f"{size:#x} bytes at {offset:#x} are not inside {memory.size:#x}")
         region = ffi.new("struct kvm_userspace_memory_region *")

@@ -26,6 +26,7 @@ class Container(Descriptor):
     """/dev/vfio/vfio: an IOMMU address space that groups share."""
 
     def api_version(self) -> int:
+        """VFIO_GET_API_VERSION: 0 since there is VFIO."""
         return ioctl(self.fd, "VFIO_GET_API_VERSION")
 
     def set_iommu(self) -> None:
@@ -70,13 +71,14 @@ class Container(Descriptor):
 
 
 class Group(Descriptor):
-    """/dev/vfio/N."""
+    """/dev/vfio/N: an IOMMU group, which is isolated as a whole."""
 
     def __init__(self, fd: int, number: int) -> None:
         super().__init__(fd)
         self.number = number
 
     def viable(self) -> bool:
+        """VFIO_GROUP_GET_STATUS. False: a driver of the host has a part of the group."""
         status = ffi.new("struct vfio_group_status *")
         status.argsz = ffi.sizeof(status[0])
         ioctl(self.fd, "VFIO_GROUP_GET_STATUS", status)
@@ -105,16 +107,19 @@ class Type1:
         self._members: dict[Container, list[int]] = {}
 
     def claim(self, group: int) -> None:
+        """Open the group by its number. EBUSY: somebody has it; ENOENT: no member is bound to a VFIO driver."""
         self._groups[group] = self._open_group(group)
 
     def release(self, group: int) -> None:
+        """Close the group, which is in no container any more."""
         self._groups.pop(group).close()
 
     def viable(self, group: int) -> bool:
+        """False: a driver of the host has a part of the group."""
         return self._groups[group].viable()
 
     def join(self, group: int) -> Container:
-        """EINVAL: the group does not fit a container, and is tried with the next."""
+        """The first container that takes the group, or a new one. EINVAL of a container: the next one is tried."""
         for container, members in self._members.items():
             try:
                 self._groups[group].set_container(container)
@@ -141,7 +146,7 @@ class Type1:
         return container
 
     def leave(self, group: int) -> None:
-        """Its container goes with its last group."""
+        """Take the group out of its container, which goes with its last one. EBUSY while a device of it is open."""
         container = next(one for one, members in self._members.items() if group in members)
         self._members[container].remove(group)
         with ExitStack() as last:
@@ -151,13 +156,18 @@ class Type1:
             self._groups[group].unset_container()
 
     def files(self) -> tuple[Group, ...]:
+        """The claimed groups, which KVM is told of before any device is opened."""
         return tuple(self._groups.values())
 
     def open_device(self, group: int, address: PciAddress) -> Device:
+        """A function of a claimed group that has joined. Errors as of Group.open_device."""
         return self._groups[group].open_device(address)
 
     def reset_bus(self, device: AnyDevice) -> set[PciAddress]:
-        """The kernel takes the groups of all on the bus and no others."""
+        """Who was reset with the device; nobody where a group on its bus is not claimed.
+
+        The kernel takes the groups of all on the bus and no others.
+        """
         together = device.hot_reset_set()
         owners = {number for number, _ in together}
         if not owners <= self._groups.keys():

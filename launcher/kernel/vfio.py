@@ -67,21 +67,23 @@ class Device(Descriptor):
         return IrqInfo(info.count, resizable=not info.flags & lib.VFIO_IRQ_INFO_NORESIZE)
 
     def set_irq_events(self, name: str, start: int, events: Sequence[int]) -> None:
-        """Fire these eventfds (-1: none) from vector `start` on. ENOSPC: the host has no vectors left."""
+        """VFIO fires these eventfds (-1: none) from vector `start` on. ENOSPC: the host has no vectors left."""
         action = lib.VFIO_IRQ_SET_DATA_EVENTFD | lib.VFIO_IRQ_SET_ACTION_TRIGGER
         self._set_irqs(name, action, start, len(events), events)
 
     def switch_off_irqs(self, name: str) -> None:
+        """The host gives back all vectors of this kind; whoever waits for one is woken no more."""
         self._set_irqs(name, lib.VFIO_IRQ_SET_DATA_NONE | lib.VFIO_IRQ_SET_ACTION_TRIGGER, 0, 0)
 
     def mask_intx(self) -> None:
+        """The line fires no more, until it is unmasked."""
         self._set_irqs("intx", lib.VFIO_IRQ_SET_DATA_NONE | lib.VFIO_IRQ_SET_ACTION_MASK, 0, 1)
 
     def unmask_intx(self) -> None:
         self._set_irqs("intx", lib.VFIO_IRQ_SET_DATA_NONE | lib.VFIO_IRQ_SET_ACTION_UNMASK, 0, 1)
 
     def unmask_intx_on(self, event: int) -> None:
-        """Each time this eventfd fires."""
+        """VFIO unmasks the line each time this eventfd fires: the guest has ended the interrupt."""
         self._set_irqs("intx", lib.VFIO_IRQ_SET_DATA_EVENTFD | lib.VFIO_IRQ_SET_ACTION_UNMASK, 0, 1, (event,))
 
     def _set_irqs(self, name: str, action: int, start: int, count: int, events: Sequence[int] = ()) -> None:
@@ -131,7 +133,7 @@ class Device(Descriptor):
         write_whole(self.fd, data, self._config.offset + offset, "pwrite of configuration space")
 
     def read(self, at: int, size: int) -> bytes:
-        """`at` is a region's offset and the place in it."""
+        """`size` bytes at `at`, which is a region's offset and the place in it. OSError: it does not answer."""
         found = os.pread(self.fd, size, at)
         if len(found) != size:
             raise OSError(errno.EIO, f"the device gave {len(found)} of {size} bytes", "pread")

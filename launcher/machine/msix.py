@@ -13,16 +13,17 @@ MOST_VECTORS = 2048
 
 
 def table_span(offset: int, vectors: int) -> Span:
+    """The table's offset in its BAR -> its bytes there: 16 for each vector."""
     return Span(offset, ENTRY * vectors)
 
 
 def pending_span(offset: int, vectors: int) -> Span:
-    """A bit for each vector, in words of 64."""
+    """The pending bits' offset in their BAR -> their bytes there: a bit for each vector, in words of 64."""
     return Span(offset, 8 * -(-vectors // 64))
 
 
 def tables_in(bar: int, spans: Iterable[tuple[int, Span]]) -> tuple[Span | None, Span | None]:
-    """The table and the pending bits, if they are in this BAR; `spans`: BAR and place in it of both, or nothing."""
+    """The spans of table and pending bits that are in this BAR; `spans` has BAR and place of both, or nothing."""
     table, pending = [span if index == bar else None for index, span in spans] or (None, None)
     return table, pending
 
@@ -40,11 +41,11 @@ class MsixTable:
         self._used = 0  # one more than the last vector that is unmasked or has an address
 
     def read(self, offset: int, size: int) -> bytes:
-        """`offset` from the table's start. What is behind it is zero."""
+        """`size` bytes at `offset` from the table's start. What is behind the table is zero."""
         return bytes(self._bytes[offset : offset + size]).ljust(size, b"\0")
 
     def write(self, offset: int, data: bytes) -> bool:
-        """True: `messages` are others now."""
+        """Take what the guest writes at `offset` from the table's start. True: `messages` are others now."""
         inside = data[: max(len(self._bytes) - offset, 0)]
         for place, byte in enumerate(inside, offset):
             self._bytes[place] = byte & (MASKED if place % ENTRY == 12 else 0 if place % ENTRY > 12 else 0xFF)
@@ -57,7 +58,7 @@ class MsixTable:
 
     @property
     def messages(self) -> tuple[Vector | None, ...]:
-        """Of the vectors in use; None is masked."""
+        """The messages of the vectors in use, by vector; None is one that the guest masks."""
         return tuple(self._messages[: self._used])
 
     def _message(self, vector: int) -> Vector | None:

@@ -41,9 +41,7 @@ if TYPE_CHECKING:
     from launcher.spec.parts import Bank, VmSpec
 
 
-def make_plan(
-    spec: VmSpec, source: SpecIdentity, host: HostFacts, files: BootFiles, where: Locate, board: Board
-) -> Plan:
+def plan_of(spec: VmSpec, source: SpecIdentity, host: HostFacts, files: BootFiles, where: Locate, board: Board) -> Plan:
     """`source` is the text the spec came from; `where` knows the place of each field in it."""
     it = _decide(spec, host, files, where, board)
     steps, diagnostics = _steps(it), located(findings(it), where)

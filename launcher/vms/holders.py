@@ -27,7 +27,7 @@ class Holder(NamedTuple):
 
 
 def holders(folder: Path) -> tuple[Holder, ...]:
-    """Oldest first. Who only looks at the folder is none of them.
+    """A state folder -> the processes that hold its lock, oldest first. Who only looks at the folder is none of them.
 
     Nor are processes that we may not look at, but for the runner: what it holds only root may see, so it is known by
     what its keeper has written down of it, while somebody holds the folder.
@@ -37,7 +37,10 @@ def holders(folder: Path) -> tuple[Holder, ...]:
 
 
 def is_orphaned(folder: Path) -> bool:
-    """Its keeper is dead, and its runner lives on and holds the lock. A runner that is just leaving is one, too."""
+    """A state folder -> whether its keeper is dead, and its runner lives on and holds the lock.
+
+    A runner that is just leaving is one, too.
+    """
     try:
         Channel.connect(folder / SOCKET).close()
     except (ConnectionRefusedError, FileNotFoundError):
@@ -49,7 +52,10 @@ def is_orphaned(folder: Path) -> bool:
 
 
 def is_stuck(folder: Path) -> bool:
-    """Its keeper is stopped; or it is dead, and its runner is stopped. Nothing happens there by itself."""
+    """A state folder -> whether its keeper is stopped; or it is dead, and its runner is stopped.
+
+    Nothing happens there by itself.
+    """
     found, state = holders(folder), read_json(folder / STATE)
     keeper = [one for one in found if isinstance(state, dict) and one.pid == state.get("keeper")]
     return any(one.stopped for one in keeper or found)
@@ -69,7 +75,7 @@ def homeless(root: Path) -> Iterator[tuple[str, int]]:
 
 
 def kill_holders(folder: Path) -> None:
-    """By pidfd: a number may be somebody else's by the time."""
+    """Kill the processes that hold the folder's lock, by pidfd: a number may be somebody else's by the time."""
     for one in holders(folder):
         with suppress(ProcessLookupError):
             pidfd = os.pidfd_open(one.pid)
@@ -98,7 +104,10 @@ def _is_runner(pid: int, folder: Path) -> bool:
 
 
 def openers(node: str) -> tuple[int, ...]:
-    """Processes that have this device node open, but for ourselves; by its number, for others may call any file so."""
+    """The path of a node -> pids of the processes that have it open, but for ourselves.
+
+    A node is known by its number: others may call any file so.
+    """
     try:
         number = os.stat(node).st_rdev
     except OSError:

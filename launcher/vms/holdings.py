@@ -27,7 +27,7 @@ class Holdings(NamedTuple):
 
 
 def holdings(pid: int) -> Holdings | None:
-    """None: it has gone."""
+    """The pid of a process -> what it holds now. None: the process has gone."""
     with suppress(OSError, KeyError, ValueError):
         status = _status(PROC / str(pid))
         return Holdings(

@@ -17,7 +17,7 @@ from launcher.codec import encode
 from launcher.host.facts import HostFacts
 from launcher.machine.boards import board_of
 from launcher.plan.plan import SpecIdentity
-from launcher.planner.make import make_plan
+from launcher.planner.make import plan_of
 from launcher.spec.load import load_spec
 from launcher.spec.parts import VM_SPEC
 from launcher.spec.yaml_tree import read_tree
@@ -71,7 +71,7 @@ def _host(functions: int, path: Path) -> Run:
     def run() -> Figures:
         return {
             "read": _milliseconds(lambda: recorded_host(str(path))),
-            "plan": _milliseconds(lambda: make_plan(loaded.spec, source, facts, FILES, loaded.places.where, board)),
+            "plan": _milliseconds(lambda: plan_of(loaded.spec, source, facts, FILES, loaded.places.where, board)),
         }
 
     return run

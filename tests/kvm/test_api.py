@@ -20,11 +20,36 @@ from tests.conftest import EXAMPLES, ROOT, Cli
 pytestmark = pytest.mark.kvm
 
 
+def example(number: int) -> str:
+    return (ROOT / "docs" / "api.md").read_text().split("```python\n")[number].split("```")[0]
+
+
+def run(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
 def test_the_example_in_the_docs_runs_as_it_stands() -> None:
-    code = (ROOT / "docs" / "api.md").read_text().split("```python\n")[1].split("```")[0]
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = run(example(1))
     assert done.returncode == 0, done.stderr
     assert done.stdout == "yes 8\npower-off all vCPUs are here; powering off\n"
+
+
+def test_the_example_in_the_docs_meets_a_vm_that_another_process_started(
+    cli: Cli, payload: Callable[[str], Path]
+) -> None:
+    assert cli.run("up", "-d", cli.spec(payload("spin"))).code == 0
+    done = run(example(2).replace('"web"', repr(cli.name)))
+    assert done.returncode == 0, done.stderr
+    *all_of_them, phase, how = done.stdout.splitlines()
+    assert f"{cli.name} running" in all_of_them
+    assert (phase, how) == ("running", "killed")
+    assert not cli.state.exists()
+
+
+def test_what_is_public_is_there_and_a_name_that_is_no_vm_is_told() -> None:
+    assert all(callable(getattr(launcher, name)) for name in launcher.__all__)
+    with pytest.raises(launcher.LauncherError, match="E520"):
+        launcher.folder_of("nobody-has-this-name")
 
 
 def test_a_vm_is_stopped_at_the_end_of_its_block(cli: Cli, payload: Callable[[str], Path]) -> None:

@@ -22,7 +22,6 @@ from typing import NamedTuple
 import pytest
 
 from launcher.vms.folder import StateFolder, is_lost, is_up
-from tests.budget import LONG
 from tests.conftest import EXAMPLES, PATIENCE, ROOT, Cli
 
 pytestmark = pytest.mark.kvm
@@ -157,7 +156,7 @@ def test_a_few_of_all_calls(refusing: Refusing) -> None:
     check_all(refusing, chance.sample(sorted(last.values()), min(SAMPLE, len(last))))
 
 
-@pytest.mark.skipif(not LONG, reason="a quarter of an hour: ./dev test --long")
+@pytest.mark.long  # a quarter of an hour
 @pytest.mark.parametrize("part", range(PARTS))
 def test_whichever_call_is_refused(refusing: Refusing, part: int) -> None:
     check_all(refusing, list(refusing.calls())[part::PARTS])

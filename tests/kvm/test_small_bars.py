@@ -10,8 +10,8 @@ import pytest
 from launcher.executor.runner.devices.traps import Key, Traps
 from launcher.kernel.api import Event, Trap
 from launcher.kernel.real import RealKernel
-from launcher.machine import bars
 from launcher.machine.pieces import pieces
+from launcher.machine.reachable import reachable
 from launcher.machine.x86.layout import LAYOUT
 from launcher.values import Span
 
@@ -72,8 +72,8 @@ def run(small: list[tuple[Trap, ...]]) -> Event:
 
 
 def test_two_bars_of_256_bytes_share_a_page_of_the_guest(files: tuple[int, int]) -> None:
-    assert bars.reachable(FIRST, "memory", [RAM], LAYOUT)
-    assert bars.reachable(SECOND, "memory", [RAM], LAYOUT)
+    assert reachable(FIRST, "memory", [RAM], LAYOUT)
+    assert reachable(SECOND, "memory", [RAM], LAYOUT)
     os.pwrite(files[0], b"\x77", 0x1020)
     assert run([trap(FIRST, files[0], 0x1000), trap(SECOND, files[1], 0)]).kind == "reset"
     assert os.pread(files[0], 1, 0x1010) == b"\x5a"

@@ -97,7 +97,6 @@ def host_of(item: pytest.Item) -> Host | None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "lab: needs QEMU, and what the lab fetches")
     config.addinivalue_line("markers", "host(name, ...): the lab hosts that a test in inside/ is for; without it, all")
-    config.addinivalue_line("markers", "long: belongs to ./dev test --long")
     config.addinivalue_line("markers", "short: of those in inside/, belongs to ./dev test, in one host and one boot")
     config.addinivalue_line("markers", "sanitized: uses the C floor built with sanitizers, which is built outside")
 

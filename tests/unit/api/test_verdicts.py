@@ -9,7 +9,7 @@ from launcher.host.facts import HostFacts
 from launcher.machine.boards import board_of
 from launcher.plan.plan import SpecIdentity
 from launcher.planner.functions import is_bridge
-from launcher.planner.make import make_plan
+from launcher.planner.make import plan_of
 from launcher.planner.places import in_spec
 from launcher.spec.parts import VM_SPEC
 from tests.planning import FILES, host
@@ -18,7 +18,7 @@ from tests.planning import FILES, host
 def on_the_whole_host(facts: HostFacts, address: object) -> set[str]:
     whole = {"name": "vm", "boot": {"kernel": "k"}, "cpus": 1, "memory": "1GiB", "devices": {"device": str(address)}}
     board = board_of(facts.architecture)
-    made = make_plan(VM_SPEC.read(whole), SpecIdentity("", "", {}), facts, FILES, in_spec, board)
+    made = plan_of(VM_SPEC.read(whole), SpecIdentity("", "", {}), facts, FILES, in_spec, board)
     return {one.code for one in made.diagnostics if one.severity == "error"}
 
 

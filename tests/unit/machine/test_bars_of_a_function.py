@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from launcher.machine import bars
 from launcher.machine.policy import Shape
+from launcher.machine.reachable import reachable
 from launcher.machine.x86 import layout
 from launcher.plan.changes import Change, Forward, HideBar, ShowBar
 from launcher.plan.steps import BarPlace
@@ -202,7 +202,7 @@ def test_the_bytes_beside_the_reset_bit_reset_nothing() -> None:
     ],
 )
 def test_memory_may_be_anywhere_between_ram_and_what_is_the_machines(span: Span) -> None:
-    assert bars.reachable(span, "memory", RAM, layout.LAYOUT)
+    assert reachable(span, "memory", RAM, layout.LAYOUT)
 
 
 @pytest.mark.parametrize(
@@ -223,9 +223,9 @@ def test_memory_may_be_anywhere_between_ram_and_what_is_the_machines(span: Span)
     ],
 )
 def test_memory_may_not_lie_over_ram_or_what_is_the_machines(span: Span) -> None:
-    assert not bars.reachable(span, "memory", RAM, layout.LAYOUT)
+    assert not reachable(span, "memory", RAM, layout.LAYOUT)
 
 
 def test_ports_end_at_64_kib() -> None:
-    assert bars.reachable(Span(0xFF00, 256), "port", RAM, layout.LAYOUT)
-    assert not bars.reachable(Span(0xFFFFFF00, 256), "port", RAM, layout.LAYOUT)
+    assert reachable(Span(0xFF00, 256), "port", RAM, layout.LAYOUT)
+    assert not reachable(Span(0xFFFFFF00, 256), "port", RAM, layout.LAYOUT)

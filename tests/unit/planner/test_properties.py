@@ -21,7 +21,7 @@ from launcher.plan.codec import plan_from_json, plan_to_json
 from launcher.plan.plan import Plan
 from launcher.plan.steps import GiveMemory, LoadModules, TakeMemory
 from launcher.planner.assumptions import failed_assumptions
-from launcher.planner.make import make_plan
+from launcher.planner.make import plan_of
 from launcher.record import replace
 from launcher.spec.resolved import read_resolved
 from launcher.values import MIB, Missing, Span
@@ -244,7 +244,7 @@ def test_so_does_every_row_of_the_catalogue(row: Row):
 def check_again(made: Plan, facts: HostFacts) -> None:
     banks = {step.bank for step in made.steps if isinstance(step, TakeMemory) and step.populate}
     resolved = json.loads(json.dumps(made.spec.resolved))
-    again = make_plan(
+    again = plan_of(
         read_resolved(resolved, banks), made.spec, facts, FILES, lambda _: None, board_of(facts.architecture)
     )
     bare = replace(made, devices=tuple(replace(each, source=None) for each in made.devices))

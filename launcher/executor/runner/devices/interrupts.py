@@ -16,7 +16,7 @@ from launcher.kernel.api import Eventfd, FewVectors, IrqInfo, Vm
 from launcher.plan.changes import Interrupt, Vector
 from launcher.record import mutable
 
-Note = Callable[[str, str], None]  # what it is about, and what the report should say of it
+SayAbout = Callable[[str, str], None]  # what it is about, and what the report should say of it
 
 
 class Source(Protocol):
@@ -46,7 +46,7 @@ class Interrupts:
     """The interrupts of one function. `gsi` is its INTx line's; `note` is told what had to be done without."""
 
     def __init__(
-        self, source: Source, vm: Vm, routes: Routes, make: Callable[[], Eventfd], gsi: int, note: Note
+        self, source: Source, vm: Vm, routes: Routes, make: Callable[[], Eventfd], gsi: int, note: SayAbout
     ) -> None:
         self._source, self._vm, self._routes, self._make, self._gsi, self._note = source, vm, routes, make, gsi, note
         self._lines: list[Line] = []

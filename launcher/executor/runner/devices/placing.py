@@ -9,16 +9,16 @@ from launcher.executor.runner.devices.dma import DmaMaps
 from launcher.executor.runner.devices.notes import cause
 from launcher.executor.runner.devices.traps import Key, Space, Traps
 from launcher.kernel.api import BarMapping, Trap, Vm
-from launcher.machine import bars
 from launcher.machine.board import Layout
 from launcher.machine.pieces import Piece, served
+from launcher.machine.reachable import reachable
 from launcher.plan.changes import HideBar, ShowBar
 from launcher.plan.outcome import BarReport
 from launcher.plan.steps import BarPlace
 from launcher.record import field, mutable
 from launcher.values import Span
 
-Note = Callable[[str], None]  # what the report should say of what had to be done without
+Say = Callable[[str], None]  # what the report should say of what had to be done without
 
 
 @mutable
@@ -70,7 +70,7 @@ class AddressMap:
     slots: Memslots
 
     def has_room(self, span: Span, space: Space) -> bool:
-        return bars.reachable(span, space, self.ram, self.layout) and self.traps.free(space, span)
+        return reachable(span, space, self.ram, self.layout) and self.traps.free(space, span)
 
 
 class Placing:
@@ -80,7 +80,7 @@ class Placing:
     """
 
     def __init__(
-        self, slot: int, found: Mapping[int, Bar], where: AddressMap, note: Note, peers: Sequence[DmaMaps] = ()
+        self, slot: int, found: Mapping[int, Bar], where: AddressMap, note: Say, peers: Sequence[DmaMaps] = ()
     ) -> None:
         self.slot = slot
         self._bars, self._map, self._note, self._peers = found, where, note, peers
