@@ -1,4 +1,4 @@
-"""All rules, in the order in which a host is built: firmware, kernel, memory, devices. Pure."""
+"""All rules, in the order in which a host is built: firmware, kernel, memory; and devices, where a VM has any. Pure."""
 
 from __future__ import annotations
 
@@ -6,36 +6,20 @@ from typing import TYPE_CHECKING
 
 from launcher.planner.rules import (
     access,
-    bars,
-    binding,
     boot,
     bounds,
-    choices,
     confinement,
     cpus,
-    drivers,
-    graphics,
-    groups,
     guest_linux,
-    in_use,
-    interrupts,
     iommu,
-    isolation,
     kvm,
-    links,
     memory,
     memory_limits,
     modules,
-    numa,
-    quirks,
     ram,
-    resets,
     roms,
-    slots,
     state_folder,
     tasks,
-    unread,
-    virtual_functions,
     without_acpi,
 )
 
@@ -63,27 +47,14 @@ RULES: tuple[Rule, ...] = (
     *bounds.RULES,
     *tasks.RULES,
     *confinement.RULES,
-    *choices.RULES,
-    *groups.RULES,
-    *slots.RULES,
-    *binding.RULES,
-    *isolation.RULES,
-    *drivers.RULES,
-    *virtual_functions.RULES,
-    *in_use.RULES,
-    *bars.RULES,
-    *resets.RULES,
-    *quirks.RULES,
-    *interrupts.RULES,
-    *graphics.RULES,
-    *numa.RULES,
-    *links.RULES,
-    *unread.RULES,
 )
 
 
 def findings(situation: Situation) -> Iterator[Diagnostic]:
-    """Of binding last: the command for it is given where nothing else is in the way."""
+    """Those about devices are not imported for a VM without."""
     found = [one for rule in RULES for one in rule.check(situation)]
-    yield from found
-    yield from binding.check_binding(situation, found)
+    if not situation.spec.devices:
+        return iter(found)
+    from launcher.planner.rules.of_devices import findings_of_devices
+
+    return findings_of_devices(situation, found)
