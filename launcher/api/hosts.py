@@ -21,6 +21,8 @@ from launcher.values import Missing
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from launcher.host.facts import Interface, PciFunction
+
 
 def this_host(*, deep: bool = False, raw: bool = False, identity: int | None = None, devices: bool = True) -> HostFacts:
     """Reads only; nothing on the host changes, and no device wakes unless it is read `deep`.
@@ -33,7 +35,24 @@ def this_host(*, deep: bool = False, raw: bool = False, identity: int | None = N
     with _uncollected():
         facts = survey(Live(), _kvm(), folder, raw=raw, identity=identity, depth=depth)
     nodes = with_handed(facts.device_nodes or (), handed())
-    return replace(facts, device_nodes=nodes, confinement=_confinement())
+    return replace(facts, device_nodes=nodes, confinement=_confinement(), pci=tuple(map(_with_macs, facts.pci)))
+
+
+def _with_macs(one: PciFunction) -> PciFunction:
+    """What interfaces say of virtual functions is in no file: rtnetlink has it."""
+    if not one.virtual_functions or not one.interfaces:
+        return one
+    return replace(one, interfaces=tuple(replace(each, without_mac=_without_mac(each)) for each in one.interfaces))
+
+
+def _without_mac(one: Interface) -> tuple[int, ...] | None:
+    from launcher.kernel.rtnetlink import NO_MAC, virtual_functions
+
+    try:
+        found = virtual_functions(one.name)
+    except OSError:  # it has gone meanwhile, or a service may not ask the kernel
+        return None
+    return tuple(each.number for each in found if each.mac == NO_MAC) if found else None
 
 
 def _confinement() -> Confinement:

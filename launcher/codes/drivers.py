@@ -179,4 +179,14 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "devices:\n  nic: {pci: 0000:3b:00.0, vf: 3}        # the interface of 0000:3b:00.0 is down",
         "Bring it up: `ip link set eth0 up`.",
     ),
+    Explanation(
+        "W243",
+        "the virtual function has a random MAC address",
+        "Its physical function gives it no address (all zeros in `ip link show`), so the driver that starts it makes "
+        "one up: another one each time the guest starts. DHCP gives it another address, and a switch that admits known "
+        "addresses only drops what it sends.",
+        "devices:\n  nic: {pci: 0000:3b:00.0, vf: 3}        # `ip link show eth0`: vf 3 link/ether 00:00:00:00:00:00",
+        "Give it one before `up`: `ip link set eth0 vf 3 mac 52:54:00:aa:00:03`. It stays until the virtual functions "
+        "are removed.",
+    ),
 )

@@ -277,11 +277,16 @@ class PcieLink:
 
 @record
 class Interface:
-    """A network interface on the function. `up`: IFF_UP."""
+    """A network interface on the function. `up`: IFF_UP; `random`: its driver has made up its MAC (addr_assign_type).
+
+    `without_mac`: on a physical function, the numbers of the virtual ones that it gives no MAC; None: it does not say.
+    """
 
     name: str
     mac: str | None
     up: bool
+    random: bool = False
+    without_mac: tuple[int, ...] | None = None
 
 
 # mounted, swap, holder (dm, md, bcache), member (of LVM, ZFS, RAID): data is lost if the device goes. The others are

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _NET = "/sys/class/net"
 _UP = 1  # IFF_UP
+_RANDOM = 1  # NET_ADDR_RANDOM
 _REJECT = 0x200  # RTF_REJECT: a route to nowhere
 _UPPER = "upper_"
 
@@ -37,7 +38,9 @@ def read_network(tree: Tree) -> Network:
 
 def _interface(tree: Tree, name: str) -> Interface:
     flags = number(tree.read_text(f"{_NET}/{name}/flags"), 16) or 0
-    return Interface(name, str_of(tree.read_text(f"{_NET}/{name}/address")) or None, bool(flags & _UP))
+    mac = str_of(tree.read_text(f"{_NET}/{name}/address")) or None
+    random = number(tree.read_text(f"{_NET}/{name}/addr_assign_type")) == _RANDOM
+    return Interface(name, mac, bool(flags & _UP), random)
 
 
 def _uses(tree: Tree, one: Interface, routes: frozenset[str]) -> Iterator[Use]:

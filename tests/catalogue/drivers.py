@@ -65,6 +65,10 @@ SCREEN = Use("display", "card1-DP-1 is connected", "card1-DP-1")
 HELD = {"nvidia": ("nvidia_modeset", "nvidia_uvm"), "nvidia_modeset": ("nvidia_drm",)}
 UP = Use("interface", "eth0 is up", "eth0")
 DOWN = (Interface("eth0", "02:00:00:00:3b:00", up=False),)
+GIVES_NONE = (Interface("eth0", "02:00:00:00:3b:00", up=True, without_mac=(2, 3)),)
+GIVES_ONE = (replace(GIVES_NONE[0], without_mac=(0, 1, 2)),)
+MADE_UP = (Interface("eth7", "2a:61:0f:33:9c:d1", up=False, random=True),)
+GIVEN = (replace(MADE_UP[0], random=False),)
 
 ROWS: tuple[Row, ...] = (
     # ---- groups ----
@@ -284,6 +288,14 @@ ROWS: tuple[Row, ...] = (
     Row(
         "vf-without-working-pf", "W237", lambda: parent(driver=None), parent, ONE_VF, variant="driver",
         made_in="virtual-functions",
+    ),
+    Row(
+        "vf-without-working-pf", "W243", lambda: parent(interfaces=GIVES_NONE), lambda: parent(interfaces=GIVES_ONE),
+        ONE_VF, variant="no-mac",
+    ),
+    Row(
+        "vf-without-working-pf", "W243", on(VF, interfaces=MADE_UP), on(VF, interfaces=GIVEN), ONE_VF,
+        variant="random-mac",
     ),
 )  # fmt: skip
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
-from launcher.planner.functions import NVIDIA, on_vfio, only_by_its_own_driver
+from launcher.planner.functions import NVIDIA, is_kind, on_vfio, only_by_its_own_driver
 from launcher.planner.places import in_spec
 from launcher.planner.rules.rule import Rule
 from launcher.planner.rules.words import giving_back, listed, shown, sysfs
@@ -14,7 +14,7 @@ from launcher.values import PciAddress
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from launcher.host.facts import PciFunction
+    from launcher.host.facts import Interface, PciFunction
     from launcher.planner.decided import Situation, Taken
 
 # NVIDIA's driver has to keep the virtual functions of its GPUs, and comes with a script for all of them (vGPU User
@@ -162,9 +162,33 @@ def _without_its_parent(it: Situation) -> Iterator[Diagnostic]:
             yield Diagnostic("W237", fact, where, help=(f"bring it up: `{fix}`",), fix=fix)
 
 
+def _has_a_random_mac(it: Situation) -> Iterator[Diagnostic]:
+    """Whose physical function gives it no MAC makes one up at each start (eth_hw_addr_random in drivers of VFs)."""
+    for one, pf in _parents(it):
+        if one.function.address not in pf.virtual_functions or not is_kind(one.function, "ethernet"):
+            continue
+        number = pf.virtual_functions.index(one.function.address)
+        seen = [
+            *(f"{each.name}, the interface of {pf.address}, gives it none" for each in _without(pf, number)),
+            *(f"{each.name} has one here" for each in one.function.interfaces if each.random),
+        ]
+        if not seen:
+            continue
+        fact = f"{one.alias}: the MAC of {one.function.address} is random, another one at each start: {seen[0]}"
+        giver = (*_without(pf, number), *pf.interfaces)[:1]
+        command = "".join(f": `ip link set {each.name} vf {number} mac ADDRESS`" for each in giver)
+        help_ = (f"give it one of yours before `up`{command}", "or set one in the guest, if the network allows it")
+        yield Diagnostic("W243", fact, in_spec(f"devices.{one.alias}.pci"), help=help_)
+
+
+def _without(pf: PciFunction, number: int) -> tuple[Interface, ...]:
+    return tuple(each for each in pf.interfaces if number in (each.without_mac or ()))
+
+
 RULES: tuple[Rule, ...] = (
     Rule("kernel", _has_virtual_functions),
     Rule("kernel", _needs_a_token),
     Rule("policy", _held_by_the_host),
     Rule("kernel", _without_its_parent),
+    Rule("kernel", _has_a_random_mac),
 )

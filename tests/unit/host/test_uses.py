@@ -222,6 +222,13 @@ def test_an_interface_is_up_by_its_flags_and_one_that_is_down_is_no_use():
     assert found.interfaces == (Interface("eth0", "52:54:00:12:34:56", True),)
 
 
+@pytest.mark.parametrize(("kind", "random"), [("0", False), ("1", True), ("3", False)])
+def test_a_mac_that_the_driver_made_up_is_random(kind: str, random: bool):
+    machine = card({f"{NET}/eth0/addr_assign_type": kind})
+    (found,) = read_pci(machine, read_used(machine, read_opened(machine)))
+    assert [one.random for one in found.interfaces] == [random]
+
+
 def test_the_default_route_is_the_one_without_bits():
     route = ROUTES + "eth0\t0000A8C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\neth0\t00000000\t0101A8C0\t0003\t0\t0\t0\t{}\n"
     assert said(card({"/proc/net/route": route.format("00000000")}))[0] == "route: eth0 has the default route"
