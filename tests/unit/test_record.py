@@ -7,6 +7,7 @@ import dataclasses
 import operator
 import pickle
 import re
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
@@ -192,7 +193,7 @@ def _looked_at(kind: Any, values: list[list[Any]], named: dict[str, Any]) -> Ite
     yield [outcome(sign, one, other) for sign in SIGNS], [outcome(sign, one, 1) for sign in SIGNS]
     yield outcome(lambda: hash(one) == hash(other) or one != other)
     yield repr(outcome(dataclasses.replace if dataclasses.is_dataclass(kind) else replace, one, **named))
-    yield repr(copy.copy(one)), copy.deepcopy(one) == one, hasattr(one, "__dict__"), hasattr(one, "__weakref__")
+    yield repr(copy.copy(one)), copy.deepcopy(one) == one, hasattr(one, "__dict__"), outcome(weakref.ref, one)
     yield outcome(setattr, one, "other", 7) in (AttributeError, TypeError)  # by a fault of theirs, with slots
     for name in kind.__match_args__:
         yield outcome(setattr, one, name, 7), outcome(delattr, one, name), outcome(getattr, one, name)
