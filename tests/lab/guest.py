@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.lab.initramfs import archive, modules
 from tests.lab.pieces import Kernel, busybox
 
 INIT = Path(__file__).parent / "guest.sh"
+USE = Path(__file__).parent / "use.sh"
 DRIVERS = "nvme e1000e e1000 8139too 8139cp igb crc32c_generic ext4".split()  # noqa: SIM905
+MORE_DRIVERS = "nvme e1000e e1000 virtio_pci virtio_rng pcnet32".split()  # noqa: SIM905
 
 
-def guest_initramfs(target: Path, kernel: Kernel | None = None) -> Path:
-    """With `kernel`, also its drivers for passed devices."""
-    files = {"bin/busybox": busybox().read_bytes(), "init": INIT.read_bytes()}
-    target.write_bytes(archive(files | (modules(kernel, DRIVERS) if kernel else {})))
+def guest_initramfs(
+    target: Path, kernel: Kernel | None = None, drivers: list[str] = DRIVERS, more: Mapping[str, bytes] | None = None
+) -> Path:
+    """With `kernel`, also its drivers for passed devices; `more` are files by their paths."""
+    files = {"bin/busybox": busybox().read_bytes(), "init": INIT.read_bytes()} | dict(more or {})
+    target.write_bytes(archive(files | (modules(kernel, drivers) if kernel else {})))
     return target

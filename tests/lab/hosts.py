@@ -161,6 +161,40 @@ SHARED = (
     "rtl8139,bus=bridge,addr=2.0,romfile=",  # 02:02.0
 )
 
+# Ways to the root that the zoo does not have.
+WAYS = (
+    "pcie-pci-bridge,id=bridge,bus=pcie.0,addr=2.0",
+    _plug("e1000"),
+    "e1000,bus=bridge,addr=1.0,romfile=,netdev=e1000",  # 01:01.0
+    _plug("pcnet"),
+    "pcnet,bus=bridge,addr=2.0,romfile=,netdev=pcnet",  # 01:02.0
+    _port("rng-port", "3.0", 1),
+    "virtio-rng-pci,bus=rng-port,iommu_platform=on,disable-legacy=on",  # 02:00.0
+    _port("peer-port", "4.0", 2),
+    _plug("peer"),
+    "virtio-net-pci,bus=peer-port,iommu_platform=on,ats=on,disable-legacy=on,romfile=,netdev=peer",  # 03:00.0
+    # A switch that keeps what is below it apart.
+    _port("apart-port", "5.0", 3),
+    "x3130-upstream,id=apart,bus=apart-port",
+    "xio3130-downstream,id=one,bus=apart,chassis=4,slot=4",
+    "xio3130-downstream,id=two,bus=apart,chassis=5,slot=5",
+    "nvme,bus=one,serial=lab-apart,drive=apart",  # 06:00.0
+    _plug("e1000e"),
+    "e1000e,bus=two,romfile=,netdev=e1000e",  # 07:00.0
+    # One that does not: its drives are one group.
+    _port("together-port", "6.0", 6, ",disable-acs=on"),
+    "x3130-upstream,id=together,bus=together-port",
+    "xio3130-downstream,id=left,bus=together,chassis=7,slot=7",
+    "xio3130-downstream,id=right,bus=together,chassis=8,slot=8",
+    "nvme,bus=left,serial=lab-left,drive=left",  # 0a:00.0
+    "nvme,bus=right,serial=lab-right,drive=right",  # 0b:00.0
+    "pxb-pcie,id=expander,bus=pcie.0,addr=7.0,bus_nr=128",
+    "pcie-root-port,id=far-port,bus=expander,chassis=9,slot=9",
+    "nvme,bus=far-port,serial=lab-far,drive=far",  # 81:00.0
+)
+
+DRIVES = tuple(f"drive{n}" for n in range(20))  # 00:02.0 to 00:15.0; as many interrupts as a guest of one vCPU takes
+
 TABLE = (
     Host("plain", "an Intel IOMMU, and no device but the machine's own", cpus=2),
     Host("zoo", "one device of every kind, alone, behind a switch, behind a bridge",
@@ -205,6 +239,12 @@ TABLE = (
     ), disks=("nvme",)),
     Host("display", "a display that the firmware started, and the kernel draws on", kernel_options=("vga=0x317",),
          devices=("VGA,bus=pcie.0,addr=2.0",), boots=Boots.DISTRIBUTION),
+    Host("ways", "switches with and without ACS, an expander bridge, a bridge to conventional PCI", devices=WAYS,
+         disks=("apart", "left", "right", "far")),
+    Host("drives", "20 NVMe drives", disks=DRIVES, devices=tuple(
+        f"nvme,bus=pcie.0,addr={n + 2:x}.0,serial=lab-{disk},drive={disk},max_ioqpairs=1,msix_qsize=2"
+        for n, disk in enumerate(DRIVES)
+    )),
     Host("iommufd", "the zoo on our kernel, which has iommufd", devices=ZOO, disks=("nvme",), boots=Boots.OURS),
     Host("virtio", "a virtio IOMMU, on our kernel", iommu=Iommu.VIRTIO, devices=NVME, disks=("nvme",),
          boots=Boots.OURS),

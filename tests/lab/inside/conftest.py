@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import PAYLOADS
-from tests.lab.guest import guest_initramfs
+from tests.lab.guest import MORE_DRIVERS, USE, guest_initramfs
 from tests.lab.hosts import HOSTS
-from tests.lab.initramfs import archive
 from tests.lab.inside.passing import PCI, PEER, bindings, holders
 from tests.lab.pieces import distribution_kernel
 
@@ -30,13 +29,24 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
-def initrd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def initrd(tmp_path_factory: pytest.TempPathFactory, words: dict[str, bytes]) -> Path:
     """A Linux guest with drivers for what the lab has, and with the program `words`."""
-    folder = tmp_path_factory.mktemp("guest")
-    subprocess.run(["gcc", "-static", "-Wall", "-Werror", PAYLOADS / "words.c", "-o", folder / "words"], check=True)
-    made = guest_initramfs(folder / "initrd", distribution_kernel())
-    made.write_bytes(made.read_bytes() + archive({"bin/words": (folder / "words").read_bytes()}))
-    return made
+    return guest_initramfs(tmp_path_factory.mktemp("guest") / "initrd", distribution_kernel(), more=words)
+
+
+@pytest.fixture(scope="session")
+def more_drivers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with drivers for more kinds of devices, and with the program `use`."""
+    target, more = tmp_path_factory.mktemp("guest") / "initrd", {"bin/use": USE.read_bytes()}
+    return guest_initramfs(target, distribution_kernel(), MORE_DRIVERS, more)
+
+
+@pytest.fixture(scope="session")
+def words(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """A program for a guest that reads and writes single words of BARs."""
+    target = tmp_path_factory.mktemp("words") / "words"
+    subprocess.run(["gcc", "-static", "-Wall", "-Werror", PAYLOADS / "words.c", "-o", target], check=True)
+    return {"bin/words": target.read_bytes()}
 
 
 @pytest.fixture(scope="session")

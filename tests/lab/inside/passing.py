@@ -57,30 +57,31 @@ def boot(cli: Cli, initrd: Path, devices: dict[str, Any], commands: str, cmdline
     return done
 
 
-def start(cli: Cli, initrd: Path, devices: dict[str, Any]) -> subprocess.Popen[str]:
+def start(cli: Cli, initrd: Path, devices: dict[str, Any], **fields: Any) -> subprocess.Popen[str]:
     """Attached, and ready for orders."""
-    up = cli.start("up", "-v", linux(cli, initrd, devices), stdin=subprocess.PIPE)
+    up = cli.start("up", "-v", linux(cli, initrd, devices, **fields), stdin=subprocess.PIPE)
     until(up, "^init at")
     return up
 
 
-def order(up: subprocess.Popen[str], line: str, answer: str) -> None:
-    """Return when the guest has said `answer`, a whole line; the order itself may be echoed."""
+def order(up: subprocess.Popen[str], line: str, answer: str) -> str:
+    """What the guest said up to `answer`, a whole line; the order itself may be echoed."""
     assert up.stdin is not None
     up.stdin.write(f"{line}\n")
     up.stdin.flush()
-    until(up, f"^{re.escape(answer)}$")
+    return until(up, f"^{re.escape(answer)}$")
 
 
 def until(up: subprocess.Popen[str], pattern: str) -> str:
     """What the guest said up to that line."""
     assert up.stdout is not None
+    assert up.stderr is not None
     said = ""
     while line := up.stdout.readline():
         said += line
         if re.search(pattern, line.strip()):
             return said
-    raise AssertionError(f"no {pattern} in {said}")
+    raise AssertionError(f"no {pattern} in {said}{up.stderr.read()}")
 
 
 def card(address: str, ip: str = "10.7.0.2") -> str:
