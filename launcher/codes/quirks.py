@@ -89,11 +89,11 @@ _RESETS = (
     ),
     Quirk(
         "W265", "Intel DC P4500 and P4600", "the controller does not become ready if it is asked too soon",
-        "Linux 5.13 waits 250 ms", _QUIRKS, ("8086:0a54",), resets=_BY_FLR, own_since=(5, 13),
+        "Linux 5.14 waits 250 ms", _QUIRKS, ("8086:0a54",), resets=_BY_FLR, own_since=(5, 14),
     ),
     Quirk(
         "W265", "Solidigm P44 Pro", "the controller does not become ready if it is asked too soon",
-        "Linux 6.3 waits 250 ms", _QUIRKS, ("025e:f1ac",), resets=_BY_FLR, own_since=(6, 3),
+        "Linux 6.5 waits 250 ms", _QUIRKS, ("025e:f1ac",), resets=_BY_FLR, own_since=(6, 5),
     ),
     Quirk(
         "W265", "Samsung 950 PRO", "the next driver cannot start the controller",
