@@ -228,12 +228,13 @@ def test_five_devices_work_in_one_guest(cli: Cli, initrd: Path) -> None:
     order(up, f"{READ} count=10 2> /dev/null; echo read $((0 + 10))", "read 10")
     report = cli.run("inspect", "--json", cli.name).json()["report"]
     said = {one["alias"]: (one["interrupts"], one["state"]) for one in report["devices"]}
+    # Where virtio_pci is built in (Debian 13), it looks at all that is Red Hat's and leaves this one's memory on.
+    assert said.pop("shared") in (("none", "never switched on; not reset"), ("none", "memory on; not reset"))
     assert said == {
         "disk": ("msix", "memory on"),
         "nic": ("msix", "memory on"),
         "card": ("intx", "ports and memory on; not reset"),
         "edu": ("intx", "never switched on; not reset"),
-        "shared": ("none", "never switched on; not reset"),
     }
     served = {(one["alias"], bar["index"]): bar["served"] for one in report["devices"] for bar in one["bars"]}
     assert served == {
