@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 def without_nulls(root: Node) -> Node:
-    """`name` comes from the file's name."""
+    """`name` comes from the file's name, and `cpus.count` from the topology where only that is there."""
     optional = {
         f"{section}.{key}".lstrip(".") for section, form in SECTIONS.items() for key in form.keys.keys() - form.required
     }
-    return _without(root, (), optional | {"name"})
+    return _without(root, (), optional | {"name", "cpus.count"})
 
 
 def _without(node: Node, path: FieldPath, optional: Set[str]) -> Node:

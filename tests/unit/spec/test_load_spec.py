@@ -251,6 +251,11 @@ def test_an_optional_field_that_is_null_is_as_if_it_were_not_there() -> None:
     assert loaded(SHORT.replace("8GiB", "[{size: 8GiB, node: null, pages: null}]")).spec == loaded(SHORT).spec
 
 
+def test_a_topology_beside_a_count_that_is_null_makes_the_count() -> None:
+    assert loaded(SHORT, "cpus={count: null, topology: {cores: 4, threads: null}}").spec.cpus.count == 4
+    assert "E102" in codes(refused(SHORT.replace("cpus: 4", "cpus: {count: null}")))
+
+
 @pytest.mark.parametrize("text", ["boot: {kernel: null}", "cpus: null", "devices: {vf: null}", "devices:", "name:"])
 def test_a_field_that_is_needed_an_alias_and_a_key_with_nothing_behind_it_have_no_value(text: str) -> None:
     key = text.partition(":")[0]

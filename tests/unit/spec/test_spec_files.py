@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -63,6 +67,47 @@ def test_the_schema_accepts_what_the_model_accepts(file: Path) -> None:
 @pytest.mark.parametrize("file", [file for file in BAD if is_about_values(file)], ids=file_name)
 def test_the_schema_refuses_what_the_model_refuses_unless_the_file_says_why_it_cannot(file: Path) -> None:
     assert SCHEMA.is_valid(plain(file)) == (BLIND in file.read_bytes())
+
+
+_WHOLE = {
+    "boot": {"kernel": "./k", "initrd": "./i", "cmdline": "quiet"},
+    "cpus": {"count": 2, "pin": [0, 1], "topology": {"sockets": 1, "cores": 2, "threads": 1}, "nested": False},
+    "memory": [{"size": "1GiB", "pages": "thp", "node": 0, "at": "0x0"}],
+    "devices": {
+        "by-address": {"pci": "0000:02:00.0", "vf": 0, "match": None, "rom": "./rom", "allow": ["in-use"]},
+        "by-kind": {"pci": None, "vf": None, "match": {"class": "gpu", "id": None, "node": 1}, "pick": "free"},
+        "short": "0000:03:00.0",
+    },
+    "name": "vm",
+    "confine": "auto",
+}  # fmt: skip
+
+
+def _places(value: object, path: tuple[object, ...] = ()) -> Iterator[tuple[object, ...]]:
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, one in items:
+        yield (*path, key)
+        yield from _places(one, (*path, key))
+
+
+def _with_null(place: tuple[object, ...]) -> dict[str, Any]:
+    spec: dict[str, Any] = deepcopy(_WHOLE)
+    holder: Any = spec
+    for key in place[:-1]:
+        holder = holder[key]
+    holder[place[-1]] = None
+    return spec
+
+
+@pytest.mark.parametrize("place", list(_places(_WHOLE)), ids=lambda place: ".".join(map(str, place)))
+def test_schema_and_reader_agree_where_null_may_stand(place: tuple[object, ...]) -> None:
+    spec = _with_null(place)
+    try:
+        load_spec(json.dumps(spec), "vm.json", name="vm")
+    except Refused:
+        assert not SCHEMA.is_valid(spec)
+    else:
+        assert SCHEMA.is_valid(spec)
 
 
 def test_every_code_of_a_spec_has_a_broken_file() -> None:
