@@ -20,6 +20,7 @@ _VF, _SKIP_STATS = 1, 8  # RTEXT_FILTER_
 _NESTED = 0x3FFF  # the type without NLA_F_NESTED and NLA_F_NET_BYTEORDER
 
 _HEADER = struct.Struct("=IHHII")  # struct nlmsghdr
+_ERROR = struct.Struct("=i")  # the first field of struct nlmsgerr
 _LINK = struct.Struct("=BxHiII")  # struct ifinfomsg
 _ATTRIBUTE = struct.Struct("=HH")  # struct nlattr
 _MAC = struct.Struct("=I32s")  # struct ifla_vf_mac
@@ -37,9 +38,9 @@ class VirtualFunction(NamedTuple):
 
 
 def virtual_functions(interface: str) -> tuple[VirtualFunction, ...]:
-    """Those of the physical function that has the interface. None: its driver does not say, or it has none.
+    """Those of the physical function that has the interface; empty where its driver does not say, or it has none.
 
-    ENODEV: there is no such interface.
+    OSError: there is no such interface (ENODEV), it took longer than 5 s, or this process may have no such socket.
     """
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE) as kernel:
         kernel.settimeout(_LONGEST)
@@ -54,7 +55,7 @@ def functions_in(answer: bytes) -> Iterator[VirtualFunction]:
         raise OSError(errno.EBADMSG, os.strerror(errno.EBADMSG), "RTM_GETLINK")
     length, kind, *_ = _HEADER.unpack_from(answer)
     if kind == _NLMSG_ERROR:
-        number = -int.from_bytes(answer[_HEADER.size : _HEADER.size + 4], "little", signed=True)
+        number = -_ERROR.unpack_from(answer, _HEADER.size)[0]
         raise OSError(number, os.strerror(number), "RTM_GETLINK")
     if kind != _RTM_NEWLINK or length > len(answer):
         raise OSError(errno.EBADMSG, os.strerror(errno.EBADMSG), "RTM_GETLINK")
