@@ -22,6 +22,9 @@ def word(given: object) -> str:
     if isinstance(given, Mapping):
         way = "as in `in-use: eth0`, or `in-use: [eth0, vtcon1]`"
         raise Problem("E116", "only `in-use` goes with names here", help=(way,)).error()
+    if isinstance(given, str) and given.startswith(NAMED):  # what has no names would accept every use
+        way = "write whose use it accepts, as in `in-use: eth0`, or `in-use: [eth0, vtcon1]`"
+        raise Problem("E116", "`in-use` goes with a name here, and this one is empty", help=(way,)).error()
     shown = str(given)[:80] if isinstance(given, str) else kind(given)
     help_ = (*did_you_mean(str(given), WORDS), f"it is one of {', '.join(WORDS)}, or in-use=NAME")
     raise Problem("E116", f"{shown} is not a choice here", help=help_).error()
@@ -30,7 +33,7 @@ def word(given: object) -> str:
 def _words(one: object) -> Iterator[object]:
     names = one.get("in-use") if isinstance(one, Mapping) and set(one) == {"in-use"} else None
     many = names if isinstance(names, list | tuple) else [names]
-    if names and all(isinstance(name, str) for name in many):
+    if many and all(isinstance(name, str) for name in many):
         yield from (f"{NAMED}{name}" for name in many)
     else:
         yield one

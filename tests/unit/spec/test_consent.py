@@ -38,6 +38,15 @@ def test_what_is_no_consent_is_refused_at_its_place(text):
     assert (found.code, found.where.line) == ("E116", 7)
 
 
+@pytest.mark.parametrize("text", ["[in-use=]", "[in-use: '']", "[in-use: [eth0, '']]", "['in-use=  ']"])
+def test_a_name_that_is_empty_is_not_answered_with_a_consent_to_every_use(text):
+    with pytest.raises(Refused) as refused:
+        allowed(text)
+    (found,) = refused.value.diagnostics
+    assert "whose use" in " ".join(found.help)
+    assert "did you mean" not in " ".join(found.help)
+
+
 def test_a_consent_that_was_saved_is_read_again():
     loaded = load_spec(SPEC + "[in-use: eth0]", "vm.yaml", name="vm").spec
     plain = VM_SPEC.plain(loaded, short=True)
