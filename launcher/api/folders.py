@@ -5,21 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from launcher.errors import Diagnostic, NoSuchVm, Refused
-from launcher.vms.folder import (
-    JOURNAL,
-    LOG,
-    PLAN,
-    REPORT,
-    STATE,
-    all_folders,
-    has_ended,
-    is_lost,
-    is_one,
-    is_up,
-    read_file,
-    read_json,
-    state_root,
-)
+from launcher.vms.folder_state import JOURNAL, LOG, PLAN, REPORT, STATE
+from launcher.vms.looking import all_folders, has_ended, is_lost, is_one, is_up, read_file, read_json, state_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -24,7 +24,7 @@ PATIENCE = 5.0  # seconds for the runner to say what only it knows
 def report_of(path: Path, waiting_as: type[Waiting] = Waiting) -> Report:
     """NoSuchVm: there is nothing left of it."""
     from launcher.api.past import past_report
-    from launcher.vms.folder import is_up
+    from launcher.vms.looking import is_up
     from launcher.vms.orders import AskReport
 
     answer = ask(path, AskReport(), waiting_as=waiting_as)

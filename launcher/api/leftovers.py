@@ -8,9 +8,10 @@ from launcher.errors import Diagnostic, LauncherError
 from launcher.executor.keeper.changing import address_of, describe, left_of
 from launcher.planner.functions import on_vfio
 from launcher.values import Missing
-from launcher.vms.folder import JOURNAL, all_folders, has_ended, is_one, is_up, state_root
+from launcher.vms.folder_state import JOURNAL
 from launcher.vms.groups import claims
 from launcher.vms.holders import holders, homeless, is_orphaned
+from launcher.vms.looking import all_folders, has_ended, is_one, is_up, state_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,8 @@ from launcher.executor.keeper.records import Records
 from launcher.plan.codec import plan_from_json, report_from_json
 from launcher.plan.outcome import End, Report
 from launcher.record import replace
-from launcher.vms.folder import JOURNAL, LOG, PLAN, REPORT, STATE, read_json
+from launcher.vms.folder_state import JOURNAL, LOG, PLAN, REPORT, STATE
+from launcher.vms.looking import read_json
 
 if TYPE_CHECKING:
     from pathlib import Path

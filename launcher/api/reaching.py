@@ -57,7 +57,7 @@ def ask(path: Path, *orders: Order, farewell: float = PATIENCE, waiting_as: type
     A keeper that has just begun, or is about to go, has no socket for a moment; one whose house is full has no place.
     `farewell`: seconds that a runner has to go whose keeper has died.
     """
-    from launcher.vms.folder import is_up
+    from launcher.vms.looking import is_up
 
     with waiting_as(PATIENCE, lambda: _who_answers(path)) as waiting:
         while is_up(path):
@@ -76,7 +76,7 @@ def ask(path: Path, *orders: Order, farewell: float = PATIENCE, waiting_as: type
 def _try(path: Path, orders: Sequence[Order], waiting: Waiting) -> Answer | None:
     """None: not now. ConnectionRefusedError: nobody listens there."""
     from launcher.vms.channel import Channel, Closed
-    from launcher.vms.folder import SOCKET
+    from launcher.vms.folder_state import SOCKET
     from launcher.vms.notices import is_answer
     from launcher.vms.orders import order
 
@@ -108,7 +108,7 @@ def wait_for_end(
     path: Path, limit: float, whom: Callable[[], str] | None = None, waiting_as: type[Waiting] = Waiting
 ) -> None:
     """Until nobody holds the VM's name any more; Refused after `limit` seconds."""
-    from launcher.vms.folder import wait_until_down
+    from launcher.vms.looking import wait_until_down
 
     with waiting_as(limit, whom or (lambda: f"{path.name} to go: {held_by(path)}")) as waiting:
         if not wait_until_down(path, waiting.go_on):
@@ -144,7 +144,8 @@ def _all_go_on(path: Path) -> bool:
 def is_going(path: Path) -> bool:
     """It is up and stops, or its keeper has died: somebody who waits has the name to himself."""
     from launcher.vms.channel import Channel
-    from launcher.vms.folder import SOCKET, STATE, is_up, read_json
+    from launcher.vms.folder_state import SOCKET, STATE
+    from launcher.vms.looking import is_up, read_json
 
     if not is_up(path):
         return False

@@ -9,7 +9,8 @@ from launcher.errors import Diagnostic, Refused
 from launcher.plan.codec import plan_from_json
 from launcher.plan.steps import BindDriver, LoadModules, OpenGroups
 from launcher.record import replace
-from launcher.vms.folder import PLAN, is_up, read_json
+from launcher.vms.folder_state import PLAN
+from launcher.vms.looking import is_up, read_json
 
 if TYPE_CHECKING:
     from pathlib import Path

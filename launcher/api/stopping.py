@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from launcher.api.folders import left_to_undo
 from launcher.api.reaching import FAREWELL, PATIENCE, Waiting, ask, held_by, wait_for_end
 from launcher.errors import HostNotRestored, Refused
-from launcher.vms.folder import is_up
+from launcher.vms.looking import is_up
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ from launcher.api.conversation import Conversation, OnConsole
 from launcher.api.folders import folder_named
 from launcher.api.launching import Launch, VmIsUp
 from launcher.errors import Diagnostic, HostNotRestored
-from launcher.vms.folder import is_up
+from launcher.vms.looking import is_up
 
 if TYPE_CHECKING:
     from launcher.plan.outcome import Observer, Report

@@ -12,7 +12,8 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from launcher.plan.codec import groups_in
-from launcher.vms.folder import PLAN, all_folders, is_up, read_json
+from launcher.vms.folder_state import PLAN
+from launcher.vms.looking import all_folders, is_up, read_json
 from launcher.vms.way import open_own, open_way
 
 LOCKS = ".groups"  # beside the state folders: no VM has such a name

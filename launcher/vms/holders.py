@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from launcher.vms.channel import Channel
-from launcher.vms.folder import SOCKET, STATE, is_up, read_json
+from launcher.vms.folder_state import SOCKET, STATE
+from launcher.vms.looking import is_up, read_json
 
 PROC = Path("/proc")
 DELETED = " (deleted)"  # what the kernel puts behind the name of what has none any more

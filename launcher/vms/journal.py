@@ -17,7 +17,9 @@ from typing import Any, NamedTuple
 
 from launcher.errors import Diagnostic, Refused
 from launcher.version import VERSION
-from launcher.vms.folder import JOURNAL, StateFolder, read_file
+from launcher.vms.folder import StateFolder
+from launcher.vms.folder_state import JOURNAL
+from launcher.vms.looking import read_file
 from launcher.vms.way import MOST, read_whole
 
 FORMAT_VERSION = 1

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from launcher.vms.folder import wait_until_down
+from launcher.vms.looking import wait_until_down
 from tests.conftest import Cli, ends, kill
 
 pytestmark = pytest.mark.kvm

@@ -17,7 +17,7 @@ from typing import IO
 import pytest
 
 from launcher.vms.channel import Channel, Closed
-from launcher.vms.folder import wait_until_down
+from launcher.vms.looking import wait_until_down
 from tests.conftest import PATIENCE, Cli, kill, processes_of
 
 pytestmark = pytest.mark.kvm

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from launcher.vms.folder import STATE as STATE_FILE
-from launcher.vms.folder import is_lost, is_up
+from launcher.vms.folder_state import STATE as STATE_FILE
+from launcher.vms.looking import is_lost, is_up
 from tests.budget import LONG
 from tests.conftest import EXAMPLES, PATIENCE, ROOT, STATE, Cli, Done
 

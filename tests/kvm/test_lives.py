@@ -12,7 +12,7 @@ from typing import IO, Any
 
 import pytest
 
-from launcher.vms.folder import wait_until_down
+from launcher.vms.looking import wait_until_down
 from tests.budget import LONG
 from tests.conftest import PATIENCE, Cli, ends, kill, processes_of
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from launcher.values import MIB
-from launcher.vms.folder import wait_until_down
 from launcher.vms.holders import is_stuck
+from launcher.vms.looking import wait_until_down
 from tests.conftest import PATIENCE, ROOT, STATE, Cli, ends, kill, processes_of
 
 pytestmark = pytest.mark.kvm

@@ -21,7 +21,8 @@ from typing import NamedTuple
 
 import pytest
 
-from launcher.vms.folder import StateFolder, is_lost, is_up
+from launcher.vms.folder import StateFolder
+from launcher.vms.looking import is_lost, is_up
 from tests.conftest import EXAMPLES, PATIENCE, ROOT, Cli
 
 pytestmark = pytest.mark.kvm

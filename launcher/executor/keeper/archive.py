@@ -11,7 +11,8 @@ from launcher.executor.keeper.records import Records
 from launcher.kernel.console import Console
 from launcher.plan.codec import report_to_json
 from launcher.vms.awaited import AwaitedText
-from launcher.vms.folder import LOG, REPORT, SOCKET, STATE, StateFolder
+from launcher.vms.folder import StateFolder
+from launcher.vms.folder_state import LOG, REPORT, SOCKET, STATE
 from launcher.vms.log import ConsoleLog
 
 # Seconds between two looks at the console while the guest writes: an echo is soon there, a verbose boot wakes few.

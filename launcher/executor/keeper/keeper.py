@@ -40,7 +40,8 @@ from launcher.plan.steps import RunVcpus, Step
 from launcher.refusals import REFUSALS
 from launcher.vms.awaited import AwaitedText
 from launcher.vms.channel import Channel
-from launcher.vms.folder import LOG, PLAN, SOCKET, StateFolder
+from launcher.vms.folder import StateFolder
+from launcher.vms.folder_state import LOG, PLAN, SOCKET
 from launcher.vms.holders import began
 from launcher.vms.journal import Journal
 from launcher.vms.orders import Order

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from launcher.vms.folder import wait_until_down
+from launcher.vms.looking import wait_until_down
 from tests.conftest import EXAMPLES, PATIENCE, Cli, Done, kill, processes_of
 from tests.lab.inside.passing import BEHIND_BRIDGE, E1000E, NVME, bindings
 

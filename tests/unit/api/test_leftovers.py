@@ -7,7 +7,8 @@ from pathlib import Path
 from launcher.api.leftovers import leftovers
 from launcher.host.facts import DeviceNode, Holder, HostFacts
 from launcher.record import replace
-from launcher.vms.folder import JOURNAL, STATE, StateFolder
+from launcher.vms.folder import StateFolder
+from launcher.vms.folder_state import JOURNAL, STATE
 from launcher.vms.journal import Journal
 from tests.planning import host
 

@@ -9,7 +9,8 @@ import pytest
 
 from launcher.cli import main
 from launcher.vms.channel import listen
-from launcher.vms.folder import SOCKET, STATE, StateFolder
+from launcher.vms.folder import StateFolder
+from launcher.vms.folder_state import SOCKET, STATE
 from tests.planning import HOSTS
 
 

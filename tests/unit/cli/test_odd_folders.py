@@ -10,7 +10,8 @@ import pytest
 
 from launcher.api import folders
 from launcher.cli import main
-from launcher.vms.folder import FILES, LOG, REPORT, STATE, StateFolder
+from launcher.vms.folder import StateFolder
+from launcher.vms.folder_state import FILES, LOG, REPORT, STATE
 from launcher.vms.journal import Journal
 
 Capture = pytest.CaptureFixture[str]

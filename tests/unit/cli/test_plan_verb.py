@@ -11,7 +11,8 @@ import pytest
 
 from launcher.cli import main
 from launcher.plan.codec import plan_from_json
-from launcher.vms.folder import PLAN, StateFolder
+from launcher.vms.folder import StateFolder
+from launcher.vms.folder_state import PLAN
 from tests.elves import pvh
 from tests.planning import HOSTS, host
 

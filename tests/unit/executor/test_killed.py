@@ -20,7 +20,9 @@ from launcher.plan.plan import Plan
 from launcher.plan.steps import BindDriver, KeepState
 from launcher.record import replace
 from launcher.vms.channel import Channel, Closed
-from launcher.vms.folder import STATE, StateFolder, wait_until_down
+from launcher.vms.folder import StateFolder
+from launcher.vms.folder_state import STATE
+from launcher.vms.looking import wait_until_down
 from launcher.vms.words import Running
 from tests.fakes.host import FakeHost
 from tests.fakes.kernel import FakeKernel

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from launcher.errors import Refused
-from launcher.vms.folder import NameTaken, StateFolder, all_folders, is_lost, is_up, read_json, wait_until_down
+from launcher.vms.folder import NameTaken, StateFolder
+from launcher.vms.looking import all_folders, is_lost, is_up, read_json, wait_until_down
 from launcher.vms.way import read_below
 
 
@@ -61,7 +62,7 @@ def test_one_that_ends_while_somebody_looks_is_not_lost(tmp_path: Path, monkeypa
         folder.close()
         return bool(json.loads(read_below(looked_at, "state.json"))["phase"] == "running")
 
-    monkeypatch.setattr("launcher.vms.folder._has_begun", read_and_end)
+    monkeypatch.setattr("launcher.vms.looking.has_begun", read_and_end)
     assert not is_lost(tmp_path / "vm")
     folder.close()
     assert is_lost(tmp_path / "vm")

@@ -19,9 +19,10 @@ from launcher.plan.plan import Plan
 from launcher.plan.steps import KeepState, OpenDevices, OpenGroups, Passed, TakeMemory
 from launcher.record import replace
 from launcher.values import PciAddress
-from launcher.vms.folder import StateFolder, all_folders
+from launcher.vms.folder import StateFolder
 from launcher.vms.groups import LOCKS, GroupTaken, claimant, lock_groups
 from launcher.vms.holders import has_open, openers
+from launcher.vms.looking import all_folders
 from tests.others import EVIL, as_evil, become_evil, let_pass, needs_root
 from tests.unit.executor.runner.test_runner import plan_of
 

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from launcher.vms.folder import JOURNAL, StateFolder
+from launcher.vms.folder import StateFolder
+from launcher.vms.folder_state import JOURNAL
 from launcher.vms.journal import Entry, Journal, pending
 from tests.budget import runs
 

@@ -11,22 +11,11 @@ import pytest
 
 from launcher.errors import LauncherError, Refused
 from launcher.vms.channel import Channel, listen
-from launcher.vms.folder import (
-    JOURNAL,
-    LOG,
-    SOCKET,
-    STATE,
-    NameTaken,
-    StateFolder,
-    all_folders,
-    is_lost,
-    is_up,
-    read_file,
-    read_json,
-    wait_until_down,
-)
+from launcher.vms.folder import NameTaken, StateFolder
+from launcher.vms.folder_state import JOURNAL, LOG, SOCKET, STATE
 from launcher.vms.journal import Journal, pending
 from launcher.vms.log import ConsoleLog
+from launcher.vms.looking import all_folders, is_lost, is_up, read_file, read_json, wait_until_down
 from launcher.vms.way import MOST, open_way
 from tests.others import EVIL, as_evil, let_pass, needs_root
 

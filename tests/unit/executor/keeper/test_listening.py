@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from launcher.vms.channel import Channel
-from launcher.vms.folder import SOCKET
+from launcher.vms.folder_state import SOCKET
 from launcher.vms.orders import AskReport, Signal, Stop, order
 from tests.fakes.host import FakeHost
 from tests.unit.executor.passing import guest

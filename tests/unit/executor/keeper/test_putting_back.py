@@ -14,7 +14,8 @@ from launcher.kernel.api import GivenUp
 from launcher.plan.outcome import StepOutcome
 from launcher.plan.steps import RunVcpus
 from launcher.record import replace
-from launcher.vms.folder import JOURNAL, StateFolder
+from launcher.vms.folder import StateFolder
+from launcher.vms.folder_state import JOURNAL
 from launcher.vms.journal import Journal
 from tests.fakes.kernel import FakeKernel
 from tests.unit.executor.passing import guest

@@ -17,7 +17,8 @@ from launcher.executor.keeper.changing import commands, left_of
 from launcher.executor.keeper.restore import restore
 from launcher.kernel import sysfs
 from launcher.version import VERSION
-from launcher.vms.folder import JOURNAL, StateFolder
+from launcher.vms.folder import StateFolder
+from launcher.vms.folder_state import JOURNAL
 from launcher.vms.groups import lock_groups
 from tests.budget import runs
 from tests.fakes.host import FakeHost

@@ -1,0 +1,65 @@
+"""A descriptor of a state folder in; whether it is locked, and what its keeper has written there, out."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+from contextlib import suppress
+from typing import Any
+
+from launcher.vms.way import read_below
+
+PLAN, JOURNAL, STATE, REPORT, LOG, SOCKET = (
+    "plan.json", "undo.jsonl", "state.json", "report.json", "console.log", "control.sock",
+)  # fmt: skip
+FILES = (PLAN, JOURNAL, STATE, REPORT, LOG, SOCKET)
+OURS = tuple(name for file in FILES for name in (file, f".{file}"))
+
+MOMENT = 0.01  # seconds between two tries at a lock that is held for a moment
+
+
+def try_lock(lock: int, kind: int) -> bool:
+    try:
+        fcntl.flock(lock, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def is_held(folder: int) -> bool:
+    """A keeper or a runner has it locked. If none has, we share its lock until we close it: nobody claims it."""
+    return not try_lock(folder, fcntl.LOCK_SH)
+
+
+def has_begun(folder: int) -> bool:
+    """A keeper writes its state first thing; without one, or with one that has ended, the lock is somebody else's."""
+    return _state_of(folder) is not None and not has_ended(folder)
+
+
+def has_ended(folder: int) -> bool:
+    state = _state_of(folder)
+    return (state is not None and state.get("phase") == "ended") or _has_report(folder)
+
+
+def _has_report(folder: int) -> bool:
+    with suppress(OSError):
+        return stat.S_ISREG(os.stat(REPORT, dir_fd=folder, follow_symlinks=False).st_mode)
+    return False
+
+
+def _state_of(folder: int) -> dict[str, Any] | None:
+    import json
+
+    try:
+        state = json.loads(read_below(folder, STATE))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return state if isinstance(state, dict) else None
+
+
+def is_still(lock: int, above: int, name: str) -> bool:
+    try:
+        return os.path.samestat(os.fstat(lock), os.stat(name, dir_fd=above, follow_symlinks=False))
+    except FileNotFoundError:
+        return False
