@@ -94,10 +94,12 @@ class Vm(Descriptor):
         ioctl(self.fd, "KVM_IRQFD", ffi.new("struct kvm_irqfd *", request))
 
     def deassign_irqfd(self, event: Eventfd, gsi: int) -> None:
+        """No fire is an interrupt of `gsi` any more when this returns. KVM takes a pair that it does not know."""
         request = {"fd": event.fd, "gsi": gsi, "flags": lib.KVM_IRQFD_FLAG_DEASSIGN}
         ioctl(self.fd, "KVM_IRQFD", ffi.new("struct kvm_irqfd *", request))
 
     def create_vfio(self) -> KvmVfio:
+        """KVM_CREATE_DEVICE, once for a VM. EBUSY: it has one already."""
         device = ffi.new("struct kvm_create_device *", {"type": lib.KVM_DEV_TYPE_VFIO})
         ioctl(self.fd, "KVM_CREATE_DEVICE", device)
         return KvmVfio(device.fd)
@@ -155,17 +157,20 @@ class Vcpu(Descriptor):
         ioctl(self.fd, "KVM_SET_CPUID2", table)
 
     def set_sregs(self, changes: Registers) -> None:
+        """Those fields that are named, nested ones by nested mappings; the others stay as KVM_GET_SREGS has them."""
         sregs = ffi.new("struct kvm_sregs *")
         ioctl(self.fd, "KVM_GET_SREGS", sregs)
         fill(sregs, changes)
         ioctl(self.fd, "KVM_SET_SREGS", sregs)
 
     def set_regs(self, changes: Registers) -> None:
+        """Those that are named, as in struct kvm_regs; the others become zero."""
         regs = ffi.new("struct kvm_regs *")
         fill(regs, changes)
         ioctl(self.fd, "KVM_SET_REGS", regs)
 
     def set_msrs(self, msrs: Mapping[int, int]) -> None:
+        """Index -> value. KVM stops at the first that it refuses, which the OSError (EINVAL) names."""
         table = ffi.new("struct kvm_msrs *", {"entries": len(msrs)})
         table.nmsrs = len(msrs)
         for entry, (index, value) in zip(table.entries, msrs.items(), strict=True):

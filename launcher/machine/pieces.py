@@ -58,6 +58,7 @@ def _tables(whole: Span, table: Span | None, pending: Span | None) -> Iterator[P
 
 
 def served(found: tuple[Piece, ...]) -> Served:
+    """How the whole BAR is served: `split` when a part of it is mapped and another is not."""
     ways = {piece.served for piece in found}
     if "mmap" not in ways:
         return "trap"
@@ -65,6 +66,7 @@ def served(found: tuple[Piece, ...]) -> Served:
 
 
 def pages_of(span: Span) -> Span:
+    """The whole pages that the span touches."""
     start = align_down(span.start, PAGE)
     return Span(start, align_up(span.end, PAGE) - start)
 

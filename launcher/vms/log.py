@@ -17,6 +17,7 @@ class ConsoleLog:
         self._size = 0
 
     def append(self, data: bytes) -> None:
+        """At the end; the oldest half goes when it would be too long. OSError: a full /run."""
         if self._size + len(data) > MOST:
             self._shorten()
         self._size += os.pwrite(self._fd, data[-KEEP:], self._size)
