@@ -1,4 +1,4 @@
-"""The diagnostics of a plan in; the exit code that they come to, or the error that refuses it, out."""
+"""A plan, or the diagnostics of one, in; the exit code that they come to, or the error that refuses it, out."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from launcher.errors import NotPermitted, Refused
 
 if TYPE_CHECKING:
     from launcher.errors import Diagnostic
+    from launcher.plan.plan import Plan
 
 # What may be because of who asks and not of what is asked.
 DENIALS = {"E224", "E228", "E402", "E411", "E424"}
@@ -24,3 +25,11 @@ def exit_code(found: tuple[Diagnostic, ...], strict: bool) -> int:
 def refuse(found: tuple[Diagnostic, ...], *, strict: bool) -> None:
     if code := exit_code(found, strict):
         raise (NotPermitted if code == NotPermitted.exit_code else Refused)(*found)
+
+
+def check_unclaimed(plan: Plan) -> None:
+    """Before it is told that somebody has its devices open: that it is a VM of ours says more."""
+    if plan.devices:
+        from launcher.executor.keeper import claim
+
+        claim.check_unclaimed(plan)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from launcher.api.blocking import DENIALS, refuse
+from launcher.api.blocking import DENIALS, check_unclaimed, refuse
 from launcher.errors import Diagnostic, Refused, StalePlan
 from launcher.plan.steps import LoadModules, OpenDevices, Step, TakeMemory
 from launcher.record import replace
@@ -49,14 +49,6 @@ def judge(plan: Plan, host: HostFacts, files: BootFiles, *, strict: bool) -> Pla
     refuse(now.diagnostics, strict=strict)
     _check_steps(plan, now, host)
     return replace(now, vmlaunch=plan.vmlaunch, steps=plan.steps, assumes=plan.assumes)
-
-
-def check_unclaimed(plan: Plan) -> None:
-    """Before it is told that somebody has its devices open: that it is a VM of ours says more."""
-    if plan.devices:
-        from launcher.executor.keeper import claim
-
-        claim.check_unclaimed(plan)
 
 
 def _planned_again(plan: Plan, host: HostFacts, files: BootFiles) -> Plan:

@@ -24,11 +24,10 @@ def prepare(options: argparse.Namespace) -> Plan | str:
 
 def _planned(raw: bytes, options: argparse.Namespace) -> Plan | str:
     """What runs is compared first: its devices are in use, and its plan could not be carried out again."""
-    from launcher.api.blocking import refuse
+    from launcher.api.blocking import check_unclaimed, refuse
     from launcher.api.hosts import this_host
     from launcher.api.plans import make_plan
     from launcher.api.running import as_before
-    from launcher.api.staleness import check_unclaimed
     from launcher.cli.given import load_bytes
 
     loaded = load_bytes(raw, options.spec, options.set, options.sources)

@@ -37,7 +37,8 @@ SPACES = {1: "port", 2: "memory", 3: "config"}  # enum space; a config address i
 class Trap(NamedTuple):
     """A range of I/O ports or addresses and who answers: serial, power, keyboard, pci, ecam and file in C.
 
-    `fd` and `offset` are for file: a region of a device, a ROM. table and pending (of MSI-X) come back from Vcpu.run.
+    `fd` and `offset` are for file: a region of a device, a ROM. table and pending (of MSI-X) come back from Vcpu.run,
+    and so do accesses by pci and ecam to a function of which Machine.ask_function was told: their space is `config`.
     """
 
     start: int

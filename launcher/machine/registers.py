@@ -43,9 +43,6 @@ class Registers:
         """What we have there, whoever owns the bits."""
         return int.from_bytes(self._value[offset : offset + size], "little")
 
-    def put(self, offset: int, value: int, size: int) -> None:
-        self._value[offset : offset + size] = value.to_bytes(size, "little")
-
     def read(self, offset: int, size: int, ask: Ask) -> bytes:
         """The device is only asked about bytes that are not all ours. It may answer with fewer, which are all ones."""
         own, value = self._own[offset : offset + size], self._value[offset : offset + size]

@@ -82,12 +82,12 @@ static int serve_config_ports(struct machine *machine, uint64_t offset, struct a
 	uint32_t selected;
 	if (access->write && access->address == RESET_CONTROL && access->size == 1)
 		return reset_control_write(access->value);
-	if (config_selects(&machine->config, offset, &selected))
+	if (config_data_port(&machine->config, offset, &selected))
 		return serve_config(machine, selected, access);
 	if (access->write)
-		config_select(&machine->config, offset, access->size, access->value);
+		config_write_address(&machine->config, offset, access->size, access->value);
 	else
-		access->value = config_address(&machine->config, offset, access->size);
+		access->value = config_read_address(&machine->config, offset, access->size);
 	return 0;
 }
 

@@ -37,13 +37,13 @@ uint64_t config_read(struct config *config, uint8_t function, uint32_t offset, u
 }
 
 /* What the address port reads. */
-uint32_t config_address(struct config *config, uint64_t offset, uint32_t size)
+uint32_t config_read_address(struct config *config, uint64_t offset, uint32_t size)
 {
 	return offset == 0 && size == 4 ? atomic_load(&config->address) : UINT32_MAX;
 }
 
 /* True: an access at `offset` of the eight ports is one to the data port, *ret is function << 12 | offset. */
-bool config_selects(struct config *config, uint64_t offset, uint32_t *ret)
+bool config_data_port(struct config *config, uint64_t offset, uint32_t *ret)
 {
 	uint32_t address = atomic_load(&config->address);
 	if (offset < 4 || !(address & ENABLE) || (address & BUS_MASK))
@@ -52,7 +52,7 @@ bool config_selects(struct config *config, uint64_t offset, uint32_t *ret)
 	return true;
 }
 
-void config_select(struct config *config, uint64_t offset, uint32_t size, uint32_t value)
+void config_write_address(struct config *config, uint64_t offset, uint32_t size, uint32_t value)
 {
 	if (offset == 0 && size == 4)
 		atomic_store(&config->address, value);

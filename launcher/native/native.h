@@ -78,7 +78,8 @@ bool power_press(struct power *power);
 
 enum { FUNCTIONS = 256 };
 
-/* Bus 0. A function is an image that the guest can only read, or its caller is asked, or it is not there. */
+/* Bus 0. A function is an image that the guest can only read, or the caller of vcpu_run is asked about it (`asked`, of
+ * which machine_ask_function is told), or it is not there. */
 struct config {
 	_Atomic uint32_t address; /* as last written to 0xcf8 */
 	uint8_t *images[FUNCTIONS];
@@ -88,9 +89,9 @@ struct config {
 int config_set(struct config *config, uint8_t function, const uint8_t *image);
 void config_destroy(struct config *config);
 uint64_t config_read(struct config *config, uint8_t function, uint32_t offset, uint32_t size);
-uint32_t config_address(struct config *config, uint64_t offset, uint32_t size);
-bool config_selects(struct config *config, uint64_t offset, uint32_t *ret);
-void config_select(struct config *config, uint64_t offset, uint32_t size, uint32_t value);
+uint32_t config_read_address(struct config *config, uint64_t offset, uint32_t size);
+bool config_data_port(struct config *config, uint64_t offset, uint32_t *ret);
+void config_write_address(struct config *config, uint64_t offset, uint32_t size, uint32_t value);
 
 /* -- reset by ports: 0 or an event from a write ----------------------------------------------------------------- */
 

@@ -361,7 +361,7 @@ class OpenDevices(Step):
         return f"open {count}, {f'reset {resets} of them' if resets else 'which cannot be reset'}, {give}"
 
 
-# Each kind there is, by its `op`, in the order of the published schema.
+# Each kind there is, by its `op`, in the order of the published schema; plan.whole has the order of performance.
 STEPS: dict[str, type[Step]] = {
     kind.op: kind
     for kind in (
@@ -381,7 +381,7 @@ STEPS: dict[str, type[Step]] = {
         RunVcpus,
     )
 }
-# Those that each plan has one of, in this order.
+# Those that each plan has one of, in the order of plan.whole, which is that of their performance.
 ONCE = tuple(kind for kind in STEPS.values() if kind.once)
 
 

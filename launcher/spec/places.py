@@ -40,7 +40,7 @@ class Node:
             yield from ((str(index), node, node.where) for index, node in enumerate(self.value))
 
     def plain(self) -> object:
-        """The value as pydantic takes it, without places. The loader has limited the depth."""
+        """The value as readers of the spec take it, without places. The loader has limited the depth."""
         if isinstance(self.value, dict):
             return {key: entry.node.plain() for key, entry in self.value.items()}
         if isinstance(self.value, list):

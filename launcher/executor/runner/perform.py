@@ -190,12 +190,12 @@ def _stop(vcpu: Vcpu, thread: Running) -> None:
 
 PERFORM: dict[type[Step], Callable[[Any, Live], None]] = {
     TakeMemory: take_memory,
+    OpenGroups: open_groups,
+    MapDma: map_dma,
     CreateVm: create_vm,
     GiveMemory: give_memory,
+    OpenDevices: open_devices,
     LoadKernel: load_kernel,
     LoadInitrd: load_initrd,
     DescribeMachine: describe_machine,
-    OpenGroups: open_groups,
-    MapDma: map_dma,
-    OpenDevices: open_devices,
 }

@@ -1,4 +1,7 @@
-"""What the bus, the traps and the runner ask of any function that a guest finds in a slot; nothing of VFIO."""
+"""What the bus, the traps and the runner ask of any function that a guest finds in a slot; nothing of VFIO.
+
+A passed device is one: PassedDevice of devices.passed, which does not inherit it.
+"""
 
 from __future__ import annotations
 
