@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from launcher.machine.board import Board, Port
-from launcher.machine.x86 import acpi, apic_ids, cpu, layout, linux64, pvh
+from launcher.machine.start import Patch
+from launcher.machine.x86 import acpi, apic_ids, cpu, layout, linux64, mptable, pvh
 from launcher.machine.x86.e820 import memory_map
 from launcher.machine.x86.host_bridge import host_bridge
 from launcher.machine.x86.pins import FIRST_MESSAGE_GSI, pins
+from launcher.plan.steps import Topology
+from launcher.values import Span
+
+
+def _tables(topology: Topology, window: Span | None) -> tuple[Patch, ...]:
+    """ACPI's, and the same for who does not read those."""
+    return (*acpi.tables(topology, window), *mptable.mp_table(topology))
+
 
 X86 = Board(
     layout=layout.LAYOUT,
@@ -22,7 +31,7 @@ X86 = Board(
     first_message_gsi=FIRST_MESSAGE_GSI,
     intx_gsi=acpi.intx_gsi,
     host_bridge=host_bridge(),
-    tables=acpi.tables,
+    tables=_tables,
     memory_map=memory_map,
     starts={"pvh": pvh, "linux64": linux64},
     vcpu_ids=apic_ids.apic_ids,
