@@ -71,7 +71,7 @@ class Processor:
 class Board:
     """`tables`: (topology, window for 64-bit BARs) -> the firmware's tables, the RSDP first. `memory_map`: (RAM, what
     the IOMMU reserves) -> what the guest is told. `starts` by the name of the boot protocol. `intx_gsi`: (slot, pin) ->
-    GSI.
+    GSI; `intx_line`: what firmware writes into the register Interrupt Line for it.
     `vcpu_ids`: what KVM and the tables call each vCPU. `cpuid`: (KVM's leaves, vCPU) -> the leaves of that vCPU.
     """
 
@@ -82,6 +82,7 @@ class Board:
     pins: tuple[Pin, ...]
     first_message_gsi: int
     intx_gsi: Callable[[int, int], int]
+    intx_line: Callable[[int, int], int]
     host_bridge: bytes
     tables: Callable[[Topology, Span | None], tuple[Patch, ...]]
     memory_map: Callable[[tuple[RamRange, ...], tuple[Span, ...]], tuple[MapEntry, ...]]

@@ -21,6 +21,7 @@ LOCAL_APIC_VERSION, IO_APIC_VERSION, IO_APIC_ID = 0x14, 0x11, 0  # KVM's, as the
 ENABLED, BOOTS = 1, 2
 PCI, ISA = 0, 1  # ids of the buses; PCI's is its number
 ALL_APICS = 0xFF
+AS_THE_BUS = 0
 
 
 def mp_table(topology: Topology) -> tuple[Patch, ...]:
@@ -55,7 +56,8 @@ def _entries(topology: Topology) -> Iterator[bytes]:
     yield struct.pack("<BBBBI", IO_APIC, IO_APIC_ID, IO_APIC_VERSION, ENABLED, layout.IOAPIC.start)
     for irq in range(PIC_PINS):
         if irq != CASCADE:
-            yield _interrupt(ISA, irq, TIMER_PIN if irq == 0 else irq)
+            flags = acpi.LEVEL_ACTIVE_HIGH if irq == layout.SCI_GSI else AS_THE_BUS
+            yield _interrupt(ISA, irq, TIMER_PIN if irq == 0 else irq, flags)
     for slot in range(acpi.SLOTS):
         for pin in range(acpi.PINS):
             yield _interrupt(PCI, slot << 2 | pin, acpi.intx_gsi(slot, pin + 1))
@@ -63,6 +65,6 @@ def _entries(topology: Topology) -> Iterator[bytes]:
     yield struct.pack("<BBHBBBB", LOCAL_INTERRUPT, NMI, 0, ISA, 0, ALL_APICS, 1)
 
 
-def _interrupt(bus: int, irq: int, pin: int) -> bytes:
-    """Edge or level as the bus has it: flags 0."""
-    return struct.pack("<BBHBBBB", INTERRUPT, VECTORED, 0, bus, irq, IO_APIC_ID, pin)
+def _interrupt(bus: int, irq: int, pin: int, flags: int = AS_THE_BUS) -> bytes:
+    """`flags`: edge or level, and polarity, in the bits that ACPI has taken over."""
+    return struct.pack("<BBHBBBB", INTERRUPT, VECTORED, flags, bus, irq, IO_APIC_ID, pin)

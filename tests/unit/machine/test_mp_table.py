@@ -59,6 +59,11 @@ def test_isa_interrupts_are_the_pins_that_kvm_routes_and_the_timer_is_pin_2() ->
     assert isa == {pin.gsi: pin.pin for pin in BOARD.pins if pin.chip == "ioapic" and pin.gsi < 16}
 
 
+def test_only_the_interrupt_of_acpi_is_a_level_on_a_bus_of_edges() -> None:
+    found = [one for one in entries(low_memory(TOPOLOGIES[0])) if one[0] == 3]
+    assert {(one[4], one[5]): one[2] for one in found if one[2]} == {(1, BOARD.power_gsi): 0x0D}
+
+
 def test_buses_io_apic_and_local_interrupts_are_as_firmware_leaves_them() -> None:
     found = entries(low_memory(TOPOLOGIES[1]))
     assert [one[1:] for one in found if one[0] == 1] == [b"\0PCI   ", b"\x01ISA   "]
