@@ -81,3 +81,10 @@ def test_a_guest_that_was_asked_goes_on(cli: Cli, payload: Payload) -> None:
     err = last_report(cli, up)
     assert "the guest powered off: down" in err
     assert "HLT" not in err
+
+
+def test_a_halted_guest_is_not_given_time_to_hear_its_power_button(cli: Cli, payload: Payload) -> None:
+    """It had switched the button on before."""
+    up = speaking(cli, payload("deaf"))
+    assert is_found_halted(cli)
+    assert "stopped by force: down" in last_report(cli, up, "-t", "600s")
