@@ -324,12 +324,12 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "W440",
         "a guest that leaves ACPI alone",
-        "The machine is described by ACPI tables and by nothing else: it has no MP table, and no interrupt lines as "
-        "firmware leaves them. Linux that is told to ignore ACPI finds one vCPU, has no interrupts of devices that "
-        "know INTx only and does not end at power-off (`acpi=off`), or hears nothing from the serial port "
-        "(`pci=noacpi`, `acpi=noirq`). Devices with MSI or MSI-X work.",
+        "An MP table and interrupt lines, as firmware leaves them, also describe processors and interrupts: Linux with "
+        "`pci=noacpi` or `acpi=noirq` misses nothing. Only ACPI says how this machine is powered off: with `acpi=off` "
+        "Linux halts all vCPUs at its power-off, which `inspect` shows, and hears no power button, so that `down` ends "
+        "it by force.",
         "boot: {kernel: ./bzImage, cmdline: console=ttyS0 acpi=off}",
-        "Take the word out of the command line.",
+        "Take the word out of the command line, or let the guest `reboot` at its end and run it with `--no-reboot`.",
     ),
     Explanation(
         "W405",

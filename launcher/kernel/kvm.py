@@ -31,6 +31,7 @@ CHIPS = {
     "pic-slave": lib.KVM_IRQCHIP_PIC_SLAVE,
     "ioapic": lib.KVM_IRQCHIP_IOAPIC,
 }
+PATIENCE = 200  # milliseconds for a vCPU to come out of the guest, or of a device's register
 LVT0, LVT1 = 0x350, 0x360  # local APIC registers (Intel SDM 3A, table 11-1)
 DELIVER_NMI, DELIVER_EXTERNAL = 0x400, 0x700
 
@@ -206,6 +207,10 @@ class Vcpu(Descriptor):
 
     def kick(self) -> None:
         lib.vcpu_kick(self._vcpu)
+
+    def asleep(self) -> bool:
+        """It has executed HLT with interrupts off, or was not started (KVM_GET_MP_STATE): no interrupt wakes it."""
+        return bool(lib.vcpu_asleep(self._vcpu, PATIENCE))
 
     def close(self) -> None:
         if self.fd >= 0:

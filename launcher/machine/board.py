@@ -34,7 +34,7 @@ class Layout:
     ecam: Span
     identity_map: int
     tss: int
-    acpi_tables: Span
+    tables: Span
     kernel_start: int  # boot files may load from here on
     most_vcpus: int
     last_vcpu_id: int  # a topology leaves some out
@@ -69,9 +69,9 @@ class Processor:
 
 @record
 class Board:
-    """`tables`: (topology, window for 64-bit BARs) -> the ACPI tables, the RSDP first. `memory_map`: (RAM, what the
-    IOMMU reserves) -> what the guest is told. `starts` by the name of the boot protocol. `intx_gsi`: (slot, pin) ->
-    GSI.
+    """`tables`: (topology, window for 64-bit BARs) -> the firmware's tables, the RSDP first. `memory_map`: (RAM, what
+    the IOMMU reserves) -> what the guest is told. `starts` by the name of the boot protocol. `intx_gsi`: (slot, pin) ->
+    GSI; `intx_line`: what firmware writes into the register Interrupt Line for it.
     `vcpu_ids`: what KVM and the tables call each vCPU. `cpuid`: (KVM's leaves, vCPU) -> the leaves of that vCPU.
     """
 
@@ -82,6 +82,7 @@ class Board:
     pins: tuple[Pin, ...]
     first_message_gsi: int
     intx_gsi: Callable[[int, int], int]
+    intx_line: Callable[[int, int], int]
     host_bridge: bytes
     tables: Callable[[Topology, Span | None], tuple[Patch, ...]]
     memory_map: Callable[[tuple[RamRange, ...], tuple[Span, ...]], tuple[MapEntry, ...]]

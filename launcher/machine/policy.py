@@ -23,7 +23,7 @@ from launcher.record import record
 
 # Type 0 header (PCI Local Bus 3.0, 6.1)
 COMMAND, STATUS, CACHE_LINE, HEADER_TYPE, BARS, ROM_BAR = 0x04, 0x06, 0x0C, 0x0E, 0x10, 0x30
-INTERRUPT_LINE, INTERRUPT_PIN = 0x3C, 0x3D
+INTERRUPT_LINE, INTERRUPT_PIN, UNKNOWN_LINE = 0x3C, 0x3D, 0xFF
 MULTIFUNCTION, HAS_LIST = 0x80, 0x10
 ROM_ENABLE = 1
 
@@ -62,13 +62,15 @@ HIDDEN_EXTENDED = {
 
 @record
 class Shape:
-    """What the function is. `config`: what the device says after a reset; `rom`: bytes of the ROM, 0 for none."""
+    """What the function is. `config`: what the device says after a reset; `rom`: bytes of the ROM, 0 for none; `line`:
+    what firmware leaves in Interrupt Line, where UNKNOWN_LINE means none."""
 
     config: bytes
     bars: tuple[BarPlace, ...]
     rom: int
     multifunction: bool
     intx: bool
+    line: int = UNKNOWN_LINE
 
 
 def visible(config: bytes) -> tuple[Capability, ...]:
@@ -102,7 +104,7 @@ def registers_of(shape: Shape) -> Registers:
     registers.own(ROM_BAR, bytes(4), _rom_mask(shape.rom))
     registers.own(ROM_BAR + 4, bytes(8))
     pin = config[INTERRUPT_PIN] if shape.intx and config[INTERRUPT_PIN] <= 4 else 0
-    registers.own(INTERRUPT_LINE, bytes([0xFF, pin]), b"\xff\0")
+    registers.own(INTERRUPT_LINE, bytes([shape.line if pin else UNKNOWN_LINE, pin]), b"\xff\0")
     registers.forward(caps.HEADER, len(config) - caps.HEADER)
     _list(registers, config)
     _list_extended(registers, config)

@@ -51,7 +51,7 @@ struct rule {
 
 /* A vCPU of a guest without devices: it runs, serves the console, wakes other threads, and ends. */
 static const struct rule of_vcpus[] = {
-	IOCTL(KVM_RUN), IOCTL(KVM_IRQ_LINE),
+	IOCTL(KVM_RUN), IOCTL(KVM_IRQ_LINE), IOCTL(KVM_GET_MP_STATE),
 	ALLOW(read), ALLOW(write), ALLOW(writev), ALLOW(futex),
 	ALLOW_IF(mmap, 2, PROT_EXEC, 0), ALLOW_IF(mprotect, 2, PROT_EXEC, 0), ALLOW(munmap), ALLOW(mremap), ALLOW(madvise),
 	ALLOW(brk), ALLOW(clock_gettime), ALLOW(clock_nanosleep), ALLOW(nanosleep), ALLOW(sched_yield), ALLOW(getrandom),

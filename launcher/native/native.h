@@ -140,9 +140,11 @@ struct vcpu {
 	struct kvm_run *run;
 	size_t run_size;
 	struct machine *machine;
-	pthread_mutex_t lock; /* over thread and inside */
+	pthread_mutex_t lock; /* over thread, inside and look */
+	pthread_cond_t looked;
 	pthread_t thread;
 	bool inside;
+	enum { LOOK_NONE, LOOK_ASKED, LOOK_AWAKE, LOOK_ASLEEP } look;
 	_Atomic bool kicked;
 	_Atomic uint64_t exits;
 	uint64_t data[EVENT_WORDS];
@@ -152,6 +154,7 @@ struct vcpu {
 };
 
 void vcpu_hear_kicks(void);
+void vcpu_answer_look(struct vcpu *vcpu);
 int vcpu_run_until_event(struct vcpu *vcpu);
 
 #endif

@@ -116,8 +116,10 @@ int vcpu_run_until_event(struct vcpu *vcpu)
 		atomic_fetch_add_explicit(&vcpu->exits, 1, memory_order_relaxed);
 		if (result < 0) {
 			vcpu->run->immediate_exit = 0;
-			if (errno == EINTR) /* a kick */
+			if (errno == EINTR) { /* a kick, or a look */
+				vcpu_answer_look(vcpu);
 				continue;
+			}
 			if (errno == EAGAIN && ++again < MOST_AGAIN) /* a vCPU that waits for its start-up IPI */
 				continue;
 			vcpu->data[0] = errno;

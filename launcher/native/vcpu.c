@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <time.h>
 
 static __thread struct kvm_run *current_run;
 
@@ -41,15 +42,74 @@ int vcpu_create(struct machine *machine, int fd, size_t run_size, struct vcpu **
 	vcpu->run_size = run_size;
 	vcpu->machine = machine;
 	pthread_mutex_init(&vcpu->lock, NULL);
+	pthread_condattr_t clock;
+	pthread_condattr_init(&clock);
+	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+	pthread_cond_init(&vcpu->looked, &clock);
+	pthread_condattr_destroy(&clock);
 	*ret = vcpu;
 	return 0;
 }
 
 void vcpu_destroy(struct vcpu *vcpu)
 {
+	pthread_cond_destroy(&vcpu->looked);
 	pthread_mutex_destroy(&vcpu->lock);
 	munmap(vcpu->run, vcpu->run_size);
 	free(vcpu);
+}
+
+/* The lock is held, and the vCPU is inside. KVM_RUN returns EINTR, now or when it is next called. */
+static void interrupt_run(struct vcpu *vcpu)
+{
+	vcpu->run->immediate_exit = 1;
+	pthread_kill(vcpu->thread, kick_signal());
+}
+
+/* The lock is held. */
+static void look_is(struct vcpu *vcpu, int found)
+{
+	if (vcpu->look != LOOK_ASKED)
+		return;
+	vcpu->look = found;
+	pthread_cond_signal(&vcpu->looked);
+}
+
+/* On the vCPU's own thread, right after a KVM_RUN that a signal ended: KVM has said then whether the guest takes
+ * interrupts. One that was never started, or waits for its start-up IPI, sleeps as deep as one in HLT without them. */
+void vcpu_answer_look(struct vcpu *vcpu)
+{
+	pthread_mutex_lock(&vcpu->lock);
+	if (vcpu->look == LOOK_ASKED) {
+		struct kvm_mp_state state = { KVM_MP_STATE_RUNNABLE };
+		bool known = ioctl(vcpu->fd, KVM_GET_MP_STATE, &state) == 0;
+		bool halted = state.mp_state == KVM_MP_STATE_HALTED && !vcpu->run->if_flag;
+		bool waits = state.mp_state == KVM_MP_STATE_UNINITIALIZED || state.mp_state == KVM_MP_STATE_INIT_RECEIVED;
+		look_is(vcpu, known && (halted || waits) ? LOOK_ASLEEP : LOOK_AWAKE);
+	}
+	pthread_mutex_unlock(&vcpu->lock);
+}
+
+/* Whether no interrupt wakes it. Any thread may ask, one at a time; who does not answer in time is awake. */
+bool vcpu_asleep(struct vcpu *vcpu, uint32_t milliseconds)
+{
+	struct timespec last;
+	clock_gettime(CLOCK_MONOTONIC, &last);
+	uint64_t nanoseconds = (uint64_t)last.tv_nsec + milliseconds * UINT64_C(1000000);
+	last.tv_sec += (time_t)(nanoseconds / 1000000000);
+	last.tv_nsec = (long)(nanoseconds % 1000000000);
+
+	pthread_mutex_lock(&vcpu->lock);
+	if (vcpu->inside) {
+		vcpu->look = LOOK_ASKED;
+		interrupt_run(vcpu);
+	}
+	while (vcpu->look == LOOK_ASKED && pthread_cond_timedwait(&vcpu->looked, &vcpu->lock, &last) == 0)
+		;
+	bool asleep = vcpu->look == LOOK_ASLEEP;
+	vcpu->look = LOOK_NONE;
+	pthread_mutex_unlock(&vcpu->lock);
+	return asleep;
 }
 
 /* Runs on the calling thread until an event; to be called without the interpreter lock. */
@@ -65,6 +125,7 @@ int vcpu_run(struct vcpu *vcpu)
 
 	pthread_mutex_lock(&vcpu->lock);
 	vcpu->inside = false;
+	look_is(vcpu, LOOK_AWAKE);
 	pthread_mutex_unlock(&vcpu->lock);
 	current_run = NULL;
 	return event;
@@ -75,10 +136,8 @@ void vcpu_kick(struct vcpu *vcpu)
 {
 	atomic_store(&vcpu->kicked, true);
 	pthread_mutex_lock(&vcpu->lock);
-	if (vcpu->inside) {
-		vcpu->run->immediate_exit = 1;
-		pthread_kill(vcpu->thread, kick_signal());
-	}
+	if (vcpu->inside)
+		interrupt_run(vcpu);
 	pthread_mutex_unlock(&vcpu->lock);
 }
 

@@ -135,6 +135,7 @@ class Report:
     ended: str | None = None  # as `started`
     runner: int | None = None  # its pid, while it lives
     vcpus: tuple[VcpuReport, ...] = ()
+    halted: bool | None = None  # every vCPU has executed HLT with interrupts off, or was not started
     memory: tuple[RamReport, ...] = ()
     devices: tuple[DeviceReport, ...] = ()
     containers: tuple[ContainerReport, ...] = ()

@@ -16,6 +16,9 @@ from launcher.report.lines import width_of
 from launcher.report.progress import show_seconds
 from launcher.values import Span, show_size
 
+HALTED = "every vCPU executed HLT with interrupts off: nothing but an NMI, a reset or `down` wakes this guest"
+WAS_HALTED = "every vCPU had executed HLT with interrupts off when the guest was ended"
+
 
 def print_report(
     report: Report, stream: TextIO, *, colour: bool, verbose: bool = False, more: Iterable[Row] = ()
@@ -55,6 +58,8 @@ def _rows(report: Report, width: int) -> Iterator[Row]:
         unknown = "exits unknown" if report.phase == "lost" else report.phase
         exits = unknown if vcpu.exits is None else f"{vcpu.exits:,} exits to user space"
         yield f"vCPU {vcpu.index}", exits + pinned
+    if report.halted:
+        yield "halted", HALTED if report.end is None else WAS_HALTED
     for ram in report.memory:
         node = "" if ram.node is None else f", node {ram.node}"
         yield "RAM", f"{Span(ram.guest, ram.size)}  {show_size(ram.size)}, {ram.pages}{node}"

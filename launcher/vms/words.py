@@ -58,10 +58,12 @@ class Ended:
 
 @record
 class Counted:
-    """The answer to `tell`, and the last word on a life. `exits` of each vCPU; none before there are any."""
+    """The answer to `tell`, and the last word on a life. `exits` of each vCPU; none before there are any. `halted`: no
+    interrupt wakes any of them."""
 
     counts: Counts
     exits: tuple[int, ...]
+    halted: bool = False
 
 
 @record

@@ -59,6 +59,7 @@ class FakeKernel:
     affinities: list[set[int]] = field(default_factory=list)
     handed: tuple[int, ...] = ()
     vms: int = 0  # created so far
+    asleep: bool = False  # its vCPUs, all of them
     running: int = 0  # calls before the first vCPU ran
     ending: int = 0  # calls before the last event of a vCPU
 

@@ -242,6 +242,9 @@ class FakeVcpu(Handle):
     def kick(self) -> None:
         os.write(self._kicked, b"!")
 
+    def asleep(self) -> bool:
+        return self.kernel.asleep
+
     def close(self) -> None:
         super().close()
         os.close(self._kick)

@@ -65,7 +65,7 @@ class FromRunner:
             self._records.end = ended_by_itself(ended.how, ended.detail, ended.registers)
 
     def _counted(self, counted: words.Counted) -> None:
-        self._records.numbers(counted.counts, counted.exits)
+        self._records.numbers(counted.counts, counted.exits, halted=counted.halted)
         self._questions.answer()
 
     def _alarm(self, alarm: words.Alarm) -> None:

@@ -34,6 +34,7 @@ class Records:
         self._steps: dict[int, StepOutcome] = {}
         self._counts = Counts()
         self._exits: tuple[int, ...] = ()
+        self._halted: bool | None = None
         self.phase: Phase = "starting"
         self.runner: int | None = None
         self.end: End | None = None
@@ -71,8 +72,8 @@ class Records:
         """Bytes on the serial console: the keeper sees them in the ring, whatever becomes of the runner."""
         self._counts = replace(self._counts, serial_written=count)
 
-    def numbers(self, counts: Counts, exits: tuple[int, ...]) -> None:
-        self._counts, self._exits = counts, exits
+    def numbers(self, counts: Counts, exits: tuple[int, ...], *, halted: bool) -> None:
+        self._counts, self._exits, self._halted = counts, exits, halted
 
     def device(self, one: DeviceReport) -> None:
         self._devices[one.host] = one
@@ -88,6 +89,7 @@ class Records:
             seconds=round((self._ended[1] if self._ended else monotonic()) - self._clock, 3),
             ended=self._ended[0] if self._ended else None,
             vcpus=self._vcpus(),
+            halted=self._halted,
             memory=self._memory(),
             devices=tuple(self._devices.values()),
             containers=self.containers,

@@ -120,6 +120,10 @@ class Live:
         now = Numbers(counts, [vcpu.exits for vcpu in self.vcpus])
         return now if self.past is None else now.plus(self.past)
 
+    def halted(self) -> bool:
+        """All vCPUs have executed HLT with interrupts off. The first that is awake is the last asked."""
+        return bool(self.vcpus) and all(vcpu.asleep() for vcpu in self.vcpus)
+
     def on_undo(self, undo: Callable[[], None]) -> None:
         """To be called on the line after the deed."""
         self.undo.push(self.step, undo)

@@ -21,7 +21,7 @@ from launcher.executor.runner.spaces import Claimed
 from launcher.kernel.api import AddressSpaces, Device
 from launcher.machine.function import ROM, PassedFunction
 from launcher.machine.pci import CONFIG_SIZE, CONVENTIONAL_CONFIG
-from launcher.machine.policy import Shape
+from launcher.machine.policy import INTERRUPT_PIN, Shape
 from launcher.plan.steps import OpenDevices, Passed
 
 
@@ -65,6 +65,7 @@ def _prepare(one: Passed, device: Device, several: bool, peers: Sequence[DmaMaps
             rom=rom.size if rom else 0,
             multifunction=several,
             intx=device.irq("intx").vectors > 0,
+            line=live.board.intx_line(one.guest.device, max(config[INTERRUPT_PIN], 1)),
         )
     )
     found = {bar.index: bar_of(bar, one, device, function, live) for bar in one.bars}

@@ -110,7 +110,7 @@ def load_initrd(step: LoadInitrd, live: Live) -> None:
 
 
 def describe_machine(step: DescribeMachine, live: Live) -> None:
-    """ACPI tables, and what the kernel's boot protocol wants to find; processors speak for themselves when they run."""
+    """Firmware tables, and what the boot protocol wants to find; processors speak for themselves when they run."""
     ram, kernel = live.the(Ram), live.the(Loaded)
     tables = live.board.tables(step.processors, step.window)
     entries = live.board.memory_map(ram.ranges, step.reserved)

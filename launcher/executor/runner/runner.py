@@ -163,7 +163,7 @@ class Runner:
         self._tell_devices()
         numbers = self._live.numbers()
         missing = (0,) * (len(numbers.exits) and self._run_step.count - len(numbers.exits))
-        self._tell(Counted(Counts(**numbers.counts), (*numbers.exits, *missing)))
+        self._tell(Counted(Counts(**numbers.counts), (*numbers.exits, *missing), self._live.halted()))
 
     def _tell_devices(self) -> None:
         built = self._live.find(Built)
@@ -201,10 +201,14 @@ class Runner:
                 if order == "stop":
                     raise StopOrdered
                 if order == "power":
-                    built = self._live.find(Built)
-                    self._tell(Power(built is not None and built.machine.press_power()))
+                    self._tell(Power(self._press_power()))
         except Closed:
             raise StopOrdered from None
+
+    def _press_power(self) -> bool:
+        """Whether the guest listens: to be waited for, a vCPU must be left that hears the interrupt."""
+        built = self._live.find(Built)
+        return built is not None and built.machine.press_power() and not self._live.halted()
 
     def _ending(self, index: int, event: Event) -> Ended:
         """How the VM ended; a crash with the registers, if the CPU still has them."""

@@ -55,18 +55,18 @@ def _table(signature: bytes, revision: int, body: bytes) -> bytes:
     """System description table header (5.2.6) with its checksum."""
     length = 36 + len(body)
     header = struct.pack("<4sIBB6s8sI4sI", signature, length, revision, 0, OEM, b"VMLAUNCH", 1, CREATOR, 1)
-    return _summed(header + body, 9)
+    return summed(header + body, 9)
 
 
-def _summed(table: bytes, place: int) -> bytes:
+def summed(table: bytes, place: int) -> bytes:
     """The byte at `place` makes the sum of all 0."""
     return table[:place] + bytes([-sum(table) % 256]) + table[place + 1 :]
 
 
 def _rsdp(xsdt: int) -> bytes:
     """5.2.5.3: the first 20 bytes sum to 0, and so does the whole."""
-    first = _summed(struct.pack("<8sB6sBI", b"RSD PTR ", 0, OEM, 2, 0), 8)
-    return _summed(first + struct.pack("<IQB3x", 36, xsdt, 0), 32)
+    first = summed(struct.pack("<8sB6sBI", b"RSD PTR ", 0, OEM, 2, 0), 8)
+    return summed(first + struct.pack("<IQB3x", 36, xsdt, 0), 32)
 
 
 def _facs() -> bytes:

@@ -41,7 +41,8 @@ GDT = Span(0x500, 64)
 START_INFO = Span(0x6000, 4 * KIB)  # hvm_start_info, module list, memory map (Xen PVH ABI)
 PAGE_TABLES = Span(0x9000, 24 * KIB)
 CMDLINE = Span(0x20000, 4 * KIB)
-ACPI_TABLES = Span(0xE0000, 128 * KIB)
+ACPI_TABLES = Span(0xE0000, 64 * KIB)
+MP_TABLE = Span(0xF0000, 64 * KIB)  # searched for the floating pointer (MultiProcessor Specification 1.4, 4)
 KERNEL_START = MIB  # boot files may load from here on
 
 # I/O ports.
@@ -67,7 +68,7 @@ LAYOUT = Layout(
     ecam=ECAM,
     identity_map=IDENTITY_MAP,
     tss=TSS,
-    acpi_tables=ACPI_TABLES,
+    tables=Span(ACPI_TABLES.start, ACPI_TABLES.size + MP_TABLE.size),
     kernel_start=KERNEL_START,
     most_vcpus=MOST_VCPUS,
     last_vcpu_id=MOST_VCPUS - 1,

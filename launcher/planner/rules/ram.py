@@ -62,7 +62,7 @@ def _check_low(
     banks: tuple[Bank, ...], ranges: tuple[RamRange, ...], reserved: tuple[Reserved, ...], layout: Layout
 ) -> Iterator[Diagnostic]:
     """The guest starts from tables in the first MiB."""
-    start = Span(0, max(layout.kernel_start, layout.acpi_tables.end))
+    start = Span(0, max(layout.kernel_start, layout.tables.end))
     if any(span_of(one).covers(start) for one in ranges):
         return
     taken = next((one for one in reserved if one.span.overlaps(start)), None)

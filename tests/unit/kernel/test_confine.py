@@ -267,7 +267,7 @@ SET_UP = {
     "KVM_GET_API_VERSION", "VFIO_GET_API_VERSION", "VFIO_CHECK_EXTENSION", "VFIO_SET_IOMMU", "VFIO_IOMMU_GET_INFO",
     "VFIO_GROUP_GET_STATUS", "VFIO_GROUP_SET_CONTAINER",
 }  # fmt: skip
-OF_C = {"KVM_RUN": 0xAE80, "KVM_IRQ_LINE": 0x4008AE61}  # include/uapi/linux/kvm.h
+OF_C = {"KVM_RUN": 0xAE80, "KVM_IRQ_LINE": 0x4008AE61, "KVM_GET_MP_STATE": 0x8004AE98}  # include/uapi/linux/kvm.h
 HOUSE = Path(launcher.__file__).parent
 
 

@@ -84,6 +84,15 @@ def test_the_interrupt_line_is_the_guests_own_and_the_pin_is_fixed(shape: Shape)
     assert guest.read(0x3D, 1) == shape.config[0x3D]
 
 
+def test_the_interrupt_line_is_as_firmware_leaves_it_until_the_guest_writes_its_own() -> None:
+    guest = Guest(replace(RTL8139, line=10))
+    assert guest.read(0x3C, 2) == 0x010A
+    guest.write(0x3C, 0x07, 1)
+    assert guest.read(0x3C, 1) == 0x07
+    assert Guest(replace(RTL8139, line=10, intx=False)).read(0x3C, 2) == 0x00FF
+    assert Guest(replace(VIRTUAL, line=10)).read(0x3C, 2) == 0x00FF
+
+
 def test_a_line_that_cannot_be_had_has_no_pin() -> None:
     assert Guest(replace(E1000E, intx=False)).read(0x3D, 1) == 0
     assert Guest(with_config(config((1, 1), [], pin=9))).read(0x3D, 1) == 0

@@ -56,7 +56,7 @@ def described(made: Plan, files: BootFiles) -> None:
 
 def test_tables_of_the_most_vcpus_fit() -> None:
     tables = BOARD.tables(Topology(1, BOARD.layout.most_vcpus, 1), Span(1 << 38, 1 << 38))
-    assert max(one.guest + len(one.data) for one in tables) <= BOARD.layout.acpi_tables.end
+    assert max(one.guest + len(one.data) for one in tables) <= BOARD.layout.tables.end
 
 
 # ---- memslots ----

@@ -218,6 +218,12 @@ def test_the_power_button_is_answered(tmp_path: Path) -> None:
     assert run.all_of("power") == [{"listens": False}]
 
 
+@pytest.mark.parametrize("asleep", [True, False])
+def test_that_no_interrupt_wakes_a_vcpu_is_told_with_the_last_numbers(tmp_path: Path, asleep: bool) -> None:
+    run = Run(plan_of(tmp_path), FakeKernel(asleep=asleep))
+    assert run.all_of("counts")[-1]["halted"] is asleep
+
+
 def test_a_pinned_vcpu_pins_its_thread(tmp_path: Path) -> None:
     run = Run(plan_of(tmp_path, pin=(0, 1)), FakeKernel())
     assert run.kernel.affinities == [{0}, {1}, os.sched_getaffinity(0)]
