@@ -140,11 +140,11 @@ def a_group_with_a_mapped_bar_stays_though_its_device_is_closed(
 # ---- address spaces, whatever is behind them ----
 
 
-def a_group_is_claimed_once_joins_and_leaves(kernel: RealKernel, number: int, address: PciAddress) -> None:
+def a_group_is_opened_once_joins_and_leaves(kernel: RealKernel, number: int, address: PciAddress) -> None:
     spaces, others = kernel.address_spaces(), kernel.address_spaces()
-    spaces.claim(number)
+    spaces.open_group(number)
     with refused(errno.EBUSY):
-        others.claim(number)
+        others.open_group(number)
     assert spaces.viable(number)
     space = spaces.join(number)
     with closing(kernel.take_memory(MIB, PAGE, None)) as memory, closing(spaces.open_device(number, address)) as device:
@@ -152,14 +152,14 @@ def a_group_is_claimed_once_joins_and_leaves(kernel: RealKernel, number: int, ad
         assert device.address == address
         space.unmap_dma(MIB, MIB)
     spaces.leave(number)
-    spaces.release(number)
-    others.claim(number)
-    others.release(number)
+    spaces.close_group(number)
+    others.open_group(number)
+    others.close_group(number)
 
 
 def kvm_is_told_of_each_file_of_the_spaces(kernel: RealKernel, number: int, address: PciAddress) -> None:
     spaces = kernel.address_spaces()
-    spaces.claim(number)
+    spaces.open_group(number)
     spaces.join(number)
     with machine(kernel) as vm, closing(vm.create_vfio()) as known:
         assert spaces.files()
@@ -168,7 +168,7 @@ def kvm_is_told_of_each_file_of_the_spaces(kernel: RealKernel, number: int, addr
         for file in spaces.files():
             known.remove_file(file)
     spaces.leave(number)
-    spaces.release(number)
+    spaces.close_group(number)
 
 
 # ---- DMA ----
@@ -444,7 +444,7 @@ RULES: tuple[Rule, ...] = (
     a_device_of_another_group_is_not_had,
     a_group_with_an_open_device_stays,
     a_group_with_a_mapped_bar_stays_though_its_device_is_closed,
-    a_group_is_claimed_once_joins_and_leaves,
+    a_group_is_opened_once_joins_and_leaves,
     kvm_is_told_of_each_file_of_the_spaces,
     ranges_do_not_overlap,
     messages_are_not_memory,

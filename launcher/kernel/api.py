@@ -199,15 +199,15 @@ class AddressSpace(Protocol):
 class AddressSpaces(Protocol):
     """What of a host's IOMMU is ours: groups, the address spaces they are in, and the functions in the groups.
 
-    A group is the IOMMU's unit of isolation, whatever descriptors its functions are opened by: it is claimed, joins
+    A group is the IOMMU's unit of isolation, whatever descriptors its functions are opened by: it is opened, joins
     and leaves as a whole, and a reset of a bus wants the groups of all who are on it. Its numbers are also the names of
     locks (vms/groups.py) and, with type1 alone, of files. Calls are undone in reverse: leave, release.
     """
 
-    def claim(self, group: int) -> None:
+    def open_group(self, group: int) -> None:
         """All before any joins. EBUSY: somebody has it; ENOENT: no member is bound to a VFIO driver."""
 
-    def release(self, group: int) -> None: ...
+    def close_group(self, group: int) -> None: ...
 
     def viable(self, group: int) -> bool:
         """False: a driver of the host has a part of it."""

@@ -99,18 +99,18 @@ class Group(Descriptor):
 
 
 class Type1:
-    """Address spaces that are containers. Nothing is opened before it is claimed."""
+    """Address spaces that are containers. No container is opened before a group joins."""
 
     def __init__(self, open_container: Callable[[], Container], open_group: Callable[[int], Group]) -> None:
         self._open_container, self._open_group = open_container, open_group
         self._groups: dict[int, Group] = {}
         self._members: dict[Container, list[int]] = {}
 
-    def claim(self, group: int) -> None:
+    def open_group(self, group: int) -> None:
         """Open the group by its number. EBUSY: somebody has it; ENOENT: no member is bound to a VFIO driver."""
         self._groups[group] = self._open_group(group)
 
-    def release(self, group: int) -> None:
+    def close_group(self, group: int) -> None:
         """Close the group, which is in no container any more."""
         self._groups.pop(group).close()
 
@@ -156,15 +156,15 @@ class Type1:
             self._groups[group].unset_container()
 
     def files(self) -> tuple[Group, ...]:
-        """The claimed groups, which KVM is told of before any device is opened."""
+        """The open groups, which KVM is told of before any device is opened."""
         return tuple(self._groups.values())
 
     def open_device(self, group: int, address: PciAddress) -> Device:
-        """A function of a claimed group that has joined. Errors as of Group.open_device."""
+        """A function of an open group that has joined. Errors as of Group.open_device."""
         return self._groups[group].open_device(address)
 
     def reset_bus(self, device: AnyDevice) -> set[PciAddress]:
-        """Who was reset with the device; nobody where a group on its bus is not claimed.
+        """Who was reset with the device; nobody where a group on its bus is not open.
 
         The kernel takes the groups of all on the bus and no others.
         """

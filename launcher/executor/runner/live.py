@@ -1,6 +1,6 @@
 """What the runner has made of a plan so far: a record of each step that makes something, and what undoes it.
 
-Records that only their makers and readers know are with them: Claimed in spaces, AddressMap in devices.placing.
+Records that only their makers and readers know are with them: OpenedGroups in spaces, AddressMap in devices.placing.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from launcher.executor.runner.devices.placing import AddressMap, Placing
 from launcher.executor.runner.live import Built, Live
 from launcher.executor.runner.regions import bar_of, rom_of
 from launcher.executor.runner.resets import reset
-from launcher.executor.runner.spaces import Claimed
+from launcher.executor.runner.spaces import OpenedGroups
 from launcher.kernel.api import AddressSpaces, Device
 from launcher.machine.function import ROM, PassedFunction
 from launcher.machine.pci import CONFIG_SIZE, CONVENTIONAL_CONFIG
@@ -27,7 +27,7 @@ from launcher.plan.steps import OpenDevices, Passed
 
 def open_devices(step: OpenDevices, live: Live) -> None:
     """All descriptors before any reset of a bus, and resets before what the guest will see."""
-    spaces = live.the(Claimed).spaces
+    spaces = live.the(OpenedGroups).spaces
     _tell_kvm(spaces, live)
     opened: dict[Passed, Device] = {}
     for one in step.devices:
@@ -35,7 +35,7 @@ def open_devices(step: OpenDevices, live: Live) -> None:
         live.on_undo(opened[one].close)
     unreset = reset(tuple(opened.values()), spaces)
     several = {one.guest.device for one in step.devices if one.guest.function}
-    peers = live.the(Claimed).maps if len(opened) > 1 else ()
+    peers = live.the(OpenedGroups).maps if len(opened) > 1 else ()
     made = []
     for one, device in opened.items():
         passed = _prepare(one, device, one.guest.device in several, peers, live)

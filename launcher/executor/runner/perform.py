@@ -1,12 +1,11 @@
-"""A Step in, its deed done, its undo pushed: one function for each kind of step. OSError when the kernel refuses."""
+"""A Step in, its deed done, its undo pushed: one function for each kind of step. OSError when the kernel refuses.
+
+RunVcpus, the last, is in vcpus.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from errno import EFAULT
-from functools import partial
-from queue import SimpleQueue
-from time import sleep
 from typing import Any
 
 from launcher.executor.runner.devices.bus import Bus
@@ -17,9 +16,8 @@ from launcher.executor.runner.live import Built, Described, Live, Loaded, Ram
 from launcher.executor.runner.opening import open_devices
 from launcher.executor.runner.reading import read_file
 from launcher.executor.runner.spaces import map_dma, open_groups
-from launcher.kernel.api import Event, Kvm, Trap, Vcpu
-from launcher.kernel.threads import Running, start
-from launcher.machine.board import Layout, Processor
+from launcher.kernel.api import Kvm, Trap
+from launcher.machine.board import Layout
 from launcher.machine.pci import HOST_BRIDGE
 from launcher.machine.start import Boot
 from launcher.plan.steps import (
@@ -31,15 +29,10 @@ from launcher.plan.steps import (
     MapDma,
     OpenDevices,
     OpenGroups,
-    RunVcpus,
     Step,
     TakeMemory,
 )
 from launcher.values import Span
-
-Told = Callable[[int, Event | Exception], None]  # vCPU index, why it came back
-
-MOST_FAULTS, A_MOMENT = 10_000, 0.001  # of KVM_RUN on one vCPU without an exit between, and seconds between two
 
 
 def take_memory(step: TakeMemory, live: Live) -> None:
@@ -118,74 +111,6 @@ def describe_machine(step: DescribeMachine, live: Live) -> None:
     for patch in (*tables, *kernel.start.patches(boot)):
         ram.write(patch.guest, patch.data)
     live.make(Described(step, live.board.vcpu_ids(step.processors)))
-
-
-def run_vcpus(step: RunVcpus, live: Live, told: Told) -> None:
-    """Create them all, put the first one at the kernel's entry, start their threads. Any return of any is told."""
-    for index in range(step.count):
-        _create_vcpu(index, live)
-    kernel, confined = live.the(Loaded), SimpleQueue[OSError | None]()
-    live.vcpus[0].set_sregs(kernel.start.first_sregs())
-    live.vcpus[0].set_regs(kernel.start.first_regs(kernel.step.entry))
-    for index, vcpu in enumerate(live.vcpus):
-        if step.pin:  # a thread begins where the one that starts it is
-            live.kernel.run_on({step.pin[index]})
-        thread = start(partial(_run, index, live, told, confined))
-        live.on_undo(partial(_stop, vcpu, thread))
-    if step.pin:
-        live.kernel.run_on(live.cpus)
-    for error in [confined.get() for _ in live.vcpus]:
-        if error is not None:
-            raise error
-
-
-def _create_vcpu(index: int, live: Live) -> None:
-    built, told = live.the(Built), live.the(Described)
-    vcpu = built.vm.create_vcpu(told.ids[index], built.machine)
-    live.on_undo(vcpu.close)
-    live.vcpus.append(vcpu)
-    deadline = bool(built.kvm.check_extension("tsc_deadline_timer"))
-    processor = Processor(told.step.processors, index, told.step.nested, deadline, built.kvm.brand())
-    vcpu.set_cpuid(live.board.cpuid(built.kvm.supported_cpuid(), processor))
-    vcpu.set_msrs(live.board.first_msrs)
-    vcpu.set_local_interrupts()
-
-
-def _run(index: int, live: Live, told: Told, confined: SimpleQueue[OSError | None]) -> None:
-    """On a thread of its own, which is shut in more than the others, until something happens that is not an access."""
-    bus = live.the(Built).bus
-    try:
-        live.kernel.confine_vcpu(devices=bool(bus.functions))
-    except OSError as error:
-        confined.put(error)
-        return
-    confined.put(None)
-    try:
-        told(index, _until_event(live.vcpus[index], bus))
-    except Exception as error:  # the outermost function of the thread: the main thread raises it
-        told(index, error)
-
-
-def _until_event(vcpu: Vcpu, bus: Bus) -> Event:
-    faults, last = 0, 0
-    while True:
-        event = vcpu.run()
-        if event.kind == "read":
-            vcpu.reply(bus.read(*event.data[:3]))
-        elif event.kind == "write":
-            bus.write(*event.data)
-        elif event.kind == "error" and event.data[0] == EFAULT and bus.functions and faults < MOST_FAULTS:
-            # A BAR that the device does not answer at just now; whoever makes it so takes its memslot away.
-            faults, last = faults + 1 if vcpu.exits == last + 1 else 1, vcpu.exits
-            bus.faults += 1
-            sleep(A_MOMENT)
-        else:
-            return event
-
-
-def _stop(vcpu: Vcpu, thread: Running) -> None:
-    vcpu.kick()
-    thread.join()
 
 
 PERFORM: dict[type[Step], Callable[[Any, Live], None]] = {

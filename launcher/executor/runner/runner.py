@@ -17,8 +17,9 @@ from time import monotonic
 from launcher.errors import LauncherError
 from launcher.executor.ending import check_confined, describe_event, diagnostics_of
 from launcher.executor.runner.live import Built, Live
-from launcher.executor.runner.perform import PERFORM, run_vcpus
-from launcher.executor.runner.spaces import Claimed
+from launcher.executor.runner.perform import PERFORM
+from launcher.executor.runner.spaces import OpenedGroups
+from launcher.executor.runner.vcpus import run_vcpus
 from launcher.kernel.api import Event, Kernel
 from launcher.kernel.console import Console
 from launcher.machine.board import Board
@@ -171,7 +172,7 @@ class Runner:
         for one in functions:
             self._tell(one.report())
         if functions:
-            self._tell(Containers(tuple(one.report() for one in self._live.the(Claimed).maps)))
+            self._tell(Containers(tuple(one.report() for one in self._live.the(OpenedGroups).maps)))
 
     def _restart(self) -> bool:
         """The VM is made anew on the same memory: what comes after it in the plan is undone and done again, quietly."""

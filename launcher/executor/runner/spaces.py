@@ -13,7 +13,7 @@ from launcher.plan.steps import MapDma, OpenGroups
 from launcher.values import Span
 
 
-class Claimed(NamedTuple):
+class OpenedGroups(NamedTuple):
     """What open_groups makes. It stays when the guest reboots."""
 
     spaces: AddressSpaces
@@ -24,8 +24,8 @@ def open_groups(step: OpenGroups, live: Live) -> None:
     """All groups before any address space."""
     spaces = live.kernel.address_spaces()
     for group in step.groups:
-        spaces.claim(group)
-        live.on_undo(partial(spaces.release, group))
+        spaces.open_group(group)
+        live.on_undo(partial(spaces.close_group, group))
         if not spaces.viable(group):
             raise _failed("E521", f"IOMMU group {group} is not usable: the host holds a part of it")
     found: dict[AddressSpace, DmaMaps] = {}
@@ -33,12 +33,12 @@ def open_groups(step: OpenGroups, live: Live) -> None:
         space = spaces.join(group)
         live.on_undo(partial(spaces.leave, group))
         found.setdefault(space, DmaMaps(space)).groups.append(group)
-    live.make(Claimed(spaces, tuple(found.values())))
+    live.make(OpenedGroups(spaces, tuple(found.values())))
 
 
 def map_dma(step: MapDma, live: Live) -> None:
     """Each byte of RAM once for each address space."""
-    for maps in live.the(Claimed).maps:
+    for maps in live.the(OpenedGroups).maps:
         _check_limits(step, maps.space)
         for one in step.ranges:
             maps.map_ram(one, live.banks[one.bank])

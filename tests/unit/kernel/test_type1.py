@@ -24,18 +24,18 @@ def a_kernel(apart: tuple[int, ...] = (), **more: object) -> FakeKernel:
 
 
 def live(kernel: FakeKernel) -> list[object]:
-    """Three groups claimed, joined, left and released: the spaces that they were in."""
+    """Three groups opened, joined, left and closed: the spaces that they were in."""
     spaces, joined = kernel.address_spaces(), []
     try:
         for group in ADDRESSES:
-            spaces.claim(group)
+            spaces.open_group(group)
         for group in ADDRESSES:
             joined.append(spaces.join(group))
     finally:
         for group in (3, 2, 1)[3 - len(joined) :]:
             spaces.leave(group)
         for group in sorted((file.number for file in spaces.files()), reverse=True):
-            spaces.release(group)
+            spaces.close_group(group)
     return joined
 
 
@@ -67,21 +67,21 @@ def test_whatever_is_refused_before_they_have_joined_nothing_is_left() -> None:
 def test_a_group_that_cannot_leave_does_not_keep_its_container_open() -> None:
     kernel = a_kernel()
     spaces = kernel.address_spaces()
-    spaces.claim(1)
+    spaces.open_group(1)
     spaces.join(1)
     kernel.fail_at = len(kernel.calls) + 1
     with refused(errno.EIO):
         spaces.leave(1)
-    spaces.release(1)
+    spaces.close_group(1)
     assert kernel.open == []
 
 
-def test_a_bus_is_reset_when_the_groups_of_all_on_it_are_claimed() -> None:
+def test_a_bus_is_reset_when_the_groups_of_all_on_it_are_open() -> None:
     kernel = a_kernel()
     spaces = kernel.address_spaces()
-    for claimed, found in (((1, 3), set()), ((2,), {FIRST, SECOND})):
-        for group in claimed:
-            spaces.claim(group)
+    for opened, found in (((1, 3), set()), ((2,), {FIRST, SECOND})):
+        for group in opened:
+            spaces.open_group(group)
             spaces.join(group)
         with closing(spaces.open_device(1, FIRST)) as device, closing(spaces.open_device(3, THIRD)) as alone:
             assert spaces.reset_bus(device) == found
@@ -91,7 +91,7 @@ def test_a_bus_is_reset_when_the_groups_of_all_on_it_are_claimed() -> None:
 
 def test_a_function_of_another_group_is_not_opened() -> None:
     spaces = a_kernel().address_spaces()
-    spaces.claim(1)
+    spaces.open_group(1)
     space = spaces.join(1)
     assert space.limits().page_sizes & 4 * KIB
     with refused(errno.ENODEV):

@@ -21,18 +21,18 @@ class Bus:
         self.functions: list[Function] = []
         self.faults = 0  # KVM_RUN met a BAR that did not answer
         self._lock = Lock()
-        self._slots: dict[int, Function] = {}
+        self._by_devfn: dict[int, Function] = {}
         self._alarms: dict[int, tuple[Function, str]] = {}
 
     def add(self, one: Function) -> None:
         self.functions.append(one)
-        self._slots[one.slot] = one
+        self._by_devfn[one.devfn] = one
         for name, event in one.alarms.items():
             self._alarms[event.fd] = (one, name)
 
     def remove(self, one: Function) -> None:
         self.functions.remove(one)
-        del self._slots[one.slot]
+        del self._by_devfn[one.devfn]
         self._alarms = {fd: alarm for fd, alarm in self._alarms.items() if alarm[0] is not one}
 
     def alarms(self) -> Iterator[int]:
@@ -48,7 +48,7 @@ class Bus:
     def read(self, space: int, address: int, size: int) -> int:
         with self._lock:
             if SPACES[space] == "config":
-                data = self._slots[address // CONFIG_SIZE].read_config(address % CONFIG_SIZE, size)
+                data = self._by_devfn[address // CONFIG_SIZE].read_config(address % CONFIG_SIZE, size)
             else:
                 found = self._owner(space, address)
                 if found is None:  # it was moved meanwhile
@@ -61,7 +61,7 @@ class Bus:
         data = (value & (1 << 8 * size) - 1).to_bytes(size, "little")
         with self._lock:
             if SPACES[space] == "config":
-                self._slots[address // CONFIG_SIZE].write_config(address % CONFIG_SIZE, data)
+                self._by_devfn[address // CONFIG_SIZE].write_config(address % CONFIG_SIZE, data)
                 for one in self.functions:
                     one.try_waiting()
                 return
@@ -73,4 +73,4 @@ class Bus:
     def _owner(self, space: int, address: int) -> tuple[Function, Trap] | None:
         where: Space = "memory" if SPACES[space] == "memory" else "port"
         found = self.traps.owner(where, address)
-        return None if found is None else (self._slots[found[0].slot], found[1])
+        return None if found is None else (self._by_devfn[found[0].devfn], found[1])

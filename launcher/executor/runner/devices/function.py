@@ -20,7 +20,7 @@ class Function(Protocol):
         """What the spec calls it."""
 
     @property
-    def slot(self) -> int:
+    def devfn(self) -> int:
         """Slot << 3 | function, on the guest's bus."""
 
     @property

@@ -24,7 +24,7 @@ class PassedDevice:
 
     def __init__(self, step: Passed, device: Device, function: PassedFunction, placing: Placing, notes: Notes) -> None:
         self.step, self.device, self.function, self._placing, self.notes = step, device, function, placing, notes
-        self.alias, self.slot = step.alias, placing.slot
+        self.alias, self.devfn = step.alias, placing.devfn
         self.alarms: dict[str, Eventfd] = {}
         self._interrupts: Interrupts | None = None
         self._messages = ("none", 0)  # msi or msix with its vectors, when it last had them

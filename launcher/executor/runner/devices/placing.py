@@ -34,7 +34,7 @@ class Bar:
     maps: Mapping[Span, BarMapping] = field(default_factory=dict)
     planned: BarPlace | None = None  # not the ROM
     guest: int | None = None  # where it is now
-    slots: list[int] = field(default_factory=list)
+    memslots: list[int] = field(default_factory=list)
     peers: list[tuple[DmaMaps, Span]] = field(default_factory=list)  # P2P maps
     trapped: set[Span] = field(default_factory=set)  # mmap pieces that KVM has no memslot for
 
@@ -55,8 +55,8 @@ class Memslots:
         self._next += 1
         return self._next - 1
 
-    def give_back(self, slot: int) -> None:
-        self._back.append(slot)
+    def give_back(self, memslot: int) -> None:
+        self._back.append(memslot)
 
 
 @mutable
@@ -67,22 +67,22 @@ class AddressMap:
     traps: Traps
     ram: tuple[Span, ...]
     layout: Layout
-    slots: Memslots
+    memslots: Memslots
 
     def has_room(self, span: Span, space: Space) -> bool:
         return reachable(span, space, self.ram, self.layout) and self.traps.free(space, span)
 
 
 class Placing:
-    """The BARs and the ROM of the function in `slot`, by index. A BAR is shown in one place, or hidden.
+    """The BARs and the ROM of the function at `devfn` (slot << 3 | function), by index.
 
-    `peers` are of the devices that may reach them by DMA.
+    A BAR is shown in one place, or hidden. `peers` are of the devices that may reach them by DMA.
     """
 
     def __init__(
-        self, slot: int, found: Mapping[int, Bar], where: AddressMap, note: Say, peers: Sequence[DmaMaps] = ()
+        self, devfn: int, found: Mapping[int, Bar], where: AddressMap, note: Say, peers: Sequence[DmaMaps] = ()
     ) -> None:
-        self.slot = slot
+        self.devfn = devfn
         self._bars, self._map, self._note, self._peers = found, where, note, peers
         self._waiting: dict[int, ShowBar] = {}  # for places that somebody else has
 
@@ -132,17 +132,17 @@ class Placing:
 
     def _give(self, bar: Bar, guest: int, mapping: BarMapping) -> bool:
         """A memslot for a mapped piece. False: it is trapped instead, which works and is slow."""
-        slot = self._map.slots.take()
-        if slot is None:
+        memslot = self._map.memslots.take()
+        if memslot is None:
             self._note(f"BAR {bar.index} is trapped: KVM has no memslot left")
             return False
         try:
-            self._map.vm.set_memory_region(slot, guest, mapping, 0, mapping.size)
+            self._map.vm.set_memory_region(memslot, guest, mapping, 0, mapping.size)
         except OSError as error:
-            self._map.slots.give_back(slot)
+            self._map.memslots.give_back(memslot)
             self._note(f"BAR {bar.index} is trapped: {cause(error)}")
             return False
-        bar.slots.append(slot)
+        bar.memslots.append(memslot)
         span = Span(guest, mapping.size)
         bar.peers += [(maps, span) for maps in self._peers if maps.map_peer(guest, mapping)]
         return True
@@ -153,16 +153,16 @@ class Placing:
             all_of_it.callback(self._map.traps.hide, bar.space, self._key(bar))
             for maps, span in bar.peers:
                 all_of_it.callback(maps.unmap, span)
-            for slot in bar.slots:
-                all_of_it.callback(self._take_back, slot)
-            bar.peers, bar.slots, bar.guest = [], [], None
+            for memslot in bar.memslots:
+                all_of_it.callback(self._take_back, memslot)
+            bar.peers, bar.memslots, bar.guest = [], [], None
 
-    def _take_back(self, slot: int) -> None:
-        self._map.vm.delete_memory_region(slot)
-        self._map.slots.give_back(slot)
+    def _take_back(self, memslot: int) -> None:
+        self._map.vm.delete_memory_region(memslot)
+        self._map.memslots.give_back(memslot)
 
     def _key(self, bar: Bar) -> Key:
-        return Key(self.slot, bar.index)
+        return Key(self.devfn, bar.index)
 
 
 def _now(bar: Bar) -> tuple[Piece, ...]:

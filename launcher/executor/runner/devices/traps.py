@@ -13,9 +13,9 @@ ASKED = ("table", "pending")  # kinds of traps that come back from Vcpu.run whoe
 
 
 class Key(NamedTuple):
-    """A BAR (6: the ROM) of the function in a slot."""
+    """A BAR (6: the ROM) of the function at `devfn`, slot << 3 | function."""
 
-    slot: int
+    devfn: int
     bar: int
 
 

@@ -44,7 +44,7 @@ class Bell:
     """8 KiB of memory that the guest has as it is, and one vector: what is written to the register BELL fires it."""
 
     def __init__(self, slot: int, memory: HostMemory, where: AddressMap, fire: Callable[[int], None]) -> None:
-        self.alias, self.slot, self.alarms = "bell", slot, dict[str, Eventfd]()
+        self.alias, self.devfn, self.alarms = "bell", slot, dict[str, Eventfd]()
         self.notes, self._fire, self._events = Notes(), fire, list[int]()
         plan = BarPlace(0, "mem32", False, SIZE, HERE, "split")
         self._model = PassedFunction(Shape(REGISTERS, (plan,), 0, multifunction=False, intx=False))

@@ -94,7 +94,7 @@ class Vm:
         return self.kernel.calls[self.kernel.fail_at - 1]
 
     def device(self, slot: int = DRIVE) -> PassedDevice:
-        return next(one for one in self.bus.functions if one.slot == slot)
+        return next(one for one in self.bus.functions if one.devfn == slot)
 
     def report(self, slot: int = DRIVE) -> DeviceReport:
         return self.device(slot).report()
