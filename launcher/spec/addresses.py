@@ -45,7 +45,8 @@ def _of_another_kind(given: object) -> Problem:
     if address := in_mapping(given):
         return replace(problem, help=(f"write `{address}`",))
     if isinstance(given, list | tuple):
-        one_each = "one device has one address: give each an alias of its own"
+        shown = next((f", as in `first: {address}`" for one in given if (address := in_mapping(one))), "")
+        one_each = f"one device has one address: give each an alias of its own{shown}"
         return replace(problem, help=(one_each, "or write `companions: attach` for the other functions of a card"))
     return problem
 

@@ -27,6 +27,11 @@ _NOTHING = frozenset(
 _NAMES = frozenset(["host", "path", "sysfsdev", "address", "pci", "addr-host"])
 
 
+_MOST = 8  # options that are answered, each for itself
+_ANY = ("all", "any", "auto", "*", "first", "free")
+_IMAGES = (".qcow2", ".img", ".raw", ".iso", ".vmdk", ".vdi", ".vhd", ".vhdx")
+
+
 class Meant(NamedTuple):
     help: tuple[str, ...]
     fix: str | None = None
@@ -39,12 +44,23 @@ def meant(given: str) -> Meant:
         return Meant((f"{identity} is vendor:device: write `match: {{id: {identity}}}` in place of `pci`",))
     found = _addresses(given)
     if not found:
-        return _without_function(given) or Meant((WRITTEN, _ONLY_LISTED))
+        return _no_address(given) or _without_function(given) or Meant((WRITTEN, _ONLY_LISTED))
     if len(found) > 1:
-        listed = " and ".join(f"`{one}`" for one in found)
+        listed = " and ".join(f"`{one}`" for one in found[:_MOST])
         return Meant((f"each address has an alias of its own: {listed}", f"or `companions: attach` beside {found[0]}"))
     (address,) = found
     return _with_options(address, tuple(_options(given))) or Meant((f"write `{address}`",), address)
+
+
+def _no_address(given: str) -> Meant | None:
+    word = given.strip().lower()
+    if word in _ANY:
+        return Meant(("one that is free is found by `{match: {class: gpu}, pick: free}`",))
+    if word.endswith(_IMAGES):
+        return Meant(
+            ("vmlaunch has no disk images: the guest's disks are passed devices, as NVMe drives", _ONLY_LISTED)
+        )
+    return None
 
 
 def _addresses(given: str) -> tuple[str, ...]:
@@ -83,8 +99,8 @@ def _without_function(given: str) -> Meant | None:
 
 def _options(given: str) -> Iterator[tuple[str, str]]:
     """`rombar=0` as ("rombar", "0"), without what names the device or its driver."""
-    for part in given.split(","):
-        key, sign, value = part.strip().partition("=")
+    for part in given.split(",")[:_MOST]:
+        key, sign, value = part.strip()[:80].partition("=")
         if sign and key.strip().lower() not in _NAMES:
             yield key.strip().lower(), value.strip()
 
@@ -147,9 +163,10 @@ def _number(given: object) -> int | None:
 # ---- the place in the guest ----
 
 
-def in_guest(given: str) -> str | None:
+def in_guest(given: object) -> str | None:
     """QEMU's and Proxmox's `addr=0x10`, `10.0`: the slot alone."""
-    match = re.fullmatch(r"(?:addr=)?(?:0x)?(1[0-9a-fA-F])(?:\.([0-7]))?", given.strip())
+    text = hex(given) if type(given) is int else str(given)
+    match = re.fullmatch(r"(?:addr=)?(?:0x)?(1[0-9a-fA-F])(?:\.([0-7]))?", text.strip())
     return f"00:{match[1].lower()}.{match[2] or 0}" if match else None
 
 

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from launcher.record import replace
 from launcher.spec import rules
-from launcher.spec.fields import all_fields, as_yaml, keys_of
+from launcher.spec.fields import all_fields, as_yaml, keys_of, stands
 from launcher.spec.model import Bank, ShortDevice, VmSpec
 from launcher.spec.places import section_of
 from launcher.spec.problems import FieldPath, Problem, did_you_mean, nearest
@@ -189,12 +189,15 @@ def _as_wanted(path: FieldPath, error_type: str, given: object) -> str | None:
     """The same thing as the kind of value that belongs there: 4 for "4", [a] for a."""
     if error_type == "model_type" and isinstance(given, str) and given.strip():
         key = _main_key(path, given)
-        return f"{{{key}: {as_yaml(given, inside=True)}}}" if key else None
+        fits = key and stands(".".join((section_of(path), key)), given)
+        return f"{{{key}: {as_yaml(given, inside=True)}}}" if fits else None
     if error_type == "int_type" and isinstance(given, float) and given == int(given):
         return str(int(given))
     if error_type == "int_type" and isinstance(given, str) and given.strip().isdecimal():
         return given.strip()
-    return f"[{given}]" if error_type == "tuple_type" and isinstance(given, str) else None
+    field = ".".join((section_of(path[:-1]), path[-1]))
+    listed = error_type == "tuple_type" and isinstance(given, str) and stands(field, [given])
+    return f"[{as_yaml(given, inside=True)}]" if listed else None
 
 
 def _main_key(path: FieldPath, given: str) -> str | None:
@@ -202,7 +205,7 @@ def _main_key(path: FieldPath, given: str) -> str | None:
     section = section_of(path)
     if section == "devices.match":
         return "id" if ":" in given else "class"
-    return {"boot": "kernel"}.get(section)
+    return {"boot": "kernel", "memory": "size"}.get(section)
 
 
 def _found(given: object) -> str:

@@ -134,8 +134,10 @@ def _quoted(problem: Problem, places: SourceMap) -> Problem:
 
     written = places.scalars[problem.path]
     field = ".".join(filter(None, [section_of(problem.path[:-1]), problem.path[-1]]))
-    fix = f'"{written}"' if stands(field, written) else None
-    return replace(problem, help=(f'put it in quotes: "{written}"',), fix=fix)
+    meant = next((one for one in (written, written.removeprefix("0x")) if stands(field, one)), None)
+    if meant is None:
+        return problem
+    return replace(problem, help=(f'put it in quotes: "{meant}"',), fix=f'"{meant}"')
 
 
 def _label(path: FieldPath) -> FieldPath:

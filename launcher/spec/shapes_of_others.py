@@ -21,9 +21,22 @@ def shape(path: FieldPath, given: object) -> tuple[str, ...]:
     """Nothing, where nobody else writes it so."""
     if path == ("memory",) and isinstance(given, Mapping):
         return _memory(given)
-    if path == ("cpus", "count") and isinstance(given, str):
-        return _cpus(given)
+    if path[:1] == ("memory",) and len(path) == len(("memory", "0")) and (size_ := _size(given, {})):
+        return (f"a bank is a mapping: write `{{size: {size_}}}`",)
+    if path == ("cpus", "count"):
+        return _cpus(given) if isinstance(given, str) else _listed(given) if isinstance(given, list) else ()
+    if path == ("cpus", "pin") and isinstance(given, Mapping | list):
+        return ("write the host CPUs in the order of the vCPUs, as in `pin: [4, 5]`",)
     return ()
+
+
+def _listed(given: list[object]) -> tuple[str, ...]:
+    """Host CPUs, where a number is asked for."""
+    if not stands("cpus.pin", given):
+        return ()
+    return (
+        f"write `cpus: {len(given)}`, or for these host CPUs `cpus: {as_yaml({'count': len(given), 'pin': given})}`",
+    )
 
 
 def _memory(given: Mapping[str, object]) -> tuple[str, ...]:
@@ -61,6 +74,11 @@ def _size(value: object, given: Mapping[str, object]) -> str | None:
 
 def _cpus(given: str) -> tuple[str, ...]:
     """QEMU's `4,sockets=1,cores=4` and `cpus=4`."""
+    if match := re.fullmatch(r"([0-9]{1,4}) ?-([0-9]{1,4})", given.strip()):
+        pinned = f"{{count: {int(match[2]) - int(match[1]) + 1}, pin: {given.strip()}}}"
+        return (f"for a range of host CPUs, write `cpus: {pinned}`",) if int(match[1]) <= int(match[2]) else ()
+    if match := re.fullmatch(r"([0-9]{1,3}) ?[a-zA-Z]+", given.strip()):
+        return (f"write `cpus: {match[1]}`",)
     parts = dict(part.strip().partition("=")[::2] for part in given.split(","))
     first = given.split(",", maxsplit=1)[0].strip()
     count = first if first.isdecimal() else next((parts[key] for key in ("cpus", "boot") if key in parts), "")

@@ -35,7 +35,13 @@ def sound(found: Iterable[Problem], spec: Mapping[str, object], judge: Judge) ->
         target = (*one.path[:-1], one.fix) if one.key else one.path
         good = target not in taken and tried <= _MOST and _mends(one, spec, judge, before)
         taken |= {target} if good else set()
-        yield one if good else replace(one, fix=None)
+        yield one if good else _without(one)
+
+
+def _without(one: Problem) -> Problem:
+    """A value that does not mend it is not advised to people either; a key may be right, and its value wrong."""
+    helps = one.help if one.key else tuple(line for line in one.help if line != f"write `{one.fix}`")
+    return replace(one, help=helps, fix=None)
 
 
 def _mends(one: Problem, spec: Mapping[str, object], judge: Judge, before: set[tuple[str, FieldPath]]) -> bool:

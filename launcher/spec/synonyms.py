@@ -8,7 +8,7 @@ from decimal import Decimal
 from functools import cache
 from typing import NamedTuple
 
-from launcher.spec.addresses_of_others import in_mapping, meant, of_halves
+from launcher.spec.addresses_of_others import in_guest, in_mapping, meant, of_halves
 from launcher.spec.fields import all_fields, as_yaml, stands
 from launcher.spec.kinds import meant_by
 from launcher.spec.places import section_of
@@ -91,6 +91,8 @@ def _of_field(field: str, section: str, given: object, beside: Mapping[str, obje
         return Meaning((_none_of("*")["cpumodel"],))
     if field == "devices.match.id" and section == "devices":
         return _of_id(given, beside)
+    if field == "devices.pci" and "pci" in beside and (place := in_guest(given)):
+        return Meaning((f"write `guest: {place}`",), "devices.guest")
     if around == section:
         return _in_place(field, name, given, beside)
     if around == "":
@@ -133,8 +135,12 @@ def _in_place(field: str, name: str, given: object, beside: Mapping[str, object]
         return Meaning(_address(given), field)
     if field == "devices.match.id" and (both := _both(beside)):
         return Meaning((f"write `id: {both}` for both",), field)
+    if field == "devices.rom" and str(given) in ("0", "1"):
+        return Meaning((f"write `rom: {'true' if str(given) == '1' else 'false'}`",), field)
     if field in _OTHER_VALUES:
         return Meaning((f"`{name}` says that: {all_fields()[field].type}",), field)
+    if not stands(field, given) and isinstance(given, str | int | float):
+        return Meaning((f"write `{name}`, as in `{name}: {as_yaml(all_fields()[field].examples[0])}`",), field)
     return Meaning((f"write `{name}`",), field, name)
 
 

@@ -46,7 +46,7 @@ FIELDS: dict[str, dict[str, str]] = {
     },
     "memory": {
         "memory.size": "limit limits request requests max current "
-        "amount bytes capacity length mem memory ram guest value megabytes size-mib",
+        "#text text amount bytes capacity length mem memory ram guest value megabytes size-mib",
         "memory.pages": "page backing kind type huge",
         "memory.node": "host-node host-numa-node socket policy nodes",
         "memory.at": "address addr base start offset gpa guest-address",
@@ -107,6 +107,7 @@ IN_DEVICE: dict[str, str] = {
     "parent iface ifname interface interfaces netdev nic port",
     "a GPU has no number here: `vmlaunch devices` lists addresses, and `match: {class: gpu}` finds one":
     "device-ids device-index gpu-index gpu-ids index ordinal",
+    "the guest boots its kernel, and no device: take it out": "bootindex boot-index boot-order boot order",
     "the name of a device is its key, as in `devices: {gpu: {pci: 0000:c1:00.0}}`": "alias name label nickname title",
     "nothing is to be written: the guest has every device on its PCI bus, and its IOMMU is the host's":
     "iommu viommu pcie multifunction xvga x-vga pci-segment",
@@ -213,7 +214,10 @@ CHOICES: dict[str, dict[str, str]] = {
         "detach": "unbind remove take release stub",
         "refuse": "none fail error no false keep",
     },
-    "bind": {"never": "no false manual off none already unmanaged", "auto": "yes true on always managed automatic"},
+    "bind": {
+        "never": "no false manual off none already unmanaged",
+        "auto": "yes true on always managed automatic vfio-pci vfio",
+    },
     "pick": {"free": "any first lowest unused available idle next auto", "one": "unique single only exact"},
     "allow": {
         "in-use": "busy used inuse active",

@@ -29,6 +29,7 @@ OTHERS = (
     f"{START}devices: {{GPU_0: 0000:01:00.0, gpu-0: 0000:02:00.0}}\n",
     f"{START}devices: {{GPU_0: 0000:01:00.0}}\n",
     f"{START}devices: {{a: {{match: {{id: 0302}}}}}}\n",
+    f"{START}devices: {{a: {{match: {{class: 0x0302}}}}}}\n",
     f"{START}devices: {{a: {{match: {{class: 0302, serial: 0123}}}}}}\n",
     f"{START}devices: {{a: {{match: 10de:26}}}}\n",
     f"{START}devices: {{a: {{match: graphics}}}}\n",
