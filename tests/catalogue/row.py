@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from launcher.codec import decode
 from launcher.host.facts import HostFacts
 from launcher.record import replace
 from tests.planning import host
 
+_REPORTED = Path(__file__).parents[1] / "cases" / "hosts"
 ONE = "boot: {kernel: ./bzImage}\ncpus: 2\nmemory: 1GiB\ndevices: {disk: 0000:02:00.0}\n"
 
 
@@ -40,6 +44,11 @@ class Row:
 def lab(name: str) -> Callable[[], HostFacts]:
     """A host that was recorded in the lab."""
     return lambda: host(f"lab-{name}")
+
+
+def reported(name: str) -> Callable[[], HostFacts]:
+    """A host of a public report, made by hand (tests/cases/hosts)."""
+    return lambda: decode(HostFacts, json.loads((_REPORTED / f"{name}.json").read_text()))
 
 
 def small(devices: str, memory: str = "64MiB") -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.catalogue import conditions, drivers, iommu, spaces
+from tests.catalogue import conditions, drivers, iommu, reported, spaces
 from tests.catalogue.row import Row
 
 IDS = (
@@ -33,7 +33,7 @@ IDS = (
     "kernel-regression",
 )  # fmt: skip
 
-_ROOMS = (iommu, drivers, spaces, conditions)
+_ROOMS = (iommu, drivers, spaces, conditions, reported)
 
 ROWS: tuple[Row, ...] = tuple(row for room in _ROOMS for row in room.ROWS)
 WITHOUT_RULE: dict[str, str] = {name: why for room in _ROOMS for name, why in room.WITHOUT_RULE.items()}
