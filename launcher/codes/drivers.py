@@ -43,8 +43,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "a physical function that has virtual functions",
         "While virtual functions are there, vfio-pci does not take the function they belong to (EBUSY).",
         "devices: {nic: 0000:3b:00.0}        # its sriov_numvfs is 4",
-        "Remove them, when nobody uses them: `echo 0 > /sys/bus/pci/devices/0000:3b:00.0/sriov_numvfs`; or take one of "
-        "them: `nic: {pci: 0000:3b:00.0, vf: 0}`.",
+        "Remove them, when neither the host nor another VM uses them (the message names who does): `echo 0 > "
+        "/sys/bus/pci/devices/0000:3b:00.0/sriov_numvfs`; or take one of them: `nic: {pci: 0000:3b:00.0, vf: 0}`.",
     ),
     Explanation(
         "E234",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from launcher.record import record
 
 
@@ -12,7 +14,7 @@ class Quirk:
     `ids`: `1002:7310-731f`, both ends included, or a vendor alone. `classes`: how the class code begins, empty: any.
     `firmware`: who made the host, as its DMI has it; `portable`: only laptops, or only others. `resets`: only if it
     is reset by one of these. `own_since`: the release of Linux that has a reset of its own for it. `module`:
-    vendor-reset knows it.
+    vendor-reset has it in its list, or later versions of it have, or only whoever adds it; some it helps only.
     """
 
     code: str
@@ -26,7 +28,7 @@ class Quirk:
     portable: bool | None = None
     resets: tuple[str, ...] = ()
     own_since: tuple[int, int] | None = None
-    module: bool = False
+    module: Literal["", "listed", "listed later", "helps some", "to be added"] = ""
 
 
 APU = (
@@ -40,36 +42,73 @@ _DISPLAY = "03"
 _BY_BUS = ("pm", "bus", "hot")
 _ONCE = "it runs in one VM, and does not start in the next one before the host is restarted"
 _VENDOR_RESET = "the kernel module vendor-reset, and `device_specific` in reset_method"
+APUS_WAY = "its video BIOS in a file, with `rom:`, and a guest that disables the device before it ends"
 _OF_MODULE = "github.com/gnif/vendor-reset, src/device-db.h"
 _QUIRKS = "Linux, drivers/pci/quirks.c, pci_dev_reset_methods"
 _BY_FLR = ("flr",)
 _FROM_FILE = "its video BIOS in a file, with `rom:`"
 
+# vendor-reset's own list, src/device-db.h. Its README: other ids may do as well, once they are written there.
+_POLARIS = (
+    "1002:67c0-67c2", "1002:67c4", "1002:67c7-67ca", "1002:67cc", "1002:67cf-67d0", "1002:67df", "1002:67e0-67e1",
+    "1002:67e3", "1002:67e7-67e9", "1002:67eb", "1002:67ef", "1002:67ff", "1002:6980-6981", "1002:6985-6987",
+    "1002:6995", "1002:6997", "1002:699f", "1002:6fdf",
+)  # fmt: skip
+_VEGA_10 = ("1002:6860-6864", "1002:6867-686f", "1002:687f")
+_VEGA_20 = ("1002:66a0-66a4", "1002:66a7", "1002:66af", "1002:738c")
+_NAVI = (
+    "1002:7310", "1002:7312", "1002:7318-731b", "1002:731e-731f", "1002:7340-7341", "1002:7347", "1002:734f",
+    "1002:7360", "1002:7362",
+)  # fmt: skip
+# In later versions of the list only.
+_NAVI_23 = ("1002:73ff",)
+_TRIED_APUS = ("1002:15bf", "1002:15dd", "1002:15e7", "1002:1636", "1002:1638", "1002:164c")
+
 _RESETS = (
     Quirk(
         "W265", "AMD Polaris 10, 11 and 12", _ONCE, _VENDOR_RESET, _OF_MODULE,
-        ("1002:67c0-67ff", "1002:6980-699f", "1002:6fdf"), (_DISPLAY,), resets=_BY_BUS, module=True,
+        _POLARIS, (_DISPLAY,), resets=_BY_BUS, module="listed",
     ),
     Quirk(
-        "W265", "AMD Vega 10", _ONCE, _VENDOR_RESET, _OF_MODULE,
-        ("1002:6860-687f",), (_DISPLAY,), resets=_BY_BUS, module=True,
+        "W265", "AMD Vega 10", _ONCE, _VENDOR_RESET, _OF_MODULE, _VEGA_10, (_DISPLAY,), resets=_BY_BUS, module="listed",
     ),
     Quirk(
-        "W265", "AMD Vega 20", _ONCE, _VENDOR_RESET, _OF_MODULE,
-        ("1002:66a0-66af",), (_DISPLAY,), resets=_BY_BUS, module=True,
+        "W265", "AMD Vega 20, and Arcturus, the Instinct MI100", _ONCE, _VENDOR_RESET, _OF_MODULE,
+        _VEGA_20, (_DISPLAY, "12"), resets=_BY_BUS, module="listed",
     ),
     Quirk(
         "W265", "AMD Navi 10, 12 and 14", _ONCE, _VENDOR_RESET, _OF_MODULE,
-        ("1002:7310-731f", "1002:7340-734f", "1002:7360-7362"), (_DISPLAY,), resets=_BY_BUS, module=True,
+        _NAVI, (_DISPLAY,), resets=_BY_BUS, module="listed",
+    ),
+    Quirk(
+        "W265", "AMD Navi 23, the Radeon RX 6600", _ONCE, f"{_VENDOR_RESET}, with the card in its list",
+        f"{_OF_MODULE}; gnif/vendor-reset#41 and #101", _NAVI_23, (_DISPLAY,), resets=_BY_BUS, module="listed later",
+    ),
+    Quirk(
+        "W265", "other cards with AMD's Polaris, Vega 10 or 20, Arcturus, or Navi 10, 12, 14 or 23", _ONCE,
+        "vendor-reset with its id added to the module's list", f"{_OF_MODULE} and README.md",
+        (
+            "1002:67c0-67ff", "1002:6980-699f", "1002:6860-687f", "1002:66a0-66af",
+            "1002:7388", "1002:738e", "1002:7390", "1002:7310-731f", "1002:7340-734f", "1002:7360-7362",
+            "1002:73e0-73e3", "1002:73e8-73ef",
+        ),
+        (_DISPLAY, "12"), resets=_BY_BUS, module="to be added",
     ),
     Quirk(
         "W265", "AMD Bonaire and Hawaii", _ONCE, "a restart of the host between two VMs: Linux has no reset for it",
         "QEMU, hw/vfio/pci-quirks.c, vfio_radeon_reset",
-        ("1002:6649", "1002:6650-6651", "1002:6658", "1002:665c-665d", "1002:67a0-67be"), (_DISPLAY,), resets=_BY_BUS,
+        (
+            "1002:6649", "1002:6650-6651", "1002:6658", "1002:665c-665d", "1002:67a0-67a2", "1002:67a8-67aa",
+            "1002:67b0-67b1", "1002:67b8-67ba", "1002:67be",
+        ),
+        (_DISPLAY,), resets=_BY_BUS,
     ),
     Quirk(
-        "W265", "AMD APUs, the graphics in the processor", _ONCE,
-        "its video BIOS in a file, with `rom:`, and a guest that disables the device before it ends",
+        "W265", "AMD APUs that vendor-reset has in its later list", _ONCE, f"{APUS_WAY}. vendor-reset helps some",
+        f"{_OF_MODULE}; gnif/vendor-reset#82", _TRIED_APUS, (_DISPLAY,), resets=_BY_BUS, module="helps some",
+    ),
+    Quirk(
+        "W265", "AMD APUs, the graphics in the processor", _ONCE, APUS_WAY,
         "github.com/isc30/ryzen-gpu-passthrough-proxmox; gnif/vendor-reset#82",
         APU, (_DISPLAY,), resets=_BY_BUS,
     ),
@@ -88,7 +127,7 @@ _RESETS = (
         "Linux 4.20 waits 250 ms", _QUIRKS, ("8086:0953",), resets=_BY_FLR, own_since=(4, 20),
     ),
     Quirk(
-        "W265", "Intel DC P4500 and P4600", "the controller does not become ready if it is asked too soon",
+        "W265", "Intel DC P4500, P4510 and P4600", "the controller does not become ready if it is asked too soon",
         "Linux 5.14 waits 250 ms", _QUIRKS, ("8086:0a54",), resets=_BY_FLR, own_since=(5, 14),
     ),
     Quirk(
@@ -96,15 +135,15 @@ _RESETS = (
         "Linux 6.5 waits 250 ms", _QUIRKS, ("025e:f1ac",), resets=_BY_FLR, own_since=(6, 5),
     ),
     Quirk(
-        "W265", "Samsung 950 PRO", "the next driver cannot start the controller",
-        "a reset of its bus, on which an NVMe drive is alone", "linux-pci, 2021: nvme_disable_and_flr for 144d:a802",
+        "W265", "Samsung SM951, PM951 and 950 PRO", "the next driver cannot start the controller",
+        "a reset of its bus, on which an NVMe drive is alone", "linux-pci, April 2021, SM951/PM951",
         ("144d:a802",), resets=_BY_FLR,
     ),
     Quirk(
         "W265", "drives with a Silicon Motion SM2262 or SM2263, as Intel's 760p",
-        "the place of its MSI-X table reads wrong after it, and no driver gets interrupts",
+        "its MSI-X table reads as longer than it is after it, so that table and pending bits overlap",
         "a reset of its bus, on which an NVMe drive is alone", "bugzilla.kernel.org/show_bug.cgi?id=202055",
-        ("126f:2262-2263", "1cc1:8201", "8086:f1a6"), resets=_BY_FLR,
+        ("126f:2262-2263", "8086:f1a6"), resets=_BY_FLR,
     ),
 )  # fmt: skip
 
@@ -134,12 +173,14 @@ _OTHERS = (
         "PCI Express comes through a tunnel: a link in it reads x4 at 2.5 GT/s however fast it is",
         "nothing has to be done", "USB4 Specification 2.0, chapter 11",
         (
-            "8086:1513", "8086:151a-151b", "8086:1547-1549", "8086:1567-156d", "8086:157d-157e", "8086:1575-1578",
-            "8086:15bf-15c1", "8086:15d2-15d3", "8086:15d9-15da", "8086:15e7-15e8", "8086:15ea-15eb",
-            "8086:15ef-15f0", "8086:0b26-0b27", "8086:5780-5786", "8086:8a1d", "8086:8a1f", "8086:8a21", "8086:8a23",
-            "8086:9a23", "8086:9a25", "8086:9a27", "8086:9a29", "8086:9a2b", "8086:9a2d", "8086:9a2f", "8086:9a31",
-            "8086:461f", "8086:462f", "8086:463f", "8086:466e", "8086:a72f", "8086:a73f", "8086:a76e",
-            "8086:7ec4-7ec7", "8086:7eb2", "1022:14cd", "1022:14ef",
+            # Cards and docks: drivers/thunderbolt/nhi.h, and pci.ids for Maple, Goshen and Barlow Ridge.
+            "8086:1513", "8086:151a-151b", "8086:1547-1549", "8086:1567", "8086:1569", "8086:156b", "8086:156d",
+            "8086:157e", "8086:1576", "8086:1578", "8086:15c0", "8086:15d3", "8086:15da", "8086:15e7", "8086:15ea",
+            "8086:15ef", "8086:1133", "8086:1136", "8086:0b26", "8086:5780", "8086:5783", "8086:5786", "8086:57a4",
+            # Ports of processors: drivers/pci/quirks.c, dpc_log_size, and pci.ids for the later ones and for AMD's.
+            "8086:8a1d", "8086:8a1f", "8086:8a21", "8086:8a23", "8086:9a23", "8086:9a25", "8086:9a27", "8086:9a29",
+            "8086:9a2b", "8086:9a2d", "8086:9a2f", "8086:9a31", "8086:461f", "8086:462f", "8086:463f", "8086:466e",
+            "8086:a72f", "8086:a73f", "8086:a76e", "8086:7ec4-7ec7", "1022:14cd", "1022:14ef",
         ),
         ("0604",),
     ),

@@ -6,41 +6,38 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from launcher.host.addresses import last, owner
+from launcher.host.addresses import owner
+from launcher.host.block_holders import read_exports, read_standing
 from launcher.host.facts import Use
 from launcher.host.lists import entries, keyed, str_of
+from launcher.host.mounts import read_mounts, read_swaps
 from launcher.values import Missing
 
 if TYPE_CHECKING:
+    from launcher.host.mounts import Mounts
     from launcher.host.tree import Tree
     from launcher.values import PciAddress
 
 _BLOCK = "/sys/class/block"
-_BTRFS = "/sys/fs/btrfs"
-# Patterns are compiled where they are first needed: most hosts need few of them.
-_OCTAL = r"\\([0-7]{3})"
 _SUBSYSTEM = r"/nvme-subsystem/(nvme-subsys[0-9]+)/(nvme[0-9]+)(n[0-9]+)"
 _NVME = "/sys/class/nvme"
-_MOST_MOUNTS = 8  # of one device that are named: a host of containers has hundreds of bind mounts
 
 # ID_FS_TYPE of what belongs to a whole, whether or not that runs: LVM2_member, zfs_member, linux_raid_member ...
-_MEMBER = r".*_member|ceph_bluestore|bcache|drbd"
+_MEMBER = r".*_member|ceph_bluestore|bcache|drbd|jbd"
+# ID_PART_ENTRY_TYPE of a partition that ZFS made, when it was given the whole disk: a cache or a spare has no more.
+_OF_ZFS = "6a898cc3-1dd2-11b2-99a6-080020736631"
 _OF_MULTIPATH = "mpath_member"  # udev's word for a path; the map that holds it says what it is for
 
 
-class _Mount(NamedTuple):
-    point: str
-    root: str  # the folder of the file system that is mounted there
-    source: str
-
-
 class _Storage(NamedTuple):
-    """What is read once. `mounts` by major:minor or, for btrfs, which has numbers of its own, by the device's name."""
+    """What is read once."""
 
     tree: Tree
-    mounts: dict[str, list[_Mount]]
+    mounts: Mounts
     swaps: frozenset[str]
     owners: dict[str, tuple[PciAddress, ...]]
+    standing: dict[str, tuple[str, ...]]
+    exports: dict[str, Use]
 
 
 def block_uses(tree: Tree) -> Iterator[tuple[PciAddress, Use]]:
@@ -48,8 +45,8 @@ def block_uses(tree: Tree) -> Iterator[tuple[PciAddress, Use]]:
     owners = {name: _owners(tree, name, names) for name in names}
     if not any(owners.values()):
         return
-    storage = _Storage(tree, _mounts(tree), _swaps(tree), owners)
-    storage.mounts.update(_pools(tree, storage.mounts))
+    standing, exports = read_standing(tree, names), read_exports(tree)
+    storage = _Storage(tree, read_mounts(tree, names), read_swaps(tree), owners, standing, exports)
     for name, addresses in owners.items():
         uses = tuple(_uses(storage, name, name, frozenset())) if addresses else ()
         yield from ((address, use) for address in addresses for use in uses)
@@ -88,14 +85,19 @@ def _uses(storage: _Storage, name: str, label: str, above: frozenset[str]) -> It
     """Its own, and those of all that is built on it."""
     tree = storage.tree
     number = str_of(tree.read_text(f"{_BLOCK}/{name}/dev"))
-    for mount in _shown((*storage.mounts.get(number, ()), *storage.mounts.get(name, ()))):
+    mounts = storage.mounts.of(number, name)
+    for mount in mounts:
         yield Use("mounted", f"{label} on {mount.point}", mount.point)
+    if not mounts and (kind := storage.mounts.elsewhere.get(name)):
+        yield Use("mounted", f"{label} ({kind}) in another mount namespace, as a container has")
     if name in storage.swaps:
         yield Use("swap", f"{label} is swap", f"/dev/{name}")
-    holders = {holder: _other_path(storage, name, holder) for holder in _inside(tree, name, "holders")}
-    kind = keyed(tree.read_text(f"/run/udev/data/b{number}"), "=").get("E:ID_FS_TYPE", "")
-    if kind and re.fullmatch(_MEMBER, kind) and not (kind == _OF_MULTIPATH and holders):
-        yield Use("member", f"{label} is a {kind}", f"/dev/{name}")
+    if name in storage.exports:
+        yield storage.exports[name]
+    names = (*_inside(tree, name, "holders"), *storage.standing.get(name, ()))
+    holders = {holder: _other_path(storage, name, holder) for holder in names}
+    if (member := _membership(tree, number)) and not (member == _OF_MULTIPATH and holders):
+        yield Use("member", f"{label} is a {member}", f"/dev/{name}")
     for holder, other in holders.items():
         title = _title(tree, holder)
         built = _uses(storage, holder, title, above | {name}) if holder not in above else iter(())
@@ -104,6 +106,15 @@ def _uses(storage: _Storage, name: str, label: str, above: frozenset[str]) -> It
         else:
             yield Use("holder", f"{title} is built on {name}", holder)
             yield from built
+
+
+def _membership(tree: Tree, number: str) -> str:
+    """What udev has found on it that belongs to a whole."""
+    known = keyed(tree.read_text(f"/run/udev/data/b{number}"), "=")
+    kind = known.get("E:ID_FS_TYPE", "")
+    if re.fullmatch(_MEMBER, kind):
+        return kind
+    return "partition of ZFS" if not kind and known.get("E:ID_PART_ENTRY_TYPE") == _OF_ZFS else ""
 
 
 def _for(uses: tuple[Use, ...]) -> str:
@@ -140,49 +151,3 @@ def _title(tree: Tree, name: str) -> str:
     """`dm-0 (vg-root)`."""
     called = tree.read_text(f"{_BLOCK}/{name}/dm/name")
     return f"{name} ({called})" if isinstance(called, str) else name
-
-
-def _shown(mounts: tuple[_Mount, ...]) -> list[_Mount]:
-    """Bind mounts of parts only where the whole is mounted nowhere."""
-    whole = [mount for mount in mounts if mount.root == "/"]
-    return sorted(set(whole or mounts), key=lambda mount: (len(mount.point), mount.point))[:_MOST_MOUNTS]
-
-
-def _mounts(tree: Tree) -> dict[str, list[_Mount]]:
-    """proc(5): id, parent, major:minor, root, mount point, options, optional fields, `-`, type, source, options."""
-    found: dict[str, list[_Mount]] = {}
-    for line in str_of(tree.read_text("/proc/self/mountinfo")).splitlines():
-        words, _, end = line.partition(" - ")
-        fields, tail = words.split(), end.split()
-        if len(fields) < 5 or len(tail) < 2:
-            continue
-        number, root, point = fields[2], _plain(fields[3]), _plain(fields[4])
-        source = _plain(tail[1])
-        key = _device(tree, source) if tail[0] == "btrfs" else number
-        found.setdefault(key, []).append(_Mount(point, root, source))
-    return found
-
-
-def _swaps(tree: Tree) -> frozenset[str]:
-    lines = str_of(tree.read_text("/proc/swaps")).splitlines()[1:]
-    return frozenset(_device(tree, _plain(line.split()[0])) for line in lines if line.startswith("/dev/"))
-
-
-def _device(tree: Tree, path: str) -> str:
-    """`/dev/mapper/vg-root` is a link to ../dm-0."""
-    return last(tree.read_link(path)) or last(path)
-
-
-def _pools(tree: Tree, mounts: Mapping[str, list[_Mount]]) -> dict[str, list[_Mount]]:
-    """A btrfs of several devices is mounted by the name of one; its folder in sysfs has them all."""
-    found: dict[str, list[_Mount]] = {}
-    for pool in entries(tree.list_folder(_BTRFS)):
-        devices = entries(tree.list_folder(f"{_BTRFS}/{pool}/devices"))
-        points = [mount for device in devices for mount in mounts.get(device, ())]
-        found.update((device, points) for device in devices)
-    return found
-
-
-def _plain(text: str) -> str:
-    """Spaces and the like are written in octal."""
-    return re.sub(_OCTAL, lambda match: chr(int(match[1], 8)), text) if "\\" in text else text

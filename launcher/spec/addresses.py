@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from launcher.record import replace
 from launcher.spec.kinds import WORDS, meant_by
 from launcher.spec.problems import Problem, did_you_mean
 from launcher.spec.scalars import text, wrong_kind
@@ -12,6 +13,8 @@ from launcher.values import PciAddress
 
 _DEVICE_ID = r"[0-9a-f]{4}:[0-9a-f]{4}"
 _CLASS = r"(?:[0-9a-f]{2}){1,3}"
+_PLACES = "passed devices are at 00:10.0 to 00:1f.7; 00:00.0 to 00:0f.7 belong to the machine itself"
+_LAST_DECIMAL, _LAST_FUNCTION = 19, 7  # of the device numbers that have no letter, and of the functions
 _HEX = r"0x[0-9a-fA-F]{1,16}"
 
 
@@ -19,12 +22,33 @@ def host_address(given: object) -> PciAddress:
     if isinstance(given, int | float) and not isinstance(given, bool):
         raise _base_60(given).error()
     if not isinstance(given, str):
-        raise wrong_kind("a PCI address such as 0000:c1:00.0", given).error()
+        raise _of_another_kind(given).error()
     try:
         return PciAddress.parse(given)
     except ValueError:
-        help_ = ("addresses are written as lspci -D does: domain:bus:device.function, in hex, as in 0000:c1:00.0",)
-        raise Problem("E111", f"not a PCI address: {given}", help=help_).error() from None
+        raise _no_address(given).error() from None
+
+
+def _no_address(given: str) -> Problem:
+    from launcher.spec.addresses_of_others import WRITTEN, impossible, meant
+
+    if why := impossible(given):
+        return Problem("E111", f"not a PCI address: {given}: {why}", help=(WRITTEN,))
+    found = meant(given)
+    return Problem("E111", f"not a PCI address: {given}", help=found.help, fix=found.fix)
+
+
+def _of_another_kind(given: object) -> Problem:
+    from launcher.spec.addresses_of_others import in_mapping
+
+    problem = wrong_kind("a PCI address such as 0000:c1:00.0", given)
+    if address := in_mapping(given):
+        return replace(problem, help=(f"write `{address}`",))
+    if isinstance(given, list | tuple):
+        shown = next((f", as in `first: {address}`" for one in given if (address := in_mapping(one))), "")
+        one_each = f"one device has one address: give each an alias of its own{shown}"
+        return replace(problem, help=(one_each, "or write `companions: attach` for the other functions of a card"))
+    return problem
 
 
 def _base_60(given: float) -> Problem:
@@ -34,16 +58,41 @@ def _base_60(given: float) -> Problem:
     if not 0 <= given < 3600:
         return Problem("E112", message, help=(why,))
     bus, device = divmod(int(given), 60)
-    fix = f'"0000:{bus:02}:{device:02}.{round((given - int(given)) * 10) % 8}"'
+    function = round((given - int(given)) * 10)
+    if device > _LAST_DECIMAL or function > _LAST_FUNCTION:
+        return Problem("E112", message, help=(why,))
+    fix = f'"0000:{bus:02}:{device:02}.{function}"'
     return Problem("E112", message, help=(why, f"if that happened here, the address was {fix}"), fix=fix)
 
 
 def guest_address(given: object) -> PciAddress:
-    address = host_address(given)
+    address = _guest_address(given)
     if (address.domain, address.bus) == (0, 0) and address.device >= 0x10:
         return address
-    help_ = ("passed devices are at 00:10.0 to 00:1f.7; 00:00.0 to 00:0f.7 belong to the machine itself",)
-    raise Problem("E114", f"{given} is not a place for a passed device in the guest", help=help_).error()
+    raise _no_place(given).error()
+
+
+def _guest_address(given: object) -> PciAddress:
+    if not isinstance(given, str):
+        return host_address(given)
+    try:
+        return PciAddress.parse(given)
+    except ValueError:
+        raise _no_guest_address(given).error() from None
+
+
+def _no_guest_address(given: str) -> Problem:
+    from launcher.spec.addresses_of_others import impossible, in_guest
+
+    if impossible(given):
+        return _no_place(given)
+    fix = in_guest(given)
+    help_ = (f"write `{fix}`", _PLACES) if fix else (_PLACES,)
+    return Problem("E111", f"not a PCI address: {given}", help=help_, fix=fix)
+
+
+def _no_place(given: object) -> Problem:
+    return Problem("E114", f"{given} is not a place for a passed device in the guest", help=(_PLACES,))
 
 
 def guest_text(address: PciAddress) -> str:
@@ -64,11 +113,22 @@ def memory_address(given: object) -> int:
 
 
 def device_id(given: object) -> str:
+    if isinstance(given, list | tuple):
+        help_ = ("one device has one id: write a device for each, or `class` for what they are",)
+        raise replace(wrong_kind("text", given), help=help_).error()
     found = text(given).lower()
     if re.fullmatch(_DEVICE_ID, found):
         return found
-    help_ = ("write vendor:device, four hex digits each, as `lspci -nn` shows it: 10de:2684",)
-    raise Problem("E115", f"not a vendor:device id: {given}", help=help_).error()
+    raise _no_id(given).error()
+
+
+def _no_id(given: object) -> Problem:
+    from launcher.spec.addresses_of_others import identity
+
+    fix = identity(given)
+    rule = "write vendor:device, four hex digits each, as `lspci -nn` shows it: 10de:2684"
+    help_ = (f"write `{fix}`",) if fix else (rule, "for all devices of a kind, write `class`, as in `class: gpu`")
+    return Problem("E115", f"not a vendor:device id: {given}", help=help_, fix=fix)
 
 
 def device_class(given: object) -> str:

@@ -11,11 +11,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from launcher.record import replace
 from launcher.spec import rules
-from launcher.spec.fields import all_fields, as_yaml, keys_of
+from launcher.spec.fields import all_fields, as_yaml, keys_of, stands
 from launcher.spec.model import Bank, ShortDevice, VmSpec
 from launcher.spec.places import section_of
 from launcher.spec.problems import FieldPath, Problem, did_you_mean, nearest
 from launcher.spec.scalars import kind
+from launcher.spec.shapes_of_others import shape
+from launcher.spec.sound import section_at, sound
 from launcher.spec.synonyms import choice, implied, meaning
 
 if TYPE_CHECKING:
@@ -43,18 +45,32 @@ def complaints(refusal: ValidationError, spec: Mapping[str, object], lost: Set[F
 
     `lost` are the fields whose value could not be read: they have had their message.
     """
+    found = _told(refusal, spec, lost)
+    return tuple(sound(found, spec, lambda mended: _again(mended, lost)))
+
+
+def _told(refusal: ValidationError, spec: Mapping[str, object], lost: Set[FieldPath]) -> tuple[Problem, ...]:
     errors = [(_path(error), error) for error in refusal.errors(include_url=False)]
-    found = [(path, _problem(path, error)) for path, error in errors if _is_news(path, error, lost)]
-    meant = {field for path, error in errors for field in _meant(path, error)}
+    found = [(path, _problem(path, error, spec)) for path, error in errors if _is_news(path, error, lost)]
+    meant = {field for path, error in errors for field in _meant(path, error, spec)}
     told = [one for path, one in found if one.code != "E102" or path not in meant]
     return tuple(dict.fromkeys([*told, *_between(spec)]))
 
 
-def _meant(path: FieldPath, error: ErrorDetails) -> Iterator[FieldPath]:
+def _again(spec: Mapping[str, object], lost: Set[FieldPath]) -> tuple[Problem, ...]:
+    """What would be wrong with the spec after a fix."""
+    try:
+        VmSpec.model_validate(spec)
+    except ValidationError as refusal:
+        return _told(refusal, spec, lost)
+    return ()
+
+
+def _meant(path: FieldPath, error: ErrorDetails, spec: Mapping[str, object]) -> Iterator[FieldPath]:
     """The fields that an unknown key stands for."""
     if error["type"] != "extra_forbidden":
         return
-    found = meaning(path, error["input"])
+    found = meaning(path, error["input"], section_at(spec, path))
     if found is None and (near := nearest(path[-1], keys_of(section_of(path[:-1])))):
         yield (*path[:-1], near)
     elif found is not None and found.field:
@@ -96,10 +112,14 @@ def _valid(adapter: TypeAdapter[Any], members: Iterable[tuple[Key, object]]) -> 
     return valid
 
 
-def _problem(path: FieldPath, error: ErrorDetails) -> Problem:
+def _problem(path: FieldPath, error: ErrorDetails, spec: Mapping[str, object]) -> Problem:
     said = error.get("ctx", {}).get("problem")
     if isinstance(said, Problem):
-        return replace(said, path=path, key=said.key or "[key]" in error["loc"])
+        return replace(
+            said, path=path, key=said.key or "[key]" in error["loc"], help=shape(path, error["input"]) or said.help
+        )
+    if error["type"] == "extra_forbidden":
+        return _unknown(path, error["input"], section_at(spec, path))
     return _TABLE.get(error["type"], _wrong_type)(path, error)
 
 
@@ -112,18 +132,18 @@ def _missing(path: FieldPath, _: ErrorDetails) -> Problem:
     return Problem("E102", f"`{key}` is missing", tuple(around), key=True, help=help_)
 
 
-def _unknown(path: FieldPath, error: ErrorDetails) -> Problem:
+def _unknown(path: FieldPath, given: object, beside: Mapping[str, object]) -> Problem:
     *around, key = path
     known = keys_of(section_of(tuple(around)))
-    found = meaning(path, error["input"])
+    found = meaning(path, given, beside)
     if not around and key in RESERVED:
         help_ = found.help if found else ()
         return Problem("E103", "reserved for a later version", path, key=True, help=help_)
+    if found is not None:
+        return Problem("E101", "unknown key", path, key=True, help=found.help, fix=found.fix)
     if key.startswith("x-"):
         rule = "x- keys are yours at the top level of the file only"
         return Problem("E104", "not at the top level", path, key=True, help=(rule,))
-    if found is not None:
-        return Problem("E101", "unknown key", path, key=True, help=found.help, fix=found.fix)
     help_ = did_you_mean(key, known) or _colon(key, known) or _listed(known)
     return Problem("E101", "unknown key", path, key=True, help=help_, fix=nearest(key, known))
 
@@ -161,7 +181,7 @@ def _wrong_type(path: FieldPath, error: ErrorDetails) -> Problem:
     fix = _as_wanted(path, error["type"], given)
     keys = _listed(keys_of(section_of(path))) if error["type"] == "model_type" else ()
     whole = f"{path[-1]}: {fix}" if fix and error["type"] == "model_type" else fix
-    helps = (f"write `{whole}`",) if fix else (*help_, *keys)
+    helps = (f"write `{whole}`",) if fix else shape(path, given) or (*help_, *keys)
     return Problem("E105", f"expected {wanted}, found {_found(given)}", path, help=helps, fix=fix)
 
 
@@ -169,12 +189,15 @@ def _as_wanted(path: FieldPath, error_type: str, given: object) -> str | None:
     """The same thing as the kind of value that belongs there: 4 for "4", [a] for a."""
     if error_type == "model_type" and isinstance(given, str) and given.strip():
         key = _main_key(path, given)
-        return f"{{{key}: {as_yaml(given)}}}" if key else None
+        fits = key and stands(".".join((section_of(path), key)), given)
+        return f"{{{key}: {as_yaml(given, inside=True)}}}" if fits else None
     if error_type == "int_type" and isinstance(given, float) and given == int(given):
         return str(int(given))
     if error_type == "int_type" and isinstance(given, str) and given.strip().isdecimal():
         return given.strip()
-    return f"[{given}]" if error_type == "tuple_type" and isinstance(given, str) else None
+    field = ".".join((section_of(path[:-1]), path[-1]))
+    listed = error_type == "tuple_type" and isinstance(given, str) and stands(field, [given])
+    return f"[{as_yaml(given, inside=True)}]" if listed else None
 
 
 def _main_key(path: FieldPath, given: str) -> str | None:
@@ -182,7 +205,7 @@ def _main_key(path: FieldPath, given: str) -> str | None:
     section = section_of(path)
     if section == "devices.match":
         return "id" if ":" in given else "class"
-    return {"boot": "kernel"}.get(section)
+    return {"boot": "kernel", "memory": "size"}.get(section)
 
 
 def _found(given: object) -> str:
@@ -203,7 +226,6 @@ _WANTED: dict[str, tuple[str, tuple[str, ...]]] = {
 
 _TABLE: dict[str, Callable[[FieldPath, ErrorDetails], Problem]] = {
     "missing": _missing,
-    "extra_forbidden": _unknown,
     "greater_than_equal": _range,
     "less_than_equal": _range,
     "literal_error": _choice,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from json import dumps
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
-from pydantic_core import PydanticUndefined
+from pydantic_core import PydanticUndefined, ValidationError
 
 from launcher.record import record
 from launcher.spec.model import Bank, Boot, Cpus, Device, Match, Topology, VmSpec
@@ -23,6 +25,13 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "devices": Device,
     "devices.match": Match,
 }
+
+
+# Text that needs no quotes wherever it stands, in a list or a mapping in brackets too.
+_PLAIN = r"[A-Za-z0-9_./~-](?:[A-Za-z0-9_./~=+@%-]| (?=[A-Za-z0-9_./~=+@%-])|:(?=[A-Za-z0-9_./~=+@%-]))*"
+
+
+_BETWEEN_KEYS = ("E121", "E122")
 
 
 @record
@@ -52,6 +61,17 @@ def all_fields() -> dict[str, FieldHelp]:
     }
 
 
+def stands(field: str, value: object) -> bool:
+    """Whether the value may stand in the field, whatever is around it."""
+    section, _, name = field.rpartition(".")
+    try:
+        SECTIONS[section].model_validate({name: value})
+    except ValidationError as refusal:
+        errors = refusal.errors(include_url=False)
+        return not any(one["loc"][:1] == (name,) and one["type"] not in _BETWEEN_KEYS for one in errors)
+    return True
+
+
 def _help(key: str, field: FieldInfo) -> FieldHelp:
     choices = _choices(field.annotation)
     kind = f"one of {', '.join(choices)}" if choices else field.title or "mapping"
@@ -66,17 +86,19 @@ def _choices(annotation: Any) -> tuple[str, ...]:
     return choices if len(choices) > 1 else ()
 
 
-def as_yaml(value: Any) -> str:
-    """An example or a default, on one line."""
+def as_yaml(value: Any, *, inside: bool = False) -> str:
+    """An example or a default, on one line; `inside` a list or a mapping in brackets, where a comma ends it."""
     match value:
         case bool():
             return str(value).lower()
         case dict():
-            return "{" + ", ".join(f"{key}: {as_yaml(one)}" for key, one in value.items()) + "}"
+            return "{" + ", ".join(f"{key}: {as_yaml(one, inside=True)}" for key, one in value.items()) + "}"
         case list() | tuple():
-            return "[" + ", ".join(map(as_yaml, value)) + "]"
-        case str() if isinstance(resolve(value), str):
+            return "[" + ", ".join(as_yaml(one, inside=True) for one in value) + "]"
+        case str() if re.fullmatch(_PLAIN, value if inside else value.replace(",", "")) and isinstance(
+            resolve(value), str
+        ):
             return value
         case str():
-            return f'"{value}"'
+            return dumps(value, ensure_ascii=False)
     return str(value)

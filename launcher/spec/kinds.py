@@ -6,6 +6,8 @@ what people have it for, so ids add to them and take away; each says from where 
 
 from __future__ import annotations
 
+import re
+
 from launcher.record import record
 
 
@@ -79,11 +81,12 @@ KINDS = (
     Kind(
         "gpu", "graphics cards and accelerators (03, 1200), without the displays of BMCs, FPGAs and neural processors",
         (Those("03"), Those("1200")), (*_ONLY_A_PICTURE, *_FPGA, *_NEURAL),
-        ("graphics", "accelerator", "gpus", "card", "cuda", "rocm", "gaudi", "instinct", "3d", "vga", "video", "vgpu"),
+        ("graphics", "accelerator", "gpus", "card", "cuda", "rocm", "gaudi", "instinct", "3d", "vga", "video", "vgpu",
+         "vga-compatible-controller", "3d-controller", "processing-accelerators"),
     ),
     Kind(
         "display", "whatever shows a picture, also that of a BMC (03)", (Those("03"),),
-        near=("bmc", "screen", "monitor", "framebuffer"),
+        near=("bmc", "screen", "monitor", "framebuffer", "display-controller"),
     ),
     Kind(
         "network", "network cards of all kinds (02, 0c06, 0d20, 0d21)", (Those("02"), *_INFINIBAND, *_WIFI),
@@ -91,7 +94,7 @@ KINDS = (
     ),
     Kind(
         "ethernet", "Ethernet (0200)", (Those("0200"),),
-        near=("nic", "eth", "lan", "interface", "network-card", "roce"),
+        near=("nic", "eth", "lan", "interface", "network-card", "roce", "ethernet-controller"),
     ),
     Kind(
         "infiniband", "InfiniBand and Omni-Path (0207, 0208, and Mellanox' 0280 and 0c06)", _INFINIBAND,
@@ -105,14 +108,17 @@ KINDS = (
         "storage", "whatever has disks: NVMe, SATA, SAS, RAID, IDE, SCSI (01)", (Those("01"),),
         near=("disk", "disks", "drive", "hba", "raid", "sata", "ahci", "sas", "scsi", "ide", "block"),
     ),
-    Kind("nvme", "NVMe drives (010802)", (Those("010802"),), near=("ssd", "nvm", "m.2", "u.2")),
+    Kind(
+        "nvme", "NVMe drives (010802)", (Those("010802"),),
+        near=("ssd", "nvm", "m.2", "u.2", "non-volatile-memory-controller"),
+    ),
     Kind(
         "usb", "USB controllers (0c0300 to 0c0330)", tuple(map(Those, ("0c0300", "0c0310", "0c0320", "0c0330"))),
         near=("xhci", "ehci", "uhci", "ohci", "usb3", "usb-controller"),
     ),
     Kind(
         "audio", "sound (0401, 0403)", (Those("0401"), Those("0403")),
-        near=("sound", "hda", "speaker", "hdmi-audio", "multimedia"),
+        near=("sound", "hda", "speaker", "hdmi-audio", "multimedia", "audio-device"),
     ),
     Kind(
         "fpga", "FPGAs by their vendors: AMD (Xilinx), Intel (Altera), Lattice, Amazon", _FPGA, (Those("06"),),
@@ -142,7 +148,7 @@ def kind_of(word: str) -> Kind | None:
 
 def meant_by(word: str) -> str | None:
     """The word of ours for one that people use."""
-    found = word.lower()
+    found = re.sub(r"[ _]+", "-", word.strip().lower())
     return found if found in _BY_WORD else next((one.word for one in KINDS if found in one.near), None)
 
 

@@ -9,7 +9,7 @@ from launcher.errors import Diagnostic, Refused, Where, sorted_by_place
 from launcher.record import record, replace
 from launcher.spec.nulls import without_nulls
 from launcher.spec.parts import VM_SPEC, VmSpec
-from launcher.spec.places import Entry, Node, SourceMap, source_map, walk
+from launcher.spec.places import Entry, Node, SourceMap, section_of, source_map, walk
 from launcher.spec.problems import Problem
 from launcher.spec.scalars import kind, suggested_name
 from launcher.spec.sets import check_usage, with_sets
@@ -111,8 +111,11 @@ def _nothings(root: Node, problems: Sequence[Problem]) -> Iterator[Problem]:
     told = {one.path for one in problems if one.key}
     for path, node, _ in walk(root):
         if node.value is None and not node.lost and path not in told:
-            help_ = ("write a value behind it, or take it out",)
+            help_ = (_IN_BRACES if "=" in path[-1] else "write a value behind it, or take it out",)
             yield Problem("E106", "there is no value", path, help=help_)
+
+
+_IN_BRACES = "a comma in `{...}` begins the next key: put the whole text in quotes"
 
 
 def _diagnostic(problem: Problem, places: SourceMap) -> Diagnostic:
@@ -127,8 +130,14 @@ def _quoted(problem: Problem, places: SourceMap) -> Problem:
     """A number has forgotten how it was written, 0302 or 1e37; the file has not."""
     if problem.code != "E113" or problem.path not in places.scalars:
         return problem
-    fix = f'"{places.scalars[problem.path]}"'
-    return replace(problem, help=(f"put it in quotes: {fix}",), fix=fix)
+    from launcher.spec.fields import stands
+
+    written = places.scalars[problem.path]
+    field = ".".join(filter(None, [section_of(problem.path[:-1]), problem.path[-1]]))
+    meant = next((one for one in (written, written.removeprefix("0x")) if stands(field, one)), None)
+    if meant is None:
+        return problem
+    return replace(problem, help=(f'put it in quotes: "{meant}"',), fix=f'"{meant}"')
 
 
 def _label(path: FieldPath) -> FieldPath:

@@ -37,12 +37,21 @@ def text(given: object) -> str:
 def rom(given: object) -> bool | str:
     if isinstance(given, bool):
         return given
+    if isinstance(given, dict):
+        raise _rom_of_others(given).error()
     path = text(given)
     fix = _YAML_1_1.get(path.lower())
     if fix is None:
         return path
     help_ = (f"write `{fix}`", f"for a file of that name, write `./{path}`")
     raise Problem("E128", f"YAML 1.2 reads `{path}` as text, not as true or false", help=help_, fix=fix).error()
+
+
+def _rom_of_others(given: dict[str, object]) -> Problem:
+    """libvirt's `{file: ..., bar: off}`."""
+    file = next((given[key] for key in ("file", "path") if isinstance(given.get(key), str)), None)
+    shown = f"write its path: `rom: {file}`" if file else "write the path of a file, true, or false for none"
+    return replace(wrong_kind("true, false or a path", given), help=(shown,))
 
 
 def cmdline(given: object) -> str:

@@ -21,6 +21,7 @@ PAGE = 4 * KIB
 PHYSICAL = 4096 * TIB  # 52 address bits, all that x86 page tables can hold (Intel SDM 3A, 4.1.4)
 
 _RULE = "sizes are whole numbers with KiB, MiB, GiB or TiB, without a space"
+_OURS = r"[0-9]{1,20}[KMGT]iB"
 _NUMBER_AND_UNIT = r"\s*([0-9]{1,20}(?:\.[0-9]{1,20})?)(\s*)([a-zA-Z]*)\s*"
 # The units whose initial others write: k, KB, kib, kilobytes.
 _UNIT = r"(?i:([kmgt])(|b|i|ib|bytes?|(?:ilo|ega|iga|era)bytes?|(?:i|e)bibytes?))"
@@ -57,7 +58,7 @@ def _no_size(given: object) -> Problem:
 
     match = re.fullmatch(_NUMBER_AND_UNIT, str(given))
     if match is None:
-        return Problem("E107", f"not a size: {given}", help=(_RULE,))
+        return _of_an_option(str(given)) or Problem("E107", f"not a size: {given}", help=(_RULE,))
     number, unit = Decimal(match[1]), unit_of(match[3])
     if not match[3]:
         return Problem("E107", f"a size without a unit: {given}", help=(*readings(number), _RULE))
@@ -66,9 +67,23 @@ def _no_size(given: object) -> Problem:
     return _rewritten(match, number * unit)
 
 
+def _of_an_option(given: str) -> Problem | None:
+    """QEMU's and cloud-hypervisor's `size=4G`, and what they have behind a comma, which is not of the size."""
+    match = re.fullmatch(r"(?:size=)?([^,=]+)(,.*)?", given.strip())
+    if match is None or match[1] == given:
+        return None
+    inner = _no_size(match[1])
+    size_ = inner.fix or (match[1] if re.fullmatch(_OURS, match[1]) else None)
+    helps = (f"write `{size_}`",) if size_ else inner.help
+    more = ("the memory is all there from the start, and its pages are `pages` of a bank",) if match[2] else ()
+    return Problem("E107", f"not a size: {given}", help=(*helps, *more), fix=None if match[2] else size_)
+
+
 def _rewritten(match: re.Match[str], bytes_: Decimal) -> Problem:
     """The number and the unit that are meant; what is no whole number of pages has no exact form."""
     message = f"{_fault(match)}: {match[0]}"
+    if bytes_ > PHYSICAL:
+        return Problem("E107", message, help=("an x86 machine can address 4096TiB",))
     if bytes_ % PAGE or not bytes_:
         nearest = int(bytes_ / MIB)
         near = (f"the nearest below is `{nearest}MiB`",) if nearest else ()

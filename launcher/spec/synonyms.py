@@ -8,11 +8,13 @@ from decimal import Decimal
 from functools import cache
 from typing import NamedTuple
 
-from launcher.spec.fields import all_fields, as_yaml
+from launcher.spec.addresses_of_others import in_guest, in_mapping, meant, of_halves
+from launcher.spec.fields import all_fields, as_yaml, stands
+from launcher.spec.kinds import meant_by
 from launcher.spec.places import section_of
 from launcher.spec.problems import FieldPath
 from launcher.spec.sizes import unit_of
-from launcher.spec.words_of_others import CHOICES, FIELDS, IN_BOOT, NONE
+from launcher.spec.words_of_others import CHOICES, FIELDS, IN_BOOT, IN_CPUS, IN_DEVICE, IN_MATCH, NONE
 from launcher.values import GIB, KIB, MIB
 
 
@@ -22,6 +24,9 @@ class Meaning(NamedTuple):
     help: tuple[str, ...]
     field: str = ""
     fix: str | None = None
+
+
+_NONE = {"*": NONE, "boot": IN_BOOT, "cpus": IN_CPUS, "devices": IN_DEVICE, "devices.match": IN_MATCH}
 
 
 def _by_word(words: Mapping[str, str]) -> dict[str, str]:
@@ -42,7 +47,7 @@ def _field_of(section: str) -> dict[str, str]:
 
 @cache
 def _none_of(section: str) -> dict[str, str]:
-    return _by_word({"*": NONE, "boot": IN_BOOT}.get(section, {}))
+    return _by_word(_NONE.get(section, {}))
 
 
 @cache
@@ -53,20 +58,20 @@ def _choice_of(field: str) -> dict[str, str]:
 # Whose values others write in another way, so that a new key alone would not do.
 _OTHER_VALUES = frozenset({"devices.match.id", "devices.rom", "devices.bind", "devices.companions", "devices.allow",
                            "devices.pick"})  # fmt: skip
-# A scalar of others can stand there as it is.
-_SAME_VALUES = ("boot.", "devices.pci", "devices.match.")
+# A value of others is shown as it is, where it may stand there.
+_SAME_VALUES = ("boot.", "cpus.topology.", "devices.pci", "devices.match.", "devices.rom")
 # What has to stand beside a field that is named without its section.
 _BESIDE = {"cpus": "count: 8, ", "memory": "size: 8GiB, "}
 
 
-def meaning(path: FieldPath, given: object) -> Meaning | None:
-    """What is meant by the unknown key at the end of `path`, whose value is `given`."""
+def meaning(path: FieldPath, given: object, beside: Mapping[str, object]) -> Meaning | None:
+    """What is meant by the unknown key at the end of `path`, whose value is `given`, among the keys `beside` it."""
     *around, key = path
     section = section_of(tuple(around))
     for word in _forms(key):
         for where in (section, "*"):
-            if field := _field_of(where).get(word):
-                return _of_field(field, section, given)
+            if (field := _field_of(where).get(word)) and (field != "boot" or isinstance(given, Mapping)):
+                return _of_field(field, section, given, beside)
             if none := _none_of(where).get(word):
                 return Meaning((none,))
     return None
@@ -80,29 +85,71 @@ def _forms(key: str) -> Iterator[str]:
     yield word.rstrip("0123456789").removesuffix("s")
 
 
-def _of_field(field: str, section: str, given: object) -> Meaning:
+def _of_field(field: str, section: str, given: object, beside: Mapping[str, object]) -> Meaning:
     around, _, name = field.rpartition(".")
     if field == "cpus" and isinstance(given, str) and not given.strip().isdecimal():
         return Meaning((_none_of("*")["cpumodel"],))
     if field == "devices.match.id" and section == "devices":
-        value = _value(given, field)
-        return Meaning(
-            (f"write `match: {{id: {value}}}` to find it by its id", f"or `expect: {value}` beside `pci`"), field
-        )
+        return _of_id(given, beside)
+    if field == "devices.pci" and "pci" in beside and (place := in_guest(given)):
+        return Meaning((f"write `guest: {place}`",), "devices.guest")
     if around == section:
-        return _in_place(field, name)
+        return _in_place(field, name, given, beside)
     if around == "":
         return Meaning((f"write `{name}` at the left margin",), field)
     if section.startswith(f"{around}."):
-        stands = "in place of" if name == "pci" else "beside"
-        return Meaning((f"`{name}` stands {stands} `{section.rpartition('.')[2]}`",), field)
+        stands_ = "in place of" if name == "pci" else "beside"
+        return Meaning((f"`{name}` stands {stands_} `{section.rpartition('.')[2]}`",), field)
+    if field.startswith("devices.match.") and _addressed(beside):
+        return Meaning(("nothing is to be written: the address says which device it is",))
     return Meaning((f"it belongs in `{around.rpartition('.')[2]}:`, as in `{_nested(field, section, given)}`",), field)
 
 
-def _in_place(field: str, name: str) -> Meaning:
+def _addressed(beside: Mapping[str, object]) -> bool:
+    """A device whose address is there, whatever the key is called."""
+    return any(key == "pci" or _field_of("devices").get(_plain(key)) == "devices.pci" for key in beside)
+
+
+def _of_id(given: object, beside: Mapping[str, object]) -> Meaning:
+    """Other tools have vendor and device apart, or call the address a device."""
+    both = _both(beside)
+    if both is None and in_mapping(given):
+        return Meaning(_address(given), "devices.pci")
+    value = both or _value(given, "devices.match.id")
+    return Meaning(
+        (f"write `match: {{id: {value}}}` to find it by its id", f"or `expect: {value}` beside `pci`"),
+        "devices.match.id",
+    )
+
+
+def _both(beside: Mapping[str, object]) -> str | None:
+    """`vendor: 10de` and `device: 2684` as one id."""
+    halves = {_plain(key).removesuffix("id").removeprefix("pci"): value for key, value in beside.items()}
+    return of_halves(halves.get("vendor"), halves.get("device", halves.get("product")))
+
+
+def _in_place(field: str, name: str, given: object, beside: Mapping[str, object]) -> Meaning:
+    if name in beside:
+        return Meaning((f"write `{name}`, which is there already, and take this key out",), field)
+    if field == "devices.pci" and not stands(field, given):
+        return Meaning(_address(given), field)
+    if field == "devices.match.id" and (both := _both(beside)):
+        return Meaning((f"write `id: {both}` for both",), field)
+    if field == "devices.rom" and str(given) in ("0", "1"):
+        return Meaning((f"write `rom: {'true' if str(given) == '1' else 'false'}`",), field)
     if field in _OTHER_VALUES:
         return Meaning((f"`{name}` says that: {all_fields()[field].type}",), field)
+    if not stands(field, given) and isinstance(given, str | int | float):
+        return Meaning((f"write `{name}`, as in `{name}: {as_yaml(all_fields()[field].examples[0])}`",), field)
     return Meaning((f"write `{name}`",), field, name)
+
+
+def _address(given: object) -> tuple[str, ...]:
+    """The key and the address, as both have to change."""
+    if address := in_mapping(given):
+        return (f"write `pci: {address}`",)
+    found = meant(given) if isinstance(given, str) else None
+    return ("write `pci`, and behind it the address", *(found.help if found else ()))
 
 
 def _nested(field: str, section: str, given: object) -> str:
@@ -116,16 +163,18 @@ def _nested(field: str, section: str, given: object) -> str:
 
 def _value(given: object, field: str) -> str:
     """What is written, where it may stand there; else the example of the field."""
-    whole = field != "devices.match.id" or ":" in str(given)
-    if field.startswith(_SAME_VALUES) and isinstance(given, str) and given.strip() and whole:
-        return as_yaml(given)
-    return as_yaml(all_fields()[field].examples[0])
+    if field == "devices.match.class" and isinstance(given, str) and (word := meant_by(given)):
+        return word
+    same = field.startswith(_SAME_VALUES) and not isinstance(given, Mapping | list) and stands(field, given)
+    return as_yaml(given if same else all_fields()[field].examples[0], inside=True)
 
 
 def implied(field: str, path: FieldPath) -> Iterator[FieldPath]:
     """The fields that are not missing if the unknown key at `path` means `field`."""
     parts = tuple(field.split("."))
     yield (*path[:-1], parts[-1])
+    if parts[:-1] == ("cpus", "topology"):
+        yield (*path[:-1], "count")
     yield from (parts[:length] for length in range(1, len(parts) + 1))
 
 

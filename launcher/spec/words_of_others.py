@@ -12,14 +12,14 @@ FIELDS: dict[str, dict[str, str]] = {
         "memory": "memory size ram mem memory-mb memory-mib memory-size ram-size mem-size mem-size-mib "
         "mem-limit limits-memory maxmem "
         "max-memory current-memory guest-memory memory-backing m",
-        "boot": "boot",
+        "boot": "boot payload boot-source os direct-boot",
         "devices": "devices",
         "confine": "confine sandbox",
         "cpus": "cpus cpu vcpu vcpus cores core smp ncpus num-cpus cpu-count vcpu-count boot-vcpus max-vcpus "
         "nproc processors limits-cpu cputune",
         "boot.kernel": "kernel kernel-path kernel-image kernel-image-path vmlinux vmlinuz bzimage "
         "linux kernel-boot "
-        "boot-source payload",
+        "kernel-file",
         "boot.initrd": "initrd initramfs ramdisk initrd-path initramfs-path",
         "boot.cmdline": "args append cmdline command-line cmd-line kernel-args kernel-cmdline kernel-params "
         "kernel-options boot-args bootargs extra-args params parameters",
@@ -38,21 +38,26 @@ FIELDS: dict[str, dict[str, str]] = {
         "boot.initrd": "ramfs",
     },
     "cpus": {
-        "cpus.count": "n num number total max amount vcpu vcpus cpu cpus cores core smp",
+        "cpus.count": "n num number total max amount vcpu vcpus cpu cpus smp boot boot-vcpus vcpu-count max-vcpus",
+        "cpus.topology.sockets": "sockets socket packages",
+        "cpus.topology.cores": "cores core",
+        "cpus.topology.threads": "threads thread",
         "cpus.pin": "set cpus-allowed cores-allowed host list",
     },
     "memory": {
-        "memory.size": "amount bytes capacity length mem memory ram guest value megabytes size-mib",
+        "memory.size": "limit limits request requests max current "
+        "#text text amount bytes capacity length mem memory ram guest value megabytes size-mib",
         "memory.pages": "page backing kind type huge",
         "memory.node": "host-node host-numa-node socket policy nodes",
         "memory.at": "address addr base start offset gpa guest-address",
     },
     "devices": {
         "devices.pci": "host address addr bdf source path device-address host-address pci-address "
-        "pci-id-path sysfsdev "
+        "pci-id-path sysfsdev pci-bus-id hostdev pf physfn physical-function "
         "sysfs-path busid bus-id dev host-device hostdev pci-slot",
         "devices.vf": "virtual-function vf-index vf-number vf-id virtfn vfs",
-        "devices.match.id": "id ids device-id pci-id vendor-device vendor product vendor-id product-id deviceid",
+        "devices.match.id": "id ids device-id pci-id vendor-device vendor product vendor-id product-id deviceid device "
+        "pci-vendor-selector",
         "devices.match.class": "class type kind category device-type",
         "devices.match.serial": "serial serial-number sn wwn",
         "devices.match.slot": "slot physical-slot",
@@ -65,7 +70,7 @@ FIELDS: dict[str, dict[str, str]] = {
         "devices.pick": "any select choose",
     },
     "devices.match": {
-        "devices.match.id": "device-id pci-id vendor device product vendor-id product-id ids vendor-device model",
+        "devices.match.id": "device-id pci-id vendor device product vendor-id product-id ids vendor-device",
         "devices.match.class": "type kind category",
         "devices.match.serial": "sn serial-number wwn",
         "devices.match.slot": "physical-slot",
@@ -85,6 +90,35 @@ IN_BOOT: dict[str, str] = {
     "the root disk is named on the command line, as in `cmdline: console=ttyS0 root=/dev/nvme0n1p2`":
     "root rootfs root-device disk drive device dev hd order cdrom append-root",
     "it is said on the command line, as in `cmdline: console=ttyS0`": "console serial tty init quiet debug",
+}  # fmt: skip
+IN_CPUS: dict[str, str] = {
+    "nothing is to be written: the guest has the host's own processor":
+    "model mode feature features check migratable type vendor flags host-passthrough match fallback",
+    "nothing is to be written: all vCPUs are there from the start": "current placement hotplug enabled",
+}  # fmt: skip
+IN_DEVICE: dict[str, str] = {
+    "names of resources, as Kubernetes has them, are not known here: `pci` is the address of a device, "
+    "`match: {id: 10de:2684}` finds one":
+    "device-name resource-name pci-resource-name resource selector-name tag",
+    "nothing is to be written: `pci` or `match` says which device it is":
+    "gputype gpu-type nictype nic-type mode capability capabilities access primary subsys",
+    "which device an interface belongs to says `vmlaunch devices`; a virtual function is "
+    "`{pci: 0000:3b:00.0, vf: 0}`":
+    "parent iface ifname interface interfaces netdev nic port",
+    "a GPU has no number here: `vmlaunch devices` lists addresses, and `match: {class: gpu}` finds one":
+    "device-ids device-index gpu-index gpu-ids index ordinal",
+    "the guest boots its kernel, and no device: take it out": "bootindex boot-index boot-order boot order",
+    "the name of a device is its key, as in `devices: {gpu: {pci: 0000:c1:00.0}}`": "alias name label nickname title",
+    "nothing is to be written: the guest has every device on its PCI bus, and its IOMMU is the host's":
+    "iommu viommu pcie multifunction xvga x-vga pci-segment",
+}  # fmt: skip
+IN_MATCH: dict[str, str] = {
+    "names are not matched: `id` is, as `vmlaunch devices` shows it":
+    "name model product-name description device-name resource-name chip title brand",
+    "NVIDIA's UUIDs are not known here: `serial` and `slot` tell equal cards apart": "uuid gpu-uuid guid",
+    "subsystem ids are not matched: `serial` and `slot` tell equal cards apart":
+    "subsystem subsystem-id subsystem-vendor subvendor subdevice ssid svid revision rev",
+    "drivers are not matched: `pick: free` takes one that no driver of the host's has": "driver bound unbound free",
 }  # fmt: skip
 NONE: dict[str, str] = {
     "nothing is to be written: every guest has the serial port ttyS0, and Linux speaks there with "
@@ -180,7 +214,10 @@ CHOICES: dict[str, dict[str, str]] = {
         "detach": "unbind remove take release stub",
         "refuse": "none fail error no false keep",
     },
-    "bind": {"never": "no false manual off none already unmanaged", "auto": "yes true on always managed automatic"},
+    "bind": {
+        "never": "no false manual off none already unmanaged",
+        "auto": "yes true on always managed automatic vfio-pci vfio",
+    },
     "pick": {"free": "any first lowest unused available idle next auto", "one": "unique single only exact"},
     "allow": {
         "in-use": "busy used inuse active",

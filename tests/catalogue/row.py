@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from launcher.codec import decode
 from launcher.host.facts import HostFacts
+from launcher.images.boot_files import BootFiles
+from launcher.images.option_rom import OptionRom, parse_rom
+from launcher.images.reading import read_boot_file
 from launcher.record import replace
-from tests.planning import host
+from tests.planning import FILES, host
 
+_REPORTED = Path(__file__).parents[1] / "cases" / "hosts"
 ONE = "boot: {kernel: ./bzImage}\ncpus: 2\nmemory: 1GiB\ndevices: {disk: 0000:02:00.0}\n"
 
 
@@ -19,7 +27,8 @@ class Row:
 
     `captured`: the lab host (tests/hosts/lab-*.json) that has the failure as it was recorded. `made_in`: the one on
     which the failure was made by commands and seen, with facts made by hand here. Without both all is made by hand.
-    `variant` tells apart several rows of one failure.
+    `variant` tells apart several rows of one failure. `files`: what is in bzImage, initrd.img and ALIAS.rom, where
+    that matters; `near_files`: in those of the near miss, where they differ.
     """
 
     id: str
@@ -31,15 +40,51 @@ class Row:
     captured: str = ""
     variant: str = ""
     made_in: str = ""
+    files: Mapping[str, bytes] | None = None
+    near_files: Mapping[str, bytes] | None = None
+
+    def boot_files(self) -> BootFiles:
+        return FILES if self.files is None else read_files(self.files)
+
+    def near_boot_files(self) -> BootFiles:
+        return self.boot_files() if self.near_files is None else read_files(self.near_files)
 
     @property
     def name(self) -> str:
         return f"{self.id}-{self.variant}" if self.variant else self.id
 
 
+_ROM = ".rom"
+_VMS = "/vms"  # where the files of rows are, as their texts have it
+
+
+def read_files(contents: Mapping[str, bytes]) -> BootFiles:
+    """As they are read from a folder, which is not there any more."""
+    with TemporaryDirectory() as folder:
+        for name, content in contents.items():
+            (Path(folder) / name).write_bytes(content)
+        read = {name: read_boot_file(f"{folder}/{name}", _as_rom(name)) for name in contents}
+    found = {name: replace(one, path=f"{_VMS}/{name}") for name, one in read.items()}
+    roms = {name.removesuffix(_ROM): one for name, one in found.items() if name.endswith(_ROM)}
+    return BootFiles(found.get("bzImage", FILES.kernel), found.get("initrd.img", FILES.initrd), roms)
+
+
+def _as_rom(name: str) -> Callable[[int, Callable[[int, int], bytes]], OptionRom] | None:
+    return parse_rom if name.endswith(_ROM) else None
+
+
+def hosted(name: str) -> Callable[[], HostFacts]:
+    return lambda: host(name)
+
+
 def lab(name: str) -> Callable[[], HostFacts]:
     """A host that was recorded in the lab."""
     return lambda: host(f"lab-{name}")
+
+
+def reported(name: str) -> Callable[[], HostFacts]:
+    """A host of a public report, made by hand (tests/cases/hosts)."""
+    return lambda: decode(HostFacts, json.loads((_REPORTED / f"{name}.json").read_text()))
 
 
 def small(devices: str, memory: str = "64MiB") -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.catalogue import conditions, drivers, iommu, spaces
+from tests.catalogue import conditions, drivers, files, iommu, reported, spaces
 from tests.catalogue.row import Row
 
 IDS = (
@@ -30,10 +30,10 @@ IDS = (
     "no-usable-interrupt", "intx-shared-nonmaskable", "irq-vectors-exhausted", "nofile-limit", "snoop-coherency",
     "pcie-features-hidden", "igd", "aer-history", "memory-decode-off", "unbind-blocked-by-user",
     "hotplug-removed-in-use", "device-returned-too-early", "host-suspend", "numa-mismatch", "ioctl-order",
-    "kernel-regression",
+    "kernel-regression", "kernel-not-startable", "guest-mute-or-rootless",
 )  # fmt: skip
 
-_ROOMS = (iommu, drivers, spaces, conditions)
+_ROOMS = (iommu, drivers, spaces, conditions, reported, files)
 
 ROWS: tuple[Row, ...] = tuple(row for room in _ROOMS for row in room.ROWS)
 WITHOUT_RULE: dict[str, str] = {name: why for room in _ROOMS for name, why in room.WITHOUT_RULE.items()}

@@ -38,9 +38,9 @@ def _absent(choice: Choice, _: Obstacle, host: HostFacts) -> Diagnostic:
     return no_function(choice.device.pci, choice.device.expect, host)
 
 
-def _no_virtual(choice: Choice, found: Obstacle, _: HostFacts) -> Diagnostic:
+def _no_virtual(choice: Choice, found: Obstacle, host: HostFacts) -> Diagnostic:
     assert choice.device.vf is not None  # as above
-    return no_virtual_function(found.functions[0], choice.device.vf)
+    return no_virtual_function(found.functions[0], choice.device.vf, host)
 
 
 def _bridge(_: Choice, found: Obstacle, host: HostFacts) -> Diagnostic:
@@ -87,7 +87,7 @@ def _of_physical(address: PciAddress, host: HostFacts) -> list[str]:
     pf = next((one for one in host.pci if one.address == address), None)
     if pf is None:
         return [f"correct `pf`: this host has no PCI device {address}"]
-    return [] if pf.virtual_functions else list(no_virtual_function(pf, 0).help)
+    return [] if pf.virtual_functions else list(no_virtual_function(pf, 0, host).help)
 
 
 def _all_but(key: str, match: Match, host: HostFacts) -> Sequence[PciFunction]:

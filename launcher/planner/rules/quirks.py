@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from launcher.codes.quirks import APUS_WAY
 from launcher.errors import Diagnostic
 from launcher.host.facts import Config
 from launcher.planner.linux import release
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 # Linux lets user space choose a reset, and asks modules for none, since then (reset_method).
 _CHOOSING = (5, 15)
 _MODULE = "vendor_reset"
+_SOURCE, _LIST = "github.com/gnif/vendor-reset", "src/device-db.h"
 _HOST_DRIVERS = ("amdgpu", "radeon")
 # Where ACPI has the video BIOS of its maker's graphics.
 _BY_ACPI = {"1002": "table VFCT", "10de": "method _ROM"}
@@ -59,13 +61,18 @@ def _is_helped(quirk: Quirk, one: Taken, host: HostFacts) -> bool:
     """Before 5.15 the kernel tries its own resets first, and vendor-reset is one of them once it is loaded."""
     version = release(host.kernel)
     own = isinstance(one.function.reset, Missing) and quirk.own_since is not None and version >= quirk.own_since
-    return own or (quirk.module and version < _CHOOSING and _MODULE in (host.linux.modules or ()))
+    known = quirk.module in ("listed", "listed later")
+    return own or (known and version < _CHOOSING and _MODULE in (host.linux.modules or ()))
 
 
 def _ways(quirk: Quirk, one: Taken, host: HostFacts) -> tuple[tuple[str, ...], str | None]:
     function, methods = one.function, one.function.reset
+    if quirk.module == "to be added":
+        return _by_adding(function), None
+    if quirk.module == "helps some":
+        return (f"try {APUS_WAY}", f"or a vendor-reset ({_SOURCE}) with {function.id} in its {_LIST}"), None
     if quirk.module:
-        return _by_module(one, host)
+        return _by_module(quirk, one, host)
     if quirk.own_since and release(host.kernel) < quirk.own_since:
         return (f"boot a newer kernel: {quirk.help}",), None
     if quirk.own_since:
@@ -77,19 +84,31 @@ def _ways(quirk: Quirk, one: Taken, host: HostFacts) -> tuple[tuple[str, ...], s
     return (f"try {quirk.help}",), None
 
 
-def _by_module(one: Taken, host: HostFacts) -> tuple[tuple[str, ...], str | None]:
+def _by_adding(function: PciFunction) -> tuple[str, ...]:
+    listed = f"the module vendor-reset ({_SOURCE}) does not know {function.id}"
+    return (f"restart the host between two VMs: {listed}", f"or try it with {function.id} added to its {_LIST}")
+
+
+def _by_module(quirk: Quirk, one: Taken, host: HostFacts) -> tuple[tuple[str, ...], str | None]:
     function, linux = one.function, host.linux
     loaded = _MODULE in (linux.modules or ())
     there = isinstance(linux.loadable, tuple) and _MODULE in linux.loadable
     load = () if loaded else ("modprobe vendor-reset",)
     choose = (f"echo device_specific > {sysfs(function)}/reset_method",) if release(host.kernel) >= _CHOOSING else ()
     fix = "; ".join((*load, *choose))
-    build = "" if loaded or there else "build the module vendor-reset (github.com/gnif/vendor-reset), then "
-    first = f"have it reset as its maker does: {build}`{fix}`"
+    build = "" if loaded or there else f"build the module vendor-reset ({_SOURCE}), then "
+    first = (f"have it reset as its maker does: {build}`{fix}`", *_in_its_list(quirk, function))
     if function.driver not in _HOST_DRIVERS:
-        return (first,), fix
+        return first, fix
     ids = f"boot the host with `vfio-pci.ids={function.id}`"
-    return (first, f"never let {function.driver} have the card before a VM: {ids}"), fix
+    return (*first, f"never let {function.driver} have the card before a VM: {ids}"), fix
+
+
+def _in_its_list(quirk: Quirk, function: PciFunction) -> tuple[str, ...]:
+    """Whoever has an older one gets EINVAL from `reset_method`, or before 5.15 no word at all."""
+    if quirk.module != "listed later":
+        return ()
+    return (f"it has to be a vendor-reset with {function.id} in its {_LIST}: older ones do not know it",)
 
 
 def _rom_is_elsewhere(it: Situation) -> Iterator[Diagnostic]:

@@ -12,9 +12,9 @@ from launcher.planner.rules.words import giving_back, listed, shown, sysfs
 from launcher.values import PciAddress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    from launcher.host.facts import Interface, PciFunction
+    from launcher.host.facts import HostFacts, Interface, PciFunction
     from launcher.planner.decided import Situation, Taken
 
 # NVIDIA's driver has to keep the virtual functions of its GPUs, and comes with a script for all of them (vGPU User
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _OF_NVIDIA = "/usr/lib/nvidia/sriov-manage"
 
 
-def no_virtual_function(pf: PciFunction, number: int) -> Diagnostic:
+def no_virtual_function(pf: PciFunction, number: int, host: HostFacts) -> Diagnostic:
     """E235: it cannot be created either, and why; E207: the commands that create it."""
     if found := _cannot_be_created(pf, number):
         fact, way = found
@@ -32,9 +32,15 @@ def no_virtual_function(pf: PciFunction, number: int) -> Diagnostic:
     fact = f"{pf.address} has {count} {plural}, and number {number} is not among them"
     would = f"number {number} would be {virtual_address(pf, number)}"
     first = f"those that are there ({count}) have to be removed first, with whatever uses them"
-    evidence = (*((would,) if pf.sriov else ()), *((first,) if count else ()))
-    fix = creating(pf, number)
-    return Diagnostic("E207", fact, evidence=evidence, help=(f"create it first: `{fix}`",), fix=fix)
+    users = tuple(what for _, what in users_of(_virtual(pf, host), host))
+    evidence = (*((would,) if pf.sriov else ()), *((first,) if count else ()), *users)
+    command = creating(pf, number)
+    words = "end what uses those that are there, then create it" if users else "create it first"
+    return Diagnostic("E207", fact, evidence=evidence, help=(f"{words}: `{command}`",), fix=None if users else command)
+
+
+def _virtual(pf: PciFunction, host: HostFacts) -> list[PciFunction]:
+    return [one for one in host.pci if one.address in pf.virtual_functions]
 
 
 def creating(pf: PciFunction, number: int) -> str:
@@ -90,16 +96,36 @@ def _count(pf: PciFunction) -> int:
 
 def _keeps_others(one: Taken, it: Situation) -> Diagnostic:
     pf, count = one.function, _count(one.function)
-    functions = [it.functions[address] for address in pf.virtual_functions if address in it.functions]
+    functions = _virtual(pf, it.host)
     plural = "virtual function" if count == 1 else "virtual functions"
     fact = f"{one.alias}: {pf.address} has {count} {plural}, and vfio-pci does not take it while it has any"
-    users = "" if all(one.driver is None for one in functions) else ", with whatever uses them"
-    fix = _removing(pf)
-    able = (number for number, each in enumerate(functions) if on_vfio(each) or not only_by_its_own_driver(each))
+    users = tuple(users_of(functions, it.host))
+    fix = None if users else _removing(pf)
+    others = "" if all(one.driver is None for one in functions) else ", with whatever uses them"
+    remove = f"end what uses them, then remove them: `{_removing(pf)}`" if users else f"remove them{others}: `{fix}`"
+    busy = {address for address, _ in users}
+    able = (
+        number
+        for number, each in enumerate(functions)
+        if each.address not in busy and (on_vfio(each) or not only_by_its_own_driver(each))
+    )
     instead = [f"or take one of them instead, as `vf: {number}`" for number in able]
-    help_ = (f"remove them{users}: `{fix}`", *instead[:1])
     where = in_spec(f"devices.{one.alias}.pci")
-    return Diagnostic("E233", fact, where, listed([shown(each) for each in functions]) if functions else (), help_, fix)
+    evidence = (*(listed([shown(each) for each in functions]) if functions else ()), *(what for _, what in users))
+    return Diagnostic("E233", fact, where, evidence, (remove, *instead[:1]), fix)
+
+
+def users_of(functions: Iterable[PciFunction], host: HostFacts) -> Iterator[tuple[PciAddress, str]]:
+    """Who would lose a virtual function that is removed: the host itself, or a VM by its group."""
+    nodes = {node.path: node.holders for node in host.device_nodes or () if isinstance(node.holders, tuple)}
+    owned = {group.number for group in host.groups if group.kind == "unmanaged"}
+    for one in functions:
+        paths = (f"/dev/vfio/{one.group}", f"/dev/vfio/devices/{one.vfio}")
+        holders = dict.fromkeys(holder for path in paths for holder in nodes.get(path, ()))
+        yield from ((one.address, f"{one.address} is held by {each.command} ({each.pid})") for each in holders)
+        if not holders and one.group in owned:
+            yield one.address, f"{one.address}: VFIO owns its group, so a VM has it"
+        yield from ((one.address, f"{one.address}: {use.what}") for use in one.uses[:1])
 
 
 def _removing(pf: PciFunction) -> str:
@@ -131,9 +157,12 @@ def _needs_a_token(it: Situation) -> Iterator[Diagnostic]:
         if on_vfio(pf):
             fact = f"{one.alias}: {one.function.address} needs the token of whoever has {pf.address} on {pf.driver}"
             again = f"; echo {_count(pf)} > {sysfs(pf)}/sriov_numvfs" if _count(pf) else ""
-            fix = f"{giving_back(pf)}{again}"
-            help_ = (f"give {pf.address} back to its own driver and create them there: `{fix}`",)
-            yield Diagnostic("E236", fact, in_spec(f"devices.{one.alias}.pci"), help=help_, fix=fix)
+            command = f"{giving_back(pf)}{again}"
+            users = tuple(what for _, what in users_of(_virtual(pf, it.host), it.host))
+            ways = "end what uses the others, then give" if users else "give"
+            help_ = (f"{ways} {pf.address} back to its own driver and create them there: `{command}`",)
+            where = in_spec(f"devices.{one.alias}.pci")
+            yield Diagnostic("E236", fact, where, users, help_, None if users else command)
 
 
 def _held_by_the_host(it: Situation) -> Iterator[Diagnostic]:

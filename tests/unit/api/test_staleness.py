@@ -12,6 +12,7 @@ from launcher.api.plans import decode_plan, plan_text
 from launcher.api.staleness import judge
 from launcher.errors import LauncherError
 from launcher.host.facts import HostFacts
+from launcher.images.boot_files import BootFiles
 from launcher.plan.plan import Plan, Summary
 from launcher.plan.steps import LoadModules
 from launcher.record import replace
@@ -30,14 +31,14 @@ CASES = {
 DISK = "boot: {kernel: ./bzImage, initrd: ./initrd.img}\ncpus: 2\nmemory: 1GiB\ndevices: {disk: 0000:02:00.0}\n"
 
 
-def checked(made: Plan, facts: HostFacts, *, strict: bool = False) -> Plan:
+def checked(made: Plan, facts: HostFacts, *, strict: bool = False, files: BootFiles = FILES) -> Plan:
     """As it comes out of its file."""
-    return judge(decode_plan(plan_text(made).encode(), "vm.plan"), facts, FILES, strict=strict)
+    return judge(decode_plan(plan_text(made).encode(), "vm.plan"), facts, files, strict=strict)
 
 
-def refused(made: Plan, facts: HostFacts, *, strict: bool = False) -> set[str]:
+def refused(made: Plan, facts: HostFacts, *, strict: bool = False, files: BootFiles = FILES) -> set[str]:
     try:
-        checked(made, facts, strict=strict)
+        checked(made, facts, strict=strict, files=files)
     except LauncherError as error:
         return {one.code for one in error.diagnostics}
     return set()
@@ -66,13 +67,14 @@ def test_a_plan_that_nobody_touched_is_carried_out_as_it_is(name: str) -> None:
 
 
 def blocked(row: Row) -> bool:
-    return row.code.startswith("E") and row.code in {one.code for one in plan(row.spec, row.host()).diagnostics}
+    found = plan(row.spec, row.host(), row.boot_files()).diagnostics
+    return row.code.startswith("E") and row.code in {one.code for one in found}
 
 
 @pytest.mark.parametrize("row", list(filter(blocked, ROWS)), ids=lambda row: row.name)
 def test_a_blocker_that_is_erased_from_the_file_is_found_again(row: Row) -> None:
-    facts = row.host()
-    assert row.code in refused(forged(plan(row.spec, facts)), facts)
+    facts, files = row.host(), row.boot_files()
+    assert row.code in refused(forged(plan(row.spec, facts, files)), facts, files=files)
 
 
 def test_what_a_plan_knew_nothing_of_is_judged_by_the_facts() -> None:

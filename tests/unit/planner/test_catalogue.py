@@ -9,6 +9,7 @@ import pytest
 
 from launcher.codes import explanation
 from launcher.host.facts import HostFacts
+from launcher.images.boot_files import BootFiles
 from launcher.report.diagnostics import as_text
 from tests.catalogue.row import Row
 from tests.catalogue.table import IDS, ROWS, WITHOUT_RULE
@@ -19,8 +20,8 @@ GOLDEN = Path(__file__).parents[2] / "catalogue" / "golden"
 each = pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
 
 
-def said(spec: str, facts: HostFacts, name: str) -> list[str]:
-    made = plan(spec, facts)
+def said(spec: str, facts: HostFacts, files: BootFiles, name: str) -> list[str]:
+    made = plan(spec, facts, files)
     text = as_text(made.diagnostics, {"vm.yaml": spec}) + "\n"
     path = GOLDEN / f"{name}.txt"
     if os.environ.get("VMLAUNCH_GOLDEN") == "write":
@@ -31,12 +32,12 @@ def said(spec: str, facts: HostFacts, name: str) -> list[str]:
 
 @each
 def test_a_host_that_has_it_is_told(row: Row) -> None:
-    assert row.code in said(row.spec, row.host(), row.name)
+    assert row.code in said(row.spec, row.host(), row.boot_files(), row.name)
 
 
 @each
 def test_a_host_that_almost_has_it_is_not(row: Row) -> None:
-    assert row.code not in said(row.near_spec or row.spec, row.near(), f"{row.name}.near")
+    assert row.code not in said(row.near_spec or row.spec, row.near(), row.near_boot_files(), f"{row.name}.near")
 
 
 @each

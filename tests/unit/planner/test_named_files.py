@@ -15,9 +15,9 @@ from launcher.record import replace
 from launcher.values import Missing
 from tests.catalogue.row import with_function
 from tests.elves import Part, elf64, note
+from tests.option_roms import image
 from tests.planning import FILES, KERNEL, SMALL, codes, host, plan
 from tests.unit.images.test_contents import NAMES
-from tests.unit.images.test_option_rom import image
 
 LINUX = replace(KERNEL, kind="bzimage", linux=True)
 INITRD = FILES.initrd

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from launcher.errors import Refused
 from launcher.host.facts import HostFacts, Power
+from launcher.images.boot_files import BootFiles
 from launcher.machine.boards import board_of
 from launcher.plan.codec import plan_from_json, plan_to_json
 from launcher.plan.plan import Plan
@@ -220,10 +221,10 @@ each_row = pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
 
 @each_row
 def test_a_plan_saved_before_a_failure_of_the_catalogue_came_up_notices_it(row: Row):
-    near, now = row.near(), row.host()
-    made = plan(row.near_spec or row.spec, near)
-    if runs(made) and row.code in blockers(plan(row.near_spec or row.spec, now)):
-        assert failed_assumptions(made, now, FILES)
+    near, now, files = row.near(), row.host(), row.boot_files()
+    made = plan(row.near_spec or row.spec, near, row.near_boot_files())
+    if runs(made) and row.code in blockers(plan(row.near_spec or row.spec, now, files)):
+        assert failed_assumptions(made, now, files)
 
 
 # ---- a saved plan is planned again ----
@@ -238,14 +239,15 @@ def test_a_spec_in_its_long_form_gives_the_same_plan_again(one):
 
 @each_row
 def test_so_does_every_row_of_the_catalogue(row: Row):
-    check_again(plan(row.spec, row.host()), row.host())
+    files = row.boot_files()
+    check_again(plan(row.spec, row.host(), files), row.host(), files)
 
 
-def check_again(made: Plan, facts: HostFacts) -> None:
+def check_again(made: Plan, facts: HostFacts, files: BootFiles = FILES) -> None:
     banks = {step.bank for step in made.steps if isinstance(step, TakeMemory) and step.populate}
     resolved = json.loads(json.dumps(made.spec.resolved))
     again = plan_of(
-        read_resolved(resolved, banks), made.spec, facts, FILES, lambda _: None, board_of(facts.architecture)
+        read_resolved(resolved, banks), made.spec, facts, files, lambda _: None, board_of(facts.architecture)
     )
     bare = replace(made, devices=tuple(replace(each, source=None) for each in made.devices))
     said = [sorted((one.code, one.message) for one in each.diagnostics) for each in (again, made)]

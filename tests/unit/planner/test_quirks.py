@@ -47,6 +47,12 @@ def only(made: Plan, code: str):
         ("1002:731f", {"class_code": "040300"}, False),
         ("1002:7320", {}, False),
         ("1002:73bf", {}, False),  # Navi 21 resets
+        ("1002:73ff", {}, True),  # Navi 23, of which there are reports
+        ("1002:73ef", {}, True),
+        ("1002:73df", {}, False),  # Navi 22
+        ("1002:738c", {"class_code": "038000"}, True),  # MI100
+        ("1002:738c", {"class_code": "120000"}, True),
+        ("1002:738d", {"class_code": "120000"}, False),
         ("1002:7340", {}, True),
         ("1002:7362", {}, True),
         ("1002:67df", {}, True),
@@ -55,7 +61,11 @@ def only(made: Plan, code: str):
         ("1002:66af", {}, True),
         ("1002:66b0", {}, False),
         ("1002:67b1", {}, True),
+        ("1002:67b2", {}, False),  # no card has it
         ("1002:67bf", {}, False),
+        ("1002:67d4", {}, True),
+        ("1002:69a0", {}, False),  # Vega 12
+        ("1cc1:8201", {**DRIVE, "reset": ("flr", "bus")}, False),
         ("10de:731f", {}, False),
         ("1002:15bf", {"reset": ("pm",)}, True),
         ("1002:15bf", {"reset": ("flr", "pm")}, False),
@@ -96,6 +106,37 @@ def test_vendor_reset_is_loaded_and_chosen(linux: dict[str, Any], fix: str):
     assert "never let amdgpu have the card" in found.help[1]
     on_vfio = with_linux(card("1002:731f", driver="vfio-pci"), **linux)
     assert len(only(plan(ONE, on_vfio), "W265").help) == 2
+
+
+@pytest.mark.parametrize(
+    ("identity", "listed"),
+    [("1002:67df", True), ("1002:67d4", False), ("1002:731f", True), ("1002:7311", False), ("1002:73e3", False)],
+)
+def test_vendor_reset_is_advised_as_a_fix_for_what_its_list_has(identity: str, listed: bool):
+    found = only(plan(ONE, card(identity)), "W265")
+    assert (found.fix is not None) == listed
+    assert any("added to its src/device-db.h" in line for line in found.help) != listed
+
+
+def test_what_only_a_later_list_has_says_so():
+    found = only(plan(ONE, card("1002:73ff")), "W265")
+    assert found.fix is not None
+    assert (
+        found.help[1] == "it has to be a vendor-reset with 1002:73ff in its src/device-db.h: older ones do not know it"
+    )
+
+
+@pytest.mark.parametrize(("identity", "named"), [("1002:15bf", True), ("1002:15d8", False)])
+def test_an_apu_is_helped_by_its_video_bios_first(identity: str, named: bool):
+    found = only(plan(ONE, card(identity, reset=("pm",))), "W265")
+    assert found.fix is None
+    assert found.help[0].startswith("try its video BIOS in a file")
+    assert ("vendor-reset" in found.help[1]) == named
+
+
+def test_a_module_that_does_not_know_the_card_is_no_help_before_5_15_either():
+    old = card("1002:67d4", "5.10.0-30-amd64", reset=UNREAD, config=Config(port="endpoint", msi=1))
+    assert "W265" in codes(plan(ONE, with_linux(old, modules=("vendor_reset",))))
 
 
 def test_before_5_15_vendor_reset_is_asked_by_itself():

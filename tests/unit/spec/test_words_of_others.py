@@ -88,11 +88,118 @@ OF_A_DEVICE = {
 }
 
 
+OF_A_DEVICE |= {
+    "deviceName: nvidia.com/GA102GL_A10": "`match: {id: 10de:2684}`",
+    "pciVendorSelector: 10de:2684": "`match: {id: 10de:2684}`",
+    "pciBusID: 0000:c1:00.0": "write `pci`",
+    "host: '01:00.0,multifunction=on'": "write `pci: 0000:01:00.0`",
+    "path: /sys/bus/pci/devices/0000:01:00.0": "write `pci: 0000:01:00.0`",
+    "hostdev: {source: {address: {domain: 0, bus: 1, slot: 0, function: 0}}}": "write `pci: 0000:01:00.0`",
+    "source: {address: {bus: '0x0a', slot: '0x1f', function: '0x7'}}": "write `pci: 0000:0a:1f.7`",
+    "parent: eth0": "vmlaunch devices",
+    "gputype: physical": "which device it is",
+    "device_ids: ['0']": "a GPU has no number here",
+    "name: card": "the name of a device is its key",
+    "x-vga: true": "nothing is to be written",
+    "iommu: on": "nothing is to be written",
+    "pf: eth0": "behind it the address",
+    "device: 0000:01:00.0": "write `pci: 0000:01:00.0`",
+}
+
+
 @pytest.mark.parametrize("written", OF_A_DEVICE)
 def test_a_word_of_another_tool_in_a_device_is_answered_by_what_it_means(written: str) -> None:
     one = told(f"{START}devices: {{gpu: {{{written}}}}}")
     assert one.code == "E101"
     assert OF_A_DEVICE[written] in " ".join(one.help)
+
+
+# What a device is written as, or a value in it.
+DEVICES = {
+    "10de:2684": "`match: {id: 10de:2684}`",
+    "{pci: 10de:2684}": "`match: {id: 10de:2684}`",
+    "{pci: '01:00.0,pcie=1'}": "write `0000:01:00.0`",
+    "{pci: '0000:01:00,pcie=1,rombar=0'}": "`rombar=0` is `rom: false` here",
+    "{pci: '01:00.0,romfile=a.rom,x-vga=1'}": "nothing is to be written for `x-vga=1`",
+    "{pci: '01:00'}": "companions: attach",
+    "'0000:01:00.0;0000:01:00.1'": "an alias of its own",
+    "'vfio-pci,host=01:00.0,multifunction=on'": "write `0000:01:00.0`",
+    "path=/sys/devices/pci0000:00/0000:00:01.0/0000:01:00.0/": "write `0000:01:00.0`",
+    "pci_0000_01_00_0": "write `0000:01:00.0`",
+    "'0000:01:00:0'": "write `0000:01:00.0`",
+    "{pci: {domain: 0, bus: 1, slot: 0, function: 0}}": "write `0000:01:00.0`",
+    "[0000:01:00.0, 0000:01:00.1]": "an alias of its own",
+    "{pci: 0000:01:20.0}": "addresses are written",
+    "{pci: eth0}": "`vmlaunch devices` lists",
+    "{pci: 0000:01:00.0, guest: 00:20.0}": "00:10.0 to 00:1f.7",
+    "{pci: 0000:01:00.0, guest: '0x1f'}": "write `00:1f.0`",
+    "{pci: 0000:01:00.0, rom: {file: ./a.rom, bar: off}}": "`rom: ./a.rom`",
+    "{pci: 0000:01:00.0, type: gpu}": "the address says which device it is",
+    "[{source: {address: {bus: 1, slot: 0, function: 0}}}]": "as in `first: 0000:01:00.0`",
+    "./a.qcow2": "no disk images",
+    "all": "`{match: {class: gpu}, pick: free}`",
+    "{pci: 0000:01:00.0, addr: 0x10}": "write `guest: 00:10.0`",
+    "{pci: 0000:01:00.0, bus: pcie.0}": "write `guest`, as in",
+    "{pci: 0000:01:00.0, rombar: 0}": "write `rom: false`",
+    "{pci: 0000:01:00.0, bootindex: 1}": "boots its kernel",
+    "{pci: 0000:01:00.0, bind: vfio-pci}": "write `auto`",
+    "{pci: 0000:01:00.0, allow: all}": "write [a, b]",
+    "{match: {class: VGA compatible controller}}": "write `gpu`",
+    "{match: {class: 0x0302}}": 'in quotes: "0302"',
+    "{match: {id: 0x10de:0x2684}}": "write `10de:2684`",
+    "{match: {id: [10de:2684]}}": "one device has one id",
+    "{match: {name: RTX 4090}}": "names are not matched",
+}
+
+
+@pytest.mark.parametrize("written", DEVICES)
+def test_a_device_in_the_words_of_another_tool_is_told_as_it_is_to_be_written(written: str) -> None:
+    one = told(f"{START}devices: {{gpu: {written}}}")
+    assert DEVICES[written] in " ".join(one.help)
+
+
+def test_vendor_and_device_are_one_id() -> None:
+    for written in ("vendor: '10de', device: '2684'", "vendorid: 10de, productid: '2684'"):
+        assert all("id: 10de:2684" in one.help[0] for one in refused(f"{START}devices: {{a: {{{written}}}}}"))
+        assert all(
+            "id: 10de:2684" in one.help[0] for one in refused(f"{START}devices: {{a: {{match: {{{written}}}}}}}")
+        )
+
+
+def test_an_address_that_cannot_be_says_why() -> None:
+    assert "20 is no device number" in told(f"{START}devices: {{a: 0000:01:20.0}}").message
+    assert "8 is no function" in told(f"{START}devices: {{a: 0000:01:00.8}}").message
+    assert told(f"{START}devices: {{a: {{pci: 0000:01:00.0, guest: 00:20.0}}}}").code == "E114"
+
+
+BOOT = "boot: {kernel: ./bzImage}\n"
+# Whole specs: what the first of their problems is told.
+WHOLE = {
+    f"{BOOT}cpus: 2\nmemory: {{size: 4G}}\n": "write `memory: 4GiB`",
+    f"{BOOT}cpus: 2\nmemory: {{unit: MiB, value: 4096}}\n": "write `memory: 4096MiB`",
+    f"{BOOT}cpus: 2\nmemory: {{guest: 4Gi}}\n": "write `memory: 4GiB`",
+    f"{BOOT}cpus: 2\nmemory: {{size: 4GiB, pages: 2MiB}}\n": "write `memory: [{size: 4GiB, pages: 2MiB}]`",
+    f"{BOOT}cpus: 2\nmemory: {{size: 536870912}}\n": "if it is meant in bytes",
+    f"{BOOT}cpus: 2\nmemory: 4G,slots=2\n": "write `4GiB`",
+    f"{BOOT}cpus: 2\nmemory: size=4G\n": "write `4GiB`",
+    f"{BOOT}cpus: '4,sockets=1,cores=4'\nmemory: 1GiB\n": "`cpus: {topology: {sockets: 1, cores: 4}}`",
+    f"{BOOT}cpus: 2\nmemory: {{unit: KiB, '#text': 4194304}}\n": "write `memory: 4194304KiB`",
+    f"{BOOT}cpus: 2\nmemory: [4G]\n": "write `{size: 4GiB}`",
+    f"{BOOT}cpus: [4, 5]\nmemory: 1GiB\n": "`cpus: {count: 2, pin: [4, 5]}`",
+    f"{BOOT}cpus: 4-7\nmemory: 1GiB\n": "`cpus: {count: 4, pin: 4-7}`",
+    f"{BOOT}cpus: 2 cores\nmemory: 1GiB\n": "write `cpus: 2`",
+    f"{BOOT}cpus: {{count: 2, pin: [[0, 4], [1, 5]]}}\nmemory: 1GiB\n": "in the order of the vCPUs",
+    f"{BOOT}cpus: {{cores: 4}}\nmemory: 1GiB\n": "`topology: {cores: 4}`",
+    f"{BOOT}cpus: {{boot: 2}}\nmemory: 1GiB\n": "write `count`",
+    f"{BOOT}cpus: {{count: 2, model: host}}\nmemory: 1GiB\n": "the host's own processor",
+    "payload: {kernel: ./bzImage, cmdline: ro}\ncpus: 1\nmemory: 1GiB\n": "write `boot`",
+    "os: {kernel: ./bzImage}\ncpus: 1\nmemory: 1GiB\n": "write `boot`",
+}
+
+
+@pytest.mark.parametrize("text", WHOLE)
+def test_sections_in_the_shapes_of_other_tools(text: str) -> None:
+    assert WHOLE[text] in " ".join(told(text).help)
 
 
 def test_reserved_words_say_what_there_is_instead() -> None:

@@ -1,0 +1,89 @@
+"""A value whose shape is another tool's in, how it is written here out, as help. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from launcher.spec.fields import as_yaml, keys_of, stands
+from launcher.spec.sizes import readings
+from launcher.spec.synonyms import meaning
+
+if TYPE_CHECKING:
+    from launcher.spec.problems import FieldPath
+
+_TOPOLOGY = ("sockets", "cores", "threads")
+
+
+def shape(path: FieldPath, given: object) -> tuple[str, ...]:
+    """Nothing, where nobody else writes it so."""
+    if path == ("memory",) and isinstance(given, Mapping):
+        return _memory(given)
+    if path[:1] == ("memory",) and len(path) == len(("memory", "0")) and (size_ := _size(given, {})):
+        return (f"a bank is a mapping: write `{{size: {size_}}}`",)
+    if path == ("cpus", "count"):
+        return _cpus(given) if isinstance(given, str) else _listed(given) if isinstance(given, list) else ()
+    if path == ("cpus", "pin") and isinstance(given, Mapping | list):
+        return ("write the host CPUs in the order of the vCPUs, as in `pin: [4, 5]`",)
+    return ()
+
+
+def _listed(given: list[object]) -> tuple[str, ...]:
+    """Host CPUs, where a number is asked for."""
+    if not stands("cpus.pin", given):
+        return ()
+    return (
+        f"write `cpus: {len(given)}`, or for these host CPUs `cpus: {as_yaml({'count': len(given), 'pin': given})}`",
+    )
+
+
+def _memory(given: Mapping[str, object]) -> tuple[str, ...]:
+    """`{size: 4G}`, `{unit: MiB, value: 4096}`, and a bank that is not in a list."""
+    sizes = [one for key, one in given.items() if _means(key, one) == "memory.size"]
+    size_ = next((shown for one in sizes if (shown := _size(one, given))), None)
+    known = {key: one for key, one in given.items() if key in keys_of("memory") and key != "size"}
+    if size_ and known and all(stands(f"memory.{key}", one) for key, one in known.items()):
+        return (f"a bank is in a list: write `memory: [{as_yaml({'size': size_, **known})}]`",)
+    counted = tuple(readings(Decimal(one))) if (one := next(iter(sizes), None)) and type(one) is int else ()
+    shown = size_ or "8GiB"
+    first = counted if counted and not size_ else (f"write `memory: {shown}`",)
+    return (*first, f"or a list of banks, as in `memory: [{{size: {shown}, pages: 2MiB}}]`")
+
+
+def _means(key: str, value: object) -> str:
+    if key in keys_of("memory"):
+        return f"memory.{key}"
+    found = meaning(("memory", "0", key), value, {})
+    return found.field if found else ""
+
+
+def _size(value: object, given: Mapping[str, object]) -> str | None:
+    """As it is written here, where one size only is meant."""
+    text = f"{value}{given.get('unit', '')}"
+    if stands("memory.size", text):
+        return text
+    match = re.fullmatch(r"([0-9]{1,20}) ?([kKmMgGtT])(?:i?[bB]?)", text)
+    return (
+        f"{match[1]}{match[2].upper()}iB"
+        if match and stands("memory.size", f"{match[1]}{match[2].upper()}iB")
+        else None
+    )
+
+
+def _cpus(given: str) -> tuple[str, ...]:
+    """QEMU's `4,sockets=1,cores=4` and `cpus=4`."""
+    if match := re.fullmatch(r"([0-9]{1,4}) ?-([0-9]{1,4})", given.strip()):
+        pinned = f"{{count: {int(match[2]) - int(match[1]) + 1}, pin: {given.strip()}}}"
+        return (f"for a range of host CPUs, write `cpus: {pinned}`",) if int(match[1]) <= int(match[2]) else ()
+    if match := re.fullmatch(r"([0-9]{1,3}) ?[a-zA-Z]+", given.strip()):
+        return (f"write `cpus: {match[1]}`",)
+    parts = dict(part.strip().partition("=")[::2] for part in given.split(","))
+    first = given.split(",", maxsplit=1)[0].strip()
+    count = first if first.isdecimal() else next((parts[key] for key in ("cpus", "boot") if key in parts), "")
+    if not count.isdecimal() or not stands("cpus.count", int(count)):
+        return ()
+    told = {key: int(parts[key]) for key in _TOPOLOGY if parts.get(key, "").isdecimal()}
+    more = (f"or `cpus: {{topology: {as_yaml(told)}}}`",) if told else ()
+    return (f"write `cpus: {count}`", *more)

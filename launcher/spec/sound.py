@@ -1,0 +1,87 @@
+"""What is wrong with a spec in, the same with only those fixes that mend it out. Pure.
+
+Programs apply a fix without reading: what is offered to them has to take its own problem away and bring no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from launcher.record import replace
+from launcher.spec.yaml_tree import read_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from launcher.spec.problems import FieldPath, Problem
+
+Judge = Callable[[Mapping[str, object]], "Iterable[Problem]"]
+
+_A_LINE = "E129"  # its fix is a line that is added, and no place is written over
+_MOST = 32  # fixes that are tried; who has more problems will come again
+
+
+def sound(found: Iterable[Problem], spec: Mapping[str, object], judge: Judge) -> Iterator[Problem]:
+    problems = tuple(found)
+    before = {_mark(one) for one in problems}
+    taken: set[FieldPath] = set()
+    tried = 0
+    for one in problems:
+        if one.fix is None or one.code == _A_LINE:
+            yield one
+            continue
+        tried += 1
+        target = (*one.path[:-1], one.fix) if one.key else one.path
+        good = target not in taken and tried <= _MOST and _mends(one, spec, judge, before)
+        taken |= {target} if good else set()
+        yield one if good else _without(one)
+
+
+def _without(one: Problem) -> Problem:
+    """A value that does not mend it is not advised to people either; a key may be right, and its value wrong."""
+    helps = one.help if one.key else tuple(line for line in one.help if line != f"write `{one.fix}`")
+    return replace(one, help=helps, fix=None)
+
+
+def _mends(one: Problem, spec: Mapping[str, object], judge: Judge, before: set[tuple[str, FieldPath]]) -> bool:
+    mended = _with(spec, one.path, one.fix or "", key=one.key)
+    after = {_mark(other) for other in judge(mended)} if isinstance(mended, Mapping) else before
+    return after < before and _mark(one) not in after
+
+
+def _mark(one: Problem) -> tuple[str, FieldPath]:
+    return one.code, one.path
+
+
+def _with(part: object, path: FieldPath, fix: str, *, key: bool) -> object:
+    """The part with the value at the path, or the key at its end, in the words of the fix.
+
+    A short form is written over where it stands: `memory: 4G` is at `memory`, although its field is memory.0.size.
+    """
+    if not path or not isinstance(part, Mapping | list):
+        return _value(fix)
+    first, *rest = path
+    if isinstance(part, list):
+        place = int(first) if first.isdecimal() else -1
+        return [_with(one, tuple(rest), fix, key=key) if n == place else one for n, one in enumerate(part)]
+    if first not in part:
+        return part
+    if not rest and key:
+        return None if fix in part else {(fix if name == first else name): one for name, one in part.items()}
+    return {name: _with(one, tuple(rest), fix, key=key) if name == first else one for name, one in part.items()}
+
+
+def _value(fix: str) -> object:
+    root = read_tree(fix, "").root
+    return root.plain() if root is not None else None
+
+
+def section_at(spec: object, path: FieldPath) -> Mapping[str, object]:
+    """The mapping that the last key of the path is in."""
+    for key in path[:-1]:
+        if isinstance(spec, Mapping):
+            spec = spec.get(key)
+        elif isinstance(spec, list) and key.isdecimal() and int(key) < len(spec):
+            spec = spec[int(key)]
+    return spec if isinstance(spec, Mapping) else {}
