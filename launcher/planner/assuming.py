@@ -147,7 +147,7 @@ def _above(one: PciFunction, it: Situation) -> dict[PciAddress, None]:
     parent = one.parent
     while parent is not None and parent not in found:
         found[parent] = None
-        bridge = it.functions.get(parent)
+        bridge = it.host_functions.get(parent)
         parent = bridge.parent if bridge else None
     return found
 

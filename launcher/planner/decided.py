@@ -140,15 +140,15 @@ class Width:
 class Situation:
     """The spec, the host, the guest's board, and what has been decided so far: all that rules and assumptions look at.
 
-    `functions` are all of the host's, by address; `widths` is all that bounds guest addresses, and `bits` the least of
-    them, None where not known; `locked`: bytes that VFIO locks.
+    `host_functions` by address; `widths` is all that bounds guest addresses, and `bits` the least of them, None where
+    not known; `locked`: bytes that VFIO locks.
     """
 
     spec: VmSpec
     host: HostFacts
     files: BootFiles
     board: Board
-    functions: Mapping[PciAddress, PciFunction]
+    host_functions: Mapping[PciAddress, PciFunction]
     passing: Passthrough
     devices: tuple[PlannedDevice, ...]
     resets: Mapping[PciAddress, Reset]
@@ -166,4 +166,4 @@ class Situation:
 
     def members(self, group: IommuGroup) -> Iterator[PciFunction]:
         """The PCI functions of a group, by address."""
-        return (self.functions[address] for address in sorted(group.devices) if address in self.functions)
+        return (self.host_functions[address] for address in sorted(group.devices) if address in self.host_functions)

@@ -75,7 +75,7 @@ def _decide(spec: VmSpec, host: HostFacts, files: BootFiles, where: Locate, boar
         host=host,
         files=files,
         board=board,
-        functions={one.address: one for one in host.pci},
+        host_functions={one.address: one for one in host.pci},
         passing=passing,
         devices=planned_devices(passing, files, places, resets, where),
         resets=resets,

@@ -49,7 +49,7 @@ def _passed(it: Situation) -> Iterator[tuple[Taken, tuple[Bar, ...]]]:
 def _no_place(it: Situation) -> Iterator[Diagnostic]:
     """One message for each BAR: what to leave out depends on their sizes."""
     for one in it.devices:
-        function = it.functions[one.host]
+        function = it.host_functions[one.host]
         bars = {} if isinstance(function.bars, Missing) else {bar.index: bar for bar in function.bars}
         for bar in (bar for bar in one.bars if bar.guest is None):
             fact = f"{one.alias}: BAR {bar.index} of {one.host} ({show_size(bar.size)}) has no place in the guest"

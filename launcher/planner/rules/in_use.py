@@ -56,7 +56,7 @@ def _is_last(path: Use, it: Situation) -> bool:
 def _without_a_driver(one: Taken, hard: list[Use], it: Situation) -> tuple[str, ...]:
     """A virtual function of a drive was taken by the host's driver when it was made. What its physical function leads
     to as well, the guest would reach even so."""
-    physical = it.functions.get(one.function.physical_function) if one.function.physical_function else None
+    physical = it.host_functions.get(one.function.physical_function) if one.function.physical_function else None
     if physical is None:
         return ()
     keeping_off = f"`echo 0 > {sysfs(physical)}/sriov_drivers_autoprobe`"

@@ -54,7 +54,7 @@ def ban(it: Situation, function: PciFunction) -> Ban | None:
 def _highest(it: Situation, function: PciFunction) -> PciAddress:
     """A bridge that forbids messages does so for all that is below; the path up has no more than 256 bridges."""
     for _ in range(256):
-        above = it.functions.get(function.parent) if function.parent else None
+        above = it.host_functions.get(function.parent) if function.parent else None
         if above is None or above.messages:
             break
         function = above

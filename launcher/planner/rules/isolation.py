@@ -69,7 +69,7 @@ def _is_conventional(one: PciFunction) -> bool:
 
 def _ports_without_acs(it: Situation, one: PciFunction) -> Iterator[str]:
     """Only what was read: extended capabilities are hidden from most users."""
-    port = it.functions.get(one.parent) if one.parent else None
+    port = it.host_functions.get(one.parent) if one.parent else None
     extended = port.config.extended if port and isinstance(port.config, Config) else None
     if port and extended is not None and _ACS not in extended:
         yield f"{port.address}, the port above, has no Access Control Services (ACS)"

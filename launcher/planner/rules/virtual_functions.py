@@ -147,8 +147,8 @@ def _parents(it: Situation) -> Iterator[tuple[Taken, PciFunction]]:
     """The virtual functions that a guest gets, with their physical functions."""
     for one in it.passing.taken:
         pf = one.function.physical_function
-        if one.passed and pf is not None and pf in it.functions:
-            yield one, it.functions[pf]
+        if one.passed and pf is not None and pf in it.host_functions:
+            yield one, it.host_functions[pf]
 
 
 def _needs_a_token(it: Situation) -> Iterator[Diagnostic]:
