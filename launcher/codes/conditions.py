@@ -144,7 +144,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "does not work afterwards, although the reset succeeds: the first VM runs, the next one does not. E216 has the "
         "words for resets.",
         "devices: {gpu: 0000:0d:00.0}        # an RX 5700, and reset_method says bus",
-        "For AMD's cards that it has in its list: build and load the module vendor-reset, `echo device_specific > "
+        "For AMD's cards in the list of the module vendor-reset: build and load it, `echo device_specific > "
         "/sys/bus/pci/devices/0000:0d:00.0/reset_method` (since Linux 5.15 it is not asked otherwise), and never let "
         "amdgpu have the card first. For drives: a kernel that has a reset of its own for them. Or accept it with "
         "`allow: [no-reset]`, and restart the host between two VMs.",

@@ -55,12 +55,13 @@ _POLARIS = (
     "1002:6995", "1002:6997", "1002:699f", "1002:6fdf",
 )  # fmt: skip
 _VEGA_10 = ("1002:6860-6864", "1002:6867-686f", "1002:687f")
-_VEGA_20 = ("1002:66a0-66a4", "1002:66a7", "1002:66af", "1002:738c")
+_VEGA_20 = ("1002:66a0-66a4", "1002:66a7", "1002:66af")
 _NAVI = (
     "1002:7310", "1002:7312", "1002:7318-731b", "1002:731e-731f", "1002:7340-7341", "1002:7347", "1002:734f",
     "1002:7360", "1002:7362",
 )  # fmt: skip
 # In later versions of the list only.
+_ARCTURUS = ("1002:738c",)
 _NAVI_23 = ("1002:73ff",)
 _TRIED_APUS = ("1002:15bf", "1002:15dd", "1002:15e7", "1002:1636", "1002:1638", "1002:164c")
 
@@ -73,12 +74,16 @@ _RESETS = (
         "W265", "AMD Vega 10", _ONCE, _VENDOR_RESET, _OF_MODULE, _VEGA_10, (_DISPLAY,), resets=_BY_BUS, module="listed",
     ),
     Quirk(
-        "W265", "AMD Vega 20, and Arcturus, the Instinct MI100", _ONCE, _VENDOR_RESET, _OF_MODULE,
-        _VEGA_20, (_DISPLAY, "12"), resets=_BY_BUS, module="listed",
+        "W265", "AMD Vega 20", _ONCE, _VENDOR_RESET, _OF_MODULE, _VEGA_20, (_DISPLAY,), resets=_BY_BUS, module="listed",
     ),
     Quirk(
         "W265", "AMD Navi 10, 12 and 14", _ONCE, _VENDOR_RESET, _OF_MODULE,
         _NAVI, (_DISPLAY,), resets=_BY_BUS, module="listed",
+    ),
+    Quirk(
+        "W265", "AMD Arcturus, the Instinct MI100", _ONCE, f"{_VENDOR_RESET}, with the card in its list",
+        f"{_OF_MODULE}, since April 2024; gnif/vendor-reset#80", _ARCTURUS, (_DISPLAY, "12"), resets=_BY_BUS,
+        module="listed later",
     ),
     Quirk(
         "W265", "AMD Navi 23, the Radeon RX 6600", _ONCE, f"{_VENDOR_RESET}, with the card in its list",

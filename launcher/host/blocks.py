@@ -61,20 +61,21 @@ def _owners(tree: Tree, name: str, names: Sequence[str]) -> tuple[PciAddress, ..
         return (address,) if address else ()
     folder = f"/sys/class/nvme-subsystem/{subsystem[1]}"
     links = {name: tree.read_link(f"{folder}/{name}") for name in entries(tree.list_folder(folder))}
-    controllers = {name: address for name, link in links.items() if (address := owner(link))}
+    controllers = {name: owner(link) for name, link in links.items()}
     leading = _leading(tree, f"{subsystem[2]}c[0-9]+{subsystem[3]}", controllers, names)
-    return leading or tuple(dict.fromkeys(controllers.values()))
+    found = controllers.values() if leading is None else leading
+    return tuple(dict.fromkeys(address for address in found if address))
 
 
 def _leading(
-    tree: Tree, path: str, controllers: Mapping[str, PciAddress], names: Sequence[str]
-) -> tuple[PciAddress, ...]:
+    tree: Tree, path: str, controllers: Mapping[str, PciAddress | None], names: Sequence[str]
+) -> list[PciAddress | None] | None:
     """The controllers that the namespace is attached to have a path, a hidden disk: nvme0c1n2 of controller 1 leads to
-    nvme0n2. None: no path is seen, and each of them may lead there."""
+    nvme0n2. Those of a network are no PCI function. None: no path is seen, and each of them may lead there."""
     below = (name for name in controllers for one in entries(tree.list_folder(f"{_NVME}/{name}")) if _is(path, one))
     found = [controllers[name] for name in below]
-    found += [address for one in names if _is(path, one) and (address := owner(tree.read_link(f"{_BLOCK}/{one}")))]
-    return tuple(dict.fromkeys(found))
+    found += [owner(tree.read_link(f"{_BLOCK}/{one}")) for one in names if _is(path, one)]
+    return found or None
 
 
 def _is(path: str, name: str) -> bool:

@@ -39,7 +39,7 @@ def _no_address(given: str) -> Problem:
 
 
 def _of_another_kind(given: object) -> Problem:
-    from launcher.spec.addresses_of_others import in_mapping
+    from launcher.spec.addresses_of_others import WRITTEN, in_mapping
 
     problem = wrong_kind("a PCI address such as 0000:c1:00.0", given)
     if address := in_mapping(given):
@@ -48,7 +48,7 @@ def _of_another_kind(given: object) -> Problem:
         shown = next((f", as in `first: {address}`" for one in given if (address := in_mapping(one))), "")
         one_each = f"one device has one address: give each an alias of its own{shown}"
         return replace(problem, help=(one_each, "or write `companions: attach` for the other functions of a card"))
-    return problem
+    return replace(problem, help=(WRITTEN,))
 
 
 def _base_60(given: float) -> Problem:
@@ -73,6 +73,10 @@ def guest_address(given: object) -> PciAddress:
 
 
 def _guest_address(given: object) -> PciAddress:
+    if not isinstance(given, str | int | float):
+        raise _no_guest_kind(given).error()
+    if type(given) is int:
+        raise _number(given).error()
     if not isinstance(given, str):
         return host_address(given)
     try:
@@ -89,6 +93,20 @@ def _no_guest_address(given: str) -> Problem:
     fix = in_guest(given)
     help_ = (f"write `{fix}`", _PLACES) if fix else (_PLACES,)
     return Problem("E111", f"not a PCI address: {given}", help=help_, fix=fix)
+
+
+def _number(given: int) -> Problem:
+    """An unquoted 0x10, or what a YAML 1.1 tool has made of 00:10.0."""
+    readings = dict.fromkeys((f"00:{given:02x}.0", f"00:{given:02}.0")) if 0x10 <= given <= 0x1F else {}
+    help_ = (*(f"if device number {one[3:5]} is meant, write `{one}`" for one in readings if one[3] == "1"), _PLACES)
+    return Problem("E112", f"{given} is a number, and a place such as 00:10.0 belongs here", help=help_)
+
+
+def _no_guest_kind(given: object) -> Problem:
+    from launcher.spec.addresses_of_others import place_in_mapping
+
+    place = place_in_mapping(given)
+    return replace(wrong_kind("a place such as 00:10.0", given), help=(f"write `{place}`" if place else _PLACES,))
 
 
 def _no_place(given: object) -> Problem:
@@ -132,6 +150,8 @@ def _no_id(given: object) -> Problem:
 
 
 def device_class(given: object) -> str:
+    if isinstance(given, list | tuple):
+        raise replace(wrong_kind("text", given), help=("one device has one class: write a device for each",)).error()
     found = text(given)
     if found in WORDS:
         return found

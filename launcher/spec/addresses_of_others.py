@@ -39,7 +39,8 @@ class Meant(NamedTuple):
 
 def meant(given: str) -> Meant:
     """What to say about a text that is no address, and the address where nothing else is meant by it."""
-    if match := re.fullmatch(_ID, given.strip()):
+    given = _of_xorg(given) or re.sub(r"^@?pci:", "", given.strip(), flags=re.IGNORECASE)
+    if match := re.fullmatch(_ID, given):
         identity = f"{match[1]}:{match[2]}".lower()
         return Meant((f"{identity} is vendor:device: write `match: {{id: {identity}}}` in place of `pci`",))
     found = _addresses(given)
@@ -50,6 +51,12 @@ def meant(given: str) -> Meant:
         return Meant((f"each address has an alias of its own: {listed}", f"or `companions: attach` beside {found[0]}"))
     (address,) = found
     return _with_options(address, tuple(_options(given))) or Meant((f"write `{address}`",), address)
+
+
+def _of_xorg(given: str) -> str | None:
+    """`PCI:1:0:0` and `PCI:1@0:0:0` of xorg.conf, in decimal."""
+    match = re.fullmatch(r"PCI:([0-9]{1,3})(?:@([0-9]{1,5}))?:([0-9]{1,2}):([0-7])", given.strip())
+    return f"{int(match[2] or 0):04x}:{int(match[1]):02x}:{int(match[3]):02x}.{match[4]}" if match else None
 
 
 def _no_address(given: str) -> Meant | None:
@@ -166,8 +173,22 @@ def _number(given: object) -> int | None:
 def in_guest(given: object) -> str | None:
     """QEMU's and Proxmox's `addr=0x10`, `10.0`: the slot alone."""
     text = hex(given) if type(given) is int else str(given)
-    match = re.fullmatch(r"(?:addr=)?(?:0x)?(1[0-9a-fA-F])(?:\.([0-7]))?", text.strip())
-    return f"00:{match[1].lower()}.{match[2] or 0}" if match else None
+    match = re.fullmatch(r"(?:addr=)?(0x)?(1[0-9a-fA-F])(?:\.([0-7]))?", text.strip())
+    if match is None:
+        return _place(meant(text).fix)
+    # 16 alone may be meant in decimal.
+    told = match[1] or match[3] or not match[2].isdecimal() or text.startswith("addr=")
+    return f"00:{match[2].lower()}.{match[3] or 0}" if told else None
+
+
+def _place(address: str | None) -> str | None:
+    """As a place in the guest, if it can be one."""
+    found = PciAddress.parse(address) if address else None
+    return found.guest if found and (found.domain, found.bus) == (0, 0) and found.device >= 0x10 else None
+
+
+def place_in_mapping(given: object) -> str | None:
+    return _place(in_mapping(given))
 
 
 # ---- vendor:device ----

@@ -170,7 +170,8 @@ def _choice(path: FieldPath, error: ErrorDetails) -> Problem:
     listed = f"it is one of {', '.join(choices)}"
     field = next(part for part in reversed(path) if not part.isdecimal())
     meant = choice(field, given)
-    help_ = (*(meant.help if meant else did_you_mean(str(given), choices)), listed)
+    near = shape(path, given) or (meant.help if meant else did_you_mean(str(given), choices))
+    help_ = (*near, listed)
     fix = meant.fix if meant else None
     return Problem("E116", f"{_shown(given)} is not a choice here", path, help=help_, fix=fix)
 

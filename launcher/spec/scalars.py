@@ -50,7 +50,9 @@ def rom(given: object) -> bool | str:
 def _rom_of_others(given: dict[str, object]) -> Problem:
     """libvirt's `{file: ..., bar: off}`."""
     file = next((given[key] for key in ("file", "path") if isinstance(given.get(key), str)), None)
+    off = any(given.get(key) in (False, "off", "no") for key in ("bar", "enabled"))
     shown = f"write its path: `rom: {file}`" if file else "write the path of a file, true, or false for none"
+    shown = "write `rom: false`" if off and not file else shown
     return replace(wrong_kind("true, false or a path", given), help=(shown,))
 
 

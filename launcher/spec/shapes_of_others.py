@@ -25,6 +25,8 @@ def shape(path: FieldPath, given: object) -> tuple[str, ...]:
         return (f"a bank is a mapping: write `{{size: {size_}}}`",)
     if path == ("cpus", "count"):
         return _cpus(given) if isinstance(given, str) else _listed(given) if isinstance(given, list) else ()
+    if path[-1:] == ("companions",) and isinstance(given, list):
+        return ("`attach` gives all other functions of the card and the group", "or give each an alias of its own")
     if path == ("cpus", "pin") and isinstance(given, Mapping | list):
         return ("write the host CPUs in the order of the vCPUs, as in `pin: [4, 5]`",)
     return ()
@@ -77,8 +79,10 @@ def _cpus(given: str) -> tuple[str, ...]:
     if match := re.fullmatch(r"([0-9]{1,4}) ?-([0-9]{1,4})", given.strip()):
         pinned = f"{{count: {int(match[2]) - int(match[1]) + 1}, pin: {given.strip()}}}"
         return (f"for a range of host CPUs, write `cpus: {pinned}`",) if int(match[1]) <= int(match[2]) else ()
-    if match := re.fullmatch(r"([0-9]{1,3}) ?[a-zA-Z]+", given.strip()):
+    if match := re.fullmatch(r"([0-9]{1,3}) ?(?:v?cpus?|cores?)", given.strip().lower()):
         return (f"write `cpus: {match[1]}`",)
+    if re.fullmatch(r"[0-9]+m", given.strip()):
+        return ("Kubernetes means thousandths of a CPU by m, and vCPUs are whole: write a number such as `2`",)
     parts = dict(part.strip().partition("=")[::2] for part in given.split(","))
     first = given.split(",", maxsplit=1)[0].strip()
     count = first if first.isdecimal() else next((parts[key] for key in ("cpus", "boot") if key in parts), "")

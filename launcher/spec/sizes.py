@@ -69,7 +69,7 @@ def _no_size(given: object) -> Problem:
 
 def _of_an_option(given: str) -> Problem | None:
     """QEMU's and cloud-hypervisor's `size=4G`, and what they have behind a comma, which is not of the size."""
-    match = re.fullmatch(r"(?:size=)?([^,=]+)(,.*)?", given.strip())
+    match = re.fullmatch(r"(?:size=)?([^,=]+)(,[a-zA-Z].*)?", given.strip())
     if match is None or match[1] == given:
         return None
     inner = _no_size(match[1])

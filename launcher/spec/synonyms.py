@@ -58,6 +58,9 @@ def _choice_of(field: str) -> dict[str, str]:
 # Whose values others write in another way, so that a new key alone would not do.
 _OTHER_VALUES = frozenset({"devices.match.id", "devices.rom", "devices.bind", "devices.companions", "devices.allow",
                            "devices.pick"})  # fmt: skip
+_NUMBERED = (
+    "numbers of IOMMU groups change: name the device by `pci`, and `companions: attach` gives the rest of its group"
+)
 # A value of others is shown as it is, where it may stand there.
 _SAME_VALUES = ("boot.", "cpus.topology.", "devices.pci", "devices.match.", "devices.rom")
 # What has to stand beside a field that is named without its section.
@@ -137,6 +140,8 @@ def _in_place(field: str, name: str, given: object, beside: Mapping[str, object]
         return Meaning((f"write `id: {both}` for both",), field)
     if field == "devices.rom" and str(given) in ("0", "1"):
         return Meaning((f"write `rom: {'true' if str(given) == '1' else 'false'}`",), field)
+    if field == "devices.companions" and type(given) is int:
+        return Meaning((_NUMBERED,), field)
     if field in _OTHER_VALUES:
         return Meaning((f"`{name}` says that: {all_fields()[field].type}",), field)
     if not stands(field, given) and isinstance(given, str | int | float):

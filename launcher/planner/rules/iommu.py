@@ -147,8 +147,8 @@ def _sleep(it: Situation) -> Iterator[Diagnostic]:
     if it.passing.groups and firmware.portable and firmware.sleeps:
         fact = "this host may go to sleep while the guest has its devices, and they do not survive that"
         evidence = (f"a portable computer; /sys/power/state: {' '.join(firmware.sleeps)}",)
-        command = "systemd-inhibit --what=sleep vmlaunch up SPEC"
-        yield Diagnostic("W222", fact, in_spec("devices"), evidence, (f"keep it awake: `{command}`",), command)
+        awake = ("keep it awake: `systemd-inhibit --what=sleep vmlaunch up SPEC`",)
+        yield Diagnostic("W222", fact, in_spec("devices"), evidence, awake)
 
 
 RULES: tuple[Rule, ...] = (

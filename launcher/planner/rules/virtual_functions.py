@@ -40,7 +40,9 @@ def no_virtual_function(pf: PciFunction, number: int, host: HostFacts) -> Diagno
 
 
 def _virtual(pf: PciFunction, host: HostFacts) -> list[PciFunction]:
-    return [one for one in host.pci if one.address in pf.virtual_functions]
+    """In the order of their numbers."""
+    found = {one.address: one for one in host.pci}
+    return [found[address] for address in pf.virtual_functions if address in found]
 
 
 def creating(pf: PciFunction, number: int) -> str:
@@ -105,8 +107,8 @@ def _keeps_others(one: Taken, it: Situation) -> Diagnostic:
     remove = f"end what uses them, then remove them: `{_removing(pf)}`" if users else f"remove them{others}: `{fix}`"
     busy = {address for address, _ in users}
     able = (
-        number
-        for number, each in enumerate(functions)
+        pf.virtual_functions.index(each.address)
+        for each in functions
         if each.address not in busy and (on_vfio(each) or not only_by_its_own_driver(each))
     )
     instead = [f"or take one of them instead, as `vf: {number}`" for number in able]

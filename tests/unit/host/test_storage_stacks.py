@@ -165,3 +165,28 @@ def test_a_disk_that_is_served_to_other_hosts_is_held():
     }
     by_file = stack(texts={f"{core}/udev_path": "/srv/image"})
     assert ends_at(by_file) == {}
+
+
+SUBSYSTEM = "../../devices/virtual/nvme-subsystem/nvme-subsys0"
+
+
+def dual(*controllers: tuple[int, str], paths: tuple[str, ...]) -> Recorded:
+    """A drive with a head, nvme0n1, that its controllers lead to by hidden disks; its first partition is mounted."""
+    links = {f"{BLOCK}/nvme0n1": f"{SUBSYSTEM}/nvme0n1", f"{BLOCK}/nvme0n1p1": f"{SUBSYSTEM}/nvme0n1/nvme0n1p1"}
+    for number, place in controllers:
+        links[f"/sys/class/nvme-subsystem/nvme-subsys0/nvme{number}"] = f"../../{place}/nvme{number}"
+        for path in (one for one in paths if f"c{number}n" in one):
+            links[f"/sys/class/nvme/nvme{number}/{path}"] = f"../../{place}/nvme{number}/{path}"
+    numbers = {f"{BLOCK}/nvme0n1/dev": "259:0", f"{BLOCK}/nvme0n1p1/dev": "259:1"}
+    return tree(numbers | {MOUNTS: "30 1 259:1 / /data rw - xfs /dev/nvme0n1p1 rw"}, links)
+
+
+def test_a_drive_with_two_ports_is_of_both_functions_and_of_no_controller_of_a_network():
+    ports = (0, f"pci0000:00/0000:00:01.1/{FAST}/nvme"), (1, f"pci0000:00/0000:00:01.2/{SLOW}/nvme")
+    mounted = ["mounted: nvme0n1p1 on /data"]
+    assert ends_at(dual(*ports, paths=("nvme0c0n1", "nvme0c1n1"))) == {FAST: mounted, SLOW: mounted}
+    assert ends_at(dual(*ports, paths=("nvme0c1n1",))) == {SLOW: mounted}
+    remote = (2, "devices/virtual/nvme-fabrics/ctl")
+    assert ends_at(dual(ports[0], remote, paths=("nvme0c0n1", "nvme0c2n1"))) == {FAST: mounted}
+    assert ends_at(dual(remote, paths=("nvme0c2n1",))) == {}
+    assert ends_at(dual(ports[0], remote, paths=("nvme0c2n1",))) == {}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,18 @@ def test_a_host_that_has_it_is_told(row: Row) -> None:
 @each
 def test_a_host_that_almost_has_it_is_not(row: Row) -> None:
     assert row.code not in said(row.near_spec or row.spec, row.near(), row.near_boot_files(), f"{row.name}.near")
+
+
+def test_a_fix_is_a_command_that_a_shell_takes_for_functions_that_this_host_has() -> None:
+    """Programs run it as it is: with no word to fill in, and on no other machine's devices."""
+    for row in ROWS:
+        facts = row.host()
+        known = {str(one.address) for one in facts.pci} | {f"{one.address.slot}.0" for one in facts.pci}
+        for one in plan(row.spec, facts, row.boot_files()).diagnostics:
+            if one.fix is not None:
+                subprocess.run(["sh", "-n"], input=one.fix, text=True, check=True)
+                assert not re.search(r"\b(SPEC|NAME|ADDRESS|PF|DIR|PID|FILE)\b", one.fix), one
+                assert set(re.findall(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]", one.fix)) <= known, one
 
 
 @each

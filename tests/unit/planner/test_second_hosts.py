@@ -121,6 +121,15 @@ def test_one_that_nobody_uses_is_offered_instead_and_picked():
     assert str(device.host) in ("0000:3b:02.1", "0000:3b:02.3")
 
 
+def test_its_number_is_that_of_virtfn_and_not_its_place_on_the_bus():
+    facts = reported(CONNECTX)()
+    (pf,) = (one for one in facts.pci if str(one.address) == PF)
+    turned = with_function(facts, PF, virtual_functions=tuple(reversed(pf.virtual_functions)))
+    assert only(of(turned, PF), "E233").help[1] == "or take one of them instead, as `vf: 0`"
+    less = replace(facts, pci=tuple(one for one in facts.pci if str(one.address) != "0000:3b:02.0"))
+    assert only(of(less, PF), "E233").help[1] == "or take one of them instead, as `vf: 1`"
+
+
 def test_a_group_that_vfio_owns_is_in_use_whoever_has_it():
     facts = reported(CONNECTX)()
     hidden = replace(facts, device_nodes=tuple(replace(node, holders=()) for node in facts.device_nodes or ()))
