@@ -56,6 +56,8 @@ class Lab:
         for share in self._every:
             try:
                 (pieces.qemu(), kernel_for(share.host), pieces.busybox())
+                if os.environ.get(LONG):
+                    pieces.memtest()
             except Missing as why:
                 found[share] = why
         return found

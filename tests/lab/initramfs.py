@@ -48,8 +48,8 @@ def _settings(host: Host, kernel: Kernel) -> bytes:
 
 
 def archive(files: dict[str, bytes]) -> bytes:
-    """All files may be run; their folders come before them."""
-    folders = dict.fromkeys(str(folder) for name in files for folder in PurePath(name).parents if str(folder) != ".")
+    """All files may be run; their folders come before them, and before folders in them."""
+    folders = sorted({str(folder) for name in files for folder in PurePath(name).parents if str(folder) != "."})
     entries = [_entry(name, 0o040755) for name in folders]
     entries += [_entry(name, 0o100755, content) for name, content in files.items()]
     return b"".join([*entries, _entry("TRAILER!!!", 0)])

@@ -15,7 +15,7 @@ from tests.lab.packages import CACHE, Archive, Missing, Unavailable, new_folder,
 CONFIG = Path(__file__).parent / "kernel.config"
 KERNEL_PACKAGES = ("linux-image-amd64", "linux-image-generic")  # Debian's name, Ubuntu's name
 KERNEL_PARTS = re.compile(r"linux-(image|modules|modules-extra)-[0-9]")
-BUSYBOX, LINUX = "busybox-static", "linux-image"  # folders in the cache
+BUSYBOX, LINUX, MEMTEST = "busybox-static", "linux-image", "memtest86+"  # folders in the cache
 VARIABLE = "VMLAUNCH_LAB_KERNEL"
 
 
@@ -38,6 +38,15 @@ def busybox() -> Path:
         with new_folder(folder) as making:
             Archive().unpack(["busybox-static"], making)
     return next(path for path in (folder / "bin/busybox", folder / "usr/bin/busybox") if path.exists())
+
+
+def memtest() -> Path:
+    """memtest86+ as a boot loader of Linux takes it."""
+    folder = CACHE / MEMTEST
+    if not folder.exists():
+        with new_folder(folder) as making:
+            Archive().unpack(["memtest86+"], making)
+    return folder / "boot/memtest86+x64.bin"
 
 
 def distribution_kernel() -> Kernel:
@@ -88,5 +97,5 @@ def _kernel_parts(archive: Archive) -> list[str]:
 
 def forget() -> None:
     """What was fetched is fetched anew by the next who needs it."""
-    for name in (BUSYBOX, LINUX):
+    for name in (BUSYBOX, LINUX, MEMTEST):
         shutil.rmtree(CACHE / name, ignore_errors=True)
