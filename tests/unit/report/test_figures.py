@@ -45,3 +45,12 @@ def test_programs_get_the_figures_always() -> None:
     plain = json.loads(json.dumps(report_to_json(ENDED)))
     assert plain["containers"][0] == {"groups": [1, 3], "ram_maps": 2, "ram_bytes": 96 * MIB, "peer_maps": 7}
     assert plain["failed_undos"] == 2
+
+
+def test_a_guest_that_halted_for_good_is_told_while_it_is_up_and_in_its_last_report() -> None:
+    halted = drawn(replace(RUNNING, halted=True), verbose=False)
+    assert "nothing but an NMI, a reset or `down` wakes this guest" in " ".join(halted.split())
+    ended = drawn(replace(ENDED, halted=True), verbose=False)
+    assert "had executed HLT with interrupts off when the guest was ended" in " ".join(ended.split())
+    for one in (RUNNING, ENDED):
+        assert "HLT" not in drawn(replace(one, halted=False), verbose=False) + drawn(one, verbose=False)
