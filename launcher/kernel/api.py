@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from launcher.values import PciAddress, Span
+from launcher.values import PciAddress, Span, VfSettings
 
 Registers = Mapping[str, Any]  # struct kvm_regs or kvm_sregs by field name, nested
 CpuidLeaf = tuple[int, int, int, int, int, int, int]  # function, index, flags, eax, ebx, ecx, edx
@@ -89,6 +89,26 @@ class FewVectors(OSError):
     def __init__(self, available: int, wanted: int) -> None:
         super().__init__(errno.ENOSPC, f"the host has {available} of {wanted} vectors", "VFIO_DEVICE_SET_IRQS")
         self.available = available
+
+
+class VfPlace(NamedTuple):
+    """A virtual function: its address, and which of which physical function it is."""
+
+    address: PciAddress
+    physical: PciAddress
+    number: int
+
+
+class VfChange(NamedTuple):
+    """What its physical function gives it, and is to give it. The same fields are said in both."""
+
+    place: VfPlace
+    was: VfSettings
+    becomes: VfSettings
+
+    @property
+    def undone(self) -> VfChange:
+        return VfChange(self.place, self.becomes, self.was)
 
 
 class GivenUp(NamedTuple):
@@ -267,6 +287,13 @@ class PciDrivers(Protocol):
     def probe(self, address: PciAddress) -> None: ...
 
 
+class VirtualFunctions(Protocol):
+    """See kernel.virtual_functions.VirtualFunctions."""
+
+    def settings(self, place: VfPlace) -> VfSettings: ...
+    def change(self, change: VfChange) -> tuple[str, ...]: ...
+
+
 class Kernel(Protocol):
     """`handed` are descriptors that it was given and has not used yet. `waits`: what it does while a driver waits."""
 
@@ -274,6 +301,8 @@ class Kernel(Protocol):
 
     @property
     def drivers(self) -> PciDrivers: ...
+    @property
+    def virtual_functions(self) -> VirtualFunctions: ...
     @property
     def handed(self) -> tuple[int, ...]: ...
     def load_modules(self, names: Sequence[str]) -> None: ...

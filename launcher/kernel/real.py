@@ -18,6 +18,7 @@ from launcher.kernel.handed import CONTAINER, GROUP, KVM, Handed
 from launcher.kernel.memory import HostMemory
 from launcher.kernel.sysfs import PciDrivers
 from launcher.kernel.type1 import Container, Group, Type1
+from launcher.kernel.virtual_functions import VirtualFunctions
 from launcher.kernel.waiting import wait_for
 
 LONGEST = 60.0  # seconds for modprobe
@@ -30,6 +31,7 @@ class RealKernel:
     def __init__(self, handed: Handed | None = None) -> None:
         self.waits: Waits = wait_for
         self.drivers = PciDrivers(waits=self._wait)
+        self.virtual_functions = VirtualFunctions()
         self._handed = {path: list(fds) for path, fds in (handed or {}).items()}
         self._filters = False  # this process has one for its calls
 

@@ -54,7 +54,7 @@ def _choice_of(field: str) -> dict[str, str]:
 _OTHER_VALUES = frozenset({"devices.match.id", "devices.rom", "devices.bind", "devices.companions", "devices.allow",
                            "devices.pick"})  # fmt: skip
 # A scalar of others can stand there as it is.
-_SAME_VALUES = ("boot.", "devices.pci", "devices.match.")
+_SAME_VALUES = ("boot.", "devices.pci", "devices.match.", "devices.network.")
 # What has to stand beside a field that is named without its section.
 _BESIDE = {"cpus": "count: 8, ", "memory": "size: 8GiB, "}
 

@@ -21,6 +21,7 @@ from tests.fakes.drivers import FakeDrivers
 from tests.fakes.handle import FakeMemory, Handle, refuse
 from tests.fakes.host import FakeHost
 from tests.fakes.kvm import FakeKvm
+from tests.fakes.networks import FakeVirtualFunctions
 from tests.fakes.vfio import FakeContainer, FakeGroup
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class FakeKernel:
 
     def __post_init__(self) -> None:
         self.drivers = FakeDrivers(self)
+        self.virtual_functions = FakeVirtualFunctions(self)
         self.waits: Waits = wait_for
 
     def call(self, name: str) -> None:

@@ -83,9 +83,9 @@ class HostChanges:
         with suppress(OSError):
             self._listen(None, 0)
 
-    def _undone(self, n: int) -> None:
+    def _undone(self, n: int, left: str) -> None:
         with suppress(OSError):
-            self._tell(StepOutcome(n, "undone"))
+            self._tell(StepOutcome(n, "undone", note=left))
 
     def _check_stop(self) -> None:
         self._listen(None, 0)
