@@ -112,10 +112,15 @@ class VfChange(NamedTuple):
 
 
 class GivenUp(NamedTuple):
-    """By a keeper, by name: `on`, or why the kernel refuses. `writable`: where it may still write."""
+    """By a keeper, by name: `on`, or why the kernel refuses. `writable`: where it may still write.
+
+    `standby` is the pid of the process that sets virtual functions back, if there is one; `of_standby` as `measures`.
+    """
 
     measures: dict[str, str]
     writable: tuple[str, ...] = ()
+    standby: int | None = None
+    of_standby: dict[str, str] | None = None
 
 
 class Eventfd(Protocol):
@@ -314,4 +319,6 @@ class Kernel(Protocol):
     def take_user(self) -> None: ...
     def confine(self) -> dict[str, str]: ...
     def confine_vcpu(self, *, devices: bool) -> None: ...
-    def give_up(self, folder: Path, drivers: Drivers, runner: int, pidfd: int) -> GivenUp: ...
+    def give_up(
+        self, folder: Path, drivers: Drivers, changes: Sequence[VfChange], runner: int, pidfd: int
+    ) -> GivenUp: ...

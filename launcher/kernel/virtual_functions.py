@@ -21,6 +21,7 @@ _MOST_INTERFACES = 64  # of one function that are asked
 class Link(Protocol):
     """See kernel.rtnetlink.Rtnetlink."""
 
+    def fileno(self) -> int: ...
     def functions(self, index: int) -> Sequence[VirtualFunction]: ...
     def set(self, index: int, number: int, settings: VfSettings) -> None: ...
     def close(self) -> None: ...
@@ -30,16 +31,16 @@ class VirtualFunctions:
     """An interface is found anew each time, by the address of its function: names change, and others take them."""
 
     def __init__(self, devices: Path = _DEVICES, connect: Callable[[], Link] = Rtnetlink) -> None:
-        self._devices, self._connect = devices, connect
+        self._devices, self.connect = devices, connect
 
     def settings(self, place: VfPlace) -> VfSettings:
         """ENOENT: there is no such virtual function any more; ENODEV: no interface here answers for it."""
-        with closing(self._connect()) as link:
+        with closing(self.connect()) as link:
             return settings(link, self.interface(place, link), place.number)
 
     def change(self, change: VfChange) -> tuple[str, ...]:
         """What is as it was becomes as it is to be; answers the names of the fields that are neither, and left so."""
-        with closing(self._connect()) as link:
+        with closing(self.connect()) as link:
             return make(link, self.interface(change.place, link), change)
 
     def interface(self, place: VfPlace, link: Link) -> int:

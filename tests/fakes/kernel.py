@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from launcher.kernel.api import Drivers, Event, GivenUp, Waits
+from launcher.kernel.api import Drivers, Event, GivenUp, VfChange, Waits
 from launcher.kernel.confine import GIVEN_UP, MEASURES
 from launcher.kernel.descriptor import Eventfd
 from launcher.kernel.type1 import Type1
@@ -137,7 +137,7 @@ class FakeKernel:
     def confine_vcpu(self, *, devices: bool) -> None:
         """In no order, on threads: not counted."""
 
-    def give_up(self, folder: Path, drivers: Drivers, runner: int, pidfd: int) -> GivenUp:
+    def give_up(self, folder: Path, drivers: Drivers, changes: Sequence[VfChange], runner: int, pidfd: int) -> GivenUp:
         return GivenUp(dict.fromkeys(GIVEN_UP, "Function not implemented"), ("/",))
 
 

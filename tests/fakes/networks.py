@@ -40,6 +40,9 @@ class FakeLink:
     def __init__(self, kernel: FakeKernel) -> None:
         self._kernel = kernel
 
+    def fileno(self) -> int:
+        return -1
+
     def functions(self, index: int) -> tuple[VirtualFunction, ...]:
         self._kernel.call("RTM_GETLINK")
         self._kernel.host.recall()

@@ -102,6 +102,8 @@ class Records:
             confinement=self.confinement,
             keeper_confinement=self.given_up.measures,
             keeper_writes=self.given_up.writable,
+            standby=self.given_up.standby,
+            standby_confinement=self.given_up.of_standby or {},
             diagnostics=self.diagnostics,
         )
 

@@ -34,7 +34,7 @@ def test_one_that_has_gone_holds_nothing() -> None:
     done = subprocess.Popen([sys.executable, "-c", ""])
     done.wait()
     assert holdings(done.pid) is None
-    assert list(rows(report(), None, None)) == []
+    assert list(rows(report(), {"keeper": None, "runner": None})) == []
 
 
 def test_who_may_not_look_is_told_so() -> None:
@@ -50,7 +50,7 @@ def test_who_may_not_look_is_told_so() -> None:
 
 def test_what_was_not_given_up_stands_out() -> None:
     bare = Holdings(2, (0, 0, 0, 0), (0, 0, 0, 0), 0x1FF, False, {"vmlaunch 2": 0}, None)
-    told = dict(rows(report(confinement={"landlock": "Function not implemented"}), None, bare))
+    told = dict(rows(report(confinement={"landlock": "Function not implemented"}), {"keeper": None, "runner": bare}))
     assert told["runner"] == "process 2, uid 0, gid 0"
     assert told["  gave up"] == "by nothing; without landlock (Function not implemented)"
     assert told["  capabilities"].startswith("0x1ff")
