@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from launcher.errors import Diagnostic
 from launcher.executor.keeper import binding, network
 from launcher.kernel.api import Kernel
 from launcher.plan.steps import BindDriver, KeepState, LoadModules, SetVirtualFunction, StaysBound, Step
@@ -125,6 +126,11 @@ def undo_all(
             journal.undone(entry.n)
         undone(entry.n, note)
     return left
+
+
+def left_so(note: str) -> Diagnostic:
+    """What `undone` hears, for people."""
+    return Diagnostic("W543", note, help=("`ip link show` says what it has now",))
 
 
 def _undo_of(entry: Entry) -> Undo:

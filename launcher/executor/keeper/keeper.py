@@ -248,7 +248,7 @@ class Keeper:
             changed = bool(self._plan.summary.host_changes)
             judge_unread_journal(self._records, error, self._plan.name, changed=changed)
         else:
-            judge_left(self._records, left)
+            judge_left(self._records, left, self._changes.left_so)
 
     def _finish(self) -> int:
         """The runner has gone: what it left, the last words, the report; then everybody is told."""

@@ -64,9 +64,10 @@ def restore(step: SetVirtualFunction, functions: VirtualFunctions) -> str:
         if error.errno == errno.ENOENT:
             return ""
         raise
-    return (
-        f"{_named(foreign)} of vf {step.number} of {step.interface}: set by somebody else, left so" if foreign else ""
-    )
+    if not foreign:
+        return ""
+    since = f"has {_named(foreign)} that somebody else has set since"
+    return f"vf {step.number} of {step.interface} ({step.address}) {since}: left as it is"
 
 
 def _named(names: tuple[str, ...]) -> str:

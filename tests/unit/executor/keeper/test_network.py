@@ -19,6 +19,8 @@ from launcher.vms.folder import JOURNAL, StateFolder
 from launcher.vms.journal import Entry, Journal
 from tests.fakes.host import FakeFunction, FakeHost, dual_card
 from tests.fakes.kernel import FakeKernel
+from tests.unit.executor.passing import guest
+from tests.unit.executor.test_killed import GIVEN, Killing, a_host, a_plan, live
 
 NIC, CARD = PciAddress.parse("0000:3b:01.3"), PciAddress.parse("0000:3b:00.0")
 BEFORE = VfSettings(NO_MAC, Vlan(7, 3, "802.1ad"), trust=False, spoofcheck=False)
@@ -98,7 +100,8 @@ def test_what_somebody_else_has_set_since_is_left_and_told(folder: StateFolder) 
     journal = done(kernel, folder)
     nic_of(kernel).told = replace(AFTER, mac="02:00:00:00:00:07")
     assert undo_all(left_by(journal), journal, kernel, lambda n, note: told.append((n, note))) == []
-    assert told == [(1, "MAC of vf 3 of eth0: set by somebody else, left so")]
+    words = "vf 3 of eth0 (0000:3b:01.3) has MAC that somebody else has set since: left as it is"
+    assert told == [(1, words)]
     assert nic_of(kernel).told == replace(BEFORE, mac="02:00:00:00:00:07")
 
 
@@ -168,3 +171,30 @@ def test_a_dead_keepers_change_is_put_back_by_down(tmp_path: Path) -> None:
     with closing(StateFolder.claim(tmp_path / "vm")) as folder:
         restore(folder, kernel)
     assert nic_of(kernel).told == BEFORE
+
+
+def test_down_says_what_it_leaves_to_somebody_else(tmp_path: Path) -> None:
+    kernel, told = a_kernel(), []
+    with closing(StateFolder.claim(tmp_path / "vm")) as folder:
+        done(kernel, folder).close()
+    nic_of(kernel).told = replace(AFTER, vlan=Vlan(5))
+    with closing(StateFolder.claim(tmp_path / "vm")) as folder:
+        restore(folder, kernel, told=told.append)
+    assert [(one.code, "has VLAN that somebody else" in one.message) for one in told] == [("W543", True)]
+    assert nic_of(kernel).told == replace(BEFORE, vlan=Vlan(5))
+
+
+class Meddled(Killing):
+    """Somebody else sets another MAC before the runner is there."""
+
+    def take_user(self) -> None:
+        one = self.host.functions[2]
+        one.told = replace(one.told, mac="02:00:00:00:00:07")
+        self.host.keep()
+
+
+def test_the_report_of_a_vm_says_what_was_left_to_somebody_else(tmp_path: Path) -> None:
+    status, report = live(a_plan(tmp_path), Meddled(host=a_host(tmp_path), events=guest()))
+    assert (status, (report or {})["left_behind"]) == (0, [])
+    assert [one["code"] for one in (report or {})["diagnostics"]] == ["W543"]
+    assert a_host(tmp_path).told()[2] == replace(GIVEN[0], mac="02:00:00:00:00:07")
