@@ -225,7 +225,7 @@ def _effects(plan: Plan) -> Iterator[str]:
         changes = "driver changes and comes" if drivers == 1 else "drivers change and come"
         yield f"{drivers} host {changes} back on down"
     if told:
-        yield f"{count(told, 'virtual function')} set, and put back on down"
+        yield f"{count(told, 'virtual function')} {'is' if told == 1 else 'are'} set, and put back on down"
     if plan.summary.locked_bytes:
         yield f"{show_size(plan.summary.locked_bytes)} locked"
 

@@ -70,6 +70,7 @@ UP = Use("interface", "eth0 is up", "eth0")
 DOWN = (Interface("eth0", "02:00:00:00:3b:00", up=False),)
 GIVES_NONE = (Interface("eth0", "02:00:00:00:3b:00", up=True, without_mac=(2, 3)),)
 GIVES_ONE = (replace(GIVES_NONE[0], without_mac=(0, 1, 2)),)
+UNREAD = (replace(DOWN[0], up=True),)  # as hosts were recorded before
 MINE, THEIRS = "52:54:00:12:34:56", "02:00:00:00:3b:13"
 SET_MAC = spec(f"nic: {{pci: {NIC}, vf: 3, network: {{mac: '{MINE}'}}}}")
 SET_TRUST = spec(f"nic: {{pci: {NIC}, vf: 3, network: {{trust: true}}}}")
@@ -315,10 +316,11 @@ ROWS: tuple[Row, ...] = (
     ),
     Row("vf-without-working-pf", "E238", parent, knows, WHOLE, SET_MAC, variant="set-on-no-vf"),
     Row(
-        "vf-without-working-pf", "E238", lambda: parent(driver=None), knows, SET_MAC, variant="set-without-driver",
+        "vf-without-working-pf", "E238", lambda: parent(driver=None, interfaces=()), knows, SET_MAC,
+        variant="set-without-driver",
         made_in="virtual-functions",
     ),
-    Row("vf-without-working-pf", "E238", parent, knows, SET_MAC, variant="set-unread"),
+    Row("vf-without-working-pf", "E238", lambda: parent(interfaces=UNREAD), knows, SET_MAC, variant="set-unread"),
     Row(
         "vf-without-working-pf", "E238", lambda: parent(interfaces=()), knows, SET_MAC,
         variant="set-without-interface",
