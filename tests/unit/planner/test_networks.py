@@ -9,7 +9,7 @@ import pytest
 from launcher.api.running import as_before
 from launcher.api.staleness import judge
 from launcher.errors import StalePlan
-from launcher.host.facts import HostFacts, Interface, VirtualFunction
+from launcher.host.facts import HostFacts, Interface, Limit, VirtualFunction
 from launcher.host.redact import redacted
 from launcher.plan.plan import Plan
 from launcher.plan.steps import BindDriver, SetVirtualFunction, StaysBound
@@ -122,3 +122,11 @@ def test_what_a_vm_that_is_up_has_set_is_no_difference_and_what_others_did_is() 
 def test_a_facts_file_that_is_shared_has_no_mac_of_a_virtual_function() -> None:
     card = next(one for one in redacted(facts()).pci if str(one.address) == NIC)
     assert [one.settings.mac for one in card.interfaces[1].functions or ()] == [NO_MAC, "02:00:00:00:00:00"]
+
+
+def test_the_process_that_sets_it_back_is_counted() -> None:
+    """`up`, keeper, runner, standby and two vCPUs."""
+    for most, fits in ((5, False), (6, True)):
+        limited = with_process(facts(), task_limits=(Limit("/vms.slice", most, 1),))
+        assert ("E426" not in codes(plan(spec(f"{{mac: '{MINE}'}}"), limited))) == fits
+        assert "E426" not in codes(plan(spec("{trust: false}"), limited))
