@@ -22,7 +22,7 @@ from launcher.kernel import confine
 from launcher.kernel.api import VfChange, VfPlace, Waits
 from launcher.kernel.forked import close_all_but
 from launcher.kernel.virtual_functions import Link, VirtualFunctions, make
-from launcher.kernel.waiting import ignore_stops, poll
+from launcher.kernel.waiting import ignore_stops, poll, wait_for
 from launcher.values import LABELS, PATIENCE, VfSettings
 
 MOST = 4096  # bytes of an answer
@@ -34,7 +34,8 @@ class Standby:
 
     def __init__(self, changes: Sequence[VfChange], pidfd: int, functions: VirtualFunctions, waits: Waits) -> None:
         """OSError: there is no such process to be had, or an interface is not there any more."""
-        self._changes, self._waits = list(changes), waits
+        self._changes = list(changes)
+        self._waits: Waits = wait_for  # at first: a stop that is heard now would come between two rights given up
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with closing(theirs):
             try:
@@ -45,6 +46,7 @@ class Standby:
             if self.pid == 0:
                 _be(theirs, self._changes, pidfd, functions)
         self.measures: dict[str, str] = self._answer("another process to be confined")
+        self._waits = waits
 
     def settings(self, place: VfPlace) -> VfSettings:
         raise OSError(errno.EPERM, f"what {place.address} has is not looked at any more", "RTM_GETLINK")

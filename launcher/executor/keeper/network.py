@@ -81,7 +81,7 @@ def describe(step: SetVirtualFunction) -> str:
 def commands(step: SetVirtualFunction) -> str:
     """What an administrator would type to put it back."""
     words = " ".join(_words(name, value) for name, value in step.before.said().items())
-    return f"ip link set {shlex.quote(step.interface)} vf {step.number} {words}"
+    return f"ip link set dev {shlex.quote(step.interface)} vf {step.number} {words}"
 
 
 def _words(name: str, value: Any) -> str:

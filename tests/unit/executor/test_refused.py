@@ -83,7 +83,7 @@ def check(status: int, report: dict[str, Any], folder: Path, told: object) -> st
     assert report["end"]["exit_code"] == status, told
     assert bool(report["left_behind"]) == (status == NOT_RESTORED), told
     if status == NOT_RESTORED:
-        assert all(words.startswith(("echo ", "ip link set eth5 vf ")) for words in report["left_behind"]), told
+        assert all(words.startswith(("echo ", "ip link set dev eth5 vf ")) for words in report["left_behind"]), told
         return "host not as before, and said"
     assert as_before, told
     if status == 0:

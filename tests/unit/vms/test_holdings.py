@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from launcher.plan.outcome import Report
-from launcher.report.holdings import rows
+from launcher.report.holdings import CAP_NET_ADMIN, rows
 from launcher.vms.holdings import Holdings, holdings
 from tests.conftest import ordinary_user
 
@@ -55,3 +55,12 @@ def test_what_was_not_given_up_stands_out() -> None:
     assert told["  gave up"] == "by nothing; without landlock (Function not implemented)"
     assert told["  capabilities"].startswith("0x1ff")
     assert (told["  writes to"], told["  open"]) == ("/", "only root may look")
+
+
+def test_who_may_still_change_interfaces_is_named_with_what_it_may() -> None:
+    held = holdings(os.getpid())
+    assert held is not None
+    one = held._replace(capabilities=1 << CAP_NET_ADMIN, no_new_privs=True)
+    told = dict(rows(report(standby_confinement={"landlock": "on"}), {"standby": one}))
+    assert told["standby"].startswith(f"process {os.getpid()}, ")
+    assert (told["  capabilities"], told["  writes to"]) == ("CAP_NET_ADMIN", "nothing by name")

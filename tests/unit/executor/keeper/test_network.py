@@ -90,7 +90,9 @@ def test_whichever_call_of_putting_back_fails_it_is_put_back_the_next_time(tmp_p
             journal = done(kernel, StateFolder.claim(tmp_path / f"vm-{at}-{error}"))
             ((entry, refused),) = undo_all(left_by(journal), journal, kernel)
             assert refused.errno == error, (at, error)
-            assert commands(entry).startswith("ip link set eth0 vf 3 mac 00:00:00:00:00:00 vlan 7 qos 3 proto 802.1ad")
+            assert commands(entry).startswith(
+                "ip link set dev eth0 vf 3 mac 00:00:00:00:00:00 vlan 7 qos 3 proto 802.1ad"
+            )
             assert undo_all(left_by(journal), journal, kernel) == []
             assert nic_of(kernel).told == BEFORE
 
