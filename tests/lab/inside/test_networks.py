@@ -24,7 +24,8 @@ from launcher.record import replace
 from launcher.values import VfSettings, Vlan
 from launcher.vms.folder import StateFolder, wait_until_down
 from launcher.vms.holdings import holdings
-from tests.conftest import Cli
+from tests.conftest import EXAMPLES, Cli
+from tests.kvm.test_networks import Meeting
 from tests.unit.executor.test_killed import live
 from tests.vf_rules import CARD, NIC, NOTHING, RULES, Rule
 
@@ -83,9 +84,9 @@ def _bus(folder: Path) -> Path:
 
 
 @pytest.fixture
-def plan(cli: Cli, payload: Callable[[str], Path], interface: str) -> Plan:
+def plan(cli: Cli, interface: str) -> Plan:
     """Of a guest that powers off, with the step behind that of its folder."""
-    made = launcher.make_plan(launcher.read_spec(str(cli.spec(payload("hello")))), launcher.this_host())
+    made = launcher.make_plan(launcher.read_spec(str(cli.spec(EXAMPLES / "hello.elf"))), launcher.this_host())
     keep, *rest = made.steps
     step = SetVirtualFunction(NIC, CARD, 0, interface, NOTHING, WANTED)
     return replace(made, steps=(keep, step, *rest))
@@ -107,12 +108,18 @@ class Looking(Simulated):
 
 def test_a_guest_runs_with_it_and_what_was_before_is_back(plan: Plan, tmp_path: Path, interface: str) -> None:
     """The keeper has no capability while the guest runs, and the process that sets it back has that one."""
-    reading, writing = os.pipe()
-    kernel = Looking(tmp_path, lambda done, _: os.write(writing, repr(holdings(done.standby or 0)).encode()))
+    seen, looked = Meeting(), []
+
+    def look(*_: object) -> None:
+        if not looked:
+            looked.append(holdings(seen.met()))
+            seen.go_on()
+
+    kernel = Looking(tmp_path, lambda done, _: seen.meet(done.standby or 0))
     kernel.interface = interface
-    status, report = live(plan, kernel)  # type: ignore[arg-type]
+    status, report = live(plan, kernel, heard=look)  # type: ignore[arg-type]
     assert (status, (report or {})["left_behind"]) == (0, [])
-    assert f"capabilities={1 << CAP_NET_ADMIN}," in os.read(reading, 4096).decode()
+    assert looked[0].capabilities == 1 << CAP_NET_ADMIN
     assert set((report or {})["standby_confinement"].values()) == {ON}
     assert set((report or {})["keeper_confinement"].values()) == {ON}
     assert given(interface) == [NOTHING, NOTHING]
