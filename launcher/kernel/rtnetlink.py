@@ -165,6 +165,8 @@ def _vlan(function: bytes) -> Vlan | None:
 
 
 def _vlan_of(number: int, qos: int, protocol: Any) -> Vlan | None:
+    """Without a VLAN there is no protocol either, and drivers say any, netdevsim 0 until it has had one."""
+    protocol = protocol if number else "802.1Q"
     try:
         return Vlan(number, qos, protocol) if protocol else None
     except ValueError:

@@ -46,6 +46,7 @@ def test_each_function_comes_with_the_mac_that_it_is_given() -> None:
 @pytest.mark.parametrize(
     ("vlans", "vlan_"),
     [((), Vlan(100, 3)), ((vlan(7, 0, b"\x81\x00"),), Vlan(7)), ((vlan(7, 2, b"\x88\xa8"),), Vlan(7, 2, "802.1ad")),
+     ((vlan(0, 0, b"\0\0"),), Vlan(0)), ((vlan(0, 0, b"\x88\xa8"),), Vlan(0)),
      ((vlan(7, 0, b"\x12\x34"),), None), ((vlan(5000, 0, b"\x81\x00"),), None), ((vlan(7, 9, b"\x81\x00"),), None)],
 )  # fmt: skip
 def test_a_vlan_is_one_that_can_be_set_again_or_not_known(vlans: tuple[bytes, ...], vlan_: Vlan | None) -> None:
