@@ -166,6 +166,64 @@ class Missing:
     path: str
 
 
+NO_MAC = "00:00:00:00:00:00"  # what a physical function gives a virtual one whose driver is to make one up
+LAST_VLAN = 4094  # 4095 is reserved (IEEE 802.1Q, table 9-2)
+_MAC = r"[0-9a-f]{2}(:[0-9a-f]{2}){5}"
+
+
+@record
+class Vlan:
+    """What tags the frames of a virtual function; `id` 0: nothing does."""
+
+    id: int
+    qos: int = 0
+    protocol: Literal["802.1Q", "802.1ad"] = "802.1Q"
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.id <= LAST_VLAN and 0 <= self.qos <= 7):
+            raise ValueError(f"not a VLAN: {self.id}, priority {self.qos}")
+
+    def __str__(self) -> str:
+        more = [f"qos {self.qos}"] * bool(self.qos) + [self.protocol] * (self.protocol != "802.1Q")
+        return " ".join([str(self.id) if self.id else "none", *more])
+
+
+@record
+class VfSettings:
+    """What a physical function is told of a virtual one. None: it is not said, or not known."""
+
+    mac: str | None = None
+    vlan: Vlan | None = None
+    trust: bool | None = None
+    spoofcheck: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.mac is not None and not re.fullmatch(_MAC, self.mac):
+            raise ValueError(f"not a MAC address: {self.mac!r}")
+
+    def said(self) -> dict[str, Any]:
+        """What is said, by the names of the fields."""
+        found = {name: getattr(self, name) for name in LABELS}
+        return {name: value for name, value in found.items() if value is not None}
+
+    def only(self, names: Iterable[str]) -> VfSettings:
+        """The same of these fields, and nothing of the others."""
+        return VfSettings(**{name: getattr(self, name) for name in names})
+
+    def __str__(self) -> str:
+        return ", ".join(f"{LABELS[name]} {show_setting(value)}" for name, value in self.said().items())
+
+
+LABELS = {"mac": "MAC", "vlan": "VLAN", "trust": "trust", "spoofcheck": "spoofcheck"}
+
+
+def show_setting(value: Any) -> str:
+    """One of VfSettings in words: none, 52:54:00:12:34:56, 100, on."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return "none" if value == NO_MAC else "not known" if value is None else str(value)
+
+
 _WHY: dict[int | None, Literal["absent", "denied"]] = {
     ENOENT: "absent",
     ENOTDIR: "absent",

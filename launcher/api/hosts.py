@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from launcher.codec import DecodeError, decode
 from launcher.errors import Diagnostic, Refused, Where
 from launcher.host.device_nodes import with_handed
-from launcher.host.facts import FORMAT_VERSION, Confinement, HostFacts, KvmFacts
+from launcher.host.facts import FORMAT_VERSION, Confinement, HostFacts, KvmFacts, VirtualFunction
 from launcher.host.survey import Depth, survey
 from launcher.host.tree import Live
 from launcher.kernel.handed import handed
@@ -35,24 +35,24 @@ def this_host(*, deep: bool = False, raw: bool = False, identity: int | None = N
     with _uncollected():
         facts = survey(Live(), _kvm(), folder, raw=raw, identity=identity, depth=depth)
     nodes = with_handed(facts.device_nodes or (), handed())
-    return replace(facts, device_nodes=nodes, confinement=_confinement(), pci=tuple(map(_with_macs, facts.pci)))
+    return replace(facts, device_nodes=nodes, confinement=_confinement(), pci=tuple(map(_with_functions, facts.pci)))
 
 
-def _with_macs(one: PciFunction) -> PciFunction:
+def _with_functions(one: PciFunction) -> PciFunction:
     """What interfaces say of virtual functions is in no file: rtnetlink has it."""
     if not one.virtual_functions or not one.interfaces:
         return one
-    return replace(one, interfaces=tuple(replace(each, without_mac=_without_mac(each)) for each in one.interfaces))
+    return replace(one, interfaces=tuple(replace(each, functions=_functions(each)) for each in one.interfaces))
 
 
-def _without_mac(one: Interface) -> tuple[int, ...] | None:
-    from launcher.kernel.rtnetlink import NO_MAC, virtual_functions
+def _functions(one: Interface) -> tuple[VirtualFunction, ...] | None:
+    from launcher.kernel.rtnetlink import virtual_functions
 
     try:
         found = virtual_functions(one.name)
     except OSError:  # it has gone meanwhile, or a service may not ask the kernel
         return None
-    return tuple(each.number for each in found if each.mac == NO_MAC) if found else None
+    return tuple(VirtualFunction(each.number, each.settings) for each in found)
 
 
 def _confinement() -> Confinement:

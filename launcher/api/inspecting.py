@@ -40,10 +40,12 @@ def report_of(path: Path, waiting_as: type[Waiting] = Waiting) -> Report:
 
 
 def held_by_processes(report: Report) -> dict[str, Holdings | None]:
-    """Of keeper and runner, while they live. None: there is no such process."""
+    """Of keeper, runner and, where there is one, standby, while they live. None: there is no such process."""
     from launcher.vms.holdings import holdings
 
     pids = {} if report.end else {"keeper": report.pid, "runner": report.runner}
+    if report.standby is not None and pids:
+        pids["standby"] = report.standby
     return {name: None if pid is None else holdings(pid) for name, pid in pids.items()}
 
 

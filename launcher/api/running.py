@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from launcher.codec import DecodeError
 from launcher.errors import Diagnostic, Refused
 from launcher.plan.codec import plan_from_json
-from launcher.plan.steps import BindDriver, LoadModules, OpenGroups
+from launcher.plan.steps import BindDriver, LoadModules, OpenGroups, SetVirtualFunction
 from launcher.record import replace
 from launcher.vms.folder_state import PLAN
 from launcher.vms.looking import is_up, read_json
@@ -15,8 +15,9 @@ from launcher.vms.looking import is_up, read_json
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from launcher.host.facts import HostFacts, IommuGroup, PciFunction
+    from launcher.host.facts import HostFacts, Interface, IommuGroup, PciFunction, VirtualFunction
     from launcher.plan.plan import Plan
+    from launcher.values import VfSettings
 
 
 def running_plan(folder: Path) -> Plan | None:
@@ -35,12 +36,15 @@ def as_before(host: HostFacts, running: Plan) -> HostFacts:
     bound = {step.address: step for step in running.steps if isinstance(step, BindDriver)}
     opened = {number for step in running.steps if isinstance(step, OpenGroups) for number in step.groups}
     loaded = {name for step in running.steps if isinstance(step, LoadModules) for name in step.modules}
+    told = [step for step in running.steps if isinstance(step, SetVirtualFunction)]
     paths = {f"/dev/vfio/{name}" for name in ("vfio", *opened)}
     assumed = {one.fact: one.equals for one in running.assumes}
     modules, nodes = host.linux.modules, host.device_nodes
     return replace(
         host,
-        pci=tuple(_unbound(one, bound.get(one.address), assumed.get(f"pci[{one.address}]")) for one in host.pci),
+        pci=tuple(
+            _untold(_unbound(one, bound.get(one.address), assumed.get(f"pci[{one.address}]")), told) for one in host.pci
+        ),
         groups=tuple(_given_back(one) if one.number in opened else one for one in host.groups),
         linux=replace(host.linux, modules=modules and tuple(name for name in modules if name not in loaded)),
         device_nodes=nodes and tuple(replace(one, holders=()) if one.path in paths else one for one in nodes),
@@ -53,6 +57,26 @@ def _unbound(one: PciFunction, step: BindDriver | None, assumed: Any) -> PciFunc
         return one
     serial = assumed.get("serial") if isinstance(assumed, dict) else None
     return replace(one, driver=step.before, driver_override=step.override, vfio=None, serial=one.serial or serial)
+
+
+def _untold(one: PciFunction, told: list[SetVirtualFunction]) -> PciFunction:
+    """What its virtual functions were given before, each field only while it is as the step has set it."""
+    steps = {step.number: step for step in told if step.physical == one.address}
+    if not steps:
+        return one
+    return replace(one, interfaces=tuple(replace(each, functions=_as_given(each, steps)) for each in one.interfaces))
+
+
+def _as_given(one: Interface, steps: dict[int, SetVirtualFunction]) -> tuple[VirtualFunction, ...] | None:
+    if one.functions is None:
+        return None
+    return tuple(replace(each, settings=_as_was(each, steps.get(each.number))) for each in one.functions)
+
+
+def _as_was(one: VirtualFunction, step: SetVirtualFunction | None) -> VfSettings:
+    here, after = one.settings.said(), step.after.said() if step else {}
+    same = [name for name in after if here.get(name) == after[name]]
+    return replace(one.settings, **step.before.only(same).said()) if step else one.settings
 
 
 def _given_back(group: IommuGroup) -> IommuGroup:

@@ -13,11 +13,22 @@ from launcher.errors import HostNotRestored, Refused
 from launcher.vms.looking import is_up
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+    from launcher.errors import Diagnostic
 
-def bring_down(path: Path, timeout: float = 30.0, *, force: bool = False, waiting_as: type[Waiting] = Waiting) -> bool:
+
+def bring_down(
+    path: Path,
+    timeout: float = 30.0,
+    *,
+    force: bool = False,
+    waiting_as: type[Waiting] = Waiting,
+    told: Callable[[Diagnostic], None] = lambda _: None,
+) -> bool:
     """Press the power button and wait `timeout` seconds for the guest; `force` asks neither it nor a silent keeper.
+    `told` hears of what a dead keeper had changed and somebody else has changed since (W543).
 
     False: the VM was not up; what a keeper that died has left is put back all the same. Refused when it is up and its
     folder was deleted.
@@ -25,7 +36,7 @@ def bring_down(path: Path, timeout: float = 30.0, *, force: bool = False, waitin
     was_up = is_up(path)
     if was_up:
         _stop(path, 0.0 if force else timeout, force, waiting_as)
-    _clear(path)
+    _clear(path, told)
     if not was_up:
         refuse_homeless(path)
     return was_up
@@ -76,7 +87,7 @@ def _kill(path: Path, waiting_as: type[Waiting]) -> None:
     wait_for_end(path, FAREWELL, waiting_as=waiting_as)
 
 
-def _clear(path: Path) -> None:
+def _clear(path: Path, told: Callable[[Diagnostic], None]) -> None:
     """What a dead keeper left: its journal is worked off, then the folder goes; unless a VM is up there by now."""
     from launcher.executor.keeper.claim import claim_folder
     from launcher.executor.keeper.restore import restore
@@ -86,7 +97,7 @@ def _clear(path: Path) -> None:
 
     try:
         with closing(claim_folder(path)) as folder:
-            restore(folder, RealKernel())
+            restore(folder, RealKernel(), told=told)
     except NameTaken:
         return
     except REFUSALS as error:

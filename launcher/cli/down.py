@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from typing import TYPE_CHECKING
 
 from launcher.report.frame import visible
 
 if TYPE_CHECKING:
     import argparse
+
+    from launcher.errors import Diagnostic
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,8 +39,14 @@ def run(options: argparse.Namespace) -> int:
             refuse_homeless(path)
         return _say(options, name, "nothing to do", f"{name} is not up")
 
-    was_up = bring_down(path, timeout, force=options.kill, waiting_as=ToldWaiting)
+    was_up = bring_down(path, timeout, force=options.kill, waiting_as=ToldWaiting, told=_tell)
     return _say(options, name, "stopped" if was_up else "cleared", f"{name} is down")
+
+
+def _tell(one: Diagnostic) -> None:
+    from launcher.cli.terminal import drawn
+
+    print(drawn((one,), {}, sys.stderr), file=sys.stderr)
 
 
 def _say(options: argparse.Namespace, name: str, outcome: str, text: str) -> int:

@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
         return 0
     from launcher.report.holdings import rows
 
-    _show(report, rows(report, held.get("keeper"), held.get("runner")))
+    _show(report, rows(report, held))
     return 0
 
 

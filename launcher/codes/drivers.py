@@ -77,6 +77,26 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "Take another device. If you trust every guest, load vfio-pci with `disable_denylist=1`.",
     ),
     Explanation(
+        "E238",
+        "nobody can set `network` of this device",
+        "MAC, VLAN, trust and the check against spoofing of a virtual function are set on its physical function's "
+        "network interface (rtnetlink, IFLA_VFINFO_LIST), before the guest has it. The device is no virtual function, "
+        "or that interface is not here: its driver has let go, it is in another network namespace, or its driver "
+        "leaves these settings to a tool of the card's.",
+        "devices:\n  nic: {pci: 0000:3b:00.0, network: {mac: 52:54:00:12:34:56}}        # no `vf`",
+        "Name the virtual function: `{pci: 0000:3b:00.0, vf: 3, network: ...}`, and give its physical function to its "
+        "driver. A card that is passed whole is set by the guest: leave `network` out.",
+    ),
+    Explanation(
+        "E239",
+        "a setting of a virtual function that could not be put back",
+        "What a VM changes on the host is put back on down. The driver of the physical function does not say what "
+        "the setting is now (-1 in rtnetlink: it does not know trust, or the check against spoofing); or the virtual "
+        "function has no MAC, and the driver takes no address of zeros, so that one which is given stays.",
+        "devices:\n  nic: {pci: 0000:3b:00.0, vf: 3, network: {trust: true}}        # `ip link show eth0` has no trust",
+        "Leave that key out, or set it by hand before `up`, for good: the message has the command where there is one.",
+    ),
+    Explanation(
         "E240",
         "a module of the kernel has the device, and its driver waits for it",
         "nvidia_drm takes every NVIDIA GPU while it sets modes (`modeset`) or has a framebuffer console (`fbdev`): no "
@@ -113,6 +133,15 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "devices:\n  gpu: {pci: 0000:c1:00.0, vf: 0}        # its current_vgpu_type is 0",
         "Write a number out of `/sys/bus/pci/devices/0000:c1:00.4/nvidia/creatable_vgpu_types` to `current_vgpu_type` "
         "beside it; then the plan says `nvidia, stays`.",
+    ),
+    Explanation(
+        "E246",
+        "who runs `up` may not set what a virtual function gets",
+        "It takes CAP_NET_ADMIN in the network namespace of the physical function's interface. Root has it; a user "
+        "whose devices are on vfio-pci already needs no root otherwise.",
+        "devices:\n  nic: {pci: 0000:3b:00.0, vf: 3, network: {mac: 52:54:00:12:34:56}}        # as uid 1000",
+        "Have root set it once: `ip link set eth0 vf 3 mac 52:54:00:12:34:56`. It stays until the virtual functions "
+        "are removed, and a plan that finds it as wanted changes nothing.",
     ),
     Explanation(
         "W230",
@@ -186,7 +215,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "one up: another one each time the guest starts. DHCP gives it another address, and a switch that admits known "
         "addresses only drops what it sends.",
         "devices:\n  nic: {pci: 0000:3b:00.0, vf: 3}        # `ip link show eth0`: vf 3 link/ether 00:00:00:00:00:00",
-        "Give it one before `up`: `ip link set eth0 vf 3 mac 52:54:00:aa:00:03`. It stays until the virtual functions "
-        "are removed.",
+        "Give it one while the VM runs: `network: {mac: 52:54:00:aa:00:03}` beside its address. Or for good, on the "
+        "host: `ip link set eth0 vf 3 mac 52:54:00:aa:00:03`.",
     ),
 )

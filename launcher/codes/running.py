@@ -327,6 +327,15 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "at once. Then run `up` again.",
     ),
     Explanation(
+        "W543",
+        "somebody else has set a virtual function meanwhile",
+        "A VM gave it a MAC, a VLAN, trust or the check against spoofing (`network`), and what it had before is put "
+        "back when the VM ends. It has a third value now, which somebody else has given it since: that is left. What "
+        "was not touched meanwhile is put back.",
+        "vmlaunch up -d vm.yaml; ip link set eth0 vf 3 mac 02:00:00:00:00:07; vmlaunch down vm",
+        "Nothing, if it is to be so; else set it by `ip link set`.",
+    ),
+    Explanation(
         "E550",
         "as many read the VM's console as may",
         "A hundred consoles and followers of the log read at once, and no more are let in. Orders have places of their "

@@ -225,4 +225,19 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         'boot: {kernel: ""}',
         "Write the text.",
     ),
+    Explanation(
+        "E131",
+        "not the MAC address of a card",
+        "A card has an address of six bytes. One whose first byte is odd is of a group of cards (multicast), and "
+        "drivers refuse it; six zeros are how a physical function says that it gives no address.",
+        "devices:\n  nic: {pci: 0000:3b:00.0, vf: 3, network: {mac: 53:54:00:12:34:56}}",
+        "Write one of your own: those that begin with 02, 06, 0a, 0e, 52 and the like belong to nobody else.",
+    ),
+    Explanation(
+        "E132",
+        "`network` sets nothing",
+        "It has four keys, mac, vlan, trust and spoofcheck, and none of them is given.",
+        "devices:\n  nic: {pci: 0000:3b:00.0, vf: 3, network: {}}",
+        "Give at least one of them, or take `network` out: what the physical function says of it then stays.",
+    ),
 )

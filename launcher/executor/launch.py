@@ -120,7 +120,8 @@ def _live(owner: Channel, main: Callable[[], int]) -> NoReturn:
 
 def _keep(owner: Channel, paper: int, mask: Any, given: Handed) -> int:
     """The exit code of the VM."""
-    from launcher.executor.process import close_all_but, detach
+    from launcher.executor.process import detach
+    from launcher.kernel.forked import close_all_but
 
     detach()
     close_all_but({owner.fileno(), paper, *(fd for several in given.values() for fd in several)})

@@ -1,11 +1,11 @@
-"""A process that was forked: what it inherits closed, its limits raised, its `main` run, and why it failed told."""
+"""A process that was forked: its limits raised, its `main` run, and why it failed told."""
 
 from __future__ import annotations
 
 import os
 import resource
 import traceback
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from contextlib import suppress
 from typing import NoReturn
 
@@ -30,15 +30,6 @@ def detach() -> None:
     for stream in (0, 1, 2):
         os.dup2(null, stream)
     os.close(null)
-
-
-def close_all_but(kept: Collection[int]) -> None:
-    """Standard streams stay as well."""
-    before = 3
-    for fd in sorted(kept):
-        os.closerange(before, fd)
-        before = max(before, fd + 1)
-    os.closerange(before, os.sysconf("SC_OPEN_MAX"))
 
 
 def raise_limits() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from launcher.record import field, record
-from launcher.values import Hex, Missing, PciAddress
+from launcher.values import Hex, Missing, PciAddress, VfSettings
 
 FORMAT_VERSION = "1.0"
 
@@ -276,10 +276,19 @@ class PcieLink:
 
 
 @record
+class VirtualFunction:
+    """What the driver of a physical function says of one of its virtual ones; None where it does not say."""
+
+    number: int
+    settings: VfSettings
+
+
+@record
 class Interface:
     """A network interface on the function. `up`: IFF_UP; `random`: its driver has made up its MAC (addr_assign_type).
 
-    `without_mac`: on a physical function, the numbers of the virtual ones that it gives no MAC; None: it does not say.
+    `functions`: the virtual ones of a physical function, none where its driver does not say; None: it was not asked.
+    `without_mac`: the numbers of those that it gives no MAC, as hosts were recorded before `functions`.
     """
 
     name: str
@@ -287,6 +296,11 @@ class Interface:
     up: bool
     random: bool = False
     without_mac: tuple[int, ...] | None = None
+    functions: tuple[VirtualFunction, ...] | None = None
+
+    def function(self, number: int) -> VfSettings | None:
+        """What it says of this one; None: nothing."""
+        return next((one.settings for one in self.functions or () if one.number == number), None)
 
 
 # mounted, swap, holder (dm, md, bcache), member (of LVM, ZFS, RAID): data is lost if the device goes. The others are

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 from launcher.host.facts import PARAMETERS, Config
 from launcher.record import replace
+from launcher.values import NO_MAC
 
 if TYPE_CHECKING:
-    from launcher.host.facts import HostFacts, Interface, PciFunction, Use
+    from launcher.host.facts import HostFacts, Interface, PciFunction, Use, VirtualFunction
 
 _WORD = "redacted"
+_SOME_MAC = "02:00:00:00:00:00"
 
 
 def redacted(host: HostFacts) -> HostFacts:
@@ -36,7 +38,14 @@ def _function(one: PciFunction) -> PciFunction:
 
 
 def _interface(one: Interface, all_of_them: tuple[Interface, ...]) -> Interface:
-    return replace(one, name=_without(one.name, all_of_them), mac=one.mac and _WORD)
+    functions = one.functions and tuple(map(_virtual, one.functions))
+    return replace(one, name=_without(one.name, all_of_them), mac=one.mac and _WORD, functions=functions)
+
+
+def _virtual(one: VirtualFunction) -> VirtualFunction:
+    """That it has none is a fact; the address is another one."""
+    has_one = one.settings.mac not in (None, NO_MAC)
+    return replace(one, settings=replace(one.settings, mac=_SOME_MAC)) if has_one else one
 
 
 def _use(use: Use, interfaces: tuple[Interface, ...]) -> Use:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from launcher.values import PciAddress, Span
+from launcher.values import PciAddress, Span, VfSettings
 
 Registers = Mapping[str, Any]  # struct kvm_regs or kvm_sregs by field name, nested
 CpuidLeaf = tuple[int, int, int, int, int, int, int]  # function, index, flags, eax, ebx, ecx, edx
@@ -92,11 +92,36 @@ class FewVectors(OSError):
         self.available = available
 
 
+class VfPlace(NamedTuple):
+    """A virtual function: its address, and which of which physical function it is."""
+
+    address: PciAddress
+    physical: PciAddress
+    number: int
+
+
+class VfChange(NamedTuple):
+    """What its physical function gives it, and is to give it. The same fields are said in both."""
+
+    place: VfPlace
+    was: VfSettings
+    becomes: VfSettings
+
+    @property
+    def undone(self) -> VfChange:
+        return VfChange(self.place, self.becomes, self.was)
+
+
 class GivenUp(NamedTuple):
-    """By a keeper, by name: `on`, or why the kernel refuses. `writable`: where it may still write."""
+    """By a keeper, by name: `on`, or why the kernel refuses. `writable`: where it may still write.
+
+    `standby` is the pid of the process that sets virtual functions back, if there is one; `of_standby` as `measures`.
+    """
 
     measures: dict[str, str]
     writable: tuple[str, ...] = ()
+    standby: int | None = None
+    of_standby: dict[str, str] | None = None
 
 
 class Eventfd(Protocol):
@@ -269,6 +294,13 @@ class PciDrivers(Protocol):
     def probe(self, address: PciAddress) -> None: ...
 
 
+class VirtualFunctions(Protocol):
+    """See kernel.virtual_functions.VirtualFunctions."""
+
+    def settings(self, place: VfPlace) -> VfSettings: ...
+    def change(self, change: VfChange) -> tuple[str, ...]: ...
+
+
 class Kernel(Protocol):
     """`handed` are descriptors that it was given and has not used yet. `waits`: what it does while a driver waits."""
 
@@ -276,6 +308,8 @@ class Kernel(Protocol):
 
     @property
     def drivers(self) -> PciDrivers: ...
+    @property
+    def virtual_functions(self) -> VirtualFunctions: ...
     @property
     def handed(self) -> tuple[int, ...]: ...
     def load_modules(self, names: Sequence[str]) -> None: ...
@@ -287,4 +321,6 @@ class Kernel(Protocol):
     def take_user(self) -> None: ...
     def confine(self) -> dict[str, str]: ...
     def confine_vcpu(self, *, devices: bool) -> None: ...
-    def give_up(self, folder: Path, drivers: Drivers, runner: int, pidfd: int) -> GivenUp: ...
+    def give_up(
+        self, folder: Path, drivers: Drivers, changes: Sequence[VfChange], runner: int, pidfd: int
+    ) -> GivenUp: ...

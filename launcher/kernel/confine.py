@@ -23,7 +23,8 @@ MEASURES = ("no_new_privs", "own_user", "not_dumpable", "no_capabilities", "land
 GIVEN_UP = ("no_new_privs", "own_user", "no_capabilities", "landlock", "seccomp")  # by a keeper
 # From each of these on one uid for each VM, by its keeper's pid, which is below 1 << 22. Nobody is there in systemd's
 # list of uids.
-OF_RUNNERS, OF_KEEPERS = 0x7000_0000, 0x7100_0000
+OF_RUNNERS, OF_KEEPERS, OF_STANDBYS = 0x7000_0000, 0x7100_0000, 0x7200_0000
+CAP_NET_ADMIN = 12  # linux/capability.h
 NOBODY = 65534  # where a user name space knows no other
 
 
@@ -48,7 +49,7 @@ def confine() -> dict[str, str]:
             "no_new_privs": partial(lib.kernel_prctl, lib.PR_SET_NO_NEW_PRIVS, 1),
             "own_user": lambda: _leave_root(_own_user(), _own_user(), files=False),
             "not_dumpable": partial(lib.kernel_prctl, lib.PR_SET_DUMPABLE, 0),
-            "no_capabilities": lib.confine_capabilities,
+            "no_capabilities": partial(lib.confine_capabilities, -1),
             "landlock": partial(lib.confine_files, -1, ffi.NULL, 0),
             "seccomp": lib.confine_calls,
         }
@@ -71,12 +72,29 @@ def give_up(folder: Path, files: Collection[str], runner: int, pidfd: int) -> Gi
         {
             "no_new_privs": partial(lib.kernel_prctl, lib.PR_SET_NO_NEW_PRIVS, 1),
             "own_user": lambda: _leave_root(own, user, files=True),
-            "no_capabilities": lib.confine_capabilities,
+            "no_capabilities": partial(lib.confine_capabilities, -1),
             "landlock": partial(_keep_files, folder, places),
             "seccomp": lambda: _keep_calls(runner, pidfd, bool(files)),
         }
     )
     return GivenUp(measures, (str(folder), *places) if measures["landlock"] == ON else ("/",))
+
+
+def stand_by() -> dict[str, str]:
+    """A child of a keeper that has `take_user` behind it calls this. It keeps CAP_NET_ADMIN, and the sockets that are
+    open; nobody but root may send it a signal."""
+    user = _own_user()
+    own = OF_STANDBYS + user - OF_RUNNERS if user >= OF_RUNNERS else user
+    return _take(
+        {
+            "no_new_privs": partial(lib.kernel_prctl, lib.PR_SET_NO_NEW_PRIVS, 1),
+            "own_user": lambda: _leave_root(own, own, files=False),
+            "not_dumpable": partial(lib.kernel_prctl, lib.PR_SET_DUMPABLE, 0),
+            "no_capabilities": partial(lib.confine_capabilities, CAP_NET_ADMIN),
+            "landlock": partial(lib.confine_files, -1, ffi.NULL, 0),
+            "seccomp": lib.confine_standby,
+        }
+    )
 
 
 def _take(measures: dict[str, Callable[[], int]]) -> dict[str, str]:

@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import IO
 
 from launcher.kernel import confine
-from launcher.kernel.api import Drivers, GivenUp, Waits
+from launcher.kernel.api import Drivers, GivenUp, VfChange, Waits
+from launcher.kernel.api import VirtualFunctions as VfFunctions
 from launcher.kernel.descriptor import Eventfd
 from launcher.kernel.dev_kvm import Kvm
 from launcher.kernel.handed import CONTAINER, GROUP, KVM, Handed
 from launcher.kernel.memory import HostMemory
+from launcher.kernel.standby import Standby
 from launcher.kernel.sysfs import PciDrivers
 from launcher.kernel.type1 import Container, Group, Type1
+from launcher.kernel.virtual_functions import VirtualFunctions
 from launcher.kernel.waiting import wait_for
 
 LONGEST = 60.0  # seconds for modprobe
@@ -30,6 +33,8 @@ class RealKernel:
     def __init__(self, handed: Handed | None = None) -> None:
         self.waits: Waits = wait_for
         self.drivers = PciDrivers(waits=self._wait)
+        self._functions = VirtualFunctions()
+        self.virtual_functions: VfFunctions = self._functions
         self._handed = {path: list(fds) for path, fds in (handed or {}).items()}
         self._filters = False  # this process has one for its calls
 
@@ -108,6 +113,12 @@ class RealKernel:
         if self._filters:
             confine.confine_vcpu(devices=devices)
 
-    def give_up(self, folder: Path, drivers: Drivers, runner: int, pidfd: int) -> GivenUp:
+    def give_up(self, folder: Path, drivers: Drivers, changes: Sequence[VfChange], runner: int, pidfd: int) -> GivenUp:
+        """`changes`: those of virtual functions that are to be made when the runner has gone."""
         files = dict.fromkeys(chain.from_iterable(self.drivers.files(*one) for one in drivers))
-        return confine.give_up(folder, tuple(files), runner, pidfd)
+        if not changes:
+            return confine.give_up(folder, tuple(files), runner, pidfd)
+        standby = Standby(changes, pidfd, self._functions, self._wait)
+        self.virtual_functions = standby
+        given = confine.give_up(folder, tuple(files), runner, pidfd)
+        return given._replace(standby=standby.pid, of_standby=standby.measures)

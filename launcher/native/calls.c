@@ -140,6 +140,14 @@ static const struct rule of_keepers[] = {
 	ALLOW(clock_nanosleep), ALLOW(nanosleep), ALLOW(getrandom),
 };
 
+/* Who sets virtual functions back when the runner has gone: one socket to the keeper, one to rtnetlink, and a pidfd. */
+static const struct rule of_standbys[] = {
+	ALLOW(poll), ALLOW(recvfrom), ALLOW_IF(sendto, 5, ALL, 0), /* to whom it is connected */
+	ALLOW(futex), ALLOW_IF(mmap, 2, PROT_EXEC, 0), ALLOW_IF(mprotect, 2, PROT_EXEC, 0), ALLOW(munmap), ALLOW(mremap),
+	ALLOW(madvise), ALLOW(brk), ALLOW(clock_gettime), ALLOW(getrandom), ALLOW(rt_sigprocmask), ALLOW(rt_sigreturn),
+	ALLOW(restart_syscall), ALLOW(sched_yield), ALLOW(gettid), ALLOW(getpid), ALLOW(exit), ALLOW(exit_group),
+};
+
 enum { RULE_LENGTH = 6, MOST_RULES = 256 };
 
 /* The number of the call is in the accumulator before and, unless the rule has decided, after it. */
@@ -239,4 +247,14 @@ int confine_keeper(int only, int pidfd)
 	else
 		ADD(&filter, any);
 	return filter_install(&filter, SECCOMP_RET_ERRNO | EPERM, SECCOMP_FILTER_FLAG_TSYNC);
+}
+
+/* Holds for a process that waits to undo what takes a capability. A call that is not in its table kills it. */
+int confine_standby(void)
+{
+	struct filter filter;
+	filter_begin(&filter, SECCOMP_RET_KILL_PROCESS);
+	ADD(&filter, of_standbys);
+	ADD(&filter, refused);
+	return filter_install(&filter, SECCOMP_RET_KILL_PROCESS, SECCOMP_FILTER_FLAG_TSYNC);
 }

@@ -66,7 +66,8 @@ int confine_user(uint32_t real, uint32_t effective, bool files)
 	return error;
 }
 
-int confine_capabilities(void)
+/* All capabilities but `kept`, if the process has it; -1: all. No program that it could execute would get that one. */
+int confine_capabilities(int kept)
 {
 	for (int one = 0; prctl(PR_CAPBSET_READ, one, 0, 0, 0) >= 0; one++)
 		if (prctl(PR_CAPBSET_DROP, one, 0, 0, 0) && errno != EPERM) /* who may not gains none with no_new_privs */
@@ -74,8 +75,15 @@ int confine_capabilities(void)
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0))
 		return -errno;
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { 0 };
-	return syscall(SYS_capset, &header, none) ? -errno : 0;
+	struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3];
+	if (syscall(SYS_capget, &header, sets))
+		return -errno;
+	for (int n = 0; n < _LINUX_CAPABILITY_U32S_3; n++) {
+		sets[n].permitted &= kept >= 0 && kept / 32 == n ? 1u << kept % 32 : 0;
+		sets[n].effective = sets[n].permitted;
+		sets[n].inheritable = 0;
+	}
+	return syscall(SYS_capset, &header, sets) ? -errno : 0;
 }
 
 static int allow(int ruleset, int path, uint64_t rights)

@@ -88,10 +88,11 @@ bool host_cpuid(uint32_t leaf, uint32_t *ret);
 
 int take_user(uint32_t own);
 int confine_user(uint32_t real, uint32_t effective, bool files);
-int confine_capabilities(void);
+int confine_capabilities(int kept);
 int confine_files(int folder, const int *files, uint32_t count);
 int confine_calls(void);
 int confine_landlock(void);
 int confine_seccomp(void);
 int confine_vcpu(bool devices);
 int confine_keeper(int only, int pidfd);
+int confine_standby(void);

@@ -151,4 +151,6 @@ class Report:
     confinement: dict[str, str] = field(default_factory=dict)  # of the runner: `on`, or why the kernel refused
     keeper_confinement: dict[str, str] = field(default_factory=dict)  # the same of the keeper
     keeper_writes: tuple[str, ...] = ()  # what the keeper may still write to: a folder and all in it, files
+    standby: int | None = None  # the pid of the process that sets virtual functions back when the runner has gone
+    standby_confinement: dict[str, str] = field(default_factory=dict)  # the same of that one
     diagnostics: tuple[Diagnostic, ...] = ()

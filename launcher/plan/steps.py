@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import ClassVar, Literal
 
 from launcher.record import record
-from launcher.values import Hex, PciAddress, Span, show_size
+from launcher.values import LABELS, Hex, PciAddress, Span, VfSettings, show_setting, show_size
 
 Mark = Literal["~", "+", "=", "!"]  # changes the host | belongs to the VM | already so | would stop the plan
 Doer = Literal["keeper", "runner"]
@@ -287,6 +287,36 @@ class StaysBound(Step):
 
 
 @record
+class SetVirtualFunction(Step):
+    """Tell the physical function what it gives a virtual one. `interface` is for people: whoever does it looks for that
+    of `physical`. `before` and `after` say the same fields."""
+
+    op = "set-virtual-function"
+    by = "keeper"
+    mark = "~"
+    undo = "as before"
+    address: PciAddress
+    physical: PciAddress
+    number: int
+    interface: str
+    before: VfSettings
+    after: VfSettings
+
+    def __post_init__(self) -> None:
+        if not self.after.said() or self.before.said().keys() != self.after.said().keys() or self.number < 0:
+            raise ValueError("not a change of a virtual function")
+
+    def describe(self) -> str:
+        before, after = self.before.said(), self.after.said()
+        moves = (f"{LABELS[one]} {show_setting(before[one])} -> {show_setting(after[one])}" for one in after)
+        return f"{self.address}  vf {self.number} of {self.interface}: {', '.join(moves)}"
+
+    @property
+    def device(self) -> str:
+        return str(self.address)
+
+
+@record
 class OpenGroups(Step):
     """Open the IOMMU groups in one container, or in several if the kernel finds that they do not fit one."""
 
@@ -369,6 +399,7 @@ STEPS: dict[str, type[Step]] = {
         LoadModules,
         BindDriver,
         StaysBound,
+        SetVirtualFunction,
         TakeMemory,
         CreateVm,
         GiveMemory,
@@ -383,6 +414,9 @@ STEPS: dict[str, type[Step]] = {
 }
 # Those that each plan has one of, in the order of plan.whole, which is that of their performance.
 ONCE = tuple(kind for kind in STEPS.values() if kind.once)
+
+# Those that change the host and are put back.
+PUT_BACK = (BindDriver, SetVirtualFunction)
 
 
 def groups_opened(steps: Iterable[Step]) -> set[int]:

@@ -18,6 +18,7 @@ from launcher.plan.steps import (
     OpenDevices,
     OpenGroups,
     RunVcpus,
+    SetVirtualFunction,
     StaysBound,
     Step,
     TakeMemory,
@@ -29,6 +30,7 @@ ORDER: tuple[tuple[type[Step], ...], ...] = (
     (KeepState,),
     (LoadModules,),
     (BindDriver, StaysBound),
+    (SetVirtualFunction,),
     (TakeMemory,),
     (OpenGroups,),
     (MapDma,),
@@ -62,10 +64,12 @@ def _fits_together(steps: tuple[Step, ...]) -> bool:
     """What one step uses, another one has taken."""
     banks = {step.bank for step in steps if isinstance(step, TakeMemory)}
     groups = groups_opened(steps)
+    passed = {one.address for step in steps if isinstance(step, OpenDevices) for one in step.devices}
+    told = {step.address for step in steps if isinstance(step, SetVirtualFunction)}
     used = {one.bank for step in steps if isinstance(step, (GiveMemory, MapDma)) for one in step.ranges}
     opened = {one.group for step in steps if isinstance(step, OpenDevices) for one in step.devices}
     grouped = bool(groups) or not any(isinstance(step, (MapDma, OpenDevices)) for step in steps)
-    return used <= banks and opened <= groups and grouped
+    return used <= banks and opened <= groups and grouped and told <= passed
 
 
 def _one_number_of_vcpus(steps: tuple[Step, ...]) -> bool:

@@ -35,6 +35,7 @@ from launcher.planner.needs import (
     vectors_asked,
     vectors_of,
 )
+from launcher.planner.networks import networked
 from launcher.planner.resets import own_method
 from launcher.planner.waiting import waiting
 
@@ -88,6 +89,7 @@ def _devices(it: Situation) -> Iterator[str]:
             yield from _choosing(choice, choice.device.match, it)
         if choice.device.companions == "attach" and choice.function and is_on_a_card(choice.function):
             yield question(device=choice.function.address.slot)
+    yield from (fact for one in networked(it) if one.now for fact in one.facts)
     functions = _functions(it)
     yield from (f"pci[{address}]" for address in functions)
     yield from (f"iommu.units[{one.function.iommu}]" for one in it.passing.taken if one.function.iommu)

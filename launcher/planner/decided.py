@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from launcher.machine.board import Board
     from launcher.plan.plan import PlannedDevice
     from launcher.plan.steps import RamRange
-    from launcher.spec.parts import Device, VmSpec
+    from launcher.spec.parts import Device, Network, VmSpec
     from launcher.values import PciAddress, Span
 
 
@@ -69,6 +69,7 @@ class Taken:
     guest: PciAddress | None = None
     bind: bool = True
     rom: bool | str = True
+    network: Network | None = None
 
     @property
     def passed(self) -> bool:

@@ -48,7 +48,8 @@ def pass_devices(spec: VmSpec, host: HostFacts) -> Passthrough:
 def _device(choice: Choice) -> Iterator[Taken]:
     if choice.function:
         device = choice.device
-        yield Taken(choice.alias, "device", choice.function, device.guest, device.bind == "auto", device.rom)
+        bind = device.bind == "auto"
+        yield Taken(choice.alias, "device", choice.function, device.guest, bind, device.rom, device.network)
 
 
 def _companion(one: Companion) -> Taken:

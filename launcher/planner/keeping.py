@@ -25,7 +25,7 @@ _LEFT_OUT: dict[type, tuple[str, ...]] = {
     facts.DeviceNode: ("path", "mode", "uid", "gid"),
     facts.Firmware: ("vendor", "product"),
     facts.Holder: ("pid",),
-    facts.Interface: ("name", "mac", "up", "random", "without_mac"),
+    facts.Interface: ("name", "mac", "up", "random", "without_mac", "functions"),
     facts.IommuGroup: ("number",),
     facts.IommuUnit: ("name", "domains"),
     facts.Limit: ("cgroup", "current"),

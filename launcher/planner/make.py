@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from launcher.errors import Diagnostic
 from launcher.plan.plan import FORMAT_VERSION, HostIdentity, Plan, SpecIdentity, Summary
 from launcher.plan.steps import (
-    BindDriver,
+    PUT_BACK,
     CreateVm,
     DescribeMachine,
     GiveMemory,
@@ -27,6 +27,7 @@ from launcher.planner.devices import binding_steps, pass_devices, passed_functio
 from launcher.planner.memory import PAGE_SIZES, place_memory, span_of
 from launcher.planner.modules import loading_step
 from launcher.planner.needs import planned_topology, populates
+from launcher.planner.networks import network_steps
 from launcher.planner.places import Locate, located
 from launcher.planner.regions import left_empty, memory_map, reserved_by
 from launcher.planner.resets import planned_resets
@@ -96,6 +97,7 @@ def _steps(it: Situation) -> tuple[Step, ...]:
         KeepState(f"{host.process.state_folder}/{spec.name}") if host.process.state_folder else None,
         loading_step(host) if groups else None,
         *binding_steps(passing.taken),
+        *network_steps(it),
         *(_take(number, bank, spec) for number, bank in enumerate(spec.memory)),
         OpenGroups(groups) if groups else None,
         MapDma(ranges) if groups else None,
@@ -133,6 +135,6 @@ def _summary(diagnostics: tuple[Diagnostic, ...], steps: tuple[Step, ...], locke
         can_run="no" if blockers else "unknown" if unread else "yes",
         blockers=blockers,
         warnings=len(diagnostics) - blockers,
-        host_changes=sum(isinstance(step, BindDriver) for step in steps),
+        host_changes=sum(isinstance(step, PUT_BACK) for step in steps),
         locked_bytes=locked,
     )

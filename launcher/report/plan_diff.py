@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from launcher.codec import encode
-from launcher.plan.steps import BindDriver, OpenGroups, Step
+from launcher.plan.steps import BindDriver, OpenGroups, SetVirtualFunction, Step
 from launcher.record import field, fields, record
 from launcher.report.frame import visible
 from launcher.report.lines import WIDE, wrapped
@@ -68,10 +68,15 @@ def differences(old: Plan, new: Plan) -> tuple[Difference, ...]:
 
 def _own_facts(plan: Plan) -> tuple[str, ...]:
     """How the names of facts begin that a plan changes when it is carried out."""
+    told = (
+        f"pci[{step.physical}].interfaces[{step.interface}].functions[{step.number}]."
+        for step in plan.steps
+        if isinstance(step, SetVirtualFunction)
+    )
     bound = (f"pci[{step.address}]" for step in plan.steps if isinstance(step, BindDriver))
     opened = [number for step in plan.steps if isinstance(step, OpenGroups) for number in step.groups]
     nodes = (f"device_nodes[/dev/vfio/{name}]" for name in ("vfio", *opened))
-    return (*bound, *(f"groups[{number}]" for number in opened), *nodes)
+    return (*bound, *told, *(f"groups[{number}]" for number in opened), *nodes)
 
 
 def diff_text(found: tuple[Difference, ...], width: int = WIDE) -> str:

@@ -6,7 +6,7 @@ import re
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from launcher.plan.steps import LoadKernel, RunVcpus, Step
+from launcher.plan.steps import BindDriver, LoadKernel, RunVcpus, SetVirtualFunction, Step
 from launcher.report.frame import visible
 from launcher.report.lines import WIDE, wrapped
 from launcher.values import MIB, Span, show_size
@@ -14,7 +14,7 @@ from launcher.values import MIB, Span, show_size
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from launcher.plan.plan import MemoryLine, Plan, PlannedDevice, Summary
+    from launcher.plan.plan import MemoryLine, Plan, PlannedDevice
 
 _ON_DOWN = 17  # columns for what `down` does
 _ROOMY = 76  # columns from which on there is room for all of a table
@@ -214,16 +214,20 @@ def closing(plan: Plan, strict: bool) -> list[str]:
     blockers, warnings = count(summary.blockers, "blocker"), count(summary.warnings, "warning")
     if strict and summary.warnings and summary.can_run != "no":
         return [f"Cannot run: {warnings}, and --strict makes them block."]
-    said = [f"{blockers}, {warnings}"] if summary.can_run == "no" else [*_effects(summary), f"{blockers}, {warnings}"]
+    said = [f"{blockers}, {warnings}"] if summary.can_run == "no" else [*_effects(plan), f"{blockers}, {warnings}"]
     return [f"{_VERDICTS[summary.can_run]}: {'; '.join(said)}."]
 
 
-def _effects(summary: Summary) -> Iterator[str]:
-    if summary.host_changes:
-        changes = "driver changes and comes" if summary.host_changes == 1 else "drivers change and come"
-        yield f"{summary.host_changes} host {changes} back on down"
-    if summary.locked_bytes:
-        yield f"{show_size(summary.locked_bytes)} locked"
+def _effects(plan: Plan) -> Iterator[str]:
+    drivers = sum(isinstance(step, BindDriver) for step in plan.steps)
+    told = sum(isinstance(step, SetVirtualFunction) for step in plan.steps)
+    if drivers:
+        changes = "driver changes and comes" if drivers == 1 else "drivers change and come"
+        yield f"{drivers} host {changes} back on down"
+    if told:
+        yield f"{count(told, 'virtual function')} {'is' if told == 1 else 'are'} set, and put back on down"
+    if plan.summary.locked_bytes:
+        yield f"{show_size(plan.summary.locked_bytes)} locked"
 
 
 def _tinted(line: str) -> str:

@@ -9,13 +9,16 @@ from launcher.spec.kinds import WORDS, meant_by
 from launcher.spec.problems import Problem, did_you_mean
 from launcher.spec.scalars import text, wrong_kind
 from launcher.spec.sizes import PHYSICAL
-from launcher.values import PciAddress
+from launcher.values import NO_MAC, PciAddress
 
 _DEVICE_ID = r"[0-9a-f]{4}:[0-9a-f]{4}"
 _CLASS = r"(?:[0-9a-f]{2}){1,3}"
 _PLACES = "passed devices are at 00:10.0 to 00:1f.7; 00:00.0 to 00:0f.7 belong to the machine itself"
 _LAST_DECIMAL, _LAST_FUNCTION = 19, 7  # of the device numbers that have no letter, and of the functions
 _HEX = r"0x[0-9a-fA-F]{1,16}"
+_MAC = r"[0-9a-f]{2}(:[0-9a-f]{2}){5}"
+_OTHER_MAC = r"[0-9a-f]{2}(-?[0-9a-f]{2}){5}|([0-9a-f]{4}\.){2}[0-9a-f]{4}"  # of Windows, of Cisco's
+_OF_MANY = 1  # the bit of a MAC's first byte that makes it a group's (IEEE 802, 8.2)
 
 
 def host_address(given: object) -> PciAddress:
@@ -161,3 +164,21 @@ def device_class(given: object) -> str:
     near = (f"write `{meant}`",) if meant else did_you_mean(found, WORDS)
     help_ = (*near, f'classes are {", ".join(WORDS)}, or hex digits such as "0302"')
     raise Problem("E116", f"not a device class: {given}", help=help_, fix=meant).error()
+
+
+def mac(given: object) -> str:
+    """Of one card, as it can be given to one: no group's, and not zero."""
+    found = text(given).lower()
+    if not re.fullmatch(_MAC, found):
+        near = ":".join(re.findall("[0-9a-f]{2}", found)) if re.fullmatch(_OTHER_MAC, found) else None
+        meant = (f"write `{near}`",) if near else ()
+        help_ = (*meant, "a MAC address is six bytes in hex with colons, as in 52:54:00:12:34:56")
+        raise Problem("E131", f"not a MAC address: {given}", help=help_, fix=near).error()
+    if found == NO_MAC:
+        help_ = ("leave `mac` out, and the guest's driver makes one up",)
+        raise Problem("E131", f"{given} is no address, but the sign that there is none", help=help_).error()
+    if int(found[:2], 16) & _OF_MANY:
+        near = f"{int(found[:2], 16) & ~_OF_MANY:02x}{found[2:]}"
+        help_ = (f"the lowest bit of the first byte is 0 in a card's own: {near}",)
+        raise Problem("E131", f"{given} is the address of a group (multicast), not of a card", help=help_).error()
+    return found

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 from pydantic_core import PydanticUndefined, ValidationError
 
 from launcher.record import record
-from launcher.spec.model import Bank, Boot, Cpus, Device, Match, Topology, VmSpec
+from launcher.spec.model import Bank, Boot, Cpus, Device, Match, Network, Topology, VmSpec
 from launcher.spec.yaml_text import resolve
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "memory": Bank,
     "devices": Device,
     "devices.match": Match,
+    "devices.network": Network,
 }
 
 

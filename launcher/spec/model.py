@@ -23,6 +23,7 @@ from launcher.spec.shapes import (
     DeviceId,
     GuestAddress,
     HostAddress,
+    Mac,
     MemoryAddress,
     Name,
     Pin,
@@ -31,6 +32,7 @@ from launcher.spec.shapes import (
     Text,
     Version,
 )
+from launcher.values import LAST_VLAN
 
 Pages = Literal["4KiB", "thp", "2MiB", "1GiB"]
 Count = Annotated[int, Field(ge=1, le=4096)]
@@ -64,6 +66,12 @@ def _count_or_topology(schema: dict[str, Any]) -> None:
     """`count` is made of the topology where only that is there."""
     schema["anyOf"] = [{"required": [key]} for key in ("count", "topology")]
     del schema["required"]
+
+
+def _sets_something(schema: dict[str, Any]) -> None:
+    """One of its keys at least, and not with null."""
+    given = {"not": {"type": "null"}}
+    schema["anyOf"] = [{"required": [key], "properties": {key: given}} for key in schema["properties"]]
 
 
 class Boot(Section):
@@ -239,6 +247,46 @@ class Match(Section):
         return self
 
 
+class Network(Section):
+    """What the physical function of a virtual one is told of it while the VM runs."""
+
+    model_config = ConfigDict(json_schema_extra=_sets_something)
+
+    mac: Mac | None = Field(
+        default=None,
+        title="MAC address",
+        description="The MAC that the guest's driver finds. Without it the virtual function keeps what it has; where "
+        "that is none the guest's driver makes one up at each start (W243).",
+        examples=["52:54:00:12:34:56"],
+    )
+    vlan: int | None = Field(
+        default=None,
+        ge=0,
+        le=LAST_VLAN,
+        title="whole number",
+        description="The VLAN that the card puts all of the guest's frames into, and takes off again: the guest does "
+        "not see it. 0 is none.",
+        examples=[100],
+    )
+    trust: bool | None = Field(
+        default=None,
+        title="true or false",
+        description="Whether the guest may do what the card keeps from others: another MAC, promiscuous mode.",
+        examples=[False],
+    )
+    spoofcheck: bool | None = Field(
+        default=None,
+        title="true or false",
+        description="Whether the card drops what the guest sends from another MAC than its own.",
+        examples=[True],
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> Network:
+        refuse(whole.of_network(self))
+        return self
+
+
 class Device(Section):
     """A PCI device of the host that the guest gets."""
 
@@ -318,6 +366,14 @@ class Device(Section):
         "use of that name only (an interface, a console, a connector, a program, or the address of a function), so "
         "that other uses still block.",
         examples=[["no-reset"], ["in-use=eth0"]],
+    )
+
+    network: Network | None = Field(
+        default=None,
+        title="mapping",
+        description="Of a virtual function of a network card: MAC, VLAN, trust and the check against spoofing. They "
+        "are set on the physical function's interface on up, and put back on down.",
+        examples=[{"mac": "52:54:00:12:34:56", "vlan": 100}],
     )
 
     @model_validator(mode="after")

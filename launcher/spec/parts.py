@@ -60,6 +60,29 @@ MATCH = Form(
 
 
 @record
+class Network:
+    """What the physical function of a virtual one is told of it while the VM runs."""
+
+    mac: str | None = None
+    vlan: int | None = None
+    trust: bool | None = None
+    spoofcheck: bool | None = None
+    said: frozenset[str] = frozenset()  # the fields that the spec names itself
+
+
+NETWORK = Form(
+    Network,
+    {
+        "mac": Key("mac", optional(addresses.mac)),
+        "vlan": Key("vlan", optional(number(0, 4094))),
+        "trust": Key("trust", optional(truth)),
+        "spoofcheck": Key("spoofcheck", optional(truth)),
+    },
+    whole.of_network,
+)
+
+
+@record
 class Boot:
     """What the guest starts with."""
 
@@ -116,6 +139,7 @@ class Device:
     rom: bool | str = True
     guest: PciAddress | None = None
     allow: tuple[str, ...] = ()
+    network: Network | None = None
     said: frozenset[str] = frozenset()  # the fields that the spec names itself
 
 
@@ -132,6 +156,7 @@ DEVICE = Form(
         "rom": Key("rom", scalars.rom),
         "guest": Key("guest", optional(addresses.guest_address), addresses.guest_text),
         "allow": Key("allow", lengthened(consent.listed, each(consent.word))),
+        "network": Key("network", optional(NETWORK.read)),
     },
     whole.of_device,
 )
@@ -196,4 +221,5 @@ SECTIONS: dict[str, Form[Any]] = {
     "memory": BANK,
     "devices": DEVICE,
     "devices.match": MATCH,
+    "devices.network": NETWORK,
 }

@@ -36,6 +36,18 @@ if TYPE_CHECKING:
         @property
         def threads(self) -> int: ...
 
+    class Networked(Protocol):
+        """Of a virtual function."""
+
+        @property
+        def mac(self) -> str | None: ...
+        @property
+        def vlan(self) -> int | None: ...
+        @property
+        def trust(self) -> bool | None: ...
+        @property
+        def spoofcheck(self) -> bool | None: ...
+
     class Placed(Protocol):
         """And of a bank of memory."""
 
@@ -73,6 +85,12 @@ def of_match(keys: Collection[str]) -> Iterator[Problem]:
     if not keys:
         help_ = ("give at least one of class, id, serial, slot, node, pf",)
         yield Problem("E123", "an empty match would find every device", help=help_)
+
+
+def of_network(values: Collection[object]) -> Iterator[Problem]:
+    if all(one is None for one in values):
+        help_ = ("give at least one of mac, vlan, trust, spoofcheck, or leave `network` out",)
+        yield Problem("E132", "nothing says what is to be set", help=help_)
 
 
 def of_device(keys: Collection[str]) -> Iterator[Problem]:

@@ -20,6 +20,7 @@ DEVICE_ID = r"^[0-9a-fA-F]{4}:[0-9a-fA-F]{4}$"
 CLASS = rf"^({'|'.join(WORDS)}|([0-9a-fA-F]{{2}}){{1,3}})$"
 GUEST = r"^(0000:)?00:1[0-9a-fA-F]\.[0-7]$"
 HEX = r"^0x0*[0-9a-fA-F]{1,13}$"
+MAC = r"^(?!00:00:00:00:00:00$)[0-9a-fA-F][02468aceACE](:[0-9a-fA-F]{2}){5}$"
 PIN = r"^ *[0-9]+(-[0-9]+)? *(, *[0-9]+(-[0-9]+)? *)*$"
 
 
@@ -58,6 +59,7 @@ Pin = Annotated[
 HostAddress = Annotated[PciAddress, parsed(addresses.host_address, PciAddress), written(str)]
 GuestAddress = Annotated[PciAddress, parsed(addresses.guest_address, matching(GUEST)), written(addresses.guest_text)]
 MemoryAddress = Annotated[int, parsed(addresses.memory_address, PhysicalAddress | matching(HEX)), written(hex)]
+Mac = Annotated[str, parsed(addresses.mac, matching(MAC))]
 DeviceId = Annotated[str, parsed(addresses.device_id, matching(DEVICE_ID))]
 _NAMES = Annotated[list[str], Field(min_length=1)]
 NamedUses = Annotated[dict[Literal["in-use"], str | _NAMES], Field(min_length=1)]

@@ -62,7 +62,7 @@ _NUMBERED = (
     "numbers of IOMMU groups change: name the device by `pci`, and `companions: attach` gives the rest of its group"
 )
 # A value of others is shown as it is, where it may stand there.
-_SAME_VALUES = ("boot.", "cpus.topology.", "devices.pci", "devices.match.", "devices.rom")
+_SAME_VALUES = ("boot.", "cpus.topology.", "devices.pci", "devices.match.", "devices.network.", "devices.rom")
 # What has to stand beside a field that is named without its section.
 _BESIDE = {"cpus": "count: 8, ", "memory": "size: 8GiB, "}
 

@@ -55,6 +55,10 @@ def of_match(one: Said) -> Iterator[Problem]:
     return rules.of_match(one.said)
 
 
+def of_network(one: rules.Networked) -> Iterator[Problem]:
+    return rules.of_network((one.mac, one.vlan, one.trust, one.spoofcheck))
+
+
 def of_device(one: Said) -> Iterator[Problem]:
     return rules.of_device(one.said)
 

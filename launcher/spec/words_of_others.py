@@ -65,9 +65,20 @@ FIELDS: dict[str, dict[str, str]] = {
         "devices.companions": "group iommu-group functions all-functions others rest siblings whole-slot",
         "devices.bind": "managed driver rebind detach",
         "devices.rom": "romfile rom-file rombar rom-bar vbios bios option-rom",
+        "devices.network.mac": "mac macaddr mac-address mac-addr hwaddr",
+        "devices.network.vlan": "vlan vlans vlan-id tag",
+        "devices.network.trust": "trust trusted",
+        "devices.network.spoofcheck": "spoofchk spoofcheck spoof-check",
+        "devices.network": "net network-config vf-config",
         "devices.guest": "guest-address guest-pci guest-slot bus target vm-address",
         "devices.allow": "force ignore unsafe override accept",
         "devices.pick": "any select choose",
+    },
+    "devices.network": {
+        "devices.network.mac": "macaddr mac-address mac-addr address hwaddr hardware-address addr",
+        "devices.network.vlan": "vlan-id tag vid vlans access",
+        "devices.network.trust": "trusted",
+        "devices.network.spoofcheck": "spoofchk spoof-check spoof anti-spoof antispoof mac-spoof-check",
     },
     "devices.match": {
         "devices.match.id": "device-id pci-id vendor device product vendor-id product-id ids vendor-device",
@@ -145,9 +156,8 @@ NONE: dict[str, str] = {
     "network networks nic nics net netdev netdevs interface interfaces network-interfaces "
     "network-interface bridge tap "
     "ports port forward ip ip-address ipconfig ipv4 ipv6 gateway dns nameserver vhost-net vdpa slirp passt",
-    "vmlaunch sets none: the MAC of a network card is its own, and that of a virtual function is "
-    "set on the host before "
-    "`up`: `ip link set PF vf N mac ADDRESS`":
+    "the MAC of a network card is its own, and that of a virtual function is set by its device, as in "
+    "`devices: {nic: {pci: 0000:3b:00.0, vf: 0, network: {mac: 52:54:00:12:34:56, vlan: 100}}}`":
     "mac macaddr mac-address mac-addr hwaddr vlan vlans trust spoofchk spoofcheck",
     "vmlaunch has none: a guest starts from its kernel, `boot: {kernel: ./bzImage}`, without "
     "firmware or boot loader":

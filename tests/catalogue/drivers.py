@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from launcher.host.facts import Config, Interface, Use
+from typing import Any
+
+from launcher.host.facts import Config, HostFacts, Interface, Use, VirtualFunction
 from launcher.record import replace
+from launcher.values import NO_MAC, VfSettings, Vlan
 from tests.catalogue.driver_hosts import (
     DISK,
     GPU,
@@ -37,7 +40,7 @@ from tests.catalogue.driver_hosts import (
     vmd,
     without_disk,
 )
-from tests.catalogue.row import ONE, Row, lab, small
+from tests.catalogue.row import ONE, Row, lab, small, with_process
 
 
 def spec(*devices: str) -> str:
@@ -67,6 +70,20 @@ UP = Use("interface", "eth0 is up", "eth0")
 DOWN = (Interface("eth0", "02:00:00:00:3b:00", up=False),)
 GIVES_NONE = (Interface("eth0", "02:00:00:00:3b:00", up=True, without_mac=(2, 3)),)
 GIVES_ONE = (replace(GIVES_NONE[0], without_mac=(0, 1, 2)),)
+UNREAD = (replace(DOWN[0], up=True),)  # as hosts were recorded before
+MINE, THEIRS = "52:54:00:12:34:56", "02:00:00:00:3b:13"
+SET_MAC = spec(f"nic: {{pci: {NIC}, vf: 3, network: {{mac: '{MINE}'}}}}")
+SET_TRUST = spec(f"nic: {{pci: {NIC}, vf: 3, network: {{trust: true}}}}")
+WHOLE = spec(f"nic: {{pci: {NIC}, network: {{mac: '{MINE}', vlan: 100}}}}")
+
+
+def knows(driver: str = "mlx5_core", **settings: Any) -> HostFacts:
+    """The physical function says of its virtual function 3 what it gives it."""
+    known = {"mac": THEIRS, "vlan": Vlan(0), "trust": False, "spoofcheck": True}
+    functions = (VirtualFunction(3, VfSettings(**known | settings)),)
+    return parent(driver=driver, interfaces=(replace(DOWN[0], up=True, functions=functions),))
+
+
 MADE_UP = (Interface("eth7", "2a:61:0f:33:9c:d1", up=False, random=True),)
 GIVEN = (replace(MADE_UP[0], random=False),)
 
@@ -296,6 +313,30 @@ ROWS: tuple[Row, ...] = (
     Row(
         "vf-without-working-pf", "W243", on(VF, interfaces=MADE_UP), on(VF, interfaces=GIVEN), ONE_VF,
         variant="random-mac",
+    ),
+    Row("vf-without-working-pf", "E238", parent, knows, WHOLE, SET_MAC, variant="set-on-no-vf"),
+    Row(
+        "vf-without-working-pf", "E238", lambda: parent(driver=None, interfaces=()), knows, SET_MAC,
+        variant="set-without-driver",
+        made_in="virtual-functions",
+    ),
+    Row("vf-without-working-pf", "E238", lambda: parent(interfaces=UNREAD), knows, SET_MAC, variant="set-unread"),
+    Row(
+        "vf-without-working-pf", "E238", lambda: parent(interfaces=()), knows, SET_MAC,
+        variant="set-without-interface",
+    ),
+    Row(
+        "vf-without-working-pf", "E238", lambda: parent(interfaces=(replace(DOWN[0], up=True, functions=()),)),
+        knows, SET_MAC, variant="set-on-silent-driver",
+    ),
+    Row("vf-without-working-pf", "E239", lambda: knows(trust=None), knows, SET_TRUST, variant="trust-unknown"),
+    Row(
+        "vf-without-working-pf", "E239", lambda: knows("qede", mac=NO_MAC), lambda: knows(mac=NO_MAC), SET_MAC,
+        variant="mac-not-taken-away",
+    ),
+    Row(
+        "vf-without-working-pf", "E246", lambda: with_process(knows(), capabilities=("cap_sys_admin",)),
+        lambda: with_process(knows(mac=MINE), capabilities=("cap_sys_admin",)), SET_MAC, variant="set-by-whom",
     ),
 )  # fmt: skip
 

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from launcher.codec import decode, encode
 from launcher.kernel.api import IrqInfo, RegionInfo
-from launcher.values import KIB, MIB, PciAddress, Span
+from launcher.values import KIB, MIB, PciAddress, Span, VfSettings
 
 VFIO = "vfio-pci"
 HARMLESS = (None, VFIO, "pci-stub", "pcieport")  # drivers that leave a group viable
@@ -41,6 +42,10 @@ class FakeFunction:
     ports: tuple[int, ...] = ()  # regions that are I/O ports
     lost: bool = False  # its configuration space does not answer
     reset_count: int = 0
+    physical: PciAddress | None = None  # of a virtual function
+    number: int = 0  # and which one it is
+    told: VfSettings = field(default_factory=VfSettings)  # what its physical function gives it
+    answered: bool = True  # an interface of that says so
 
     @property
     def decodes(self) -> bool:
@@ -60,19 +65,27 @@ class FakeHost:
     vectors: int = 2048  # that it has left for one function
     safe: bool = True  # interrupts are remapped
     open_groups: set[int] = field(default_factory=set)
-    paper: Path | None = None  # where processes that share this host keep who drives what
+    paper: Path | None = None  # where processes that share this host keep who drives what, and what is told
 
     def recall(self) -> None:
         if self.paper and self.paper.exists():
-            for one, (driver, override) in zip(self.functions, json.loads(self.paper.read_text()), strict=True):
-                one.driver, one.override = driver, override
+            for one, (driver, override, told) in zip(self.functions, json.loads(self.paper.read_text()), strict=True):
+                one.driver, one.override, one.told = driver, override, decode(VfSettings, told)
 
     def keep(self) -> None:
         if self.paper:
-            self.paper.write_text(json.dumps(self.drivers()))
+            drivers = zip(self.drivers(), self.functions, strict=True)
+            self.paper.write_text(json.dumps([(*one, encode(function.told)) for one, function in drivers]))
 
     def drivers(self) -> list[tuple[str | None, str | None]]:
         return [(one.driver, one.override) for one in self.functions]
+
+    def physical(self) -> list[PciAddress]:
+        """Functions that have virtual ones."""
+        return list(dict.fromkeys(one.physical for one in self.functions if one.physical is not None))
+
+    def told(self) -> list[VfSettings]:
+        return [one.told for one in self.functions]
 
     def of_group(self, number: int) -> list[FakeFunction]:
         return [one for one in self.functions if one.group == number]

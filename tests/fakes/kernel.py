@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from launcher.kernel.api import Drivers, Event, GivenUp, Waits
+from launcher.kernel.api import Drivers, Event, GivenUp, VfChange, Waits
 from launcher.kernel.confine import GIVEN_UP, MEASURES
 from launcher.kernel.descriptor import Eventfd
 from launcher.kernel.type1 import Type1
@@ -21,6 +21,7 @@ from tests.fakes.drivers import FakeDrivers
 from tests.fakes.handle import FakeMemory, Handle, refuse
 from tests.fakes.host import FakeHost
 from tests.fakes.kvm import FakeKvm
+from tests.fakes.networks import FakeVirtualFunctions
 from tests.fakes.vfio import FakeContainer, FakeGroup
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class FakeKernel:
 
     def __post_init__(self) -> None:
         self.drivers = FakeDrivers(self)
+        self.virtual_functions = FakeVirtualFunctions(self)
         self.waits: Waits = wait_for
 
     def call(self, name: str) -> None:
@@ -136,7 +138,7 @@ class FakeKernel:
     def confine_vcpu(self, *, devices: bool) -> None:
         """In no order, on threads: not counted."""
 
-    def give_up(self, folder: Path, drivers: Drivers, runner: int, pidfd: int) -> GivenUp:
+    def give_up(self, folder: Path, drivers: Drivers, changes: Sequence[VfChange], runner: int, pidfd: int) -> GivenUp:
         return GivenUp(dict.fromkeys(GIVEN_UP, "Function not implemented"), ("/",))
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import launcher
-from launcher.kernel.api import Drivers, GivenUp
+from launcher.kernel.api import Drivers, GivenUp, VfChange
 from launcher.kernel.confine import OF_KEEPERS, OF_RUNNERS, ON
 from launcher.kernel.real import RealKernel
 from launcher.vms.holdings import holdings
@@ -101,8 +101,8 @@ class Watched(RealKernel):
         super().__init__()
         self._act = act
 
-    def give_up(self, folder: Path, drivers: Drivers, runner: int, pidfd: int) -> GivenUp:
-        done = super().give_up(folder, drivers, runner, pidfd)
+    def give_up(self, folder: Path, drivers: Drivers, changes: Sequence[VfChange], runner: int, pidfd: int) -> GivenUp:
+        done = super().give_up(folder, drivers, changes, runner, pidfd)
         self._act()
         return done
 

@@ -28,9 +28,6 @@ class Before:
     driver: str | None
     override: str | None
 
-    def describe(self) -> str:
-        return f"{self.address} back to {_show(self.driver, self.override)}"
-
 
 def memory_of(step: BindDriver) -> dict[str, Any]:
     """For the journal."""
@@ -77,8 +74,9 @@ def bind(step: BindDriver, drivers: PciDrivers) -> None:
         raise StepFailed(Diagnostic("E525", fact, help=(f"`dmesg | grep {step.address}` says why",)))
 
 
-def rebind(before: Before, drivers: PciDrivers) -> None:
-    """Give the function back to the driver it had. OSError: it is not as before. One that is gone is done."""
+def rebind(before: Before, drivers: PciDrivers) -> str:
+    """Give the function back to the driver it had. OSError: it is not as before. One that is gone is done. Nothing is
+    left to anybody else: empty."""
     address, driver, override = before.address, before.driver, before.override
     try:
         if drivers.driver(address) not in (driver, None):
@@ -89,10 +87,11 @@ def rebind(before: Before, drivers: PciDrivers) -> None:
         here = (drivers.driver(address), drivers.override(address))
     except OSError as error:
         if error.errno in GONE and _is_gone(address, drivers):
-            return
+            return ""
         raise
     if here != (driver, override):
         raise OSError(errno.EBUSY, f"{address} is on {_show(*here)} and was on {_show(driver, override)}")
+    return ""
 
 
 def _is_gone(address: PciAddress, drivers: PciDrivers) -> bool:
@@ -102,6 +101,10 @@ def _is_gone(address: PciAddress, drivers: PciDrivers) -> bool:
     except OSError as error:
         return error.errno in GONE
     return False
+
+
+def describe(before: Before) -> str:
+    return f"{before.address} back to {_show(before.driver, before.override)}"
 
 
 def commands(before: Before) -> str:

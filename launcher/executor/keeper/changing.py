@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from launcher.executor.keeper import binding
+from launcher.errors import Diagnostic
+from launcher.executor.keeper import binding, network
 from launcher.kernel.api import Kernel
-from launcher.plan.steps import BindDriver, KeepState, LoadModules, StaysBound, Step
+from launcher.plan.steps import BindDriver, KeepState, LoadModules, SetVirtualFunction, StaysBound, Step
 from launcher.values import PciAddress
 from launcher.vms.journal import UNREADABLE, Entry, Journal, pending, pending_in
 
@@ -26,6 +27,8 @@ def memory_of(step: Step) -> dict[str, Any] | None:
     """What the journal has to keep of a step; None: the step changes nothing that is put back."""
     if isinstance(step, BindDriver):
         return binding.memory_of(step)
+    if isinstance(step, SetVirtualFunction):
+        return network.memory_of(step)
     return {"folder": step.folder} if isinstance(step, KeepState) else None
 
 
@@ -33,6 +36,8 @@ def check(step: Step, kernel: Kernel) -> None:
     """StepFailed, before the journal has the step: the host is not as planned."""
     if isinstance(step, BindDriver):
         binding.check(step, kernel.drivers)
+    if isinstance(step, SetVirtualFunction):
+        network.check(step, kernel.virtual_functions)
 
 
 def change(step: Step, kernel: Kernel) -> None:
@@ -44,6 +49,30 @@ CHANGE: dict[type[Step], Callable[[Any, Kernel], None]] = {
     LoadModules: lambda step, kernel: kernel.load_modules(step.modules),
     BindDriver: lambda step, kernel: binding.bind(step, kernel.drivers),
     StaysBound: lambda *_: None,
+    SetVirtualFunction: lambda step, kernel: network.tell(step, kernel.virtual_functions),
+}
+
+
+class Undo(NamedTuple):
+    """Of a kind of step: what the journal kept of it, read; that put back, with what is left as it is in words; in
+    words for people, and as commands."""
+
+    read: Callable[[dict[str, Any]], Any]
+    restore: Callable[[Any, Kernel], str]
+    describe: Callable[[Any], str]
+    commands: Callable[[Any], str]
+
+
+UNDO: dict[str, Undo] = {
+    BindDriver.op: Undo(
+        binding.read_memory, lambda one, kernel: binding.rebind(one, kernel.drivers), binding.describe, binding.commands
+    ),
+    SetVirtualFunction.op: Undo(
+        network.read_memory,
+        lambda one, kernel: network.restore(one, kernel.virtual_functions),
+        network.describe,
+        network.commands,
+    ),
 }
 
 
@@ -78,45 +107,55 @@ def undo_all(
     entries: Iterable[Entry],
     journal: Journal,
     kernel: Kernel,
-    undone: Callable[[int], None] = lambda _: None,
+    undone: Callable[[int, str], None] = lambda *_: None,
     begins: Callable[[int], None] = lambda _: None,
 ) -> list[tuple[Entry, OSError]]:
     """`entries` are what the journal has left, last deed first; one that fails does not keep the rest.
 
-    What could not be undone is answered, and stays in the journal.
+    What could not be undone is answered, and stays in the journal; `undone` hears what was left to somebody else.
     """
     left = []
     for entry in entries:
         begins(entry.n)
         try:
-            binding.rebind(_before(entry), kernel.drivers)
+            note = _undo_of(entry).restore(_kept(entry), kernel)
         except OSError as error:
             left.append((entry, error))
             continue
         with suppress(OSError):  # a full /run: it would be looked at once more, and found as it was
             journal.undone(entry.n)
-        undone(entry.n)
+        undone(entry.n, note)
     return left
 
 
-def _before(entry: Entry) -> binding.Before:
+def left_so(note: str) -> Diagnostic:
+    """What `undone` hears, for people."""
+    return Diagnostic("W543", note, help=("`ip link show` says what it has now",))
+
+
+def _undo_of(entry: Entry) -> Undo:
     if entry.op == UNREADABLE:
         raise OSError(errno.EINVAL, f"line {-entry.n} of the journal cannot be read")
-    if entry.op != BindDriver.op:
+    if entry.op not in UNDO:
         raise OSError(errno.EINVAL, f"step {entry.n} of the journal is not known to this version: {entry.op!r}")
-    return binding.read_memory(entry.undo)
+    return UNDO[entry.op]
+
+
+def _kept(entry: Entry) -> Any:
+    return _undo_of(entry).read(entry.undo)
 
 
 def address_of(entry: Entry) -> PciAddress | None:
     with suppress(OSError):
-        return _before(entry).address
+        address: PciAddress = _kept(entry).address
+        return address
     return None
 
 
 def describe(entry: Entry) -> str:
     """What undoing the entry does."""
     try:
-        return _before(entry).describe()
+        return _undo_of(entry).describe(_kept(entry))
     except OSError:
         return f"{entry.op} of step {entry.n}" if entry.n > 0 else "the damaged journal"
 
@@ -124,6 +163,6 @@ def describe(entry: Entry) -> str:
 def commands(entry: Entry) -> str:
     """How an administrator would undo the entry; a comment for one that this version does not understand."""
     try:
-        return binding.commands(_before(entry))
+        return _undo_of(entry).commands(_kept(entry))
     except OSError as error:
         return f"# {error.strerror}"

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic
 
-from launcher.errors import LauncherError
-from launcher.executor.keeper.changing import change, check, left_by, memory_of, undo_all
+from launcher.errors import Diagnostic, LauncherError
+from launcher.executor.keeper.changing import change, check, left_by, left_so, memory_of, undo_all
 from launcher.kernel.api import Kernel
 from launcher.plan.outcome import StepOutcome
 from launcher.plan.plan import Plan
@@ -39,6 +39,7 @@ class HostChanges:
         self._at = 0  # the step in hand
         self._began = monotonic()
         self._putting_back = False
+        self.left_so: list[Diagnostic] = []  # of what was put back, what is as somebody else has set it
         kernel.waits = self._wait
 
     def make(self, journal: Journal) -> tuple[Step, OSError | LauncherError] | None:
@@ -83,9 +84,11 @@ class HostChanges:
         with suppress(OSError):
             self._listen(None, 0)
 
-    def _undone(self, n: int) -> None:
+    def _undone(self, n: int, note: str) -> None:
+        if note:
+            self.left_so.append(left_so(note))
         with suppress(OSError):
-            self._tell(StepOutcome(n, "undone"))
+            self._tell(StepOutcome(n, "undone", note=note))
 
     def _check_stop(self) -> None:
         self._listen(None, 0)

@@ -43,8 +43,10 @@ def judge_silence(records: Records, awaited: AwaitedText, name: str) -> None:
         records.end = replace(records.end, exit_code=awaited.exit_code(records.end.exit_code))
 
 
-def judge_left(records: Records, left: Collection[tuple[Entry, OSError]]) -> None:
-    """What could not be put back."""
+def judge_left(records: Records, left: Collection[tuple[Entry, OSError]], left_so: Collection[Diagnostic]) -> None:
+    """What could not be put back, and what was not to be."""
+    for one in left_so:
+        records.note(one)
     records.left_behind = tuple(commands(entry) for entry, _ in left)
     if left and records.end is not None:
         records.end = replace(records.end, exit_code=HostNotRestored.exit_code)

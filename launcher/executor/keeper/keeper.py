@@ -29,10 +29,11 @@ from launcher.executor.keeper.records import Records
 from launcher.executor.keeper.runner_link import RunnerLink
 from launcher.executor.keeper.signals import Signals
 from launcher.executor.keeper.stopping import Stopping
-from launcher.executor.process import close_all_but, end_process, raise_limits
+from launcher.executor.process import end_process, raise_limits
 from launcher.executor.runner.runner import Runner
 from launcher.kernel.api import Kernel
 from launcher.kernel.console import Console
+from launcher.kernel.forked import close_all_but
 from launcher.kernel.waiting import poll
 from launcher.plan.codec import plan_to_json
 from launcher.plan.plan import Plan
@@ -147,10 +148,11 @@ class Keeper:
 
     def _give_up(self, runner: int) -> bool:
         """False when a measure is required and not to be had."""
-        self._records.given_up = give_up(self._plan, self._kernel, self._folder, runner, self._link.pidfd)
+        self._records.given_up = given = give_up(self._plan, self._kernel, self._folder, runner, self._link.pidfd)
         run = next(step for step in self._plan.steps if isinstance(step, RunVcpus))
         try:
-            check_confined(run, self._records.given_up.measures, "keeper")
+            check_confined(run, given.measures, "keeper")
+            check_confined(run, given.of_standby or {}, "process that sets virtual functions back")
         except StepFailed as error:
             self._failed(run, error)
         return self._records.end is None
@@ -247,7 +249,7 @@ class Keeper:
             changed = bool(self._plan.summary.host_changes)
             judge_unread_journal(self._records, error, self._plan.name, changed=changed)
         else:
-            judge_left(self._records, left)
+            judge_left(self._records, left, self._changes.left_so)
 
     def _finish(self) -> int:
         """The runner has gone: what it left, the last words, the report; then everybody is told."""

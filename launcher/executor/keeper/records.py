@@ -21,7 +21,7 @@ from launcher.plan.outcome import (
     VcpuReport,
 )
 from launcher.plan.plan import Plan
-from launcher.plan.steps import BindDriver, GiveMemory, RunVcpus, TakeMemory, show_pages
+from launcher.plan.steps import PUT_BACK, GiveMemory, RunVcpus, TakeMemory, show_pages
 from launcher.record import replace
 
 
@@ -93,7 +93,7 @@ class Records:
             memory=self._memory(),
             devices=tuple(self._devices.values()),
             containers=self.containers,
-            host_changes=tuple(one.describe() for one in self._plan.steps if isinstance(one, BindDriver)),
+            host_changes=tuple(one.describe() for one in self._plan.steps if isinstance(one, PUT_BACK)),
             console=self._console,
             counts=self._counts,
             reboots=self.reboots,
@@ -104,6 +104,8 @@ class Records:
             confinement=self.confinement,
             keeper_confinement=self.given_up.measures,
             keeper_writes=self.given_up.writable,
+            standby=self.given_up.standby,
+            standby_confinement=self.given_up.of_standby or {},
             diagnostics=self.diagnostics,
         )
 

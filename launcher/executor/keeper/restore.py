@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic, HostNotRestored, Refused, StepFailed
-from launcher.executor.keeper.changing import commands, describe, groups_reached, left_in, undo_all
+from launcher.executor.keeper.changing import commands, describe, groups_reached, left_in, left_so, undo_all
 from launcher.executor.keeper.claim import claim_groups
 from launcher.vms.holders import openers
 from launcher.vms.journal import Journal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from launcher.kernel.api import Kernel
     from launcher.vms.folder import StateFolder
     from launcher.vms.journal import Entry
@@ -19,8 +21,11 @@ NODES = "/dev/vfio"
 MOST_NAMED = 5  # of what is in the folder and not ours
 
 
-def restore(folder: StateFolder, kernel: Kernel, nodes: str = NODES) -> None:
-    """The caller holds the folder's lock. HostNotRestored names what is left; the folder and its journal stay.
+def restore(
+    folder: StateFolder, kernel: Kernel, nodes: str = NODES, told: Callable[[Diagnostic], None] = lambda _: None
+) -> None:
+    """The caller holds the folder's lock. HostNotRestored names what is left; the folder and its journal stay. `told`
+    hears what is put back but for what somebody else has set since.
 
     Refused, and nothing is touched: a later vmlaunch wrote the journal, or somebody has one of the groups now.
     StepFailed when all is done and the folder has to stay.
@@ -30,7 +35,7 @@ def restore(folder: StateFolder, kernel: Kernel, nodes: str = NODES) -> None:
         folder.groups = claim_groups(numbers, folder)
         for number in sorted(numbers):
             _check_closed(number, f"{nodes}/{number}")
-        _undo(found, folder, kernel)
+        _undo(found, folder, kernel, told)
     _remove(folder)
 
 
@@ -42,10 +47,10 @@ def _check_closed(number: int, node: str) -> None:
         raise Refused(Diagnostic("E529", f"IOMMU group {number} is taken by {who}, which has {node} open", help=help_))
 
 
-def _undo(found: list[Entry], folder: StateFolder, kernel: Kernel) -> None:
+def _undo(found: list[Entry], folder: StateFolder, kernel: Kernel, told: Callable[[Diagnostic], None]) -> None:
     """What was found in the journal is in it still: nobody else has the folder."""
     journal = Journal(folder)
-    left = undo_all(found, journal, kernel)
+    left = undo_all(found, journal, kernel, lambda _, note: told(left_so(note)) if note else None)
     journal.close()
     if left:
         evidence = tuple(f"{describe(entry)}: {error.strerror}" for entry, error in left)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
 from launcher.planner.needs import least_files, threads_of, user_limit
+from launcher.planner.networks import networked
 from launcher.planner.places import in_spec
 from launcher.planner.rules.rule import Rule
 from launcher.record import record
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from launcher.host.facts import Process
     from launcher.planner.decided import Situation
 
-# `up`, keeper and runner are there at once; the first is there already, and the process that planned goes meanwhile.
+# `up`, keeper and runner are there at once; the first is there already, and the process that planned goes meanwhile. A
+# standby comes after that one has gone.
 _PROCESSES, _STARTED, _AT_MOST = 3, 2, 4
 
 
@@ -47,10 +49,12 @@ def _bounds(process: Process, wanted: int) -> Iterator[_Bound]:
 
 def _too_few_tasks(it: Situation) -> Iterator[Diagnostic]:
     """Of several limits the tightest. What is in use may end, and memory may find fewer CPUs: that only warns."""
-    threads, least = threads_of(it), it.spec.cpus.count + _PROCESSES
+    standby = any(one.changes for one in networked(it))
+    threads, least = threads_of(it), it.spec.cpus.count + _PROCESSES + standby
     found = list(_bounds(it.host.process, threads + _AT_MOST))
     never = [one for one in found if one.most < least]
-    now = [one for one in found if one.most < threads + max(_AT_MOST, (one.used or 0) + _STARTED)]
+    started = _STARTED + standby
+    now = [one for one in found if one.most < threads + max(_AT_MOST, (one.used or 0) + started)]
     if never:
         one = min(never, key=lambda one: one.most)
         fact = f"the VM takes {least} processes and threads, and {one.whose} may have {one.most}"
@@ -58,7 +62,7 @@ def _too_few_tasks(it: Situation) -> Iterator[Diagnostic]:
     elif now:
         one = min(now, key=lambda one: one.most - (one.used or 0))
         in_use = f" and has {one.used}" if one.used else ""
-        fact = f"the VM takes {threads + _STARTED} more processes and threads, and {one.whose} may have {one.most}"
+        fact = f"the VM takes {threads + started} more processes and threads, and {one.whose} may have {one.most}"
         yield _diagnostic("W405", fact + in_use, one, it)
 
 

@@ -9,7 +9,7 @@ from launcher.planner.functions import NVIDIA, is_kind, on_vfio, only_by_its_own
 from launcher.planner.places import in_spec
 from launcher.planner.rules.rule import Rule
 from launcher.planner.rules.words import giving_back, listed, shown, sysfs
-from launcher.values import PciAddress
+from launcher.values import NO_MAC, PciAddress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -198,6 +198,8 @@ def _has_a_random_mac(it: Situation) -> Iterator[Diagnostic]:
     for one, pf in _parents(it):
         if one.function.address not in pf.virtual_functions or not is_kind(one.function, "ethernet"):
             continue
+        if one.network and one.network.mac:
+            continue
         number = pf.virtual_functions.index(one.function.address)
         seen = [
             *(f"{each.name}, the interface of {pf.address}, gives it none" for each in _without(pf, number)),
@@ -207,13 +209,21 @@ def _has_a_random_mac(it: Situation) -> Iterator[Diagnostic]:
             continue
         fact = f"{one.alias}: the MAC of {one.function.address} is random, another one at each start: {seen[0]}"
         giver = (*_without(pf, number), *pf.interfaces)[:1]
-        command = "".join(f": `ip link set {each.name} vf {number} mac ADDRESS`" for each in giver)
-        help_ = (f"give it one of yours before `up`{command}", "or set one in the guest, if the network allows it")
+        given = "".join(f"; for good: `ip link set {each.name} vf {number} mac ADDRESS`" for each in giver)
+        help_ = (
+            f"give it one of yours: `network: {{mac: ADDRESS}}`{given}",
+            "or set one in the guest, if the network allows it",
+        )
         yield Diagnostic("W243", fact, in_spec(f"devices.{one.alias}.pci"), help=help_)
 
 
 def _without(pf: PciFunction, number: int) -> tuple[Interface, ...]:
-    return tuple(each for each in pf.interfaces if number in (each.without_mac or ()))
+    return tuple(each for each in pf.interfaces if _gives_none(each, number))
+
+
+def _gives_none(one: Interface, number: int) -> bool:
+    now = one.function(number)
+    return now.mac == NO_MAC if now else number in (one.without_mac or ())
 
 
 RULES: tuple[Rule, ...] = (

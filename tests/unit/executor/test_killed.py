@@ -17,8 +17,9 @@ from launcher.executor.keeper.from_runner import FromRunner
 from launcher.executor.keeper.keeper import Keeper
 from launcher.executor.keeper.restore import restore
 from launcher.plan.plan import Plan
-from launcher.plan.steps import BindDriver, KeepState
+from launcher.plan.steps import BindDriver, KeepState, SetVirtualFunction
 from launcher.record import replace
+from launcher.values import NO_MAC, PciAddress, VfSettings, Vlan
 from launcher.vms.channel import Channel, Closed
 from launcher.vms.folder import StateFolder
 from launcher.vms.folder_state import STATE
@@ -28,6 +29,8 @@ from tests.fakes.host import FakeHost
 from tests.fakes.kernel import FakeKernel
 from tests.unit.executor.passing import guest, host_of, passing_plan
 
+CARD = PciAddress.parse("0000:05:00.0")  # whose virtual functions two of them are
+GIVEN = (VfSettings(NO_MAC, Vlan(0), False, True), VfSettings("02:00:00:00:03:01", Vlan(7, 3), False, None))
 NATIVE = ("nvme", "8139too", "igb", "igb")
 
 
@@ -56,24 +59,40 @@ def a_host(folder: Path) -> FakeHost:
     host = host_of()
     for one, native in zip(host.functions, NATIVE, strict=True):
         one.native = one.driver = native
+    for number, one in enumerate(host.functions[2:]):
+        one.physical, one.number, one.told = CARD, number, GIVEN[number]
     host.paper = folder / "drivers"
     host.recall()
     return host
 
 
-BEFORE = [(native, None) for native in NATIVE]
+def state(host: FakeHost) -> list[object]:
+    """All that is to be as before."""
+    return [*host.drivers(), *host.told()]
+
+
+BEFORE = [*((native, None) for native in NATIVE), VfSettings(), VfSettings(), *GIVEN]
 
 
 def a_plan(folder: Path) -> Plan:
-    """The keeper's steps in front: four drivers."""
+    """The keeper's steps in front: four drivers, and what two virtual functions are given."""
     plan = passing_plan(folder)
     binds = [
         BindDriver(one.address, native, "vfio-pci", None)
         for one, native in zip(host_of().functions, NATIVE, strict=True)
     ]
+    told = [
+        told_of(0, VfSettings("52:54:00:00:03:00", Vlan(100), True, False)),
+        told_of(1, VfSettings("52:54:00:00:03:01", Vlan(9))),
+    ]
     keep, *rest = plan.steps
     assert isinstance(keep, KeepState)
-    return replace(plan, steps=(keep, *binds, *rest))
+    return replace(plan, steps=(keep, *binds, *told, *rest))
+
+
+def told_of(number: int, after: VfSettings) -> SetVirtualFunction:
+    address = host_of().functions[2 + number].address
+    return SetVirtualFunction(address, CARD, number, "eth5", GIVEN[number].only(after.said()), after)
 
 
 Heard = Callable[[dict[str, Any], Channel, int], None]  # a message, the channel to answer on, the keeper's pid
@@ -136,7 +155,7 @@ def check_that_the_host_comes_back(folder: Path, told: object) -> None:
     with closing(StateFolder.claim(path)) as claimed:
         restore(claimed, FakeKernel(host=a_host(folder)))
     assert not path.exists(), told
-    assert a_host(folder).drivers() == BEFORE, told
+    assert state(a_host(folder)) == BEFORE, told
 
 
 WAYS = (
@@ -161,7 +180,7 @@ def test_killed_before_each_call_of_the_kernel_the_host_comes_back(
         if victims == ("runner",):  # the keeper puts back by itself
             assert report is not None
             assert report["diagnostics"][0]["code"] == "E502", told
-            assert a_host(tmp_path).drivers() == BEFORE, told
+            assert state(a_host(tmp_path)) == BEFORE, told
         assert ended == status, told
         check_that_the_host_comes_back(tmp_path, told)
     print(f"{len(numbers)} times {' and '.join(victims)} killed before a call of the {where}")
@@ -170,7 +189,7 @@ def test_killed_before_each_call_of_the_kernel_the_host_comes_back(
 
 def test_a_bug_of_the_keepers_own_ends_the_runner_and_the_host_comes_back(tmp_path: Path) -> None:
     assert live(a_plan(tmp_path), Killing(host=a_host(tmp_path), events=guest()), Stumbling) == (70, None)
-    assert a_host(tmp_path).drivers() == BEFORE
+    assert state(a_host(tmp_path)) == BEFORE
     check_that_the_host_comes_back(tmp_path, "what is left is the state folder")
 
 
@@ -194,4 +213,4 @@ def test_a_runner_that_no_pidfd_can_be_had_of_is_ended_before_the_host_comes_bac
     assert status == 11
     assert report is not None
     assert [one["code"] for one in report["diagnostics"]] == ["E552"]
-    assert a_host(tmp_path).drivers() == BEFORE
+    assert state(a_host(tmp_path)) == BEFORE

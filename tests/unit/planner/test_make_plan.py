@@ -59,7 +59,7 @@ def test_nothing_but_this_version_stops_the_example_with_every_field_on_the_mach
         ("scratch", "device", "00:12.0"),
         ("worker", "device", "00:13.0"),
     ]
-    assert made.summary.host_changes == 5
+    assert made.summary.host_changes == 6
     assert made.summary.locked_bytes == 64 * GIB
 
 
@@ -67,8 +67,8 @@ def test_steps_are_in_the_order_in_which_they_are_performed(gpu07):
     made = plan(EXAMPLE.read_text(), gpu07)
     order = list(dict.fromkeys(step.op for step in made.steps))
     assert order == [
-        "keep-state", "bind-driver", "stays-bound", "take-memory", "open-groups", "map-dma", "create-vm", "give-memory",
-        "open-devices", "load-kernel", "load-initrd", "describe-machine", "run-vcpus",
+        "keep-state", "bind-driver", "stays-bound", "set-virtual-function", "take-memory", "open-groups", "map-dma",
+        "create-vm", "give-memory", "open-devices", "load-kernel", "load-initrd", "describe-machine", "run-vcpus",
     ]  # fmt: skip
 
 

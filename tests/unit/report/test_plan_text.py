@@ -42,7 +42,7 @@ def test_each_step_has_its_mark_and_what_down_does():
         re.fullmatch(r" +3 ~ 0000:c1:00\.0  nvidia        -> vfio-pci, may wait .* +nvidia", line) for line in lines
     )
     assert any(re.fullmatch(r" +7 = 0000:e1:00\.0  vfio-pci, stays +stays", line) for line in lines)
-    assert any(re.fullmatch(r" +10 \+ open groups 14 31 33 45 77 .*closed", line) for line in lines)
+    assert any(re.fullmatch(r" +11 \+ open groups 14 31 33 45 77 .*closed", line) for line in lines)
 
 
 def test_what_would_stop_the_plan_is_marked_among_the_steps():
@@ -54,9 +54,10 @@ def test_what_would_stop_the_plan_is_marked_among_the_steps():
 
 
 def test_the_last_line_says_what_changes_and_whether_it_can_run():
-    assert plan_text(full(), "").splitlines()[-1] == (
-        "Can run: 5 host drivers change and come back on down; 64 GiB locked; 0 blockers, 1 warning."
-    )
+    assert plan_text(full(), "").split("\n\n")[-1].split("\n") == [
+        "Can run: 5 host drivers change and come back on down; 1 virtual function is set, and put back on",
+        "down; 64 GiB locked; 0 blockers, 1 warning.",
+    ]
 
 
 def test_warnings_that_block_are_named_in_the_last_line():

@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 
 from launcher.spec.complaints import judged
 from launcher.spec.model import VmSpec
-from launcher.spec.parts import BANK, BOOT, CPUS, DEVICE, MATCH, TOPOLOGY, VM_SPEC
+from launcher.spec.parts import BANK, BOOT, CPUS, DEVICE, MATCH, NETWORK, TOPOLOGY, VM_SPEC
 from launcher.spec.resolved import read_resolved
 from tests.budget import runs
 
@@ -35,9 +35,10 @@ VALUES = st.sampled_from(
     [True, False, None, 0, 1, 2, 4096, 4097, -1, 10**30, 1.0, 0.5, "", "a", "1", "8-15", "1GiB", "3KiB", "0x40000000",
      "0000:01:00.0", "00:10.0", "10de:2684", "gpu", "nvme", "0302", "thp", "free", "attach", "never", "required",
      "in-use", "in-use=eth0", "a\0b", "\ud800", [], [1, 2], ["no-reset"], ["8", 9], (1,), {}, {"in-use": "eth0"},
-     [{"in-use": ["a", "b"]}], {"cores": 2}, {"count": 4}, {"class": "gpu"}, [{"size": "1GiB"}], {"a": "01:00.0"}]
+     [{"in-use": ["a", "b"]}], {"cores": 2}, {"count": 4}, {"class": "gpu"}, [{"size": "1GiB"}], {"a": "01:00.0"},
+     "52:54:00:12:34:56", "53:54:00:12:34:56", 4094, 4095, {"mac": "52:54:00:aa:BB:cc"}, {"vlan": 0}, {"mac": None}]
 )  # fmt: skip
-FORMS = (TOPOLOGY, MATCH, BOOT, CPUS, DEVICE, BANK, VM_SPEC)
+FORMS = (TOPOLOGY, MATCH, NETWORK, BOOT, CPUS, DEVICE, BANK, VM_SPEC)
 KEYS = st.sampled_from([*dict.fromkeys(key for form in FORMS for key in form.keys), "class_", "said", "x-a"])
 
 

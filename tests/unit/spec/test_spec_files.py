@@ -74,8 +74,10 @@ _WHOLE = {
     "cpus": {"count": 2, "pin": [0, 1], "topology": {"sockets": 1, "cores": 2, "threads": 1}, "nested": False},
     "memory": [{"size": "1GiB", "pages": "thp", "node": 0, "at": "0x0"}],
     "devices": {
-        "by-address": {"pci": "0000:02:00.0", "vf": 0, "match": None, "rom": "./rom", "allow": ["in-use"]},
-        "by-kind": {"pci": None, "vf": None, "match": {"class": "gpu", "id": None, "node": 1}, "pick": "free"},
+        "by-address": {"pci": "0000:02:00.0", "vf": 0, "match": None, "rom": "./rom", "allow": ["in-use"],
+                       "network": {"mac": "52:54:00:12:34:56", "vlan": 0, "spoofcheck": True}},
+        "by-kind": {"pci": None, "vf": None, "match": {"class": "gpu", "id": None, "node": 1}, "pick": "free",
+                    "network": {"trust": False}},
         "short": "0000:03:00.0",
     },
     "name": "vm",

@@ -47,7 +47,7 @@ AT_THE_TOP = {
     "scsi0: local:1": "the guest's disks are passed devices",
     "drive: file=a": "the guest's disks are passed devices",
     "cdrom: a.iso": "the guest's disks are passed devices",
-    "mac: 52:54:00:00:00:01": "ip link set PF vf N mac",
+    "mac: 52:54:00:00:00:01": "network: {mac: ",
     "uefi: true": "without firmware",
     "firmware: ovmf": "without firmware",
     "cloud-init: {}": "root disk",
@@ -81,7 +81,8 @@ OF_A_DEVICE = {
     "node: 1": "`match: {node: 1}`",
     "managed: yes": "one of auto, never",
     "romfile: a.rom": "true, false or a path",
-    "mac: x": "ip link set PF vf N mac",
+    "mac: 52:54:00:00:00:01": "`network: {mac: 52:54:00:00:00:01}`",
+    "vlan: 7": "`network: {vlan: 7}`",
     "mdev: x": "no mediated devices",
     "count: 2": "an alias of its own",
     "memory: 4GiB": "at the left margin",
@@ -270,7 +271,7 @@ def test_what_is_missing_is_shown_by_an_example_and_no_program_is_to_apply_it() 
 def test_every_word_leads_to_a_field_or_a_choice_that_there_is() -> None:
     fields = all_fields()
     assert {field for words in FIELDS.values() for field in words} <= fields.keys()
-    assert all(section in ("*", "boot", "cpus", "memory", "devices", "devices.match") for section in FIELDS)
+    assert FIELDS.keys() <= {"*", "boot", "cpus", "memory", "devices", "devices.match", "devices.network"}
     assert CHOICES.keys() <= {key.rpartition(".")[2] for key in fields}
 
 

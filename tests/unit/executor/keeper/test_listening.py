@@ -15,7 +15,7 @@ from launcher.vms.folder_state import SOCKET
 from launcher.vms.orders import AskReport, Signal, Stop, order
 from tests.fakes.host import FakeHost
 from tests.unit.executor.passing import guest
-from tests.unit.executor.test_killed import BEFORE, Killing, a_host, a_plan, check_that_the_host_comes_back, live
+from tests.unit.executor.test_killed import BEFORE, Killing, a_host, a_plan, check_that_the_host_comes_back, live, state
 
 STEPS = 4  # drivers are bound by steps 2 to 5
 
@@ -87,7 +87,7 @@ def check_that_it_was_stopped(scene: Scene, status: int, report: dict[str, Any] 
         *((1, "started"), (1, "done"), (2, "started"), (2, "done"), (3, "started"), (3, "failed")),
         *((3, "undone"), (2, "undone")),
     ]
-    assert a_host(scene.folder).drivers() == BEFORE
+    assert state(a_host(scene.folder)) == BEFORE
     check_that_the_host_comes_back(scene.folder, by)
 
 
@@ -175,4 +175,4 @@ def test_a_stop_before_the_first_step_changes_nothing(scene: Scene) -> None:
     scene.let_go()
     status, _ = scene.live(stop)
     assert status in (0, 130)  # it may be heard late, and the guest be done by then
-    assert a_host(scene.folder).drivers() == BEFORE
+    assert state(a_host(scene.folder)) == BEFORE

@@ -17,7 +17,7 @@ from tests.budget import LONG
 from tests.mutations import damaged
 from tests.unit.executor.passing import guest
 from tests.unit.executor.spoken import a_word_of_each_kind
-from tests.unit.executor.test_killed import BEFORE, Killing, a_host, a_plan, check_that_the_host_comes_back, live
+from tests.unit.executor.test_killed import BEFORE, Killing, a_host, a_plan, check_that_the_host_comes_back, live, state
 from tests.unit.vms.test_words import some_damage
 
 LIVES = 1000 if LONG else 5  # of each kind
@@ -53,5 +53,5 @@ def test_whatever_a_runner_says_its_keeper_ends_in_order_and_the_host_comes_back
         assert report is not None, told
         assert (report["phase"], report["left_behind"]) == ("ended", []), told
         assert status != 70 or name == "bug", told
-        assert a_host(tmp_path).drivers() == BEFORE, told
+        assert state(a_host(tmp_path)) == BEFORE, told
         check_that_the_host_comes_back(tmp_path, told)

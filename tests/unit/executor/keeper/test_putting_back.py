@@ -19,7 +19,7 @@ from launcher.vms.folder_state import JOURNAL
 from launcher.vms.journal import Journal
 from tests.fakes.kernel import FakeKernel
 from tests.unit.executor.passing import guest
-from tests.unit.executor.test_killed import BEFORE, Killing, a_host, a_plan, check_that_the_host_comes_back, live
+from tests.unit.executor.test_killed import BEFORE, Killing, a_host, a_plan, check_that_the_host_comes_back, live, state
 
 
 @pytest.mark.parametrize("deaf", ["told", "heard"])
@@ -38,10 +38,10 @@ def test_nobody_who_cannot_be_told_or_heard_keeps_the_host_from_being_put_back(t
     kernel, folder = FakeKernel(host=a_host(tmp_path)), StateFolder.claim(tmp_path / "state")
     changes, journal = HostChanges(a_plan(tmp_path), kernel, tell, listen, lambda: None), Journal(folder)
     assert changes.make(journal) is None
-    assert kernel.host.drivers() != BEFORE
+    assert state(kernel.host) != BEFORE
     refusing = True
     assert changes.put_back(journal) == []
-    assert kernel.host.drivers() == BEFORE
+    assert state(kernel.host) == BEFORE
     journal.close()
     folder.close()
 
@@ -60,7 +60,7 @@ def test_a_damaged_line_of_the_journal_is_left_and_told_of_no_step(tmp_path: Pat
     (left,) = changes.put_back(journal)
     assert left[0].n < 0
     assert {(one.state, one.n > 0) for one in told} == {("undone", True)}
-    assert kernel.host.drivers() == BEFORE
+    assert state(kernel.host) == BEFORE
     journal.close()
     folder.close()
 
@@ -80,5 +80,5 @@ def test_a_keeper_that_must_be_confined_and_is_not_runs_no_guest(tmp_path: Path)
     assert report is not None
     assert report["diagnostics"][0]["code"] == "E546"
     assert "the keeper must be confined" in report["diagnostics"][0]["message"]
-    assert a_host(tmp_path).drivers() == BEFORE
+    assert state(a_host(tmp_path)) == BEFORE
     check_that_the_host_comes_back(tmp_path, "nothing")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import signal
 from pathlib import Path
 from typing import Any
@@ -16,12 +18,13 @@ from launcher.errors import HostNotRestored, LauncherError, Refused
 from launcher.executor.keeper.changing import commands, left_of
 from launcher.executor.keeper.restore import restore
 from launcher.kernel import sysfs
+from launcher.values import PciAddress
 from launcher.version import VERSION
 from launcher.vms.folder import StateFolder
 from launcher.vms.folder_state import JOURNAL
 from launcher.vms.groups import lock_groups
 from tests.budget import runs
-from tests.fakes.host import FakeHost
+from tests.fakes.host import FakeHost, dual_card
 from tests.fakes.kernel import FakeKernel
 from tests.unit.executor.keeper.test_binding import BEFORE, DRIVE, Keeper, a_kernel, drivers
 
@@ -159,6 +162,25 @@ ADDRESSES = st.sampled_from(
 )
 NAMES = st.sampled_from(["nvme", "vfio-pci", "../../outside", "a/b", "a\nb", "'; reboot; '", "x" * 300, "\ud800", ""])
 UNDO = st.fixed_dictionaries({"address": ADDRESSES | ODD, "driver": NAMES | ODD, "override": NAMES | ODD})
+SETTINGS = st.fixed_dictionaries(
+    {},
+    optional={
+        "mac": st.sampled_from(["52:54:00:12:34:56", "; reboot", "$(x)", ""]) | ODD,
+        "vlan": st.fixed_dictionaries({"id": st.integers(-1, 5000) | ODD}, optional={"qos": ODD, "protocol": NAMES}),
+        "trust": ODD,
+        "spoofcheck": ODD,
+    },
+)
+TOLD = st.fixed_dictionaries(
+    {
+        "address": st.just(str(DRIVE)) | ADDRESSES | ODD,
+        "physical": st.just("0000:05:00.0") | ADDRESSES | ODD,
+        "number": st.integers(-2, 9) | ODD,
+        "interface": st.sampled_from(["eth0", "eth0; reboot", "../eth0", "e e", "$(x)", "-h", "\n"]) | ODD,
+        "before": st.just({"mac": "52:54:00:12:34:56", "trust": False}) | SETTINGS,
+        "after": st.just({"mac": "52:54:00:12:34:57", "trust": True}) | SETTINGS,
+    }
+)
 OPS = st.sampled_from(["bind-driver", "bind-driver", "keep-state", "load-modules", "rm -rf /"])
 LINES = (
     st.fixed_dictionaries({"n": st.integers(-3, 9), "op": OPS, "undo": UNDO}).map(json.dumps)
@@ -166,6 +188,9 @@ LINES = (
     | st.fixed_dictionaries({"undone": ODD}).map(json.dumps)
     | st.fixed_dictionaries({"journal": st.sampled_from([1, 1, 1, 2, "1", None])}).map(json.dumps)
     | st.just(json.dumps({"n": 1, "op": "bind-driver", "undo": BIND}))
+    | st.fixed_dictionaries({"n": st.integers(1, 9), "op": st.just("set-virtual-function"), "undo": TOLD}).map(
+        json.dumps
+    )
     | st.text(max_size=8)
 )
 
@@ -216,8 +241,16 @@ def check_that_it_is_told(error: LauncherError, folder: Path) -> None:
     if error.diagnostics[0].code == "E540":
         for entry in left_of(folder / JOURNAL):
             words = commands(entry)
-            assert words.startswith(("# ", f"echo {DRIVE} > /sys/bus/pci/devices/{DRIVE}/")), words
+            echoed = words.startswith(("# ", f"echo {DRIVE} > /sys/bus/pci/devices/{DRIVE}/"))
+            assert echoed or is_one_command(words), words
             assert "\n" not in words
+
+
+def is_one_command(words: str) -> bool:
+    """Of ip(8), whatever the interface is called: all that a shell would make something of is quoted."""
+    parts = shlex.split(words)
+    plain = all(re.fullmatch(r"[0-9a-zQ.:]+", part) for part in parts[5:])
+    return parts[:4] == ["ip", "link", "set", "dev"] and parts[5] == "vf" and plain and shlex.join(parts) == words
 
 
 @settings(max_examples=runs(200), deadline=None)
@@ -229,4 +262,28 @@ def test_no_bytes_in_a_journal_are_a_bug(tmp_path_factory: pytest.TempPathFactor
         restore(folder, a_kernel())
     except LauncherError as error:
         check_that_it_is_told(error, folder.path)
+    folder.close()
+
+
+class Unreachable(FakeKernel):
+    """Its virtual functions are there, and no interface answers."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        functions = (dual_card(str(DRIVE), 1, physical=PciAddress.parse("0000:05:00.0"), number=3, answered=False),)
+        self.host = FakeHost(functions)
+
+
+@settings(max_examples=runs(150), deadline=None)
+@given(TOLD)
+def test_no_name_of_an_interface_leads_to_another_command(
+    tmp_path_factory: pytest.TempPathFactory, told: dict[str, Any]
+) -> None:
+    folder = StateFolder.claim(tmp_path_factory.mktemp("host") / "vm")
+    told |= {"number": 3, "physical": "0000:05:00.0", "address": str(DRIVE)}
+    told |= {"before": {"trust": False}, "after": {"trust": True}}
+    (folder.path / JOURNAL).write_text(json.dumps({"n": 1, "op": "set-virtual-function", "undo": told}) + "\n")
+    with pytest.raises(HostNotRestored) as raised:
+        restore(folder, Unreachable())
+    check_that_it_is_told(raised.value, folder.path)
     folder.close()
