@@ -122,6 +122,8 @@ DEVICES = {
     "{pci: '0000:01:00,pcie=1,rombar=0'}": "`rombar=0` is `rom: false` here",
     "{pci: '01:00.0,romfile=a.rom,x-vga=1'}": "nothing is to be written for `x-vga=1`",
     "{pci: '01:00'}": "companions: attach",
+    "{pci: 0000:01:00.0, rom: 1}": "write `true`",
+    "{pci: 0000:01:00.0, rom: 0}": "write `false`",
     "'0000:01:00.0;0000:01:00.1'": "an alias of its own",
     "'vfio-pci,host=01:00.0,multifunction=on'": "write `0000:01:00.0`",
     "path=/sys/devices/pci0000:00/0000:00:01.0/0000:01:00.0/": "write `0000:01:00.0`",
