@@ -48,7 +48,7 @@ def block_uses(tree: Tree) -> Iterator[tuple[PciAddress, Use]]:
     standing, exports = read_standing(tree, names), read_exports(tree)
     storage = _Storage(tree, read_mounts(tree, names), read_swaps(tree), owners, standing, exports)
     for name, addresses in owners.items():
-        uses = tuple(_uses(storage, name, name, frozenset())) if addresses else ()
+        uses = tuple(_uses(storage, name, name)) if addresses else ()
         yield from ((address, use) for address in addresses for use in uses)
 
 
@@ -82,8 +82,37 @@ def _is(path: str, name: str) -> bool:
     return re.fullmatch(path, name) is not None
 
 
-def _uses(storage: _Storage, name: str, label: str, above: frozenset[str]) -> Iterator[Use]:
-    """Its own, and those of all that is built on it."""
+def _uses(storage: _Storage, name: str, label: str, *, of_map: bool = False) -> Iterator[Use]:
+    """Its own, and those of all that is built on it: each device once, by however many ways one gets there.
+
+    `of_map`: it is what a path leads to, and a path to another one is not followed.
+    """
+    seen = {name}
+    todo: list[tuple[str, str, Use | None]] = [(name, label, None)]
+    while todo:
+        one, title, built = todo.pop()
+        yield from (built,) if built else ()
+        holders = _holders(storage, one)
+        yield from _own(storage, one, title, held=bool(holders))
+        for holder in reversed(holders):
+            called = _title(storage.tree, holder)
+            if other := _other_path(storage, one, holder):
+                lost = "" if of_map else _for(tuple(_uses(storage, holder, called, of_map=True)))
+                yield Use("path", f"{one} is a path to {called}, as is {other}{lost}", holder)
+                continue
+            on = Use("holder", f"{called} is built on {one}", holder)
+            if holder in seen:
+                yield on
+            else:
+                seen.add(holder)
+                todo.append((holder, called, on))
+
+
+def _holders(storage: _Storage, name: str) -> tuple[str, ...]:
+    return (*_inside(storage.tree, name, "holders"), *storage.standing.get(name, ()))
+
+
+def _own(storage: _Storage, name: str, label: str, *, held: bool) -> Iterator[Use]:
     tree = storage.tree
     number = str_of(tree.read_text(f"{_BLOCK}/{name}/dev"))
     mounts = storage.mounts.of(number, name)
@@ -95,18 +124,8 @@ def _uses(storage: _Storage, name: str, label: str, above: frozenset[str]) -> It
         yield Use("swap", f"{label} is swap", f"/dev/{name}")
     if name in storage.exports:
         yield storage.exports[name]
-    names = (*_inside(tree, name, "holders"), *storage.standing.get(name, ()))
-    holders = {holder: _other_path(storage, name, holder) for holder in names}
-    if (member := _membership(tree, number)) and not (member == _OF_MULTIPATH and holders):
+    if (member := _membership(tree, number)) and not (member == _OF_MULTIPATH and held):
         yield Use("member", f"{label} is a {member}", f"/dev/{name}")
-    for holder, other in holders.items():
-        title = _title(tree, holder)
-        built = _uses(storage, holder, title, above | {name}) if holder not in above else iter(())
-        if other:
-            yield Use("path", f"{name} is a path to {title}, as is {other}{_for(tuple(built))}", holder)
-        else:
-            yield Use("holder", f"{title} is built on {name}", holder)
-            yield from built
 
 
 def _membership(tree: Tree, number: str) -> str:

@@ -209,8 +209,18 @@ class Vcpu(Descriptor):
         lib.vcpu_kick(self._vcpu)
 
     def asleep(self) -> bool:
-        """It has executed HLT with interrupts off, or was not started (KVM_GET_MP_STATE): no interrupt wakes it."""
+        """It has executed HLT with interrupts off, or was not started (KVM_GET_MP_STATE): no interrupt wakes it.
+
+        If so, it stays out of the guest until `look_over`.
+        """
         return bool(lib.vcpu_asleep(self._vcpu, PATIENCE))
+
+    def still_asleep(self) -> bool:
+        """No other vCPU has woken it since, by a start-up IPI or a kick (KVM_HC_KICK_CPU)."""
+        return bool(lib.vcpu_still_asleep(self._vcpu))
+
+    def look_over(self) -> None:
+        lib.vcpu_look_over(self._vcpu)
 
     def close(self) -> None:
         if self.fd >= 0:

@@ -66,6 +66,8 @@ void vcpu_destroy(struct vcpu *vcpu);
 int vcpu_run(struct vcpu *vcpu);
 void vcpu_kick(struct vcpu *vcpu);
 bool vcpu_asleep(struct vcpu *vcpu, uint32_t milliseconds);
+bool vcpu_still_asleep(struct vcpu *vcpu);
+void vcpu_look_over(struct vcpu *vcpu);
 uint64_t vcpu_exits(struct vcpu *vcpu);
 uint64_t vcpu_data(struct vcpu *vcpu, uint32_t word);
 void vcpu_reply(struct vcpu *vcpu, uint64_t value);

@@ -69,36 +69,48 @@ static void interrupt_run(struct vcpu *vcpu)
 /* The lock is held. */
 static void look_is(struct vcpu *vcpu, int found)
 {
-	if (vcpu->look != LOOK_ASKED)
-		return;
 	vcpu->look = found;
-	pthread_cond_signal(&vcpu->looked);
+	pthread_cond_broadcast(&vcpu->looked);
 }
 
-/* On the vCPU's own thread, right after a KVM_RUN that a signal ended: KVM has said then whether the guest takes
- * interrupts. One that was never started, or waits for its start-up IPI, sleeps as deep as one in HLT without them. */
+/* Nobody is inside KVM_RUN, which has said how the guest is when it returned: one that was never started, or waits for its
+ * start-up IPI, sleeps as deep as one in HLT without interrupts. */
+static bool sleeps(struct vcpu *vcpu)
+{
+	struct kvm_mp_state state = { KVM_MP_STATE_RUNNABLE };
+	if (ioctl(vcpu->fd, KVM_GET_MP_STATE, &state) < 0)
+		return false;
+	bool waits = state.mp_state == KVM_MP_STATE_UNINITIALIZED || state.mp_state == KVM_MP_STATE_INIT_RECEIVED;
+	return waits || (state.mp_state == KVM_MP_STATE_HALTED && !vcpu->run->if_flag);
+}
+
+/* On the vCPU's own thread, right after a KVM_RUN that a signal ended. One that is found asleep does not go on before the
+ * look is over. */
 void vcpu_answer_look(struct vcpu *vcpu)
 {
 	pthread_mutex_lock(&vcpu->lock);
-	if (vcpu->look == LOOK_ASKED) {
-		struct kvm_mp_state state = { KVM_MP_STATE_RUNNABLE };
-		bool known = ioctl(vcpu->fd, KVM_GET_MP_STATE, &state) == 0;
-		bool halted = state.mp_state == KVM_MP_STATE_HALTED && !vcpu->run->if_flag;
-		bool waits = state.mp_state == KVM_MP_STATE_UNINITIALIZED || state.mp_state == KVM_MP_STATE_INIT_RECEIVED;
-		look_is(vcpu, known && (halted || waits) ? LOOK_ASLEEP : LOOK_AWAKE);
-	}
+	if (vcpu->look == LOOK_ASKED)
+		look_is(vcpu, sleeps(vcpu) ? LOOK_ASLEEP : LOOK_AWAKE);
+	while (vcpu->look == LOOK_ASLEEP)
+		pthread_cond_wait(&vcpu->looked, &vcpu->lock);
 	pthread_mutex_unlock(&vcpu->lock);
 }
 
-/* Whether no interrupt wakes it. Any thread may ask, one at a time; who does not answer in time is awake. */
+static struct timespec from_now(uint32_t milliseconds)
+{
+	struct timespec time;
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	uint64_t nanoseconds = (uint64_t)time.tv_nsec + milliseconds * UINT64_C(1000000);
+	time.tv_sec += (time_t)(nanoseconds / 1000000000);
+	time.tv_nsec = (long)(nanoseconds % 1000000000);
+	return time;
+}
+
+/* Whether no interrupt wakes it; if so, it stays out of the guest until vcpu_look_over. Any thread may ask, one at a time;
+ * who does not answer in time is awake. */
 bool vcpu_asleep(struct vcpu *vcpu, uint32_t milliseconds)
 {
-	struct timespec last;
-	clock_gettime(CLOCK_MONOTONIC, &last);
-	uint64_t nanoseconds = (uint64_t)last.tv_nsec + milliseconds * UINT64_C(1000000);
-	last.tv_sec += (time_t)(nanoseconds / 1000000000);
-	last.tv_nsec = (long)(nanoseconds % 1000000000);
-
+	struct timespec last = from_now(milliseconds);
 	pthread_mutex_lock(&vcpu->lock);
 	if (vcpu->inside) {
 		vcpu->look = LOOK_ASKED;
@@ -107,9 +119,26 @@ bool vcpu_asleep(struct vcpu *vcpu, uint32_t milliseconds)
 	while (vcpu->look == LOOK_ASKED && pthread_cond_timedwait(&vcpu->looked, &vcpu->lock, &last) == 0)
 		;
 	bool asleep = vcpu->look == LOOK_ASLEEP;
-	vcpu->look = LOOK_NONE;
+	if (!asleep)
+		vcpu->look = LOOK_NONE;
 	pthread_mutex_unlock(&vcpu->lock);
 	return asleep;
+}
+
+/* Whether nobody has woken it since: another vCPU may have, before it was found asleep itself. */
+bool vcpu_still_asleep(struct vcpu *vcpu)
+{
+	pthread_mutex_lock(&vcpu->lock);
+	bool asleep = vcpu->look == LOOK_ASLEEP && sleeps(vcpu);
+	pthread_mutex_unlock(&vcpu->lock);
+	return asleep;
+}
+
+void vcpu_look_over(struct vcpu *vcpu)
+{
+	pthread_mutex_lock(&vcpu->lock);
+	look_is(vcpu, LOOK_NONE);
+	pthread_mutex_unlock(&vcpu->lock);
 }
 
 /* Runs on the calling thread until an event; to be called without the interpreter lock. */
@@ -125,7 +154,8 @@ int vcpu_run(struct vcpu *vcpu)
 
 	pthread_mutex_lock(&vcpu->lock);
 	vcpu->inside = false;
-	look_is(vcpu, LOOK_AWAKE);
+	if (vcpu->look == LOOK_ASKED)
+		look_is(vcpu, LOOK_AWAKE);
 	pthread_mutex_unlock(&vcpu->lock);
 	current_run = NULL;
 	return event;
@@ -138,6 +168,7 @@ void vcpu_kick(struct vcpu *vcpu)
 	pthread_mutex_lock(&vcpu->lock);
 	if (vcpu->inside)
 		interrupt_run(vcpu);
+	look_is(vcpu, LOOK_NONE);
 	pthread_mutex_unlock(&vcpu->lock);
 }
 

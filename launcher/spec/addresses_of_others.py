@@ -7,7 +7,7 @@ name the folder in sysfs.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from launcher.values import PciAddress
@@ -96,7 +96,7 @@ def impossible(given: str) -> str | None:
 
 def _without_function(given: str) -> Meant | None:
     """Proxmox means all functions of the card by it."""
-    match = re.fullmatch(_NO_FUNCTION, given.split(",", maxsplit=1)[0].strip())
+    match = re.fullmatch(_NO_FUNCTION, given.split(",", maxsplit=1)[0].rpartition("=")[2].strip())
     address = match and _address(match[1], match[2], match[3], "0")
     if not address:
         return None
@@ -202,6 +202,17 @@ def identity(given: object) -> str | None:
     return f"{match[1]}:{match[2]}".lower() if match else None
 
 
-def of_halves(vendor: object, device: object) -> str | None:
-    halves = [re.fullmatch(r"(?:0x)?([0-9a-fA-F]{4})", str(one).strip()) for one in (vendor, device)]
-    return ":".join(one[1].lower() for one in halves if one) if all(halves) else None
+def of_halves(vendor: object, device: object) -> tuple[str, ...]:
+    """Two readings of numbers, which have forgotten whether 4318 was 0x10de: with 0x first."""
+    halves = (vendor, device)
+    has_0x = any(isinstance(one, str) and one.strip().lower().startswith("0x") for one in halves)
+    in_hex = _joined(hex(one) if type(one) is int else one for one in halves)
+    as_it_stands = _joined(str(one).zfill(4) for one in halves)
+    if has_0x or not all(type(one) is int for one in halves):
+        return tuple(filter(None, [in_hex if has_0x else as_it_stands]))
+    return tuple(filter(None, [in_hex, as_it_stands]))
+
+
+def _joined(halves: Iterable[object]) -> str | None:
+    found = [re.fullmatch(r"(?:0x)?([0-9a-fA-F]{1,4})", str(one).strip()) for one in halves]
+    return ":".join(one[1].lower().zfill(4) for one in found if one) if all(found) else None

@@ -192,7 +192,7 @@ def _as_wanted(path: FieldPath, error_type: str, given: object) -> str | None:
         key = _main_key(path, given)
         fits = key and stands(".".join((section_of(path), key)), given)
         return f"{{{key}: {as_yaml(given, inside=True)}}}" if fits else None
-    if error_type == "int_type" and isinstance(given, float) and given == int(given):
+    if error_type == "int_type" and isinstance(given, float) and given.is_integer():
         return str(int(given))
     if error_type == "int_type" and isinstance(given, str) and given.strip().isdecimal():
         return given.strip()

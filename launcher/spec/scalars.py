@@ -37,6 +37,8 @@ def text(given: object) -> str:
 def rom(given: object) -> bool | str:
     if isinstance(given, bool):
         return given
+    if given in (0, 1):
+        raise _rom_by_number(given == 1).error()
     if isinstance(given, dict):
         raise _rom_of_others(given).error()
     path = text(given)
@@ -45,6 +47,13 @@ def rom(given: object) -> bool | str:
         return path
     help_ = (f"write `{fix}`", f"for a file of that name, write `./{path}`")
     raise Problem("E128", f"YAML 1.2 reads `{path}` as text, not as true or false", help=help_, fix=fix).error()
+
+
+def _rom_by_number(wanted: bool) -> Problem:
+    """QEMU's `rombar=1`."""
+    fix = str(wanted).lower()
+    help_ = (f"write `{fix}`", f"for a file of that name, write `./{int(wanted)}`")
+    return Problem("E128", f"{int(wanted)} is a number, not true or false", help=help_, fix=fix)
 
 
 def _rom_of_others(given: dict[str, object]) -> Problem:

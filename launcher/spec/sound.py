@@ -45,9 +45,16 @@ def _without(one: Problem) -> Problem:
 
 
 def _mends(one: Problem, spec: Mapping[str, object], judge: Judge, before: set[tuple[str, FieldPath]]) -> bool:
+    if one.key and not _can_be_renamed(one, section_at(spec, one.path)):
+        return False
     mended = _with(spec, one.path, one.fix or "", key=one.key)
     after = {_mark(other) for other in judge(mended)} if isinstance(mended, Mapping) else before
     return after < before and _mark(one) not in after
+
+
+def _can_be_renamed(one: Problem, beside: Mapping[str, object]) -> bool:
+    """No key is there twice, and one of ours that is null is none."""
+    return one.fix not in beside and beside.get(one.path[-1]) is not None
 
 
 def _mark(one: Problem) -> tuple[str, FieldPath]:
@@ -68,7 +75,7 @@ def _with(part: object, path: FieldPath, fix: str, *, key: bool) -> object:
     if first not in part:
         return part
     if not rest and key:
-        return None if fix in part else {(fix if name == first else name): one for name, one in part.items()}
+        return {(fix if name == first else name): one for name, one in part.items()}
     return {name: _with(one, tuple(rest), fix, key=key) if name == first else one for name, one in part.items()}
 
 

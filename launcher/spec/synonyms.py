@@ -90,7 +90,7 @@ def _forms(key: str) -> Iterator[str]:
 
 def _of_field(field: str, section: str, given: object, beside: Mapping[str, object]) -> Meaning:
     around, _, name = field.rpartition(".")
-    if field == "cpus" and isinstance(given, str) and not given.strip().isdecimal():
+    if field == "cpus" and isinstance(given, str) and not given.strip()[:1].isdecimal():
         return Meaning((_none_of("*")["cpumodel"],))
     if field == "devices.match.id" and section == "devices":
         return _of_id(given, beside)
@@ -116,16 +116,30 @@ def _addressed(beside: Mapping[str, object]) -> bool:
 def _of_id(given: object, beside: Mapping[str, object]) -> Meaning:
     """Other tools have vendor and device apart, or call the address a device."""
     both = _both(beside)
-    if both is None and in_mapping(given):
+    if not both and in_mapping(given):
         return Meaning(_address(given), "devices.pci")
-    value = both or _value(given, "devices.match.id")
+    if len(both) > 1:
+        return Meaning(_either("match: {id: %s}", both), "devices.match.id")
+    value = both[0] if both else _value(given, "devices.match.id")
     return Meaning(
         (f"write `match: {{id: {value}}}` to find it by its id", f"or `expect: {value}` beside `pci`"),
         "devices.match.id",
     )
 
 
-def _both(beside: Mapping[str, object]) -> str | None:
+def _either(form: str, both: tuple[str, ...]) -> tuple[str, ...]:
+    shown = [f"`{form % one}`" for one in both]
+    return (
+        (f"write {shown[0]} for both",)
+        if len(both) == 1
+        else (
+            f"if these numbers begin with 0x in the file, write {shown[0]} for both",
+            f"if they stand there as `lspci -nn` shows them, write {shown[1]}",
+        )
+    )
+
+
+def _both(beside: Mapping[str, object]) -> tuple[str, ...]:
     """`vendor: 10de` and `device: 2684` as one id."""
     halves = {_plain(key).removesuffix("id").removeprefix("pci"): value for key, value in beside.items()}
     return of_halves(halves.get("vendor"), halves.get("device", halves.get("product")))
@@ -137,7 +151,7 @@ def _in_place(field: str, name: str, given: object, beside: Mapping[str, object]
     if field == "devices.pci" and not stands(field, given):
         return Meaning(_address(given), field)
     if field == "devices.match.id" and (both := _both(beside)):
-        return Meaning((f"write `id: {both}` for both",), field)
+        return Meaning(_either("id: %s", both), field)
     if field == "devices.rom" and str(given) in ("0", "1"):
         return Meaning((f"write `rom: {'true' if str(given) == '1' else 'false'}`",), field)
     if field == "devices.companions" and type(given) is int:

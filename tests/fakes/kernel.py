@@ -61,6 +61,7 @@ class FakeKernel:
     handed: tuple[int, ...] = ()
     vms: int = 0  # created so far
     asleep: bool = False  # its vCPUs, all of them
+    woken: bool = False  # those that are asleep, right after they were looked at
     running: int = 0  # calls before the first vCPU ran
     ending: int = 0  # calls before the last event of a vCPU
 

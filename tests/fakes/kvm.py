@@ -206,6 +206,7 @@ class FakeVcpu(Handle):
         self._events = [mine] if isinstance(mine, Event) else list(mine)
         self.exits = 0
         self._kick, self._kicked = os.pipe()
+        self._looked_at = False
 
     def set_cpuid(self, leaves: Sequence[CpuidLeaf]) -> None:
         self.kernel.call("KVM_SET_CPUID2")
@@ -243,9 +244,19 @@ class FakeVcpu(Handle):
         os.write(self._kicked, b"!")
 
     def asleep(self) -> bool:
+        self._looked_at = self.kernel.asleep
         return self.kernel.asleep
 
+    def still_asleep(self) -> bool:
+        assert self._looked_at
+        return not self.kernel.woken
+
+    def look_over(self) -> None:
+        self._looked_at = False
+
     def close(self) -> None:
+        if self._looked_at:
+            self.kernel.untidy.append("a vCPU is closed that is kept out of the guest")
         super().close()
         os.close(self._kick)
         os.close(self._kicked)

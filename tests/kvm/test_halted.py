@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import launcher
 from tests.conftest import PATIENCE, Cli
 
 pytestmark = pytest.mark.kvm
@@ -72,6 +73,14 @@ def test_a_guest_that_an_interrupt_would_wake_or_that_runs_is_not_halted(
     assert [report(cli)["halted"] for _ in range(3)] == [False] * 3
     assert "HLT" not in cli.run("inspect", cli.name).out
     assert "HLT" not in last_report(cli, up)
+
+
+def test_vcpus_that_halt_and_start_each_other_in_turn_are_never_all_halted(cli: Cli, payload: Payload) -> None:
+    """Who asks one after the other finds each of them halted, now and then."""
+    up = speaking(cli, payload("take_turns"), cpus=3)
+    folder = launcher.folder_of(cli.name)
+    assert not any(launcher.report_of(folder).halted for _ in range(200))
+    assert "HLT" not in last_report(cli, up, "--kill")
 
 
 def test_a_guest_that_was_asked_goes_on(cli: Cli, payload: Payload) -> None:

@@ -121,8 +121,18 @@ class Live:
         return now if self.past is None else now.plus(self.past)
 
     def halted(self) -> bool:
-        """All vCPUs have executed HLT with interrupts off. The first that is awake is the last asked."""
-        return bool(self.vcpus) and all(vcpu.asleep() for vcpu in self.vcpus)
+        """All vCPUs have executed HLT with interrupts off, at one moment. The first that is awake is the last asked.
+
+        Those that wait for each other in turn, as Linux does for a spin lock, are all found so, one after the other.
+        """
+        try:
+            return bool(self.vcpus) and self._all_asleep()
+        finally:
+            for vcpu in self.vcpus:
+                vcpu.look_over()
+
+    def _all_asleep(self) -> bool:
+        return all(vcpu.asleep() for vcpu in self.vcpus) and all(vcpu.still_asleep() for vcpu in self.vcpus)
 
     def on_undo(self, undo: Callable[[], None]) -> None:
         """To be called on the line after the deed."""

@@ -190,3 +190,34 @@ def test_a_drive_with_two_ports_is_of_both_functions_and_of_no_controller_of_a_n
     assert ends_at(dual(ports[0], remote, paths=("nvme0c0n1", "nvme0c2n1"))) == {FAST: mounted}
     assert ends_at(dual(remote, paths=("nvme0c2n1",))) == {}
     assert ends_at(dual(ports[0], remote, paths=("nvme0c2n1",))) == {}
+
+
+# ---- what no host builds, and a sysfs of somebody else's may have ----
+
+
+def layers(count: int, *edges: tuple[int, int], **more: dict[str, str]) -> Recorded:
+    """dm-1 to dm-N; `edges` are numbers of devices and of those on them, 0 the drive."""
+    names = ["nvme0n1", *(f"dm-{number}" for number in range(1, count + 1))]
+    holds: dict[str, str] = {}
+    for below, above in edges:
+        holds[names[below]] = f"{holds.get(names[below], '')} {names[above]}"
+    return stack(*names[1:], holds=holds, mounts=(f"dm-{count} / ext4 x",), **more)
+
+
+def test_a_deep_stack_ends_where_a_flat_one_does():
+    machine = layers(1500, *((number, number + 1) for number in range(1500)))
+    assert "mounted: dm-1500 on /" in ends_at(machine)[FAST]
+
+
+def test_a_device_that_is_reached_by_many_ways_is_told_once():
+    pairs = [(below, above) for below in range(40) for above in range(below + 1, 41)]
+    uses = [use for _, use in block_uses(layers(40, *pairs))]
+    assert len(uses) == len(set(uses)) == len(pairs) + 1
+
+
+@pytest.mark.parametrize("uuid", ["LVM-x", "mpath-x"])
+def test_a_circle_of_devices_is_gone_round_once(uuid: str):
+    texts = {f"{BLOCK}/dm-{number}/dm/uuid": uuid for number in (1, 2)}
+    texts |= {f"{BLOCK}/dm-{number}/slaves/sdb": "x" for number in (1, 2)}
+    found = ends_at(layers(2, (0, 1), (1, 2), (2, 1), texts=texts))
+    assert any("dm-2" in line for line in found[FAST])

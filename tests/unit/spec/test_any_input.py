@@ -7,12 +7,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from launcher.codes import explanation
 from launcher.errors import Refused, WrongUsage
+from launcher.spec.fields import all_fields
 from launcher.spec.load import load_spec
 from tests.budget import runs
 from tests.mutations import DAMAGE, damaged
@@ -50,6 +52,17 @@ def test_any_damage_to_a_good_file_is_answered(damage: list[tuple[int, int, str]
     for start, length, piece in damage:
         text = text[:start] + piece + text[start + length :]
     check(text)
+
+
+@pytest.mark.parametrize("field", all_fields())
+def test_a_number_that_is_none_is_answered_in_every_field(field: str) -> None:
+    places = [name for name in field.split(".") if name]
+    if places[0] == "memory" and len(places) > 1:
+        places.insert(1, "0")
+    elif places[0] == "devices" and len(places) > 1:
+        places.insert(1, "gpu")
+    for value in (".nan", ".inf", "-.inf", "1e400"):
+        check(GOOD, f"{'.'.join(places)}={value}")
 
 
 @settings(max_examples=runs(200), deadline=None)

@@ -42,6 +42,8 @@ OTHERS = (
     f"{START}devices: {{a: 60.0, b: 105.0, c: {{pci: 0000:02:00.0, guest: 61.0}}, d: {{pci: 62.9}}}}\n",
     f"{START}devices: {{a: {{pci: 0000:02:00.0, guest: 0x10}}, b: {{pci: 0000:03:00.0, guest: '10.0'}}}}\n",
     f"{START}devices: {{a: {{pci: 0000:02:00.0, guest: 00:10.0}}, b: {{pci: 0000:03:00.0, guest: addr=0x10}}}}\n",
+    f"{START}devices: {{a: {{match: {{class: gpu}}, macth: {{serial: x}}, naem: 3}}}}\n",
+    f"{START}devices: {{a: {{host-address: null}}}}\n",
 )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from launcher.codes import all_explanations
@@ -31,6 +33,7 @@ AT_THE_TOP = {
     "bootVcpus: 2": "write `cpus`",
     "mem_limit: 4g": "write `memory`",
     "cpu: host": "nothing is to be written",
+    "smp: 4,sockets=2": "write `cpus`",
     "sockets: 2": "number of vCPUs in all",
     "kernel: /boot/vmlinuz": "`boot: {kernel: /boot/vmlinuz}`",
     "initrd: ./initrd.img": "`boot: {initrd: ./initrd.img}`",
@@ -123,6 +126,9 @@ DEVICES = {
     "{pci: '0000:01:00,pcie=1,rombar=0'}": "`rombar=0` is `rom: false` here",
     "{pci: '01:00.0,romfile=a.rom,x-vga=1'}": "nothing is to be written for `x-vga=1`",
     "{pci: '01:00'}": "companions: attach",
+    "'host=0000:01:00,pcie=1'": "write `0000:01:00.0` for the first",
+    "{pci: 0000:01:00.0, rom: 1}": "write `true`",
+    "{pci: 0000:01:00.0, rom: 0}": "write `false`",
     "'0000:01:00.0;0000:01:00.1'": "an alias of its own",
     "'vfio-pci,host=01:00.0,multifunction=on'": "write `0000:01:00.0`",
     "path=/sys/devices/pci0000:00/0000:00:01.0/0000:01:00.0/": "write `0000:01:00.0`",
@@ -177,6 +183,25 @@ def test_vendor_and_device_are_one_id() -> None:
         assert all(
             "id: 10de:2684" in one.help[0] for one in refused(f"{START}devices: {{a: {{match: {{{written}}}}}}}")
         )
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    {
+        "vendor: 0x10de, device: 0x2684": "10de:2684 4318:9860",
+        "vendor: 8086, device: 1533": "1f96:05fd 8086:1533",
+        "vendor: 8086, device: 0953": "1f96:03b9 8086:0953",
+        "vendor: 0x8086, device: 0x1533": "8086:1533",
+        "vendor: 10de, device: 2684": "10de:2684",
+        "vendor: '0x8086', device: 0x953": "8086:0953",
+    }.items(),
+)
+def test_ids_that_are_numbers_are_read_both_ways_where_both_can_be(written: str, meant: str) -> None:
+    """YAML reads 0x10de as 4318, which is an id of four digits, too."""
+    for around in ("%s", "match: {%s}"):
+        for one in refused(f"{START}devices: {{a: {{{around % written}}}}}"):
+            ids = re.findall(r"id: ([0-9a-f]{4}:[0-9a-f]{4})", " ".join(one.help))
+            assert ids == meant.split()
 
 
 def test_an_address_that_cannot_be_says_why() -> None:

@@ -224,6 +224,12 @@ def test_that_no_interrupt_wakes_a_vcpu_is_told_with_the_last_numbers(tmp_path: 
     assert run.all_of("counts")[-1]["halted"] is asleep
 
 
+def test_vcpus_that_were_found_asleep_one_by_one_were_not_all_of_them_asleep(tmp_path: Path) -> None:
+    run = Run(plan_of(tmp_path), FakeKernel(asleep=True, woken=True))
+    assert run.all_of("counts")[-1]["halted"] is False
+    assert not run.kernel.untidy
+
+
 def test_a_pinned_vcpu_pins_its_thread(tmp_path: Path) -> None:
     run = Run(plan_of(tmp_path, pin=(0, 1)), FakeKernel())
     assert run.kernel.affinities == [{0}, {1}, os.sched_getaffinity(0)]
