@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -16,6 +17,7 @@ from launcher.record import fields, is_record, record, replace
 from launcher.values import Missing
 from tests.planning import HOSTS
 
+_MAC = "(..:){5}.."
 _MOST = 4  # values for one fact that other hosts have in its place
 
 
@@ -103,6 +105,8 @@ def _plain_others(value: Any) -> list[Any]:
             return [not value]
         case int():
             return [0, value + 1, value * 2 + 1]
+        case str() if re.fullmatch(_MAC, value):
+            return [f"{value[:-1]}{'0' if value.endswith('f') else 'f'}"]
         case str():
             return [f"{value}x"]
     return []

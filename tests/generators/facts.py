@@ -138,6 +138,7 @@ _OPTIONS = st.fixed_dictionaries(
         "guest": st.builds("00:{:02x}.{}".format, st.integers(0x10, 0x1F), st.integers(0, 7)),
         "allow": st.just(["no-reset", "in-use", "unsafe-interrupts"]),
         "expect": st.just("10de:2684"),
+        "network": st.sampled_from([{"mac": "52:54:00:12:34:56", "vlan": 5}, {"trust": True}, {"spoofcheck": False}]),
     },
 )
 BANKS = st.fixed_dictionaries(
