@@ -22,8 +22,9 @@ from launcher.plan.plan import Plan
 from launcher.plan.steps import KeepState, SetVirtualFunction
 from launcher.record import replace
 from launcher.values import VfSettings, Vlan
-from launcher.vms.folder import StateFolder, wait_until_down
+from launcher.vms.folder import StateFolder
 from launcher.vms.holdings import holdings
+from launcher.vms.looking import wait_until_down
 from tests.conftest import EXAMPLES, Cli
 from tests.kvm.test_networks import Meeting
 from tests.unit.executor.test_killed import live
