@@ -113,14 +113,14 @@ bool vcpu_asleep(struct vcpu *vcpu, uint32_t milliseconds)
 	struct timespec last = from_now(milliseconds);
 	pthread_mutex_lock(&vcpu->lock);
 	if (vcpu->inside) {
-		vcpu->look = LOOK_ASKED;
+		look_is(vcpu, LOOK_ASKED);
 		interrupt_run(vcpu);
 	}
 	while (vcpu->look == LOOK_ASKED && pthread_cond_timedwait(&vcpu->looked, &vcpu->lock, &last) == 0)
 		;
 	bool asleep = vcpu->look == LOOK_ASLEEP;
 	if (!asleep)
-		vcpu->look = LOOK_NONE;
+		look_is(vcpu, LOOK_NONE);
 	pthread_mutex_unlock(&vcpu->lock);
 	return asleep;
 }
