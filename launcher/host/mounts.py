@@ -18,6 +18,7 @@ _BY_DEVICE = ("ext4", "f2fs", "xfs")
 # Patterns are compiled where they are first needed: most hosts need few of them.
 _OCTAL = r"\\([0-7]{3})"
 _OTHER_DEVICES = r"(?:^|,)(?:logdev|rtdev)=([^,]+)"  # of XFS: the log and the real-time part
+_ROOT = "/dev/root"  # what the kernel calls the root that it mounts itself; there is no such device
 _MOST = 8  # mounts of one device that are named: a host of containers has hundreds of bind mounts
 
 
@@ -47,8 +48,7 @@ def read_mounts(tree: Tree, names: Sequence[str]) -> Mounts:
     unnamed = [mount for key, points in found.items() if ":" not in key and key not in names for mount in points]
     for kind, members in _pools(tree):
         points = [mount for one in members for mount in found.get(one, ())]
-        # The kernel mounts its root as /dev/root, which is no device.
-        points = points or [mount for mount in unnamed if mount.source == "/dev/root"]
+        points = points or [mount for mount in unnamed if mount.source == _ROOT]
         found.update((one, points) for one in members)
         elsewhere |= dict.fromkeys(members, kind)
     return Mounts(found, {one: kind for one, kind in elsewhere.items() if one in names})
@@ -80,12 +80,19 @@ def _read(tree: Tree) -> dict[str, list[Mount]]:
 
 def _keys(tree: Tree, number: str, kind: str, source: str, options: str) -> Iterator[str]:
     if kind == "btrfs":
-        yield device_name(tree, source)
+        yield device_name(tree, _root(tree) if source == _ROOT else source)
     elif kind == "bcachefs":
         yield from (device_name(tree, one) for one in source.split(":"))
     else:
         yield number
         yield from (device_name(tree, _plain(one)) for one in re.findall(_OTHER_DEVICES, options))
+
+
+def _root(tree: Tree) -> str:
+    """The last `root=` counts, and may say it in a way that only the kernel knows (PARTUUID)."""
+    words = str_of(tree.read_text("/proc/cmdline")).split()
+    said = next((word[5:] for word in reversed(words) if word.startswith("root=")), "")
+    return said if said.startswith("/dev/") else _ROOT
 
 
 def _pools(tree: Tree) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -42,11 +42,11 @@ def _no_address(given: str) -> Problem:
 
 
 def _of_another_kind(given: object) -> Problem:
-    from launcher.spec.addresses_of_others import WRITTEN, in_mapping
+    from launcher.spec.addresses_of_others import WRITTEN, in_mapping, written
 
     problem = wrong_kind("a PCI address such as 0000:c1:00.0", given)
-    if address := in_mapping(given):
-        return replace(problem, help=(f"write `{address}`",))
+    if told := written(given):
+        return replace(problem, help=told)
     if isinstance(given, list | tuple):
         shown = next((f", as in `first: {address}`" for one in given if (address := in_mapping(one))), "")
         one_each = f"one device has one address: give each an alias of its own{shown}"

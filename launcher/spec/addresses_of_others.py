@@ -7,7 +7,7 @@ name the folder in sysfs.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from launcher.values import PciAddress
@@ -141,12 +141,21 @@ def _said_of(key: str, value: str) -> str:
 # ---- libvirt's mappings ----
 
 
-def in_mapping(given: object) -> str | None:
+def written(given: object, form: str = "%s") -> tuple[str, ...]:
+    """What to write for a mapping. Its numbers have forgotten whether 65 was 0x41, or 65 as lspci shows it."""
+    first, second = in_mapping(given), in_mapping(given, _as_it_stands)
+    told = (f"write `{form % first}`",) if first else ()
+    other = second if first and second != first else None
+    return (*told, *((f"or `{form % other}`, if it has hex numbers without 0x",) if other else ()))
+
+
+def in_mapping(given: object, number: Callable[[object], int | None] | None = None) -> str | None:
     """The address of `{domain: 0, bus: 1, slot: 0, function: 0}`, whatever is around it."""
+    read = number or _number
     for _ in range(4):
         if not isinstance(given, Mapping):
             return meant(given).fix if isinstance(given, str) else None
-        numbers = [_number(given.get(key, 0)) for key in ("domain", "bus", _slot(given), "function")]
+        numbers = [read(given.get(key, 0)) for key in ("domain", "bus", _slot(given), "function")]
         if "bus" in given and all(one is not None for one in numbers):
             domain, bus, device, function = (one or 0 for one in numbers)
             return _address(f"{domain:04x}", f"{bus:02x}", f"{device:02x}", f"{function:x}")
@@ -165,6 +174,10 @@ def _number(given: object) -> int | None:
         return given
     match = re.fullmatch(r"(0[xX])?([0-9a-fA-F]{1,8})", given.strip()) if isinstance(given, str) else None
     return int(match[2], 16) if match else None
+
+
+def _as_it_stands(given: object) -> int | None:
+    return _number(str(given) if type(given) is int else given)
 
 
 # ---- the place in the guest ----

@@ -8,7 +8,7 @@ from decimal import Decimal
 from functools import cache
 from typing import NamedTuple
 
-from launcher.spec.addresses_of_others import in_guest, in_mapping, meant, of_halves
+from launcher.spec.addresses_of_others import in_guest, in_mapping, meant, of_halves, written
 from launcher.spec.fields import all_fields, as_yaml, stands
 from launcher.spec.kinds import meant_by
 from launcher.spec.places import section_of
@@ -165,8 +165,8 @@ def _in_place(field: str, name: str, given: object, beside: Mapping[str, object]
 
 def _address(given: object) -> tuple[str, ...]:
     """The key and the address, as both have to change."""
-    if address := in_mapping(given):
-        return (f"write `pci: {address}`",)
+    if told := written(given, "pci: %s"):
+        return told
     found = meant(given) if isinstance(given, str) else None
     return ("write `pci`, and behind it the address", *(found.help if found else ()))
 

@@ -9,7 +9,7 @@ from launcher.planner.functions import NVIDIA, is_kind, on_vfio, only_by_its_own
 from launcher.planner.places import in_spec
 from launcher.planner.rules.rule import Rule
 from launcher.planner.rules.words import giving_back, listed, shown, sysfs
-from launcher.values import NO_MAC, PciAddress
+from launcher.values import NO_MAC, Missing, PciAddress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -119,12 +119,14 @@ def _keeps_others(one: Taken, it: Situation) -> Diagnostic:
 
 def users_of(functions: Iterable[PciFunction], host: HostFacts) -> Iterator[tuple[PciAddress, str]]:
     """Who would lose a virtual function that is removed: the host itself, or a VM by its group."""
-    nodes = {node.path: node.holders for node in host.device_nodes or () if isinstance(node.holders, tuple)}
+    nodes = {node.path: node.holders for node in host.device_nodes or ()}
     owned = {group.number for group in host.groups if group.kind == "unmanaged"}
     for one in functions:
-        paths = (f"/dev/vfio/{one.group}", f"/dev/vfio/devices/{one.vfio}")
-        holders = dict.fromkeys(holder for path in paths for holder in nodes.get(path, ()))
+        found = {path: nodes.get(path, ()) for path in (f"/dev/vfio/{one.group}", f"/dev/vfio/devices/{one.vfio}")}
+        holders = dict.fromkeys(each for known in found.values() if isinstance(known, tuple) for each in known)
         yield from ((one.address, f"{one.address} is held by {each.command} ({each.pid})") for each in holders)
+        hidden = [path for path, known in found.items() if isinstance(known, Missing)] if on_vfio(one) else []
+        yield from ((one.address, f"{one.address} may be a VM's: who has {path} is not known") for path in hidden)
         if not holders and one.group in owned:
             yield one.address, f"{one.address}: VFIO owns its group, so a VM has it"
         yield from ((one.address, f"{one.address}: {use.what}") for use in one.uses[:1])

@@ -117,6 +117,16 @@ def test_a_btrfs_of_two_devices_is_mounted_by_all_of_them_whatever_its_source_is
     assert ends_at(machine) == {FAST: [f"mounted: nvme0n1p2 on {point}"], SLOW: [f"mounted: sdb on {point}"]}
 
 
+def test_the_root_that_the_kernel_mounted_is_the_pool_that_its_command_line_names():
+    links = {f"{POOL}/nvme0n1p2": "x", "/sys/fs/btrfs/4712/devices/sdb": "x"}
+    texts = {"/proc/cmdline": "root=/dev/sda1 ro root=/dev/nvme0n1p2"}
+    machine = stack(mounts=("anonymous / btrfs /dev/root",), links=links, texts=texts)
+    assert ends_at(machine) == {
+        FAST: ["mounted: nvme0n1p2 on /"],
+        SLOW: ["mounted: sdb (btrfs) in another mount namespace, as a container has"],
+    }
+
+
 def test_a_file_system_that_only_others_see_is_mounted_too():
     kinds = {"/sys/fs/xfs/nvme0n1p2": "x", "/sys/fs/ext4/sda1": "x", "/sys/fs/ext4/features": "x", f"{POOL}/sdb": "x"}
     found = ends_at(stack(links=kinds))

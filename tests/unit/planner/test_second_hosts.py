@@ -9,6 +9,7 @@ import pytest
 from launcher.host.facts import HostFacts
 from launcher.plan.plan import Plan
 from launcher.record import replace
+from launcher.values import Missing
 from tests.catalogue.row import reported, with_function, with_linux
 from tests.planning import codes, plan
 
@@ -134,6 +135,17 @@ def test_a_group_that_vfio_owns_is_in_use_whoever_has_it():
     facts = reported(CONNECTX)()
     hidden = replace(facts, device_nodes=tuple(replace(node, holders=()) for node in facts.device_nodes or ()))
     assert "0000:3b:02.2: VFIO owns its group, so a VM has it" in only(of(hidden, PF), "E233").evidence
+
+
+@pytest.mark.parametrize("device", [PF, f"{{pci: {PF}, vf: 6}}"])
+def test_a_group_whose_holders_could_not_be_read_may_be_in_use(device: str):
+    """As for all but root: the type of a group, for all that sysfs says, stays what it was."""
+    facts = idle()
+    unread = tuple(replace(node, holders=Missing("denied", "/proc/4711/fd")) for node in facts.device_nodes or ())
+    found = only(of(replace(facts, device_nodes=unread), device), "E233" if device == PF else "E207")
+    assert found.fix is None
+    assert any("0000:3b:02.2 may be a VM's" in line for line in found.evidence)
+    assert not any("0000:3b:02.1 may be" in line for line in found.evidence)
 
 
 def test_a_token_is_not_worth_the_others_virtual_functions():

@@ -204,6 +204,22 @@ def test_ids_that_are_numbers_are_read_both_ways_where_both_can_be(written: str,
             assert ids == meant.split()
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    {
+        "bus: 1, slot: 0": "0000:01:00.0",
+        "bus: '0x41', slot: '0x00'": "0000:41:00.0",
+        "bus: 0x41, slot: 0": "0000:41:00.0 0000:65:00.0",
+        "bus: 41, slot: 0": "0000:29:00.0 0000:41:00.0",
+        "bus: 0xe1, slot: 0": "0000:e1:00.0",
+    }.items(),
+)
+def test_numbers_of_an_address_are_read_both_ways_where_both_can_be(written: str, meant: str) -> None:
+    for device in (f"{{pci: {{{written}}}}}", f"{{address: {{{written}}}}}"):
+        (one,) = refused(f"{START}devices: {{a: {device}}}")
+        assert re.findall(r"0000:[0-9a-f:.]{7}", " ".join(one.help)) == meant.split()
+
+
 def test_an_address_that_cannot_be_says_why() -> None:
     assert "20 is no device number" in told(f"{START}devices: {{a: 0000:01:20.0}}").message
     assert "8 is no function" in told(f"{START}devices: {{a: 0000:01:00.8}}").message
