@@ -161,6 +161,39 @@ SHARED = (
     "rtl8139,bus=bridge,addr=2.0,romfile=",  # 02:02.0
 )
 
+# Kinds of devices that the zoo does not have.
+KINDS = (
+    _port("nvme-port", "2.0", 1),
+    "nvme,bus=nvme-port,serial=lab-nvme,drive=nvme,msix-exclusive-bar=on",  # 01:00.0
+    _port("net-port", "3.0", 2),
+    _plug("virtio"),
+    "virtio-net-pci,bus=net-port,iommu_platform=on,ats=on,disable-legacy=on,romfile=,netdev=virtio",  # 02:00.0
+    _port("peer-port", "4.0", 3),
+    _plug("peer"),
+    "virtio-net-pci,bus=peer-port,iommu_platform=on,ats=on,disable-legacy=on,romfile=,netdev=peer",  # 03:00.0
+    _port("usb-port", "5.0", 4),
+    "qemu-xhci,id=usb,bus=usb-port",  # 04:00.0
+    "usb-storage,bus=usb.0,drive=stick",
+    "usb-kbd,bus=usb.0",
+    _port("blk-port", "6.0", 5),
+    "virtio-blk-pci,bus=blk-port,iommu_platform=on,ats=on,disable-legacy=on,drive=disk",  # 05:00.0
+    _plug("pcnet"),
+    "pcnet,bus=pcie.0,addr=7.0,romfile=,netdev=pcnet",
+    _plug("e1000"),
+    "e1000,bus=pcie.0,addr=8.0,romfile=,netdev=e1000",
+    _plug("ne2k"),
+    "ne2k_pci,bus=pcie.0,addr=9.0,romfile=,netdev=ne2k",  # I/O ports only
+    "ich9-ahci,id=sata,bus=pcie.0,addr=a.0",
+    "ide-hd,bus=sata.0,drive=hard",
+    "sdhci-pci,bus=pcie.0,addr=b.0",
+    "sd-card,bus=sd-bus,drive=card",
+    "-audiodev none,id=silent",
+    "intel-hda,id=hda,bus=pcie.0,addr=c.0",
+    "hda-duplex,bus=hda.0,audiodev=silent",
+    "bochs-display,bus=pcie.0,addr=10.0",
+    "secondary-vga,bus=pcie.0,addr=11.0,romfile=",
+)
+
 # Ways to the root that the zoo does not have.
 WAYS = (
     "pcie-pci-bridge,id=bridge,bus=pcie.0,addr=2.0",
@@ -239,6 +272,9 @@ TABLE = (
     ), disks=("nvme",)),
     Host("display", "a display that the firmware started, and the kernel draws on", kernel_options=("vga=0x317",),
          devices=("VGA,bus=pcie.0,addr=2.0",), boots=Boots.DISTRIBUTION),
+    Host("kinds", "kinds of devices that the zoo does not have", devices=KINDS,
+         disks=("nvme", "stick", "disk", "hard", "card"), boots=Boots.DISTRIBUTION,
+         prepare=("modprobe -a virtio_blk sdhci_pci snd_hda_intel",)),
     Host("ways", "switches with and without ACS, an expander bridge, a bridge to conventional PCI", devices=WAYS,
          disks=("apart", "left", "right", "far")),
     Host("drives", "20 NVMe drives", disks=DRIVES, devices=tuple(

@@ -26,7 +26,8 @@ disk() {
 
 # With the host's card; all cards are on one cable, so the others are down.
 talk() {
-	card=$(ls "$device/net")
+	card=$(ls -d "$device"/net/* "$device"/virtio*/net/* 2>/dev/null)
+	card=${card##*/}
 	ip addr add 10.7.0.2/24 dev "$card"
 	ip link set "$card" up
 	for _ in $(seq 60); do
@@ -38,6 +39,16 @@ talk() {
 
 serial() { echo "serial $(cat "$device"/nvme/nvme*/serial)"; }
 random() { echo "$(dd if=/dev/hwrng bs=16 count=4 2>/dev/null | wc -c) bytes of $(cat /sys/class/misc/hw_random/rng_current)"; }
+
+usb() { cat /sys/bus/usb/devices/*/product; }
+
+# Nobody drives it here: a word in its picture, and the number of its register set.
+picture() {
+	echo 1 >"$device/enable"
+	words "$device/resource0" 0x8000 0x600df00d
+	words "$device/resource0" 0x8000
+	words "$device/resource2" 0x500
+}
 
 for way in "$@"; do
 	$way

@@ -35,9 +35,9 @@ def initrd(tmp_path_factory: pytest.TempPathFactory, words: dict[str, bytes]) ->
 
 
 @pytest.fixture(scope="session")
-def more_drivers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def more_drivers(tmp_path_factory: pytest.TempPathFactory, words: dict[str, bytes]) -> Path:
     """The same with drivers for more kinds of devices, and with the program `use`."""
-    target, more = tmp_path_factory.mktemp("guest") / "initrd", {"bin/use": USE.read_bytes()}
+    target, more = tmp_path_factory.mktemp("guest") / "initrd", words | {"bin/use": USE.read_bytes()}
     return guest_initramfs(target, distribution_kernel(), MORE_DRIVERS, more)
 
 
