@@ -60,7 +60,13 @@ def _describe(path: str, descriptor: int, as_rom: AsRom | None) -> BootFile:
         return BootFile(path, "unknown", 0, _NO_DIGEST, content="special")
 
     def read(offset: int, length: int) -> bytes:
-        return os.pread(descriptor, length, offset) if offset < status.st_size else b""
+        """A file system of a network may give less at a time than is asked for."""
+        pieces: list[bytes] = []
+        at, end = offset, min(offset + length, status.st_size)
+        while at < end and (piece := os.pread(descriptor, end - at, at)):
+            pieces.append(piece)
+            at += len(piece)
+        return b"".join(pieces)
 
     found = _boot_file(path, status.st_size, _digest(descriptor), identify(status.st_size, read))
     return replace(found, rom=as_rom(status.st_size, read)) if as_rom and status.st_size else found

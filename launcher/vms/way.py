@@ -79,7 +79,7 @@ def read_below(folder: int, name: str, most: int = MOST) -> bytes:
 
 
 def read_whole(file: int, most: int = MOST) -> bytes:
-    """From its start, whatever was written to it meanwhile."""
+    """From its start, whatever was written to it meanwhile. Some file systems give a part at a time: 9p, uncached."""
     pieces: list[bytes] = []
     at = 0
     while at < most and (piece := os.pread(file, most - at, at)):

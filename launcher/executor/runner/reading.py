@@ -10,15 +10,13 @@ from hashlib import sha256
 
 from launcher.errors import Diagnostic, Refused
 from launcher.executor.runner.live import Live
-
-BITE = 64 << 20
+from launcher.vms.way import read_whole
 
 
 def read_file(path: str, digest: str, live: Live) -> bytes:
     """OSError when it cannot be read; Refused when it is another one now, or is by the time the guest reboots."""
     file = live.once(path, partial(open_regular, path))
-    size = size_of(file)
-    image = b"".join(os.pread(file, min(BITE, size - at), at) for at in range(0, size, BITE))
+    image = read_whole(file, size_of(file))
     if sha256(image).hexdigest() != digest:
         message = f"{path} has changed since the plan was made"
         raise Refused(Diagnostic("E509", message, help=("plan again, or put the file back",)))

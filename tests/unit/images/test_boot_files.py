@@ -118,6 +118,14 @@ def test_a_kernel_with_some_bytes_changed_never_raises_and_never_leaves_its_file
         assert one.file_size <= one.memory_size
 
 
+def test_a_file_system_that_gives_a_part_at_a_time_gives_the_same(tmp_path, monkeypatch):
+    path, pread = tmp_path / "kernel", os.pread
+    path.write_bytes(pvh())
+    found = read_boot_file(str(path))
+    monkeypatch.setattr(os, "pread", lambda file, length, offset: pread(file, min(length, 7), offset))
+    assert read_boot_file(str(path)) == found
+
+
 def test_a_file_is_read_whole_and_its_digest_is_that_of_its_bytes(tmp_path):
     from hashlib import sha256
 

@@ -140,6 +140,16 @@ def test_a_kernel_file_that_changed_since_the_plan_is_not_run(tmp_path: Path) ->
     assert run.kernel.left() == []
 
 
+def test_a_file_system_that_gives_a_part_at_a_time_has_changed_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """9p without a cache gives as much as fits into a message of its own."""
+    plan, whole = plan_of(tmp_path), os.pread
+    monkeypatch.setattr(os, "pread", lambda file, size, at: whole(file, min(size, 7), at))
+    run = Run(plan, FakeKernel())
+    assert (len(run.all_of("running")), run.all_of("failed")) == (1, [])
+
+
 @pytest.mark.parametrize("name", ["kernel", "initrd"])
 @pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: os.symlink("/dev/zero", path)])
 def test_what_is_no_file_any_more_is_not_waited_for(tmp_path: Path, name: str, make: Any) -> None:
