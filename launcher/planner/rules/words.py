@@ -10,11 +10,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from launcher.host.facts import HostFacts, IommuGroup, PciFunction
-    from launcher.planner.decided import Choice
+    from launcher.planner.decided import Choice, Taken
 
 
 def show(one: PciFunction) -> str:
     return f"{one.id} {one.name}" if one.name else one.id
+
+
+def named(one: Taken) -> str:
+    """The subject of a sentence: its address, and whether the spec means it or it came with what that means."""
+    return f"{one.function.address}" + ("" if one.role == "device" else ", its companion,")
 
 
 def shown(one: PciFunction) -> tuple[str, str, str]:
