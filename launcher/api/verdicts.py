@@ -77,14 +77,13 @@ class Trials:
 
     def _wishes(self, address: PciAddress, ignored: frozenset[str]) -> tuple[str, ...] | None:
         """The fewest that leave no error; None: whatever the spec says, there is one."""
-        for fate in ("attach", "detach"):
+        for fate in ("refuse", "attach", "detach"):
             if self._errors(address, ignored, companions=fate, allow=_WORDS):
                 continue
             less = {word: tuple(other for other in _WORDS if other != word) for word in _WORDS}
             allow = [word for word in _WORDS if self._errors(address, ignored, companions=fate, allow=less[word])]
             wishes = (f"allow: [{', '.join(allow)}]",) if allow else ()
-            alone = not self._errors(address, ignored, allow=tuple(allow))
-            return wishes if alone else (f"companions: {fate}", *wishes)
+            return wishes if fate == "refuse" else (f"companions: {fate}", *wishes)
         return None
 
     def _errors(self, address: PciAddress, ignored: frozenset[str], **wishes: object) -> tuple[Diagnostic, ...]:

@@ -146,7 +146,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "the kernel does not fit into memory",
         "The kernel names the addresses it must be at, below 4 GiB, and one range of RAM must hold each segment.",
         "boot: {kernel: ./vmlinux}\nmemory: 8MiB",
-        "Make the first bank larger.",
+        "Make the first bank larger, or link a kernel that wants more than 3 GiB to load lower.",
     ),
     Explanation(
         "E421",

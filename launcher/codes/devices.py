@@ -42,7 +42,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "several devices match",
         "`match` never means the first one: which one is first depends on the host's slots.",
         "devices:\n  worker: {match: {id: 10de:2684}}",
-        "Add a key that only one has (`serial`, `slot`, `node`: the message lists them), or `pick: free`.",
+        "Add a key that only one has (`id`, `slot`, `serial`, `node`: the message says which do). Where none has, name one by "
+        "`pci`. Or write `pick: free`.",
     ),
     Explanation(
         "E206",
@@ -132,17 +133,18 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "E216",
         "the device cannot be reset",
-        "Without a reset the guest finds the device as the host left it, and the host as the guest left it. Either the "
-        "kernel knows no way (no reset_method in sysfs), or an administrator switched all ways off (it is empty). If "
-        "all functions on its bus are this VM's, the bus is reset instead, which the plan shows as `hot`. The words of "
-        "the plan's column `reset`: `flr` (function level reset) and `af_flr` (the same of conventional PCI, by its "
-        "Advanced Features) reset this function alone; `device_specific` is the kernel's own way for this model, "
-        "`acpi` the firmware's; `pm` switches it to D3hot and back, which is weak; `bus` resets all of its bus from "
-        "the bridge above; `hot` is that, asked for by VFIO for all functions of the bus at once. `+1`: one more "
-        "function is reset with it.",
+        "Without a reset the guest finds the device as the host left it, and the host as the guest left it. An "
+        "attached companion counts as a device does. Either the kernel knows no way (no reset_method in sysfs), or an "
+        "administrator switched all ways off (it is empty). If all functions on its bus are this VM's, the bus is "
+        "reset instead, which the plan shows as `hot`. The words of the plan's column `reset`: `flr` (function level "
+        "reset) and `af_flr` (the same of conventional PCI, by its Advanced Features) reset this function alone; "
+        "`device_specific` is the kernel's own way for this model, `acpi` the firmware's; `pm` switches it to D3hot "
+        "and back, which is weak; `bus` resets all of its bus from the bridge above; `hot` is that, asked for by VFIO "
+        "for all functions of the bus at once. `+1`: one more function is reset with it.",
         "devices: {card: 0000:06:00.0}        # no reset_method in sysfs",
         "Switched off: `echo default > /sys/bus/pci/devices/0000:06:00.0/reset_method`. Otherwise pass what else is on "
-        "its bus too, or accept it: `card: {pci: 0000:06:00.0, allow: [no-reset]}`.",
+        "its bus too, or accept it: `card: {pci: 0000:06:00.0, allow: [no-reset]}`. `companions: detach` keeps a "
+        "companion out of the guest.",
     ),
     Explanation(
         "E290",

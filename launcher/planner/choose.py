@@ -66,11 +66,11 @@ def _by_match(device: Device, match: Match, host: HostFacts, elsewhere: set[PciA
     if not found:
         return Obstacle("no-match")
     if device.pick == "free":
-        return _lowest_free(found, host, elsewhere)
+        return lowest_free(found, host, elsewhere)
     return Obstacle("many-match", found) if len(found) > 1 else found[0]
 
 
-def _lowest_free(found: tuple[PciFunction, ...], host: HostFacts, elsewhere: set[PciAddress]) -> PciFunction | Obstacle:
+def lowest_free(found: tuple[PciFunction, ...], host: HostFacts, elsewhere: set[PciAddress]) -> PciFunction | Obstacle:
     """Free: no host driver and nothing else of the host's has it, no alias means it, and no VM has its group."""
     owned, takers = _owned_groups(host), list[str]()
     for one in found:

@@ -165,6 +165,10 @@ class Situation:
             if choice.function:
                 yield choice, choice.function
 
+    def choice_of(self, one: Taken) -> Choice:
+        """The device of the spec that it is, or that it came with."""
+        return next(choice for choice in self.passing.choices if choice.alias == one.alias)
+
     def members(self, group: IommuGroup) -> Iterator[PciFunction]:
         """The PCI functions of a group, by address."""
         return (self.host_functions[address] for address in sorted(group.devices) if address in self.host_functions)

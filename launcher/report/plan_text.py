@@ -76,7 +76,7 @@ _DEVICE_HEAD = ("Devices", "host", "is", "group", "node", "reset", "guest")
 _WITHOUT_FUNCTION = {
     "E201": "not found",
     "E204": "not found",
-    "E205": "not one device",
+    "E205": "several match",
     "E206": "none is free",
     "E207": "not there yet",
     "E210": "given twice",

@@ -361,10 +361,10 @@ class Device(Section):
         default=(),
         strict=False,
         title="list",
-        description="Blockers you accept for this device: `in-use` by an idle host user, `no-reset`, "
-        "`unsafe-interrupts` on a host whose administrator has set that. `in-use=eth0`, or `in-use: eth0`, accepts the "
-        "use of that name only (an interface, a console, a connector, a program, or the address of a function), so "
-        "that other uses still block.",
+        description="Blockers you accept for this device and its companions: `in-use` by an idle host user, "
+        "`no-reset`, `unsafe-interrupts` on a host whose administrator has set that. `in-use=eth0`, or `in-use: "
+        "eth0`, accepts the use of that name only (an interface, a console, a connector, a program, or the address of "
+        "a function), so that other uses still block.",
         examples=[["no-reset"], ["in-use=eth0"]],
     )
 

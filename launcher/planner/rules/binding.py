@@ -9,12 +9,12 @@ from launcher.planner.functions import is_bridge, on_vfio, only_by_its_own_drive
 from launcher.planner.places import in_spec
 from launcher.planner.rules.access import who
 from launcher.planner.rules.rule import Rule
-from launcher.planner.rules.words import sysfs
+from launcher.planner.rules.words import binding, sysfs
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from launcher.host.facts import PciFunction, Process
+    from launcher.host.facts import Process
     from launcher.planner.decided import Situation, Taken
 
 _FOR_ROOT = ("E224", "E228")  # what root mends in the same go
@@ -86,23 +86,10 @@ def _may_bind(process: Process) -> bool:
 
 
 def _commands(moved: list[Taken], process: Process) -> str:
-    """driver_override is for one address only, and needs no id that others share. A bridge stays without a driver."""
-    held = [one.function for one in moved if one.function.driver]
-    bound = [one.function for one in moved if not is_bridge(one.function)]
-    device, nodes = "/sys/bus/pci/devices/$d", dict.fromkeys(f"/dev/vfio/{one.group}" for one in bound)
-    parts = (
-        _for_each(held, f"echo $d > {device}/driver/unbind"),
-        _for_each(bound, f"echo vfio-pci > {device}/driver_override; echo $d > /sys/bus/pci/drivers_probe"),
-        f"chown {process.uid} {' '.join(nodes)}" if nodes else "",
-    )
-    return "; ".join(part for part in parts if part)
-
-
-def _for_each(functions: list[PciFunction], command: str) -> str:
-    addresses = [str(one.address) for one in functions]
-    if len(addresses) < 2:
-        return "".join(command.replace("$d", one) for one in addresses)
-    return f"for d in {' '.join(addresses)}; do {command}; done"
+    functions = [one.function for one in moved]
+    nodes = dict.fromkeys(f"/dev/vfio/{one.group}" for one in functions if not is_bridge(one))
+    owning = f"; chown {process.uid} {' '.join(nodes)}" if nodes else ""
+    return f"{binding(functions)}{owning}"
 
 
 RULES: tuple[Rule, ...] = (Rule("kernel", _left_bound), Rule("kernel", _without_a_type))

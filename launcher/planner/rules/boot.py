@@ -11,10 +11,10 @@ from launcher.planner.boot import load_initrd, low_ram, segments_of
 from launcher.planner.places import in_spec
 from launcher.planner.rules.contents import ACCEPTED, named, ways_out
 from launcher.planner.rules.rule import Rule
-from launcher.values import Missing, show_size
+from launcher.values import MIB, Missing, align_up, show_size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from launcher.images.boot_files import BootFiles
     from launcher.machine.board import Layout
@@ -84,10 +84,18 @@ def _segment(kernel: BootFile, segment: Span, ranges: tuple[RamRange, ...], layo
     if segment.start < layout.kernel_start:
         fact = f"{kernel.path} wants {segment}, where the launcher's own tables are"
         yield Diagnostic("E421", fact, where, help=(f"link it to load from {layout.kernel_start:#x} on",))
-    elif not any(ram.covers(segment) for ram in low):
+    elif _starts_at_0(low) and not any(ram.covers(segment) for ram in low):
         evidence = tuple(f"RAM below 4 GiB: {ram}" for ram in low)
-        help_ = (f"it needs low RAM up to {show_size(segment.end)}: make the first bank larger",)
+        top, enough = layout.hole.start, show_size(align_up(segment.end, MIB))
+        within = f"it needs low RAM up to {enough}: make the first bank larger"
+        beyond = f"link it to load below {show_size(top)}, where low RAM ends at the latest"
+        help_ = (beyond if segment.end > top else within,)
         yield Diagnostic("E420", f"{kernel.path} does not fit into RAM at {segment}", where, evidence, help_)
+
+
+def _starts_at_0(low: Sequence[Span]) -> bool:
+    """Where nothing is, E307 says so, and no size mends that."""
+    return any(ram.start == 0 for ram in low)
 
 
 def _initrd(initrd: BootFile, files: BootFiles, ranges: tuple[RamRange, ...], layout: Layout) -> Iterator[Diagnostic]:
@@ -99,7 +107,7 @@ def _initrd(initrd: BootFile, files: BootFiles, ranges: tuple[RamRange, ...], la
         name = f"{what}, and " if (what := named(initrd)) else "is "
         fact = f"{initrd.path} {name}no archive that Linux knows; it is loaded as it is"
         yield Diagnostic("W404", fact, where, help=("an initial RAM disk is a cpio archive, compressed or not",))
-    if load_initrd(files, ranges, layout) is None:
+    if _starts_at_0(low_ram(ranges, layout)) and load_initrd(files, ranges, layout) is None:
         fact = f"{initrd.path} ({show_size(initrd.size)}) does not fit into low RAM beside the kernel"
         yield Diagnostic("E422", fact, where, help=("make the first bank larger",))
 

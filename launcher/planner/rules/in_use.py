@@ -10,7 +10,7 @@ from launcher.planner.losing import accepted, accepting, is_psp, losses, named_u
 from launcher.planner.places import in_spec
 from launcher.planner.rules.ending import ending, stopping
 from launcher.planner.rules.rule import Rule
-from launcher.planner.rules.words import adding, show, sysfs
+from launcher.planner.rules.words import adding, named, show, sysfs
 from launcher.planner.uses import is_hard, runs_from, uses_of
 from launcher.planner.waiting import drm_clients, drm_is_likely, drm_is_unread, waiting
 
@@ -83,7 +83,7 @@ def _taken_with_consent(it: Situation) -> Iterator[Diagnostic]:
         device = it.spec.devices[one.alias]
         soft = [use for use in soft_uses(one.function) if not accepted(use, one.function, device)]
         if soft and not _hard(one, it):
-            choice = _choice(one, it)
+            choice = it.choice_of(one)
             allow = adding(choice, "allow", accepting(soft, one.function, device.allow))
             fact = f"{_subject(one)} is in use by the host: {soft[0].what}"
             help_ = (*ending(soft), f"to take it all the same, {allow}")
@@ -127,10 +127,6 @@ def _narrower(choice: Choice, taken: list[Taken]) -> Iterator[str]:
         yield f"{adding(choice, 'allow', shown_words((*words, *named)))} to accept these uses, and no later ones"
     console = any(use.kind in ("console", "display") for one in taken for use in uses_of(one.function))
     yield "it is back after down" + (", but not a console, which stays dark until the host boots again" * console)
-
-
-def _choice(one: Taken, it: Situation) -> Choice:
-    return next(choice for choice in it.passing.choices if choice.alias == one.alias)
 
 
 def _waits_for_processes(it: Situation) -> Iterator[Diagnostic]:
@@ -208,8 +204,7 @@ def _part_of_the_board(it: Situation) -> Iterator[Diagnostic]:
 
 
 def _subject(one: Taken) -> str:
-    """`gpu: 0000:c1:00.0`, or its companion."""
-    return f"{one.alias}: {one.function.address}" + ("" if one.role == "device" else ", its companion,")
+    return f"{one.alias}: {named(one)}"
 
 
 def _where(one: Taken) -> Where:

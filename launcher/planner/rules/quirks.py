@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from launcher.codes.quirks import Quirk
     from launcher.host.facts import HostFacts, PciFunction
-    from launcher.planner.decided import Choice, Situation, Taken
+    from launcher.planner.decided import Situation, Taken
 
 # Linux lets user space choose a reset, and asks modules for none, since then (reset_method).
 _CHOOSING = (5, 15)
@@ -32,7 +32,7 @@ _BY_ACPI = {"1002": "table VFCT", "10de": "method _ROM"}
 
 def _not_survived(it: Situation) -> Iterator[Diagnostic]:
     for one in it.passing.taken:
-        choice = _choice(one, it)
+        choice = it.choice_of(one)
         method = _method(one.function, it)
         found = next((quirk for quirk in quirks("W265", one.function, it.host) if method in quirk.resets), None)
         if found is None or not one.passed or "no-reset" in choice.device.allow or _is_helped(found, one, it.host):
@@ -43,10 +43,6 @@ def _not_survived(it: Situation) -> Iterator[Diagnostic]:
         help_ = (*help_, f"to accept that, {accepting}")
         evidence = (f"{found.what}; reset by {method}",)
         yield Diagnostic("W265", fact, in_spec(f"devices.{one.alias}"), evidence, help_, fix)
-
-
-def _choice(one: Taken, it: Situation) -> Choice:
-    return next(choice for choice in it.passing.choices if choice.alias == one.alias)
 
 
 def _method(one: PciFunction, it: Situation) -> str | None:
@@ -118,7 +114,7 @@ def _rom_is_elsewhere(it: Situation) -> Iterator[Diagnostic]:
             continue
         found = next(quirks("W266", one.function, it.host), None)
         if found is not None:
-            choice = _choice(one, it)
+            choice = it.choice_of(one)
             fact = f"{one.alias}: {one.function.address} {found.seen}"
             file, none = adding(choice, "rom", "./vbios.rom"), adding(choice, "rom", "false")
             help_ = (

@@ -31,7 +31,7 @@ def check_ram(
     kept += [(one.span, f"what the IOMMU reserves for {_whose(one)}{_kind(one)}") for one in reserved]
     for number, bank in enumerate(banks):
         if bank.at is not None:
-            yield from _check_fixed(number, bank, bank.at, ranges, kept)
+            yield from _check_fixed(number, bank, bank.at, ranges, kept, layout)
         elif sum(one.size for one in ranges if one.bank == number) < bank.size:
             groups = tuple(f"{one.span} reserved by the IOMMU for {_whose(one)}{_kind(one)}" for one in reserved)
             help_ = ("leave out the device whose IOMMU group reserves so much",)
@@ -43,9 +43,9 @@ def check_ram(
 
 
 def _check_fixed(
-    number: int, bank: Bank, at: int, ranges: tuple[RamRange, ...], kept: list[tuple[Span, str]]
+    number: int, bank: Bank, at: int, ranges: tuple[RamRange, ...], kept: list[tuple[Span, str]], layout: Layout
 ) -> Iterator[Diagnostic]:
-    """Bank against bank is the spec's own matter: E110."""
+    """Bank against bank is the spec's own matter: E110. The bank at 0 stays there if no other is."""
     span = Span(at, bank.size)
     hit = next(((taken, why) for taken, why in kept if taken.overlaps(span)), None)
     if hit is None:
@@ -54,15 +54,15 @@ def _check_fixed(
     place = free_place(bank.size, GRANULES[bank.pages], [taken for taken, _ in kept] + others)
     fact = f"bank {number} at {span} overlaps {hit[1]}, {hit[0]}"
     ways = ["leave out `at`, and the planner finds a place"]
-    ways += [] if place is None else [f"or write `at: {place:#x}`"]
+    if place is not None and any(one.covers(_start(layout)) for one in (*others, Span(place, bank.size))):
+        ways.append(f"or write `at: {place:#x}`")
     yield Diagnostic("E306", fact, in_spec(f"memory.{number}.at"), help=tuple(ways))
 
 
 def _check_low(
     banks: tuple[Bank, ...], ranges: tuple[RamRange, ...], reserved: tuple[Reserved, ...], layout: Layout
 ) -> Iterator[Diagnostic]:
-    """The guest starts from tables in the first MiB."""
-    start = Span(0, max(layout.kernel_start, layout.tables.end))
+    start = _start(layout)
     if any(span_of(one).covers(start) for one in ranges):
         return
     taken = next((one for one in reserved if one.span.overlaps(start)), None)
@@ -75,6 +75,11 @@ def _check_low(
     else:
         fact = f"the guest has less than {show_size(start.size)} of memory at address 0, where it starts"
         yield Diagnostic("E307", fact, in_spec("memory.0.size"), help=("make the first bank larger",))
+
+
+def _start(layout: Layout) -> Span:
+    """The guest starts from tables in the first MiB."""
+    return Span(0, max(layout.kernel_start, layout.tables.end))
 
 
 def _whose(one: Reserved) -> str:

@@ -12,14 +12,15 @@ from launcher.planner.losing import shown_words
 from launcher.planner.places import in_spec
 from launcher.planner.quirks import quirks
 from launcher.planner.rules.rule import Rule
-from launcher.planner.rules.words import adding, listed, shown, sysfs
+from launcher.planner.rules.words import adding, listed, named, shown, sysfs
 from launcher.values import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from launcher.errors import Where
     from launcher.host.facts import PciFunction
-    from launcher.planner.decided import Choice, Situation
+    from launcher.planner.decided import Choice, Situation, Taken
 
 _MOST_SHOWN = 4
 
@@ -36,25 +37,35 @@ def _dead(it: Situation) -> Iterator[Diagnostic]:
         yield Diagnostic("E250", fact, in_spec(f"devices.{one.alias}"), help=help_, fix=fix)
 
 
+def _unwilling(it: Situation) -> Iterator[Taken]:
+    """What the guest gets, also as a companion, without a word of the spec's that it may come back unreset."""
+    return (one for one in it.passing.taken if one.passed and "no-reset" not in it.choice_of(one).device.allow)
+
+
 def _no_reset(it: Situation) -> Iterator[Diagnostic]:
-    for choice, function in it.chosen():
-        unknown = isinstance(function.reset, Missing)
-        if it.resets[function.address].method or unknown or "no-reset" in choice.device.allow:
+    for one in _unwilling(it):
+        function, reset = one.function, it.resets[one.function.address]
+        if reset.method or isinstance(function.reset, Missing):
             continue
-        what = f"the resets of {function.address} are switched off" if function.reset_off else _cannot(function)
-        fact = f"{choice.alias}: {what}, so the next user finds it as the guest leaves it"
+        what = f"the resets of {named(one)} are switched off" if function.reset_off else f"{named(one)} cannot be reset"
+        fact = f"{one.alias}: {what}, so the next user finds it as the guest leaves it"
         fix = f"echo default > {sysfs(function)}/reset_method" if function.reset_off else None
-        foreign = it.resets[function.address].foreign
         help_ = (
-            *((f"switch them on again: `{fix}`",) if fix else _ways_to_a_bus_reset(foreign)),
-            f"to accept that, {_accepting(choice)}",
+            *((f"switch them on again: `{fix}`",) if fix else _ways_to_a_bus_reset(reset.foreign)),
+            *_ways_around(one, it),
         )
-        where = in_spec(f"devices.{choice.alias}")
-        yield Diagnostic("E216", fact, where, _beside(foreign), help_, fix)
+        yield Diagnostic("E216", fact, _where(one), _beside(reset.foreign), help_, fix)
 
 
-def _cannot(function: PciFunction) -> str:
-    return f"{function.address} cannot be reset"
+def _ways_around(one: Taken, it: Situation) -> tuple[str, ...]:
+    """A companion can be kept from the guest, which then leaves nothing in it."""
+    choice = it.choice_of(one)
+    apart = f"{adding(choice, 'companions', 'detach')} to give it to nobody"
+    return (*((apart,) if one.role == "companion" else ()), f"to accept that, {_accepting(choice)}")
+
+
+def _where(one: Taken) -> Where:
+    return in_spec(f"devices.{one.alias}{'' if one.role == 'device' else '.companions'}")
 
 
 def _ways_to_a_bus_reset(foreign: Sequence[PciFunction]) -> tuple[str, ...]:
@@ -82,34 +93,36 @@ def _names(functions: Sequence[PciFunction]) -> str:
 
 def _reset_of_the_bus(it: Situation) -> Iterator[Diagnostic]:
     """A member of its own group that blocks the group is said there."""
-    for choice, function in it.chosen():
-        reset = it.resets[function.address]
-        blocks = any(one.group == function.group and not harmless(one, it.host.kernel) for one in reset.foreign)
-        if not reset.method or not reset.foreign or blocks or "no-reset" in choice.device.allow:
+    for one in _unwilling(it):
+        reset = it.resets[one.function.address]
+        blocks = any(
+            other.group == one.function.group and not harmless(other, it.host.kernel) for other in reset.foreign
+        )
+        if not reset.method or not reset.foreign or blocks:
             continue
         others = f"{_names(reset.foreign)} on it {'is' if len(reset.foreign) == 1 else 'are'}"
-        fact = f"{choice.alias}: {function.address} can only be reset with its bus, and {others} not this VM's"
+        fact = f"{one.alias}: {named(one)} can only be reset with its bus, and {others} not this VM's"
         help_ = (
             *_ways_to_a_bus_reset(reset.foreign),
-            f"as it is, the kernel does not reset it; to accept that, {_accepting(choice)}",
+            f"as it is, the kernel does not reset it; to accept that, {_accepting(it.choice_of(one))}",
         )
-        yield Diagnostic("W253", fact, in_spec(f"devices.{choice.alias}"), _beside(reset.foreign), help_)
+        yield Diagnostic("W253", fact, _where(one), _beside(reset.foreign), help_)
 
 
 def _weak(it: Situation) -> Iterator[Diagnostic]:
     """Where more is known of the device, W265 says it."""
-    for choice, function in it.chosen():
+    for one in _unwilling(it):
+        function = one.function
         config = function.config if isinstance(function.config, Config) else None
         if it.resets[function.address].method != "pm" or config is None or config.soft_reset:
             continue
-        fact = f"{choice.alias}: {function.address} is reset by switching its power state, which it says resets nothing"
+        fact = f"{one.alias}: {named(one)} is reset by switching its power state, which it says resets nothing"
         help_ = (
             "try whether it starts again after a reboot of the guest: what was written to it may still be there",
-            f"to accept that, {_accepting(choice)}",
+            f"to accept that, {_accepting(it.choice_of(one))}",
         )
-        known = any("pm" in quirk.resets for quirk in quirks("W265", function, it.host))
-        if "no-reset" not in choice.device.allow and not known:
-            yield Diagnostic("W252", fact, in_spec(f"devices.{choice.alias}"), ("reset_method: pm",), help_)
+        if not any("pm" in quirk.resets for quirk in quirks("W265", function, it.host)):
+            yield Diagnostic("W252", fact, _where(one), ("reset_method: pm",), help_)
 
 
 def _off(it: Situation) -> Iterator[Diagnostic]:

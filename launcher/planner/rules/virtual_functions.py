@@ -39,6 +39,16 @@ def no_virtual_function(pf: PciFunction, number: int, host: HostFacts) -> Diagno
     return Diagnostic("E207", fact, evidence=evidence, help=(f"{words}: `{command}`",), fix=None if users else command)
 
 
+def way_to_virtual_functions(pf: PciFunction, host: HostFacts) -> str:
+    """For who asks for any of them where there is none."""
+    if pf.physical_function:
+        return f"write `pf: {pf.physical_function}`: {pf.address} is a virtual function itself"
+    if pf.sriov is None or not pf.sriov.total:
+        lacks = "can have no virtual functions" if pf.sriov else "has no SR-IOV, so it has no virtual functions"
+        return f"correct `pf`: {pf.address} {lacks}"
+    return no_virtual_function(pf, 0, host).help[0]
+
+
 def _virtual(pf: PciFunction, host: HostFacts) -> list[PciFunction]:
     """In the order of their numbers."""
     found = {one.address: one for one in host.pci}

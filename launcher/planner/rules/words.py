@@ -5,16 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.host.facts import Config
+from launcher.planner.functions import is_bridge
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from launcher.host.facts import HostFacts, IommuGroup, PciFunction
-    from launcher.planner.decided import Choice
+    from launcher.planner.decided import Choice, Taken
 
 
 def show(one: PciFunction) -> str:
     return f"{one.id} {one.name}" if one.name else one.id
+
+
+def named(one: Taken) -> str:
+    """The subject of a sentence: its address, and whether the spec means it or it came with what that means."""
+    return f"{one.function.address}" + ("" if one.role == "device" else ", its companion,")
 
 
 def shown(one: PciFunction) -> tuple[str, str, str]:
@@ -35,8 +41,41 @@ def listed(rows: Sequence[tuple[str, ...]], most: int = 8) -> tuple[str, ...]:
     return (*aligned(rows[:most]), *more)
 
 
+def series(names: Iterable[str], word: str = "and") -> str:
+    """a, b and c."""
+    *first, last = names
+    return f"{', '.join(first)} {word} {last}" if first else last
+
+
 def sysfs(one: PciFunction) -> str:
     return f"/sys/bus/pci/devices/{one.address}"
+
+
+def named_in_spec(one: PciFunction, host: HostFacts) -> str:
+    """What a spec writes to mean it: a virtual function by its number, as its address is the host's to choose."""
+    pf = next((pf for pf in host.pci if pf.address == one.physical_function), None)
+    if pf is None or one.address not in pf.virtual_functions:
+        return f"pci: {one.address}"
+    return f"pci: {pf.address}, vf: {pf.virtual_functions.index(one.address)}"
+
+
+def binding(functions: Sequence[PciFunction]) -> str:
+    """driver_override is for one address only, and needs no id that others share. A bridge stays without a driver."""
+    held = [one for one in functions if one.driver]
+    bound = [one for one in functions if not is_bridge(one)]
+    device = "/sys/bus/pci/devices/$d"
+    parts = (
+        _for_each(held, f"echo $d > {device}/driver/unbind"),
+        _for_each(bound, f"echo vfio-pci > {device}/driver_override; echo $d > /sys/bus/pci/drivers_probe"),
+    )
+    return "; ".join(part for part in parts if part)
+
+
+def _for_each(functions: list[PciFunction], command: str) -> str:
+    addresses = [str(one.address) for one in functions]
+    if len(addresses) < 2:
+        return "".join(command.replace("$d", one) for one in addresses)
+    return f"for d in {' '.join(addresses)}; do {command}; done"
 
 
 def giving_back(one: PciFunction) -> str:

@@ -12,6 +12,7 @@ from launcher.planner.functions import is_bridge
 from launcher.planner.make import plan_of
 from launcher.planner.places import in_spec
 from launcher.spec.parts import VM_SPEC
+from tests.catalogue.row import with_function
 from tests.planning import FILES, host
 
 
@@ -46,3 +47,10 @@ def test_a_device_passes_with_the_words_of_its_verdict(name: str) -> None:
         for key in words:
             fewer = {other: value for other, value in words.items() if other != key}
             assert [one for one in trials.plan(address, **fewer).own if one.severity == "error"]
+
+
+def test_a_companion_that_cannot_be_reset_is_in_the_verdict() -> None:
+    """The card's drive has a reset of its own, the network card beside it has none."""
+    facts = with_function(host("lab-shared"), "0000:01:00.0", reset=(), parent=None)
+    verdict = Trials(facts).verdicts([one for one in facts.pci if str(one.address) == "0000:01:00.1"])
+    assert [one.wishes for one in verdict.values()] == [("companions: attach", "allow: [no-reset]")]

@@ -229,6 +229,24 @@ def test_a_refused_address_comes_with_one_that_is_free(two_nodes):
     assert "or write `at: 0x40000000`" in only(made, "E306").help
 
 
+@pytest.mark.parametrize(
+    "banks",
+    ["[{size: 4GiB, at: 0x0}]", "[{size: 4GiB, at: 0x0}, {size: 1GiB, at: 0x200000000}]"],
+)
+def test_the_bank_at_0_is_sent_to_no_address_at_which_the_guest_does_not_start(two_nodes, banks: str):
+    assert only(plan(BOOT + f"memory: {banks}", two_nodes), "E306").help == (
+        "leave out `at`, and the planner finds a place",
+    )
+    second = plan(BOOT + "memory: [{size: 1GiB}, {size: 4GiB, at: 0x40000000}]", two_nodes)
+    assert "or write `at: 0x100000000`" in only(second, "E306").help
+
+
+def test_where_nothing_is_at_0_no_size_is_asked_for(two_nodes):
+    """The kernel and the initial RAM disk would fit if the bank were where the guest starts."""
+    made = plan(BOOT.replace("}", ", initrd: ./i}") + "memory: [{size: 4GiB, at: 0x100000000}]", two_nodes)
+    assert codes(made) == ["E307"]
+
+
 def test_the_guest_needs_memory_at_address_0(two_nodes):
     assert "E307" in codes(plan(BOOT + "memory: [{size: 1GiB, at: 0x100000000}]", two_nodes))
     assert "E307" in codes(plan(BOOT + "memory: 64KiB", two_nodes))
@@ -283,6 +301,10 @@ def test_a_kernel_must_fit_into_ram_and_stay_out_of_the_first_mib(two_nodes):
     assert codes(plan(SMALL, two_nodes, kernel(255 * MIB, 2 * MIB))) == ["E420"]
     assert codes(plan(SMALL, two_nodes, kernel(1 << 40, 4096))) == ["E420"]
     assert codes(plan(SMALL, two_nodes, kernel(MIB, 255 * MIB))) == []
+    (found,) = plan(SMALL, two_nodes, kernel(256 * MIB, 5000)).diagnostics
+    assert found.help == ("it needs low RAM up to 257 MiB: make the first bank larger",)
+    (found,) = plan(SMALL, two_nodes, kernel(1 << 40, 4096)).diagnostics
+    assert found.help == ("link it to load below 3 GiB, where low RAM ends at the latest",)
 
 
 def test_the_initrd_is_at_the_end_of_low_memory_on_a_page(two_nodes):

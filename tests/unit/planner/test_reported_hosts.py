@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from launcher.codec import decode
-from launcher.host.facts import HostFacts
+from launcher.host.facts import HostFacts, Use
 from launcher.plan.steps import StaysBound
 from launcher.planner.assumptions import failed_assumptions
 from launcher.planner.functions import VFIO_DRIVERS
 from launcher.record import replace
 from tests.catalogue.row import with_function
-from tests.planning import FILES, codes, plan
+from tests.planning import FILES, codes, host, plan
 
 HOSTS = Path(__file__).parents[2] / "cases" / "hosts"
 START = "boot: {kernel: ./bzImage}\ncpus: 4\nmemory: 4GiB\ndevices:\n"
@@ -243,6 +243,59 @@ def test_a_free_virtual_function_of_a_card_is_found_by_its_physical_function():
     again = plan(START + OF_A_CARD + OF_A_CARD.replace("net", "other"), facts)
     assert len({one.host for one in again.devices}) == 2
     assert failed_assumptions(again, facts, FILES) == ()
+
+
+NOT_PICKED = "  net: {match: {pf: 0000:af:00.0}}\n"
+
+
+def test_virtual_functions_that_nothing_tells_apart_are_named_by_their_number():
+    facts = reported("virtual-functions-of-a-card")
+    found = only(plan(START + NOT_PICKED, facts), "E205")
+    assert found.help == (
+        "name one of them, as `{pci: 0000:af:00.0, vf: 0}`",
+        "or `pick: free` to take the first that nothing uses",
+    )
+    assert "E205" not in codes(plan(START + "  net: {pci: 0000:af:00.0, vf: 0}\n", facts))
+
+
+def test_pick_free_is_offered_only_where_something_is_free():
+    facts = reported("virtual-functions-of-a-card")
+    held = [replace(one, driver="iavf") if one.physical_function else one for one in facts.pci]
+    found = only(plan(START + NOT_PICKED, replace(facts, pci=tuple(held))), "E205")
+    assert found.help == ("name one of them, as `{pci: 0000:af:00.0, vf: 0}`",)
+
+
+def test_who_picks_where_nothing_is_free_is_told_the_command_that_frees_one():
+    facts = reported("virtual-functions-of-a-card")
+    held = [replace(one, driver="iavf") if one.physical_function else one for one in facts.pci]
+    found = only(plan(START + OF_A_CARD, replace(facts, pci=tuple(held))), "E206")
+    first = next(one.address for one in held if str(one.physical_function) == "0000:af:00.0")
+    assert f"echo vfio-pci > /sys/bus/pci/devices/{first}/driver_override" in found.help[0]
+    assert found.help[1].startswith("or name one, as `pci: 0000:af:00.0, vf: 0`")
+    used = [replace(one, uses=(Use("interface", "x is up"),)) if one.physical_function else one for one in held]
+    found = only(plan(START + OF_A_CARD, replace(facts, pci=tuple(used))), "E206")
+    assert found.help == ("free one: end what has it, or stop the VM that has it",)
+
+
+def test_only_a_key_that_tells_one_apart_is_advised():
+    facts = host("gpu07")
+    found = only(plan(START + "  gpu: {match: {class: gpu}}\n", facts), "E205")
+    assert found.help[0] == "add a key that only one of them has: `slot`"
+    alike = tuple(replace(one, slot=None) for one in facts.pci)
+    found = only(plan(START + "  gpu: {match: {class: gpu}}\n", replace(facts, pci=alike)), "E205")
+    assert found.help[0] == "name one of them, as `{pci: 0000:c1:00.0}`"
+
+
+@pytest.mark.parametrize(
+    ("pf", "way"),
+    [
+        ("0000:02:00.0", "correct `pf`: 0000:02:00.0 has no SR-IOV, so it has no virtual functions"),
+        ("0000:3b:01.0", "write `pf: 0000:3b:00.0`: 0000:3b:01.0 is a virtual function itself"),
+    ],
+)
+def test_who_asks_for_virtual_functions_of_what_has_none_is_told_what_it_is(pf: str, way: str):
+    found = only(plan(START + f"  net: {{match: {{pf: {pf}}}}}\n", host("gpu07")), "E204")
+    assert found.help[0] == way
 
 
 def test_a_card_without_virtual_functions_says_how_they_are_made():

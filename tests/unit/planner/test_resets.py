@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from launcher.host.facts import HostFacts, PciFunction
+from launcher.host.facts import Config, HostFacts, PciFunction
 from launcher.plan.codec import plan_from_json, plan_to_json
 from launcher.plan.plan import Plan, PlannedDevice
 from launcher.record import replace
@@ -80,6 +80,51 @@ def test_an_unread_method_is_not_guessed() -> None:
     assert shown(made)[0] == (None, [])
     assert "E216" not in codes(made)
     assert "W216" in codes(made)
+
+
+def stuck() -> HostFacts:
+    """The audio function has no reset of its own, and the bus is not the VM's alone."""
+    return with_function(card(("flr",)), "0000:e1:00.0", parent=OTHER_PORT)
+
+
+def test_a_companion_that_cannot_be_reset_is_in_the_way_as_a_device_is() -> None:
+    """The guest gets it, whoever named it."""
+    made = plan(GPU, stuck())
+    (found,) = [one for one in made.diagnostics if one.code == "E216"]
+    assert found.message.startswith("gpu: 0000:c1:00.1, its companion, cannot be reset")
+    assert found.where is not None
+    assert found.where.path == "devices.gpu.companions"
+    assert "write `companions: detach` to give it to nobody" in found.help
+    assert made.summary.can_run == "no"
+
+
+def test_the_words_of_an_alias_are_for_its_companions_too() -> None:
+    assert "E216" not in codes(plan(GPU.replace("attach", "attach, allow: [no-reset]"), stuck()))
+
+
+def test_what_nobody_gets_needs_no_reset() -> None:
+    assert "E216" not in codes(plan(GPU.replace("attach", "detach"), stuck()))
+
+
+def test_switched_off_resets_of_a_companion_are_switched_on_again() -> None:
+    facts = with_function(card(("flr",)), "0000:c1:00.1", reset_off=True)
+    (found,) = [one for one in plan(GPU, facts).diagnostics if one.code == "E216"]
+    assert found.message.startswith("gpu: the resets of 0000:c1:00.1, its companion, are switched off")
+    assert found.fix == "echo default > /sys/bus/pci/devices/0000:c1:00.1/reset_method"
+
+
+def test_a_companion_that_shares_its_bus_is_warned_of() -> None:
+    facts = with_function(card(("flr",), ("bus",)), "0000:e1:00.0", parent=OTHER_PORT)
+    made = plan(GPU, facts)
+    (found,) = [one for one in made.diagnostics if one.code == "W253"]
+    assert "0000:c1:00.1, its companion, can only be reset with its bus" in found.message
+
+
+def test_a_companion_with_a_weak_reset_is_warned_of() -> None:
+    facts = card(("flr",), ("pm",))
+    weak = with_function(facts, "0000:c1:00.1", config=Config(soft_reset=False))
+    strong = with_function(facts, "0000:c1:00.1", config=Config(soft_reset=True))
+    assert ["W252" in codes(plan(GPU, one)) for one in (weak, strong)] == [True, False]
 
 
 @pytest.mark.parametrize("allowed", ["no-reset", "in-use, no-reset"])

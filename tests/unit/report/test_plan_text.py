@@ -109,7 +109,7 @@ def test_a_device_that_is_not_there_is_in_the_table_all_the_same():
     devices = "devices: {disk: 0000:77:00.0, any: {match: {class: nvme}}, port: 0000:02:00.0}\n"
     lines = plan_text(plan(SMALL + devices, host("gpu07"), BootFiles(KERNEL)), "").splitlines()
     assert "  disk   0000:77:00.0  not found" in lines
-    assert "  any    class nvme  not one device" in lines
+    assert "  any    class nvme  several match" in lines
 
 
 def test_a_plan_without_any_of_its_devices_names_them():
