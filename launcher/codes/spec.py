@@ -46,9 +46,10 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "E106",
         "a key without a value",
         "Nothing stands behind the colon, as a template leaves it that was not filled in, or `null` does for a field "
-        "that is needed. An optional field that a program writes as `null` is as if it were not there.",
+        "that is needed. An optional field that a program writes as `null` is as if it were not there. In `{ }` a "
+        "comma ends a value, and what is behind it is such a key: `{pin: 8-11,16}`.",
         "boot: {kernel: ./bzImage}\ndevices:",
-        "Write a value, or take the key out.",
+        "Write a value, or take the key out. A value with a comma in it goes in quotes.",
     ),
     Explanation(
         "E107",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic, Refused, Where, sorted_by_place
 from launcher.record import record, replace
+from launcher.spec.commas import made_whole
 from launcher.spec.nulls import without_nulls
 from launcher.spec.parts import VM_SPEC, VmSpec
 from launcher.spec.places import Entry, Node, SourceMap, section_of, source_map, walk
@@ -48,11 +49,13 @@ def load_spec(text: str | bytes, file: str, *, sets: Sequence[str] = (), name: s
 def _loaded(text: str | bytes, file: str, sets: Sequence[str], name: str | None) -> Loaded:
     root, found = _read(text, file)
     root, refused_sets = with_sets(root, sets)
+    root, commas, keys = made_whole(root)
     root, no_name = _named(without_nulls(root), file, name)
     places = source_map(file, root)
     lost = {path for path, node, _ in walk(root) if node.value is None} | {("name",) for _ in no_name}
     spec, problems = _checked(root, lost)
-    found += [*refused_sets, *no_name, *(_diagnostic(one, places) for one in (*_nothings(root, problems), *problems))]
+    told = (*commas, *_nothings(root, problems), *_without_fixes(problems, {one.path for one in commas}))
+    found += [*refused_sets, *keys, *no_name, *(_diagnostic(one, places) for one in told)]
     if spec is None or found:
         raise Refused(*sorted_by_place(found))
     raw = text.encode(errors="surrogatepass") if isinstance(text, str) else text
@@ -111,11 +114,12 @@ def _nothings(root: Node, problems: Sequence[Problem]) -> Iterator[Problem]:
     told = {one.path for one in problems if one.key}
     for path, node, _ in walk(root):
         if node.value is None and not node.lost and path not in told:
-            help_ = (_IN_BRACES if "=" in path[-1] else "write a value behind it, or take it out",)
-            yield Problem("E106", "there is no value", path, help=help_)
+            yield Problem("E106", "there is no value", path, help=("write a value behind it, or take it out",))
 
 
-_IN_BRACES = "a comma in `{...}` begins the next key: put the whole text in quotes"
+def _without_fixes(problems: Sequence[Problem], cut: Set[FieldPath]) -> Iterator[Problem]:
+    """A key whose value is cut cannot be written over alone: the comma would be a problem of the new key."""
+    yield from (replace(one, fix=None) if one.key and one.path in cut else one for one in problems)
 
 
 def _diagnostic(problem: Problem, places: SourceMap) -> Diagnostic:

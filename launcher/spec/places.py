@@ -25,12 +25,16 @@ class Node:
     """A value with its place. `written` is what the text says, for scalars: `0302` is the number 302.
 
     A `lost` value could not be read; that has been said, and nothing more is to be said about it.
+    `bare`: nothing at all, not even a colon, stands behind a key in `{ }`. `cut`: such keys behind the value, which may
+    be the rest of it.
     """
 
     value: Scalar | list[Node] | dict[str, Entry]
     where: Where
     written: str = ""
     lost: bool = False
+    bare: bool = False
+    cut: tuple[Node, ...] = ()
 
     def children(self) -> Iterator[tuple[str, Node, Where]]:
         """(key or index, value, place of the key)."""

@@ -84,7 +84,7 @@ def _long_form(node: Node, done: FieldPath) -> Node:
     field = _SHORT.get(done) or ("pci" if done[:1] == ("devices",) and len(done) == 2 else None)
     if field is None or node.value is None or isinstance(node.value, dict | list):
         return node
-    whole = replace(node, value={field: Entry(node.where, node)})
+    whole = replace(node, value={field: Entry(node.where, node)}, cut=())
     return replace(node, value=[whole]) if done == ("memory",) else whole
 
 

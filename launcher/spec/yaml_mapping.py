@@ -17,7 +17,12 @@ def mapping_of(nodes: list[Node], problems: list[Diagnostic]) -> dict[str, Entry
     """`nodes` are key, value, key, value. Of two equal keys the first one stays."""
     entries: dict[str, Entry] = {}
     merged: dict[str, Entry] = {}
+    text: str | None = None  # the key whose value a comma may have cut
     for key, node in zip(nodes[::2], nodes[1::2], strict=True):
+        if node.bare and text is not None and key.written:
+            entries[text] = _cut(entries[text], key)
+            continue
+        text = None
         if key.value == "<<":
             merged = {**_merged(node, problems), **merged}
         elif not isinstance(key.value, str):
@@ -26,7 +31,19 @@ def mapping_of(nodes: list[Node], problems: list[Diagnostic]) -> dict[str, Entry
             problems.append(_twice(key, entries[key.value]))
         else:
             entries[key.value] = Entry(key.where, _placed(node, key))
+            text = key.value if _is_plain_text(node, key) else None
     return {**merged, **entries}
+
+
+def _is_plain_text(node: Node, key: Node) -> bool:
+    """Without quotes, which `written` has not, and behind its key: an alias has the place of its anchor."""
+    where = node.where
+    behind = (where.line, where.column) > (key.where.line, key.where.column)
+    return behind and bool(node.written) and where.end_column - where.column == len(node.written)
+
+
+def _cut(entry: Entry, piece: Node) -> Entry:
+    return replace(entry, node=replace(entry.node, cut=(*entry.node.cut, piece)))
 
 
 def _placed(node: Node, key: Node) -> Node:

@@ -46,6 +46,7 @@ class _Open:
     where: Where
     anchor: str | None
     is_mapping: bool
+    in_braces: bool
     nodes: list[Node] = field(default_factory=list)
     count: int = 1
     height: int = 1
@@ -54,6 +55,10 @@ class _Open:
         self.nodes.append(done.node)
         self.count += done.count
         self.height = max(self.height, done.height + 1)
+
+    def last_key(self) -> Node | None:
+        """The key in `{ }` whose value is to come."""
+        return self.nodes[-1] if self.in_braces and len(self.nodes) % 2 else None
 
 
 def read_tree(text: str, file: str) -> Tree:
@@ -121,13 +126,22 @@ class _Builder:
         if any("\ud800" <= sign <= "\udfff" for sign in event.value):
             self._problem("E002", "an escape that is not a character", where, "write the character itself")
             return Node(None, where, lost=True)
-        return Node(event.value if event.style else resolve(event.value), where, event.value)
+        bare = not (event.value or event.style or event.anchor) and self._is_bare()
+        return Node(event.value if event.style else resolve(event.value), where, event.value, bare=bare)
+
+    def _is_bare(self) -> bool:
+        """Nobody has written a colon behind the key whose value this is."""
+        key = self.open[-1].last_key() if self.open else None
+        return key is not None and not self.lines[key.where.line - 1][key.where.end_column - 1 :].lstrip().startswith(
+            ":"
+        )
 
     def _begin(self, event: Any, where: Where) -> None:
         self._limit(1, 1, where)
         if event.anchor:
             self.anchors[event.anchor] = None  # still open: an alias to it would be a circle
-        self.open.append(_Open(where, event.anchor, isinstance(event, events.MappingStartEvent)))
+        is_mapping = isinstance(event, events.MappingStartEvent)
+        self.open.append(_Open(where, event.anchor, is_mapping, in_braces=is_mapping and bool(event.flow_style)))
 
     def _end(self, event: Any) -> None:
         closed = self.open.pop()

@@ -44,6 +44,13 @@ OTHERS = (
     f"{START}devices: {{a: {{pci: 0000:02:00.0, guest: 00:10.0}}, b: {{pci: 0000:03:00.0, guest: addr=0x10}}}}\n",
     f"{START}devices: {{a: {{match: {{class: gpu}}, macth: {{serial: x}}, naem: 3}}}}\n",
     f"{START}devices: {{a: {{host-address: null}}}}\n",
+    START.replace("}", ", cmdline: console=ttyS0,115200 ro}"),
+    START.replace("}", ", append: console=ttyS0,115200}"),
+    START.replace("cpus: 2", "cpus: {count: 5, pin: 8-11,16}"),
+    START.replace("cpus: 2", "cpus: {count: 4, pin: 8-11,16}"),
+    START.replace("1GiB", "[{size: 1,5GiB}]"),
+    f"{START}devices: {{a: {{pci: 01:00.0,pcie=1}}, b: 02:00.0,x=1}}\n",
+    f"{START}devices: {{a: {{match: {{serial: 1,2}}, pick: free,1}}}}\n",
 )
 
 

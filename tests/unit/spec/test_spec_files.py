@@ -14,6 +14,7 @@ from jsonschema import Draft202012Validator
 
 from launcher.codes import all_explanations
 from launcher.errors import Refused
+from launcher.spec.commas import made_whole
 from launcher.spec.load import load_spec
 from launcher.spec.schema import spec_schema
 from launcher.spec.yaml_tree import read_tree
@@ -123,4 +124,4 @@ def test_every_code_of_a_spec_has_a_broken_file() -> None:
 def plain(file: Path) -> object:
     root = read_tree(file.read_bytes().decode("utf-8-sig"), file.name).root
     assert root is not None
-    return root.plain()
+    return made_whole(root)[0].plain()
