@@ -207,7 +207,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "E128",
         "a word or a number that other tools read as true or false",
-        "yes, no, on and off are text in YAML 1.2, and `rom: no` would be a file called no. 0 and 1 are numbers.",
+        "yes, no, on and off are text in YAML 1.2, as is what stands in quotes, and `rom: no` would be a file called "
+        "no. 0 and 1 are numbers.",
         "devices:\n  gpu: {pci: 0000:c1:00.0, rom: no}",
         "Write true or false. A file of that name is `./no`.",
     ),

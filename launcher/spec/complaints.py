@@ -15,7 +15,7 @@ from launcher.spec.fields import all_fields, as_yaml, keys_of, stands
 from launcher.spec.model import Bank, ShortDevice, VmSpec
 from launcher.spec.places import section_of
 from launcher.spec.problems import FieldPath, Problem, did_you_mean, nearest
-from launcher.spec.scalars import kind
+from launcher.spec.scalars import kind, truth
 from launcher.spec.shapes_of_others import shape
 from launcher.spec.sound import section_at, sound
 from launcher.spec.synonyms import choice, implied, meaning
@@ -176,6 +176,14 @@ def _choice(path: FieldPath, error: ErrorDetails) -> Problem:
     return Problem("E116", f"{_shown(given)} is not a choice here", path, help=help_, fix=fix)
 
 
+def _truth(path: FieldPath, error: ErrorDetails) -> Problem:
+    given = error["input"]
+    if meant := truth(given):
+        return replace(meant, path=path)
+    wrong = f"expected true or false, found {_found(given)}"
+    return Problem("E105", wrong, path, help=(f"write `{path[-1]}: true` or `{path[-1]}: false`",))
+
+
 def _wrong_type(path: FieldPath, error: ErrorDetails) -> Problem:
     given = error["input"]
     wanted, help_ = _WANTED.get(error["type"], ("another kind of value", ()))
@@ -230,4 +238,5 @@ _TABLE: dict[str, Callable[[FieldPath, ErrorDetails], Problem]] = {
     "greater_than_equal": _range,
     "less_than_equal": _range,
     "literal_error": _choice,
+    "bool_type": _truth,
 }

@@ -10,7 +10,9 @@ from launcher.values import is_name
 
 COMMAND_LINE = 2047  # COMMAND_LINE_SIZE in arch/x86/include/asm/setup.h is 2048, with the NUL
 
-_YAML_1_1 = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
+# What other tools, YAML 1.1 and quotes make of true and false.
+_TRUTH = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false", "true": "true",
+          "false": "false"}  # fmt: skip
 _KINDS = {bool: "true or false", int: "a number", float: "a number", str: "text", type(None): "nothing"}
 
 
@@ -42,18 +44,33 @@ def rom(given: object) -> bool | str:
     if isinstance(given, dict):
         raise _rom_of_others(given).error()
     path = text(given)
-    fix = _YAML_1_1.get(path.lower())
-    if fix is None:
+    if (meant := truth(path)) is None:
         return path
-    help_ = (f"write `{fix}`", f"for a file of that name, write `./{path}`")
-    raise Problem("E128", f"YAML 1.2 reads `{path}` as text, not as true or false", help=help_, fix=fix).error()
+    raise _or_file(meant, path).error()
 
 
 def _rom_by_number(wanted: bool) -> Problem:
     """QEMU's `rombar=1`."""
-    fix = str(wanted).lower()
-    help_ = (f"write `{fix}`", f"for a file of that name, write `./{int(wanted)}`")
-    return Problem("E128", f"{int(wanted)} is a number, not true or false", help=help_, fix=fix)
+    meant = truth(int(wanted))
+    assert meant is not None
+    return _or_file(meant, str(int(wanted)))
+
+
+def _or_file(meant: Problem, path: str) -> Problem:
+    return replace(meant, help=(*meant.help, f"for a file of that name, write `./{path}`"))
+
+
+def truth(given: object) -> Problem | None:
+    """What is meant as true or false, and is another thing to YAML; None for what means neither."""
+    if isinstance(given, int | float) and not isinstance(given, bool) and given in (0, 1):
+        fix = str(given == 1).lower()
+        return Problem("E128", f"{given} is a number, not true or false", help=(f"write `{fix}`",), fix=fix)
+    word = given.strip() if isinstance(given, str) else ""
+    word_means = _TRUTH.get(word.lower())
+    if word_means is None:
+        return None
+    message = f"`{word}` is text to YAML 1.2, not true or false"
+    return Problem("E128", message, help=(f"write `{word_means}`",), fix=word_means)
 
 
 def _rom_of_others(given: dict[str, object]) -> Problem:

@@ -304,6 +304,35 @@ def test_a_value_of_another_kind_is_told_as_it_is_to_be_written(text: str, help_
     assert (one.help[0], one.fix) == (help_, fix)
 
 
+TRUTH = {"yes": "true", "'On'": "true", "'true'": "true", "1": "true", "1.0": "true", "no": "false", "OFF": "false",
+         "0": "false", "'False'": "false"}  # fmt: skip
+TRUE_OR_FALSE = (
+    "cpus: {count: 2, nested: %s}",
+    "devices: {a: {pci: 01:00.0, vf: 0, network: {trust: %s}}}",
+    "devices: {a: {pci: 01:00.0, vf: 0, network: {spoofcheck: %s}}}",
+    "devices: {a: {pci: 01:00.0, rom: %s}}",
+)
+
+
+@pytest.mark.parametrize("field", TRUE_OR_FALSE)
+@pytest.mark.parametrize("written", TRUTH)
+def test_what_others_read_as_true_or_false_is_told_as_it_is_to_be_written(field: str, written: str) -> None:
+    start = BOOT + "memory: 1GiB\n" + "cpus: 2\n" * ("cpus" not in field)
+    one = told(start + field % written)
+    assert (one.code, one.fix, one.help[0]) == ("E128", TRUTH[written], f"write `{TRUTH[written]}`")
+
+
+def test_every_field_that_is_true_or_false_is_among_them() -> None:
+    fields = {name.rpartition(".")[2] for name, one in all_fields().items() if one.type.startswith("true")}
+    assert fields == {re.findall(r"(\w+): %s", one)[0] for one in TRUE_OR_FALSE}
+
+
+def test_what_is_neither_true_nor_false_is_told_both() -> None:
+    for written in ("2", "maybe", "[true]", ".nan"):
+        one = told(START.replace("cpus: 2", f"cpus: {{count: 2, nested: {written}}}"))
+        assert (one.code, one.help) == ("E105", ("write `nested: true` or `nested: false`",))
+
+
 def test_what_is_missing_is_shown_by_an_example_and_no_program_is_to_apply_it() -> None:
     for one in refused("name: vm"):
         assert (one.code, one.fix, len(one.help)) == ("E102", None, 1)
