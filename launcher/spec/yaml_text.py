@@ -96,8 +96,49 @@ def resolve(written: str) -> Scalar:
 
 def syntax_problem(error: MarkedYAMLError, text: str, file: str) -> Diagnostic:
     said = f"{error.context or ''} {error.problem or ''}"
+    where = _marked(error, text, file)
+    if seen := _seen(said, where, text_lines(text)):
+        return seen
     _, code, message, help_ = next((row for row in _SYNTAX if row[0] in said), ("", "E004", "this is not YAML", ()))
-    return Diagnostic(code, message, _marked(error, text, file), help=help_)
+    return Diagnostic(code, message, where, help=help_)
+
+
+def _seen(said: str, where: Where, lines: list[str]) -> Diagnostic | None:
+    """What the lines show and the parser does not say."""
+    if "flow" in said:
+        return _commented(where, lines)
+    return _deeper(where, lines) if "mapping values" in said or "block" in said else None
+
+
+def _commented(where: Where, lines: list[str]) -> Diagnostic | None:
+    """`{cmdline: a #b}`: the bracket that would close it is in a comment."""
+    for number in range(where.line, 0, -1):
+        if found := re.search(r"[\[{].* (#.*[\]}])", lines[number - 1]):
+            place = Where(where.file, number, found.start(1) + 1, found.end(1) + 1)
+            help_ = ("put text with ` #` in it in quotes",)
+            return Diagnostic(
+                "E004", "a comment begins here, and the bracket is not closed before it", place, help=help_
+            )
+    return None
+
+
+def _deeper(where: Where, lines: list[str]) -> Diagnostic | None:
+    """A key that is indented as if it went on with the value of the line above: to YAML a second `: `, or no key."""
+    line = lines[where.line - 1]
+    above = next((one for one in reversed(lines[: where.line - 1]) if re.match(r" *[^ #]", one)), "")
+    start, key = _start(line), re.match(r"[ -]*[A-Za-z0-9_-]+:(?= |$)", line)
+    second = key is not None and where.column > key.end()
+    goes_on = re.match(r"[ -]*[^ :\[\]{},]+: +[^ #|>&\[{]", above)
+    if not key or second or not goes_on or start <= _start(above):
+        return None
+    message = f"this line is indented deeper than the one above, {start} spaces instead of {_start(above)}"
+    place = Where(where.file, where.line, start + 1, key.end() + 1)
+    return Diagnostic("E004", message, place, help=("indent the keys of one mapping equally",))
+
+
+def _start(line: str) -> int:
+    """The column of a line's key, from 0, behind the dash of a list."""
+    return len(line) - len(line.lstrip(" -"))
 
 
 def _marked(error: MarkedYAMLError, text: str, file: str) -> Where:
