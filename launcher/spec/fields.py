@@ -62,6 +62,11 @@ def all_fields() -> dict[str, FieldHelp]:
     }
 
 
+def is_needed(field: str) -> bool:
+    found = all_fields().get(field)
+    return found is not None and found.required
+
+
 def stands(field: str, value: object) -> bool:
     """Whether the value may stand in the field, whatever is around it."""
     section, _, name = field.rpartition(".")

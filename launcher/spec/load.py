@@ -114,7 +114,17 @@ def _nothings(root: Node, problems: Sequence[Problem]) -> Iterator[Problem]:
     told = {one.path for one in problems if one.key}
     for path, node, _ in walk(root):
         if node.value is None and not node.lost and path not in told:
-            yield Problem("E106", "there is no value", path, help=("write a value behind it, or take it out",))
+            yield Problem("E106", "there is no value", path, help=(f"write a value behind it, {_way_out(path)}",))
+
+
+def _way_out(path: FieldPath) -> str:
+    """What is needed cannot be taken out, and what may go in its place is shown."""
+    from launcher.spec.fields import all_fields, as_yaml, is_needed
+
+    if path[:-1] == ("devices",):
+        return f"as in `{path[-1]}: 0000:c1:00.0`"
+    field = ".".join(filter(None, [section_of(path[:-1]), path[-1]]))
+    return f"as in `{path[-1]}: {as_yaml(all_fields()[field].examples[0])}`" if is_needed(field) else "or take it out"
 
 
 def _without_fixes(problems: Sequence[Problem], cut: Set[FieldPath]) -> Iterator[Problem]:

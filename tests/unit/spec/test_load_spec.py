@@ -263,6 +263,29 @@ def test_a_field_that_is_needed_an_alias_and_a_key_with_nothing_behind_it_have_n
     assert "E106" in codes(refused(rest + text))
 
 
+@pytest.mark.parametrize(
+    ("text", "example"),
+    {
+        SHORT.replace(" 4", ""): "`cpus: 8`",
+        SHORT.replace("8GiB", "null"): "`memory: 64GiB`",
+        SHORT.replace("8GiB", "[{size: }]"): "`size: 64GiB`",
+        SHORT.replace("{kernel: ./bzImage}", "{kernel: }"): "`kernel: ./bzImage`",
+        SHORT.replace(" 4", " {topology: {cores: null}}"): "`cores: 4`",
+        SHORT.replace("disk: 02:00.0", "gpu: "): "`gpu: 0000:c1:00.0`",
+        SHORT.replace("disk: 02:00.0", "vf: null"): "`vf: 0000:c1:00.0`",
+    }.items(),
+)
+def test_what_is_needed_is_shown_by_an_example_and_cannot_be_taken_out(text: str, example: str) -> None:
+    (one,) = refused(text)
+    assert (one.code, one.help) == ("E106", (f"write a value behind it, as in {example}",))
+
+
+def test_what_is_not_needed_can_be_taken_out() -> None:
+    for text in (SHORT + "name:\n", SHORT.replace("02:00.0", "{pci: 02:00.0, rom: }"), SHORT + "confine:"):
+        (one,) = refused(text)
+        assert (one.code, one.help) == ("E106", ("write a value behind it, or take it out",))
+
+
 def test_a_program_is_not_a_text_file() -> None:
     (one,) = refused(b"\x7fELF\x02\x01\x01\0\0\0")
     assert (one.code, one.message) == ("E001", "this is not a text file")
