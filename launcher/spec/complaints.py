@@ -16,7 +16,7 @@ from launcher.spec.model import Bank, ShortDevice, VmSpec
 from launcher.spec.places import section_of
 from launcher.spec.problems import FieldPath, Problem, did_you_mean, nearest
 from launcher.spec.scalars import kind, truth
-from launcher.spec.shapes_of_others import shape
+from launcher.spec.shapes_of_others import listed_banks, shape
 from launcher.spec.sound import section_at, sound
 from launcher.spec.synonyms import choice, implied, meaning
 
@@ -120,7 +120,14 @@ def _problem(path: FieldPath, error: ErrorDetails, spec: Mapping[str, object]) -
         )
     if error["type"] == "extra_forbidden":
         return _unknown(path, error["input"], section_at(spec, path))
-    return _TABLE.get(error["type"], _wrong_type)(path, error)
+    told = _TABLE.get(error["type"], _wrong_type)(path, error)
+    return _of_a_bank(told, spec) if path[:1] == ("memory",) and error["type"] == "model_type" else told
+
+
+def _of_a_bank(told: Problem, spec: Mapping[str, object]) -> Problem:
+    """The list as a whole: a number of an item is nothing that anybody would write."""
+    banks = listed_banks(spec.get("memory"))
+    return replace(told, help=(f"write `memory: {banks}`",)) if banks else told
 
 
 def _missing(path: FieldPath, _: ErrorDetails) -> Problem:
@@ -189,7 +196,7 @@ def _wrong_type(path: FieldPath, error: ErrorDetails) -> Problem:
     wanted, help_ = _WANTED.get(error["type"], ("another kind of value", ()))
     fix = _as_wanted(path, error["type"], given)
     keys = _listed(keys_of(section_of(path))) if error["type"] == "model_type" else ()
-    whole = f"{path[-1]}: {fix}" if fix and error["type"] == "model_type" else fix
+    whole = f"{path[-1]}: {fix}" if fix and error["type"] == "model_type" and not path[-1].isdecimal() else fix
     helps = (f"write `{whole}`",) if fix else shape(path, given) or (*help_, *keys)
     return Problem("E105", f"expected {wanted}, found {_found(given)}", path, help=helps, fix=fix)
 

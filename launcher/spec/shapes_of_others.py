@@ -54,6 +54,19 @@ def _memory(given: Mapping[str, object]) -> tuple[str, ...]:
     return (*first, f"or a list of banks, as in `memory: [{{size: {shown}, pages: 2MiB}}]`")
 
 
+def listed_banks(given: object) -> str | None:
+    """Banks of which some are written as sizes, all of them as mappings."""
+    banks = [_bank(one) for one in given] if isinstance(given, list) else []
+    return f"[{', '.join(one for one in banks if one)}]" if banks and all(banks) else None
+
+
+def _bank(given: object) -> str | None:
+    if isinstance(given, Mapping):
+        return as_yaml(given, inside=True) if all(stands(f"memory.{key}", one) for key, one in given.items()) else None
+    size_ = _size(given, {})
+    return f"{{size: {size_}}}" if size_ else None
+
+
 def _means(key: str, value: object) -> str:
     if key in keys_of("memory"):
         return f"memory.{key}"

@@ -238,7 +238,7 @@ WHOLE = {
     f"{BOOT}cpus: 2\nmemory: size=4G\n": "write `4GiB`",
     f"{BOOT}cpus: '4,sockets=1,cores=4'\nmemory: 1GiB\n": "`cpus: {topology: {sockets: 1, cores: 4}}`",
     f"{BOOT}cpus: 2\nmemory: {{unit: KiB, '#text': 4194304}}\n": "write `memory: 4194304KiB`",
-    f"{BOOT}cpus: 2\nmemory: [4G]\n": "write `{size: 4GiB}`",
+    f"{BOOT}cpus: 2\nmemory: [4G]\n": "write `memory: [{size: 4GiB}]`",
     f"{BOOT}cpus: [4, 5]\nmemory: 1GiB\n": "`cpus: {count: 2, pin: [4, 5]}`",
     f"{BOOT}cpus: 4-7\nmemory: 1GiB\n": "`cpus: {count: 4, pin: 4-7}`",
     f"{BOOT}cpus: 500m\nmemory: 1GiB\n": "thousandths",
@@ -256,6 +256,20 @@ WHOLE = {
 @pytest.mark.parametrize("text", WHOLE)
 def test_sections_in_the_shapes_of_other_tools(text: str) -> None:
     assert WHOLE[text] in " ".join(told(text).help)
+
+
+@pytest.mark.parametrize(
+    ("written", "whole"),
+    {
+        "[2GiB, 4GiB]": "[{size: 2GiB}, {size: 4GiB}]",
+        "\n  - 2GiB\n  - 4G\n": "[{size: 2GiB}, {size: 4GiB}]",
+        "[2GiB, {size: 4GiB, pages: 2MiB}]": "[{size: 2GiB}, {size: 4GiB, pages: 2MiB}]",
+    }.items(),
+)
+def test_a_list_of_sizes_is_told_as_a_list_of_banks(written: str, whole: str) -> None:
+    for one in refused(START.replace("1GiB", written)):
+        assert (one.code, one.help) == ("E105", (f"write `memory: {whole}`",))
+    assert all("0:" not in line for one in refused(START.replace("1GiB", "[2GiB, [3]]")) for line in one.help)
 
 
 def test_reserved_words_say_what_there_is_instead() -> None:
