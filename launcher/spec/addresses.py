@@ -9,7 +9,7 @@ from launcher.spec.kinds import WORDS, meant_by
 from launcher.spec.problems import Problem, did_you_mean
 from launcher.spec.scalars import text, wrong_kind
 from launcher.spec.sizes import PHYSICAL
-from launcher.values import NO_MAC, PciAddress
+from launcher.values import NO_MAC, PciAddress, parse_size
 
 _DEVICE_ID = r"[0-9a-f]{4}:[0-9a-f]{4}"
 _CLASS = r"(?:[0-9a-f]{2}){1,3}"
@@ -126,11 +126,29 @@ def memory_address(given: object) -> int:
     elif isinstance(given, str) and re.fullmatch(_HEX, given):
         address = int(given, 16)
     else:
-        help_ = ("write it in hex, as in 0x1000000000",)
-        raise Problem("E109", f"not a guest memory address: {given}", help=help_).error()
+        raise _no_memory_address(given).error()
     if not 0 <= address < PHYSICAL:
-        raise Problem("E109", "the address is not within the 4096 TiB an x86 machine can address").error()
+        message = f"{address:#x} is not within the 4096 TiB an x86 machine can address"
+        help_ = (f"write an address below {PHYSICAL:#x}, or leave `at` out: the planner finds a place",)
+        raise Problem("E109", message, help=help_).error()
     return address
+
+
+def _no_memory_address(given: object) -> Problem:
+    """Hex with capitals or underscores, and a size that says how far from 0 it is."""
+    written = str(given).strip().lower().replace("_", "")
+    address = int(written, 16) if re.fullmatch(_HEX, written) else _distance(str(given))
+    message = f"not a guest memory address: {given}"
+    if address is None or address >= PHYSICAL:
+        return Problem("E109", message, help=("write it in hex, as in 0x1000000000",))
+    return Problem("E109", message, help=(f"write `{address:#x}`",), fix=f"{address:#x}")
+
+
+def _distance(given: str) -> int | None:
+    try:
+        return parse_size(given)
+    except ValueError:
+        return None
 
 
 def device_id(given: object) -> str:
@@ -146,6 +164,9 @@ def device_id(given: object) -> str:
 def _no_id(given: object) -> Problem:
     from launcher.spec.addresses_of_others import identity
 
+    if re.fullmatch("[0-9a-fA-F]{4}", str(given)):
+        example = f"`{given}` is a vendor alone: add the device, as in {given}:2684; `lspci -nn` shows both"
+        return Problem("E115", f"not a vendor:device id: {given}", help=(example,))
     fix = identity(given)
     rule = "write vendor:device, four hex digits each, as `lspci -nn` shows it: 10de:2684"
     help_ = (f"write `{fix}`",) if fix else (rule, "for all devices of a kind, write `class`, as in `class: gpu`")

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from launcher.record import replace
 from launcher.spec import rules
+from launcher.spec.cpu_list import pin
 from launcher.spec.fields import all_fields, as_yaml, keys_of, stands
 from launcher.spec.model import Bank, ShortDevice, VmSpec
 from launcher.spec.places import section_of
@@ -130,13 +131,20 @@ def _of_a_bank(told: Problem, spec: Mapping[str, object]) -> Problem:
     return replace(told, help=(f"write `memory: {banks}`",)) if banks else told
 
 
-def _missing(path: FieldPath, _: ErrorDetails) -> Problem:
+def _missing(path: FieldPath, error: ErrorDetails) -> Problem:
     *around, key = path
     if path == ("name",):
         return Problem("E129", "a spec from stdin needs a `name`", help=("add `name: vm`",), fix="name: vm")
     field = all_fields()[".".join(filter(None, [section_of(tuple(around)), key]))]
-    help_ = (f"add `{key}:`, as in `{key}: {as_yaml(field.examples[0])}`",)
+    example = _pinned(error["input"]) if path == ("cpus", "count") else None
+    help_ = (f"add `{key}:`, as in `{key}: {as_yaml(example or field.examples[0])}`",)
     return Problem("E102", f"`{key}` is missing", tuple(around), key=True, help=help_)
+
+
+def _pinned(beside: object) -> int | None:
+    """How many vCPUs `pin` has host CPUs for."""
+    given = beside.get("pin") if isinstance(beside, Mapping) else None
+    return len(pin(given)) if given is not None and stands("cpus.pin", given) else None
 
 
 def _unknown(path: FieldPath, given: object, beside: Mapping[str, object]) -> Problem:
@@ -229,7 +237,7 @@ def _found(given: object) -> str:
 
 
 def _shown(given: object) -> str:
-    return str(given).lower() if isinstance(given, bool) else str(given)[:80]
+    return as_yaml(given)[:80] if isinstance(given, bool | Mapping | list) else str(given)[:80]
 
 
 # pydantic's error type -> what belongs there, help

@@ -67,8 +67,7 @@ def of_cpus(count: int, pin: tuple[int, ...] | None, topology: Counted | None) -
         help_ = (f"write `count: {in_all}`, or leave `count` out", "or correct the topology")
         yield Problem("E440", f"{product} are {in_all}, not {_counted(count, 'vCPU')}", ("topology",), help=help_)
     if pin is not None and len(pin) != count:
-        message = f"{_counted(len(pin), 'host CPU')} for {_counted(count, 'vCPU')}"
-        yield Problem("E120", message, ("pin",), help=("each vCPU has one host CPU of its own",))
+        yield _pins(pin, count)
 
 
 def of_bank(size: int, pages: str, at: int | None) -> Iterator[Problem]:
@@ -77,8 +76,28 @@ def of_bank(size: int, pages: str, at: int | None) -> Iterator[Problem]:
         message = f"{show_size(size)} is not a whole number of {pages} pages"
         yield Problem("E108", message, ("size",), help=(f"take a multiple of {pages}, or smaller pages",))
     if at is not None and at % page:
-        message = f"{at:#x} is not on a {show_size(page)} boundary, where the bank's pages start"
-        yield Problem("E109", message, ("at",), help=(f"write {at // page * page:#x}",), fix=f"{at // page * page:#x}")
+        yield _off_boundary(at, page)
+
+
+def _off_boundary(at: int, page: int) -> Problem:
+    """100000000 is a round number in hex only: whoever forgot the 0x means another place."""
+    message = f"{at:#x} is not on a {show_size(page)} boundary, where the bank's pages start"
+    fix, meant = f"{at // page * page:#x}", f"0x{at}"
+    if str(at).endswith("000") and int(meant, 16) % page == 0:
+        help_ = (f"if `{meant}` is meant, write that: {at} is {at:#x}", f"the boundary below is {fix}")
+        return Problem("E109", message, ("at",), help=help_)
+    return Problem("E109", message, ("at",), help=(f"write {fix}",), fix=fix)
+
+
+def _pins(pin: tuple[int, ...], count: int) -> Problem:
+    message = f"{_counted(len(pin), 'host CPU')} for {_counted(count, 'vCPU')}"
+    first, last = pin[0], pin[0] + count - 1
+    if pin[:count] == tuple(range(first, last + 1)):
+        other = f"or the first {count} of them, `pin: {first}-{last}`"
+    else:
+        other = f"or as many host CPUs as there are vCPUs, {count}"
+    help_ = (f"each vCPU has one host CPU of its own: write `count: {len(pin)}`", other)
+    return Problem("E120", message, ("pin",), help=help_)
 
 
 def of_match(keys: Collection[str]) -> Iterator[Problem]:
@@ -100,9 +119,11 @@ def of_device(keys: Collection[str]) -> Iterator[Problem]:
     if "pci" not in keys and "match" not in keys:
         help_ = ("add `pci:` with its address on the host", "or `match:` with its properties")
         yield Problem("E121", "nothing says which device it is", key=True, help=help_)
-    for key, needed in (("vf", "pci"), ("pick", "match")):
+    for key, needed, example in (("vf", "pci", "0000:3b:00.0"), ("pick", "match", "{class: gpu}")):
         if key in keys and needed not in keys:
-            yield Problem("E122", f"`{key}` goes with `{needed}`, which is not there", (key,), key=True)
+            other = next((f" in place of `{one}`" for one in ("pci", "match") if one in keys), "")
+            way = f"write `{needed}: {example}`{other}, or take `{key}` out"
+            yield Problem("E122", f"`{key}` goes with `{needed}`, which is not there", (key,), key=True, help=(way,))
 
 
 def of_devices(devices: Mapping[str, Assigned]) -> Iterator[Problem]:

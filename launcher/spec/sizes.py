@@ -40,8 +40,12 @@ def size(given: object) -> int:
         bytes_ = parse_size(str(given))
     except ValueError:
         raise _no_size(given).error() from None
-    if bytes_ == 0 or bytes_ % PAGE:
-        raise Problem("E108", f"{given} is not a whole number of 4 KiB pages", help=("sizes are 4KiB or more",)).error()
+    if bytes_ == 0:
+        raise Problem("E108", f"{given} is no memory at all", help=("sizes are 4KiB or more",)).error()
+    if bytes_ % PAGE:
+        raise Problem(
+            "E108", f"{given} is not a whole number of 4 KiB pages", help=("take a multiple of 4KiB",)
+        ).error()
     if bytes_ > PHYSICAL:
         raise Problem("E108", f"{given} is more than the 4096 TiB an x86 machine can address").error()
     return bytes_

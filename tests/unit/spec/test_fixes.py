@@ -49,6 +49,8 @@ OTHERS = (
     START.replace("cpus: 2", "cpus: {count: 5, pin: 8-11,16}"),
     START.replace("cpus: 2", "cpus: {count: 4, pin: 8-11,16}"),
     START.replace("1GiB", "[{size: 1,5GiB}]"),
+    START.replace("1GiB", "[{size: 1GiB, at: 4GiB}, {size: 1GiB, at: 0X200000000}, {size: 1GiB, at: 3KiB}]"),
+    START.replace("1GiB", "[{size: 1GiB, pages: 2MiB, at: 8000000000}]"),
     START.replace("cpus: 2", "cpus: {count: 5, nested: 'yes'}"),
     f"{START}devices: {{a: {{pci: 01:00.0, rom: 'false', vf: 1, network: {{trust: 1, spoofcheck: off}}}}}}\n",
     f"{START}devices: {{a: {{pci: 01:00.0,pcie=1}}, b: 02:00.0,x=1}}\n",

@@ -240,6 +240,79 @@ def test_a_size_that_can_mean_one_thing_only_has_a_fix() -> None:
         assert (one.code, one.fix) == ("E107", fix)
 
 
+# ---- addresses of banks ----
+
+
+@pytest.mark.parametrize(
+    ("written", "fix"),
+    {
+        "4GiB": "0x100000000",
+        "0X200000000": "0x200000000",
+        "0x2_0000_0000": "0x200000000",
+        "'0x2_0000_0000'": "0x200000000",
+        "0x100001000": "0x100000000",
+        "4 apples": None,
+        "9999TiB": None,
+    }.items(),
+)
+def test_an_address_that_can_mean_one_place_only_has_a_fix(written: str, fix: str | None) -> None:
+    (one,) = refused(SHORT.replace("8GiB", f"[{{size: 8GiB, pages: 2MiB, at: {written}}}]"))
+    assert (one.code, one.fix) == ("E109", fix)
+    assert fix is None or fix in one.help[0]
+
+
+def test_a_number_that_is_round_in_hex_only_is_asked_about_and_has_no_fix() -> None:
+    for written in ("100000000", "8000000000"):
+        (one,) = refused(SHORT.replace("8GiB", f"[{{size: 8GiB, pages: 2MiB, at: {written}}}]"))
+        assert (one.code, one.fix) == ("E109", None)
+        assert one.help[0].startswith(f"if `0x{written}` is meant")
+
+
+def test_an_address_that_no_machine_has_is_told_the_last_one() -> None:
+    for written in ("0x10000000000000", "-4096"):
+        (one,) = refused(SHORT.replace("8GiB", f"[{{size: 8GiB, at: {written}}}]"))
+        assert (one.code, one.help[0].split(",")[0]) == ("E109", "write an address below 0x10000000000000")
+
+
+# ---- host CPUs ----
+
+
+@pytest.mark.parametrize(
+    ("written", "helps"),
+    {
+        "{pin: 8-11}": ("add `count:`, as in `count: 4`",),
+        "{count: 4, pin: 8-15}": ("write `count: 8`", "`pin: 8-11`"),
+        "{count: 2, pin: [4, 6, 8]}": ("write `count: 3`", "as many host CPUs as there are vCPUs, 2"),
+        "{count: 4, pin: 8-9}": ("write `count: 2`", "as many host CPUs as there are vCPUs, 4"),
+    }.items(),
+)
+def test_pins_and_count_that_do_not_fit_are_shown_with_the_number_that_does(
+    written: str, helps: tuple[str, ...]
+) -> None:
+    (one,) = refused(SHORT.replace("cpus: 4", f"cpus: {written}"))
+    assert len(one.help) == len(helps)
+    assert all(part in line for part, line in zip(helps, one.help, strict=True))
+
+
+def test_a_key_without_its_partner_says_what_to_write_and_in_place_of_what() -> None:
+    for written, help_ in {
+        "{match: {class: gpu}, vf: 3}": "write `pci: 0000:3b:00.0` in place of `match`, or take `vf` out",
+        "{pci: 02:00.0, pick: free}": "write `match: {class: gpu}` in place of `pci`, or take `pick` out",
+    }.items():
+        (one,) = refused(SHORT.replace("disk: 02:00.0", f"disk: {written}"))
+        assert (one.code, one.help) == ("E122", (help_,))
+
+
+def test_a_vendor_without_a_device_is_told_so() -> None:
+    (one,) = refused(SHORT.replace("disk: 02:00.0", "disk: {pci: 02:00.0, expect: 10de}"))
+    assert (one.code, one.help[0].partition(":")[0]) == ("E115", "`10de` is a vendor alone")
+
+
+def test_no_memory_is_told_so() -> None:
+    (one,) = refused(SHORT.replace("8GiB", "0GiB"))
+    assert (one.code, one.message) == ("E108", "memory: 0GiB is no memory at all")
+
+
 # ---- null ----
 
 
