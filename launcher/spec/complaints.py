@@ -114,6 +114,20 @@ def _valid(adapter: TypeAdapter[Any], members: Iterable[tuple[Key, object]]) -> 
 
 
 def _problem(path: FieldPath, error: ErrorDetails, spec: Mapping[str, object]) -> Problem:
+    told = _by_kind(path, error, spec)
+    is_key = error["type"] in ("extra_forbidden", "missing") or "[key]" in error["loc"]
+    found = None if is_key or not isinstance(error["input"], str) else re.search(_VARIABLE, error["input"])
+    if found is None:
+        return told
+    help_ = f"`{found[0]}` is not filled in here: write the value, or give it by `--set {'.'.join(path)}=...`"
+    return replace(told, help=(help_,), fix=None)
+
+
+# Of shells, of templates, of Windows.
+_VARIABLE = r"\$\{[^{}]{1,64}\}|\$[A-Za-z_][A-Za-z0-9_]{0,63}|\{\{[^{}]{1,64}\}\}|%[A-Z_]{1,64}%"
+
+
+def _by_kind(path: FieldPath, error: ErrorDetails, spec: Mapping[str, object]) -> Problem:
     said = error.get("ctx", {}).get("problem")
     if isinstance(said, Problem):
         return replace(
@@ -185,10 +199,17 @@ def _choice(path: FieldPath, error: ErrorDetails) -> Problem:
     listed = f"it is one of {', '.join(choices)}"
     field = next(part for part in reversed(path) if not part.isdecimal())
     meant = choice(field, given)
-    near = shape(path, given) or (meant.help if meant else did_you_mean(str(given), choices))
+    fix = meant.fix if meant else _wrapped(given, choices)
+    wrapped = (f"write `{fix}`",) if fix else did_you_mean(str(given), choices)
+    near = shape(path, given) or (meant.help if meant else wrapped)
     help_ = (*near, listed)
-    fix = meant.fix if meant else None
     return Problem("E116", f"{_shown(given)} is not a choice here", path, help=help_, fix=fix)
+
+
+def _wrapped(given: object, choices: Sequence[str]) -> str | None:
+    """The one choice that is in a list, or is true in a mapping: `{attach: true}`."""
+    words = [one for one in given if given[one] is True] if isinstance(given, Mapping) else given
+    return str(words[0]) if isinstance(words, list) and len(words) == 1 and words[0] in choices else None
 
 
 def _truth(path: FieldPath, error: ErrorDetails) -> Problem:

@@ -67,6 +67,13 @@ _SAME_VALUES = ("boot.", "cpus.topology.", "devices.pci", "devices.match.", "dev
 _BESIDE = {"cpus": "count: 8, ", "memory": "size: 8GiB, "}
 
 
+_ALL_VCPUS = "nothing is to be written: the guest has all its vCPUs and its memory from the start, take the key out"
+_OPTIONS = (
+    "options of QEMU have no place here: devices are passed by `devices:`, and `boot.cmdline` is the kernel's command "
+    "line, as in `cmdline: console=ttyS0`"
+)
+
+
 def meaning(path: FieldPath, given: object, beside: Mapping[str, object]) -> Meaning | None:
     """What is meant by the unknown key at the end of `path`, whose value is `given`, among the keys `beside` it."""
     *around, key = path
@@ -74,10 +81,21 @@ def meaning(path: FieldPath, given: object, beside: Mapping[str, object]) -> Mea
     for word in _forms(key):
         for where in (section, "*"):
             if (field := _field_of(where).get(word)) and (field != "boot" or isinstance(given, Mapping)):
+                if _is_most(word, field, key, section, beside):
+                    return Meaning((_ALL_VCPUS,), field)
                 return _of_field(field, section, given, beside)
             if none := _none_of(where).get(word):
                 return Meaning((none,))
     return None
+
+
+def _is_most(word: str, field: str, key: str, section: str, beside: Mapping[str, object]) -> bool:
+    """cloud-hypervisor's max_vcpus, beside how many there are."""
+    others = (one for one in beside if one != key)
+    return word.startswith("max") and any(
+        field in (f"{section}.{one}".lstrip("."), _field_of(section).get(_plain(one)), _field_of("*").get(_plain(one)))
+        for one in others
+    )
 
 
 def _forms(key: str) -> Iterator[str]:
@@ -92,6 +110,8 @@ def _of_field(field: str, section: str, given: object, beside: Mapping[str, obje
     around, _, name = field.rpartition(".")
     if field == "cpus" and isinstance(given, str) and not given.strip()[:1].isdecimal():
         return Meaning((_none_of("*")["cpumodel"],))
+    if field == "boot.cmdline" and isinstance(given, str) and given.lstrip().startswith("-"):
+        return Meaning((_OPTIONS,))
     if field == "devices.match.id" and section == "devices":
         return _of_id(given, beside)
     if field == "devices.pci" and "pci" in beside and (place := in_guest(given)):

@@ -200,8 +200,9 @@ NONE: dict[str, str] = {
     "machine machine-type arch architecture ostype os os-type os-variant type accel kvm enable-kvm "
     "hypervisor features "
     "acpi apic cpu-model cpu-type clock rtc tablet-mode chipset platform vm-type guest-os "
-    "on-poweroff on-reboot on-crash "
     "pm multifunction pcie-root xvga privileged cap-add",
+    "nothing is to be written: a VM ends when its guest switches off or crashes, and a guest that reboots starts anew":
+    "on-poweroff on-reboot on-crash on-lockfailure no-reboot no-shutdown",
     "vmlaunch has none: `examples/vmlaunch@.service` lets systemd start a VM with the host, and start it again":
     "restart autostart onboot startup running run-strategy restart-policy depends-on start "
     "autorestart daemon daemonize",

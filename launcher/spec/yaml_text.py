@@ -106,8 +106,18 @@ def syntax_problem(error: MarkedYAMLError, text: str, file: str) -> Diagnostic:
 def _seen(said: str, where: Where, lines: list[str]) -> Diagnostic | None:
     """What the lines show and the parser does not say."""
     if "flow" in said:
-        return _commented(where, lines)
+        return _variable(where, lines) or _commented(where, lines)
     return _deeper(where, lines) if "mapping values" in said or "block" in said else None
+
+
+def _variable(where: Where, lines: list[str]) -> Diagnostic | None:
+    """The brackets of `{a: ${B}}` are three to YAML."""
+    found = re.search(r"\$\{[A-Za-z0-9_]{1,64}\}", lines[where.line - 1])
+    if found is None:
+        return None
+    place = Where(where.file, where.line, found.start() + 1, found.end() + 1)
+    help_ = ("write the value, or put text with $ in it in quotes",)
+    return Diagnostic("E004", f"`{found[0]}` is not filled in here, and its bracket is YAML's", place, help=help_)
 
 
 def _commented(where: Where, lines: list[str]) -> Diagnostic | None:

@@ -43,5 +43,12 @@ def test_a_bracket_that_a_comment_has_swallowed_is_told_where_the_comment_begins
         assert (one.code, one.where.column, one.help) == ("E004", 32, ("put text with ` #` in it in quotes",))
 
 
+def test_a_variable_in_a_mapping_in_brackets_is_told_so() -> None:
+    one = told("boot: {kernel: ${KERNEL}, initrd: b}\n")
+    assert one.where is not None
+    assert (one.code, one.where.column, one.where.end_column) == ("E004", 16, 25)
+    assert one.message.startswith("`${KERNEL}` is not filled in here")
+
+
 def test_a_comment_without_a_bracket_is_none_of_it() -> None:
     assert told("boot: {kernel: ./k, # the kernel\ncpus: 4\n").message.startswith("a bracket is not closed")

@@ -66,6 +66,8 @@ AT_THE_TOP = {
     "services: {}": "one file is one VM",
     "description: mine": "begin with x-",
     "version: 3": "vmlaunch: 1",
+    "on_poweroff: destroy": "a VM ends when its guest switches off",
+    "onReboot: restart": "a guest that reboots starts anew",
 }
 
 
@@ -270,6 +272,47 @@ def test_a_list_of_sizes_is_told_as_a_list_of_banks(written: str, whole: str) ->
     for one in refused(START.replace("1GiB", written)):
         assert (one.code, one.help) == ("E105", (f"write `memory: {whole}`",))
     assert all("0:" not in line for one in refused(START.replace("1GiB", "[2GiB, [3]]")) for line in one.help)
+
+
+@pytest.mark.parametrize("variable", ["${X}", "$X", "'{{ x }}'", "'%X%'"])
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        (START.replace("1GiB", "VARIABLE"), "memory.0.size"),
+        (START.replace("cpus: 2", "cpus: VARIABLE"), "cpus.count"),
+        (f"{START}name: VARIABLE\n", "name"),
+        (f"{START}devices:\n  gpu: VARIABLE\n", "devices.gpu.pci"),
+        (f"{START}devices:\n  gpu:\n    pci: 01:00.0\n    companions: VARIABLE\n", "devices.gpu.companions"),
+    ],
+)
+def test_a_variable_that_nobody_fills_in_is_told_how_it_can_be_given(text: str, field: str, variable: str) -> None:
+    one = told(text.replace("VARIABLE", variable))
+    whole = variable.strip("'")
+    assert one.fix is None
+    assert one.help == (f"`{whole}` is not filled in here: write the value, or give it by `--set {field}=...`",)
+
+
+def test_a_variable_where_text_may_stand_is_text() -> None:
+    load_spec(START.replace("}", ", cmdline: 'a=$b %C%'}"), "vm.yaml", name="vm")
+
+
+def test_options_of_qemu_are_no_command_line_of_a_kernel() -> None:
+    for text in (f"{START}args: -cpu host", START.replace("}", ", args: -cpu host}")):
+        assert "options of QEMU" in told(text).help[0]
+
+
+def test_the_most_of_something_is_taken_out_where_its_number_is_there() -> None:
+    for written in ("cpus: {boot_vcpus: 2, max_vcpus: 4}", "cpus: {count: 2, max: 4}", "cpus: 2\nmaxvcpus: 4"):
+        told_last = refused(START.replace("cpus: 2", written))[-1]
+        assert (told_last.fix, told_last.help[0][:29]) == (None, "nothing is to be written: the")
+    assert told(START.replace("cpus: 2", "cpus: {max_vcpus: 4}")).fix == "count"
+
+
+def test_a_choice_in_brackets_is_told_as_a_word() -> None:
+    for written in ("{attach: true}", "[attach]", "{refuse: false, attach: true}"):
+        one = told(f"{START}devices: {{a: {{pci: 01:00.0, companions: {written}}}}}")
+        assert one.message == f"a.companions: {written} is not a choice here"
+        assert (one.code, "attach" in one.help[0]) == ("E116", True)
 
 
 def test_reserved_words_say_what_there_is_instead() -> None:
