@@ -47,13 +47,13 @@ def accepted(use: Use, one: PciFunction, device: Device) -> bool:
     return "in-use" in device.allow or not names.isdisjoint(device.allow)
 
 
-def accepting(uses: Iterable[Use], one: PciFunction, words: Iterable[str]) -> str:
-    """The value of `allow` that takes these in, too."""
-    return shown_words((*words, *(_named(use, one) for use in uses)))
-
-
 def named_uses(one: PciFunction) -> tuple[str, ...]:
-    return tuple(_named(use, one) for use in soft_uses(one))
+    return names_of(soft_uses(one), one)
+
+
+def names_of(uses: Iterable[Use], one: PciFunction) -> tuple[str, ...]:
+    """The words of `allow` that accept these."""
+    return tuple(_named(use, one) for use in uses)
 
 
 def _named(use: Use, one: PciFunction) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
 from launcher.planner.functions import behind_vmd
-from launcher.planner.losing import accepted, accepting, is_psp, losses, named_uses, shown_words, soft_uses
+from launcher.planner.losing import accepted, is_psp, losses, named_uses, names_of, shown_words, soft_uses
 from launcher.planner.places import in_spec
 from launcher.planner.rules.ending import ending, stopping
 from launcher.planner.rules.rule import Rule
@@ -80,14 +80,24 @@ def _uses(one: Taken, it: Situation) -> tuple[Use, ...]:
 def _taken_with_consent(it: Situation) -> Iterator[Diagnostic]:
     """What the host does with it without data at stake. Where there is data, that has been said, and is enough."""
     for one in _leaving(it):
-        device = it.spec.devices[one.alias]
-        soft = [use for use in soft_uses(one.function) if not accepted(use, one.function, device)]
-        if soft and not _hard(one, it):
-            choice = it.choice_of(one)
-            allow = adding(choice, "allow", accepting(soft, one.function, device.allow))
+        soft = _not_accepted(one, it)
+        if soft:
+            beside = [other for other in _leaving(it) if other.alias == one.alias and _not_accepted(other, it)]
             fact = f"{_subject(one)} is in use by the host: {soft[0].what}"
-            help_ = (*ending(soft), f"to take it all the same, {allow}")
+            what = "it" if len(beside) == 1 else f"all {len(beside)} that are in use"
+            help_ = (*ending(soft), f"to take {what} all the same, {_consent(it.choice_of(one), beside, it)}")
             yield Diagnostic("E231", fact, _where(one), _evidence(soft), help_)
+
+
+def _not_accepted(one: Taken, it: Situation) -> list[Use]:
+    device = it.choice_of(one).device
+    return [] if _hard(one, it) else [use for use in soft_uses(one.function) if not accepted(use, one.function, device)]
+
+
+def _consent(choice: Choice, taken: list[Taken], it: Situation) -> str:
+    """One list for all that comes with an alias: a key goes into a spec once."""
+    words = [word for one in taken for word in names_of(_not_accepted(one, it), one.function)]
+    return adding(choice, "allow", shown_words((*choice.device.allow, *words)))
 
 
 def _lost_with_consent(it: Situation) -> Iterator[Diagnostic]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import get_args
 
 import pytest
@@ -185,6 +186,19 @@ def test_what_the_host_cannot_spare_is_not_offered_as_a_companion():
     facts = board(Use("mounted", "sda2 on /", "/"))()
     (help_,) = only(plan(spec("lan: 0000:00:1f.6"), facts), "E203").help
     assert "companions" not in help_
+
+
+def test_what_comes_with_a_device_and_is_in_use_is_accepted_by_one_list(gpu07):
+    """Each could say its own, and a key can be in a spec once."""
+    facts = used(used(gpu07, GPU, "process"), SOUND, "interface")
+    facts = with_function(with_function(facts, GPU, driver="amdgpu"), SOUND, driver="other")
+    text = spec(f"gpu: {{pci: {GPU}, companions: attach}}")
+    told = [one for one in plan(text, facts).diagnostics if one.code == "E231"]
+    ways = {one.help[-1] for one in told}
+    assert len(told) == 2
+    assert len(ways) == 1
+    allow = re.findall(r"`(allow: .*)`", ways.pop())[0]
+    assert "E231" not in codes(plan(spec(f"gpu: {{pci: {GPU}, companions: attach, {allow}}}"), facts))
 
 
 # ---- finding a device ----
