@@ -31,6 +31,7 @@ def load(raw: bytes, path: str, sets: Sequence[str] = ()) -> Loaded:
     from launcher.spec.load import load_spec
 
     if is_saved_plan(raw):
+        _refuse_facts(raw, path)
         help_ = (f"`vmlaunch plan {path}` shows it", f"`vmlaunch up {path}` runs it")
         raise Refused(Diagnostic("E021", "this is a saved plan, and a spec belongs here", Where(path), help=help_))
     return load_spec(raw, path, sets=sets, name=None if path == "-" else PurePath(path).stem)
@@ -64,11 +65,19 @@ def is_saved_plan(raw: bytes) -> bool:
     return raw.lstrip()[:1] == b"{" and b'"format_version"' in raw[:4096]
 
 
+def _refuse_facts(raw: bytes, path: str) -> None:
+    """They have a format_version as a plan has. A plan's next key is the version that made it."""
+    if b'"architecture"' in raw[:4096] and b'"vmlaunch"' not in raw[:4096]:
+        help_ = (f"`vmlaunch plan SPEC --host {path}` plans for the host that it records",)
+        raise Refused(Diagnostic("E021", "this is a facts file, and a spec belongs here", Where(path), help=help_))
+
+
 def decode_plan(raw: bytes, path: str) -> Plan:
     """A saved plan, without pydantic. The --set that its diagnostics may point into is gone, and so is the place."""
     from launcher.codec import DecodeError
     from launcher.plan.codec import plan_from_json
 
+    _refuse_facts(raw, path)
     try:
         plan = plan_from_json(json.loads(raw))
     except (ValueError, RecursionError) as error:

@@ -153,9 +153,11 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     ),
     Explanation(
         "E021",
-        "a saved plan where a spec belongs",
-        "The file is what `plan -o` wrote. A spec is YAML and says what is wanted; a plan is made from one.",
+        "a saved plan or a facts file where a spec belongs",
+        "The file is what `plan -o` or `devices --json` wrote. A spec is YAML and says what is wanted; a plan is made "
+        "from one, for the host that facts describe.",
         "vmlaunch plan vm.yaml -o vm.plan; vmlaunch validate vm.plan",
-        "`vmlaunch plan vm.plan` shows it, `vmlaunch up vm.plan` runs it; the plan names its spec.",
+        "`vmlaunch plan vm.plan` shows it, `vmlaunch up vm.plan` runs it; the plan names its spec. Facts go with "
+        "a spec: `vmlaunch plan vm.yaml --host facts.json`.",
     ),
 )
