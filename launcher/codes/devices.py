@@ -42,8 +42,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "several devices match",
         "`match` never means the first one: which one is first depends on the host's slots.",
         "devices:\n  worker: {match: {id: 10de:2684}}",
-        "Add a key that only one has (`id`, `slot`, `serial`, `node`: the message says which do). Where none has, name one "
-        "by `pci`. Or write `pick: free`.",
+        "Add a key that only one has (`id`, `slot`, `serial`, `node`: the message says which do). Where none has, name "
+        "one by `pci`. Or write `pick: free`.",
     ),
     Explanation(
         "E206",

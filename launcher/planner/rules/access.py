@@ -9,6 +9,7 @@ from launcher.planner.functions import on_vfio
 from launcher.planner.groups import CONTAINER_NODE
 from launcher.planner.places import in_spec
 from launcher.planner.rules.rule import Rule
+from launcher.planner.rules.words import series
 from launcher.values import Missing
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def _paths(group: IommuGroup, it: Situation) -> Iterable[str]:
 
 def _held(node: DeviceNode, group: IommuGroup, it: Situation) -> Diagnostic:
     alias, holders = _alias(group, it), () if isinstance(node.holders, Missing) else node.holders
-    names = " and ".join(f"{one.command} (pid {one.pid})" for one in holders)
+    names = series(f"{one.command} (pid {one.pid})" for one in holders)
     have = "has" if len(holders) == 1 else "have"
     fact = f"{alias}: IOMMU group {group.number} is in use: {names} {have} {node.path} open"
     pids = " ".join(str(one.pid) for one in holders)

@@ -13,7 +13,7 @@ from launcher.planner.linux import given, release
 from launcher.planner.places import in_spec
 from launcher.planner.quirks import above, is_tunnelled
 from launcher.planner.rules.rule import Rule
-from launcher.planner.rules.words import sysfs
+from launcher.planner.rules.words import series, sysfs
 from launcher.values import KIB, MIB, Missing, Span, show_size
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _unassigned(it: Situation) -> Iterator[Diagnostic]:
         lost = sizes | {n: f"BAR {n}" for n in config.unassigned if n not in {*config.unassigned_ports, *sizes}}
         where, address = in_spec(f"devices.{one.alias}"), one.function.address
         if lost:
-            names = " and ".join(lost[index] for index in sorted(lost))
+            names = series(lost[index] for index in sorted(lost))
             fact = f"{one.alias}: {names} of {address} {'has' if len(lost) == 1 else 'have'} no address on the host"
             help_, fix = _more_room(one.function, it)
             yield Diagnostic("E317", fact, where, help=help_, fix=fix)
@@ -189,7 +189,7 @@ def _shared_page(it: Situation) -> Iterator[Diagnostic]:
             spans = tuple(span for index, span in message_spans(one.function) if index == bar.index)
             crowded = sorted({pages_of(span).start for span in spans if _has_company(span, spans, one.function)})
             if crowded:
-                pages = " and ".join(f"{page:#x}" for page in crowded)
+                pages = series(f"{page:#x}" for page in crowded)
                 fact = (
                     f"{one.alias}: in BAR {bar.index} of {one.function.address} other registers share the page of the"
                 )

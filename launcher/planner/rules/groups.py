@@ -13,7 +13,7 @@ from launcher.planner.places import in_spec
 from launcher.planner.quirks import quirks
 from launcher.planner.rules.no_iommu import no_group, no_iommu
 from launcher.planner.rules.rule import Rule
-from launcher.planner.rules.words import adding, listed, moving, shown
+from launcher.planner.rules.words import adding, listed, moving, series, shown
 from launcher.planner.uses import is_hard
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def _not_usable(
 def _foreign_member(group: IommuGroup, held: dict[str, str], choice: Choice) -> Diagnostic:
     """A platform device, say, that shares the group: vmlaunch takes PCI functions only."""
     rows = [(name, "no PCI function", driver, "not asked for") for name, driver in held.items()]
-    fact = f"{choice.alias}: IOMMU group {group.number} is not usable: the host still holds {' and '.join(held)}"
+    fact = f"{choice.alias}: IOMMU group {group.number} is not usable: the host still holds {series(held)}"
     unbind = [f"echo {name} > /sys/kernel/iommu_groups/{group.number}/devices/{name}/driver/unbind" for name in held]
     help_ = (f"take it from the host by hand: `{'; '.join(unbind)}`", "or take a device of another group")
     return Diagnostic("E203", fact, in_spec(f"devices.{choice.alias}.pci"), listed(rows), help_)
@@ -94,7 +94,7 @@ def _ways(
 
 
 def _names(functions: Iterable[PciFunction]) -> str:
-    return " and ".join(str(one.address) for one in functions)
+    return series(str(one.address) for one in functions)
 
 
 def _members(group: IommuGroup, choices: tuple[Choice, ...], host: HostFacts) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from launcher.planner.networks import networked
 from launcher.planner.places import in_spec
 from launcher.planner.rules.access import who
 from launcher.planner.rules.rule import Rule
+from launcher.planner.rules.words import series
 from launcher.values import LABELS, NO_MAC
 
 if TYPE_CHECKING:
@@ -76,10 +77,10 @@ def _cannot_be_put_back(it: Situation) -> Iterator[Diagnostic]:
             continue
         vf = f"vf {one.number} of {one.interface.name}"
         if one.unknown:
-            names = " and ".join(LABELS[name] for name in one.unknown)
+            names = series(LABELS[name] for name in one.unknown)
             says = f"{one.physical.driver} does not say what {names} of {vf} is"
             fact = f"{one.one.alias}: {says}, so it could not be put back"
-            keys = " and ".join(f"`{name}`" for name in one.unknown)
+            keys = series(f"`{name}`" for name in one.unknown)
             yield Diagnostic("E239", fact, where, help=(f"leave {keys} out of `network`",))
         elif "mac" in one.changes and one.now.mac == NO_MAC and one.physical.driver in TAKE_NO_ZERO:
             fact = f"{one.one.alias}: {vf} has no MAC, and {one.physical.driver} cannot take one away again"
@@ -96,7 +97,7 @@ def _may_not(it: Situation) -> Iterator[Diagnostic]:
     for one in networked(it):
         if one.interface is None or not one.changes:
             continue
-        what = " and ".join(LABELS[name] for name in one.changes)
+        what = series(LABELS[name] for name in one.changes)
         fact = f"{one.one.alias}: {who(process)} may not set {what} of vf {one.number} of {one.interface.name}"
         evidence = ("it takes CAP_NET_ADMIN, which `up` would not have",)
         command = f"ip link set {one.interface.name} vf {one.number} {_words(one)}"

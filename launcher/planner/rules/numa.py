@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from launcher.errors import Diagnostic
 from launcher.planner.places import in_spec
 from launcher.planner.rules.rule import Rule
+from launcher.planner.rules.words import series
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +42,7 @@ def _pinned_nodes(it: Situation, banks: set[int | None]) -> set[int]:
 
 
 def _show(nodes: set[int]) -> str:
-    return f"node {' and '.join(map(str, sorted(nodes)))}"
+    return f"node {series(map(str, sorted(nodes)))}"
 
 
 def _distance(it: Situation, one: int, other: int) -> str:

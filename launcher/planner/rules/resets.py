@@ -12,7 +12,7 @@ from launcher.planner.losing import shown_words
 from launcher.planner.places import in_spec
 from launcher.planner.quirks import quirks
 from launcher.planner.rules.rule import Rule
-from launcher.planner.rules.words import adding, listed, named, shown, sysfs
+from launcher.planner.rules.words import adding, listed, named, series, shown, sysfs
 from launcher.values import Missing
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def _beside(foreign: Sequence[PciFunction]) -> tuple[str, ...]:
 def _names(functions: Sequence[PciFunction]) -> str:
     shown = [str(one.address) for one in functions[:_MOST_SHOWN]]
     more = len(functions) - len(shown)
-    return ", ".join(shown) + f" and {more} more" if more else " and ".join(shown)
+    return ", ".join(shown) + f" and {more} more" if more else series(shown)
 
 
 def _reset_of_the_bus(it: Situation) -> Iterator[Diagnostic]:

@@ -10,6 +10,7 @@ from launcher.images.boot_files import BootFile
 from launcher.planner.places import in_spec
 from launcher.planner.rules.contents import named
 from launcher.planner.rules.rule import Rule
+from launcher.planner.rules.words import series
 from launcher.values import MIB, show_size
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def _faults(
     alias: str, file: BootFile, rom: OptionRom, function: PciFunction | None, where: Where
 ) -> Iterator[Diagnostic]:
     if function is not None and function.id not in (*rom.ids, *rom.others):
-        fact = f"{alias}: {file.path} is the ROM of {' and '.join(rom.ids)}, and {function.address} is {function.id}"
+        fact = f"{alias}: {file.path} is the ROM of {series(rom.ids)}, and {function.address} is {function.id}"
         yield Diagnostic("W430", fact, where, help=(f"name the ROM of a {function.id}", _OWN))
     if rom.missing:
         fact = f"{alias}: {file.path} is cut off: its images have at least {show_size(rom.missing)} more"

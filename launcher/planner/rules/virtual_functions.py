@@ -8,7 +8,7 @@ from launcher.errors import Diagnostic
 from launcher.planner.functions import NVIDIA, is_kind, on_vfio, only_by_its_own_driver
 from launcher.planner.places import in_spec
 from launcher.planner.rules.rule import Rule
-from launcher.planner.rules.words import giving_back, listed, shown, sysfs
+from launcher.planner.rules.words import giving_back, listed, series, shown, sysfs
 from launcher.values import NO_MAC, Missing, PciAddress
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def _removing(pf: PciFunction) -> str:
 
 def _of_one_plan(one: Taken, ours: list[PciAddress], given: dict[PciAddress, str]) -> Diagnostic:
     pf = one.function.address
-    names = " and ".join(f"{given[address]} ({address})" for address in ours)
+    names = series(f"{given[address]} ({address})" for address in ours)
     fact = f"{one.alias}: with {pf} its virtual functions leave their driver, also {names}"
     ways = f"pass either {pf} or its virtual functions, and leave the other out"
     return Diagnostic("E234", fact, in_spec(f"devices.{one.alias}.pci"), help=(ways,))

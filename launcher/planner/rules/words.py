@@ -43,7 +43,7 @@ def listed(rows: Sequence[tuple[str, ...]], most: int = 8) -> tuple[str, ...]:
 
 def series(names: Iterable[str], word: str = "and") -> str:
     """a, b and c."""
-    *first, last = names
+    *first, last = [*names] or [""]
     return f"{', '.join(first)} {word} {last}" if first else last
 
 

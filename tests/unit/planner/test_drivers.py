@@ -201,6 +201,17 @@ def test_what_comes_with_a_device_and_is_in_use_is_accepted_by_one_list(gpu07):
     assert "E231" not in codes(plan(spec(f"gpu: {{pci: {GPU}, companions: attach, {allow}}}"), facts))
 
 
+def test_three_that_hold_a_group_are_listed_as_people_do(gpu07):
+    group = next(one.group for one in gpu07.pci if str(one.address) == GPU)
+    facts = with_function(with_function(gpu07, DISK, group=group), NIC, group=group)
+    groups = tuple(
+        replace(one, devices=(*one.devices, *map(PciAddress.parse, (DISK, NIC)))) if one.number == group else one
+        for one in facts.groups
+    )
+    message = only(plan(spec(f"gpu: {GPU}"), replace(facts, groups=groups)), "E203").message
+    assert message.endswith(f"the host still holds {SOUND}, {DISK} and {NIC}")
+
+
 # ---- finding a device ----
 
 
