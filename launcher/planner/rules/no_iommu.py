@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
+from launcher.host.facts import Firmware
 from launcher.planner.functions import is_kind
 from launcher.planner.linux import given, is_dom0, last_of, settings_of
 from launcher.planner.places import in_spec
@@ -29,6 +30,7 @@ _VIRTUAL_ONE = (
     "-machine q35,kernel-irqchip=split "
     "-device intel-iommu,intremap=on,caching-mode=on,device-iotlb=on,aw-bits=48"
 )  # fmt: skip
+_GIVE_ONE = f"give this VM a virtual IOMMU where it is started, for QEMU with `{_VIRTUAL_ONE}`"
 
 
 # Debian's kernels have the second word and the symbol.
@@ -79,6 +81,7 @@ def _not_announced(host: HostFacts) -> Diagnostic:
     looked = isinstance(tables, tuple)
     evidence = (f"ACPI has none of the tables that announce one: {', '.join(_KINDS)}",) if looked else ()
     help_ = (
+        *((f"if it is a VM, as its virtio devices suggest: {_GIVE_ONE}",) if _may_be_a_vm(host) else ()),
         "switch on the host's IOMMU in the firmware setup: VT-d (Intel), or AMD-Vi, also called IOMMU (AMD)",
         *(() if given(host.linux, _ON_INTEL) else (f"on Intel also boot the host with `{_ON_INTEL}`",)),
         "`ls /sys/class/iommu` then shows dmar0 or ivhd0",
@@ -88,13 +91,17 @@ def _not_announced(host: HostFacts) -> Diagnostic:
     )
 
 
+def _may_be_a_vm(host: HostFacts) -> bool:
+    """Older facts files do not say what the machine is."""
+    return host.firmware == Firmware() and any(one.id.startswith("1af4:") for one in host.pci)
+
+
 def _not_in_the_vm(host: HostFacts) -> Diagnostic:
     firmware = host.firmware
     kind = " ".join(word for word in (firmware.vendor, firmware.product) if word)
     fact = f"this host is a VM itself{kind and f' ({kind})'} and was given no IOMMU, which devices need"
-    first = f"give this VM a virtual IOMMU where it is started, for QEMU with `{_VIRTUAL_ONE}`"
     by_xen = firmware.hypervisor == "xen"
-    help_ = (_NONE_FROM_XEN if by_xen else f"{first}, and boot its kernel with `{_ON_INTEL}`",)
+    help_ = (_NONE_FROM_XEN if by_xen else f"{_GIVE_ONE}, and boot its kernel with `{_ON_INTEL}`",)
     return Diagnostic("E223", fact, in_spec("devices"), help=help_)
 
 

@@ -40,6 +40,16 @@ def test_no_kvm_and_no_iommu_fail_with_a_remedy_each():
     assert cloud.remedy
 
 
+def test_who_may_be_a_vm_is_not_sent_to_a_firmware_setup_first():
+    """Facts from before the machine was named: only its devices hint at what it is."""
+    cloud = host("cloud-vm")
+    assert "if it is a VM" in str(by_subject(cloud)["IOMMU"].remedy)
+    bare = replace(cloud, pci=tuple(one for one in cloud.pci if not one.id.startswith("1af4:")))
+    named = replace(cloud, firmware=replace(cloud.firmware, vendor="Supermicro"))
+    for one in (bare, named):
+        assert str(by_subject(one)["IOMMU"].remedy).startswith("switch on the host's IOMMU in the firmware setup")
+
+
 def test_a_user_is_told_what_only_root_may_do():
     checks = by_subject(host("laptop"))
     assert (checks["permissions"].level, checks["locked memory limit"].level) == ("FAIL", "FAIL")
