@@ -125,12 +125,27 @@ def overview() -> str:
     )
 
 
+# What virsh, qm, Compose and others call our verbs.
+_OTHERS = {
+    "up": "start run create launch boot apply",
+    "down": "stop shutdown destroy kill rm delete poweroff",
+    "ps": "list ls status",
+    "validate": "check lint verify",
+    "inspect": "info show dominfo config",
+    "console": "attach terminal serial",
+    "logs": "log dmesg",
+    "plan": "diff dry-run preview",
+    "devices": "lspci pci nodedev-list",
+}
+
+
 def _unknown(word: str) -> str:
     from difflib import get_close_matches
 
     from launcher.report.frame import visible
 
-    near = "".join(f"; did you mean `{one}`?" for one in get_close_matches(word, VERBS, 1))
+    meant = next((verb for verb, words in _OTHERS.items() if word.lower() in words.split()), None)
+    near = "".join(f"; did you mean `{one}`?" for one in ([meant] if meant else get_close_matches(word, VERBS, 1)))
     return f"vmlaunch: no such verb: {visible(word)}{near}\nverbs: {', '.join(VERBS)}"
 
 

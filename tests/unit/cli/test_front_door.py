@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from launcher.cli import VERBS, main
+from launcher.cli import _OTHERS, VERBS, main
 from launcher.cli.terminal import wants_colour
 from launcher.errors import Diagnostic, HostNotRestored, LauncherError, NoSuchVm, Refused, StalePlan, StepFailed, Where
 from launcher.version import VERSION
@@ -63,6 +63,19 @@ def test_help_and_version_are_results(capsys: pytest.CaptureFixture[str]) -> Non
 def test_misspelled_verb_gets_a_suggestion(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["validat"]) == 2
     assert "did you mean `validate`?" in capsys.readouterr().err
+
+
+def test_a_verb_of_another_tool_is_answered_by_ours(capsys: pytest.CaptureFixture[str]) -> None:
+    for word, verb in {"start": "up", "List": "ps", "destroy": "down", "dry-run": "plan"}.items():
+        assert main([word]) == 2
+        assert f"no such verb: {word}; did you mean `{verb}`?" in capsys.readouterr().err
+
+
+def test_no_word_of_others_is_a_verb_of_ours_and_each_leads_to_one() -> None:
+    words = [word for listed in _OTHERS.values() for word in listed.split()]
+    assert _OTHERS.keys() <= VERBS.keys()
+    assert len(set(words)) == len(words)
+    assert not set(words) & VERBS.keys()
 
 
 def test_unknown_option_of_a_verb_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
