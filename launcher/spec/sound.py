@@ -12,9 +12,11 @@ from launcher.record import replace
 from launcher.spec.yaml_tree import read_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from launcher.spec.problems import FieldPath, Problem
+
+    _Mark = tuple[str, FieldPath]
 
 Judge = Callable[[Mapping[str, object]], "Iterable[Problem]"]
 
@@ -24,18 +26,28 @@ _MOST = 32  # fixes that are tried; who has more problems will come again
 
 def sound(found: Iterable[Problem], spec: Mapping[str, object], judge: Judge) -> Iterator[Problem]:
     problems = tuple(found)
-    before = {_mark(one) for one in problems}
-    taken: set[FieldPath] = set()
-    tried = 0
-    for one in problems:
-        if one.fix is None or one.code == _A_LINE:
-            yield one
-            continue
-        tried += 1
-        target = (*one.path[:-1], one.fix) if one.key else one.path
-        good = target not in taken and tried <= _MOST and _mends(one, spec, judge, before)
-        taken |= {target} if good else set()
-        yield one if good else _without(one)
+    good = _good(problems, spec, judge)
+    for number, one in enumerate(problems):
+        yield one if one.fix is None or one.code == _A_LINE or number in good else _without(one)
+
+
+def _good(problems: Sequence[Problem], spec: Mapping[str, object], judge: Judge) -> set[int]:
+    """Those whose fix mends the spec alone, and together with all that are good before it.
+
+    What is deepest goes first: a key that gets another name takes the paths below it with it.
+    """
+    tried = [number for number, one in enumerate(problems) if one.fix is not None and one.code != _A_LINE][:_MOST]
+    before = left = {_mark(one) for one in problems}
+    whole: object = spec
+    good: set[int] = set()
+    for number in sorted(tried, key=lambda number: -len(problems[number].path)):
+        one = problems[number]
+        alone = _left(one, spec, judge, before)
+        after = None if alone is None else _left(one, whole, judge, left)
+        if after is not None:
+            good.add(number)
+            whole, left = _with(whole, one.path, one.fix or "", key=one.key), after
+    return good
 
 
 def _without(one: Problem) -> Problem:
@@ -44,12 +56,13 @@ def _without(one: Problem) -> Problem:
     return replace(one, help=helps, fix=None)
 
 
-def _mends(one: Problem, spec: Mapping[str, object], judge: Judge, before: set[tuple[str, FieldPath]]) -> bool:
+def _left(one: Problem, spec: object, judge: Judge, before: set[_Mark]) -> set[_Mark] | None:
+    """The problems that are left when it is mended; None if it is not, or for the price of another."""
     if one.key and not _can_be_renamed(one, section_at(spec, one.path)):
-        return False
+        return None
     mended = _with(spec, one.path, one.fix or "", key=one.key)
     after = {_mark(other) for other in judge(mended)} if isinstance(mended, Mapping) else before
-    return after < before and _mark(one) not in after
+    return after if after < before and _mark(one) not in after else None
 
 
 def _can_be_renamed(one: Problem, beside: Mapping[str, object]) -> bool:
@@ -57,7 +70,7 @@ def _can_be_renamed(one: Problem, beside: Mapping[str, object]) -> bool:
     return one.fix not in beside and beside.get(one.path[-1]) is not None
 
 
-def _mark(one: Problem) -> tuple[str, FieldPath]:
+def _mark(one: Problem) -> _Mark:
     return one.code, one.path
 
 

@@ -50,6 +50,9 @@ OTHERS = (
     START.replace("cpus: 2", "cpus: {count: 4, pin: 8-11,16}"),
     START.replace("1GiB", "[{size: 1,5GiB}]"),
     START.replace("1GiB", "${MEM}"),
+    START.replace("1GiB", "[{size: 1GiB, at: 4GiB}, {size: 1GiB, at: 4GiB}]"),
+    f"{START}devices: {{a: '0000:01:00.0,pcie=1', b: '0000:01:00.0,pcie=1'}}\n",
+    f"{START}devices: {{A: {{host: 0000:01:00.0, rom: yes}}, b: {{address: 0000:01:00.0, rom: yes}}}}\n",
     START.replace("cpus: 2", "cpus: {boot_vcpus: 2, max_vcpus: 4}"),
     f"{START}devices: {{a: {{pci: 01:00.0, companions: {{attach: true}}, bind: [auto], expect: '$ID'}}}}\n",
     START.replace("1GiB", "[{size: 1GiB, at: 4GiB}, {size: 1GiB, at: 0X200000000}, {size: 1GiB, at: 3KiB}]"),
@@ -108,6 +111,15 @@ def test_all_fixes_of_a_line_can_be_applied_one_after_the_other(text: str) -> No
     for one in reversed(fixes):
         whole = mended(whole, one)
     assert len(faults(whole)) <= len(faults(text)) - len(fixes)
+
+
+def test_of_two_fixes_that_do_not_go_together_one_is_offered() -> None:
+    for written in (
+        "memory: [{size: 1GiB, at: 4GiB}, {size: 1GiB, at: 4GiB}]",
+        "memory: [{limit: 1GiB, request: 2GiB}]",
+    ):
+        found = faults(f"boot: {{kernel: ./bzImage}}\ncpus: 2\n{written}\n")
+        assert sum(one.fix is not None for one in found) == 1
 
 
 def test_the_corpus_has_fixes() -> None:
