@@ -70,7 +70,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "E109",
         "not a place for a bank",
-        "`at` is a guest address in hex, on a boundary of the bank's page size, below 2^52.",
+        "`at` is a guest address in hex, on a boundary of the bank's page size, below 2^52. A decimal number may stand "
+        "there, too; one that is round in hex only, as 8000000000, is asked about.",
         "memory:\n  - {size: 1GiB, pages: 2MiB, at: 0x100001000}",
         "Write an address on the boundary, or leave `at` out: the planner finds a place.",
     ),

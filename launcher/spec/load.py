@@ -16,7 +16,7 @@ from launcher.spec.scalars import kind, suggested_name
 from launcher.spec.sets import check_usage, with_sets
 from launcher.spec.yaml_text import decode, unseen
 from launcher.spec.yaml_tree import read_tree
-from launcher.values import is_name
+from launcher.values import MIB, is_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence, Set
@@ -56,6 +56,7 @@ def _loaded(text: str | bytes, file: str, sets: Sequence[str], name: str | None)
     spec, problems = _checked(root, lost)
     told = (*commas, *_nothings(root, problems), *_without_fixes(problems, {one.path for one in commas}))
     found += [*refused_sets, *keys, *no_name, *(_diagnostic(one, places) for one in told)]
+    found += [_diagnostic(one, places) for one in _hex_meant(spec, places)] if spec is not None else []
     if spec is None or found:
         raise Refused(*sorted_by_place(found))
     raw = text.encode(errors="surrogatepass") if isinstance(text, str) else text
@@ -125,6 +126,16 @@ def _way_out(path: FieldPath) -> str:
         return f"as in `{path[-1]}: 0000:c1:00.0`"
     field = ".".join(filter(None, [section_of(path[:-1]), path[-1]]))
     return f"as in `{path[-1]}: {as_yaml(all_fields()[field].examples[0])}`" if is_needed(field) else "or take it out"
+
+
+def _hex_meant(spec: VmSpec, places: SourceMap) -> Iterator[Problem]:
+    """8000000000 is round in hex, and in decimal a place that nobody chooses: only the file knows how it is written."""
+    for number, bank in enumerate(spec.memory):
+        path = ("memory", str(number), "at")
+        written = places.scalars.get(path, "")
+        if bank.at and written.isdecimal() and written.endswith("000000") and bank.at % (2 * MIB):
+            help_ = (f"if `0x{written}` is meant, write that", f"if not, write `{bank.at:#x}`")
+            yield Problem("E109", f"{written} is {bank.at:#x}, which is not round", path, help=help_)
 
 
 def _without_fixes(problems: Sequence[Problem], cut: Set[FieldPath]) -> Iterator[Problem]:

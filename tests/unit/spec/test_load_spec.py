@@ -268,6 +268,14 @@ def test_a_number_that_is_round_in_hex_only_is_asked_about_and_has_no_fix() -> N
         assert one.help[0].startswith(f"if `0x{written}` is meant")
 
 
+def test_a_number_in_decimal_that_is_round_in_hex_only_is_none_by_chance() -> None:
+    (one,) = refused(SHORT.replace("8GiB", "[{size: 8GiB, at: 8000000000}]"))
+    assert (one.code, one.fix) == ("E109", None)
+    assert one.help == ("if `0x8000000000` is meant, write that", "if not, write `0x1dcd65000`")
+    for written in ("0x1dcd65000", "8589934592", "'0x8000000000'", "0", "512000000000000"):
+        assert loaded(SHORT.replace("8GiB", f"[{{size: 8GiB, at: {written}}}]")).spec.memory[0].at is not None
+
+
 def test_an_address_that_no_machine_has_is_told_the_last_one() -> None:
     for written in ("0x10000000000000", "-4096"):
         (one,) = refused(SHORT.replace("8GiB", f"[{{size: 8GiB, at: {written}}}]"))
