@@ -86,6 +86,8 @@ class Account:
     def _report(self, config: pytest.Config, words: dict[str, Any]) -> pytest.TestReport:
         report = config.hook.pytest_report_from_serializable(config=config, data=dict(words))
         assert isinstance(report, pytest.TestReport)
+        if isinstance(report.longrepr, list):  # JSON has no tuples: where a test was skipped, and why
+            report.longrepr = tuple(report.longrepr)
         return report
 
 
