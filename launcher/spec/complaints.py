@@ -250,7 +250,7 @@ def _main_key(path: FieldPath, given: str) -> str | None:
     section = section_of(path)
     if section == "devices.match":
         return "id" if ":" in given else "class"
-    return {"boot": "kernel", "memory": "size"}.get(section)
+    return {"boot": "kernel", "memory": "size", "devices.network": "mac"}.get(section)
 
 
 def _found(given: object) -> str:

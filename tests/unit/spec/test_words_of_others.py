@@ -353,6 +353,11 @@ def test_page_sizes_of_others_are_told_and_a_bare_number_has_no_fix(written: str
         (START.replace("cpus: 2", "cpus: two"), "write a number such as `8`", None),
         (f"{START}devices: {{a: {{match: gpu}}}}", "write `match: {class: gpu}`", "{class: gpu}"),
         (f"{START}devices: {{a: {{match: 10de:2684}}}}", "write `match: {id: 10de:2684}`", "{id: 10de:2684}"),
+        (
+            f"{START}devices: {{a: {{pci: 01:00.0, network: 52:54:00:12:34:56}}}}",
+            "write `network: {mac: 52:54:00:12:34:56}`",
+            "{mac: 52:54:00:12:34:56}",
+        ),
         (f"{START}devices: {{a: {{match: {{class: vga}}}}}}", "write `gpu`", "gpu"),
     ],
 )
