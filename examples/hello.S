@@ -4,6 +4,7 @@
 #   as --32 -I examples examples/hello.S -o hello.o && ld -m elf_i386 -T examples/payload.ld hello.o -o hello.elf
 
 	.include "pvh.inc"
+	.include "smp.inc"
 
 	.equ INFO_CMDLINE, 24		# hvm_start_info, version 1
 	.equ INFO_MEMMAP, 40
@@ -11,15 +12,6 @@
 	.equ ENTRY_SIZE, 24		# hvm_memmap_table_entry
 	.equ E820_RAM, 1
 
-	.equ LAPIC, 0xfee00000
-	.equ LAPIC_ID, LAPIC + 0x020
-	.equ LAPIC_SPURIOUS, LAPIC + 0x0f0
-	.equ LAPIC_COMMAND, LAPIC + 0x300
-	.equ ALL_BUT_SELF, 0xc0000
-	.equ ASSERT_INIT, 0x4500
-	.equ START_UP, 0x4600
-
-	.equ TRAMPOLINE, 0x8000		# where the others start, in real mode
 	.equ STACK_SIZE, 4096
 	.equ MOST_VCPUS, 64
 
@@ -109,16 +101,7 @@ report_in:
 	ret
 
 wake_others:
-	mov	$trampoline, %esi
-	mov	$TRAMPOLINE, %edi
-	mov	$trampoline_end - trampoline, %ecx
-	rep	movsb
-	movl	$0x1ff, LAPIC_SPURIOUS	# software-enable the local APIC
-	movl	$ALL_BUT_SELF + ASSERT_INIT, LAPIC_COMMAND
-	mov	$100000, %ecx
-1:	pause
-	loop	1b
-	movl	$ALL_BUT_SELF + START_UP + (TRAMPOLINE >> 12), LAPIC_COMMAND
+	start_others
 	ret
 
 # Real mode, CS = TRAMPOLINE >> 4: straight to flat protected mode.

@@ -1,16 +1,9 @@
 # Each vCPU says its APIC id and what CPUID tells it, a line for each leaf: function, index, EAX, EBX, ECX, EDX. The
 # command line is one character, '0' and the number of vCPUs: the first waits for the others and powers off.
 	.include "pvh.inc"
+	.include "smp.inc"
 
 	.equ INFO_CMDLINE, 24		# hvm_start_info
-	.equ LAPIC, 0xfee00000
-	.equ LAPIC_ID, LAPIC + 0x020
-	.equ LAPIC_SPURIOUS, LAPIC + 0x0f0
-	.equ LAPIC_COMMAND, LAPIC + 0x300
-	.equ ALL_BUT_SELF, 0xc0000
-	.equ ASSERT_INIT, 0x4500
-	.equ START_UP, 0x4600
-	.equ TRAMPOLINE, 0x8000		# where the others start, in real mode
 	.equ STACK_SIZE, 4096
 	.equ MOST_VCPUS, 16
 
@@ -23,16 +16,7 @@ entry:
 	sub	$'0', %ebp
 	call	report_in
 
-	mov	$trampoline, %esi
-	mov	$TRAMPOLINE, %edi
-	mov	$trampoline_end - trampoline, %ecx
-	rep	movsb
-	movl	$0x1ff, LAPIC_SPURIOUS	# software-enable the local APIC
-	movl	$ALL_BUT_SELF + ASSERT_INIT, LAPIC_COMMAND
-	mov	$100000, %ecx
-1:	pause
-	loop	1b
-	movl	$ALL_BUT_SELF + START_UP + (TRAMPOLINE >> 12), LAPIC_COMMAND
+	start_others
 
 2:	pause
 	cmp	%ebp, here
