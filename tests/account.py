@@ -91,6 +91,11 @@ class Account:
         return report
 
 
+def pulse(account: Path) -> Path:
+    """What grows while the process that watches pytest lives."""
+    return account.with_name("pulse")
+
+
 def append(account: Path, kind: str, content: object) -> None:
     """The line before may have been left unfinished."""
     with account.open("a") as lines:
@@ -98,7 +103,7 @@ def append(account: Path, kind: str, content: object) -> None:
 
 
 def failed(item: pytest.Item, text: str) -> pytest.TestReport:
-    return pytest.TestReport(item.nodeid, item.location, item.keywords, "failed", text, "call")
+    return pytest.TestReport(item.nodeid, item.location, dict.fromkeys(item.keywords, 1), "failed", text, "call")
 
 
 def tell(item: pytest.Item, reports: list[pytest.TestReport]) -> None:

@@ -24,6 +24,7 @@ DEATHS = 5  # of processes in one session
 MESSAGES = 40  # lines of a process that died
 TICK = 1.0  # seconds between two looks at a process
 PATIENCE = 1.5  # limits of a test until its process is stuck
+PULSE = 10.0  # seconds between two signs of life
 
 
 def main(arguments: list[str]) -> int:
@@ -67,8 +68,12 @@ def _watch(process: subprocess.Popen[bytes], path: Path) -> None:
     """Until it ends. When it is stuck it is told to abort, with faulthandler's words; if it does not, it is killed."""
     told, since, ways = Account(), time.monotonic(), [signal.SIGKILL, signal.SIGABRT]
     path.touch()
-    with path.open("rb") as lines:
+    beat = since - PULSE
+    with path.open("rb") as lines, account.pulse(path).open("ab", buffering=0) as pulse:
         while not has_ended(process, TICK):
+            if time.monotonic() - beat >= PULSE:
+                beat = time.monotonic()
+                pulse.write(b".")
             if content := lines.read():
                 told.write(content)
                 since = time.monotonic()

@@ -29,8 +29,9 @@ LAB = "VMLAUNCH_LAB"  # set by `./dev test --lab` and `./dev lab`: the hosts of 
 HERE = "VMLAUNCH_LAB_HOST"  # set inside: the name of the host that this is
 SANITIZED = "_native.abi3.so"  # in the folder of results: the C floor with sanitizers, for tests that are marked so
 ACCOUNT = "account"  # in the folder of results
-BOOTS = 3  # of one host in one session
-SILENCE = 300  # seconds between two tests, on a fast machine: the boot, an import, the end
+PULSE = "pulse"  # there, too
+BOOTS = 4  # of one host in one session
+SILENCE = 300  # seconds without a pulse, on a fast machine: the boot, an import, the end
 # What busy emulation does to a kernel: its processors lose each other, its timer is late.
 FLAWS = ("softlockup", "soft lockup", "timer doesn't work")
 
@@ -50,8 +51,8 @@ class Boot:
 
     @property
     def flawed(self) -> bool:
-        """Lost to the emulation, and to nothing that the test did."""
-        return any(flaw in self.ended.lost for flaw in FLAWS)
+        """Lost to the emulation: a kernel that fails says so. QEMU may die of itself, or hang."""
+        return "Kernel panic" not in self.ended.lost or any(flaw in self.ended.lost for flaw in FLAWS)
 
 
 @dataclass
@@ -61,6 +62,7 @@ class Session:
     tests: list[str]
     boots: list[Boot] = field(default_factory=list)
     lost: dict[str, str] = field(default_factory=dict)  # tests that a machine was lost with, and its last words
+    forgiven: dict[str, str] = field(default_factory=dict)  # the same, of tests that run once more
 
     def left(self) -> list[str]:
         """What has no verdict yet, and may get one."""
@@ -68,11 +70,12 @@ class Session:
         return [test for test in self.tests if test not in told and test not in self.lost]
 
     def add(self, boot: Boot) -> None:
-        """A flaw of the emulation is forgiven once."""
+        """A flaw of the emulation is forgiven once a test."""
         self.boots.append(boot)
         running = boot.account.running
-        if boot.ended.lost and running and not (boot.flawed and not any(one.flawed for one in self.boots[:-1])):
-            self.lost[running] = boot.ended.lost
+        if boot.ended.lost and running:
+            once_more = boot.flawed and running not in self.forgiven
+            (self.forgiven if once_more else self.lost)[running] = boot.ended.lost
 
     @property
     def ended(self) -> Ended:
@@ -119,7 +122,7 @@ def hold(
         session.add(_boot(host, session.left(), place, progress, stop, machine))
         if stop() or not (session.ended.lost and session.left()):
             break
-        say(f"{progress.name}: {session.ended.lost.splitlines()[0]}; the others run in another")
+        say(f"{progress.name}: {session.ended.lost}\nwhat is left runs in another")
     return session
 
 
@@ -135,35 +138,34 @@ def _boot(
     host: Host, tests: list[str], work: Path, progress: Progress, stop: Callable[[], str], machine: Machine
 ) -> Boot:
     slowness = max(speed.slowness(), speed.measured())  # somebody may have come since the session began
-    told = Account(progress.see)
-    patience = Patience(told, SILENCE * slowness)
+    told, patience = Account(progress.see), Patience(SILENCE * slowness)
     seconds = round(2 * len(tests) * speed.limit(long=True) * slowness)  # more than its tests may take together
     job = Job(_pytest(tests), ROOT, seconds, _environment(host, slowness))
     progress.boots(len(tests))
-    sinks = {"stdout": progress.inside, ACCOUNT: told}
-    ended = machine(host, job, work, sinks, lambda: progress.look() or stop() or patience.why())
+    sinks = {"stdout": progress.inside, ACCOUNT: told, PULSE: patience}
+    ended = machine(host, job, work, sinks, lambda: progress.look() or stop() or patience.why(told.running))
     progress.ended()
     said = "".join((work / "lab" / name).read_text(errors="replace") for name in ("stdout", "stderr"))
     return Boot(told, ended, said)
 
 
 class Patience:
-    """With a machine: as long as it tells of its tests in time, it lives. Each of them has a limit inside."""
+    """With a machine: as long as its pulse is written here it lives, and ends what is stuck in it by itself."""
 
-    def __init__(self, told: Account, silence: float) -> None:
-        self._told, self._silence = told, silence
-        self._lines, self._since = 0, time.monotonic()
+    def __init__(self, silence: float) -> None:
+        self._silence, self._since = silence, time.monotonic()
 
-    def why(self) -> str:
+    def write(self, pulse: bytes) -> None:
+        self._since = time.monotonic()
+
+    def flush(self) -> None:
+        """A file has that, too."""
+
+    def why(self, running: str | None) -> str:
         """Why it is over."""
-        now = time.monotonic()
-        if self._told.lines != self._lines:
-            self._lines, self._since = self._told.lines, now
-        running = self._told.running
-        allowed = self._silence + (self._told.limit if running else 0)
-        if now - self._since < allowed:
+        if time.monotonic() - self._since < self._silence:
             return ""
-        return f"said nothing for {allowed:.0f} s{f', in {running}' if running else ''}"
+        return f"said nothing for {self._silence:.0f} s{f', in {running}' if running else ''}"
 
 
 def _environment(host: Host, slowness: float) -> dict[str, str]:
@@ -178,4 +180,5 @@ def _pytest(tests: list[str]) -> tuple[str, ...]:
 
 def skipped(item: pytest.Item, reason: str) -> pytest.TestReport:
     path, line, _ = item.location
-    return pytest.TestReport(item.nodeid, item.location, item.keywords, "skipped", (path, line or 0, reason), "setup")
+    keywords = dict.fromkeys(item.keywords, 1)
+    return pytest.TestReport(item.nodeid, item.location, keywords, "skipped", (path, line or 0, reason), "setup")

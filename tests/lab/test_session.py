@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.account import FINISHED, STARTED, Account
+from tests.account import FINISHED, STARTED
 from tests.conftest import PATIENCE, ROOT
 from tests.lab.boot import Ended, Job, Sink, watch
 from tests.lab.hosts import HOSTS, Host
@@ -79,6 +79,7 @@ def test_its_report_has_the_machines_last_words(tmp_path: Path, request: pytest.
         "failed",
         "no verdict, while this test ran: the machine was lost: it panicked",
     )
+    assert json.dumps(request.config.hook.pytest_report_to_serializable(config=request.config, report=report))
 
 
 def test_a_flaw_of_the_emulation_is_forgiven_once(tmp_path: Path) -> None:
@@ -87,6 +88,15 @@ def test_a_flaw_of_the_emulation_is_forgiven_once(tmp_path: Path) -> None:
     assert (session.lost, session.left(), session.without_verdict) == ({}, [], False)
     session = held(Played(lost, lost, f"{ran('b')}; echo 0 >status"), "a b", tmp_path / "2")
     assert (list(session.lost), session.left(), session.without_verdict) == (["a"], [], True)
+
+
+def test_so_is_an_emulator_that_ends_or_hangs(tmp_path: Path) -> None:
+    """Of each test, once."""
+    machine = Played(began("a"), f"{ran('a')}; {began('b')}", f"{ran('b')}; echo 0 >status")
+    session = held(machine, "a b", tmp_path / "1")
+    assert (list(session.forgiven), session.lost, session.left()) == (["a", "b"], {}, [])
+    session = held(Played(began("a")), "a b", tmp_path / "2")
+    assert (list(session.lost), session.left(), session.without_verdict) == (["a"], ["b"], True)
 
 
 def test_machines_that_are_lost_again_and_again_are_given_up(tmp_path: Path) -> None:
@@ -109,14 +119,13 @@ def test_what_the_tests_need_is_in_each_machine(tmp_path: Path) -> None:
     assert held(Played(f"{began('a')}; {PANIC}", finds), "a b", tmp_path).left() == []
 
 
-def test_a_test_may_be_silent_as_long_as_its_limit(tmp_path: Path) -> None:
-    account = Account()
-    patience = Patience(account, -1)
-    assert patience.why() == "said nothing for -1 s"
-    account.write(b'["started", ["a", 1000]]\n')
-    assert patience.why() == ""
-    account.limit = 0
-    assert patience.why() == "said nothing for -1 s, in a"
+def test_a_machine_may_be_silent_as_long_as_it_has_a_pulse() -> None:
+    patience = Patience(-1)
+    assert patience.why(None) == "said nothing for -1 s"
+    assert patience.why("a") == "said nothing for -1 s, in a"
+    patience = Patience(PATIENCE)
+    patience.write(b".")
+    assert patience.why("a") == ""
 
 
 def test_a_silent_machine_is_lost_and_says_in_which_test(tmp_path: Path) -> None:
