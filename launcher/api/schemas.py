@@ -10,7 +10,8 @@ from pydantic.json_schema import GenerateJsonSchema
 from launcher.host.facts import HostFacts
 from launcher.plan.outcome import Report
 from launcher.plan.plan import Plan
-from launcher.plan.steps import STEPS, Step
+from launcher.plan.step import Step
+from launcher.plan.steps import STEPS
 
 Schema = dict[str, Any]
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from launcher.api.blocking import DENIALS, check_unclaimed, refuse
 from launcher.errors import Diagnostic, Refused, StalePlan
-from launcher.plan.steps import LoadModules, OpenDevices, Step, TakeMemory
+from launcher.plan.step import Step
+from launcher.plan.steps import LoadModules, OpenDevices, TakeMemory
 from launcher.record import replace
 from launcher.values import Missing
 

@@ -13,7 +13,7 @@ from launcher.report.frame import visible
 if TYPE_CHECKING:
     from launcher.api.conversation import Conversation
     from launcher.plan.outcome import Observer, StepOutcome
-    from launcher.plan.steps import Step
+    from launcher.plan.step import Step
 
 MORE_TIME = 30_000_000  # microseconds, each time that a long step has come further
 

@@ -10,7 +10,8 @@ from typing import Literal
 from launcher.errors import Diagnostic, LauncherError, StepFailed
 from launcher.kernel.api import Event
 from launcher.plan.outcome import End
-from launcher.plan.steps import RunVcpus, Step
+from launcher.plan.step import Step
+from launcher.plan.steps import RunVcpus
 from launcher.refusals import cause, refusal_of, way_out
 from launcher.vms.words import Ended
 

@@ -304,9 +304,13 @@ class VirtualFunctions(Protocol):
 
 
 class Kernel(Protocol):
-    """`handed` are descriptors that it was given and has not used yet. `waits`: what it does while a driver waits."""
+    """`handed` are descriptors that it was given and has not used yet. `waits`: what it does while a driver waits.
+
+    `ends`, by alias: sockets to engines and taps, which the keeper opens and the runner uses.
+    """
 
     waits: Waits
+    ends: dict[str, int]
 
     @property
     def drivers(self) -> PciDrivers: ...

@@ -35,12 +35,13 @@ class RealKernel:
         self.drivers = PciDrivers(waits=self._wait)
         self._functions = VirtualFunctions()
         self.virtual_functions: VfFunctions = self._functions
+        self.ends: dict[str, int] = {}
         self._handed = {path: list(fds) for path, fds in (handed or {}).items()}
         self._filters = False  # this process has one for its calls
 
     @property
     def handed(self) -> tuple[int, ...]:
-        return tuple(chain.from_iterable(self._handed.values()))
+        return (*chain.from_iterable(self._handed.values()), *self.ends.values())
 
     def load_modules(self, names: Sequence[str]) -> None:
         """And what they need. OSError ENOENT without modprobe, EINVAL with what it says when it refuses."""

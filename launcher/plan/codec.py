@@ -9,7 +9,8 @@ from launcher.codec import DecodeError, decode, encode
 from launcher.errors import Diagnostic, Where
 from launcher.plan.outcome import Report
 from launcher.plan.plan import FORMAT_VERSION, Assumption, Plan
-from launcher.plan.steps import STEPS, OpenGroups, Step
+from launcher.plan.step import Step
+from launcher.plan.steps import STEPS, OpenGroups
 from launcher.record import fields
 
 _COMPUTED = {"steps", "assumes", "diagnostics"}

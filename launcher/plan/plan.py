@@ -23,7 +23,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from launcher.errors import Diagnostic
-from launcher.plan.steps import Step
+from launcher.plan.step import Step
 from launcher.record import record
 from launcher.values import Hex, PciAddress, Span, is_name
 

@@ -3,39 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar, Literal
+from typing import Literal
 
+from launcher.plan.step import Step
+from launcher.plan.virtio import (
+    AddVirtio,
+    ConnectEngine,
+    MakeTap,
+    OpenTap,
+    StartDiskEngine,
+    StartShareEngine,
+    StartUserNetwork,
+)
 from launcher.record import record
 from launcher.values import LABELS, Hex, PciAddress, Span, VfSettings, show_setting, show_size
-
-Mark = Literal["~", "+", "=", "!"]  # changes the host | belongs to the VM | already so | would stop the plan
-Doer = Literal["keeper", "runner"]
-
-
-@record
-class Step:
-    """`op` names it in JSON, `by` says which process performs it, `undo` what `down` does (empty: nothing).
-
-    `once`: each plan has one step of this kind. Of another kind it has as many as it needs, or none.
-    """
-
-    op: ClassVar[str]
-    by: ClassVar[Doer] = "runner"
-    mark: ClassVar[Mark] = "+"
-    undo: ClassVar[str] = ""
-    once: ClassVar[bool] = False
-
-    def describe(self) -> str:
-        raise NotImplementedError
-
-    @property
-    def device(self) -> str | None:
-        return None
-
-    @property
-    def on_down(self) -> str:
-        """`undo` for people; a step that knows its host says more."""
-        return self.undo
 
 
 @record
@@ -54,7 +35,10 @@ class KeepState(Step):
 
 @record
 class TakeMemory(Step):
-    """One bank of host memory. `page_size` 0 asks for transparent huge pages; `populate` touches all before the run."""
+    """One bank of host memory. `page_size` 0 asks for transparent huge pages; `populate` touches all before the run.
+
+    `shared`: engines in other processes map it, too, so it is a file in memory and not anonymous.
+    """
 
     op = "take-memory"
     undo = "freed"
@@ -63,13 +47,15 @@ class TakeMemory(Step):
     page_size: int
     node: int | None
     populate: bool
+    shared: bool = False
 
     def describe(self) -> str:
         pages = show_pages(self.page_size)
         count = f"{self.size // self.page_size} x " if self.page_size > 4096 else f"{show_size(self.size)} in "
         place = "" if self.node is None else f" on node {self.node}"
         late = "" if self.populate else ", as the guest touches it"
-        return f"take {count}{pages}{place} for bank {self.bank}{late}"
+        shared = ", shared with engines" if self.shared else ""
+        return f"take {count}{pages}{place} for bank {self.bank}{late}{shared}"
 
 
 @record
@@ -400,12 +386,19 @@ STEPS: dict[str, type[Step]] = {
         BindDriver,
         StaysBound,
         SetVirtualFunction,
+        MakeTap,
+        OpenTap,
+        StartDiskEngine,
+        StartShareEngine,
+        StartUserNetwork,
+        ConnectEngine,
         TakeMemory,
         CreateVm,
         GiveMemory,
         OpenGroups,
         MapDma,
         OpenDevices,
+        AddVirtio,
         LoadKernel,
         LoadInitrd,
         DescribeMachine,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from launcher.errors import Diagnostic, Refused
 from launcher.plan.plan import Plan
+from launcher.plan.step import Step
 from launcher.plan.steps import (
     ONCE,
     BindDriver,
@@ -20,9 +21,17 @@ from launcher.plan.steps import (
     RunVcpus,
     SetVirtualFunction,
     StaysBound,
-    Step,
     TakeMemory,
     groups_opened,
+)
+from launcher.plan.virtio import (
+    AddVirtio,
+    ConnectEngine,
+    MakeTap,
+    OpenTap,
+    StartDiskEngine,
+    StartShareEngine,
+    StartUserNetwork,
 )
 
 # Steps of the kinds of one row stand in any order among themselves, rows one after the other.
@@ -31,12 +40,14 @@ ORDER: tuple[tuple[type[Step], ...], ...] = (
     (LoadModules,),
     (BindDriver, StaysBound),
     (SetVirtualFunction,),
+    (MakeTap, OpenTap, StartDiskEngine, StartShareEngine, StartUserNetwork, ConnectEngine),
     (TakeMemory,),
     (OpenGroups,),
     (MapDma,),
     (CreateVm,),
     (GiveMemory,),
     (OpenDevices,),
+    (AddVirtio,),
     (LoadKernel,),
     (LoadInitrd,),
     (DescribeMachine,),

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from launcher.host.facts import Config
 from launcher.plan.plan import PlannedDevice, Source
-from launcher.plan.steps import BarPlace, BindDriver, Passed, StaysBound, Step
+from launcher.plan.step import Step
+from launcher.plan.steps import BarPlace, BindDriver, Passed, StaysBound
 from launcher.planner.bars import planned_bars
 from launcher.planner.choose import choose
 from launcher.planner.decided import Passthrough, Seat, Taken

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
 from launcher.plan.plan import FORMAT_VERSION, HostIdentity, Plan, SpecIdentity, Summary
+from launcher.plan.step import Step
 from launcher.plan.steps import (
     PUT_BACK,
     CreateVm,
@@ -16,7 +17,6 @@ from launcher.plan.steps import (
     OpenDevices,
     OpenGroups,
     RunVcpus,
-    Step,
     TakeMemory,
 )
 from launcher.planner.assuming import assumptions

@@ -8,7 +8,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from launcher.codec import encode
-from launcher.plan.steps import BindDriver, OpenGroups, SetVirtualFunction, Step
+from launcher.plan.step import Step
+from launcher.plan.steps import BindDriver, OpenGroups, SetVirtualFunction
 from launcher.record import field, fields, record
 from launcher.report.frame import visible
 from launcher.report.lines import WIDE, wrapped

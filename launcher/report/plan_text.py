@@ -6,7 +6,8 @@ import re
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from launcher.plan.steps import BindDriver, LoadKernel, RunVcpus, SetVirtualFunction, Step
+from launcher.plan.step import Step
+from launcher.plan.steps import BindDriver, LoadKernel, RunVcpus, SetVirtualFunction
 from launcher.report.frame import visible
 from launcher.report.lines import WIDE, wrapped
 from launcher.values import MIB, Span, show_size

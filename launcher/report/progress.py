@@ -7,7 +7,7 @@ from typing import TextIO
 
 from launcher.codec import encode
 from launcher.plan.outcome import Observer, StepOutcome
-from launcher.plan.steps import Step
+from launcher.plan.step import Step
 from launcher.report.frame import visible
 from launcher.report.lines import width_of
 from launcher.values import show_size

@@ -69,6 +69,7 @@ class FakeKernel:
         self.drivers = FakeDrivers(self)
         self.virtual_functions = FakeVirtualFunctions(self)
         self.waits: Waits = wait_for
+        self.ends: dict[str, int] = {}
 
     def call(self, name: str) -> None:
         self.calls.append(name)

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from launcher.errors import Diagnostic
 from launcher.executor.keeper import binding, network
 from launcher.kernel.api import Kernel
-from launcher.plan.steps import BindDriver, KeepState, LoadModules, SetVirtualFunction, StaysBound, Step
+from launcher.plan.step import Step
+from launcher.plan.steps import (
+    BindDriver,
+    KeepState,
+    LoadModules,
+    SetVirtualFunction,
+    StaysBound,
+)
 from launcher.values import PciAddress
 from launcher.vms.journal import UNREADABLE, Entry, Journal, pending, pending_in
 

@@ -15,7 +15,7 @@ from launcher.executor.keeper.changing import change, check, left_by, left_so, m
 from launcher.kernel.api import Kernel
 from launcher.plan.outcome import StepOutcome
 from launcher.plan.plan import Plan
-from launcher.plan.steps import Step
+from launcher.plan.step import Step
 from launcher.vms.journal import Entry, Journal
 
 SECOND = 1.0

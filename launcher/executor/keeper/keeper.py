@@ -37,7 +37,8 @@ from launcher.kernel.forked import close_all_but
 from launcher.kernel.waiting import poll
 from launcher.plan.codec import plan_to_json
 from launcher.plan.plan import Plan
-from launcher.plan.steps import RunVcpus, Step
+from launcher.plan.step import Step
+from launcher.plan.steps import RunVcpus
 from launcher.refusals import REFUSALS
 from launcher.vms.awaited import AwaitedText
 from launcher.vms.channel import Channel

@@ -20,6 +20,7 @@ from launcher.kernel.api import Kvm, Trap
 from launcher.machine.board import Layout
 from launcher.machine.pci import HOST_BRIDGE
 from launcher.machine.start import Boot
+from launcher.plan.step import Step
 from launcher.plan.steps import (
     CreateVm,
     DescribeMachine,
@@ -29,7 +30,6 @@ from launcher.plan.steps import (
     MapDma,
     OpenDevices,
     OpenGroups,
-    Step,
     TakeMemory,
 )
 from launcher.values import Span

@@ -26,7 +26,8 @@ from launcher.machine.board import Board
 from launcher.machine.boards import board_of
 from launcher.plan.outcome import Counts, State, StepOutcome
 from launcher.plan.plan import Plan
-from launcher.plan.steps import CreateVm, RunVcpus, Step
+from launcher.plan.step import Step
+from launcher.plan.steps import CreateVm, RunVcpus
 from launcher.vms.channel import Channel, Closed
 from launcher.vms.limits import MOST_ITEMS
 from launcher.vms.orders import read_runner_order

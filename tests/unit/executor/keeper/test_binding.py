@@ -12,7 +12,8 @@ from launcher.errors import HostNotRestored, LauncherError, StepFailed
 from launcher.executor.ending import diagnostics_of
 from launcher.executor.keeper.changing import change, check, left_by, memory_of, undo_all
 from launcher.executor.keeper.restore import restore
-from launcher.plan.steps import BindDriver, LoadModules, Step
+from launcher.plan.step import Step
+from launcher.plan.steps import BindDriver, LoadModules
 from launcher.values import PciAddress
 from launcher.vms.folder import StateFolder
 from launcher.vms.journal import Journal

@@ -1,0 +1,188 @@
+"""Disks, networks, shares and vsock: the steps that start who serves them, and the one that puts them on the bus.
+
+The keeper starts an engine, or opens a tap; the runner has its end by the alias. Pure.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from launcher.plan.step import Step
+from launcher.record import record
+from launcher.values import Hex, PciAddress
+
+ImageFormat = Literal["raw", "qcow2"]
+
+
+@record
+class Image:
+    """A file or block device that an engine opens. `identity` was its `device:inode` when the plan was made."""
+
+    path: str
+    format: ImageFormat
+    identity: str
+
+
+@record
+class ServedDisk:
+    """`images`: what the guest sees, then what that is based on, each on the next; only the first is written."""
+
+    alias: str
+    images: tuple[Image, ...]
+    readonly: bool
+    discard: bool
+    serial: str
+    queues: int
+
+
+@record
+class StartDiskEngine(Step):
+    """One qemu-storage-daemon for all disks whose images belong to `uid`; it runs as that user and that group."""
+
+    op = "start-disk-engine"
+    by = "keeper"
+    undo = "ended"
+    program: str
+    uid: int
+    gid: int
+    disks: tuple[ServedDisk, ...]
+
+    def describe(self) -> str:
+        served = ", ".join(f"{one.alias} ({one.images[0].path})" for one in self.disks)
+        return f"start qemu-storage-daemon as uid {self.uid} for {served}"
+
+
+@record
+class StartShareEngine(Step):
+    """A virtiofsd for one folder. In the guest, root is `uid`."""
+
+    op = "start-share-engine"
+    by = "keeper"
+    undo = "ended"
+    program: str
+    kind: Literal["c", "rust"]  # their command lines differ
+    alias: str
+    path: str
+    identity: str
+    readonly: bool
+    uid: int
+    gid: int
+
+    def describe(self) -> str:
+        return (
+            f"start virtiofsd as uid {self.uid} for {self.alias} ({self.path}{', read-only' if self.readonly else ''})"
+        )
+
+    @property
+    def device(self) -> str:
+        return self.alias
+
+
+@record
+class StartUserNetwork(Step):
+    """A passt for one NIC: the guest reaches what this host's user reaches, and nobody reaches the guest."""
+
+    op = "start-user-network"
+    by = "keeper"
+    undo = "ended"
+    program: str
+    alias: str
+    uid: int
+    gid: int
+
+    def describe(self) -> str:
+        return f"start passt as uid {self.uid} for {self.alias}"
+
+    @property
+    def device(self) -> str:
+        return self.alias
+
+
+@record
+class MakeTap(Step):
+    """A tap of ours that joins a bridge; the kernel removes it when nobody has it open any more."""
+
+    op = "make-tap"
+    by = "keeper"
+    mark = "~"
+    undo = "removed"
+    alias: str
+    tap: str
+    bridge: str
+    mtu: int
+
+    def describe(self) -> str:
+        return f"make tap {self.tap} for {self.alias}, in bridge {self.bridge}"
+
+    @property
+    def device(self) -> str:
+        return self.alias
+
+
+@record
+class OpenTap(Step):
+    """A tap that is there already."""
+
+    op = "open-tap"
+    by = "keeper"
+    undo = "closed"
+    alias: str
+    tap: str
+
+    def describe(self) -> str:
+        return f"open tap {self.tap} for {self.alias}"
+
+    @property
+    def device(self) -> str:
+        return self.alias
+
+
+@record
+class ConnectEngine(Step):
+    """Somebody else's engine listens at this socket."""
+
+    op = "connect-engine"
+    by = "keeper"
+    undo = "closed"
+    alias: str
+    socket: str
+
+    def describe(self) -> str:
+        return f"connect to the engine at {self.socket} for {self.alias}"
+
+    @property
+    def device(self) -> str:
+        return self.alias
+
+
+@record
+class Virtio:
+    """A virtio function of the guest and who works on its queues.
+
+    `engine` is vhost-net or vhost-vsock of the kernel, or vhost-user: a process at the other end of a socket. `bar` is
+    where its one BAR is first. `queues`: pairs of a net, request queues of a blk and fs. `cid` is that of a vsock.
+    """
+
+    alias: str
+    kind: Literal["net", "blk", "fs", "vsock"]
+    engine: Literal["vhost-net", "vhost-vsock", "vhost-user"]
+    guest: PciAddress
+    bar: Hex
+    queues: int
+    readonly: bool = False
+    mac: str | None = None
+    mtu: int | None = None
+    cid: int | None = None
+
+
+@record
+class AddVirtio(Step):
+    """Put the virtio functions into the guest's slots, and tell their engines of its memory when its drivers start."""
+
+    op = "add-virtio"
+    undo = "with the VM"
+    functions: tuple[Virtio, ...]
+
+    def describe(self) -> str:
+        served = ", ".join(f"{one.alias} at {one.guest}" for one in self.functions)
+        return f"give the guest {served} by virtio"
