@@ -1,4 +1,4 @@
-"""What a virtio driver does with its device, as its model says, in; its engine told of it, and its interrupts wired, out.
+"""What a virtio driver does, as its model says, in; its engine told of it, and its interrupts wired, out.
 
 Whatever the guest or the engine does, nothing here raises into a vCPU: what fails is noted, and the driver finds that
 the device needs a reset.
