@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import TypeVar
 
 from launcher.errors import Diagnostic, StepFailed
 from launcher.executor.runner.devices.interrupts import Interrupts
@@ -17,13 +18,15 @@ from launcher.executor.runner.devices.service import Kicks, VirtioService
 from launcher.executor.runner.devices.serving import Engine, UserEngine, VhostNet, VhostVsock
 from launcher.executor.runner.devices.virtio import BAR, VirtioDevice
 from launcher.executor.runner.live import Built, Live, Ram
-from launcher.kernel.api import Eventfd, MemoryPart
+from launcher.kernel.api import Eventfd, MemoryPart, Vhost, VhostUser
 from launcher.machine.function import PassedFunction
 from launcher.machine.policy import Shape
 from launcher.machine.virtio import BAR_SIZE, VirtioConfig, VirtioRegisters, offerable, pieces
 from launcher.plan.steps import BarPlace
 from launcher.plan.virtio import AddVirtio, Virtio
 from launcher.record import field, mutable
+
+Opened = TypeVar("Opened", Vhost, VhostUser)
 
 
 @mutable
@@ -41,8 +44,7 @@ def add_virtio(step: AddVirtio, live: Live) -> None:
         live.make(engines)
     for one in step.functions:
         if one.alias not in engines.by_alias:
-            engine = engines.by_alias[one.alias] = _open(one, memory, live)
-            live.undo.push(live.step, engine.close, stays=True)
+            engines.by_alias[one.alias] = _open(one, memory, live)
     for one in step.functions:
         _add(one, engines.by_alias[one.alias], memory, live)
 
@@ -64,15 +66,21 @@ def _open(one: Virtio, memory: tuple[MemoryPart, ...], live: Live) -> Engine:
 
 
 def _vhost_net(one: Virtio, memory: tuple[MemoryPart, ...], live: Live) -> Engine:
-    return VhostNet(one, live.kernel.open_vhost("net"), live.kernel.tap(one.alias), memory)
+    return VhostNet(one, _kept(live.kernel.open_vhost("net"), live), live.kernel.tap(one.alias), memory)
 
 
 def _vhost_vsock(one: Virtio, memory: tuple[MemoryPart, ...], live: Live) -> Engine:
-    return VhostVsock(one, live.kernel.open_vhost("vsock"), memory)
+    return VhostVsock(one, _kept(live.kernel.open_vhost("vsock"), live), memory)
 
 
 def _vhost_user(one: Virtio, memory: tuple[MemoryPart, ...], live: Live) -> Engine:
-    return UserEngine(one, live.kernel.vhost_user(one.alias), memory)
+    return UserEngine(one, _kept(live.kernel.vhost_user(one.alias), live), memory)
+
+
+def _kept(opened: Opened, live: Live) -> Opened:
+    """For all lives."""
+    live.undo.push(live.step, opened.close, stays=True)
+    return opened
 
 
 _OPEN: dict[str, Callable[[Virtio, tuple[MemoryPart, ...], Live], Engine]] = {

@@ -49,8 +49,6 @@ class Engine(Protocol):
     def stop(self, numbers: Sequence[int]) -> None:
         """Those queues that were started. Nothing of them is touched when this returns."""
 
-    def close(self) -> None: ...
-
 
 class VhostNet:
     """Frames between a tap and the guest, in the kernel."""
@@ -82,9 +80,6 @@ class VhostNet:
         for number in numbers:
             self._vhost.set_backend(number, NO_EVENT)
 
-    def close(self) -> None:
-        self._vhost.close()
-
 
 class VhostVsock:
     """Sockets between the host and the guest, in the kernel. The third queue, of events, has none: migration is not."""
@@ -110,9 +105,6 @@ class VhostVsock:
     def stop(self, _: Sequence[int]) -> None:
         self._vhost.set_running(running=False)
 
-    def close(self) -> None:
-        self._vhost.close()
-
 
 class UserEngine:
     """A process at the other end of a socket. It is told of guest memory once, when a driver first starts."""
@@ -120,14 +112,15 @@ class UserEngine:
     def __init__(self, step: Virtio, session: VhostUser, memory: Sequence[MemoryPart]) -> None:
         self.session, self._memory = session, memory
         self._told = False
-        self.features = session.begin(1 << MQ | (1 << CONFIG if step.kind == "blk" else 0))
-        if step.kind == "net":
-            self.features |= _bits((MAC, STATUS, *(() if step.mtu is None else (MTU,))))
+        self._own = session.begin(1 << MQ | (1 << CONFIG if step.kind == "blk" else 0))
+        # A NIC's configuration is ours, and what of it there is.
+        ours = (MAC, STATUS, *(() if step.mtu is None else (MTU,))) if step.kind == "net" else ()
+        self.features = self._own | _bits(ours)
         self.queues = _queues(step, session)
         self.config = CONFIGS[step.kind](step, session)
 
     def start(self, features: int, rings: Sequence[Wired]) -> None:
-        self.session.set_features(features)
+        self.session.set_features(features & self._own)
         if not self._told:
             self.session.set_memory(self._memory)
             self._told = True
@@ -141,9 +134,6 @@ class UserEngine:
     def stop(self, numbers: Sequence[int]) -> None:
         for number in numbers:
             self.session.stop(number)
-
-    def close(self) -> None:
-        self.session.close()
 
 
 def _wire(to: Vhost | VhostUser, rings: Sequence[Wired]) -> None:
