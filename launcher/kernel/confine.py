@@ -41,7 +41,7 @@ def take_user() -> None:
             resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
 
 
-def confine(*, virtio: bool) -> dict[str, str]:
+def confine(*, virtio: bool = False) -> dict[str, str]:
     """`virtio`: it talks with engines.
 
     A runner calls this before it has other threads: each measure but seccomp holds for one thread and those that it
@@ -58,7 +58,7 @@ def confine(*, virtio: bool) -> dict[str, str]:
     )
 
 
-def confine_vcpu(*, devices: bool, virtio: bool) -> None:
+def confine_vcpu(*, devices: bool, virtio: bool = False) -> None:
     """The calling thread of a confined process loses more calls. OSError: it is not confined."""
     check(lib.confine_vcpu(devices, virtio), "seccomp")
 

@@ -123,12 +123,12 @@ class RealKernel:
     def take_user(self) -> None:
         confine.take_user()
 
-    def confine(self, *, virtio: bool) -> dict[str, str]:
+    def confine(self, *, virtio: bool = False) -> dict[str, str]:
         done = confine.confine(virtio=virtio)
         self._filters = done["seccomp"] == confine.ON
         return done
 
-    def confine_vcpu(self, *, devices: bool, virtio: bool) -> None:
+    def confine_vcpu(self, *, devices: bool, virtio: bool = False) -> None:
         if self._filters:
             confine.confine_vcpu(devices=devices, virtio=virtio)
 

@@ -152,10 +152,10 @@ class FakeKernel:
     def take_user(self) -> None:
         """The process is that of the tests, too: here and below."""
 
-    def confine(self, *, virtio: bool) -> dict[str, str]:
+    def confine(self, *, virtio: bool = False) -> dict[str, str]:
         return dict.fromkeys(MEASURES, "Function not implemented")
 
-    def confine_vcpu(self, *, devices: bool, virtio: bool) -> None:
+    def confine_vcpu(self, *, devices: bool, virtio: bool = False) -> None:
         """In no order, on threads: not counted."""
 
     def give_up(self, folder: Path, drivers: Drivers, changes: Sequence[VfChange], runner: int, pidfd: int) -> GivenUp:
