@@ -434,12 +434,14 @@ class Iommu:
 class Program:
     """An engine that is installed. `version` is the word after its name in what `--version` says, empty where it says
     none; `kind` tells the two programs called virtiofsd apart. `vhost_user`: of passt, whether it has that interface.
+    `loose`: somebody who may do less than who starts it could change it, and so it was not asked.
     """
 
     path: str
     version: str = ""
     kind: Literal["c", "rust"] | None = None
     vhost_user: bool | None = None
+    loose: bool = False
 
 
 @record
