@@ -9,15 +9,13 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING, Literal
 
-from launcher.host.facts import Program
+from launcher.host.facts import ENGINES, Program
 from launcher.values import Missing
 
 if TYPE_CHECKING:
     from launcher.host.tree import Status, Tree
 
-DISKS, SHARES, USER_NETWORK = "qemu-storage-daemon", "virtiofsd", "passt"
-ENGINES = (DISKS, SHARES, USER_NETWORK)
-
+_, SHARES, USER_NETWORK = ENGINES
 _PATHS = ("/usr/local/bin", "/usr/bin", "/run/current-system/sw/bin")
 # virtiofsd is started by other programs only, and so is in no PATH. Rust's first: QEMU has dropped the other in 8.0.
 _OF_SHARES = ("/usr/local/libexec", "/usr/libexec", "/usr/lib", "/usr/lib/qemu", "/usr/libexec/qemu-kvm", *_PATHS)

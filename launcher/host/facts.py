@@ -430,6 +430,10 @@ class Iommu:
     units: tuple[IommuUnit, ...] = ()
 
 
+# The programs that serve disks, shares and user networks.
+ENGINES = ("qemu-storage-daemon", "virtiofsd", "passt")
+
+
 @record
 class Program:
     """An engine that is installed. `version` is the word after its name in what `--version` says, empty where it says

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from launcher.host.engines import ENGINES, read_engines
-from launcher.host.facts import DeviceNode, HostFacts, Link, OtherVm, Process, Program, Serving
+from launcher.host.engines import read_engines
+from launcher.host.facts import ENGINES, DeviceNode, HostFacts, Link, OtherVm, Process, Program, Serving
 from launcher.host.links import read_links
 from launcher.host.redact import redacted
 from launcher.host.serving import read_serving
