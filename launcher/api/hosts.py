@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from launcher.host.facts import Interface, PciFunction, Process, Serving
+    from launcher.spec.parts import VmSpec
 
 
 def this_host(
@@ -50,6 +51,13 @@ def this_host(
         pci=tuple(map(_with_functions, facts.pci)),
         serving=None if engines is None else _serving(facts.process, engines),
     )
+
+
+def host_for(spec: VmSpec) -> HostFacts:
+    """As much of this host as a plan of the spec looks at."""
+    from launcher.planner.served_by import wanted_engines
+
+    return this_host(devices=bool(spec.devices), engines=wanted_engines(spec))
 
 
 def _serving(process: Process, engines: Collection[str]) -> Serving:

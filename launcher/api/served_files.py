@@ -5,20 +5,26 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from launcher.host.standing import file_system_of, uses_of_block, uses_of_file
+from launcher.host.standing import file_system_of, function_of_block, uses_of_block, uses_of_file
 from launcher.host.tree import Live
 from launcher.images.disk_files import Disk, DiskFile, DiskUse
 from launcher.images.disk_reading import read_disk, read_folder, read_socket
 from launcher.images.rights import identity_of
+from launcher.plan.virtio import ConnectEngine, StartDiskEngine, StartShareEngine
+from launcher.planner.served_by import format_of, sockets_of
 from launcher.record import record, replace
 from launcher.values import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import PurePath
     from typing import Literal
 
+    from launcher.host.facts import Use
     from launcher.images.boot_files import BootFiles
     from launcher.images.disk_files import Folder
+    from launcher.plan.plan import Plan
+    from launcher.spec.parts import VmSpec
 
 
 @record
@@ -28,6 +34,29 @@ class Named:
     disks: Mapping[str, tuple[str, Literal["raw", "qcow2"]]]
     shares: Mapping[str, str]
     sockets: Mapping[str, str]
+
+
+def named_in(spec: VmSpec, folder: PurePath) -> Named:
+    """`folder`: that of the spec."""
+    return Named(
+        disks={
+            alias: (str(folder / one.path), format_of(one)) for alias, one in spec.disks.items() if one.path is not None
+        },
+        shares={alias: str(folder / one.path) for alias, one in spec.shares.items()},
+        sockets={entry: str(folder / path) for entry, path in sockets_of(spec).items()},
+    )
+
+
+def named_by(plan: Plan) -> Named:
+    """By its steps, which have whole paths."""
+    served = [disk for step in plan.steps if isinstance(step, StartDiskEngine) for disk in step.disks]
+    connected = [step for step in plan.steps if isinstance(step, ConnectEngine)]
+    of_disks = plan.spec.resolved.get("disks") or {}
+    return Named(
+        disks={one.alias: (one.images[0].path, one.images[0].format) for one in served if one.images},
+        shares={step.alias: step.path for step in plan.steps if isinstance(step, StartShareEngine)},
+        sockets={f"{'disks' if one.alias in of_disks else 'nics'}.{one.alias}": one.socket for one in connected},
+    )
 
 
 def with_served(files: BootFiles, named: Named) -> BootFiles:
@@ -45,13 +74,16 @@ def _disk(found: Disk | Missing) -> Disk | Missing:
 def _standing(one: DiskFile) -> DiskFile:
     tree = Live()
     if one.kind == "block" and one.number:
-        uses = uses_of_block(tree, one.number)
-    elif one.kind == "file":
-        uses = uses_of_file(tree, one.identity, _identity)
-    else:
-        return one
-    system = file_system_of(tree, os.path.realpath(one.path)) if one.kind == "file" else None
-    return replace(one, uses=tuple(DiskUse(use.kind, use.what, use.name) for use in uses), file_system=system)
+        uses = _words(uses_of_block(tree, one.number))
+        return replace(one, uses=uses, function=function_of_block(tree, one.number))
+    if one.kind == "file":
+        uses = _words(uses_of_file(tree, one.identity, _identity))
+        return replace(one, uses=uses, file_system=file_system_of(tree, os.path.realpath(one.path)))
+    return one
+
+
+def _words(uses: tuple[Use, ...]) -> tuple[DiskUse, ...]:
+    return tuple(DiskUse(use.kind, use.what, use.name) for use in uses)
 
 
 def _folder(found: Folder | Missing) -> Folder | Missing:

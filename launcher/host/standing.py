@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from launcher.host.addresses import last
+from launcher.host.addresses import last, owner
 from launcher.host.block_holders import read_exports, read_standing
 from launcher.host.blocks import BLOCK, Storage, uses_on
 from launcher.host.facts import Use
@@ -19,6 +19,7 @@ from launcher.values import Missing
 
 if TYPE_CHECKING:
     from launcher.host.tree import Tree
+    from launcher.values import PciAddress
 
 
 def uses_of_block(tree: Tree, number: str) -> tuple[Use, ...]:
@@ -29,6 +30,11 @@ def uses_of_block(tree: Tree, number: str) -> tuple[Use, ...]:
     storage = _storage(tree)
     whole = (name, *_partitions(tree, name))
     return tuple(dict.fromkeys(use for one in whole for use in uses_on(storage, one)))
+
+
+def function_of_block(tree: Tree, number: str) -> PciAddress | None:
+    """The PCI device that it is on, where that is one; a volume or a multipath device may be on several."""
+    return owner(tree.read_link(f"/sys/dev/block/{number}"))
 
 
 def uses_of_file(tree: Tree, identity: str, identify: Callable[[str], str]) -> tuple[Use, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from launcher.record import record
+from launcher.values import PciAddress
 
 MOST_LINKS = 64  # of a backing chain; nobody's snapshots are that deep
 
@@ -66,7 +67,7 @@ class DiskFile:
 
     `identity` is device:inode, `number` the major:minor of a block device, `allocated` what the file takes of its
     file system, which has `free` bytes left; `read_only`: neither can be written, whoever asks. `folders` are those on
-    the way to it that not everybody may enter.
+    the way to it that not everybody may enter. `function`: the PCI device that a block device is on.
     `taken` and `refused` are the permissions that others have locked, and that they leave to nobody; `openers` are
     known only where there is such a lock.
     """
@@ -89,6 +90,7 @@ class DiskFile:
     refused: tuple[Permission, ...] = ()
     openers: tuple[Opener, ...] = ()
     uses: tuple[DiskUse, ...] = ()
+    function: PciAddress | None = None
 
     @property
     def virtual_size(self) -> int:
