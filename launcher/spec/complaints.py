@@ -103,9 +103,10 @@ def _between(spec: Mapping[str, object]) -> Iterator[Problem]:
 def _between_served(spec: Mapping[str, object]) -> Iterator[Problem]:
     named = {kind: _mapping(spec.get(kind)) for kind in NAMED}
     disks, nics, shares = (named[kind] for kind in NAMED[1:])
-    yield from rules_of_served.of_aliases(named)
+    has_vsock = spec.get("vsock") not in (None, False)
+    yield from rules_of_served.of_aliases(named, has_vsock)
     yield from rules_of_served.of_tags(shares)
-    yield from rules_of_served.of_number(disks, nics, shares, spec.get("vsock") not in (None, False))
+    yield from rules_of_served.of_number(disks, nics, shares, has_vsock)
     valid = [_valid(TypeAdapter(how), named[kind].items()) for kind, how in _SHORT.items()]
     yield from rules_of_served.of_things(*valid)
 

@@ -97,17 +97,18 @@ def _one_way(kind: str, ways: list[str]) -> Iterator[Problem]:
         yield Problem("E140", f"{named} are {len(ways)} ways for one", (ways[1],), key=True, help=("keep one",))
 
 
-def of_aliases(kinds: Mapping[str, Collection[str]]) -> Iterator[Problem]:
-    """Messages, reports and engines know an entry by its alias alone."""
-    seen: dict[str, str] = {}
+def of_aliases(kinds: Mapping[str, Collection[str]], vsock: bool) -> Iterator[Problem]:
+    """Messages, reports and engines know an entry by its alias alone; that of vsock is `vsock`."""
+    seen: dict[str, str] = {"vsock": "vsock"} if vsock else {}
     for kind, aliases in kinds.items():
         for alias in aliases:
             first = seen.setdefault(alias, kind)
             if first != kind:
                 fix = f"{alias}-{kind[:-1]}"
-                message = f"`{alias}` is the alias of another entry, in `{first}`"
-                help_ = (f"write `{fix}`",)
-                yield Problem("E145", message, (kind, alias), key=True, help=help_, fix=fix, also=(first, alias))
+                of = "what is called by its key" if first == "vsock" else "another entry"
+                message = f"`{alias}` is the alias of {of}, in `{first}`"
+                also = ("vsock",) if first == "vsock" else (first, alias)
+                yield Problem("E145", message, (kind, alias), key=True, help=(f"write `{fix}`",), fix=fix, also=also)
 
 
 def of_tags(shares: Iterable[str]) -> Iterator[Problem]:

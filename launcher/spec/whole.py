@@ -85,12 +85,12 @@ def of_nic(one: rules_of_served.Nic) -> Iterator[Problem]:
 def of_vm_spec(one: Holding) -> Iterator[Problem]:
     yield from rules.of_devices(one.devices)
     yield from rules.of_memory(dict(enumerate(one.memory)))
-    yield from _of_served(one) if one.disks or one.nics or one.shares else ()
+    yield from _of_served(one) if one.disks or one.nics or one.shares or one.vsock else ()
 
 
 def _of_served(one: Holding) -> Iterator[Problem]:
     kinds = {"devices": one.devices, "disks": one.disks, "nics": one.nics, "shares": one.shares}
-    yield from rules_of_served.of_aliases(kinds)
+    yield from rules_of_served.of_aliases(kinds, one.vsock is not None)
     yield from rules_of_served.of_tags(one.shares)
     yield from rules_of_served.of_number(one.disks, one.nics, one.shares, one.vsock is not None)
     yield from rules_of_served.of_things(one.disks, one.nics, one.devices)
