@@ -261,8 +261,6 @@ def test_a_guest_that_must_be_confined_does_not_run_without_a_measure(
         def confine(self, *, virtio: bool = False) -> dict[str, str]:
             taken = super().confine(virtio=virtio)
             return {name: "Function not implemented" if name == refused else "on" for name in taken}
-                name: "Function not implemented" if name == refused else "on" for name in super().confine(virtio=virtio)
-            }
 
     plan = plan_of(tmp_path)
     plan = replace(plan, steps=(*plan.steps[:-1], RunVcpus(2, (), confine)))
