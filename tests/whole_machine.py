@@ -18,7 +18,8 @@ ROOT = (
     image("base.qcow2", qcow2(virtual_size=8 * GIB)),
 )
 OWNED = Rights("/vms/install.iso", ME, ME, 0o644)
-HOST = served(links=(replace(BRIDGE, mtu=9000), TAP))
+HOST_LINKS = (replace(BRIDGE, mtu=9000), TAP)
+HOST = served(links=HOST_LINKS)
 
 
 def whole_files() -> BootFiles:
