@@ -138,6 +138,14 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "Write another number, or `vsock: true`, which follows from the name of the VM.",
     ),
     Explanation(
+        "E649",
+        "no place for a BAR",
+        "Each disk, NIC, share and vsock has a BAR of 32 KiB below 4 GiB, where BARs of passed devices are, too, and "
+        "the IOMMU may reserve more.",
+        "devices: {a: 0000:c1:00.0, b: 0000:c2:00.0}        # with BARs that fill it\ndisks: {root: ./root.qcow2}",
+        "Pass fewer devices with large 32-bit BARs.",
+    ),
+    Explanation(
         "E650",
         "nobody listens",
         "`socket` names the socket of an engine of yours, and it is not there.",

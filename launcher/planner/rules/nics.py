@@ -10,6 +10,7 @@ from launcher.planner.places import in_spec
 from launcher.planner.rules.access import who
 from launcher.planner.rules.rule import Rule
 from launcher.planner.rules.words import series
+from launcher.planner.virtio import derived_mac
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -142,8 +143,8 @@ def _macs(it: Situation) -> Iterator[Diagnostic]:
 
 
 def macs_of(it: Situation) -> dict[str, str]:
-    """Of the NICs of the spec."""
-    return {alias: nic.mac for alias, nic in it.spec.nics.items() if nic.mac is not None}
+    """Of the NICs of the spec, also where it leaves them to us."""
+    return {alias: nic.mac or derived_mac(it.spec.name, alias) for alias, nic in it.spec.nics.items()}
 
 
 def _of_the_host(alias: str, mac: str, it: Situation) -> Iterator[Diagnostic]:

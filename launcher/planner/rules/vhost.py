@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from launcher.errors import Diagnostic
 from launcher.images.disk_files import Socket
+from launcher.planner.modules import OF_NODES, may_load
 from launcher.planner.places import in_spec
 from launcher.planner.rules.access import who
 from launcher.planner.rules.rule import Rule
 from launcher.planner.served_by import READ, WRITE, Server, in_the_way
+from launcher.planner.virtio import cid_of
+from launcher.spec.served import AUTO
 from launcher.values import Missing
 
 if TYPE_CHECKING:
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from launcher.errors import Where
     from launcher.host.facts import DeviceNode, Process
     from launcher.planner.decided import Situation
+    from launcher.spec.parts import VmSpec
 
 
 class _Part(NamedTuple):
@@ -33,11 +37,10 @@ def _parts(it: Situation) -> Iterator[_Part]:
     """Each once, for the first that wants it."""
     spec = it.spec
     nic = next((f"nics.{alias}" for alias, one in spec.nics.items() if one.bridge or one.tap), None)
-    if nic is not None:
-        yield _Part("/dev/net/tun", "tun", in_spec(nic))
-        yield _Part("/dev/vhost-net", "vhost_net", in_spec(nic))
-    if spec.vsock is not None:
-        yield _Part("/dev/vhost-vsock", "vhost_vsock", in_spec("vsock"))
+    wanted = {"/dev/net/tun": nic, "/dev/vhost-net": nic, "/dev/vhost-vsock": "vsock" if spec.vsock else None}
+    for node, module in OF_NODES.items():
+        if (path := wanted[node]) is not None:
+            yield _Part(node, module, in_spec(path))
 
 
 def _nodes(it: Situation) -> Iterator[Diagnostic]:
@@ -46,10 +49,16 @@ def _nodes(it: Situation) -> Iterator[Diagnostic]:
     known = {node.path: node for node in it.host.serving.nodes}
     for part in _parts(it):
         node = known.get(part.node)
-        if node is None:
+        if node is None and not _is_loaded(part, it):
             yield _absent(part, it)
-        elif not node.usable:
+        elif node is not None and not node.usable:
             yield _not_usable(part, node, it.host.process)
+
+
+def _is_loaded(part: _Part, it: Situation) -> bool:
+    """By the plan, whose step that is."""
+    modules = it.host.serving.modules if it.host.serving else ()
+    return not isinstance(modules, Missing) and part.module in modules and may_load(it.host)
 
 
 def _absent(part: _Part, it: Situation) -> Diagnostic:
@@ -58,7 +67,8 @@ def _absent(part: _Part, it: Situation) -> Diagnostic:
     if it.host.process.container:
         help_ = (f"give the container the node: `--device {part.node}`",)
         return Diagnostic("E642", f"{fact} in this container", part.where, help=help_)
-    modules = it.host.serving.modules if it.host.serving else ()
+    serving = it.host.serving
+    modules = serving.modules if serving else ()
     if not isinstance(modules, Missing) and part.module not in modules:
         fact = f"{fact}, and this kernel has no module {part.module}"
         return Diagnostic("E642", fact, part.where, help=("run a kernel that has it: distributions' own do",))
@@ -77,18 +87,16 @@ def _not_usable(part: _Part, node: DeviceNode, process: Process) -> Diagnostic:
 
 def _context_id(it: Situation) -> Iterator[Diagnostic]:
     """VHOST_VSOCK_SET_GUEST_CID answers EADDRINUSE."""
-    wanted = context_id(it)
+    wanted = cid_of(it.spec)
     for vm in it.host.serving.vms if it.host.serving else ():
         if wanted is not None and vm.name != it.spec.name and vm.cid == wanted:
             fact = f"the context id {wanted} is that of the VM {vm.name}, which is up"
-            help_ = ("write another number from 3 on", f"or stop that VM: `vmlaunch down {vm.name}`")
+            help_ = (_another(it.spec), f"or stop that VM: `vmlaunch down {vm.name}`")
             yield Diagnostic("E648", fact, in_spec("vsock"), help=help_)
 
 
-def context_id(it: Situation) -> int | None:
-    """None: there is no vsock."""
-    given = it.spec.vsock.cid if it.spec.vsock else None
-    return given if isinstance(given, int) else None
+def _another(spec: VmSpec) -> str:
+    return "write a number, from 3 on" if spec.vsock and spec.vsock.cid == AUTO else "write another number, from 3 on"
 
 
 def _sockets(it: Situation) -> Iterator[Diagnostic]:
@@ -116,7 +124,18 @@ def _closed(alias: str, found: Socket, process: Process, where: Where) -> Diagno
     return Diagnostic("E652", fact, where, evidence, (f"as root: `{fix}`",), fix)
 
 
+def _no_place(it: Situation) -> Iterator[Diagnostic]:
+    """Of BARs below 4 GiB, where those of passed devices are as well."""
+    for one in it.places:
+        if one.bar is None:
+            fact = f"{one.alias}: below 4 GiB no 32 KiB are left for its BAR"
+            help_ = ("pass fewer devices with 32-bit BARs, or take some of these entries out",)
+            path = one.kind if one.kind == one.alias else f"{one.kind}.{one.alias}"
+            yield Diagnostic("E649", fact, in_spec(path), help=help_)
+
+
 RULES: tuple[Rule, ...] = (
+    Rule("kernel", _no_place),
     Rule("kernel", _nodes),
     Rule("kernel", _context_id),
     Rule("kernel", _sockets),

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from launcher.api.blocking import exit_code
-from launcher.host.facts import HostFacts, Link, OtherVm
+from launcher.host.facts import HostFacts, Link, OtherVm, ReservedRegion
 from launcher.images.boot_files import BootFiles
 from launcher.images.disk_files import Disk, DiskFile, DiskUse, Qcow2, Rights
+from launcher.plan.virtio import AddVirtio
 from launcher.planner.served_by import ENTER, READ, WRITE, Server, in_the_way, may, server_of, wanted_engines
 from launcher.record import replace
 from launcher.spec.load import load_spec
@@ -72,7 +73,7 @@ def test_a_vm_without_them_is_asked_nothing_of_them() -> None:
 
 
 def test_a_host_that_has_nothing_is_told_each_thing_once() -> None:
-    found = said(WHOLE, served(programs={}, nodes=(), links=(), user_namespaces=0), whole())
+    found = said(WHOLE, served(programs={}, nodes=(), modules=(), links=(), user_namespaces=0), whole())
     assert sorted(found) == ["E630", "E630", "E630", "E635", "E637", "E642", "E642", "E642", "E657"]
 
 
@@ -311,10 +312,31 @@ def test_a_mac_of_a_card_that_is_on_another_bridge_is_nobodys() -> None:
 
 
 def test_a_node_is_wanted_by_what_uses_it_only() -> None:
-    nothing = served(nodes=())
+    nothing = served(nodes=(), modules=())
     assert said("nics: {inet: user}\n", nothing) == []
     assert said("vsock: 7\n", nothing) == ["E642"]
-    assert said("vsock: 7\n", served(nodes=NODES[2:])) == []
+    assert said("vsock: 7\n", served(nodes=NODES[2:], modules=())) == []
+
+
+def test_a_module_that_the_plan_loads_is_not_missed() -> None:
+    assert said("vsock: 7\n", served(nodes=())) == []
+    assert said("vsock: 7\n", by_user(served(nodes=()))) == ["E642"]
+
+
+def test_a_mac_and_a_context_id_that_follow_from_names_are_compared_as_well() -> None:
+    made = plan(START + "nics: {lan: {bridge: br0}}\nvsock: true\n", served())
+    (nic, vsock) = (one for step in made.steps if isinstance(step, AddVirtio) for one in step.functions)
+    other = OtherVm("other", (nic.mac or "",), vsock.cid)
+    assert said("nics: {lan: {bridge: br0}}\nvsock: true\n", served(vms=(other,))) == ["E646", "E648"]
+
+
+def test_where_the_iommu_leaves_no_room_below_4_gib_there_is_none_for_a_bar() -> None:
+    facts = served()
+    regions = (ReservedRegion(0xC0000000, 0xFEDFFFFF, "reserved"),)
+    groups = tuple(replace(one, reserved=regions) if one.number == 14 else one for one in facts.groups)
+    text = f"{ROOT}devices: {{drive: 0000:02:00.0}}\n"
+    assert "E649" in said(text, replace(facts, groups=groups), with_disks(root=image()))
+    assert "E649" not in said(text, facts, with_disks(root=image()))
 
 
 def test_a_module_that_the_kernel_lacks_is_not_loaded() -> None:
