@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from launcher.values import MIB
@@ -45,7 +46,7 @@ def whole(built: Built, folder: Path) -> dict[str, Run]:
         Q35: contenders.qemu_command("q35", boot, 1, MEBIBYTES, *_of_qemu(image)),
     }
     file = StampFile(folder / "stamps", built.stamps)
-    return {name: lambda command=command: _life(command, file) for name, command in commands.items()}
+    return {name: partial(_life, command, file) for name, command in commands.items()}
 
 
 def _of_qemu(image: Path) -> list[str]:
@@ -114,7 +115,7 @@ def shared_memory(built: Built, folder: Path) -> dict[str, Run]:
         own = folder / name.replace(" ", "-")
         own.mkdir()
         command = contenders.up(own, {"kernel": str(hello)}, 1, 1024, devices={"drive": NVME}, disks=disks)
-        found[name] = lambda command=command: _steps(command)
+        found[name] = partial(_steps, command)
     return found
 
 

@@ -43,6 +43,24 @@ net() {
 lan() { card 00:03.0 10.8.0 && net 10.8.0; }
 mgmt() { card 00:04.0 10.9.0 && net 10.9.0; }
 
+# An address by DHCP, and what it is good for.
+leased() {
+	card=$(basename /sys/bus/pci/devices/0000:00:02.0/virtio*/net/*)
+	ip link set "$card" up
+	udhcpc -i "$card" -n -q -t 20 -s /bin/tour
+	talk trips 10.6.0.2 4712 20
+	talk send 10.6.0.2 4712 1
+	talk take 10.6.0.2 4712 1
+}
+
+# udhcpc's words: what happened, and the rest in the environment.
+deconfig() { ip addr flush dev "$interface"; }
+bound() {
+	ip addr add "$ip/$mask" dev "$interface"
+	ip route add default via "$router"
+	echo "leased $ip/$mask via $router dns $dns"
+}
+
 share() {
 	mkdir -p /work
 	mount -t virtiofs work /work

@@ -40,9 +40,9 @@ def networks() -> Iterator[None]:
 
 
 @contextmanager
-def serving(talk: Path) -> Iterator[None]:
-    """The host's end of conversations, by TCP and vsock."""
-    with subprocess.Popen([talk, "serve", str(PORT)], stdout=subprocess.PIPE, text=True) as server:
+def serving(talk: Path, *before: str) -> Iterator[None]:
+    """The host's end of conversations, by TCP and vsock. `before` are words before the command."""
+    with subprocess.Popen([*before, talk, "serve", str(PORT)], stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         assert server.stdout.readline() == "serving\n"
         try:
