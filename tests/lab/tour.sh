@@ -76,4 +76,4 @@ drive() { dd if=/dev/nvme0n1 of=/dev/null bs=64k count=4 iflag=direct 2>&1; }
 for way in "$@"; do
 	$way
 done
-echo "toured $#"
+[ -n "$interface" ] || echo "toured $#" # udhcpc sets it
