@@ -142,10 +142,10 @@ static void queue(uint32_t desc, uint32_t driver, uint32_t device, uint32_t high
 
 static void start(void)
 {
+	negotiate(); /* before the rings change: they are the device's until it is reset */
 	offered.flags = 1; /* no interrupts: it looks */
 	offered.index = 0;
 	used.index = 0;
-	negotiate();
 	queue((uint32_t)table, (uint32_t)&offered, (uint32_t)&used, 0);
 	common->status = ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK;
 }
