@@ -1,4 +1,4 @@
-/* A driver of the virtio disk at 00:01.0 that does as its command line says: `WHAT COUNT`, by default one honest read.
+/* A driver of the virtio function at 00:01.0, above all of a disk, that does as its command line says: `WHAT COUNT`.
  *
  *   reads     reads COUNT blocks one after the other and tells the first byte of each
  *   outside   rings where there is no RAM, COUNT places in turn
@@ -8,16 +8,17 @@
  *   toggles   COUNT times DRIVER_OK and reset, with nothing between
  *   registers COUNT writes of random values to random places of the function's BAR
  *
- * Whatever it was, an honest read follows, and `honest` tells whether that worked; a device that wants to be reset is.
+ * Whatever it was, an honest start follows, and of a disk a read: `honest` tells whether that worked.
  */
 #include <stdint.h>
 
 #define BARRIER() __asm__ volatile("" ::: "memory")
 
 enum { CONFIG_ADDRESS = 0xcf8, CONFIG_DATA = 0xcfc, COM1 = 0x3f8, SLOT = 1 };
-enum { VENDOR_CAPABILITY = 9, COMMON = 1, NOTIFY = 2 };
+enum { VENDOR_CAPABILITY = 9, COMMON = 1, NOTIFY = 2, DISK = 0x1042 };
 enum { ACKNOWLEDGE = 1, DRIVER = 2, DRIVER_OK = 4, FEATURES_OK = 8, NEEDS_RESET = 64 };
-enum { RING = 64, BLOCK = 512, NEXT = 1, WRITES = 2, PATIENCE = 2000000 };
+enum { RING = 64, BLOCK = 512, NEXT = 1, WRITES = 2 };
+#define PATIENCE 60000000000ull /* ticks of the TSC */
 
 struct common { /* virtio 1.2, 4.1.4.3 */
 	uint32_t feature_select, features, driver_select, driver_features;
@@ -177,10 +178,11 @@ static void ask(uint32_t sector)
 
 static int answered(void)
 {
-	for (int n = 0; n < PATIENCE; n++) {
+	uint64_t began = __builtin_ia32_rdtsc();
+	for (uint32_t n = 0; __builtin_ia32_rdtsc() - began < PATIENCE; n++) {
 		if (used.index == offered.index)
 			return verdict == 0;
-		if (!(n & 1023) && common->status & NEEDS_RESET)
+		if (!(n & 0xffff) && common->status & NEEDS_RESET)
 			return 0;
 	}
 	return 0;
@@ -190,6 +192,15 @@ static int reads(uint32_t sector)
 {
 	ask(sector);
 	return answered();
+}
+
+/* Of other functions it is enough that they run. */
+static int works(void)
+{
+	start();
+	if (config_read(0) >> 16 == DISK)
+		return reads(0);
+	return (common->status & (DRIVER_OK | NEEDS_RESET)) == DRIVER_OK;
 }
 
 static void read_honestly(uint32_t count)
@@ -308,8 +319,7 @@ void main(const char *line)
 		WAYS[n].run(count ? count : 1);
 		tell("tried", count);
 	}
-	start();
-	say(reads(0) ? "honest " : "not even honest ");
+	say(works() ? "honest " : "not even honest ");
 	tell("read", data[0]);
 	reset();
 }
