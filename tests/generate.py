@@ -26,6 +26,7 @@ TITLES = {
     "3": "Memory and addresses",
     "4": "KVM, CPU and boot files",
     "5": "Running",
+    "6": "Disks, networks, shares and vsock",
 }
 
 

@@ -24,7 +24,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from launcher.record import field, record
-from launcher.spec import addresses, consent, cpu_list, scalars, short_forms, sizes, whole
+from launcher.spec import addresses, consent, cpu_list, scalars, served, short_forms, sizes, whole
 from launcher.spec.reading import Form, Key, by_name, each, lengthened, number, one_of, optional, truth
 from launcher.values import PciAddress
 '''

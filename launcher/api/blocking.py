@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from launcher.plan.plan import Plan
 
 # What may be because of who asks and not of what is asked.
-DENIALS = {"E224", "E228", "E402", "E411", "E424"}
+DENIALS = {"E224", "E228", "E402", "E411", "E424", "E601", "E621", "E640", "E643", "E644", "E652", "E655"}
 
 
 def exit_code(found: tuple[Diagnostic, ...], strict: bool) -> int:

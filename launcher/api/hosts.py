@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from launcher.codec import DecodeError, decode
 from launcher.errors import Diagnostic, Refused, Where
 from launcher.host.device_nodes import with_handed
-from launcher.host.facts import FORMAT_VERSION, Confinement, HostFacts, KvmFacts, VirtualFunction
+from launcher.host.facts import ENGINES, FORMAT_VERSION, Confinement, HostFacts, KvmFacts, VirtualFunction
 from launcher.host.survey import Depth, survey
 from launcher.host.tree import Live
 from launcher.kernel.handed import handed
@@ -19,23 +19,55 @@ from launcher.record import replace
 from launcher.values import Missing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
-    from launcher.host.facts import Interface, PciFunction
+    from launcher.host.facts import Interface, PciFunction, Process, Serving
+    from launcher.spec.parts import VmSpec
 
 
-def this_host(*, deep: bool = False, raw: bool = False, identity: int | None = None, devices: bool = True) -> HostFacts:
+def this_host(
+    *,
+    deep: bool = False,
+    raw: bool = False,
+    identity: int | None = None,
+    devices: bool = True,
+    engines: Collection[str] | None = ENGINES,
+) -> HostFacts:
     """Reads only; nothing on the host changes, and no device wakes unless it is read `deep`.
 
     `raw` keeps configuration space as it is; `identity` is the uid that will run `up`, if it is another.
-    Without `devices` it is what a VM without any needs.
+    Without `devices` it is what a VM without any needs. Of `engines` those that are installed are asked for their
+    version; None: the VM has neither disks nor networks, shares or vsock.
     """
     folder = os.environ.get("XDG_RUNTIME_DIR")
     depth: Depth = "deep" if deep else "devices" if devices else "machine"
     with _uncollected():
         facts = survey(Live(), _kvm(), folder, raw=raw, identity=identity, depth=depth)
     nodes = with_handed(facts.device_nodes or (), handed())
-    return replace(facts, device_nodes=nodes, confinement=_confinement(), pci=tuple(map(_with_functions, facts.pci)))
+    return replace(
+        facts,
+        device_nodes=nodes,
+        confinement=_confinement(),
+        pci=tuple(map(_with_functions, facts.pci)),
+        serving=None if engines is None else _serving(facts.process, engines),
+    )
+
+
+def host_for(spec: VmSpec) -> HostFacts:
+    """As much of this host as a plan of the spec looks at."""
+    from launcher.planner.served_by import wanted_engines
+
+    return this_host(devices=bool(spec.devices), engines=wanted_engines(spec))
+
+
+def _serving(process: Process, engines: Collection[str]) -> Serving:
+    from launcher.host.serving import read_serving
+    from launcher.kernel.saying import version_line
+    from launcher.vms.looking import state_root
+    from launcher.vms.others import other_vms
+
+    root, found = state_root(), read_serving(Live(), process, engines, version_line)
+    return replace(found, vms=other_vms(root) if root else ())
 
 
 def _with_functions(one: PciFunction) -> PciFunction:

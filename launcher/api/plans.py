@@ -57,7 +57,12 @@ def named_files(spec: VmSpec, file: str) -> BootFiles:
     folder = PurePath(os.getcwd()) if file == "-" else PurePath(os.path.abspath(file)).parent
     initrd, devices = spec.boot.initrd, spec.devices.items()
     roms = {alias: str(folder / device.rom) for alias, device in devices if isinstance(device.rom, str)}
-    return read_boot_files(str(folder / spec.boot.kernel), None if initrd is None else str(folder / initrd), roms)
+    found = read_boot_files(str(folder / spec.boot.kernel), None if initrd is None else str(folder / initrd), roms)
+    if not (spec.disks or spec.nics or spec.shares):
+        return found
+    from launcher.api.served_files import named_in, with_served
+
+    return with_served(found, named_in(spec, folder))
 
 
 def is_saved_plan(raw: bytes) -> bool:
@@ -112,7 +117,13 @@ def files_of(plan: Plan) -> BootFiles:
     """The files a saved plan names, as they are now."""
     from launcher.images.reading import read_boot_files
     from launcher.plan.steps import LoadInitrd, LoadKernel
+    from launcher.plan.virtio import AddVirtio
 
     paths = {type(step): step.path for step in plan.steps if isinstance(step, (LoadKernel, LoadInitrd))}
     roms = {one.alias: one.rom for one in plan.devices if isinstance(one.rom, str)}
-    return read_boot_files(paths.get(LoadKernel, ""), paths.get(LoadInitrd), roms)
+    found = read_boot_files(paths.get(LoadKernel, ""), paths.get(LoadInitrd), roms)
+    if not any(isinstance(step, AddVirtio) for step in plan.steps):
+        return found
+    from launcher.api.served_files import named_by, with_served
+
+    return with_served(found, named_by(plan))

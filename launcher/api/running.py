@@ -8,6 +8,8 @@ from launcher.codec import DecodeError
 from launcher.errors import Diagnostic, Refused
 from launcher.plan.codec import plan_from_json
 from launcher.plan.steps import BindDriver, LoadModules, OpenGroups, SetVirtualFunction
+from launcher.plan.virtio import OpenTap
+from launcher.planner.modules import OF_NODES
 from launcher.record import replace
 from launcher.vms.folder_state import PLAN
 from launcher.vms.looking import is_up, read_json
@@ -15,7 +17,7 @@ from launcher.vms.looking import is_up, read_json
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from launcher.host.facts import HostFacts, Interface, IommuGroup, PciFunction, VirtualFunction
+    from launcher.host.facts import HostFacts, Interface, IommuGroup, PciFunction, Serving, VirtualFunction
     from launcher.plan.plan import Plan
     from launcher.values import VfSettings
 
@@ -48,7 +50,17 @@ def as_before(host: HostFacts, running: Plan) -> HostFacts:
         groups=tuple(_given_back(one) if one.number in opened else one for one in host.groups),
         linux=replace(host.linux, modules=modules and tuple(name for name in modules if name not in loaded)),
         device_nodes=nodes and tuple(replace(one, holders=()) if one.path in paths else one for one in nodes),
+        serving=host.serving and _unserved(host.serving, running, loaded),
     )
+
+
+def _unserved(serving: Serving, running: Plan, loaded: set[str]) -> Serving:
+    """Nodes that came with a module it has loaded, and the taps that it has open."""
+    came = {node for node, module in OF_NODES.items() if module in loaded}
+    taps = {step.tap for step in running.steps if isinstance(step, OpenTap)}
+    nodes = tuple(one for one in serving.nodes if one.path not in came)
+    links = (replace(one, attached=False) if one.name in taps and one.attached else one for one in serving.links)
+    return replace(serving, nodes=nodes, links=tuple(links))
 
 
 def _unbound(one: PciFunction, step: BindDriver | None, assumed: Any) -> PciFunction:

@@ -6,7 +6,7 @@ again, and what is refused then is refused, whatever the file says. So it can do
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from launcher.api.blocking import DENIALS, check_unclaimed, refuse
 from launcher.errors import Diagnostic, Refused, StalePlan
@@ -16,6 +16,8 @@ from launcher.record import replace
 from launcher.values import Missing
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from launcher.errors import Where
     from launcher.host.facts import HostFacts
     from launcher.images.boot_files import BootFiles
@@ -27,10 +29,10 @@ MOST_TOLD = 12
 
 def judge_here(plan: Plan, *, strict: bool) -> Plan:
     """On this host, with the files as they are now."""
-    from launcher.api.hosts import this_host
+    from launcher.api.hosts import host_for
     from launcher.api.plans import files_of
 
-    return judge(plan, this_host(devices=bool(plan.spec.resolved.get("devices"))), files_of(plan), strict=strict)
+    return judge(plan, host_for(_spec_of(plan)), files_of(plan), strict=strict)
 
 
 def judge(plan: Plan, host: HostFacts, files: BootFiles, *, strict: bool) -> Plan:
@@ -59,8 +61,26 @@ def _planned_again(plan: Plan, host: HostFacts, files: BootFiles) -> Plan:
     spec = _spec_of(plan)
     named = {alias: one.rom for alias, one in spec.devices.items() if isinstance(one.rom, str)}
     roms = {alias: files.roms.get(alias, Missing("absent", rom)) for alias, rom in named.items()}
-    places = _places(plan)
-    return plan_of(spec, plan.spec, host, replace(files, roms=roms), places.get, board_of(host.architecture))
+    places, found = _places(plan), _with_served(replace(files, roms=roms), spec)
+    return plan_of(spec, plan.spec, host, found, places.get, board_of(host.architecture))
+
+
+def _with_served(files: BootFiles, spec: VmSpec) -> BootFiles:
+    """What no step of the plan serves, though its spec names it, is as good as not there."""
+    from launcher.planner.served_by import sockets_of
+
+    disks = {alias: one.path for alias, one in spec.disks.items() if one.path is not None}
+    shares = {alias: one.path for alias, one in spec.shares.items()}
+    return replace(
+        files,
+        disks=_filled(files.disks, disks),
+        shares=_filled(files.shares, shares),
+        sockets=_filled(files.sockets, sockets_of(spec)),
+    )
+
+
+def _filled(found: Mapping[str, Any], wanted: Mapping[str, str]) -> dict[str, Any]:
+    return {name: found.get(name, Missing("absent", path)) for name, path in wanted.items()}
 
 
 def _spec_of(plan: Plan) -> VmSpec:
@@ -102,10 +122,10 @@ def _check_steps(plan: Plan, now: Plan, host: HostFacts) -> None:
 
 
 def _compared(steps: tuple[Step, ...], host: HostFacts) -> list[Step]:
-    """Modules that VFIO needs may have been loaded meanwhile; how a device is reset is written for people."""
-    from launcher.planner.modules import needed
+    """Modules that VFIO and vhost need may have been loaded meanwhile; how a device is reset is written for people."""
+    from launcher.planner.modules import OF_NODES, needed
 
-    modules = set(needed(host.linux))
+    modules = {*needed(host.linux), *OF_NODES.values()}
     others = (one for one in steps if not (isinstance(one, LoadModules) and modules.issuperset(one.modules)))
     return [_without_resets(one) if isinstance(one, OpenDevices) else one for one in others]
 

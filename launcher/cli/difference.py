@@ -58,7 +58,7 @@ def _both(raw: bytes, options: argparse.Namespace) -> tuple[Plan, Plan]:
         return _running(plan.name), plan
     loaded = load_bytes(raw, options.spec, options.set, options.sources)
     running = _running(loaded.spec.name)
-    return running, make_plan(loaded, as_before(chosen_host(options), running))
+    return running, make_plan(loaded, as_before(chosen_host(options, loaded.spec), running))
 
 
 def _running(name: str) -> Plan:

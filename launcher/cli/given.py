@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from launcher.host.facts import HostFacts
     from launcher.plan.plan import Plan
     from launcher.spec.load import Loaded
+    from launcher.spec.parts import VmSpec
 
 
 def read_spec(path: str, sets: Sequence[str], sources: dict[str, str]) -> Loaded:
@@ -43,11 +44,10 @@ def saved_plan(raw: bytes, options: argparse.Namespace) -> Plan:
     return decode_plan(raw, options.spec)
 
 
-def chosen_host(options: argparse.Namespace, *, devices: bool = True) -> HostFacts:
-    """Without `devices` it is what a VM without any needs."""
-    from launcher.api.hosts import recorded_host, this_host
+def chosen_host(options: argparse.Namespace, spec: VmSpec) -> HostFacts:
+    from launcher.api.hosts import host_for, recorded_host
 
-    return recorded_host(options.host) if options.host else this_host(devices=devices)
+    return recorded_host(options.host) if options.host else host_for(spec)
 
 
 def without_plugins() -> None:

@@ -60,7 +60,7 @@ def _planned(raw: bytes, options: argparse.Namespace) -> Plan:
     from launcher.cli.given import chosen_host, load_bytes
 
     loaded = load_bytes(raw, options.spec, options.set, options.sources)
-    return make_plan(loaded, chosen_host(options, devices=bool(loaded.spec.devices)))
+    return make_plan(loaded, chosen_host(options, loaded.spec))
 
 
 def _mention_running(raw: bytes, plan: Plan, options: argparse.Namespace) -> None:

@@ -25,7 +25,7 @@ def prepare(options: argparse.Namespace) -> Plan | str:
 def _planned(raw: bytes, options: argparse.Namespace) -> Plan | str:
     """What runs is compared first: its devices are in use, and its plan could not be carried out again."""
     from launcher.api.blocking import check_unclaimed, refuse
-    from launcher.api.hosts import this_host
+    from launcher.api.hosts import host_for
     from launcher.api.plans import make_plan
     from launcher.api.running import as_before
     from launcher.cli.given import load_bytes
@@ -35,9 +35,9 @@ def _planned(raw: bytes, options: argparse.Namespace) -> Plan | str:
     if running is not None:
         from launcher.api.comparing import check_same
 
-        check_same(running, make_plan(loaded, as_before(this_host(devices=bool(loaded.spec.devices)), running)))
+        check_same(running, make_plan(loaded, as_before(host_for(loaded.spec), running)))
         return running.name
-    plan = make_plan(loaded, this_host(devices=bool(loaded.spec.devices)))
+    plan = make_plan(loaded, host_for(loaded.spec))
     check_unclaimed(plan)
     refuse(plan.diagnostics, strict=options.strict)
     _warn(plan, options)

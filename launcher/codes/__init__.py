@@ -14,6 +14,7 @@ ROOMS = {
     "3": ("memory", "spaces"),
     "4": ("boot",),
     "5": ("running",),
+    "6": ("images", "serving"),
 }
 
 

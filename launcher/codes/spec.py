@@ -23,9 +23,9 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "E103",
         "reserved for a later version",
-        "`disks`, `nics` and `shares` will mean something in a later version and mean nothing now.",
-        "disks: [./root.img]",
-        "Give the guest an NVMe drive or a network card by `devices:`.",
+        "`cloud-init` will mean something in a later version and means nothing now.",
+        "cloud-init: {user-data: ./user-data}",
+        "Give the guest what it is to know by `boot.cmdline`, its root disk, or a share.",
     ),
     Explanation(
         "E104",
@@ -242,5 +242,83 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "It has four keys, mac, vlan, trust and spoofcheck, and none of them is given.",
         "devices:\n  nic: {pci: 0000:3b:00.0, vf: 3, network: {}}",
         "Give at least one of them, or take `network` out: what the physical function says of it then stays.",
+    ),
+    Explanation(
+        "E140",
+        "nothing to connect to, or two things",
+        "A disk has its data at a path, or an engine of yours serves it at a socket. A NIC is on a bridge, on a tap, "
+        "at the socket of an engine, or on the network of the user.",
+        "nics:\n  lan: {bridge: br0, tap: tap0}",
+        "Say one of them.",
+    ),
+    Explanation(
+        "E141",
+        "a key that has nothing to do there",
+        "`format`, `serial` and `discard` are told to qemu-storage-daemon, and an engine of yours has its own. A disk "
+        "that is only read gives nothing back. `mtu` is set on a tap that is made here, and a tap or network that is "
+        "there already has one.",
+        "disks:\n  data: {socket: /run/spdk.sock, format: raw}",
+        "Take the key out.",
+    ),
+    Explanation(
+        "E142",
+        "not the name of a network interface",
+        "Linux takes 1 to 15 characters, none of them a space, / or :, and neither . nor ..",
+        "nics:\n  lan: {bridge: the-bridge-to-the-office}",
+        "Write the name as `ip link` shows it.",
+    ),
+    Explanation(
+        "E143",
+        "not a serial number for a disk",
+        "virtio-blk has 20 characters for it. They are letters, digits and . _ -, a letter first, for the engine calls "
+        "its export by it.",
+        "disks:\n  data: {path: ./data.img, serial: 7_OF_9}",
+        "Write one of that shape, or leave `serial` out: the guest then sees the alias.",
+    ),
+    Explanation(
+        "E144",
+        "not a context id",
+        "The guest's end of vsock is a number from 3 to 4294967294: 0 to 2 and 4294967295 are the hypervisor's, the "
+        "host's and anybody's.",
+        "vsock: 2",
+        "Write another number, or `vsock: true`: one follows from the VM's name.",
+    ),
+    Explanation(
+        "E145",
+        "one alias for two entries",
+        "`devices`, `disks`, `nics` and `shares` have their aliases in common: messages, the report and engines know "
+        "an entry by its alias alone.",
+        "disks: {data: ./data.img}\nshares: {data: ./data}",
+        "Write another alias for one of them.",
+    ),
+    Explanation(
+        "E146",
+        "the name of a share is too long",
+        "The guest mounts a share by its tag, which is its key here, and virtiofs has 36 characters for it.",
+        "shares: {the-sources-of-everything-that-we-ever-built: ./src}",
+        "Write a shorter name.",
+    ),
+    Explanation(
+        "E147",
+        "one thing for two",
+        "Two disks of one image would overwrite each other, unless both are `readonly`. A tap and the socket of an "
+        "engine serve one NIC or disk. A MAC tells NICs apart, and a serial number disks.",
+        "disks: {a: ./data.img, b: ./data.img}",
+        "Give one of them another, or take it out.",
+    ),
+    Explanation(
+        "E148",
+        "a disk, a NIC or a share in the words of another tool",
+        "A disk is its path, or a mapping; so is a share. A NIC is `user`, or a mapping that says what it is connected "
+        "to. Options with commas, `bridge=br0`, and a path with a colon and where it goes are of other tools.",
+        "disks: {root: 'file=./debian.qcow2,if=virtio'}\nnics: {lan: bridge=br0}\nshares: {src: './src:/src:ro'}",
+        "Write `root: ./debian.qcow2`, `lan: {bridge: br0}`, `src: {path: ./src, readonly: true}`.",
+    ),
+    Explanation(
+        "E149",
+        "more than the guest has slots for",
+        "Disks, NICs, shares and vsock are in the guest's slots 00:01 to 00:0f, one each: 15 in all.",
+        "disks:\n" + "".join(f"  d{number}: ./{number}.img\n" for number in range(16)),
+        "Take some out, or pass drives and cards of the host: `devices` has slots of its own.",
     ),
 )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from launcher.host.tree import Tree
     from launcher.values import PciAddress
 
-_BLOCK = "/sys/class/block"
+BLOCK = "/sys/class/block"
 _SUBSYSTEM = r"/nvme-subsystem/(nvme-subsys[0-9]+)/(nvme[0-9]+)(n[0-9]+)"
 _NVME = "/sys/class/nvme"
 
@@ -29,8 +29,8 @@ _OF_ZFS = "6a898cc3-1dd2-11b2-99a6-080020736631"
 _OF_MULTIPATH = "mpath_member"  # udev's word for a path; the map that holds it says what it is for
 
 
-class _Storage(NamedTuple):
-    """What is read once."""
+class Storage(NamedTuple):
+    """What is read once. `owners`: the PCI functions by block device."""
 
     tree: Tree
     mounts: Mounts
@@ -41,20 +41,25 @@ class _Storage(NamedTuple):
 
 
 def block_uses(tree: Tree) -> Iterator[tuple[PciAddress, Use]]:
-    names = entries(tree.list_folder(_BLOCK))
+    names = entries(tree.list_folder(BLOCK))
     owners = {name: _owners(tree, name, names) for name in names}
     if not any(owners.values()):
         return
     standing, exports = read_standing(tree, names), read_exports(tree)
-    storage = _Storage(tree, read_mounts(tree, names), read_swaps(tree), owners, standing, exports)
+    storage = Storage(tree, read_mounts(tree, names), read_swaps(tree), owners, standing, exports)
     for name, addresses in owners.items():
         uses = tuple(_uses(storage, name, name)) if addresses else ()
         yield from ((address, use) for address in addresses for use in uses)
 
 
+def uses_on(storage: Storage, name: str) -> Iterator[Use]:
+    """Its own, and those of all that is built on it."""
+    return _uses(storage, name, name)
+
+
 def _owners(tree: Tree, name: str, names: Sequence[str]) -> tuple[PciAddress, ...]:
     """With multipath, an NVMe namespace hangs below its subsystem, which knows all controllers of the drive."""
-    link = str_of(tree.read_link(f"{_BLOCK}/{name}"))
+    link = str_of(tree.read_link(f"{BLOCK}/{name}"))
     subsystem = re.search(_SUBSYSTEM, link) if "/virtual/" in link else None
     if not subsystem:
         address = owner(link)
@@ -74,7 +79,7 @@ def _leading(
     nvme0n2. Those of a network are no PCI function. None: no path is seen, and each of them may lead there."""
     below = (name for name in controllers for one in entries(tree.list_folder(f"{_NVME}/{name}")) if _is(path, one))
     found = [controllers[name] for name in below]
-    found += [owner(tree.read_link(f"{_BLOCK}/{one}")) for one in names if _is(path, one)]
+    found += [owner(tree.read_link(f"{BLOCK}/{one}")) for one in names if _is(path, one)]
     return found or None
 
 
@@ -82,7 +87,7 @@ def _is(path: str, name: str) -> bool:
     return re.fullmatch(path, name) is not None
 
 
-def _uses(storage: _Storage, name: str, label: str, *, of_map: bool = False) -> Iterator[Use]:
+def _uses(storage: Storage, name: str, label: str, *, of_map: bool = False) -> Iterator[Use]:
     """Its own, and those of all that is built on it: each device once, by however many ways one gets there.
 
     `of_map`: it is what a path leads to, and a path to another one is not followed.
@@ -108,13 +113,13 @@ def _uses(storage: _Storage, name: str, label: str, *, of_map: bool = False) -> 
                 todo.append((holder, called, on))
 
 
-def _holders(storage: _Storage, name: str) -> tuple[str, ...]:
+def _holders(storage: Storage, name: str) -> tuple[str, ...]:
     return (*_inside(storage.tree, name, "holders"), *storage.standing.get(name, ()))
 
 
-def _own(storage: _Storage, name: str, label: str, *, held: bool) -> Iterator[Use]:
+def _own(storage: Storage, name: str, label: str, *, held: bool) -> Iterator[Use]:
     tree = storage.tree
-    number = str_of(tree.read_text(f"{_BLOCK}/{name}/dev"))
+    number = str_of(tree.read_text(f"{BLOCK}/{name}/dev"))
     mounts = storage.mounts.of(number, name)
     for mount in mounts:
         yield Use("mounted", f"{label} on {mount.point}", mount.point)
@@ -143,14 +148,14 @@ def _for(uses: tuple[Use, ...]) -> str:
     return f": {most.what}" if most else ""
 
 
-def _other_path(storage: _Storage, name: str, holder: str) -> str:
+def _other_path(storage: Storage, name: str, holder: str) -> str:
     """With dm-multipath a disk can go, as long as one that works leads there by another function."""
     tree = storage.tree
-    if not str_of(tree.read_text(f"{_BLOCK}/{holder}/dm/uuid")).startswith("mpath-"):
+    if not str_of(tree.read_text(f"{BLOCK}/{holder}/dm/uuid")).startswith("mpath-"):
         return ""
     ours = storage.owners.get(name, ())
     others = (one for one in _inside(tree, holder, "slaves") if storage.owners.get(one, ()) != ours)
-    working = (one for one in others if _works(tree.read_text(f"{_BLOCK}/{one}/device/state")))
+    working = (one for one in others if _works(tree.read_text(f"{BLOCK}/{one}/device/state")))
     return next((_shown_path(one, storage.owners.get(one, ())) for one in working), "")
 
 
@@ -164,10 +169,10 @@ def _shown_path(name: str, addresses: tuple[PciAddress, ...]) -> str:
 
 
 def _inside(tree: Tree, name: str, folder: str) -> tuple[str, ...]:
-    return entries(tree.list_folder(f"{_BLOCK}/{name}/{folder}"))
+    return entries(tree.list_folder(f"{BLOCK}/{name}/{folder}"))
 
 
 def _title(tree: Tree, name: str) -> str:
     """`dm-0 (vg-root)`."""
-    called = tree.read_text(f"{_BLOCK}/{name}/dm/name")
+    called = tree.read_text(f"{BLOCK}/{name}/dm/name")
     return f"{name} ({called})" if isinstance(called, str) else name

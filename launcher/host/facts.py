@@ -430,6 +430,78 @@ class Iommu:
     units: tuple[IommuUnit, ...] = ()
 
 
+# The programs that serve disks, shares and user networks.
+ENGINES = ("qemu-storage-daemon", "virtiofsd", "passt")
+
+
+@record
+class Program:
+    """An engine that is installed. `version` is the word after its name in what `--version` says, empty where it says
+    none; `kind` tells the two programs called virtiofsd apart. `vhost_user`: of passt, whether it has that interface.
+    `loose`: somebody who may do less than who starts it could change it, and so it was not asked.
+    """
+
+    path: str
+    version: str = ""
+    kind: Literal["c", "rust"] | None = None
+    vhost_user: bool | None = None
+    loose: bool = False
+
+
+@record
+class Link:
+    """A network interface that is no function's. `owner` and `group`: who else than root may open a tap (None: nobody).
+
+    `attached`: a process has the tap open (its carrier), None where that cannot be seen. `ports`: of a bridge.
+    """
+
+    name: str
+    kind: Literal["bridge", "tap", "tun", "other"]
+    mac: str | None = None
+    mtu: int | None = None
+    up: bool = False
+    master: str | None = None
+    ports: tuple[str, ...] = ()
+    owner: int | None = None
+    group: int | None = None
+    multi_queue: bool = False
+    vnet_header: bool = False
+    persistent: bool = False
+    attached: bool | None = None
+
+
+@record
+class OtherVm:
+    """A VM of this user that is up, as far as it takes what only one can have."""
+
+    name: str
+    macs: tuple[str, ...] = ()
+    cid: int | None = None
+    images: tuple[str, ...] = ()  # device:inode of those that its guest writes
+
+
+@record
+class Serving:
+    """What disks, networks, shares and vsock of a guest need of the host.
+
+    `programs` by name: qemu-storage-daemon, virtiofsd, passt; only those that are there. `nodes`: /dev/net/tun,
+    /dev/vhost-net, /dev/vhost-vsock. `modules`: of tun, vhost_net, vhost_vsock and bridge, those that are loaded, built
+    in or can be loaded. `user_namespaces`: how many there may be; `unprivileged`: the setting that keeps ordinary users
+    from making one. `shmem`: the mode chosen in transparent_hugepage/shmem_enabled. `file_size`: bytes that one file of
+    this process may have (`ulimit -f`).
+    """
+
+    programs: dict[str, Program] = field(default_factory=dict)
+    nodes: tuple[DeviceNode, ...] = ()
+    modules: tuple[str, ...] | Missing = ()
+    links: tuple[Link, ...] = ()
+    vms: tuple[OtherVm, ...] = ()
+    user_namespaces: int | None = None
+    unprivileged: str | None = None
+    shmem: str | None = None
+    file_size: int | None = None
+
+
 @record
 class HostFacts:
     """Everything the planner may know. Numbers that move by themselves reach a plan only as bounds."""
@@ -450,4 +522,5 @@ class HostFacts:
     firmware: Firmware = Firmware()
     device_nodes: tuple[DeviceNode, ...] | None = None  # None: not recorded
     confinement: Confinement | None = None  # None: not recorded
+    serving: Serving | None = None  # None: not recorded, or the spec has nothing that needs it
     note: str = ""  # where a recorded host comes from

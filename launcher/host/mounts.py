@@ -56,7 +56,7 @@ def read_mounts(tree: Tree, names: Sequence[str]) -> Mounts:
 
 def read_swaps(tree: Tree) -> frozenset[str]:
     lines = str_of(tree.read_text("/proc/swaps")).splitlines()[1:]
-    return frozenset(device_name(tree, _plain(line.split()[0])) for line in lines if line.startswith("/dev/"))
+    return frozenset(device_name(tree, plain(line.split()[0])) for line in lines if line.startswith("/dev/"))
 
 
 def device_name(tree: Tree, path: str) -> str:
@@ -72,7 +72,7 @@ def _read(tree: Tree) -> dict[str, list[Mount]]:
         fields, tail = words.split(), end.split()
         if len(fields) < 5 or len(tail) < 2:
             continue
-        mount = Mount(_plain(fields[4]), _plain(fields[3]), _plain(tail[1]))
+        mount = Mount(plain(fields[4]), plain(fields[3]), plain(tail[1]))
         for key in _keys(tree, fields[2], tail[0], mount.source, tail[2] if len(tail) > 2 else ""):
             found.setdefault(key, []).append(mount)
     return found
@@ -85,7 +85,7 @@ def _keys(tree: Tree, number: str, kind: str, source: str, options: str) -> Iter
         yield from (device_name(tree, one) for one in source.split(":"))
     else:
         yield number
-        yield from (device_name(tree, _plain(one)) for one in re.findall(_OTHER_DEVICES, options))
+        yield from (device_name(tree, plain(one)) for one in re.findall(_OTHER_DEVICES, options))
 
 
 def _root(tree: Tree) -> str:
@@ -108,6 +108,6 @@ def _shown(mounts: tuple[Mount, ...]) -> list[Mount]:
     return sorted(set(whole or mounts), key=lambda mount: (len(mount.point), mount.point))[:_MOST]
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Spaces and the like are written in octal."""
     return re.sub(_OCTAL, lambda match: chr(int(match[1], 8)), text) if "\\" in text else text

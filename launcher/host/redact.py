@@ -9,7 +9,7 @@ from launcher.record import replace
 from launcher.values import NO_MAC
 
 if TYPE_CHECKING:
-    from launcher.host.facts import HostFacts, Interface, PciFunction, Use, VirtualFunction
+    from launcher.host.facts import HostFacts, Interface, Link, PciFunction, Serving, Use, VirtualFunction
 
 _WORD = "redacted"
 _SOME_MAC = "02:00:00:00:00:00"
@@ -18,7 +18,19 @@ _SOME_MAC = "02:00:00:00:00:00"
 def redacted(host: HostFacts) -> HostFacts:
     cmdline = host.linux.cmdline
     linux = replace(host.linux, cmdline=_parameters(cmdline) if isinstance(cmdline, str) else cmdline)
-    return replace(host, name=_WORD, pci=tuple(map(_function, host.pci)), linux=linux)
+    serving = host.serving and _serving(host.serving)
+    return replace(host, name=_WORD, pci=tuple(map(_function, host.pci)), linux=linux, serving=serving)
+
+
+def _serving(serving: Serving) -> Serving:
+    """Without the VMs that run there, whose names are their owner's."""
+    return replace(serving, links=tuple(map(_link, serving.links)), vms=())
+
+
+def _link(one: Link) -> Link:
+    named = (_without_mac(name, one.mac) for name in (one.name, *one.ports))
+    name, *ports = named
+    return replace(one, name=name, ports=tuple(ports), mac=one.mac and _WORD)
 
 
 def _parameters(cmdline: str) -> str:
@@ -54,9 +66,14 @@ def _use(use: Use, interfaces: tuple[Interface, ...]) -> Use:
 
 def _without(text: str, interfaces: tuple[Interface, ...]) -> str:
     """MACs are also in names (enx525400123456)."""
-    for mac in filter(None, (one.mac for one in interfaces)):
-        for form in (mac, mac.replace(":", "")):
-            text = text.replace(form, _WORD)
+    for mac in (one.mac for one in interfaces):
+        text = _without_mac(text, mac)
+    return text
+
+
+def _without_mac(text: str, mac: str | None) -> str:
+    for form in (mac, mac.replace(":", "")) if mac else ():
+        text = text.replace(form, _WORD)
     return text
 
 

@@ -1,4 +1,4 @@
-"""What is known of the files a spec names, as values: kernel, initial RAM disk, option ROMs. Pure."""
+"""What is known of the files a spec names, as values: kernel, initial RAM disk, option ROMs, disks, shares. Pure."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from launcher.record import field, record
 from launcher.values import Hex, Missing
 
 if TYPE_CHECKING:
+    from launcher.images.disk_files import Disk, Folder, Socket
     from launcher.images.option_rom import OptionRom
 
 
@@ -47,8 +48,12 @@ class BootFile:
 
 @record
 class BootFiles:
-    """`roms`: the option ROMs that are files, by the alias of their device."""
+    """`roms`: the option ROMs that are files, by the alias of their device. `disks` and `shares` by alias, `sockets` of
+    other engines by the name of their entry, `disks.root`."""
 
     kernel: BootFile | Missing
     initrd: BootFile | Missing | None = None
     roms: dict[str, BootFile | Missing] = field(default_factory=dict)
+    disks: dict[str, Disk | Missing] = field(default_factory=dict)
+    shares: dict[str, Folder | Missing] = field(default_factory=dict)
+    sockets: dict[str, Socket | Missing] = field(default_factory=dict)

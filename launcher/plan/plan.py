@@ -43,6 +43,12 @@ class SpecIdentity:
         devices = self.resolved.get("devices") or {}
         if not isinstance(devices, dict) or not all(map(_is_device, devices.values())):
             raise ValueError("its devices are not those of a spec")
+        for kind in ("disks", "nics", "shares"):
+            entries = self.resolved.get(kind) or {}
+            if not isinstance(entries, dict) or not all(isinstance(one, dict) for one in entries.values()):
+                raise ValueError(f"its {kind} are not those of a spec")
+        if not isinstance(self.resolved.get("vsock"), dict | None):
+            raise ValueError("its vsock is not that of a spec")
 
 
 def _is_device(plain: object) -> bool:

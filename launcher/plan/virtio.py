@@ -184,5 +184,14 @@ class AddVirtio(Step):
     functions: tuple[Virtio, ...]
 
     def describe(self) -> str:
-        served = ", ".join(f"{one.alias} at {one.guest}" for one in self.functions)
+        served = ", ".join(f"{one.alias} at {one.guest.guest}" for one in self.functions)
         return f"give the guest {served} by virtio"
+
+
+def aliases_served(step: Step) -> tuple[str, ...]:
+    """Those whose functions a step of the keeper brings an engine, or a tap."""
+    if isinstance(step, StartDiskEngine):
+        return tuple(one.alias for one in step.disks)
+    if isinstance(step, (StartShareEngine, StartUserNetwork, MakeTap, OpenTap, ConnectEngine)):
+        return (step.alias,)
+    return ()

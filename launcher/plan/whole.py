@@ -32,7 +32,11 @@ from launcher.plan.virtio import (
     StartDiskEngine,
     StartShareEngine,
     StartUserNetwork,
+    Virtio,
+    aliases_served,
 )
+
+VIRTIO_SLOTS = range(0x01, 0x10)  # behind them are those of passed devices
 
 # Steps of the kinds of one row stand in any order among themselves, rows one after the other.
 ORDER: tuple[tuple[type[Step], ...], ...] = (
@@ -61,6 +65,8 @@ def check_whole(plan: Plan) -> None:
         raise Refused(Diagnostic("E515", f"the plan is not whole: it needs each of {needed} once, in this order"))
     if not (_in_order(plan.steps) and _fits_together(plan.steps)):
         raise Refused(Diagnostic("E515", "the plan is not whole: it uses memory or groups that no step before takes"))
+    if not _served(plan.steps):
+        raise Refused(Diagnostic("E515", "the plan is not whole: engines and virtio functions do not belong together"))
     if not _one_number_of_vcpus(plan.steps):
         raise Refused(Diagnostic("E515", "the plan is not whole: it runs other vCPUs than it describes to the guest"))
 
@@ -81,6 +87,36 @@ def _fits_together(steps: tuple[Step, ...]) -> bool:
     opened = {one.group for step in steps if isinstance(step, OpenDevices) for one in step.devices}
     grouped = bool(groups) or not any(isinstance(step, (MapDma, OpenDevices)) for step in steps)
     return used <= banks and opened <= groups and grouped and told <= passed
+
+
+# What brings each kind of function what works on it. vhost-vsock has all it needs in the kernel.
+_BRINGS: dict[tuple[str, str], tuple[type[Step], ...]] = {
+    ("blk", "vhost-user"): (StartDiskEngine, ConnectEngine),
+    ("net", "vhost-user"): (StartUserNetwork, ConnectEngine),
+    ("net", "vhost-net"): (MakeTap, OpenTap),
+    ("fs", "vhost-user"): (StartShareEngine,),
+    ("vsock", "vhost-vsock"): (),
+}
+
+
+def _served(steps: tuple[Step, ...]) -> bool:
+    """Each function has one engine of its kind, and each engine a function; those of processes share all memory."""
+    functions = [one for step in steps if isinstance(step, AddVirtio) for one in step.functions]
+    wanted = {one.alias: _BRINGS.get((one.kind, one.engine)) for one in functions}
+    brought = [(alias, type(step)) for step in steps for alias in aliases_served(step)]
+    own = {alias for alias, kinds in wanted.items() if kinds != ()}
+    fits = all(kind in (wanted.get(alias) or ()) for alias, kind in brought) and None not in wanted.values()
+    once = len(wanted) == len(functions) and len(brought) == len(own) == len({alias for alias, _ in brought})
+    memory = all(step.shared for step in steps if isinstance(step, TakeMemory))
+    return fits and once and _apart(functions) and (memory or not any(one.engine == "vhost-user" for one in functions))
+
+
+def _apart(functions: list[Virtio]) -> bool:
+    """Slots of their own, before those of passed devices; BARs, MACs and what else only one can have."""
+    guests = [one.guest for one in functions]
+    slots = all((one.domain, one.bus, one.function) == (0, 0, 0) and one.device in VIRTIO_SLOTS for one in guests)
+    macs = [one.mac for one in functions if one.mac is not None]
+    return slots and all(len(set(some)) == len(some) for some in (guests, [one.bar for one in functions], macs))
 
 
 def _one_number_of_vcpus(steps: tuple[Step, ...]) -> bool:

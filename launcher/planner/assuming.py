@@ -37,6 +37,8 @@ from launcher.planner.needs import (
 )
 from launcher.planner.networks import networked
 from launcher.planner.resets import own_method
+from launcher.planner.served_by import wanted_engines
+from launcher.planner.virtio import nodes_opened
 from launcher.planner.waiting import waiting
 
 if TYPE_CHECKING:
@@ -52,7 +54,9 @@ if TYPE_CHECKING:
 def assumptions(it: Situation) -> tuple[Assumption, ...]:
     """Numbers that move by themselves come in as bounds only."""
     facts = NamedFacts(it.host, it.files)
-    equal = dict.fromkeys((*_files(it.files), *_machine(it), *(_devices(it) if it.spec.devices else ())))
+    equal = dict.fromkeys(
+        (*_files(it.files), *_machine(it), *(_devices(it) if it.spec.devices else ()), *_served(it, facts))
+    )
     known = (Assumption(fact, equals=kept(facts.find(fact))) for fact in equal)
     bounds = dict(_bounds(it))
     return (*known, *(Assumption(fact, at_least=amount) for fact, amount in bounds.items()))
@@ -63,6 +67,21 @@ def _files(files: BootFiles) -> Iterator[str]:
     if files.initrd is not None:
         yield "files.initrd.sha256"
     yield from (f"files.roms[{alias}].sha256" for alias in files.roms)
+
+
+def _served(it: Situation, facts: NamedFacts) -> Iterator[str]:
+    """What disks, NICs and shares are, and what serves them. What guests write, and who else looks on, moves."""
+    if not it.places:
+        return
+    files = it.files
+    yield from ("process.uid", "process.gid")
+    yield from (f"files.{kind}[{alias}]" for kind in ("disks", "shares", "sockets") for alias in getattr(files, kind))
+    yield from (f"serving.programs[{name}]" for name in wanted_engines(it.spec) or ())
+    links = (one.bridge or one.tap for one in it.spec.nics.values())
+    yield from (f"serving.links[{name}]" for name in links if name)
+    for node in nodes_opened(it.virtio):
+        loads = facts.find(f"serving.nodes[{node}]") is None  # by the plan, unless it has been loaded meanwhile
+        yield f"serving.obtainable[{node}]" if loads else f"serving.nodes[{node}]"
 
 
 def _machine(it: Situation) -> Iterator[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from launcher.images.boot_files import BootFile
 from launcher.planner.keeping import differences, kept
 from launcher.planner.named_facts import NamedFacts, around
 from launcher.record import record, replace
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 _GONE = "not there"
 _MOST_TOLD = 12
-_FILE = re.compile(r"files\.(kernel|initrd|roms\[[^\]]+\])")
+_FILE = re.compile(r"files\.(kernel|initrd|(roms|shares|sockets)\[[^\]]+\]|disks\[[^\]]+\](\.chain\[[^\]]+\])?)")
 
 
 @record
@@ -55,9 +54,7 @@ def _by_path(one: Failed, facts: NamedFacts) -> Failed:
     """People know a file by its path, not by what it is to the plan."""
     part = _FILE.match(one.fact)
     file = facts.find(part[0]) if part else None
-    if not isinstance(file, (BootFile, Missing)):
-        return one
-    return replace(one, path=file.path)
+    return one if file is None else replace(one, path=getattr(file, "path", ""))
 
 
 def as_evidence(failed: tuple[Failed, ...]) -> tuple[str, ...]:

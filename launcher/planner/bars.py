@@ -97,6 +97,12 @@ def _high_windows(ram: Sequence[Span], bits: int | None, lowest: int) -> Iterato
             yield Span(first, end - first)
 
 
+def spans_of_bars(devices: Iterable[PlannedDevice]) -> tuple[Span, ...]:
+    """In memory, of at least a page each."""
+    bars = (bar for one in devices for bar in one.bars if bar.guest and bar.kind != "io")
+    return tuple(Span(bar.guest or 0, align_up(bar.size, PAGE)) for bar in bars)
+
+
 def high_window(devices: Iterable[PlannedDevice], layout: Layout) -> Span | None:
     """From the first to the last BAR above 4 GiB, in whole GiB; None when there is none."""
     placed = (Span(bar.guest, bar.size) for one in devices for bar in one.bars if bar.guest)

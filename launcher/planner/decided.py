@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from launcher.images.boot_files import BootFiles
     from launcher.machine.board import Board
     from launcher.plan.plan import PlannedDevice
+    from launcher.plan.step import Step
     from launcher.plan.steps import RamRange
+    from launcher.plan.virtio import Virtio
+    from launcher.planner.virtio import Place
     from launcher.spec.parts import Device, Network, VmSpec
     from launcher.values import PciAddress, Span
 
@@ -142,7 +145,8 @@ class Situation:
     """The spec, the host, the guest's board, and what has been decided so far: all that rules and assumptions look at.
 
     `host_functions` by address; `widths` is all that bounds guest addresses, and `bits` the least of them, None where
-    not known; `locked`: bytes that VFIO locks.
+    not known; `locked`: bytes that VFIO locks. `engines`: the steps that bring engines to disks, NICs and shares;
+    `places`: where each of them is in the guest; `virtio`: those that somebody works on.
     """
 
     spec: VmSpec
@@ -158,6 +162,9 @@ class Situation:
     widths: tuple[Width, ...]
     bits: int | None
     locked: int
+    engines: tuple[Step, ...] = ()
+    places: tuple[Place, ...] = ()
+    virtio: tuple[Virtio, ...] = ()
 
     def chosen(self) -> Iterator[tuple[Choice, PciFunction]]:
         """The spec's devices that are there, in file order."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from launcher.codec import encode, field_types
 from launcher.host import facts
+from launcher.images import disk_files
 from launcher.planner.uses import HARD
 from launcher.record import defaults, is_record
 from launcher.values import Missing
@@ -22,6 +23,24 @@ _TASKS = ("tasks", "user_tasks", "task_limits")  # what is left of them is assum
 # What comes and goes while nobody changes the host, what says the same again, what no plan looks at, and what is
 # another after up and down (vfio-pci leaves power/control on).
 _LEFT_OUT: dict[type, tuple[str, ...]] = {
+    disk_files.DiskFile: (
+        "path",
+        "size",
+        "allocated",
+        "content",
+        "folders",
+        "file_system",
+        "free",
+        "taken",
+        "refused",
+        "openers",
+        "uses",
+        "function",
+    ),
+    disk_files.Folder: ("path", "folders", "file_system"),
+    disk_files.Qcow2: ("virtual_size", "dirty", "corrupt"),
+    disk_files.Rights: ("path",),
+    disk_files.Socket: ("path", "folders"),
     facts.DeviceNode: ("path", "mode", "uid", "gid"),
     facts.Firmware: ("vendor", "product"),
     facts.Holder: ("pid",),
@@ -29,9 +48,11 @@ _LEFT_OUT: dict[type, tuple[str, ...]] = {
     facts.IommuGroup: ("number",),
     facts.IommuUnit: ("name", "domains"),
     facts.Limit: ("cgroup", "current"),
+    facts.Link: ("name", "mac", "up", "master", "ports", "attached"),
     facts.Linux: ("drivers", "framebuffers", "holders", "loadable", "lockdown", "modules", "parameters", "vectors"),
     facts.PcieLink: ("speed",),
     facts.PciFunction: ("address", "name", "revision", "errors"),
+    facts.Program: ("version",),
     facts.Power: ("state", "runtime", "control"),
     facts.Process: ("gid", "groups", "cpus", "state_folder", "locked", "huge_limits", *_TASKS),
     facts.Use: ("what", "pid", "unit"),

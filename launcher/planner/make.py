@@ -19,11 +19,13 @@ from launcher.plan.steps import (
     RunVcpus,
     TakeMemory,
 )
+from launcher.plan.virtio import AddVirtio
 from launcher.planner.assuming import assumptions
-from launcher.planner.bars import high_window, place_bars
+from launcher.planner.bars import high_window, place_bars, spans_of_bars
 from launcher.planner.boot import load_initrd, load_kernel
 from launcher.planner.decided import Situation
 from launcher.planner.devices import binding_steps, pass_devices, passed_functions, planned_devices
+from launcher.planner.engines import engine_steps
 from launcher.planner.memory import PAGE_SIZES, place_memory, span_of
 from launcher.planner.modules import loading_step
 from launcher.planner.needs import planned_topology, populates
@@ -32,6 +34,7 @@ from launcher.planner.places import Locate, located
 from launcher.planner.regions import left_empty, memory_map, reserved_by
 from launcher.planner.resets import planned_resets
 from launcher.planner.rules.table import findings
+from launcher.planner.virtio import functions_of, nodes_opened, places_of, shares_memory
 from launcher.planner.widths import address_bits, widths
 from launcher.version import VERSION
 
@@ -71,6 +74,9 @@ def _decide(spec: VmSpec, host: HostFacts, files: BootFiles, where: Locate, boar
     ranges = place_memory(spec.memory, spans, board.layout)
     places = place_bars(passing.functions, [span_of(one) for one in ranges], spans, bits, board.layout)
     resets = planned_resets(passing, host)
+    devices = planned_devices(passing, files, places, resets, where)
+    engines = engine_steps(spec, host, files)
+    beside = places_of(spec, [*(span_of(one) for one in ranges), *spans, *spans_of_bars(devices)], board.layout)
     return Situation(
         spec=spec,
         host=host,
@@ -78,13 +84,16 @@ def _decide(spec: VmSpec, host: HostFacts, files: BootFiles, where: Locate, boar
         board=board,
         host_functions={one.address: one for one in host.pci},
         passing=passing,
-        devices=planned_devices(passing, files, places, resets, where),
+        devices=devices,
         resets=resets,
         ranges=ranges,
         reserved=reserved,
         widths=bounds,
         bits=bits,
         locked=sum(bank.size for bank in spec.memory) if spec.devices else 0,
+        engines=engines,
+        places=beside,
+        virtio=functions_of(spec, host, beside, engines),
     )
 
 
@@ -93,17 +102,20 @@ def _steps(it: Situation) -> tuple[Step, ...]:
     spec, host, passing, ranges, layout = it.spec, it.host, it.passing, it.ranges, it.board.layout
     groups = tuple(group.number for group in passing.groups)
     passed = passed_functions(passing, it.devices)
+    shared, nodes = shares_memory(it.virtio), nodes_opened(it.virtio)
     maybe = (
         KeepState(f"{host.process.state_folder}/{spec.name}") if host.process.state_folder else None,
-        loading_step(host) if groups else None,
+        loading_step(host, passes=bool(groups), nodes=nodes),
         *binding_steps(passing.taken),
         *network_steps(it),
-        *(_take(number, bank, spec) for number, bank in enumerate(spec.memory)),
+        *it.engines,
+        *(_take(number, bank, spec, shared) for number, bank in enumerate(spec.memory)),
         OpenGroups(groups) if groups else None,
         MapDma(ranges) if groups else None,
         CreateVm(),
         GiveMemory(ranges),
         OpenDevices(passed) if passed else None,
+        AddVirtio(it.virtio) if it.virtio else None,
         load_kernel(it.files.kernel, spec.boot.cmdline),
         load_initrd(it.files, ranges, layout),
         _describe(it),
@@ -119,8 +131,8 @@ def _describe(it: Situation) -> DescribeMachine:
     return DescribeMachine(cpus.count, window, reserved, topology, cpus.nested)
 
 
-def _take(number: int, bank: Bank, spec: VmSpec) -> TakeMemory:
-    return TakeMemory(number, bank.size, PAGE_SIZES[bank.pages], bank.node, populates(bank, spec))
+def _take(number: int, bank: Bank, spec: VmSpec, shared: bool) -> TakeMemory:
+    return TakeMemory(number, bank.size, PAGE_SIZES[bank.pages], bank.node, populates(bank, spec), shared)
 
 
 def _host_identity(spec: VmSpec, host: HostFacts) -> HostIdentity:

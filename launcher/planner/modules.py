@@ -9,7 +9,13 @@ from launcher.planner.linux import release
 from launcher.values import Missing
 
 if TYPE_CHECKING:
-    from launcher.host.facts import HostFacts, Linux
+    from collections.abc import Collection
+
+    from launcher.host.facts import HostFacts, Linux, Serving
+
+
+# Who makes the nodes that taps, vhost-net and vhost-vsock are opened by.
+OF_NODES = {"/dev/net/tun": "tun", "/dev/vhost-net": "vhost_net", "/dev/vhost-vsock": "vhost_vsock"}
 
 
 def unloaded(linux: Linux) -> tuple[str, ...]:
@@ -32,6 +38,13 @@ def obtainable(linux: Linux) -> dict[str, bool | Missing]:
         name: name in loaded or (known if isinstance(known, Missing) else name in (known or ()))
         for name in needed(linux)
     }
+
+
+def nodes_obtainable(serving: Serving) -> dict[str, bool]:
+    """Of the nodes of taps and vhost: whether it is there, or a module could be loaded that makes it."""
+    there = {one.path for one in serving.nodes}
+    modules = () if isinstance(serving.modules, Missing) else serving.modules
+    return {node: node in there or module in modules for node, module in OF_NODES.items()}
 
 
 def unloadable(linux: Linux) -> tuple[str, ...]:
@@ -72,8 +85,22 @@ def may_load(host: HostFacts) -> bool:
     return "cap_sys_module" in process.capabilities and not process.own_user_namespace
 
 
-def loading_step(host: HostFacts) -> LoadModules | None:
-    """modprobe takes the names of /sys/module, and knows what else a module needs."""
-    names = unloaded(host.linux)
+def loading_step(host: HostFacts, *, passes: bool, nodes: Collection[str] = ()) -> LoadModules | None:
+    """modprobe takes the names of /sys/module, and knows what else a module needs. `nodes`: those that are opened."""
+    names = (*(_of_vfio(host) if passes else ()), *_of_nodes(host, nodes))
+    return LoadModules(names) if names and may_load(host) else None
+
+
+def _of_vfio(host: HostFacts) -> tuple[str, ...]:
     known = not isinstance(host.linux.loadable, Missing | None) and not unloadable(host.linux)
-    return LoadModules(names) if names and known and may_load(host) else None
+    return unloaded(host.linux) if known else ()
+
+
+def _of_nodes(host: HostFacts, nodes: Collection[str]) -> tuple[str, ...]:
+    """A node that is there loads its module when it is opened."""
+    serving = host.serving
+    if serving is None or isinstance(serving.modules, Missing):
+        return ()
+    there = {one.path for one in serving.nodes}
+    absent = (module for node, module in OF_NODES.items() if node in nodes and node not in there)
+    return tuple(module for module in absent if module in serving.modules)

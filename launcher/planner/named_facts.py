@@ -13,11 +13,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
-from launcher.host.facts import HostFacts, IommuUnit, Limit, Linux, Memory, PciFunction, Process
+from launcher.host.facts import HostFacts, IommuUnit, Limit, Linux, Memory, PciFunction, Process, Serving
 from launcher.planner.functions import is_kind
 from launcher.planner.keeping import name_of
 from launcher.planner.linux import release
-from launcher.planner.modules import obtainable
+from launcher.planner.modules import nodes_obtainable, obtainable
 from launcher.planner.needs import free_vectors, tasks_left
 from launcher.planner.waiting import drm_clients
 from launcher.record import fields, is_record
@@ -69,6 +69,7 @@ _FOLLOWS: dict[tuple[type, str], Callable[[Any], Any]] = {
     (Process, "openable"): lambda process: _limit(process.open_files),
     (Process, "tasks_left"): tasks_left,
     (Process, "cpu_count"): lambda process: len(process.cpus),
+    (Serving, "obtainable"): nodes_obtainable,
 }
 
 _HAS: dict[str, Callable[[PciFunction, str], bool]] = {

@@ -13,7 +13,7 @@ from launcher.plan.steps import BindDriver, OpenGroups, SetVirtualFunction
 from launcher.record import field, fields, record
 from launcher.report.frame import visible
 from launcher.report.lines import WIDE, wrapped
-from launcher.report.plan_text import memory_row, placing_groups
+from launcher.report.plan_text import memory_row, placing_groups, shared_banks
 
 if TYPE_CHECKING:
     from launcher.plan.plan import MemoryLine, Plan, PlannedDevice
@@ -128,8 +128,11 @@ def _short(value: str) -> str:
 
 
 def _spec(plan: Plan) -> Iterator[_Item]:
-    """A field each; of a device or a bank, which is there as a whole or not at all, its fields are the details."""
+    """A field each, but for what is not there; of a device, a disk or a bank, which is there as a whole or not at all,
+    its fields are the details."""
     for key, value in plan.spec.resolved.items():
+        if value is None:
+            continue
         if not isinstance(value, (dict, list)):
             yield _Item(key, _said(value))
             continue
@@ -150,12 +153,12 @@ def _device(one: PlannedDevice) -> _Item:
 
 
 def _memory(plan: Plan) -> Iterator[_Item]:
-    groups = placing_groups(plan)
-    return (_line(one, groups) for one in plan.memory)
+    groups, shared = placing_groups(plan), shared_banks(plan)
+    return (_line(one, groups, shared) for one in plan.memory)
 
 
-def _line(line: MemoryLine, groups: set[int]) -> _Item:
-    span, _, what = memory_row(line, groups)
+def _line(line: MemoryLine, groups: set[int], shared: set[int]) -> _Item:
+    span, _, what = memory_row(line, groups, shared)
     if line.kind == "ram":
         return _Item(f"RAM, bank {line.bank}", f"{span}, {what.partition(', ')[2]}")
     if line.kind == "reserved":

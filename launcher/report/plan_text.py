@@ -3,31 +3,42 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from launcher.plan.step import Step
-from launcher.plan.steps import BindDriver, LoadKernel, RunVcpus, SetVirtualFunction
+from launcher.plan.steps import BindDriver, LoadKernel, RunVcpus, SetVirtualFunction, TakeMemory
+from launcher.plan.virtio import MakeTap
 from launcher.report.frame import visible
 from launcher.report.lines import WIDE, wrapped
+from launcher.report.served_rows import HEADS, NOUNS, served_rows
 from launcher.values import MIB, Span, show_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from launcher.plan.plan import MemoryLine, Plan, PlannedDevice
+    from launcher.report.served_rows import ServedRow
 
 _ON_DOWN = 17  # columns for what `down` does
 _ROOMY = 76  # columns from which on there is room for all of a table
 _BOLD, _PLAIN = "\033[1m", "\033[0m"
 _MARK = r"([ 0-9]{4} )([~+=!])(?= )"
 _TINTS = {"~": "\033[33m", "+": "\033[32m", "=": "\033[2m", "!": "\033[31m"}
+_HEADINGS = ("Devices", *(head for head, _ in HEADS.values()), "Guest memory", "Steps")
 _VERDICTS = {"yes": "Can run", "no": "Cannot run", "unknown": "May be able to run"}
 
 
 def plan_text(plan: Plan, diagnostics: str, *, strict: bool = False, colour: bool = False, width: int = WIDE) -> str:
     """`diagnostics` is what report.diagnostics made of them, with frames; `strict`: warnings block."""
-    tables = (_header(plan, width), _devices(plan, width), _memory(plan, width), _steps(plan, width))
+    tables = (
+        _header(plan, width),
+        _devices(plan, width),
+        _served(served_rows(plan), width),
+        _memory(plan, width),
+        _steps(plan, width),
+    )
     shown = [[visible(line) for line in table] for table in tables]
     if colour:
         shown = [[_tinted(line) for line in table] for table in shown]
@@ -40,7 +51,7 @@ def heading(plan: Plan) -> tuple[str, str]:
     """What it is, and which host it is for."""
     ram = sum(line.size for line in plan.memory if line.kind == "ram")
     vcpus = sum(step.count for step in plan.steps if isinstance(step, RunVcpus))
-    parts = ", ".join([count(vcpus, "vCPU"), show_size(ram), *_device_counts(plan)])
+    parts = ", ".join([count(vcpus, "vCPU"), show_size(ram), *_device_counts(plan), *_served_counts(plan)])
     host = plan.host
     whose = " · ".join(one for one in (host.name, f"Linux {host.kernel}", host.iommu, host.backend) if one)
     return f"{plan.name}  {parts}", whose
@@ -58,6 +69,11 @@ def _device_counts(plan: Plan) -> Iterator[str]:
         yield count(roles.count("device"), "device") + _and(roles.count("companion"), "companion", "companions")
     if "detached" in roles:
         yield f"{roles.count('detached')} detached"
+
+
+def _served_counts(plan: Plan) -> Iterator[str]:
+    kinds = Counter(row.kind for row in served_rows(plan))
+    yield from (count(number, NOUNS[kind]) if kind in NOUNS else kind for kind, number in kinds.items())
 
 
 def _and(number: int, one: str, many: str) -> str:
@@ -139,15 +155,39 @@ def _device_line(row: tuple[str, ...], widths: list[int]) -> str:
     return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
 
 
+# ---- disks, NICs, shares, vsock ----
+
+
+def _served(rows: tuple[ServedRow, ...], width: int) -> list[str]:
+    """One table, with a head for each kind. What it is has the room that the rest leaves; its end says most of it."""
+    table: list[tuple[str, ...]] = []
+    for kind, some in groupby(rows, lambda row: row.kind):
+        first = ("engine", "guest") if not table else ("", "")
+        table += [(*HEADS[kind], *first), *((f"  {row.alias}", row.what, row.engine or "-", row.place) for row in some)]
+    if not table:
+        return []
+    if width < _ROOMY:
+        table = [(label, what, place) for label, what, _, place in table]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    widths[1] = max(width - sum(widths) + widths[1] - 2 * (len(widths) - 1), len("/image"))
+    return [_device_line((row[0], _cut(row[1], widths[1]), *row[2:]), widths) for row in table]
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else f"…{text[len(text) - width + 1 :]}"
+
+
 # ---- memory ----
 
 
 def _memory(plan: Plan, width: int) -> Iterator[str]:
     """The machine's own small parts of the hole are one line: nobody can change them."""
     yield "Guest memory"
-    groups = placing_groups(plan)
-    for small, lines in groupby(plan.memory, _is_small_part):
-        for span, kind, what in [_folded(list(lines))] if small else [memory_row(line, groups) for line in lines]:
+    groups, shared = placing_groups(plan), shared_banks(plan)
+    for small, some in groupby(plan.memory, _is_small_part):
+        lines = list(some)
+        rows = [_folded(lines)] if small else [memory_row(line, groups, shared) for line in lines]
+        for span, kind, what in rows:
             yield from wrapped(f"  {span}  {show_size(span.size):>9}  {kind:4}  ", what, width)
 
 
@@ -165,11 +205,17 @@ def placing_groups(plan: Plan) -> set[int]:
     return {one.group for one in plan.devices if one.group is not None}
 
 
-def memory_row(line: MemoryLine, groups: set[int]) -> tuple[Span, str, str]:
+def shared_banks(plan: Plan) -> set[int]:
+    """Those that engines map, too."""
+    return {step.bank for step in plan.steps if isinstance(step, TakeMemory) and step.shared}
+
+
+def memory_row(line: MemoryLine, groups: set[int], shared: set[int]) -> tuple[Span, str, str]:
     span = Span(line.start, line.size)
     if line.kind == "ram":
         node = "" if line.node is None else f", node {line.node}"
-        return span, "RAM", f"bank {line.bank}, {_pages(line.pages)}{node}"
+        engines = ", shared with engines" if line.bank in shared else ""
+        return span, "RAM", f"bank {line.bank}, {_pages(line.pages)}{node}{engines}"
     if line.kind == "mmio":
         return span, "MMIO", line.why or ""
     numbers = f"{'group' if len(line.groups) == 1 else 'groups'} {' '.join(map(str, line.groups))}"
@@ -225,6 +271,9 @@ def _effects(plan: Plan) -> Iterator[str]:
     if drivers:
         changes = "driver changes and comes" if drivers == 1 else "drivers change and come"
         yield f"{drivers} host {changes} back on down"
+    taps = sum(isinstance(step, MakeTap) for step in plan.steps)
+    if taps:
+        yield f"{count(taps, 'tap')} {'is' if taps == 1 else 'are'} made, and gone on down"
     if told:
         yield f"{count(told, 'virtual function')} {'is' if told == 1 else 'are'} set, and put back on down"
     if plan.summary.locked_bytes:
@@ -233,7 +282,7 @@ def _effects(plan: Plan) -> Iterator[str]:
 
 def _tinted(line: str) -> str:
     """Headings bold, marks in their colour."""
-    if line.startswith(("Devices", "Guest memory", "Steps")):
+    if line.startswith(_HEADINGS):
         return f"{_BOLD}{line}{_PLAIN}"
     mark = re.match(_MARK, line)
     if mark is None:

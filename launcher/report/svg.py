@@ -10,11 +10,14 @@ from xml.sax.saxutils import escape
 from launcher.record import field, mutable
 from launcher.report.frame import visible
 from launcher.report.lines import wrapped
-from launcher.report.plan_text import closing, heading, memory_row, placing_groups
+from launcher.report.plan_text import closing, heading, memory_row, placing_groups, shared_banks
+from launcher.report.served_rows import HEADS, served_rows
 from launcher.values import MIB, show_size
 
 if TYPE_CHECKING:
     from launcher.plan.plan import MemoryLine, Plan, PlannedDevice
+    from launcher.report.served_rows import ServedRow
+    from launcher.values import PciAddress
 
 WIDTH, MARGIN = 1000, 24
 LINE = 18  # from one line of text to the next
@@ -63,6 +66,8 @@ def plan_svg(plan: Plan) -> str:
     sheet.y += 64
     if plan.devices:
         _draw_devices(sheet, plan)
+    if rows := served_rows(plan):
+        _draw_served(sheet, rows)
     _draw_memory(sheet, plan)
     for sentence in closing(plan, strict=False):
         sheet.text(MARGIN, sheet.y, sentence, "strong", WIDTH - 2 * MARGIN)
@@ -119,10 +124,37 @@ def _draw_device(sheet: _Sheet, one: PlannedDevice, at: int) -> None:
     sheet.text(_BOX + 10, at + 15, f"{one.alias}{role}", "strong", 270)
     sheet.text(_BOX + 290, at + 15, ", ".join(facts), "dim", _GUEST - _BOX - 350)
     sheet.text(_BOX + 10, at + 31, what, "", _GUEST - _BOX - 80)
-    if one.guest is not None:
+    _draw_guest(sheet, one.guest, at)
+
+
+# ---- disks, NICs, shares, vsock ----
+
+
+def _draw_served(sheet: _Sheet, rows: tuple[ServedRow, ...]) -> None:
+    """In the columns of devices, whose IOMMU groups they have none of."""
+    for kind, some in groupby(rows, lambda row: row.kind):
+        sheet.text(_GROUP, sheet.y, HEADS[kind][0], "head", _BOX - _GROUP - 20)
+        sheet.y += 14
+        for row in some:
+            _draw_row(sheet, row, sheet.y)
+            sheet.y += _DEVICE
+        sheet.y += 16
+    sheet.y += 8
+
+
+def _draw_row(sheet: _Sheet, row: ServedRow, at: int) -> None:
+    sheet.box(_BOX, at, _GUEST - _BOX - 60, 38, "box")
+    sheet.text(_BOX + 10, at + 15, row.alias, "strong", 270)
+    sheet.text(_BOX + 290, at + 15, row.engine or "nobody serves it", "dim", _GUEST - _BOX - 350)
+    sheet.text(_BOX + 10, at + 31, row.what, "", _GUEST - _BOX - 80)
+    _draw_guest(sheet, row.guest, at)
+
+
+def _draw_guest(sheet: _Sheet, guest: PciAddress | None, at: int) -> None:
+    if guest is not None:
         sheet.edge(f"M{_GUEST - 60} {at + 19}H{_GUEST}m-7 -4l7 4l-7 4")
         sheet.box(_GUEST, at + 6, 96, 26, "guest")
-        sheet.text(_GUEST + 14, at + 23, one.guest.guest, "strong", 90)
+        sheet.text(_GUEST + 14, at + 23, guest.guest, "strong", 90)
 
 
 # ---- memory ----
@@ -132,11 +164,11 @@ def _draw_memory(sheet: _Sheet, plan: Plan) -> None:
     """Address 0 is on top. Heights grow with the logarithm of the size, or small parts could not be read."""
     sheet.text(MARGIN, sheet.y, "Guest memory", "head")
     sheet.y += 14
-    groups, end = placing_groups(plan), 0
+    groups, shared, end = placing_groups(plan), shared_banks(plan), 0
     for line in plan.memory:
         if line.start > end:
             _draw_gap(sheet, line.start - end)
-        _draw_line(sheet, line, groups)
+        _draw_line(sheet, line, groups, shared)
         end = line.start + line.size
     sheet.y += 32
 
@@ -147,8 +179,8 @@ def _draw_gap(sheet: _Sheet, size: int) -> None:
     sheet.y += 14
 
 
-def _draw_line(sheet: _Sheet, line: MemoryLine, groups: set[int]) -> None:
-    span, kind, what = memory_row(line, groups)
+def _draw_line(sheet: _Sheet, line: MemoryLine, groups: set[int], shared: set[int]) -> None:
+    span, kind, what = memory_row(line, groups, shared)
     left = _BAR + _BAR_WIDTH + 16
     sentences = wrapped("", what, int((WIDTH - MARGIN - left - 90) / _GLYPH))
     height = max(20 + 2 * round(max(log2(line.size / MIB), 0)), 6 + LINE * len(sentences))

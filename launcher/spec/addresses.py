@@ -16,7 +16,7 @@ _CLASS = r"(?:[0-9a-f]{2}){1,3}"
 _PLACES = "passed devices are at 00:10.0 to 00:1f.7; 00:00.0 to 00:0f.7 belong to the machine itself"
 _LAST_DECIMAL, _LAST_FUNCTION = 19, 7  # of the device numbers that have no letter, and of the functions
 _HEX = r"0x[0-9a-fA-F]{1,16}"
-_MAC = r"[0-9a-f]{2}(:[0-9a-f]{2}){5}"
+MAC = r"[0-9a-f]{2}(:[0-9a-f]{2}){5}"
 _OTHER_MAC = r"[0-9a-f]{2}(-?[0-9a-f]{2}){5}|([0-9a-f]{4}\.){2}[0-9a-f]{4}"  # of Windows, of Cisco's
 _OF_MANY = 1  # the bit of a MAC's first byte that makes it a group's (IEEE 802, 8.2)
 
@@ -190,7 +190,7 @@ def device_class(given: object) -> str:
 def mac(given: object) -> str:
     """Of one card, as it can be given to one: no group's, and not zero."""
     found = text(given).lower()
-    if not re.fullmatch(_MAC, found):
+    if not re.fullmatch(MAC, found):
         near = ":".join(re.findall("[0-9a-f]{2}", found)) if re.fullmatch(_OTHER_MAC, found) else None
         meant = (f"write `{near}`",) if near else ()
         help_ = (*meant, "a MAC address is six bytes in hex with colons, as in 52:54:00:12:34:56")

@@ -64,9 +64,7 @@ def _no_address(given: str) -> Meant | None:
     if word in _ANY:
         return Meant(("one that is free is found by `{match: {class: gpu}, pick: free}`",))
     if word.endswith(_IMAGES):
-        return Meant(
-            ("vmlaunch has no disk images: the guest's disks are passed devices, as NVMe drives", _ONLY_LISTED)
-        )
+        return Meant((f"an image is a disk, and no device: write `disks: {{root: {given.strip()}}}`", _ONLY_LISTED))
     return None
 
 

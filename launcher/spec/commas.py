@@ -10,8 +10,9 @@ import re
 from typing import TYPE_CHECKING
 
 from launcher.record import replace
-from launcher.spec.places import Entry, Node, section_of, walk
+from launcher.spec.places import Entry, Node, is_alias, section_of, walk
 from launcher.spec.problems import Problem
+from launcher.spec.short_forms import MAIN
 from launcher.spec.yaml_mapping import mapping_of
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class _Mender:
 
         text, lines = _text(node), {node.where.line, *(piece.where.line for piece in node.cut)}
         quoted = as_yaml(text, inside=True)
-        known = path[-1] in keys_of(section_of(path[:-1])) or path[:-1] == ("devices",)
+        known = path[-1] in keys_of(section_of(path[:-1])) or is_alias(path)
         if len(lines) > 1 or not known or _stands(path, text):
             message = "a comma ends a value in { }, and what is behind it is a key to YAML"
             help_ = (f"write `{path[-1]}: {quoted}`",)
@@ -90,10 +91,10 @@ def _is_one_value(path: FieldPath, node: Node) -> bool:
 
 
 def _stands(path: FieldPath, value: object) -> bool:
-    """A device may be its address."""
+    """A device may be its address, a disk its path."""
     from launcher.spec.fields import SECTIONS, stands
 
-    section, key = ("devices", "pci") if path[:-1] == ("devices",) else (section_of(path[:-1]), path[-1])
+    section, key = (path[0], MAIN[path[0]]) if is_alias(path) else (section_of(path[:-1]), path[-1])
     return section in SECTIONS and stands(f"{section}.{key}".lstrip("."), value)
 
 

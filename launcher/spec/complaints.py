@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from launcher.record import replace
-from launcher.spec import rules
+from launcher.spec import rules, rules_of_served
 from launcher.spec.cpu_list import pin
+from launcher.spec.entries_of_others import entry
 from launcher.spec.fields import all_fields, as_yaml, keys_of, stands
-from launcher.spec.model import Bank, ShortDevice, VmSpec
-from launcher.spec.places import section_of
+from launcher.spec.model import Bank, ShortDevice, ShortDisk, ShortNic, VmSpec
+from launcher.spec.places import NAMED, section_of
 from launcher.spec.problems import FieldPath, Problem, did_you_mean, nearest
 from launcher.spec.scalars import kind, truth
+from launcher.spec.served import FOREIGN
 from launcher.spec.shapes_of_others import listed_banks, shape
 from launcher.spec.sound import section_at, sound
 from launcher.spec.synonyms import choice, implied, meaning
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 
 Key = TypeVar("Key")
 
-RESERVED = ("disks", "nics", "shares")
+RESERVED = ("cloud-init",)
 
 
 def judged(spec: Mapping[str, object], lost: Set[FieldPath]) -> tuple[parts.VmSpec | None, Sequence[Problem]]:
@@ -93,8 +95,28 @@ def _between(spec: Mapping[str, object]) -> Iterator[Problem]:
     if isinstance(devices, Mapping):
         yield from rules.of_devices(_valid(TypeAdapter(ShortDevice), devices.items()))
         yield from (one for alias, device in devices.items() for one in _of_keys(alias, device))
+    yield from _between_served(spec)
     if isinstance(memory, list):
         yield from rules.of_memory(_valid(TypeAdapter(Bank), enumerate(memory)))
+
+
+def _between_served(spec: Mapping[str, object]) -> Iterator[Problem]:
+    named = {kind: _mapping(spec.get(kind)) for kind in NAMED}
+    disks, nics, shares = (named[kind] for kind in NAMED[1:])
+    has_vsock = spec.get("vsock") not in (None, False)
+    yield from rules_of_served.of_aliases(named, has_vsock)
+    yield from rules_of_served.of_tags(shares)
+    yield from rules_of_served.of_number(disks, nics, shares, has_vsock)
+    valid = [_valid(TypeAdapter(how), named[kind].items()) for kind, how in _SHORT.items()]
+    yield from rules_of_served.of_things(*valid)
+
+
+_SHORT: dict[str, Any] = {"disks": ShortDisk, "nics": ShortNic, "devices": ShortDevice}
+
+
+def _mapping(given: object) -> dict[str, object]:
+    """Keys that are no text have been told."""
+    return {key: one for key, one in given.items() if isinstance(key, str)} if isinstance(given, Mapping) else {}
 
 
 def _of_keys(alias: str, device: object) -> Iterator[Problem]:
@@ -130,6 +152,8 @@ _VARIABLE = r"\$\{[^{}]{1,64}\}|\$[A-Za-z_][A-Za-z0-9_]{0,63}|\{\{[^{}]{1,64}\}\
 def _by_kind(path: FieldPath, error: ErrorDetails, spec: Mapping[str, object]) -> Problem:
     said = error.get("ctx", {}).get("problem")
     if isinstance(said, Problem):
+        if said.code == FOREIGN:
+            said = _translated(said, path, error["input"])
         return replace(
             said, path=path, key=said.key or "[key]" in error["loc"], help=shape(path, error["input"]) or said.help
         )
@@ -137,6 +161,11 @@ def _by_kind(path: FieldPath, error: ErrorDetails, spec: Mapping[str, object]) -
         return _unknown(path, error["input"], section_at(spec, path))
     told = _TABLE.get(error["type"], _wrong_type)(path, error)
     return _of_a_bank(told, spec) if path[:1] == ("memory",) and error["type"] == "model_type" else told
+
+
+def _translated(said: Problem, path: FieldPath, given: object) -> Problem:
+    meant = entry(path[0], given)
+    return said if meant is None else replace(said, help=(f"write `{meant}`", *said.help), fix=meant)
 
 
 def _of_a_bank(told: Problem, spec: Mapping[str, object]) -> Problem:
@@ -226,8 +255,14 @@ def _wrong_type(path: FieldPath, error: ErrorDetails) -> Problem:
     fix = _as_wanted(path, error["type"], given)
     keys = _listed(keys_of(section_of(path))) if error["type"] == "model_type" else ()
     whole = f"{path[-1]}: {fix}" if fix and error["type"] == "model_type" and not path[-1].isdecimal() else fix
-    helps = (f"write `{whole}`",) if fix else shape(path, given) or (*help_, *keys)
+    named = _aliased(path) if error["type"] == "dict_type" else ()
+    helps = (f"write `{whole}`",) if fix else shape(path, given) or (*help_, *named, *keys)
     return Problem("E105", f"expected {wanted}, found {_found(given)}", path, help=helps, fix=fix)
+
+
+def _aliased(path: FieldPath) -> tuple[str, ...]:
+    field = all_fields().get(".".join(path))
+    return (f"each has an alias, as in `{path[-1]}: {as_yaml(field.examples[0])}`",) if field else ()
 
 
 def _as_wanted(path: FieldPath, error_type: str, given: object) -> str | None:
@@ -266,7 +301,7 @@ _WANTED: dict[str, tuple[str, tuple[str, ...]]] = {
     "int_type": ("a whole number", ("write a number such as `8`",)),
     "tuple_type": ("a list", ("write [a, b], or one item a line with `- `",)),
     "model_type": ("a mapping", ()),
-    "dict_type": ("a mapping", ("each device has an alias, as in `gpu: 0000:c1:00.0`",)),
+    "dict_type": ("a mapping", ()),
 }
 
 _TABLE: dict[str, Callable[[FieldPath, ErrorDetails], Problem]] = {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 from pydantic_core import PydanticUndefined, ValidationError
 
 from launcher.record import record
-from launcher.spec.model import Bank, Boot, Cpus, Device, Match, Network, Topology, VmSpec
+from launcher.spec.model import Bank, Boot, Cpus, Device, Disk, Match, Network, Nic, Share, Topology, VmSpec, Vsock
 from launcher.spec.yaml_text import resolve
 
 if TYPE_CHECKING:
@@ -25,6 +25,10 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "devices": Device,
     "devices.match": Match,
     "devices.network": Network,
+    "disks": Disk,
+    "nics": Nic,
+    "shares": Share,
+    "vsock": Vsock,
 }
 
 
@@ -32,7 +36,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
 _PLAIN = r"[A-Za-z0-9_./~-](?:[A-Za-z0-9_./~=+@%-]| (?=[A-Za-z0-9_./~=+@%-])|:(?=[A-Za-z0-9_./~=+@%-]))*"
 
 
-_BETWEEN_KEYS = ("E121", "E122")
+_BETWEEN_KEYS = ("E121", "E122", "E140", "E141")
 
 
 @record

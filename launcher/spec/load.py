@@ -10,7 +10,7 @@ from launcher.record import record, replace
 from launcher.spec.commas import made_whole
 from launcher.spec.nulls import without_nulls
 from launcher.spec.parts import VM_SPEC, VmSpec
-from launcher.spec.places import Entry, Node, SourceMap, section_of, source_map, walk
+from launcher.spec.places import Entry, Node, SourceMap, is_alias, section_of, source_map, walk
 from launcher.spec.problems import Problem
 from launcher.spec.scalars import kind, suggested_name
 from launcher.spec.sets import check_usage, with_sets
@@ -122,10 +122,13 @@ def _way_out(path: FieldPath) -> str:
     """What is needed cannot be taken out, and what may go in its place is shown."""
     from launcher.spec.fields import all_fields, as_yaml, is_needed
 
-    if path[:-1] == ("devices",):
-        return f"as in `{path[-1]}: 0000:c1:00.0`"
+    if is_alias(path):
+        return f"as in `{path[-1]}: {_ENTRIES[path[0]]}`"
     field = ".".join(filter(None, [section_of(path[:-1]), path[-1]]))
     return f"as in `{path[-1]}: {as_yaml(all_fields()[field].examples[0])}`" if is_needed(field) else "or take it out"
+
+
+_ENTRIES = {"devices": "0000:c1:00.0", "disks": "./debian.qcow2", "nics": "{bridge: br0}", "shares": "./src"}
 
 
 def _hex_meant(spec: VmSpec, places: SourceMap) -> Iterator[Problem]:
@@ -166,5 +169,5 @@ def _quoted(problem: Problem, places: SourceMap) -> Problem:
 
 
 def _label(path: FieldPath) -> FieldPath:
-    """Devices are called by their alias."""
-    return path[1:] if path[:1] == ("devices",) and len(path) > 1 else path
+    """Devices, disks, NICs and shares are called by their alias."""
+    return path[1:] if is_alias(path[:2]) else path

@@ -16,26 +16,35 @@ from launcher.spec.kinds import all_kinds
 from launcher.spec.problems import refuse
 from launcher.spec.shapes import (
     NAME,
+    TAG,
     Alias,
     Blocker,
+    Cid,
     Cmdline,
     DeviceClass,
     DeviceId,
+    DiskPath,
     GuestAddress,
     HostAddress,
+    Interface,
     Mac,
     MemoryAddress,
     Name,
+    NicMac,
     Pin,
     Rom,
+    Serial,
+    SharePath,
     Size,
     Text,
+    User,
     Version,
 )
 from launcher.values import LAST_VLAN
 
 Pages = Literal["4KiB", "thp", "2MiB", "1GiB"]
 Count = Annotated[int, Field(ge=1, le=4096)]
+MOST_QUEUES = 64  # each has a vector, and the engine a thread's worth of work
 
 
 class Section(BaseModel):
@@ -382,6 +391,162 @@ class Device(Section):
         return self
 
 
+def _is_true(key: str) -> dict[str, Any]:
+    return {"required": [key], "properties": {key: {"const": True}}}
+
+
+class Disk(Section):
+    """A disk of the guest, by virtio-blk: an image or a block device of the host."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [{"required": ["path"]}, {"required": ["socket"]}],
+            "dependentRequired": {"format": ["path"], "serial": ["path"]},
+            "allOf": [
+                {"if": _is_true("discard"), "then": {"required": ["path"], "not": _is_true("readonly")}},
+            ],
+        }
+    )
+
+    path: DiskPath | None = Field(
+        default=None,
+        title="path",
+        description="The image or the block device, relative to the spec; qemu-storage-daemon serves it. "
+        "`root: ./debian.qcow2` is short for `root: {path: ./debian.qcow2}`.",
+        examples=["./debian.qcow2", "/dev/vg0/data"],
+    )
+    socket: Text | None = Field(
+        default=None,
+        title="path",
+        description="In place of `path`: the socket at which an engine of yours serves the disk by vhost-user, as "
+        "SPDK does. It gets the guest's memory.",
+        examples=["/run/spdk.sock"],
+    )
+    format: Literal["raw", "qcow2"] | None = Field(
+        default=None,
+        title="one of raw, qcow2",
+        description="What the image is. Without it the name says it: qcow2 if it ends in .qcow2, else raw. The content "
+        "is never asked, for the guest writes it; where it contradicts, the plan says so.",
+        examples=["qcow2"],
+    )
+    readonly: bool = Field(
+        default=False,
+        title="true or false",
+        description="Whether the guest can only read it. An image that several VMs use at once has to be.",
+        examples=[True],
+    )
+    queues: Annotated[int, Field(ge=1, le=MOST_QUEUES)] = Field(
+        default=1,
+        title="whole number",
+        description="How many request queues the guest's driver has: one for each vCPU at most is of use.",
+        examples=[4],
+    )
+    serial: Serial | None = Field(
+        default=None,
+        title="text",
+        description="The serial number that the guest sees: 1 to 20 letters, digits and . _ -, a letter first. Without "
+        "it the alias, made fit where it is too long. Linux has it as /dev/disk/by-id/virtio-SERIAL.",
+        examples=["D1"],
+    )
+    discard: bool = Field(
+        default=False,
+        title="true or false",
+        description="Whether what the guest discards (fstrim) is given back to the host.",
+        examples=[True],
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> Disk:
+        refuse(whole.of_disk(self))
+        return self
+
+
+class Nic(Section):
+    """A network card of the guest, by virtio-net."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [{"required": [key]} for key in ("bridge", "tap", "socket", "user")],
+            "dependentRequired": {"mtu": ["bridge"]},
+        }
+    )
+
+    bridge: Interface | None = Field(
+        default=None,
+        title="name of an interface",
+        description="The bridge of the host that it joins, by a tap that is made on up and gone on down. vhost-net "
+        "serves it.",
+        examples=["br0"],
+    )
+    tap: Interface | None = Field(
+        default=None,
+        title="name of an interface",
+        description="A tap that is there already, as an administrator has made it for a user. vhost-net serves it.",
+        examples=["vmtap0"],
+    )
+    socket: Text | None = Field(
+        default=None,
+        title="path",
+        description="The socket at which an engine of yours serves the NIC by vhost-user, as DPDK does. It gets the "
+        "guest's memory.",
+        examples=["/run/vhost-nic.sock"],
+    )
+    user: User | None = Field(
+        default=None,
+        title="`true`, or a mapping without keys",
+        description="The network that needs no rights: passt makes the guest's connections as the host's user. "
+        "Nobody reaches the guest. `inet: user` is short for `inet: {user: true}`.",
+        examples=[True],
+    )
+    mac: NicMac | None = Field(
+        default=None,
+        title="MAC address",
+        description="The guest's MAC. Without it one that follows from the names of VM and NIC, 52:54:00 and three "
+        "bytes more: the plan shows it, and it stays.",
+        examples=["52:54:00:aa:00:01"],
+    )
+    mtu: Annotated[int, Field(ge=68, le=65521)] | None = Field(
+        default=None,
+        title="whole number",
+        description="The largest packet, which the guest is told, too. Without it the bridge's.",
+        examples=[9000],
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> Nic:
+        refuse(whole.of_nic(self))
+        return self
+
+
+class Share(Section):
+    """A folder of the host that the guest can mount, by virtiofs."""
+
+    path: SharePath = Field(
+        title="path",
+        description="The folder, relative to the spec; virtiofsd serves it. `work: ./src` is short for "
+        "`work: {path: ./src}`. In the guest: `mount -t virtiofs work /mnt`.",
+        examples=["./src"],
+    )
+    readonly: bool = Field(
+        default=False,
+        title="true or false",
+        description="Whether the guest can only read it.",
+        examples=[True],
+    )
+
+
+class Vsock(Section):
+    """Sockets between guest and host, by vhost-vsock."""
+
+    cid: Cid = Field(
+        default="auto",
+        title="whole number or auto",
+        description="The guest's context id, 3 to 4294967294, by which the host reaches it. `auto` is one that follows "
+        "from the VM's name: the plan shows it, and it stays.",
+        examples=[42, "auto"],
+    )
+
+
 def _open_to_editors(schema: dict[str, Any]) -> None:
     """`name` comes from the file's name, and x- keys are dropped before the model sees them."""
     schema["required"].remove("name")
@@ -399,6 +564,19 @@ Devices = Annotated[
     Mapping[Alias, ShortDevice],
     AfterValidator(MappingProxyType),
     PlainSerializer(dict, return_type=dict[str, Device]),
+]
+ShortDisk = Annotated[Disk, BeforeValidator(short_forms.disk, json_schema_input_type=Disk | DiskPath)]
+ShortNic = Annotated[Nic, BeforeValidator(short_forms.nic, json_schema_input_type=Nic | Literal["user"])]
+ShortShare = Annotated[Share, BeforeValidator(short_forms.share, json_schema_input_type=Share | SharePath)]
+ShortVsock = Annotated[Vsock | None, BeforeValidator(short_forms.vsock, json_schema_input_type=Vsock | bool | Cid)]
+Disks = Annotated[
+    Mapping[Alias, ShortDisk], AfterValidator(MappingProxyType), PlainSerializer(dict, return_type=dict[str, Disk])
+]
+Nics = Annotated[
+    Mapping[Alias, ShortNic], AfterValidator(MappingProxyType), PlainSerializer(dict, return_type=dict[str, Nic])
+]
+Shares = Annotated[
+    Mapping[Alias, ShortShare], AfterValidator(MappingProxyType), PlainSerializer(dict, return_type=dict[str, Share])
 ]
 
 
@@ -443,6 +621,36 @@ class VmSpec(Section):
         json_schema_extra={"propertyNames": {"pattern": NAME}},
     )
 
+    disks: Disks = Field(
+        default_factory=lambda: MappingProxyType({}),
+        title="mapping",
+        description="The guest's disks, which are images and block devices. The key is the alias; the value is a path, "
+        "or a mapping. A drive of the host that the guest is to have whole is one of `devices`.",
+        examples=[{"root": "./debian.qcow2"}],
+        json_schema_extra={"propertyNames": {"pattern": NAME}},
+    )
+    nics: Nics = Field(
+        default_factory=lambda: MappingProxyType({}),
+        title="mapping",
+        description="The guest's network cards. The key is the alias; the value says what it is connected to: a "
+        "bridge, a tap, an engine's socket, or `user`.",
+        examples=[{"lan": {"bridge": "br0"}, "inet": "user"}],
+        json_schema_extra={"propertyNames": {"pattern": NAME}},
+    )
+    shares: Shares = Field(
+        default_factory=lambda: MappingProxyType({}),
+        title="mapping",
+        description="Folders of the host that the guest can mount. The key is the alias and the tag, of at most 36 "
+        "characters; the value is a path, or a mapping.",
+        examples=[{"work": "./src"}],
+        json_schema_extra={"propertyNames": {"pattern": TAG}},
+    )
+    vsock: ShortVsock = Field(
+        default=None,
+        title="context id, or whether there is one",
+        description="Sockets between guest and host: `true`, or the guest's context id.",
+        examples=[True, 42],
+    )
     confine: Literal["auto", "required"] = Field(
         default="auto",
         description="The process that runs the guest gives up what it no longer needs. A kernel that lacks one of the "

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from launcher.record import replace
 from launcher.spec.parts import SECTIONS
-from launcher.spec.places import section_of
+from launcher.spec.places import is_alias, section_of
 
 if TYPE_CHECKING:
     from collections.abc import Set
@@ -45,7 +45,7 @@ def _below(entry: Entry, path: FieldPath, optional: Set[str]) -> Entry:
 def _is_null(entry: Entry, path: FieldPath, optional: Set[str]) -> bool:
     """An alias is no field, whatever its name."""
     node = entry.node
-    if path[:-1] == ("devices",):
+    if is_alias(path):
         return False
     field = ".".join(filter(None, [section_of(path[:-1]), path[-1]]))
     return node.value is None and not node.lost and bool(node.written) and field in optional

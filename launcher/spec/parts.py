@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from launcher.record import field, record
-from launcher.spec import addresses, consent, cpu_list, scalars, short_forms, sizes, whole
+from launcher.spec import addresses, consent, cpu_list, scalars, served, short_forms, sizes, whole
 from launcher.spec.reading import Form, Key, by_name, each, lengthened, number, one_of, optional, truth
 from launcher.values import PciAddress
 
@@ -163,6 +163,35 @@ DEVICE = Form(
 
 
 @record
+class Disk:
+    """A disk of the guest, by virtio-blk: an image or a block device of the host."""
+
+    path: str | None = None
+    socket: str | None = None
+    format: Literal["raw", "qcow2"] | None = None
+    readonly: bool = False
+    queues: int = 1
+    serial: str | None = None
+    discard: bool = False
+    said: frozenset[str] = frozenset()  # the fields that the spec names itself
+
+
+DISK = Form(
+    Disk,
+    {
+        "path": Key("path", optional(served.disk_path)),
+        "socket": Key("socket", optional(scalars.text)),
+        "format": Key("format", optional(one_of("raw", "qcow2"))),
+        "readonly": Key("readonly", truth),
+        "queues": Key("queues", number(1, 64)),
+        "serial": Key("serial", optional(served.serial)),
+        "discard": Key("discard", truth),
+    },
+    whole.of_disk,
+)
+
+
+@record
 class Bank:
     """A part of the guest's memory with its own page size, host node or address."""
 
@@ -186,6 +215,67 @@ BANK = Form(
 
 
 @record
+class Nic:
+    """A network card of the guest, by virtio-net."""
+
+    bridge: str | None = None
+    tap: str | None = None
+    socket: str | None = None
+    user: bool | None = None
+    mac: str | None = None
+    mtu: int | None = None
+    said: frozenset[str] = frozenset()  # the fields that the spec names itself
+
+
+NIC = Form(
+    Nic,
+    {
+        "bridge": Key("bridge", optional(served.interface)),
+        "tap": Key("tap", optional(served.interface)),
+        "socket": Key("socket", optional(scalars.text)),
+        "user": Key("user", optional(served.user)),
+        "mac": Key("mac", optional(served.mac)),
+        "mtu": Key("mtu", optional(number(68, 65521))),
+    },
+    whole.of_nic,
+)
+
+
+@record
+class Share:
+    """A folder of the host that the guest can mount, by virtiofs."""
+
+    path: str
+    readonly: bool = False
+    said: frozenset[str] = frozenset()  # the fields that the spec names itself
+
+
+SHARE = Form(
+    Share,
+    {
+        "path": Key("path", served.share_path),
+        "readonly": Key("readonly", truth),
+    },
+)
+
+
+@record
+class Vsock:
+    """Sockets between guest and host, by vhost-vsock."""
+
+    cid: int | str = "auto"
+    said: frozenset[str] = frozenset()  # the fields that the spec names itself
+
+
+VSOCK = Form(
+    Vsock,
+    {
+        "cid": Key("cid", served.cid),
+    },
+)
+
+
+@record
 class VmSpec:
     """One virtual machine: what is wanted. It knows no host."""
 
@@ -195,6 +285,10 @@ class VmSpec:
     memory: tuple[Bank, ...]
     vmlaunch: int = 1
     devices: Mapping[str, Device] = field(default_factory=lambda: MappingProxyType({}))
+    disks: Mapping[str, Disk] = field(default_factory=lambda: MappingProxyType({}))
+    nics: Mapping[str, Nic] = field(default_factory=lambda: MappingProxyType({}))
+    shares: Mapping[str, Share] = field(default_factory=lambda: MappingProxyType({}))
+    vsock: Vsock | None = None
     confine: Literal["auto", "required"] = "auto"
     said: frozenset[str] = frozenset()  # the fields that the spec names itself
 
@@ -208,6 +302,10 @@ VM_SPEC = Form(
         "cpus": Key("cpus", lengthened(short_forms.cpus, CPUS.read)),
         "memory": Key("memory", lengthened(short_forms.banks, each(BANK.read))),
         "devices": Key("devices", by_name(scalars.alias, lengthened(short_forms.device, DEVICE.read))),
+        "disks": Key("disks", by_name(scalars.alias, lengthened(short_forms.disk, DISK.read))),
+        "nics": Key("nics", by_name(scalars.alias, lengthened(short_forms.nic, NIC.read))),
+        "shares": Key("shares", by_name(scalars.alias, lengthened(short_forms.share, SHARE.read))),
+        "vsock": Key("vsock", lengthened(short_forms.vsock, optional(VSOCK.read))),
         "confine": Key("confine", one_of("auto", "required")),
     },
     whole.of_vm_spec,
@@ -222,4 +320,8 @@ SECTIONS: dict[str, Form[Any]] = {
     "devices": DEVICE,
     "devices.match": MATCH,
     "devices.network": NETWORK,
+    "disks": DISK,
+    "nics": NIC,
+    "shares": SHARE,
+    "vsock": VSOCK,
 }

@@ -15,9 +15,17 @@ if TYPE_CHECKING:
 Scalar = str | int | float | bool | None
 
 
+NAMED = ("devices", "disks", "nics", "shares")  # whose keys are aliases
+
+
 def section_of(path: FieldPath) -> str:
     """`devices.gpu.match` -> `devices.match`: without aliases and numbers."""
-    return ".".join(path[:1] + path[2:] if path[:1] in (("devices",), ("memory",)) else path)
+    return ".".join(path[:1] + path[2:] if path[:1] and path[0] in (*NAMED, "memory") else path)
+
+
+def is_alias(path: FieldPath) -> bool:
+    """`devices.gpu`, `disks.root`."""
+    return len(path) == len(("devices", "gpu")) and path[0] in NAMED
 
 
 @record

@@ -91,6 +91,9 @@ def _off_boundary(at: int, page: int) -> Problem:
 
 def _pins(pin: tuple[int, ...], count: int) -> Problem:
     message = f"{_counted(len(pin), 'host CPU')} for {_counted(count, 'vCPU')}"
+    if not pin:
+        help_ = ("write one for each, as in `pin: 8-15`", "or take `pin` out, and the kernel chooses")
+        return Problem("E120", message, ("pin",), help=help_)
     first, last = pin[0], pin[0] + count - 1
     if pin[:count] == tuple(range(first, last + 1)):
         other = f"or the first {count} of them, `pin: {first}-{last}`"

@@ -41,7 +41,8 @@ def _allow_null(section: dict[str, Any]) -> None:
     if section.pop("minProperties", None):
         section["anyOf"] = [_given(key) for key in properties]
     if needs := section.pop("dependentRequired", None):
-        section["allOf"] = [{"if": _given(key), "then": _given(other)} for key, (other,) in needs.items()]
+        partners = ({"if": _given(key), "then": _given(other)} for key, (other,) in needs.items())
+        section["allOf"] = [*section.get("allOf", ()), *partners]
 
 
 def _given(key: str) -> dict[str, Any]:

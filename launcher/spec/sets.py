@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic, Refused, Where, WrongUsage
 from launcher.record import replace
-from launcher.spec.places import Entry, Node
+from launcher.spec.places import Entry, Node, is_alias
 from launcher.spec.problems import did_you_mean
 from launcher.spec.scalars import kind
+from launcher.spec.short_forms import MAIN
 from launcher.spec.yaml_text import unseen
 from launcher.spec.yaml_tree import read_tree
 
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 
     from launcher.spec.problems import FieldPath
 
-# A short form -> the field it stands for; that of a device is `pci`.
-_SHORT: dict[FieldPath, str] = {("cpus",): "count", ("memory",): "size"}
+# A short form -> the field it stands for.
+_SHORT: dict[FieldPath, str] = {("cpus",): "count", ("memory",): "size", ("vsock",): "cid"}
 
 
 def set_name(number: int) -> str:
@@ -81,7 +82,7 @@ def _placed(given: Node, done: FieldPath, path: FieldPath, entry: Entry) -> Node
 
 def _long_form(node: Node, done: FieldPath) -> Node:
     """`cpus: 8`, `memory: 8GiB` or `gpu: 0000:c1:00.0` written out, so that there is room for another field."""
-    field = _SHORT.get(done) or ("pci" if done[:1] == ("devices",) and len(done) == 2 else None)
+    field = _SHORT.get(done) or (MAIN[done[0]] if is_alias(done) else None)
     if field is None or node.value is None or isinstance(node.value, dict | list):
         return node
     whole = replace(node, value={field: Entry(node.where, node)}, cut=())

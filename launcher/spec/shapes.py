@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator
 
-from launcher.spec import addresses, consent, cpu_list, scalars, sizes
+from launcher.spec import addresses, consent, cpu_list, scalars, served, sizes
 from launcher.spec.cpu_list import LAST_CPU
 from launcher.spec.kinds import WORDS
 from launcher.spec.scalars import COMMAND_LINE
@@ -21,6 +21,9 @@ CLASS = rf"^({'|'.join(WORDS)}|([0-9a-fA-F]{{2}}){{1,3}})$"
 GUEST = r"^(0000:)?00:1[0-9a-fA-F]\.[0-7]$"
 HEX = r"^0x0*[0-9a-fA-F]{1,13}$"
 MAC = r"^(?!00:00:00:00:00:00$)[0-9a-fA-F][02468aceACE](:[0-9a-fA-F]{2}){5}$"
+INTERFACE = r"^(?!\.{1,2}$)[^/:\s\x00]{1,15}$"
+SERIAL = r"^[A-Za-z][A-Za-z0-9._-]{0,19}$"
+TAG = r"^[a-z0-9][a-z0-9-]{0,35}$"
 PIN = r"^ *[0-9]+(-[0-9]+)? *(, *[0-9]+(-[0-9]+)? *)*$"
 
 
@@ -60,6 +63,15 @@ HostAddress = Annotated[PciAddress, parsed(addresses.host_address, PciAddress), 
 GuestAddress = Annotated[PciAddress, parsed(addresses.guest_address, matching(GUEST)), written(addresses.guest_text)]
 MemoryAddress = Annotated[int, parsed(addresses.memory_address, PhysicalAddress | matching(HEX)), written(hex)]
 Mac = Annotated[str, parsed(addresses.mac, matching(MAC))]
+NicMac = Annotated[str, parsed(served.mac, matching(MAC))]
+Interface = Annotated[str, parsed(served.interface, matching(INTERFACE))]
+Serial = Annotated[str, parsed(served.serial, matching(SERIAL))]
+DiskPath = Annotated[str, parsed(served.disk_path, NotEmpty)]
+SharePath = Annotated[str, parsed(served.share_path, NotEmpty)]
+_NoKeys = Annotated[dict[str, str], Field(max_length=0)]
+User = Annotated[bool, parsed(served.user, Literal[True] | _NoKeys)]
+_CidNumber = Annotated[int, Field(ge=served.FIRST_CID, le=served.LAST_CID)]
+Cid = Annotated[int | str, parsed(served.cid, _CidNumber | Literal["auto"])]
 DeviceId = Annotated[str, parsed(addresses.device_id, matching(DEVICE_ID))]
 _NAMES = Annotated[list[str], Field(min_length=1)]
 NamedUses = Annotated[dict[Literal["in-use"], str | _NAMES], Field(min_length=1)]

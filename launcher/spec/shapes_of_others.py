@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from launcher.spec.entries_of_others import entries
 from launcher.spec.fields import as_yaml, keys_of, stands
+from launcher.spec.places import NAMED
 from launcher.spec.sizes import readings
 from launcher.spec.synonyms import meaning
 
@@ -21,6 +23,8 @@ def shape(path: FieldPath, given: object) -> tuple[str, ...]:
     """Nothing, where nobody else writes it so."""
     if path == ("memory",) and isinstance(given, Mapping):
         return _memory(given)
+    if len(path) == 1 and path[0] in NAMED[1:] and (whole := entries(path[0], given)):
+        return (f"each has an alias: write `{path[0]}: {whole}`",)
     if path[:1] == ("memory",) and len(path) == len(("memory", "0")) and (size_ := _size(given, {})):
         return (f"a bank is a mapping: write `{{size: {size_}}}`",)
     if path == ("cpus", "count"):

@@ -7,6 +7,9 @@ from math import prod
 
 from launcher.spec.problems import Problem
 
+# What stands for a whole entry is the value of this field.
+MAIN = {"devices": "pci", "disks": "path", "nics": "user", "shares": "path"}
+
 
 def cpus(given: object) -> object:
     """A number is the count; a topology says it as well."""
@@ -19,7 +22,29 @@ def cpus(given: object) -> object:
 
 def device(given: object) -> object:
     """An address is the device's."""
-    return _long_form("pci", given)
+    return _long_form(MAIN["devices"], given)
+
+
+def disk(given: object) -> object:
+    """A path is that of an image or a block device."""
+    return _long_form(MAIN["disks"], given)
+
+
+def nic(given: object) -> object:
+    """`user` is the network that needs no rights."""
+    return _long_form(MAIN["nics"], True if given == "user" else given)
+
+
+def share(given: object) -> object:
+    """A path is that of a folder."""
+    return _long_form(MAIN["shares"], given)
+
+
+def vsock(given: object) -> object:
+    """True is a context id that follows from the VM's name, false is none."""
+    if given is None or given is False:
+        return None
+    return _long_form("cid", "auto" if given is True else given)
 
 
 def banks(given: object) -> object:

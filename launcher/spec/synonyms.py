@@ -14,7 +14,18 @@ from launcher.spec.kinds import meant_by
 from launcher.spec.places import section_of
 from launcher.spec.problems import FieldPath
 from launcher.spec.sizes import unit_of
-from launcher.spec.words_of_others import CHOICES, FIELDS, IN_BOOT, IN_CPUS, IN_DEVICE, IN_MATCH, NONE
+from launcher.spec.words import by_word, field_of, plain_word
+from launcher.spec.words_of_others import (
+    CHOICES,
+    IN_BOOT,
+    IN_CPUS,
+    IN_DEVICE,
+    IN_DISK,
+    IN_MATCH,
+    IN_NIC,
+    IN_SHARE,
+    NONE,
+)
 from launcher.values import GIB, KIB, MIB
 
 
@@ -26,33 +37,19 @@ class Meaning(NamedTuple):
     fix: str | None = None
 
 
-_NONE = {"*": NONE, "boot": IN_BOOT, "cpus": IN_CPUS, "devices": IN_DEVICE, "devices.match": IN_MATCH}
-
-
-def _by_word(words: Mapping[str, str]) -> dict[str, str]:
-    return {_plain(word): meant for meant, listed in words.items() for word in listed.split()}
-
-
-def _plain(word: str) -> str:
-    """bootVcpus, boot_vcpus and boot-vcpus are one word."""
-    parts = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", word[:64]).lower()
-    return re.sub(r"[-_. ]+", "-", parts).strip("-").replace("-", "")
+_NONE = {"*": NONE, "boot": IN_BOOT, "cpus": IN_CPUS, "devices": IN_DEVICE, "devices.match": IN_MATCH,
+         "disks": IN_DISK, "nics": IN_NIC, "shares": IN_SHARE}  # fmt: skip
 
 
 # They are sorted when the first unknown key is met, and not at every start.
 @cache
-def _field_of(section: str) -> dict[str, str]:
-    return _by_word(FIELDS.get(section, {}))
-
-
-@cache
 def _none_of(section: str) -> dict[str, str]:
-    return _by_word(_NONE.get(section, {}))
+    return by_word(_NONE.get(section, {}))
 
 
 @cache
 def _choice_of(field: str) -> dict[str, str]:
-    return _by_word(CHOICES.get(field, {}))
+    return by_word(CHOICES.get(field, {}))
 
 
 # Whose values others write in another way, so that a new key alone would not do.
@@ -80,7 +77,7 @@ def meaning(path: FieldPath, given: object, beside: Mapping[str, object]) -> Mea
     section = section_of(tuple(around))
     for word in _forms(key):
         for where in (section, "*"):
-            if (field := _field_of(where).get(word)) and (field != "boot" or isinstance(given, Mapping)):
+            if (field := field_of(where).get(word)) and (field != "boot" or isinstance(given, Mapping)):
                 if _is_most(word, field, key, section, beside):
                     return Meaning((_ALL_VCPUS,), field)
                 return _of_field(field, section, given, beside)
@@ -93,14 +90,15 @@ def _is_most(word: str, field: str, key: str, section: str, beside: Mapping[str,
     """cloud-hypervisor's max_vcpus, beside how many there are."""
     others = (one for one in beside if one != key)
     return word.startswith("max") and any(
-        field in (f"{section}.{one}".lstrip("."), _field_of(section).get(_plain(one)), _field_of("*").get(_plain(one)))
+        field
+        in (f"{section}.{one}".lstrip("."), field_of(section).get(plain_word(one)), field_of("*").get(plain_word(one)))
         for one in others
     )
 
 
 def _forms(key: str) -> Iterator[str]:
     """The word, without a number at its end (hostpci0), and in the singular."""
-    word = _plain(key)
+    word = plain_word(key)
     yield word
     yield word.rstrip("0123456789")
     yield word.rstrip("0123456789").removesuffix("s")
@@ -130,7 +128,7 @@ def _of_field(field: str, section: str, given: object, beside: Mapping[str, obje
 
 def _addressed(beside: Mapping[str, object]) -> bool:
     """A device whose address is there, whatever the key is called."""
-    return any(key == "pci" or _field_of("devices").get(_plain(key)) == "devices.pci" for key in beside)
+    return any(key == "pci" or field_of("devices").get(plain_word(key)) == "devices.pci" for key in beside)
 
 
 def _of_id(given: object, beside: Mapping[str, object]) -> Meaning:
@@ -161,11 +159,13 @@ def _either(form: str, both: tuple[str, ...]) -> tuple[str, ...]:
 
 def _both(beside: Mapping[str, object]) -> tuple[str, ...]:
     """`vendor: 10de` and `device: 2684` as one id."""
-    halves = {_plain(key).removesuffix("id").removeprefix("pci"): value for key, value in beside.items()}
+    halves = {plain_word(key).removesuffix("id").removeprefix("pci"): value for key, value in beside.items()}
     return of_halves(halves.get("vendor"), halves.get("device", halves.get("product")))
 
 
 def _in_place(field: str, name: str, given: object, beside: Mapping[str, object]) -> Meaning:
+    if field in ("disks", "nics", "shares") and not stands(field, given):
+        return Meaning(_entries(field, given), field)
     if name in beside:
         return Meaning((f"write `{name}`, which is there already, and take this key out",), field)
     if field == "devices.pci" and not stands(field, given):
@@ -181,6 +181,15 @@ def _in_place(field: str, name: str, given: object, beside: Mapping[str, object]
     if not stands(field, given) and isinstance(given, str | int | float):
         return Meaning((f"write `{name}`, as in `{name}: {as_yaml(all_fields()[field].examples[0])}`",), field)
     return Meaning((f"write `{name}`",), field, name)
+
+
+def _entries(field: str, given: object) -> tuple[str, ...]:
+    """The key and what is below it, as both have to change."""
+    from launcher.spec.entries_of_others import entries
+
+    shown = entries(field, given)
+    example = f"write `{field}`, as in `{field}: {as_yaml(all_fields()[field].examples[0])}`"
+    return (f"write `{field}: {shown}`" if shown else example,)
 
 
 def _address(given: object) -> tuple[str, ...]:
@@ -221,7 +230,7 @@ def choice(field: str, given: object) -> Meaning | None:
     """What is meant by a word that is none of a field's choices."""
     if field == "pages":
         return _pages(given)
-    meant = _choice_of(field).get(_plain(str(given).lower()))
+    meant = _choice_of(field).get(plain_word(str(given).lower()))
     return Meaning((f"write `{meant}`",), fix=meant) if meant else None
 
 
@@ -236,7 +245,7 @@ def _pages(given: object) -> Meaning | None:
     word = str(given).strip()
     match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*([a-zA-Z]*)", word)
     if match is None:
-        meant = _choice_of("pages").get(_plain(word.lower()))
+        meant = _choice_of("pages").get(plain_word(word.lower()))
         return Meaning((f"write `{meant}`",), fix=meant) if meant else _huge(word)
     number = Decimal(match[1])
     if not match[2]:
@@ -249,4 +258,4 @@ def _pages(given: object) -> Meaning | None:
 
 def _huge(word: str) -> Meaning | None:
     hint = "huge pages are `2MiB` or `1GiB`, and the host must have reserved them"
-    return Meaning((hint,)) if _plain(word.lower()) in _HUGE else None
+    return Meaning((hint,)) if plain_word(word.lower()) in _HUGE else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from launcher.spec import rules
+from launcher.spec import rules, rules_of_served
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -34,13 +34,24 @@ if TYPE_CHECKING:
         @property
         def said(self) -> Collection[str]: ...
 
+    class Given(rules.Assigned, rules_of_served.Networked, Protocol):
+        """A device."""
+
     class Holding(Protocol):
         """The spec."""
 
         @property
-        def devices(self) -> Mapping[str, rules.Assigned]: ...
+        def devices(self) -> Mapping[str, Given]: ...
         @property
         def memory(self) -> tuple[rules.Placed, ...]: ...
+        @property
+        def disks(self) -> Mapping[str, rules_of_served.Disk]: ...
+        @property
+        def nics(self) -> Mapping[str, rules_of_served.Nic]: ...
+        @property
+        def shares(self) -> Mapping[str, object]: ...
+        @property
+        def vsock(self) -> object: ...
 
 
 def of_cpus(one: Counting) -> Iterator[Problem]:
@@ -63,6 +74,23 @@ def of_device(one: Said) -> Iterator[Problem]:
     return rules.of_device(one.said)
 
 
+def of_disk(one: rules_of_served.Disk) -> Iterator[Problem]:
+    return rules_of_served.of_disk(one)
+
+
+def of_nic(one: rules_of_served.Nic) -> Iterator[Problem]:
+    return rules_of_served.of_nic(one)
+
+
 def of_vm_spec(one: Holding) -> Iterator[Problem]:
     yield from rules.of_devices(one.devices)
     yield from rules.of_memory(dict(enumerate(one.memory)))
+    yield from _of_served(one) if one.disks or one.nics or one.shares or one.vsock else ()
+
+
+def _of_served(one: Holding) -> Iterator[Problem]:
+    kinds = {"devices": one.devices, "disks": one.disks, "nics": one.nics, "shares": one.shares}
+    yield from rules_of_served.of_aliases(kinds, one.vsock is not None)
+    yield from rules_of_served.of_tags(one.shares)
+    yield from rules_of_served.of_number(one.disks, one.nics, one.shares, one.vsock is not None)
+    yield from rules_of_served.of_things(one.disks, one.nics, one.devices)

@@ -8,6 +8,16 @@ from __future__ import annotations
 
 # The field that is meant -> what others call it, by the section it is written in. `*`: anywhere.
 FIELDS: dict[str, dict[str, str]] = {
+    "": {
+        "disks": "disk drive drives image images hda hdb hdc hdd cdrom cd dvd iso qcow qcow2 root-disk root-device "
+        "disk-image disk-path disk-file volume storage scsi virtio virtio-blk sata ide block blockdev rootfs root "
+        "boot-disk",
+        "nics": "network networks nic net netdev netdevs interface interfaces network-interfaces network-interface "
+        "bridge tap slirp passt vhost-net",
+        "shares": "share shared-folder shared-folders synced-folder synced-folders mount mounts virtfs virtiofs 9p "
+        "fsdev fs filesystem filesystems volumes",
+        "vsock": "vhost-vsock vsocks guest-cid cid context-id vsock-cid",
+    },
     "*": {
         "memory": "memory size ram mem memory-mb memory-mib memory-size ram-size mem-size mem-size-mib "
         "mem-limit limits-memory maxmem "
@@ -74,6 +84,28 @@ FIELDS: dict[str, dict[str, str]] = {
         "devices.allow": "force ignore unsafe override accept",
         "devices.pick": "any select choose",
     },
+    "disks": {
+        "disks.path": "file source image img filename file-path src disk volume path-on-host device dev host-path",
+        "disks.socket": "vhost-user vhost-socket vhost-user-socket sock unix-socket",
+        "disks.format": "type image-type disk-type driver-type fmt",
+        "disks.readonly": "read-only ro is-read-only",
+        "disks.queues": "num-queues queue-count nr-queues multiqueue mq",
+        "disks.serial": "serial-number sn wwn id",
+        "disks.discard": "trim unmap ssd",
+    },
+    "nics": {
+        "nics.bridge": "br master network-bridge brname parent",
+        "nics.tap": "ifname tap-name tap-device host-dev-name dev target device interface",
+        "nics.mac": "macaddr mac-address mac-addr guest-mac hwaddr address hardware-address virtio",
+        "nics.socket": "vhost-user vhost-socket vhost-user-socket sock path",
+        "nics.user": "slirp passt user-mode nat default",
+        "nics.mtu": "host-mtu mtu-size",
+    },
+    "shares": {
+        "shares.path": "source src folder dir directory host host-path shared-dir sharedir path-on-host from",
+        "shares.readonly": "read-only ro",
+    },
+    "vsock": {"vsock.cid": "guest-cid context-id id address port"},
     "devices.network": {
         "devices.network.mac": "macaddr mac-address mac-addr address hwaddr hardware-address addr",
         "devices.network.vlan": "vlan-id tag vid vlans access",
@@ -131,6 +163,35 @@ IN_MATCH: dict[str, str] = {
     "subsystem subsystem-id subsystem-vendor subvendor subdevice ssid svid revision rev",
     "drivers are not matched: `pick: free` takes one that no driver of the host's has": "driver bound unbound free",
 }  # fmt: skip
+IN_DISK: dict[str, str] = {
+    "nothing is to be written: every disk is virtio-blk, served by qemu-storage-daemon":
+    "bus if interface target driver model controller scsi cache aio io iothread throttle iops bps detect-zeroes "
+    "device-type direct num-threads backend engine",
+    "an image is as large as its maker has made it, as by `qemu-img create -f qcow2 debian.qcow2 20G`":
+    "size capacity disk-size size-gb",
+    "the guest boots its kernel, and no disk: take it out": "bootindex boot-index boot-order boot order bootable",
+    "an image knows itself what it is based on: `qemu-img info --backing-chain` shows it":
+    "backing backing-file backing-store base",
+    "the name of a disk is its key, as in `disks: {root: ./debian.qcow2}`": "name alias label title",
+    "a CD is a disk that is only read, as in `{path: ./install.iso, readonly: true}`": "media cdrom",
+}  # fmt: skip
+IN_NIC: dict[str, str] = {
+    "nothing is to be written: every NIC is virtio-net": "model nic-model nictype nic-type type driver",
+    "what is filtered is said on the bridge of the host": "firewall vlan vlans tag trunks filter filterref rate link",
+    "addresses are the guest's own: it asks its network for them, or is told by `boot.cmdline`, as in `ip=dhcp`":
+    "ip ip-address ipconfig ipv4 ipv6 gateway gw dns mask netmask dhcp",
+    "vmlaunch forwards no ports: a NIC on a bridge, `{bridge: br0}`, can be reached as it is":
+    "port ports forward hostfwd port-forward portforward",
+    "a NIC has one pair of queues: nothing is to be written": "queues num-queues multiqueue vectors",
+    "the name of a NIC is its key, as in `nics: {lan: {bridge: br0}}`": "name alias label title id iface-id",
+    "nothing is to be written: vhost-net serves a bridge and a tap": "vhost vhost-net script downscript offload",
+}  # fmt: skip
+IN_SHARE: dict[str, str] = {
+    "the name of a share is its key, and the guest mounts it by that: `mount -t virtiofs work /mnt`":
+    "tag name alias mount-tag label target mountpoint mount-point to guest-path inside id",
+    "nothing is to be written: every share is virtiofs": "type driver cache queue-size num-queues accessmode "
+    "security-model socket dax",
+}  # fmt: skip
 NONE: dict[str, str] = {
     "nothing is to be written: every guest has the serial port ttyS0, and Linux speaks there with "
     "`console=ttyS0` in "
@@ -143,20 +204,26 @@ NONE: dict[str, str] = {
     "count replicas quantity",
     "the version of this format is `vmlaunch: 1`; take the key out":
     "version api-version format schema",
-    f"vmlaunch has none: the guest's disks are passed devices, NVMe drives or storage controllers "
-    f"of the host, {_DEVICE}":
-    "disk disks drive drives image images hda hdb hdc hdd cdrom cd dvd iso qcow qcow2 rootfs "
-    "root-disk root-device "
-    "disk-image disk-size disk-path disk-file volume storage scsi scsihw virtio virtio-blk sata ide "
-    "block blockdev pmem "
-    "nvdimm container-disk data-volume root disk-gb bootdisk boot-disk boot-order order box floppy",
-    "vmlaunch has none: the guest's NICs are passed devices, network cards of the host or their "
-    "virtual functions, as in "
-    "`devices: {nic: {pci: 0000:3b:00.0, vf: 0}}`":
-    "network networks nic nics net netdev netdevs interface interfaces network-interfaces "
-    "network-interface bridge tap "
-    "ports port forward ip ip-address ipconfig ipv4 ipv6 gateway dns nameserver vhost-net vdpa slirp passt",
-    "the MAC of a network card is its own, and that of a virtual function is set by its device, as in "
+    "a disk is an image, a block device or a passed drive: `disks: {root: ./debian.qcow2}` at the left margin, or "
+    f"`devices:`, {_DEVICE}":
+    "disk disks drive drives image images hda hdb hdc hdd cdrom cd dvd iso qcow qcow2 rootfs root-disk root-device "
+    "disk-image disk-path disk-file volume storage scsi virtio virtio-blk sata ide block blockdev root boot-disk",
+    "an image is as large as its maker has made it, as by `qemu-img create -f qcow2 debian.qcow2 20G`":
+    "disk-size disk-gb",
+    "nothing is to be written: the guest boots its kernel, which is told its root, as in "
+    "`cmdline: console=ttyS0 root=/dev/vda1`":
+    "boot-order order bootdisk",
+    "vmlaunch has no such disk: its disks are virtio-blk, as in `disks: {root: ./debian.qcow2}`":
+    "pmem nvdimm container-disk data-volume box floppy scsihw",
+    "a NIC is on a bridge, a tap or the user's network, or it is passed: `nics: {lan: {bridge: br0}}` at the left "
+    "margin, or `devices: {nic: {pci: 0000:3b:00.0, vf: 0}}`":
+    "network networks nic nics net netdev netdevs interface interfaces network-interfaces network-interface bridge "
+    "tap vhost-net slirp passt vdpa",
+    "addresses are the guest's own: it asks its network for them, or is told by `boot.cmdline`, as in `ip=dhcp`":
+    "ip ip-address ipconfig ipv4 ipv6 gateway dns nameserver",
+    "vmlaunch forwards no ports: a NIC on a bridge, `nics: {lan: {bridge: br0}}`, can be reached as it is":
+    "ports port forward",
+    "the MAC belongs to a NIC, `nics: {lan: {bridge: br0, mac: 52:54:00:12:34:56}}`, or a virtual function, "
     "`devices: {nic: {pci: 0000:3b:00.0, vf: 0, network: {mac: 52:54:00:12:34:56, vlan: 100}}}`":
     "mac macaddr mac-address mac-addr hwaddr vlan vlans trust spoofchk spoofcheck",
     "vmlaunch has none: a guest starts from its kernel, `boot: {kernel: ./bzImage}`, without "
@@ -188,10 +255,11 @@ NONE: dict[str, str] = {
     "nvme user-devices hostdevice assigned-devices accelerators unmapped-devices",
     "vmlaunch has no sound of its own: pass the host's, as in `devices: {audio: {match: {class: audio}}}`":
     "audio sound soundcard audiodev soundhw",
-    "vmlaunch shares no folders: the guest reads its own disks, or the network by a passed card":
-    "share shares shared-folder shared-folders synced-folder synced-folders mount mounts virtfs "
-    "virtiofs 9p fsdev fs "
-    "filesystem filesystems volumes vsock",
+    "folders of the host are shared by `shares: {work: ./src}` at the left margin, and mounted in the guest by "
+    "`mount -t virtiofs work /mnt`":
+    "share shares shared-folder shared-folders synced-folder synced-folders mount mounts virtfs virtiofs 9p fsdev fs "
+    "filesystem filesystems volumes",
+    "a socket to the host is `vsock: true` at the left margin": "vsock vhost-vsock",
     "vmlaunch has none: the guest has vCPUs, memory, a serial port and the devices that are passed":
     "tpm tpmdev tpmstate rng virtio-rng watchdog balloon memballoon agent guest-agent qemu-agent "
     "channel controller "

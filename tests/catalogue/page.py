@@ -14,9 +14,9 @@ _INTRODUCTION = """\
 
 Made from the catalogue by `python -m tests.generate`.
 
-All known ways in which giving a PCI device to a VM goes wrong, or what the VM is started with, {all} of them: {ruled}
-are foretold by a plan, {others} are not a plan's to foretell, and the second table says why. Each code is explained by
-`vmlaunch explain CODE`.
+All known ways in which giving a PCI device to a VM goes wrong, or what the VM is started with, or its disks, networks
+and shares, {all} of them: {ruled} are foretold by a plan, {others} are not a plan's to foretell, and the second table
+says why. Each code is explained by `vmlaunch explain CODE`.
 
 Of each failure there is a host that has it and one that almost has it, a near miss, of which the code must not be said.
 The links lead to the words of both. Where a failure was seen:

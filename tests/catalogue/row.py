@@ -28,7 +28,8 @@ class Row:
     `captured`: the lab host (tests/hosts/lab-*.json) that has the failure as it was recorded. `made_in`: the one on
     which the failure was made by commands and seen, with facts made by hand here. Without both all is made by hand.
     `variant` tells apart several rows of one failure. `files`: what is in bzImage, initrd.img and ALIAS.rom, where
-    that matters; `near_files`: in those of the near miss, where they differ.
+    that matters; `near_files`: in those of the near miss, where they differ. `named` and `near_named` are those facts
+    of files themselves, where they are of disks, shares and sockets.
     """
 
     id: str
@@ -42,12 +43,16 @@ class Row:
     made_in: str = ""
     files: Mapping[str, bytes] | None = None
     near_files: Mapping[str, bytes] | None = None
+    named: BootFiles | None = None
+    near_named: BootFiles | None = None
 
     def boot_files(self) -> BootFiles:
-        return FILES if self.files is None else read_files(self.files)
+        return self.named or (FILES if self.files is None else read_files(self.files))
 
     def near_boot_files(self) -> BootFiles:
-        return self.boot_files() if self.near_files is None else read_files(self.near_files)
+        if self.near_files is not None:
+            return read_files(self.near_files)
+        return self.near_named or self.boot_files()
 
     @property
     def name(self) -> str:

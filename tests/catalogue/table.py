@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.catalogue import conditions, drivers, files, iommu, reported, spaces
+from tests.catalogue import conditions, drivers, files, iommu, reported, serving, spaces
 from tests.catalogue.row import Row
 
 IDS = (
@@ -31,9 +31,13 @@ IDS = (
     "pcie-features-hidden", "igd", "aer-history", "memory-decode-off", "unbind-blocked-by-user",
     "hotplug-removed-in-use", "device-returned-too-early", "host-suspend", "numa-mismatch", "ioctl-order",
     "kernel-regression", "kernel-not-startable", "guest-mute-or-rootless",
+    "image-not-servable", "image-of-another-format", "image-damaged", "backing-chain-broken", "image-in-use",
+    "image-denied-to-its-engine", "image-read-only", "image-without-room", "engine-not-usable", "no-bridge-or-tap",
+    "network-denied", "taken-by-another-vm", "engine-of-others", "share-not-servable", "share-of-root",
+    "no-user-namespace", "shared-memory",
 )  # fmt: skip
 
-_ROOMS = (iommu, drivers, spaces, conditions, reported, files)
+_ROOMS = (iommu, drivers, spaces, conditions, reported, files, serving)
 
 ROWS: tuple[Row, ...] = tuple(row for room in _ROOMS for row in room.ROWS)
 WITHOUT_RULE: dict[str, str] = {name: why for room in _ROOMS for name, why in room.WITHOUT_RULE.items()}

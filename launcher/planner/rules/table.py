@@ -22,6 +22,7 @@ from launcher.planner.rules import (
     tasks,
     without_acpi,
 )
+from launcher.planner.served_by import wanted_engines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,8 +52,12 @@ RULES: tuple[Rule, ...] = (
 
 
 def findings(situation: Situation) -> Iterator[Diagnostic]:
-    """Those about devices are not imported for a VM without."""
+    """Those about devices, and about what engines serve, are not imported for a VM without."""
     found = [one for rule in RULES for one in rule.check(situation)]
+    if wanted_engines(situation.spec) is not None:
+        from launcher.planner.rules.of_served import findings_of_served
+
+        found += findings_of_served(situation)
     if not situation.spec.devices:
         return iter(found)
     from launcher.planner.rules.of_devices import findings_of_devices

@@ -7,10 +7,16 @@ import pytest
 from launcher.codes import all_explanations
 from launcher.errors import Diagnostic, Refused, Where
 from launcher.spec.load import load_spec
-from tests.unit.spec.test_words_of_others import AT_THE_TOP, DEVICES, OF_A_DEVICE, PAGES, START, WHOLE
+from tests.unit.spec.test_words_of_others import AT_THE_TOP, BESIDE, DEVICES, OF_A_DEVICE, PAGES, START, WHOLE
 
 AS_LINES = "boot:\n  kernel: ./bzImage\ncpus: 2\nmemory: 1GiB\n"
 OTHERS = (
+    f"{START}disks: {{A: ./a, b: {{file: ./b, ro: yes}}, c: {{path: 'file=./c,if=virtio'}}}}\nshares: {{b: ./b}}\n",
+    f"{START}nics: {{a: {{macaddr: 53:54:00:00:00:01, bridge: br0}}, b: {{bridge: br0, mac: 52-54-00-00-00-01}}}}\n",
+    f"{START}nics: {{a: {{user: bridge=br0}}, b: 'bridge=br0'}}\n",
+    f"{START}vsock: {{cid: yes}}\n",
+    f"{START}shares: {{{'a' * 40}: ./a, {'a' * 36}: ./b}}\n",
+    f"{START}disks: {{a: ./a,b}}\nnics: {{a: bridge=br0,mac=52:54:00:00:00:01}}\n",
     START.replace("1GiB", "[{size: 4G, pages: 2M}, {size: 1 GB, at: 0x10000001}]"),
     START.replace("1GiB", "9999999TB"),
     START.replace("1GiB", "size=4G"),
@@ -69,6 +75,7 @@ def corpus() -> list[str]:
     device = [f"{START}devices: {{gpu: {{{written}}}}}\n" for written in OF_A_DEVICE]
     pages = [START.replace("1GiB", f"[{{size: 1GiB, pages: {written}}}]") for written in PAGES]
     named = [f"{START}devices: {{gpu: {written}}}\n" for written in DEVICES]
+    named += [f"{START}{written}\n" for written in BESIDE]
     examples = [
         one.example for one in all_explanations() if one.code[:2] in ("E0", "E1") and "vmlaunch" not in one.example
     ]

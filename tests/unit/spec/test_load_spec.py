@@ -172,7 +172,7 @@ def test_what_is_wrong_in_a_set_points_into_that_set() -> None:
         ("devices.dsik=null", "E019", 9),
         ("devices.disk={pci: 02:00.0", "E004", 27),
         ("cpus=\x07", "E002", 6),
-        ("disks=[]", "E103", 1),
+        ("cloud-init={}", "E103", 1),
     ],
 )
 def test_set_that_cannot_be_done_says_which_part_of_it(text: str, code: str, column: int) -> None:

@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 
 from launcher.spec.complaints import judged
 from launcher.spec.model import VmSpec
-from launcher.spec.parts import BANK, BOOT, CPUS, DEVICE, MATCH, NETWORK, TOPOLOGY, VM_SPEC
+from launcher.spec.parts import BANK, BOOT, CPUS, DEVICE, DISK, MATCH, NETWORK, NIC, SHARE, TOPOLOGY, VM_SPEC, VSOCK
 from launcher.spec.resolved import read_resolved
 from tests.budget import runs
 
@@ -36,9 +36,11 @@ VALUES = st.sampled_from(
      "0000:01:00.0", "00:10.0", "10de:2684", "gpu", "nvme", "0302", "thp", "free", "attach", "never", "required",
      "in-use", "in-use=eth0", "a\0b", "\ud800", [], [1, 2], ["no-reset"], ["8", 9], (1,), {}, {"in-use": "eth0"},
      [{"in-use": ["a", "b"]}], {"cores": 2}, {"count": 4}, {"class": "gpu"}, [{"size": "1GiB"}], {"a": "01:00.0"},
-     "52:54:00:12:34:56", "53:54:00:12:34:56", 4094, 4095, {"mac": "52:54:00:aa:BB:cc"}, {"vlan": 0}, {"mac": None}]
+     "user", "auto", "br0", "./a.img", {"path": "./a.img"}, {"user": {}}, 3, 68, {"cid": 3}, {"work": "./src"},
+     "a=b,c=d", "./src:/src", "52:54:00:12:34:56", "53:54:00:12:34:56", 4094, 4095,
+     {"mac": "52:54:00:aa:BB:cc"}, {"vlan": 0}, {"mac": None}]
 )  # fmt: skip
-FORMS = (TOPOLOGY, MATCH, NETWORK, BOOT, CPUS, DEVICE, BANK, VM_SPEC)
+FORMS = (TOPOLOGY, MATCH, NETWORK, BOOT, CPUS, DEVICE, DISK, NIC, SHARE, VSOCK, BANK, VM_SPEC)
 KEYS = st.sampled_from([*dict.fromkeys(key for form in FORMS for key in form.keys), "class_", "said", "x-a"])
 
 
@@ -83,7 +85,8 @@ def test_a_good_spec_is_read_and_written_as_its_model(spec: dict[str, Any]) -> N
     assert part == model.as_part()
     assert VM_SPEC.plain(part) == model.model_dump(mode="json", by_alias=True)
     short = model.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    assert {"devices": {}, **VM_SPEC.plain(part, short=True)} == {"devices": {}, **short}
+    empty: dict[str, Any] = {"devices": {}, "disks": {}, "nics": {}, "shares": {}}
+    assert empty | VM_SPEC.plain(part, short=True) == empty | short
 
 
 @settings(max_examples=runs(1500), deadline=None)

@@ -81,6 +81,12 @@ _WHOLE = {
                     "network": {"trust": False}},
         "short": "0000:03:00.0",
     },
+    "disks": {"root": "./a.qcow2", "data": {"path": "./b", "format": "raw", "serial": "D1", "discard": True},
+              "fast": {"socket": "/run/spdk.sock", "queues": 2}},
+    "nics": {"lan": {"bridge": "br0", "mac": "52:54:00:12:34:57", "mtu": 9000}, "inet": "user",
+             "other": {"user": True, "tap": None}},
+    "shares": {"work": "./src", "ro": {"path": "/data", "readonly": True}},
+    "vsock": {"cid": 42},
     "name": "vm",
     "confine": "auto",
 }  # fmt: skip

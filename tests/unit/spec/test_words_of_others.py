@@ -8,7 +8,7 @@ import pytest
 
 from launcher.codes import all_explanations
 from launcher.errors import Diagnostic, Refused
-from launcher.spec.fields import all_fields, keys_of
+from launcher.spec.fields import SECTIONS, all_fields, keys_of
 from launcher.spec.load import load_spec
 from launcher.spec.words_of_others import CHOICES, FIELDS
 
@@ -41,19 +41,19 @@ AT_THE_TOP = {
     "args: ro": "`boot: {cmdline: ro}`",
     "affinity: 0-1": "`cpus: {count: 8, pin: 8-15}`",
     "hugepages: 1024": "`memory: [{size: 8GiB, pages: 1GiB}]`",
-    "network: default": "the guest's NICs are passed devices",
-    "networks: []": "the guest's NICs are passed devices",
-    "net0: virtio": "the guest's NICs are passed devices",
-    "nic: x": "the guest's NICs are passed devices",
-    "disk: a.qcow2": "the guest's disks are passed devices",
-    "image: a.qcow2": "the guest's disks are passed devices",
-    "scsi0: local:1": "the guest's disks are passed devices",
-    "drive: file=a": "the guest's disks are passed devices",
-    "cdrom: a.iso": "the guest's disks are passed devices",
+    "network: default": "write `nics`, as in `nics: {lan: {bridge: br0}, inet: user}`",
+    "networks: []": "write `nics`, as in `nics: {lan: {bridge: br0}, inet: user}`",
+    "net0: virtio": "write `nics`, as in `nics: {lan: {bridge: br0}, inet: user}`",
+    "nic: x": "write `nics`, as in `nics: {lan: {bridge: br0}, inet: user}`",
+    "disk: a.qcow2": "write `disks: {root: a.qcow2}`",
+    "image: a.qcow2": "write `disks: {root: a.qcow2}`",
+    "scsi0: local:1": "write `disks`, as in `disks: {root: ./debian.qcow2}`",
+    "drive: file=a": "write `disks: {root: a}`",
+    "cdrom: a.iso": "write `disks: {root: a.iso}`",
     "mac: 52:54:00:00:00:01": "network: {mac: ",
     "uefi: true": "without firmware",
     "firmware: ovmf": "without firmware",
-    "cloud-init: {}": "root disk",
+    "cloudinit: {}": "root disk",
     "user_data: x": "root disk",
     "usb: []": "USB controller",
     "gpus: 1": "passed by `devices:`",
@@ -61,7 +61,24 @@ AT_THE_TOP = {
     "hostpci0: 0000:01:00.0": "passed by `devices:`",
     "hostDevices: []": "passed by `devices:`",
     "vga: std": "no screen",
-    "volumes: []": "shares no folders",
+    "volumes: []": "write `shares`, as in `shares: {work: ./src}`",
+    "volumes: ['./src:/work:ro']": "write `shares: {work: {path: ./src, readonly: true}}`",
+    "drive: 'file=./a.img,if=virtio,format=raw'": "write `disks: {root: {path: ./a.img, format: raw}}`",
+    "drives: ['path=./a.img,readonly=on', {path: ./b}]": (
+        "write `disks: {disk-0: {path: ./a.img, readonly: true}, disk-1: ./b}`"
+    ),
+    "disk: {driver: {name: qemu, type: qcow2}, source: {file: ./a.qcow2}, target: {dev: vda, bus: virtio}}": (
+        "write `disks: {root: {format: qcow2, path: ./a.qcow2}}`"
+    ),
+    "net0: 'virtio=52:54:00:AA:00:01,bridge=vmbr0'": "write `nics: {lan: {mac: 52:54:00:AA:00:01, bridge: vmbr0}}`",
+    "network: bridge=br0": "write `nics: {lan: {bridge: br0}}`",
+    "netdev: user,id=n0": "write `nics: {lan: user}`",
+    "interface: {mac: {address: 52:54:00:aa:00:01}, source: {bridge: br0}, model: {type: virtio}}": (
+        "write `nics: {lan: {mac: 52:54:00:aa:00:01, bridge: br0}}`"
+    ),
+    "guest-cid: 3": "write `vsock`",
+    "disk-size: 20G": "qemu-img create",
+    "ports: [8080:80]": "forwards no ports",
     "restart: always": "systemd",
     "services: {}": "one file is one VM",
     "description: mine": "begin with x-",
@@ -145,7 +162,7 @@ DEVICES = {
     "{pci: 0000:01:00.0, rom: {file: ./a.rom, bar: off}}": "`rom: ./a.rom`",
     "{pci: 0000:01:00.0, type: gpu}": "the address says which device it is",
     "[{source: {address: {bus: 1, slot: 0, function: 0}}}]": "as in `first: 0000:01:00.0`",
-    "./a.qcow2": "no disk images",
+    "./a.qcow2": "write `disks: {root: ./a.qcow2}`",
     "all": "`{match: {class: gpu}, pick: free}`",
     "{pci: 0000:01:00.0, addr: 0x10}": "write `guest: 00:10.0`",
     "{pci: 0000:01:00.0, bus: pcie.0}": "write `guest`, as in",
@@ -177,6 +194,48 @@ DEVICES = {
 def test_a_device_in_the_words_of_another_tool_is_told_as_it_is_to_be_written(written: str) -> None:
     one = told(f"{START}devices: {{gpu: {written}}}")
     assert DEVICES[written] in " ".join(one.help)
+
+
+# What a disk, a NIC, a share or vsock is written as.
+BESIDE = {
+    "disks: {root: {file: ./a.img}}": "write `path`",
+    "disks: {root: {path: ./a.img, ro: true}}": "write `readonly`",
+    "disks: {root: {path: ./a.img, bus: virtio}}": "every disk is virtio-blk",
+    "disks: {root: {path: ./a.img, size: 20G}}": "qemu-img create",
+    "disks: {root: {path: ./a.img, type: qcow2}}": "write `format`",
+    "disks: {root: {path: ./a.vmdk, format: vmdk}}": "it is one of raw, qcow2",
+    "disks: {root: 'file=./a.qcow2,if=virtio'}": "write `./a.qcow2`",
+    "disks: {root: 'path=./a.img,readonly=on'}": "write `{path: ./a.img, readonly: true}`",
+    "disks: [./a.img]": "write `disks: {root: ./a.img}`",
+    "disks: ./a.img": "write `disks: {root: ./a.img}`",
+    "disks: {root: {path: ./a, serial: 7_OF_9}}": "write `OF_9`",
+    "nics: {lan: bridge=br0}": "write `{bridge: br0}`",
+    "nics: {lan: br0}": "if it is a bridge, write `{bridge: br0}`",
+    "nics: {lan: 'virtio=52:54:00:aa:00:01,bridge=vmbr0,firewall=1'}": (
+        "write `{mac: 52:54:00:aa:00:01, bridge: vmbr0}`"
+    ),
+    "nics: {lan: {model: virtio, bridge: br0}}": "every NIC is virtio-net",
+    "nics: {lan: {bridge: br0, macaddr: 52:54:00:aa:00:01}}": "write `mac`",
+    "nics: {lan: {bridge: br0, mac: 53:54:00:aa:00:01}}": "write `52:54:00:aa:00:01`",
+    "nics: {lan: {bridge: br0, mac: 01:00:5e:00:00:01}}": "write `02:00:5e:00:00:01`",
+    "nics: {lan: {bridge: br0, ip: 10.0.0.2}}": "the guest's own",
+    "nics: {lan: {user: {hostfwd: 'tcp::2222-:22'}}}": "the keys in `user` are none yet",
+    "nics: [{bridge: br0}, user]": "write `nics: {nic-0: {bridge: br0}, nic-1: user}`",
+    "shares: {work: './src:/work:ro'}": "write `{path: ./src, readonly: true}`",
+    "shares: {work: {path: ./src, tag: x}}": "the name of a share is its key",
+    "shares: {work: {source: ./src}}": "write `path`",
+    "shares: ['./src:/work']": "write `shares: {work: ./src}`",
+    "vsock: yes": "write `auto`",
+    "vsock: '42'": "write `42`",
+    "vsock: {guest-cid: 42}": "write `cid`",
+    "devices: {gpu: {pci: 01:00.0, disk: ./a.img}}": "at the left margin",
+}
+
+
+@pytest.mark.parametrize("written", BESIDE)
+def test_what_stands_beside_the_devices_is_told_as_it_is_to_be_written(written: str) -> None:
+    one = told(START + written)
+    assert BESIDE[written] in " ".join(one.help)
 
 
 def test_vendor_and_device_are_one_id() -> None:
@@ -316,9 +375,8 @@ def test_a_choice_in_brackets_is_told_as_a_word() -> None:
 
 
 def test_reserved_words_say_what_there_is_instead() -> None:
-    for word in ("disks", "nics", "shares"):
-        one = told(f"{START}{word}: []")
-        assert (one.code, len(one.help)) == ("E103", 1)
+    one = told(f"{START}cloud-init: []")
+    assert (one.code, len(one.help)) == ("E103", 1)
 
 
 def test_what_a_word_means_is_not_reported_as_missing_beside_it() -> None:
@@ -373,6 +431,9 @@ TRUE_OR_FALSE = (
     "devices: {a: {pci: 01:00.0, vf: 0, network: {trust: %s}}}",
     "devices: {a: {pci: 01:00.0, vf: 0, network: {spoofcheck: %s}}}",
     "devices: {a: {pci: 01:00.0, rom: %s}}",
+    "disks: {a: {path: ./a, readonly: %s}}",
+    "disks: {a: {path: ./a, discard: %s}}",
+    "shares: {a: {path: ./a, readonly: %s}}",
 )
 
 
@@ -403,7 +464,7 @@ def test_what_is_missing_is_shown_by_an_example_and_no_program_is_to_apply_it() 
 def test_every_word_leads_to_a_field_or_a_choice_that_there_is() -> None:
     fields = all_fields()
     assert {field for words in FIELDS.values() for field in words} <= fields.keys()
-    assert FIELDS.keys() <= {"*", "boot", "cpus", "memory", "devices", "devices.match", "devices.network"}
+    assert FIELDS.keys() <= {"*", *SECTIONS}
     assert CHOICES.keys() <= {key.rpartition(".")[2] for key in fields}
 
 

@@ -1,0 +1,99 @@
+"""The paths of disks, shares and sockets in, what is known of them and of what stands on them here, out."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from launcher.host.standing import file_system_of, function_of_block, uses_of_block, uses_of_file
+from launcher.host.tree import Live
+from launcher.images.disk_files import Disk, DiskFile, DiskUse
+from launcher.images.disk_reading import read_disk, read_folder, read_socket
+from launcher.images.rights import identity_of
+from launcher.plan.virtio import ConnectEngine, StartDiskEngine, StartShareEngine
+from launcher.planner.served_by import format_of, sockets_of
+from launcher.record import record, replace
+from launcher.values import Missing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import PurePath
+    from typing import Literal
+
+    from launcher.host.facts import Use
+    from launcher.images.boot_files import BootFiles
+    from launcher.images.disk_files import Folder
+    from launcher.plan.plan import Plan
+    from launcher.spec.parts import VmSpec
+
+
+@record
+class Named:
+    """What a spec names, by alias; sockets by the name of their entry, `disks.root`."""
+
+    disks: Mapping[str, tuple[str, Literal["raw", "qcow2"]]]
+    shares: Mapping[str, str]
+    sockets: Mapping[str, str]
+
+
+def named_in(spec: VmSpec, folder: PurePath) -> Named:
+    """`folder`: that of the spec."""
+    return Named(
+        disks={
+            alias: (str(folder / one.path), format_of(one)) for alias, one in spec.disks.items() if one.path is not None
+        },
+        shares={alias: str(folder / one.path) for alias, one in spec.shares.items()},
+        sockets={entry: str(folder / path) for entry, path in sockets_of(spec).items()},
+    )
+
+
+def named_by(plan: Plan) -> Named:
+    """By its steps, which have whole paths."""
+    served = [disk for step in plan.steps if isinstance(step, StartDiskEngine) for disk in step.disks]
+    connected = [step for step in plan.steps if isinstance(step, ConnectEngine)]
+    of_disks = plan.spec.resolved.get("disks") or {}
+    return Named(
+        disks={one.alias: (one.images[0].path, one.images[0].format) for one in served if one.images},
+        shares={step.alias: step.path for step in plan.steps if isinstance(step, StartShareEngine)},
+        sockets={f"{'disks' if one.alias in of_disks else 'nics'}.{one.alias}": one.socket for one in connected},
+    )
+
+
+def with_served(files: BootFiles, named: Named) -> BootFiles:
+    """Reads only."""
+    disks = {alias: _disk(read_disk(path, format_)) for alias, (path, format_) in named.disks.items()}
+    shares = {alias: _folder(read_folder(path)) for alias, path in named.shares.items()}
+    sockets = {entry: read_socket(path) for entry, path in named.sockets.items()}
+    return replace(files, disks=disks, shares=shares, sockets=sockets)
+
+
+def _disk(found: Disk | Missing) -> Disk | Missing:
+    return found if isinstance(found, Missing) else replace(found, chain=tuple(map(_standing, found.chain)))
+
+
+def _standing(one: DiskFile) -> DiskFile:
+    tree = Live()
+    if one.kind == "block" and one.number:
+        uses = _words(uses_of_block(tree, one.number))
+        return replace(one, uses=uses, function=function_of_block(tree, one.number))
+    if one.kind == "file":
+        uses = _words(uses_of_file(tree, one.identity, _identity))
+        return replace(one, uses=uses, file_system=file_system_of(tree, os.path.realpath(one.path)))
+    return one
+
+
+def _words(uses: tuple[Use, ...]) -> tuple[DiskUse, ...]:
+    return tuple(DiskUse(use.kind, use.what, use.name) for use in uses)
+
+
+def _folder(found: Folder | Missing) -> Folder | Missing:
+    if isinstance(found, Missing):
+        return found
+    return replace(found, file_system=file_system_of(Live(), os.path.realpath(found.path)))
+
+
+def _identity(path: str) -> str:
+    try:
+        return identity_of(os.stat(path))
+    except OSError:
+        return ""

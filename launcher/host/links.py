@@ -1,0 +1,63 @@
+"""A Tree in; the network interfaces of the host out, as far as a guest's own can be joined to them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from launcher.host.addresses import last
+from launcher.host.facts import Link
+from launcher.host.lists import entries, number, str_of
+from launcher.values import Missing
+
+if TYPE_CHECKING:
+    from launcher.host.tree import Tree
+
+_NET = "/sys/class/net"
+_UP = 1  # IFF_UP
+# tun_flags (linux/if_tun.h)
+_TUN, _MULTI_QUEUE, _PERSISTENT, _VNET_HEADER = 0x0001, 0x0100, 0x0800, 0x4000
+
+
+def read_links(tree: Tree) -> tuple[Link, ...]:
+    """`bonding_masters` is a file beside the interfaces."""
+    names = entries(tree.list_folder(_NET))
+    return tuple(_link(tree, name) for name in names if isinstance(tree.read_text(f"{_NET}/{name}/flags"), str))
+
+
+def _link(tree: Tree, name: str) -> Link:
+    folder = f"{_NET}/{name}"
+    tun = number(tree.read_text(f"{folder}/tun_flags"), 16)
+    up = bool((number(tree.read_text(f"{folder}/flags"), 16) or 0) & _UP)
+    return Link(
+        name=name,
+        kind=_kind(tree, folder, tun),
+        mac=str_of(tree.read_text(f"{folder}/address")) or None,
+        mtu=number(tree.read_text(f"{folder}/mtu")),
+        up=up,
+        master=last(tree.read_link(f"{folder}/master")) or None,
+        ports=entries(tree.list_folder(f"{folder}/brif")),
+        owner=_somebody(tree, f"{folder}/owner"),
+        group=_somebody(tree, f"{folder}/group"),
+        multi_queue=bool((tun or 0) & _MULTI_QUEUE),
+        vnet_header=bool((tun or 0) & _VNET_HEADER),
+        persistent=bool((tun or 0) & _PERSISTENT),
+        attached=_attached(tree, folder) if tun is not None and up else None,
+    )
+
+
+def _kind(tree: Tree, folder: str, tun: int | None) -> Literal["bridge", "tap", "tun", "other"]:
+    if tun is not None:
+        return "tun" if tun & _TUN else "tap"
+    return "other" if isinstance(tree.list_folder(f"{folder}/bridge"), Missing) else "bridge"
+
+
+def _somebody(tree: Tree, path: str) -> int | None:
+    """-1: nobody."""
+    found = number(tree.read_text(path))
+    return None if found is None or found < 0 else found
+
+
+def _attached(tree: Tree, folder: str) -> bool | None:
+    """A tap has its carrier from the process that has it open; of one that is down the kernel does not say."""
+    found = number(tree.read_text(f"{folder}/carrier"))
+    return None if found is None else found == 1

@@ -1,0 +1,93 @@
+"""Rules about the programs that serve a guest: there, new enough, in nobody else's hands. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from launcher.errors import Diagnostic
+from launcher.host.facts import ENGINES
+from launcher.planner.places import in_spec
+from launcher.planner.rules.rule import Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from launcher.errors import Where
+    from launcher.host.facts import Program
+    from launcher.planner.decided import Situation
+
+_DISKS, _SHARES, _USER_NETWORK = ENGINES
+
+
+class _Known(NamedTuple):
+    what: str
+    packages: str
+
+
+_KNOWN = {
+    _DISKS: _Known("serves disks", "`apt install qemu-system-common` on Debian and Ubuntu"),
+    _SHARES: _Known(
+        "serves shares", "`apt install virtiofsd` on Debian 13; on Debian 12 it comes with qemu-system-common"
+    ),
+    _USER_NETWORK: _Known("serves networks without rights", "`apt install passt` on Debian 13"),
+}
+# Debian 12's is of March 2023; kubevirt names 2025_02_17 as the first that it uses so.
+_NEWER = "passt 2025_02_17 and later have it, as Debian 13 does"
+
+
+def _first(name: str, it: Situation) -> Where | None:
+    """The entry that wants it; None: nobody does."""
+    spec = it.spec
+    wanting = {
+        _DISKS: (f"disks.{alias}" for alias, one in spec.disks.items() if one.path is not None),
+        _SHARES: (f"shares.{alias}" for alias in spec.shares),
+        _USER_NETWORK: (f"nics.{alias}" for alias, one in spec.nics.items() if one.user),
+    }
+    path = next(wanting[name], None)
+    return None if path is None else in_spec(path)
+
+
+def _not_recorded(it: Situation) -> Iterator[Diagnostic]:
+    """A facts file of before."""
+    spec = it.spec
+    if it.host.serving is None and (spec.disks or spec.nics or spec.shares or spec.vsock):
+        kinds = ("disks", "nics", "shares", "vsock")
+        named = next(kind for kind in kinds if getattr(spec, kind))
+        fact = "what this host has for disks, networks, shares and vsock was not recorded with it"
+        help_ = ("record the host again: `vmlaunch devices --json > host.json`",)
+        yield Diagnostic("W216", fact, in_spec(named), help=help_)
+
+
+def _there(it: Situation) -> Iterator[Diagnostic]:
+    if it.host.serving is None:
+        return
+    for name in ENGINES:
+        where, program = _first(name, it), it.host.serving.programs.get(name)
+        if where is None:
+            continue
+        if program is None:
+            known = _KNOWN[name]
+            fact = f"{name}, which {known.what}, is not installed"
+            yield Diagnostic("E630", fact, where, help=(known.packages,))
+        else:
+            yield from _usable(name, program, where)
+
+
+def _usable(name: str, program: Program, where: Where) -> Iterator[Diagnostic]:
+    if program.loose:
+        fact = f"{program.path} can be changed by others, and would be started with what is served"
+        fix = f"chown root:root {program.path} && chmod go-w {program.path}"
+        yield Diagnostic("E631", fact, where, help=(f"as root: `{fix}`",), fix=fix)
+    elif name == _USER_NETWORK and program.vhost_user is False:
+        version = program.version or "of an unknown version"
+        fact = f"{program.path} ({version}) has no vhost-user, by which a guest's NIC is served"
+        yield Diagnostic("E632", fact, where, help=(_NEWER, "or take `bridge:` or `tap:`"))
+    elif name == _SHARES and program.kind is None:
+        fact = f"{program.path} does not say which virtiofsd it is, QEMU's or the one in Rust"
+        yield Diagnostic("E633", fact, where, (), (f"`{program.path} --version` should", _KNOWN[name].packages))
+
+
+RULES: tuple[Rule, ...] = (
+    Rule("kernel", _not_recorded),
+    Rule("kernel", _there),
+)

@@ -1,0 +1,29 @@
+"""Rules about disks, networks, shares and vsock; not imported for a VM that has none of them. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from launcher.planner.rules import backing, disk_images, disk_room, disk_use, engines, nics, shares, vhost
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from launcher.errors import Diagnostic
+    from launcher.planner.decided import Situation
+    from launcher.planner.rules.rule import Rule
+
+RULES: tuple[Rule, ...] = (
+    *engines.RULES,
+    *disk_images.RULES,
+    *backing.RULES,
+    *disk_use.RULES,
+    *disk_room.RULES,
+    *vhost.RULES,
+    *nics.RULES,
+    *shares.RULES,
+)
+
+
+def findings_of_served(situation: Situation) -> Iterator[Diagnostic]:
+    return (one for rule in RULES for one in rule.check(situation))

@@ -1,0 +1,116 @@
+"""A disk, a NIC or a share as another tool writes it in, the same as it is written here out, or None. Pure.
+
+QEMU, Proxmox and cloud-hypervisor have options with commas, libvirt mappings in mappings, Compose a path, a colon and
+where it goes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from launcher.spec.fields import SECTIONS, as_yaml, keys_of
+from launcher.spec.scalars import suggested_name
+from launcher.spec.words import field_of, plain_word
+
+_FIRST = {"disks": "root", "nics": "lan", "shares": "work"}
+_TRUE, _FALSE = ("on", "yes", "true", "1", "unmap", "ro"), ("off", "no", "false", "0", "ignore", "rw")
+_SWITCHES = ("readonly", "discard")
+_NAMELESS = ("address", "name", "value", "#text")  # of libvirt: what is around them says what they are
+_MAC = r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}"
+_VOLUME = r"(?P<path>[^:]+):(?P<inside>/[^:]*)(:(?P<how>[a-zA-Z,]+))?"  # of Compose
+_STORAGE = r"[A-Za-z][A-Za-z0-9_.-]*:"  # of Proxmox, or the scheme of an address
+_MOST = 16  # entries that are shown
+
+
+def entry(kind: str, given: object) -> str | None:
+    """One of them, without its name."""
+    meant = _meant(kind, given)
+    if meant is None:
+        return None
+    if set(meant) == {"path"}:
+        return as_yaml(meant["path"], inside=True)
+    return "user" if meant == {"user": True} else as_yaml(meant, inside=True)
+
+
+def entries(kind: str, given: object) -> str | None:
+    """All of a section: `{root: ./debian.qcow2}`."""
+    found = dict(_named(kind, given))
+    whole = ", ".join(f"{name}: {one}" for name, one in found.items())
+    return f"{{{whole}}}" if found and all(found.values()) else None
+
+
+def _named(kind: str, given: object) -> Iterator[tuple[str, str | None]]:
+    if isinstance(given, list):
+        numbered = (f"{kind[:-1]}-{number}" for number in range(_MOST))
+        for number, one in zip(numbered, given, strict=False):
+            yield _inside(kind, one) or (number if len(given) > 1 else _FIRST[kind]), entry(kind, one)
+    elif (one_ := entry(kind, given)) is not None or not isinstance(given, Mapping):
+        yield _inside(kind, given) or _FIRST[kind], one_
+    else:
+        yield from ((suggested_name(str(key)), entry(kind, one)) for key, one in [*given.items()][:_MOST])
+
+
+def _inside(kind: str, given: object) -> str:
+    """A volume of Compose is called by where it goes."""
+    found = re.fullmatch(_VOLUME, given) if kind == "shares" and isinstance(given, str) else None
+    return suggested_name(found["inside"].rpartition("/")[2]) if found else ""
+
+
+def _meant(kind: str, given: object) -> dict[str, Any] | None:
+    options: dict[str, Any] = {}
+    for key, value in _options(kind, given):
+        options.setdefault(key, value)
+    try:
+        SECTIONS[kind].model_validate(options)
+    except ValidationError:
+        return None
+    return options
+
+
+def _options(kind: str, given: object) -> Iterator[tuple[str, Any]]:
+    pairs = _pairs(kind, given) if isinstance(given, str) else _flat(given) if isinstance(given, Mapping) else ()
+    for word, value in pairs:
+        key = _key(kind, word)
+        if key:
+            yield key, _value(key, value)
+        if kind == "nics" and isinstance(value, str) and re.fullmatch(_MAC, value):
+            yield "mac", value
+
+
+def _key(kind: str, word: str) -> str:
+    return word if word in keys_of(kind) else field_of(kind).get(plain_word(word), "").removeprefix(f"{kind}.")
+
+
+def _pairs(kind: str, given: str) -> Iterator[tuple[str, object]]:
+    if kind == "shares" and (volume := re.fullmatch(_VOLUME, given)):
+        yield "path", volume["path"]
+        if "ro" in (volume["how"] or "").split(","):
+            yield "readonly", True
+        return
+    for number, part in enumerate(given.split(",")):
+        word, equals, value = part.strip().partition("=")
+        if equals:
+            yield word, value
+        elif kind == "nics" and word == "user":
+            yield "user", True
+        elif kind != "nics" and number == 0 and word and not re.match(_STORAGE, word):
+            yield "path", word
+
+
+def _flat(given: Mapping[str, object], around: str = "") -> Iterator[tuple[str, object]]:
+    for word, value in given.items():
+        name = around if around and str(word) in _NAMELESS else str(word)
+        if isinstance(value, Mapping) and not around:
+            yield from _flat(value, name)
+        else:
+            yield name, value
+
+
+def _value(key: str, value: object) -> object:
+    if key in _SWITCHES and str(value).lower() in (*_TRUE, *_FALSE):
+        return str(value).lower() in _TRUE
+    return int(value) if isinstance(value, str) and key in ("queues", "mtu") and value.isdecimal() else value

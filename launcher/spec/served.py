@@ -1,0 +1,135 @@
+"""A value of a disk, a NIC, a share or vsock in, as it is meant out; a Problem is raised otherwise. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from launcher.record import replace
+from launcher.spec import addresses
+from launcher.spec.problems import Problem
+from launcher.spec.scalars import text, truth, wrong_kind
+from launcher.values import NO_MAC
+
+if TYPE_CHECKING:
+    from launcher.spec.problems import FieldPath
+
+LONGEST_SERIAL = 20  # VIRTIO_BLK_ID_BYTES (include/uapi/linux/virtio_blk.h)
+LONGEST_TAG = 36  # of struct virtio_fs_config (include/uapi/linux/virtio_fs.h)
+LONGEST_INTERFACE = 15  # IFNAMSIZ in include/uapi/linux/if.h is 16, with the NUL
+FIRST_CID, LAST_CID = 3, 0xFFFFFFFE  # 0 to 2 and the last are the hypervisor's, the host's and anybody's (vsock(7))
+SERIAL = r"[A-Za-z][A-Za-z0-9._-]{0,19}"
+INTERFACE = r"(?!\.{1,2}$)[^/:\s\x00]{1,15}"  # dev_valid_name in net/core/dev.c
+AUTO = "auto"
+FOREIGN = "E148"  # complaints.py knows what other tools mean, and adds it
+MULTICAST = 1  # the bit of a MAC's first byte that makes it a group's (IEEE 802, 8.2)
+
+
+def disk_path(given: object) -> str:
+    return _path(given, r"[a-z-]+=[^,]*,.*|(file|path|id|if|source|src|driver)=.*", "a disk")
+
+
+def share_path(given: object) -> str:
+    return _path(given, r"[^:]+:/[^:]*(:[a-zA-Z,]+)?|(source|src|path|type)=.*", "a share")
+
+
+def _path(given: object, foreign: str, what: str) -> str:
+    """A file may have any name; one that begins as options of other tools do is more often these."""
+    found = text(given)
+    if not re.fullmatch(foreign, found, re.DOTALL):
+        return found
+    help_ = ("for a path of that name, write `./` or `/` before it, and no colon before a /",)
+    raise Problem(FOREIGN, f"{what} is its path, or a mapping, and not {found[:80]}", help=help_).error()
+
+
+def serial(given: object) -> str:
+    found = text(given)
+    if re.fullmatch(SERIAL, found):
+        return found
+    near = re.sub(r"[^A-Za-z0-9._-]+", "-", found).lstrip("0123456789._-")[:LONGEST_SERIAL]
+    rule = f"it is 1 to {LONGEST_SERIAL} letters, digits and . _ -, a letter first"
+    help_ = (f"write `{near}`", rule) if near else (rule,)
+    raise Problem("E143", f"not a serial number for a disk: {found}", help=help_, fix=near or None).error()
+
+
+def serial_of(alias: str) -> str:
+    """That of a disk whose serial number the spec leaves out: the alias, or if that can be none what is like it."""
+    if re.fullmatch(SERIAL, alias):
+        return alias
+    return f"{f'd{alias}'[: LONGEST_SERIAL - 7]}-{sha256(alias.encode()).hexdigest()[:6]}"
+
+
+def interface(given: object) -> str:
+    """The name of a bridge or a tap."""
+    found = text(given)
+    if re.fullmatch(INTERFACE, found):
+        return found
+    rule = f"Linux takes 1 to {LONGEST_INTERFACE} characters, without space, / and :"
+    raise Problem("E142", f"not the name of a network interface: {found}", help=(rule,)).error()
+
+
+def mac(given: object) -> str:
+    """As that of a virtual function; but here whoever gives none gets one that stays."""
+    found = text(given).lower()
+    if found == NO_MAC:
+        help_ = ("leave `mac` out: it follows from the names of VM and NIC, and stays",)
+        raise Problem("E131", f"{found} is no address, but the sign that there is none", help=help_).error()
+    if re.fullmatch(addresses.MAC, found) and int(found[:2], 16) & MULTICAST:
+        near = f"{int(found[:2], 16) & ~MULTICAST | 2:02x}{found[2:]}"
+        message = f"{found} is the address of a group (multicast), not of a card"
+        raise Problem("E131", message, help=(f"write `{near}`",), fix=near).error()
+    return addresses.mac(given)
+
+
+def user(given: object) -> bool:
+    """`user: true`, or a mapping that says nothing more: of a text in its place only `user` is one."""
+    if given is True or given == {}:
+        return True
+    if given is False:
+        help_ = ("write `{bridge: br0}`, `{tap: tap0}` or `{socket: /run/engine.sock}`", "or take the NIC out")
+        raise Problem("E140", "nothing says what the NIC is connected to", help=help_).error()
+    if (meant := truth(given)) is not None:
+        raise meant.error()
+    if isinstance(given, str) and given.strip():
+        raise _unsaid(given.strip()).error()
+    keys = f"the keys in `user` are none yet: {', '.join(map(str, given))}" if isinstance(given, Mapping) else ""
+    raise replace(wrong_kind("a mapping, or `user`", given), help=(keys or "write `user`, or `{bridge: br0}`",)).error()
+
+
+def _unsaid(given: str) -> Problem:
+    """`lan: br0` may be a bridge or a tap."""
+    help_: tuple[str, ...] = ()
+    if re.fullmatch(r"[\w.-]+", given) and re.fullmatch(INTERFACE, given):
+        help_ = (f"if it is a bridge, write `{{bridge: {given}}}`", f"if it is a tap, write `{{tap: {given}}}`")
+    rule = "of a NIC only `user` is said in one word: a network without rights, by passt"
+    return Problem(FOREIGN, f"{given[:80]} does not say what the NIC is connected to", help=(*help_, rule))
+
+
+def cid(given: object) -> int | str:
+    """A context id, or `auto`: one that follows from the VM's name."""
+    if given == AUTO and isinstance(given, str):
+        return AUTO
+    if type(given) is int and FIRST_CID <= given <= LAST_CID:
+        return given
+    rule = f"a context id is {FIRST_CID} to {LAST_CID}; `auto` takes one that follows from the VM's name"
+    if isinstance(given, bool) or (truth(given) is not None and type(given) is not int):
+        raise Problem("E144", f"not a context id: {str(given).lower()}", help=("write `auto`",), fix=AUTO).error()
+    near = given.strip() if isinstance(given, str) and re.fullmatch(r"\s*[0-9]{1,10}\s*", given) else None
+    fix = near if near is not None and FIRST_CID <= int(near) <= LAST_CID else None
+    shown = str(given)[:80] if isinstance(given, str | int | float) else wrong_kind("", given).message
+    raise Problem("E144", f"not a context id: {shown}", help=(*_write(fix), rule), fix=fix).error()
+
+
+def _write(fix: str | None) -> tuple[str, ...]:
+    return (f"write `{fix}`",) if fix else ()
+
+
+def tag_too_long(alias: str, path: FieldPath) -> Problem | None:
+    """The key of a share is what the guest mounts it by."""
+    if len(alias) <= LONGEST_TAG:
+        return None
+    fix = alias[:LONGEST_TAG].rstrip("-")
+    message = f"the name of a share is its tag, which has at most {LONGEST_TAG} characters, and this has {len(alias)}"
+    return Problem("E146", message, path, key=True, help=(f"write `{fix}`",), fix=fix)

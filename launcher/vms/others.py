@@ -1,0 +1,46 @@
+"""The folder of state folders in; what of one kind only the VMs that are up have, out: MACs, context ids, images.
+
+A plan in a folder may be of another version, so nothing of it but that is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from launcher.host.facts import OtherVm
+from launcher.plan.virtio import AddVirtio, StartDiskEngine
+from launcher.vms.folder_state import PLAN
+from launcher.vms.looking import all_folders, is_up, read_json
+
+
+def other_vms(root: Path) -> tuple[OtherVm, ...]:
+    """Those that have any of it, by name."""
+    read = ((folder, _taken(folder.name, read_json(folder / PLAN))) for folder in all_folders(root))
+    return tuple(one for folder, one in read if one != OtherVm(one.name) and is_up(folder))
+
+
+def _taken(name: str, plan: Any) -> OtherVm:
+    functions = tuple(_records(plan, AddVirtio.op, "functions"))
+    macs = tuple(one["mac"] for one in functions if isinstance(one.get("mac"), str))
+    cid = next((one["cid"] for one in functions if type(one.get("cid")) is int), None)
+    disks = (one for one in _records(plan, StartDiskEngine.op, "disks") if one.get("readonly") is not True)
+    return OtherVm(name, macs, cid, tuple(_written(disks)))
+
+
+def _written(disks: Iterator[dict[str, Any]]) -> Iterator[str]:
+    """Only the first of a chain is."""
+    for disk in disks:
+        images = disk.get("images")
+        first = images[0] if isinstance(images, list) and images else None
+        if isinstance(first, dict) and isinstance(first.get("identity"), str):
+            yield first["identity"]
+
+
+def _records(plan: Any, op: str, key: str) -> Iterator[dict[str, Any]]:
+    steps = plan.get("steps") if isinstance(plan, dict) else None
+    for step in steps if isinstance(steps, list) else ():
+        args = step.get("args") if isinstance(step, dict) and step.get("op") == op else None
+        listed = args.get(key) if isinstance(args, dict) else None
+        yield from (one for one in (listed if isinstance(listed, list) else ()) if isinstance(one, dict))

@@ -1,0 +1,375 @@
+"""Disks, networks, shares and vsock on hosts of all kinds: what is refused, what is warned of, and what is let be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from launcher.api.blocking import exit_code
+from launcher.host.facts import HostFacts, Link, OtherVm, ReservedRegion
+from launcher.images.boot_files import BootFiles
+from launcher.images.disk_files import Disk, DiskFile, DiskUse, Qcow2, Rights
+from launcher.plan.virtio import AddVirtio
+from launcher.planner.served_by import ENTER, READ, WRITE, Server, in_the_way, may, server_of, wanted_engines
+from launcher.record import replace
+from launcher.spec.load import load_spec
+from launcher.values import GIB, MIB, Missing
+from tests.planning import FILES, SMALL, codes, plan
+from tests.qcow2_images import qcow2
+from tests.served import (
+    BRIDGE,
+    LINKS,
+    ME,
+    NODES,
+    START,
+    TAP,
+    block,
+    by_user,
+    folder,
+    image,
+    served,
+    socket,
+    with_disks,
+    with_shares,
+    with_sockets,
+)
+
+WHOLE = """\
+disks:
+  root: ./root.qcow2
+  data: {path: /dev/vda, readonly: true}
+  fast: {socket: /run/engine.sock}
+nics: {lan: {bridge: br0}, mgmt: {tap: vmtap0}, inet: user}
+shares: {work: ./src}
+vsock: true
+"""
+ROOT = "disks: {root: ./root.qcow2}\n"
+RAW = "disks: {root: ./root.img}\n"
+
+
+def said(text: str, on: HostFacts | None = None, files: BootFiles = FILES) -> list[str]:
+    return [one for one in codes(plan(START + text, on or served(), files)) if one[1] == "6" or one == "W216"]
+
+
+def of_root(one: DiskFile, text: str = ROOT, on: HostFacts | None = None) -> list[str]:
+    return said(text, on, with_disks(root=one))
+
+
+def whole() -> BootFiles:
+    files = replace(with_disks(root=image(), data=block()), shares={"work": folder()})
+    return replace(files, sockets=with_sockets(disks_fast=socket()).sockets)
+
+
+def test_a_whole_machine_on_a_host_that_has_it_all_is_silent() -> None:
+    assert said(WHOLE, files=whole()) == []
+
+
+def test_a_vm_without_them_is_asked_nothing_of_them() -> None:
+    found = plan(SMALL, served(programs={}, nodes=(), links=(), user_namespaces=0, file_size=1))
+    assert [one for one in codes(found) if one[1] == "6"] == []
+
+
+def test_a_host_that_has_nothing_is_told_each_thing_once() -> None:
+    found = said(WHOLE, served(programs={}, nodes=(), modules=(), links=(), user_namespaces=0), whole())
+    assert sorted(found) == ["E630", "E630", "E630", "E635", "E637", "E642", "E642", "E642", "E657"]
+
+
+def test_old_facts_are_not_known_and_their_plan_is_neither_yes_nor_no() -> None:
+    made = plan(START + WHOLE, replace(served(), serving=None), whole())
+    assert [one for one in codes(made) if one[1] == "6"] == []
+    assert made.summary.can_run == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("", None),
+        ("vsock: 5\n", ()),
+        ("nics: {lan: {tap: t0}}\n", ()),
+        ("disks: {fast: {socket: /s}}\n", ()),
+        (ROOT, ("qemu-storage-daemon",)),
+        ("shares: {work: ./src}\nnics: {inet: user}\n", ("virtiofsd", "passt")),
+    ],
+)
+def test_only_engines_that_a_spec_needs_are_looked_for(text: str, wanted: tuple[str, ...] | None) -> None:
+    assert wanted_engines(load_spec(START + text, "vm.yaml", name="vm").spec) == wanted
+
+
+# ---- who serves, and whether it may ----
+
+
+def test_root_s_images_are_served_by_their_owner_and_anybody_else_s_by_that_user() -> None:
+    rights = Rights("/a", 7, 8, 0o600)
+    assert server_of(rights, served().process) == Server(7, 8)
+    assert server_of(rights, by_user(served()).process) == Server(ME, ME, (ME,))
+    apart = replace(served().process, own_user_namespace=True)
+    assert server_of(rights, apart).uid == 0
+
+
+@pytest.mark.parametrize(
+    ("mode", "server", "wanted", "may_"),
+    [
+        (0o600, Server(7, 1), READ | WRITE, True),
+        (0o400, Server(7, 1), WRITE, False),
+        (0o077, Server(7, 8), READ, False),  # the owner is asked about as owner only
+        (0o060, Server(1, 8), READ | WRITE, True),
+        (0o060, Server(1, 2, (8,)), READ, True),
+        (0o006, Server(1, 8), READ, False),
+        (0o006, Server(1, 2), READ | WRITE, True),
+        (0o600, Server(0, 0), READ, False),  # root, without a capability
+        (0o001, Server(1, 2), ENTER, True),
+    ],
+)
+def test_by_owner_group_and_mode(mode: int, server: Server, wanted: int, may_: bool) -> None:
+    assert may(Rights("/a", 7, 8, mode), server, wanted) is may_
+
+
+def test_what_an_access_list_says_is_not_guessed() -> None:
+    assert may(Rights("/a", 7, 8, 0, listed=True), Server(1, 1), READ)
+    assert in_the_way(Rights("/a", 7, 8, 0o600), [Rights("/", 0, 0, 0o700, listed=True)], Server(7, 8), READ) is None
+
+
+def test_an_image_of_roots_is_served_by_root_who_may_enter_no_folder_of_others() -> None:
+    closed = (Rights("/home/ann", 1000, 1000, 0o700),)
+    assert of_root(image(folders=closed)) == ["E621"]
+    assert of_root(image(rights=Rights("/vms/root.qcow2", 1000, 1000, 0o600), folders=closed)) == []
+
+
+def test_a_base_of_another_owner_only_has_to_be_readable() -> None:
+    mine = image(rights=Rights("/vms/root.qcow2", ME, ME, 0o600))
+    for mode, expected in ((0o644, []), (0o600, ["E621"])):
+        base = image("base.img", rights=Rights("/vms/base.img", 0, 0, mode))
+        assert said(ROOT, files=with_disks(root=(mine, base))) == expected
+
+
+def test_who_may_not_ends_with_the_exit_code_of_that() -> None:
+    cases = {
+        "E601": (RAW, with_disks(root=Missing("denied", "/vms/root.img"))),
+        "E621": (RAW, with_disks(root=image("root.img"))),
+        "E644": ("nics: {lan: {bridge: br0}}\n", FILES),
+        "E655": ("shares: {work: ./src}\n", with_shares(work=folder(uid=0))),
+        "E652": ("disks: {root: {socket: /s}}\n", with_sockets(disks_root=socket())),
+    }
+    for code, (text, files) in cases.items():
+        made = plan(START + text, by_user(served()), files)
+        assert code in codes(made)
+        assert exit_code(made.diagnostics, strict=False) == 4, code
+
+
+# ---- images ----
+
+
+@pytest.mark.parametrize("kind", ["directory", "special"])
+def test_what_is_no_disk_is_told_once(kind: Any) -> None:
+    assert of_root(image(kind=kind, qcow2=None, size=0)) == ["E603"]
+
+
+def test_an_image_that_is_not_whole_is_not_judged_by_its_size() -> None:
+    assert of_root(image(content=b"QFI\xfb" + bytes(20))) == ["E609"]
+    assert of_root(image(content=bytes(1000))) == ["E607"]
+
+
+def test_a_qcow2_without_a_size_and_one_that_ends_within_a_sector() -> None:
+    assert of_root(image(content=qcow2(0))) == ["E604"]
+    assert of_root(image(content=qcow2(MIB + 1))) == ["E605"]
+    assert said(RAW, files=with_disks(root=block("vda", size=0, allocated=0))) == ["E604"]
+
+
+def test_a_raw_disk_with_a_file_system_or_a_partition_table_or_encrypted_is_a_raw_disk() -> None:
+    for content in (b"\0" * 0x438 + b"\x53\xef", b"LUKS\xba\xbe", b"\0" * 0x200 + b"EFI PART", b""):
+        assert of_root(image("root.img", content.ljust(MIB, b"\0")), RAW) == []
+
+
+def test_a_base_may_be_empty_and_may_hold_anything_where_it_is_said_to_be_raw() -> None:
+    for base in (image("base.img", b""), image("base.img", bytes(100)), image("base.img", qcow2())):
+        assert said(ROOT, files=with_disks(root=(image(), base))) == []
+
+
+def test_a_base_that_is_damaged_is_told_by_its_name() -> None:
+    base = image("base.qcow2", qcow2=Qcow2(3, MIB, corrupt=True))
+    made = plan(START + ROOT, served(), with_disks(root=(image(), base)))
+    (found,) = [one for one in made.diagnostics if one.code == "E610"]
+    assert found.message == "root: /vms/base.qcow2, which /vms/root.qcow2 is based on, is marked corrupt"
+
+
+def test_a_path_in_a_command_is_one_word() -> None:
+    made = plan(START + RAW, served(), with_disks(root=image("a b'; rm -rf x.img", bytes(1023))))
+    (found,) = [one for one in made.diagnostics if one.code == "E605"]
+    assert found.fix == """truncate -s %512 '/vms/a b'"'"'; rm -rf x.img'"""
+
+
+# ---- who has it ----
+
+
+@pytest.mark.parametrize(
+    ("taken", "refused", "readonly", "expected"),
+    [
+        ((), (), False, []),
+        (("read",), (), False, []),  # a backup that lets others write
+        (("read", "write"), (), False, ["E617"]),
+        (("read", "write"), (), True, ["E617"]),
+        (("read",), ("write", "resize"), False, ["E617"]),
+        (("read",), ("write", "resize"), True, []),
+        (("write-unchanged",), (), False, []),
+        ((), ("read",), True, ["E617"]),
+        (("resize",), (), True, ["E617"]),
+    ],
+)
+def test_by_what_others_have_and_leave(taken: Any, refused: Any, readonly: bool, expected: list[str]) -> None:
+    text = RAW.replace("./root.img", "{path: ./root.img, readonly: true}") if readonly else RAW
+    assert of_root(image("root.img", taken=taken, refused=refused), text) == expected
+
+
+def test_the_vm_of_the_same_name_has_its_own_images_and_macs() -> None:
+    one = image(taken=("write",))
+    mac = "52:54:00:aa:00:01"
+    mine = OtherVm("vm", (mac,), 5, (one.identity,))
+    text = f"{ROOT}nics: {{lan: {{bridge: br0, mac: '{mac}'}}}}\nvsock: 5\n"
+    assert said(text, served(vms=(mine,)), with_disks(root=one)) == []
+    assert said(text, served(vms=(replace(mine, name="b"),)), with_disks(root=one)) == ["E617", "E646", "E648"]
+
+
+def test_one_device_by_two_names_is_one() -> None:
+    text = "disks: {a: /dev/vda, b: /dev/disk/by-id/x}\n"
+    twice = with_disks(a=block(), b=block(identity="9:9", path="/dev/disk/by-id/x"))
+    other = with_disks(a=block(), b=block(identity="9:9", number="8:16"))
+    assert said(text, files=twice) == ["E620"]
+    assert said(text, files=other) == []
+
+
+def test_mounts_are_named_before_what_they_are_on() -> None:
+    uses = (
+        DiskUse("holder", "/dev/loop3 is made of it", "loop3"),
+        DiskUse("mounted", "loop3p1 on /mnt", "/mnt"),
+        DiskUse("member", "vda is a zfs_member", "/dev/vda"),
+    )
+    made = plan(START + RAW, served(), with_disks(root=image("root.img", uses=uses)))
+    (found,) = [one for one in made.diagnostics if one.code == "E618"]
+    assert found.message.endswith("loop3p1 on /mnt")
+    assert found.evidence == tuple(use.what for use in uses)
+
+
+# ---- room ----
+
+
+@pytest.mark.parametrize(
+    ("size", "allocated", "free", "expected"),
+    [
+        (100 * GIB, GIB, 99 * GIB, []),
+        (100 * GIB, GIB, 98 * GIB, ["W623"]),
+        (100 * GIB, 100 * GIB, 0, []),
+        (100 * GIB, GIB, 0, ["E623"]),
+        (100 * GIB, 101 * GIB, 0, []),
+    ],
+)
+def test_what_is_not_written_yet_has_to_have_room(size: int, allocated: int, free: int, expected: list[str]) -> None:
+    assert of_root(image("root.img", size=size, allocated=allocated, free=free), RAW) == expected
+    read = RAW.replace("./root.img", "{path: ./root.img, readonly: true}")
+    assert of_root(image("root.img", size=size, allocated=allocated, free=free), read) == []
+
+
+# ---- networks ----
+
+
+def lan(*links: Link, text: str = "nics: {lan: {tap: vmtap0}}\n", user: bool = True) -> list[str]:
+    facts = served(links=links)
+    return said(text, by_user(facts) if user else facts)
+
+
+@pytest.mark.parametrize(
+    ("owner", "group", "expected"),
+    [
+        (ME, None, []),
+        (None, None, []),  # the kernel then lets everybody
+        (None, ME, []),
+        (ME, 7, ["E640"]),
+        (0, None, ["E640"]),
+    ],
+)
+def test_a_tap_is_opened_by_whom_it_was_made_for(owner: int | None, group: int | None, expected: list[str]) -> None:
+    tap = replace(TAP, owner=owner, group=group)
+    assert lan(tap) == expected
+    assert lan(tap, user=False) == []
+
+
+def test_a_bridge_named_as_a_tap_and_a_tap_named_as_a_bridge() -> None:
+    assert lan(replace(BRIDGE, name="vmtap0")) == ["E638"]
+    assert lan(replace(TAP, name="br0"), text="nics: {lan: {bridge: br0}}\n", user=False) == ["E636"]
+
+
+def test_two_things_wrong_with_a_tap_are_both_told() -> None:
+    assert lan(replace(TAP, attached=True, up=False, owner=5)) == ["E639", "E640", "W639"]
+
+
+def test_a_mac_of_a_card_that_is_on_another_bridge_is_nobodys() -> None:
+    mac = LINKS[1].mac
+    text = f"nics: {{lan: {{bridge: br0, mac: '{mac}'}}}}\n"
+    assert lan(*LINKS, text=text, user=False) == ["E647"]
+    assert lan(replace(BRIDGE, ports=()), LINKS[1], text=text, user=False) == []
+
+
+def test_a_node_is_wanted_by_what_uses_it_only() -> None:
+    nothing = served(nodes=(), modules=())
+    assert said("nics: {inet: user}\n", nothing) == []
+    assert said("vsock: 7\n", nothing) == ["E642"]
+    assert said("vsock: 7\n", served(nodes=NODES[2:], modules=())) == []
+
+
+def test_a_module_that_the_plan_loads_is_not_missed() -> None:
+    assert said("vsock: 7\n", served(nodes=())) == []
+    assert said("vsock: 7\n", by_user(served(nodes=()))) == ["E642"]
+
+
+def test_a_mac_and_a_context_id_that_follow_from_names_are_compared_as_well() -> None:
+    made = plan(START + "nics: {lan: {bridge: br0}}\nvsock: true\n", served())
+    (nic, vsock) = (one for step in made.steps if isinstance(step, AddVirtio) for one in step.functions)
+    other = OtherVm("other", (nic.mac or "",), vsock.cid)
+    assert said("nics: {lan: {bridge: br0}}\nvsock: true\n", served(vms=(other,))) == ["E646", "E648"]
+
+
+def test_where_the_iommu_leaves_no_room_below_4_gib_there_is_none_for_a_bar() -> None:
+    facts = served()
+    regions = (ReservedRegion(0xC0000000, 0xFEDFFFFF, "reserved"),)
+    groups = tuple(replace(one, reserved=regions) if one.number == 14 else one for one in facts.groups)
+    text = f"{ROOT}devices: {{drive: 0000:02:00.0}}\n"
+    assert "E649" in said(text, replace(facts, groups=groups), with_disks(root=image()))
+    assert "E649" not in said(text, facts, with_disks(root=image()))
+
+
+def test_a_module_that_the_kernel_lacks_is_not_loaded() -> None:
+    made = plan(START + "vsock: 7\n", served(nodes=(), modules=("tun",)))
+    (found,) = [one for one in made.diagnostics if one.code == "E642"]
+    assert found.fix is None
+    assert "no module vhost_vsock" in found.message
+
+
+# ---- whatever the facts are ----
+
+ODD = st.builds(
+    image,
+    st.sampled_from(["root.qcow2", "root.img"]),
+    st.one_of(st.binary(max_size=200), st.sampled_from([qcow2(), qcow2(features=255), bytes(5)])),
+    kind=st.sampled_from(["file", "block", "directory", "special"]),
+    size=st.integers(0, 1 << 63),
+    allocated=st.integers(0, 1 << 63),
+    free=st.one_of(st.none(), st.integers(0, 1 << 63)),
+    number=st.sampled_from([None, "8:0"]),
+    read_only=st.booleans(),
+    taken=st.sampled_from([(), ("write",), ("read", "resize")]),
+    refused=st.sampled_from([(), ("write",)]),
+    uses=st.lists(
+        st.builds(DiskUse, st.sampled_from(["mounted", "swap", "holder", "odd"]), st.text(), st.text()), max_size=3
+    ).map(tuple),
+)
+
+
+@given(st.lists(ODD, min_size=1, max_size=3), ODD)
+def test_no_facts_of_images_make_the_planner_stumble(chain: list[DiskFile], other: DiskFile) -> None:
+    text = "disks: {root: ./root.qcow2, b: {path: ./b.img, readonly: true}}\n"
+    made = plan(START + text, served(), with_disks(root=Disk(tuple(chain)), b=other))
+    for one in made.diagnostics:
+        assert one.where is not None
+        assert one.help
