@@ -52,8 +52,7 @@ class Engine:
         self.status: int | None = None
         self._said = b""
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.said, says = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        os.set_blocking(says, True)
+        self.said, says = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)  # at both ends: who talks too much waits for nobody
         try:
             self.pid = _fork(partial(_be, order, theirs, says))
             self.pidfd = os.pidfd_open(self.pid)
