@@ -17,7 +17,7 @@ from launcher.planner.groups import CONTAINER_NODE, is_on_a_card
 from launcher.planner.keeping import kept
 from launcher.planner.linux import values_of
 from launcher.planner.memory import PAGE_SIZES
-from launcher.planner.modules import needed, unloaded, vga_is_to_come
+from launcher.planner.modules import needed, nodes_opened, unloaded, vga_is_to_come
 from launcher.planner.named_facts import NamedFacts, question
 from launcher.planner.needs import (
     KVM_EXTENSIONS,
@@ -38,7 +38,6 @@ from launcher.planner.needs import (
 from launcher.planner.networks import networked
 from launcher.planner.resets import own_method
 from launcher.planner.served_by import wanted_engines
-from launcher.planner.virtio import nodes_opened
 from launcher.planner.waiting import waiting
 
 if TYPE_CHECKING:
