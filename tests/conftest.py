@@ -61,15 +61,26 @@ def _skip_without_kvm(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason=reason))
 
 
-def assemble(source: Path, target: Path) -> Path:
+BARE_METAL = (
+    *("-m32", "-ffreestanding", "-fno-pie", "-fno-stack-protector", "-fno-asynchronous-unwind-tables"),
+    *("-mno-sse", "-mno-mmx", "-O1", "-Wall", "-Wextra", "-Werror"),
+)
+
+
+def assemble(source: Path, target: Path, *more: Path) -> Path:
     """A PVH payload from assembly source, by the commands that examples/hello.S names."""
     middle = target.with_suffix(".o")
     subprocess.run(["as", "--32", "-I", EXAMPLES, source, "-o", middle], check=True)
-    subprocess.run(
-        ["ld", "-m", "elf_i386", "--no-warn-rwx-segments", "-s", "-T", EXAMPLES / "payload.ld", middle, "-o", target],
-        check=True,
-    )
+    script = ("-s", "-T", EXAMPLES / "payload.ld")
+    subprocess.run(["ld", "-m", "elf_i386", "--no-warn-rwx-segments", *script, middle, *more, "-o", target], check=True)
     return target
+
+
+def compiled(source: Path, target: Path) -> Path:
+    """A PVH payload from C: its main() is called with the command line, by start.S."""
+    middle = target.with_suffix(".c.o")
+    subprocess.run(["gcc", *BARE_METAL, "-c", source, "-o", middle], check=True)
+    return assemble(PAYLOADS / "start.S", target, middle)
 
 
 @pytest.fixture(scope="session")
@@ -78,8 +89,10 @@ def payload(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     folder = tmp_path_factory.mktemp("payloads")
 
     def get(name: str) -> Path:
-        target = folder / f"{name}.elf"
-        return target if target.exists() else assemble(PAYLOADS / f"{name}.S", target)
+        target, source = folder / f"{name}.elf", PAYLOADS / f"{name}.c"
+        if target.exists():
+            return target
+        return compiled(source, target) if source.exists() else assemble(PAYLOADS / f"{name}.S", target)
 
     return get
 

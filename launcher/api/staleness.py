@@ -122,10 +122,10 @@ def _check_steps(plan: Plan, now: Plan, host: HostFacts) -> None:
 
 
 def _compared(steps: tuple[Step, ...], host: HostFacts) -> list[Step]:
-    """Modules that VFIO needs may have been loaded meanwhile; how a device is reset is written for people."""
-    from launcher.planner.modules import needed
+    """Modules that VFIO and vhost need may have been loaded meanwhile; how a device is reset is written for people."""
+    from launcher.planner.modules import OF_NODES, needed
 
-    modules = set(needed(host.linux))
+    modules = {*needed(host.linux), *OF_NODES.values()}
     others = (one for one in steps if not (isinstance(one, LoadModules) and modules.issuperset(one.modules)))
     return [_without_resets(one) if isinstance(one, OpenDevices) else one for one in others]
 

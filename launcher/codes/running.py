@@ -336,6 +336,24 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "Nothing, if it is to be so; else set it by `ip link set`.",
     ),
     Explanation(
+        "E570",
+        "an engine did not take up its work",
+        "A disk, NIC, share or vsock of the guest is worked on by somebody else: vhost in the kernel, or a process at "
+        "the other end of a socket. This one refused what it was told before the guest began, did not answer in the "
+        "time there was, or has gone. The message names the call or the message of vhost-user.",
+        "disks: {root: {socket: /run/another.sock}}   # nobody there speaks vhost-user",
+        "Read what the engine said last; the report keeps it. Of /dev/vhost-net and /dev/vhost-vsock `vmlaunch doctor` "
+        "says what is missing.",
+    ),
+    Explanation(
+        "W570",
+        "an engine has hung up",
+        "The process that worked on a disk, NIC or share closed its socket while the guest ran. What it had not done "
+        "yet is lost, and no driver of a guest gets over that, so the VM is stopped in order.",
+        "kill -9 $(pgrep -f qemu-storage-daemon)   # while the VM runs",
+        "See what the engine said last, then run `up` again.",
+    ),
+    Explanation(
         "E550",
         "as many read the VM's console as may",
         "A hundred consoles and followers of the log read at once, and no more are let in. Orders have places of their "

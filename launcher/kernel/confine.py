@@ -41,8 +41,10 @@ def take_user() -> None:
             resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
 
 
-def confine() -> dict[str, str]:
-    """A runner calls this before it has other threads: each measure but seccomp holds for one thread and those that it
+def confine(*, virtio: bool = False) -> dict[str, str]:
+    """`virtio`: it talks with engines.
+
+    A runner calls this before it has other threads: each measure but seccomp holds for one thread and those that it
     starts."""
     return _take(
         {  # a change of user makes it dumpable or not as it likes; seccomp allows none of these calls
@@ -51,14 +53,14 @@ def confine() -> dict[str, str]:
             "not_dumpable": partial(lib.kernel_prctl, lib.PR_SET_DUMPABLE, 0),
             "no_capabilities": partial(lib.confine_capabilities, -1),
             "landlock": partial(lib.confine_files, -1, ffi.NULL, 0),
-            "seccomp": lib.confine_calls,
+            "seccomp": partial(lib.confine_calls, virtio),
         }
     )
 
 
-def confine_vcpu(*, devices: bool) -> None:
+def confine_vcpu(*, devices: bool, virtio: bool = False) -> None:
     """The calling thread of a confined process loses more calls. OSError: it is not confined."""
-    check(lib.confine_vcpu(devices), "seccomp")
+    check(lib.confine_vcpu(devices, virtio), "seccomp")
 
 
 def give_up(folder: Path, files: Collection[str], runner: int, pidfd: int) -> GivenUp:

@@ -99,6 +99,15 @@ class Vm(Descriptor):
         request = {"fd": event.fd, "gsi": gsi, "flags": lib.KVM_IRQFD_FLAG_DEASSIGN}
         ioctl(self.fd, "KVM_IRQFD", ffi.new("struct kvm_irqfd *", request))
 
+    def assign_ioeventfd(self, event: Eventfd, guest: int) -> None:
+        """A write of the guest to this address, of any width, fires the event and does not leave the kernel."""
+        ioctl(self.fd, "KVM_IOEVENTFD", ffi.new("struct kvm_ioeventfd *", {"addr": guest, "fd": event.fd}))
+
+    def deassign_ioeventfd(self, event: Eventfd, guest: int) -> None:
+        """ENOENT: it was not assigned."""
+        request = {"addr": guest, "fd": event.fd, "flags": lib.KVM_IOEVENTFD_FLAG_DEASSIGN}
+        ioctl(self.fd, "KVM_IOEVENTFD", ffi.new("struct kvm_ioeventfd *", request))
+
     def create_vfio(self) -> KvmVfio:
         """KVM_CREATE_DEVICE, once for a VM. EBUSY: it has one already."""
         device = ffi.new("struct kvm_create_device *", {"type": lib.KVM_DEV_TYPE_VFIO})

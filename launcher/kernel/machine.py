@@ -19,6 +19,7 @@ TRAPS = {
     "file": lib.TRAP_FILE,
     "table": lib.TRAP_ASK,
     "pending": lib.TRAP_ASK,
+    "registers": lib.TRAP_ASK,
 }
 COUNTS = ("unclaimed_reads", "unclaimed_writes", "serial_written", "serial_read", "trapped", "refused")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -16,14 +17,27 @@ TICK = 0.1  # seconds between two looks at the byte counter
 
 
 class HostMemory:
-    """`page_size` 0: transparent huge pages. OSError ENOMEM when the pages are not to be had."""
+    """`page_size` 0: transparent huge pages. OSError ENOMEM when the pages are not to be had.
 
-    def __init__(self, size: int, page_size: int, node: int | None) -> None:
-        made = ffi.new("void **")
-        check(lib.memory_take(size, page_size, -1 if node is None else node, made), "mmap")
+    `shared`: it is a file in memory, `file`, that other processes may map; else private, and `file` is None.
+    """
+
+    def __init__(self, size: int, page_size: int, node: int | None, *, shared: bool = False) -> None:
+        made, file, where = ffi.new("void **"), ffi.new("int *", -1), -1 if node is None else node
+        if shared:
+            check(lib.memory_take_shared(size, page_size, where, file, made), "memfd_create")
+        else:
+            check(lib.memory_take(size, page_size, where, made), "mmap")
         self.pointer: Any = made[0]
         self.size = size
+        self.file: int | None = file[0] if shared else None
         self._chunk = max(CHUNK, page_size)
+        self._populate = lib.memory_populate_shared if shared and page_size == 0 else lib.memory_populate
+
+    @property
+    def address(self) -> int:
+        """In this process."""
+        return int(ffi.cast("uintptr_t", self.pointer))
 
     def populate(self, threads: int, progress: Progress) -> None:
         """Touch every page, so that nothing is left to fault in or to zero under the IOMMU's lock."""
@@ -31,7 +45,7 @@ class HostMemory:
         results: list[int] = []
 
         def work() -> None:
-            results.append(lib.memory_populate(self.pointer, self.size, self._chunk, cursor, done))
+            results.append(self._populate(self.pointer, self.size, self._chunk, cursor, done))
 
         crew: list[Running] = []
         try:
@@ -69,3 +83,5 @@ class HostMemory:
         if self.pointer != ffi.NULL:
             lib.memory_release(self.pointer, self.size)
             self.pointer = ffi.NULL
+            if self.file is not None:
+                os.close(self.file)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from launcher.kernel import confine
-from launcher.kernel.api import Drivers, GivenUp, VfChange, Waits
+from launcher.kernel.api import Drivers, GivenUp, Tap, VfChange, Vhost, VhostUser, Waits
 from launcher.kernel.api import VirtualFunctions as VfFunctions
 from launcher.kernel.descriptor import Eventfd
 from launcher.kernel.dev_kvm import Kvm
@@ -95,8 +95,26 @@ class RealKernel:
         given = self._handed.get(path)
         return given.pop(0) if given else os.open(path, os.O_RDWR | os.O_CLOEXEC)
 
-    def take_memory(self, size: int, page_size: int, node: int | None) -> HostMemory:
-        return HostMemory(size, page_size, node)
+    def take_memory(self, size: int, page_size: int, node: int | None, *, shared: bool = False) -> HostMemory:
+        return HostMemory(size, page_size, node, shared=shared)
+
+    def open_vhost(self, kind: str) -> Vhost:
+        """net or vsock. ENOENT without the module, EACCES."""
+        from launcher.kernel.vhost import Vhost  # few VMs have one
+
+        return Vhost(self._open(f"/dev/vhost-{kind}"))
+
+    def tap(self, alias: str) -> Tap:
+        """The one that the keeper opened for it."""
+        from launcher.kernel.vhost import Tap
+
+        return Tap(self.ends[alias])
+
+    def vhost_user(self, alias: str) -> VhostUser:
+        """The engine that the keeper connected for it."""
+        from launcher.kernel.vhost_user import VhostUser
+
+        return VhostUser(self.ends[alias])
 
     def run_on(self, host_cpus: Collection[int]) -> None:
         """From now on the calling thread, and each that it starts, runs on these host CPUs only."""
@@ -105,14 +123,14 @@ class RealKernel:
     def take_user(self) -> None:
         confine.take_user()
 
-    def confine(self) -> dict[str, str]:
-        done = confine.confine()
+    def confine(self, *, virtio: bool = False) -> dict[str, str]:
+        done = confine.confine(virtio=virtio)
         self._filters = done["seccomp"] == confine.ON
         return done
 
-    def confine_vcpu(self, *, devices: bool) -> None:
+    def confine_vcpu(self, *, devices: bool, virtio: bool = False) -> None:
         if self._filters:
-            confine.confine_vcpu(devices=devices)
+            confine.confine_vcpu(devices=devices, virtio=virtio)
 
     def give_up(self, folder: Path, drivers: Drivers, changes: Sequence[VfChange], runner: int, pidfd: int) -> GivenUp:
         """`changes`: those of virtual functions that are to be made when the runner has gone."""

@@ -15,10 +15,11 @@ Served = Literal["mmap", "split", "trap"]
 
 
 class Piece(NamedTuple):
-    """A part of a BAR: mapped into the guest, trapped and read from the device, or one of MSI-X's tables."""
+    """A part of a BAR: mapped into the guest, trapped and read from the device, one of MSI-X's tables, or registers of
+    a device of ours."""
 
     span: Span
-    served: Literal["mmap", "trap", "table", "pending"]
+    served: Literal["mmap", "trap", "table", "pending", "registers"]
 
 
 def pieces_of_bar(

@@ -3,7 +3,7 @@
 from typing import Any
 
 class Lib:
-    def confine_calls(self) -> int: ...
+    def confine_calls(self, virtio: bool) -> int: ...
     def confine_capabilities(self, kept: int) -> int: ...
     def confine_files(self, folder: int, files: Any, count: int) -> int: ...
     def confine_keeper(self, only: int, pidfd: int) -> int: ...
@@ -11,7 +11,7 @@ class Lib:
     def confine_seccomp(self) -> int: ...
     def confine_standby(self) -> int: ...
     def confine_user(self, real: int, effective: int, files: bool) -> int: ...
-    def confine_vcpu(self, devices: bool) -> int: ...
+    def confine_vcpu(self, devices: bool, virtio: bool) -> int: ...
     def host_cpuid(self, leaf: int, ret: Any) -> bool: ...
     def kernel_ioctl(self, fd: int, request: int, argument: Any) -> int: ...
     def kernel_ioctl_value(self, fd: int, request: int, argument: int) -> int: ...
@@ -28,8 +28,10 @@ class Lib:
     def machine_set_ports(self, machine: Any, traps: Any, count: int) -> int: ...
     def memory_map_file(self, fd: int, offset: int, size: int, alignment: int, ret: Any) -> int: ...
     def memory_populate(self, memory: Any, size: int, chunk: int, cursor: Any, done: Any) -> int: ...
+    def memory_populate_shared(self, memory: Any, size: int, chunk: int, cursor: Any, done: Any) -> int: ...
     def memory_release(self, memory: Any, size: int) -> None: ...
     def memory_take(self, size: int, page_size: int, node: int, ret: Any) -> int: ...
+    def memory_take_shared(self, size: int, page_size: int, node: int, ret_file: Any, ret: Any) -> int: ...
     def ring_broken(self, ring: Any) -> bool: ...
     def ring_create(self, ring: Any, memory: Any, length: int) -> int: ...
     def ring_head(self, ring: Any) -> int: ...
@@ -91,6 +93,8 @@ class Lib:
     KVM_GET_SREGS: int
     KVM_GET_SUPPORTED_CPUID: int
     KVM_GET_VCPU_MMAP_SIZE: int
+    KVM_IOEVENTFD: int
+    KVM_IOEVENTFD_FLAG_DEASSIGN: int
     KVM_IRQCHIP_IOAPIC: int
     KVM_IRQCHIP_PIC_MASTER: int
     KVM_IRQCHIP_PIC_SLAVE: int
@@ -111,8 +115,8 @@ class Lib:
     KVM_SET_TSS_ADDR: int
     KVM_SET_USER_MEMORY_REGION: int
     PR_SET_DUMPABLE: int
-    PR_SET_PDEATHSIG: int
     PR_SET_NO_NEW_PRIVS: int
+    PR_SET_PDEATHSIG: int
     SPACE_CONFIG: int
     SPACE_MEMORY: int
     SPACE_PORT: int
@@ -123,6 +127,11 @@ class Lib:
     TRAP_PCI: int
     TRAP_POWER: int
     TRAP_SERIAL: int
+    TUNSETOFFLOAD: int
+    TUN_F_CSUM: int
+    TUN_F_TSO4: int
+    TUN_F_TSO6: int
+    TUN_F_TSO_ECN: int
     VFIO_CHECK_EXTENSION: int
     VFIO_DEVICE_FLAGS_RESET: int
     VFIO_DEVICE_GET_INFO: int
@@ -171,6 +180,18 @@ class Lib:
     VFIO_REGION_INFO_FLAG_WRITE: int
     VFIO_SET_IOMMU: int
     VFIO_TYPE1_IOMMU: int
+    VHOST_GET_FEATURES: int
+    VHOST_NET_SET_BACKEND: int
+    VHOST_SET_FEATURES: int
+    VHOST_SET_MEM_TABLE: int
+    VHOST_SET_OWNER: int
+    VHOST_SET_VRING_ADDR: int
+    VHOST_SET_VRING_BASE: int
+    VHOST_SET_VRING_CALL: int
+    VHOST_SET_VRING_KICK: int
+    VHOST_SET_VRING_NUM: int
+    VHOST_VSOCK_SET_GUEST_CID: int
+    VHOST_VSOCK_SET_RUNNING: int
     VFIO_TYPE1v2_IOMMU: int
 
 ffi: Any

@@ -66,6 +66,14 @@ static const struct rule of_devices[] = {
 	IOCTL(VFIO_DEVICE_SET_IRQS), IOCTL(VFIO_DEVICE_GET_IRQ_INFO), IOCTL(VFIO_IOMMU_MAP_DMA), IOCTL(VFIO_IOMMU_UNMAP_DMA),
 };
 
+/* What a guest does to its virtio functions: engines are told of rings and eventfds when a driver starts. */
+static const struct rule of_virtio[] = {
+	ALLOW(sendmsg), ALLOW(recvfrom), IOCTL(KVM_IOEVENTFD),
+	IOCTL(VHOST_SET_FEATURES), IOCTL(VHOST_SET_MEM_TABLE), IOCTL(VHOST_SET_VRING_NUM), IOCTL(VHOST_SET_VRING_BASE),
+	IOCTL(VHOST_SET_VRING_ADDR), IOCTL(VHOST_SET_VRING_KICK), IOCTL(VHOST_SET_VRING_CALL),
+	IOCTL(VHOST_NET_SET_BACKEND), IOCTL(VHOST_VSOCK_SET_RUNNING), IOCTL(TUNSETOFFLOAD),
+};
+
 /* The rest of a life: a reboot in place makes VM and devices anew, the teardown, talk with the keeper. */
 static const struct rule of_runners[] = {
 	IOCTL(KVM_CHECK_EXTENSION), IOCTL(KVM_GET_VCPU_MMAP_SIZE), IOCTL(KVM_CREATE_VM), IOCTL(KVM_GET_SUPPORTED_CPUID),
@@ -207,13 +215,15 @@ static int filter_install(struct filter *filter, uint32_t otherwise, unsigned fl
 }
 
 /* Holds for all threads of a runner. A call that is not in the tables kills it. */
-int confine_calls(void)
+int confine_calls(bool virtio)
 {
 	const struct rule own[] = { ALLOW_IF(tgkill, 0, ALL, getpid()) };
 	struct filter filter;
 	filter_begin(&filter, SECCOMP_RET_KILL_PROCESS);
 	ADD(&filter, of_vcpus);
 	ADD(&filter, of_devices);
+	if (virtio)
+		ADD(&filter, of_virtio);
 	ADD(&filter, of_runners);
 	ADD(&filter, own);
 	ADD(&filter, refused);
@@ -221,13 +231,15 @@ int confine_calls(void)
 }
 
 /* Holds for the calling thread, which will run a vCPU, on top of the filter of its process. */
-int confine_vcpu(bool devices)
+int confine_vcpu(bool devices, bool virtio)
 {
 	struct filter filter;
 	filter_begin(&filter, SECCOMP_RET_KILL_PROCESS);
 	ADD(&filter, of_vcpus);
-	if (devices)
+	if (devices || virtio)
 		ADD(&filter, of_devices);
+	if (virtio)
+		ADD(&filter, of_virtio);
 	ADD(&filter, refused);
 	return filter_install(&filter, SECCOMP_RET_KILL_PROCESS, 0);
 }

@@ -74,3 +74,18 @@ struct vfio_irq_set { uint32_t argsz, flags, index, start, count; uint8_t data[]
 struct vfio_pci_dependent_device { uint32_t group_id; uint16_t segment; uint8_t bus, devfn; ...; };
 struct vfio_pci_hot_reset_info { uint32_t argsz, flags, count; struct vfio_pci_dependent_device devices[]; ...; };
 struct vfio_pci_hot_reset { uint32_t argsz, flags, count; int32_t group_fds[]; ...; };
+
+static const long KVM_IOEVENTFD;
+static const int KVM_IOEVENTFD_FLAG_DEASSIGN;
+struct kvm_ioeventfd { uint64_t datamatch, addr; uint32_t len; int32_t fd; uint32_t flags; ...; };
+
+static const long VHOST_SET_OWNER, VHOST_GET_FEATURES, VHOST_SET_FEATURES, VHOST_SET_MEM_TABLE, VHOST_SET_VRING_NUM;
+static const long VHOST_SET_VRING_BASE, VHOST_SET_VRING_ADDR, VHOST_SET_VRING_KICK, VHOST_SET_VRING_CALL;
+static const long VHOST_NET_SET_BACKEND, VHOST_VSOCK_SET_GUEST_CID, VHOST_VSOCK_SET_RUNNING;
+static const long TUNSETOFFLOAD;
+static const int TUN_F_CSUM, TUN_F_TSO4, TUN_F_TSO6, TUN_F_TSO_ECN;
+struct vhost_memory_region { uint64_t guest_phys_addr, memory_size, userspace_addr, flags_padding; ...; };
+struct vhost_memory { uint32_t nregions, padding; struct vhost_memory_region regions[]; ...; };
+struct vhost_vring_state { uint32_t index, num; ...; };
+struct vhost_vring_file { uint32_t index; int32_t fd; ...; };
+struct vhost_vring_addr { uint32_t index, flags; uint64_t desc_user_addr, used_user_addr, avail_user_addr, log_guest_addr; ...; };

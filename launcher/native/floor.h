@@ -77,6 +77,8 @@ void vcpu_reply(struct vcpu *vcpu, uint64_t value);
 int memory_take(size_t size, size_t page_size, int node, void **ret);
 void memory_release(void *memory, size_t size);
 int memory_populate(void *memory, size_t size, size_t chunk, uint64_t *cursor, uint64_t *done);
+int memory_take_shared(size_t size, size_t page_size, int node, int *ret_file, void **ret);
+int memory_populate_shared(void *memory, size_t size, size_t chunk, uint64_t *cursor, uint64_t *done);
 int memory_map_file(int fd, uint64_t offset, size_t size, size_t alignment, void **ret);
 
 /* -- the kernel's calls ----------------------------------------------------------------------------------------- */
@@ -92,9 +94,9 @@ int take_user(uint32_t own);
 int confine_user(uint32_t real, uint32_t effective, bool files);
 int confine_capabilities(int kept);
 int confine_files(int folder, const int *files, uint32_t count);
-int confine_calls(void);
+int confine_calls(bool virtio);
 int confine_landlock(void);
 int confine_seccomp(void);
-int confine_vcpu(bool devices);
+int confine_vcpu(bool devices, bool virtio);
 int confine_keeper(int only, int pidfd);
 int confine_standby(void);

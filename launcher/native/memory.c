@@ -2,6 +2,7 @@
 #include "native.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -9,6 +10,9 @@
 
 #ifndef MADV_POPULATE_WRITE /* Linux 5.14 */
 #define MADV_POPULATE_WRITE 23
+#endif
+#ifndef MADV_COLLAPSE /* Linux 6.1 */
+#define MADV_COLLAPSE 25
 #endif
 #ifndef MAP_HUGE_SHIFT
 #define MAP_HUGE_SHIFT 26
@@ -91,6 +95,43 @@ int memory_map_file(int fd, uint64_t offset, size_t size, size_t alignment, void
 	return 0;
 }
 
+/* As memory_take, of a file in memory that other processes may map. Nobody who has it can change its size. */
+static int take_shared(int file, size_t size, size_t page_size, int node, void **ret)
+{
+	if (ftruncate(file, size))
+		return -errno;
+	if (fcntl(file, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
+		return -errno;
+	size_t alignment = page_size > ALIGNMENT ? page_size : ALIGNMENT;
+	int error = memory_map_file(file, 0, size, alignment, ret);
+	if (error)
+		return error;
+	if (page_size <= SMALL_PAGE)
+		madvise(*ret, size, page_size == SMALL_PAGE ? MADV_NOHUGEPAGE : MADV_HUGEPAGE);
+	madvise(*ret, size, MADV_DONTDUMP);
+	error = node < 0 ? 0 : bind_to(*ret, size, node);
+	if (error)
+		munmap(*ret, size);
+	return error;
+}
+
+int memory_take_shared(size_t size, size_t page_size, int node, int *ret_file, void **ret)
+{
+	unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+	if (page_size > SMALL_PAGE)
+		flags |= MFD_HUGETLB | (unsigned)__builtin_ctzl(page_size) << MAP_HUGE_SHIFT;
+	int file = memfd_create("guest", flags);
+	if (file < 0)
+		return -errno;
+	int error = take_shared(file, size, page_size, node, ret);
+	if (error) {
+		close(file);
+		return error;
+	}
+	*ret_file = file;
+	return 0;
+}
+
 void memory_release(void *memory, size_t size)
 {
 	munmap(memory, size);
@@ -110,17 +151,39 @@ static int populate(void *memory, size_t size)
 	return errno == EINVAL ? touch(memory, size) : -errno; /* before Linux 5.14 */
 }
 
-/* Several threads may call it with the same cursor: each takes the next chunk until there is none. */
-int memory_populate(void *memory, size_t size, size_t chunk, uint64_t *cursor, uint64_t *done)
+/* A file in memory has no huge pages by itself, whatever it is advised (shmem_enabled is `never`): it has them where a
+ * page is there already and is collapsed. The rest, or where the kernel cannot do that, is populated as it is. */
+static int populate_collapsed(void *memory, size_t size)
+{
+	for (size_t at = 0; at < size; at += ALIGNMENT)
+		((volatile uint8_t *)memory)[at] = ((volatile uint8_t *)memory)[at];
+	madvise(memory, size, MADV_COLLAPSE);
+	return populate(memory, size);
+}
+
+static int populate_chunks(void *memory, size_t size, size_t chunk, uint64_t *cursor, uint64_t *done,
+			   int (*way)(void *, size_t))
 {
 	for (;;) {
 		uint64_t start = __atomic_fetch_add(cursor, chunk, __ATOMIC_RELAXED);
 		if (start >= size)
 			return 0;
 		size_t length = size - start < chunk ? size - start : chunk;
-		int error = populate((uint8_t *)memory + start, length);
+		int error = way((uint8_t *)memory + start, length);
 		if (error)
 			return error;
 		__atomic_fetch_add(done, length, __ATOMIC_RELAXED);
 	}
+}
+
+/* Several threads may call it with the same cursor: each takes the next chunk until there is none. */
+int memory_populate(void *memory, size_t size, size_t chunk, uint64_t *cursor, uint64_t *done)
+{
+	return populate_chunks(memory, size, chunk, cursor, done, populate);
+}
+
+/* The same of a file in memory whose pages are to be transparent huge ones. */
+int memory_populate_shared(void *memory, size_t size, size_t chunk, uint64_t *cursor, uint64_t *done)
+{
+	return populate_chunks(memory, size, chunk, cursor, done, populate_collapsed);
 }

@@ -2,8 +2,10 @@
 #ifndef LAUNCHER_NATIVE_H
 #define LAUNCHER_NATIVE_H
 
+#include <linux/if_tun.h>
 #include <linux/kvm.h>
 #include <linux/vfio.h>
+#include <linux/vhost.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>

@@ -80,6 +80,23 @@ class DeviceReport:
 
 
 @record
+class VirtioReport:
+    """A disk, NIC, share or vsock as its driver uses it. `features` are those in use, or those offered before a driver
+    has started; `starts` counts how often one has. `notified`: notifications of its driver that left the kernel."""
+
+    alias: str
+    kind: Literal["net", "blk", "fs", "vsock"]
+    engine: Literal["vhost-net", "vhost-vsock", "vhost-user"]
+    guest: str
+    features: Hex
+    queues: int
+    vectors: int
+    state: str
+    starts: int
+    notified: int
+
+
+@record
 class ContainerReport:
     """What the IOMMU groups that share a container have mapped for DMA: RAM once, and BARs as the guest placed them."""
 
@@ -138,6 +155,7 @@ class Report:
     halted: bool | None = None  # every vCPU has executed HLT with interrupts off, or was not started
     memory: tuple[RamReport, ...] = ()
     devices: tuple[DeviceReport, ...] = ()
+    virtio: tuple[VirtioReport, ...] = ()
     containers: tuple[ContainerReport, ...] = ()
     host_changes: tuple[str, ...] = ()  # made, and undone when the phase is ended
     console: str = ""  # where the guest's serial output is kept

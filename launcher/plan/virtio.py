@@ -184,7 +184,7 @@ class AddVirtio(Step):
     functions: tuple[Virtio, ...]
 
     def describe(self) -> str:
-        served = ", ".join(f"{one.alias} at {one.guest}" for one in self.functions)
+        served = ", ".join(f"{one.alias} at {one.guest.guest}" for one in self.functions)
         return f"give the guest {served} by virtio"
 
 

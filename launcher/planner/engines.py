@@ -18,7 +18,7 @@ from launcher.plan.virtio import (
     StartShareEngine,
     StartUserNetwork,
 )
-from launcher.planner.served_by import server_of
+from launcher.planner.served_by import format_of, server_of
 from launcher.planner.virtio import USUAL_MTU, link_of, mtu_of, tap_name
 from launcher.spec.served import serial_of
 from launcher.values import Missing
@@ -60,7 +60,9 @@ def _disk_engines(spec: VmSpec, host: HostFacts, files: BootFiles) -> Iterator[S
     of_owner: dict[int, tuple[Server, list[ServedDisk]]] = {}
     for alias, one in spec.disks.items():
         found = files.disks.get(alias)
-        if one.path is not None and found is not None and not isinstance(found, Missing) and found.broken is None:
+        if one.path is None or found is None or isinstance(found, Missing):
+            continue
+        if found.broken is None and found.top.format == format_of(one):  # a saved plan may say otherwise
             server = server_of(found.top.rights, host.process)
             of_owner.setdefault(server.uid, (server, []))[1].append(_served(alias, one, found))
     for server, disks in of_owner.values() if program else ():

@@ -9,13 +9,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from launcher.plan.outcome import DeviceReport, ReaderReport, Report
+from launcher.plan.outcome import DeviceReport, ReaderReport, Report, VirtioReport
 from launcher.report.frame import visible
 from launcher.report.holdings import Row, confinement
 from launcher.report.lines import width_of
 from launcher.report.progress import show_seconds
 from launcher.values import Span, show_size
 
+KINDS = {"blk": "disk", "net": "NIC", "fs": "share", "vsock": "vsock"}
 HALTED = "every vCPU executed HLT with interrupts off: nothing but an NMI, a reset or `down` wakes this guest"
 WAS_HALTED = "every vCPU had executed HLT with interrupts off when the guest was ended"
 
@@ -65,6 +66,8 @@ def _rows(report: Report, width: int) -> Iterator[Row]:
         yield "RAM", f"{Span(ram.guest, ram.size)}  {show_size(ram.size)}, {ram.pages}{node}"
     for device in report.devices:
         yield "device", f"{device.alias}  {device.host} -> {device.guest}  {_device(device)}"
+    for one in report.virtio:
+        yield KINDS[one.kind], f"{one.alias}  {one.guest}  {one.engine}, {_virtio(one)}"
     counts = report.counts
     if counts and (counts.unclaimed_reads or counts.unclaimed_writes):
         reads, writes = counts.unclaimed_reads, counts.unclaimed_writes
@@ -73,12 +76,19 @@ def _rows(report: Report, width: int) -> Iterator[Row]:
     if report.runner is not None:
         yield "processes", f"keeper {report.pid}, runner {report.runner}"
     yield "console", _console(report)
-    for one in report.readers:
-        yield "reader", _reader(one)
+    for reader in report.readers:
+        yield "reader", _reader(reader)
     if report.end is None:
         yield "to stop", f"vmlaunch down {report.name}"
     if report.end is not None:
         yield from _register_lines(report.end.registers, width)
+
+
+def _virtio(one: VirtioReport) -> str:
+    """What it uses, once a driver has started."""
+    queues = f"{one.queues} {'queue' if one.queues == 1 else 'queues'}, "
+    left = f", {one.notified:,} notifications left the kernel" if one.notified else ""
+    return f"{queues if one.starts else ''}{one.state}{left}"
 
 
 def _device(one: DeviceReport) -> str:

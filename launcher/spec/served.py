@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from launcher.record import replace
 from launcher.spec import addresses
@@ -52,11 +52,6 @@ def serial(given: object) -> str:
     rule = f"it is 1 to {LONGEST_SERIAL} letters, digits and . _ -, a letter first"
     help_ = (f"write `{near}`", rule) if near else (rule,)
     raise Problem("E143", f"not a serial number for a disk: {found}", help=help_, fix=near or None).error()
-
-
-def format_of(path: str, said: Literal["raw", "qcow2"] | None) -> Literal["raw", "qcow2"]:
-    """By its name, and never by its content, which the guest writes."""
-    return said or ("qcow2" if path.lower().endswith(".qcow2") else "raw")
 
 
 def serial_of(alias: str) -> str:

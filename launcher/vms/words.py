@@ -11,9 +11,10 @@ from typing import Any, Literal
 
 from launcher.codec import DecodeError, decode, encode
 from launcher.errors import Diagnostic
-from launcher.plan.outcome import ContainerReport, Counts, DeviceReport, StepOutcome
+from launcher.plan.outcome import ContainerReport, Counts, DeviceReport, StepOutcome, VirtioReport
 from launcher.plan.plan import Plan
 from launcher.plan.steps import OpenDevices, RunVcpus
+from launcher.plan.virtio import AddVirtio
 from launcher.record import field, record
 from launcher.values import Hex
 from launcher.vms.limits import (
@@ -73,10 +74,10 @@ class Containers:
 
 @record
 class Alarm:
-    """VFIO's request interrupt: the host wants it back; or its error interrupt."""
+    """VFIO's request interrupt: the host wants it back; or its error interrupt; or its engine has gone."""
 
     alias: str
-    kind: Literal["request", "error"]
+    kind: Literal["request", "error", "gone"]
 
 
 @record
@@ -101,8 +102,8 @@ class Bug:
 
 
 Word = (
-    StepOutcome | Running | Rebooted | Failed | Ended | Counted | DeviceReport | Containers | Alarm | Confined | Power
-    | Bug
+    StepOutcome | Running | Rebooted | Failed | Ended | Counted | DeviceReport | VirtioReport | Containers | Alarm
+    | Confined | Power | Bug
 )  # fmt: skip
 WORDS: dict[str, type[Any]] = {
     "outcome": StepOutcome,
@@ -112,6 +113,7 @@ WORDS: dict[str, type[Any]] = {
     "end": Ended,
     "counts": Counted,
     "device": DeviceReport,
+    "virtio": VirtioReport,
     "containers": Containers,
     "alarm": Alarm,
     "confined": Confined,
@@ -119,7 +121,7 @@ WORDS: dict[str, type[Any]] = {
     "bug": Bug,
 }
 NAMES = {kind: name for name, kind in WORDS.items()}
-TEXTS = {"outcome": MOST_NOTE, "device": MOST_NOTE, "bug": MOST_TRACE}  # longest text in a word
+TEXTS = {"outcome": MOST_NOTE, "device": MOST_NOTE, "virtio": MOST_NOTE, "bug": MOST_TRACE}  # longest text in a word
 
 
 def say(word: Word) -> dict[str, Any]:
@@ -138,7 +140,9 @@ class Hearing:
         self._vcpus = next(step.count for step in plan.steps if isinstance(step, RunVcpus))
         passed = [one for step in plan.steps if isinstance(step, OpenDevices) for one in step.devices]
         self._devices = {(one.alias, str(one.address), one.group, one.guest.guest) for one in passed}
-        self._aliases = {one.alias for one in passed}
+        added = [one for step in plan.steps if isinstance(step, AddVirtio) for one in step.functions]
+        self._virtio = {(one.alias, one.kind, one.engine, one.guest.guest) for one in added}
+        self._passed, self._served = {one.alias for one in passed}, {one.alias for one in added}
         self._once: set[object] = set()
 
     def read(self, message: object) -> Word:
@@ -171,6 +175,12 @@ class Hearing:
     def _is_of_plan(self, one: DeviceReport) -> bool:
         return (one.alias, one.host, one.group, one.guest) in self._devices
 
+    def _is_virtio_of_plan(self, one: VirtioReport) -> bool:
+        return (one.alias, one.kind, one.engine, one.guest) in self._virtio
+
+    def _may_alarm(self, one: Alarm) -> bool:
+        return one.alias in (self._served if one.kind == "gone" else self._passed)
+
 
 # What a word of each kind has to be beyond its fields, and what is said when it is not.
 _LIMITS: dict[type[Any], tuple[tuple[Callable[[Hearing, Any], bool], str], ...]] = {
@@ -195,7 +205,8 @@ _LIMITS: dict[type[Any], tuple[tuple[Callable[[Hearing, Any], bool], str], ...]]
         (lambda _, one: all((bar.guest or 0) < MOST_NUMBER for bar in one.bars), "no BAR is there"),
     ),
     Containers: ((lambda it, one: len(one.spaces) <= len(it._devices), "there are more than devices"),),
-    Alarm: ((lambda it, one: one.alias in it._aliases, "the plan has no such device"),),
+    VirtioReport: ((lambda it, one: it._is_virtio_of_plan(one), "the plan has no such function"),),
+    Alarm: ((lambda it, one: it._may_alarm(one), "the plan has no such device"),),
     Confined: (
         (lambda _, one: all(map(is_word, one.measures)), "no measure is called so"),
         (lambda it, _: it._first("confined"), "it has said so already"),

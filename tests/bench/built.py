@@ -10,11 +10,10 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.conftest import assemble
+from tests.conftest import PAYLOADS, assemble
 from tests.lab import pieces
 from tests.lab.clock import tsc_khz
-from tests.lab.guest import guest_initramfs
-from tests.lab.initramfs import archive
+from tests.lab.guest import WHOLE_DRIVERS, guest_initramfs
 
 HERE = Path(__file__).parent
 NATIVE = HERE.parent.parent / "launcher" / "native"
@@ -51,6 +50,15 @@ class Built:
         return {"kernel": self._settings["kernel"], "initrd": str(self.folder / "initrd")}
 
     @property
+    def whole(self) -> dict[str, str]:
+        """The same with drivers for disks, networks and vsock, and with the program `talk`."""
+        return self.linux | {"initrd": str(self.folder / "initrd-whole")}
+
+    @property
+    def talk(self) -> Path:
+        return self.folder / "talk"
+
+    @property
     def ticks_a_microsecond(self) -> float:
         return int(self._settings["tsc_khz"]) / 1000
 
@@ -72,13 +80,15 @@ def build(folder: Path, *, linux: bool) -> Built:
     if linux:
         _compile(folder / "reads", *PROGRAM)
         kernel = pieces.own_kernel() or pieces.distribution_kernel()
-        initrd = guest_initramfs(folder / "initrd", kernel)
-        initrd.write_bytes(initrd.read_bytes() + archive({"bin/reads": (folder / "reads").read_bytes()}))
+        _compile(folder / "talk", *PROGRAM, source=PAYLOADS / "talk.c")
+        programs = {f"bin/{name}": (folder / name).read_bytes() for name in ("reads", "talk")}
+        guest_initramfs(folder / "initrd", kernel, more={"bin/reads": programs["bin/reads"]})
+        guest_initramfs(folder / "initrd-whole", kernel, WHOLE_DRIVERS, programs)
         settings["kernel"] = str(kernel.image)
     (folder / "settings").write_text(json.dumps(settings))
     return Built(folder)
 
 
-def _compile(target: Path, *options: str) -> None:
-    source = HERE / f"{target.stem}.c"
+def _compile(target: Path, *options: str, source: Path | None = None) -> None:
+    source = source or HERE / f"{target.stem}.c"
     subprocess.run(["gcc", "-O2", "-Wall", "-D_GNU_SOURCE", source, *options, "-o", target, "-ldl"], check=True)

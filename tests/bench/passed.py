@@ -40,7 +40,7 @@ def _life(command: list[str], file: StampFile) -> Figures:
         figures: Figures = {}
         for depth in DEPTHS:
             figures |= _reads(guest, depth)
-        figures |= _memory(guest.processes())
+        figures |= memory_of(guest.processes())
         for depth in DEPTHS if guest.is_ours else ():
             figures[f"exits {depth}"] = _exits_a_read(guest, depth)
         guest.order("poweroff")
@@ -69,11 +69,11 @@ def _reads(guest: Guest, depth: int) -> Figures:
 def _exits_a_read(guest: Guest, depth: int) -> float:
     """Those of an order, without the same order that reads next to nothing. Asking for them is work of the host, and
     not done while the guest's work is timed."""
-    exits = [_exits()]
+    seen = [exits()]
     few = _order(guest, depth, 0)
-    exits.append(_exits())
+    seen.append(exits())
     many = _order(guest, depth, SECONDS)
-    extra = (_exits() - exits[1]) - (exits[1] - exits[0])
+    extra = (exits() - seen[1]) - (seen[1] - seen[0])
     return max(0.0, extra) / (many[0] - few[0])
 
 
@@ -84,12 +84,12 @@ def _order(guest: Guest, depth: int, seconds: int) -> tuple[float, float, float]
     return float(line[1]), float(line[2]), float(line[3])
 
 
-def _exits() -> int:
+def exits() -> int:
     report = json.loads(contenders.run([*VMLAUNCH, "inspect", "--json", NAME]))["report"]
     return sum(vcpu["exits"] for vcpu in report["vcpus"])
 
 
-def _memory(processes: list[int]) -> Figures:
+def memory_of(processes: list[int]) -> Figures:
     """MiB of all of them, without mappings that have the size of the guest's RAM."""
     told = "".join(Path(f"/proc/{process}/smaps").read_text() for process in processes)
     mappings = [tuple(map(int, found)) for found in MAPPING.findall(told)]

@@ -49,9 +49,11 @@ class Mappable(Handle):
 
 
 class FakeMemory(Mappable):
-    def __init__(self, kernel: FakeKernel, size: int) -> None:
+    def __init__(self, kernel: FakeKernel, size: int, *, shared: bool = False) -> None:
         super().__init__(kernel, size)
         self.written: dict[int, bytes] = {}
+        self.file = 1 << 21 if shared else None
+        self.address = 0x7F00_0000_0000 + id(self) % (1 << 30) * (1 << 12)
 
     def populate(self, threads: int, progress: Progress) -> None:
         progress(self.size // 2)

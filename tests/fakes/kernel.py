@@ -18,6 +18,7 @@ from launcher.kernel.descriptor import Eventfd
 from launcher.kernel.type1 import Type1
 from launcher.kernel.waiting import wait_for
 from tests.fakes.drivers import FakeDrivers
+from tests.fakes.engines import BLK_FEATURES, FakeEngine, FakeTap, FakeVhost, FakeVhostUser
 from tests.fakes.handle import FakeMemory, Handle, refuse
 from tests.fakes.host import FakeHost
 from tests.fakes.kvm import FakeKvm
@@ -52,6 +53,10 @@ class FakeKernel:
     spaces: list[FakeContainer] = field(default_factory=list)  # with groups in them
     devices: list[FakeDevice] = field(default_factory=list)  # open, or mapped
     eventfds: list[FakeEventfd] = field(default_factory=list)
+    engines: list[FakeEngine] = field(default_factory=list)  # all that there were
+    taps: dict[str, FakeTap] = field(default_factory=dict)
+    ioeventfds: dict[int, int] = field(default_factory=dict)  # guest address -> eventfd
+    taken_cids: Collection[int] = ()
     irqfds: dict[int, int] = field(default_factory=dict)  # eventfd -> GSI
     delivered: list[int] = field(default_factory=list)  # GSIs
     routes: dict[int, Any] = field(default_factory=dict)
@@ -87,6 +92,8 @@ class FakeKernel:
         return [
             *(f"open: {type(one).__name__}" for one in self.open),
             *(f"eventfd {one.fd}" for one in self.eventfds),
+            *(f"open: {type(one).__name__}" for one in self.engines if not one.closed),
+            *(f"ioeventfd at {guest:#x}" for guest in self.ioeventfds),
             *(f"irqfd of GSI {gsi}" for gsi in self.irqfds.values()),
             *(f"mapped: {span}" for space in self.spaces for span in space.maps),
             *(f"in a container: group {group.number}" for space in self.spaces for group in space.groups),
@@ -121,11 +128,22 @@ class FakeKernel:
         self.call("open /dev/kvm")
         return FakeKvm(self)
 
-    def take_memory(self, size: int, page_size: int, node: int | None) -> FakeMemory:
+    def take_memory(self, size: int, page_size: int, node: int | None, *, shared: bool = False) -> FakeMemory:
         self.call("mmap")
         if size > self.memory_size:
             refuse(errno.ENOMEM, "mmap")
-        return FakeMemory(self, size)
+        return FakeMemory(self, size, shared=shared)
+
+    def open_vhost(self, kind: str) -> FakeVhost:
+        self.call(f"open /dev/vhost-{kind}")
+        return FakeVhost(self, kind)
+
+    def tap(self, alias: str) -> FakeTap:
+        self.taps[alias] = FakeTap(self)
+        return self.taps[alias]
+
+    def vhost_user(self, alias: str) -> FakeVhostUser:
+        return FakeVhostUser(self, BLK_FEATURES)
 
     def run_on(self, host_cpus: Collection[int]) -> None:
         self.call("sched_setaffinity")
@@ -134,10 +152,10 @@ class FakeKernel:
     def take_user(self) -> None:
         """The process is that of the tests, too: here and below."""
 
-    def confine(self) -> dict[str, str]:
+    def confine(self, *, virtio: bool = False) -> dict[str, str]:
         return dict.fromkeys(MEASURES, "Function not implemented")
 
-    def confine_vcpu(self, *, devices: bool) -> None:
+    def confine_vcpu(self, *, devices: bool, virtio: bool = False) -> None:
         """In no order, on threads: not counted."""
 
     def give_up(self, folder: Path, drivers: Drivers, changes: Sequence[VfChange], runner: int, pidfd: int) -> GivenUp:

@@ -103,6 +103,18 @@ class FakeVm(Handle):
         if self.kernel.irqfds.get(event.fd) == gsi:
             del self.kernel.irqfds[event.fd]
 
+    def assign_ioeventfd(self, event: FakeEventfd, guest: int) -> None:
+        self.kernel.call("KVM_IOEVENTFD")
+        if guest in self.kernel.ioeventfds:
+            refuse(errno.EEXIST, "KVM_IOEVENTFD")
+        self.kernel.ioeventfds[guest] = event.fd
+
+    def deassign_ioeventfd(self, event: FakeEventfd, guest: int) -> None:
+        self.kernel.call("KVM_IOEVENTFD")
+        if self.kernel.ioeventfds.get(guest) != event.fd:
+            refuse(errno.ENOENT, "KVM_IOEVENTFD")
+        del self.kernel.ioeventfds[guest]
+
     def create_vfio(self) -> FakeKvmVfio:
         self.kernel.call("KVM_CREATE_DEVICE")
         if self.has_vfio:

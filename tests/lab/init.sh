@@ -38,10 +38,13 @@ if [ -n "$modules" ]; then
 	busybox ln -sfn "$boot/config-$release" "/root/boot/config-$release"
 fi
 
-results=/root/run/lab
-read -r uptime _ </root/proc/uptime
+# Nobody below a chroot may make a user name space: what was /root is the root now, and this script's folder.
+cd /root || lose "enter the files"
+busybox mount --move . / || lose "make the files the root"
+results=run/lab
+read -r uptime _ <proc/uptime
 echo "$uptime $(busybox uname -r)" >$results/ready
-busybox chroot /root /bin/sh /run/lab/command
+busybox chroot . /bin/sh /run/lab/command
 status=$?
 busybox dmesg >$results/dmesg
 echo $status >$results/status.new

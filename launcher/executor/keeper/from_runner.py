@@ -12,9 +12,15 @@ from launcher.executor.keeper.announcing import Announcer
 from launcher.executor.keeper.orders import Orders
 from launcher.executor.keeper.questions import Questions
 from launcher.executor.keeper.records import Records
-from launcher.plan.outcome import DeviceReport, End, StepOutcome
+from launcher.plan.outcome import DeviceReport, End, StepOutcome, VirtioReport
 from launcher.vms import words
 from launcher.vms.awaited import AwaitedText
+
+ALARMS = {
+    "request": ("W526", "the host wants {} back"),
+    "error": ("W527", "{} reported a fatal error"),
+    "gone": ("W570", "the engine of {} has hung up"),
+}
 
 
 class FromRunner:
@@ -39,6 +45,9 @@ class FromRunner:
 
     def _device(self, device: DeviceReport) -> None:
         self._records.device(device)
+
+    def _virtio(self, one: VirtioReport) -> None:
+        self._records.virtio(one)
 
     def _containers(self, containers: words.Containers) -> None:
         self._records.containers = containers.spaces
@@ -69,10 +78,11 @@ class FromRunner:
         self._questions.answer()
 
     def _alarm(self, alarm: words.Alarm) -> None:
-        """VFIO's request interrupt, while somebody waits in the host's kernel; or an error that hardware reported."""
-        wanted = alarm.kind == "request"
-        why = f"the host wants {alarm.alias} back" if wanted else f"{alarm.alias} reported a fatal error"
-        self._records.note(Diagnostic("W526" if wanted else "W527", why))
+        """VFIO's request interrupt, while somebody waits in the host's kernel; or an error that hardware reported; or
+        an engine that has gone: no driver of a guest gets over that."""
+        code, words_of = ALARMS[alarm.kind]
+        why = words_of.format(alarm.alias)
+        self._records.note(Diagnostic(code, why))
         if self._orders.stopping.by is None:  # the kernel asks again every few seconds, which is no impatience
             self._orders.stop(why, 128 + signal.SIGTERM)
 
@@ -88,6 +98,7 @@ class FromRunner:
     DEEDS: ClassVar[dict[type, Callable[[FromRunner, Any], None]]] = {
         StepOutcome: _outcome,
         DeviceReport: _device,
+        VirtioReport: _virtio,
         words.Containers: _containers,
         words.Confined: _confined,
         words.Running: _running,

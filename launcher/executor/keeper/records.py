@@ -19,6 +19,7 @@ from launcher.plan.outcome import (
     Report,
     StepOutcome,
     VcpuReport,
+    VirtioReport,
 )
 from launcher.plan.plan import Plan
 from launcher.plan.steps import PUT_BACK, GiveMemory, RunVcpus, TakeMemory, show_pages
@@ -42,6 +43,7 @@ class Records:
         self.reboots = 0
         self.left_behind: tuple[str, ...] = ()
         self._devices: dict[str, DeviceReport] = {}  # by their host address
+        self._virtio: dict[str, VirtioReport] = {}
         self.containers: tuple[ContainerReport, ...] = ()
         self._failed_undos = 0
         self.confinement: dict[str, str] = {}
@@ -78,6 +80,9 @@ class Records:
     def device(self, one: DeviceReport) -> None:
         self._devices[one.host] = one
 
+    def virtio(self, one: VirtioReport) -> None:
+        self._virtio[one.alias] = one
+
     def report(self) -> Report:
         return Report(
             format_version=FORMAT_VERSION,
@@ -92,6 +97,7 @@ class Records:
             halted=self._halted,
             memory=self._memory(),
             devices=tuple(self._devices.values()),
+            virtio=tuple(self._virtio.values()),
             containers=self.containers,
             host_changes=tuple(one.describe() for one in self._plan.steps if isinstance(one, PUT_BACK)),
             console=self._console,

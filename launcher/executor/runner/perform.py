@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from launcher.executor.runner.adding import add_virtio
 from launcher.executor.runner.devices.bus import Bus
 from launcher.executor.runner.devices.placing import AddressMap, Memslots
 from launcher.executor.runner.devices.routes import Routes
@@ -32,11 +33,12 @@ from launcher.plan.steps import (
     OpenGroups,
     TakeMemory,
 )
+from launcher.plan.virtio import AddVirtio
 from launcher.values import Span
 
 
 def take_memory(step: TakeMemory, live: Live) -> None:
-    memory = live.kernel.take_memory(step.size, step.page_size, step.node)
+    memory = live.kernel.take_memory(step.size, step.page_size, step.node, shared=step.shared)
     live.on_undo(memory.close)
     live.banks[step.bank] = memory
     if step.populate:
@@ -120,6 +122,7 @@ PERFORM: dict[type[Step], Callable[[Any, Live], None]] = {
     CreateVm: create_vm,
     GiveMemory: give_memory,
     OpenDevices: open_devices,
+    AddVirtio: add_virtio,
     LoadKernel: load_kernel,
     LoadInitrd: load_initrd,
     DescribeMachine: describe_machine,

@@ -13,9 +13,11 @@ from contextlib import suppress
 from errno import EAGAIN
 from os import strerror
 from time import monotonic
+from typing import Literal
 
 from launcher.errors import LauncherError
 from launcher.executor.ending import check_confined, describe_event, diagnostics_of
+from launcher.executor.runner.adding import Engines
 from launcher.executor.runner.live import Built, Live
 from launcher.executor.runner.perform import PERFORM
 from launcher.executor.runner.spaces import OpenedGroups
@@ -48,6 +50,9 @@ from launcher.vms.words import (
 # A kernel that refuses, a file that changed, and a saved plan with numbers that nothing can hold.
 REFUSALS = (OSError, ValueError, MemoryError, OverflowError, struct.error, LauncherError)
 
+
+# Of alarms, by the functions' names for them.
+KINDS: dict[str, Literal["request", "error", "gone"]] = {"request": "request", "error": "error", "gone": "gone"}
 
 # KVM starts threads of its own when it first enters a guest, and cannot.
 REFUSED = Event("error", (EAGAIN,))
@@ -116,7 +121,7 @@ class Runner:
     def _shut_in(self, step: RunVcpus) -> None:
         """Before the guest's first instruction: what it may take over later is worth little."""
         if self._live.past is None:
-            measures = self._live.kernel.confine()
+            measures = self._live.kernel.confine(virtio=self._live.find(Engines) is not None)
             self._tell(Confined(measures))
             check_confined(step, measures)
 
@@ -158,7 +163,7 @@ class Runner:
         found = self._live.the(Built).bus.alarm(descriptor)
         if found is not None:
             alias, kind = found[0].alias, found[1]
-            self._tell(Alarm(alias, "request" if kind == "request" else "error"))
+            self._tell(Alarm(alias, KINDS[kind]))
 
     def _tell_all(self) -> None:
         """The numbers come last: they are the answer to who asks."""
@@ -172,7 +177,7 @@ class Runner:
         functions = built.bus.functions if built else []
         for one in functions:
             self._tell(one.report())
-        if functions:
+        if self._live.find(OpenedGroups):
             self._tell(Containers(tuple(one.report() for one in self._live.the(OpenedGroups).maps)))
 
     def _restart(self) -> bool:

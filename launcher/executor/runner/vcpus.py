@@ -8,6 +8,7 @@ from functools import partial
 from queue import SimpleQueue
 from time import sleep
 
+from launcher.executor.runner.adding import Engines
 from launcher.executor.runner.devices.bus import Bus
 from launcher.executor.runner.live import Built, Described, Live, Loaded
 from launcher.kernel.api import Event, Vcpu
@@ -55,7 +56,7 @@ def _run(index: int, live: Live, told: Told, confined: SimpleQueue[OSError | Non
     """On a thread of its own, which is shut in more than the others, until something happens that is not an access."""
     bus = live.the(Built).bus
     try:
-        live.kernel.confine_vcpu(devices=bool(bus.functions))
+        live.kernel.confine_vcpu(devices=bool(bus.functions), virtio=bool(live.find(Engines)))
     except OSError as error:
         confined.put(error)
         return

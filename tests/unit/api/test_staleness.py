@@ -10,16 +10,22 @@ import pytest
 
 from launcher.api.plans import decode_plan, plan_text
 from launcher.api.staleness import judge
-from launcher.errors import LauncherError
-from launcher.host.facts import HostFacts
+from launcher.errors import LauncherError, StalePlan
+from launcher.host.facts import HostFacts, Program
 from launcher.images.boot_files import BootFiles
+from launcher.images.disk_files import Disk, Rights
 from launcher.plan.plan import Plan, Summary
-from launcher.plan.steps import LoadModules
+from launcher.plan.step import Step
+from launcher.plan.steps import LoadModules, TakeMemory
+from launcher.plan.virtio import AddVirtio, Image, MakeTap, StartDiskEngine, StartShareEngine
 from launcher.record import replace
+from launcher.values import GIB, MIB
 from tests.catalogue.row import Row, with_linux
 from tests.catalogue.table import ROWS
 from tests.planning import EXAMPLE, FILES, SMALL, host, plan
+from tests.served import PROGRAMS, folder, served
 from tests.unit.plan.test_golden_plans import HUGE, TRAINING
+from tests.whole_machine import HOST, HOST_LINKS, ROOT, SPEC, whole_files
 
 FINE = Summary("yes", 0, 0, 0, 0)
 CASES = {
@@ -185,7 +191,17 @@ def test_a_name_that_is_none_is_refused_at_the_door(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "spec", [{}, {"devices": {}}, {"name": 1}, {"cpus": []}, {"memory": "lots", "boot": None}, {"devices": {"a": {}}}]
+    "spec",
+    [
+        {},
+        {"devices": {}},
+        {"name": 1},
+        {"cpus": []},
+        {"memory": "lots", "boot": None},
+        {"devices": {"a": {}}},
+        {"disks": {"a": {}}},
+        {"vsock": {"cid": 1}},
+    ],
 )
 def test_a_spec_that_is_none_is_refused_in_our_words(spec: Any) -> None:
     plain = json.loads(plan_text(plan(SMALL, host("cloud-vm"))))
@@ -202,3 +218,129 @@ def test_a_spec_that_asks_for_more_than_the_steps_is_refused() -> None:
     saved = decode_plan(json.dumps(plain).encode(), "vm.plan")
     with pytest.raises(LauncherError, match=r"E41.|E544"):
         judge(saved, host("gpu07"), FILES, strict=False)
+
+
+# ---- disks, networks, shares and vsock ----
+
+
+def whole(facts: HostFacts = HOST, files: BootFiles | None = None) -> Plan:
+    return plan(SPEC, facts, files or whole_files())
+
+
+def test_a_whole_machine_is_carried_out_as_it_was_planned() -> None:
+    made = whole()
+    assert made.summary.can_run == "yes"
+    assert checked(made, HOST, files=whole_files()).steps == made.steps
+
+
+def with_top(**fields: Any) -> BootFiles:
+    """The image of `root` is another one."""
+    files = whole_files()
+    disk = files.disks["root"]
+    assert isinstance(disk, Disk)
+    chain = (replace(disk.top, **fields), *disk.chain[1:])
+    return replace(files, disks=files.disks | {"root": replace(disk, chain=chain)})
+
+
+def with_link(**fields: Any) -> HostFacts:
+    assert HOST.serving is not None
+    links = tuple(replace(one, **fields) if one.name == "br0" else one for one in HOST.serving.links)
+    return replace(HOST, serving=replace(HOST.serving, links=links))
+
+
+MOVED: dict[str, tuple[HostFacts, BootFiles, str]] = {
+    "an image was replaced": (HOST, with_top(identity="1:4711"), "/vms/debian.qcow2"),
+    "its owner is another": (HOST, with_top(rights=Rights("/vms/debian.qcow2", 1, 1, 0o600)), "rights"),
+    "a base was put below": (
+        HOST,
+        replace(whole_files(), disks=whole_files().disks | {"root": Disk((ROOT[1],))}),
+        "root",
+    ),
+    "a folder was replaced": (HOST, replace(whole_files(), shares={"work": folder("src", identity="1:7")}), "1:7"),
+    "the bridge has another MTU": (with_link(mtu=1500), whole_files(), "serving.links[br0].mtu: 9000 -> 1500"),
+    "the bridge is a card": (with_link(kind="other"), whole_files(), "serving.links[br0].kind"),
+    "the bridge is gone": (with_link(name="br7"), whole_files(), "serving.links[br0]"),
+    "an engine is gone": (served(programs={}, links=HOST_LINKS), whole_files(), "serving.programs[passt]"),
+    "a virtiofsd of the other kind": (
+        served(programs=PROGRAMS | {"virtiofsd": Program("/usr/lib/qemu/virtiofsd", "7.2", "c")}, links=HOST_LINKS),
+        whole_files(),
+        "serving.programs[virtiofsd].kind: rust -> c",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MOVED)
+def test_what_has_changed_beside_the_devices_is_named(name: str) -> None:
+    facts, files, named = MOVED[name]
+    with pytest.raises(StalePlan) as error:
+        checked(whole(), facts, files=files)
+    (one,) = error.value.diagnostics
+    assert one.code == "E516"
+    assert named in " ".join(one.evidence)
+
+
+def test_what_guests_and_packages_change_by_themselves_is_no_difference() -> None:
+    written = with_top(size=3 * MIB, allocated=3 * MIB, free=50 * GIB)
+    newer = {name: replace(one, version="99") for name, one in PROGRAMS.items()}
+    facts = with_link(mac="02:00:00:00:00:09", ports=("eth0", "eth1"))
+    assert facts.serving is not None
+    facts = replace(facts, serving=replace(facts.serving, programs=newer))
+    assert checked(whole(), facts, files=written).steps == whole().steps
+
+
+def test_a_module_that_was_loaded_meanwhile_is_no_difference() -> None:
+    made = whole(served(nodes=(), links=HOST_LINKS))
+    assert any(isinstance(step, LoadModules) for step in made.steps)
+    assert checked(made, HOST, files=whole_files()).steps == made.steps
+
+
+def edited(made: Plan, kind: type[Step], **fields: Any) -> Plan:
+    return forged(made, steps=tuple(replace(one, **fields) if isinstance(one, kind) else one for one in made.steps))
+
+
+def with_disk(made: Plan, **fields: Any) -> Plan:
+    (step, *_) = (one for one in made.steps if isinstance(one, StartDiskEngine))
+    disks = (replace(step.disks[0], **fields), *step.disks[1:])
+    return forged(made, steps=tuple(replace(one, disks=disks) if one is step else one for one in made.steps))
+
+
+FORGED = {
+    "another program": lambda made: edited(made, StartShareEngine, program="/home/evil/virtiofsd"),
+    "as root": lambda made: edited(made, StartShareEngine, uid=0),
+    "a share that is written": lambda made: edited(made, StartShareEngine, readonly=True),
+    "another bridge": lambda made: edited(made, MakeTap, bridge="virbr0"),
+    "another tap": lambda made: edited(made, MakeTap, tap="eth0"),
+    "a CD that is written": lambda made: edited(made, AddVirtio, functions=tuple(
+        replace(one, readonly=False) for step in made.steps if isinstance(step, AddVirtio) for one in step.functions
+    )),
+    "another image": lambda made: with_disk(made, images=(Image("/etc/shadow", "raw", "1:1"),)),
+    "another format": lambda made: with_disk(made, images=(Image("/vms/debian.qcow2", "raw", "1:1711"),)),
+    "without its base": lambda made: with_disk(made, images=made.steps[2].disks[0].images[:1]),
+    "another serial number": lambda made: with_disk(made, serial="id=x,y"),
+    "an engine too many": lambda made: forged(made, steps=tuple(
+        one for step in made.steps for one in [step] * (1 + isinstance(step, StartShareEngine))
+    )),
+    "no engine": lambda made: forged(made, steps=tuple(
+        step for step in made.steps if not isinstance(step, StartDiskEngine)
+    )),
+    "memory that is not shared": lambda made: edited(made, TakeMemory, shared=False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_no_step_does_what_the_spec_does_not_ask_for(name: str) -> None:
+    assert refused(FORGED[name](whole()), HOST, files=whole_files()) == {"E544"}
+
+
+def test_the_format_of_an_image_is_that_of_the_spec_whatever_a_plan_says() -> None:
+    """A raw disk that is opened as qcow2 opens whatever its guest has named as its base."""
+    files, made = whole_files(), whole()
+    disk = files.disks["cd"]
+    assert isinstance(disk, Disk)
+    as_qcow2 = replace(disk, chain=(replace(disk.top, format="qcow2"),))
+    (step,) = (one for one in made.steps if isinstance(one, StartDiskEngine) and one.disks[0].alias == "cd")
+    served_as = replace(step.disks[0], images=(replace(step.disks[0].images[0], format="qcow2"),))
+    steps = [replace(step, disks=(served_as,)) if one is step else one for one in made.steps]
+    answer = refused(forged(made, steps=tuple(steps)), HOST, files=replace(files, disks=files.disks | {"cd": as_qcow2}))
+    assert answer
+    assert "E516" not in answer

@@ -9,6 +9,7 @@ from launcher.kernel.api import SPACES, Event
 from launcher.machine.pci import CONFIG_SIZE
 from launcher.plan.plan import Plan
 from launcher.plan.steps import BarPlace, CreateVm, GiveMemory, MapDma, OpenDevices, OpenGroups, Passed
+from launcher.plan.virtio import AddVirtio, Virtio
 from launcher.record import replace
 from launcher.values import KIB, PciAddress
 from tests.fakes.host import FakeFunction, FakeHost, dual_card, nvme, old_card
@@ -20,6 +21,7 @@ DRIVE, CARD, DUAL, OTHER = 3 * 8, 4 * 8, 5 * 8, 5 * 8 + 1  # the guest's slots a
 TABLE = DRIVE_BAR + 0x2000
 COMMAND, DECODE, MSIX, MSI = 0x04, 0x07, 0x40, 0x50
 MESSAGE = 0xFEE00000
+SOCKETS = Virtio("sockets", "vsock", "vhost-vsock", PciAddress(0, 0, 1, 0), 0xC0100000, 1, cid=7)
 
 
 def host_of(*others: FakeFunction, apart: tuple[int, ...] = (2,), **more: object) -> FakeHost:
@@ -35,8 +37,8 @@ def host_of(*others: FakeFunction, apart: tuple[int, ...] = (2,), **more: object
     return FakeHost(functions, apart=apart, **more)
 
 
-def passing_plan(folder: Path, *others: Passed) -> Plan:
-    """RAM in two ranges, four functions of three groups; and `others`."""
+def passing_plan(folder: Path, *others: Passed, served: tuple[Virtio, ...] = ()) -> Plan:
+    """RAM in two ranges, four functions of three groups; and `others`, and virtio functions."""
     plan = plan_of(folder, vcpus=1)
     give = next(step for step in plan.steps if isinstance(step, GiveMemory))
     devices = (
@@ -55,7 +57,7 @@ def passing_plan(folder: Path, *others: Passed) -> Plan:
             steps += [OpenGroups(tuple(sorted({one.group for one in devices}))), MapDma(give.ranges)]
         steps.append(step)
         if isinstance(step, GiveMemory):
-            steps.append(OpenDevices(devices))
+            steps += [OpenDevices(devices), *([AddVirtio(served)] if served else [])]
     return replace(plan, steps=tuple(steps))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from launcher.errors import Diagnostic
-from launcher.plan.outcome import BarReport, ContainerReport, Counts, DeviceReport, StepOutcome
+from launcher.plan.outcome import BarReport, ContainerReport, Counts, DeviceReport, StepOutcome, VirtioReport
 from launcher.vms import words
 
 
@@ -17,6 +17,9 @@ def a_word_of_each_kind() -> dict[str, words.Word]:
         "end": words.Ended("crash", "vCPU 0: triple fault", {"rip": 0x1234}),
         "counts": words.Counted(Counts(trapped=3), (7,)),
         "device": DeviceReport("drive", "0000:01:00.0", 1, "00:03.0", "MSI-X", 3, bars, "works"),
+        "virtio": VirtioReport(
+            "sockets", "vsock", "vhost-vsock", "00:01.0", 1 << 32, 3, 4, "its driver runs", starts=1, notified=0
+        ),
         "containers": words.Containers((ContainerReport((1, 3), 2, 96 << 20, 7),)),
         "alarm": words.Alarm("drive", "request"),
         "confined": words.Confined({"seccomp": "on"}),

@@ -18,6 +18,7 @@ from launcher.executor.keeper.keeper import Keeper
 from launcher.executor.keeper.restore import restore
 from launcher.plan.plan import Plan
 from launcher.plan.steps import BindDriver, KeepState, SetVirtualFunction
+from launcher.plan.virtio import Virtio
 from launcher.record import replace
 from launcher.values import NO_MAC, PciAddress, VfSettings, Vlan
 from launcher.vms.channel import Channel, Closed
@@ -74,9 +75,9 @@ def state(host: FakeHost) -> list[object]:
 BEFORE = [*((native, None) for native in NATIVE), VfSettings(), VfSettings(), *GIVEN]
 
 
-def a_plan(folder: Path) -> Plan:
+def a_plan(folder: Path, served: tuple[Virtio, ...] = ()) -> Plan:
     """The keeper's steps in front: four drivers, and what two virtual functions are given."""
-    plan = passing_plan(folder)
+    plan = passing_plan(folder, served=served)
     binds = [
         BindDriver(one.address, native, "vfio-pci", None)
         for one, native in zip(host_of().functions, NATIVE, strict=True)

@@ -266,6 +266,7 @@ def test_what_a_vcpu_needs_goes_on(call: str) -> None:
 SET_UP = {
     "KVM_GET_API_VERSION", "VFIO_GET_API_VERSION", "VFIO_CHECK_EXTENSION", "VFIO_SET_IOMMU", "VFIO_IOMMU_GET_INFO",
     "VFIO_GROUP_GET_STATUS", "VFIO_GROUP_SET_CONTAINER",
+    "VHOST_SET_OWNER", "VHOST_GET_FEATURES", "VHOST_VSOCK_SET_GUEST_CID",
 }  # fmt: skip
 OF_C = {"KVM_RUN": 0xAE80, "KVM_IRQ_LINE": 0x4008AE61, "KVM_GET_MP_STATE": 0x8004AE98}  # include/uapi/linux/kvm.h
 HOUSE = Path(launcher.__file__).parent
@@ -275,7 +276,7 @@ def tables() -> dict[str, set[str]]:
     """The ioctls of each table in calls.c."""
     text = (HOUSE / "native" / "calls.c").read_text()
     found = re.findall(r"struct rule (of_\w+)\[\] = \{(.*?)\n\};", text, re.DOTALL)
-    return {name: set(re.findall(r"IOCTL\(((?:KVM|VFIO)_\w+)\)", body)) for name, body in found}
+    return {name: set(re.findall(r"IOCTL\(((?:KVM|VFIO|VHOST|TUN)\w+)\)", body)) for name, body in found}
 
 
 def number_of(name: str) -> int:
@@ -301,9 +302,9 @@ os.write(1, json.dumps(results).encode())
 
 def test_every_ioctl_of_the_house_is_for_set_up_only_or_in_one_table() -> None:
     texts = [path.read_text() for path in (HOUSE / "kernel").glob("*.py")]
-    used = set(re.findall(r"(?:ioctl|\bask)\([^\n]*\"((?:KVM|VFIO)_\w+)\"", "\n".join(texts)))
+    used = set(re.findall(r"(?:ioctl|\bask|_state|_file)\([^\n]*\"((?:KVM|VFIO|VHOST|TUN)\w+)\"", "\n".join(texts)))
     c = [path.read_text() for path in (HOUSE / "native").glob("*.c") if path.name not in ("_native.c", "calls.c")]
-    used |= set(re.findall(r"\bioctl\([^,]+, ((?:KVM|VFIO)_\w+)", "\n".join(c)))
+    used |= set(re.findall(r"\bioctl\([^,]+, ((?:KVM|VFIO|VHOST|TUN)\w+)", "\n".join(c)))
     listed = [name for names in tables().values() for name in names]
     assert len(listed) == len(set(listed))
     assert used - set(listed) == SET_UP
@@ -316,14 +317,17 @@ def test_every_ioctl_of_the_house_is_for_set_up_only_or_in_one_table() -> None:
         ("confine()", ("of_vcpus", "of_devices", "of_runners")),
         ("confine(); confine_vcpu(devices=True)", ("of_vcpus", "of_devices")),
         ("confine(); confine_vcpu(devices=False)", ("of_vcpus",)),
+        ("confine(virtio=True)", ("of_vcpus", "of_devices", "of_virtio", "of_runners")),
+        ("confine(virtio=True); confine_vcpu(devices=False, virtio=True)", ("of_vcpus", "of_devices", "of_virtio")),
+        ("confine(virtio=True); confine_vcpu(devices=True)", ("of_vcpus", "of_devices")),
     ],
-    ids=["runner", "vCPU with devices", "vCPU"],
+    ids=["runner", "vCPU with devices", "vCPU", "runner with virtio", "vCPU with virtio", "vCPU without virtio"],
 )
 def test_ioctls_of_kvm_and_vfio_are_allowed_by_number(shut: str, whose: tuple[str, ...]) -> None:
     names = tables()
     allowed = {number_of(name) for one in whose for name in names[one]}
     every = {number_of(name) for one in names.values() for name in one}
-    numbers = [kind << 8 | n for kind in (0xAE, ord(";")) for n in range(256)]
+    numbers = [kind << 8 | n for kind in (0xAE, ord(";"), 0xAF) for n in range(256)]
     sizes = [one ^ 1 << 16 for one in every]  # the same with another size of its argument
     found = answers(shut, sorted({*numbers, *sizes, *every}))
     bad_descriptor = {request for request, end in found.items() if end == 9}

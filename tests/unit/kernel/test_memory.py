@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import errno
+import fcntl
+import mmap
+import os
+import re
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -77,3 +82,50 @@ def test_a_host_without_threads_populates_with_those_it_has_or_refuses(
         with pytest.raises(BlockingIOError, match="pthread_create"):
             memory.populate(4, seen.append)
     memory.close()
+
+
+def shared(size: int, page_size: int = 0) -> HostMemory:
+    return HostMemory(size, page_size, None, shared=True)
+
+
+def test_shared_memory_is_a_file_that_others_map() -> None:
+    with closing(shared(4 * MIB)) as memory:
+        memory.populate(1, lambda done: None)
+        memory.write(MIB, b"from here")
+        assert memory.file is not None
+        with mmap.mmap(memory.file, 4 * MIB) as theirs:
+            assert theirs[MIB : MIB + 9] == b"from here"
+            theirs[0:10] = b"from there"
+        assert memory.read(0, 10) == b"from there"
+        assert memory.address % (2 * MIB) == 0
+        file = memory.file
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(file)
+
+
+def test_nobody_who_has_its_file_can_take_shared_memory_away() -> None:
+    """A page that is gone would end the process which touches it, by SIGBUS."""
+    with closing(shared(2 * MIB)) as memory:
+        assert memory.file is not None
+        for size in (0, 4 * MIB):
+            with pytest.raises(PermissionError):
+                os.ftruncate(memory.file, size)
+        with pytest.raises(PermissionError):
+            fcntl.fcntl(memory.file, fcntl.F_ADD_SEALS, 0)
+
+
+def test_shared_memory_has_huge_pages_without_a_setting_of_the_host() -> None:
+    """MADV_COLLAPSE, since Linux 6.1."""
+    release = tuple(int(part) for part in re.findall(r"\d+", os.uname().release)[:2])
+    if release < (6, 1):
+        pytest.skip("the kernel has no MADV_COLLAPSE")
+    with closing(shared(32 * MIB)) as memory:
+        memory.populate(2, lambda done: None)
+        assert huge_pages(memory) >= 24 * MIB  # now and then there is none to be had
+
+
+def huge_pages(memory: HostMemory) -> int:
+    """Bytes of it that are mapped by huge pages (/proc/self/smaps)."""
+    areas = re.split(r"(?m)^(?=[0-9a-f]+-[0-9a-f]+ )", Path("/proc/self/smaps").read_text())
+    mine = next(one for one in areas if one.startswith(f"{memory.address:x}-"))
+    return int(re.findall(r"ShmemPmdMapped: +(\d+) kB", mine)[0]) << 10

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from launcher.host.facts import HostFacts
+from launcher.host.facts import HostFacts, Serving
 from launcher.images.boot_files import BootFiles
 from launcher.plan.codec import plan_from_json, plan_to_json
 from launcher.plan.plan import Plan
@@ -16,6 +16,7 @@ from launcher.record import replace
 from launcher.report.diagnostics import as_text
 from launcher.report.plan_text import plan_text
 from tests.planning import EXAMPLE, KERNEL, SMALL, absent, host, plan
+from tests.whole_machine import HOST, SPEC, whole_files
 
 PLANS = Path(__file__).parents[2] / "plans"
 HUGE = """\
@@ -77,6 +78,13 @@ def by_root() -> HostFacts:
     return replace(host("laptop"), process=host("gpu07").process)
 
 
+def nothing() -> BootFiles:
+    """None of the files that the whole machine names."""
+    found = whole_files()
+    shares = {name: absent(f"/vms/{name}") for name in found.shares}
+    return replace(found, disks={name: absent(f"/vms/{name}") for name in found.disks}, shares=shares)
+
+
 CASES = {
     "passthrough-on-gpu07": lambda: (EXAMPLE.read_text(), plan(EXAMPLE.read_text(), host("gpu07"))),
     "small-on-cloud-vm": lambda: (SMALL, plan(SMALL, host("cloud-vm"), BootFiles(KERNEL))),
@@ -86,6 +94,8 @@ CASES = {
     "training-on-gpu-server": lambda: (TRAINING, plan(TRAINING, host("gpu-server"))),
     "portable-on-laptop": lambda: (PORTABLE, plan(PORTABLE, host("laptop"), BootFiles(KERNEL))),
     "portable-on-laptop-by-root": lambda: (PORTABLE, plan(PORTABLE, by_root(), BootFiles(KERNEL))),
+    "whole-machine-on-gpu07": lambda: (SPEC, plan(SPEC, HOST, whole_files())),
+    "whole-machine-without-its-parts": lambda: (SPEC, plan(SPEC, replace(HOST, serving=Serving()), nothing())),
     "refused-on-gpu07": lambda: (REFUSED, plan(REFUSED, host("gpu07"), BootFiles(KERNEL))),
 }
 

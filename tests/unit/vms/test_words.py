@@ -15,7 +15,7 @@ from launcher.plan.steps import OpenDevices
 from launcher.record import replace
 from launcher.vms import words
 from tests.mutations import ODD, damaged
-from tests.unit.executor.passing import passing_plan
+from tests.unit.executor.passing import SOCKETS, passing_plan
 from tests.unit.executor.spoken import a_word_of_each_kind
 
 WRONG = 1000  # of each kind
@@ -24,7 +24,7 @@ NOBODY = {"value": 10**4000, "depth": [[[[[[[[[[]]]]]]]]]]}
 
 @pytest.fixture
 def hearing(tmp_path: Path) -> words.Hearing:
-    return words.Hearing(passing_plan(tmp_path))
+    return words.Hearing(passing_plan(tmp_path, served=(SOCKETS,)))
 
 
 @pytest.mark.parametrize("name", words.WORDS)
@@ -36,7 +36,7 @@ def test_each_word_is_heard_as_it_was_said(hearing: words.Hearing, name: str) ->
 @pytest.mark.parametrize("name", words.WORDS)
 def test_a_word_that_is_wrong_is_unfit_or_within_its_limits(tmp_path: Path, name: str) -> None:
     """Nothing else comes of it, whatever is wrong."""
-    chance, plan = random.Random(name), passing_plan(tmp_path)
+    chance, plan = random.Random(name), passing_plan(tmp_path, served=(SOCKETS,))
     whole, unfit = words.say(a_word_of_each_kind()[name]), 0
     for _ in range(WRONG):
         wrong = damaged(whole, some_damage(chance))
@@ -134,7 +134,7 @@ def test_numbers_of_every_vcpu_or_of_none_are_heard(hearing: words.Hearing) -> N
 
 
 def test_a_device_and_its_companion_are_heard_though_they_share_an_alias(tmp_path: Path) -> None:
-    plan = passing_plan(tmp_path)
+    plan = passing_plan(tmp_path, served=(SOCKETS,))
     steps = (
         replace(one, devices=tuple(replace(each, alias="both") for each in one.devices))
         if isinstance(one, OpenDevices) else one

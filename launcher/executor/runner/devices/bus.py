@@ -7,10 +7,11 @@ from threading import Lock
 
 from launcher.executor.runner.devices.function import Function
 from launcher.executor.runner.devices.traps import Space, Traps
-from launcher.kernel.api import SPACES, Eventfd, Trap
+from launcher.kernel.api import SPACES, Trap
 from launcher.machine.pci import CONFIG_SIZE
 
 ONES = (1 << 64) - 1
+OWN_LOCK = "registers"  # what waits for an engine stops nobody who wants something else
 
 
 class Bus:
@@ -22,7 +23,7 @@ class Bus:
         self.faults = 0  # KVM_RUN met a BAR that did not answer
         self._lock = Lock()
         self._by_devfn: dict[int, Function] = {}
-        self._alarms: dict[int, tuple[Function, str]] = {}
+        self._alarms: dict[int, tuple[Function, str]] = {}  # by descriptor
 
     def add(self, one: Function) -> None:
         self.functions.append(one)
@@ -36,26 +37,30 @@ class Bus:
         self._alarms = {fd: alarm for fd, alarm in self._alarms.items() if alarm[0] is not one}
 
     def alarms(self) -> Iterator[int]:
-        """Eventfds that fire when the host wants a device back, or when it is broken."""
+        """Descriptors that are readable when the host wants a device back, or it is broken, or an engine has gone."""
         return iter(tuple(self._alarms))
 
     def alarm(self, descriptor: int) -> tuple[Function, str] | None:
         """Whose it is, and `request` or `error`, if it has fired."""
         one, name = self._alarms[descriptor]
-        event: Eventfd = one.alarms[name]
-        return (one, name) if event.take() else None
+        if not one.alarms[name].take():
+            return None
+        if name == "gone":  # its descriptor stays readable
+            del self._alarms[descriptor]
+        return one, name
 
     def read(self, space: int, address: int, size: int) -> int:
         with self._lock:
             if SPACES[space] == "config":
                 data = self._by_devfn[address // CONFIG_SIZE].read_config(address % CONFIG_SIZE, size)
-            else:
-                found = self._owner(space, address)
-                if found is None:  # it was moved meanwhile
-                    return ONES
-                one, trap = found
-                data = one.read_table(trap.kind, address - trap.start, size)
-            return int.from_bytes(data, "little")
+                return int.from_bytes(data, "little")
+            found = self._owner(space, address)
+            if found is None:  # it was moved meanwhile
+                return ONES
+            one, trap = found
+            if trap.kind != OWN_LOCK:
+                return int.from_bytes(one.read_table(trap.kind, address - trap.start, size), "little")
+        return int.from_bytes(one.read_table(trap.kind, address - trap.start, size), "little")
 
     def write(self, space: int, address: int, size: int, value: int) -> None:
         data = (value & (1 << 8 * size) - 1).to_bytes(size, "little")
@@ -66,9 +71,13 @@ class Bus:
                     one.try_waiting()
                 return
             found = self._owner(space, address)
-            if found is not None:
-                one, trap = found
+            if found is None:
+                return
+            one, trap = found
+            if trap.kind != OWN_LOCK:
                 one.write_table(trap.kind, address - trap.start, data)
+                return
+        one.write_table(trap.kind, address - trap.start, data)
 
     def _owner(self, space: int, address: int) -> tuple[Function, Trap] | None:
         where: Space = "memory" if SPACES[space] == "memory" else "port"

@@ -1,6 +1,6 @@
 """What the bus, the traps and the runner ask of any function that a guest finds in a slot; nothing of VFIO.
 
-A passed device is one: PassedDevice of devices.passed, which does not inherit it.
+A passed device is one, PassedDevice of devices.passed, and a virtio function another; neither inherits it.
 """
 
 from __future__ import annotations
@@ -8,8 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from launcher.kernel.api import Eventfd
-from launcher.plan.outcome import DeviceReport
+from launcher.plan.outcome import DeviceReport, VirtioReport
+
+
+class Alarm(Protocol):
+    """What is waited for by its descriptor."""
+
+    fd: int
+
+    def take(self) -> bool:
+        """It has fired, and not only woken us."""
 
 
 class Function(Protocol):
@@ -24,14 +32,15 @@ class Function(Protocol):
         """Slot << 3 | function, on the guest's bus."""
 
     @property
-    def alarms(self) -> Mapping[str, Eventfd]:
-        """By name: `request` fires when the host wants the function back, `error` when it is broken."""
+    def alarms(self) -> Mapping[str, Alarm]:
+        """By name: `request` fires when the host wants the function back, `error` when it is broken, `gone` when its
+        engine has hung up, for good."""
 
     def read_config(self, offset: int, size: int) -> bytes: ...
     def write_config(self, offset: int, data: bytes) -> None: ...
 
     def read_table(self, piece: str, offset: int, size: int) -> bytes:
-        """`piece` is table or pending, of MSI-X."""
+        """`piece` is table or pending, of MSI-X; or registers, about which it is asked without the bus's lock."""
 
     def write_table(self, piece: str, offset: int, data: bytes) -> None: ...
 
@@ -41,4 +50,4 @@ class Function(Protocol):
     def quiet(self) -> None:
         """Interrupts off, then the BARs out of the guest's sight. What fails does not keep the rest, and is raised."""
 
-    def report(self) -> DeviceReport: ...
+    def report(self) -> DeviceReport | VirtioReport: ...

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 MOST_NOTES = 20
+Say = Callable[[str], None]  # what the report should say of what had to be done without
 
 
 class Notes:

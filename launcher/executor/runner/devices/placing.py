@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 
 from launcher.executor.runner.devices.dma import DmaMaps
-from launcher.executor.runner.devices.notes import cause
+from launcher.executor.runner.devices.notes import Say, cause
 from launcher.executor.runner.devices.traps import Key, Space, Traps
 from launcher.kernel.api import BarMapping, Trap, Vm
 from launcher.machine.board import Layout
@@ -17,8 +17,6 @@ from launcher.plan.outcome import BarReport
 from launcher.plan.steps import BarPlace
 from launcher.record import field, mutable
 from launcher.values import Span
-
-Say = Callable[[str], None]  # what the report should say of what had to be done without
 
 
 @mutable
@@ -113,6 +111,10 @@ class Placing:
         with ExitStack() as all_of_it:  # last first
             for bar in self._bars.values():
                 all_of_it.callback(self._hide, bar)
+
+    def place(self, index: int) -> int | None:
+        """Where the guest sees it now."""
+        return self._bars[index].guest
 
     @property
     def waiting(self) -> tuple[ShowBar, ...]:

@@ -9,7 +9,7 @@ from launcher.kernel.api import Machine, Trap
 from launcher.values import Span
 
 Space = Literal["port", "memory"]
-ASKED = ("table", "pending")  # kinds of traps that come back from Vcpu.run whoever's they are
+ASKED = ("table", "pending", "registers")  # kinds of traps that come back from Vcpu.run whoever's they are
 
 
 class Key(NamedTuple):

@@ -15,7 +15,7 @@ from launcher.vms import words
 from launcher.vms.channel import MOST, Channel
 from tests.budget import LONG
 from tests.mutations import damaged
-from tests.unit.executor.passing import guest
+from tests.unit.executor.passing import SOCKETS, guest
 from tests.unit.executor.spoken import a_word_of_each_kind
 from tests.unit.executor.test_killed import BEFORE, Killing, a_host, a_plan, check_that_the_host_comes_back, live, state
 from tests.unit.vms.test_words import some_damage
@@ -48,7 +48,7 @@ def test_whatever_a_runner_says_its_keeper_ends_in_order_and_the_host_comes_back
     for n in range(LIVES):
         told = f"{name}, life {n}"
         host = a_host(tmp_path)
-        status, report = live(a_plan(tmp_path), Killing(host=host, events=guest()), possessed(chance, name))
+        status, report = live(a_plan(tmp_path, (SOCKETS,)), Killing(host=host, events=guest()), possessed(chance, name))
         assert status in (0, 11, 13, 70), told
         assert report is not None, told
         assert (report["phase"], report["left_behind"]) == ("ended", []), told

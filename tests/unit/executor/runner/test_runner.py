@@ -166,10 +166,10 @@ def test_a_reboot_reads_the_files_that_were_opened_first(tmp_path: Path, change:
     """One that has gone is still there for it; one that was written to is another."""
 
     class Changing(FakeKernel):
-        def confine(self) -> dict[str, str]:
+        def confine(self, *, virtio: bool = False) -> dict[str, str]:
             for name in ("kernel", "initrd"):
                 change(tmp_path / name)
-            return super().confine()
+            return super().confine(virtio=virtio)
 
     run = Run(plan_of(tmp_path, vcpus=1), Changing(events=(Event("reset"),)), reboot=True)
     assert run.all_of("reboot") == [{}]
@@ -258,8 +258,9 @@ def test_a_guest_that_must_be_confined_does_not_run_without_a_measure(
     tmp_path: Path, confine: Any, refused: str, runs: bool
 ) -> None:
     class Shut(FakeKernel):
-        def confine(self) -> dict[str, str]:
-            return {name: "Function not implemented" if name == refused else "on" for name in super().confine()}
+        def confine(self, *, virtio: bool = False) -> dict[str, str]:
+            taken = super().confine(virtio=virtio)
+            return {name: "Function not implemented" if name == refused else "on" for name in taken}
 
     plan = plan_of(tmp_path)
     plan = replace(plan, steps=(*plan.steps[:-1], RunVcpus(2, (), confine)))

@@ -1,0 +1,123 @@
+"""The plan's virtio functions in; on the guest's bus, each with its engine, out.
+
+Engines stay when the guest reboots: a confined runner could open none, and nobody has to tell them of the same memory
+again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+from launcher.errors import Diagnostic, StepFailed
+from launcher.executor.runner.devices.interrupts import Interrupts
+from launcher.executor.runner.devices.notes import Notes, cause
+from launcher.executor.runner.devices.placing import AddressMap, Bar, Placing
+from launcher.executor.runner.devices.service import Kicks, VirtioService
+from launcher.executor.runner.devices.serving import Engine, UserEngine, VhostNet, VhostVsock
+from launcher.executor.runner.devices.virtio import BAR, VirtioDevice
+from launcher.executor.runner.live import Built, Live, Ram
+from launcher.kernel.api import Eventfd, MemoryPart, Vhost, VhostUser
+from launcher.machine.function import PassedFunction
+from launcher.machine.policy import Shape
+from launcher.machine.virtio import BAR_SIZE, VirtioConfig, VirtioRegisters, offerable, pieces
+from launcher.plan.steps import BarPlace
+from launcher.plan.virtio import AddVirtio, Virtio
+from launcher.record import field, mutable
+
+Opened = TypeVar("Opened", Vhost, VhostUser)
+
+
+@mutable
+class Engines:
+    """By alias. They stay when the guest reboots."""
+
+    by_alias: dict[str, Engine] = field(default_factory=dict)
+
+
+def add_virtio(step: AddVirtio, live: Live) -> None:
+    memory = _memory(live)
+    engines = live.find(Engines)
+    if engines is None:
+        engines = Engines()
+        live.make(engines)
+    for one in step.functions:
+        if one.alias not in engines.by_alias:
+            engines.by_alias[one.alias] = _open(one, memory, live)
+    for one in step.functions:
+        _add(one, engines.by_alias[one.alias], memory, live)
+
+
+def _memory(live: Live) -> tuple[MemoryPart, ...]:
+    ram = live.the(Ram)
+    banks = ram.banks
+    return tuple(
+        MemoryPart(one.guest, one.size, banks[one.bank].address + one.offset, banks[one.bank].file, one.offset)
+        for one in ram.ranges
+    )
+
+
+def _open(one: Virtio, memory: tuple[MemoryPart, ...], live: Live) -> Engine:
+    try:
+        return _OPEN[one.engine](one, memory, live)
+    except OSError as error:
+        raise StepFailed(Diagnostic("E570", f"{one.alias}: {cause(error)}", help=_HELP[one.engine])) from error
+
+
+def _vhost_net(one: Virtio, memory: tuple[MemoryPart, ...], live: Live) -> Engine:
+    return VhostNet(one, _kept(live.kernel.open_vhost("net"), live), live.kernel.tap(one.alias), memory)
+
+
+def _vhost_vsock(one: Virtio, memory: tuple[MemoryPart, ...], live: Live) -> Engine:
+    return VhostVsock(one, _kept(live.kernel.open_vhost("vsock"), live), memory)
+
+
+def _vhost_user(one: Virtio, memory: tuple[MemoryPart, ...], live: Live) -> Engine:
+    return UserEngine(one, _kept(live.kernel.vhost_user(one.alias), live), memory)
+
+
+def _kept(opened: Opened, live: Live) -> Opened:
+    """For all lives."""
+    live.undo.push(live.step, opened.close, stays=True)
+    return opened
+
+
+_OPEN: dict[str, Callable[[Virtio, tuple[MemoryPart, ...], Live], Engine]] = {
+    "vhost-net": _vhost_net,
+    "vhost-vsock": _vhost_vsock,
+    "vhost-user": _vhost_user,
+}
+_HELP = {
+    "vhost-net": ("`vmlaunch doctor` says what /dev/vhost-net needs",),
+    "vhost-vsock": (
+        "`vmlaunch doctor` says what /dev/vhost-vsock needs",
+        "`vsock: true` takes a context id that is free",
+    ),
+    "vhost-user": ("the report has the engine's last words",),
+}
+
+
+def _add(one: Virtio, engine: Engine, memory: tuple[MemoryPart, ...], live: Live) -> None:
+    built, notes = live.the(Built), Notes()
+    model = VirtioConfig(one.kind, VirtioRegisters(offerable(one.kind, engine.features), engine.queues, engine.config))
+    planned = BarPlace(BAR, "mem32", False, BAR_SIZE, one.bar, "trap")
+    function = PassedFunction(Shape(model.image(), (planned,), 0, multifunction=False, intx=False))
+    bar = Bar(BAR, "memory", BAR_SIZE, -1, 0, pieces(model.registers.vectors), planned=planned)
+    placing = Placing(one.guest.device * 8 + one.guest.function, {BAR: bar}, live.the(AddressMap), notes.say)
+    kicks = Kicks(built.vm, [_eventfd(live) for _ in range(engine.queues)])
+    service = VirtioService(model, engine, kicks, memory, notes.say)
+    device = VirtioDevice(one, function, placing, service, notes)
+    live.on_undo(device.quiet)
+    device.begin(Interrupts(service, built.vm, built.routes, live.kernel.eventfd, 0, notes.say_about))
+    if isinstance(engine, UserEngine):
+        device.alarms["gone"] = engine.session
+    built.machine.ask_function(device.devfn)
+    built.bus.add(device)
+    live.on_undo(partial(built.bus.remove, device))
+
+
+def _eventfd(live: Live) -> Eventfd:
+    made = live.kernel.eventfd()
+    live.on_undo(made.close)
+    return made

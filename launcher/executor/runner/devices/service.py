@@ -1,0 +1,182 @@
+"""What a virtio driver does, as its model says, in; its engine told of it, and its interrupts wired, out.
+
+Whatever the guest or the engine does, nothing here raises into a vCPU: what fails is noted, and the driver finds that
+the device needs a reset.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from threading import Lock
+from typing import Any
+
+from launcher.executor.runner.devices.notes import Say, cause
+from launcher.executor.runner.devices.serving import NO_EVENT, Engine, Wired
+from launcher.kernel.api import Eventfd, IrqInfo, MemoryPart, RingPlace, Vm, address_in
+from launcher.machine.virtio import (
+    NO_VECTOR,
+    NOTIFY,
+    NOTIFY_STEP,
+    Deed,
+    Notify,
+    Rewire,
+    Ring,
+    Start,
+    Stop,
+    VirtioConfig,
+)
+
+
+class Kicks:
+    """An eventfd for each queue, which the driver's notifications fire: KVM sees to that where the BAR is."""
+
+    def __init__(self, vm: Vm, events: Sequence[Eventfd]) -> None:
+        self.events = events
+        self._vm = vm
+        self._guest: int | None = None
+
+    def move(self, guest: int | None) -> None:
+        """The BAR is there now; None: nowhere. OSError: the notifications leave the kernel, and work all the same."""
+        before, self._guest = self._guest, guest
+        if before == guest:
+            return
+        if before is not None:
+            for queue, event in enumerate(self.events):
+                with suppress(OSError):  # one that KVM did not take is not there to be taken back
+                    self._vm.deassign_ioeventfd(event, before + NOTIFY + NOTIFY_STEP * queue)
+        if guest is not None:
+            for queue, event in enumerate(self.events):
+                self._vm.assign_ioeventfd(event, guest + NOTIFY + NOTIFY_STEP * queue)
+
+
+class VirtioService:
+    """As a Source of interrupts it has MSI-X and no line."""
+
+    def __init__(
+        self, model: VirtioConfig, engine: Engine, kicks: Kicks, memory: Sequence[MemoryPart], note: Say
+    ) -> None:
+        self.registers, self._config, self._engine, self.kicks = model.registers, model, engine, kicks
+        self._memory, self._note = memory, note
+        self._lock = Lock()  # over registers and engine: an engine that is slow to answer stops nobody else
+        self._events: dict[int, int] = {}  # of vectors
+        self._calls: dict[int, int] = {}  # of queues that were started: where their interrupts go
+        self.starts = self.notified = 0
+        self._deeds: dict[type[Any], Callable[[Any], None]] = {
+            Start: self._start,
+            Stop: lambda _: self._stop(),
+            Rewire: lambda _: self._rewire(),
+            Notify: self._notify,
+        }
+
+    @property
+    def queues(self) -> int:
+        """Those that the engine works on now; those that there are, before a driver has started."""
+        return len(self._calls) or self._engine.queues
+
+    @property
+    def runs(self) -> bool:
+        return bool(self._calls)
+
+    # -- accesses ------------------------------------------------------------------------------------------------------
+
+    def read(self, offset: int, size: int) -> bytes:
+        with self._lock:
+            return self.registers.read(offset, size)
+
+    def write(self, offset: int, data: bytes) -> None:
+        with self._lock:
+            self._perform(self.registers.write(offset, data))
+
+    def read_config(self, offset: int, size: int) -> bytes:
+        with self._lock:
+            return self._config.read(offset, size)
+
+    def write_config(self, offset: int, data: bytes) -> None:
+        with self._lock:
+            self._perform(self._config.write(offset, data))
+
+    def end(self) -> None:
+        """The engine touches nothing of the guest when this returns, or has gone."""
+        with self._lock:
+            self._perform((Stop(),))
+
+    # -- what fires its interrupts: a Source ---------------------------------------------------------------------------
+
+    def irq(self, name: str) -> IrqInfo:
+        return IrqInfo(self.registers.vectors if name == "msix" else 0, resizable=True)
+
+    def set_irq_events(self, _: str, start: int, events: Sequence[int]) -> None:
+        with self._lock:
+            self._events |= dict(enumerate(events, start))
+            self._perform((Rewire(),))
+
+    def switch_off_irqs(self, _: str) -> None:
+        with self._lock:
+            self._events.clear()
+            self._perform((Rewire(),))
+
+    def mask_intx(self) -> None:
+        """There is no line."""
+
+    def unmask_intx(self) -> None:
+        """There is none."""
+
+    def unmask_intx_on(self, event: int) -> None:
+        """There is none."""
+
+    # -- deeds of the model; with the lock held ------------------------------------------------------------------------
+
+    def _perform(self, deeds: tuple[Deed, ...]) -> None:
+        for deed in deeds:
+            try:
+                self._deeds[type(deed)](deed)
+            except OSError as error:
+                self._note(cause(error))
+                self._needs_reset()
+
+    def _start(self, start: Start) -> None:
+        self.starts += 1
+        wired = [self._wired(ring) for ring in start.rings]
+        calls = {one.place.number: one.call for one in wired}
+        try:
+            self._engine.start(start.features, wired)
+        except OSError:
+            with suppress(OSError):
+                self._engine.stop(tuple(calls))
+            raise
+        self._calls = calls
+
+    def _stop(self) -> None:
+        calls, self._calls = self._calls, {}
+        if calls:
+            self._engine.stop(tuple(calls))
+
+    def _rewire(self) -> None:
+        """Vectors come and go while queues are worked on."""
+        for queue, before in self._calls.items():
+            now = self._call(queue)
+            if now != before:
+                self._calls[queue] = now
+                self._engine.set_call(queue, now)
+
+    def _notify(self, notify: Notify) -> None:
+        """Where KVM has not taken it: by a window of configuration space, or without ioeventfds."""
+        self.notified += 1
+        self.kicks.events[notify.queue].fire()
+
+    def _needs_reset(self) -> None:
+        self.registers.fail()
+        event = self._events.get(self.registers.config_vector)
+        if event is not None:
+            os.eventfd_write(event, 1)
+
+    def _wired(self, ring: Ring) -> Wired:
+        places = [address_in(self._memory, area) for area in ring.areas()]
+        place = RingPlace(ring.number, ring.size, *places)
+        return Wired(place, self.kicks.events[ring.number].fd, self._call(ring.number))
+
+    def _call(self, queue: int) -> int:
+        vector = self.registers.vector(queue)
+        return NO_EVENT if vector == NO_VECTOR else self._events.get(vector, NO_EVENT)
