@@ -114,7 +114,7 @@ def _described(path: str, descriptor: int, kind: Literal["file", "block"], forma
         free=None if kind == "block" else system.f_bavail * system.f_frsize,
         taken=locks.taken,
         refused=locks.refused,
-        openers=openers_of(status) if locks != Locks((), ()) else (),
+        openers=openers_of(descriptor) if locks != Locks((), ()) else (),
     )
 
 

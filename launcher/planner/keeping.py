@@ -29,7 +29,7 @@ _LEFT_OUT: dict[type, tuple[str, ...]] = {
     facts.IommuGroup: ("number",),
     facts.IommuUnit: ("name", "domains"),
     facts.Limit: ("cgroup", "current"),
-    facts.Link: ("name", "mac", "up", "master", "ports", "attached"),
+    facts.Link: ("name", "mac", "up", "master", "ports", "attached", "holders"),
     facts.Linux: ("drivers", "framebuffers", "holders", "loadable", "lockdown", "modules", "parameters", "vectors"),
     facts.PcieLink: ("speed",),
     facts.PciFunction: ("address", "name", "revision", "errors"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from launcher.host.facts import DeviceNode, HostFacts, Link, OtherVm, Program
+from launcher.host.facts import DeviceNode, Holder, HostFacts, Link, OtherVm, Program
 from launcher.images.boot_files import BootFiles
 from launcher.images.disk_files import Disk, DiskFile, DiskUse, Opener, Qcow2, Rights
 from launcher.record import replace
@@ -54,6 +54,7 @@ VSOCK = f"{START}vsock: 42\n"
 ABSENT, DENIED = Missing("absent", "/vms/root.qcow2"), Missing("denied", "/vms/root.qcow2")
 GOOD, GOOD_RAW = with_disks(root=image()), with_disks(root=image("root.img"))
 OTHERS = Opener(4711, "qemu-storage-da")
+QEMU = Holder(4711, "qemu-system-x86")
 MOUNTED = DiskUse("mounted", "vda1 on /data", "/data")
 NVME = PciAddress.parse("0000:02:00.0")  # of the server
 NVME_TOO = f"{START}devices: {{drive: '{NVME}'}}\ndisks: {{data: /dev/vda}}\n"
@@ -269,6 +270,8 @@ ROWS: tuple[Row, ...] = (
     _host("no-bridge-or-tap", "E638", "tun", TAP0, by_owner(links(replace(TAP, kind="tun"))), user),
     _host("no-bridge-or-tap", "E638", "queues", TAP0, by_owner(links(replace(TAP, multi_queue=True))), user),
     _host("no-bridge-or-tap", "E639", "open", TAP0, by_owner(links(replace(TAP, attached=True))), user),
+    _host("no-bridge-or-tap", "E639", "open-in", TAP0, by_owner(links(replace(TAP, attached=True, holders=(QEMU,)))),
+          lambda: user(vms=(OtherVm("vm", taps=("vmtap0",)),), links=(replace(TAP, attached=True),))),
     _host("no-bridge-or-tap", "W639", "tap-down", TAP0, by_owner(links(replace(TAP, up=False, attached=None))), user),
     _host("network-denied", "E640", "tap", TAP0, by_owner(links(replace(TAP, owner=1001))), user),
     _host("network-denied", "E640", "group", TAP0, by_owner(links(replace(TAP, owner=None, group=7))), user),

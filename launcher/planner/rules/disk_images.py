@@ -27,6 +27,7 @@ _MISSING = {
     "asleep": ("E602", "cannot be read", "read it by hand: `sha256sum` says what the kernel answers"),
     "unreadable": ("E602", "cannot be read", "read it by hand: `sha256sum` says what the kernel answers"),
 }
+_OF_ROOT = "a device cgroup, of a container or a service, keeps it from root, or a network file system does"
 # Disks of other programs, by images/contents.py: as a raw disk the guest would see their headers.
 _FOREIGN = frozenset({"vmdk", "vdi", "vhd", "vhdx"})
 # What a download or a pipe leaves in the place of an image.
@@ -71,7 +72,8 @@ def _there(it: Situation) -> Iterator[Diagnostic]:
             code, fact, help_ = _MISSING[found.missing]
             process = it.host.process
             fact = f"{alias}: {found.path} {fact.format(who=who(process))}"
-            yield Diagnostic(code, fact, where(alias), help=(help_.format(uid=process.uid, path=quote(found.path)),))
+            way = _OF_ROOT if code == "E601" and process.uid == 0 else help_
+            yield Diagnostic(code, fact, where(alias), help=(way.format(uid=process.uid, path=quote(found.path)),))
 
 
 def _kind(it: Situation) -> Iterator[Diagnostic]:

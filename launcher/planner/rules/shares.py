@@ -92,14 +92,18 @@ def _name_spaces(it: Situation) -> Iterator[Diagnostic]:
     who_ = who(it.host.process)
     if serving.user_namespaces == 0:
         fix = "sysctl user.max_user_namespaces=15000"
-        fact = "this host allows no user namespace, and the engine needs one"
+        fact = f"this host allows no user namespace, and {_engine_of(share)} needs one"
         yield Diagnostic("E657", fact, in_spec(entry), ("user.max_user_namespaces is 0",), (f"as root: `{fix}`",), fix)
     elif serving.unprivileged is not None and it.host.process.uid != 0 and _is_refused(serving.unprivileged, it):
         value = "0" if "apparmor" in serving.unprivileged else "1"
         fix = f"sysctl {serving.unprivileged}={value}"
-        fact = f"{who_} may not make a user namespace on this host, and the engine needs one"
+        fact = f"{who_} may not make a user namespace on this host, and {_engine_of(share)} needs one"
         either = (f"as root: `{fix}`", "or run `up` as root")
         yield Diagnostic("E657", fact, in_spec(entry), (f"{serving.unprivileged} forbids it",), either, fix)
+
+
+def _engine_of(share: str | None) -> str:
+    return "virtiofsd" if share is not None else "passt"
 
 
 def _is_refused(setting: str, it: Situation) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from launcher.host.engines import read_engines
-from launcher.host.facts import ENGINES, DeviceNode, HostFacts, Link, OtherVm, Process, Program, Serving
+from launcher.host.facts import ENGINES, DeviceNode, Holder, HostFacts, Link, OtherVm, Process, Program, Serving
 from launcher.host.links import read_links
 from launcher.host.redact import redacted
 from launcher.host.serving import read_serving
@@ -133,8 +133,12 @@ def test_a_bridge_has_ports_and_a_tap_says_what_it_is() -> None:
 
 
 def test_a_tap_with_a_carrier_is_somebodys() -> None:
+    texts = {"/proc/7/fdinfo/4": "pos:\t0\niff:\tvmtap0\n", "/proc/7/comm": "qemu", "/proc/8/fdinfo/3": "pos:\t0\n"}
+    links = {"/proc/7/fd/4": "/dev/net/tun", "/proc/7/fd/5": "/dev/null", "/proc/8/fd/3": "/dev/net/tun"}
+    (found,) = read_links(Recorded(link("vmtap0", tun_flags="0x2", carrier="1") | texts, links))
+    assert (found.attached, found.holders) == (True, (Holder(7, "qemu"),))
     (found,) = read_links(Recorded(link("vmtap0", tun_flags="0x2", carrier="1")))
-    assert found.attached is True
+    assert (found.attached, found.holders) == (True, ())
 
 
 # ---- the rest of what serving takes ----

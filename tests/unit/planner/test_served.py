@@ -250,6 +250,7 @@ def test_mounts_are_named_before_what_they_are_on() -> None:
     (found,) = [one for one in made.diagnostics if one.code == "E618"]
     assert found.message.endswith("loop3p1 on /mnt")
     assert found.evidence == tuple(use.what for use in uses)
+    assert found.help == ("unmount it: `umount /mnt`", "take the loop device away: `losetup -d /dev/loop3`")
 
 
 # ---- room ----
