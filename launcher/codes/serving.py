@@ -162,7 +162,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "E652",
         "an engine that may not be talked to",
-        "Connecting to a socket takes the right to write it, and to enter the folders on the way.",
+        "Connecting to a socket takes the right to write it.",
         "disks: {fast: {socket: /run/spdk.sock}}        # of root, mode 0600",
         "As root: `setfacl -m u:1000:rw /run/spdk.sock`, or start the engine as this user.",
     ),
@@ -184,8 +184,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "E655",
         "a folder that its engine may not enter",
         "virtiofsd runs as the folder's owner for root's VM, else as the user that runs it, and may not read or write "
-        "it, or not enter a folder on the way.",
-        "shares: {work: /root/src}        # as uid 1000",
+        "it.",
+        "shares: {work: /srv/src}        # of root, as uid 1000",
         "Run the command that the message shows, or share another folder.",
     ),
     Explanation(

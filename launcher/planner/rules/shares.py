@@ -11,7 +11,7 @@ from launcher.planner.linux import release
 from launcher.planner.places import in_spec
 from launcher.planner.rules.access import who
 from launcher.planner.rules.rule import Rule
-from launcher.planner.served_by import ENTER, READ, WRITE, in_the_way, server_of
+from launcher.planner.served_by import ENTER, READ, WRITE, may, server_of
 from launcher.values import Missing, show_size
 
 if TYPE_CHECKING:
@@ -55,13 +55,12 @@ def _rights(it: Situation) -> Iterator[Diagnostic]:
     for alias, found, writes in _folders(it):
         server = server_of(found.rights, it.host.process)
         wanted = READ | ENTER | (WRITE if writes else 0)
-        closed = in_the_way(found.rights, found.folders, server, wanted)
-        if closed:
+        if not may(found.rights, server, wanted):
             fact = f"{alias}: {found.path} cannot be {'written' if writes else 'read'} by {server}, who serves it"
-            evidence = (f"{closed.path} has mode {closed.mode:04o}, uid {closed.uid}, gid {closed.gid}",)
-            right = "x" if closed.path != found.path else "rwx" if writes else "rx"
-            fix = f"setfacl -m u:{server.uid}:{right} {quote(closed.path)}"
-            read_only = ("or write `readonly: true`",) if writes and right == "rwx" else ()
+            rights = found.rights
+            evidence = (f"{rights.path} has mode {rights.mode:04o}, uid {rights.uid}, gid {rights.gid}",)
+            fix = f"setfacl -m u:{server.uid}:{'rwx' if writes else 'rx'} {quote(found.path)}"
+            read_only = ("or write `readonly: true`",) if writes else ()
             yield Diagnostic("E655", fact, _where(alias), evidence, (f"`{fix}`", *read_only), fix)
         if writes and found.read_only:
             fact = f"{alias}: {found.path} is on a file system that is mounted read-only"
