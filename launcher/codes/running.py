@@ -151,6 +151,71 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "says what was wrong.",
     ),
     Explanation(
+        "E560",
+        "an engine ended while the guest ran",
+        "A process that serves a disk, a share or a network ended: it was killed, ran out of memory, or gave up. What "
+        "the guest had asked of it is not done, and no other can take its place, so the VM was ended in order. The "
+        "lines below the message are the last that it said.",
+        "kill -9 ENGINE",
+        "`dmesg` shows whether the kernel killed it. Check the file system in the guest, as after a power cut.",
+    ),
+    Explanation(
+        "E561",
+        "an engine did not start",
+        "The program that serves a disk, a share or a network could not be executed, or ended at once. The lines below "
+        "the message are what it said. The guest was not started.",
+        "vmlaunch up vm.yaml   # while another program has locked the image",
+        "Mend what it says. An image that is locked belongs to another VM, or to a tool that has it open.",
+    ),
+    Explanation(
+        "E562",
+        "an engine does not answer",
+        "The program was started and has not said within 30 s, in the words of vhost-user, what it can do. It hangs, "
+        "or it is another program.",
+        "a qemu-storage-daemon on a disk that does not answer",
+        "Look at what the image stands on. The message names the engine and what came instead of an answer.",
+    ),
+    Explanation(
+        "E563",
+        "an image or a folder is another one than planned",
+        "The plan has the device and inode of each image and each shared folder. At this path there is another one by "
+        "now, which nobody has looked at. It was not opened.",
+        "vmlaunch plan vm.yaml -o vm.plan; mv new.qcow2 disk.qcow2; vmlaunch up vm.plan",
+        "Make the plan again, or put the file back.",
+    ),
+    Explanation(
+        "E564",
+        "a tap cannot be had",
+        "The tap of a NIC could not be made, or one that is there could not be opened: it has a user already, is "
+        "somebody else's, or the process may not make one.",
+        "nics: {lan: {tap: tap0}}   # while another VM has tap0",
+        "The message names the call and the cause, and the line below it the way out.",
+    ),
+    Explanation(
+        "E565",
+        "a tap cannot join its bridge",
+        "The bridge has gone since the plan was made, or what has its name now takes no ports. The tap that was made "
+        "is gone again.",
+        "ip link delete br0   # between plan and up",
+        "Make the bridge: `ip link add br0 type bridge; ip link set br0 up`. Then plan again.",
+    ),
+    Explanation(
+        "E566",
+        "no engine at the socket",
+        "A disk or a NIC names a socket where an engine of yours listens. Nobody does, or who does has another client, "
+        "or does not speak vhost-user.",
+        "disks: {fast: {socket: /run/spdk.sock}}   # while spdk is down",
+        "Start the engine first. It has one client at a time.",
+    ),
+    Explanation(
+        "E567",
+        "another VM has the image",
+        "One image, two guests: each would write over what the other has written. The image is locked as long as the "
+        "engine that serves it lives; many VMs may read one image that nobody writes, as one that theirs are based on.",
+        "vmlaunch up -d a.yaml; vmlaunch up b.yaml   # with the same disk",
+        "Give each VM an image of its own: `qemu-img create -f qcow2 -F qcow2 -b base.qcow2 own.qcow2`.",
+    ),
+    Explanation(
         "W526",
         "the host wants a device back",
         "Somebody unbinds or removes the device, and the kernel waits for the VM to let go of it. The VM is stopped: "

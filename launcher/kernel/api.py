@@ -124,6 +124,55 @@ class GivenUp(NamedTuple):
     of_standby: dict[str, str] | None = None
 
 
+class EngineOrder(NamedTuple):
+    """A program that serves disks, shares or a network, and all that it may have.
+
+    `kept` are descriptors that it inherits by their numbers, which its `words` name. It runs as `uid` and `gid`; in a
+    name space of its own, where there is one, they are called `inner_uid` and `inner_gid`. `written` and `read` are
+    descriptors of what it may open. `seccomp` is the function that takes other calls away, or empty: it has a filter
+    itself. Landlock does not go with `own_sandbox`. `limits` are of setrlimit(2). `mounts` is one of `kept`, and its
+    path: it gets a read-only mount of that in its place.
+    """
+
+    aliases: tuple[str, ...]
+    program: str
+    words: tuple[str, ...]
+    kept: tuple[int, ...]
+    uid: int
+    gid: int
+    inner_uid: int
+    inner_gid: int
+    own_name_space: bool
+    written: tuple[int, ...] = ()
+    read: tuple[int, ...] = ()
+    limits: tuple[tuple[int, int], ...] = ()
+    seccomp: str = ""
+    capabilities: tuple[int, ...] = ()  # that it keeps, over what is in its name space
+    own_sandbox: bool = False
+    mounts: tuple[int, str] | None = None
+    names: tuple[tuple[int, str], ...] = ()  # of `kept`, what people call them
+
+
+class Engine(Protocol):
+    """See kernel.engine.Engine."""
+
+    pid: int
+    pidfd: int
+    said: int
+    order: EngineOrder
+    measures: dict[str, str]
+    status: int | None
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def is_gone(self) -> bool: ...
+    def begin(self, waits: Waits) -> None: ...
+    def listen(self) -> bytes: ...
+    def end(self, waits: Waits) -> None: ...
+    def reap(self) -> int: ...
+
+
 class Eventfd(Protocol):
     fd: int
 
@@ -382,11 +431,14 @@ class VirtualFunctions(Protocol):
 class Kernel(Protocol):
     """`handed` are descriptors that it was given and has not used yet. `waits`: what it does while a driver waits.
 
-    `ends`, by alias: sockets to engines and taps, which the keeper opens and the runner uses.
+    `ends`, by alias: sockets to engines and taps, which the keeper opens and the runner uses. `engines` are those that
+    this process has started; `folder` is a descriptor of the VM's, for their sockets.
     """
 
     waits: Waits
     ends: dict[str, int]
+    engines: list[Engine]
+    folder: int
 
     @property
     def drivers(self) -> PciDrivers: ...
@@ -395,6 +447,10 @@ class Kernel(Protocol):
     @property
     def handed(self) -> tuple[int, ...]: ...
     def load_modules(self, names: Sequence[str]) -> None: ...
+    def prepare_engine(self, order: EngineOrder) -> Engine: ...
+    def make_tap(self, name: str, bridge: str, mtu: int) -> int: ...
+    def open_tap(self, name: str) -> int: ...
+    def close_ends(self) -> None: ...
     def address_spaces(self) -> AddressSpaces: ...
     def eventfd(self) -> Eventfd: ...
     def open_kvm(self) -> Kvm: ...

@@ -16,7 +16,7 @@ from launcher.native import ffi, lib
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from launcher.kernel.api import GivenUp
+    from launcher.kernel.api import EngineOrder, GivenUp
 
 ON = "on"
 MEASURES = ("no_new_privs", "own_user", "not_dumpable", "no_capabilities", "landlock", "seccomp")  # of a runner
@@ -51,7 +51,7 @@ def confine(*, virtio: bool = False) -> dict[str, str]:
             "no_new_privs": partial(lib.kernel_prctl, lib.PR_SET_NO_NEW_PRIVS, 1),
             "own_user": lambda: _leave_root(_own_user(), _own_user(), files=False),
             "not_dumpable": partial(lib.kernel_prctl, lib.PR_SET_DUMPABLE, 0),
-            "no_capabilities": partial(lib.confine_capabilities, -1),
+            "no_capabilities": partial(lib.confine_capabilities, 0, 0),
             "landlock": partial(lib.confine_files, -1, ffi.NULL, 0),
             "seccomp": partial(lib.confine_calls, virtio),
         }
@@ -63,8 +63,53 @@ def confine_vcpu(*, devices: bool, virtio: bool = False) -> None:
     check(lib.confine_vcpu(devices, virtio), "seccomp")
 
 
-def give_up(folder: Path, files: Collection[str], runner: int, pidfd: int) -> GivenUp:
-    """A keeper calls this. It keeps this folder and those of these files that are there, and may end its runner."""
+def become(own: int) -> None:
+    """Root's child calls this: it is this user and keeps its capabilities. Where there is no such user it is nobody."""
+    result = lib.confine_user(own, own, False)
+    check(lib.confine_user(NOBODY, NOBODY, False) if result == -errno.EINVAL else result, "setresuid")
+
+
+def confine_engine(order: EngineOrder) -> dict[str, str]:
+    """What is to be an engine calls this before it executes its program."""
+    kept = sum(1 << one for one in order.capabilities)
+    measures: dict[str, Callable[[], int]] = {
+        "no_new_privs": partial(lib.kernel_prctl, lib.PR_SET_NO_NEW_PRIVS, 1),
+        "no_capabilities": partial(lib.confine_capabilities, kept, kept),
+    }
+    if not order.own_sandbox:
+        measures["landlock"] = partial(_keep_places, order)
+    if order.seccomp:
+        measures["seccomp"] = getattr(lib, order.seccomp)
+    return _take(measures)
+
+
+# What programs read of a host beside what they serve: their libraries, what these look for, nothing of a user.
+LIBRARIES = (
+    *("/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libx32", "/usr/local/lib", "/lib", "/lib64", "/nix/store"),
+    *("/gnu/store", "/etc/ld.so.cache", "/etc/ld.so.preload", "/etc/localtime", "/usr/share/zoneinfo"),
+    *("/sys/devices/system", "/sys/dev/block", "/sys/devices/virtual/block"),
+)
+INTERPRETER = "/lib64/ld-linux-x86-64.so.2"  # of the x86-64 ABI: what the kernel executes in place of a program
+
+
+def _keep_places(order: EngineOrder) -> int:
+    executed = [os.path.realpath(one) for one in (order.program, INTERPRETER)]
+    try:
+        with ExitStack() as stack:
+            places = [(one, lib.PLACE_WRITTEN) for one in order.written]
+            places += [(one, lib.PLACE_READ) for one in order.read]
+            named = [*((one, lib.PLACE_EXECUTED) for one in executed), *((one, lib.PLACE_READ) for one in LIBRARIES)]
+            for path, kind in (*named, (os.devnull, lib.PLACE_WRITTEN)):
+                with suppress(FileNotFoundError):
+                    places.append((_open(path, stack), kind))
+            return int(lib.confine_places(ffi.new("struct place[]", places), len(places)))
+    except OSError as error:
+        return -(error.errno or errno.EIO)
+
+
+def give_up(folder: Path, files: Collection[str], runner: int, pidfds: Collection[int]) -> GivenUp:
+    """A keeper calls this. It keeps this folder and those of these files that are there, and may end its runner and its
+    engines, whose `pidfds` these are."""
     from launcher.kernel.api import GivenUp  # who asks what there is to give up does without it
 
     user = _own_user()
@@ -74,9 +119,9 @@ def give_up(folder: Path, files: Collection[str], runner: int, pidfd: int) -> Gi
         {
             "no_new_privs": partial(lib.kernel_prctl, lib.PR_SET_NO_NEW_PRIVS, 1),
             "own_user": lambda: _leave_root(own, user, files=True),
-            "no_capabilities": partial(lib.confine_capabilities, -1),
+            "no_capabilities": partial(lib.confine_capabilities, 0, 0),
             "landlock": partial(_keep_files, folder, places),
-            "seccomp": lambda: _keep_calls(runner, pidfd, bool(files)),
+            "seccomp": lambda: _keep_calls(runner, pidfds, bool(files)),
         }
     )
     return GivenUp(measures, (str(folder), *places) if measures["landlock"] == ON else ("/",))
@@ -92,7 +137,7 @@ def stand_by() -> dict[str, str]:
             "no_new_privs": partial(lib.kernel_prctl, lib.PR_SET_NO_NEW_PRIVS, 1),
             "own_user": lambda: _leave_root(own, own, files=False),
             "not_dumpable": partial(lib.kernel_prctl, lib.PR_SET_DUMPABLE, 0),
-            "no_capabilities": partial(lib.confine_capabilities, CAP_NET_ADMIN),
+            "no_capabilities": partial(lib.confine_capabilities, 1 << CAP_NET_ADMIN, 0),
             "landlock": partial(lib.confine_files, -1, ffi.NULL, 0),
             "seccomp": lib.confine_standby,
         }
@@ -138,7 +183,7 @@ def _open(path: str, stack: ExitStack) -> int:
     return descriptor
 
 
-def _keep_calls(runner: int, pidfd: int, forks: bool) -> int:
+def _keep_calls(runner: int, pidfds: Collection[int], forks: bool) -> int:
     """A keeper whose uid other processes have (root, a user) may send signals to its runner and its children only."""
     by_user = os.getuid() >= OF_RUNNERS or forks
-    return int(lib.confine_keeper(0 if by_user else runner, pidfd))
+    return int(lib.confine_keeper(0 if by_user else runner, list(pidfds), len(pidfds)))

@@ -10,11 +10,13 @@ from itertools import chain
 from pathlib import Path
 from typing import IO
 
-from launcher.kernel import confine
-from launcher.kernel.api import Drivers, GivenUp, Tap, VfChange, Vhost, VhostUser, Waits
+from launcher.kernel import confine, tap
+from launcher.kernel.api import Drivers, EngineOrder, GivenUp, Tap, VfChange, Vhost, VhostUser, Waits
+from launcher.kernel.api import Engine as EngineHandle
 from launcher.kernel.api import VirtualFunctions as VfFunctions
 from launcher.kernel.descriptor import Eventfd
 from launcher.kernel.dev_kvm import Kvm
+from launcher.kernel.engine import Engine
 from launcher.kernel.handed import CONTAINER, GROUP, KVM, Handed
 from launcher.kernel.memory import HostMemory
 from launcher.kernel.standby import Standby
@@ -36,6 +38,8 @@ class RealKernel:
         self._functions = VirtualFunctions()
         self.virtual_functions: VfFunctions = self._functions
         self.ends: dict[str, int] = {}
+        self.engines: list[EngineHandle] = []
+        self.folder = -1
         self._handed = {path: list(fds) for path, fds in (handed or {}).items()}
         self._filters = False  # this process has one for its calls
 
@@ -51,6 +55,23 @@ class RealKernel:
             if status:
                 words = said.read(MOST_SAID).decode(errors="replace").strip()
                 raise OSError(errno.EINVAL, words or f"exit status {status}", "modprobe")
+
+    def prepare_engine(self, order: EngineOrder) -> EngineHandle:
+        """It waits for its `begin`."""
+        engine = Engine(order, self._wait)
+        self.engines.append(engine)
+        return engine
+
+    def make_tap(self, name: str, bridge: str, mtu: int) -> int:
+        return tap.make(name, bridge, mtu)
+
+    def open_tap(self, name: str) -> int:
+        return tap.attach(name)
+
+    def close_ends(self) -> None:
+        """In the keeper, once its runner has them: whom they lead to hears when the runner goes."""
+        while self.ends:
+            os.close(self.ends.popitem()[1])
 
     def _wait(self, descriptor: int, seconds: float, whom: str) -> bool:
         """Whoever owns this may change what `waits`."""
@@ -134,10 +155,11 @@ class RealKernel:
 
     def give_up(self, folder: Path, drivers: Drivers, changes: Sequence[VfChange], runner: int, pidfd: int) -> GivenUp:
         """`changes`: those of virtual functions that are to be made when the runner has gone."""
+        pidfds = (pidfd, *(one.pidfd for one in self.engines))
         files = dict.fromkeys(chain.from_iterable(self.drivers.files(*one) for one in drivers))
         if not changes:
-            return confine.give_up(folder, tuple(files), runner, pidfd)
+            return confine.give_up(folder, tuple(files), runner, pidfds)
         standby = Standby(changes, pidfd, self._functions, self._wait)
         self.virtual_functions = standby
-        given = confine.give_up(folder, tuple(files), runner, pidfd)
+        given = confine.give_up(folder, tuple(files), runner, pidfds)
         return given._replace(standby=standby.pid, of_standby=standby.measures)

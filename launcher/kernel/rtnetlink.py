@@ -20,6 +20,8 @@ _NLM_F_REQUEST, _NLM_F_ACK = 1, 4
 _IFLA_VFINFO_LIST, _IFLA_EXT_MASK = 22, 29
 _IFLA_VF_INFO, _IFLA_VF_VLAN_INFO = 1, 1
 _IFLA_VF_MAC, _IFLA_VF_VLAN, _IFLA_VF_SPOOFCHK, _IFLA_VF_TRUST, _IFLA_VF_VLAN_LIST = 1, 2, 4, 9, 12
+_IFLA_MTU, _IFLA_MASTER, _IFLA_AF_SPEC, _IFLA_INET6_ADDR_GEN_MODE = 4, 10, 26, 8
+_ADDR_GEN_MODE_NONE, _IFF_UP = 1, 1  # IN6_ADDR_GEN_MODE_NONE
 _VF, _SKIP_STATS = 1, 8  # RTEXT_FILTER_
 _NESTED = 0x3FFF  # the type without NLA_F_NESTED and NLA_F_NET_BYTEORDER
 _PROTOCOLS = {0x8100: "802.1Q", 0x88A8: "802.1ad"}  # ETH_P_8021Q, ETH_P_8021AD
@@ -68,6 +70,20 @@ class Rtnetlink:
         told = b"".join(_told(number, name, value) for name, value in settings.said().items())
         functions = _attribute(_IFLA_VFINFO_LIST, _attribute(_IFLA_VF_INFO, told))
         check_done(self._ask(_RTM_SETLINK, _NLM_F_ACK, _LINK.pack(socket.AF_UNSPEC, 0, index, 0, 0) + functions))
+
+    def join(self, index: int, bridge: int, mtu: int) -> None:
+        """The interface is up and a port of the bridge, and the host has no address of its own on it. ENODEV,
+        EOPNOTSUPP, EINVAL: that is no bridge."""
+        plain = _attribute(_IFLA_MTU, struct.pack("=I", mtu)) + _attribute(_IFLA_MASTER, struct.pack("=I", bridge))
+        silent = _attribute(_IFLA_INET6_ADDR_GEN_MODE, bytes([_ADDR_GEN_MODE_NONE]))
+        family = _attribute(_IFLA_AF_SPEC, _attribute(socket.AF_INET6, silent))
+        up = _LINK.pack(socket.AF_UNSPEC, 0, index, _IFF_UP, _IFF_UP)
+        try:
+            check_done(self._ask(_RTM_SETLINK, _NLM_F_ACK, up + plain + family))
+        except OSError as error:
+            if error.errno != errno.EAFNOSUPPORT:  # the host has no IPv6, or not on interfaces like this
+                raise
+            check_done(self._ask(_RTM_SETLINK, _NLM_F_ACK, up + plain))
 
     def _ask(self, kind: int, flags: int, body: bytes) -> bytes:
         self._asked += 1

@@ -4,7 +4,9 @@
 #include <asm/termbits.h>
 #include <errno.h>
 #include <linux/audit.h>
+#include <linux/fiemap.h>
 #include <linux/filter.h>
+#include <linux/fs.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <string.h>
@@ -29,6 +31,9 @@
 #endif
 #ifndef SYS_openat2
 #define SYS_openat2 437
+#endif
+#ifndef SYS_io_uring_setup
+#define SYS_io_uring_setup 425
 #endif
 #ifndef SYS_faccessat2
 #define SYS_faccessat2 439
@@ -156,6 +161,38 @@ static const struct rule of_standbys[] = {
 	ALLOW(restart_syscall), ALLOW(sched_yield), ALLOW(gettid), ALLOW(getpid), ALLOW(exit), ALLOW(exit_group),
 };
 
+/* qemu-storage-daemon, from its first line on: so its libraries are mapped, too, and there is one execve, to which
+ * Landlock leaves the program alone. It makes no socket and no process; io_uring is refused, and it does without. */
+static const struct rule of_disk_engines[] = {
+	ALLOW(execve), ALLOW(arch_prctl), ALLOW(set_tid_address), ALLOW(set_robust_list), ALLOW(rseq), ALLOW(prlimit64),
+	ALLOW(access), ALLOW(open), ALLOW(openat), ALLOW(newfstatat), ALLOW(stat), ALLOW(fstat), ALLOW(lstat), ALLOW(statx),
+	ALLOW(statfs), ALLOW(fstatfs), ALLOW(readlink), ALLOW(readlinkat), ALLOW(getdents64), ALLOW(getcwd), ALLOW(unlink),
+	ALLOW(mmap), ALLOW(mprotect), ALLOW(munmap), ALLOW(mremap), ALLOW(madvise), ALLOW(brk), ALLOW(get_mempolicy),
+	ALLOW(set_mempolicy), ALLOW(memfd_create), ALLOW(membarrier),
+
+	ALLOW(read), ALLOW(write), ALLOW(readv), ALLOW(writev), ALLOW(pread64), ALLOW(pwrite64), ALLOW(preadv),
+	ALLOW(pwritev), ALLOW(preadv2), ALLOW(pwritev2), ALLOW(lseek), ALLOW(close), ALLOW(close_range), ALLOW(fcntl),
+	ALLOW(dup), ALLOW(dup2), ALLOW(dup3), ALLOW(flock), ALLOW(fsync), ALLOW(fdatasync), ALLOW(sync_file_range),
+	ALLOW(fallocate), ALLOW(ftruncate), ALLOW(fadvise64), ALLOW(copy_file_range), ALLOW(io_setup), ALLOW(io_submit),
+	ALLOW(io_getevents), ALLOW(io_pgetevents), ALLOW(io_destroy), ALLOW(io_cancel),
+	IOCTL(BLKGETSIZE64), IOCTL(BLKSSZGET), IOCTL(BLKPBSZGET), IOCTL(BLKSECTGET), IOCTL(BLKROGET), IOCTL(BLKDISCARD),
+	IOCTL(BLKZEROOUT), IOCTL(BLKFLSBUF), IOCTL(FS_IOC_FIEMAP), IOCTL(FIGETBSZ), IOCTL(FIONBIO), IOCTL(FIOCLEX),
+	IOCTL(FIONCLEX), REFUSE(ioctl, ENOTTY),
+
+	ALLOW(accept), ALLOW(accept4), ALLOW(listen), ALLOW(getsockname), ALLOW(getpeername), ALLOW(getsockopt),
+	ALLOW(setsockopt), ALLOW(recvmsg), ALLOW(recvfrom), ALLOW(sendmsg), ALLOW_IF(sendto, 5, ALL, 0), ALLOW(shutdown),
+
+	ALLOW(poll), ALLOW(ppoll), ALLOW(select), ALLOW(pselect6), ALLOW(epoll_create1), ALLOW(epoll_ctl),
+	ALLOW(epoll_wait), ALLOW(epoll_pwait), ALLOW(eventfd2), ALLOW(signalfd4), ALLOW(pipe2), ALLOW(timerfd_create),
+	ALLOW(timerfd_settime), ALLOW(futex), ALLOW(restart_syscall), ALLOW(sched_yield), ALLOW(sched_getaffinity),
+	ALLOW(clock_gettime), ALLOW(clock_getres), ALLOW(clock_nanosleep), ALLOW(nanosleep), ALLOW(gettimeofday),
+	ALLOW(getrandom), ALLOW(rt_sigaction), ALLOW(rt_sigprocmask), ALLOW(rt_sigreturn), ALLOW(rt_sigtimedwait),
+	ALLOW(sigaltstack), ALLOW_IF(prctl, 0, ALL, PR_SET_NAME), ALLOW_IF(prctl, 0, ALL, PR_SET_TIMERSLACK),
+	ALLOW_IF(clone, 0, CLONE_THREAD, CLONE_THREAD), REFUSE(clone3, ENOSYS), REFUSE(io_uring_setup, ENOSYS),
+	ALLOW(exit), ALLOW(exit_group), ALLOW(gettid), ALLOW(getpid), ALLOW(getppid), ALLOW(getuid), ALLOW(geteuid),
+	ALLOW(getgid), ALLOW(getegid), ALLOW(getrlimit), ALLOW(getrusage), ALLOW(uname), ALLOW(sysinfo), ALLOW(umask),
+};
+
 enum { RULE_LENGTH = 6, MOST_RULES = 256 };
 
 /* The number of the call is in the accumulator before and, unless the rule has decided, after it. */
@@ -245,12 +282,14 @@ int confine_vcpu(bool devices, bool virtio)
 }
 
 /* Holds for a keeper. A call that is not in the table is refused: a keeper must live to put the host back. It may send
- * signals to the process `only`, by `pidfd` too; 0: to those that the kernel lets its uid. */
-int confine_keeper(int only, int pidfd)
+ * signals to the process `only`, and by these `pidfds`; 0: to those that the kernel lets its uid. */
+int confine_keeper(int only, const int *pidfds, uint32_t count)
 {
+	enum { MOST_PIDFDS = 64 };
+	if (count > MOST_PIDFDS)
+		return -E2BIG;
 	const struct rule any[] = { ALLOW(kill), ALLOW(tgkill), ALLOW(pidfd_send_signal), ALLOW(pidfd_open) };
-	const struct rule one[] = { ALLOW_IF(kill, 0, ALL, only), ALLOW_IF(tgkill, 0, ALL, getpid()),
-				    ALLOW_IF(pidfd_send_signal, 0, ALL, pidfd) };
+	const struct rule one[] = { ALLOW_IF(kill, 0, ALL, only), ALLOW_IF(tgkill, 0, ALL, getpid()) };
 	struct filter filter;
 	filter_begin(&filter, SECCOMP_RET_ERRNO | EPERM);
 	ADD(&filter, of_keepers);
@@ -258,6 +297,21 @@ int confine_keeper(int only, int pidfd)
 		ADD(&filter, one);
 	else
 		ADD(&filter, any);
+	for (uint32_t n = 0; only && n < count; n++) {
+		const struct rule by[] = { ALLOW_IF(pidfd_send_signal, 0, ALL, pidfds[n]) };
+		ADD(&filter, by);
+	}
+	return filter_install(&filter, SECCOMP_RET_ERRNO | EPERM, SECCOMP_FILTER_FLAG_TSYNC);
+}
+
+/* Holds for what becomes a disk engine. A call that is not in its table is refused, as a kernel without it would. */
+int confine_disk_engine(void)
+{
+	const struct rule own[] = { ALLOW_IF(tgkill, 0, ALL, getpid()) }; /* abort() */
+	struct filter filter;
+	filter_begin(&filter, SECCOMP_RET_ERRNO | EPERM);
+	ADD(&filter, of_disk_engines);
+	ADD(&filter, own);
 	return filter_install(&filter, SECCOMP_RET_ERRNO | EPERM, SECCOMP_FILTER_FLAG_TSYNC);
 }
 

@@ -86,17 +86,29 @@ int memory_map_file(int fd, uint64_t offset, size_t size, size_t alignment, void
 int kernel_ioctl(int fd, unsigned long request, void *argument);
 int kernel_ioctl_value(int fd, unsigned long request, unsigned long argument);
 int kernel_prctl(int option, unsigned long value);
+int kernel_unshare(int flags);
+int kernel_readonly_mount(int folder);
 bool host_cpuid(uint32_t leaf, uint32_t *ret);
 
 /* -- least privilege ------------------------------------------------------------------------------------------------ */
 
+/* What an engine may do below a folder or with a file, which `fd` is a descriptor of. */
+enum place_kind { PLACE_READ = 1, PLACE_WRITTEN, PLACE_EXECUTED };
+
+struct place {
+	int32_t fd;
+	uint32_t kind;
+};
+
 int take_user(uint32_t own);
 int confine_user(uint32_t real, uint32_t effective, bool files);
-int confine_capabilities(int kept);
+int confine_capabilities(uint64_t kept, uint64_t bound);
 int confine_files(int folder, const int *files, uint32_t count);
+int confine_places(const struct place *places, uint32_t count);
 int confine_calls(bool virtio);
+int confine_disk_engine(void);
 int confine_landlock(void);
 int confine_seccomp(void);
 int confine_vcpu(bool devices, bool virtio);
-int confine_keeper(int only, int pidfd);
+int confine_keeper(int only, const int *pidfds, uint32_t count);
 int confine_standby(void);

@@ -17,7 +17,7 @@ from launcher.planner.groups import CONTAINER_NODE, is_on_a_card
 from launcher.planner.keeping import kept
 from launcher.planner.linux import values_of
 from launcher.planner.memory import PAGE_SIZES
-from launcher.planner.modules import needed, unloaded, vga_is_to_come
+from launcher.planner.modules import needed, nodes_opened, unloaded, vga_is_to_come
 from launcher.planner.named_facts import NamedFacts, question
 from launcher.planner.needs import (
     KVM_EXTENSIONS,
@@ -38,7 +38,6 @@ from launcher.planner.needs import (
 from launcher.planner.networks import networked
 from launcher.planner.resets import own_method
 from launcher.planner.served_by import apart_from_users, wanted_engines
-from launcher.planner.virtio import nodes_opened, shares_memory
 from launcher.planner.waiting import waiting
 
 if TYPE_CHECKING:
@@ -227,7 +226,7 @@ def _of_serving(it: Situation) -> Iterator[tuple[str, int]]:
     serving = it.host.serving
     if serving and serving.user_namespaces and apart_from_users(it.spec):
         yield "serving.user_namespaces", 1
-    if serving and serving.file_size is not None and shares_memory(it.virtio):
+    if serving and serving.file_size is not None and any(one.engine == "vhost-user" for one in it.virtio):
         yield "serving.writable", max(bank.size for bank in it.spec.memory)
 
 

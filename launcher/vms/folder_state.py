@@ -13,7 +13,8 @@ from launcher.vms.way import read_below
 PLAN, JOURNAL, STATE, REPORT, LOG, SOCKET = (
     "plan.json", "undo.jsonl", "state.json", "report.json", "console.log", "control.sock",
 )  # fmt: skip
-FILES = (PLAN, JOURNAL, STATE, REPORT, LOG, SOCKET)
+ENGINE = "engine.sock"  # for the moment in which a keeper connects to it
+FILES = (PLAN, JOURNAL, STATE, REPORT, LOG, SOCKET, ENGINE)
 OURS = tuple(name for file in FILES for name in (file, f".{file}"))
 
 MOMENT = 0.01  # seconds between two tries at a lock that is held for a moment

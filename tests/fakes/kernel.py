@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from launcher.kernel.api import Drivers, Event, GivenUp, VfChange, Waits
+from launcher.kernel.api import Drivers, Engine, EngineOrder, Event, GivenUp, VfChange, Waits
 from launcher.kernel.confine import GIVEN_UP, MEASURES
 from launcher.kernel.descriptor import Eventfd
+from launcher.kernel.engine import Engine as RealEngine
 from launcher.kernel.type1 import Type1
 from launcher.kernel.waiting import wait_for
 from tests.fakes.drivers import FakeDrivers
@@ -75,6 +76,8 @@ class FakeKernel:
         self.virtual_functions = FakeVirtualFunctions(self)
         self.waits: Waits = wait_for
         self.ends: dict[str, int] = {}
+        self.engines: list[Engine] = []
+        self.folder = -1
 
     def call(self, name: str) -> None:
         self.calls.append(name)
@@ -105,6 +108,22 @@ class FakeKernel:
 
     def load_modules(self, names: Sequence[str]) -> None:
         self.call("modprobe")
+
+    def prepare_engine(self, order: EngineOrder) -> Engine:
+        self.call("fork")
+        self.engines.append(RealEngine(order, self.waits))
+        return self.engines[-1]
+
+    def make_tap(self, name: str, bridge: str, mtu: int) -> int:
+        self.call("TUNSETIFF")
+        return os.eventfd(0, os.EFD_CLOEXEC)
+
+    def open_tap(self, name: str) -> int:
+        return self.make_tap(name, "", 0)
+
+    def close_ends(self) -> None:
+        while self.ends:
+            os.close(self.ends.popitem()[1])
 
     def address_spaces(self) -> Type1:
         """The real one: what it opens is fake."""

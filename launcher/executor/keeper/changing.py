@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from launcher.errors import Diagnostic
-from launcher.executor.keeper import binding, network
+from launcher.executor.keeper import binding, engines, network, taps
 from launcher.kernel.api import Kernel
 from launcher.plan.step import Step
 from launcher.plan.steps import (
@@ -18,6 +18,7 @@ from launcher.plan.steps import (
     SetVirtualFunction,
     StaysBound,
 )
+from launcher.plan.virtio import ConnectEngine, MakeTap, OpenTap, StartDiskEngine, StartShareEngine, StartUserNetwork
 from launcher.values import PciAddress
 from launcher.vms.journal import UNREADABLE, Entry, Journal, pending, pending_in
 
@@ -30,8 +31,13 @@ if TYPE_CHECKING:
 OWN = (KeepState.op,)
 
 
-def memory_of(step: Step) -> dict[str, Any] | None:
-    """What the journal has to keep of a step; None: the step changes nothing that is put back."""
+def memory_of(step: Step, kernel: Kernel) -> dict[str, Any] | None:
+    """What the journal has to keep of a step; None: the step changes nothing that is put back. An engine is a process
+    by then, which waits."""
+    if isinstance(step, engines.STARTS):
+        return engines.prepare(step, kernel)
+    if isinstance(step, MakeTap):
+        return taps.memory_of(step)
     if isinstance(step, BindDriver):
         return binding.memory_of(step)
     if isinstance(step, SetVirtualFunction):
@@ -57,6 +63,12 @@ CHANGE: dict[type[Step], Callable[[Any, Kernel], None]] = {
     BindDriver: lambda step, kernel: binding.bind(step, kernel.drivers),
     StaysBound: lambda *_: None,
     SetVirtualFunction: lambda step, kernel: network.tell(step, kernel.virtual_functions),
+    StartDiskEngine: engines.start,
+    StartShareEngine: engines.start,
+    StartUserNetwork: engines.start,
+    MakeTap: taps.make,
+    OpenTap: taps.attach,
+    ConnectEngine: taps.connect,
 }
 
 
@@ -80,6 +92,8 @@ UNDO: dict[str, Undo] = {
         network.describe,
         network.commands,
     ),
+    MakeTap.op: Undo(taps.read_memory, taps.remove, taps.describe, taps.commands),
+    **{kind.op: Undo(engines.read_memory, engines.end, engines.describe, engines.commands) for kind in engines.STARTS},
 }
 
 

@@ -73,7 +73,7 @@ class HostChanges:
 
     def _make(self, n: int, step: Step, journal: Journal) -> None:
         check(step, self._kernel)
-        memory = memory_of(step)
+        memory = memory_of(step, self._kernel)
         if memory is not None:
             journal.before(n, step.op, memory)
         change(step, self._kernel)

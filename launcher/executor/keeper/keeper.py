@@ -106,6 +106,7 @@ class Keeper:
         folder.write(PLAN, plan_to_json(self._plan))
         self._journal = Journal(folder)
         self._archive.open()
+        self._kernel.folder = folder.lock
         with folder.entered():
             self._audience.open(Path(SOCKET))
         self._archive.keep_state()
@@ -132,6 +133,7 @@ class Keeper:
     def _start_runner(self) -> bool:
         self._kernel.take_user()
         pid = self._link.start(self._be_runner)
+        self._kernel.close_ends()
         self._archive.runner_began = began(pid)
         self._archive.keep_state()
         return self._give_up(pid)

@@ -160,7 +160,7 @@ def test_the_kernel_lets_it_change_interfaces_and_refuses_its_keeper_then() -> N
     """EOPNOTSUPP: `lo` has no virtual functions, and whoever has not the capability is not even told that."""
     deed = "the_runner_ends(); link = Rtnetlink(); found['told'] = tried(lambda: standby.change(change(0)))"
     assert lived(deed, "Rtnetlink.set(self, 1, 0, settings)")["told"] == errno.EOPNOTSUPP
-    without = "from launcher.native import lib; lib.confine_capabilities(-1); link = Rtnetlink(); "
+    without = "from launcher.native import lib; lib.confine_capabilities(0, 0); link = Rtnetlink(); "
     without += "found['told'] = tried(lambda: link.__class__.set(link, 1, 0, VfSettings(MACS[0])))"
     assert lived(without)["told"] == errno.EPERM
 

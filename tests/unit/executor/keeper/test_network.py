@@ -46,7 +46,7 @@ def done(kernel: FakeKernel, folder: StateFolder, step: SetVirtualFunction = STE
     """As a keeper does it."""
     journal = Journal(folder)
     check(step, kernel)
-    journal.before(1, step.op, memory_of(step) or {})
+    journal.before(1, step.op, memory_of(step, FakeKernel()) or {})
     change(step, kernel)
     return journal
 
@@ -156,7 +156,7 @@ def test_an_interface_that_is_elsewhere_keeps_the_journal(folder: StateFolder) -
     ],
 )  # fmt: skip
 def test_no_line_of_a_journal_leads_to_a_command_or_a_setting_that_is_not_ours(change_: dict[str, object]) -> None:
-    kept = json.loads(json.dumps(memory_of(STEP))) | change_
+    kept = json.loads(json.dumps(memory_of(STEP, FakeKernel()))) | change_
     entry = Entry(1, STEP.op, kept)
     assert commands(entry).startswith("# the journal's entry is not one of ours: ")
     assert describe(entry) == "set-virtual-function of step 1"

@@ -1,0 +1,95 @@
+"""The folder of a VM, or the path of somebody's socket, in; a socket to an engine that answers there out.
+
+An engine of ours gets a listening socket that is connected to already: its name is gone before it starts.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import stat
+import struct
+from contextlib import closing, suppress
+from time import monotonic
+
+from launcher.kernel.api import Waits
+from launcher.vms.folder_state import ENGINE
+
+LONGEST = 30.0  # seconds for an engine to start and to answer
+_HEAD, _FEATURES = struct.Struct("<III"), struct.Struct("<Q")
+_GET_FEATURES, _VERSION, _REPLY = 1, 1, 4  # vhost-user (docs/interop/vhost-user.rst of QEMU)
+
+
+def listening_pair(folder: int) -> tuple[socket.socket, socket.socket]:
+    """A socket for the engine to listen at, and the end of its one client, by a name in this folder for a moment."""
+    path, listening = f"/proc/self/fd/{folder}/{ENGINE}", socket.socket(socket.AF_UNIX)
+    try:
+        with_name(folder, path, listening)
+        return listening, _connected(path)
+    except BaseException:
+        listening.close()
+        raise
+    finally:
+        _discard(folder)
+
+
+def with_name(folder: int, path: str, listening: socket.socket) -> None:
+    _discard(folder)
+    listening.bind(path)
+    listening.listen(1)
+
+
+def _discard(folder: int) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(ENGINE, dir_fd=folder)
+
+
+def _connected(path: str) -> socket.socket:
+    client = socket.socket(socket.AF_UNIX)
+    try:
+        client.settimeout(LONGEST)
+        client.connect(path)
+        client.settimeout(None)
+    except BaseException:
+        client.close()
+        raise
+    return client
+
+
+def connect(path: str) -> socket.socket:
+    """ENOTSOCK: it is no socket; ECONNREFUSED: nobody listens; ETIMEDOUT: nobody takes who comes."""
+    if not stat.S_ISSOCK(os.stat(path).st_mode):
+        raise OSError(errno.ENOTSOCK, "it is no socket", path)
+    try:
+        return _connected(path)
+    except TimeoutError:
+        raise TimeoutError(errno.ETIMEDOUT, f"nobody takes a client within {LONGEST:g} s", path) from None
+
+
+def await_answer(end: socket.socket, waits: Waits, who: str) -> None:
+    """OSError: nobody there speaks vhost-user. What is asked can be asked again, and changes nothing."""
+    end.send(_HEAD.pack(_GET_FEATURES, _VERSION, 0))
+    head = _received(end, _HEAD.size, waits, who)
+    if _HEAD.unpack(head) != (_GET_FEATURES, _VERSION | _REPLY, _FEATURES.size):
+        raise OSError(errno.EPROTO, f"its answer is not vhost-user: {head.hex()}")
+    _received(end, _FEATURES.size, waits, who)
+
+
+def _received(end: socket.socket, size: int, waits: Waits, who: str) -> bytes:
+    """All of it, and not a byte more: what is left would be taken for the answer to the runner's first question."""
+    answer, last = b"", monotonic() + LONGEST
+    while len(answer) < size:
+        if not waits(end.fileno(), max(last - monotonic(), 0), f"{who} to answer"):
+            raise TimeoutError(errno.ETIMEDOUT, f"no answer within {LONGEST:g} s")
+        new = end.recv(size - len(answer), socket.MSG_DONTWAIT)
+        if not new:
+            raise ConnectionResetError(errno.ECONNRESET, "it hung up")
+        answer += new
+    return answer
+
+
+def keep(ends: dict[str, int], alias: str, end: socket.socket) -> None:
+    """For the runner. It waits for nothing by itself: the runner has limits of its own."""
+    with closing(end):
+        ends[alias] = os.dup(end.fileno())

@@ -1,0 +1,31 @@
+"""What an engine said last in; lines for people out. An engine may have been taken over: its words are hostile."""
+
+from __future__ import annotations
+
+from launcher.executor.ending import manner_of_death
+from launcher.kernel.api import Engine
+
+MOST_LINES, MOST_LENGTH = 5, 200
+
+
+def last_words(said: bytes) -> tuple[str, ...]:
+    """At most five lines of a bounded length, without anything that a terminal would act on."""
+    lines = [one for one in said.decode(errors="backslashreplace").splitlines() if one.strip()]
+    return tuple(_plain(one)[:MOST_LENGTH] for one in lines[-MOST_LINES:])
+
+
+def _plain(line: str) -> str:
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in line)
+
+
+def said_by(engine: Engine) -> tuple[str, ...]:
+    """In the paths of the plan, where it speaks of descriptors."""
+    words = engine.listen().decode(errors="backslashreplace")
+    for fd, path in engine.order.names:
+        words = words.replace(f"/proc/self/fd/{fd}/.", path).replace(f"/proc/self/fd/{fd}", path)
+    return last_words(words.encode())
+
+
+def ended_so(engine: Engine) -> str:
+    """It has been reaped."""
+    return manner_of_death(engine.status or 0)
