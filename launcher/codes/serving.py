@@ -11,7 +11,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "Disks are served by qemu-storage-daemon, shares by virtiofsd, networks without rights by passt. Each is "
         "looked for where packages put it, and not in PATH.",
         "disks: {root: ./root.qcow2}        # without qemu-storage-daemon",
-        "Install the package that the message names.",
+        "Install the package that the message names. qemu-storage-daemon is in qemu-utils since Debian 13.",
     ),
     Explanation(
         "E631",
@@ -23,9 +23,9 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     ),
     Explanation(
         "E632",
-        "passt is too old",
-        "Guests are connected to passt by vhost-user, which came with the releases of 2025. That of Debian 12 is of "
-        "2023.",
+        "an engine without vhost-user",
+        "Guests are connected to engines by vhost-user. passt has it since the releases of 2025, and that of Debian 12 "
+        "is of 2023. qemu-storage-daemon has it since 5.2, and some distributions build it without.",
         "nics: {inet: user}        # on Debian 12",
         "Install passt 2025_02_17 or later, or take `bridge:` or `tap:`.",
     ),

@@ -261,6 +261,10 @@ ROWS: tuple[Row, ...] = (
         programs(passt=Program("/usr/bin/passt", "0.0~git20230309.7c7625d-1", vhost_user=False)),
     ),
     _host(
+        "engine-not-usable", "E632", "built-without", ROOT,
+        programs(qemu_storage_daemon=Program("/usr/bin/qemu-storage-daemon", "9.0.0", vhost_user=False)), files=GOOD,
+    ),
+    _host(
         "engine-not-usable", "E633", "which", WORK, programs(virtiofsd=Program("/usr/libexec/virtiofsd")),
         files=with_shares(work=folder()),
     ),

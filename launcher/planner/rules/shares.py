@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from shlex import quote
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from launcher.images.disk_files import Folder
 from launcher.planner.linux import release
 from launcher.planner.places import in_spec
 from launcher.planner.rules.access import who
+from launcher.planner.rules.boot import AS_IT_IS, FOR_A_SHELL
 from launcher.planner.rules.rule import Rule
 from launcher.planner.served_by import ENTER, READ, WRITE, may, server_of
 from launcher.values import Missing, show_size
@@ -38,7 +40,9 @@ def _there(it: Situation) -> Iterator[Diagnostic]:
         if isinstance(found, Missing):
             code, fact, way = _MISSING[found.missing]
             fact = f"{alias}: {found.path} {fact.format(who=who(it.host.process))}"
-            yield Diagnostic(code, fact, _where(alias), help=(way.format(path=quote(found.path)),))
+            shell = found.missing == "absent" and re.search(FOR_A_SHELL, found.path)
+            help_ = AS_IT_IS if shell else way.format(path=quote(found.path))
+            yield Diagnostic(code, fact, _where(alias), help=(help_,))
         elif found.kind != "directory":
             way = "name the folder that it is in, or make it a disk: `disks:`"
             yield Diagnostic("E654", f"{alias}: {found.path} is no directory", _where(alias), help=(way,))

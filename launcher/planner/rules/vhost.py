@@ -105,9 +105,12 @@ def _sockets(it: Situation) -> Iterator[Diagnostic]:
     for entry, found in it.files.sockets.items():
         where = in_spec(f"{entry}.socket")
         alias = entry.partition(".")[2]
-        if isinstance(found, Missing):
-            absent = found.missing == "absent"
-            fact = f"{alias}: {found.path} {'is not there' if absent else 'cannot be looked at'}"
+        if isinstance(found, Missing) and found.missing == "denied":
+            fact = f"{alias}: {who(process)} may not look at {found.path}"
+            help_ = ("have the engine listen where this user may go", "or run `up` as root")
+            yield Diagnostic("E652", fact, where, help=help_)
+        elif isinstance(found, Missing):
+            fact = f"{alias}: {found.path} {'is not there' if found.missing == 'absent' else 'cannot be looked at'}"
             yield Diagnostic("E650", fact, where, help=("start the engine that listens there, before `up`",))
         elif found.kind != "socket":
             yield Diagnostic("E651", f"{alias}: {found.path} is no socket", where, help=("name the engine's socket",))

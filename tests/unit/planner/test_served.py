@@ -152,6 +152,20 @@ def test_who_may_not_ends_with_the_exit_code_of_that() -> None:
         assert exit_code(made.diagnostics, strict=False) == 4, code
 
 
+def test_a_socket_that_may_not_even_be_looked_at_is_a_matter_of_rights() -> None:
+    made = plan(
+        START + "disks: {root: {socket: /s}}\n", by_user(served()), with_sockets(disks_root=Missing("denied", "/s"))
+    )
+    assert "E652" in codes(made)
+
+
+def test_what_a_shell_would_replace_is_told_to_stand_as_it_is() -> None:
+    made = plan(START + ROOT, served(), with_disks(root=Missing("absent", "/vms/~/root.qcow2")))
+    assert "are a shell's" in made.diagnostics[0].help[0]
+    made = plan(START + "shares: {w: ./$HOME}\n", served(), with_shares(w=Missing("absent", "/vms/$HOME")))
+    assert "are a shell's" in made.diagnostics[0].help[0]
+
+
 # ---- images ----
 
 
