@@ -226,4 +226,12 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "disks: {root: ./root.qcow2}\nmemory: 64GiB        # with `ulimit -f` of 1 GiB",
         "`ulimit -f unlimited`, or LimitFSIZE=infinity in the systemd service.",
     ),
+    Explanation(
+        "W659",
+        "a NIC with another MTU than its bridge",
+        "A port with a smaller MTU lowers that of the bridge itself, unless an administrator has set it; from one with "
+        "a larger MTU come frames that no other port takes.",
+        "nics: {lan: {bridge: br0, mtu: 9000}}        # where br0 has 1500",
+        "Leave `mtu` out: the NIC has then what the bridge has. Or give the bridge and its card the same.",
+    ),
 )

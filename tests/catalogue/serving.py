@@ -44,6 +44,7 @@ DEVICE_READ = f"{START}disks: {{data: {{path: /dev/vda, readonly: true}}}}\n"
 SPDK = f"{START}disks: {{root: {{socket: /run/engine.sock}}}}\n"
 LAN = f"{START}nics: {{lan: {{bridge: br0}}}}\n"
 MAC = "52:54:00:aa:00:01"
+JUMBO = LAN.replace("br0", "br0, mtu: 9000")
 LAN_MAC = f"{START}nics: {{lan: {{bridge: br0, mac: '{MAC}'}}}}\n"
 TAP0 = f"{START}nics: {{lan: {{tap: vmtap0}}}}\n"
 INET = f"{START}nics: {{inet: user}}\n"
@@ -273,6 +274,7 @@ ROWS: tuple[Row, ...] = (
     _host("no-bridge-or-tap", "E635", "bridge", LAN, links(replace(BRIDGE, name="-br0"))),
     _host("no-bridge-or-tap", "E636", "card", LAN.replace("br0", "eth0"), served, served, LAN),
     _host("no-bridge-or-tap", "W636", "down", LAN, links(replace(BRIDGE, up=False))),
+    _host("no-bridge-or-tap", "W659", "mtu", JUMBO, served, links(replace(BRIDGE, mtu=9000))),
     _host("no-bridge-or-tap", "E637", "tap", TAP0, by_owner(links(replace(TAP, name="-vmtap0"))), user),
     _host("no-bridge-or-tap", "E638", "tun", TAP0, by_owner(links(replace(TAP, kind="tun"))), user),
     _host("no-bridge-or-tap", "E638", "queues", TAP0, by_owner(links(replace(TAP, multi_queue=True))), user),

@@ -58,6 +58,20 @@ def _bridges(it: Situation) -> Iterator[Diagnostic]:
             yield Diagnostic("W636", fact, where, help=(f"`{fix}`",), fix=fix)
 
 
+def _mtus(it: Situation) -> Iterator[Diagnostic]:
+    """A bridge whose own MTU nobody has set takes the least of its ports (br_mtu_auto_adjust, net/bridge/br_if.c)."""
+    links = _links(it)
+    for alias, nic in it.spec.nics.items():
+        bridge = links.get(nic.bridge or "")
+        if nic.mtu is None or bridge is None or bridge.mtu is None or nic.mtu == bridge.mtu:
+            continue
+        fact = f"{alias}: its MTU is {nic.mtu}, and that of the bridge {bridge.name} {bridge.mtu}"
+        larger = f"what is larger than {bridge.mtu} bytes does not get through the bridge"
+        smaller = f"the bridge's own becomes {nic.mtu} while the VM runs, unless an administrator has set it"
+        help_ = (larger if nic.mtu > bridge.mtu else smaller, f"leave `mtu` out, and it is {bridge.mtu}")
+        yield Diagnostic("W659", fact, in_spec(f"nics.{alias}.mtu"), help=help_)
+
+
 def _taps(it: Situation) -> Iterator[Diagnostic]:
     links = _links(it)
     for alias, nic in it.spec.nics.items():
@@ -173,6 +187,7 @@ def _of_the_host(alias: str, mac: str, it: Situation) -> Iterator[Diagnostic]:
 
 RULES: tuple[Rule, ...] = (
     Rule("kernel", _bridges),
+    Rule("policy", _mtus),
     Rule("kernel", _taps),
     Rule("kernel", _rights),
     Rule("policy", _macs),
