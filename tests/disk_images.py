@@ -45,10 +45,13 @@ def qcow2(target: Path, size: int, backing: Path | None = None) -> Path:
 
 
 class Daemon:
-    """qemu-storage-daemon, told what to do by its monitor."""
+    """qemu-storage-daemon, told what to do by words and by its monitor; what the words say is done when it answers."""
+
+    def __init__(self, *words: str) -> None:
+        self._words = words
 
     def __enter__(self) -> Daemon:
-        command = [STORAGE_DAEMON, "--chardev", "stdio,id=monitor", "--monitor", "chardev=monitor"]
+        command = [STORAGE_DAEMON, *self._words, "--chardev", "stdio,id=monitor", "--monitor", "chardev=monitor"]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.ask("qmp_capabilities", {})
         return self

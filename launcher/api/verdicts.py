@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 ALIAS = "device"
 _WORDS = ("in-use", "no-reset", "unsafe-interrupts")
 _SPEC = {"name": "trial", "boot": {"kernel": "/kernel"}, "cpus": 1, "memory": "1GiB"}
+_SERVED = {
+    "disks": {"disk": {"path": "/disk"}},
+    "nics": {"lan": {"bridge": "br0"}, "inet": {"user": True}},
+    "shares": {"share": {"path": "/"}},
+    "vsock": {},
+}
 _FILES = BootFiles(BootFile("/kernel", "pvh", 4096, "", 0x100000))
 
 
@@ -96,6 +102,15 @@ class Trials:
         plan = plan_of(spec, SpecIdentity("", "", {}), self._around(address), _FILES, in_spec, board)
         own = tuple(one for one in plan.diagnostics if _is_own(one))
         return Trial(own, tuple(one for one in plan.diagnostics if one not in own))
+
+    def served(self) -> tuple[Diagnostic, ...]:
+        """What a VM with disks, networks, shares and vsock would miss here; none where that was not recorded."""
+        if self._host.serving is None:
+            return ()
+        spec, board = VM_SPEC.read(_SPEC | _SERVED), board_of(self._host.architecture)
+        host = replace(self._host, pci=(), groups=())
+        plan = plan_of(spec, SpecIdentity("", "", {}), host, _FILES, in_spec, board)
+        return tuple(one for one in plan.diagnostics if one.code[1] == "6" and one.code != "E635")
 
     def _around(self, address: PciAddress) -> HostFacts:
         """The host with those functions and groups only that a plan for this one looks at: a big host has thousands."""

@@ -92,10 +92,14 @@ def _praise(verdicts: Sequence[Verdict]) -> str:
         return f"{len(verdicts)} specs are valid"
     (one,) = verdicts
     assert one.spec is not None  # it is not refused
-    parts = [(one.spec.cpus.count, "vCPU"), (len(one.spec.devices), "device")]
-    vcpus, devices = (f"{number} {noun}{'s' * (number != 1)}" for number, noun in parts)
-    memory = show_size(sum(bank.size for bank in one.spec.memory))
-    return visible(f"{one.file}: valid: {one.spec.name}, {vcpus}, {memory}, {devices}")
+    spec = one.spec
+    parts = [(spec.cpus.count, "vCPU"), (len(spec.devices), "device")]
+    served = [(len(spec.disks), "disk"), (len(spec.nics), "NIC"), (len(spec.shares), "share")]
+    told = (*parts, *(pair for pair in served if pair[0]))
+    vcpus, *others = (f"{number} {noun}{'s' * (number != 1)}" for number, noun in told)
+    memory = show_size(sum(bank.size for bank in spec.memory))
+    vsock = ["vsock"] if spec.vsock else []
+    return visible(f"{one.file}: valid: {', '.join([spec.name, vcpus, memory, *others, *vsock])}")
 
 
 def _json(verdicts: Sequence[Verdict], _: Mapping[str, str]) -> None:

@@ -254,11 +254,12 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "W434",
         "a root that the guest cannot have",
-        "`root=` names a disk that no passed device can be: the guest has no disks but those. /dev/vda is a virtio "
-        "disk, /dev/sda needs a SATA, SCSI or USB controller, /dev/nvme0n1 an NVMe drive. UUID=, LABEL= and "
-        "/dev/mapper are looked up by an initial RAM disk only; the kernel itself knows PARTUUID= and device names.",
+        "`root=` names a disk that the guest has not: it has those of `disks`, which are /dev/vda, /dev/vdb and so on "
+        "in the order of the file, and those of passed devices. /dev/sda needs a SATA, SCSI or USB controller, "
+        "/dev/nvme0n1 an NVMe drive. UUID=, LABEL= and /dev/mapper are looked up by an initial RAM disk only; the "
+        "kernel itself knows PARTUUID= and device names.",
         "boot: {kernel: ./bzImage, cmdline: console=ttyS0 root=/dev/vda1}",
-        "Pass the disk by `devices:`, name it as the guest sees it, or give the guest an initial RAM disk.",
+        "Give the disk by `disks:` or `devices:`, name it as the guest sees it, or give the guest an initial RAM disk.",
     ),
     Explanation(
         "W435",

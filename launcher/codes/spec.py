@@ -108,7 +108,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "E114",
         "not a place for a passed device",
-        "Passed devices are at 00:10.0 to 00:1f.7 in the guest; 00:00.0 to 00:0f.7 belong to the machine itself.",
+        "Passed devices are at 00:10.0 to 00:1f.7 in the guest; 00:00.0 to 00:0f.7 belong to the machine itself, its "
+        "disks and NICs.",
         "devices:\n  gpu: {pci: 0000:c1:00.0, guest: 00:02.0}",
         "Write an address from 00:10.0 on, or leave `guest` out.",
     ),
@@ -135,8 +136,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     ),
     Explanation(
         "E118",
-        "not an alias for a device",
-        "Aliases are 1 to 63 of a-z, 0-9 and -, and do not start with -.",
+        "not an alias",
+        "The aliases of devices, disks, NICs and shares are 1 to 63 of a-z, 0-9 and -, and do not start with -.",
         "devices: {GPU_0: 0000:c1:00.0}",
         "Write `gpu-0: 0000:c1:00.0`.",
     ),

@@ -437,7 +437,7 @@ ENGINES = ("qemu-storage-daemon", "virtiofsd", "passt")
 @record
 class Program:
     """An engine that is installed. `version` is the word after its name in what `--version` says, empty where it says
-    none; `kind` tells the two programs called virtiofsd apart. `vhost_user`: of passt, whether it has that interface.
+    none; `kind` tells the two programs called virtiofsd apart. `vhost_user`: of the others, whether they have it.
     `loose`: somebody who may do less than who starts it could change it, and so it was not asked.
     """
 
@@ -452,7 +452,8 @@ class Program:
 class Link:
     """A network interface that is no function's. `owner` and `group`: who else than root may open a tap (None: nobody).
 
-    `attached`: a process has the tap open (its carrier), None where that cannot be seen. `ports`: of a bridge.
+    `attached`: a process has the tap open (its carrier), None where that cannot be seen; `holders`: which, as far as we
+    may look. `ports`: of a bridge.
     """
 
     name: str
@@ -468,6 +469,7 @@ class Link:
     vnet_header: bool = False
     persistent: bool = False
     attached: bool | None = None
+    holders: tuple[Holder, ...] = ()
 
 
 @record
@@ -478,6 +480,7 @@ class OtherVm:
     macs: tuple[str, ...] = ()
     cid: int | None = None
     images: tuple[str, ...] = ()  # device:inode of those that its guest writes
+    taps: tuple[str, ...] = ()
 
 
 @record

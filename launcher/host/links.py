@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from launcher.host.addresses import last
-from launcher.host.facts import Link
-from launcher.host.lists import entries, number, str_of
+from launcher.host.facts import Holder, Link
+from launcher.host.lists import entries, keyed, number, str_of
+from launcher.record import replace
 from launcher.values import Missing
 
 if TYPE_CHECKING:
     from launcher.host.tree import Tree
 
 _NET = "/sys/class/net"
+_TUN_NODE = "/dev/net/tun"
 _UP = 1  # IFF_UP
 # tun_flags (linux/if_tun.h)
 _TUN, _MULTI_QUEUE, _PERSISTENT, _VNET_HEADER = 0x0001, 0x0100, 0x0800, 0x4000
@@ -21,7 +23,21 @@ _TUN, _MULTI_QUEUE, _PERSISTENT, _VNET_HEADER = 0x0001, 0x0100, 0x0800, 0x4000
 def read_links(tree: Tree) -> tuple[Link, ...]:
     """`bonding_masters` is a file beside the interfaces."""
     names = entries(tree.list_folder(_NET))
-    return tuple(_link(tree, name) for name in names if isinstance(tree.read_text(f"{_NET}/{name}/flags"), str))
+    links = [_link(tree, name) for name in names if isinstance(tree.read_text(f"{_NET}/{name}/flags"), str)]
+    holders = _holders(tree) if any(one.attached for one in links) else {}
+    return tuple(replace(one, holders=tuple(holders.get(one.name, ()))) if one.attached else one for one in links)
+
+
+def _holders(tree: Tree) -> dict[str, list[Holder]]:
+    """By the name of the tap, which the kernel has in fdinfo."""
+    found: dict[str, list[Holder]] = {}
+    for pid in sorted(int(name) for name in entries(tree.list_folder("/proc")) if name.isdecimal()):
+        folder = f"/proc/{pid}"
+        for one in entries(tree.list_folder(f"{folder}/fd")):
+            if tree.read_link(f"{folder}/fd/{one}") == _TUN_NODE:
+                name = keyed(tree.read_text(f"{folder}/fdinfo/{one}"), ":").get("iff", "")
+                found.setdefault(name, []).append(Holder(pid, str_of(tree.read_text(f"{folder}/comm"))))
+    return found
 
 
 def _link(tree: Tree, name: str) -> Link:

@@ -42,11 +42,15 @@ def _locked(descriptor: int, base: int) -> Iterator[Permission]:
             yield permission
 
 
-def openers_of(status: os.stat_result) -> tuple[Opener, ...]:
-    """As far as they can be seen."""
-    wanted, found = _file(status), []
+def openers_of(descriptor: int) -> tuple[Opener, ...]:
+    """As far as they can be seen, and have it open by its name: any other file may be one of a network file system,
+    whose server would be waited for."""
+    status, found = os.fstat(descriptor), []
+    wanted, named = _file(status), os.readlink(f"/proc/self/fd/{descriptor}").rpartition("/")[2]
+    start = "/dev/" if stat.S_ISBLK(status.st_mode) else "/"
+    end = "" if stat.S_ISBLK(status.st_mode) else f"/{named}"
     for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdecimal()):
-        if pid != os.getpid() and any(one == wanted for one in _files(pid)):
+        if pid != os.getpid() and any(one == wanted for one in _files(pid, start, end)):
             found.append(Opener(pid, _command(pid)))
     return tuple(found)
 
@@ -56,7 +60,8 @@ def _file(status: os.stat_result) -> tuple[int, int]:
     return (0, status.st_rdev) if stat.S_ISBLK(status.st_mode) else (status.st_dev, status.st_ino)
 
 
-def _files(pid: int) -> Iterator[tuple[int, int]]:
+def _files(pid: int, start: str, end: str) -> Iterator[tuple[int, int]]:
+    """A device may be open by any of its nodes."""
     folder = f"/proc/{pid}/fd"
     try:
         names = os.listdir(folder)
@@ -64,7 +69,9 @@ def _files(pid: int) -> Iterator[tuple[int, int]]:
         return
     for name in names:
         try:
-            yield _file(os.stat(f"{folder}/{name}"))
+            path = os.readlink(f"{folder}/{name}")
+            if path.startswith(start) and path.endswith(end):
+                yield _file(os.stat(f"{folder}/{name}"))
         except OSError:
             continue
 

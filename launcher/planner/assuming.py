@@ -17,7 +17,7 @@ from launcher.planner.groups import CONTAINER_NODE, is_on_a_card
 from launcher.planner.keeping import kept
 from launcher.planner.linux import values_of
 from launcher.planner.memory import PAGE_SIZES
-from launcher.planner.modules import needed, unloaded, vga_is_to_come
+from launcher.planner.modules import needed, nodes_opened, unloaded, vga_is_to_come
 from launcher.planner.named_facts import NamedFacts, question
 from launcher.planner.needs import (
     KVM_EXTENSIONS,
@@ -37,8 +37,7 @@ from launcher.planner.needs import (
 )
 from launcher.planner.networks import networked
 from launcher.planner.resets import own_method
-from launcher.planner.served_by import wanted_engines
-from launcher.planner.virtio import nodes_opened
+from launcher.planner.served_by import apart_from_users, wanted_engines
 from launcher.planner.waiting import waiting
 
 if TYPE_CHECKING:
@@ -77,6 +76,8 @@ def _served(it: Situation, facts: NamedFacts) -> Iterator[str]:
     yield from ("process.uid", "process.gid")
     yield from (f"files.{kind}[{alias}]" for kind in ("disks", "shares", "sockets") for alias in getattr(files, kind))
     yield from (f"serving.programs[{name}]" for name in wanted_engines(it.spec) or ())
+    if it.host.serving and apart_from_users(it.spec):
+        yield "serving.unprivileged"
     links = (one.bridge or one.tap for one in it.spec.nics.values())
     yield from (f"serving.links[{name}]" for name in links if name)
     for node in nodes_opened(it.virtio):
@@ -218,6 +219,15 @@ def _bounds(it: Situation) -> Iterator[tuple[str, int]]:
     yield from _of_units(it)
     yield from _of_nodes(it)
     yield from _of_huge_pages(it)
+    yield from _of_serving(it)
+
+
+def _of_serving(it: Situation) -> Iterator[tuple[str, int]]:
+    serving = it.host.serving
+    if serving and serving.user_namespaces and apart_from_users(it.spec):
+        yield "serving.user_namespaces", 1
+    if serving and serving.file_size is not None and any(one.engine == "vhost-user" for one in it.virtio):
+        yield "serving.writable", max(bank.size for bank in it.spec.memory)
 
 
 def _memslots(it: Situation) -> Iterator[tuple[str, int]]:

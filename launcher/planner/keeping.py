@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from launcher.codec import encode, field_types
 from launcher.host import facts
-from launcher.images import disk_files
 from launcher.planner.uses import HARD
 from launcher.record import defaults, is_record
 from launcher.values import Missing
@@ -23,24 +22,6 @@ _TASKS = ("tasks", "user_tasks", "task_limits")  # what is left of them is assum
 # What comes and goes while nobody changes the host, what says the same again, what no plan looks at, and what is
 # another after up and down (vfio-pci leaves power/control on).
 _LEFT_OUT: dict[type, tuple[str, ...]] = {
-    disk_files.DiskFile: (
-        "path",
-        "size",
-        "allocated",
-        "content",
-        "folders",
-        "file_system",
-        "free",
-        "taken",
-        "refused",
-        "openers",
-        "uses",
-        "function",
-    ),
-    disk_files.Folder: ("path", "folders", "file_system"),
-    disk_files.Qcow2: ("virtual_size", "dirty", "corrupt"),
-    disk_files.Rights: ("path",),
-    disk_files.Socket: ("path", "folders"),
     facts.DeviceNode: ("path", "mode", "uid", "gid"),
     facts.Firmware: ("vendor", "product"),
     facts.Holder: ("pid",),
@@ -48,7 +29,7 @@ _LEFT_OUT: dict[type, tuple[str, ...]] = {
     facts.IommuGroup: ("number",),
     facts.IommuUnit: ("name", "domains"),
     facts.Limit: ("cgroup", "current"),
-    facts.Link: ("name", "mac", "up", "master", "ports", "attached"),
+    facts.Link: ("name", "mac", "up", "master", "ports", "attached", "holders"),
     facts.Linux: ("drivers", "framebuffers", "holders", "loadable", "lockdown", "modules", "parameters", "vectors"),
     facts.PcieLink: ("speed",),
     facts.PciFunction: ("address", "name", "revision", "errors"),
@@ -56,6 +37,15 @@ _LEFT_OUT: dict[type, tuple[str, ...]] = {
     facts.Power: ("state", "runtime", "control"),
     facts.Process: ("gid", "groups", "cpus", "state_folder", "locked", "huge_limits", *_TASKS),
     facts.Use: ("what", "pid", "unit"),
+}
+
+# The same of what images/disk_files.py has, by name: it is not imported where a spec has no disks.
+_LEFT_OUT_OF_FILES: dict[str, tuple[str, ...]] = {
+    "DiskFile": ("path", "size", "allocated", "content", "file_system", "free", "taken", "refused", "openers", "uses"),
+    "Folder": ("path", "file_system"),
+    "Qcow2": ("virtual_size", "dirty", "corrupt"),
+    "Rights": ("path",),
+    "Socket": ("path",),
 }
 
 # What VFIO, KVM and IOMMUs make something of; the rest of the configuration is the administrator's.
@@ -173,10 +163,10 @@ def _parts(value: Any) -> tuple[_Part, ...]:
 
 @cache
 def _parts_of(kind: Any) -> tuple[_Part, ...]:
-    usual = defaults(kind)
+    usual, left_out = defaults(kind), _LEFT_OUT.get(kind) or _LEFT_OUT_OF_FILES.get(kind.__name__, ())
     rows = []
     for name, type_ in field_types(kind).items():
-        if name not in _LEFT_OUT.get(kind, ()):
+        if name not in left_out:
             part = _Part(name, type_, _KEPT_AS.get((kind, name)), REQUIRED)
             rows.append(part._replace(usual=part.of(usual[name])) if name in usual else part)
     return tuple(rows)

@@ -25,24 +25,27 @@ from launcher.planner.bars import high_window, place_bars, spans_of_bars
 from launcher.planner.boot import load_initrd, load_kernel
 from launcher.planner.decided import Situation
 from launcher.planner.devices import binding_steps, pass_devices, passed_functions, planned_devices
-from launcher.planner.engines import engine_steps
 from launcher.planner.memory import PAGE_SIZES, place_memory, span_of
-from launcher.planner.modules import loading_step
+from launcher.planner.modules import loading_step, nodes_opened
 from launcher.planner.needs import planned_topology, populates
 from launcher.planner.networks import network_steps
 from launcher.planner.places import Locate, located
 from launcher.planner.regions import left_empty, memory_map, reserved_by
 from launcher.planner.resets import planned_resets
 from launcher.planner.rules.table import findings
-from launcher.planner.virtio import functions_of, nodes_opened, places_of, shares_memory
+from launcher.planner.served_by import wanted_engines
 from launcher.planner.widths import address_bits, widths
+from launcher.record import replace
 from launcher.version import VERSION
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from launcher.host.facts import HostFacts
     from launcher.images.boot_files import BootFiles
     from launcher.machine.board import Board
     from launcher.spec.parts import Bank, VmSpec
+    from launcher.values import Span
 
 
 def plan_of(spec: VmSpec, source: SpecIdentity, host: HostFacts, files: BootFiles, where: Locate, board: Board) -> Plan:
@@ -75,9 +78,7 @@ def _decide(spec: VmSpec, host: HostFacts, files: BootFiles, where: Locate, boar
     places = place_bars(passing.functions, [span_of(one) for one in ranges], spans, bits, board.layout)
     resets = planned_resets(passing, host)
     devices = planned_devices(passing, files, places, resets, where)
-    engines = engine_steps(spec, host, files)
-    beside = places_of(spec, [*(span_of(one) for one in ranges), *spans, *spans_of_bars(devices)], board.layout)
-    return Situation(
+    it = Situation(
         spec=spec,
         host=host,
         files=files,
@@ -91,10 +92,18 @@ def _decide(spec: VmSpec, host: HostFacts, files: BootFiles, where: Locate, boar
         widths=bounds,
         bits=bits,
         locked=sum(bank.size for bank in spec.memory) if spec.devices else 0,
-        engines=engines,
-        places=beside,
-        virtio=functions_of(spec, host, beside, engines),
     )
+    return _with_served(it, [*(span_of(one) for one in ranges), *spans]) if wanted_engines(spec) is not None else it
+
+
+def _with_served(it: Situation, taken: Sequence[Span]) -> Situation:
+    """Behind all others, which do not move for it: it is not imported for a VM that has none of it."""
+    from launcher.planner.engines import engine_steps
+    from launcher.planner.virtio import functions_of, places_of
+
+    engines = engine_steps(it.spec, it.host, it.files)
+    places = places_of(it.spec, [*taken, *spans_of_bars(it.devices)], it.board.layout)
+    return replace(it, engines=engines, places=places, virtio=functions_of(it.spec, it.host, places, engines))
 
 
 def _steps(it: Situation) -> tuple[Step, ...]:
@@ -102,10 +111,10 @@ def _steps(it: Situation) -> tuple[Step, ...]:
     spec, host, passing, ranges, layout = it.spec, it.host, it.passing, it.ranges, it.board.layout
     groups = tuple(group.number for group in passing.groups)
     passed = passed_functions(passing, it.devices)
-    shared, nodes = shares_memory(it.virtio), nodes_opened(it.virtio)
+    shared = any(one.engine == "vhost-user" for one in it.virtio)  # processes map it, too
     maybe = (
         KeepState(f"{host.process.state_folder}/{spec.name}") if host.process.state_folder else None,
-        loading_step(host, passes=bool(groups), nodes=nodes),
+        loading_step(host, passes=bool(groups), nodes=nodes_opened(it.virtio)),
         *binding_steps(passing.taken),
         *network_steps(it),
         *it.engines,

@@ -9,9 +9,10 @@ from launcher.planner.linux import release
 from launcher.values import Missing
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
     from launcher.host.facts import HostFacts, Linux, Serving
+    from launcher.plan.virtio import Virtio
 
 
 # Who makes the nodes that taps, vhost-net and vhost-vsock are opened by.
@@ -38,6 +39,15 @@ def obtainable(linux: Linux) -> dict[str, bool | Missing]:
         name: name in loaded or (known if isinstance(known, Missing) else name in (known or ()))
         for name in needed(linux)
     }
+
+
+_NODES = {"vhost-net": ("/dev/net/tun", "/dev/vhost-net"), "vhost-vsock": ("/dev/vhost-vsock",)}
+
+
+def nodes_opened(functions: Iterable[Virtio]) -> tuple[str, ...]:
+    """Device nodes by which kernel engines and taps are opened."""
+    engines = {one.engine for one in functions}
+    return tuple(node for engine, nodes in _NODES.items() if engine in engines for node in nodes)
 
 
 def nodes_obtainable(serving: Serving) -> dict[str, bool]:

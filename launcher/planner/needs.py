@@ -157,5 +157,6 @@ def tasks_left(process: Process) -> int:
 
 
 def least_files(it: Situation) -> int:
-    """Each vCPU, function and group has a descriptor."""
-    return _FILES + it.spec.cpus.count + len(it.passing.functions) + len(it.passing.groups)
+    """Each vCPU, function and group has a descriptor; a virtio function one for its engine and one for each queue."""
+    virtio = sum(1 + one.queues for one in it.virtio)
+    return _FILES + it.spec.cpus.count + len(it.passing.functions) + len(it.passing.groups) + virtio

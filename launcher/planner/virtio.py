@@ -125,17 +125,3 @@ def mtu_of(nic: Nic, serving: Serving | None) -> int | None:
 def link_of(nic: Nic, serving: Serving | None) -> Link | None:
     name = nic.bridge or nic.tap
     return next((one for one in serving.links if one.name == name), None) if serving and name else None
-
-
-def nodes_opened(functions: Iterable[Virtio]) -> tuple[str, ...]:
-    """Device nodes by which kernel engines and taps are opened."""
-    engines = {one.engine for one in functions}
-    return tuple(node for engine, nodes in _NODES.items() if engine in engines for node in nodes)
-
-
-_NODES = {"vhost-net": ("/dev/net/tun", "/dev/vhost-net"), "vhost-vsock": ("/dev/vhost-vsock",)}
-
-
-def shares_memory(functions: Iterable[Virtio]) -> bool:
-    """Engines in other processes map the guest's memory; the kernel's work on it through whoever has it."""
-    return any(one.engine == "vhost-user" for one in functions)

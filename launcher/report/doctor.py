@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Literal
 
+from launcher.host.facts import ENGINES
 from launcher.planner.modules import unloaded
 from launcher.record import record
 from launcher.report.frame import visible
@@ -20,6 +21,8 @@ Level = Literal["PASS", "WARN", "FAIL"]
 
 _TINTS: dict[str, str] = {"PASS": "\033[32m", "WARN": "\033[33m", "FAIL": "\033[31m"}
 _PLAIN = "\033[0m"
+_OF_ENGINES = frozenset({"E630", "E631", "E632", "E633"})
+DISKS, SHARES, USER_NETWORK = ENGINES
 
 
 @record
@@ -38,6 +41,7 @@ class Subject:
     """`codes`: the findings that belong to it; `word`: only those that have it in their message.
 
     `fact`: what is so when there is none; None, nothing is known of it. Nor is it when one of `needs` has failed.
+    `wish`: VMs can do without it, so that it is no failure.
     """
 
     name: str
@@ -45,6 +49,7 @@ class Subject:
     fact: Callable[[HostFacts], str | None]
     needs: tuple[str, ...] = ()
     word: str = ""
+    wish: bool = False
 
     def claims(self, one: Diagnostic) -> bool:
         return one.code in self.codes and self.word in one.message
@@ -59,13 +64,14 @@ def examine(host: HostFacts, found: Iterable[Diagnostic]) -> tuple[Check, ...]:
         mine = [one for one in left if subject.claims(one)]
         left = {one: None for one in left if one not in mine}
         checks += [_finding(subject, one) for one in mine] or _passed(subject, host, failed)
-        failed |= {subject.name} if any(one.severity == "error" for one in mine) else set()
+        failed |= {subject.name} if any(one.severity == "error" for one in mine) and not subject.wish else set()
     return tuple(checks)
 
 
 def _finding(subject: Subject, one: Diagnostic) -> Check:
     remedy = one.help[0] if one.help else one.fix and f"`{one.fix}`"
-    return Check("WARN" if one.severity == "warning" else "FAIL", subject.name, one.message, one.code, remedy)
+    level: Level = "WARN" if one.severity == "warning" or subject.wish else "FAIL"
+    return Check(level, subject.name, one.message, one.code, remedy)
 
 
 def _passed(subject: Subject, host: HostFacts, failed: set[str]) -> list[Check]:
@@ -189,6 +195,25 @@ def _lockdown(host: HostFacts) -> str | None:
     return mode if mode in (None, "none") else f"{mode}; VFIO works all the same"
 
 
+def _engine(name: str) -> Callable[[HostFacts], str | None]:
+    def fact(host: HostFacts) -> str | None:
+        found = host.serving.programs.get(name) if host.serving else None
+        return " ".join(filter(None, (found.path, found.version))) if found else None
+
+    return fact
+
+
+def _networks(host: HostFacts) -> str | None:
+    if host.serving is None:
+        return None
+    bridges = [one.name for one in host.serving.links if one.kind == "bridge"]
+    return f"vhost-net; bridges: {', '.join(bridges[:8])}" if bridges else "vhost-net; no bridge"
+
+
+def _vsock(host: HostFacts) -> str | None:
+    return "/dev/vhost-vsock" if host.serving else None
+
+
 SUBJECTS = (
     Subject("CPU virtualization", frozenset({"E405"}), _cpus),
     Subject("KVM", frozenset({"E401", "E402", "E403"}), _kvm),
@@ -208,6 +233,11 @@ SUBJECTS = (
     Subject("interrupt vectors", frozenset({"W259"}), lambda _: None),
     Subject("isolation", frozenset({"W231"}), lambda _: None),
     Subject("sleep", frozenset({"W222"}), lambda _: None),
+    Subject("disks", _OF_ENGINES, _engine(DISKS), word=DISKS, wish=True),
+    Subject("shares", _OF_ENGINES | {"E657"}, _engine(SHARES), word=SHARES, wish=True),
+    Subject("networks", frozenset({"E642", "E643", "E644"}), _networks, word="net", wish=True),
+    Subject("networks of users", _OF_ENGINES, _engine(USER_NETWORK), word=USER_NETWORK, wish=True),
+    Subject("vsock", frozenset({"E642", "E643"}), _vsock, wish=True),
     Subject("state folder", frozenset({"E424", "E541"}), lambda host: host.process.state_folder),
     Subject("lockdown", frozenset(), _lockdown),
     Subject("not read", frozenset({"W216"}), lambda _: None),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from launcher.codec import encode
 from launcher.plan.step import Step
 from launcher.plan.steps import BindDriver, OpenGroups, SetVirtualFunction
+from launcher.plan.virtio import AddVirtio, StartDiskEngine
 from launcher.record import field, fields, record
 from launcher.report.frame import visible
 from launcher.report.lines import WIDE, wrapped
@@ -17,6 +18,7 @@ from launcher.report.plan_text import memory_row, placing_groups, shared_banks
 
 if TYPE_CHECKING:
     from launcher.plan.plan import MemoryLine, Plan, PlannedDevice
+    from launcher.plan.virtio import ServedDisk, Virtio
 
 _NONE = "none"
 _LONGEST = 80  # of a value; digests are longer
@@ -168,7 +170,24 @@ def _line(line: MemoryLine, groups: set[int], shared: set[int]) -> _Item:
 
 
 def _steps(plan: Plan) -> Iterator[_Item]:
-    return (_step(one) for one in plan.steps)
+    """What serves several disks or functions is a line for each of them."""
+    for one in plan.steps:
+        if isinstance(one, StartDiskEngine):
+            yield from (_disk(one, disk) for disk in one.disks)
+        elif isinstance(one, AddVirtio):
+            yield from (_function(one, function) for function in one.functions)
+        else:
+            yield _step(one)
+
+
+def _disk(step: StartDiskEngine, one: ServedDisk) -> _Item:
+    engine = {"program": step.program, "uid": str(step.uid), "gid": str(step.gid)}
+    first = one.images[0].path if one.images else _NONE
+    return _Item(f"{step.op} {one.alias}", "", _details(encode(one)) | engine, f"{first} as uid {step.uid}")
+
+
+def _function(step: AddVirtio, one: Virtio) -> _Item:
+    return _Item(f"{step.op} {one.alias}", "", _details(encode(one)), f"by {one.engine} at {one.guest.guest}")
 
 
 def _step(one: Step) -> _Item:

@@ -16,7 +16,7 @@ from launcher.report.served_rows import HEADS, NOUNS, served_rows
 from launcher.values import MIB, Span, show_size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Set
 
     from launcher.plan.plan import MemoryLine, Plan, PlannedDevice
     from launcher.report.served_rows import ServedRow
@@ -210,7 +210,7 @@ def shared_banks(plan: Plan) -> set[int]:
     return {step.bank for step in plan.steps if isinstance(step, TakeMemory) and step.shared}
 
 
-def memory_row(line: MemoryLine, groups: set[int], shared: set[int]) -> tuple[Span, str, str]:
+def memory_row(line: MemoryLine, groups: set[int], shared: Set[int] = frozenset()) -> tuple[Span, str, str]:
     span = Span(line.start, line.size)
     if line.kind == "ram":
         node = "" if line.node is None else f", node {line.node}"

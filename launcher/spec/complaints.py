@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from launcher.record import replace
 from launcher.spec import rules, rules_of_served
 from launcher.spec.cpu_list import pin
-from launcher.spec.entries_of_others import entry
+from launcher.spec.entries_of_others import entries, entry, is_entry
 from launcher.spec.fields import all_fields, as_yaml, keys_of, stands
 from launcher.spec.model import Bank, ShortDevice, ShortDisk, ShortNic, VmSpec
 from launcher.spec.places import NAMED, section_of
@@ -57,7 +57,20 @@ def _told(refusal: ValidationError, spec: Mapping[str, object], lost: Set[FieldP
     found = [(path, _problem(path, error, spec)) for path, error in errors if _is_news(path, error, lost)]
     meant = {field for path, error in errors for field in _meant(path, error, spec)}
     told = [one for path, one in found if one.code != "E102" or path not in meant]
-    return tuple(dict.fromkeys([*told, *_between(spec)]))
+    unnamed = {one.path[0]: one for one in _unnamed(spec)}
+    rest = (one for one in (*told, *_between(spec)) if one.path[:1] not in {(kind,) for kind in unnamed})
+    return tuple(dict.fromkeys([*unnamed.values(), *rest]))
+
+
+def _unnamed(spec: Mapping[str, object]) -> Iterator[Problem]:
+    """`nics: {bridge: br0}`: one entry, where aliases belong. It is told as a whole, and not key by key."""
+    for kind_ in NAMED[1:]:
+        given = spec.get(kind_)
+        keys = set(given) if isinstance(given, Mapping) else set()
+        if keys <= set(keys_of(kind_)) and is_entry(kind_, given) and not stands(kind_, given):
+            fix = entries(kind_, given)
+            help_ = (f"write `{kind_}: {fix}`",)
+            yield Problem("E105", "expected aliases, found what belongs below one", (kind_,), help=help_, fix=fix)
 
 
 def _again(spec: Mapping[str, object], lost: Set[FieldPath]) -> tuple[Problem, ...]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from launcher.spec.fields import SECTIONS, as_yaml, keys_of
+from launcher.spec.fields import SECTIONS, as_yaml, keys_of, stands
 from launcher.spec.scalars import suggested_name
 from launcher.spec.words import field_of, plain_word
 
@@ -22,7 +22,7 @@ _SWITCHES = ("readonly", "discard")
 _NAMELESS = ("address", "name", "value", "#text")  # of libvirt: what is around them says what they are
 _MAC = r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}"
 _VOLUME = r"(?P<path>[^:]+):(?P<inside>/[^:]*)(:(?P<how>[a-zA-Z,]+))?"  # of Compose
-_STORAGE = r"[A-Za-z][A-Za-z0-9_.-]*:"  # of Proxmox, or the scheme of an address
+_NO_PATH = r"[A-Za-z][A-Za-z0-9_.-]*:|[0-9]+ ?[kKmMgGtT](i?[bB])?$"  # a storage of Proxmox, an address, a size
 _MOST = 16  # entries that are shown
 
 
@@ -34,6 +34,11 @@ def entry(kind: str, given: object) -> str | None:
     if set(meant) == {"path"}:
         return as_yaml(meant["path"], inside=True)
     return "user" if meant == {"user": True} else as_yaml(meant, inside=True)
+
+
+def is_entry(kind: str, given: object) -> bool:
+    """A mapping that is one, where a mapping of them belongs: its keys are no aliases."""
+    return isinstance(given, Mapping) and entry(kind, given) is not None
 
 
 def entries(kind: str, given: object) -> str | None:
@@ -63,7 +68,8 @@ def _inside(kind: str, given: object) -> str:
 def _meant(kind: str, given: object) -> dict[str, Any] | None:
     options: dict[str, Any] = {}
     for key, value in _options(kind, given):
-        options.setdefault(key, value)
+        if key not in options and stands(f"{kind}.{key}", value):
+            options[key] = value
     try:
         SECTIONS[kind].model_validate(options)
     except ValidationError:
@@ -97,20 +103,20 @@ def _pairs(kind: str, given: str) -> Iterator[tuple[str, object]]:
             yield word, value
         elif kind == "nics" and word == "user":
             yield "user", True
-        elif kind != "nics" and number == 0 and word and not re.match(_STORAGE, word):
+        elif kind != "nics" and number == 0 and word and not re.match(_NO_PATH, word):
             yield "path", word
 
 
 def _flat(given: Mapping[str, object], around: str = "") -> Iterator[tuple[str, object]]:
     for word, value in given.items():
         name = around if around and str(word) in _NAMELESS else str(word)
-        if isinstance(value, Mapping) and not around:
+        if isinstance(value, Mapping) and value and not around:
             yield from _flat(value, name)
         else:
             yield name, value
 
 
 def _value(key: str, value: object) -> object:
-    if key in _SWITCHES and str(value).lower() in (*_TRUE, *_FALSE):
-        return str(value).lower() in _TRUE
+    if key in _SWITCHES and (value in (None, {}) or str(value).lower() in (*_TRUE, *_FALSE)):
+        return value in (None, {}) or str(value).lower() in _TRUE  # libvirt's <readonly/> has nothing in it
     return int(value) if isinstance(value, str) and key in ("queues", "mtu") and value.isdecimal() else value

@@ -107,7 +107,7 @@ def name(given: object) -> str:
 
 
 def alias(given: object) -> str:
-    return _plain_name(given, "E118", "an alias for a device")
+    return _plain_name(given, "E118", "an alias")
 
 
 def _plain_name(given: object, code: str, what: str) -> str:

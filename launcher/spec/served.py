@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from launcher.record import replace
 from launcher.spec import addresses
 from launcher.spec.problems import Problem
-from launcher.spec.scalars import text, truth, wrong_kind
+from launcher.spec.scalars import kind, text, truth, wrong_kind
 from launcher.values import NO_MAC
 
 if TYPE_CHECKING:
@@ -24,11 +24,14 @@ SERIAL = r"[A-Za-z][A-Za-z0-9._-]{0,19}"
 INTERFACE = r"(?!\.{1,2}$)[^/:\s\x00]{1,15}"  # dev_valid_name in net/core/dev.c
 AUTO = "auto"
 FOREIGN = "E148"  # complaints.py knows what other tools mean, and adds it
+# Options of QEMU and cloud-hypervisor, an address of the web, and a size.
+_OPTIONS = r"[a-z_-]+=[^,]*,.*|(file|path|id|if|driver|source|src)=.*|[^,]+,[a-z_-]+=.*"
+_FOREIGN_DISK = rf"{_OPTIONS}|[a-z]+://.*|[0-9]+ ?[kKmMgGtT](i?[bB])?"
 MULTICAST = 1  # the bit of a MAC's first byte that makes it a group's (IEEE 802, 8.2)
 
 
 def disk_path(given: object) -> str:
-    return _path(given, r"[a-z-]+=[^,]*,.*|(file|path|id|if|source|src|driver)=.*", "a disk")
+    return _path(given, _FOREIGN_DISK, "a disk")
 
 
 def share_path(given: object) -> str:
@@ -118,7 +121,7 @@ def cid(given: object) -> int | str:
         raise Problem("E144", f"not a context id: {str(given).lower()}", help=("write `auto`",), fix=AUTO).error()
     near = given.strip() if isinstance(given, str) and re.fullmatch(r"\s*[0-9]{1,10}\s*", given) else None
     fix = near if near is not None and FIRST_CID <= int(near) <= LAST_CID else None
-    shown = str(given)[:80] if isinstance(given, str | int | float) else wrong_kind("", given).message
+    shown = str(given)[:80] if isinstance(given, str | int | float) else kind(given)
     raise Problem("E144", f"not a context id: {shown}", help=(*_write(fix), rule), fix=fix).error()
 
 

@@ -85,7 +85,8 @@ def _long_form(node: Node, done: FieldPath) -> Node:
     field = _SHORT.get(done) or (MAIN[done[0]] if is_alias(done) else None)
     if field is None or node.value is None or isinstance(node.value, dict | list):
         return node
-    whole = replace(node, value={field: Entry(node.where, node)}, cut=())
+    inner = replace(node, value=True) if field == "user" and node.value == "user" else node  # of a NIC
+    whole = replace(node, value={field: Entry(node.where, inner)}, cut=())
     return replace(node, value=[whole]) if done == ("memory",) else whole
 
 

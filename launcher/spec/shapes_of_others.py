@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from launcher.spec.entries_of_others import entries
 from launcher.spec.fields import as_yaml, keys_of, stands
-from launcher.spec.places import NAMED
+from launcher.spec.places import NAMED, is_alias
 from launcher.spec.sizes import readings
 from launcher.spec.synonyms import meaning
 
@@ -25,6 +25,8 @@ def shape(path: FieldPath, given: object) -> tuple[str, ...]:
         return _memory(given)
     if len(path) == 1 and path[0] in NAMED[1:] and (whole := entries(path[0], given)):
         return (f"each has an alias: write `{path[0]}: {whole}`",)
+    if path[-1:] == ("path",) and is_alias(path[:-1]) and isinstance(given, bool | list | Mapping):
+        return (f"write its path, as in `{path[1]}: {'./debian.qcow2' if path[0] == 'disks' else './src'}`",)
     if path[:1] == ("memory",) and len(path) == len(("memory", "0")) and (size_ := _size(given, {})):
         return (f"a bank is a mapping: write `{{size: {size_}}}`",)
     if path == ("cpus", "count"):

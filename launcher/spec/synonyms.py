@@ -9,9 +9,10 @@ from functools import cache
 from typing import NamedTuple
 
 from launcher.spec.addresses_of_others import in_guest, in_mapping, meant, of_halves, written
+from launcher.spec.entries_of_others import entries, is_entry
 from launcher.spec.fields import all_fields, as_yaml, stands
 from launcher.spec.kinds import meant_by
-from launcher.spec.places import section_of
+from launcher.spec.places import NAMED, section_of
 from launcher.spec.problems import FieldPath
 from launcher.spec.sizes import unit_of
 from launcher.spec.words import by_word, field_of, plain_word
@@ -24,6 +25,7 @@ from launcher.spec.words_of_others import (
     IN_MATCH,
     IN_NIC,
     IN_SHARE,
+    IN_VSOCK,
     NONE,
 )
 from launcher.values import GIB, KIB, MIB
@@ -38,7 +40,7 @@ class Meaning(NamedTuple):
 
 
 _NONE = {"*": NONE, "boot": IN_BOOT, "cpus": IN_CPUS, "devices": IN_DEVICE, "devices.match": IN_MATCH,
-         "disks": IN_DISK, "nics": IN_NIC, "shares": IN_SHARE}  # fmt: skip
+         "disks": IN_DISK, "nics": IN_NIC, "shares": IN_SHARE, "vsock": IN_VSOCK}  # fmt: skip
 
 
 # They are sorted when the first unknown key is met, and not at every start.
@@ -164,7 +166,7 @@ def _both(beside: Mapping[str, object]) -> tuple[str, ...]:
 
 
 def _in_place(field: str, name: str, given: object, beside: Mapping[str, object]) -> Meaning:
-    if field in ("disks", "nics", "shares") and not stands(field, given):
+    if field in NAMED and field != "devices" and (not stands(field, given) or is_entry(field, given)):
         return Meaning(_entries(field, given), field)
     if name in beside:
         return Meaning((f"write `{name}`, which is there already, and take this key out",), field)
@@ -185,8 +187,6 @@ def _in_place(field: str, name: str, given: object, beside: Mapping[str, object]
 
 def _entries(field: str, given: object) -> tuple[str, ...]:
     """The key and what is below it, as both have to change."""
-    from launcher.spec.entries_of_others import entries
-
     shown = entries(field, given)
     example = f"write `{field}`, as in `{field}: {as_yaml(all_fields()[field].examples[0])}`"
     return (f"write `{field}: {shown}`" if shown else example,)

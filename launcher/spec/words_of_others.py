@@ -176,6 +176,9 @@ IN_DISK: dict[str, str] = {
     "a CD is a disk that is only read, as in `{path: ./install.iso, readonly: true}`": "media cdrom",
 }  # fmt: skip
 IN_NIC: dict[str, str] = {
+    "networks of libvirt have no names here: `bridge` is that of the network, as `ip link` shows it; `default` has "
+    "virbr0":
+    "network network-name source portgroup",
     "nothing is to be written: every NIC is virtio-net": "model nic-model nictype nic-type type driver",
     "what is filtered is said on the bridge of the host": "firewall vlan vlans tag trunks filter filterref rate link",
     "addresses are the guest's own: it asks its network for them, or is told by `boot.cmdline`, as in `ip=dhcp`":
@@ -186,9 +189,13 @@ IN_NIC: dict[str, str] = {
     "the name of a NIC is its key, as in `nics: {lan: {bridge: br0}}`": "name alias label title id iface-id",
     "nothing is to be written: vhost-net serves a bridge and a tap": "vhost vhost-net script downscript offload",
 }  # fmt: skip
+IN_VSOCK: dict[str, str] = {
+    "nothing is to be written: the host reaches the guest by its context id, as in `socat - VSOCK-CONNECT:42:1024`":
+    "socket uds-path path model type device source",
+}  # fmt: skip
 IN_SHARE: dict[str, str] = {
     "the name of a share is its key, and the guest mounts it by that: `mount -t virtiofs work /mnt`":
-    "tag name alias mount-tag label target mountpoint mount-point to guest-path inside id",
+    "tag name alias mount-tag label target mountpoint mount-point to guest guest-path inside id",
     "nothing is to be written: every share is virtiofs": "type driver cache queue-size num-queues accessmode "
     "security-model socket dax",
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""The folder of state folders in; what of one kind only the VMs that are up have, out: MACs, context ids, images.
+"""The folder of state folders in; what only one VM can have of those that are up, out: MACs, context ids, images, taps.
 
 A plan in a folder may be of another version, so nothing of it but that is read.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from launcher.host.facts import OtherVm
-from launcher.plan.virtio import AddVirtio, StartDiskEngine
+from launcher.plan.virtio import AddVirtio, MakeTap, OpenTap, StartDiskEngine
 from launcher.vms.folder_state import PLAN
 from launcher.vms.looking import all_folders, is_up, read_json
 
@@ -26,7 +26,12 @@ def _taken(name: str, plan: Any) -> OtherVm:
     macs = tuple(one["mac"] for one in functions if isinstance(one.get("mac"), str))
     cid = next((one["cid"] for one in functions if type(one.get("cid")) is int), None)
     disks = (one for one in _records(plan, StartDiskEngine.op, "disks") if one.get("readonly") is not True)
-    return OtherVm(name, macs, cid, tuple(_written(disks)))
+    return OtherVm(name, macs, cid, tuple(_written(disks)), tuple(_taps(plan)))
+
+
+def _taps(plan: Any) -> Iterator[str]:
+    for op in (OpenTap.op, MakeTap.op):
+        yield from (one["tap"] for one in _steps(plan, op) if isinstance(one.get("tap"), str))
 
 
 def _written(disks: Iterator[dict[str, Any]]) -> Iterator[str]:
@@ -39,8 +44,14 @@ def _written(disks: Iterator[dict[str, Any]]) -> Iterator[str]:
 
 
 def _records(plan: Any, op: str, key: str) -> Iterator[dict[str, Any]]:
+    for args in _steps(plan, op):
+        listed = args.get(key)
+        yield from (one for one in (listed if isinstance(listed, list) else ()) if isinstance(one, dict))
+
+
+def _steps(plan: Any, op: str) -> Iterator[dict[str, Any]]:
+    """What they are given."""
     steps = plan.get("steps") if isinstance(plan, dict) else None
     for step in steps if isinstance(steps, list) else ():
         args = step.get("args") if isinstance(step, dict) and step.get("op") == op else None
-        listed = args.get(key) if isinstance(args, dict) else None
-        yield from (one for one in (listed if isinstance(listed, list) else ()) if isinstance(one, dict))
+        yield from [args] if isinstance(args, dict) else []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from launcher.host.facts import DeviceNode, HostFacts, Link, OtherVm, Program
+from launcher.host.facts import DeviceNode, Holder, HostFacts, Link, OtherVm, Program
 from launcher.images.boot_files import BootFiles
 from launcher.images.disk_files import Disk, DiskFile, DiskUse, Opener, Qcow2, Rights
 from launcher.record import replace
@@ -44,6 +44,7 @@ DEVICE_READ = f"{START}disks: {{data: {{path: /dev/vda, readonly: true}}}}\n"
 SPDK = f"{START}disks: {{root: {{socket: /run/engine.sock}}}}\n"
 LAN = f"{START}nics: {{lan: {{bridge: br0}}}}\n"
 MAC = "52:54:00:aa:00:01"
+JUMBO = LAN.replace("br0", "br0, mtu: 9000")
 LAN_MAC = f"{START}nics: {{lan: {{bridge: br0, mac: '{MAC}'}}}}\n"
 TAP0 = f"{START}nics: {{lan: {{tap: vmtap0}}}}\n"
 INET = f"{START}nics: {{inet: user}}\n"
@@ -54,9 +55,13 @@ VSOCK = f"{START}vsock: 42\n"
 ABSENT, DENIED = Missing("absent", "/vms/root.qcow2"), Missing("denied", "/vms/root.qcow2")
 GOOD, GOOD_RAW = with_disks(root=image()), with_disks(root=image("root.img"))
 OTHERS = Opener(4711, "qemu-storage-da")
+QEMU = Holder(4711, "qemu-system-x86")
 MOUNTED = DiskUse("mounted", "vda1 on /data", "/data")
 NVME = PciAddress.parse("0000:02:00.0")  # of the server
 NVME_TOO = f"{START}devices: {{drive: '{NVME}'}}\ndisks: {{data: /dev/vda}}\n"
+
+
+MINE = image(rights=Rights("/vms/root.qcow2", ME, ME, 0o600))
 
 
 def head(**fields: object) -> BootFiles:
@@ -212,9 +217,9 @@ ROWS: tuple[Row, ...] = (
         with_disks(root=image(rights=Rights("/vms/root.qcow2", ME, ME, 0o600))),
     ),
     _file(
-        "image-denied-to-its-engine", "E621", "folder", ROOT,
-        with_disks(root=image(rights=Rights("/vms/root.qcow2", ME, ME, 0o600), folders=(Rights("/vms", 0, 0, 0o700),))),
-        with_disks(root=image(folders=(Rights("/vms", 0, 0, 0o700),))),
+        "image-denied-to-its-engine", "E621", "base", ROOT,
+        _chain(MINE, image("base.img", rights=Rights("/vms/base.img", 0, 0, 0o600))),
+        _chain(MINE, image("base.img", rights=Rights("/vms/base.img", 0, 0, 0o644))),
     ),
     Row(
         "image-denied-to-its-engine", "E621", user, user, RAW, RAW_READ, variant="by-a-user",
@@ -257,6 +262,10 @@ ROWS: tuple[Row, ...] = (
         programs(passt=Program("/usr/bin/passt", "0.0~git20230309.7c7625d-1", vhost_user=False)),
     ),
     _host(
+        "engine-not-usable", "E632", "built-without", ROOT,
+        programs(qemu_storage_daemon=Program("/usr/bin/qemu-storage-daemon", "9.0.0", vhost_user=False)), files=GOOD,
+    ),
+    _host(
         "engine-not-usable", "E633", "which", WORK, programs(virtiofsd=Program("/usr/libexec/virtiofsd")),
         files=with_shares(work=folder()),
     ),
@@ -265,10 +274,13 @@ ROWS: tuple[Row, ...] = (
     _host("no-bridge-or-tap", "E635", "bridge", LAN, links(replace(BRIDGE, name="-br0"))),
     _host("no-bridge-or-tap", "E636", "card", LAN.replace("br0", "eth0"), served, served, LAN),
     _host("no-bridge-or-tap", "W636", "down", LAN, links(replace(BRIDGE, up=False))),
+    _host("no-bridge-or-tap", "W659", "mtu", JUMBO, served, links(replace(BRIDGE, mtu=9000))),
     _host("no-bridge-or-tap", "E637", "tap", TAP0, by_owner(links(replace(TAP, name="-vmtap0"))), user),
     _host("no-bridge-or-tap", "E638", "tun", TAP0, by_owner(links(replace(TAP, kind="tun"))), user),
     _host("no-bridge-or-tap", "E638", "queues", TAP0, by_owner(links(replace(TAP, multi_queue=True))), user),
     _host("no-bridge-or-tap", "E639", "open", TAP0, by_owner(links(replace(TAP, attached=True))), user),
+    _host("no-bridge-or-tap", "E639", "open-in", TAP0, by_owner(links(replace(TAP, attached=True, holders=(QEMU,)))),
+          lambda: user(vms=(OtherVm("vm", taps=("vmtap0",)),), links=(replace(TAP, attached=True),))),
     _host("no-bridge-or-tap", "W639", "tap-down", TAP0, by_owner(links(replace(TAP, up=False, attached=None))), user),
     _host("network-denied", "E640", "tap", TAP0, by_owner(links(replace(TAP, owner=1001))), user),
     _host("network-denied", "E640", "group", TAP0, by_owner(links(replace(TAP, owner=None, group=7))), user),
@@ -294,8 +306,6 @@ ROWS: tuple[Row, ...] = (
           with_shares(work=folder())),
     _file("share-not-servable", "E654", "file", WORK, with_shares(work=folder(kind="other")),
           with_shares(work=folder())),
-    _file("share-not-servable", "E655", "way", WORK, with_shares(work=folder(folders=(Rights("/vms", 0, 0, 0o700),))),
-          with_shares(work=folder(uid=0, folders=(Rights("/vms", 0, 0, 0o700),)))),
     Row("share-not-servable", "E655", user, user, WORK, WORK_READ, variant="by-a-user",
         named=with_shares(work=folder(uid=0))),
     _file("share-not-servable", "E656", "read-only", WORK, with_shares(work=folder(read_only=True)),

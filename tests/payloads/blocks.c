@@ -130,15 +130,18 @@ static void place(volatile uint32_t *where, uint32_t address, uint32_t high)
 	where[1] = high;
 }
 
+/* One place for all queues: a disk has one, and nobody asks anything of the others. */
 static void queue(uint32_t desc, uint32_t driver, uint32_t device, uint32_t high)
 {
-	common->select = 0;
-	common->size = RING;
-	common->vector = 0xffff;
-	place(common->desc, desc, high);
-	place(common->driver, driver, high);
-	place(common->device, device, high);
-	common->enable = 1;
+	for (uint16_t n = 0; n < common->queues; n++) {
+		common->select = n;
+		common->size = RING;
+		common->vector = 0xffff;
+		place(common->desc, desc, high);
+		place(common->driver, driver, high);
+		place(common->device, device, high);
+		common->enable = 1;
+	}
 }
 
 static void start(void)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 ACCEPTED = "name a bzImage (a distribution's /boot/vmlinuz-* is one) or an ELF file with a PVH entry, such as vmlinux"
 _INITRD = "if it is an initial RAM disk, name it as `boot.initrd`"
 _X86 = "take a kernel that is built for x86-64"
-_DISK = "a disk image is no kernel, and vmlaunch has no disks but passed devices; copy the kernel out of its /boot"
+_DISK = "a disk image is no kernel: it goes into `disks:`, and its kernel is to be copied out of its /boot"
 _NO_FIRMWARE = "a guest starts from its kernel, without firmware or boot loader"
 
 

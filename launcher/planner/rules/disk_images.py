@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from shlex import quote
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -9,6 +10,7 @@ from launcher.errors import Diagnostic
 from launcher.images.disk_files import Disk, DiskFile
 from launcher.planner.places import in_spec
 from launcher.planner.rules.access import who
+from launcher.planner.rules.boot import AS_IT_IS, FOR_A_SHELL
 from launcher.planner.rules.contents import CONTENTS
 from launcher.planner.rules.rule import Rule
 from launcher.planner.rules.words import series
@@ -27,6 +29,7 @@ _MISSING = {
     "asleep": ("E602", "cannot be read", "read it by hand: `sha256sum` says what the kernel answers"),
     "unreadable": ("E602", "cannot be read", "read it by hand: `sha256sum` says what the kernel answers"),
 }
+_OF_ROOT = "a device cgroup, of a container or a service, keeps it from root, or a network file system does"
 # Disks of other programs, by images/contents.py: as a raw disk the guest would see their headers.
 _FOREIGN = frozenset({"vmdk", "vdi", "vhd", "vhdx"})
 # What a download or a pipe leaves in the place of an image.
@@ -71,7 +74,11 @@ def _there(it: Situation) -> Iterator[Diagnostic]:
             code, fact, help_ = _MISSING[found.missing]
             process = it.host.process
             fact = f"{alias}: {found.path} {fact.format(who=who(process))}"
-            yield Diagnostic(code, fact, where(alias), help=(help_.format(uid=process.uid, path=quote(found.path)),))
+            way = _OF_ROOT if code == "E601" and process.uid == 0 else help_
+            shell = (AS_IT_IS,) if code == "E600" and re.search(FOR_A_SHELL, found.path) else ()
+            yield Diagnostic(
+                code, fact, where(alias), help=(*shell, way.format(uid=process.uid, path=quote(found.path)))
+            )
 
 
 def _kind(it: Situation) -> Iterator[Diagnostic]:

@@ -87,7 +87,7 @@ def _of_the_host(it: Situation) -> Iterator[Diagnostic]:
         read = it.spec.disks[seen.alias].readonly or not seen.is_top
         fact = f"{seen.subject} is in use by this host: {_worst(uses).what}"
         evidence = tuple(use.what for use in uses) if len(uses) > 1 else ()
-        ways = tuple(dict.fromkeys(way for use in uses if (way := _ending(use))))
+        ways = tuple(dict.fromkeys(way for use in sorted(uses, key=_order) if (way := _ending(use))))
         code, help_ = ("W618", (*ways, _CHANGES)) if read else ("E618", ways or _OTHER)
         yield Diagnostic(code, fact, where(seen.alias), evidence, help_)
 
@@ -100,8 +100,12 @@ def _worst(uses: Sequence[DiskUse]) -> DiskUse:
     return next((use for use in uses if use.kind in ("mounted", "swap")), uses[0])
 
 
+def _order(use: DiskUse) -> bool:
+    """In which they have to go: a mount is above what it is on."""
+    return use.kind == "holder"
+
+
 def _ending(use: DiskUse) -> str:
-    """In the order in which they have to go: mounts are above what they are on."""
     if use.kind == "mounted" and use.name:
         return f"unmount it: `umount {use.name}`" if " " not in use.name else "unmount it"
     if use.kind == "swap":

@@ -103,7 +103,7 @@ def _rootless(it: Situation) -> Iterator[Diagnostic]:
     elif kernel.linux and it.spec.boot.initrd is None and not found.keys() & {"rdinit", "root", "nfsroot"}:
         fact = "the guest has no root: the command line has no root=, and there is no `boot.initrd`"
         help_ = (
-            "add `root=` with the disk that is passed, as in `root=/dev/nvme0n1p2`, or name an initial RAM disk",
+            "add `root=` with its disk, as in `root=/dev/nvme0n1p2` or `root=/dev/vda1`, or name an initial RAM disk",
             "a kernel with an initramfs built in needs neither",
         )
         yield Diagnostic("W435", fact, _CMDLINE, help=help_)
@@ -117,12 +117,27 @@ def _root(root: str, found: dict[str, str], it: Situation) -> Iterator[Diagnosti
         help_ = ("name the distribution's as `boot.initrd`, or write `root=` with PARTUUID= or a name such as "
                  "/dev/nvme0n1p2",)  # fmt: skip
         yield Diagnostic("W434", fact, _CMDLINE, help=help_)
-    elif found.get("rootfstype") in _SHARED:
-        fact = f"root={root} is a folder of the host ({found['rootfstype']}), and vmlaunch shares none"
-        yield Diagnostic("W434", fact, _CMDLINE, help=(_way_out(it),))
+    elif (kind := found.get("rootfstype")) in _SHARED:
+        yield from _shared(root, str(kind), it)
     elif (disk := _disk(root)) and not _can_be(disk, it):
-        fact = f"root={root} is {disk.what}, and nothing that the spec passes can be that"
+        fact = f"root={root} is {disk.what}, and nothing that the spec gives the guest can be that"
         yield Diagnostic("W434", fact, _CMDLINE, help=(_way_out(it),))
+    elif (letter := re.match(r"/dev/vd([a-z])(?![a-z])", root)) and ord(letter[1]) - ord("a") >= _virtio_disks(it):
+        disks = _virtio_disks(it)
+        fact = f"root={root} is a virtio disk that is not there: the guest has {disks} of them"
+        yield Diagnostic("W434", fact, _CMDLINE, help=(_way_out(it),))
+
+
+def _shared(root: str, kind: str, it: Situation) -> Iterator[Diagnostic]:
+    """virtiofs is mounted by its tag; 9p nobody serves."""
+    if kind == "9p":
+        fact = f"root={root} is a folder of the host by 9p, and vmlaunch shares by virtiofs"
+        yield Diagnostic(
+            "W434", fact, _CMDLINE, help=("write `rootfstype=virtiofs`, and `root=` with the share's key",)
+        )
+    elif root not in it.spec.shares:
+        fact = f"root={root} is a folder of the host (virtiofs), and `shares` has none of that name"
+        yield Diagnostic("W434", fact, _CMDLINE, help=(f"add it: `shares: {{{root}: ./root}}`",))
 
 
 def _disk(root: str) -> _Disk | None:
@@ -138,14 +153,24 @@ def _can_be(disk: _Disk, it: Situation) -> bool:
     """A network card brings disks, too, once an initial RAM disk has logged in (iSCSI, NVMe over fabrics, NBD)."""
     remote = _NETWORK if it.spec.boot.initrd is not None and disk.classes else ()
     classes = (*disk.classes, *remote)
+    if it.spec.disks and disk.ids and set(_VIRTIO_DISKS) <= {*disk.ids}:
+        return True
+    if it.spec.nics and {*_NETWORK} <= {*classes}:
+        return True
     return any(one.class_code.startswith(classes) or one.id in disk.ids for one in it.passing.functions)
+
+
+def _virtio_disks(it: Situation) -> int:
+    return len(it.spec.disks) + sum(one.id in _VIRTIO for one in it.passing.functions)
 
 
 def _way_out(it: Situation) -> str:
     drives = [one for one in it.passing.functions if one.class_code.startswith("0108")]
     if drives:
         return "the NVMe drive that is passed is /dev/nvme0n1 to the guest, its partitions /dev/nvme0n1p1 and so on"
-    return "pass the drive or its controller by `devices:`; the guest has no other disks"
+    if it.spec.disks:
+        return "the first of `disks` is /dev/vda to the guest, its partitions /dev/vda1 and so on, the next is /dev/vdb"
+    return "give it by `disks:`, the first of which is /dev/vda, or pass the drive or its controller by `devices:`"
 
 
 RULES: tuple[Rule, ...] = (Rule("policy", _mute), Rule("policy", _rootless))

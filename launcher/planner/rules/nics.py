@@ -15,7 +15,7 @@ from launcher.planner.virtio import derived_mac
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from launcher.host.facts import Link, Process
+    from launcher.host.facts import Link, OtherVm, Process
     from launcher.planner.decided import Situation
 
 _ADMIN = "cap_net_admin"
@@ -25,6 +25,10 @@ _MOST = 6  # names that are shown where one is not there
 
 def _links(it: Situation) -> dict[str, Link]:
     return {one.name: one for one in it.host.serving.links} if it.host.serving else {}
+
+
+def _vms(it: Situation) -> tuple[OtherVm, ...]:
+    return it.host.serving.vms if it.host.serving else ()
 
 
 def _administers(process: Process) -> bool:
@@ -54,6 +58,20 @@ def _bridges(it: Situation) -> Iterator[Diagnostic]:
             yield Diagnostic("W636", fact, where, help=(f"`{fix}`",), fix=fix)
 
 
+def _mtus(it: Situation) -> Iterator[Diagnostic]:
+    """A bridge whose own MTU nobody has set takes the least of its ports (br_mtu_auto_adjust, net/bridge/br_if.c)."""
+    links = _links(it)
+    for alias, nic in it.spec.nics.items():
+        bridge = links.get(nic.bridge or "")
+        if nic.mtu is None or bridge is None or bridge.mtu is None or nic.mtu == bridge.mtu:
+            continue
+        fact = f"{alias}: its MTU is {nic.mtu}, and that of the bridge {bridge.name} {bridge.mtu}"
+        larger = f"what is larger than {bridge.mtu} bytes does not get through the bridge"
+        smaller = f"the bridge's own becomes {nic.mtu} while the VM runs, unless an administrator has set it"
+        help_ = (larger if nic.mtu > bridge.mtu else smaller, f"leave `mtu` out, and it is {bridge.mtu}")
+        yield Diagnostic("W659", fact, in_spec(f"nics.{alias}.mtu"), help=help_)
+
+
 def _taps(it: Situation) -> Iterator[Diagnostic]:
     links = _links(it)
     for alias, nic in it.spec.nics.items():
@@ -63,7 +81,7 @@ def _taps(it: Situation) -> Iterator[Diagnostic]:
         if found is None:
             yield _no_tap(alias, nic.tap, it.host.process)
         else:
-            yield from _tap(alias, found, it.host.process)
+            yield from _tap(alias, found, it)
 
 
 def _no_tap(alias: str, tap: str, process: Process) -> Diagnostic:
@@ -72,7 +90,7 @@ def _no_tap(alias: str, tap: str, process: Process) -> Diagnostic:
     return Diagnostic("E637", f"{alias}: there is no tap {tap}", in_spec(f"nics.{alias}.tap"), (), help_, fix)
 
 
-def _tap(alias: str, tap: Link, process: Process) -> Iterator[Diagnostic]:
+def _tap(alias: str, tap: Link, it: Situation) -> Iterator[Diagnostic]:
     where = in_spec(f"nics.{alias}.tap")
     if tap.kind != "tap":
         is_ = _KINDS.get(tap.kind, "a network interface")
@@ -85,15 +103,25 @@ def _tap(alias: str, tap: Link, process: Process) -> Iterator[Diagnostic]:
         evidence = ("the kernel opens such a tap only for who asks for several (IFF_MULTI_QUEUE)",)
         way = f"{again.replace('mode tap`,', 'mode tap multi_queue`,')} without `multi_queue`"
         yield Diagnostic("E638", fact, where, evidence, (way,))
-    if tap.attached:
-        fact = f"{alias}: another process has the tap {tap.name} open"
-        yield Diagnostic("E639", fact, where, help=(f"`grep -l {quote(tap.name)} /proc/*/fdinfo/*` says which",))
-    if not _is_ours(tap, process):
-        yield _not_ours(alias, tap, process)
+    if tap.attached and it.spec.name not in (vms := [vm.name for vm in _vms(it) if tap.name in vm.taps]):
+        yield _attached(alias, tap, vms)
+    if not _is_ours(tap, it.host.process):
+        yield _not_ours(alias, tap, it.host.process)
     if not tap.up:
         fix = f"ip link set {quote(tap.name)} up"
         fact = f"{alias}: the tap {tap.name} is down, and passes nothing on"
         yield Diagnostic("W639", fact, where, help=(f"`{fix}`",), fix=fix)
+
+
+def _attached(alias: str, tap: Link, vms: list[str]) -> Diagnostic:
+    processes = [f"{one.command} (pid {one.pid})" for one in tap.holders]
+    by = f"the VM {vms[0]}" if vms else series(processes) if processes else "another process"
+    have = "have" if len(processes) > 1 and not vms else "has"
+    way = f"stop it: `vmlaunch down {vms[0]}`" if vms else "stop it, or name a tap of its own for this NIC"
+    search = () if vms or processes else (f"as root, `grep -l {quote(tap.name)} /proc/*/fdinfo/*` says which",)
+    return Diagnostic(
+        "E639", f"{alias}: {by} {have} the tap {tap.name} open", in_spec(f"nics.{alias}.tap"), help=(*search, way)
+    )
 
 
 def _is_ours(tap: Link, process: Process) -> bool:
@@ -132,7 +160,7 @@ def _rights(it: Situation) -> Iterator[Diagnostic]:
 
 def _macs(it: Situation) -> Iterator[Diagnostic]:
     """Two cards of one network with one address: each gets what is meant for the other, or nobody does."""
-    vms = [vm for vm in (it.host.serving.vms if it.host.serving else ()) if vm.name != it.spec.name]
+    vms = [vm for vm in _vms(it) if vm.name != it.spec.name]
     for alias, mac in macs_of(it).items():
         for vm in vms:
             if mac in vm.macs:
@@ -159,6 +187,7 @@ def _of_the_host(alias: str, mac: str, it: Situation) -> Iterator[Diagnostic]:
 
 RULES: tuple[Rule, ...] = (
     Rule("kernel", _bridges),
+    Rule("policy", _mtus),
     Rule("kernel", _taps),
     Rule("kernel", _rights),
     Rule("policy", _macs),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from tests.conftest import Cli
+from tests.disk_images import storage_daemon
 from tests.lab.inside.passing import E1000E, NVME
 
 MODULES = ("tun", "vhost_net", "vhost_vsock", "bridge", "loop", "crc32c_generic", "ext4")
 BRIDGE, TAP = "vmbr", "vmtap0"
 BRIDGED, TAPPED, PORT, CID = "10.8.0", "10.9.0", 4712, 42
-ENGINES = ("qemu-storage-", "virtiofsd", "passt")  # as /proc/PID/comm has them
+VIRTIOFSD = ("/usr/libexec/virtiofsd", "/usr/lib/qemu/virtiofsd")
+DISKS, SHARES, USER = "qemu-storage-da", "virtiofsd", "passt"  # how /proc/PID/comm begins: it may be passt.avx2
 
 
 def sh(*words: object) -> str:
@@ -49,6 +52,12 @@ def serving(talk: Path, *before: str) -> Iterator[None]:
             yield
         finally:
             server.kill()
+
+
+def missing() -> str:
+    """The engine of disks or shares that this machine has not: on Debian 13 they are two packages of their own."""
+    found = {"qemu-storage-daemon": storage_daemon(), "virtiofsd": next(filter(os.path.exists, VIRTIOFSD), None)}
+    return next((name for name, path in found.items() if path is None), "")
 
 
 @dataclass
@@ -85,8 +94,7 @@ def engines() -> dict[int, str]:
             name = (process / "comm").read_text().strip()
         except OSError:
             continue
-        if any(name.startswith(engine) for engine in ENGINES):
-            found[int(process.name)] = name
+        found |= {int(process.name): engine for engine in (DISKS, SHARES, USER) if name.startswith(engine)}
     return found
 
 

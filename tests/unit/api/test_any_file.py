@@ -29,6 +29,7 @@ PLANS = {
     "training-on-gpu-server": "gpu-server",
     "huge-on-two-nodes": "two-nodes",
     "small-on-cloud-vm": "cloud-vm",
+    "whole-machine-on-gpu07": "gpu07",
 }
 BUG = 70
 # What is printed is read after each call: one capsys does for all examples.

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from launcher.api.hosts import recorded_host
 from launcher.api.plans import decode_plan, plan_text
 from launcher.api.staleness import judge
+from launcher.codec import encode
 from launcher.errors import LauncherError, StalePlan
 from launcher.host.facts import HostFacts, Program
 from launcher.images.boot_files import BootFiles
@@ -344,3 +347,19 @@ def test_the_format_of_an_image_is_that_of_the_spec_whatever_a_plan_says() -> No
     answer = refused(forged(made, steps=tuple(steps)), HOST, files=replace(files, disks=files.disks | {"cd": as_qcow2}))
     assert answer
     assert "E516" not in answer
+
+
+def test_a_plan_starts_no_engine_that_its_spec_has_nothing_for() -> None:
+    """Wherever such a step is put, and whatever it would open."""
+    made, facts = forged(plan(SMALL, HOST)), HOST
+    foreign = [step for step in whole().steps if step.op in ("start-disk-engine", "make-tap", "add-virtio")]
+    for one in foreign:
+        for place in range(len(made.steps) + 1):
+            steps = (*made.steps[:place], one, *made.steps[place:])
+            assert refused(replace(made, steps=steps), facts) == {"E544"}, one
+
+
+def test_a_recorded_host_serves_as_the_one_that_was_recorded(tmp_path: Path) -> None:
+    path = tmp_path / "host.json"
+    path.write_text(json.dumps(encode(HOST)))
+    assert plan(SPEC, recorded_host(str(path)), whole_files()) == whole()

@@ -40,6 +40,13 @@ def test_good_file_is_summed_up_in_one_line(here: Path, capsys: pytest.CaptureFi
     assert capsys.readouterr() == ("vm.yaml: valid: vm, 4 vCPUs, 8 GiB, 1 device\n", "")
 
 
+def test_all_that_a_whole_machine_has_is_counted(capsys):
+    example = Path(__file__).parents[3] / "examples" / "whole-machine.yaml"
+    assert main(["validate", str(example)]) == 0
+    told = "whole-machine, 4 vCPUs, 4 GiB, 1 device, 3 disks, 2 NICs, 1 share, vsock"
+    assert capsys.readouterr().out == f"{example}: valid: {told}\n"
+
+
 def test_bad_file_is_refused_with_its_frame(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(here, vm=BAD)
     assert main(["validate", "vm.yaml"]) == 1

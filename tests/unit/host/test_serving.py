@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from launcher.host.engines import read_engines
-from launcher.host.facts import ENGINES, DeviceNode, HostFacts, Link, OtherVm, Process, Program, Serving
+from launcher.host.facts import ENGINES, DeviceNode, Holder, HostFacts, Link, OtherVm, Process, Program, Serving
 from launcher.host.links import read_links
 from launcher.host.redact import redacted
 from launcher.host.serving import read_serving
@@ -55,11 +55,20 @@ def test_passt_has_vhost_user_where_its_options_have() -> None:
     assert found == Program(PASST, "2025_05_03.587980c", vhost_user=True)
 
 
+def test_passt_that_says_nothing_into_a_pipe_has_its_version_in_it() -> None:
+    content = b"\0--vhost-user\0passt \0" + b"0.0~git20250503.587980c-2+deb13u1\nCopyright Red Hat\nGNU General\0"
+    assert engines({PASST: ""}, {PASST: content})["passt"].version == "0.0~git20250503.587980c-2+deb13u1"
+
+
 def test_only_engines_that_are_wanted_are_asked() -> None:
     tree = Recorded({}, nodes={QSD: FILE, PASST: FILE})
     line = "qemu-storage-daemon version 10.0.2 (Debian 1:10.0.2+ds-2)"
     found = read_engines(tree, 0, {"qemu-storage-daemon"}, lambda path: line if path == QSD else pytest.fail(path))
     assert found == {"qemu-storage-daemon": Program(QSD, "10.0.2")}
+    built = Recorded({}, nodes={QSD: FILE}, blobs={QSD: b"\x7fELF type=vhost-user-blk,id="})
+    assert read_engines(built, 0, ENGINES, lambda _: line)["qemu-storage-daemon"].vhost_user is True
+    without = Recorded({}, nodes={QSD: FILE}, blobs={QSD: b"\x7fELF type=nbd"})
+    assert read_engines(without, 0, ENGINES, lambda _: line)["qemu-storage-daemon"].vhost_user is False
 
 
 @pytest.mark.parametrize(
@@ -133,8 +142,12 @@ def test_a_bridge_has_ports_and_a_tap_says_what_it_is() -> None:
 
 
 def test_a_tap_with_a_carrier_is_somebodys() -> None:
+    texts = {"/proc/7/fdinfo/4": "pos:\t0\niff:\tvmtap0\n", "/proc/7/comm": "qemu", "/proc/8/fdinfo/3": "pos:\t0\n"}
+    links = {"/proc/7/fd/4": "/dev/net/tun", "/proc/7/fd/5": "/dev/null", "/proc/8/fd/3": "/dev/net/tun"}
+    (found,) = read_links(Recorded(link("vmtap0", tun_flags="0x2", carrier="1") | texts, links))
+    assert (found.attached, found.holders) == (True, (Holder(7, "qemu"),))
     (found,) = read_links(Recorded(link("vmtap0", tun_flags="0x2", carrier="1")))
-    assert found.attached is True
+    assert (found.attached, found.holders) == (True, ())
 
 
 # ---- the rest of what serving takes ----

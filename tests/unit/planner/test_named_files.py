@@ -150,6 +150,9 @@ def test_a_kernel_that_is_not_linux_is_left_alone() -> None:
 # ---- Linux without a root ----
 
 NIC = "devices: {nic: {pci: 0000:3b:00.0, vf: 0}}\n"
+OURS = "disks: {a: {socket: /run/a}, b: {socket: /run/b}}\n"
+LAN = "nics: {lan: {socket: /run/nic}}\n"
+SHARE = "shares: {host: ./src}\n"
 
 
 @pytest.mark.parametrize(
@@ -174,7 +177,21 @@ NIC = "devices: {nic: {pci: 0000:3b:00.0, vf: 0}}\n"
         ("root=/dev/sda1", NIC, False, ["W434"]),
         ("root=host rootfstype=virtiofs", DISK, False, ["W434"]),
         ("root=/dev/ram0", "", True, []),
+        ("root=host rootfstype=virtiofs", SHARE, False, []),
+        ("root=other rootfstype=virtiofs", SHARE, False, ["W434"]),
+        ("root=host rootfstype=9p", SHARE, False, ["W434"]),
+        ("root=/dev/vda1", OURS, False, []),
+        ("root=/dev/vdb", OURS, False, []),
+        ("root=/dev/vdc", OURS, False, ["W434"]),
+        ("root=/dev/vdaa", OURS, False, []),  # who can tell how many of a passed controller
+        ("root=/dev/sda1", OURS, False, ["W434"]),
+        ("root=/dev/nvme0n1", OURS, True, ["W434"]),
+        ("root=PARTUUID=1234-02", OURS, False, []),
+        ("root=UUID=1234", OURS, True, []),
+        ("root=/dev/mapper/vg-root", OURS, True, []),
+        ("root=/dev/nfs nfsroot=10.0.0.1:/r", LAN, False, []),
         ("", DISK, False, ["W435"]),
+        ("", OURS, False, ["W435"]),
         ("", "", True, []),
         ("rdinit=/init", "", False, []),
     ],

@@ -30,7 +30,7 @@ from launcher.record import replace
 from launcher.spec.load import load_spec
 from launcher.spec.served import SERIAL, serial_of
 from launcher.values import Missing, Span
-from tests.planning import EXAMPLE, FILES, SMALL, host, plan
+from tests.planning import EXAMPLE, FILES, SMALL, codes, host, plan
 from tests.served import ME, NODES, PROGRAMS, START, by_user, folder, image, served, socket, with_disks, with_sockets
 from tests.whole_machine import HOST, SPEC, whole_files
 
@@ -291,3 +291,13 @@ def test_who_runs_it_in_a_user_namespace_is_no_root() -> None:
     process: Process = replace(facts.process, own_user_namespace=True)
     (step,) = of(beside("disks: {root: ./root.qcow2}", replace(facts, process=process)), StartDiskEngine)
     assert (step.uid, step.gid) == (process.uid, process.gid)
+
+
+def test_what_their_engines_and_queues_have_open_counts() -> None:
+    """A descriptor for each engine, and for each queue."""
+    text = "disks: {root: {path: ./root.qcow2, queues: 60}}\n"
+    few = served()
+    few = replace(few, process=replace(few.process, open_files=50))
+    assert "E428" in codes(beside(text, few))
+    assert "E428" not in codes(beside(text.replace("60", "6"), few))
+    assert {one.at_least for one in beside(text).assumes if one.fact == "process.openable"} == {10 + 2 + 61}

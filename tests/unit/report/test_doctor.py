@@ -14,6 +14,7 @@ from launcher.record import replace
 from launcher.report.doctor import SUBJECTS, Check, doctor_closing, doctor_text, examine
 from launcher.values import GIB, Missing, PciAddress
 from tests.planning import host
+from tests.served import served
 
 
 def by_subject(facts: HostFacts, *left: Diagnostic) -> dict[str, Check]:
@@ -135,9 +136,10 @@ def test_modules_of_which_it_is_not_known_whether_they_are_there_pass_nothing():
 
 
 def test_every_code_of_the_table_exists_and_has_one_subject():
-    """But for E222, which is said of the IOMMU's driver and of VFIO."""
+    """But for E222, which is said of the IOMMU's driver and of VFIO, and what is said of each engine and node."""
     codes = [code for subject in SUBJECTS for code in subject.codes]
-    assert [code for code, number in Counter(codes).items() if number > 1] == ["E222"]
+    several = {code for code, number in Counter(codes).items() if number > 1}
+    assert several == {"E222", "E630", "E631", "E632", "E633", "E642", "E643"}
     assert not [code for code in codes if explanation(code) is None]
 
 
@@ -162,3 +164,22 @@ def test_colour_adds_nothing_but_escapes():
     coloured = doctor_text(checks, colour=True)
     assert coloured.replace("\033[32m", "").replace("\033[0m", "") == doctor_text(checks)
     assert "\033[32mPASS\033[0m" in coloured
+
+
+def test_what_serves_disks_and_networks_is_a_wish_and_no_failure() -> None:
+    """Most VMs do without some of it; of a host that was recorded before nothing is said."""
+    assert "disks" not in by_subject(host("gpu-server"))
+    whole = by_subject(served(host("gpu-server")))
+    assert whole["disks"] == Check("PASS", "disks", "/usr/bin/qemu-storage-daemon 10.0.2")
+    assert whole["networks"].fact == "vhost-net; bridges: br0"
+    assert {one.level for one in whole.values()} == {"PASS"}
+    bare = served(host("gpu-server"), programs={}, nodes=(), modules=(), links=(), user_namespaces=0)
+    found = {one.subject: one for one in checkup(bare) if one.level != "PASS"}
+    assert {name: one.code for name, one in found.items()} == {
+        "disks": "E630",
+        "shares": "E657",
+        "networks": "E642",
+        "networks of users": "E630",
+        "vsock": "E642",
+    }
+    assert {one.level for one in found.values()} == {"WARN"}

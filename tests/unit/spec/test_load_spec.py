@@ -200,6 +200,18 @@ def test_set_beside_a_short_form_writes_it_out() -> None:
     assert span(loaded(SHORT, "devices.disk.bind=never"), "devices.disk.pci") == (4, 17, 24)
 
 
+def test_set_beside_a_short_form_of_a_disk_a_nic_or_a_share_writes_it_out() -> None:
+    text = f"{SHORT}disks: {{root: ./a}}\nnics: {{inet: user}}\nshares: {{work: ./src}}\nvsock: true\n"
+    sets = ("disks.root.readonly=true", "nics.inet.mac=52:54:00:00:00:01", "shares.work.readonly=true", "vsock.cid=42")
+    spec = loaded(text, *sets).spec
+    assert (spec.disks["root"].path, spec.disks["root"].readonly) == ("./a", True)
+    assert (spec.nics["inet"].user, spec.nics["inet"].mac) == (True, "52:54:00:00:00:01")
+    assert (spec.shares["work"].path, spec.shares["work"].readonly) == ("./src", True)
+    assert spec.vsock is not None
+    assert spec.vsock.cid == 42
+    assert loaded(text, "disks.root=./b", "nics.inet=null", "vsock=false").spec.vsock is None
+
+
 # ---- sizes ----
 
 

@@ -76,6 +76,14 @@ AT_THE_TOP = {
     "interface: {mac: {address: 52:54:00:aa:00:01}, source: {bridge: br0}, model: {type: virtio}}": (
         "write `nics: {lan: {mac: 52:54:00:aa:00:01, bridge: br0}}`"
     ),
+    "disk: {type: file, source: {file: ./a.qcow2}, driver: {type: qcow2}, readonly: {}}": (
+        "write `disks: {root: {path: ./a.qcow2, format: qcow2, readonly: true}}`"
+    ),
+    "cdrom: {path: a.iso}": "write `disks: {root: a.iso}`",
+    "disk: {root: ./a}": "write `disks`",
+    "disk: 20G": "as in `disks: {root: ./debian.qcow2}`",
+    "filesystem: {source: {dir: /srv}, target: {dir: work}}": "write `shares: {work: /srv}`",
+    "network-interfaces: [{iface_id: eth0, host_dev_name: tap0}]": "write `nics: {lan: {tap: tap0}}`",
     "guest-cid: 3": "write `vsock`",
     "disk-size: 20G": "qemu-img create",
     "ports: [8080:80]": "forwards no ports",
@@ -225,6 +233,16 @@ BESIDE = {
     "shares: {work: {path: ./src, tag: x}}": "the name of a share is its key",
     "shares: {work: {source: ./src}}": "write `path`",
     "shares: ['./src:/work']": "write `shares: {work: ./src}`",
+    "disks: {root: ./a.qcow2,readonly=on}": "write `{path: ./a.qcow2, readonly: true}`",
+    "disks: {root: 20G}": "write `./` or `/` before it",
+    "disks: {root: 'https://example.com/a.qcow2'}": "no colon before a /",
+    "disks: {root: true}": "as in `root: ./debian.qcow2`",
+    "disks: {root: [./a]}": "as in `root: ./debian.qcow2`",
+    "disks: {path: ./a.img, readonly: true}": "write `disks: {root: {path: ./a.img, readonly: true}}`",
+    "nics: {bridge: br0}": "write `nics: {lan: {bridge: br0}}`",
+    "nics: {lan: {network: default}}": "`default` has virbr0",
+    "vsock: {cid: 3, socket: /tmp/x}": "by its context id",
+    "vsock: [3]": "a context id is 3 to",
     "vsock: yes": "write `auto`",
     "vsock: '42'": "write `42`",
     "vsock: {guest-cid: 42}": "write `cid`",
@@ -236,6 +254,13 @@ BESIDE = {
 def test_what_stands_beside_the_devices_is_told_as_it_is_to_be_written(written: str) -> None:
     one = told(START + written)
     assert BESIDE[written] in " ".join(one.help)
+
+
+def test_one_entry_where_aliases_belong_is_told_once_and_others_are_left_alone() -> None:
+    for written in ("nics: {bridge: br0, mac: 52:54:00:00:00:01}", "disks: {path: ./a, readonly: true}"):
+        (one,) = refused(f"{START}{written}\n")
+        assert (one.code, one.fix is not None) == ("E105", True)
+    assert [one.code for one in refused(f"{START}nics: {{tap: vmtap0, lan: user}}\n")] == ["E148"]
 
 
 def test_vendor_and_device_are_one_id() -> None:

@@ -33,8 +33,9 @@ def up_with(folder: Path, *steps: Any) -> StateFolder:
 def test_a_vm_that_is_up_has_its_macs_its_context_id_and_the_images_it_writes(tmp_path: Path) -> None:
     virtio = {"op": "add-virtio", "args": {"functions": FUNCTIONS}}
     engine = {"op": "start-disk-engine", "args": {"disks": DISKS}}
-    first, plain = up_with(tmp_path / "a", engine, virtio), up_with(tmp_path / "b", {"op": "keep-state"})
-    assert other_vms(tmp_path) == (OtherVm("a", ("52:54:00:00:00:01",), 42, ("1:2",)),)
+    tap = {"op": "open-tap", "args": {"tap": "vmtap0"}}
+    first, plain = up_with(tmp_path / "a", tap, engine, virtio), up_with(tmp_path / "b", {"op": "keep-state"})
+    assert other_vms(tmp_path) == (OtherVm("a", ("52:54:00:00:00:01",), 42, ("1:2",), ("vmtap0",)),)
     first.close()
     plain.close()
     assert other_vms(tmp_path) == ()
@@ -45,6 +46,7 @@ def test_a_vm_that_is_up_has_its_macs_its_context_id_and_the_images_it_writes(tm
     [
         1,
         {"op": "add-virtio"},
+        {"op": "open-tap", "args": {"tap": 1}},
         {"op": "add-virtio", "args": {"functions": [1, {"mac": 7, "cid": True}]}},
         {"op": "start-disk-engine", "args": {"disks": [{}, {"images": []}, {"images": [1]}, {"images": [{}]}]}},
     ],
