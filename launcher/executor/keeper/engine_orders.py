@@ -113,7 +113,7 @@ def _lock(path: str, fd: int, stack: ExitStack, *, written: bool) -> int | None:
         fcntl.fcntl(lock, fcntl.F_OFD_SETLK, struct.pack("hhqqi4x", kind, os.SEEK_SET, OUR_BYTE, 1, 0))
     except (BlockingIOError, PermissionError):
         fact = f"another VM {'has' if written else 'writes to'} {path}"
-        raise StepFailed(Diagnostic("E567", fact, help=("`vmlaunch list` names those that are up",))) from None
+        raise StepFailed(Diagnostic("E567", fact, help=("`vmlaunch ps` names those that are up",))) from None
     except OSError:
         return None
     return lock
