@@ -40,7 +40,7 @@ class Failed:
 
 def failed_assumptions(plan: Plan, host: HostFacts, files: BootFiles) -> tuple[Failed, ...]:
     """What a saved plan meets here and now. Of what is not there at all only the first fact is told."""
-    facts = NamedFacts(host, files)
+    facts = NamedFacts(host, files, plan.name)
     told: dict[str, Failed] = {}
     for failed in (failed for one in plan.assumes for failed in _failed(one, facts)):
         first = _gone(failed, facts) or failed

@@ -53,10 +53,9 @@ _LEFT_OUT_OF_FILES: dict[str, tuple[str, ...]] = {
         "refused",
         "openers",
         "uses",
-        "function",
     ),
     "Folder": ("path", "folders", "file_system"),
-    "Qcow2": ("virtual_size", "dirty", "corrupt"),
+    "Qcow2": ("virtual_size", "dirty"),
     "Rights": ("path",),
     "Socket": ("path", "folders"),
 }
