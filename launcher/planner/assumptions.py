@@ -54,7 +54,8 @@ def _by_path(one: Failed, facts: NamedFacts) -> Failed:
     """People know a file by its path, not by what it is to the plan."""
     part = _FILE.match(one.fact)
     file = facts.find(part[0]) if part else None
-    return one if file is None else replace(one, path=getattr(file, "path", ""))
+    named = getattr(file, "top", file)  # of a disk its first image
+    return one if named is None else replace(one, path=getattr(named, "path", ""))
 
 
 def as_evidence(failed: tuple[Failed, ...]) -> tuple[str, ...]:
