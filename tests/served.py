@@ -18,7 +18,7 @@ VMS = "/vms"
 START = "boot: {kernel: ./bzImage}\ncpus: 2\nmemory: 1GiB\n"
 ME = 1000
 PROGRAMS = {
-    "qemu-storage-daemon": Program("/usr/bin/qemu-storage-daemon", "10.0.2"),
+    "qemu-storage-daemon": Program("/usr/bin/qemu-storage-daemon", "10.0.2", vhost_user=True),
     "virtiofsd": Program("/usr/libexec/virtiofsd", "1.13.0", "rust"),
     "passt": Program("/usr/bin/passt", "0.0~git20250503.587980c-2", vhost_user=True),
 }

@@ -178,9 +178,9 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "E621",
         "an image that its engine may not open",
         "The program that serves disks has no capability. For root's VM it runs as the owner of the image, else as the "
-        "user that runs the VM; and that user may not write or read it, or not enter a folder on the way.",
-        "disks: {root: /root/vms/root.qcow2}        # of another user, below a folder of mode 0700",
-        "Run the command that the message shows, or put the image elsewhere.",
+        "user that runs the VM; and that user may not write or read it, or what it is based on.",
+        "disks: {root: ./root.qcow2}        # of another user, mode 0600",
+        "Run the command that the message shows, or write `readonly: true` where reading is enough.",
     ),
     Explanation(
         "E622",

@@ -11,7 +11,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "Disks are served by qemu-storage-daemon, shares by virtiofsd, networks without rights by passt. Each is "
         "looked for where packages put it, and not in PATH.",
         "disks: {root: ./root.qcow2}        # without qemu-storage-daemon",
-        "Install the package that the message names.",
+        "Install the package that the message names. qemu-storage-daemon is in qemu-utils since Debian 13.",
     ),
     Explanation(
         "E631",
@@ -23,9 +23,9 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     ),
     Explanation(
         "E632",
-        "passt is too old",
-        "Guests are connected to passt by vhost-user, which came with the releases of 2025. That of Debian 12 is of "
-        "2023.",
+        "an engine without vhost-user",
+        "Guests are connected to engines by vhost-user. passt has it since the releases of 2025, and that of Debian 12 "
+        "is of 2023. qemu-storage-daemon has it since 5.2, and some distributions build it without.",
         "nics: {inet: user}        # on Debian 12",
         "Install passt 2025_02_17 or later, or take `bridge:` or `tap:`.",
     ),
@@ -162,7 +162,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "E652",
         "an engine that may not be talked to",
-        "Connecting to a socket takes the right to write it, and to enter the folders on the way.",
+        "Connecting to a socket takes the right to write it.",
         "disks: {fast: {socket: /run/spdk.sock}}        # of root, mode 0600",
         "As root: `setfacl -m u:1000:rw /run/spdk.sock`, or start the engine as this user.",
     ),
@@ -184,8 +184,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "E655",
         "a folder that its engine may not enter",
         "virtiofsd runs as the folder's owner for root's VM, else as the user that runs it, and may not read or write "
-        "it, or not enter a folder on the way.",
-        "shares: {work: /root/src}        # as uid 1000",
+        "it.",
+        "shares: {work: /srv/src}        # of root, as uid 1000",
         "Run the command that the message shows, or share another folder.",
     ),
     Explanation(

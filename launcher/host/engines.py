@@ -15,15 +15,18 @@ from launcher.values import Missing
 if TYPE_CHECKING:
     from launcher.host.tree import Status, Tree
 
-_, SHARES, USER_NETWORK = ENGINES
+DISKS, SHARES, USER_NETWORK = ENGINES
 _PATHS = ("/usr/local/bin", "/usr/bin", "/run/current-system/sw/bin")
 # virtiofsd is started by other programs only, and so is in no PATH. Rust's first: QEMU has dropped the other in 8.0.
 _OF_SHARES = ("/usr/local/libexec", "/usr/libexec", "/usr/lib", "/usr/lib/qemu", "/usr/libexec/qemu-kvm", *_PATHS)
 _C = r"virtiofsd version (\S+)"
 _RUST = r"virtiofsd (?:backend )?v?([0-9]\S*)"
+_OF_PASST = rb"([0-9][0-9A-Za-z._~+-]{3,60})\nCopyright Red Hat\n"
 _PLAIN = r"\S+ (?:version )?(\S+)"
-_VHOST_USER = b"vhost-user"  # a program has the names of its options in it
-_LARGEST = 1 << 24
+# What a program that serves by vhost-user has in it: names of its options, and of their values. A package may be older
+# than that, or made without it.
+_SERVES = {DISKS: b"vhost-user-blk,id=", USER_NETWORK: b"vhost-user"}
+_LARGEST = 1 << 25
 _WRITTEN_BY_OTHERS = 0o022
 
 
@@ -45,17 +48,19 @@ def _program(tree: Tree, name: str, path: str, status: Status, uid: int, said: C
     line = said(path)
     if name == SHARES:
         return Program(path, *_of_shares(line))
-    match = re.match(_PLAIN, line)
-    return Program(
-        path, match[1] if match else "", vhost_user=_has_vhost_user(tree, path) if name == USER_NETWORK else None
-    )
+    content, match = tree.read_bytes(path, 0, _LARGEST), re.match(_PLAIN, line)
+    if isinstance(content, Missing):
+        return Program(path, match[1] if match else "")
+    version = match[1] if match else _written_in(content)
+    return Program(path, version, vhost_user=_SERVES[name] in content)
+
+
+def _written_in(content: bytes) -> str:
+    """That of Debian 13 loses what it says with --version unless a terminal reads it."""
+    match = re.search(_OF_PASST, content)
+    return match[1].decode() if match else ""
 
 
 def _of_shares(line: str) -> tuple[str, Literal["c", "rust"] | None]:
     kinds: Iterator[tuple[str, Literal["c", "rust"]]] = iter(((_C, "c"), (_RUST, "rust")))
     return next(((match[1], kind) for pattern, kind in kinds if (match := re.match(pattern, line))), ("", None))
-
-
-def _has_vhost_user(tree: Tree, path: str) -> bool | None:
-    program = tree.read_bytes(path, 0, _LARGEST)
-    return None if isinstance(program, Missing) else _VHOST_USER in program

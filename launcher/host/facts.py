@@ -437,7 +437,7 @@ ENGINES = ("qemu-storage-daemon", "virtiofsd", "passt")
 @record
 class Program:
     """An engine that is installed. `version` is the word after its name in what `--version` says, empty where it says
-    none; `kind` tells the two programs called virtiofsd apart. `vhost_user`: of passt, whether it has that interface.
+    none; `kind` tells the two programs called virtiofsd apart. `vhost_user`: of the others, whether they have it.
     `loose`: somebody who may do less than who starts it could change it, and so it was not asked.
     """
 

@@ -66,8 +66,8 @@ class DiskFile:
     """A file or block device of a disk. `format` is what it is to be served as, whatever its content.
 
     `identity` is device:inode, `number` the major:minor of a block device, `allocated` what the file takes of its
-    file system, which has `free` bytes left; `read_only`: neither can be written, whoever asks. `folders` are those on
-    the way to it that not everybody may enter. `function`: the PCI device that a block device is on.
+    file system, which has `free` bytes left; `read_only`: neither can be written, whoever asks. `function`: the PCI
+    device that a block device is on.
     `taken` and `refused` are the permissions that others have locked, and that they leave to nobody; `openers` are
     known only where there is such a lock.
     """
@@ -83,7 +83,6 @@ class DiskFile:
     content: str | None = None  # by its signature, as images/contents.py calls it
     qcow2: Qcow2 | None = None
     read_only: bool = False
-    folders: tuple[Rights, ...] = ()
     file_system: str | None = None
     free: int | None = None
     taken: tuple[Permission, ...] = ()
@@ -135,7 +134,6 @@ class Folder:
     identity: str
     rights: Rights
     read_only: bool = False
-    folders: tuple[Rights, ...] = ()
     file_system: str | None = None
 
 
@@ -146,4 +144,3 @@ class Socket:
     path: str
     kind: Literal["socket", "other"]
     rights: Rights
-    folders: tuple[Rights, ...] = ()

@@ -16,7 +16,7 @@ from launcher.images.contents import content_of
 from launcher.images.disk_files import MOST_LINKS, Broken, Disk, DiskFile, Folder, Socket
 from launcher.images.locks import Locks, locks_of, openers_of
 from launcher.images.qcow2 import MAGIC, parse_qcow2
-from launcher.images.rights import folders_to, identity_of, rights_of
+from launcher.images.rights import identity_of, rights_of
 from launcher.values import Missing, missing
 
 Format = Literal["raw", "qcow2"]
@@ -110,7 +110,6 @@ def _described(path: str, descriptor: int, kind: Literal["file", "block"], forma
         content=content_of(size, head, read) if size else None,
         qcow2=parse_qcow2(size, read) if head.startswith(MAGIC) else None,
         read_only=_is_read_only(status) if kind == "block" else bool(system.f_flag & os.ST_RDONLY),
-        folders=folders_to(path),
         free=None if kind == "block" else system.f_bavail * system.f_frsize,
         taken=locks.taken,
         refused=locks.refused,
@@ -150,7 +149,7 @@ def read_folder(path: str) -> Folder | Missing:
         return Missing("absent", path)
     kind: Literal["directory", "other"] = "directory" if stat.S_ISDIR(status.st_mode) else "other"
     read_only = bool(system.f_flag & os.ST_RDONLY)
-    return Folder(path, kind, identity_of(status), rights_of(path, status), read_only, folders_to(path))
+    return Folder(path, kind, identity_of(status), rights_of(path, status), read_only)
 
 
 def read_socket(path: str) -> Socket | Missing:
@@ -161,4 +160,4 @@ def read_socket(path: str) -> Socket | Missing:
     except ValueError:
         return Missing("absent", path)
     kind: Literal["socket", "other"] = "socket" if stat.S_ISSOCK(status.st_mode) else "other"
-    return Socket(path, kind, rights_of(path, status), folders_to(path))
+    return Socket(path, kind, rights_of(path, status))

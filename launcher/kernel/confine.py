@@ -87,7 +87,7 @@ def confine_engine(order: EngineOrder) -> dict[str, str]:
 LIBRARIES = (
     *("/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libx32", "/usr/local/lib", "/lib", "/lib64", "/nix/store"),
     *("/gnu/store", "/etc/ld.so.cache", "/etc/ld.so.preload", "/etc/localtime", "/usr/share/zoneinfo"),
-    *("/sys/devices/system", "/sys/dev/block", "/sys/devices/virtual/block"),
+    *("/sys/devices/system", "/sys/dev/block", "/sys/devices/virtual/block", "/proc/sys/fs", "/proc/self"),
 )
 INTERPRETER = "/lib64/ld-linux-x86-64.so.2"  # of the x86-64 ABI: what the kernel executes in place of a program
 

@@ -52,8 +52,7 @@ class Engine:
         self.status: int | None = None
         self._said = b""
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.said, says = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        os.set_blocking(says, True)
+        self.said, says = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)  # at both ends: who talks too much waits for nobody
         try:
             self.pid = _fork(partial(_be, order, theirs, says))
             self.pidfd = os.pidfd_open(self.pid)
@@ -220,8 +219,25 @@ def _begin_anew(says: int, kept: set[int]) -> None:
 def _move_out(keeper: int, order: EngineOrder) -> None:
     """Into a user name space that the keeper's uid to be is the owner of. OSError: the host has none for us."""
     if os.geteuid() == 0:
+        if order.mounts:
+            _make_readonly(order.mounts[0], order.mounts[0])
         confine.become(confine.OF_RUNNERS + keeper)
+        check(lib.kernel_unshare(CLONE_NEWUSER), "unshare")
+        return
     check(lib.kernel_unshare(CLONE_NEWUSER | (CLONE_NEWNS if order.mounts else 0)), "unshare")
+    if order.mounts:  # what was opened before is of another name space of mounts, and that is not ours to take from
+        folder, path = order.mounts
+        again = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        if not os.path.samestat(os.fstat(again), os.fstat(folder)):
+            raise OSError(errno.ESTALE, "it is another folder by now", path)
+        _make_readonly(again, folder)
+
+
+def _make_readonly(given: int, place: int) -> None:
+    """`place` becomes a descriptor of the same folder, in a mount of its own."""
+    mount = check(lib.kernel_readonly_mount(given), "mount_setattr")
+    os.dup2(mount, place, inheritable=False)
+    os.close(mount)
 
 
 def _become(order: EngineOrder, keeper: socket.socket, parent: int) -> NoReturn:

@@ -8,7 +8,7 @@ import os
 import socket
 import struct
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any, NamedTuple
 
 from launcher.values import VfSettings, Vlan
@@ -74,16 +74,13 @@ class Rtnetlink:
     def join(self, index: int, bridge: int, mtu: int) -> None:
         """The interface is up and a port of the bridge, and the host has no address of its own on it. ENODEV,
         EOPNOTSUPP, EINVAL: that is no bridge."""
-        plain = _attribute(_IFLA_MTU, struct.pack("=I", mtu)) + _attribute(_IFLA_MASTER, struct.pack("=I", bridge))
         silent = _attribute(_IFLA_INET6_ADDR_GEN_MODE, bytes([_ADDR_GEN_MODE_NONE]))
         family = _attribute(_IFLA_AF_SPEC, _attribute(socket.AF_INET6, silent))
+        with suppress(OSError):  # the host has no IPv6. A message of its own: within one, `up` comes first
+            check_done(self._ask(_RTM_SETLINK, _NLM_F_ACK, _LINK.pack(socket.AF_UNSPEC, 0, index, 0, 0) + family))
+        plain = _attribute(_IFLA_MTU, struct.pack("=I", mtu)) + _attribute(_IFLA_MASTER, struct.pack("=I", bridge))
         up = _LINK.pack(socket.AF_UNSPEC, 0, index, _IFF_UP, _IFF_UP)
-        try:
-            check_done(self._ask(_RTM_SETLINK, _NLM_F_ACK, up + plain + family))
-        except OSError as error:
-            if error.errno != errno.EAFNOSUPPORT:  # the host has no IPv6, or not on interfaces like this
-                raise
-            check_done(self._ask(_RTM_SETLINK, _NLM_F_ACK, up + plain))
+        check_done(self._ask(_RTM_SETLINK, _NLM_F_ACK, up + plain))
 
     def _ask(self, kind: int, flags: int, body: bytes) -> bytes:
         self._asked += 1

@@ -50,7 +50,8 @@ def attach(name: str) -> int:
 
 
 def is_there(name: str) -> bool:
-    return os.path.lexists(f"/sys/class/net/{name}")
+    """In the name space of this process, which that of a mounted /sys need not be. A keeper without rights may ask."""
+    return os.path.lexists(f"/proc/sys/net/ipv4/conf/{name}")
 
 
 def _open(name: str, flags: int) -> int:

@@ -97,6 +97,22 @@ class VirtioReport:
 
 
 @record
+class EngineReport:
+    """A process that serves disks, a share or a network. It `runs`, has `ended` as it was told to, or `died` while the
+    guest ran. `how` it ended, `measures` as those of the runner, and what one that died had `said` last.
+    """
+
+    aliases: tuple[str, ...]
+    program: str
+    pid: int
+    uid: int
+    state: Literal["runs", "ended", "died"]
+    how: str
+    measures: dict[str, str]
+    said: tuple[str, ...] = ()
+
+
+@record
 class ContainerReport:
     """What the IOMMU groups that share a container have mapped for DMA: RAM once, and BARs as the guest placed them."""
 
@@ -156,6 +172,7 @@ class Report:
     memory: tuple[RamReport, ...] = ()
     devices: tuple[DeviceReport, ...] = ()
     virtio: tuple[VirtioReport, ...] = ()
+    engines: tuple[EngineReport, ...] = ()  # other processes that serve them
     containers: tuple[ContainerReport, ...] = ()
     host_changes: tuple[str, ...] = ()  # made, and undone when the phase is ended
     console: str = ""  # where the guest's serial output is kept

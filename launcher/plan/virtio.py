@@ -5,11 +5,14 @@ The keeper starts an engine, or opens a tap; the runner has its end by the alias
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from launcher.plan.step import Step
 from launcher.record import record
 from launcher.values import Hex, PciAddress
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 ImageFormat = Literal["raw", "qcow2"]
 
@@ -195,3 +198,20 @@ def aliases_served(step: Step) -> tuple[str, ...]:
     if isinstance(step, (StartShareEngine, StartUserNetwork, MakeTap, OpenTap, ConnectEngine)):
         return (step.alias,)
     return ()
+
+
+def images_of(steps: Iterable[Step]) -> Iterator[Image]:
+    """Of all disks that engines of ours serve, and what they are based on."""
+    for step in steps:
+        for disk in step.disks if isinstance(step, StartDiskEngine) else ():
+            yield from disk.images
+
+
+def written_images(steps: Iterable[Step]) -> dict[str, bool]:
+    """Identity -> whether it is written: by one of the disks that have it is enough."""
+    found: dict[str, bool] = {}
+    for step in steps:
+        for disk in step.disks if isinstance(step, StartDiskEngine) else ():
+            for number, image in enumerate(disk.images):
+                found[image.identity] = found.get(image.identity, False) or (number == 0 and not disk.readonly)
+    return found

@@ -37,7 +37,7 @@ from launcher.planner.needs import (
 )
 from launcher.planner.networks import networked
 from launcher.planner.resets import own_method
-from launcher.planner.served_by import wanted_engines
+from launcher.planner.served_by import apart_from_users, wanted_engines
 from launcher.planner.waiting import waiting
 from launcher.values import MIB, Missing
 
@@ -80,11 +80,11 @@ def _served(it: Situation, facts: NamedFacts) -> Iterator[str]:
         if alias in files.disks:
             yield from _of_disk(f"files.disks[{alias}]", facts, writes=not disk.readonly)
     yield from (f"serving.programs[{name}]" for name in wanted_engines(it.spec) or ())
+    if it.host.serving and apart_from_users(it.spec):
+        yield "serving.unprivileged"
     for one in it.spec.nics.values():
         yield from (f"serving.links[{name}]" for name in (one.bridge, one.tap) if name)
         yield from (f"serving.links[{one.tap}].attached",) if one.tap else ()
-    if it.spec.shares or any(one.user for one in it.spec.nics.values()):
-        yield "serving.unprivileged"
     for function in it.virtio:
         yield from (f"serving.macs[{function.mac}]",) if function.mac else ()
         yield from (f"serving.cids[{function.cid}]",) if function.cid else ()
@@ -235,25 +235,27 @@ def _bounds(it: Situation) -> Iterator[tuple[str, int]]:
         yield "process.tasks_left", spec.cpus.count
     if not spec.devices:
         yield from (("process.openable", least_files(it)), ("process.mappable", mapped_bytes(it)))
-    yield from _of_served(it)
+    yield from _of_room(it)
     yield from _of_vectors(it)
     yield from _of_units(it)
     yield from _of_nodes(it)
     yield from _of_huge_pages(it)
+    yield from _of_serving(it)
 
 
-def _of_served(it: Situation) -> Iterator[tuple[str, int]]:
+def _of_serving(it: Situation) -> Iterator[tuple[str, int]]:
+    serving = it.host.serving
+    if serving and serving.user_namespaces and apart_from_users(it.spec):
+        yield "serving.user_namespaces", 1
+    if serving and serving.file_size is not None and any(one.engine == "vhost-user" for one in it.virtio):
+        yield "serving.writable", max(bank.size for bank in it.spec.memory)
+
+
+def _of_room(it: Situation) -> Iterator[tuple[str, int]]:
     """Room for the first write; of how much there may be in the end the plan has said what there is to say."""
     for alias, found in it.files.disks.items():
         if not isinstance(found, Missing) and not it.spec.disks[alias].readonly:
             yield f"files.disks[{alias}].room", MIB
-    serving = it.host.serving
-    if serving is None:
-        return
-    if serving.user_namespaces is not None and (it.spec.shares or any(one.user for one in it.spec.nics.values())):
-        yield "serving.user_namespaces", 1
-    if any(one.engine == "vhost-user" for one in it.virtio):
-        yield "serving.file_limit", max(bank.size for bank in it.spec.memory)
 
 
 def _memslots(it: Situation) -> Iterator[tuple[str, int]]:

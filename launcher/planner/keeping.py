@@ -41,23 +41,11 @@ _LEFT_OUT: dict[type, tuple[str, ...]] = {
 
 # The same of what images/disk_files.py has, by name: it is not imported where a spec has no disks.
 _LEFT_OUT_OF_FILES: dict[str, tuple[str, ...]] = {
-    "DiskFile": (
-        "path",
-        "size",
-        "allocated",
-        "content",
-        "folders",
-        "file_system",
-        "free",
-        "taken",
-        "refused",
-        "openers",
-        "uses",
-    ),
-    "Folder": ("path", "folders", "file_system"),
+    "DiskFile": ("path", "size", "allocated", "content", "file_system", "free", "taken", "refused", "openers", "uses"),
+    "Folder": ("path", "file_system"),
     "Qcow2": ("virtual_size", "dirty"),
     "Rights": ("path",),
-    "Socket": ("path", "folders"),
+    "Socket": ("path",),
 }
 
 # What VFIO, KVM and IOMMUs make something of; the rest of the configuration is the administrator's.

@@ -69,8 +69,8 @@ _FOLLOWS: dict[tuple[type, str], Callable[[Any], Any]] = {
     (Process, "openable"): lambda process: _limit(process.open_files),
     (Process, "tasks_left"): tasks_left,
     (Process, "cpu_count"): lambda process: len(process.cpus),
-    (Serving, "file_limit"): lambda serving: _limit(serving.file_size),
     (Serving, "obtainable"): nodes_obtainable,
+    (Serving, "writable"): lambda serving: _limit(serving.file_size),
 }
 
 _HAS: dict[str, Callable[[PciFunction, str], bool]] = {
@@ -86,12 +86,18 @@ _HAS: dict[str, Callable[[PciFunction, str], bool]] = {
     "slot": lambda one, text: one.slot == text,
 }
 _SAFE = ":-._"  # what a question does not escape
+_HALVES = "surrogatepass"
 
 
 def question(**wanted: object) -> str:
     """`pci[class=03 node=1]`: which functions have these properties; `first` cuts the answer short."""
     given = ((key.rstrip("_"), value) for key, value in wanted.items() if value is not None)
-    return f"pci[{' '.join(f'{key}={quote(str(value), safe=_SAFE)}' for key, value in given)}]"
+    return f"pci[{' '.join(f'{key}={_quoted(str(value))}' for key, value in given)}]"
+
+
+def _quoted(text: str) -> str:
+    """A saved plan that was edited may have half of a character."""
+    return quote(text, safe=_SAFE, errors=_HALVES)
 
 
 def _of_disks(kind: type, name: str) -> Callable[[Any], Any] | None:
@@ -146,7 +152,9 @@ class NamedFacts:
         return self._by_name[id(items)]
 
     def _answer(self, key: str) -> tuple[PciAddress, ...]:
-        wanted = {name: unquote(text) for name, _, text in (word.partition("=") for word in key.split())}
+        wanted = {
+            name: unquote(text, errors=_HALVES) for name, _, text in (word.partition("=") for word in key.split())
+        }
         most, found = int(wanted.pop("first", len(self._host.pci))), self._host.pci
         if top := wanted.pop("below", None):
             found = self._below(top)

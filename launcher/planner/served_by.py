@@ -1,6 +1,7 @@
 """Files of a spec and who runs `up` in; as whom an engine serves them, and whether it may, out. Pure.
 
-Of root's VM an engine runs as the owner of what it serves, without a capability; of anybody else's as that user.
+Of root's VM an engine runs as the owner of what it serves, without a capability; of anybody else's as that user. It
+gets what it serves as descriptors that the keeper opened, so that folders on the way do not matter to it.
 """
 
 from __future__ import annotations
@@ -11,8 +12,6 @@ from launcher.host.facts import ENGINES
 from launcher.record import record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from launcher.host.facts import Process
     from launcher.images.disk_files import Rights
     from launcher.spec.parts import Disk, VmSpec
@@ -52,12 +51,6 @@ def may(rights: Rights, server: Server, wanted: int) -> bool:
     return granted & wanted == wanted
 
 
-def in_the_way(rights: Rights, folders: Iterable[Rights], server: Server, wanted: int) -> Rights | None:
-    """The first on the way, or the thing itself, that does not let it."""
-    closed = (one for one in folders if not may(one, server, ENTER))
-    return next(closed, None if may(rights, server, wanted) else rights)
-
-
 def format_of(disk: Disk) -> Literal["raw", "qcow2"]:
     """By the name where the spec does not say it; never by the content, which the guest writes."""
     return disk.format or ("qcow2" if (disk.path or "").endswith(".qcow2") else "raw")
@@ -68,6 +61,11 @@ def sockets_of(spec: VmSpec) -> dict[str, str]:
     disks = {f"disks.{alias}": one.socket for alias, one in spec.disks.items()}
     nics = {f"nics.{alias}": one.socket for alias, one in spec.nics.items()}
     return {entry: path for entry, path in (disks | nics).items() if path is not None}
+
+
+def apart_from_users(spec: VmSpec) -> bool:
+    """Something of it is served in a user namespace."""
+    return bool(spec.shares) or any(one.user for one in spec.nics.values())
 
 
 def wanted_engines(spec: VmSpec) -> tuple[str, ...] | None:

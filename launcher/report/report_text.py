@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from launcher.plan.outcome import DeviceReport, ReaderReport, Report, VirtioReport
+from launcher.plan.outcome import DeviceReport, EngineReport, ReaderReport, Report, VirtioReport
 from launcher.report.frame import visible
 from launcher.report.holdings import Row, confinement
 from launcher.report.lines import width_of
@@ -68,6 +68,8 @@ def _rows(report: Report, width: int) -> Iterator[Row]:
         yield "device", f"{device.alias}  {device.host} -> {device.guest}  {_device(device)}"
     for one in report.virtio:
         yield KINDS[one.kind], f"{one.alias}  {one.guest}  {one.engine}, {_virtio(one)}"
+    for engine in report.engines:
+        yield "engine", _engine(engine)
     counts = report.counts
     if counts and (counts.unclaimed_reads or counts.unclaimed_writes):
         reads, writes = counts.unclaimed_reads, counts.unclaimed_writes
@@ -91,6 +93,13 @@ def _virtio(one: VirtioReport) -> str:
     return f"{queues if one.starts else ''}{one.state}{left}"
 
 
+def _engine(one: EngineReport) -> str:
+    """`runs`, or how it ended."""
+    who = f"{one.program.rpartition('/')[2]}, process {one.pid}, uid {one.uid}, for {', '.join(one.aliases)}"
+    ended = f"{one.state}: it {one.how}" if one.state == "died" else one.state
+    return f"{who}: {ended}" + "".join(f"; {line}" for line in one.said)
+
+
 def _device(one: DeviceReport) -> str:
     """The interrupts of one that nobody has used are no news: an INTx line is armed from the beginning."""
     return one.state if one.used is False else f"{one.interrupts} x{one.vectors}, {one.state}"
@@ -107,6 +116,11 @@ def _figures(report: Report) -> Iterator[Row]:
         yield "faults", f"{report.counts.faults:,} on BARs that did not answer"
     if report.end is not None and report.failed_undos is not None:
         yield "teardown", f"{report.failed_undos} failed calls"
+    for engine in report.engines:
+        yield (
+            "confined",
+            f"{engine.program.rpartition('/')[2]} of {', '.join(engine.aliases)}: {confinement(engine.measures)}",
+        )
     if report.confinement:
         yield "confined", confinement(report.confinement)
 

@@ -29,7 +29,7 @@ class NameTaken(OSError):
 
 @mutable
 class StateFolder:
-    """`lock`, of the folder itself, and `groups` are descriptors that stay flocked for as long as the keeper lives.
+    """`lock`, of the folder itself, `groups` and `images` are descriptors that hold locks as long as the keeper lives.
 
     `above` is a descriptor of the folder above it: it is removed without opening one, when there may be none left.
     """
@@ -38,10 +38,11 @@ class StateFolder:
     lock: int
     above: int
     groups: tuple[int, ...] = ()
+    images: tuple[int, ...] = ()
 
     @property
     def locks(self) -> tuple[int, ...]:
-        return self.lock, *self.groups
+        return self.lock, *self.groups, *self.images
 
     @classmethod
     def claim(cls, path: Path) -> StateFolder:
@@ -120,7 +121,7 @@ class StateFolder:
         if self.lock >= 0:
             for descriptor in (*self.locks, self.above):
                 os.close(descriptor)
-            self.lock, self.above, self.groups = -1, -1, ()
+            self.lock, self.above, self.groups, self.images = -1, -1, (), ()
 
 
 def _claim(above: int, path: Path) -> int:

@@ -94,6 +94,11 @@ def began(pid: int) -> int | None:
     return None
 
 
+def is_dead(pid: int) -> bool:
+    """It has ended, and nobody has reaped it yet."""
+    return _state(pid) in ("Z", "X")
+
+
 def _is_one(pid: int, folder: Path) -> bool:
     return _holds(pid, os.path.realpath(folder)) or _is_runner(pid, folder)
 
@@ -155,6 +160,10 @@ def _locks(pid: int, folder: str) -> Iterator[str]:
 
 
 def _is_stopped(pid: int) -> bool:
+    return _state(pid) in ("T", "t")
+
+
+def _state(pid: int) -> str:
     with suppress(OSError):
-        return (PROC / str(pid) / "stat").read_text().rpartition(") ")[2][:1] in "Tt"
-    return False
+        return (PROC / str(pid) / "stat").read_text().rpartition(") ")[2][:1]
+    return ""

@@ -61,6 +61,9 @@ NVME = PciAddress.parse("0000:02:00.0")  # of the server
 NVME_TOO = f"{START}devices: {{drive: '{NVME}'}}\ndisks: {{data: /dev/vda}}\n"
 
 
+MINE = image(rights=Rights("/vms/root.qcow2", ME, ME, 0o600))
+
+
 def head(**fields: object) -> BootFiles:
     """The image with this in its header."""
     return with_disks(root=image(qcow2=replace(Qcow2(3, 64 * MIB), **fields)))
@@ -214,9 +217,9 @@ ROWS: tuple[Row, ...] = (
         with_disks(root=image(rights=Rights("/vms/root.qcow2", ME, ME, 0o600))),
     ),
     _file(
-        "image-denied-to-its-engine", "E621", "folder", ROOT,
-        with_disks(root=image(rights=Rights("/vms/root.qcow2", ME, ME, 0o600), folders=(Rights("/vms", 0, 0, 0o700),))),
-        with_disks(root=image(folders=(Rights("/vms", 0, 0, 0o700),))),
+        "image-denied-to-its-engine", "E621", "base", ROOT,
+        _chain(MINE, image("base.img", rights=Rights("/vms/base.img", 0, 0, 0o600))),
+        _chain(MINE, image("base.img", rights=Rights("/vms/base.img", 0, 0, 0o644))),
     ),
     Row(
         "image-denied-to-its-engine", "E621", user, user, RAW, RAW_READ, variant="by-a-user",
@@ -259,6 +262,10 @@ ROWS: tuple[Row, ...] = (
         programs(passt=Program("/usr/bin/passt", "0.0~git20230309.7c7625d-1", vhost_user=False)),
     ),
     _host(
+        "engine-not-usable", "E632", "built-without", ROOT,
+        programs(qemu_storage_daemon=Program("/usr/bin/qemu-storage-daemon", "9.0.0", vhost_user=False)), files=GOOD,
+    ),
+    _host(
         "engine-not-usable", "E633", "which", WORK, programs(virtiofsd=Program("/usr/libexec/virtiofsd")),
         files=with_shares(work=folder()),
     ),
@@ -299,8 +306,6 @@ ROWS: tuple[Row, ...] = (
           with_shares(work=folder())),
     _file("share-not-servable", "E654", "file", WORK, with_shares(work=folder(kind="other")),
           with_shares(work=folder())),
-    _file("share-not-servable", "E655", "way", WORK, with_shares(work=folder(folders=(Rights("/vms", 0, 0, 0o700),))),
-          with_shares(work=folder(uid=0, folders=(Rights("/vms", 0, 0, 0o700),)))),
     Row("share-not-servable", "E655", user, user, WORK, WORK_READ, variant="by-a-user",
         named=with_shares(work=folder(uid=0))),
     _file("share-not-servable", "E656", "read-only", WORK, with_shares(work=folder(read_only=True)),

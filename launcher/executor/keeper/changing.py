@@ -97,14 +97,21 @@ UNDO: dict[str, Undo] = {
 }
 
 
+# Of what may have gone by itself: whether it has.
+GONE: dict[str, Callable[[Any], bool]] = {
+    MakeTap.op: taps.has_gone,
+    **{kind.op: engines.has_gone for kind in engines.STARTS},
+}
+
+
 def left_of(path: Path) -> list[Entry]:
     """What the journal there says is still to be undone. Refused: a later vmlaunch wrote it."""
-    return _not_own(pending(path))
+    return _still(pending(path))
 
 
 def left_in(folder: StateFolder) -> list[Entry]:
     """The same of a folder that is claimed."""
-    return _not_own(pending_in(folder))
+    return _still(pending_in(folder))
 
 
 def left_by(journal: Journal) -> list[Entry]:
@@ -114,6 +121,17 @@ def left_by(journal: Journal) -> list[Entry]:
 
 def _not_own(entries: Iterable[Entry]) -> list[Entry]:
     return [entry for entry in entries if entry.op not in OWN]
+
+
+def _still(entries: Iterable[Entry]) -> list[Entry]:
+    """Without what has gone with its keeper, as engines do and the taps that they had."""
+    return [entry for entry in entries if entry.op not in OWN and not _has_gone(entry)]
+
+
+def _has_gone(entry: Entry) -> bool:
+    with suppress(OSError):
+        return entry.op in GONE and GONE[entry.op](_kept(entry))
+    return False
 
 
 def groups_reached(entries: Iterable[Entry], kernel: Kernel) -> Iterator[int]:
@@ -167,8 +185,9 @@ def _kept(entry: Entry) -> Any:
 
 
 def address_of(entry: Entry) -> PciAddress | None:
+    """None: it is about no function of PCI, or says nothing to us."""
     with suppress(OSError):
-        address: PciAddress = _kept(entry).address
+        address: PciAddress | None = getattr(_kept(entry), "address", None)
         return address
     return None
 

@@ -1,4 +1,4 @@
-"""A Plan in; its state folder and its IOMMU groups claimed for it, out, or why not. A refusal changes nothing."""
+"""A Plan in; its state folder, IOMMU groups and images claimed for it, out, or why not. A refusal changes nothing."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from launcher.errors import Diagnostic, LauncherError, NotPermitted, Refused
 from launcher.executor.keeper.changing import left_in
 from launcher.plan.plan import Plan
 from launcher.plan.steps import KeepState, groups_opened
+from launcher.plan.virtio import images_of, written_images
 from launcher.plan.whole import check_whole
 from launcher.refusals import way_out
 from launcher.vms.folder import NameTaken, StateFolder
@@ -32,6 +33,7 @@ def _claim(plan: Plan) -> StateFolder:
     try:
         _check_journal(folder)
         folder.groups = claim_groups(groups_opened(plan.steps), folder)
+        folder.images = _claim_images(plan, folder)
     except BaseException:
         folder.leave()
         raise
@@ -62,6 +64,34 @@ def claim_groups(numbers: Collection[int], folder: StateFolder) -> tuple[int, ..
     except OSError as error:
         fact = f"failed to lock the IOMMU groups: {error.strerror}"
         raise Refused(Diagnostic("E508", fact, help=(f"the locks are in {folder.path.parent / LOCKS}",))) from None
+
+
+def _claim_images(plan: Plan, folder: StateFolder) -> tuple[int, ...]:
+    """A descriptor that holds the locks of the images of its disks."""
+    paths = {one.identity: one.path for one in images_of(plan.steps)}
+    if not paths:
+        return ()
+    from launcher.vms.images import LOCKS as OF_IMAGES
+    from launcher.vms.images import ImageTaken, lock_images
+
+    try:
+        return lock_images(written_images(plan.steps), folder.path.parent)
+    except ImageTaken as error:
+        raise _image_taken(paths[error.identity], error.identity, folder) from None
+    except OSError as error:
+        fact = f"failed to lock the images: {error.strerror}"
+        raise Refused(Diagnostic("E508", fact, help=(f"the locks are in {folder.path.parent / OF_IMAGES}",))) from None
+
+
+def _image_taken(path: str, identity: str, folder: StateFolder) -> Refused:
+    from launcher.vms.others import other_vms
+
+    others = [one for one in other_vms(folder.path.parent) if one.name != folder.path.name]
+    writer = next((one.name for one in others if identity in one.images), None)
+    whose = f"the VM {writer}, which is up" if writer else "a VM that is only starting or ending, or reads it"
+    ways = (f"stop it with `vmlaunch down {writer}`",) if writer else ("see `vmlaunch ps`",)
+    several = "several VMs have one image with `readonly: true`, each"
+    return Refused(Diagnostic("E617", f"{path} is taken by {whose}", help=(*ways, several)))
 
 
 def group_taken(number: int, found: tuple[int, str] | None) -> Refused:

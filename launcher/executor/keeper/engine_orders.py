@@ -21,8 +21,8 @@ from launcher.plan.virtio import Image, ServedDisk, StartDiskEngine, StartShareE
 
 OUR_BYTE = 1000  # of an image: who has it locked to write is alone. QEMU's are from 100 and from 200 on
 # CAP_CHOWN, DAC_OVERRIDE, FOWNER, FSETID, SETGID, SETUID, MKNOD, SETFCAP: what virtiofsd has in a name space where all
-# files are one user's. The one in C also changes its root (SYS_CHROOT).
-OF_SHARES, TO_CHROOT = (0, 1, 3, 4, 6, 7, 27, 31), (18,)
+# files are one user's, and SETPCAP, to drop all others. The one in C also changes its root (SYS_CHROOT).
+OF_SHARES, TO_CHROOT = (0, 1, 3, 4, 6, 7, 8, 27, 31), (18,)
 
 
 def order_of(step: Step, kernel: Kernel, stack: ExitStack) -> EngineOrder:
@@ -113,7 +113,7 @@ def _lock(path: str, fd: int, stack: ExitStack, *, written: bool) -> int | None:
         fcntl.fcntl(lock, fcntl.F_OFD_SETLK, struct.pack("hhqqi4x", kind, os.SEEK_SET, OUR_BYTE, 1, 0))
     except (BlockingIOError, PermissionError):
         fact = f"another VM {'has' if written else 'writes to'} {path}"
-        raise StepFailed(Diagnostic("E567", fact, help=("`vmlaunch list` names those that are up",))) from None
+        raise StepFailed(Diagnostic("E567", fact, help=("`vmlaunch ps` names those that are up",))) from None
     except OSError:
         return None
     return lock

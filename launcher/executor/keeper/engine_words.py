@@ -84,7 +84,8 @@ def _json(value: dict[str, Any]) -> str:
 def share_words(kind: str, folder: str, listening: int, *, readonly: bool) -> tuple[str, ...]:
     """Of virtiofsd. The one in C has no word for read-only: its folder is mounted so."""
     if kind == "c":
-        return (f"--fd={listening}", "-f", "-o", f"source={folder}", "-o", "sandbox=chroot", "-o", "log_level=err")
+        own = ("-o", f"source={folder}", "-o", "sandbox=chroot", "-o", "log_level=err", "--rlimit-nofile=0")
+        return (f"--fd={listening}", "-f", *own)
     words = (f"--fd={listening}", f"--shared-dir={folder}", "--sandbox=none", "--log-level=error", "--rlimit-nofile=0")
     return (*words, "--readonly") if readonly else words
 

@@ -22,7 +22,7 @@ from launcher.plan.step import Step
 from launcher.plan.virtio import StartDiskEngine, StartShareEngine, StartUserNetwork
 from launcher.record import record
 from launcher.refusals import cause, way_out
-from launcher.vms.holders import began
+from launcher.vms.holders import began, is_dead
 
 STARTS = (StartDiskEngine, StartShareEngine, StartUserNetwork)
 
@@ -101,12 +101,17 @@ def end(started: Started, kernel: Kernel) -> str:
     own = next((one for one in kernel.engines if one.pid == started.pid), None)
     if own is None:
         name = os.path.basename(started.program)
-        end_another(started.pid, lambda: began(started.pid) == started.began, name, kernel.waits)
+        end_another(started.pid, lambda: not has_gone(started), name, kernel.waits)
         return ""
     for alias in own.order.aliases:
         close_end(alias, kernel)
     own.end(kernel.waits)
     return ""
+
+
+def has_gone(started: Started) -> bool:
+    """Or waits for a parent that does not ask: it has nothing open any more."""
+    return began(started.pid) != started.began or is_dead(started.pid)
 
 
 def close_end(alias: str, kernel: Kernel) -> None:

@@ -19,6 +19,7 @@ from launcher.executor.keeper.announcing import Announcer
 from launcher.executor.keeper.archive import MOST_COALESCED, Archive
 from launcher.executor.keeper.audience import Audience
 from launcher.executor.keeper.clients import Client
+from launcher.executor.keeper.engine_watch import EngineWatch
 from launcher.executor.keeper.from_runner import FromRunner
 from launcher.executor.keeper.giving_up import give_up
 from launcher.executor.keeper.host_changes import HostChanges
@@ -74,6 +75,7 @@ class Keeper:
         questions = Questions(records, self._console, self._audience, self._link)
         self._orders = Orders(records, self._stopping, self._announcer, self._link, questions)
         self._from_runner = FromRunner(records, self._announcer, self._orders, questions, awaited)
+        self._engines = EngineWatch(kernel, records, self._orders, self._link)
         self._changes = HostChanges(plan, kernel, self._announcer.outcome, self._listen, lambda: self._stopping.by)
         self._signals = Signals()
         self._spare = [os.dup(self._signals.fileno()) for _ in range(SPARE)]
@@ -156,6 +158,8 @@ class Keeper:
         try:
             check_confined(run, given.measures, "keeper")
             check_confined(run, given.of_standby or {}, "process that sets virtual functions back")
+            for engine in self._kernel.engines:
+                check_confined(run, engine.measures, f"engine {engine.name}")
         except StepFailed as error:
             self._failed(run, error)
         return self._records.end is None
@@ -172,6 +176,8 @@ class Keeper:
             _drain(self._console.input.event)
             self._hear_runner()
             self._hear_signals()
+            if not self._link.more:
+                self._engines.look(ending=gone or self._is_ending)
             self._audience.attend(ready)
             self._orders.tick()
             if self._records.end is not None and self._stopping.deadline is None:
@@ -186,7 +192,12 @@ class Keeper:
     def _interests(self) -> dict[int, int]:
         events = (self._signals.fileno(), self._console.output.event, self._console.input.event)
         own = dict.fromkeys(events, select.POLLIN)
-        return own | self._link.interests(words=not self._is_ending) | self._audience.interests()
+        return (
+            own
+            | self._link.interests(words=not self._is_ending)
+            | self._engines.interests()
+            | self._audience.interests()
+        )
 
     @property
     def _is_ending(self) -> bool:
@@ -233,6 +244,7 @@ class Keeper:
         status = self._link.reap()
         if not self._link.distrusted:
             judge_death(self._records, self._stopping, status)
+        self._engines.judge()
 
     # -- after -------------------------------------------------------------------------------------------------------
 

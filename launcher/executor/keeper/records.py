@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime
 from time import monotonic
 
@@ -14,6 +15,7 @@ from launcher.plan.outcome import (
     Counts,
     DeviceReport,
     End,
+    EngineReport,
     Phase,
     RamReport,
     Report,
@@ -43,6 +45,7 @@ class Records:
         self.reboots = 0
         self.left_behind: tuple[str, ...] = ()
         self._devices: dict[str, DeviceReport] = {}  # by their host address
+        self.engines: Callable[[], tuple[EngineReport, ...]] = tuple
         self._virtio: dict[str, VirtioReport] = {}
         self.containers: tuple[ContainerReport, ...] = ()
         self._failed_undos = 0
@@ -98,6 +101,7 @@ class Records:
             memory=self._memory(),
             devices=tuple(self._devices.values()),
             virtio=tuple(self._virtio.values()),
+            engines=self.engines(),
             containers=self.containers,
             host_changes=tuple(one.describe() for one in self._plan.steps if isinstance(one, PUT_BACK)),
             console=self._console,

@@ -79,9 +79,13 @@ def connect(step: ConnectEngine, kernel: Kernel) -> None:
 def remove(step: MakeTap, kernel: Kernel) -> str:
     """It goes with its last descriptor, which was ours or our runner's. OSError EBUSY: a process has one still."""
     close_end(step.alias, kernel)
-    if tap.is_there(step.tap):
+    if not has_gone(step):
         raise OSError(errno.EBUSY, f"{step.tap} is there still: a process has it open")
     return ""
+
+
+def has_gone(step: MakeTap) -> bool:
+    return not tap.is_there(step.tap)
 
 
 def describe(step: MakeTap) -> str:

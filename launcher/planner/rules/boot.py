@@ -47,8 +47,8 @@ _NO_KERNEL = {
     "unknown": ("E418", "is no kernel that vmlaunch knows", ACCEPTED),
 }
 # What a shell replaces and nobody else does: ~, $HOME, ${HOME}, *; and what a template is filled in for.
-_FOR_A_SHELL = r"/~|\$\{?\w|\{\{|\*"
-_AS_IT_IS = "write the whole path: ~, $VARIABLE and * are a shell's and a template's, and are taken as they stand here"
+FOR_A_SHELL = r"/~|\$\{?\w|\{\{|\*"
+AS_IT_IS = "write the whole path: ~, $VARIABLE and * are a shell's and a template's, and are taken as they stand here"
 
 # Of these the name says more than what is wrong with their headers.
 _BY_NAME = frozenset({"elf-object", "elf-core"})
@@ -63,7 +63,7 @@ def check_boot(files: BootFiles, ranges: tuple[RamRange, ...], layout: Layout) -
             continue
         if isinstance(found, Missing) or found.kind in _NO_FILE:
             code, fact, help_ = _UNREADABLE[found.missing] if isinstance(found, Missing) else _NO_FILE[found.kind]
-            help_ = _AS_IT_IS if code == "E410" and re.search(_FOR_A_SHELL, found.path or "") else help_
+            help_ = AS_IT_IS if code == "E410" and re.search(FOR_A_SHELL, found.path or "") else help_
             yield Diagnostic(code, f"{found.path} {fact}", in_spec(path), help=(help_,))
         elif path in judges:
             yield from judges[path](found, files, ranges, layout)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from shlex import quote
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -9,6 +10,7 @@ from launcher.errors import Diagnostic
 from launcher.images.disk_files import Disk, DiskFile
 from launcher.planner.places import in_spec
 from launcher.planner.rules.access import who
+from launcher.planner.rules.boot import AS_IT_IS, FOR_A_SHELL
 from launcher.planner.rules.contents import CONTENTS
 from launcher.planner.rules.rule import Rule
 from launcher.planner.rules.words import series
@@ -73,7 +75,10 @@ def _there(it: Situation) -> Iterator[Diagnostic]:
             process = it.host.process
             fact = f"{alias}: {found.path} {fact.format(who=who(process))}"
             way = _OF_ROOT if code == "E601" and process.uid == 0 else help_
-            yield Diagnostic(code, fact, where(alias), help=(way.format(uid=process.uid, path=quote(found.path)),))
+            shell = (AS_IT_IS,) if code == "E600" and re.search(FOR_A_SHELL, found.path) else ()
+            yield Diagnostic(
+                code, fact, where(alias), help=(*shell, way.format(uid=process.uid, path=quote(found.path)))
+            )
 
 
 def _kind(it: Situation) -> Iterator[Diagnostic]:

@@ -10,13 +10,13 @@ from launcher.errors import Diagnostic
 from launcher.planner.rules.disk_images import disks_there, images_of, where
 from launcher.planner.rules.rule import Rule
 from launcher.planner.rules.words import series
-from launcher.planner.served_by import READ, WRITE, in_the_way, server_of
+from launcher.planner.served_by import READ, WRITE, may, server_of
 from launcher.values import MIB, show_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from launcher.images.disk_files import DiskFile, Rights
+    from launcher.images.disk_files import DiskFile
     from launcher.planner.decided import Situation
     from launcher.planner.rules.disk_images import Seen
     from launcher.planner.served_by import Server
@@ -29,27 +29,18 @@ def _may(it: Situation) -> Iterator[Diagnostic]:
     for seen in images_of(it):
         one, server = seen.image, server_of(seen.disk.top.rights, it.host.process)
         writes = seen.is_top and not it.spec.disks[seen.alias].readonly
-        closed = in_the_way(one.rights, one.folders, server, READ | WRITE if writes else READ)
-        if closed and one.kind in ("file", "block"):
-            yield _denied(seen, closed, server, writes)
+        if one.kind in ("file", "block") and not may(one.rights, server, READ | WRITE if writes else READ):
+            yield _denied(seen, server, writes)
 
 
-def _denied(seen: Seen, closed: Rights, server: Server, writes: bool) -> Diagnostic:
-    path = quote(seen.image.path)
+def _denied(seen: Seen, server: Server, writes: bool) -> Diagnostic:
+    rights, path = seen.image.rights, quote(seen.image.path)
     fact = f"{seen.subject} cannot be {'written' if writes else 'read'} by its engine, which runs as {server}"
-    evidence = (f"{closed.path} has mode {closed.mode:04o}, uid {closed.uid}, gid {closed.gid}",)
-    itself = closed.path == seen.image.path
-    fix = f"chmod u+rw {path}" if itself and closed.uid == server.uid else None
-    way: tuple[str, ...] = (
-        f"let that user in: `setfacl -m u:{server.uid}:x {quote(closed.path)}`",
-        "or put it elsewhere",
-    )
-    if fix:
-        way = (f"`{fix}`",)
-    elif itself:
-        way = (f"as root: `chown {server.uid} {path}`",)
-    read_only = ("or write `readonly: true`",) if writes and itself else ()
-    return Diagnostic("E621", fact, where(seen.alias), evidence, (*way, *read_only), fix)
+    evidence = (f"{rights.path} has mode {rights.mode:04o}, uid {rights.uid}, gid {rights.gid}",)
+    own = rights.uid == server.uid
+    fix = f"chmod u+rw {path}" if own else f"setfacl -m u:{server.uid}:{'rw' if writes else 'r'} {path}"
+    read_only = ("or write `readonly: true`",) if writes else ()
+    return Diagnostic("E621", fact, where(seen.alias), evidence, (f"`{fix}`", *read_only), fix)
 
 
 def _read_only(it: Situation) -> Iterator[Diagnostic]:

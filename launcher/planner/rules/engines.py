@@ -25,14 +25,19 @@ class _Known(NamedTuple):
 
 
 _KNOWN = {
-    _DISKS: _Known("serves disks", "`apt install qemu-system-common` on Debian and Ubuntu"),
+    _DISKS: _Known("serves disks", "`apt install qemu-utils` on Debian 13, `qemu-system-common` on Debian 12"),
     _SHARES: _Known(
         "serves shares", "`apt install virtiofsd` on Debian 13; on Debian 12 it comes with qemu-system-common"
     ),
     _USER_NETWORK: _Known("serves networks without rights", "`apt install passt` on Debian 13"),
 }
-# Debian 12's is of March 2023; kubevirt names 2025_02_17 as the first that it uses so.
-_NEWER = "passt 2025_02_17 and later have it, as Debian 13 does"
+_BY = {_DISKS: "a guest's disk is served", _USER_NETWORK: "a guest's NIC is served"}
+# Debian 12's passt is of March 2023; kubevirt names 2025_02_17 as the first that it uses so. That of disks came with
+# QEMU 5.2, and some distributions leave it out.
+_NEWER = {
+    _DISKS: ("install one of QEMU 5.2 or later that is built with it, as Debian's is",),
+    _USER_NETWORK: ("passt 2025_02_17 and later have it, as Debian 13 does", "or take `bridge:` or `tap:`"),
+}
 
 
 def _first(name: str, it: Situation) -> Where | None:
@@ -78,10 +83,10 @@ def _usable(name: str, program: Program, where: Where) -> Iterator[Diagnostic]:
         fact = f"{program.path} can be changed by others, and would be started with what is served"
         fix = f"chown root:root {program.path} && chmod go-w {program.path}"
         yield Diagnostic("E631", fact, where, help=(f"as root: `{fix}`",), fix=fix)
-    elif name == _USER_NETWORK and program.vhost_user is False:
+    elif program.vhost_user is False:
         version = program.version or "of an unknown version"
-        fact = f"{program.path} ({version}) has no vhost-user, by which a guest's NIC is served"
-        yield Diagnostic("E632", fact, where, help=(_NEWER, "or take `bridge:` or `tap:`"))
+        fact = f"{program.path} ({version}) has no vhost-user, by which {_BY[name]}"
+        yield Diagnostic("E632", fact, where, help=_NEWER[name])
     elif name == _SHARES and program.kind is None:
         fact = f"{program.path} does not say which virtiofsd it is, QEMU's or the one in Rust"
         yield Diagnostic("E633", fact, where, (), (f"`{program.path} --version` should", _KNOWN[name].packages))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from shlex import quote
 from typing import TYPE_CHECKING
 
@@ -10,8 +11,9 @@ from launcher.images.disk_files import Folder
 from launcher.planner.linux import release
 from launcher.planner.places import in_spec
 from launcher.planner.rules.access import who
+from launcher.planner.rules.boot import AS_IT_IS, FOR_A_SHELL
 from launcher.planner.rules.rule import Rule
-from launcher.planner.served_by import ENTER, READ, WRITE, in_the_way, server_of
+from launcher.planner.served_by import ENTER, READ, WRITE, may, server_of
 from launcher.values import Missing, show_size
 
 if TYPE_CHECKING:
@@ -38,7 +40,9 @@ def _there(it: Situation) -> Iterator[Diagnostic]:
         if isinstance(found, Missing):
             code, fact, way = _MISSING[found.missing]
             fact = f"{alias}: {found.path} {fact.format(who=who(it.host.process))}"
-            yield Diagnostic(code, fact, _where(alias), help=(way.format(path=quote(found.path)),))
+            shell = found.missing == "absent" and re.search(FOR_A_SHELL, found.path)
+            help_ = AS_IT_IS if shell else way.format(path=quote(found.path))
+            yield Diagnostic(code, fact, _where(alias), help=(help_,))
         elif found.kind != "directory":
             way = "name the folder that it is in, or make it a disk: `disks:`"
             yield Diagnostic("E654", f"{alias}: {found.path} is no directory", _where(alias), help=(way,))
@@ -55,13 +59,12 @@ def _rights(it: Situation) -> Iterator[Diagnostic]:
     for alias, found, writes in _folders(it):
         server = server_of(found.rights, it.host.process)
         wanted = READ | ENTER | (WRITE if writes else 0)
-        closed = in_the_way(found.rights, found.folders, server, wanted)
-        if closed:
+        if not may(found.rights, server, wanted):
             fact = f"{alias}: {found.path} cannot be {'written' if writes else 'read'} by {server}, who serves it"
-            evidence = (f"{closed.path} has mode {closed.mode:04o}, uid {closed.uid}, gid {closed.gid}",)
-            right = "x" if closed.path != found.path else "rwx" if writes else "rx"
-            fix = f"setfacl -m u:{server.uid}:{right} {quote(closed.path)}"
-            read_only = ("or write `readonly: true`",) if writes and right == "rwx" else ()
+            rights = found.rights
+            evidence = (f"{rights.path} has mode {rights.mode:04o}, uid {rights.uid}, gid {rights.gid}",)
+            fix = f"setfacl -m u:{server.uid}:{'rwx' if writes else 'rx'} {quote(found.path)}"
+            read_only = ("or write `readonly: true`",) if writes else ()
             yield Diagnostic("E655", fact, _where(alias), evidence, (f"`{fix}`", *read_only), fix)
         if writes and found.read_only:
             fact = f"{alias}: {found.path} is on a file system that is mounted read-only"

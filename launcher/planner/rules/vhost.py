@@ -11,7 +11,7 @@ from launcher.planner.modules import OF_NODES, may_load
 from launcher.planner.places import in_spec
 from launcher.planner.rules.access import who
 from launcher.planner.rules.rule import Rule
-from launcher.planner.served_by import READ, WRITE, Server, in_the_way
+from launcher.planner.served_by import READ, WRITE, Server, may
 from launcher.planner.virtio import cid_of
 from launcher.spec.served import AUTO
 from launcher.values import Missing
@@ -105,13 +105,16 @@ def _sockets(it: Situation) -> Iterator[Diagnostic]:
     for entry, found in it.files.sockets.items():
         where = in_spec(f"{entry}.socket")
         alias = entry.partition(".")[2]
-        if isinstance(found, Missing):
-            absent = found.missing == "absent"
-            fact = f"{alias}: {found.path} {'is not there' if absent else 'cannot be looked at'}"
+        if isinstance(found, Missing) and found.missing == "denied":
+            fact = f"{alias}: {who(process)} may not look at {found.path}"
+            help_ = ("have the engine listen where this user may go", "or run `up` as root")
+            yield Diagnostic("E652", fact, where, help=help_)
+        elif isinstance(found, Missing):
+            fact = f"{alias}: {found.path} {'is not there' if found.missing == 'absent' else 'cannot be looked at'}"
             yield Diagnostic("E650", fact, where, help=("start the engine that listens there, before `up`",))
         elif found.kind != "socket":
             yield Diagnostic("E651", f"{alias}: {found.path} is no socket", where, help=("name the engine's socket",))
-        elif process.uid != 0 and in_the_way(found.rights, found.folders, me, READ | WRITE):
+        elif process.uid != 0 and not may(found.rights, me, READ | WRITE):
             yield _closed(alias, found, process, where)
 
 

@@ -55,11 +55,20 @@ def test_passt_has_vhost_user_where_its_options_have() -> None:
     assert found == Program(PASST, "2025_05_03.587980c", vhost_user=True)
 
 
+def test_passt_that_says_nothing_into_a_pipe_has_its_version_in_it() -> None:
+    content = b"\0--vhost-user\0passt \0" + b"0.0~git20250503.587980c-2+deb13u1\nCopyright Red Hat\nGNU General\0"
+    assert engines({PASST: ""}, {PASST: content})["passt"].version == "0.0~git20250503.587980c-2+deb13u1"
+
+
 def test_only_engines_that_are_wanted_are_asked() -> None:
     tree = Recorded({}, nodes={QSD: FILE, PASST: FILE})
     line = "qemu-storage-daemon version 10.0.2 (Debian 1:10.0.2+ds-2)"
     found = read_engines(tree, 0, {"qemu-storage-daemon"}, lambda path: line if path == QSD else pytest.fail(path))
     assert found == {"qemu-storage-daemon": Program(QSD, "10.0.2")}
+    built = Recorded({}, nodes={QSD: FILE}, blobs={QSD: b"\x7fELF type=vhost-user-blk,id="})
+    assert read_engines(built, 0, ENGINES, lambda _: line)["qemu-storage-daemon"].vhost_user is True
+    without = Recorded({}, nodes={QSD: FILE}, blobs={QSD: b"\x7fELF type=nbd"})
+    assert read_engines(without, 0, ENGINES, lambda _: line)["qemu-storage-daemon"].vhost_user is False
 
 
 @pytest.mark.parametrize(

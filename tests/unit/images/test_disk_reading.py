@@ -83,21 +83,6 @@ def test_what_is_not_there_is_told_apart_from_what_is_no_path(tmp_path: Path) ->
         assert read_disk(path, "raw") == Missing("absent", path)
 
 
-def test_folders_that_not_everybody_enters_are_known(tmp_path: Path) -> None:
-    (tmp_path / "vms").mkdir(mode=0o750)
-    path = written(tmp_path / "vms" / "a", bytes(512))
-    assert [one.mode for one in file(path).folders if one.path == str(tmp_path / "vms")] == [0o750]
-    (tmp_path / "vms").chmod(0o711)
-    assert str(tmp_path / "vms") not in {one.path for one in file(path).folders}
-
-
-def test_folders_behind_a_link_count_as_well(tmp_path: Path) -> None:
-    (tmp_path / "closed").mkdir(mode=0o700)
-    written(tmp_path / "closed" / "a", bytes(512))
-    (tmp_path / "link").symlink_to("closed/a")
-    assert str(tmp_path / "closed") in {one.path for one in file(str(tmp_path / "link")).folders}
-
-
 # ---- locks ----
 
 

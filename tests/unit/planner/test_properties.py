@@ -225,11 +225,16 @@ def test_what_moves_by_itself_is_not_in_a_plan_and_does_not_fail_a_saved_one(nam
 each_row = pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
 
 
+# Of what guests write, and others lock, mount and run: that it is otherwise does not make a plan stale, and where it is
+# in the way `up` says so in its own words, for a saved plan is planned again.
+TOLD_ANEW = {"E604", "E605", "E608", "E610", "E617", "E618", "E623", "E639", "E646", "E647", "E648"}
+
+
 @each_row
 def test_a_plan_saved_before_a_failure_of_the_catalogue_came_up_notices_it(row: Row):
     near, now, files = row.near(), row.host(), row.boot_files()
     made = plan(row.near_spec or row.spec, near, row.near_boot_files())
-    if runs(made) and row.code in blockers(plan(row.near_spec or row.spec, now, files)):
+    if row.code not in TOLD_ANEW and runs(made) and row.code in blockers(plan(row.near_spec or row.spec, now, files)):
         assert failed_assumptions(made, now, files)
 
 

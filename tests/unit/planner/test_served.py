@@ -13,7 +13,7 @@ from launcher.host.facts import HostFacts, Link, OtherVm, ReservedRegion
 from launcher.images.boot_files import BootFiles
 from launcher.images.disk_files import Disk, DiskFile, DiskUse, Qcow2, Rights
 from launcher.plan.virtio import AddVirtio
-from launcher.planner.served_by import ENTER, READ, WRITE, Server, in_the_way, may, server_of, wanted_engines
+from launcher.planner.served_by import ENTER, READ, WRITE, Server, may, server_of, wanted_engines
 from launcher.record import replace
 from launcher.spec.load import load_spec
 from launcher.values import GIB, MIB, Missing
@@ -129,13 +129,6 @@ def test_by_owner_group_and_mode(mode: int, server: Server, wanted: int, may_: b
 
 def test_what_an_access_list_says_is_not_guessed() -> None:
     assert may(Rights("/a", 7, 8, 0, listed=True), Server(1, 1), READ)
-    assert in_the_way(Rights("/a", 7, 8, 0o600), [Rights("/", 0, 0, 0o700, listed=True)], Server(7, 8), READ) is None
-
-
-def test_an_image_of_roots_is_served_by_root_who_may_enter_no_folder_of_others() -> None:
-    closed = (Rights("/home/ann", 1000, 1000, 0o700),)
-    assert of_root(image(folders=closed)) == ["E621"]
-    assert of_root(image(rights=Rights("/vms/root.qcow2", 1000, 1000, 0o600), folders=closed)) == []
 
 
 def test_a_base_of_another_owner_only_has_to_be_readable() -> None:
@@ -157,6 +150,20 @@ def test_who_may_not_ends_with_the_exit_code_of_that() -> None:
         made = plan(START + text, by_user(served()), files)
         assert code in codes(made)
         assert exit_code(made.diagnostics, strict=False) == 4, code
+
+
+def test_a_socket_that_may_not_even_be_looked_at_is_a_matter_of_rights() -> None:
+    made = plan(
+        START + "disks: {root: {socket: /s}}\n", by_user(served()), with_sockets(disks_root=Missing("denied", "/s"))
+    )
+    assert "E652" in codes(made)
+
+
+def test_what_a_shell_would_replace_is_told_to_stand_as_it_is() -> None:
+    made = plan(START + ROOT, served(), with_disks(root=Missing("absent", "/vms/~/root.qcow2")))
+    assert "are a shell's" in made.diagnostics[0].help[0]
+    made = plan(START + "shares: {w: ./$HOME}\n", served(), with_shares(w=Missing("absent", "/vms/$HOME")))
+    assert "are a shell's" in made.diagnostics[0].help[0]
 
 
 # ---- images ----

@@ -64,7 +64,7 @@ class Keeper:
                 return
 
     def _perform(self, n: int, step: Step) -> bool:
-        memory = memory_of(step)
+        memory = memory_of(step, self.kernel)
         if memory is not None:
             self.journal.before(n, step.op, memory)
         try:
