@@ -94,17 +94,15 @@ def test_what_an_engine_makes_of_nonsense_in_a_ring_ends_in_order(
 
 
 def test_an_engine_that_is_killed_ends_the_vm_and_is_named(cli: Cli, payload: Payload, tmp_path: Path) -> None:
+    """Whoever sees it first, the keeper its end or the runner its socket."""
     up = cli.start("up", spec(cli, payload, str(lettered(tmp_path / "root.img")), "midway 4000000000"))
-    before = engines()
     while not (mine := engines().keys() & set(processes_of(up.pid))):
         assert up.poll() is None, up.communicate()
-    assert before.keys() <= engines().keys()
     kill(mine.pop())
     out, err = up.communicate(timeout=PATIENCE)
-    assert up.returncode == 11, out + err
+    assert up.returncode in (11, 128 + signal.SIGTERM), out + err
     assert ENDED_BY_ENGINE.search(err), err
     assert STORAGE_DAEMON in err
-    assert signal.Signals.SIGKILL.name in err
     assert cli.run("down", cli.name).code == 0
 
 
