@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -112,20 +111,16 @@ def test_he_has_a_disk_and_reaches_what_he_reaches_himself(user: User, drivers: 
 def test_without_such_a_passt_he_is_told_which_version_has_it(user: User, drivers: Path, image: Path) -> None:
     spec = user.spec(drivers, disks={"root": str(image)}, nics={"inet": "user"})
     planned = user.run("plan", spec)
-    assert planned.code == 1, planned.out + planned.err
-    assert "passt" in planned.out
-    assert "2025" in planned.out, planned.out
+    told = planned.out + planned.err
+    assert planned.code != 0, told
+    assert re.search(r"error\[E6\d\d\]: .*passt", told), told
+    assert "Debian 13" in told
 
 
 def test_an_image_of_somebody_else_is_refused_before_anything_is_done(user: User, drivers: Path, image: Path) -> None:
     os.chown(image, 0, 0)
     image.chmod(0o600)
-    done = subprocess.run(
-        user.command("plan", user.spec(drivers, disks={"root": str(image)})),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 1, done.stdout + done.stderr
-    assert re.search(r"error\[E6\d\d\]", done.stdout + done.stderr), done.stdout + done.stderr
+    done = user.run("plan", user.spec(drivers, disks={"root": str(image)}))
+    assert done.code != 0, done.out + done.err
+    assert re.search(r"error\[E6\d\d\]: root: ", done.out + done.err), done.out + done.err
     assert engines() == {}
