@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -270,3 +271,24 @@ def test_whichever_call_fails_nothing_stays_open(tmp_path: Path) -> None:
         assert went == [] or name in GO_AWAY, (k, name, went)
         assert run.fds_after == run.fds_before, name
         assert run.all_of("failed") or run.all_of("end"), name
+
+
+def test_an_engine_that_fills_up_an_eventfd_hurts_nobody_else(tmp_path: Path) -> None:
+    """A vector of its queue may be that of the configuration, too, and the guest may have masked it."""
+    kernel = FakeKernel()
+    call, most = kernel.call, (1 << 64) - 2
+
+    def spy(name: str) -> None:
+        if name == "SET_VRING_CALL" and kernel.engines[0].calls.get(0, -1) >= 0:
+            os.eventfd_write(kernel.engines[0].calls[0], most)
+            raise OSError(errno.EPROTO, "the engine refuses", name)
+        call(name)
+
+    kernel.call = spy  # type: ignore[method-assign]
+    masked = [write(ROOT + TABLE + 12 + 16, 1, 4)]
+    same = [write(ROOT + 0x10, 1, 2)]  # the vector of its one queue
+    none = [write(ROOT + 0x1A, 0xFFFF, 2)]
+    kernel.events = guest(decode(ROOT), vectors(ROOT), driver(ROOT), same, masked, none)
+    run = Run(virtio_plan(tmp_path), kernel)
+    assert "the engine refuses (SET_VRING_CALL)" in str(virtio(run, "root")["state"])
+    assert run.all_of("end")[0]["how"] == "power-off"
