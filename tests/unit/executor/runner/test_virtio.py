@@ -203,6 +203,15 @@ def test_an_engine_that_refuses_is_told_to_the_driver(tmp_path: Path) -> None:
     assert run.kernel.left() == []
 
 
+def test_a_disk_that_is_to_be_read_only_and_is_not_has_no_engine(tmp_path: Path) -> None:
+    """As that of somebody else's engine, which was not told."""
+    root = replace(FUNCTIONS[0], readonly=True)
+    run = Run(virtio_plan(tmp_path, (root,)), FakeKernel(events=guest()))
+    assert run.problem["code"] == "E570"
+    assert "root: the disk is to be read only" in run.problem["message"]
+    assert run.kernel.left() == []
+
+
 def test_ten_thousand_starts_are_as_good_as_one(tmp_path: Path) -> None:
     toggles = [write(ROOT + 0x14, 0, 1), *driver(ROOT)] * 300
     run = run_of(tmp_path, decode(ROOT), toggles)
