@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from launcher.plan.outcome import Report
     from launcher.vms.holdings import Holdings
+    from launcher.vms.traffic import Traffic
 
 PATIENCE = 5.0  # seconds for the runner to say what only it knows
 
@@ -47,6 +48,13 @@ def held_by_processes(report: Report) -> dict[str, Holdings | None]:
     if report.standby is not None and pids:
         pids["standby"] = report.standby
     return {name: None if pid is None else holdings(pid) for name, pid in pids.items()}
+
+
+def traffic_of(report: Report, plan: Any) -> dict[str, Traffic]:
+    """Through the taps of a VM that is up, by the alias of the NIC. `plan` as its folder has it."""
+    from launcher.vms.traffic import traffic
+
+    return traffic(plan) if isinstance(plan, dict) and report.end is None else {}
 
 
 def _heard(answer: Answer, path: Path) -> Report | None:

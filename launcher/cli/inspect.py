@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import chain
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from launcher.api.folders import saved_in
-    from launcher.api.inspecting import held_by_processes, report_of
+    from launcher.api.inspecting import held_by_processes, report_of, traffic_of
     from launcher.cli.naming import folder_of
     from launcher.cli.patience import ToldWaiting
     from launcher.plan.codec import report_to_json
@@ -30,14 +31,19 @@ def run(options: argparse.Namespace) -> int:
     path = folder_of(options.name, options.sources)
     report = report_of(path, ToldWaiting)
     held = held_by_processes(report) if options.verbose else {}
+    plan = saved_in(path)
+    counted = traffic_of(report, plan)
     if options.json:
-        answer = {"report": report_to_json(report), "plan": saved_in(path)}
+        answer = {"report": report_to_json(report), "plan": plan}
+        if counted:
+            answer["traffic"] = {alias: one._asdict() for alias, one in counted.items()}
         known = {name: one and one._asdict() for name, one in held.items()}
         print(as_json(answer | ({"processes": known} if held else {})))
         return 0
     from launcher.report.holdings import rows
+    from launcher.report.traffic import rows_of
 
-    _show(report, rows(report, held))
+    _show(report, chain(rows_of(counted), rows(report, held)))
     return 0
 
 
