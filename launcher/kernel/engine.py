@@ -107,11 +107,17 @@ class Engine:
         """The end of what it has said so far, on stdout and stderr. It may say a lot: a bounded part of it is read."""
         with suppress(BlockingIOError):
             for _ in range(16):
-                new = os.read(self.said, MOST_SAID) if self.said >= 0 else b""
-                if not new:
+                if self.said < 0:
                     break
+                if not (new := os.read(self.said, MOST_SAID)):
+                    self._close_said()  # it has closed its own ends: that would wake the keeper for ever
                 self._said = (self._said + new)[-MOST_SAID:]
         return self._said
+
+    def _close_said(self) -> None:
+        said, self.said = self.said, -1
+        if said >= 0:
+            os.close(said)
 
     def end(self, waits: Waits) -> None:
         """In order, then by force. OSError EBUSY: the kernel holds it back."""
@@ -133,9 +139,9 @@ class Engine:
         if self.status is None:
             self.status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
             self.listen()
-            for one in (self.pidfd, self.said):
-                os.close(one)
-            self.pidfd = self.said = -1
+            self._close_said()
+            os.close(self.pidfd)
+            self.pidfd = -1
             self._socket.close()
         return self.status
 

@@ -32,7 +32,7 @@ class EngineWatch:
     def interests(self) -> dict[int, int]:
         """Of those that live: that they have gone, or have said something."""
         alive = [one for one in self._kernel.engines if one.status is None]
-        return {fd: select.POLLIN for one in alive for fd in (one.pidfd, one.said)}
+        return {fd: select.POLLIN for one in alive for fd in (one.pidfd, one.said) if fd >= 0}
 
     def look(self, *, ending: bool) -> None:
         """What the runner has said is heard by then: it says how the VM ended before it hangs up on anybody. `ending`:

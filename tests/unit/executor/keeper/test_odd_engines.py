@@ -37,6 +37,7 @@ ODD = {
     "ends": 'fputs("I have\\n\\033[31mno colour\\n", stderr); return 3;',
     "nonsense": 'int one = accept(listening, NULL, NULL); write(one, "HTTP/1.1 400", 12); poll(NULL, 0, -1);',
     "short": 'int one = accept(listening, NULL, NULL); write(one, "HTTP", 4); close(one); poll(NULL, 0, -1);',
+    "silent": 'fputs("my last\\n", stderr); close(1); close(2); poll(NULL, 0, -1);',
     "hangs": "poll(NULL, 0, -1);",
     "deaf": "signal(SIGTERM, SIG_IGN); for (;;) poll(NULL, 0, -1);",
     "chatters": 'for (int n = 0; n < 100000; n++) fputs("and so on\\n", stderr); return 1;',
@@ -120,6 +121,17 @@ def test_one_that_chatters_ends_all_the_same_and_its_last_lines_are_kept(
     told = found(kernel, tmp_path, odd("chatters"))
     assert told.code == "E561"
     assert told.evidence[:4] == ("and so on",) * 4
+
+
+def test_one_that_closes_its_streams_does_not_wake_its_keeper_for_ever(
+    kernel: RealKernel, tmp_path: Path, odd: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_sockets, "LONGEST", 1.0)
+    found(kernel, tmp_path, odd("silent"))
+    (engine,) = kernel.engines
+    assert engine.listen() == b"my last\n"
+    assert engine.said < 0
+    assert engine.status is None
 
 
 def test_an_engine_may_execute_nothing_else_and_open_nothing_else(
