@@ -413,8 +413,9 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "W570",
         "an engine has hung up",
-        "The process that worked on a disk, NIC or share closed its socket while the guest ran. What it had not done "
-        "yet is lost, and no driver of a guest gets over that, so the VM is stopped in order.",
+        "The process that worked on a disk, NIC or share closed its socket while the guest ran, or sent something "
+        "there that nobody had asked it for, as an answer that comes too late. What it had not done yet is lost, and "
+        "no driver of a guest gets over that, so the VM is stopped in order.",
         "kill -9 $(pgrep -f qemu-storage-daemon)   # while the VM runs",
         "See what the engine said last, then run `up` again.",
     ),

@@ -106,15 +106,16 @@ class Engine:
     def listen(self) -> bytes:
         """The end of what it has said so far, on stdout and stderr. It may say a lot: a bounded part of it is read."""
         with suppress(BlockingIOError):
-            for _ in range(16):
-                if self.said < 0:
+            for _ in range(16 if self.said >= 0 else 0):
+                new = os.read(self.said, MOST_SAID)
+                if not new:
+                    self._hear_no_more()
                     break
-                if not (new := os.read(self.said, MOST_SAID)):
-                    self._close_said()  # it has closed its own ends: that would wake the keeper for ever
                 self._said = (self._said + new)[-MOST_SAID:]
         return self._said
 
-    def _close_said(self) -> None:
+    def _hear_no_more(self) -> None:
+        """It has closed its streams: who waits for a word of it would be woken for ever."""
         said, self.said = self.said, -1
         if said >= 0:
             os.close(said)
@@ -139,7 +140,7 @@ class Engine:
         if self.status is None:
             self.status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
             self.listen()
-            self._close_said()
+            self._hear_no_more()
             os.close(self.pidfd)
             self.pidfd = -1
             self._socket.close()

@@ -11,6 +11,7 @@ import errno
 import socket
 import struct
 from collections.abc import Sequence
+from threading import Lock
 
 from launcher.kernel.api import MemoryPart, RingPlace
 
@@ -40,6 +41,7 @@ class VhostUser:
         self._protocol = 0
         self._features = 0  # the engine's own
         self._broken = ""  # why nothing is said to it any more
+        self._asking = Lock()  # held from a message to its answer: what comes else was not asked for
 
     def begin(self, wanted: int) -> int:
         """The session; `wanted` are protocol features. The virtio features of the engine."""
@@ -99,13 +101,20 @@ class VhostUser:
         self._question(GET_VRING_BASE, _STATE.pack(index, 0), _STATE.size)
 
     def take(self) -> bool:
-        """It has hung up. To be asked when the socket is readable, which it is, too, while somebody hears an answer."""
+        """It has hung up, or says what nobody has asked for, as an answer that comes too late. To be asked when the
+        socket is readable, which it is, too, while somebody hears an answer."""
+        if not self._asking.acquire(blocking=False):
+            return False
         try:
-            return not self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            self._broken = self._broken or "the engine has gone, or says what nobody has asked for"
         except BlockingIOError:
             return False
         except OSError:
             return True
+        finally:
+            self._asking.release()
+        return True
 
     def close(self) -> None:
         """Some engines end when their client goes."""
@@ -116,15 +125,17 @@ class VhostUser:
         return number
 
     def _question(self, request: int, payload: bytes, size: int) -> bytes:
-        self._send(request, VERSION, payload)
-        return self._answer(request, size)
+        with self._asking:
+            self._send(request, VERSION, payload)
+            return self._answer(request, size)
 
     def _tell(self, request: int, payload: bytes = b"", files: Sequence[int] = ()) -> None:
         """OSError EPROTO: the engine refuses, where it says so."""
         acknowledged = self._protocol >> REPLY_ACK & 1
-        self._send(request, VERSION | (NEED_REPLY if acknowledged else 0), payload, files)
-        if acknowledged and any(self._answer(request, _NUMBER.size)):
-            raise OSError(errno.EPROTO, "the engine refuses", NAMES[request])
+        with self._asking:
+            self._send(request, VERSION | (NEED_REPLY if acknowledged else 0), payload, files)
+            if acknowledged and any(self._answer(request, _NUMBER.size)):
+                raise OSError(errno.EPROTO, "the engine refuses", NAMES[request])
 
     def _send(self, request: int, flags: int, payload: bytes, files: Sequence[int] = ()) -> None:
         if self._broken:

@@ -14,6 +14,9 @@
 #ifndef MADV_COLLAPSE /* Linux 6.1 */
 #define MADV_COLLAPSE 25
 #endif
+#ifndef MFD_NOEXEC_SEAL /* Linux 6.3 */
+#define MFD_NOEXEC_SEAL 8u
+#endif
 #ifndef MAP_HUGE_SHIFT
 #define MAP_HUGE_SHIFT 26
 #endif
@@ -115,12 +118,19 @@ static int take_shared(int file, size_t size, size_t page_size, int node, void *
 	return error;
 }
 
+/* Nobody who has it may execute it as a program, where the kernel knows of that; a host may allow no other. */
+static int make_file(unsigned flags)
+{
+	int file = memfd_create("guest", flags | MFD_NOEXEC_SEAL);
+	return file < 0 && errno == EINVAL ? memfd_create("guest", flags) : file;
+}
+
 int memory_take_shared(size_t size, size_t page_size, int node, int *ret_file, void **ret)
 {
 	unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
 	if (page_size > SMALL_PAGE)
 		flags |= MFD_HUGETLB | (unsigned)__builtin_ctzl(page_size) << MAP_HUGE_SHIFT;
-	int file = memfd_create("guest", flags);
+	int file = make_file(flags);
 	if (file < 0)
 		return -errno;
 	int error = take_shared(file, size, page_size, node, ret);

@@ -432,7 +432,8 @@ class Disk(Section):
     readonly: bool = Field(
         default=False,
         title="true or false",
-        description="Whether the guest can only read it. An image that several VMs use at once has to be.",
+        description="Whether the guest can only read it. An image that several VMs use at once has to be; "
+        "an engine at a `socket` has to offer the disk so.",
         examples=[True],
     )
     queues: Annotated[int, Field(ge=1, le=MOST_QUEUES)] = Field(

@@ -19,7 +19,7 @@ from launcher.vms.awaited import AwaitedText
 ALARMS = {
     "request": ("W526", "the host wants {} back"),
     "error": ("W527", "{} reported a fatal error"),
-    "gone": ("W570", "the engine of {} has hung up"),
+    "gone": ("W570", "the engine of {} has hung up, or says what nobody has asked for"),
 }
 
 

@@ -114,6 +114,18 @@ def test_nobody_who_has_its_file_can_take_shared_memory_away() -> None:
             fcntl.fcntl(memory.file, fcntl.F_ADD_SEALS, 0)
 
 
+def test_nobody_who_has_its_file_can_execute_it() -> None:
+    """An engine that was taken over could make a program of what its guest has put there. Since Linux 6.3."""
+    release = tuple(int(part) for part in re.findall(r"\d+", os.uname().release)[:2])
+    if release < (6, 3):
+        pytest.skip("the kernel has no MFD_NOEXEC_SEAL")
+    with closing(shared(2 * MIB)) as memory:
+        assert memory.file is not None
+        assert not os.fstat(memory.file).st_mode & 0o111
+        with pytest.raises(PermissionError):
+            os.fchmod(memory.file, 0o700)
+
+
 def test_shared_memory_has_huge_pages_without_a_setting_of_the_host() -> None:
     """MADV_COLLAPSE, since Linux 6.1."""
     release = tuple(int(part) for part in re.findall(r"\d+", os.uname().release)[:2])

@@ -160,6 +160,32 @@ def test_an_engine_that_never_answers_is_waited_for_as_long_as_the_limit(
         session.begin(0)
 
 
+def test_an_engine_that_says_what_nobody_has_asked_for_is_done_with() -> None:
+    """What is left unread would wake the runner for ever, and be taken for the next answer."""
+    ours, theirs = socket.socketpair()
+    session = VhostUser(ours.detach())
+    with theirs:
+        theirs.send(struct.pack("<III", 1, VERSION | REPLY, 8) + number(0))
+        assert session.take()
+        with pytest.raises(OSError, match="nobody has asked for"):
+            session.begin(0)
+    session.close()
+
+
+def test_an_answer_that_somebody_waits_for_is_no_alarm(engines: Callable[..., Engine]) -> None:
+    seen: list[bool] = []
+
+    def answer(request: int, payload: bytes) -> bytes | None:
+        seen.append(engine.session.take())
+        return well_behaved(request, payload)
+
+    engine = engines(answer)
+    engine.session.begin(0)
+    assert seen
+    assert not any(seen)
+    assert not engine.session.take()
+
+
 def test_an_engine_that_hangs_up_has_gone_and_is_seen() -> None:
     ours, theirs = socket.socketpair()
     session = VhostUser(ours.detach())

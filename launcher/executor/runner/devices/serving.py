@@ -5,6 +5,7 @@ None of the calls is made per request: an engine sees the driver's notifications
 
 from __future__ import annotations
 
+import errno
 import struct
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
@@ -22,6 +23,7 @@ CSUM, GUEST_CSUM, MTU, MAC, GUEST_TSO4, GUEST_TSO6, GUEST_ECN, HOST_TSO4, HOST_T
 OF_TAPS = (CSUM, GUEST_CSUM, GUEST_TSO4, GUEST_TSO6, GUEST_ECN, HOST_TSO4, HOST_TSO6, HOST_ECN)
 OF_VHOST_NET = (MRG_RXBUF, INDIRECT_DESC, EVENT_IDX, VERSION_1)
 LINK_UP = 1
+READ_ONLY = 5  # of blk
 BLK_CONFIG, BLK_QUEUES_AT = 60, 34  # bytes of struct virtio_blk_config that every engine answers, and num_queues in it
 
 
@@ -113,6 +115,8 @@ class UserEngine:
         self.session, self._memory = session, memory
         self._told = False
         self._own = session.begin(1 << MQ | (1 << CONFIG if step.kind == "blk" else 0))
+        if step.kind == "blk" and step.readonly and not self._own >> READ_ONLY & 1:
+            raise OSError(errno.EROFS, "the disk is to be read only, and the engine lets it be written", "GET_FEATURES")
         # A NIC's configuration is ours, and what of it there is.
         ours = (MAC, STATUS, *(() if step.mtu is None else (MTU,))) if step.kind == "net" else ()
         self.features = self._own | _bits(ours)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -202,6 +203,15 @@ def test_an_engine_that_refuses_is_told_to_the_driver(tmp_path: Path) -> None:
     assert run.kernel.left() == []
 
 
+def test_a_disk_that_is_to_be_read_only_and_is_not_has_no_engine(tmp_path: Path) -> None:
+    """As that of somebody else's engine, which was not told."""
+    root = replace(FUNCTIONS[0], readonly=True)
+    run = Run(virtio_plan(tmp_path, (root,)), FakeKernel(events=guest()))
+    assert run.problem["code"] == "E570"
+    assert "root: the disk is to be read only" in run.problem["message"]
+    assert run.kernel.left() == []
+
+
 def test_ten_thousand_starts_are_as_good_as_one(tmp_path: Path) -> None:
     toggles = [write(ROOT + 0x14, 0, 1), *driver(ROOT)] * 300
     run = run_of(tmp_path, decode(ROOT), toggles)
@@ -270,3 +280,24 @@ def test_whichever_call_fails_nothing_stays_open(tmp_path: Path) -> None:
         assert went == [] or name in GO_AWAY, (k, name, went)
         assert run.fds_after == run.fds_before, name
         assert run.all_of("failed") or run.all_of("end"), name
+
+
+def test_an_engine_that_fills_up_an_eventfd_hurts_nobody_else(tmp_path: Path) -> None:
+    """A vector of its queue may be that of the configuration, too, and the guest may have masked it."""
+    kernel = FakeKernel()
+    call, most = kernel.call, (1 << 64) - 2
+
+    def spy(name: str) -> None:
+        if name == "SET_VRING_CALL" and kernel.engines[0].calls.get(0, -1) >= 0:
+            os.eventfd_write(kernel.engines[0].calls[0], most)
+            raise OSError(errno.EPROTO, "the engine refuses", name)
+        call(name)
+
+    kernel.call = spy  # type: ignore[method-assign]
+    masked = [write(ROOT + TABLE + 12 + 16, 1, 4)]
+    same = [write(ROOT + 0x10, 1, 2)]  # the vector of its one queue
+    none = [write(ROOT + 0x1A, 0xFFFF, 2)]
+    kernel.events = guest(decode(ROOT), vectors(ROOT), driver(ROOT), same, masked, none)
+    run = Run(virtio_plan(tmp_path), kernel)
+    assert "the engine refuses (SET_VRING_CALL)" in str(virtio(run, "root")["state"])
+    assert run.all_of("end")[0]["how"] == "power-off"
