@@ -320,6 +320,39 @@ def test_a_program_that_is_none_is_told(kernel: RealKernel, tmp_path: Path) -> N
     assert "No such file or directory" in found.message
 
 
+# As in a container that has one uid: what is served, or how the step failed.
+ALONE = """
+import json, os, sys
+from pathlib import Path
+from launcher.errors import StepFailed
+from launcher.executor.keeper import engines
+from launcher.kernel.real import RealKernel
+from tests.unit.executor.keeper.test_engines import disk, image, step, started
+kernel = RealKernel()
+kernel.folder = os.open(sys.argv[1], os.O_RDONLY)
+Path("/proc/sys/user/max_user_namespaces").write_text(sys.argv[2])
+try:
+    engines.end(started(kernel, step(disk(image(Path(sys.argv[1]) / "disk")), uid=0)), kernel)
+    print(json.dumps(["ended", kernel.engines[0].status]))
+except StepFailed as failed:
+    print(json.dumps([failed.diagnostics[0].code, failed.diagnostics[0].help]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("most", "told"), [("10", ["ended", 0]), ("0", ["E561", list(engines.NO_NAME_SPACES)])], ids=["one uid", "none"]
+)
+def test_root_of_a_container_has_engines_where_it_may_have_name_spaces(
+    tmp_path: Path, most: str, told: list[object]
+) -> None:
+    words = ["unshare", "-r", sys.executable, "-c", ALONE, str(tmp_path), most]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if "Operation not permitted" in done.stderr and not done.stdout:
+        pytest.skip("no name space of users is to be had")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == told
+
+
 def test_an_engine_is_not_left_when_its_step_fails(kernel: RealKernel, tmp_path: Path) -> None:
     """Prepared and not begun: its keeper closes the socket, or dies."""
     engines.prepare(step(disk(image(tmp_path / "a"))), kernel)
