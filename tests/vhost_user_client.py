@@ -72,6 +72,7 @@ class Client:
         return self._disk(FLUSH, 0, 0, writes=False)
 
     def identity(self) -> bytes:
+        self.memory[DATA : DATA + 20] = bytes(20)
         assert self._disk(GET_ID, 0, 20, writes=True) == 0
         return self.memory[DATA : DATA + 20].rstrip(b"\0")
 

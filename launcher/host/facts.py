@@ -481,6 +481,7 @@ class OtherVm:
     cid: int | None = None
     images: tuple[str, ...] = ()  # device:inode of those that its guest writes
     taps: tuple[str, ...] = ()
+    bases: tuple[str, ...] = ()  # device:inode of the images that it only reads
 
 
 @record

@@ -39,6 +39,7 @@ from launcher.planner.networks import networked
 from launcher.planner.resets import own_method
 from launcher.planner.served_by import apart_from_users, wanted_engines
 from launcher.planner.waiting import waiting
+from launcher.values import MIB, Missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
 
 def assumptions(it: Situation) -> tuple[Assumption, ...]:
     """Numbers that move by themselves come in as bounds only."""
-    facts = NamedFacts(it.host, it.files)
+    facts = NamedFacts(it.host, it.files, it.spec.name)
     equal = dict.fromkeys(
         (*_files(it.files), *_machine(it), *(_devices(it) if it.spec.devices else ()), *_served(it, facts))
     )
@@ -75,14 +76,33 @@ def _served(it: Situation, facts: NamedFacts) -> Iterator[str]:
     files = it.files
     yield from ("process.uid", "process.gid")
     yield from (f"files.{kind}[{alias}]" for kind in ("disks", "shares", "sockets") for alias in getattr(files, kind))
+    for alias, disk in it.spec.disks.items():
+        if alias in files.disks:
+            yield from _of_disk(f"files.disks[{alias}]", facts, writes=not disk.readonly)
     yield from (f"serving.programs[{name}]" for name in wanted_engines(it.spec) or ())
     if it.host.serving and apart_from_users(it.spec):
         yield "serving.unprivileged"
-    links = (one.bridge or one.tap for one in it.spec.nics.values())
-    yield from (f"serving.links[{name}]" for name in links if name)
+    for one in it.spec.nics.values():
+        yield from (f"serving.links[{name}]" for name in (one.bridge, one.tap) if name)
+        yield from (f"serving.links[{one.tap}].attached",) if one.tap else ()
+    for function in it.virtio:
+        yield from (f"serving.macs[{function.mac}]",) if function.mac else ()
+        yield from (f"serving.cids[{function.cid}]",) if function.cid else ()
     for node in nodes_opened(it.virtio):
         loads = facts.find(f"serving.nodes[{node}]") is None  # by the plan, unless it has been loaded meanwhile
         yield f"serving.obtainable[{node}]" if loads else f"serving.nodes[{node}]"
+
+
+def _of_disk(fact: str, facts: NamedFacts, *, writes: bool) -> Iterator[str]:
+    """That it is held is told, unless by this VM, which is up. Uses that were told are no news when they end."""
+    yield from (f"{fact}.holds", f"{fact}.contents")
+    held = f"{fact}.held[{'writing' if writes else 'reading'}]"
+    yield from () if facts.find(held) else (held,)
+    if writes and not facts.find(f"{fact}.uses"):
+        yield f"{fact}.uses"
+    found = facts.find(fact)
+    if not isinstance(found, Missing):
+        yield from (f"serving.images[{one.identity}]" for one in found.chain)
 
 
 def _machine(it: Situation) -> Iterator[str]:
@@ -215,6 +235,7 @@ def _bounds(it: Situation) -> Iterator[tuple[str, int]]:
         yield "process.tasks_left", spec.cpus.count
     if not spec.devices:
         yield from (("process.openable", least_files(it)), ("process.mappable", mapped_bytes(it)))
+    yield from _of_room(it)
     yield from _of_vectors(it)
     yield from _of_units(it)
     yield from _of_nodes(it)
@@ -228,6 +249,13 @@ def _of_serving(it: Situation) -> Iterator[tuple[str, int]]:
         yield "serving.user_namespaces", 1
     if serving and serving.file_size is not None and any(one.engine == "vhost-user" for one in it.virtio):
         yield "serving.writable", max(bank.size for bank in it.spec.memory)
+
+
+def _of_room(it: Situation) -> Iterator[tuple[str, int]]:
+    """Room for the first write; of how much there may be in the end the plan has said what there is to say."""
+    for alias, found in it.files.disks.items():
+        if not isinstance(found, Missing) and not it.spec.disks[alias].readonly:
+            yield f"files.disks[{alias}].room", MIB
 
 
 def _memslots(it: Situation) -> Iterator[tuple[str, int]]:

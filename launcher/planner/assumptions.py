@@ -40,7 +40,7 @@ class Failed:
 
 def failed_assumptions(plan: Plan, host: HostFacts, files: BootFiles) -> tuple[Failed, ...]:
     """What a saved plan meets here and now. Of what is not there at all only the first fact is told."""
-    facts = NamedFacts(host, files)
+    facts = NamedFacts(host, files, plan.name)
     told: dict[str, Failed] = {}
     for failed in (failed for one in plan.assumes for failed in _failed(one, facts)):
         first = _gone(failed, facts) or failed
@@ -54,7 +54,8 @@ def _by_path(one: Failed, facts: NamedFacts) -> Failed:
     """People know a file by its path, not by what it is to the plan."""
     part = _FILE.match(one.fact)
     file = facts.find(part[0]) if part else None
-    return one if file is None else replace(one, path=getattr(file, "path", ""))
+    named = getattr(file, "top", file)  # of a disk its first image
+    return one if named is None else replace(one, path=getattr(named, "path", ""))
 
 
 def as_evidence(failed: tuple[Failed, ...]) -> tuple[str, ...]:

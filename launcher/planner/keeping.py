@@ -43,7 +43,7 @@ _LEFT_OUT: dict[type, tuple[str, ...]] = {
 _LEFT_OUT_OF_FILES: dict[str, tuple[str, ...]] = {
     "DiskFile": ("path", "size", "allocated", "content", "file_system", "free", "taken", "refused", "openers", "uses"),
     "Folder": ("path", "file_system"),
-    "Qcow2": ("virtual_size", "dirty", "corrupt"),
+    "Qcow2": ("virtual_size", "dirty"),
     "Rights": ("path",),
     "Socket": ("path",),
 }

@@ -20,7 +20,7 @@ from launcher.planner.linux import release
 from launcher.planner.modules import nodes_obtainable, obtainable
 from launcher.planner.needs import free_vectors, tasks_left
 from launcher.planner.waiting import drm_clients
-from launcher.record import fields, is_record
+from launcher.record import fields, is_record, replace
 from launcher.values import PciAddress
 
 if TYPE_CHECKING:
@@ -100,11 +100,32 @@ def _quoted(text: str) -> str:
     return quote(text, safe=_SAFE, errors=_HALVES)
 
 
+def _of_disks(kind: type, name: str) -> Callable[[Any], Any] | None:
+    """Not imported where a plan has nothing of it."""
+    if kind.__name__ not in ("Disk", "Serving"):
+        return None
+    from launcher.planner.disk_state import FOLLOWS
+
+    return FOLLOWS.get((kind, name))
+
+
+def _without(name: str, host: HostFacts) -> HostFacts:
+    """As if the VM of this name were not up."""
+    serving = host.serving
+    own = next((vm for vm in serving.vms if vm.name == name), None) if serving else None
+    if serving is None or own is None:
+        return host
+    links = tuple(replace(one, attached=False) if one.name in own.taps else one for one in serving.links)
+    others = tuple(vm for vm in serving.vms if vm is not own)
+    return replace(host, serving=replace(serving, links=links, vms=others))
+
+
 class NamedFacts:
     """The facts of one host, by name. Long lists are put in order once."""
 
-    def __init__(self, host: HostFacts, files: BootFiles) -> None:
-        self._host, self._files = host, files
+    def __init__(self, host: HostFacts, files: BootFiles, name: str = "") -> None:
+        """`name`: of the VM, whose own being up is no fact of the host."""
+        self._host, self._files = _without(name, host), files
         self._by_name: dict[int, dict[str, Any]] = {}
         self._children: dict[str, list[PciFunction]] = {}
 
@@ -120,7 +141,7 @@ class NamedFacts:
             return self._answer(key) if "=" in key else self._named(value).get(key)
         if isinstance(value, dict):
             return value.get(key or name)
-        follows = _FOLLOWS.get((type(value), name))
+        follows = _FOLLOWS.get((type(value), name)) or _of_disks(type(value), name)
         if follows:
             return follows(value)
         return getattr(value, name) if is_record(value) and name in fields(value) else None

@@ -79,7 +79,9 @@ def _own_facts(plan: Plan) -> tuple[str, ...]:
     bound = (f"pci[{step.address}]" for step in plan.steps if isinstance(step, BindDriver))
     opened = [number for step in plan.steps if isinstance(step, OpenGroups) for number in step.groups]
     nodes = (f"device_nodes[/dev/vfio/{name}]" for name in ("vfio", *opened))
-    return (*bound, *told, *(f"groups[{number}]" for number in opened), *nodes)
+    disks = (disk.alias for step in plan.steps if isinstance(step, StartDiskEngine) for disk in step.disks)
+    held = (f"files.disks[{alias}].{name}" for alias in disks for name in ("held", "room", "uses"))
+    return (*bound, *told, *(f"groups[{number}]" for number in opened), *nodes, *held)
 
 
 def diff_text(found: tuple[Difference, ...], width: int = WIDE) -> str:

@@ -25,8 +25,9 @@ def _taken(name: str, plan: Any) -> OtherVm:
     functions = tuple(_records(plan, AddVirtio.op, "functions"))
     macs = tuple(one["mac"] for one in functions if isinstance(one.get("mac"), str))
     cid = next((one["cid"] for one in functions if type(one.get("cid")) is int), None)
-    disks = (one for one in _records(plan, StartDiskEngine.op, "disks") if one.get("readonly") is not True)
-    return OtherVm(name, macs, cid, tuple(_written(disks)), tuple(_taps(plan)))
+    images = tuple(_images(_records(plan, StartDiskEngine.op, "disks")))
+    written, read = (tuple(one for one, is_written in images if is_written is kind) for kind in (True, False))
+    return OtherVm(name, macs, cid, written, tuple(_taps(plan)), read)
 
 
 def _taps(plan: Any) -> Iterator[str]:
@@ -34,13 +35,13 @@ def _taps(plan: Any) -> Iterator[str]:
         yield from (one["tap"] for one in _steps(plan, op) if isinstance(one.get("tap"), str))
 
 
-def _written(disks: Iterator[dict[str, Any]]) -> Iterator[str]:
-    """Only the first of a chain is."""
+def _images(disks: Iterator[dict[str, Any]]) -> Iterator[tuple[str, bool]]:
+    """Identities, and whether they are written: of a chain only the first may be."""
     for disk in disks:
-        images = disk.get("images")
-        first = images[0] if isinstance(images, list) and images else None
-        if isinstance(first, dict) and isinstance(first.get("identity"), str):
-            yield first["identity"]
+        listed = disk.get("images")
+        for number, image in enumerate(listed if isinstance(listed, list) else ()):
+            if isinstance(image, dict) and isinstance(image.get("identity"), str):
+                yield image["identity"], number == 0 and disk.get("readonly") is not True
 
 
 def _records(plan: Any, op: str, key: str) -> Iterator[dict[str, Any]]:

@@ -185,6 +185,11 @@ ROWS: tuple[Row, ...] = (
         lambda: served(vms=(OtherVm("vm", images=(image().identity,)),)), ROOT, variant="by-a-vm",
         named=with_disks(root=image(taken=("write",), openers=(OTHERS,))),
     ),
+    Row(
+        "image-in-use", "E617", lambda: served(vms=(OtherVm("other", bases=(image().identity,)),)),
+        lambda: served(vms=(OtherVm("other", bases=(image().identity,)),)), ROOT, READ, variant="read-by-a-vm",
+        named=with_disks(root=image(taken=("read",))),
+    ),
     _file(
         "image-in-use", "E618", "mounted", DEVICE, with_disks(data=block(uses=(MOUNTED,))), with_disks(data=block()),
     ),

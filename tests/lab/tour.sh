@@ -7,7 +7,7 @@ mkdir -p /tmp
 disks() {
 	echo 3 >/proc/sys/vm/drop_caches
 	for one in vda vdb; do
-		echo "$one has $(cat /sys/block/$one/size) sectors, readonly $(cat /sys/block/$one/ro), serial $(cat /sys/block/$one/serial)"
+		echo "$one has $(cat /sys/block/$one/size) sectors, readonly $(cat /sys/block/$one/ro)"
 		sha256sum /dev/$one
 	done
 }

@@ -69,6 +69,13 @@ def connect(path: str) -> socket.socket:
 
 def await_answer(end: socket.socket, waits: Waits, who: str) -> None:
     """OSError: nobody there speaks vhost-user. What is asked can be asked again, and changes nothing."""
+    try:
+        _ask(end, waits, who)
+    except ConnectionError:  # EPIPE, ECONNRESET, or the end of what it had to say
+        raise ConnectionResetError(errno.ECONNRESET, "it hung up") from None
+
+
+def _ask(end: socket.socket, waits: Waits, who: str) -> None:
     end.send(_HEAD.pack(_GET_FEATURES, _VERSION, 0))
     head = _received(end, _HEAD.size, waits, who)
     if _HEAD.unpack(head) != (_GET_FEATURES, _VERSION | _REPLY, _FEATURES.size):
@@ -84,7 +91,7 @@ def _received(end: socket.socket, size: int, waits: Waits, who: str) -> bytes:
             raise TimeoutError(errno.ETIMEDOUT, f"no answer within {LONGEST:g} s")
         new = end.recv(size - len(answer), socket.MSG_DONTWAIT)
         if not new:
-            raise ConnectionResetError(errno.ECONNRESET, "it hung up")
+            raise ConnectionResetError
         answer += new
     return answer
 

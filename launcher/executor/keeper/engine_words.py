@@ -55,7 +55,7 @@ def _of_disk(n: int, opened: OpenDisk) -> Iterator[str]:
         backing = f"d{n}-{depth}"
     export = {
         "type": "vhost-user-blk",
-        "id": disk.serial,
+        "id": f"e{n}",
         "node-name": f"d{n}-0",
         "addr": {"type": "fd", "str": str(opened.listening)},
         "writable": not disk.readonly,

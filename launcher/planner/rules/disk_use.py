@@ -25,15 +25,17 @@ def _locked(it: Situation) -> Iterator[Diagnostic]:
     """As QEMU and its storage daemon lock images; two of them that serve a raw image do not refuse each other."""
     for seen in images_of(it):
         writes = seen.is_top and not it.spec.disks[seen.alias].readonly
-        if _is_taken(seen.image, writes) and not _is_own(seen.image, it):
-            yield _held(seen, writes, _vm_with(seen.image, it))
+        vms = _vms_with(seen.image, writes, it)
+        if (_is_taken(seen.image, writes) or vms) and it.spec.name not in [vm.name for vm in vms]:
+            yield _held(seen, writes, next(iter(vms), None))
 
 
 def _held(seen: Seen, writes: bool, other: OtherVm | None) -> Diagnostic:
     openers = [f"{each.command} (pid {each.pid})" for each in seen.image.openers]
     by = f"the VM {other.name}" if other else series(openers) if openers else "another process"
-    written = bool(_WRITING & {*seen.image.taken})
-    fact = f"{seen.subject} is {'written' if written else 'kept from others'} by {by}"
+    written = bool(_WRITING & {*seen.image.taken}) or (other is not None and seen.image.identity in other.images)
+    does = "written" if written else "read" if other else "kept from others"
+    fact = f"{seen.subject} is {does} by {by}"
     ways = f"stop it first: `vmlaunch down {other.name}`" if other else "stop it first"
     last = "what another writes cannot be served" if written and not writes else _READERS
     evidence = tuple(f"{one} has it open" for one in openers) if other else ()
@@ -45,15 +47,11 @@ def _is_taken(one: DiskFile, writes: bool) -> bool:
     return bool(_WRITING & {*one.taken} or needed & {*one.refused})
 
 
-def _is_own(one: DiskFile, it: Situation) -> bool:
-    """The VM of this name is up, and it is planned again."""
-    other = _vm_with(one, it)
-    return other is not None and other.name == it.spec.name
-
-
-def _vm_with(one: DiskFile, it: Situation) -> OtherVm | None:
+def _vms_with(one: DiskFile, writes: bool, it: Situation) -> list[OtherVm]:
+    """VMs of ours that are up, the one of this name among them, which is planned again. Who reads one reads on beside
+    others that read it."""
     vms = it.host.serving.vms if it.host.serving else ()
-    return next((vm for vm in vms if one.identity in vm.images), None)
+    return [vm for vm in vms if one.identity in (*vm.images, *(vm.bases if writes else ()))]
 
 
 def _shared(it: Situation) -> Iterator[Diagnostic]:

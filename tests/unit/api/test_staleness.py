@@ -14,9 +14,9 @@ from launcher.api.plans import decode_plan, plan_text
 from launcher.api.staleness import judge
 from launcher.codec import encode
 from launcher.errors import LauncherError, StalePlan
-from launcher.host.facts import HostFacts, Program
+from launcher.host.facts import HostFacts, OtherVm, Program
 from launcher.images.boot_files import BootFiles
-from launcher.images.disk_files import Disk, Rights
+from launcher.images.disk_files import Disk, Qcow2, Rights
 from launcher.plan.plan import Plan, Summary
 from launcher.plan.step import Step
 from launcher.plan.steps import LoadModules, TakeMemory
@@ -259,6 +259,22 @@ MOVED: dict[str, tuple[HostFacts, BootFiles, str]] = {
         replace(whole_files(), disks=whole_files().disks | {"root": Disk((ROOT[1],))}),
         "root",
     ),
+    "an image was emptied": (
+        HOST,
+        with_top(qcow2=Qcow2(3, 0)),
+        "/vms/debian.qcow2 (files.disks[root].holds): sectors -> nothing",
+    ),
+    "another VM writes it": (
+        served(vms=(OtherVm("other", images=(ROOT[0].identity,)),), links=HOST_LINKS),
+        whole_files(),
+        f"serving.images[{ROOT[0].identity}]: nothing -> other",
+    ),
+    "the file system is full": (HOST, with_top(free=4096), "files.disks[root].room): at least 1048576 -> 4096"),
+    "its MAC is another VM's": (
+        served(vms=(OtherVm("other", ("52:54:00:03:32:97",)),), links=HOST_LINKS),
+        whole_files(),
+        "serving.macs[52:54:00:03:32:97]: nothing -> other",
+    ),
     "a folder was replaced": (HOST, replace(whole_files(), shares={"work": folder("src", identity="1:7")}), "1:7"),
     "the bridge has another MTU": (with_link(mtu=1500), whole_files(), "serving.links[br0].mtu: 9000 -> 1500"),
     "the bridge is a card": (with_link(kind="other"), whole_files(), "serving.links[br0].kind"),
@@ -295,6 +311,14 @@ def test_a_module_that_was_loaded_meanwhile_is_no_difference() -> None:
     made = whole(served(nodes=(), links=HOST_LINKS))
     assert any(isinstance(step, LoadModules) for step in made.steps)
     assert checked(made, HOST, files=whole_files()).steps == made.steps
+
+
+def test_that_the_vm_itself_was_up_when_it_was_planned_is_no_difference() -> None:
+    own = served(vms=(OtherVm("vm", ("52:54:00:03:32:97",), 1540331767, (ROOT[0].identity,)),), links=HOST_LINKS)
+    locked = with_top(taken=("read", "write"))
+    made = whole(own, locked)
+    assert made.summary.can_run == "yes"
+    assert checked(made, HOST, files=whole_files()).steps == whole().steps
 
 
 def edited(made: Plan, kind: type[Step], **fields: Any) -> Plan:

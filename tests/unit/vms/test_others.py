@@ -35,7 +35,7 @@ def test_a_vm_that_is_up_has_its_macs_its_context_id_and_the_images_it_writes(tm
     engine = {"op": "start-disk-engine", "args": {"disks": DISKS}}
     tap = {"op": "open-tap", "args": {"tap": "vmtap0"}}
     first, plain = up_with(tmp_path / "a", tap, engine, virtio), up_with(tmp_path / "b", {"op": "keep-state"})
-    assert other_vms(tmp_path) == (OtherVm("a", ("52:54:00:00:00:01",), 42, ("1:2",), ("vmtap0",)),)
+    assert other_vms(tmp_path) == (OtherVm("a", ("52:54:00:00:00:01",), 42, ("1:2",), ("vmtap0",), ("1:3", "1:4")),)
     first.close()
     plain.close()
     assert other_vms(tmp_path) == ()

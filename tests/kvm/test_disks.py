@@ -1,0 +1,126 @@
+"""A virtio disk on the real /dev/kvm, with a real engine: a driver that is honest, and one that means no good."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from launcher.vms.looking import wait_until_down
+from tests.budget import LONG
+from tests.conftest import PATIENCE, Cli, kill, processes_of
+from tests.disk_images import STORAGE_DAEMON, lettered, qcow2, storage_daemon
+
+pytestmark = [
+    pytest.mark.kvm,
+    pytest.mark.skipif(storage_daemon() is None, reason=f"there is no {STORAGE_DAEMON}"),
+    pytest.mark.usefixtures("no_engine_left"),
+]
+Payload = Callable[[str], Path]
+MANY = 10_000 if LONG else 200
+ENDED_BY_ENGINE = re.compile(r"error\[E5[67]\d\]|warning\[W570\]")
+
+
+def engines() -> dict[int, list[str]]:
+    """Storage daemons and their words."""
+    found = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
+        except OSError:
+            continue
+        if words[0].endswith(STORAGE_DAEMON):
+            found[int(process.name)] = words
+    return found
+
+
+@pytest.fixture
+def no_engine_left() -> Iterator[None]:
+    before = engines().keys()
+    yield
+    assert engines().keys() <= before
+
+
+def spec(cli: Cli, payload: Payload, image: object, what: str, **more: Any) -> Path:
+    boot = {"kernel": str(payload("blocks")), "cmdline": what}
+    return cli.spec(Path("replaced"), boot=boot, disks={"root": image}, **more)
+
+
+def test_a_guest_reads_its_disk(cli: Cli, payload: Payload, tmp_path: Path) -> None:
+    done = cli.run("up", spec(cli, payload, str(lettered(tmp_path / "root.img")), "reads 30"))
+    assert done.code == 0, done.err
+    letters = [*range(65, 91), *range(65, 69)]
+    assert done.out == "".join(f"block {one}\n" for one in letters) + "tried 30\nhonest read 65\n"
+
+
+def test_a_guest_reads_what_an_image_is_based_on(cli: Cli, payload: Payload, tmp_path: Path) -> None:
+    image = qcow2(tmp_path / "root.qcow2", 1 << 20, lettered(tmp_path / "base.img"))
+    done = cli.run("up", spec(cli, payload, str(image), "reads 3"))
+    assert done.code == 0, done.err
+    assert done.out == "block 65\nblock 66\nblock 67\ntried 3\nhonest read 65\n"
+
+
+@pytest.mark.parametrize("what", ["outside 12", f"midway {MANY}", f"toggles {MANY}"])
+def test_a_driver_that_means_no_good_gets_a_device_that_works_when_it_is_reset(
+    cli: Cli, payload: Payload, tmp_path: Path, what: str
+) -> None:
+    done = cli.run("up", spec(cli, payload, str(lettered(tmp_path / "root.img")), what))
+    assert done.code == 0, done.out + done.err
+    assert done.out.endswith(f"tried {what.split()[1]}\nhonest read 65\n"), done.out
+
+
+@pytest.mark.parametrize("what", ["wrapped 20", "requests 20", f"registers {50 * MANY}"])
+def test_what_an_engine_makes_of_nonsense_in_a_ring_ends_in_order(
+    cli: Cli, payload: Payload, tmp_path: Path, what: str
+) -> None:
+    """It may hang up or go on: the VM says which, and nothing is left."""
+    image = lettered(tmp_path / "root.img")
+    before = image.read_bytes()
+    done = cli.run("up", spec(cli, payload, str(image), what))
+    if done.code == 0:
+        assert "read 65" in done.out, done.out
+    else:
+        assert done.code in (11, 128 + signal.SIGTERM), done.err
+        assert ENDED_BY_ENGINE.search(done.err), done.err
+    wait_until_down(cli.state)
+    assert "Traceback" not in done.err
+    assert image.read_bytes() == before
+    assert cli.run("down", cli.name).code == 0
+
+
+def test_an_engine_that_is_killed_ends_the_vm_and_is_named(cli: Cli, payload: Payload, tmp_path: Path) -> None:
+    """Whoever sees it first, the keeper its end or the runner its socket."""
+    up = cli.start("up", spec(cli, payload, str(lettered(tmp_path / "root.img")), "midway 4000000000"))
+    while not (mine := engines().keys() & set(processes_of(up.pid))):
+        assert up.poll() is None, up.communicate()
+    kill(mine.pop())
+    out, err = up.communicate(timeout=PATIENCE)
+    assert up.returncode in (11, 128 + signal.SIGTERM), out + err
+    assert ENDED_BY_ENGINE.search(err), err
+    assert STORAGE_DAEMON in err
+    assert cli.run("down", cli.name).code == 0
+
+
+def test_an_engine_has_no_rights_but_to_its_images(cli: Cli, payload: Payload, tmp_path: Path) -> None:
+    """Looked at from outside while it serves."""
+    image = lettered(tmp_path / "root.img")
+    up = cli.start("up", spec(cli, payload, str(image), "midway 4000000000"))
+    assert up.stdout is not None
+    while not (mine := engines().keys() & set(processes_of(up.pid))):
+        assert up.poll() is None, up.communicate()
+    (engine,) = mine
+    status = dict(
+        line.split(":\t", 1) for line in Path(f"/proc/{engine}/status").read_text().splitlines() if ":\t" in line
+    )
+    assert status["NoNewPrivs"].strip() == "1"
+    assert int(status["CapEff"], 16) == int(status["CapPrm"], 16) == int(status["CapBnd"], 16) == 0
+    assert status["Seccomp"].strip() == "2"
+    opened = {os.readlink(one) for one in Path(f"/proc/{engine}/fd").iterdir()}
+    assert str(image) in opened
+    assert cli.run("down", "--kill", cli.name).code == 0
+    up.communicate(timeout=PATIENCE)
