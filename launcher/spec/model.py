@@ -445,8 +445,9 @@ class Disk(Section):
     serial: Serial | None = Field(
         default=None,
         title="text",
-        description="The serial number that the guest sees: 1 to 20 letters, digits and . _ -, a letter first. Without "
-        "it the alias, made fit where it is too long. Linux has it as /dev/disk/by-id/virtio-SERIAL.",
+        description="What the engine calls the disk: 1 to 20 letters, digits and . _ -, a letter first. Without it the "
+        "alias, made fit where it is too long. No qemu-storage-daemon passes it on: the guest reads `vhost_user_blk` "
+        "of every disk, and tells them by slot, label or UUID.",
         examples=["D1"],
     )
     discard: bool = Field(
