@@ -10,13 +10,12 @@ from itertools import chain
 from pathlib import Path
 from typing import IO
 
-from launcher.kernel import confine, tap
+from launcher.kernel import confine
 from launcher.kernel.api import Drivers, EngineOrder, GivenUp, Tap, VfChange, Vhost, VhostUser, Waits
 from launcher.kernel.api import Engine as EngineHandle
 from launcher.kernel.api import VirtualFunctions as VfFunctions
 from launcher.kernel.descriptor import Eventfd
 from launcher.kernel.dev_kvm import Kvm
-from launcher.kernel.engine import Engine
 from launcher.kernel.handed import CONTAINER, GROUP, KVM, Handed
 from launcher.kernel.memory import HostMemory
 from launcher.kernel.standby import Standby
@@ -58,14 +57,20 @@ class RealKernel:
 
     def prepare_engine(self, order: EngineOrder) -> EngineHandle:
         """It waits for its `begin`."""
+        from launcher.kernel.engine import Engine
+
         engine = Engine(order, self._wait)
         self.engines.append(engine)
         return engine
 
     def make_tap(self, name: str, bridge: str, mtu: int) -> int:
+        from launcher.kernel import tap
+
         return tap.make(name, bridge, mtu)
 
     def open_tap(self, name: str) -> int:
+        from launcher.kernel import tap
+
         return tap.attach(name)
 
     def close_ends(self) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from launcher.errors import Diagnostic
-from launcher.executor.keeper import binding, engines, network, taps
+from launcher.executor.keeper import binding, network
+from launcher.executor.keeper.undo import Undo
 from launcher.kernel.api import Kernel
 from launcher.plan.step import Step
 from launcher.plan.steps import (
@@ -24,20 +25,22 @@ from launcher.vms.journal import UNREADABLE, Entry, Journal, pending, pending_in
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from types import ModuleType
 
     from launcher.vms.folder import StateFolder
 
 # Nothing to put back: the folder goes by itself.
 OWN = (KeepState.op,)
+# Engines and taps: few VMs have any, and how they are started and ended is imported for those.
+SERVED = (StartDiskEngine, StartShareEngine, StartUserNetwork, MakeTap, OpenTap, ConnectEngine)
 
 
 def memory_of(step: Step, kernel: Kernel) -> dict[str, Any] | None:
     """What the journal has to keep of a step; None: the step changes nothing that is put back. An engine is a process
     by then, which waits."""
-    if isinstance(step, engines.STARTS):
-        return engines.prepare(step, kernel)
-    if isinstance(step, MakeTap):
-        return taps.memory_of(step)
+    if isinstance(step, SERVED):
+        kept: dict[str, Any] | None = _served().memory_of(step, kernel)
+        return kept
     if isinstance(step, BindDriver):
         return binding.memory_of(step)
     if isinstance(step, SetVirtualFunction):
@@ -54,7 +57,8 @@ def check(step: Step, kernel: Kernel) -> None:
 
 
 def change(step: Step, kernel: Kernel) -> None:
-    CHANGE[type(step)](step, kernel)
+    known = _served().CHANGE if isinstance(step, SERVED) else CHANGE
+    known[type(step)](step, kernel)
 
 
 CHANGE: dict[type[Step], Callable[[Any, Kernel], None]] = {
@@ -63,23 +67,7 @@ CHANGE: dict[type[Step], Callable[[Any, Kernel], None]] = {
     BindDriver: lambda step, kernel: binding.bind(step, kernel.drivers),
     StaysBound: lambda *_: None,
     SetVirtualFunction: lambda step, kernel: network.tell(step, kernel.virtual_functions),
-    StartDiskEngine: engines.start,
-    StartShareEngine: engines.start,
-    StartUserNetwork: engines.start,
-    MakeTap: taps.make,
-    OpenTap: taps.attach,
-    ConnectEngine: taps.connect,
 }
-
-
-class Undo(NamedTuple):
-    """Of a kind of step: what the journal kept of it, read; that put back, with what is left as it is in words; in
-    words for people, and as commands."""
-
-    read: Callable[[dict[str, Any]], Any]
-    restore: Callable[[Any, Kernel], str]
-    describe: Callable[[Any], str]
-    commands: Callable[[Any], str]
 
 
 UNDO: dict[str, Undo] = {
@@ -92,16 +80,17 @@ UNDO: dict[str, Undo] = {
         network.describe,
         network.commands,
     ),
-    MakeTap.op: Undo(taps.read_memory, taps.remove, taps.describe, taps.commands),
-    **{kind.op: Undo(engines.read_memory, engines.end, engines.describe, engines.commands) for kind in engines.STARTS},
 }
 
 
-# Of what may have gone by itself: whether it has.
-GONE: dict[str, Callable[[Any], bool]] = {
-    MakeTap.op: taps.has_gone,
-    **{kind.op: engines.has_gone for kind in engines.STARTS},
-}
+def _served() -> ModuleType:
+    from launcher.executor.keeper import changing_served
+
+    return changing_served
+
+
+def _is_served(entry: Entry) -> bool:
+    return any(entry.op == kind.op for kind in SERVED)
 
 
 def left_of(path: Path) -> list[Entry]:
@@ -129,8 +118,9 @@ def _still(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def _has_gone(entry: Entry) -> bool:
+    gone: dict[str, Callable[[Any], bool]] = _served().GONE if _is_served(entry) else {}
     with suppress(OSError):
-        return entry.op in GONE and GONE[entry.op](_kept(entry))
+        return entry.op in gone and gone[entry.op](_kept(entry))
     return False
 
 
@@ -175,9 +165,10 @@ def left_so(note: str) -> Diagnostic:
 def _undo_of(entry: Entry) -> Undo:
     if entry.op == UNREADABLE:
         raise OSError(errno.EINVAL, f"line {-entry.n} of the journal cannot be read")
-    if entry.op not in UNDO:
+    known: dict[str, Undo] = _served().UNDO if _is_served(entry) else UNDO
+    if entry.op not in known:
         raise OSError(errno.EINVAL, f"step {entry.n} of the journal is not known to this version: {entry.op!r}")
-    return UNDO[entry.op]
+    return known[entry.op]
 
 
 def _kept(entry: Entry) -> Any:

@@ -19,6 +19,8 @@ from launcher.kernel.api import EngineOrder, Kernel
 from launcher.plan.step import Step
 from launcher.plan.virtio import Image, ServedDisk, StartDiskEngine, StartShareEngine, StartUserNetwork
 
+# virtiofsd has each file open, if only by its path, that its guest knows of; this is its own default.
+OPEN_BY_SHARES = 1_000_000
 OUR_BYTE = 1000  # of an image: who has it locked to write is alone. QEMU's are from 100 and from 200 on
 # CAP_CHOWN, DAC_OVERRIDE, FOWNER, FSETID, SETGID, SETUID, MKNOD, SETFCAP: what virtiofsd has in a name space where all
 # files are one user's, and SETPCAP, to drop all others. The one in C also changes its root (SYS_CHROOT).
@@ -137,6 +139,7 @@ def _share(step: StartShareEngine, kernel: Kernel, stack: ExitStack) -> EngineOr
         own_name_space=True,
         written=() if step.readonly else (fd,),
         read=(fd,) if step.readonly else (),
+        limits=((resource.RLIMIT_NOFILE, OPEN_BY_SHARES),),
         capabilities=OF_SHARES + TO_CHROOT if in_c else OF_SHARES,
         mounts=(fd, step.path) if in_c and step.readonly else None,
         names=((fd, step.path),),

@@ -17,23 +17,15 @@ from launcher.executor.runner.devices.placing import AddressMap, Bar, Placing
 from launcher.executor.runner.devices.service import Kicks, VirtioService
 from launcher.executor.runner.devices.serving import Engine, UserEngine, VhostNet, VhostVsock
 from launcher.executor.runner.devices.virtio import BAR, VirtioDevice
-from launcher.executor.runner.live import Built, Live, Ram
+from launcher.executor.runner.live import Built, Engines, Live, Ram
 from launcher.kernel.api import Eventfd, MemoryPart, Vhost, VhostUser
 from launcher.machine.function import PassedFunction
 from launcher.machine.policy import Shape
 from launcher.machine.virtio import BAR_SIZE, VirtioConfig, VirtioRegisters, offerable, pieces
 from launcher.plan.steps import BarPlace
 from launcher.plan.virtio import AddVirtio, Virtio
-from launcher.record import field, mutable
 
 Opened = TypeVar("Opened", Vhost, VhostUser)
-
-
-@mutable
-class Engines:
-    """By alias. They stay when the guest reboots."""
-
-    by_alias: dict[str, Engine] = field(default_factory=dict)
 
 
 def add_virtio(step: AddVirtio, live: Live) -> None:

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import zip_longest
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from launcher.executor.runner.devices.bus import Bus
 from launcher.executor.runner.devices.routes import Routes
@@ -21,6 +21,9 @@ from launcher.machine.start import Start
 from launcher.plan.steps import DescribeMachine, LoadKernel, RamRange
 from launcher.record import field, mutable
 from launcher.values import MIB, Span
+
+if TYPE_CHECKING:
+    from launcher.executor.runner.devices.serving import Engine
 
 T = TypeVar("T")
 
@@ -64,6 +67,13 @@ class Ram(NamedTuple):
                 self.banks[one.bank].write(one.offset + guest - one.guest, data)
                 return
         raise ValueError(f"no guest RAM for {len(data)} bytes at {guest:#x}")
+
+
+@mutable
+class Engines:
+    """Of virtio functions, by alias. They stay when the guest reboots; a VM without such functions has none."""
+
+    by_alias: dict[str, Engine] = field(default_factory=dict)
 
 
 class Described(NamedTuple):

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from launcher.executor.runner.adding import add_virtio
 from launcher.executor.runner.devices.bus import Bus
 from launcher.executor.runner.devices.placing import AddressMap, Memslots
 from launcher.executor.runner.devices.routes import Routes
@@ -113,6 +112,12 @@ def describe_machine(step: DescribeMachine, live: Live) -> None:
     for patch in (*tables, *kernel.start.patches(boot)):
         ram.write(patch.guest, patch.data)
     live.make(Described(step, live.board.vcpu_ids(step.processors)))
+
+
+def add_virtio(step: AddVirtio, live: Live) -> None:
+    from launcher.executor.runner import adding  # few VMs have any
+
+    adding.add_virtio(step, live)
 
 
 PERFORM: dict[type[Step], Callable[[Any, Live], None]] = {

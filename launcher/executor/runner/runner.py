@@ -17,8 +17,7 @@ from typing import Literal
 
 from launcher.errors import LauncherError
 from launcher.executor.ending import check_confined, describe_event, diagnostics_of
-from launcher.executor.runner.adding import Engines
-from launcher.executor.runner.live import Built, Live
+from launcher.executor.runner.live import Built, Engines, Live
 from launcher.executor.runner.perform import PERFORM
 from launcher.executor.runner.spaces import OpenedGroups
 from launcher.executor.runner.vcpus import run_vcpus

@@ -8,9 +8,8 @@ from functools import partial
 from queue import SimpleQueue
 from time import sleep
 
-from launcher.executor.runner.adding import Engines
 from launcher.executor.runner.devices.bus import Bus
-from launcher.executor.runner.live import Built, Described, Live, Loaded
+from launcher.executor.runner.live import Built, Described, Engines, Live, Loaded
 from launcher.kernel.api import Event, Vcpu
 from launcher.kernel.threads import Running, start
 from launcher.machine.board import Processor

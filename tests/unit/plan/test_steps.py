@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from launcher.executor.keeper import changing
+from launcher.executor.keeper import changing, changing_served
 from launcher.executor.runner.perform import PERFORM
 from launcher.plan import steps
 from launcher.plan.codec import plan_from_json
@@ -24,7 +24,7 @@ def test_every_kind_of_step_is_listed() -> None:
 def test_every_kind_of_step_is_performed_by_the_process_that_it_names() -> None:
     runners = {kind for kind in steps.STEPS.values() if kind.by == "runner"}
     assert {*PERFORM, steps.RunVcpus} == runners  # which the runner does itself, when it has shut itself in
-    assert set(changing.CHANGE) == set(steps.STEPS.values()) - runners
+    assert {*changing.CHANGE, *changing_served.CHANGE} == set(steps.STEPS.values()) - runners
 
 
 @pytest.mark.parametrize("path", PLANS, ids=lambda path: path.stem)

@@ -1,0 +1,18 @@
+"""How a kind of step is undone, as whoever has the journal needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from launcher.kernel.api import Kernel
+
+
+class Undo(NamedTuple):
+    """Of a kind of step: what the journal kept of it, read; that put back, with what is left as it is in words; in
+    words for people, and as commands."""
+
+    read: Callable[[dict[str, Any]], Any]
+    restore: Callable[[Any, Kernel], str]
+    describe: Callable[[Any], str]
+    commands: Callable[[Any], str]

@@ -1,0 +1,18 @@
+"""What `up` imports: a VM without disks, NICs, shares and vsock does not wait for how those are served."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+SERVED = (
+    *("executor.keeper.changing_served", "executor.keeper.engines", "executor.keeper.taps", "executor.runner.adding"),
+    *("executor.runner.devices.serving", "executor.runner.devices.virtio", "kernel.engine", "kernel.tap"),
+    *("kernel.vhost", "kernel.vhost_user", "machine.virtio"),
+)
+
+
+def test_a_keeper_and_a_runner_begin_without_what_serves_disks() -> None:
+    program = "import sys, launcher.executor.keeper.keeper, launcher.kernel.real; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert not {f"launcher.{name}" for name in SERVED} & {*done.stdout.split()}
