@@ -7,6 +7,7 @@ them. Its configuration space is a template; BARs and MSI-X are those of any fun
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 from launcher.machine import capabilities as caps
@@ -169,7 +170,8 @@ class VirtioRegisters:
     def read(self, offset: int, size: int) -> bytes:
         page, at = offset & ~(4 * KIB - 1), offset & (4 * KIB - 1)
         if page == COMMON:
-            return self._common()[at : at + size].ljust(size, b"\0")
+            field = _FIELDS.get((at, size))
+            return field(self).to_bytes(size, "little") if field else self._common()[at : at + size].ljust(size, b"\0")
         if page == CONFIG:
             return self.config[at : at + size].ljust(size, b"\0")
         if page == ISR and at == 0:
@@ -295,6 +297,18 @@ class VirtioRegisters:
 
 def _half(features: int, half: int) -> int:
     return features >> 32 * half & 0xFFFFFFFF if half < 2 else 0
+
+
+# What drivers read as the standard has it: each field by an access of its own width.
+_FIELDS: dict[tuple[int, int], Callable[[VirtioRegisters], int]] = {
+    (0x04, 4): lambda it: _half(it.offered, it._offered_half),
+    (0x12, 2): lambda it: len(it._queues),
+    (0x14, 1): lambda it: it.status,
+    (0x18, 2): lambda it: it._queue.size,
+    (0x1A, 2): lambda it: it._queue.vector,
+    (0x1C, 2): lambda it: it._queue.enabled,
+    (0x1E, 2): lambda it: 0 if it._queue is it._nobody else it._selected,
+}
 
 
 class VirtioConfig:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
@@ -26,6 +27,7 @@ class Traps:
         self._machine = machine
         self._own: dict[Space, tuple[Trap, ...]] = {"port": tuple(ports), "memory": tuple(memory)}
         self._shown: dict[Space, dict[Key, tuple[Trap, ...]]] = {"port": {}, "memory": {}}
+        self._asked: dict[Space, list[tuple[Key, Trap]]] = {"port": [], "memory": []}  # by their addresses
         self._places: dict[Space, dict[Key, Span]] = {"port": {}, "memory": {}}  # of whole BARs: parts may be mapped
         self._commit("port")
         self._commit("memory")
@@ -51,11 +53,11 @@ class Traps:
 
     def owner(self, space: Space, address: int) -> tuple[Key, Trap] | None:
         """Whose trap is there, if it is one that the function has to be asked about."""
-        for key, traps in self._shown[space].items():
-            for trap in traps:
-                if trap.kind in ASKED and trap.start <= address < trap.start + trap.size:
-                    return key, trap
-        return None
+        asked = self._asked[space]
+        at = bisect_right(asked, address, key=_start) - 1
+        if at < 0 or address >= asked[at][1].start + asked[at][1].size:
+            return None
+        return asked[at]
 
     def _all(self, space: Space) -> list[Trap]:
         return [*self._own[space], *(trap for traps in self._shown[space].values() for trap in traps)]
@@ -63,3 +65,11 @@ class Traps:
     def _commit(self, space: Space) -> None:
         set_ = self._machine.set_ports if space == "port" else self._machine.set_memory
         set_(self._all(space))
+        shown = self._shown[space].items()
+        self._asked[space] = sorted(
+            ((key, one) for key, traps in shown for one in traps if one.kind in ASKED), key=_start
+        )
+
+
+def _start(asked: tuple[Key, Trap]) -> int:
+    return asked[1].start
