@@ -284,6 +284,10 @@ TABLE = (
             Goal("uptime", OURS, 0.6, Q35),
             *(Goal(what, OURS, 1.0, Q35) for what in ("rss", "pss")),
         ),
+        "One round on a busy machine, on 2026-11-29: reads 2.31 (depth 1) and 1.39 (depth 32) of QEMU's, which goes "
+        "through its page cache where qemu-storage-daemon is told not to; TCP 1.15 both ways, ping 0.61, vsock 0.66; "
+        "uptime at init 0.82, RSS 1.65 and PSS 1.20, for keeper, runner and client are interpreters. No read returned; "
+        "of 200 round trips two returns, for their output was on the console then.",
     ),
     Row(
         "memory-shared",
@@ -295,6 +299,7 @@ TABLE = (
         6,
         (Figure("ms", "populated and mapped", "ms", 0),),
         (Goal("ms", SHARED, 1.1, PRIVATE),),
+        "One round on a busy machine, on 2026-11-29: 1,254 ms shared and 1,329 ms private.",
     ),
     Row(
         "planner",

@@ -84,7 +84,11 @@ def _life(command: list[str], file: StampFile) -> Figures:
 def _returns(guest: Guest) -> Figures:
     """Asking for them is work of the host, and not done while the guest's work is timed."""
     reads = "dd if=/dev/vda of=/dev/null bs=4k iflag=direct count={:05} 2>/dev/null"
-    works = {"read": reads, "trip": f"talk trips {HOST} {PORT} {{:05}}", "message": f"talk trips host {PORT} {{:05}}"}
+    works = {
+        "read": reads,
+        "trip": f"talk trips {HOST} {PORT} {{:05}} >/dev/null",
+        "message": f"talk trips host {PORT} {{:05}} >/dev/null",
+    }
     found = {}
     for what, work in works.items():
         seen = [exits()]
