@@ -269,14 +269,6 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "Write the name as `ip link` shows it.",
     ),
     Explanation(
-        "E143",
-        "not a serial number for a disk",
-        "virtio-blk has 20 characters for it. They are letters, digits and . _ -, a letter first, for the engine calls "
-        "its export by it.",
-        "disks:\n  data: {path: ./data.img, serial: 7_OF_9}",
-        "Write one of that shape, or leave `serial` out: the guest then sees the alias.",
-    ),
-    Explanation(
         "E144",
         "not a context id",
         "The guest's end of vsock is a number from 3 to 4294967294: 0 to 2 and 4294967295 are the hypervisor's, the "

@@ -64,9 +64,13 @@ def confine_vcpu(*, devices: bool, virtio: bool = False) -> None:
 
 
 def become(own: int) -> None:
-    """Root's child calls this: it is this user and keeps its capabilities. Where there is no such user it is nobody."""
-    result = lib.confine_user(own, own, False)
-    check(lib.confine_user(NOBODY, NOBODY, False) if result == -errno.EINVAL else result, "setresuid")
+    """Root's child calls this: it is this user and keeps its capabilities. Where there is no such user it is nobody;
+    where nobody is there either it stays who it is, as its keeper will."""
+    for user in (own, NOBODY):
+        result = lib.confine_user(user, user, False)
+        if result != -errno.EINVAL:
+            check(result, "setresuid")
+            return
 
 
 def confine_engine(order: EngineOrder) -> dict[str, str]:

@@ -34,7 +34,6 @@ class ServedDisk:
     images: tuple[Image, ...]
     readonly: bool
     discard: bool
-    serial: str
     queues: int
 
 

@@ -20,7 +20,6 @@ from launcher.plan.virtio import (
 )
 from launcher.planner.served_by import format_of, server_of
 from launcher.planner.virtio import USUAL_MTU, link_of, mtu_of, tap_name
-from launcher.spec.served import serial_of
 from launcher.values import Missing
 
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ def _disk_engines(spec: VmSpec, host: HostFacts, files: BootFiles) -> Iterator[S
 
 def _served(alias: str, one: DiskOfSpec, found: Disk) -> ServedDisk:
     images = tuple(Image(image.path, image.format, image.identity) for image in found.chain)
-    return ServedDisk(alias, images, one.readonly, one.discard, one.serial or serial_of(alias), one.queues)
+    return ServedDisk(alias, images, one.readonly, one.discard, one.queues)
 
 
 def _connections(kind: str, entries: Mapping[str, DiskOfSpec | Nic], files: BootFiles) -> Iterator[ConnectEngine]:

@@ -33,7 +33,6 @@ from launcher.spec.shapes import (
     NicMac,
     Pin,
     Rom,
-    Serial,
     SharePath,
     Size,
     Text,
@@ -401,7 +400,7 @@ class Disk(Section):
     model_config = ConfigDict(
         json_schema_extra={
             "oneOf": [{"required": ["path"]}, {"required": ["socket"]}],
-            "dependentRequired": {"format": ["path"], "serial": ["path"]},
+            "dependentRequired": {"format": ["path"]},
             "allOf": [
                 {"if": _is_true("discard"), "then": {"required": ["path"], "not": _is_true("readonly")}},
             ],
@@ -441,14 +440,6 @@ class Disk(Section):
         title="whole number",
         description="How many request queues the guest's driver has: one for each vCPU at most is of use.",
         examples=[4],
-    )
-    serial: Serial | None = Field(
-        default=None,
-        title="text",
-        description="What the engine calls the disk: 1 to 20 letters, digits and . _ -, a letter first. Without it the "
-        "alias, made fit where it is too long. No qemu-storage-daemon passes it on: the guest reads `vhost_user_blk` "
-        "of every disk, and tells them by slot, label or UUID.",
-        examples=["D1"],
     )
     discard: bool = Field(
         default=False,

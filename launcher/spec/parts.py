@@ -171,7 +171,6 @@ class Disk:
     format: Literal["raw", "qcow2"] | None = None
     readonly: bool = False
     queues: int = 1
-    serial: str | None = None
     discard: bool = False
     said: frozenset[str] = frozenset()  # the fields that the spec names itself
 
@@ -184,7 +183,6 @@ DISK = Form(
         "format": Key("format", optional(one_of("raw", "qcow2"))),
         "readonly": Key("readonly", truth),
         "queues": Key("queues", number(1, 64)),
-        "serial": Key("serial", optional(served.serial)),
         "discard": Key("discard", truth),
     },
     whole.of_disk,

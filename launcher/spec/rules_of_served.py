@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.spec.problems import Problem
-from launcher.spec.served import serial_of, tag_too_long
+from launcher.spec.served import tag_too_long
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
         def readonly(self) -> bool: ...
         @property
         def discard(self) -> bool: ...
-        @property
-        def serial(self) -> str | None: ...
 
     class Nic(Protocol):
         """A NIC."""
@@ -71,7 +69,7 @@ _WAYS = {
 def of_disk(one: Disk) -> Iterator[Problem]:
     yield from _one_way("disks", [key for key in ("path", "socket") if getattr(one, key) is not None])
     if one.socket is not None:
-        for key in ("format", "serial", "discard"):
+        for key in ("format", "discard"):
             if getattr(one, key) not in (None, False):
                 message = f"`{key}` is for the engine at the socket to say, which serves the disk"
                 yield Problem("E141", message, (key,), key=True, help=("take it out",))
@@ -149,7 +147,6 @@ def _is_shared(path: FieldPath, disks: Mapping[str, Disk]) -> bool:
 _Thing = tuple[str, str, "FieldPath", bool]
 _OTHERS = {
     "the image": "two disks of one image need `readonly: true`, both",
-    "the serial number": "write another one: the guest tells disks by it",
     "the MAC": "write another one, or leave `mac` out",
     "the tap": "each NIC has a tap of its own; several go on one bridge",
     "the socket": "an engine serves one disk or NIC at a socket",
@@ -160,7 +157,6 @@ def _of_disks(disks: Mapping[str, Disk]) -> Iterator[_Thing]:
     for alias, one in disks.items():
         if one.path is not None:
             yield "the image", one.path, ("disks", alias, "path"), one.readonly
-            yield "the serial number", one.serial or serial_of(alias), ("disks", alias, "serial"), False
         if one.socket is not None:
             yield "the socket", one.socket, ("disks", alias, "socket"), False
 

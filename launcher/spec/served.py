@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from launcher.record import replace
@@ -16,11 +15,9 @@ from launcher.values import NO_MAC
 if TYPE_CHECKING:
     from launcher.spec.problems import FieldPath
 
-LONGEST_SERIAL = 20  # VIRTIO_BLK_ID_BYTES (include/uapi/linux/virtio_blk.h)
 LONGEST_TAG = 36  # of struct virtio_fs_config (include/uapi/linux/virtio_fs.h)
 LONGEST_INTERFACE = 15  # IFNAMSIZ in include/uapi/linux/if.h is 16, with the NUL
 FIRST_CID, LAST_CID = 3, 0xFFFFFFFE  # 0 to 2 and the last are the hypervisor's, the host's and anybody's (vsock(7))
-SERIAL = r"[A-Za-z][A-Za-z0-9._-]{0,19}"
 INTERFACE = r"(?!\.{1,2}$)[^/:\s\x00]{1,15}"  # dev_valid_name in net/core/dev.c
 AUTO = "auto"
 FOREIGN = "E148"  # complaints.py knows what other tools mean, and adds it
@@ -45,23 +42,6 @@ def _path(given: object, foreign: str, what: str) -> str:
         return found
     help_ = ("for a path of that name, write `./` or `/` before it, and no colon before a /",)
     raise Problem(FOREIGN, f"{what} is its path, or a mapping, and not {found[:80]}", help=help_).error()
-
-
-def serial(given: object) -> str:
-    found = text(given)
-    if re.fullmatch(SERIAL, found):
-        return found
-    near = re.sub(r"[^A-Za-z0-9._-]+", "-", found).lstrip("0123456789._-")[:LONGEST_SERIAL]
-    rule = f"it is 1 to {LONGEST_SERIAL} letters, digits and . _ -, a letter first"
-    help_ = (f"write `{near}`", rule) if near else (rule,)
-    raise Problem("E143", f"not a serial number for a disk: {found}", help=help_, fix=near or None).error()
-
-
-def serial_of(alias: str) -> str:
-    """That of a disk whose serial number the spec leaves out: the alias, or if that can be none what is like it."""
-    if re.fullmatch(SERIAL, alias):
-        return alias
-    return f"{f'd{alias}'[: LONGEST_SERIAL - 7]}-{sha256(alias.encode()).hexdigest()[:6]}"
 
 
 def interface(given: object) -> str:

@@ -22,7 +22,6 @@ GUEST = r"^(0000:)?00:1[0-9a-fA-F]\.[0-7]$"
 HEX = r"^0x0*[0-9a-fA-F]{1,13}$"
 MAC = r"^(?!00:00:00:00:00:00$)[0-9a-fA-F][02468aceACE](:[0-9a-fA-F]{2}){5}$"
 INTERFACE = r"^(?!\.{1,2}$)[^/:\s\x00]{1,15}$"
-SERIAL = r"^[A-Za-z][A-Za-z0-9._-]{0,19}$"
 TAG = r"^[a-z0-9][a-z0-9-]{0,35}$"
 PIN = r"^ *[0-9]+(-[0-9]+)? *(, *[0-9]+(-[0-9]+)? *)*$"
 
@@ -65,7 +64,6 @@ MemoryAddress = Annotated[int, parsed(addresses.memory_address, PhysicalAddress 
 Mac = Annotated[str, parsed(addresses.mac, matching(MAC))]
 NicMac = Annotated[str, parsed(served.mac, matching(MAC))]
 Interface = Annotated[str, parsed(served.interface, matching(INTERFACE))]
-Serial = Annotated[str, parsed(served.serial, matching(SERIAL))]
 DiskPath = Annotated[str, parsed(served.disk_path, NotEmpty)]
 SharePath = Annotated[str, parsed(served.share_path, NotEmpty)]
 _NoKeys = Annotated[dict[str, str], Field(max_length=0)]

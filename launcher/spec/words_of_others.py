@@ -90,7 +90,6 @@ FIELDS: dict[str, dict[str, str]] = {
         "disks.format": "type image-type disk-type driver-type fmt",
         "disks.readonly": "read-only ro is-read-only",
         "disks.queues": "num-queues queue-count nr-queues multiqueue mq",
-        "disks.serial": "serial-number sn wwn id",
         "disks.discard": "trim unmap ssd",
     },
     "nics": {
@@ -172,6 +171,9 @@ IN_DISK: dict[str, str] = {
     "the guest boots its kernel, and no disk: take it out": "bootindex boot-index boot-order boot order bootable",
     "an image knows itself what it is based on: `qemu-img info --backing-chain` shows it":
     "backing backing-file backing-store base",
+    "qemu-storage-daemon gives every disk the same serial number: the guest finds one by label, UUID or slot, as in "
+    "`/dev/disk/by-path/pci-0000:00:01.0`":
+    "serial serial-number sn wwn id",
     "the name of a disk is its key, as in `disks: {root: ./debian.qcow2}`": "name alias label title",
     "a CD is a disk that is only read, as in `{path: ./install.iso, readonly: true}`": "media cdrom",
 }  # fmt: skip

@@ -18,7 +18,7 @@ from tests.served import LINKS, ME, NODES, PROGRAMS, block, folder, image, socke
 
 DISKS = st.sampled_from(
     ["./root.qcow2", "./root.img", "/dev/vda", {"path": "./a", "format": "qcow2", "queues": 4, "discard": True},
-     {"path": "./cd.iso", "readonly": True, "serial": "D1"}, {"socket": "/run/engine", "queues": 2}]
+     {"path": "./cd.iso", "readonly": True}, {"socket": "/run/engine", "queues": 2}]
 )  # fmt: skip
 NICS = st.sampled_from(
     [{"bridge": "br0"}, {"bridge": "br0", "mtu": 9000}, {"bridge": "br7"}, {"tap": "vmtap0"}, {"tap": "br0"}, "user",

@@ -26,6 +26,11 @@ from launcher.vms.holders import began, is_dead
 
 STARTS = (StartDiskEngine, StartShareEngine, StartUserNetwork)
 
+NO_NAME_SPACES = (
+    "an engine lives in a user name space: `sysctl user.max_user_namespaces` is to be above 0",
+    "a container may need the right to make them; Ubuntu has kernel.apparmor_restrict_unprivileged_userns",
+)
+
 
 @record
 class Started:
@@ -70,7 +75,8 @@ def _check_answer(alias: str, engine: Engine, kernel: Kernel) -> None:
 
 
 def _not_started(step: Step, error: OSError) -> StepFailed:
-    return StepFailed(Diagnostic("E561", f"failed to {step.describe()}: {cause(error)}", help=way_out(error)))
+    help_ = NO_NAME_SPACES if error.filename == "unshare" else way_out(error)
+    return StepFailed(Diagnostic("E561", f"failed to {step.describe()}: {cause(error)}", help=help_))
 
 
 def _ended(engine: Engine) -> StepFailed:

@@ -343,7 +343,6 @@ FORGED = {
     "another image": lambda made: with_disk(made, images=(Image("/etc/shadow", "raw", "1:1"),)),
     "another format": lambda made: with_disk(made, images=(Image("/vms/debian.qcow2", "raw", "1:1711"),)),
     "without its base": lambda made: with_disk(made, images=made.steps[2].disks[0].images[:1]),
-    "another serial number": lambda made: with_disk(made, serial="id=x,y"),
     "an engine too many": lambda made: forged(made, steps=tuple(
         one for step in made.steps for one in [step] * (1 + isinstance(step, StartShareEngine))
     )),

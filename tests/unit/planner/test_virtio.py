@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, TypeVar
 
 import pytest
@@ -28,7 +27,6 @@ from launcher.plan.whole import check_whole
 from launcher.planner.virtio import BAR, derived_mac, tap_name
 from launcher.record import replace
 from launcher.spec.load import load_spec
-from launcher.spec.served import SERIAL, serial_of
 from launcher.values import Missing, Span
 from tests.planning import EXAMPLE, FILES, SMALL, codes, host, plan
 from tests.served import ME, NODES, PROGRAMS, START, by_user, folder, image, served, socket, with_disks, with_sockets
@@ -150,13 +148,11 @@ def test_a_backing_chain_is_served_whole_and_only_if_it_is() -> None:
 
 
 def test_what_the_spec_says_of_a_disk_reaches_its_engine_and_the_guest() -> None:
-    text = (
-        "disks: {data: {path: ./data.img, readonly: true, queues: 3, serial: D1}, root: {path: ./root, discard: true}}"
-    )
+    text = "disks: {data: {path: ./data.img, readonly: true, queues: 3}, root: {path: ./root, discard: true}}"
     made = beside(text, files=with_disks(FILES, data=image("data.img"), root=image("root")))
     data, root = of(made, StartDiskEngine)[0].disks
-    assert (data.readonly, data.queues, data.serial, data.discard) == (True, 3, "D1", False)
-    assert (root.readonly, root.queues, root.serial, root.discard) == (False, 1, "root", True)
+    assert (data.readonly, data.queues, data.discard) == (True, 3, False)
+    assert (root.readonly, root.queues, root.discard) == (False, 1, True)
     assert (functions(made)["data"].readonly, functions(made)["data"].queues) == (True, 3)
 
 
@@ -229,12 +225,6 @@ def test_a_context_id_is_said_or_follows_from_the_name() -> None:
     assert 3 <= int(first or 0) < 1 << 32
     other = functions(plan(f"name: other\n{START}vsock: true\n", served(), FILES))["vsock"].cid
     assert other != first
-
-
-@pytest.mark.parametrize("alias", ["root", "0", "9lives", "a" * 20, "a" * 21, "a" * 63, "0" * 63])
-def test_the_serial_number_of_any_alias_is_one(alias: str) -> None:
-    assert re.fullmatch(SERIAL, serial_of(alias))
-    assert serial_of(alias) != serial_of(f"{alias}x"[-63:])
 
 
 def forged(made: Plan, kind: type[Step], **fields: Any) -> Plan:

@@ -81,7 +81,7 @@ _WHOLE = {
                     "network": {"trust": False}},
         "short": "0000:03:00.0",
     },
-    "disks": {"root": "./a.qcow2", "data": {"path": "./b", "format": "raw", "serial": "D1", "discard": True},
+    "disks": {"root": "./a.qcow2", "data": {"path": "./b", "format": "raw", "discard": True},
               "fast": {"socket": "/run/spdk.sock", "queues": 2}},
     "nics": {"lan": {"bridge": "br0", "mac": "52:54:00:12:34:57", "mtu": 9000}, "inet": "user",
              "other": {"user": True, "tap": None}},

@@ -216,7 +216,7 @@ BESIDE = {
     "disks: {root: 'path=./a.img,readonly=on'}": "write `{path: ./a.img, readonly: true}`",
     "disks: [./a.img]": "write `disks: {root: ./a.img}`",
     "disks: ./a.img": "write `disks: {root: ./a.img}`",
-    "disks: {root: {path: ./a, serial: 7_OF_9}}": "write `OF_9`",
+    "disks: {root: {path: ./a, serial: D1}}": "qemu-storage-daemon gives every disk the same serial number",
     "nics: {lan: bridge=br0}": "write `{bridge: br0}`",
     "nics: {lan: br0}": "if it is a bridge, write `{bridge: br0}`",
     "nics: {lan: 'virtio=52:54:00:aa:00:01,bridge=vmbr0,firewall=1'}": (

@@ -53,7 +53,7 @@ def image(path: Path, format_: ImageFormat = "raw", owner: int | None = None) ->
 
 
 def disk(*images: Image, alias: str = "root", readonly: bool = False) -> ServedDisk:
-    return ServedDisk(alias, images, readonly, discard=True, serial=f"7 {alias}/,", queues=1)
+    return ServedDisk(alias, images, readonly, discard=True, queues=1)
 
 
 def step(*disks: ServedDisk, program: str = QSD, uid: int | None = None) -> StartDiskEngine:
@@ -129,8 +129,8 @@ def test_a_disk_that_is_only_read_is_not_written(kernel: RealKernel, tmp_path: P
         assert guest.read(0, SECTOR) == bytes(range(256)) * 2
 
 
-def test_one_engine_serves_two_disks_whatever_their_serials(kernel: RealKernel, tmp_path: Path) -> None:
-    """No version passes a serial on: every disk says `vhost_user_blk`."""
+def test_one_engine_serves_two_disks(kernel: RealKernel, tmp_path: Path) -> None:
+    """Which have one serial number: no version of it passes one on."""
     started(kernel, step(disk(image(tmp_path / "a"), alias="root"), disk(image(tmp_path / "b"), alias="data")))
     assert len(kernel.engines) == 1
     for alias in ("root", "data"):
@@ -318,6 +318,39 @@ def test_a_program_that_is_none_is_told(kernel: RealKernel, tmp_path: Path) -> N
     found = fails(kernel, step(disk(image(tmp_path / "a")), program=str(tmp_path / "none"))).diagnostics[0]
     assert found.code == "E561"
     assert "No such file or directory" in found.message
+
+
+# As in a container that has one uid: what is served, or how the step failed.
+ALONE = """
+import json, os, sys
+from pathlib import Path
+from launcher.errors import StepFailed
+from launcher.executor.keeper import engines
+from launcher.kernel.real import RealKernel
+from tests.unit.executor.keeper.test_engines import disk, image, step, started
+kernel = RealKernel()
+kernel.folder = os.open(sys.argv[1], os.O_RDONLY)
+Path("/proc/sys/user/max_user_namespaces").write_text(sys.argv[2])
+try:
+    engines.end(started(kernel, step(disk(image(Path(sys.argv[1]) / "disk")), uid=0)), kernel)
+    print(json.dumps(["ended", kernel.engines[0].status]))
+except StepFailed as failed:
+    print(json.dumps([failed.diagnostics[0].code, failed.diagnostics[0].help]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("most", "told"), [("10", ["ended", 0]), ("0", ["E561", list(engines.NO_NAME_SPACES)])], ids=["one uid", "none"]
+)
+def test_root_of_a_container_has_engines_where_it_may_have_name_spaces(
+    tmp_path: Path, most: str, told: list[object]
+) -> None:
+    words = ["unshare", "-r", sys.executable, "-c", ALONE, str(tmp_path), most]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if "Operation not permitted" in done.stderr and not done.stdout:
+        pytest.skip("no name space of users is to be had")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == told
 
 
 def test_an_engine_is_not_left_when_its_step_fails(kernel: RealKernel, tmp_path: Path) -> None:
