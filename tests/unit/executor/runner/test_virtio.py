@@ -14,7 +14,8 @@ from launcher.kernel.api import SPACES, Event
 from launcher.machine.pci import CONFIG_SIZE
 from launcher.machine.virtio import BAR_SIZE, NOTIFY, TABLE
 from launcher.plan.plan import Plan
-from launcher.plan.steps import GiveMemory, TakeMemory
+from launcher.plan.step import Step
+from launcher.plan.steps import GiveMemory, RamRange, TakeMemory
 from launcher.plan.virtio import AddVirtio, Virtio
 from launcher.record import replace
 from launcher.values import MIB, PciAddress
@@ -209,6 +210,22 @@ def test_a_disk_that_is_to_be_read_only_and_is_not_has_no_engine(tmp_path: Path)
     run = Run(virtio_plan(tmp_path, (root,)), FakeKernel(events=guest()))
     assert run.problem["code"] == "E570"
     assert "root: the disk is to be read only" in run.problem["message"]
+    assert run.kernel.left() == []
+
+
+def test_memory_in_more_pieces_than_an_engine_takes_is_told_before_the_guest_runs(tmp_path: Path) -> None:
+    def cut(step: Step) -> Step:
+        if not isinstance(step, GiveMemory):
+            return step
+        first, *others = step.ranges
+        pieces = (RamRange(first.guest + n * MIB, MIB, first.bank, first.offset + n * MIB) for n in range(8))
+        rest = RamRange(first.guest + 8 * MIB, first.size - 8 * MIB, first.bank, first.offset + 8 * MIB)
+        return replace(step, ranges=(*pieces, rest, *others))
+
+    plan = virtio_plan(tmp_path, FUNCTIONS[:1])
+    run = Run(replace(plan, steps=tuple(map(cut, plan.steps))), FakeKernel(events=guest()))
+    assert run.problem["code"] == "E570"
+    assert "pieces, and an engine takes 8" in run.problem["message"]
     assert run.kernel.left() == []
 
 
