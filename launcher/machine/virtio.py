@@ -185,9 +185,11 @@ class VirtioRegisters:
         return self._write_common(at, data) if page == COMMON else ()
 
     def fail(self) -> None:
-        """The engine could not do as it should: the driver is to reset the device (2.1.1)."""
-        self.status |= NEEDS_RESET
-        self._isr |= CONFIG_CHANGED
+        """The engine could not do as it should: the driver is to reset the device (2.1.1). One that has just done so
+        waits for a status of 0."""
+        if self.started:
+            self.status |= NEEDS_RESET
+            self._isr |= CONFIG_CHANGED
 
     # -- the common configuration --------------------------------------------------------------------------------------
 

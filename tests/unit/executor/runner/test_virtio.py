@@ -229,6 +229,26 @@ def test_memory_in_more_pieces_than_an_engine_takes_is_told_before_the_guest_run
     assert run.kernel.left() == []
 
 
+def test_a_reset_ends_though_the_engine_does_not_answer(tmp_path: Path) -> None:
+    """Linux waits for a status of 0, for as long as it takes."""
+    kernel = FakeKernel(events=guest(decode(ROOT), driver(ROOT), [write(ROOT + 0x14, 0, 1), status_of(ROOT)]))
+    plan, call = virtio_plan(tmp_path), kernel.call
+
+    def spy(name: str) -> None:
+        if name == "GET_VRING_BASE":
+            raise OSError(errno.EPROTO, "the engine did not answer for 30 s", name)
+        call(name)
+
+    kernel.call = spy  # type: ignore[method-assign]
+    run = Run(plan, kernel)
+    assert kernel.replies == [0]
+    assert "did not answer for 30 s (GET_VRING_BASE)" in str(virtio(run, "root")["state"])
+
+
+def status_of(bar: int) -> Event:
+    return Event("read", (MEMORY, bar + 0x14, 1, 0))
+
+
 def test_ten_thousand_starts_are_as_good_as_one(tmp_path: Path) -> None:
     toggles = [write(ROOT + 0x14, 0, 1), *driver(ROOT)] * 300
     run = run_of(tmp_path, decode(ROOT), toggles)
