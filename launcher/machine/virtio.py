@@ -187,9 +187,11 @@ class VirtioRegisters:
         return self._write_common(at, data) if page == COMMON else ()
 
     def fail(self) -> None:
-        """The engine could not do as it should: the driver is to reset the device (2.1.1)."""
-        self.status |= NEEDS_RESET
-        self._isr |= CONFIG_CHANGED
+        """The engine could not do as it should: the driver is to reset the device (2.1.1). One that has just done so
+        waits for a status of 0."""
+        if self.started:
+            self.status |= NEEDS_RESET
+            self._isr |= CONFIG_CHANGED
 
     # -- the common configuration --------------------------------------------------------------------------------------
 
@@ -328,14 +330,14 @@ class VirtioConfig:
         return bytes(self._image)
 
     def read(self, offset: int, size: int) -> bytes:
-        place = self._place() if self._is_data(offset, size) else None
+        place = self._place() if self.is_window(offset, size) else None
         if place is not None and place[1] == size:
             return self.registers.read(*place)
         return bytes(self._image[offset : offset + size])
 
     def write(self, offset: int, data: bytes) -> tuple[Deed, ...]:
         """Only the window's own registers keep what is written; what Linux and others write elsewhere is nobody's."""
-        place = self._place() if self._is_data(offset, len(data)) else None
+        place = self._place() if self.is_window(offset, len(data)) else None
         if place is not None and place[1] == len(data):
             return self.registers.write(place[0], data)
         for at, byte in enumerate(data, offset):
@@ -346,7 +348,8 @@ class VirtioConfig:
                 self._image[at] = byte & (0x06 if at == 4 else 0x04)
         return ()
 
-    def _is_data(self, offset: int, size: int) -> bool:
+    def is_window(self, offset: int, size: int) -> bool:
+        """The access reaches the registers; no other does."""
         return offset == self._window + _WINDOW_DATA and size <= 4
 
     def _place(self) -> tuple[int, int] | None:

@@ -3,11 +3,13 @@
 
 #include <asm/termbits.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/fiemap.h>
 #include <linux/filter.h>
 #include <linux/fs.h>
 #include <linux/seccomp.h>
+#include <linux/sockios.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -53,6 +55,7 @@ struct rule {
 #define REFUSE(call, error) { SYS_##call, 0, 0, 0, SECCOMP_RET_ERRNO | (error) }
 #define REFUSE_IF(call, argument, value, error) { SYS_##call, argument, ALL, value, SECCOMP_RET_ERRNO | (error) }
 #define IOCTL(request) ALLOW_IF(ioctl, 1, ALL, request)
+#define FCNTL(request) ALLOW_IF(fcntl, 1, ALL, request)
 
 /* A vCPU of a guest without devices: it runs, serves the console, wakes other threads, and ends. */
 static const struct rule of_vcpus[] = {
@@ -171,7 +174,9 @@ static const struct rule of_disk_engines[] = {
 	ALLOW(set_mempolicy), ALLOW(memfd_create), ALLOW(membarrier),
 
 	ALLOW(read), ALLOW(write), ALLOW(readv), ALLOW(writev), ALLOW(pread64), ALLOW(pwrite64), ALLOW(preadv),
-	ALLOW(pwritev), ALLOW(preadv2), ALLOW(pwritev2), ALLOW(lseek), ALLOW(close), ALLOW(close_range), ALLOW(fcntl),
+	ALLOW(pwritev), ALLOW(preadv2), ALLOW(pwritev2), ALLOW(lseek), ALLOW(close), ALLOW(close_range),
+	FCNTL(F_DUPFD), FCNTL(F_GETFD), FCNTL(F_SETFD), FCNTL(F_GETFL), FCNTL(F_SETFL), FCNTL(F_GETLK), FCNTL(F_SETLK),
+	FCNTL(F_SETLKW), FCNTL(F_OFD_GETLK), FCNTL(F_OFD_SETLK), FCNTL(F_OFD_SETLKW), FCNTL(F_DUPFD_CLOEXEC),
 	ALLOW(dup), ALLOW(dup2), ALLOW(dup3), ALLOW(flock), ALLOW(fsync), ALLOW(fdatasync), ALLOW(sync_file_range),
 	ALLOW(fallocate), ALLOW(ftruncate), ALLOW(fadvise64), ALLOW(copy_file_range), ALLOW(io_setup), ALLOW(io_submit),
 	ALLOW(io_getevents), ALLOW(io_pgetevents), ALLOW(io_destroy), ALLOW(io_cancel),
@@ -191,6 +196,15 @@ static const struct rule of_disk_engines[] = {
 	ALLOW_IF(clone, 0, CLONE_THREAD, CLONE_THREAD), REFUSE(clone3, ENOSYS), REFUSE(io_uring_setup, ENOSYS),
 	ALLOW(exit), ALLOW(exit_group), ALLOW(gettid), ALLOW(getpid), ALLOW(getppid), ALLOW(getuid), ALLOW(geteuid),
 	ALLOW(getgid), ALLOW(getegid), ALLOW(getrlimit), ALLOW(getrusage), ALLOW(uname), ALLOW(sysinfo), ALLOW(umask),
+};
+
+/* What a virtiofsd, which has a filter of its own once it serves, is refused in any case: signals to others. An owner of a
+ * descriptor gets them by fcntl(2), from a process of root's folder whoever he is (sigio_perm in the kernel's fcntl.c). */
+static const struct rule of_share_engines[] = {
+	REFUSE(kill, EPERM), REFUSE(tkill, EPERM), REFUSE(pidfd_send_signal, EPERM), REFUSE(rt_sigqueueinfo, EPERM),
+	REFUSE(rt_tgsigqueueinfo, EPERM), REFUSE(ptrace, EPERM), REFUSE(io_uring_setup, ENOSYS),
+	REFUSE_IF(fcntl, 1, F_SETOWN, EPERM), REFUSE_IF(fcntl, 1, F_SETOWN_EX, EPERM), REFUSE_IF(fcntl, 1, F_SETSIG, EPERM),
+	REFUSE_IF(ioctl, 1, FIOSETOWN, EPERM), REFUSE_IF(ioctl, 1, SIOCSPGRP, EPERM),
 };
 
 enum { RULE_LENGTH = 6, MOST_RULES = 256 };
@@ -313,6 +327,15 @@ int confine_disk_engine(void)
 	ADD(&filter, of_disk_engines);
 	ADD(&filter, own);
 	return filter_install(&filter, SECCOMP_RET_ERRNO | EPERM, SECCOMP_FILTER_FLAG_TSYNC);
+}
+
+/* Holds for what becomes a virtiofsd. */
+int confine_share_engine(void)
+{
+	struct filter filter;
+	filter_begin(&filter, SECCOMP_RET_ERRNO | EPERM);
+	ADD(&filter, of_share_engines);
+	return filter_install(&filter, SECCOMP_RET_ALLOW, SECCOMP_FILTER_FLAG_TSYNC);
 }
 
 /* Holds for a process that waits to undo what takes a capability. A call that is not in its table kills it. */

@@ -140,6 +140,7 @@ def _share(step: StartShareEngine, kernel: Kernel, stack: ExitStack) -> EngineOr
         written=() if step.readonly else (fd,),
         read=(fd,) if step.readonly else (),
         limits=((resource.RLIMIT_NOFILE, OPEN_BY_SHARES),),
+        seccomp="confine_share_engine",
         capabilities=OF_SHARES + TO_CHROOT if in_c else OF_SHARES,
         mounts=(fd, step.path) if in_c and step.readonly else None,
         names=((fd, step.path),),

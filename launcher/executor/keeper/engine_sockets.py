@@ -48,9 +48,9 @@ def _discard(folder: int) -> None:
 def _connected(path: str) -> socket.socket:
     client = socket.socket(socket.AF_UNIX)
     try:
-        client.settimeout(LONGEST)
+        client.setblocking(False)  # a socket with a path is connected at once, or is not to be had
         client.connect(path)
-        client.settimeout(None)
+        client.setblocking(True)
     except BaseException:
         client.close()
         raise
@@ -58,13 +58,13 @@ def _connected(path: str) -> socket.socket:
 
 
 def connect(path: str) -> socket.socket:
-    """ENOTSOCK: it is no socket; ECONNREFUSED: nobody listens; ETIMEDOUT: nobody takes who comes."""
+    """ENOTSOCK: it is no socket; ECONNREFUSED: nobody listens; EAGAIN: nobody takes who comes."""
     if not stat.S_ISSOCK(os.stat(path).st_mode):
         raise OSError(errno.ENOTSOCK, "it is no socket", path)
     try:
         return _connected(path)
-    except TimeoutError:
-        raise TimeoutError(errno.ETIMEDOUT, f"nobody takes a client within {LONGEST:g} s", path) from None
+    except BlockingIOError:
+        raise OSError(errno.EAGAIN, "as many as may wait there for its engine, which takes nobody", path) from None
 
 
 def await_answer(end: socket.socket, waits: Waits, who: str) -> None:

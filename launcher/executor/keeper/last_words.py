@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from launcher.executor.ending import manner_of_death
 from launcher.kernel.api import Engine
 
@@ -21,8 +23,8 @@ def _plain(line: str) -> str:
 def said_by(engine: Engine) -> tuple[str, ...]:
     """In the paths of the plan, where it speaks of descriptors."""
     words = engine.listen().decode(errors="backslashreplace")
-    for fd, path in engine.order.names:
-        words = words.replace(f"/proc/self/fd/{fd}/.", path).replace(f"/proc/self/fd/{fd}", path)
+    paths = {str(fd): path for fd, path in engine.order.names}
+    words = re.sub(r"/proc/self/fd/([0-9]+)(/\.)?", lambda found: paths.get(found[1], found[0]), words)
     return last_words(words.encode())
 
 

@@ -6,6 +6,7 @@ again.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
@@ -19,6 +20,7 @@ from launcher.executor.runner.devices.serving import Engine, UserEngine, VhostNe
 from launcher.executor.runner.devices.virtio import BAR, VirtioDevice
 from launcher.executor.runner.live import Built, Engines, Live, Ram
 from launcher.kernel.api import Eventfd, MemoryPart, Vhost, VhostUser
+from launcher.kernel.vhost_user import MOST_REGIONS
 from launcher.machine.function import PassedFunction
 from launcher.machine.policy import Shape
 from launcher.machine.virtio import BAR_SIZE, VirtioConfig, VirtioRegisters, offerable, pieces
@@ -66,6 +68,9 @@ def _vhost_vsock(one: Virtio, memory: tuple[MemoryPart, ...], live: Live) -> Eng
 
 
 def _vhost_user(one: Virtio, memory: tuple[MemoryPart, ...], live: Live) -> Engine:
+    if len(memory) > MOST_REGIONS:  # or its driver would find that out, in a guest that runs
+        fact = f"guest memory is in {len(memory)} pieces, and an engine takes {MOST_REGIONS}: have fewer banks"
+        raise OSError(errno.E2BIG, fact, "SET_MEM_TABLE")
     return UserEngine(one, _kept(live.kernel.vhost_user(one.alias), live), memory)
 
 

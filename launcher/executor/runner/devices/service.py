@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from threading import Lock
 from typing import Any
 
@@ -90,12 +90,16 @@ class VirtioService:
             self._perform(self.registers.write(offset, data))
 
     def read_config(self, offset: int, size: int) -> bytes:
-        with self._lock:
+        """The bus has its lock by then, which all functions share: an engine is waited for only at the window."""
+        with self._lock_at(offset, size):
             return self._config.read(offset, size)
 
     def write_config(self, offset: int, data: bytes) -> None:
-        with self._lock:
+        with self._lock_at(offset, len(data)):
             self._perform(self._config.write(offset, data))
+
+    def _lock_at(self, offset: int, size: int) -> AbstractContextManager[object]:
+        return self._lock if self._config.is_window(offset, size) else nullcontext()
 
     def end(self) -> None:
         """The engine touches nothing of the guest when this returns, or has gone."""

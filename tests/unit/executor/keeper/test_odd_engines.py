@@ -154,6 +154,8 @@ def test_an_engine_may_execute_nothing_else_and_open_nothing_else(
         "run": 'execl("/bin/true", "true", (char *)0)',
         "socket": "socket(AF_INET, SOCK_STREAM, 0)",
         "kill": "kill(getppid(), 0)",
+        "own": "fcntl(0, F_SETOWN, getppid())",  # whom the kernel then signals
+        "signal": "fcntl(0, F_SETSIG, 9)",
         "fork": "fork()",
         "trace": "ptrace(PTRACE_ATTACH, getppid(), 0, 0)",
         "mount": "unshare(CLONE_NEWUSER)",

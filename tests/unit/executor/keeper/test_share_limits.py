@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import resource
+import subprocess
+import sys
 from pathlib import Path
 from typing import Literal
 
@@ -33,3 +35,30 @@ def test_a_guest_may_look_at_more_than_some_thousand_files(
     limits = Path(f"/proc/{kernel.engines[0].pid}/limits").read_text()
     (open_files,) = re.findall(r"Max open files +(\d+)", limits)
     assert int(open_files) == min(OPEN_BY_SHARES, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    assert kernel.engines[0].measures["seccomp"] == "on"
+
+
+SIGNALS = """
+import errno, fcntl, os, signal
+from launcher.native import lib
+assert lib.kernel_prctl(lib.PR_SET_NO_NEW_PRIVS, 1) == 0 and lib.confine_share_engine() == 0
+reading, writing = os.pipe()
+tries = (
+    lambda: os.kill(os.getppid(), 0),
+    lambda: fcntl.fcntl(reading, fcntl.F_SETOWN, os.getppid()),
+    lambda: fcntl.fcntl(reading, fcntl.F_SETSIG, signal.SIGKILL),
+)
+for one in tries:
+    try:
+        one()
+    except OSError as error:
+        assert error.errno == errno.EPERM
+    else:
+        raise SystemExit("it may")
+fcntl.fcntl(reading, fcntl.F_SETFL, os.O_NONBLOCK)
+"""
+
+
+def test_who_serves_a_share_has_no_signal_for_others() -> None:
+    """Root's folder has an engine whose uid the kernel would let signal everybody."""
+    subprocess.run([sys.executable, "-c", SIGNALS], check=True)

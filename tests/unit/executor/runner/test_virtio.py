@@ -14,7 +14,8 @@ from launcher.kernel.api import SPACES, Event
 from launcher.machine.pci import CONFIG_SIZE
 from launcher.machine.virtio import BAR_SIZE, NOTIFY, TABLE
 from launcher.plan.plan import Plan
-from launcher.plan.steps import GiveMemory, TakeMemory
+from launcher.plan.step import Step
+from launcher.plan.steps import GiveMemory, RamRange, TakeMemory
 from launcher.plan.virtio import AddVirtio, Virtio
 from launcher.record import replace
 from launcher.values import MIB, PciAddress
@@ -210,6 +211,42 @@ def test_a_disk_that_is_to_be_read_only_and_is_not_has_no_engine(tmp_path: Path)
     assert run.problem["code"] == "E570"
     assert "root: the disk is to be read only" in run.problem["message"]
     assert run.kernel.left() == []
+
+
+def test_memory_in_more_pieces_than_an_engine_takes_is_told_before_the_guest_runs(tmp_path: Path) -> None:
+    def cut(step: Step) -> Step:
+        if not isinstance(step, GiveMemory):
+            return step
+        first, *others = step.ranges
+        pieces = (RamRange(first.guest + n * MIB, MIB, first.bank, first.offset + n * MIB) for n in range(8))
+        rest = RamRange(first.guest + 8 * MIB, first.size - 8 * MIB, first.bank, first.offset + 8 * MIB)
+        return replace(step, ranges=(*pieces, rest, *others))
+
+    plan = virtio_plan(tmp_path, FUNCTIONS[:1])
+    run = Run(replace(plan, steps=tuple(map(cut, plan.steps))), FakeKernel(events=guest()))
+    assert run.problem["code"] == "E570"
+    assert "pieces, and an engine takes 8" in run.problem["message"]
+    assert run.kernel.left() == []
+
+
+def test_a_reset_ends_though_the_engine_does_not_answer(tmp_path: Path) -> None:
+    """Linux waits for a status of 0, for as long as it takes."""
+    kernel = FakeKernel(events=guest(decode(ROOT), driver(ROOT), [write(ROOT + 0x14, 0, 1), status_of(ROOT)]))
+    plan, call = virtio_plan(tmp_path), kernel.call
+
+    def spy(name: str) -> None:
+        if name == "GET_VRING_BASE":
+            raise OSError(errno.EPROTO, "the engine did not answer for 30 s", name)
+        call(name)
+
+    kernel.call = spy  # type: ignore[method-assign]
+    run = Run(plan, kernel)
+    assert kernel.replies == [0]
+    assert "did not answer for 30 s (GET_VRING_BASE)" in str(virtio(run, "root")["state"])
+
+
+def status_of(bar: int) -> Event:
+    return Event("read", (MEMORY, bar + 0x14, 1, 0))
 
 
 def test_ten_thousand_starts_are_as_good_as_one(tmp_path: Path) -> None:

@@ -1,0 +1,36 @@
+"""A virtio function whose engine is slow: who wants something else of it does not wait."""
+
+from __future__ import annotations
+
+from threading import Thread
+
+from launcher.executor.runner.devices.service import Kicks, VirtioService
+from launcher.executor.runner.devices.serving import UserEngine
+from launcher.machine.virtio import FIRST_DEVICE, VENDOR, VirtioConfig, VirtioRegisters
+from launcher.plan.virtio import Virtio
+from launcher.values import PciAddress
+from tests.fakes.engines import FakeVhostUser
+from tests.fakes.kernel import FakeKernel
+from tests.fakes.kvm import FakeVm
+
+PATIENCE = 20.0
+
+
+def test_configuration_space_is_read_and_written_while_an_engine_is_waited_for() -> None:
+    """Whoever waits here has the lock of the bus, for which every other function waits then."""
+    kernel = FakeKernel()
+    root = Virtio("root", "blk", "vhost-user", PciAddress(0, 0, 1, 0), 0xC000_0000, 1)
+    engine = UserEngine(root, FakeVhostUser(kernel, 1 << 32), ())
+    model = VirtioConfig("blk", VirtioRegisters(engine.features, engine.queues, engine.config))
+    service = VirtioService(model, engine, Kicks(FakeVm(kernel), ()), (), print)
+    read: list[bytes] = []
+
+    def look() -> None:
+        service.write_config(4, b"\x06\0")
+        read.append(service.read_config(0, 4))
+
+    with service._lock:  # as while an engine is told of a start, or drains at a reset
+        looking = Thread(target=look, daemon=True)
+        looking.start()
+        looking.join(PATIENCE)
+        assert read == [VENDOR.to_bytes(2, "little") + (FIRST_DEVICE + 2).to_bytes(2, "little")]
