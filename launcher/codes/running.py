@@ -411,13 +411,13 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "says what is missing.",
     ),
     Explanation(
-        "W570",
+        "E571",
         "an engine has hung up",
-        "The process that worked on a disk, NIC or share closed its socket while the guest ran, or sent something "
-        "there that nobody had asked it for, as an answer that comes too late. What it had not done yet is lost, and "
-        "no driver of a guest gets over that, so the VM is stopped in order.",
-        "kill -9 $(pgrep -f qemu-storage-daemon)   # while the VM runs",
-        "See what the engine said last, then run `up` again.",
+        "The process that worked on a disk, NIC or share closed its socket while the guest ran, or wrote to it what "
+        "nobody had asked for, and lives on. qemu-storage-daemon does so when a guest's driver puts nonsense into a "
+        "queue. What it had not done yet is lost, and no driver of a guest gets over that, so the VM is ended.",
+        "disks: {root: {socket: /run/spdk.sock}}   # an engine of yours, which ends its session",
+        "Read what the engine said last, which the message has of those that vmlaunch starts; then run `up` again.",
     ),
     Explanation(
         "E550",

@@ -97,7 +97,8 @@ def test_one_that_says_what_nobody_has_asked_for_ends_the_vm(
 
     up = cli.start("up", spec(cli, payload, engines(asked)))
     _, err = up.communicate(timeout=PATIENCE)
-    assert "warning[W570]: the engine of root" in err, err
+    assert "error[E571]: the engine of root has hung up" in err, err
+    assert up.returncode == 11, err
     assert cli.run("down", cli.name).code == 0
     assert not cli.state.exists()
 

@@ -27,6 +27,7 @@ class EngineWatch:
     def __init__(self, kernel: Kernel, records: Records, orders: Orders, link: RunnerLink) -> None:
         self._kernel, self._records, self._orders, self._link = kernel, records, orders, link
         self._died: dict[int, Diagnostic] = {}  # by pid
+        self._hung_up: dict[str, Diagnostic] = {}  # by alias: those that live on, or are of others
         records.engines = self.reports
 
     def interests(self) -> dict[int, int]:
@@ -40,6 +41,22 @@ class EngineWatch:
         for engine in self._kernel.engines:
             if engine.status is None and not self._is_alive(engine) and not (ending or self._is_left_alone(engine)):
                 self._end_for(engine)
+
+    def hung_up(self, alias: str) -> None:
+        """Its runner says so, or that it was told what it had not asked. Most often the process has just died."""
+        engine = next((one for one in self._kernel.engines if alias in one.order.aliases), None)
+        if self._orders.stopping.by is not None or (engine is not None and engine.pid in self._died):
+            return
+        if engine is not None and (engine.status is not None or poll({engine.pidfd: select.POLLIN}, MOMENT)):
+            engine.reap()
+            self._end_for(engine)
+            return
+        whose = f"{engine.name}, which served {alias}," if engine else f"the engine of {alias}"
+        why = f"{whose} has hung up, or says what nobody has asked for"
+        said = said_by(engine) if engine else ()
+        self._hung_up[alias] = Diagnostic("E571", why, evidence=said, help=HELP[1:])
+        self.judge()
+        self._orders.stop(why, StepFailed.exit_code, force=True)
 
     def _is_alive(self, engine: Engine) -> bool:
         engine.listen()
@@ -61,8 +78,8 @@ class EngineWatch:
 
     def judge(self) -> None:
         """How the VM ended, whatever its runner has made of it."""
-        if self._died:
-            self._records.fail(tuple(self._died.values()))
+        if found := (*self._died.values(), *self._hung_up.values()):
+            self._records.fail(found)
 
     def reports(self) -> tuple[EngineReport, ...]:
         return tuple(self._report(one) for one in self._kernel.engines)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from launcher.errors import BUG, Diagnostic
 from launcher.executor.ending import ended_by_itself, stopped
 from launcher.executor.keeper.announcing import Announcer
+from launcher.executor.keeper.engine_watch import EngineWatch
 from launcher.executor.keeper.orders import Orders
 from launcher.executor.keeper.questions import Questions
 from launcher.executor.keeper.records import Records
@@ -19,7 +20,6 @@ from launcher.vms.awaited import AwaitedText
 ALARMS = {
     "request": ("W526", "the host wants {} back"),
     "error": ("W527", "{} reported a fatal error"),
-    "gone": ("W570", "the engine of {} has hung up, or says what nobody has asked for"),
 }
 
 
@@ -32,10 +32,11 @@ class FromRunner:
         announcer: Announcer,
         orders: Orders,
         questions: Questions,
+        engines: EngineWatch,
         awaited: AwaitedText | None,
     ) -> None:
         self._records, self._announcer, self._orders = records, announcer, orders
-        self._questions, self._awaited = questions, awaited
+        self._questions, self._engines, self._awaited = questions, engines, awaited
 
     def take(self, word: words.Word) -> None:
         self.DEEDS[type(word)](self, word)
@@ -80,6 +81,9 @@ class FromRunner:
     def _alarm(self, alarm: words.Alarm) -> None:
         """VFIO's request interrupt, while somebody waits in the host's kernel; or an error that hardware reported; or
         an engine that has gone: no driver of a guest gets over that."""
+        if alarm.kind == "gone":
+            self._engines.hung_up(alarm.alias)
+            return
         code, words_of = ALARMS[alarm.kind]
         why = words_of.format(alarm.alias)
         self._records.note(Diagnostic(code, why))

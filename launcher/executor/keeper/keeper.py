@@ -74,8 +74,9 @@ class Keeper:
         self._link = RunnerLink(plan, records)
         questions = Questions(records, self._console, self._audience, self._link)
         self._orders = Orders(records, self._stopping, self._announcer, self._link, questions)
-        self._from_runner = FromRunner(records, self._announcer, self._orders, questions, awaited)
         self._engines = EngineWatch(kernel, records, self._orders, self._link)
+        others = (self._announcer, self._orders, questions, self._engines)
+        self._from_runner = FromRunner(records, *others, awaited)
         self._changes = HostChanges(plan, kernel, self._announcer.outcome, self._listen, lambda: self._stopping.by)
         self._signals = Signals()
         self._spare = [os.dup(self._signals.fileno()) for _ in range(SPARE)]
