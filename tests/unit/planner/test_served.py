@@ -354,6 +354,15 @@ def test_a_module_that_the_kernel_lacks_is_not_loaded() -> None:
     assert "no module vhost_vsock" in found.message
 
 
+def test_a_kernel_whose_modules_are_not_installed_is_not_told_to_load_one() -> None:
+    missing = Missing("absent", "/lib/modules/6.18/modules.dep")
+    made = plan(START + "vsock: 7\n", served(nodes=(), modules=missing))
+    (found,) = [one for one in made.diagnostics if one.code == "E642"]
+    assert found.fix is None
+    assert "modprobe" not in "".join(found.help)
+    assert found.evidence == ("there is no /lib/modules/6.18/modules.dep",)
+
+
 # ---- whatever the facts are ----
 
 ODD = st.builds(
