@@ -185,6 +185,16 @@ def test_a_qcow2_without_a_size_and_one_that_ends_within_a_sector() -> None:
     assert said(RAW, files=with_disks(root=block("vda", size=0, allocated=0))) == ["E604"]
 
 
+@pytest.mark.parametrize(
+    ("name", "way"),
+    [("loop7", "`losetup /dev/loop7 FILE`"), ("nbd0", "`nbd-client HOST /dev/nbd0`"), ("sr0", "put one in")],
+)
+def test_an_empty_block_device_is_filled_by_what_fills_its_kind(name: str, way: str) -> None:
+    made = plan(START + RAW, served(), with_disks(root=block(name, size=0, allocated=0)))
+    (found,) = [one for one in made.diagnostics if one.code == "E604"]
+    assert way in found.help[0]
+
+
 def test_a_raw_disk_with_a_file_system_or_a_partition_table_or_encrypted_is_a_raw_disk() -> None:
     for content in (b"\0" * 0x438 + b"\x53\xef", b"LUKS\xba\xbe", b"\0" * 0x200 + b"EFI PART", b""):
         assert of_root(image("root.img", content.ljust(MIB, b"\0")), RAW) == []
