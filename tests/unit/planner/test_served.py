@@ -152,6 +152,44 @@ def test_who_may_not_ends_with_the_exit_code_of_that() -> None:
         assert exit_code(made.diagnostics, strict=False) == 4, code
 
 
+@pytest.mark.parametrize(
+    ("on", "uid", "text", "fix"),
+    [
+        (served(), 1000, "shares: {work: ./src}\n", "chmod u+rwx /vms/src"),
+        (served(), 1000, "shares: {work: {path: ./src, readonly: true}}\n", "chmod u+rx /vms/src"),
+        (by_user(served()), 0, "shares: {work: ./src}\n", "setfacl -m u:1000:rwx /vms/src"),
+    ],
+)
+def test_the_owner_of_a_folder_is_given_its_mode_for_no_access_list_is_asked_for_him(
+    on: HostFacts, uid: int, text: str, fix: str
+) -> None:
+    closed = replace(folder(uid=uid), rights=Rights("/vms/src", uid, uid, 0))
+    (found,) = [one for one in plan(START + text, on, with_shares(work=closed)).diagnostics if one.code == "E655"]
+    assert found.fix == fix
+
+
+@pytest.mark.parametrize(
+    ("path", "given_away"),
+    [
+        ("/", False),
+        ("/etc", False),
+        ("/srv/../etc/", False),
+        ("/usr/local/lib", False),
+        ("/run/vmlaunch", False),
+        ("/srv", False),
+        ("/srv/work", True),
+        ("/devel", True),
+        ("/var/lib/guest", True),
+    ],
+)
+def test_a_folder_of_the_host_s_own_is_not_told_to_be_given_to_a_user(path: str, given_away: bool) -> None:
+    shared = replace(folder(uid=0), path=path)
+    made = plan(START + "shares: {work: ./src}\n", served(), with_shares(work=shared))
+    (found,) = [one for one in made.diagnostics if one.code == "W656"]
+    assert any("chown" in way for way in found.help) == given_away
+    assert any("take the host over" in fact for fact in found.evidence) != given_away
+
+
 def test_a_socket_that_may_not_even_be_looked_at_is_a_matter_of_rights() -> None:
     made = plan(
         START + "disks: {root: {socket: /s}}\n", by_user(served()), with_sockets(disks_root=Missing("denied", "/s"))
