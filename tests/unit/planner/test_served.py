@@ -356,6 +356,25 @@ def test_a_bridge_named_as_a_tap_and_a_tap_named_as_a_bridge() -> None:
     assert lan(replace(TAP, name="br0"), text="nics: {lan: {bridge: br0}}\n", user=False) == ["E636"]
 
 
+@pytest.mark.parametrize(
+    ("master", "ends"), [(None, "user 1000 && ip link set vmtap0 up"), ("br0", "&& ip link set vmtap0 master br0 up")]
+)
+def test_a_tap_that_is_made_anew_is_set_up_as_it_was(master: str | None, ends: str) -> None:
+    other = replace(TAP, owner=1001, master=master)
+    made = plan(START + "nics: {lan: {tap: vmtap0}}\n", by_user(served(links=(BRIDGE, other))))
+    (found,) = [one for one in made.diagnostics if one.code == "E640"]
+    assert found.fix is not None
+    assert found.fix.endswith(ends)
+
+
+def test_a_card_in_place_of_a_bridge_is_told_how_it_becomes_a_port_of_one() -> None:
+    card = Link("eth9", "other", "02:00:00:00:00:09", up=True)
+    for text, way in (("bridge: eth9", "ip link set eth9 master br0"), ("tap: eth9", "`bridge: br0`")):
+        made = plan(START + f"nics: {{lan: {{{text}}}}}\n", served(links=(card,)))
+        (found,) = [one for one in made.diagnostics if one.code in ("E636", "E638")]
+        assert way in " ".join(found.help)
+
+
 def test_two_things_wrong_with_a_tap_are_both_told() -> None:
     assert lan(replace(TAP, attached=True, up=False, owner=5)) == ["E639", "E640", "W639"]
 
