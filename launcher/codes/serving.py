@@ -199,9 +199,11 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "W656",
         "a share of root's that the guest writes",
         "In the guest, root is the folder's owner. Where that is root, what the guest leaves there is root's, programs "
-        "with the setuid bit as well: a user of the host who runs one is root.",
+        "with the setuid bit as well: a user of the host who runs one is root. In /, /etc and other folders of the "
+        "host's own it takes no user.",
         "shares: {work: /srv/work}        # which belongs to root",
-        "Write `readonly: true`, give the folder to a user, or mount its file system with nosuid.",
+        "Write `readonly: true`, give the folder to a user, or mount its file system with nosuid. In place of a folder "
+        "of the host's own share one that is made for the guest.",
     ),
     Explanation(
         "E657",

@@ -98,11 +98,21 @@ def _size(it: Situation) -> Iterator[Diagnostic]:
         if one.kind not in ("file", "block") or _is_unsound(one):
             continue
         if one.size == 0 and one.kind == "block":
-            yield Diagnostic("E604", f"{alias}: {one.path} has no medium", where(alias), help=("put one in",))
+            yield Diagnostic("E604", f"{alias}: {one.path} has no medium", where(alias), help=(_filling(one),))
         elif one.virtual_size == 0:
             yield Diagnostic("E604", f"{alias}: {one.path} has 0 bytes", where(alias), help=(_making(one),))
         elif one.virtual_size % _SECTOR and one.kind == "file":
             yield _odd(alias, one)
+
+
+def _filling(one: DiskFile) -> str:
+    """A loop device and one of nbd are there before anything is behind them."""
+    path = quote(one.path)
+    if re.fullmatch(r"/dev/loop[0-9]+", one.path):
+        return f"put a file behind it, `losetup {path} FILE`, or name that file here: no loop device is needed"
+    if re.fullmatch(r"/dev/nbd[0-9]+", one.path):
+        return f"connect it first, as by `nbd-client HOST {path}` or `qemu-nbd -c {path} FILE`"
+    return "put one in"
 
 
 def _making(one: DiskFile) -> str:

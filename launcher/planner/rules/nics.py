@@ -49,13 +49,26 @@ def _bridges(it: Situation) -> Iterator[Diagnostic]:
             yield Diagnostic("E635", f"{alias}: there is no interface {nic.bridge}", where, evidence, help_, fix)
         elif found.kind != "bridge":
             is_ = _KINDS.get(found.kind, "a network interface")
-            other = f"write `bridge: {found.master}`, which it is a port of" if found.master else "name a bridge"
-            as_tap = ("or write `tap:` for it",) if found.kind == "tap" else ()
-            yield Diagnostic("E636", f"{alias}: {nic.bridge} is {is_}, and no bridge", where, help=(other, *as_tap))
+            yield Diagnostic("E636", f"{alias}: {nic.bridge} is {is_}, and no bridge", where, help=_to_bridge(found))
         elif not found.up:
             fix = f"ip link set {quote(nic.bridge)} up"
             fact = f"{alias}: the bridge {nic.bridge} is down, and forwards nothing"
             yield Diagnostic("W636", fact, where, help=(f"`{fix}`",), fix=fix)
+
+
+def _to_bridge(found: Link) -> tuple[str, ...]:
+    """From something else that was named in place of one."""
+    if found.master:
+        return (f"write `bridge: {found.master}`, which it is a port of",)
+    if found.kind == "tap":
+        return ("name a bridge", "or write `tap:` for it")
+    if found.kind == "other" and found.name != "lo":
+        making = f"ip link add br0 type bridge && ip link set br0 up && ip link set {quote(found.name)} master br0"
+        return (
+            "name a bridge",
+            f"or make it a port of one: `{making}`; the host's addresses then belong on br0 (docs/networks.md)",
+        )
+    return ("name a bridge",)
 
 
 def _mtus(it: Situation) -> Iterator[Diagnostic]:
@@ -95,13 +108,14 @@ def _tap(alias: str, tap: Link, it: Situation) -> Iterator[Diagnostic]:
     if tap.kind != "tap":
         is_ = _KINDS.get(tap.kind, "a network interface")
         ways = ("or write `bridge:` for it",) if tap.kind == "bridge" else ()
-        yield Diagnostic("E638", f"{alias}: {tap.name} is {is_}, and no tap", where, help=("name a tap", *ways))
+        ports = ("or a bridge that it is a port of: `bridge: br0`",) if tap.kind == "other" and tap.name != "lo" else ()
+        yield Diagnostic("E638", f"{alias}: {tap.name} is {is_}, and no tap", where, help=("name a tap", *ways, *ports))
         return
     again = f"make it anew: `ip tuntap del dev {quote(tap.name)} mode tap`, then `ip tuntap add` it"
     if tap.multi_queue:
         fact = f"{alias}: the tap {tap.name} has several queues, and a NIC has one pair"
         evidence = ("the kernel opens such a tap only for who asks for several (IFF_MULTI_QUEUE)",)
-        way = f"{again.replace('mode tap`,', 'mode tap multi_queue`,')} without `multi_queue`"
+        way = f"{again.replace('mode tap`,', 'mode tap multi_queue`,')} without `multi_queue`, and `{_set_up(tap)}`"
         yield Diagnostic("E638", fact, where, evidence, (way,))
     if tap.attached and it.spec.name not in (vms := [vm.name for vm in _vms(it) if tap.name in vm.taps]):
         yield _attached(alias, tap, vms)
@@ -136,8 +150,18 @@ def _not_ours(alias: str, tap: Link, process: Process) -> Diagnostic:
     names = {"uid": tap.owner, "gid": tap.group}
     evidence = (f"it was made for {series(f'{key} {value}' for key, value in names.items() if value is not None)}",)
     name = quote(tap.name)
-    fix = f"ip tuntap del dev {name} mode tap && ip tuntap add dev {name} mode tap user {process.uid}"
-    return Diagnostic("E640", fact, in_spec(f"nics.{alias}.tap"), evidence, (f"as root: `{fix}`",), fix)
+    again = f"ip tuntap add dev {name} mode tap user {process.uid} && {_set_up(tap)}"
+    fix = f"ip tuntap del dev {name} mode tap && {again}"
+    addresses = (
+        () if tap.master else (f"addresses that it had are to be given to it again: `ip addr add ... dev {name}`",)
+    )
+    return Diagnostic("E640", fact, in_spec(f"nics.{alias}.tap"), evidence, (f"as root: `{fix}`", *addresses), fix)
+
+
+def _set_up(tap: Link) -> str:
+    """A tap that is made anew is down, and in no bridge."""
+    master = f"master {quote(tap.master)} " if tap.master else ""
+    return f"ip link set {quote(tap.name)} {master}up"
 
 
 def _rights(it: Situation) -> Iterator[Diagnostic]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from posixpath import normpath
 from shlex import quote
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from launcher.planner.places import in_spec
 from launcher.planner.rules.access import who
 from launcher.planner.rules.boot import AS_IT_IS, FOR_A_SHELL
 from launcher.planner.rules.rule import Rule
-from launcher.planner.served_by import ENTER, READ, WRITE, may, server_of
+from launcher.planner.served_by import ENTER, READ, WRITE, Server, may, server_of
 from launcher.values import Missing, show_size
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ _MISSING = {
     "asleep": ("E653", "cannot be read", "see what `ls {path}` says"),
     "unreadable": ("E653", "cannot be read", "see what `ls {path}` says"),
 }
+# Folders of the host itself: some with all that is in them, others hold folders of anybody's.
+_SYSTEM = r"/(bin|boot|dev|etc|lib\w*|proc|run|sbin|sys|usr)(/.*)?"
+_TOPS = ("/", "/home", "/media", "/mnt", "/opt", "/root", "/srv", "/tmp", "/var", "/var/lib", "/var/log", "/var/spool")
 _COLLAPSE = (6, 1)  # the first release with MADV_COLLAPSE, which gives shared memory its huge pages
 
 
@@ -63,7 +67,7 @@ def _rights(it: Situation) -> Iterator[Diagnostic]:
             fact = f"{alias}: {found.path} cannot be {'written' if writes else 'read'} by {server}, who serves it"
             rights = found.rights
             evidence = (f"{rights.path} has mode {rights.mode:04o}, uid {rights.uid}, gid {rights.gid}",)
-            fix = f"setfacl -m u:{server.uid}:{'rwx' if writes else 'rx'} {quote(found.path)}"
+            fix = _grant(found, server, "rwx" if writes else "rx")
             read_only = ("or write `readonly: true`",) if writes else ()
             yield Diagnostic("E655", fact, _where(alias), evidence, (f"`{fix}`", *read_only), fix)
         if writes and found.read_only:
@@ -71,18 +75,40 @@ def _rights(it: Situation) -> Iterator[Diagnostic]:
             yield Diagnostic("E656", fact, _where(alias), help=("write `readonly: true`",))
 
 
+def _grant(found: Folder, server: Server, wanted: str) -> str:
+    """An access list is not asked for the owner, whose rights are those of the mode."""
+    path = quote(found.path)
+    if found.rights.uid == server.uid:
+        return f"chmod u+{wanted} {path}"
+    return f"setfacl -m u:{server.uid}:{wanted} {path}"
+
+
 def _of_root(it: Situation) -> Iterator[Diagnostic]:
     """The guest's root is the folder's owner there. Of root's folder it may make programs that run as root here."""
     for alias, found, writes in _folders(it):
-        if writes and server_of(found.rights, it.host.process).uid == 0:
-            fact = f"{alias}: {found.path} belongs to root, and so does what the guest writes there"
-            evidence = ("a program with the setuid bit that the guest leaves there runs as root on this host",)
-            ways = (
-                "write `readonly: true`",
-                f"or give it to a user: `chown -R USER {quote(found.path)}`",
-                "or mount its file system with nosuid",
-            )
-            yield Diagnostic("W656", fact, _where(alias), evidence, ways)
+        if not writes or server_of(found.rights, it.host.process).uid != 0:
+            continue
+        fact = f"{alias}: {found.path} belongs to root, and so does what the guest writes there"
+        yield Diagnostic("W656", fact, _where(alias), *_what_root_s_folder_means(found.path))
+
+
+def _what_root_s_folder_means(path: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Evidence and ways out."""
+    if _is_the_host_s(path):
+        evidence = "it is a folder of the host's own: a guest that writes there can take the host over"
+        return (evidence,), (
+            "share a folder made for the guest: `install -d -o USER /srv/work`",
+            "or write `readonly: true`",
+        )
+    evidence = "a program with the setuid bit that the guest leaves there runs as root on this host"
+    given_away = f"or give it to a user: `chown -R USER {quote(path)}`"
+    return (evidence,), ("write `readonly: true`", given_away, "or mount its file system with nosuid")
+
+
+def _is_the_host_s(path: str) -> bool:
+    """Nobody is to give it to a user with all that is in it."""
+    plain = normpath(path)
+    return plain in _TOPS or bool(re.fullmatch(_SYSTEM, plain, re.DOTALL))
 
 
 def _name_spaces(it: Situation) -> Iterator[Diagnostic]:

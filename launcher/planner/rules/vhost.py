@@ -72,6 +72,11 @@ def _absent(part: _Part, it: Situation) -> Diagnostic:
     if not isinstance(modules, Missing) and part.module not in modules:
         fact = f"{fact}, and this kernel has no module {part.module}"
         return Diagnostic("E642", fact, part.where, help=("run a kernel that has it: distributions' own do",))
+    if isinstance(modules, Missing) and modules.missing == "absent":
+        fact = f"{fact}, and neither are modules of this kernel, {part.module} among them"
+        evidence = (f"there is no {modules.path}",)
+        help_ = ("install this kernel's modules, or boot one that has them, of `apt install linux-image-amd64`",)
+        return Diagnostic("E642", fact, part.where, evidence, help_)
     fix = f"modprobe {part.module}"
     return Diagnostic("E642", fact, part.where, help=(f"as root: `{fix}`",), fix=fix)
 

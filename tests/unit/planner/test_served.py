@@ -152,6 +152,44 @@ def test_who_may_not_ends_with_the_exit_code_of_that() -> None:
         assert exit_code(made.diagnostics, strict=False) == 4, code
 
 
+@pytest.mark.parametrize(
+    ("on", "uid", "text", "fix"),
+    [
+        (served(), 1000, "shares: {work: ./src}\n", "chmod u+rwx /vms/src"),
+        (served(), 1000, "shares: {work: {path: ./src, readonly: true}}\n", "chmod u+rx /vms/src"),
+        (by_user(served()), 0, "shares: {work: ./src}\n", "setfacl -m u:1000:rwx /vms/src"),
+    ],
+)
+def test_the_owner_of_a_folder_is_given_its_mode_for_no_access_list_is_asked_for_him(
+    on: HostFacts, uid: int, text: str, fix: str
+) -> None:
+    closed = replace(folder(uid=uid), rights=Rights("/vms/src", uid, uid, 0))
+    (found,) = [one for one in plan(START + text, on, with_shares(work=closed)).diagnostics if one.code == "E655"]
+    assert found.fix == fix
+
+
+@pytest.mark.parametrize(
+    ("path", "given_away"),
+    [
+        ("/", False),
+        ("/etc", False),
+        ("/srv/../etc/", False),
+        ("/usr/local/lib", False),
+        ("/run/vmlaunch", False),
+        ("/srv", False),
+        ("/srv/work", True),
+        ("/devel", True),
+        ("/var/lib/guest", True),
+    ],
+)
+def test_a_folder_of_the_host_s_own_is_not_told_to_be_given_to_a_user(path: str, given_away: bool) -> None:
+    shared = replace(folder(uid=0), path=path)
+    made = plan(START + "shares: {work: ./src}\n", served(), with_shares(work=shared))
+    (found,) = [one for one in made.diagnostics if one.code == "W656"]
+    assert any("chown" in way for way in found.help) == given_away
+    assert any("take the host over" in fact for fact in found.evidence) != given_away
+
+
 def test_a_socket_that_may_not_even_be_looked_at_is_a_matter_of_rights() -> None:
     made = plan(
         START + "disks: {root: {socket: /s}}\n", by_user(served()), with_sockets(disks_root=Missing("denied", "/s"))
@@ -183,6 +221,16 @@ def test_a_qcow2_without_a_size_and_one_that_ends_within_a_sector() -> None:
     assert of_root(image(content=qcow2(0))) == ["E604"]
     assert of_root(image(content=qcow2(MIB + 1))) == ["E605"]
     assert said(RAW, files=with_disks(root=block("vda", size=0, allocated=0))) == ["E604"]
+
+
+@pytest.mark.parametrize(
+    ("name", "way"),
+    [("loop7", "`losetup /dev/loop7 FILE`"), ("nbd0", "`nbd-client HOST /dev/nbd0`"), ("sr0", "put one in")],
+)
+def test_an_empty_block_device_is_filled_by_what_fills_its_kind(name: str, way: str) -> None:
+    made = plan(START + RAW, served(), with_disks(root=block(name, size=0, allocated=0)))
+    (found,) = [one for one in made.diagnostics if one.code == "E604"]
+    assert way in found.help[0]
 
 
 def test_a_raw_disk_with_a_file_system_or_a_partition_table_or_encrypted_is_a_raw_disk() -> None:
@@ -308,6 +356,25 @@ def test_a_bridge_named_as_a_tap_and_a_tap_named_as_a_bridge() -> None:
     assert lan(replace(TAP, name="br0"), text="nics: {lan: {bridge: br0}}\n", user=False) == ["E636"]
 
 
+@pytest.mark.parametrize(
+    ("master", "ends"), [(None, "user 1000 && ip link set vmtap0 up"), ("br0", "&& ip link set vmtap0 master br0 up")]
+)
+def test_a_tap_that_is_made_anew_is_set_up_as_it_was(master: str | None, ends: str) -> None:
+    other = replace(TAP, owner=1001, master=master)
+    made = plan(START + "nics: {lan: {tap: vmtap0}}\n", by_user(served(links=(BRIDGE, other))))
+    (found,) = [one for one in made.diagnostics if one.code == "E640"]
+    assert found.fix is not None
+    assert found.fix.endswith(ends)
+
+
+def test_a_card_in_place_of_a_bridge_is_told_how_it_becomes_a_port_of_one() -> None:
+    card = Link("eth9", "other", "02:00:00:00:00:09", up=True)
+    for text, way in (("bridge: eth9", "ip link set eth9 master br0"), ("tap: eth9", "`bridge: br0`")):
+        made = plan(START + f"nics: {{lan: {{{text}}}}}\n", served(links=(card,)))
+        (found,) = [one for one in made.diagnostics if one.code in ("E636", "E638")]
+        assert way in " ".join(found.help)
+
+
 def test_two_things_wrong_with_a_tap_are_both_told() -> None:
     assert lan(replace(TAP, attached=True, up=False, owner=5)) == ["E639", "E640", "W639"]
 
@@ -352,6 +419,15 @@ def test_a_module_that_the_kernel_lacks_is_not_loaded() -> None:
     (found,) = [one for one in made.diagnostics if one.code == "E642"]
     assert found.fix is None
     assert "no module vhost_vsock" in found.message
+
+
+def test_a_kernel_whose_modules_are_not_installed_is_not_told_to_load_one() -> None:
+    missing = Missing("absent", "/lib/modules/6.18/modules.dep")
+    made = plan(START + "vsock: 7\n", served(nodes=(), modules=missing))
+    (found,) = [one for one in made.diagnostics if one.code == "E642"]
+    assert found.fix is None
+    assert "modprobe" not in "".join(found.help)
+    assert found.evidence == ("there is no /lib/modules/6.18/modules.dep",)
 
 
 # ---- whatever the facts are ----
