@@ -87,8 +87,8 @@ def user(given: object) -> bool:
         raise meant.error()
     if isinstance(given, str) and given.strip():
         raise _unsaid(given.strip()).error()
-    keys = ", ".join(map(str, given)) if isinstance(given, Mapping) else ""
-    none = f"write `user: true`: a network by passt has no settings yet, {keys[:80]} neither" if keys else ""
+    keys = ", ".join(f"`{key}`" for key in given)[:80] if isinstance(given, Mapping) else ""
+    none = f"write `user: true`: a network by passt has no settings yet, so take {keys} out" if keys else ""
     raise replace(wrong_kind("`true` or `user`", given), help=(none or "write `user`, or `{bridge: br0}`",)).error()
 
 

@@ -227,7 +227,7 @@ BESIDE = {
     "nics: {lan: {bridge: br0, mac: 53:54:00:aa:00:01}}": "write `52:54:00:aa:00:01`",
     "nics: {lan: {bridge: br0, mac: 01:00:5e:00:00:01}}": "write `02:00:5e:00:00:01`",
     "nics: {lan: {bridge: br0, ip: 10.0.0.2}}": "the guest's own",
-    "nics: {lan: {user: {hostfwd: 'tcp::2222-:22'}}}": "has no settings yet, hostfwd neither",
+    "nics: {lan: {user: {hostfwd: 'tcp::2222-:22'}}}": "has no settings yet, so take `hostfwd` out",
     "nics: [{bridge: br0}, user]": "write `nics: {nic-0: {bridge: br0}, nic-1: user}`",
     "shares: {work: './src:/work:ro'}": "write `{path: ./src, readonly: true}`",
     "shares: {work: {path: ./src, tag: x}}": "the name of a share is its key",
