@@ -265,12 +265,20 @@ def _truth(path: FieldPath, error: ErrorDetails) -> Problem:
 def _wrong_type(path: FieldPath, error: ErrorDetails) -> Problem:
     given = error["input"]
     wanted, help_ = _WANTED.get(error["type"], ("another kind of value", ()))
+    if error["type"] == "int_type":
+        help_ = (f"write a number such as `{_number(path)}`",)
     fix = _as_wanted(path, error["type"], given)
     keys = _listed(keys_of(section_of(path))) if error["type"] == "model_type" else ()
     whole = f"{path[-1]}: {fix}" if fix and error["type"] == "model_type" and not path[-1].isdecimal() else fix
     named = _aliased(path) if error["type"] == "dict_type" else ()
     helps = (f"write `{whole}`",) if fix else shape(path, given) or (*help_, *named, *keys)
     return Problem("E105", f"expected {wanted}, found {_found(given)}", path, help=helps, fix=fix)
+
+
+def _number(path: FieldPath) -> str:
+    """One that may stand there."""
+    field = all_fields().get(".".join((section_of(path[:-1]), path[-1])))
+    return next((str(one) for one in field.examples if type(one) is int), "8") if field else "8"
 
 
 def _aliased(path: FieldPath) -> tuple[str, ...]:
@@ -311,7 +319,7 @@ def _shown(given: object) -> str:
 
 # pydantic's error type -> what belongs there, help
 _WANTED: dict[str, tuple[str, tuple[str, ...]]] = {
-    "int_type": ("a whole number", ("write a number such as `8`",)),
+    "int_type": ("a whole number", ()),
     "tuple_type": ("a list", ("write [a, b], or one item a line with `- `",)),
     "model_type": ("a mapping", ()),
     "dict_type": ("a mapping", ()),

@@ -22,6 +22,7 @@ _SWITCHES = ("readonly", "discard")
 _NAMELESS = ("address", "name", "value", "#text")  # of libvirt: what is around them says what they are
 _MAC = r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}"
 _VOLUME = r"(?P<path>[^:]+):(?P<inside>/[^:]*)(:(?P<how>[a-zA-Z,]+))?"  # of Compose
+_NAME = r"[\w-]+(\.[\w-]+)*"  # of a volume that is no folder, or of another host
 _NO_PATH = r"[A-Za-z][A-Za-z0-9_.-]*:|[0-9]+ ?[kKmMgGtT](i?[bB])?$"  # a storage of Proxmox, an address, a size
 _MOST = 16  # entries that are shown
 
@@ -93,7 +94,8 @@ def _key(kind: str, word: str) -> str:
 
 def _pairs(kind: str, given: str) -> Iterator[tuple[str, object]]:
     if kind == "shares" and (volume := re.fullmatch(_VOLUME, given)):
-        yield "path", volume["path"]
+        if not re.fullmatch(_NAME, volume["path"]):
+            yield "path", volume["path"]
         if "ro" in (volume["how"] or "").split(","):
             yield "readonly", True
         return

@@ -501,7 +501,8 @@ class Nic(Section):
     mtu: Annotated[int, Field(ge=68, le=65521)] | None = Field(
         default=None,
         title="whole number",
-        description="The largest packet, which the guest is told, too. Without it the bridge's.",
+        description="The largest packet, which the guest is told, too. Without it the bridge's. It goes with `bridge`: "
+        "a tap that is there already has its own.",
         examples=[9000],
     )
 

@@ -103,8 +103,8 @@ def of_aliases(kinds: Mapping[str, Collection[str]], vsock: bool) -> Iterator[Pr
             first = seen.setdefault(alias, kind)
             if first != kind:
                 fix = f"{alias}-{kind[:-1]}"
-                of = "what is called by its key" if first == "vsock" else "another entry"
-                message = f"`{alias}` is the alias of {of}, in `{first}`"
+                whose = "of the vsock that stands beside it" if first == "vsock" else f"of another entry, in `{first}`"
+                message = f"`{alias}` is the alias {whose}"
                 also = ("vsock",) if first == "vsock" else (first, alias)
                 yield Problem("E145", message, (kind, alias), key=True, help=(f"write `{fix}`",), fix=fix, also=also)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 LONGEST_TAG = 36  # of struct virtio_fs_config (include/uapi/linux/virtio_fs.h)
 LONGEST_INTERFACE = 15  # IFNAMSIZ in include/uapi/linux/if.h is 16, with the NUL
 FIRST_CID, LAST_CID = 3, 0xFFFFFFFE  # 0 to 2 and the last are the hypervisor's, the host's and anybody's (vsock(7))
-INTERFACE = r"(?!\.{1,2}$)[^/:\s\x00]{1,15}"  # dev_valid_name in net/core/dev.c
+INTERFACE = r"(?!\.{1,2}$)[^/:%\s\x00]{1,15}"  # dev_valid_name in net/core/dev.c; % is a pattern there
 AUTO = "auto"
 FOREIGN = "E148"  # complaints.py knows what other tools mean, and adds it
 # Options of QEMU and cloud-hypervisor, an address of the web, and a size.
@@ -28,19 +28,29 @@ MULTICAST = 1  # the bit of a MAC's first byte that makes it a group's (IEEE 802
 
 
 def disk_path(given: object) -> str:
-    return _path(given, _FOREIGN_DISK, "a disk")
+    return _path(given, _FOREIGN_DISK, "a disk", _DISKS_ELSEWHERE)
 
 
 def share_path(given: object) -> str:
-    return _path(given, r"[^:]+:/[^:]*(:[a-zA-Z,]+)?|(source|src|path|type)=.*", "a share")
+    return _path(given, r"[^:]+:/[^:]*(:[a-zA-Z,]+)?|(source|src|path|type)=.*", "a share", _SHARES_ELSEWHERE)
 
 
-def _path(given: object, foreign: str, what: str) -> str:
+# What is not on this host, and how it comes here.
+_DISKS_ELSEWHERE = {
+    r"(https?|ftp)://.*": "download it to this host, and name the file",
+    r"[a-z]+://.*": "connect it on this host, and name its block device",
+    r"[a-z0-9][\w.-]*:[\w.-]+[,/].*": "of a storage of Proxmox write what `pvesm path STORAGE:VOLUME` prints",
+}
+_SHARES_ELSEWHERE = {r"[\w-]+(\.[\w-]+)*:/.*": "name a folder of this host: of another host's, where it is mounted"}
+
+
+def _path(given: object, foreign: str, what: str, elsewhere: Mapping[str, str]) -> str:
     """A file may have any name; one that begins as options of other tools do is more often these."""
     found = text(given)
     if not re.fullmatch(foreign, found, re.DOTALL):
         return found
-    help_ = ("for a path of that name, write `./` or `/` before it, and no colon before a /",)
+    way = next((way for form, way in elsewhere.items() if re.fullmatch(form, found, re.DOTALL)), None)
+    help_ = (*((way,) if way else ()), "for a path of that name, write `./` or `/` before it, and no colon before a /")
     raise Problem(FOREIGN, f"{what} is its path, or a mapping, and not {found[:80]}", help=help_).error()
 
 
@@ -49,7 +59,7 @@ def interface(given: object) -> str:
     found = text(given)
     if re.fullmatch(INTERFACE, found):
         return found
-    rule = f"Linux takes 1 to {LONGEST_INTERFACE} characters, without space, / and :"
+    rule = f"Linux takes 1 to {LONGEST_INTERFACE} characters, without space, /, : and %"
     raise Problem("E142", f"not the name of a network interface: {found}", help=(rule,)).error()
 
 
@@ -77,14 +87,32 @@ def user(given: object) -> bool:
         raise meant.error()
     if isinstance(given, str) and given.strip():
         raise _unsaid(given.strip()).error()
-    keys = f"the keys in `user` are none yet: {', '.join(map(str, given))}" if isinstance(given, Mapping) else ""
-    raise replace(wrong_kind("a mapping, or `user`", given), help=(keys or "write `user`, or `{bridge: br0}`",)).error()
+    keys = ", ".join(f"`{key}`" for key in given)[:80] if isinstance(given, Mapping) else ""
+    none = f"write `user: true`: a network by passt has no settings yet, so take {keys} out" if keys else ""
+    raise replace(wrong_kind("`true` or `user`", given), help=(none or "write `user`, or `{bridge: br0}`",)).error()
+
+
+_BY_USER = "`user`, which needs no rights, or `{bridge: virbr0}` for libvirt's own network"
+# What other tools call a way to be connected, and no interface.
+_KINDS_OF_NETWORK = {
+    "nat": _BY_USER,
+    "default": _BY_USER,
+    **dict.fromkeys(("bridge", "bridged", "host"), "which one, as in `{bridge: br0}`"),
+    "tap": "which one, as in `{tap: tap0}`",
+    **dict.fromkeys(("passt", "slirp", "usernet", "masquerade"), "`user`"),
+    **dict.fromkeys(
+        ("macvtap", "macvlan", "direct"), "`{bridge: br0}`, and make the host's card a port of that bridge"
+    ),
+    **dict.fromkeys(("none", "off"), "nothing: take the NIC out"),
+}
 
 
 def _unsaid(given: str) -> Problem:
     """`lan: br0` may be a bridge or a tap."""
     help_: tuple[str, ...] = ()
-    if re.fullmatch(r"[\w.-]+", given) and re.fullmatch(INTERFACE, given):
+    if meant := _KINDS_OF_NETWORK.get(given.lower()):
+        help_ = (f"write {meant}",)
+    elif re.fullmatch(r"[\w.-]+", given) and re.fullmatch(INTERFACE, given):
         help_ = (f"if it is a bridge, write `{{bridge: {given}}}`", f"if it is a tap, write `{{tap: {given}}}`")
     rule = "of a NIC only `user` is said in one word: a network without rights, by passt"
     return Problem(FOREIGN, f"{given[:80]} does not say what the NIC is connected to", help=(*help_, rule))

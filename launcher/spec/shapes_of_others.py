@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 _TOPOLOGY = ("sockets", "cores", "threads")
 
 
+_NAMES_OF_NICS = {"bridge": "br0", "tap": "tap0", "socket": "/run/nic.sock"}
+_CONVERTED = frozenset({"vmdk", "vdi", "vhd", "vhdx", "vpc", "qed", "parallels"})
+
+
 def shape(path: FieldPath, given: object) -> tuple[str, ...]:
     """Nothing, where nobody else writes it so."""
     if path == ("memory",) and isinstance(given, Mapping):
@@ -27,6 +31,10 @@ def shape(path: FieldPath, given: object) -> tuple[str, ...]:
         return (f"each has an alias: write `{path[0]}: {whole}`",)
     if path[-1:] == ("path",) and is_alias(path[:-1]) and isinstance(given, bool | list | Mapping):
         return (f"write its path, as in `{path[1]}: {'./debian.qcow2' if path[0] == 'disks' else './src'}`",)
+    if path[:1] == ("nics",) and path[-1] in _NAMES_OF_NICS and isinstance(given, bool | list | Mapping):
+        return (f"write which one, as in `{path[-1]}: {_NAMES_OF_NICS[path[-1]]}`",)
+    if path[:1] == ("disks",) and path[-1:] == ("format",) and str(given).lower() in _CONVERTED:
+        return (f"convert it: `qemu-img convert -p -O qcow2 disk.{str(given).lower()} disk.qcow2`",)
     if path[:1] == ("memory",) and len(path) == len(("memory", "0")) and (size_ := _size(given, {})):
         return (f"a bank is a mapping: write `{{size: {size_}}}`",)
     if path == ("cpus", "count"):

@@ -97,7 +97,7 @@ FIELDS: dict[str, dict[str, str]] = {
         "nics.tap": "ifname tap-name tap-device host-dev-name dev target device interface",
         "nics.mac": "macaddr mac-address mac-addr guest-mac hwaddr address hardware-address virtio",
         "nics.socket": "vhost-user vhost-socket vhost-user-socket sock path",
-        "nics.user": "slirp passt user-mode nat default",
+        "nics.user": "slirp passt user-mode nat default masquerade pod usernet",
         "nics.mtu": "host-mtu mtu-size",
     },
     "shares": {
@@ -164,31 +164,53 @@ IN_MATCH: dict[str, str] = {
 }  # fmt: skip
 IN_DISK: dict[str, str] = {
     "nothing is to be written: every disk is virtio-blk, served by qemu-storage-daemon":
-    "bus if interface target driver model controller scsi cache aio io iothread throttle iops bps detect-zeroes "
-    "device-type direct num-threads backend engine",
+    "bus if interface target driver model controller scsi cache aio io iothread detect-zeroes device-type direct "
+    "num-threads backend engine",
+    "vmlaunch limits no disk: a cgroup of the VM does, as by IOReadBandwidthMax= in a systemd unit":
+    "throttle iops bps bps-max iops-max rate-limiter rate-limit bandwidth mbps mbps-rd mbps-wr iotune",
+    "what a guest writes stays apart in an image of its own: `qemu-img create -f qcow2 -b debian.qcow2 -F qcow2 "
+    "vm1.qcow2`":
+    "snapshot ephemeral transient copy-on-write cow overlay clone template",
+    "an image that several VMs have at once is `readonly: true` in each": "shared shareable share share-rw",
+    "the guest writes a disk unless it is `readonly: true`": "mode access writable write rw read-write",
+    "the length of a queue is that of qemu-storage-daemon: take the key out": "queue-size queuesize",
+    "no key can be given: a guest can encrypt its disk itself, as with LUKS":
+    "encryption encrypted encrypt luks key secret passphrase password",
+    "a disk is a file or a block device of this host, which `path` names":
+    "persistent-volume-claim pvc claim-name data-volume empty-disk host-disk url uri",
     "an image is as large as its maker has made it, as by `qemu-img create -f qcow2 debian.qcow2 20G`":
     "size capacity disk-size size-gb",
-    "the guest boots its kernel, and no disk: take it out": "bootindex boot-index boot-order boot order bootable",
+    "the guest boots its kernel, and no disk: take it out": "bootindex boot-index boot-order boot order bootable "
+    "is-root-device",
     "an image knows itself what it is based on: `qemu-img info --backing-chain` shows it":
     "backing backing-file backing-store base",
     "qemu-storage-daemon gives every disk the same serial number: the guest finds one by label, UUID or slot, as in "
     "`/dev/disk/by-path/pci-0000:00:01.0`":
     "serial serial-number sn wwn id",
-    "the name of a disk is its key, as in `disks: {root: ./debian.qcow2}`": "name alias label title",
+    "the name of a disk is its key, as in `disks: {root: ./debian.qcow2}`": "name alias label title drive-id disk-id",
     "a CD is a disk that is only read, as in `{path: ./install.iso, readonly: true}`": "media cdrom",
 }  # fmt: skip
 IN_NIC: dict[str, str] = {
     "networks of libvirt have no names here: `bridge` is that of the network, as `ip link` shows it; `default` has "
     "virbr0":
     "network network-name source portgroup",
-    "nothing is to be written: every NIC is virtio-net": "model nic-model nictype nic-type type driver",
+    "nothing is to be written: every NIC is virtio-net": "model nic-model",
+    "every NIC is virtio-net, and what it is connected to is a key: `bridge: br0`, `tap: tap0`, "
+    "`socket: /run/nic.sock` or `user: true`":
+    "type kind nictype nic-type driver",
+    "vmlaunch has no macvtap: make the host's card a port of a bridge, and write `bridge: br0`":
+    "macvtap macvlan ipvlan direct mode",
+    "a bridge of Open vSwitch is given a tap on the host, `ovs-vsctl add-port br-int tap0`, and the NIC that tap, "
+    "`tap: tap0`":
+    "ovs openvswitch open-vswitch virtualport ovs-bridge",
     "what is filtered is said on the bridge of the host": "firewall vlan vlans tag trunks filter filterref rate link",
     "addresses are the guest's own: it asks its network for them, or is told by `boot.cmdline`, as in `ip=dhcp`":
     "ip ip-address ipconfig ipv4 ipv6 gateway gw dns mask netmask dhcp",
     "vmlaunch forwards no ports: a NIC on a bridge, `{bridge: br0}`, can be reached as it is":
     "port ports forward hostfwd port-forward portforward",
     "a NIC has one pair of queues: nothing is to be written": "queues num-queues multiqueue vectors",
-    "the name of a NIC is its key, as in `nics: {lan: {bridge: br0}}`": "name alias label title id iface-id",
+    "the name of a NIC is its key, as in `nics: {lan: {bridge: br0}}`": "name alias label title id iface-id "
+    "interface-id nic-id",
     "nothing is to be written: vhost-net serves a bridge and a tap": "vhost vhost-net script downscript offload",
 }  # fmt: skip
 IN_VSOCK: dict[str, str] = {
@@ -198,6 +220,9 @@ IN_VSOCK: dict[str, str] = {
 IN_SHARE: dict[str, str] = {
     "the name of a share is its key, and the guest mounts it by that: `mount -t virtiofs work /mnt`":
     "tag name alias mount-tag label target mountpoint mount-point to guest guest-path inside id",
+    "the guest writes a share unless it is `readonly: true`": "mode access writable write rw read-write",
+    "nothing is to be written: root in the guest is the folder's owner on the host":
+    "uid gid user group owner squash idmap map translate-uid",
     "nothing is to be written: every share is virtiofs": "type driver cache queue-size num-queues accessmode "
     "security-model socket dax",
 }  # fmt: skip
@@ -267,9 +292,12 @@ NONE: dict[str, str] = {
     "folders of the host are shared by `shares: {work: ./src}` at the left margin, and mounted in the guest by "
     "`mount -t virtiofs work /mnt`":
     "share shares shared-folder shared-folders synced-folder synced-folders mount mounts virtfs virtiofs 9p fsdev fs "
-    "filesystem filesystems volumes",
+    "filesystem filesystems volumes volume-mounts",
+    "nothing is to be written: a disk is served by the threads of qemu-storage-daemon":
+    "iothreads iothread io-threads iothread-ids",
     "a socket to the host is `vsock: true` at the left margin": "vsock vhost-vsock",
-    "vmlaunch has none: the guest has vCPUs, memory, a serial port and the devices that are passed":
+    "vmlaunch has none: the guest has vCPUs, memory, a serial port, disks, networks, shares, vsock and the devices "
+    "that are passed":
     "tpm tpmdev tpmstate rng virtio-rng watchdog balloon memballoon agent guest-agent qemu-agent "
     "channel controller "
     "controllers emulator iommu viommu launch-security sev tdx snapshot snapshots swap hotplug migration",
@@ -297,6 +325,7 @@ CHOICES: dict[str, dict[str, str]] = {
         "thp": "transparent always madvise auto transparent-hugepages",
         "4KiB": "normal small none default no false off",
     },
+    "format": {"qcow2": "qcow qcow3", "raw": "img image dd iso block lvm none"},
     "companions": {
         "attach": "all pass passthrough include group together give yes true",
         "detach": "unbind remove take release stub",

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from launcher.planner.decided import Situation
 
 
+SETFACL = "`apt install acl` has setfacl"
+
+
 def who(process: Process) -> str:
     """Who would run `up`, in words."""
     return "root of a user namespace" if process.own_user_namespace else f"uid {process.uid}"

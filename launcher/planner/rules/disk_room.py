@@ -7,6 +7,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
+from launcher.planner.rules.access import SETFACL
 from launcher.planner.rules.disk_images import disks_there, images_of, where
 from launcher.planner.rules.rule import Rule
 from launcher.planner.rules.words import series
@@ -40,7 +41,8 @@ def _denied(seen: Seen, server: Server, writes: bool) -> Diagnostic:
     own = rights.uid == server.uid
     fix = f"chmod u+rw {path}" if own else f"setfacl -m u:{server.uid}:{'rw' if writes else 'r'} {path}"
     read_only = ("or write `readonly: true`",) if writes else ()
-    return Diagnostic("E621", fact, where(seen.alias), evidence, (f"`{fix}`", *read_only), fix)
+    way = f"`{fix}`" if own else f"as its owner or root: `{fix}` ({SETFACL})"
+    return Diagnostic("E621", fact, where(seen.alias), evidence, (way, *read_only), fix)
 
 
 def _read_only(it: Situation) -> Iterator[Diagnostic]:

@@ -64,10 +64,8 @@ def _to_bridge(found: Link) -> tuple[str, ...]:
         return ("name a bridge", "or write `tap:` for it")
     if found.kind == "other" and found.name != "lo":
         making = f"ip link add br0 type bridge && ip link set br0 up && ip link set {quote(found.name)} master br0"
-        return (
-            "name a bridge",
-            f"or make it a port of one: `{making}`; the host's addresses then belong on br0 (docs/networks.md)",
-        )
+        cut = "the host's addresses then belong on br0, and without them there the host is cut off"
+        return ("name a bridge", f"or make it a port of one: `{making}`; {cut}")
     return ("name a bridge",)
 
 

@@ -11,7 +11,7 @@ from launcher.errors import Diagnostic
 from launcher.images.disk_files import Folder
 from launcher.planner.linux import release
 from launcher.planner.places import in_spec
-from launcher.planner.rules.access import who
+from launcher.planner.rules.access import SETFACL, who
 from launcher.planner.rules.boot import AS_IT_IS, FOR_A_SHELL
 from launcher.planner.rules.rule import Rule
 from launcher.planner.served_by import ENTER, READ, WRITE, Server, may, server_of
@@ -61,15 +61,16 @@ def _folders(it: Situation) -> Iterator[tuple[str, Folder, bool]]:
 
 def _rights(it: Situation) -> Iterator[Diagnostic]:
     for alias, found, writes in _folders(it):
-        server = server_of(found.rights, it.host.process)
+        rights, server = found.rights, server_of(found.rights, it.host.process)
         wanted = READ | ENTER | (WRITE if writes else 0)
         if not may(found.rights, server, wanted):
             fact = f"{alias}: {found.path} cannot be {'written' if writes else 'read'} by {server}, who serves it"
-            rights = found.rights
             evidence = (f"{rights.path} has mode {rights.mode:04o}, uid {rights.uid}, gid {rights.gid}",)
+            own = rights.uid == server.uid
             fix = _grant(found, server, "rwx" if writes else "rx")
+            way = f"`{fix}`" if own else f"as its owner or root: `{fix}` ({SETFACL})"
             read_only = ("or write `readonly: true`",) if writes else ()
-            yield Diagnostic("E655", fact, _where(alias), evidence, (f"`{fix}`", *read_only), fix)
+            yield Diagnostic("E655", fact, _where(alias), evidence, (way, *read_only), fix)
         if writes and found.read_only:
             fact = f"{alias}: {found.path} is on a file system that is mounted read-only"
             yield Diagnostic("E656", fact, _where(alias), help=("write `readonly: true`",))

@@ -9,7 +9,7 @@ from launcher.errors import Diagnostic
 from launcher.images.disk_files import Socket
 from launcher.planner.modules import OF_NODES, may_load
 from launcher.planner.places import in_spec
-from launcher.planner.rules.access import who
+from launcher.planner.rules.access import SETFACL, who
 from launcher.planner.rules.rule import Rule
 from launcher.planner.served_by import READ, WRITE, Server, may
 from launcher.planner.virtio import cid_of
@@ -87,7 +87,7 @@ def _not_usable(part: _Part, node: DeviceNode, process: Process) -> Diagnostic:
     once = f"setfacl -m u:{process.uid}:rw {part.node}"
     by_group = node.mode & 0o060 == 0o060 and node.gid != 0
     group = (f"for good, as root: `usermod -aG $(stat -c %G {part.node}) USER`, and log in again",) if by_group else ()
-    return Diagnostic("E643", fact, part.where, evidence, (f"as root: `{once}`", *group), once)
+    return Diagnostic("E643", fact, part.where, evidence, (f"as root: `{once}` ({SETFACL})", *group), once)
 
 
 def _context_id(it: Situation) -> Iterator[Diagnostic]:
@@ -129,7 +129,7 @@ def _closed(alias: str, found: Socket, process: Process, where: Where) -> Diagno
     fact = f"{alias}: {who(process)} may not connect to {found.path}"
     evidence = (f"{rights.path} has mode {rights.mode:04o}, uid {rights.uid}, gid {rights.gid}",)
     fix = f"setfacl -m u:{process.uid}:rw {path}"
-    return Diagnostic("E652", fact, where, evidence, (f"as root: `{fix}`",), fix)
+    return Diagnostic("E652", fact, where, evidence, (f"as root: `{fix}` ({SETFACL})",), fix)
 
 
 def _no_place(it: Situation) -> Iterator[Diagnostic]:

@@ -166,6 +166,8 @@ def test_the_owner_of_a_folder_is_given_its_mode_for_no_access_list_is_asked_for
     closed = replace(folder(uid=uid), rights=Rights("/vms/src", uid, uid, 0))
     (found,) = [one for one in plan(START + text, on, with_shares(work=closed)).diagnostics if one.code == "E655"]
     assert found.fix == fix
+    assert ("as its owner or root" in found.help[0]) == fix.startswith("setfacl")
+    assert ("apt install acl" in found.help[0]) == fix.startswith("setfacl")
 
 
 @pytest.mark.parametrize(
