@@ -49,8 +49,14 @@ class TakeMemory(Step):
     populate: bool
     shared: bool = False
 
+    @property
+    def pages(self) -> str:
+        """Memory that is shared has huge pages where it is populated (MADV_COLLAPSE), or the host gives them."""
+        late = self.shared and not self.populate and self.page_size == 0
+        return "4KiB pages" if late else show_pages(self.page_size)
+
     def describe(self) -> str:
-        pages = show_pages(self.page_size)
+        pages = self.pages
         count = f"{self.size // self.page_size} x " if self.page_size > 4096 else f"{show_size(self.size)} in "
         place = "" if self.node is None else f" on node {self.node}"
         late = "" if self.populate else ", as the guest touches it"

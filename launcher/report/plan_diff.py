@@ -161,7 +161,7 @@ def _memory(plan: Plan) -> Iterator[_Item]:
     return (_line(one, groups, shared) for one in plan.memory)
 
 
-def _line(line: MemoryLine, groups: set[int], shared: set[int]) -> _Item:
+def _line(line: MemoryLine, groups: set[int], shared: dict[int, str]) -> _Item:
     span, _, what = memory_row(line, groups, shared)
     if line.kind == "ram":
         return _Item(f"RAM, bank {line.bank}", f"{span}, {what.partition(', ')[2]}")

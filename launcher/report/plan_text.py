@@ -16,7 +16,7 @@ from launcher.report.served_rows import HEADS, NOUNS, served_rows
 from launcher.values import MIB, Span, show_size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Set
+    from collections.abc import Iterator
 
     from launcher.plan.plan import MemoryLine, Plan, PlannedDevice
     from launcher.report.served_rows import ServedRow
@@ -205,17 +205,18 @@ def placing_groups(plan: Plan) -> set[int]:
     return {one.group for one in plan.devices if one.group is not None}
 
 
-def shared_banks(plan: Plan) -> set[int]:
-    """Those that engines map, too."""
-    return {step.bank for step in plan.steps if isinstance(step, TakeMemory) and step.shared}
+def shared_banks(plan: Plan) -> dict[int, str]:
+    """Those that engines map, too, and in which pages they are."""
+    return {step.bank: step.pages for step in plan.steps if isinstance(step, TakeMemory) and step.shared}
 
 
-def memory_row(line: MemoryLine, groups: set[int], shared: Set[int] = frozenset()) -> tuple[Span, str, str]:
+def memory_row(line: MemoryLine, groups: set[int], shared: dict[int, str]) -> tuple[Span, str, str]:
     span = Span(line.start, line.size)
     if line.kind == "ram":
         node = "" if line.node is None else f", node {line.node}"
         engines = ", shared with engines" if line.bank in shared else ""
-        return span, "RAM", f"bank {line.bank}, {_pages(line.pages)}{node}{engines}"
+        pages = shared[line.bank] if line.bank in shared else _pages(line.pages)
+        return span, "RAM", f"bank {line.bank}, {pages}{node}{engines}"
     if line.kind == "mmio":
         return span, "MMIO", line.why or ""
     numbers = f"{'group' if len(line.groups) == 1 else 'groups'} {' '.join(map(str, line.groups))}"

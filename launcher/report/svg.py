@@ -179,7 +179,7 @@ def _draw_gap(sheet: _Sheet, size: int) -> None:
     sheet.y += 14
 
 
-def _draw_line(sheet: _Sheet, line: MemoryLine, groups: set[int], shared: set[int]) -> None:
+def _draw_line(sheet: _Sheet, line: MemoryLine, groups: set[int], shared: dict[int, str]) -> None:
     span, kind, what = memory_row(line, groups, shared)
     left = _BAR + _BAR_WIDTH + 16
     sentences = wrapped("", what, int((WIDTH - MARGIN - left - 90) / _GLYPH))

@@ -13,9 +13,11 @@ from launcher.vms.looking import wait_until_down
 from tests.budget import LONG
 from tests.conftest import PATIENCE, Cli, kill, processes_of
 from tests.disk_images import STORAGE_DAEMON, lettered, qcow2, storage_daemon
+from tests.name_spaces import needs_name_spaces
 
 pytestmark = [
     pytest.mark.kvm,
+    needs_name_spaces,
     pytest.mark.skipif(storage_daemon() is None, reason=f"there is no {STORAGE_DAEMON}"),
     pytest.mark.usefixtures("no_engine_left"),
 ]

@@ -16,9 +16,11 @@ import pytest
 from launcher.vms.looking import wait_until_down
 from tests.conftest import PATIENCE, Cli, ends, kill, processes_of
 from tests.disk_images import STORAGE_DAEMON, lettered, storage_daemon
+from tests.name_spaces import needs_name_spaces
 
 pytestmark = [
     pytest.mark.kvm,
+    needs_name_spaces,
     pytest.mark.skipif(storage_daemon() is None, reason=f"there is no {STORAGE_DAEMON}"),
 ]
 Payload = Callable[[str], Path]

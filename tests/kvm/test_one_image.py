@@ -12,9 +12,11 @@ import pytest
 import launcher
 from launcher.host.facts import ENGINES
 from tests.conftest import Cli
+from tests.name_spaces import needs_name_spaces
 
 pytestmark = [
     pytest.mark.kvm,
+    needs_name_spaces,
     pytest.mark.skipif(shutil.which(ENGINES[0]) is None, reason=f"{ENGINES[0]} is not installed"),
 ]
 

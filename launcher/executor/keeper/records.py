@@ -24,7 +24,7 @@ from launcher.plan.outcome import (
     VirtioReport,
 )
 from launcher.plan.plan import Plan
-from launcher.plan.steps import PUT_BACK, GiveMemory, RunVcpus, TakeMemory, show_pages
+from launcher.plan.steps import PUT_BACK, GiveMemory, RunVcpus, TakeMemory
 from launcher.record import replace
 
 
@@ -129,8 +129,7 @@ class Records:
         banks = {one.bank: one for one in self._plan.steps if isinstance(one, TakeMemory)}
         ranges = next(one.ranges for one in self._plan.steps if isinstance(one, GiveMemory))
         return tuple(
-            RamReport(r.guest, r.size, show_pages(banks[r.bank].page_size), banks[r.bank].node, banks[r.bank].populate)
-            for r in ranges
+            RamReport(r.guest, r.size, banks[r.bank].pages, banks[r.bank].node, banks[r.bank].populate) for r in ranges
         )
 
 

@@ -46,7 +46,7 @@ def test_every_device_and_every_line_of_memory_is_there():
         assert one.guest.guest in said
         assert f"group {one.group}" in said
     for line in made.memory:
-        span, _, what = memory_row(line, placing_groups(made))
+        span, _, what = memory_row(line, placing_groups(made), {})
         assert str(span) in said
         assert show_size(line.size) in said
         assert what in said

@@ -21,7 +21,7 @@ ROOT, BASE, SEED = (Image(f"/vms/{name}", "raw", f"1:{number}") for number, name
 
 
 def disk(alias: str, *images: Image, readonly: bool = False) -> ServedDisk:
-    return ServedDisk(alias, images, readonly, False, alias, 1)
+    return ServedDisk(alias, images, readonly, False, 1)
 
 
 def engine(*disks: ServedDisk) -> StartDiskEngine:

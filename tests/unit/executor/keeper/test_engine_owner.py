@@ -8,7 +8,10 @@ import os
 from pathlib import Path
 
 from launcher.kernel.real import RealKernel
+from tests.name_spaces import needs_name_spaces
 from tests.unit.executor.keeper.test_engines import OTHER, as_root, disk, image, kernel, started, step
+
+pytestmark = needs_name_spaces
 
 __all__ = ["kernel"]  # the fixture
 PTRACE_ATTACH = 16

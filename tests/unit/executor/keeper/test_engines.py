@@ -20,11 +20,12 @@ from launcher.errors import StepFailed
 from launcher.executor.keeper import engines
 from launcher.kernel.real import RealKernel
 from launcher.plan.virtio import Image, ImageFormat, ServedDisk, StartDiskEngine
+from tests.name_spaces import needs_name_spaces
 from tests.vhost_user_client import Client
 
 QSD = shutil.which("qemu-storage-daemon") or ""
 OTHER = 12345  # somebody who is nobody here
-pytestmark = pytest.mark.skipif(not QSD, reason="there is no qemu-storage-daemon")
+pytestmark = [pytest.mark.skipif(not QSD, reason="there is no qemu-storage-daemon"), needs_name_spaces]
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root's engines have other uids")
 SECTOR = 512
 

@@ -19,7 +19,10 @@ from launcher.executor.keeper.last_words import last_words
 from launcher.kernel import engine as kernel_engine
 from launcher.kernel.real import RealKernel
 from launcher.kernel.waiting import poll
+from tests.name_spaces import needs_name_spaces
 from tests.unit.executor.keeper.test_engines import disk, image, step
+
+pytestmark = needs_name_spaces
 
 # main() has the listening socket as the last of its descriptors: the number in the last word, behind "str".
 SOURCE = """

@@ -15,8 +15,11 @@ from launcher.errors import StepFailed
 from launcher.executor.keeper import engines
 from launcher.kernel.real import RealKernel
 from launcher.plan.virtio import StartShareEngine, StartUserNetwork
+from tests.name_spaces import needs_name_spaces
 from tests.unit.executor.keeper.test_engines import OTHER, as_root, kernel, owners, status_of
 from tests.vhost_user_client import DATA, HEAD, Client
+
+pytestmark = needs_name_spaces
 
 __all__ = ["kernel"]  # the fixture
 

@@ -16,8 +16,10 @@ from launcher.executor.keeper import engines
 from launcher.executor.keeper.engine_orders import OPEN_BY_SHARES
 from launcher.kernel.real import RealKernel
 from launcher.plan.virtio import StartShareEngine
+from tests.name_spaces import needs_name_spaces
 from tests.unit.executor.keeper.test_engines import kernel
 
+pytestmark = needs_name_spaces
 __all__ = ["kernel"]  # the fixture
 KINDS: dict[Literal["c", "rust"], str] = {"c": "/usr/lib/qemu/virtiofsd", "rust": "/usr/libexec/virtiofsd"}
 HERE = [kind for kind, program in KINDS.items() if os.access(program, os.X_OK) and not os.path.islink(program)]
