@@ -181,6 +181,14 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "Name the folder, or write it below `disks`.",
     ),
     Explanation(
+        "W654",
+        "a share that has an image in it",
+        "The guest writes the folder in which the image of one of its disks is. It can put another one there, whose "
+        "header or name leads to any file of the host that the engine may read, and the next `up` serves that.",
+        "disks: {root: ./vm/root.qcow2}\nshares: {work: ./vm}",
+        "Keep images in a folder that no guest writes, or write `readonly: true` for the share.",
+    ),
+    Explanation(
         "E655",
         "a folder that its engine may not enter",
         "virtiofsd runs as the folder's owner for root's VM, else as the user that runs it, and may not read or write "

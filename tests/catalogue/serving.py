@@ -50,6 +50,7 @@ TAP0 = f"{START}nics: {{lan: {{tap: vmtap0}}}}\n"
 INET = f"{START}nics: {{inet: user}}\n"
 WORK = f"{START}shares: {{work: ./src}}\n"
 WORK_READ = f"{START}shares: {{work: {{path: ./src, readonly: true}}}}\n"
+BOTH = f"{START}disks: {{root: ./root.img}}\nshares: {{work: ./src}}\n"
 VSOCK = f"{START}vsock: 42\n"
 
 ABSENT, DENIED = Missing("absent", "/vms/root.qcow2"), Missing("denied", "/vms/root.qcow2")
@@ -99,6 +100,11 @@ def programs(**changed: Program | None) -> Callable[[], HostFacts]:
 
 def _file(id_: str, code: str, variant: str, spec: str, files: BootFiles, near: BootFiles, near_spec: str = "") -> Row:
     return Row(id_, code, served, served, spec, near_spec, variant=variant, named=files, near_named=near)
+
+
+def _both(*chain: str) -> BootFiles:
+    """A disk with its bases, beside the share of /vms/src."""
+    return replace(with_disks(root=tuple(image(name) for name in chain)), shares={"work": folder()})
 
 
 def _host(
@@ -317,6 +323,8 @@ ROWS: tuple[Row, ...] = (
           with_shares(work=folder(read_only=True)), WORK_READ),
     _file("share-of-root", "W656", "written", WORK, with_shares(work=folder(uid=0)), with_shares(work=folder(uid=0)),
           WORK_READ),
+    _file("share-with-images", "W654", "written", BOTH, _both("src/root.img"), _both("srcs/root.img")),
+    _file("share-with-images", "W654", "base", BOTH, _both("root.img", "src/base.img"), _both("root.img", "base.img")),
     _host("no-user-namespace", "E657", "none", WORK, lambda: served(user_namespaces=0),
           files=with_shares(work=folder())),
     _host("no-user-namespace", "E657", "unprivileged", WORK,

@@ -34,6 +34,7 @@ IDS = (
     "image-not-servable", "image-of-another-format", "image-damaged", "backing-chain-broken", "image-in-use",
     "image-denied-to-its-engine", "image-read-only", "image-without-room", "engine-not-usable", "no-bridge-or-tap",
     "network-denied", "taken-by-another-vm", "engine-of-others", "share-not-servable", "share-of-root",
+    "share-with-images",
     "no-user-namespace", "shared-memory",
 )  # fmt: skip
 

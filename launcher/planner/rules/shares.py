@@ -13,7 +13,9 @@ from launcher.planner.linux import release
 from launcher.planner.places import in_spec
 from launcher.planner.rules.access import SETFACL, who
 from launcher.planner.rules.boot import AS_IT_IS, FOR_A_SHELL
+from launcher.planner.rules.disk_images import images_of
 from launcher.planner.rules.rule import Rule
+from launcher.planner.rules.words import series
 from launcher.planner.served_by import ENTER, READ, WRITE, Server, may, server_of
 from launcher.values import Missing, show_size
 
@@ -112,6 +114,18 @@ def _is_the_host_s(path: str) -> bool:
     return plain in _TOPS or bool(re.fullmatch(_SYSTEM, plain, re.DOTALL))
 
 
+def _with_images(it: Situation) -> Iterator[Diagnostic]:
+    """The next `up` believes an image's header, and opens what its name then leads to."""
+    for alias, found, writes in _folders(it):
+        top = normpath(found.path).rstrip("/")
+        inside = [seen.image.path for seen in images_of(it) if normpath(seen.image.path).startswith(f"{top}/")]
+        if writes and inside:
+            fact = f"{alias}: {found.path}, which the guest writes, has {series(sorted(set(inside)))} in it"
+            evidence = ("a guest can put another image there, whose header names any file, which the next `up` serves",)
+            help_ = ("keep images out of shares", "or write `readonly: true` for the share")
+            yield Diagnostic("W654", fact, _where(alias), evidence, help_)
+
+
 def _name_spaces(it: Situation) -> Iterator[Diagnostic]:
     """virtiofsd is root of a user namespace of its own, and passt shuts itself into one."""
     serving, spec = it.host.serving, it.spec
@@ -173,6 +187,7 @@ RULES: tuple[Rule, ...] = (
     Rule("kernel", _there),
     Rule("kernel", _rights),
     Rule("policy", _of_root),
+    Rule("policy", _with_images),
     Rule("kernel", _name_spaces),
     Rule("kernel", _shared_memory),
 )
