@@ -135,5 +135,5 @@ def test_a_step_that_opens_devices_says_which_are_reset(resets: list[str | None]
 def test_what_the_firmware_keeps_is_not_said_to_be_the_iommus():
     direct = MemoryLine("reserved", 0x1000, 0x1000, why="direct", groups=(1,))
     assert memory_row(direct, {1}, {})[2] == "kept by the firmware for group 1"
-    assert memory_row(replace(direct, why="reserved"), {1})[2] == "reserved by the IOMMU for every group of this VM"
-    assert memory_row(replace(direct, why="reserved"), {1, 2})[2] == "reserved by the IOMMU for group 1"
+    assert memory_row(replace(direct, why="reserved"), {1}, {})[2] == "reserved by the IOMMU for every group of this VM"
+    assert memory_row(replace(direct, why="reserved"), {1, 2}, {})[2] == "reserved by the IOMMU for group 1"
