@@ -21,6 +21,7 @@ from tests.lab import pieces
 from tests.lab.clock import tsc_khz
 from tests.lab.hosts import Boots, Host
 from tests.lab.initramfs import initramfs
+from tests.lab.nudge import Nudge
 from tests.lab.packages import Unavailable
 
 LOST = 125  # the exit status that says: no verdict on the command, the machine was lost
@@ -34,6 +35,9 @@ MONITOR = (
     *("-chardev", "socket,id=monitor,path=monitor,server=on,wait=off", "-mon", "chardev=monitor"),
     *("-chardev", "socket,id=second,path=monitor", "-device", "isa-serial,chardev=second"),
 )
+
+
+QMP = "qmp"  # another socket there, for those outside
 
 
 class Sink(Protocol):
@@ -115,6 +119,7 @@ def qemu_command(host: Host, work: Path, serial: str) -> list[str]:
         *drives,
         *host.arguments(),
         *MONITOR,
+        *("-qmp", f"unix:{QMP},server=on,wait=off"),
     ]
 
 
@@ -147,13 +152,15 @@ def watch(
     copies = [_follow(path, sink) for path, sink in flows if sink]
     with (work / "qemu").open("wb") as said:
         machine = start(command, said, work)
-    why = ""
+    why, nudge = "", Nudge(work / QMP)
     try:
         while not has_ended(machine) and not why:
+            nudge.give()
             for copy in copies:
                 copy()
             why = look() or (f"was not done after {seconds:.0f} s" if time.monotonic() > began + seconds else "")
     finally:
+        nudge.close()
         machine.kill()
         machine.wait()
     for copy in copies:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ import pytest
 
 from tests.account import FINISHED, STARTED
 from tests.conftest import PATIENCE, ROOT
+from tests.lab import nudge
 from tests.lab.boot import Ended, Job, Sink, watch
 from tests.lab.hosts import HOSTS, Host
 from tests.lab.progress import ERASED, Progress
@@ -126,6 +128,26 @@ def test_a_machine_may_be_silent_as_long_as_it_has_a_pulse() -> None:
     patience = Patience(PATIENCE)
     patience.write(b".")
     assert patience.why("a") == ""
+
+
+def test_a_machine_is_woken_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether its QMP is there already, or no more."""
+    monkeypatch.setattr(nudge, "EVERY", -1)
+    one = nudge.Nudge(tmp_path / "qmp")
+    one.give()
+    with socket.create_server(str(tmp_path / "qmp"), family=socket.AF_UNIX) as qmp:
+        one.give()
+        client, _ = qmp.accept()
+        one.give()
+        said = client.recv(1 << 16)
+        client.close()
+    assert [json.loads(line)["execute"] for line in said.replace(b"}{", b"}\n{").splitlines()] == [
+        "qmp_capabilities",
+        "send-key",
+        "send-key",
+    ]
+    one.give()
+    one.close()
 
 
 def test_a_silent_machine_is_lost_and_says_in_which_test(tmp_path: Path) -> None:
