@@ -71,8 +71,8 @@ class Breakout(RealKernel):
         super().__init__()
         self._act = act
 
-    def confine(self) -> dict[str, str]:
-        done = super().confine()
+    def confine(self, *, virtio: bool = False) -> dict[str, str]:
+        done = super().confine(virtio=virtio)
         self._act()
         return done
 
