@@ -55,13 +55,16 @@ def test_a_plan_names_the_vm_that_writes_it_and_says_nothing_of_itself(spec: Spe
 
 
 def test_of_two_plans_that_were_made_before_only_one_comes_up(spec: Specs) -> None:
-    """As if they had started in the same moment."""
-    plans = planned(spec()), planned(spec())
+    """The second no longer fits the host, and says whose image it is now."""
+    first, second = spec(), spec()
+    plans = planned(first), planned(second)
     with launcher.bring_up(plans[0]) as vm:
         vm.wait_until_running()
         with pytest.raises(launcher.LauncherError) as refused:
             launcher.bring_up(plans[1])
-        assert [one.code for one in refused.value.diagnostics] == ["E617"]
+        (found,) = refused.value.diagnostics
+        assert found.code == "E516"
+        assert any(first.stem in one for one in found.evidence), found.evidence
         vm.stop(force=True)
     with launcher.bring_up(plans[1]) as vm:
         vm.wait_until_running()
