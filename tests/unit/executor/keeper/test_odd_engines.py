@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import select
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,9 +19,10 @@ from launcher.kernel import engine as kernel_engine
 from launcher.kernel.real import RealKernel
 from launcher.kernel.waiting import poll
 from tests.name_spaces import needs_name_spaces
-from tests.unit.executor.keeper.test_engines import disk, image, step
+from tests.unit.executor.keeper.test_engines import disk, image, kernel, step
 
 pytestmark = needs_name_spaces
+__all__ = ["kernel"]  # the fixture
 
 # main() has the listening socket as the last of its descriptors: the number in the last word, behind "str".
 SOURCE = """
@@ -50,18 +50,6 @@ ODD = {
     "silent": "close(1); close(2); poll(NULL, 0, -1);",
     "chatters": 'for (int n = 0; n < 100000; n++) fputs("and so on\\n", stderr); return 1;',
 }
-
-
-@pytest.fixture
-def kernel(tmp_path: Path) -> Iterator[RealKernel]:
-    made, folder = RealKernel(), tmp_path / "vm"
-    folder.mkdir(mode=0o700)
-    made.folder = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    yield made
-    made.close_ends()
-    for one in made.engines:
-        one.end(made.waits)
-    os.close(made.folder)
 
 
 @pytest.fixture
