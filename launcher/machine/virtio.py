@@ -10,7 +10,6 @@ import struct
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
-from launcher.machine import capabilities as caps
 from launcher.machine.msix import table_span
 from launcher.machine.pieces import Piece
 from launcher.record import mutable, record
@@ -24,7 +23,6 @@ KINDS: dict[Kind, tuple[int, int]] = {
     "fs": (26, 0x018000),
     "vsock": (19, 0x028000),
 }
-VENDOR, FIRST_DEVICE, REVISION, SUBSYSTEM = 0x1AF4, 0x1040, 1, 0x1100
 
 # The BAR: what is where in it, a page for each.
 COMMON, ISR, CONFIG, NOTIFY, TABLE, PENDING, BAR_SIZE = (n * 4 * KIB for n in (0, 1, 2, 3, 4, 5, 8))
@@ -50,7 +48,6 @@ CONFIG_CHANGED = 2  # of the interrupt status
 # The common configuration (4.1.4.3) field by field.
 _COMMON = struct.Struct("<IIIIHHBBHHHHHQQQ")
 _ADDRESSES = {0x20: "descriptors", 0x28: "driver", 0x30: "device"}
-_WINDOW, _WINDOW_DATA = 5, 16  # the capability for access by configuration space, and where in it data is
 
 
 @record
@@ -112,25 +109,6 @@ def pieces(vectors: int) -> tuple[Piece, ...]:
         Piece(table_span(TABLE, vectors), "table"),
         Piece(Span(PENDING, 8 * -(-vectors // 64)), "pending"),
     )
-
-
-def config_space(kind: Kind, vectors: int) -> bytes:
-    """What the device says in its configuration space after a reset."""
-    number, pci_class = KINDS[kind]
-    image = bytearray(caps.EXTENDED)
-    struct.pack_into("<HHHHI", image, 0, VENDOR, FIRST_DEVICE + number, 0, 0x10, pci_class << 8 | REVISION)
-    struct.pack_into("<HH", image, 0x2C, VENDOR, SUBSYSTEM)
-    image[caps.LIST_POINTER] = at = caps.HEADER
-    places = ((1, COMMON, b""), (3, ISR, b""), (4, CONFIG, b""), (2, NOTIFY, NOTIFY_STEP.to_bytes(4, "little")))
-    for type_, place, more in (*places, (_WINDOW, 0, bytes(4))):
-        size = 16 + len(more)
-        head = struct.pack(
-            "<BBBBBxxxII", caps.VENDOR, at + size, size, type_, 0, place, 0 if type_ == _WINDOW else 4 * KIB
-        )
-        image[at : at + size] = head + more
-        at += size
-    struct.pack_into("<BBHII", image, at, caps.MSIX, 0, vectors - 1, TABLE, PENDING)
-    return bytes(image)
 
 
 @mutable
@@ -311,50 +289,3 @@ _FIELDS: dict[tuple[int, int], Callable[[VirtioRegisters], int]] = {
     (0x1C, 2): lambda it: it._queue.enabled,
     (0x1E, 2): lambda it: 0 if it._queue is it._nobody else it._selected,
 }
-
-
-class VirtioConfig:
-    """Its configuration space behind the model of the function: what that has not as its own.
-
-    In it is a window to the BAR (4.1.4.9), for those that cannot reach memory: firmware.
-    """
-
-    def __init__(self, kind: Kind, registers: VirtioRegisters) -> None:
-        self.registers = registers
-        image = config_space(kind, registers.vectors)
-        found = (one.offset for one in caps.capabilities(image) if one.id == caps.VENDOR)
-        self._window = next(offset for offset in found if image[offset + 3] == _WINDOW)
-        self._image = bytearray(image)
-
-    def image(self) -> bytes:
-        return bytes(self._image)
-
-    def read(self, offset: int, size: int) -> bytes:
-        place = self._place() if self.is_window(offset, size) else None
-        if place is not None and place[1] == size:
-            return self.registers.read(*place)
-        return bytes(self._image[offset : offset + size])
-
-    def write(self, offset: int, data: bytes) -> tuple[Deed, ...]:
-        """Only the window's own registers keep what is written; what Linux and others write elsewhere is nobody's."""
-        place = self._place() if self.is_window(offset, len(data)) else None
-        if place is not None and place[1] == len(data):
-            return self.registers.write(place[0], data)
-        for at, byte in enumerate(data, offset):
-            inside = at - self._window
-            if inside == 4 or 8 <= inside < _WINDOW_DATA:
-                self._image[at] = byte
-            elif at in (4, 5):  # the command register: memory, bus master, INTx off
-                self._image[at] = byte & (0x06 if at == 4 else 0x04)
-        return ()
-
-    def is_window(self, offset: int, size: int) -> bool:
-        """The access reaches the registers; no other does."""
-        return offset == self._window + _WINDOW_DATA and size <= 4
-
-    def _place(self) -> tuple[int, int] | None:
-        """(offset in the BAR, bytes) that the window shows; only registers are there."""
-        bar = self._image[self._window + 4]
-        offset, length = struct.unpack_from("<II", self._image, self._window + 8)
-        inside = bar == 0 and length in (1, 2, 4) and not offset % length and offset + length <= TABLE
-        return (offset, length) if inside else None

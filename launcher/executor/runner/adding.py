@@ -23,7 +23,13 @@ from launcher.kernel.api import Eventfd, MemoryPart, Vhost, VhostUser
 from launcher.kernel.vhost_user import MOST_REGIONS
 from launcher.machine.function import PassedFunction
 from launcher.machine.policy import Shape
-from launcher.machine.virtio import BAR_SIZE, VirtioConfig, VirtioRegisters, offerable, pieces
+from launcher.machine.virtio import (
+    BAR_SIZE,
+    VirtioRegisters,
+    offerable,
+    pieces,
+)
+from launcher.machine.virtio_config import VirtioConfig
 from launcher.plan.steps import BarPlace
 from launcher.plan.virtio import AddVirtio, Virtio
 

@@ -32,12 +32,11 @@ from launcher.machine.virtio import (
     Ring,
     Start,
     Stop,
-    VirtioConfig,
     VirtioRegisters,
-    config_space,
     offerable,
     pieces,
 )
+from launcher.machine.virtio_config import VirtioConfig, config_space
 from launcher.values import Span
 
 OFFERED = 1 << VERSION_1 | 1 << 29 | 1 << 9

@@ -25,8 +25,8 @@ from launcher.machine.virtio import (
     Ring,
     Start,
     Stop,
-    VirtioConfig,
 )
+from launcher.machine.virtio_config import VirtioConfig
 
 
 class Kicks:

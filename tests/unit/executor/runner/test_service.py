@@ -6,7 +6,8 @@ from threading import Thread
 
 from launcher.executor.runner.devices.service import Kicks, VirtioService
 from launcher.executor.runner.devices.serving import UserEngine
-from launcher.machine.virtio import FIRST_DEVICE, VENDOR, VirtioConfig, VirtioRegisters
+from launcher.machine.virtio import VirtioRegisters
+from launcher.machine.virtio_config import FIRST_DEVICE, VENDOR, VirtioConfig
 from launcher.plan.virtio import Virtio
 from launcher.values import PciAddress
 from tests.fakes.engines import FakeVhostUser
