@@ -152,8 +152,9 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     ),
     Explanation(
         "E560",
-        "an engine ended while the guest ran",
-        "A process that serves a disk, a share or a network ended: it was killed, ran out of memory, or gave up. What "
+        "an engine has ended",
+        "A process that serves a disk, a share or a network ended before its guest did, or before that began: it was "
+        "killed, ran out of memory, or gave up. What "
         "the guest had asked of it is not done, and no other can take its place, so the VM was ended in order. The "
         "lines below the message are the last that it said.",
         "kill -9 ENGINE",
