@@ -153,6 +153,14 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "Start the engine before `up`.",
     ),
     Explanation(
+        "W650",
+        "an engine of another user",
+        "The socket belongs to a user who is neither root nor the one that runs the VM. Who listens there gets all of "
+        "the guest's memory to read and write, and what a disk or a NIC brings is what that user wants.",
+        "disks: {fast: {socket: /home/ann/spdk.sock}}        # of uid 1000, in root's VM",
+        "Start the engine as root, or as the user that runs the VM; or run the VM as that user.",
+    ),
+    Explanation(
         "E651",
         "no socket",
         "The path is there and is something else.",

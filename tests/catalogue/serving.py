@@ -318,6 +318,11 @@ ROWS: tuple[Row, ...] = (
           with_sockets(disks_root=socket())),
     Row("engine-of-others", "E652", user, user, SPDK, variant="denied", named=with_sockets(disks_root=socket()),
         near_named=with_sockets(disks_root=socket(mode=0o666))),
+    _file("engine-of-others", "W650", "of-a-user", SPDK, with_sockets(disks_root=socket(uid=ME)),
+          with_sockets(disks_root=socket())),
+    Row("engine-of-others", "W650", user, user, SPDK, variant="of-another-user",
+        named=with_sockets(disks_root=socket(mode=0o666, uid=1001)),
+        near_named=with_sockets(disks_root=socket(mode=0o666, uid=ME))),
     # ---- shares ----
     _file("share-not-servable", "E653", "absent", WORK, with_shares(work=Missing("absent", "/vms/src")),
           with_shares(work=folder())),
