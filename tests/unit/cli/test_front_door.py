@@ -11,8 +11,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from launcher.cli import _OTHERS, VERBS, main
+from launcher.cli import VERBS, _module_of, _parser_of, main
 from launcher.cli.terminal import wants_colour
+from launcher.cli.words import ALIASES, IN_WORDS, OPTIONS, OTHERS
 from launcher.errors import Diagnostic, HostNotRestored, LauncherError, NoSuchVm, Refused, StalePlan, StepFailed, Where
 from launcher.version import VERSION
 
@@ -72,10 +73,64 @@ def test_a_verb_of_another_tool_is_answered_by_ours(capsys: pytest.CaptureFixtur
 
 
 def test_no_word_of_others_is_a_verb_of_ours_and_each_leads_to_one() -> None:
-    words = [word for listed in _OTHERS.values() for word in listed.split()]
-    assert _OTHERS.keys() <= VERBS.keys()
+    words = [word for listed in OTHERS.values() for word in listed.split()] + [*IN_WORDS, *ALIASES]
+    assert OTHERS.keys() <= VERBS.keys()
     assert len(set(words)) == len(words)
-    assert not set(words) & VERBS.keys()
+    assert not set(words) & {*VERBS, "help", "version"}
+    assert set(ALIASES.values()) <= IN_WORDS.keys()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["help"], "usage: vmlaunch VERB ..."),
+        (["help", "up"], "usage: vmlaunch up [-h]"),
+        (["--help", "up"], "usage: vmlaunch up [-h]"),
+        (["-h", "--json", "down"], "usage: vmlaunch down [-h]"),
+        (["help", "boot.kernel"], "boot.kernel\n"),
+        (["help", "e203"], "E203: "),
+        (["version"], f"vmlaunch {VERSION}\n"),
+    ],
+    ids=" ".join,
+)
+def test_help_and_version_are_words_too(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 0
+    assert capsys.readouterr().out.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["restart"], "no such verb: restart; `vmlaunch down NAME`, then `vmlaunch up SPEC` starts it anew"),
+        (["resume"], "a VM that owns devices cannot be suspended"),
+        (["--list"], "no such verb: --list; did you mean `ps`?"),
+        (["--json", "plan", "vm.yaml"], "options stand behind their verb: --json; write `vmlaunch plan --json`"),
+        (["-v", "ps"], "options stand behind their verb: -v; `ps` has no such option"),
+        (["--no-color", "ps"], "--no-color; set NO_COLOR=1 in the environment"),
+        (["up", "-f", "vm.yaml"], "there is no option -f; a file is named without an option: `vmlaunch up vm.yaml`"),
+        (["up", "--dry-run", "vm.yaml"], "there is no option --dry-run; `vmlaunch plan vm.yaml` shows what"),
+        (["plan", "vm.yaml", "--out=vm.plan"], "there is no option --out; write `-o FILE`"),
+        (["down", "--force", "vm"], "there is no option --force; write `--kill`"),
+        (["validate", "--sett", "a"], "there is no option --sett; did you mean `--set`?"),
+        (["up", "a.yaml", "b.yaml"], "one is taken at a time, and these are too many: b.yaml"),
+        (["up", "a.yaml", "\x1b[1m", "--\x07"], "there is no option --\ufffd\n"),
+    ],
+    ids=lambda words: " ".join(words).replace("\x1b", "ESC").replace("\x07", "BEL") if isinstance(words, list) else "",
+)
+def test_words_that_are_not_ours_are_answered_in_ours(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    out, err = capsys.readouterr()
+    assert (out, said in err, "\x1b" in err) == ("", True, False)
+
+
+def test_no_option_of_others_is_one_of_ours() -> None:
+    for verb in VERBS:
+        taken = _parser_of(verb, _module_of(verb))._option_string_actions
+        names = {name for listed in OPTIONS.get(verb, {}) for name in listed.split()}
+        assert (verb, names & taken.keys()) == (verb, set())
+    assert OPTIONS.keys() - {""} <= VERBS.keys()
 
 
 def test_unknown_option_of_a_verb_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
