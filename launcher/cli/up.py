@@ -40,12 +40,16 @@ def run(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace, at_end: ExitStack) -> int:
     from launcher.api.launching import Launch, VmIsUp
-    from launcher.cli.outcome import exit_code_of, is_unwritable
+    from launcher.cli.outcome import exit_code_of, is_unwritable, tell_interrupted
     from launcher.refusals import REFUSALS
 
     said = _said(options)
     launch = Launch()
-    other = launch.plan_apart(lambda: _prepared(options), lambda deed: exit_code_of(deed, options))
+    try:
+        other = launch.plan_apart(lambda: _prepared(options), lambda deed: exit_code_of(deed, options))
+    except KeyboardInterrupt:
+        tell_interrupted("planning was")
+        raise
     if isinstance(other, str):
         return _already_up(other, options, said)
     if other is not None:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from launcher.cli import VERBS, _module_of, _parser_of, main
+from launcher.cli import VERBS, _module_of, _parser_of, main, up
+from launcher.cli.outcome import LOOKING, exit_code_of
 from launcher.cli.terminal import wants_colour
 from launcher.cli.words import ALIASES, IN_WORDS, OPTIONS, OTHERS
 from launcher.errors import Diagnostic, HostNotRestored, LauncherError, NoSuchVm, Refused, StalePlan, StepFailed, Where
@@ -199,6 +203,44 @@ def test_interrupt_is_130_and_says_nothing(verb: object, capsys: pytest.CaptureF
     verb(raising(KeyboardInterrupt()))  # type: ignore[operator]
     assert main(["probe"]) == 130
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("verb", LOOKING)
+def test_who_looks_and_is_interrupted_has_changed_nothing(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    options = argparse.Namespace(verb=verb)
+
+    def interrupted() -> int:
+        raise KeyboardInterrupt
+
+    assert exit_code_of(interrupted, options) == 130
+    assert capsys.readouterr() == ("", f"vmlaunch: `{verb}` was interrupted; nothing was changed\n")
+
+
+def test_planning_of_up_that_is_interrupted_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "vm.yaml").write_text("boot: {kernel: ./k}\ncpus: 1\nmemory: 64MiB\n")
+    parent = os.getpid()
+
+    def pressed(_: object) -> None:
+        """^C reaches both, as from a terminal."""
+        os.kill(parent, signal.SIGINT)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(up, "_prepared", pressed)
+    assert main(["up", str(tmp_path / "vm.yaml")]) == 130
+    assert capfd.readouterr() == ("", "vmlaunch: planning was interrupted; nothing was changed\n")
+
+
+def test_output_that_cannot_be_written_is_no_closed_pipe() -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "launcher", "--help"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (
+        74,
+        "vmlaunch: failed to write the output: No space left on device\n",
+    )
 
 
 def test_bug_of_ours_is_70_with_the_traceback_and_a_request(verb: object, capsys: pytest.CaptureFixture[str]) -> None:
