@@ -139,9 +139,9 @@ def _formatter(prog: str) -> argparse.HelpFormatter:
     """Told the width: to find it, argparse would import what opens archives."""
     import argparse
 
-    from launcher.report.lines import width_of
+    from launcher.report.lines import WIDE, width_of
 
-    return argparse.HelpFormatter(prog, width=width_of(sys.stdout) - 2)
+    return argparse.HelpFormatter(prog, width=min(width_of(sys.stdout), WIDE) - 2)
 
 
 def overview() -> str:

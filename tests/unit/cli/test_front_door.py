@@ -16,7 +16,7 @@ import pytest
 
 from launcher.cli import VERBS, _module_of, _parser_of, main, up
 from launcher.cli.outcome import LOOKING, exit_code_of
-from launcher.cli.terminal import wants_colour
+from launcher.cli.terminal import can_redraw, wants_colour
 from launcher.cli.words import ALIASES, IN_WORDS, OPTIONS, OTHERS
 from launcher.errors import Diagnostic, HostNotRestored, LauncherError, NoSuchVm, Refused, StalePlan, StepFailed, Where
 from launcher.version import VERSION
@@ -275,6 +275,13 @@ def test_file_name_that_is_not_text_can_be_named() -> None:
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
+
+
+def test_a_dumb_terminal_is_not_drawn_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    assert (can_redraw(Terminal()), can_redraw(io.StringIO())) == (True, False)
+    monkeypatch.setenv("TERM", "dumb")
+    assert not can_redraw(Terminal())
 
 
 @pytest.mark.parametrize(
