@@ -37,12 +37,20 @@ class Verdict:
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("specs", nargs="+", metavar="SPEC", help="a file, a directory with YAML files, or - for stdin")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a field; repeatable")
+    parser.add_argument("--fix", action="store_true", help="write over the files what the fixes of their problems mend")
+    parser.add_argument("--diff", action="store_true", help="show what --fix changes; alone, nothing is written")
     parser.add_argument("--format", choices=tuple(ANSWERS), default="text", help="how to answer (default: text)")
     parser.add_argument("--json", action="store_const", const="json", dest="format", help="short for --format json")
 
 
 def run(options: argparse.Namespace) -> int:
-    verdicts = [_verdict(file, options) for path in options.specs for file in _files(path)]
+    files = [file for path in options.specs for file in _files(path)]
+    if options.fix or options.diff:
+        from launcher.cli.mending import check_words, mend
+
+        check_words(options)
+        mend(files, options)
+    verdicts = [_verdict(file, options) for file in files]
     ANSWERS[options.format](verdicts, options.sources)
     return max(one.exit_code for one in verdicts)
 

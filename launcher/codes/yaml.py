@@ -160,4 +160,20 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "`vmlaunch plan vm.plan` shows it, `vmlaunch up vm.plan` runs it; the plan names its spec. Facts go with "
         "a spec: `vmlaunch plan vm.yaml --host facts.json`.",
     ),
+    Explanation(
+        "E022",
+        "options of `validate` that do not fit",
+        "`--fix` writes over the files that are named, and `--diff` shows as text what it would change of them. A "
+        "`--set` is in no file, and stdin is none.",
+        "vmlaunch validate --fix -",
+        "Write the spec to a file, and name that.",
+    ),
+    Explanation(
+        "E023",
+        "the spec cannot be written",
+        "The operating system refused it, somebody else has changed the file since it was read, or it is no regular "
+        "file. The file is as it was.",
+        "vmlaunch validate --fix vm.yaml   # in a folder that may only be read",
+        "Check the folder of the file and its permissions; `--diff` shows what would be written.",
+    ),
 )
