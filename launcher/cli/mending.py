@@ -1,4 +1,4 @@
-"""`validate --fix` and `--diff`: the specs that are named in, what was or would be mended out."""
+"""`validate --fix` and `--diff`: a spec that is named in, what was or would be mended out."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from launcher.report.plan_text import count
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from launcher.api.mending import Mended
 
 
 def check_words(options: argparse.Namespace) -> None:
+    if not (options.fix or options.diff):
+        return
     if options.set:
         raise _unfit("--fix and --diff mend files, and no --set", "leave out --set: fixes are of the file")
     if "-" in options.specs:
@@ -27,25 +29,21 @@ def check_words(options: argparse.Namespace) -> None:
 
 
 def _unfit(fact: str, help_: str) -> WrongUsage:
-    return WrongUsage(Diagnostic("E022", fact, help=(help_,)))
+    return WrongUsage(Diagnostic("E029", fact, help=(help_,)))
 
 
-def mend(files: Sequence[str], options: argparse.Namespace) -> None:
-    """What cannot be read is left for the verdict to say."""
+def mend(file: str, options: argparse.Namespace) -> None:
+    """As far as it was asked for."""
+    if not (options.fix or options.diff):
+        return
     from launcher.api.mending import mended_file, write_over
     from launcher.cli.given import without_plugins
-    from launcher.errors import LauncherError
 
     without_plugins()
-    for file in files:
-        try:
-            one = mended_file(file)
-        except LauncherError:
-            continue
-        if not one.fixed:
-            continue
-        if options.fix:
-            write_over(one)
+    one = mended_file(file)
+    if one.fixed and options.fix:
+        write_over(one)
+    if one.fixed:
         _show(one, options)
 
 

@@ -44,13 +44,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    files = [file for path in options.specs for file in _files(path)]
-    if options.fix or options.diff:
-        from launcher.cli.mending import check_words, mend
-
-        check_words(options)
-        mend(files, options)
-    verdicts = [_verdict(file, options) for file in files]
+    verdicts = [_verdict(file, options) for path in options.specs for file in _files(path)]
     ANSWERS[options.format](verdicts, options.sources)
     return max(one.exit_code for one in verdicts)
 
@@ -70,8 +64,11 @@ def _hidden(path: Path) -> bool:
 
 def _verdict(file: str, options: argparse.Namespace) -> Verdict:
     from launcher.cli.given import read_spec
+    from launcher.cli.mending import check_words, mend
 
+    check_words(options)
     try:
+        mend(file, options)
         return Verdict(file, read_spec(file, options.set, options.sources).spec)
     except LauncherError as error:
         return Verdict(file, None, error.diagnostics, error.exit_code)

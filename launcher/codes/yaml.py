@@ -161,14 +161,6 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "a spec: `vmlaunch plan vm.yaml --host facts.json`.",
     ),
     Explanation(
-        "E022",
-        "options of `validate` that do not fit",
-        "`--fix` writes over the files that are named, and `--diff` shows as text what it would change of them. A "
-        "`--set` is in no file, and stdin is none.",
-        "vmlaunch validate --fix -",
-        "Write the spec to a file, and name that.",
-    ),
-    Explanation(
         "E023",
         "the spec cannot be written",
         "The operating system refused it, somebody else has changed the file since it was read, or it is no regular "
@@ -214,5 +206,13 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "`init` and `import -o` make a file, and write over none. It is there already, or the system refused it.",
         "vmlaunch import vm.sh -o vm.yaml",
         "Name another file, or remove that one first; without `-o`, `import` prints the spec.",
+    ),
+    Explanation(
+        "E029",
+        "options of `validate` that do not fit",
+        "`--fix` writes over the files that are named, and `--diff` shows as text what it would change of them. A "
+        "`--set` is in no file, and stdin is none.",
+        "vmlaunch validate --fix -",
+        "Write the spec to a file, and name that.",
     ),
 )

@@ -112,7 +112,7 @@ def test_a_link_stays_one_and_who_came_between_keeps_his_change(vm: Path) -> Non
 )
 def test_what_cannot_be_mended_is_wrong_usage(vm: Path, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["validate", *words]) == 2
-    assert "E022" in "".join(capsys.readouterr())
+    assert "E029" in "".join(capsys.readouterr())
     assert vm.read_text() == WRONG
 
 
