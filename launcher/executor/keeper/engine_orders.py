@@ -48,7 +48,7 @@ def _disks(step: StartDiskEngine, kernel: Kernel, stack: ExitStack) -> EngineOrd
         own_name_space=os.geteuid() == 0,
         written=written,
         read=tuple(one.fd for _, one in images if one.fd not in written),
-        seccomp="confine_disk_engine",
+        seccomp="disks",
         names=tuple((one.fd, image.path) for image, one in images),
     )
 
@@ -140,7 +140,7 @@ def _share(step: StartShareEngine, kernel: Kernel, stack: ExitStack) -> EngineOr
         written=() if step.readonly else (fd,),
         read=(fd,) if step.readonly else (),
         limits=((resource.RLIMIT_NOFILE, OPEN_BY_SHARES),),
-        seccomp="confine_share_engine",
+        seccomp="share, read-only" if step.readonly else "share",
         capabilities=OF_SHARES + TO_CHROOT if in_c else OF_SHARES,
         mounts=(fd, step.path) if in_c and step.readonly else None,
         names=((fd, step.path),),
