@@ -28,6 +28,7 @@ median meets it, or, where it says so, when the interval reaches it.
     ./dev bench                     # all of it, and this page
     ./dev bench start boot-1        # some rows, printed only
     ./dev bench --rounds 3          # fewer or more rounds
+    ./dev bench --json FILE whole   # then `python -m tests.bench.page FILE`: one row for this page
 
 Raw values are in [performance.json](performance.json); this page and its plots are made of them by
 `python -m tests.bench.page`. Rows marked *lab* ran in a lab host ([lab.md](lab.md)): there all processors are emulated,
