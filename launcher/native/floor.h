@@ -89,6 +89,7 @@ int kernel_ioctl(int fd, unsigned long request, void *argument);
 int kernel_ioctl_value(int fd, unsigned long request, unsigned long argument);
 int kernel_prctl(int option, unsigned long value);
 int kernel_unshare(int flags);
+int kernel_try_name_spaces(int flags);
 int kernel_readonly_mount(int folder);
 bool host_cpuid(uint32_t leaf, uint32_t *ret);
 

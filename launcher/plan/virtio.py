@@ -150,13 +150,14 @@ class OpenTap(Step):
 
 @record
 class ConnectEngine(Step):
-    """Somebody else's engine listens at this socket."""
+    """Somebody else's engine listens at this socket, whose `device:inode` was `identity` when the plan was made."""
 
     op = "connect-engine"
     by = "keeper"
     undo = "closed"
     alias: str
     socket: str
+    identity: str
 
     def describe(self) -> str:
         return f"connect to the engine at {self.socket} for {self.alias}"

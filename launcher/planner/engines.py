@@ -84,7 +84,7 @@ def _connections(kind: str, entries: Mapping[str, DiskOfSpec | Nic], files: Boot
     for alias, one in entries.items():
         found = files.sockets.get(f"{kind}.{alias}")
         if one.socket is not None and found is not None and not isinstance(found, Missing) and found.kind == "socket":
-            yield ConnectEngine(alias, found.path)
+            yield ConnectEngine(alias, found.path, found.identity)
 
 
 def _nic(alias: str, nic: Nic, name: str, host: HostFacts, maps: int) -> Step | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,10 @@ import pytest
 
 from launcher.vms.looking import wait_until_down
 from tests.budget import LONG
-from tests.conftest import PATIENCE, Cli, kill, processes_of
+from tests.conftest import PATIENCE, Cli, kill
 from tests.disk_images import STORAGE_DAEMON, lettered, qcow2, storage_daemon
 from tests.name_spaces import needs_name_spaces
+from tests.vm_with_disk import Payload, begun
 
 pytestmark = [
     pytest.mark.kvm,
@@ -21,7 +22,6 @@ pytestmark = [
     pytest.mark.skipif(storage_daemon() is None, reason=f"there is no {STORAGE_DAEMON}"),
     pytest.mark.usefixtures("no_engine_left"),
 ]
-Payload = Callable[[str], Path]
 MANY = 10_000 if LONG else 200
 ENDED_BY_ENGINE = re.compile(rf"error\[E5(60|71)\]: {STORAGE_DAEMON}, which served root")
 
@@ -102,10 +102,8 @@ def test_what_an_engine_makes_of_nonsense_in_a_ring_ends_in_order(
 
 def test_an_engine_that_is_killed_ends_the_vm_and_is_named(cli: Cli, payload: Payload, tmp_path: Path) -> None:
     """In the same words, whoever sees it first, the keeper its end or the runner its socket."""
-    up = cli.start("up", spec(cli, payload, str(lettered(tmp_path / "root.img")), "midway 4000000000"))
-    while not (mine := engines().keys() & set(processes_of(up.pid))):
-        assert up.poll() is None, up.communicate()
-    kill(mine.pop())
+    up, report = begun(cli, payload, lettered(tmp_path / "root.img"))
+    kill(report["engines"][0]["pid"])
     out, err = up.communicate(timeout=PATIENCE)
     assert up.returncode == 11, out + err
     assert f"error[E560]: {STORAGE_DAEMON}, which served root, was killed by SIGKILL" in err, err
@@ -115,11 +113,8 @@ def test_an_engine_that_is_killed_ends_the_vm_and_is_named(cli: Cli, payload: Pa
 def test_an_engine_has_no_rights_but_to_its_images(cli: Cli, payload: Payload, tmp_path: Path) -> None:
     """Looked at from outside while it serves."""
     image = lettered(tmp_path / "root.img")
-    up = cli.start("up", spec(cli, payload, str(image), "midway 4000000000"))
-    assert up.stdout is not None
-    while not (mine := engines().keys() & set(processes_of(up.pid))):
-        assert up.poll() is None, up.communicate()
-    (engine,) = mine
+    up, report = begun(cli, payload, image)
+    engine = report["engines"][0]["pid"]
     status = dict(
         line.split(":\t", 1) for line in Path(f"/proc/{engine}/status").read_text().splitlines() if ":\t" in line
     )
