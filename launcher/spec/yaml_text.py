@@ -123,6 +123,10 @@ def syntax_problem(error: MarkedYAMLError, text: str, file: str) -> Diagnostic:
     where = _marked(error, text, file)
     if seen := _seen(said, where, text_lines(text)):
         return seen
+    if "quoted scalar" in said and error.context_mark:
+        opened = Where(file, error.context_mark.line + 1, error.context_mark.column + 1, error.context_mark.column + 2)
+        if opened.line != where.line:
+            return Diagnostic("E004", "the quotes that open here do not close", opened, help=("close the quotes",))
     _, code, message, help_ = next((row for row in _SYNTAX if row[0] in said), ("", "E004", "this is not YAML", ()))
     return Diagnostic(code, message, where, help=help_)
 

@@ -56,6 +56,13 @@ def test_a_variable_in_a_mapping_in_brackets_is_told_so() -> None:
     assert one.message.startswith("`${KERNEL}` is not filled in here")
 
 
+def test_quotes_that_do_not_close_are_told_where_they_open() -> None:
+    one = told('name: "a\nboot: x\n')
+    assert one.where is not None
+    assert (one.code, one.message) == ("E004", "the quotes that open here do not close")
+    assert (one.where.line, one.where.column) == (1, 7)
+
+
 def test_a_comment_without_a_bracket_is_none_of_it() -> None:
     assert told("boot: {kernel: ./k, # the kernel\ncpus: 4\n").message.startswith("a bracket is not closed")
 
