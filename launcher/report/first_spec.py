@@ -12,6 +12,7 @@ from launcher.record import record
 from launcher.report.frame import visible
 from launcher.report.lines import wrapped
 from launcher.spec.kinds import WORDS, is_of
+from launcher.spec.yaml_text import resolve
 from launcher.values import GIB, MIB, show_size
 
 if TYPE_CHECKING:
@@ -51,8 +52,13 @@ def first_spec(
         "what `up` would do with them here. What is behind a # is not in the VM: take the # away where you want it."
     )
     parts = (_boot(kernels), _cpus_and_memory(host), _devices(host, verdicts), _served(host.serving))
-    lines = [*_comment(about), "", f"name: {name}", *(line for part in parts for line in ("", *part))]
+    lines = [*_comment(about), "", f"name: {_as_text(name)}", *(line for part in parts for line in ("", *part))]
     return "\n".join(visible(line).rstrip() for line in lines) + "\n"
+
+
+def _as_text(name: str) -> str:
+    """YAML reads some names as a number, or as true."""
+    return name if isinstance(resolve(name), str) else f'"{name}"'
 
 
 # ---- what starts ----

@@ -81,6 +81,8 @@ def test_a_new_file_is_written_and_none_is_written_over(
     assert main(["init"]) == 1
     assert "error[E028]: vm.yaml is there already" in capsys.readouterr().err
     assert Path("vm.yaml").read_text() == before
+    assert main(["init", "123"]) == 0
+    assert main(["validate", "123.yaml"]) == 0
     assert main(["init", "Web Server"]) == 2
     assert "`vmlaunch init web-server`" in capsys.readouterr().err
     assert main(["init", "web", "-o", "-", "--host", str(HOSTS / "gpu07.json")]) == 0

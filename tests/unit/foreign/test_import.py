@@ -132,6 +132,17 @@ def test_words_of_the_file_stay_in_their_place(place: str) -> None:
         assert spec.boot.cmdline == word
 
 
+def test_names_and_aliases_that_yaml_reads_as_numbers_or_truth_are_text() -> None:
+    text = qemu(
+        "-name 7", "-kernel /k", "-drive id=true,file=/a,if=virtio", "-drive id=1,file=size=4,,x,if=virtio", "-hda -"
+    )
+    spec = load_spec(spec_text(drafted(text.encode(), "vm.sh"), "vm.sh"), "vm.yaml").spec
+    assert (spec.name, {alias: one.path for alias, one in spec.disks.items()}) == (
+        "7",
+        {"true": "/a", "1": "./size=4,x"},
+    )
+
+
 def test_a_name_in_xml_stays_in_its_place_too() -> None:
     inner = "a&#10;boot: {kernel: /evil}&#x2028;"
     made = spec_text(drafted(domain(inner, LINUX, f"<{'q' * 300} name='{inner}'/>").encode(), "vm.xml"), "vm.xml")
