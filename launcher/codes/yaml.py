@@ -110,7 +110,9 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "E015",
         "the file cannot be read",
-        "The system refused to open or read it; the message says why.",
+        "The system refused to open or read it; the message says why. `validate` takes folders, and reads the *.yaml, "
+        "*.yml and *.json (with a `boot`) in them; it says it, too, of a folder that has none. All other verbs take "
+        "one file.",
         "vmlaunch validate missing.yaml",
         "Check the path. It is relative to the working directory.",
     ),

@@ -144,3 +144,4 @@ class Socket:
     path: str
     kind: Literal["socket", "other"]
     rights: Rights
+    identity: str = ""

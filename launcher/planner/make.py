@@ -101,7 +101,7 @@ def _with_served(it: Situation, taken: Sequence[Span]) -> Situation:
     from launcher.planner.engines import engine_steps
     from launcher.planner.virtio import functions_of, places_of
 
-    engines = engine_steps(it.spec, it.host, it.files)
+    engines = engine_steps(it.spec, it.host, it.files, it.ranges)
     places = places_of(it.spec, [*taken, *spans_of_bars(it.devices)], it.board.layout)
     return replace(it, engines=engines, places=places, virtio=functions_of(it.spec, it.host, places, engines))
 

@@ -134,12 +134,13 @@ def test_words_of_the_file_stay_in_their_place(place: str) -> None:
 
 def test_names_and_aliases_that_yaml_reads_as_numbers_or_truth_are_text() -> None:
     text = qemu(
-        "-name 7", "-kernel /k", "-drive id=true,file=/a,if=virtio", "-drive id=1,file=size=4,,x,if=virtio", "-hda -"
-    )
+        "-name 7", "-kernel /k", "-drive id=true,file=/a,if=virtio", "-hda -",
+        "-drive id=1,file=size=4,,x,if=virtio",
+    )  # fmt: skip
     spec = load_spec(spec_text(drafted(text.encode(), "vm.sh"), "vm.sh"), "vm.yaml").spec
     assert (spec.name, {alias: one.path for alias, one in spec.disks.items()}) == (
         "7",
-        {"true": "/a", "1": "./size=4,x"},
+        {"true": "/a", "disk": "-", "1": "./size=4,x"},
     )
 
 
