@@ -45,23 +45,23 @@ def reports_of(path: Path, every: float, waiting_as: type[Waiting] = Waiting) ->
     """As it is now, again every so many seconds, and the last one as soon as the VM has ended."""
     from launcher.vms.looking import is_up
 
-    report = report_of(path, waiting_as)
+    goes_on, report = is_up(path), report_of(path, waiting_as)
     yield report
     with suppress(NoSuchVm):  # whoever ended it has taken what is left of it away
-        while report.end is None and is_up(path):
-            _wait(report.pid, every)
+        while report.end is None and goes_on:  # one that was over when it was asked has no more to say
+            goes_on = not _gone(report.pid, every) and is_up(path)
             report = report_of(path, waiting_as)
             yield report
 
 
-def _wait(keeper: int | None, seconds: float) -> None:
-    """Or until the keeper has gone."""
+def _gone(keeper: int | None, seconds: float) -> bool:
+    """Whether the keeper goes within this time; waits for it no longer."""
     try:
         descriptors = [] if keeper is None else [os.pidfd_open(keeper)]
     except ProcessLookupError:
-        return
+        return True
     try:
-        select.select(descriptors, [], [], seconds)
+        return bool(select.select(descriptors, [], [], seconds)[0])
     finally:
         for one in descriptors:
             os.close(one)
