@@ -27,6 +27,7 @@ SILENT = {
     "devices",
     "doctor",
     "validate",
+    "init",
     "import",
     "explain",
     "schema",

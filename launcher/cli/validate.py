@@ -63,11 +63,12 @@ def _files(path: str, verdicts: list[Verdict], passed_over: list[str]) -> list[s
 
 def _verdict(file: str, options: argparse.Namespace) -> Verdict:
     from launcher.cli.given import read_spec
-    from launcher.cli.mending import check_words, mend
 
-    check_words(options)
     try:
-        mend(file, options)
+        if options.fix or options.diff:
+            from launcher.cli.mending import mend
+
+            mend(file, options)
         return Verdict(file, read_spec(file, options.set, options.sources).spec)
     except LauncherError as error:
         return Verdict(file, None, error.diagnostics, error.exit_code)

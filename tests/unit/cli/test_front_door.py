@@ -310,3 +310,11 @@ def test_colour_is_for_terminals_unless_the_environment_says_otherwise(
     stream: io.StringIO, environment: dict[str, str], wanted: bool
 ) -> None:
     assert wants_colour(stream, environment) is wanted
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf", "often"])
+def test_a_watch_that_would_never_rest_or_never_end_is_wrong_usage(
+    seconds: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["inspect", "vm", "--watch", f"--every={seconds}"]) == 2
+    assert "--every" in capsys.readouterr().err
