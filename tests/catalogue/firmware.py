@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from launcher.host.facts import FirmwareImage, HostFacts, OtherVm
-from launcher.images.boot_files import BootFile, BootFiles, Flash, Variables
+from launcher.images.boot_files import BootFile, BootFiles, Flash, SeedText, Variables
 from launcher.record import replace
 from launcher.values import MIB, Missing
 from tests.catalogue.row import Row
-from tests.planning import KERNEL
-from tests.served import image, served, with_disks
+from tests.planning import FILES, KERNEL
+from tests.served import START, image, served, with_disks
 
 CODE_4M, VARS_4M = 3653632, 540672
 HEAD = (  # of OVMF_VARS_4M.fd
@@ -80,6 +80,16 @@ def _file(id_: str, code: str, variant: str, spec: str, one: BootFiles, near: Bo
     return Row(id_, code, HOST, HOST, spec, near_spec, variant=variant, named=one, near_named=near)
 
 
+USER_DATA = SeedText("/vms/user-data", "file", 20, "99" * 32)
+PASSED_OVER = "does not begin with `#cloud-config`, nor with what else cloud-init knows"
+SEEDED = f"{START}cloud-init: {{user-data: ./user-data}}\n"
+
+
+def _seed(code: str, variant: str, one: SeedText | Missing) -> Row:
+    found, near = (replace(FILES, seed={"user-data": file}) for file in (one, USER_DATA))
+    return Row("cloud-init-unheard", code, HOST, HOST, SEEDED, variant=variant, named=found, near_named=near)
+
+
 ROWS: tuple[Row, ...] = (
     _host("E450", "uefi", UEFI, installed(SEABIOS)),
     _host("E450", "bios", BIOS, installed(OVMF)),
@@ -114,6 +124,9 @@ ROWS: tuple[Row, ...] = (
     _file("nothing-to-boot", "W460", "no-system-partition", UEFI, disk("bios"), disk("uefi")),
     _file("nothing-to-boot", "W460", "no-boot-code", BIOS, disk("uefi"), disk("bios")),
     _file("nothing-to-boot", "W460", "bare-file-system", UEFI, disk(), disk("uefi")),
+    _seed("E410", "absent", Missing("absent", "/vms/user-data")),
+    _seed("E462", "large", replace(USER_DATA, size=2 * MIB)),
+    _seed("W463", "no-header", replace(USER_DATA, problem=PASSED_OVER)),
     _file("boot-order-unheard", "W461", "gpu", GPU, files(), files(), DRIVE),
     _file("boot-order-unheard", "W461", "as-a-kernel", FILE.replace("./root.img", "{path: ./root.img, boot-order: 1}"),
           files(PVH), files(rom())),

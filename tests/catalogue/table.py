@@ -37,6 +37,7 @@ IDS = (
     "share-with-images",
     "no-user-namespace", "shared-memory",
     "firmware-missing", "firmware-file-wrong", "variables-wrong", "nothing-to-boot", "boot-order-unheard",
+    "cloud-init-unheard",
 )  # fmt: skip
 
 _ROOMS = (iommu, drivers, spaces, conditions, reported, files, serving, firmware)
