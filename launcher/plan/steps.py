@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
+from launcher.plan.firmware import LoadFirmware, OpenVariables
 from launcher.plan.step import Step
 from launcher.plan.virtio import (
     AddVirtio,
@@ -398,6 +399,7 @@ STEPS: dict[str, type[Step]] = {
         StartShareEngine,
         StartUserNetwork,
         ConnectEngine,
+        OpenVariables,
         TakeMemory,
         CreateVm,
         GiveMemory,
@@ -407,6 +409,7 @@ STEPS: dict[str, type[Step]] = {
         AddVirtio,
         LoadKernel,
         LoadInitrd,
+        LoadFirmware,
         DescribeMachine,
         RunVcpus,
     )

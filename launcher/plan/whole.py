@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from launcher.errors import Diagnostic, Refused
+from launcher.plan.firmware import LoadFirmware, OpenVariables
 from launcher.plan.plan import Plan
 from launcher.plan.step import Step
 from launcher.plan.steps import (
@@ -35,7 +36,10 @@ from launcher.plan.virtio import (
     Virtio,
     aliases_served,
 )
+from launcher.values import GIB, KIB, MIB
 
+CHIPSET = 0x01  # the slot of an ISA bridge and power management, where firmware boots
+MOST_FIRMWARE = 16 * MIB  # below 4 GiB, with its variables: above it is what KVM and devices have there
 VIRTIO_SLOTS = range(0x01, 0x10)  # behind them are those of passed devices
 
 # Steps of the kinds of one row stand in any order among themselves, rows one after the other.
@@ -45,6 +49,7 @@ ORDER: tuple[tuple[type[Step], ...], ...] = (
     (BindDriver, StaysBound),
     (SetVirtualFunction,),
     (MakeTap, OpenTap, StartDiskEngine, StartShareEngine, StartUserNetwork, ConnectEngine),
+    (OpenVariables,),
     (TakeMemory,),
     (OpenGroups,),
     (MapDma,),
@@ -54,21 +59,46 @@ ORDER: tuple[tuple[type[Step], ...], ...] = (
     (AddVirtio,),
     (LoadKernel,),
     (LoadInitrd,),
+    (LoadFirmware,),
     (DescribeMachine,),
     (RunVcpus,),
 )
 
 
 def check_whole(plan: Plan) -> None:
-    if [type(step) for step in plan.steps if type(step) in ONCE] != list(ONCE):
-        needed = ", ".join(kind.op for kind in ONCE)
+    once = needed_once(plan.steps)
+    if tuple(type(step) for step in plan.steps if type(step) in ONCE) != once:
+        needed = ", ".join(kind.op for kind in once)
         raise Refused(Diagnostic("E515", f"the plan is not whole: it needs each of {needed} once, in this order"))
     if not (_in_order(plan.steps) and _fits_together(plan.steps)):
         raise Refused(Diagnostic("E515", "the plan is not whole: it uses memory or groups that no step before takes"))
     if not _served(plan.steps):
         raise Refused(Diagnostic("E515", "the plan is not whole: engines and virtio functions do not belong together"))
+    if not _firmware_fits(plan.steps):
+        raise Refused(Diagnostic("E515", "the plan is not whole: firmware does not fit what is with it"))
     if not _one_number_of_vcpus(plan.steps):
         raise Refused(Diagnostic("E515", "the plan is not whole: it runs other vCPUs than it describes to the guest"))
+
+
+def needed_once(steps: tuple[Step, ...]) -> tuple[type[Step], ...]:
+    """A guest starts by a kernel or by firmware."""
+    other = LoadKernel if any(isinstance(step, LoadFirmware) for step in steps) else LoadFirmware
+    return tuple(kind for kind in ONCE if kind is not other)
+
+
+def _firmware_fits(steps: tuple[Step, ...]) -> bool:
+    """It ends at 4 GiB, and has its variables from one place. It finds its own kernel, and its chipset in slot 1."""
+    found = [step for step in steps if isinstance(step, LoadFirmware)]
+    kept = [step for step in steps if isinstance(step, OpenVariables)]
+    if not found:
+        return not kept
+    one, pages = found[0], (found[0].size, found[0].variables)
+    ends = one.guest + one.size == 4 * GIB and one.size > 0 and not any(size % (4 * KIB) for size in pages)
+    room = one.size + one.variables <= MOST_FIRMWARE and one.variables >= 0
+    here = [step.size for step in kept] + [one.variables] * bool(one.template)
+    alone = not any(isinstance(step, LoadInitrd) for step in steps)
+    slots = (each.guest.device for step in steps if isinstance(step, AddVirtio) for each in step.functions)
+    return ends and room and here == [one.variables] * bool(one.variables) and alone and CHIPSET not in slots
 
 
 def _in_order(steps: tuple[Step, ...]) -> bool:
