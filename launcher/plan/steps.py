@@ -408,13 +408,14 @@ STEPS: dict[str, type[Step]] = {
         OpenDevices,
         AddVirtio,
         LoadKernel,
-        LoadInitrd,
         LoadFirmware,
+        LoadInitrd,
         DescribeMachine,
         RunVcpus,
     )
 }
-# Those that each plan has one of, in the order of plan.whole, which is that of their performance.
+# Those that each plan has one of, in the order of plan.whole, which is that of their performance. It has one of STARTS.
+STARTS = (LoadKernel, LoadFirmware)
 ONCE = tuple(kind for kind in STEPS.values() if kind.once)
 
 # Those that change the host and are put back.

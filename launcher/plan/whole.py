@@ -8,6 +8,7 @@ from launcher.plan.plan import Plan
 from launcher.plan.step import Step
 from launcher.plan.steps import (
     ONCE,
+    STARTS,
     BindDriver,
     CreateVm,
     DescribeMachine,
@@ -36,10 +37,10 @@ from launcher.plan.virtio import (
     Virtio,
     aliases_served,
 )
-from launcher.values import GIB, KIB, MIB
 
-CHIPSET = 0x01  # the slot of an ISA bridge and power management, where firmware boots
-MOST_FIRMWARE = 16 * MIB  # below 4 GiB, with its variables: above it is what KVM and devices have there
+HIGH, FLASH = 1 << 32, 0xFFC0_0000  # where firmware ends, and where it begins at the earliest
+PAGE = 4096
+ISA_BRIDGE = 1  # the slot that firmware looks for it in
 VIRTIO_SLOTS = range(0x01, 0x10)  # behind them are those of passed devices
 
 # Steps of the kinds of one row stand in any order among themselves, rows one after the other.
@@ -57,48 +58,29 @@ ORDER: tuple[tuple[type[Step], ...], ...] = (
     (GiveMemory,),
     (OpenDevices,),
     (AddVirtio,),
-    (LoadKernel,),
+    (LoadKernel, LoadFirmware),
     (LoadInitrd,),
-    (LoadFirmware,),
     (DescribeMachine,),
     (RunVcpus,),
 )
 
 
 def check_whole(plan: Plan) -> None:
-    once = needed_once(plan.steps)
-    if tuple(type(step) for step in plan.steps if type(step) in ONCE) != once:
-        needed = ", ".join(kind.op for kind in once)
+    starts = [type(step) for step in plan.steps if type(step) in STARTS][:1]
+    wanted = [kind for kind in ONCE if kind not in STARTS or kind in starts]
+    if len(starts) != 1 or [type(step) for step in plan.steps if type(step) in ONCE] != wanted:
+        needed = ", ".join(kind.op for kind in ONCE if kind is not LoadFirmware)
         raise Refused(Diagnostic("E515", f"the plan is not whole: it needs each of {needed} once, in this order"))
     if not (_in_order(plan.steps) and _fits_together(plan.steps)):
         raise Refused(Diagnostic("E515", "the plan is not whole: it uses memory or groups that no step before takes"))
     if not _served(plan.steps):
         raise Refused(Diagnostic("E515", "the plan is not whole: engines and virtio functions do not belong together"))
-    if not _firmware_fits(plan.steps):
-        raise Refused(Diagnostic("E515", "the plan is not whole: firmware does not fit what is with it"))
+    if not _boots(plan.steps):
+        raise Refused(
+            Diagnostic("E515", "the plan is not whole: its firmware and its variables do not belong together")
+        )
     if not _one_number_of_vcpus(plan.steps):
         raise Refused(Diagnostic("E515", "the plan is not whole: it runs other vCPUs than it describes to the guest"))
-
-
-def needed_once(steps: tuple[Step, ...]) -> tuple[type[Step], ...]:
-    """A guest starts by a kernel or by firmware."""
-    other = LoadKernel if any(isinstance(step, LoadFirmware) for step in steps) else LoadFirmware
-    return tuple(kind for kind in ONCE if kind is not other)
-
-
-def _firmware_fits(steps: tuple[Step, ...]) -> bool:
-    """It ends at 4 GiB, and has its variables from one place. It finds its own kernel, and its chipset in slot 1."""
-    found = [step for step in steps if isinstance(step, LoadFirmware)]
-    kept = [step for step in steps if isinstance(step, OpenVariables)]
-    if not found:
-        return not kept
-    one, pages = found[0], (found[0].size, found[0].variables)
-    ends = one.guest + one.size == 4 * GIB and one.size > 0 and not any(size % (4 * KIB) for size in pages)
-    room = one.size + one.variables <= MOST_FIRMWARE and one.variables >= 0
-    here = [step.size for step in kept] + [one.variables] * bool(one.template)
-    alone = not any(isinstance(step, LoadInitrd) for step in steps)
-    slots = (each.guest.device for step in steps if isinstance(step, AddVirtio) for each in step.functions)
-    return ends and room and here == [one.variables] * bool(one.variables) and alone and CHIPSET not in slots
 
 
 def _in_order(steps: tuple[Step, ...]) -> bool:
@@ -147,6 +129,23 @@ def _apart(functions: list[Virtio]) -> bool:
     slots = all((one.domain, one.bus, one.function) == (0, 0, 0) and one.device in VIRTIO_SLOTS for one in guests)
     macs = [one.mac for one in functions if one.mac is not None]
     return slots and all(len(set(some)) == len(some) for some in (guests, [one.bar for one in functions], macs))
+
+
+def _boots(steps: tuple[Step, ...]) -> bool:
+    """Firmware ends where the addresses of 32 bits do, with its variables right below it, and boots what is there."""
+    kept = [step for step in steps if isinstance(step, OpenVariables)]
+    roms = [step for step in steps if isinstance(step, LoadFirmware)]
+    if not roms:
+        return not kept
+    rom = roms[0]
+    there = [one.guest for step in steps if isinstance(step, OpenDevices) for one in step.devices]
+    there += [one.guest for step in steps if isinstance(step, AddVirtio) for one in step.functions]
+    ends = rom.guest + rom.size == HIGH and rom.size > 0 and 0 <= rom.variables <= rom.guest - FLASH
+    whole = all(amount % PAGE == 0 for amount in (rom.size, rom.variables))
+    same = [one.size for one in kept] == ([] if rom.template or not rom.variables else [rom.variables])
+    alone = not any(isinstance(step, LoadInitrd) for step in steps)
+    slots = [one.guest.device for step in steps if isinstance(step, AddVirtio) for one in step.functions]
+    return ends and whole and same and alone and ISA_BRIDGE not in slots and set(rom.order) <= set(there)
 
 
 def _one_number_of_vcpus(steps: tuple[Step, ...]) -> bool:
