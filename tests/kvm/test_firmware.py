@@ -9,28 +9,26 @@ from pathlib import Path
 
 import pytest
 
-from tests.by_firmware import SEABIOS
 from tests.conftest import BARE_METAL, EXAMPLES, PAYLOADS, Cli
 from tests.disk_images import STORAGE_DAEMON, storage_daemon
 from tests.name_spaces import needs_name_spaces
 
 pytestmark = pytest.mark.kvm
+SEABIOS = Path("/usr/share/seabios/bios-256k.bin")
 BLOCK, SIZE = 0x1000, 0x10000
 
 
-class ByFirmware(Cli):
-    """`up` has firmware in place of the spec's kernel."""
-
-    kind = "uefi"
+class ByRom(Cli):
+    """`up` has a ROM in place of the spec's kernel."""
 
     def command(self, *words: object) -> list[str]:
-        module = ["tests.by_firmware", self.kind] if words[0] == "up" else ["launcher"]
-        return [sys.executable, "-m", *module, *map(str, words)]
+        module = "tests.by_rom" if words[0] == "up" else "launcher"
+        return [sys.executable, "-m", module, *map(str, words)]
 
 
 @pytest.fixture
-def by(cli: Cli) -> ByFirmware:
-    return ByFirmware(cli.folder, cli.names)
+def by(cli: Cli) -> ByRom:
+    return ByRom(cli.folder, cli.names)
 
 
 @pytest.fixture(scope="module")
@@ -46,13 +44,13 @@ def rom(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def with_rom(by: ByFirmware, rom: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+def with_rom(by: ByRom, rom: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
     """What the ROM is to do -> the file that keeps its variables, which is not there yet."""
 
     def told(what: str) -> Path:
         template = tmp_path / f"template-{what}"
         template.write_bytes(what.encode().ljust(SIZE, b"\xff"))
-        monkeypatch.setenv("FIRMWARE", str(rom))
+        monkeypatch.setenv("ROM", str(rom))
         monkeypatch.setenv("TEMPLATE", str(template))
         monkeypatch.setenv("KEPT_VARIABLES", str(tmp_path / "variables.fd"))
         return tmp_path / "variables.fd"
@@ -66,23 +64,22 @@ def numbers(out: str) -> dict[str, int]:
 
 @needs_name_spaces
 @pytest.mark.skipif(storage_daemon() is None, reason=f"there is no {STORAGE_DAEMON}")
-@pytest.mark.skipif(not Path(SEABIOS).exists(), reason="there is no SeaBIOS")
-def test_seabios_finds_the_disk_and_starts_its_boot_sector(by: ByFirmware, tmp_path: Path) -> None:
+@pytest.mark.skipif(not SEABIOS.exists(), reason="there is no SeaBIOS")
+def test_seabios_finds_the_disk_and_starts_its_boot_sector(cli: Cli, tmp_path: Path) -> None:
     image, middle = tmp_path / "disk.img", tmp_path / "sector.o"
     subprocess.run(["as", "--32", PAYLOADS / "boot_sector.S", "-o", middle], check=True)
     script = ["--oformat", "binary", "-Ttext", "0x7c00"]
     subprocess.run(["ld", "-m", "elf_i386", *script, middle, "-o", image], check=True)
     with image.open("r+b") as file:
         file.truncate(1 << 20)
-    by.kind = "bios"
-    done = by.run("up", by.spec(EXAMPLES / "hello.elf", disks={"root": str(image)}))
+    done = cli.run("up", cli.spec(Path("replaced"), boot="bios", disks={"root": str(image)}))
     assert done.code == 0, done.out + done.err
     assert "SeaBIOS" in done.out
     assert "boot sector runs" in done.out  # whose first letters SeaBIOS mixes with what it still had to say
     assert "the guest powered off" in done.err
 
 
-def test_variables_are_kept_from_one_life_to_the_next(by: ByFirmware, with_rom: Callable[[str], Path]) -> None:
+def test_variables_are_kept_from_one_life_to_the_next(by: ByRom, with_rom: Callable[[str], Path]) -> None:
     kept = with_rom("k")
     spec = by.spec(EXAMPLES / "hello.elf")
     for found in (0xFF, ord("k")):
@@ -99,7 +96,7 @@ def test_variables_are_kept_from_one_life_to_the_next(by: ByFirmware, with_rom: 
 
 @pytest.mark.parametrize(("what", "after_all"), [("r", b"kept"), ("d", b"QEMU")], ids=["flash", "fw_cfg"])
 def test_what_a_hostile_guest_asks_of_its_firmware_harms_nobody(
-    by: ByFirmware, with_rom: Callable[[str], Path], what: str, after_all: bytes
+    by: ByRom, with_rom: Callable[[str], Path], what: str, after_all: bytes
 ) -> None:
     """It is confined, and is answered as before when it asks for something that makes sense."""
     kept = with_rom(what)
