@@ -10,7 +10,9 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -214,8 +216,23 @@ def ends(pid: int) -> bool:
         os.close(pidfd)
 
 
-def kill(pid: int) -> None:
-    os.kill(pid, signal.SIGKILL)
+def comes_true(asked: Callable[[], bool]) -> bool:
+    """Of what tells nobody when it changes."""
+    patience = time.monotonic() + PATIENCE
+    while not (found := asked()) and time.monotonic() < patience:
+        pass
+    return found
+
+
+def kill(*pids: int) -> None:
+    """All that are there now, also those that the death of another among them ends meanwhile."""
+    with ExitStack() as stack:
+        opened = [os.pidfd_open(pid) for pid in pids]
+        for pidfd in opened:
+            stack.callback(os.close, pidfd)
+        for pidfd in opened:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
 
 
 @pytest.fixture(scope="module", autouse=True)
