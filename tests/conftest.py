@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from launcher.cli import main
 from tests import speed
 from tests.budget import LONG
 
@@ -161,9 +162,11 @@ class Cli:
 
 @pytest.fixture
 def cli(tmp_path: Path) -> Iterator[Cli]:
+    """Its VMs are put down by this process: most have ended, and a Python of their own would take longer than that."""
     made = Cli(tmp_path)
     yield made
-    made.put_down()
+    for name in made.names:
+        main(["down", "--kill", name])
 
 
 OPENER = """
