@@ -25,6 +25,7 @@ MESSAGES = 40  # lines of a process that died
 TICK = 1.0  # seconds between two looks at a process
 PATIENCE = 1.5  # limits of a test until its process is stuck
 PULSE = 10.0  # seconds between two signs of life
+WITHOUT_HYPOTHESIS = ("-p", "no:hypothesispytest")  # its plugin takes a second of each pytest, and tells statistics
 
 
 def main(arguments: list[str]) -> int:

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.account import Account, failed, is_known, tell
+from tests.again import WITHOUT_HYPOTHESIS
 from tests.lab.boot import has_ended
 from tests.parts import part_of
 
@@ -31,7 +32,13 @@ class Beside:
         path, self._said = folder / "account", folder / "said"
         path.touch()
         self._told, self._lines = Account(), path.open("rb")
-        options = ("-p", "no:cacheprovider", f"--tb={config.option.tbstyle}", *("-v",) * config.option.verbose)
+        options = (
+            "-p",
+            "no:cacheprovider",
+            *WITHOUT_HYPOTHESIS,
+            f"--tb={config.option.tbstyle}",
+            *("-v",) * config.option.verbose,
+        )
         command = [sys.executable, "-m", "tests.again", "--account", str(path), *options, *tests]
         with self._said.open("wb") as said:
             self._process = subprocess.Popen(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.again import WITHOUT_HYPOTHESIS
 from tests.conftest import PATIENCE, ROOT
 
 pytestmark = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="it takes two processors")
@@ -21,7 +22,8 @@ def session(folder: Path, kvm: str, unit: str, lab: str = "def test_last(): pass
     for part, text in (("kvm", kvm), ("unit", unit), ("lab", lab)):
         (folder / "tests" / part).mkdir(parents=True)
         (folder / "tests" / part / f"test_of_{part}.py").write_text(text)
-    command = [sys.executable, "-m", "tests.again", "-v", "-p", "no:cacheprovider", "-p", "tests.beside", *options]
+    beside = ("-v", "-p", "no:cacheprovider", *WITHOUT_HYPOTHESIS, "-p", "tests.beside")
+    command = [sys.executable, "-m", "tests.again", *beside, *options]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     return subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
