@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,13 +16,13 @@ from launcher.vms.looking import wait_until_down
 from tests.conftest import PATIENCE, Cli, ends, kill, processes_of
 from tests.disk_images import STORAGE_DAEMON, lettered, storage_daemon
 from tests.name_spaces import needs_name_spaces
+from tests.vm_with_disk import Payload, begun
 
 pytestmark = [
     pytest.mark.kvm,
     needs_name_spaces,
     pytest.mark.skipif(storage_daemon() is None, reason=f"there is no {STORAGE_DAEMON}"),
 ]
-Payload = Callable[[str], Path]
 OTHER = 12345
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root's engines have other uids")
 
@@ -35,18 +33,6 @@ def folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as made:
         Path(made).chmod(0o711)
         yield Path(made)
-
-
-def begun(cli: Cli, payload: Payload, image: Path, **more: Any) -> tuple[subprocess.Popen[str], dict[str, Any]]:
-    """A VM that uses its disk until it is stopped, and its report."""
-    boot = {"kernel": str(payload("blocks")), "cmdline": "midway 4000000000"}
-    up = cli.start("up", cli.spec(Path("replaced"), boot=boot, disks={"root": str(image)}, **more))
-    while True:
-        assert up.poll() is None, up.communicate()
-        told = cli.run("inspect", cli.name, "--json")
-        report = (told.json()["report"] or {}) if told.code == 0 else {}
-        if report.get("phase") == "running" and report.get("engines"):
-            return up, report
 
 
 def is_gone(pid: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 from typing import Literal
 
 from launcher.errors import Diagnostic, StepFailed
@@ -41,7 +42,7 @@ class EngineWatch:
         """What the runner has said is heard by then: it says how the VM ended before it hangs up on anybody. `ending`:
         it has said so, or was told to go."""
         for engine in self._kernel.engines:
-            if engine.status is None and not self._is_alive(engine) and not (ending or self._is_left_alone(engine)):
+            if engine.status is None and not self._is_alive(engine) and not self._may_go(engine, ending=ending):
                 self._end_for(engine)
 
     def hung_up(self, alias: str) -> None:
@@ -66,6 +67,13 @@ class EngineWatch:
             return True
         engine.reap()
         return False
+
+    def _may_go(self, engine: Engine, *, ending: bool) -> bool:
+        """Its client has gone, or goes. A guest that ended since its disk had, and one that was not written back, are
+        told of what killed that."""
+        if not ending:
+            return self._is_left_alone(engine)
+        return self._orders.stopping.by is not None or (engine.status or 0) >= 0 or engine.status == -signal.SIGTERM
 
     def _is_left_alone(self, engine: Engine) -> bool:
         """It ended well, since its client did. A runner that was killed closes its sockets before it is seen to go."""
