@@ -7,65 +7,48 @@ and a kernel whose processors are not served loses them.
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
 import sys
-import tempfile
+import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from contextlib import closing
 
 import pytest
 
-from tests.account import Account, failed, is_known, tell
-from tests.again import WITHOUT_HYPOTHESIS
-from tests.lab.boot import has_ended
+from tests.account import BESIDE, NAME, OVER, WITHOUT_HYPOTHESIS, Account, Writer, failed, is_known, tell
 from tests.parts import part_of
 
-BESIDE, LAST = "kvm", "lab"  # folders in tests/
+KVM, LAB = "kvm", "lab"  # folders in tests/
 TICK = 1.0  # seconds between two looks at what the other process has written
 
 
 class Beside:
     """A pytest that runs these tests; its account is read as it is written."""
 
-    def __init__(self, config: pytest.Config, folder: Path, tests: Sequence[str]) -> None:
-        path, self._said = folder / "account", folder / "said"
+    def __init__(self, writer: Writer, config: pytest.Config, tests: Sequence[str]) -> None:
+        path = writer.path.with_name(f"beside-{os.getpid()}")
+        self._said = path.with_name(f"{path.name}.said")
         path.touch()
-        self._told, self._lines = Account(), path.open("rb")
-        options = (
-            "-p",
-            "no:cacheprovider",
-            *WITHOUT_HYPOTHESIS,
-            f"--tb={config.option.tbstyle}",
-            *("-v",) * config.option.verbose,
-        )
-        command = [sys.executable, "-m", "tests.again", "--account", str(path), *options, *tests]
-        with self._said.open("wb") as said:
-            self._process = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "TERM", *command],
-                stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # a ^C comes to us first
-            )
+        self._lines, self._told, self._over = path.open("rb"), Account(self._see), False
+        options = ("-p", "no:cacheprovider", *WITHOUT_HYPOTHESIS)
+        shown = (f"--tb={config.option.tbstyle}", *("-v",) * config.option.verbose)
+        command = [sys.executable, "-m", "tests.again", "--account", str(path), *options, *shown, *tests]
+        writer.write(BESIDE, [str(path), str(self._said), command])
+
+    def _see(self, kind: str, content: object) -> None:
+        self._over |= kind == OVER
 
     def reports_of(self, item: pytest.Item) -> list[pytest.TestReport]:
         """When it has run."""
-        over = False
         while True:
             self._told.write(self._lines.read())
             if (reports := self._told.reports_of(item)) is not None:
                 return reports
-            if over:
+            if self._over:
                 said = self._said.read_text(errors="replace")
                 return [failed(item, f"the process beside has ended with no report on this test\n{said}")]
-            over = has_ended(self._process, TICK)
+            time.sleep(TICK)  # a file that grows is no event
 
-    def end(self) -> None:
-        """As ^C ends pytest, where it has not ended: fixtures put down what they have started."""
-        if not has_ended(self._process, 0):
-            os.killpg(self._process.pid, signal.SIGINT)
-        self._process.wait()
+    def close(self) -> None:
         self._lines.close()
 
 
@@ -73,36 +56,40 @@ KEY = pytest.StashKey[Beside]()
 
 
 def _is_beside(item: pytest.Item) -> bool:
-    return part_of(item.nodeid) == BESIDE and not is_known(item)
+    return part_of(item.nodeid) == KVM and not is_known(item)
 
 
 def _is_possible(config: pytest.Config, items: Sequence[pytest.Item]) -> bool:
     """Who wants to see what a test says, or to stop in it, has them one after the other."""
-    here = any(part_of(item.nodeid) not in (BESIDE, LAST) for item in items)
+    here = any(part_of(item.nodeid) not in (KVM, LAB) for item in items)
     alone = config.option.usepdb or config.option.capture == "no" or config.option.collectonly
-    return here and any(map(_is_beside, items)) and not alone and len(os.sched_getaffinity(0)) > 1
+    together = not alone and _writer(config) is not None and len(os.sched_getaffinity(0)) > 1
+    return together and here and any(map(_is_beside, items))
+
+
+def _writer(config: pytest.Config) -> Writer | None:
+    """None: below no tests/again.py, which would start the other process."""
+    writer = config.pluginmanager.get_plugin(NAME)
+    return writer if isinstance(writer, Writer) else None
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if _is_possible(config, items):
-        items.sort(key=lambda item: {BESIDE: 1, LAST: 2}.get(part_of(item.nodeid), 0))
+        items.sort(key=lambda item: {KVM: 1, LAB: 2}.get(part_of(item.nodeid), 0))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtestloop(session: pytest.Session) -> Iterator[None]:
-    if not _is_possible(session.config, session.items):
+    writer = _writer(session.config)
+    if writer is None or not _is_possible(session.config, session.items):
         return (yield)
     tests = list(filter(_is_beside, session.items))
     for item in tests:  # it would be charged for all those before it
         item.add_marker(pytest.mark.timeout(0), append=False)
-    with tempfile.TemporaryDirectory(prefix="vmlaunch-tests-") as folder:
-        beside = Beside(session.config, Path(folder), [item.nodeid for item in tests])
+    with closing(Beside(writer, session.config, [item.nodeid for item in tests])) as beside:
         session.config.stash[KEY] = beside
-        try:
-            return (yield)
-        finally:
-            beside.end()
+        return (yield)
 
 
 @pytest.hookimpl(tryfirst=True)

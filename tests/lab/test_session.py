@@ -14,8 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.account import FINISHED, STARTED
-from tests.again import WITHOUT_HYPOTHESIS
+from tests.account import FINISHED, STARTED, WITHOUT_HYPOTHESIS
 from tests.conftest import PATIENCE, ROOT
 from tests.lab import nudge
 from tests.lab.boot import Ended, Job, Sink, watch

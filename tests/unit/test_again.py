@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests import account
-from tests.account import Account
-from tests.again import DEATHS, WITHOUT_HYPOTHESIS
+from tests.account import WITHOUT_HYPOTHESIS, Account
+from tests.again import DEATHS
 from tests.conftest import PATIENCE, ROOT, ends
 
 AGAIN = [sys.executable, "-m", "tests.again"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.again import WITHOUT_HYPOTHESIS
+from tests.account import WITHOUT_HYPOTHESIS
 from tests.conftest import PATIENCE, ROOT
 
 pytestmark = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="it takes two processors")
