@@ -369,4 +369,12 @@ ROWS: tuple[Row, ...] = (
           lambda: replace(served(shmem="never"), kernel="6.1.0"), files=GOOD),
 )  # fmt: skip
 
-WITHOUT_RULE: dict[str, str] = {}
+WITHOUT_RULE: dict[str, str] = {
+    "engine-dies": "no host shows beforehand which process will be killed, or crash: E560 says how it ended and what "
+    "it said last, whenever that is; where one cannot even start, E561 does, and E630 to E633 and E657 foretell why",
+    "engine-mute": "a program that does not answer is like any other until it is asked, which is when it runs: E562, "
+    "E566 and E570 say what came in place of an answer",
+    "engine-hangs-up": "an engine does so for what a guest puts into a queue, or as it likes: E571",
+    "changed-since-the-plan": "what was there when the plan was made, and is another or gone at its step: an image, a "
+    "folder, a socket (E563), a tap or a bridge (E564, E565), an image that another VM has by then (E567)",
+}
