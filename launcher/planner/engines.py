@@ -25,7 +25,7 @@ from launcher.values import Missing
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from launcher.host.facts import HostFacts, Process, Program
+    from launcher.host.facts import HostFacts, Program
     from launcher.images.boot_files import BootFiles
     from launcher.images.disk_files import Disk
     from launcher.plan.step import Step
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from launcher.spec.parts import Nic, VmSpec
 
 DISKS, SHARES, USER_NETWORK = ENGINES
-NOBODY = 65534
 
 
 def engine_steps(spec: VmSpec, host: HostFacts, files: BootFiles) -> tuple[Step, ...]:
@@ -95,13 +94,8 @@ def _user_network(alias: str, host: HostFacts) -> StartUserNetwork | None:
     program = program_of(USER_NETWORK, host)
     if program is None or not program.vhost_user:
         return None
-    uid, gid = _unprivileged(host.process)
-    return StartUserNetwork(program.path, alias, uid, gid)
-
-
-def _unprivileged(process: Process) -> tuple[int, int]:
-    """Of root's VM the network is nobody's."""
-    return (NOBODY, NOBODY) if process.uid == 0 else (process.uid, process.gid)
+    who = host.process
+    return StartUserNetwork(program.path, alias, *((None, None) if who.uid == 0 else (who.uid, who.gid)))
 
 
 def _share_engines(spec: VmSpec, host: HostFacts, files: BootFiles) -> Iterator[StartShareEngine]:
