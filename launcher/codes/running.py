@@ -266,8 +266,9 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "E520",
         "no such VM",
-        "A verb that looks at a VM found none of this name: it was not started here, or belongs to another user; or it "
-        "has ended, and the verb needs one that is up. The exit code is 7.",
+        "No VM has this name: it was not started here, belongs to another user, or is gone since `down`; or it has "
+        "ended, and the verb needs one that is up. The exit code is 7. `down` says it of a name only: of a spec or a "
+        "saved plan whose VM is not up there is nothing to do, and of names neither with `-i`.",
         "vmlaunch plan vm.yaml --diff   # before `vmlaunch up vm.yaml`",
         "`vmlaunch ps` lists the VMs that are up, `vmlaunch ps -a` also those that ended.",
     ),
@@ -303,6 +304,13 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "other, or an empty text, means nothing.",
         "vmlaunch up vm.yaml --timeout 10s",
         "vmlaunch up vm.yaml --wait 'login:' --timeout 10s",
+    ),
+    Explanation(
+        "E531",
+        "which VM is to go down",
+        "`down` stops the VMs that are named, or with `--all` all of this user that are up. Neither was said, or both.",
+        "vmlaunch down",
+        "vmlaunch down NAME...",
     ),
     Explanation(
         "E540",

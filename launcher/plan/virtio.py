@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from launcher.plan.seed import StartSeedEngine
 from launcher.plan.step import Step
 from launcher.record import record
 from launcher.values import Hex, PciAddress
@@ -39,7 +40,10 @@ class ServedDisk:
 
 @record
 class StartDiskEngine(Step):
-    """One qemu-storage-daemon for all disks whose images belong to `uid`; it runs as that user and that group."""
+    """One qemu-storage-daemon for all disks whose images belong to `uid`; it runs as that user and that group.
+
+    `maps`: bytes of guest memory that it maps for each of them.
+    """
 
     op = "start-disk-engine"
     by = "keeper"
@@ -48,6 +52,7 @@ class StartDiskEngine(Step):
     uid: int
     gid: int
     disks: tuple[ServedDisk, ...]
+    maps: int
 
     def describe(self) -> str:
         served = ", ".join(f"{one.alias} ({one.images[0].path})" for one in self.disks)
@@ -56,7 +61,7 @@ class StartDiskEngine(Step):
 
 @record
 class StartShareEngine(Step):
-    """A virtiofsd for one folder. In the guest, root is `uid`."""
+    """A virtiofsd for one folder. In the guest, root is `uid`. `maps`: bytes of guest memory."""
 
     op = "start-share-engine"
     by = "keeper"
@@ -69,6 +74,7 @@ class StartShareEngine(Step):
     readonly: bool
     uid: int
     gid: int
+    maps: int
 
     def describe(self) -> str:
         return (
@@ -82,8 +88,10 @@ class StartShareEngine(Step):
 
 @record
 class StartUserNetwork(Step):
-    """A passt for one NIC: the guest reaches what this host's user reaches, and nobody reaches the guest. It runs as
-    `uid`; None, of root's VM: as a user that no other VM has."""
+    """A passt for one NIC: the guest reaches what this host's user reaches, and nobody reaches the guest.
+
+    It runs as `uid`; None, of root's VM: as a user that no other VM has. `maps`: bytes of guest memory.
+    """
 
     op = "start-user-network"
     by = "keeper"
@@ -92,6 +100,7 @@ class StartUserNetwork(Step):
     alias: str
     uid: int | None
     gid: int | None
+    maps: int
 
     @property
     def user(self) -> str:
@@ -200,7 +209,7 @@ def aliases_served(step: Step) -> tuple[str, ...]:
     """Those whose functions a step of the keeper brings an engine, or a tap."""
     if isinstance(step, StartDiskEngine):
         return tuple(one.alias for one in step.disks)
-    if isinstance(step, (StartShareEngine, StartUserNetwork, MakeTap, OpenTap, ConnectEngine)):
+    if isinstance(step, (StartShareEngine, StartUserNetwork, StartSeedEngine, MakeTap, OpenTap, ConnectEngine)):
         return (step.alias,)
     return ()
 

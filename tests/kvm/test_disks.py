@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from launcher.machine.vfat import SECTOR, vfat
+from launcher.values import guest_uuid
 from launcher.vms.looking import wait_until_down
 from tests.budget import LONG
-from tests.conftest import PATIENCE, Cli, kill, processes_of
+from tests.conftest import PATIENCE, Cli, kill
 from tests.disk_images import STORAGE_DAEMON, lettered, qcow2, storage_daemon
 from tests.name_spaces import needs_name_spaces
+from tests.vm_with_disk import Payload, begun
 
 pytestmark = [
     pytest.mark.kvm,
@@ -21,7 +24,6 @@ pytestmark = [
     pytest.mark.skipif(storage_daemon() is None, reason=f"there is no {STORAGE_DAEMON}"),
     pytest.mark.usefixtures("no_engine_left"),
 ]
-Payload = Callable[[str], Path]
 MANY = 10_000 if LONG else 200
 ENDED_BY_ENGINE = re.compile(rf"error\[E5(60|71)\]: {STORAGE_DAEMON}, which served root")
 
@@ -72,6 +74,25 @@ def test_a_guest_reads_what_an_image_is_based_on(cli: Cli, payload: Payload, tmp
     assert done.out == "block 65\nblock 66\nblock 67\ntried 3\nhonest read 65\n"
 
 
+def test_a_guest_reads_what_cloud_init_is_to_find_and_nothing_of_it_is_left(
+    cli: Cli, payload: Payload, tmp_path: Path
+) -> None:
+    """Of each sector its first byte; what is behind the end of the disk cannot be read. The text is made so that those
+    of the file differ."""
+    text = "#cloud-config\n" + "".join(f"# {letter * 509}\n" for letter in "abcdefghijklmnopqrstuvwxyz")
+    (tmp_path / "user-data").write_text(text[:14] + text[14:].replace("# ", "#"))
+    boot = {"kernel": str(payload("blocks")), "cmdline": "reads 86"}
+    seed = {"cloud-init": {"user-data": str(tmp_path / "user-data")}}
+    up = cli.spec(Path("replaced"), boot=boot, **seed)
+    meta = f"instance-id: {guest_uuid(cli.name)}\nlocal-hostname: {cli.name}\n"
+    disk = vfat("CIDATA", {"user-data": (tmp_path / "user-data").read_bytes(), "meta-data": meta.encode()})
+    done = cli.run("up", up)
+    assert done.code == 0, done.err
+    read = [int(one) for one in re.findall(r"block (\d+)", done.out)]
+    assert read == [disk[at] for at in range(0, len(disk), SECTOR)]
+    assert len(set(read)) > 20
+
+
 @pytest.mark.parametrize("what", ["outside 12", f"midway {MANY}", f"toggles {MANY}"])
 def test_a_driver_that_means_no_good_gets_a_device_that_works_when_it_is_reset(
     cli: Cli, payload: Payload, tmp_path: Path, what: str
@@ -102,10 +123,8 @@ def test_what_an_engine_makes_of_nonsense_in_a_ring_ends_in_order(
 
 def test_an_engine_that_is_killed_ends_the_vm_and_is_named(cli: Cli, payload: Payload, tmp_path: Path) -> None:
     """In the same words, whoever sees it first, the keeper its end or the runner its socket."""
-    up = cli.start("up", spec(cli, payload, str(lettered(tmp_path / "root.img")), "midway 4000000000"))
-    while not (mine := engines().keys() & set(processes_of(up.pid))):
-        assert up.poll() is None, up.communicate()
-    kill(mine.pop())
+    up, report = begun(cli, payload, lettered(tmp_path / "root.img"))
+    kill(report["engines"][0]["pid"])
     out, err = up.communicate(timeout=PATIENCE)
     assert up.returncode == 11, out + err
     assert f"error[E560]: {STORAGE_DAEMON}, which served root, was killed by SIGKILL" in err, err
@@ -115,11 +134,8 @@ def test_an_engine_that_is_killed_ends_the_vm_and_is_named(cli: Cli, payload: Pa
 def test_an_engine_has_no_rights_but_to_its_images(cli: Cli, payload: Payload, tmp_path: Path) -> None:
     """Looked at from outside while it serves."""
     image = lettered(tmp_path / "root.img")
-    up = cli.start("up", spec(cli, payload, str(image), "midway 4000000000"))
-    assert up.stdout is not None
-    while not (mine := engines().keys() & set(processes_of(up.pid))):
-        assert up.poll() is None, up.communicate()
-    (engine,) = mine
+    up, report = begun(cli, payload, image)
+    engine = report["engines"][0]["pid"]
     status = dict(
         line.split(":\t", 1) for line in Path(f"/proc/{engine}/status").read_text().splitlines() if ":\t" in line
     )

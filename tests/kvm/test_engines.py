@@ -5,25 +5,24 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from launcher.kernel.confine import ON
 from launcher.vms.looking import wait_until_down
 from tests.conftest import PATIENCE, Cli, ends, kill, processes_of
 from tests.disk_images import STORAGE_DAEMON, lettered, storage_daemon
 from tests.name_spaces import needs_name_spaces
+from tests.vm_with_disk import Payload, begun
 
 pytestmark = [
     pytest.mark.kvm,
     needs_name_spaces,
     pytest.mark.skipif(storage_daemon() is None, reason=f"there is no {STORAGE_DAEMON}"),
 ]
-Payload = Callable[[str], Path]
 OTHER = 12345
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root's engines have other uids")
 
@@ -36,18 +35,6 @@ def folder() -> Iterator[Path]:
         yield Path(made)
 
 
-def begun(cli: Cli, payload: Payload, image: Path, **more: Any) -> tuple[subprocess.Popen[str], dict[str, Any]]:
-    """A VM that uses its disk until it is stopped, and its report."""
-    boot = {"kernel": str(payload("blocks")), "cmdline": "midway 4000000000"}
-    up = cli.start("up", cli.spec(Path("replaced"), boot=boot, disks={"root": str(image)}, **more))
-    while True:
-        assert up.poll() is None, up.communicate()
-        told = cli.run("inspect", cli.name, "--json")
-        report = (told.json()["report"] or {}) if told.code == 0 else {}
-        if report.get("phase") == "running" and report.get("engines"):
-            return up, report
-
-
 def is_gone(pid: int) -> bool:
     """By its pidfd: it is not ours to reap."""
     try:
@@ -58,13 +45,22 @@ def is_gone(pid: int) -> bool:
     return ends(pid)
 
 
-def test_the_report_says_who_serves_a_disk_and_what_it_may(cli: Cli, payload: Payload, tmp_path: Path) -> None:
-    up, report = begun(cli, payload, lettered(tmp_path / "root.img"))
+def test_the_report_says_who_serves_a_disk_and_what_it_may_and_holds(
+    cli: Cli, payload: Payload, tmp_path: Path
+) -> None:
+    image = lettered(tmp_path / "root.img")
+    up, report = begun(cli, payload, image)
     (engine,) = report["engines"]
     assert (engine["aliases"], engine["state"], engine["uid"]) == (["root"], "runs", os.getuid())
     assert set(engine["measures"]) >= {"no_new_privs", "no_capabilities", "landlock", "seccomp"}
     assert f"process {engine['pid']}" in cli.run("inspect", cli.name).out
     assert engine["pid"] in processes_of(up.pid)
+    held = cli.run("inspect", "-v", "--json", cli.name).json()["processes"][f"{STORAGE_DAEMON} of root"]
+    assert (held["pid"], held["uids"], held["capabilities"]) == (engine["pid"], [os.getuid()] * 4, 0)
+    assert [one for one in held["files"] if one.startswith("/")] == ["/dev/null", str(image)]
+    assert engine["writes"] == ([str(image), os.devnull] if engine["measures"]["landlock"] == ON else ["/"])
+    told = cli.run("inspect", "-v", cli.name).out.partition(f"{STORAGE_DAEMON} of root, process {engine['pid']}, ")[2]
+    assert "capabilities  none" in told
     up.send_signal(signal.SIGINT)
     up.communicate(timeout=PATIENCE)
     assert is_gone(engine["pid"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import signal
 from typing import Literal
@@ -12,6 +13,7 @@ from launcher.executor.keeper.orders import Orders
 from launcher.executor.keeper.records import Records
 from launcher.executor.keeper.runner_link import RunnerLink
 from launcher.kernel.api import Engine, Kernel
+from launcher.kernel.confine import ON
 from launcher.kernel.waiting import poll
 from launcher.plan.outcome import EngineReport
 
@@ -97,4 +99,22 @@ class EngineWatch:
         state: Literal["runs", "ended", "died"] = "died" if died else "runs" if engine.status is None else "ended"
         said = said_by(engine) if died else ()
         how = "" if engine.status is None else ended_so(engine)
-        return EngineReport(order.aliases, order.program, engine.pid, order.uid, state, how, engine.measures, said)
+        return EngineReport(
+            aliases=order.aliases,
+            program=order.program,
+            pid=engine.pid,
+            uid=order.uid,
+            state=state,
+            how=how,
+            measures=engine.measures,
+            said=said,
+            writes=_writes(engine),
+        )
+
+
+def _writes(engine: Engine) -> tuple[str, ...]:
+    """By the names of the plan."""
+    if engine.measures.get("landlock") != ON:
+        return ("/",)
+    names = dict(engine.order.names)
+    return (*(names[one] for one in engine.order.written), os.devnull)

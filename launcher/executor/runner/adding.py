@@ -117,7 +117,6 @@ def _add(one: Virtio, engine: Engine, memory: tuple[MemoryPart, ...], live: Live
     device.begin(Interrupts(service, built.vm, built.routes, live.kernel.eventfd, 0, notes.say_about))
     if isinstance(engine, UserEngine):
         device.alarms["gone"] = engine.session
-    built.machine.ask_function(device.devfn)
     built.bus.add(device)
     live.on_undo(partial(built.bus.remove, device))
 

@@ -62,8 +62,8 @@ def test_a_saved_plan_names_them_by_its_steps(tmp_path: Path) -> None:
     written(tmp_path)
     image = Image(str(tmp_path / "root.qcow2"), "qcow2", "1:2")
     steps = (
-        StartDiskEngine("/usr/bin/qemu-storage-daemon", 0, 0, (ServedDisk("root", (image,), False, False, 1),)),
-        StartShareEngine("/usr/libexec/virtiofsd", "rust", "work", str(tmp_path), "1:2", False, 0, 0),
+        StartDiskEngine("/usr/bin/qemu-storage-daemon", 0, 0, (ServedDisk("root", (image,), False, False, 1),), 0),
+        StartShareEngine("/usr/libexec/virtiofsd", "rust", "work", str(tmp_path), "1:2", False, 0, 0, 0),
         ConnectEngine("lan", "/none/nic.sock", "1:2"),
         AddVirtio(()),
     )
@@ -86,7 +86,7 @@ def test_what_a_saved_plan_has_no_step_for_is_as_good_as_not_there(tmp_path: Pat
 
 
 def test_what_the_kernel_makes_up_is_no_disk() -> None:
-    found = with_served(FILES, Named({"mem": ("/proc/self/maps", "raw")}, {"sys": "/sys/kernel"}, {}))
+    found = with_served(FILES, Named({"mem": ("/proc/self/maps", "raw")}, {"sys": "/sys/kernel"}, {}, {}))
     disk, share = found.disks["mem"], found.shares["sys"]
     assert isinstance(disk, Disk)
     assert (disk.top.kind, disk.top.file_system) == ("special", "proc")

@@ -31,11 +31,12 @@ def test_a_guest_may_look_at_more_than_some_thousand_files(
 ) -> None:
     status = tmp_path.stat()
     identity = f"{status.st_dev}:{status.st_ino}"
-    step = StartShareEngine(KINDS[kind], kind, "work", str(tmp_path), identity, False, status.st_uid, status.st_gid)
+    step = StartShareEngine(KINDS[kind], kind, "work", str(tmp_path), identity, False, status.st_uid, status.st_gid, 0)
     engines.prepare(step, kernel)
     engines.start(step, kernel)
     limits = Path(f"/proc/{kernel.engines[0].pid}/limits").read_text()
     (open_files,) = re.findall(r"Max open files +(\d+)", limits)
+    assert re.search(rf"Max stack size +{8 << 20} +{8 << 20} ", limits)
     assert int(open_files) == min(OPEN_BY_SHARES, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
     assert kernel.engines[0].measures["seccomp"] == "on"
 
