@@ -283,17 +283,17 @@ TABLE = (
             *(Goal(f"returns a {what}", OURS, 0.005) for what in ("read", "trip", "message")),
             *(Goal(what, OURS, 1.0, Q35) for what in ("rss", "pss")),
         ),
-        "Requests and packets are worked on by kernel and engines in both, on the one processor of the lab: what is left "
-        "between the two differs from run to run. Memory: keeper, runner and client are interpreters that have pages in "
-        "common, and RSS counts those once for each.",
+        "Requests and packets are worked on by kernel and engines in both, on the one processor of the lab: what is "
+        "left between the two differs from run to run. Memory: keeper, runner and client are interpreters that have "
+        "pages in common, and RSS counts those once for each.",
     ),
     Row(
         "whole-boot",
         "A whole machine: boot",
         "The same guest with the same disk, NIC and vsock, up to its init: what its /proc/uptime says there, and the "
-        "time from the first KVM_RUN until init's first line arrives, which in QEMU has its firmware in it. The guest's "
-        "kernel has all drivers built in, or its init loads them first, which takes both as long. Memory: of all "
-        "processes at that moment, without the guest's RAM.",
+        "time from the first KVM_RUN until init's first line arrives, which in QEMU has its firmware in it. The "
+        "guest's kernel has all drivers built in, or its init loads them first, which takes both as long. Memory: of "
+        "all processes at that moment, without the guest's RAM.",
         "whole.boots",
         LAB,
         6,
