@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from launcher.api.blocking import exit_code
 from launcher.api.saving import PICTURE, PLAN, check_apart, check_target, write_whole
-from launcher.cli.terminal import drawn, wants_colour
+from launcher.cli.terminal import annotate, drawn, wants_colour
 from launcher.errors import Diagnostic, WrongUsage
 from launcher.report.escapes import as_json
 from launcher.report.frame import visible
@@ -121,6 +121,7 @@ def _text(plan: Plan, options: argparse.Namespace) -> None:
         from launcher.report.diagnostics import more_about
 
         print(more_about(plan.diagnostics))
+        annotate(plan.diagnostics)
 
 
 def _json(plan: Plan, _: argparse.Namespace) -> None:

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from launcher.cli import VERBS, _module_of, _parser_of, main, up
+from launcher.cli import VERBS, _module_of, _parser_of, main, plan, up, validate
 from launcher.cli.outcome import LOOKING, exit_code_of
 from launcher.cli.terminal import can_redraw, wants_colour
 from launcher.cli.words import ALIASES, IN_WORDS, OPTIONS, OTHERS
@@ -206,6 +206,14 @@ def test_error_with_json_is_one_line_on_stdout(verb: object, capsys: pytest.Capt
     assert out.count("\n") == 1
     answer = json.loads(out)
     assert (answer["exit_code"], answer["diagnostics"][0]["code"]) == (11, "E501")
+
+
+@pytest.mark.parametrize("answer", sorted({*validate.ANSWERS, *plan.ANSWERS} - {"text"}))
+def test_an_error_has_each_format_that_a_verb_has(answer: str, capsys: pytest.CaptureFixture[str]) -> None:
+    options = argparse.Namespace(verb="validate", format=answer, sources={})
+    assert exit_code_of(lambda: raising(Refused(Diagnostic("E301", "no")))(options), options) == 1  # type: ignore[operator]
+    out, err = capsys.readouterr()
+    assert ("E301" in out, err) == (True, "")
 
 
 def test_interrupt_is_130_and_says_nothing(verb: object, capsys: pytest.CaptureFixture[str]) -> None:
