@@ -60,7 +60,9 @@ def _planned(raw: bytes, options: argparse.Namespace) -> Plan:
     from launcher.cli.given import chosen_host, load_bytes
 
     loaded = load_bytes(raw, options.spec, options.set, options.sources)
-    return make_plan(loaded, chosen_host(options, loaded.spec))
+    host = chosen_host(options, loaded.spec)
+    options.nameless = bool(host.pci) and not any(one.name for one in host.pci)
+    return make_plan(loaded, host)
 
 
 def _mention_running(raw: bytes, plan: Plan, options: argparse.Namespace) -> None:
@@ -112,11 +114,15 @@ def _check_targets(options: argparse.Namespace) -> None:
 
 
 def _text(plan: Plan, options: argparse.Namespace) -> None:
-    from launcher.report.lines import width_of
+    from launcher.report.lines import width_of, wrapped
     from launcher.report.plan_text import plan_text
 
     found, width = drawn(plan.diagnostics, options.sources, sys.stdout), width_of(sys.stdout)
     print(plan_text(plan, found, strict=options.strict, colour=wants_colour(sys.stdout), width=width))
+    if plan.devices and getattr(options, "nameless", False):  # of a saved plan it is not known
+        from launcher.report.inventory import NAMELESS
+
+        print("\n".join(wrapped("", NAMELESS, width)))
     if plan.diagnostics:
         from launcher.report.diagnostics import more_about
 

@@ -321,3 +321,18 @@ def test_a_difference_is_nothing_to_save_or_draw(folder: Path, capsys, words: li
     assert main(["plan", "vm.yaml", "--diff", *words]) == 2
     said = capsys.readouterr()
     assert "E296" in said.err + said.out
+
+
+def test_a_plan_without_pci_ids_has_names_of_classes_and_says_where_others_are(folder: Path, capsys):
+    recorded = json.loads(Path(on("gpu07")).read_text())
+    for one in recorded["pci"]:
+        one["name"] = None
+    (folder / "nameless.json").write_text(json.dumps(recorded))
+    text = "boot: {kernel: ./bzImage}\ncpus: 1\nmemory: 1GiB\ndevices: {gpu: 0000:c1:00.0}\n"
+    (folder / "gpu.yaml").write_text(text)
+    main(["plan", "gpu.yaml", "--host", "nameless.json"])
+    out = capsys.readouterr().out
+    assert "Names of devices come from pci.ids" in out
+    assert " VGA controller" in out
+    main(["plan", "gpu.yaml", "--host", on("gpu07")])
+    assert "pci.ids, which" not in capsys.readouterr().out
