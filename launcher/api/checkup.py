@@ -24,7 +24,7 @@ def checkup(host: HostFacts, left: Iterable[Diagnostic] = (), wanted: Sequence[s
     """`left`: what `leftovers` found on this host. `wanted`: what subjects are `only` for; none are all."""
     trials = Trials(host)
     best = _best(host, trials)
-    found = (*best.general, *best.own, *_overrides(host, trials), *trials.served(), *left)
+    found = (*best.general, *best.own, *_overrides(host, trials), *trials.served(), *trials.firmware(), *left)
     return examine(host, map(without_alias, found), wanted)
 
 

@@ -31,6 +31,8 @@ VERBS = {
     "devices": ("devices", "list the PCI devices of this host; --json writes the facts file"),
     "doctor": ("doctor", "say whether this host can run VMs with devices, and what to do if not"),
     "validate": ("validate", "check specs, on any machine"),
+    "init": ("init", "write a commented spec for this host"),
+    "import": ("importing", "make a spec of a libvirt domain or a QEMU command line"),
     "explain": ("explain", "explain a field of the spec or a code"),
     "schema": ("schema", "print a JSON Schema"),
     "completion": ("completion", "print a completion script for a shell"),

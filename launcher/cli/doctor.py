@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 OF_DEVICES = ("E2", "E309", "E316")
 
 # What a host can be asked for: any VM, and what makes a subject of report/doctor.py one `only` for it.
-PURPOSES = ("vm", "devices", "disks", "shares", "nics", "user-nics", "vsock")
+PURPOSES = ("vm", "devices", "disks", "shares", "nics", "user-nics", "vsock", "uefi", "bios")
 _MORE = {
     "devices": "one device",
     "disks": "disks",
@@ -28,6 +28,8 @@ _MORE = {
     "nics": "NICs at a bridge or a tap",
     "user-nics": "NICs of a user network",
     "vsock": "vsock",
+    "uefi": "UEFI",
+    "bios": "a BIOS",
 }
 
 

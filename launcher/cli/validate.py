@@ -35,6 +35,8 @@ class Verdict:
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("specs", nargs="+", metavar="SPEC", help="a file, a folder with specs, or - for stdin")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a field; repeatable")
+    parser.add_argument("--fix", action="store_true", help="write over the files what the fixes of their problems mend")
+    parser.add_argument("--diff", action="store_true", help="show what --fix changes; alone, nothing is written")
     parser.add_argument("--format", choices=tuple(ANSWERS), default="text", help="how to answer (default: text)")
     parser.add_argument("--json", action="store_const", const="json", dest="format", help="short for --format json")
 
@@ -63,6 +65,10 @@ def _verdict(file: str, options: argparse.Namespace) -> Verdict:
     from launcher.cli.given import read_spec
 
     try:
+        if options.fix or options.diff:
+            from launcher.cli.mending import mend
+
+            mend(file, options)
         return Verdict(file, read_spec(file, options.set, options.sources).spec)
     except LauncherError as error:
         return Verdict(file, None, error.diagnostics, error.exit_code)

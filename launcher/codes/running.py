@@ -152,8 +152,9 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     ),
     Explanation(
         "E560",
-        "an engine ended while the guest ran",
-        "A process that serves a disk, a share or a network ended: it was killed, ran out of memory, or gave up. What "
+        "an engine has ended",
+        "A process that serves a disk, a share or a network ended before its guest did, or before that began: it was "
+        "killed, ran out of memory, or gave up. What "
         "the guest had asked of it is not done, and no other can take its place, so the VM was ended in order. The "
         "lines below the message are the last that it said.",
         "kill -9 ENGINE",
@@ -177,9 +178,9 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     ),
     Explanation(
         "E563",
-        "an image or a folder is another one than planned",
-        "The plan has the device and inode of each image and each shared folder. At this path there is another one by "
-        "now, which nobody has looked at. It was not opened.",
+        "an image, a folder or a socket is another one than planned",
+        "The plan has the device and inode of each image, each shared folder, and each socket of an engine of yours. "
+        "At this path there is another one by now, which nobody has looked at. It was not opened.",
         "vmlaunch plan vm.yaml -o vm.plan; mv new.qcow2 disk.qcow2; vmlaunch up vm.plan",
         "Make the plan again, or put the file back.",
     ),

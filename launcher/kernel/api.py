@@ -38,7 +38,7 @@ class Trap(NamedTuple):
     """A range of I/O ports or addresses and who answers: serial, power, keyboard, pci, ecam and file in C.
 
     `fd` and `offset` are for file: a region of a device, a ROM. table and pending (of MSI-X) come back from Vcpu.run,
-    and so do accesses by pci and ecam to a function of which Machine.ask_function was told: their space is `config`.
+    and so do accesses by pci and ecam that Machine.set_function was told to ask about: their space is `config`.
     """
 
     start: int
@@ -129,9 +129,9 @@ class EngineOrder(NamedTuple):
 
     `kept` are descriptors that it inherits by their numbers, which its `words` name. It runs as `uid` and `gid`; in a
     name space of its own, where there is one, they are called `inner_uid` and `inner_gid`. `written` and `read` are
-    descriptors of what it may open. `seccomp` is the function that takes other calls away, or empty: it has a filter
-    itself. Landlock does not go with `own_sandbox`. `limits` are of setrlimit(2). `mounts` is one of `kept`, and its
-    path: it gets a read-only mount of that in its place.
+    descriptors of what it may open. `seccomp` is whose table of calls it has (kernel/confine.py), or empty: it has a
+    filter itself. Landlock does not go with `own_sandbox`. `limits` are of setrlimit(2). `mounts` is one of `kept`, and
+    its path: it gets a read-only mount of that in its place.
     """
 
     aliases: tuple[str, ...]
@@ -199,8 +199,8 @@ class Machine(Protocol):
 
     def set_ports(self, traps: Sequence[Trap]) -> None: ...
     def set_memory(self, traps: Sequence[Trap]) -> None: ...
-    def set_function(self, function: int, image: bytes) -> None: ...
-    def ask_function(self, function: int) -> None: ...
+    def set_function(self, function: int, image: bytes, asks_read: bytes = ..., asks_write: bytes = ...) -> None: ...
+    def change_function(self, function: int, offset: int, data: bytes) -> None: ...
     def attach(self, console: Any) -> None: ...
     def input_arrived(self) -> None: ...
     def press_power(self) -> bool: ...

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from launcher.plan.seed import StartSeedEngine
 from launcher.plan.step import Step
 from launcher.record import record
 from launcher.values import Hex, PciAddress
@@ -39,7 +40,10 @@ class ServedDisk:
 
 @record
 class StartDiskEngine(Step):
-    """One qemu-storage-daemon for all disks whose images belong to `uid`; it runs as that user and that group."""
+    """One qemu-storage-daemon for all disks whose images belong to `uid`; it runs as that user and that group.
+
+    `maps`: bytes of guest memory that it maps for each of them.
+    """
 
     op = "start-disk-engine"
     by = "keeper"
@@ -48,6 +52,7 @@ class StartDiskEngine(Step):
     uid: int
     gid: int
     disks: tuple[ServedDisk, ...]
+    maps: int
 
     def describe(self) -> str:
         served = ", ".join(f"{one.alias} ({one.images[0].path})" for one in self.disks)
@@ -56,7 +61,7 @@ class StartDiskEngine(Step):
 
 @record
 class StartShareEngine(Step):
-    """A virtiofsd for one folder. In the guest, root is `uid`."""
+    """A virtiofsd for one folder. In the guest, root is `uid`. `maps`: bytes of guest memory."""
 
     op = "start-share-engine"
     by = "keeper"
@@ -69,6 +74,7 @@ class StartShareEngine(Step):
     readonly: bool
     uid: int
     gid: int
+    maps: int
 
     def describe(self) -> str:
         return (
@@ -82,7 +88,10 @@ class StartShareEngine(Step):
 
 @record
 class StartUserNetwork(Step):
-    """A passt for one NIC: the guest reaches what this host's user reaches, and nobody reaches the guest."""
+    """A passt for one NIC: the guest reaches what this host's user reaches, and nobody reaches the guest.
+
+    `maps`: bytes of guest memory.
+    """
 
     op = "start-user-network"
     by = "keeper"
@@ -91,6 +100,7 @@ class StartUserNetwork(Step):
     alias: str
     uid: int
     gid: int
+    maps: int
 
     def describe(self) -> str:
         return f"start passt as uid {self.uid} for {self.alias}"
@@ -141,13 +151,14 @@ class OpenTap(Step):
 
 @record
 class ConnectEngine(Step):
-    """Somebody else's engine listens at this socket."""
+    """Somebody else's engine listens at this socket, whose `device:inode` was `identity` when the plan was made."""
 
     op = "connect-engine"
     by = "keeper"
     undo = "closed"
     alias: str
     socket: str
+    identity: str
 
     def describe(self) -> str:
         return f"connect to the engine at {self.socket} for {self.alias}"
@@ -194,7 +205,7 @@ def aliases_served(step: Step) -> tuple[str, ...]:
     """Those whose functions a step of the keeper brings an engine, or a tap."""
     if isinstance(step, StartDiskEngine):
         return tuple(one.alias for one in step.disks)
-    if isinstance(step, (StartShareEngine, StartUserNetwork, MakeTap, OpenTap, ConnectEngine)):
+    if isinstance(step, (StartShareEngine, StartUserNetwork, StartSeedEngine, MakeTap, OpenTap, ConnectEngine)):
         return (step.alias,)
     return ()
 

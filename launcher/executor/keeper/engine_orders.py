@@ -14,8 +14,10 @@ from typing import Any
 
 from launcher.errors import Diagnostic, StepFailed
 from launcher.executor.keeper import engine_sockets
+from launcher.executor.keeper.engine_limits import memory_limits
 from launcher.executor.keeper.engine_words import OPENED, OpenDisk, OpenImage, disk_words, network_words, share_words
 from launcher.kernel.api import EngineOrder, Kernel
+from launcher.plan.seed import StartSeedEngine
 from launcher.plan.step import Step
 from launcher.plan.virtio import Image, ServedDisk, StartDiskEngine, StartShareEngine, StartUserNetwork
 
@@ -48,7 +50,8 @@ def _disks(step: StartDiskEngine, kernel: Kernel, stack: ExitStack) -> EngineOrd
         own_name_space=os.geteuid() == 0,
         written=written,
         read=tuple(one.fd for _, one in images if one.fd not in written),
-        seccomp="confine_disk_engine",
+        limits=memory_limits(step),
+        seccomp="disks",
         names=tuple((one.fd, image.path) for image, one in images),
     )
 
@@ -139,8 +142,8 @@ def _share(step: StartShareEngine, kernel: Kernel, stack: ExitStack) -> EngineOr
         own_name_space=True,
         written=() if step.readonly else (fd,),
         read=(fd,) if step.readonly else (),
-        limits=((resource.RLIMIT_NOFILE, OPEN_BY_SHARES),),
-        seccomp="confine_share_engine",
+        limits=(*memory_limits(step), (resource.RLIMIT_NOFILE, OPEN_BY_SHARES)),
+        seccomp="share, read-only" if step.readonly else "share",
         capabilities=OF_SHARES + TO_CHROOT if in_c else OF_SHARES,
         mounts=(fd, step.path) if in_c and step.readonly else None,
         names=((fd, step.path),),
@@ -162,8 +165,31 @@ def _network(step: StartUserNetwork, kernel: Kernel, stack: ExitStack) -> Engine
         inner_uid=step.uid,
         inner_gid=step.gid,
         own_name_space=os.geteuid() == 0,
-        limits=((resource.RLIMIT_FSIZE, 0),),
+        limits=(*memory_limits(step), (resource.RLIMIT_FSIZE, 0)),
         own_sandbox=True,
+    )
+
+
+def _seed(step: StartSeedEngine, kernel: Kernel, stack: ExitStack) -> EngineOrder:
+    """Landlock knows no files in memory, and keeps nobody from one that it has by a descriptor."""
+    from launcher.executor.keeper.seed import made_in_memory
+
+    fd = made_in_memory(step, stack)
+    disk = ServedDisk(step.alias, (Image(step.alias, "raw", ""),), readonly=True, discard=False, queues=1)
+    opened = OpenDisk(disk, (OpenImage(fd, is_device=False, direct=False),), _listening(step.alias, kernel, stack))
+    return EngineOrder(
+        aliases=(step.alias,),
+        program=step.program,
+        words=disk_words((opened,)),
+        kept=(fd, opened.listening),
+        uid=step.uid,
+        gid=step.gid,
+        inner_uid=step.uid,
+        inner_gid=step.gid,
+        own_name_space=os.geteuid() == 0,
+        limits=memory_limits(step),
+        seccomp="disks",
+        names=((fd, step.alias),),
     )
 
 
@@ -171,4 +197,5 @@ _ORDERS: dict[type[Step], Callable[[Any, Kernel, ExitStack], EngineOrder]] = {
     StartDiskEngine: _disks,
     StartShareEngine: _share,
     StartUserNetwork: _network,
+    StartSeedEngine: _seed,
 }

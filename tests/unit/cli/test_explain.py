@@ -141,7 +141,7 @@ def test_unknown_shell_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> Non
         (["explain", "E20"], ["E201", "E202", "E203", "E204", "E205", "E206", "E207", "E208", "E209"]),
         (["devices", "--class", "g"], ["gpu"]),
         (["validate", "--format", "=", "sa"], ["sarif"]),
-        (["validate", "--format", "="], ["text", "json", "github", "sarif"]),
+        (["validate", "--format", "="], ["text", "json", "github", "sarif", "junit"]),
         (["validate", "--format=sa"], ["--format=sarif"]),
         (["plan", "--set", "boot.c"], ["boot.cmdline="]),
         (["plan", "--host", "tests/hosts/lab-tw"], ["tests/hosts/lab-two-nodes.json"]),

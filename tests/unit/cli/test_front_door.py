@@ -208,7 +208,7 @@ def test_error_with_json_is_one_line_on_stdout(verb: object, capsys: pytest.Capt
     assert (answer["exit_code"], answer["diagnostics"][0]["code"]) == (11, "E501")
 
 
-@pytest.mark.parametrize("answer", sorted({*validate.ANSWERS, *plan.ANSWERS} - {"text"}))
+@pytest.mark.parametrize("answer", sorted({*validate.ANSWERS, *plan.ANSWERS} - {"text", "cloud-init"}))
 def test_an_error_has_each_format_that_a_verb_has(answer: str, capsys: pytest.CaptureFixture[str]) -> None:
     options = argparse.Namespace(verb="validate", format=answer, sources={})
     assert exit_code_of(lambda: raising(Refused(Diagnostic("E301", "no")))(options), options) == 1  # type: ignore[operator]
@@ -318,3 +318,11 @@ def test_colour_is_for_terminals_unless_the_environment_says_otherwise(
     stream: io.StringIO, environment: dict[str, str], wanted: bool
 ) -> None:
     assert wants_colour(stream, environment) is wanted
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf", "often"])
+def test_a_watch_that_would_never_rest_or_never_end_is_wrong_usage(
+    seconds: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["inspect", "vm", "--watch", f"--every={seconds}"]) == 2
+    assert "--every" in capsys.readouterr().err
