@@ -134,7 +134,7 @@ def test_set_is_checked_and_shown_where_it_is_wrong(here: Path, capsys: pytest.C
     assert "16 GiB" in capsys.readouterr().out
     assert main(["validate", "vm.yaml", "--set", "memory=16GiB", "--set", "devices.disk=60"]) == 1
     err = capsys.readouterr().err
-    assert " --> --set #2:1:14\n  |\n1 | devices.disk=60\n  |              ^^\n" in err
+    assert " --> --set #2, column 14\n  |\n1 | devices.disk=60\n  |              ^^\n" in err
 
 
 def test_spec_from_stdin_needs_a_name(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -189,7 +189,7 @@ def test_all_broken_sets_are_reported_with_what_is_wrong_in_the_file() -> None:
 def test_set_without_a_value_is_wrong_usage_whatever_the_file_says() -> None:
     with pytest.raises(WrongUsage) as wrong:
         loaded("nonsense: [", "foo", "cpus=4", "=5")
-    assert [str(one.where) for one in wrong.value.diagnostics] == ["--set #1:1:1", "--set #3:1:1"]
+    assert [str(one.where) for one in wrong.value.diagnostics] == ["--set #1, column 1", "--set #3, column 1"]
 
 
 def test_set_beside_a_short_form_writes_it_out() -> None:
