@@ -360,8 +360,8 @@ def test_a_field_that_is_needed_an_alias_and_a_key_with_nothing_behind_it_have_n
 @pytest.mark.parametrize(
     ("text", "example"),
     {
-        SHORT.replace(" 4", ""): "`cpus: 8`",
-        SHORT.replace("8GiB", "null"): "`memory: 64GiB`",
+        SHORT.replace(" 4", ""): "`cpus: 2`",
+        SHORT.replace("8GiB", "null"): "`memory: 4GiB`",
         SHORT.replace("8GiB", "[{size: }]"): "`size: 64GiB`",
         SHORT.replace("{kernel: ./bzImage}", "{kernel: }"): "`kernel: ./bzImage`",
         SHORT.replace(" 4", " {topology: {cores: null}}"): "`cores: 4`",
