@@ -681,13 +681,13 @@ class VmSpec(Section):
     cpus: ShortCpus = Field(
         title="whole number or mapping",
         description="The vCPUs: a number, or a mapping with count, pin, topology and nested.",
-        examples=[8, {"count": 8, "pin": "8-15"}],
+        examples=[2, {"count": 8, "pin": "8-15"}],
     )
     memory: Banks = Field(
         title="size with unit or list",
         description="The memory: a size, or a list of banks. With devices, VFIO locks all of it on the host while the "
         "VM runs.",
-        examples=["64GiB", [{"size": "32GiB", "pages": "1GiB", "node": 1}]],
+        examples=["4GiB", [{"size": "32GiB", "pages": "1GiB", "node": 1}]],
     )
     devices: Devices = Field(
         default_factory=lambda: MappingProxyType({}),
