@@ -115,7 +115,7 @@ def other_bus(draft: Draft, alias: str, bus: str, device: str, name: str, line: 
     """A disk is virtio-blk here: its name in the guest, and the driver that its initial RAM disk needs, may differ."""
     if device == "cdrom":
         why = "it is a disk of virtio-blk that is only read: /dev/vdX, and no /dev/sr0"
-        draft.lose(f"a CD drive on {bus or 'its bus'}", why, line, "disks", alias)
+        draft.lose("a CD drive", why, line, "disks", alias)
     elif bus not in ("virtio", ""):
         shown = f" ({name})" if name else ""
         why = "it is virtio-blk here: /dev/vdX in the guest, whose initial RAM disk needs virtio_blk"

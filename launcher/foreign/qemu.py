@@ -118,6 +118,8 @@ def _boot(draft: Draft, options: Sequence[Option]) -> None:
 
 
 def _rest(draft: Draft, one: Option) -> None:
+    if one.text == "none":
+        return  # as in -display none: it says that there is nothing
     if reader := MACHINE.get(one.name):
         reader(draft, one)
     elif why := _LOST.get(plain_word(one.name)):

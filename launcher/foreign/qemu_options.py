@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from launcher.errors import Diagnostic, Refused, Where
-from launcher.foreign.shell_words import Word, program_of
+from launcher.foreign.shell_words import Word, program_at, program_of
 from launcher.record import field, record
 
 # Those that stand alone; every other one has a value (qemu-options.hx).
@@ -55,7 +55,7 @@ class Option:
 
 def options_of(words: Sequence[Word], file: str) -> tuple[list[Word], str, list[Option]]:
     """What stands before the program, whose guests it runs, and its options."""
-    at = next((number for number, one in enumerate(words) if program_of(one.text) is not None), None)
+    at = program_at(words)
     before = list(words[:at]) if at is not None else []
     machine = program_of(words[at].text) or "" if at is not None else ""
     return before, machine, list(_options(words[(-1 if at is None else at) + 1 :], file))

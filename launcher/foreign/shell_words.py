@@ -7,7 +7,7 @@ know, such as `$(pwd)`, stays as it is written. What grows beyond a limit is ref
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from launcher.errors import Diagnostic, Refused, Where
 from launcher.record import record
@@ -27,6 +27,19 @@ class Word:
     line: int
 
 
+class _Item(str):
+    """A word of an array, which stands on a line of its own."""
+
+    __slots__ = ("line",)
+    line: int
+
+    @classmethod
+    def of(cls, word: Word) -> _Item:
+        item = cls(word.text)
+        item.line = word.line
+        return item
+
+
 def program_of(word: str) -> str | None:
     """`x86_64` of qemu-system-x86_64; nothing to say where the program is called kvm."""
     found = re.fullmatch(PROGRAM, word)
@@ -36,16 +49,27 @@ def program_of(word: str) -> str | None:
 
 
 def qemu_words(text: str, file: str) -> list[Word] | None:
-    """From the program on; None where the text has no such command, nor begins with an option."""
+    """Of several commands the one with the most words; None where there is none, nor options alone."""
     scanner = _Scanner(re.sub(_UNIT, "", text), file)
-    bare: list[Word] | None = None
-    for command in scanner.commands():
-        at = next((number for number, one in enumerate(command) if program_of(one.text) is not None), None)
-        if at is not None and (len(command) > at + 1):
-            return command
-        if bare is None and command and re.match(r"--?[a-z]", command[0].text):
-            bare = command
-    return bare
+    commands = list(scanner.commands())
+    found = [one for one in commands if _runs_qemu(one)]
+    bare = [one for one in commands[:1] if re.match(r"--?[a-z]", one[0].text)]
+    return max(found or bare, key=len, default=None)
+
+
+def _runs_qemu(command: list[Word]) -> bool:
+    """Many commands have `kvm` among their words; what runs it stands before its options, and first or behind these."""
+    at = program_at(command)
+    if at is None or len(command) == at + 1:
+        return False
+    bare = "/" not in command[at].text and not command[at].text.startswith("qemu-")
+    led_to = at == 0 or not bare or command[0].text in _LEADING
+    first = command[at + 1].text
+    return led_to and (first.startswith("-") or len(command) == at + 2) and first.lstrip("-") not in _ASKING
+
+
+def program_at(words: Sequence[Word]) -> int | None:
+    return next((number for number, one in enumerate(words) if program_of(one.text) is not None), None)
 
 
 class _Scanner:
@@ -78,7 +102,7 @@ class _Scanner:
                 continue
             else:
                 line = self.line
-                words += [Word(one, line) for one in self._word(ends)]
+                words += [Word(str(one), one.line if isinstance(one, _Item) else line) for one in self._word(ends)]
         return words
 
     def _comment(self) -> None:
@@ -95,7 +119,7 @@ class _Scanner:
         old = self.variables.get(found[1], []) if found[2] else []
         if self.text[self.at : self.at + 1] == "(":
             self._step()
-            new = [one.text for one in self._words(")")]
+            new: list[str] = [_Item.of(one) for one in self._words(")")]
             self._step()
         else:
             new = ["".join(old) + " ".join(self._word(_ENDS))]
@@ -111,7 +135,7 @@ class _Scanner:
             sign = self.text[self.at]
             if sign in "'\"":
                 first, *rest = self._single() if sign == "'" else self._double()
-                word = (word or "") + first
+                word = first if word is None else word + first
                 if rest:
                     done += [word, *rest[:-1]]
                     word = rest[-1]
@@ -161,7 +185,7 @@ class _Scanner:
                 self._step(2)
             elif sign in "$`":
                 first, *rest = self._filled()[0] or [""]
-                words[-1] += first
+                words[-1] = first if not words[-1] else words[-1] + first
                 words += rest
             else:
                 words[-1] += sign
@@ -215,4 +239,7 @@ class _Scanner:
         )
 
 
+_LEADING = ("sudo", "exec", "env", "nice", "ionice", "taskset", "numactl", "chrt", "setsid", "nohup", "time", "doas",
+            "systemd-run", "then", "do", "if", "else", "strace", "gdb", "unshare", "ip")  # fmt: skip
+_ASKING = ("version", "help", "h")
 _DECLARING = ("export", "local", "readonly", "declare", "env", "-a")

@@ -121,6 +121,7 @@ INTO = 'a\n# b\nboot: {kernel: /evil}\n"x": \x1b[31m\u2028\u202eö'
         ("", "E024"),
         ("\xff\xfe\x00\xd8", "E001"),
         ("just words\n", "E024"),
+        ("echo a\n-x -y\nqemu-system-x86_64 --version\n", "E024"),
     ],
 )
 def test_what_is_no_machine_is_refused_with_a_code(raw: str, code: str) -> None:
@@ -145,6 +146,21 @@ def test_words_of_the_file_stay_in_their_place(place: str) -> None:
         assert [one.path for one in spec.disks.values()] == [f"/{INTO}"]
     if place == "cmdline":
         assert spec.boot.cmdline == word
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ('qemu-system-x86_64 -version\nA=(\n  -kernel /k\n  -what x\n)\nkvm "${A[@]}" -m 1G\n', [4]),
+        ("usermod -aG kvm ada\napt-get install qemu-system-x86 qemu-utils\nexec kvm -kernel /k -what x\n", [3]),
+        ("sed -i s/kvm/x/ -e kvm -a\nqemu-system-x86_64 -kernel /k \\\n -what x\n", [3]),
+        ("-kernel /k -what x", [1]),
+    ],
+)
+def test_of_a_script_the_command_is_found_and_lines_are_those_of_the_words(text: str, lines: list[int]) -> None:
+    draft = drafted(text.encode(), "vm.sh")
+    assert draft.boot == {"kernel": "/k"}
+    assert [one.line for one in draft.notes if one.what == "-what x"] == lines
 
 
 def test_names_and_aliases_that_yaml_reads_as_numbers_or_truth_are_text() -> None:
