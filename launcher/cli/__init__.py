@@ -102,6 +102,7 @@ def _run(verb: str, words: list[str]) -> int:
         return _not_taken(verb, extra, parser, options)
     options.verb = verb
     options.parsers = _parsers  # for `completion`
+    options.verbs = VERBS.__contains__  # for `explain`
     options.sources = {}  # file name -> text; read_spec fills it, so that any error can be drawn in its file
     return refusing(lambda: module.run(options), options)
 

@@ -85,11 +85,11 @@ def _not_read(files: Sequence[str]) -> str:
 
 
 def _text(verdicts: Sequence[Verdict], options: argparse.Namespace) -> None:
-    from launcher.report.diagnostics import counted
+    from launcher.report.diagnostics import counted, more_about
 
     found = _all(verdicts)
     if found:
-        print(drawn(found, options.sources, sys.stderr) + "\n", file=sys.stderr)
+        print(f"{drawn(found, options.sources, sys.stderr)}\n\n{more_about(found)}", file=sys.stderr)
     refused = [one for one in verdicts if one.spec is None]
     if not refused:
         print(_praise(verdicts))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from launcher.planner.decided import Situation
     from launcher.values import Span
 
-_UNREADABLE = {
+UNREADABLE = {
     "absent": (
         "E410",
         "is not there",
@@ -58,11 +58,12 @@ def check_boot(files: BootFiles, ranges: tuple[RamRange, ...], layout: Layout) -
     """Of a file with nothing in it, or that cannot be read, nothing more is said."""
     judges = {"boot.kernel": _kernel, "boot.initrd": _initrd}
     roms = {f"devices.{alias}.rom": rom for alias, rom in files.roms.items()}
-    for path, found in {"boot.kernel": files.kernel, "boot.initrd": files.initrd, **roms}.items():
+    booted = {"boot.kernel": files.kernel, "boot.initrd": files.initrd, "boot.firmware": files.firmware}
+    for path, found in {**booted, **roms}.items():
         if found is None:
             continue
         if isinstance(found, Missing) or found.kind in _NO_FILE:
-            code, fact, help_ = _UNREADABLE[found.missing] if isinstance(found, Missing) else _NO_FILE[found.kind]
+            code, fact, help_ = UNREADABLE[found.missing] if isinstance(found, Missing) else _NO_FILE[found.kind]
             help_ = AS_IT_IS if code == "E410" and re.search(FOR_A_SHELL, found.path or "") else help_
             yield Diagnostic(code, f"{found.path} {fact}", in_spec(path), help=(help_,))
         elif path in judges:
@@ -112,7 +113,7 @@ def _initrd(initrd: BootFile, files: BootFiles, ranges: tuple[RamRange, ...], la
         yield Diagnostic("E422", fact, where, help=("make the first bank larger",))
 
 
-def _instead_of_kernel(kernel: BootFile | Missing) -> str:
+def _instead_of_kernel(kernel: BootFile | Missing | None) -> str:
     """To swap them helps only where the other one is an archive."""
     swapped = isinstance(kernel, BootFile) and kernel.kind == "initrd"
     return "swap the two files" if swapped else "name the initial RAM disk, a cpio archive, or leave `initrd` out"
