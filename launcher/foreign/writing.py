@@ -10,7 +10,6 @@ from textwrap import wrap
 from typing import Any
 
 from launcher.foreign.draft import Draft, Note
-from launcher.foreign.meaning import can_say_firmware
 from launcher.spec.fields import as_yaml
 from launcher.spec.short_forms import MAIN
 
@@ -56,17 +55,11 @@ def _machine(draft: Draft) -> Iterator[str]:
 
 
 def _boot(draft: Draft) -> Iterator[str]:
-    if draft.boot:
-        yield "boot:"
-        yield from (f"  {key}: {_value(value)}" for key, value in draft.boot.items())
-    elif can_say_firmware(draft.firmware):
+    if not draft.boot:
         yield f"boot: {draft.firmware}"
-    else:
-        yield from _comment(
-            f"The guest is started by its firmware ({draft.firmware}), and a spec names a kernel: copy it out of the "
-            "guest's /boot, with its initial RAM disk and the command line in its /proc/cmdline, and add console=ttyS0."
-        )
-        yield "# boot: {kernel: ./vmlinuz, initrd: ./initrd.img, cmdline: console=ttyS0 root=/dev/vda1 ro}"
+        return
+    yield "boot:"
+    yield from (f"  {key}: {_value(value)}" for key, value in draft.boot.items())
 
 
 def _memory(draft: Draft) -> Iterator[str]:
