@@ -89,14 +89,14 @@ def disk(draft: Draft, alias: str, path: str, image: str, line: int, *, readonly
 
 
 def boot_order(draft: Draft, kind: str, alias: str, order: str, line: int) -> None:
-    taken = {one.get("boot-order") for entries in draft.entries.values() for one in entries.values()}
     if not draft.firmware:
         draft.skip(f"boot order {order} of {alias}", "a kernel that is named starts at once", line)
     elif not re.fullmatch("[1-9][0-9]{0,2}", order):
         draft.lose(f"boot order {order}", "orders are 1 to 999", line, kind, alias)
-    elif int(order) in taken:
+    elif int(order) in draft.orders:
         draft.lose(f"boot order {order}", "another one has it", line, kind, alias)
     else:
+        draft.orders.add(int(order))
         draft.entries[kind][alias]["boot-order"] = int(order)
 
 

@@ -26,6 +26,7 @@ _FIRST = {
     "blockdev": "driver", "boot": "order", "mon": "chardev", "tpmdev": "type", "vga": "type", "vnc": "display",
 }  # fmt: skip
 _DEPTH = 16
+_MOST = 5000  # words of one command
 
 
 @record
@@ -55,6 +56,10 @@ class Option:
 
 def options_of(words: Sequence[Word], file: str) -> tuple[list[Word], str, list[Option]]:
     """What stands before the program, whose guests it runs, and its options."""
+    if len(words) > _MOST:
+        place = Where(file, words[_MOST].line, 1, 1)
+        fact = f"failed to read the command line: it has more than {_MOST:,} words"
+        raise Refused(Diagnostic("E027", fact, place, help=("a machine has some hundreds",)))
     at = program_at(words)
     before = list(words[:at]) if at is not None else []
     machine = program_of(words[at].text) or "" if at is not None else ""

@@ -72,6 +72,34 @@ def program_at(words: Sequence[Word]) -> int | None:
     return next((number for number, one in enumerate(words) if program_of(one.text) is not None), None)
 
 
+class _Words:
+    """Words that are put together of pieces: the first piece goes on with the word before it, and so do later ones."""
+
+    def __init__(self, pieces: Sequence[str] = ()) -> None:
+        self._done: list[str] = []
+        self._parts: list[str] = []
+        self._begun = False
+        self.put(pieces)
+
+    def put(self, pieces: Sequence[str]) -> None:
+        for number, piece in enumerate(pieces):
+            if number:
+                self._end()
+            self._begun = True
+            if piece:
+                self._parts.append(piece)
+
+    def all(self) -> list[str]:
+        if self._begun:
+            self._end()
+        return self._done
+
+    def _end(self) -> None:
+        """A word that is one item of an array stays that."""
+        self._done.append(self._parts[0] if len(self._parts) == 1 else "".join(self._parts))
+        self._parts, self._begun = [], False
+
+
 class _Scanner:
     """What is quoted is one word, and so is a variable in quotes; one without quotes may be several, or none."""
 
@@ -116,53 +144,44 @@ class _Scanner:
             return False
         self._step(len(found[0]))
         before.clear()
-        old = self.variables.get(found[1], []) if found[2] else []
+        known = self.variables.get(found[1], []) if found[2] else []
         if self.text[self.at : self.at + 1] == "(":
             self._step()
-            new: list[str] = [_Item.of(one) for one in self._words(")")]
+            known += [_Item.of(one) for one in self._words(")")]
             self._step()
         else:
-            new = ["".join(old) + " ".join(self._word(_ENDS))]
-            old = []
-        self.variables[found[1]] = old + new
+            known = ["".join([*known, " ".join(self._word(_ENDS))])]
+            self._count(known)
+        self.variables[found[1]] = known
         return True
 
     def _word(self, ends: str) -> list[str]:
         """One word, or those that a variable without quotes has."""
-        done: list[str] = []
-        word: str | None = None
+        words = _Words()
+        plain = re.compile(rf"[^ \t\n\r'\"\\$`{re.escape(ends)}]+")
         while self.at < len(self.text) and self.text[self.at] not in f" \t\n\r{ends}":
             sign = self.text[self.at]
-            if sign in "'\"":
-                first, *rest = self._single() if sign == "'" else self._double()
-                word = first if word is None else word + first
-                if rest:
-                    done += [word, *rest[:-1]]
-                    word = rest[-1]
+            if found := plain.match(self.text, self.at):
+                words.put([found[0]])
+                self._step(len(found[0]))
+            elif sign in "'\"":
+                words.put(self._single() if sign == "'" else self._double())
             elif sign == "\\":
-                self._step()
-                word = self._escaped(word)
-            elif sign in "$`":
-                pieces, split = self._filled()
-                parts = [piece for one in pieces for piece in (one.split() if split else [one])]
-                if parts:
-                    done += [(word or "") + parts[0], *parts[1:]]
-                    word = done.pop()
+                words.put(self._escaped())
             else:
-                word = (word or "") + sign
-                self._step()
-        whole = [*done, *([] if word is None else [word])]
+                pieces, split = self._filled()
+                words.put([piece for one in pieces for piece in (one.split() if split else [one])])
+        whole = words.all()
         self._count(whole)
         return whole
 
-    def _escaped(self, word: str | None) -> str | None:
+    def _escaped(self) -> list[str]:
         """A line that ends in a backslash goes on."""
-        sign = self.text[self.at : self.at + 1]
-        if sign == "\r" and self.text[self.at + 1 : self.at + 2] == "\n":
-            self._step()
-            sign = "\n"
         self._step()
-        return word if sign == "\n" else (word or "") + sign
+        end = re.compile(r"\r?\n").match(self.text, self.at)
+        sign = end[0] if end else self.text[self.at : self.at + 1]
+        self._step(len(sign))
+        return [] if end else [sign]
 
     def _single(self) -> list[str]:
         end = self.text.find("'", self.at + 1)
@@ -174,24 +193,23 @@ class _Scanner:
 
     def _double(self) -> list[str]:
         """An array in it is a word for each of its items."""
-        start, words = self.line, [""]
+        start, words = self.line, _Words([""])
+        plain = re.compile(r'[^"\\$`]+|\\(?!["\\$`\n])')
         self._step()
         while (sign := self.text[self.at : self.at + 1]) != '"':
             if not sign:
                 self.line = start
                 raise self._refused("a quote is not closed", "close it")
-            if sign == "\\" and self.text[self.at + 1 : self.at + 2] in ('"', "\\", "$", "`", "\n"):
-                words[-1] += self.text[self.at + 1].replace("\n", "")
+            if found := plain.match(self.text, self.at):
+                words.put([found[0]])
+                self._step(len(found[0]))
+            elif sign == "\\":
+                words.put([self.text[self.at + 1].replace("\n", "")])
                 self._step(2)
-            elif sign in "$`":
-                first, *rest = self._filled()[0] or [""]
-                words[-1] = first if not words[-1] else words[-1] + first
-                words += rest
             else:
-                words[-1] += sign
-                self._step()
+                words.put(self._filled()[0])
         self._step()
-        return words
+        return words.all()
 
     def _filled(self) -> tuple[list[str], bool]:
         """What stands for an expansion, and whether it is split at blanks where there are no quotes."""
@@ -216,10 +234,12 @@ class _Scanner:
             return "$"
         depth, opening = 0, self.text[self.at + 1]
         closing = {"(": ")", "{": "}"}[opening]
-        for number in range(self.at + 1, min(len(self.text), self.at + 4096)):
-            depth += (self.text[number] == opening) - (self.text[number] == closing)
+        within = self.text[self.at + 1 : self.at + 4096]
+        self._count([within])  # it is read for each sign that may begin one
+        for number, sign in enumerate(within):
+            depth += (sign == opening) - (sign == closing)
             if depth == 0:
-                return self.text[self.at : number + 1]
+                return f"${within[: number + 1]}"
         return "$"
 
     def _count(self, words: list[str]) -> None:
