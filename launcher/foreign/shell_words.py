@@ -18,6 +18,10 @@ _NAME = r"[A-Za-z_][A-Za-z0-9_]{0,63}"
 _EXPANSION = rf"\$(?:({_NAME})|\{{({_NAME})(\[[@*]\])?(?::?-([^}}$]*))?\}})"
 _UNIT = r"(?m)^Exec(Start|StartPre)=[-@:+!]*"
 _ENDS = ";|&\n"
+_ASSIGNED = re.compile(rf"({_NAME})(\+?)=")
+_EXPANDED = re.compile(_EXPANSION)
+_PLAIN = {ends: re.compile(rf"[^ \t\n\r'\"\\$`{re.escape(ends)}]+") for ends in (_ENDS, ")")}
+_QUOTED = re.compile(r'[^"\\$`]+|\\(?!["\\$`\n])')
 _FULL = "the words have more than a million characters once variables are filled in"
 
 
@@ -139,7 +143,7 @@ class _Scanner:
 
     def _assigns(self, before: list[Word]) -> bool:
         """`local x=..` and `export x=..` are assignments as well."""
-        found = re.compile(rf"({_NAME})(\+?)=").match(self.text, self.at)
+        found = _ASSIGNED.match(self.text, self.at)
         if found is None or any(one.text not in _DECLARING for one in before):
             return False
         self._step(len(found[0]))
@@ -158,7 +162,7 @@ class _Scanner:
     def _word(self, ends: str) -> list[str]:
         """One word, or those that a variable without quotes has."""
         words = _Words()
-        plain = re.compile(rf"[^ \t\n\r'\"\\$`{re.escape(ends)}]+")
+        plain = _PLAIN[ends]
         while self.at < len(self.text) and self.text[self.at] not in f" \t\n\r{ends}":
             sign = self.text[self.at]
             if found := plain.match(self.text, self.at):
@@ -194,13 +198,12 @@ class _Scanner:
     def _double(self) -> list[str]:
         """An array in it is a word for each of its items."""
         start, words = self.line, _Words([""])
-        plain = re.compile(r'[^"\\$`]+|\\(?!["\\$`\n])')
         self._step()
         while (sign := self.text[self.at : self.at + 1]) != '"':
             if not sign:
                 self.line = start
                 raise self._refused("a quote is not closed", "close it")
-            if found := plain.match(self.text, self.at):
+            if found := _QUOTED.match(self.text, self.at):
                 words.put([found[0]])
                 self._step(len(found[0]))
             elif sign == "\\":
@@ -213,7 +216,7 @@ class _Scanner:
 
     def _filled(self) -> tuple[list[str], bool]:
         """What stands for an expansion, and whether it is split at blanks where there are no quotes."""
-        if found := re.compile(_EXPANSION).match(self.text, self.at):
+        if found := _EXPANDED.match(self.text, self.at):
             self._step(len(found[0]))
             name, default = found[1] or found[2], found[4]
             known = self.variables.get(name)
