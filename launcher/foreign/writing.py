@@ -37,9 +37,9 @@ def spec_text(draft: Draft, file: str) -> str:
 
 
 def _head(draft: Draft, file: str) -> Iterator[str]:
-    yield from _comment(
-        f"By `vmlaunch import` of {draft.source}, {_clean(file)}. `vmlaunch plan` says what this host has to it."
-    )
+    whence = "from stdin" if file == "-" else _clean(file)
+    told = f"By `vmlaunch import` of {draft.source}, {whence}. `vmlaunch plan` says what this host has to it."
+    yield from _comment(told)
     yield ""
 
 

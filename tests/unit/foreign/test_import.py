@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -50,6 +53,14 @@ def test_a_spec_is_printed_and_what_is_not_in_it_is_counted(
     answer = json.loads(capsys.readouterr().out)
     assert answer["valid"]
     assert {"what": "-vga std", "line": 1, "beside": None, "lost": True}.items() <= answer["notes"][0].items()
+
+
+def test_a_domain_comes_in_on_stdin(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(domain("web", LINUX).encode())))
+    assert main(["import", "-"]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("# By `vmlaunch import` of a domain of libvirt, from stdin.")
+    assert err == "stdin: a domain of libvirt; the spec is valid\n"
 
 
 def test_a_spec_that_is_not_valid_is_printed_all_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
