@@ -41,12 +41,15 @@ def report_of(path: Path, waiting_as: type[Waiting] = Waiting) -> Report:
 
 
 def held_by_processes(report: Report) -> dict[str, Holdings | None]:
-    """Of keeper, runner and, where there is one, standby, while they live. None: there is no such process."""
+    """Of keeper, runner, standby and engines, where there are any, while they live. None: there is no such process."""
     from launcher.vms.holdings import holdings
 
-    pids = {} if report.end else {"keeper": report.pid, "runner": report.runner}
-    if report.standby is not None and pids:
+    if report.end:
+        return {}
+    pids = {"keeper": report.pid, "runner": report.runner}
+    if report.standby is not None:
         pids["standby"] = report.standby
+    pids |= {one.name: one.pid for one in report.engines if one.state == "runs"}
     return {name: None if pid is None else holdings(pid) for name, pid in pids.items()}
 
 

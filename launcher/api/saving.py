@@ -67,3 +67,21 @@ def _is_plan(raw: bytes) -> bool:
     except (ValueError, RecursionError):
         return False
     return isinstance(found, dict) and found.keys() >= _KEYS_OF_A_PLAN
+
+
+def write_new(path: str, text: str) -> None:
+    """A spec, where no file is yet."""
+    made = False
+    try:
+        with open(path, "x", encoding="utf-8") as file:
+            made = True
+            file.write(text)
+    except FileExistsError:
+        help_ = ("name another file, or remove this one first",)
+        raise Refused(Diagnostic("E028", f"{path} is there already", Where(path), help=help_)) from None
+    except (OSError, ValueError) as error:
+        if made:
+            with suppress(OSError):
+                os.unlink(path)
+        cause = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise Refused(Diagnostic("E028", f"failed to write the spec: {cause.lower()}", Where(path))) from None

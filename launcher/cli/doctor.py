@@ -38,10 +38,10 @@ def run(options: argparse.Namespace) -> int:
 def _text(host: HostFacts, checks: tuple[Check, ...]) -> None:
     from launcher.cli.terminal import wants_colour
     from launcher.report.doctor import doctor_closing, doctor_text
-    from launcher.report.lines import width_of
+    from launcher.report.lines import columns_of
 
     print(visible(f"{host.name} · Linux {host.kernel}") + " · for a VM with 1 GiB of memory and one device\n")
-    print(doctor_text(checks, colour=wants_colour(sys.stdout), width=width_of(sys.stdout)))
+    print(doctor_text(checks, colour=wants_colour(sys.stdout), width=columns_of(sys.stdout)))
     print(f"\n{doctor_closing(checks)}")
     failed = [one.code for one in checks if one.level == "FAIL"]
     if failed and all(code and code.startswith(OF_DEVICES) for code in failed):

@@ -27,6 +27,7 @@ SILENT = {
     "devices",
     "doctor",
     "validate",
+    "import",
     "explain",
     "schema",
     "completion",

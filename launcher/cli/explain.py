@@ -26,10 +26,10 @@ def run(options: argparse.Namespace) -> int:
     from launcher.codec import encode
     from launcher.codes import all_explanations
     from launcher.report.frame import visible
-    from launcher.report.lines import width_of
+    from launcher.report.lines import WIDE, width_of
     from launcher.spec.fields import all_fields
 
-    width = width_of(sys.stdout)
+    width = min(width_of(sys.stdout), WIDE)
     fields, codes = all_fields(), {one.code: one for one in all_explanations()}
     if options.topic in (None, "codes"):
         about = _codes(codes) if options.topic else _fields(fields, width)

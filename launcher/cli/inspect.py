@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME|SPEC|PLAN", help="the VM's name, its YAML file or its saved plan")
-    parser.add_argument("-v", "--verbose", action="store_true", help="and what keeper and runner hold while it runs")
+    parser.add_argument("-v", "--verbose", action="store_true", help="and what its processes hold while it runs")
     parser.add_argument("--json", action="store_true", help="the report and the plan as JSON")
 
 

@@ -39,13 +39,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from launcher.api.files import read_bytes
     from launcher.api.plans import is_saved_plan
     from launcher.cli.given import saved_plan
+    from launcher.cli.spec_folder import read_one
 
     _check_words(options)
     _check_targets(options)
-    raw = read_bytes(options.spec)
+    raw = read_one(options.spec, options.verb)
     if options.diff:
         from launcher.cli.difference import show_difference
 

@@ -20,9 +20,13 @@ def wants_colour(stream: TextIO, environment: Mapping[str, str] | None = None) -
     return known.get("TERM") != "dumb" and stream.isatty()
 
 
+def can_redraw(stream: TextIO) -> bool:
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
 def drawn(diagnostics: Iterable[Diagnostic], sources: Mapping[str, str], stream: TextIO) -> str:
     """As text for this stream. `sources` are the texts they point into: `options.sources`."""
     from launcher.report.diagnostics import as_text
-    from launcher.report.lines import width_of
+    from launcher.report.lines import columns_of
 
-    return as_text(diagnostics, sources, colour=wants_colour(stream), width=width_of(stream))
+    return as_text(diagnostics, sources, colour=wants_colour(stream), width=columns_of(stream))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MODULES = ("bridge", "tun", "vhost_net", "vhost_vsock")
 _NODES = ("/dev/net/tun", "/dev/vhost-net", "/dev/vhost-vsock")
+_REGIONS = "/sys/module/vhost/parameters/max_mem_regions"
 _SHMEM = "/sys/kernel/mm/transparent_hugepage/shmem_enabled"
 # What keeps ordinary users from making a user namespace: Ubuntu's setting, Debian's, and the values that forbid it.
 _UNPRIVILEGED = {"kernel/apparmor_restrict_unprivileged_userns": "1", "kernel/unprivileged_userns_clone": "0"}
@@ -36,6 +37,7 @@ def read_serving(tree: Tree, process: Process, wanted: Collection[str], said: Ca
         unprivileged=next(_kept_from(tree), None),
         shmem=bracketed(tree.read_text(_SHMEM)),
         file_size=_file_size(tree),
+        vhost_regions=number(tree.read_text(_REGIONS)),
     )
 
 

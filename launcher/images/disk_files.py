@@ -146,3 +146,4 @@ class Socket:
     path: str
     kind: Literal["socket", "other"]
     rights: Rights
+    identity: str = ""

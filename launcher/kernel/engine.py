@@ -39,6 +39,10 @@ LIMITS = {
 }
 
 
+# Of malloc's arenas, which are 64 MiB of addresses each, there would be 8 for each processor.
+ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "MALLOC_ARENA_MAX": "2"}
+
+
 class Engine:
     """Forked, and waiting for `begin`: until then it has opened nothing and runs nothing but our code.
 
@@ -263,7 +267,7 @@ def _become(order: EngineOrder, keeper: socket.socket, parent: int) -> NoReturn:
     measures = confine.confine_engine(order)
     keeper.send(json.dumps(measures).encode())
     try:
-        os.execve(order.program, (order.program, *order.words), {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"})
+        os.execve(order.program, (order.program, *order.words), ENVIRONMENT)
     except OSError as error:
         raise OSError(error.errno, error.strerror, order.program) from None
 

@@ -67,7 +67,7 @@ static int serve_file(struct machine *machine, const struct trap *trap, struct a
 static int serve_config(struct machine *machine, uint32_t address, struct access *access)
 {
 	uint8_t function = address / CONFIG_SIZE;
-	if (machine->config.asked[function]) {
+	if (config_asks(&machine->config, function, address % CONFIG_SIZE, access->size, access->write)) {
 		access->space = SPACE_CONFIG;
 		access->address = address;
 		return access->write ? EVENT_WRITE : EVENT_READ;

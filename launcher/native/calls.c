@@ -171,7 +171,7 @@ static const struct rule of_disk_engines[] = {
 	ALLOW(access), ALLOW(open), ALLOW(openat), ALLOW(newfstatat), ALLOW(stat), ALLOW(fstat), ALLOW(lstat), ALLOW(statx),
 	ALLOW(statfs), ALLOW(fstatfs), ALLOW(readlink), ALLOW(readlinkat), ALLOW(getdents64), ALLOW(getcwd), ALLOW(unlink),
 	ALLOW(mmap), ALLOW(mprotect), ALLOW(munmap), ALLOW(mremap), ALLOW(madvise), ALLOW(brk), ALLOW(get_mempolicy),
-	ALLOW(set_mempolicy), ALLOW(memfd_create), ALLOW(membarrier),
+	ALLOW(set_mempolicy), ALLOW(membarrier), REFUSE(memfd_create, ENOSYS), /* a file in memory has no limit */
 
 	ALLOW(read), ALLOW(write), ALLOW(readv), ALLOW(writev), ALLOW(pread64), ALLOW(pwrite64), ALLOW(preadv),
 	ALLOW(pwritev), ALLOW(preadv2), ALLOW(pwritev2), ALLOW(lseek), ALLOW(close), ALLOW(close_range),
@@ -203,6 +203,7 @@ static const struct rule of_disk_engines[] = {
 static const struct rule of_share_engines[] = {
 	REFUSE(kill, EPERM), REFUSE(tkill, EPERM), REFUSE(pidfd_send_signal, EPERM), REFUSE(rt_sigqueueinfo, EPERM),
 	REFUSE(rt_tgsigqueueinfo, EPERM), REFUSE(ptrace, EPERM), REFUSE(io_uring_setup, ENOSYS),
+	REFUSE(memfd_create, ENOSYS),
 	REFUSE_IF(fcntl, 1, F_SETOWN, EPERM), REFUSE_IF(fcntl, 1, F_SETOWN_EX, EPERM), REFUSE_IF(fcntl, 1, F_SETSIG, EPERM),
 	REFUSE_IF(ioctl, 1, FIOSETOWN, EPERM), REFUSE_IF(ioctl, 1, SIOCSPGRP, EPERM),
 };

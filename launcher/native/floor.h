@@ -33,8 +33,9 @@ struct machine *machine_create(int vm, int serial_gsi, int power_gsi);
 void machine_destroy(struct machine *machine);
 int machine_set_ports(struct machine *machine, const struct trap *traps, uint32_t count);
 int machine_set_memory(struct machine *machine, const struct trap *traps, uint32_t count);
-int machine_set_function(struct machine *machine, uint8_t function, const uint8_t *image);
-void machine_ask_function(struct machine *machine, uint8_t function);
+int machine_set_function(struct machine *machine, uint8_t function, const uint8_t *image, const uint8_t *asks_read,
+			 const uint8_t *asks_write);
+int machine_change_function(struct machine *machine, uint8_t function, uint32_t offset, const uint8_t *bytes, uint32_t size);
 void machine_console(struct machine *machine, struct ring *output, int output_event, struct ring *input, int room_event);
 void machine_input(struct machine *machine);
 bool machine_press_power(struct machine *machine);
@@ -80,6 +81,7 @@ int memory_populate(void *memory, size_t size, size_t chunk, uint64_t *cursor, u
 int memory_take_shared(size_t size, size_t page_size, int node, int *ret_file, void **ret);
 int memory_populate_shared(void *memory, size_t size, size_t chunk, uint64_t *cursor, uint64_t *done);
 int memory_map_file(int fd, uint64_t offset, size_t size, size_t alignment, void **ret);
+void memory_give_back(void);
 
 /* -- the kernel's calls ----------------------------------------------------------------------------------------- */
 
@@ -87,6 +89,7 @@ int kernel_ioctl(int fd, unsigned long request, void *argument);
 int kernel_ioctl_value(int fd, unsigned long request, unsigned long argument);
 int kernel_prctl(int option, unsigned long value);
 int kernel_unshare(int flags);
+int kernel_try_name_spaces(int flags);
 int kernel_readonly_mount(int folder);
 bool host_cpuid(uint32_t leaf, uint32_t *ret);
 

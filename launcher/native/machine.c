@@ -64,16 +64,21 @@ int machine_set_memory(struct machine *machine, const struct trap *traps, uint32
 	return set_traps(machine, &machine->memory, traps, count);
 }
 
-/* `image` is CONFIG_SIZE bytes and is copied. */
-int machine_set_function(struct machine *machine, uint8_t function, const uint8_t *image)
+/* Each has CONFIG_SIZE bytes and is copied: what the function reads as; not 0, where the caller of vcpu_run is asked about
+ * a read, a write. To be called while no vCPU runs. */
+int machine_set_function(struct machine *machine, uint8_t function, const uint8_t *image, const uint8_t *asks_read,
+			 const uint8_t *asks_write)
 {
-	return config_set(&machine->config, function, image);
+	return config_set(&machine->config, function, image, (const uint8_t *const[2]){ asks_read, asks_write });
 }
 
-/* The caller of vcpu_run answers for this function's configuration space. To be called while no vCPU runs. */
-void machine_ask_function(struct machine *machine, uint8_t function)
+/* What a function reads as from now on. vCPUs may run. */
+int machine_change_function(struct machine *machine, uint8_t function, uint32_t offset, const uint8_t *bytes, uint32_t size)
 {
-	machine->config.asked[function] = true;
+	pthread_rwlock_wrlock(&machine->lock);
+	int error = config_change(&machine->config, function, offset, bytes, size);
+	pthread_rwlock_unlock(&machine->lock);
+	return error;
 }
 
 void machine_console(struct machine *machine, struct ring *output, int output_event, struct ring *input, int room_event)

@@ -80,16 +80,23 @@ bool power_press(struct power *power);
 
 enum { FUNCTIONS = 256 };
 
-/* Bus 0. A function is an image that the guest can only read, or the caller of vcpu_run is asked about it (`asked`, of
- * which machine_ask_function is told), or it is not there. */
-struct config {
-	_Atomic uint32_t address; /* as last written to 0xcf8 */
-	uint8_t *images[FUNCTIONS];
-	bool asked[FUNCTIONS];
+/* What a function reads as, byte by byte, and which bytes the caller of vcpu_run is asked about instead: at a read because
+ * a device has them, at a write because something follows from it. A write that nobody is asked about does nothing. */
+struct config_space {
+	uint8_t image[CONFIG_SIZE];
+	bool asks[2][CONFIG_SIZE]; /* to read, to write */
 };
 
-int config_set(struct config *config, uint8_t function, const uint8_t *image);
+/* Bus 0: those functions that are there. */
+struct config {
+	_Atomic uint32_t address; /* as last written to 0xcf8 */
+	struct config_space *functions[FUNCTIONS];
+};
+
+int config_set(struct config *config, uint8_t function, const uint8_t *image, const uint8_t *const asks[2]);
 void config_destroy(struct config *config);
+int config_change(struct config *config, uint8_t function, uint32_t offset, const uint8_t *bytes, uint32_t size);
+bool config_asks(struct config *config, uint8_t function, uint32_t offset, uint32_t size, bool write);
 uint64_t config_read(struct config *config, uint8_t function, uint32_t offset, uint32_t size);
 uint32_t config_read_address(struct config *config, uint64_t offset, uint32_t size);
 bool config_data_port(struct config *config, uint64_t offset, uint32_t *ret);

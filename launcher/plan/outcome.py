@@ -99,7 +99,8 @@ class VirtioReport:
 @record
 class EngineReport:
     """A process that serves disks, a share or a network. It `runs`, has `ended` as it was told to, or `died` while the
-    guest ran. `how` it ended, `measures` as those of the runner, and what one that died had `said` last.
+    guest ran. `how` it ended, `measures` as those of the runner, and what one that died had `said` last. `writes`: what
+    it may still write to, folders with all in them; `/`: its own sandbox and its user alone keep it from any.
     """
 
     aliases: tuple[str, ...]
@@ -110,6 +111,11 @@ class EngineReport:
     how: str
     measures: dict[str, str]
     said: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return f"{self.program.rpartition('/')[2]} of {', '.join(self.aliases)}"
 
 
 @record

@@ -127,7 +127,7 @@ def _with_served(it: Situation, taken: Sequence[Span]) -> Situation:
     from launcher.planner.engines import engine_steps
     from launcher.planner.virtio import functions_of, places_of
 
-    engines = (*engine_steps(it.spec, it.host, it.files), *_seed(it))
+    engines = (*engine_steps(it.spec, it.host, it.files, it.ranges), *_seed(it))
     places = places_of(it.spec, [*taken, *spans_of_bars(it.devices)], it.board.layout)
     return replace(it, engines=engines, places=places, virtio=functions_of(it.spec, it.host, places, engines))
 
@@ -137,9 +137,8 @@ def _seed(it: Situation) -> tuple[Step, ...]:
     if it.spec.cloud_init is None:
         return ()
     from launcher.planner.cloud_init import seed_step
-    from launcher.planner.virtio import macs_of
 
-    step = seed_step(it.spec, it.host, it.files, macs_of(it.spec))
+    step = seed_step(it.spec, it.host, it.files, it.ranges)
     return () if step is None else (step,)
 
 

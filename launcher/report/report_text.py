@@ -117,10 +117,7 @@ def _figures(report: Report) -> Iterator[Row]:
     if report.end is not None and report.failed_undos is not None:
         yield "teardown", f"{report.failed_undos} failed calls"
     for engine in report.engines:
-        yield (
-            "confined",
-            f"{engine.program.rpartition('/')[2]} of {', '.join(engine.aliases)}: {confinement(engine.measures)}",
-        )
+        yield "confined", f"{engine.name}: {confinement(engine.measures)}"
     if report.confinement:
         yield "confined", confinement(report.confinement)
 

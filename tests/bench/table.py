@@ -262,7 +262,8 @@ TABLE = (
         "A whole machine: disk, network, vsock beside QEMU's",
         "A Linux guest with 1 vCPU and 512 MiB on the same raw file and in the same bridge. The disk: blocks of 4 KiB "
         "at random places with O_DIRECT, from one thread and from 32; qemu-storage-daemon beside QEMU's own virtio-blk "
-        "with an iothread. The network: TCP to a program on the host and from it, the round trip of a ping, both by "
+        "with an iothread, both with O_DIRECT and the kernel's AIO where the file system takes it. The network: TCP to "
+        "a program on the host and from it, the round trip of a ping, both by "
         "vhost-net. vsock: round trips of 64 bytes, both by vhost-vsock. Returns: of KVM_RUN beyond those of an order "
         "that does next to nothing. Boot: what the guest's /proc/uptime says at its init, with all of them. Memory: of "
         "all processes, engines and the attached client included, without the guest's RAM.",

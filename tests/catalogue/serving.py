@@ -62,6 +62,12 @@ NVME = PciAddress.parse("0000:02:00.0")  # of the server
 NVME_TOO = f"{START}devices: {{drive: '{NVME}'}}\ndisks: {{data: /dev/vda}}\n"
 
 
+def banks(count: int, served_: str) -> str:
+    """As many banks, the first of which is in two pieces: below the hole of BARs, and above."""
+    rest = ", {size: 1GiB}" * (count - 1)
+    return START.replace("memory: 1GiB", f"memory: [{{size: 4GiB}}{rest}]") + f"{served_}\n"
+
+
 MINE = image(rights=Rights("/vms/root.qcow2", ME, ME, 0o600))
 
 
@@ -312,6 +318,11 @@ ROWS: tuple[Row, ...] = (
           with_sockets(disks_root=socket())),
     Row("engine-of-others", "E652", user, user, SPDK, variant="denied", named=with_sockets(disks_root=socket()),
         near_named=with_sockets(disks_root=socket(mode=0o666))),
+    _file("engine-of-others", "W650", "of-a-user", SPDK, with_sockets(disks_root=socket(uid=ME)),
+          with_sockets(disks_root=socket())),
+    Row("engine-of-others", "W650", user, user, SPDK, variant="of-another-user",
+        named=with_sockets(disks_root=socket(mode=0o666, uid=1001)),
+        near_named=with_sockets(disks_root=socket(mode=0o666, uid=ME))),
     # ---- shares ----
     _file("share-not-servable", "E653", "absent", WORK, with_shares(work=Missing("absent", "/vms/src")),
           with_shares(work=folder())),
@@ -333,7 +344,18 @@ ROWS: tuple[Row, ...] = (
           files=with_shares(work=folder())),
     _host("no-user-namespace", "E657", "passt", INET, lambda: user(unprivileged="kernel.unprivileged_userns_clone"),
           lambda: user(unprivileged="kernel.apparmor_restrict_unprivileged_userns")),
+    _host("no-user-namespace", "E657", "chroot", ROOT, lambda: served(name_space="EPERM"),
+          lambda: user(name_space="EPERM"), files=with_disks(root=MINE)),
+    _host("no-user-namespace", "E657", "container", WORK,
+          lambda: with_process(served(name_space="EPERM"), container=True), lambda: served(name_space="made"),
+          files=with_shares(work=folder())),
+    _host("no-user-namespace", "E657", "too-many", INET, lambda: user(name_space="ENOSPC"),
+          lambda: user(name_space=None)),
     # ---- memory that engines map ----
+    _file("shared-memory", "E659", "pieces", banks(8, "disks: {root: ./root.qcow2}"), GOOD, GOOD,
+          banks(7, "disks: {root: ./root.qcow2}")),
+    _host("shared-memory", "E659", "vhost", banks(20, "vsock: 42"), lambda: served(vhost_regions=16),
+          lambda: served(vhost_regions=21)),
     _host("shared-memory", "E658", "file-size", ROOT, lambda: served(file_size=512 * MIB),
           lambda: served(file_size=GIB), files=GOOD),
     _host("shared-memory", "W657", "small-pages", ROOT, lambda: replace(served(shmem="never"), kernel="5.15.0"),

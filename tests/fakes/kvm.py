@@ -172,6 +172,10 @@ class FakeKvmVfio(Handle):
 class FakeMachine(Handle):
     """Traps that do not overlap."""
 
+    def __init__(self, kernel: FakeKernel) -> None:
+        super().__init__(kernel)
+        self.functions: dict[int, bytearray] = {}
+
     listens = False
     ports: Sequence[Trap] = ()
     memory: Sequence[Trap] = ()
@@ -189,11 +193,16 @@ class FakeMachine(Handle):
             refuse(errno.EINVAL, "machine_set_traps")
         return tuple(traps)
 
-    def set_function(self, function: int, image: bytes) -> None:
-        assert len(image) == 4096
+    def set_function(
+        self, function: int, image: bytes, asks_read: bytes = bytes(4096), asks_write: bytes = bytes(4096)
+    ) -> None:
+        assert {len(image), len(asks_read), len(asks_write)} == {4096}
+        assert 0 <= function < 256
+        self.functions[function] = bytearray(image)
 
-    def ask_function(self, function: int) -> None:
-        assert 0 < function < 256
+    def change_function(self, function: int, offset: int, data: bytes) -> None:
+        assert offset + len(data) <= len(self.functions[function])
+        self.functions[function][offset : offset + len(data)] = data
 
     def attach(self, console: Any) -> None:
         self.console = console

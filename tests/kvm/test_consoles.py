@@ -145,6 +145,14 @@ def test_logs_that_follow_draw_a_guest_that_goes_on(cli: Cli, echoing: str, term
 # ---- console ----
 
 
+def test_an_attached_up_says_how_it_is_left(cli: Cli, payload: Payload, terminal: Callable[..., Terminal]) -> None:
+    up = terminal("up", str(cli.spec(payload("echo"))))
+    up.sees("run 1 vCPU", "[attached: ^] d leaves, ^] ? says more]")
+    up.type("\x1dd")
+    up.rest()
+    assert report_of(cli)["phase"] == "running"
+
+
 def test_what_is_piped_into_a_console_reaches_the_guest_and_the_end_is_the_guests(cli: Cli, echoing: str) -> None:
     done = cli.run("console", echoing, stdin="hello.")
     assert (done.code, done.out) == (0, "hello.")

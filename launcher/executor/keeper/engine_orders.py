@@ -14,6 +14,7 @@ from typing import Any
 
 from launcher.errors import Diagnostic, StepFailed
 from launcher.executor.keeper import engine_sockets
+from launcher.executor.keeper.engine_limits import memory_limits
 from launcher.executor.keeper.engine_words import OPENED, OpenDisk, OpenImage, disk_words, network_words, share_words
 from launcher.kernel.api import EngineOrder, Kernel
 from launcher.plan.seed import StartSeedEngine
@@ -49,6 +50,7 @@ def _disks(step: StartDiskEngine, kernel: Kernel, stack: ExitStack) -> EngineOrd
         own_name_space=os.geteuid() == 0,
         written=written,
         read=tuple(one.fd for _, one in images if one.fd not in written),
+        limits=memory_limits(step),
         seccomp="confine_disk_engine",
         names=tuple((one.fd, image.path) for image, one in images),
     )
@@ -140,7 +142,7 @@ def _share(step: StartShareEngine, kernel: Kernel, stack: ExitStack) -> EngineOr
         own_name_space=True,
         written=() if step.readonly else (fd,),
         read=(fd,) if step.readonly else (),
-        limits=((resource.RLIMIT_NOFILE, OPEN_BY_SHARES),),
+        limits=(*memory_limits(step), (resource.RLIMIT_NOFILE, OPEN_BY_SHARES)),
         seccomp="confine_share_engine",
         capabilities=OF_SHARES + TO_CHROOT if in_c else OF_SHARES,
         mounts=(fd, step.path) if in_c and step.readonly else None,
@@ -163,7 +165,7 @@ def _network(step: StartUserNetwork, kernel: Kernel, stack: ExitStack) -> Engine
         inner_uid=step.uid,
         inner_gid=step.gid,
         own_name_space=os.geteuid() == 0,
-        limits=((resource.RLIMIT_FSIZE, 0),),
+        limits=(*memory_limits(step), (resource.RLIMIT_FSIZE, 0)),
         own_sandbox=True,
     )
 
@@ -185,6 +187,7 @@ def _seed(step: StartSeedEngine, kernel: Kernel, stack: ExitStack) -> EngineOrde
         inner_uid=step.uid,
         inner_gid=step.gid,
         own_name_space=os.geteuid() == 0,
+        limits=memory_limits(step),
         seccomp="confine_disk_engine",
         names=((fd, step.alias),),
     )

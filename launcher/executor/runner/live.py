@@ -11,6 +11,7 @@ from functools import partial
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from launcher.errors import Diagnostic, StepFailed
 from launcher.executor.runner.devices.bus import Bus
 from launcher.executor.runner.devices.routes import Routes
 from launcher.executor.runner.undo import UndoStack
@@ -74,6 +75,14 @@ class Engines:
     """Of virtio functions, by alias. They stay when the guest reboots; a VM without such functions has none."""
 
     by_alias: dict[str, Engine] = field(default_factory=dict)
+
+
+class EngineGone(StepFailed):
+    """Its engine has hung up before the guest began. The keeper, whose child it is, knows how it ended."""
+
+    def __init__(self, alias: str, why: str) -> None:
+        super().__init__(Diagnostic("E571", f"{alias}: {why}"))
+        self.alias = alias
 
 
 class Described(NamedTuple):

@@ -60,7 +60,7 @@ def create_vm(_: CreateVm, live: Live) -> None:
     routes = Routes(vm, board, kvm.check_extension("irq_routing"))
     routes.commit()
     ports = tuple(Trap(span.start, span.size, device) for span, device in board.ports)
-    bus = Bus(Traps(machine, ports, (Trap(layout.ecam.start, layout.ecam.size, "ecam"),)))
+    bus = Bus(machine, Traps(machine, ports, (Trap(layout.ecam.start, layout.ecam.size, "ecam"),)))
     machine.set_function(HOST_BRIDGE, board.host_bridge)
     live.make(Built(kvm, vm, machine, bus, routes))
 

@@ -61,9 +61,9 @@ def test_a_saved_plan_names_them_by_its_steps(tmp_path: Path) -> None:
     written(tmp_path)
     image = Image(str(tmp_path / "root.qcow2"), "qcow2", "1:2")
     steps = (
-        StartDiskEngine("/usr/bin/qemu-storage-daemon", 0, 0, (ServedDisk("root", (image,), False, False, 1),)),
-        StartShareEngine("/usr/libexec/virtiofsd", "rust", "work", str(tmp_path), "1:2", False, 0, 0),
-        ConnectEngine("lan", "/none/nic.sock"),
+        StartDiskEngine("/usr/bin/qemu-storage-daemon", 0, 0, (ServedDisk("root", (image,), False, False, 1),), 0),
+        StartShareEngine("/usr/libexec/virtiofsd", "rust", "work", str(tmp_path), "1:2", False, 0, 0, 0),
+        ConnectEngine("lan", "/none/nic.sock", "1:2"),
         AddVirtio(()),
     )
     made = plan(SMALL, host("gpu07"))

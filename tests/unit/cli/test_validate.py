@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from launcher.api import folders
 from launcher.cli import main
 from tests.conftest import ROOT
 
@@ -78,9 +79,52 @@ def test_folder_means_its_yaml_files_without_hidden_ones(here: Path, capsys: pyt
     assert files == ["deep/c.yml", "deep/deeper/a.yaml"]
 
 
+def test_what_is_not_read_of_a_folder_is_said(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(here, a=GOOD)
+    (here / "b.YML").write_text(GOOD)
+    (here / "made.json").write_text(json.dumps({"boot": {"kernel": "./k"}, "cpus": 1, "memory": "1GiB"}))
+    (here / "host.json").write_text('{"format_version": "1.0", "boot": 1}')
+    (here / "vm.yaml.tmpl").write_text("{{ . }}")
+    (here / "README.md").write_text("boot:")
+    assert main(["validate", "."]) == 0
+    out, err = capsys.readouterr()
+    assert out == "3 specs are valid\n"
+    assert err == "host.json, vm.yaml.tmpl were not read: no spec by its name or its first words\n"
+    assert main(["validate", "--json", "."]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert [one["file"] for one in answer["specs"]] == ["a.yaml", "b.YML", "made.json"]
+    assert answer["not_read"] == ["host.json", "vm.yaml.tmpl"]
+
+
 def test_folder_without_a_spec_is_not_valid(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "notes.json").write_text("[]")
     assert main(["validate", str(here)]) == 1
-    assert "E015" in capsys.readouterr().err
+    assert "error[E015]: there is no spec in this folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("specs", "one spec is meant here: `vmlaunch plan specs/trainer.yaml`"),
+        ("empty", "there is no spec in this folder: name a file"),
+        ("specs/trainer", "did you mean `specs/trainer.yaml`?"),
+        ("specs/trianer.yml", "did you mean `specs/trainer.yaml`?"),
+        ("web", "web is a VM, and its spec is meant here: `vmlaunch plan /home/me/web.yaml`"),
+    ],
+)
+def test_one_spec_that_is_not_named_is_named(
+    here: Path, word: str, said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "specs").mkdir()
+    (here / "empty").mkdir()
+    write(here / "specs", trainer=GOOD)
+    (here / "vms" / "web").mkdir(0o700, parents=True)
+    (here / "vms" / "web" / "plan.json").write_text('{"spec": {"path": "/home/me/web.yaml"}}')
+    monkeypatch.setattr(folders, "state_root", lambda: here / "vms")
+    assert main(["plan", word]) == 1
+    assert f"help: {said}\n" in capsys.readouterr().err
+    assert main(["plan", "nothing-like-it"]) == 1
+    assert "help:" not in capsys.readouterr().err
 
 
 def test_set_is_checked_and_shown_where_it_is_wrong(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

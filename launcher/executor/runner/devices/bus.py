@@ -7,7 +7,7 @@ from threading import Lock
 
 from launcher.executor.runner.devices.function import Function
 from launcher.executor.runner.devices.traps import Space, Traps
-from launcher.kernel.api import SPACES, Trap
+from launcher.kernel.api import SPACES, Machine, Trap
 from launcher.machine.pci import CONFIG_SIZE
 
 ONES = (1 << 64) - 1
@@ -17,8 +17,8 @@ OWN_LOCK = "registers"  # what waits for an engine stops nobody who wants someth
 class Bus:
     """`functions` is filled while the VM is set up, and not changed while it runs."""
 
-    def __init__(self, traps: Traps) -> None:
-        self.traps = traps
+    def __init__(self, machine: Machine, traps: Traps) -> None:
+        self._machine, self.traps = machine, traps
         self.functions: list[Function] = []
         self.faults = 0  # KVM_RUN met a BAR that did not answer
         self._lock = Lock()
@@ -26,6 +26,8 @@ class Bus:
         self._alarms: dict[int, tuple[Function, str]] = {}  # by descriptor
 
     def add(self, one: Function) -> None:
+        """No vCPU runs yet."""
+        self._machine.set_function(one.devfn, one.known(0, CONFIG_SIZE), *one.asked())
         self.functions.append(one)
         self._by_devfn[one.devfn] = one
         for name, event in one.alarms.items():
@@ -66,7 +68,7 @@ class Bus:
         data = (value & (1 << 8 * size) - 1).to_bytes(size, "little")
         with self._lock:
             if SPACES[space] == "config":
-                self._by_devfn[address // CONFIG_SIZE].write_config(address % CONFIG_SIZE, data)
+                self._write_config(self._by_devfn[address // CONFIG_SIZE], address % CONFIG_SIZE, data)
                 for one in self.functions:
                     one.try_waiting()
                 return
@@ -78,6 +80,12 @@ class Bus:
                 one.write_table(trap.kind, address - trap.start, data)
                 return
         one.write_table(trap.kind, address - trap.start, data)
+
+    def _write_config(self, function: Function, offset: int, data: bytes) -> None:
+        """C knows what is to be read there by the time that the write is over."""
+        function.write_config(offset, data)
+        inside = min(len(data), CONFIG_SIZE - offset)
+        self._machine.change_function(function.devfn, offset, function.known(offset, inside))
 
     def _owner(self, space: int, address: int) -> tuple[Function, Trap] | None:
         where: Space = "memory" if SPACES[space] == "memory" else "port"

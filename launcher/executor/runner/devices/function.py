@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from launcher.machine.function import Asked
 from launcher.plan.outcome import DeviceReport, VirtioReport
 
 
@@ -38,6 +39,12 @@ class Function(Protocol):
 
     def read_config(self, offset: int, size: int) -> bytes: ...
     def write_config(self, offset: int, data: bytes) -> None: ...
+
+    def known(self, offset: int, size: int) -> bytes:
+        """What it reads as there now, wherever it need not be asked."""
+
+    def asked(self) -> Asked:
+        """Which bytes of configuration space it is asked about: others read as they are known, written in vain."""
 
     def read_table(self, piece: str, offset: int, size: int) -> bytes:
         """`piece` is table or pending, of MSI-X; or registers, about which it is asked without the bus's lock."""

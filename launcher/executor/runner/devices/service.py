@@ -57,7 +57,7 @@ class VirtioService:
     def __init__(
         self, model: VirtioConfig, engine: Engine, kicks: Kicks, memory: Sequence[MemoryPart], note: Say
     ) -> None:
-        self.registers, self._config, self._engine, self.kicks = model.registers, model, engine, kicks
+        self.registers, self.config, self._engine, self.kicks = model.registers, model, engine, kicks
         self._memory, self._note = memory, note
         self._lock = Lock()  # over registers and engine: an engine that is slow to answer stops nobody else
         self._events: dict[int, int] = {}  # of vectors
@@ -92,14 +92,14 @@ class VirtioService:
     def read_config(self, offset: int, size: int) -> bytes:
         """The bus has its lock by then, which all functions share: an engine is waited for only at the window."""
         with self._lock_at(offset, size):
-            return self._config.read(offset, size)
+            return self.config.read(offset, size)
 
     def write_config(self, offset: int, data: bytes) -> None:
         with self._lock_at(offset, len(data)):
-            self._perform(self._config.write(offset, data))
+            self._perform(self.config.write(offset, data))
 
     def _lock_at(self, offset: int, size: int) -> AbstractContextManager[object]:
-        return self._lock if self._config.is_window(offset, size) else nullcontext()
+        return self._lock if self.config.is_window(offset, size) else nullcontext()
 
     def end(self) -> None:
         """The engine touches nothing of the guest when this returns, or has gone."""

@@ -28,6 +28,7 @@ OTHER = 12345  # somebody who is nobody here
 pytestmark = [pytest.mark.skipif(not QSD, reason="there is no qemu-storage-daemon"), needs_name_spaces]
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root's engines have other uids")
 SECTOR = 512
+MAPS = 1 << 20  # of guest memory
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ def disk(*images: Image, alias: str = "root", readonly: bool = False) -> ServedD
 
 def step(*disks: ServedDisk, program: str = QSD, uid: int | None = None) -> StartDiskEngine:
     own = os.getuid() if uid is None else uid
-    return StartDiskEngine(program, own, own if uid is not None else os.getgid(), disks)
+    return StartDiskEngine(program, own, own if uid is not None else os.getgid(), disks, MAPS)
 
 
 def started(kernel: RealKernel, one: StartDiskEngine) -> engines.Started:

@@ -16,7 +16,7 @@ from launcher.executor.keeper import engines
 from launcher.kernel.real import RealKernel
 from launcher.plan.virtio import StartShareEngine, StartUserNetwork
 from tests.name_spaces import needs_name_spaces
-from tests.unit.executor.keeper.test_engines import OTHER, as_root, kernel, owners, status_of
+from tests.unit.executor.keeper.test_engines import MAPS, OTHER, as_root, kernel, owners, status_of
 from tests.vhost_user_client import DATA, HEAD, Client
 
 pytestmark = needs_name_spaces
@@ -81,7 +81,8 @@ def share(kind: Literal["c", "rust"], folder: Path, owner: int, *, readonly: boo
             os.chown(one, owner, owner)
     status = folder.stat()
     identity = f"{status.st_dev}:{status.st_ino}"
-    return StartShareEngine(KINDS[kind], kind, "work", str(folder), identity, readonly, owner, folder.stat().st_gid)
+    gid = status.st_gid
+    return StartShareEngine(KINDS[kind], kind, "work", str(folder), identity, readonly, owner, gid, MAPS)
 
 
 def served(kernel: RealKernel, step: StartShareEngine | StartUserNetwork) -> engines.Started:
@@ -140,7 +141,7 @@ def test_a_folder_that_was_swapped_is_refused(kernel: RealKernel, folder: Path, 
 @pytest.mark.skipif(not PASST, reason="there is no passt")
 @as_root
 def test_a_network_is_served_as_nobody(kernel: RealKernel) -> None:
-    first = served(kernel, StartUserNetwork(PASST, "inet", OTHER, OTHER))
+    first = served(kernel, StartUserNetwork(PASST, "inet", OTHER, OTHER, MAPS))
     status = status_of(first.pid)
     assert (set(status["Uid"].split()), int(status["CapEff"], 16), status["Seccomp"]) == ({str(OTHER)}, 0, "2")
     engines.end(first, kernel)

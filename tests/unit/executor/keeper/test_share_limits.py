@@ -31,7 +31,7 @@ def test_a_guest_may_look_at_more_than_some_thousand_files(
 ) -> None:
     status = tmp_path.stat()
     identity = f"{status.st_dev}:{status.st_ino}"
-    step = StartShareEngine(KINDS[kind], kind, "work", str(tmp_path), identity, False, status.st_uid, status.st_gid)
+    step = StartShareEngine(KINDS[kind], kind, "work", str(tmp_path), identity, False, status.st_uid, status.st_gid, 0)
     engines.prepare(step, kernel)
     engines.start(step, kernel)
     limits = Path(f"/proc/{kernel.engines[0].pid}/limits").read_text()

@@ -20,7 +20,7 @@ from launcher.executor.runner.devices.routes import Routes
 from launcher.executor.runner.devices.traps import Traps
 from launcher.kernel.api import SPACES, Eventfd, HostMemory, IrqInfo
 from launcher.machine.boards import board_of
-from launcher.machine.function import PassedFunction
+from launcher.machine.function import Asked, PassedFunction
 from launcher.machine.pci import CONFIG_SIZE
 from launcher.machine.pieces import pieces
 from launcher.machine.policy import Shape
@@ -66,6 +66,12 @@ class Bell:
 
     def write_config(self, offset: int, data: bytes) -> None:
         self._apply(self._model.write(offset, data))
+
+    def known(self, offset: int, size: int) -> bytes:
+        return self.read_config(offset, size)
+
+    def asked(self) -> Asked:
+        return self._model.asked()
 
     def read_table(self, piece: str, offset: int, size: int) -> bytes:
         if piece == "table":
@@ -125,7 +131,7 @@ class House:
         self.vm.create_interrupt_controllers()
         self.machine = undo.enter_context(closing(self.vm.create_machine(4, 9)))
         traps, routes = Traps(self.machine, (), ()), Routes(self.vm, BOARD, 4096)
-        self.bus, self.slots = Bus(traps), Memslots(1, 4)
+        self.bus, self.slots = Bus(self.machine, traps), Memslots(1, 4)
         where = AddressMap(self.vm, traps, (RAM,), BOARD.layout, self.slots)
         self.bells: Mapping[int, Bell] = {slot: self._bell(slot, where, routes, undo) for slot in (FIRST, SECOND)}
 

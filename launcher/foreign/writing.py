@@ -1,0 +1,169 @@
+"""A Draft in, the text of a spec out: what is said as YAML, what is not as comments with their reasons. Pure.
+
+Names, paths and reasons come out of somebody's file: none of them leaves its line, its comment or its quotes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from textwrap import wrap
+from typing import Any
+
+from launcher.foreign.draft import Draft, Note
+from launcher.foreign.meaning import can_say_firmware
+from launcher.spec.fields import as_yaml
+from launcher.spec.short_forms import MAIN
+
+WIDTH = 100
+_MOST = 60  # characters of one thing that is quoted in a comment
+_SHOWN = 6  # things of one reason
+_LOST = "Not in this spec, and why:"
+_NEEDLESS = "Nothing needs to be written for:"
+
+
+def spec_text(draft: Draft, file: str) -> str:
+    """It ends with a line end."""
+    lines = [*_head(draft, file), *_machine(draft)]
+    for kind, entries in draft.entries.items():
+        if entries:
+            lines += ["", f"{kind}:", *_entries(draft, kind, entries)]
+    if draft.vsock is not False:
+        lines += ["", f"vsock: {as_yaml(draft.vsock)}"]
+    rest = [one for one in draft.notes if not one.beside]
+    lines += _listed(_LOST, [one for one in rest if one.lost])
+    lines += _listed(_NEEDLESS, [one for one in rest if not one.lost])
+    return "\n".join(lines) + "\n"
+
+
+def _head(draft: Draft, file: str) -> Iterator[str]:
+    yield from _comment(
+        f"By `vmlaunch import` of {draft.source}, {_clean(file)}. `vmlaunch plan` says what this host has to it."
+    )
+    yield ""
+
+
+def _machine(draft: Draft) -> Iterator[str]:
+    yield from _beside(draft, "", "name")
+    if draft.name:
+        yield f"name: {draft.name}"
+    yield from _beside(draft, "", "boot")
+    yield from _boot(draft)
+    yield from _beside(draft, "", "cpus")
+    count = draft.cpus.get("count")
+    yield f"cpus: {count if set(draft.cpus) == {'count'} else _value(draft.cpus)}"
+    yield from _beside(draft, "", "memory")
+    yield from _memory(draft)
+
+
+def _boot(draft: Draft) -> Iterator[str]:
+    if draft.boot:
+        yield "boot:"
+        yield from (f"  {key}: {_value(value)}" for key, value in draft.boot.items())
+    elif can_say_firmware(draft.firmware):
+        yield f"boot: {draft.firmware}"
+    else:
+        yield from _comment(
+            f"The guest is started by its firmware ({draft.firmware}), and a spec names a kernel: copy it out of the "
+            "guest's /boot, with its initial RAM disk and the command line in its /proc/cmdline, and add console=ttyS0."
+        )
+        yield "# boot: {kernel: ./vmlinuz, initrd: ./initrd.img, cmdline: console=ttyS0 root=/dev/vda1 ro}"
+
+
+def _memory(draft: Draft) -> Iterator[str]:
+    match draft.memory:
+        case []:
+            return
+        case [bank] if set(bank) == {"size"}:
+            yield f"memory: {bank['size']}"
+        case banks:
+            yield "memory:"
+            yield from (f"  - {_value(bank)}" for bank in banks)
+
+
+def _entries(draft: Draft, kind: str, entries: Mapping[str, dict[str, Any]]) -> Iterator[str]:
+    for alias, entry in entries.items():
+        yield from _beside(draft, "  ", kind, alias)
+        yield from _entry(kind, alias, entry)
+
+
+def _entry(kind: str, alias: str, entry: dict[str, Any]) -> Iterator[str]:
+    main = MAIN.get(kind, "")
+    if set(entry) == {main} and isinstance(entry[main], str):
+        yield f"  {alias}: {_value(entry[main])}"
+    elif kind == "nics" and entry == {"user": True}:
+        yield f"  {alias}: user"
+    elif len(line := f"  {alias}: {_value(entry)}") <= WIDTH:
+        yield line
+    else:
+        yield f"  {alias}:"
+        yield from (f"    {key}: {_value(value)}" for key, value in entry.items())
+
+
+def _value(value: Any) -> str:
+    """On one line, with escapes for what a reader could not see."""
+    text = as_yaml(value, inside=True)
+    return text if text.isprintable() else "".join(one if one.isprintable() else _escape(one) for one in text)
+
+
+def _escape(sign: str) -> str:
+    code = ord(sign)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+# ---- comments ----
+
+
+def _beside(draft: Draft, indent: str, *place: str) -> Iterator[str]:
+    for together in _by_reason(one for one in draft.notes if one.beside == place):
+        yield from _comment(f"{_names(together)}: {_why(together[0])}", indent)
+
+
+def _listed(title: str, notes: Iterable[Note]) -> Iterator[str]:
+    reasons = _by_reason(notes)
+    if reasons:
+        yield ""
+        yield f"# {title}"
+    for together in reasons:
+        yield from _comment(f"- {_names(together)}: {_why(together[0])}", hanging="  ")
+
+
+def _by_reason(notes: Iterable[Note]) -> list[list[Note]]:
+    """In the order of the file."""
+    found: dict[str, list[Note]] = {}
+    for one in notes:
+        found.setdefault(one.why, []).append(one)
+    return list(found.values())
+
+
+def _names(together: list[Note]) -> str:
+    lines: dict[str, list[int]] = {}
+    for one in together:
+        lines.setdefault(_what(one), []).append(one.line)
+    told = [f"{what} (line{'s' * (len(at) > 1)} {_numbers(at)})" for what, at in lines.items()]
+    more = f" and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
+    return ", ".join(told[:_SHOWN]) + more
+
+
+def _numbers(lines: list[int]) -> str:
+    return ", ".join(map(str, lines[:_SHOWN])) + (f" and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else "")
+
+
+def _what(one: Note) -> str:
+    return _clean(one.what)
+
+
+def _why(one: Note) -> str:
+    return _clean(one.why, 400)
+
+
+def _clean(text: str, most: int = _MOST) -> str:
+    """Of somebody's words nothing that ends a comment, or that a reader could not see."""
+    plain = "".join(sign if sign.isprintable() else " " for sign in text[: most * 2])
+    plain = " ".join(plain.split())
+    return plain if len(plain) <= most else f"{plain[: most - 3]}..."
+
+
+def _comment(text: str, indent: str = "", hanging: str = "") -> Iterator[str]:
+    first = f"{indent}# "
+    lines = wrap(text, WIDTH - len(first), subsequent_indent=hanging, break_long_words=False, break_on_hyphens=False)
+    yield from (f"{first}{line}" for line in lines)
