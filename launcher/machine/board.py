@@ -69,7 +69,8 @@ class Processor:
 
 @record
 class Board:
-    """`tables`: (topology, window for 64-bit BARs) -> the firmware's tables, the RSDP first. `memory_map`: (RAM, what
+    """`tables`: (topology, window for 64-bit BARs) -> the firmware's tables, the RSDP first. `identity`: (the VM's
+    name, its UUID) -> those that tell it. `memory_map`: (RAM, what
     the IOMMU reserves) -> what the guest is told. `starts` by the name of the boot protocol. `intx_gsi`: (slot, pin) ->
     GSI; `intx_line`: what firmware writes into the register Interrupt Line for it.
     `vcpu_ids`: what KVM and the tables call each vCPU. `cpuid`: (KVM's leaves, vCPU) -> the leaves of that vCPU.
@@ -85,6 +86,7 @@ class Board:
     intx_line: Callable[[int, int], int]
     host_bridge: bytes
     tables: Callable[[Topology, Span | None], tuple[Patch, ...]]
+    identity: Callable[[str, str], tuple[Patch, ...]]
     memory_map: Callable[[tuple[RamRange, ...], tuple[Span, ...]], tuple[MapEntry, ...]]
     starts: Mapping[str, Start]
     vcpu_ids: Callable[[Topology], tuple[int, ...]]

@@ -109,7 +109,7 @@ def describe_machine(step: DescribeMachine, live: Live) -> None:
     tables = live.board.tables(step.processors, step.window)
     entries = live.board.memory_map(ram.ranges, step.reserved)
     boot = Boot(kernel.head, entries, kernel.step.cmdline, live.initrd, tables[0].guest)
-    for patch in (*tables, *kernel.start.patches(boot)):
+    for patch in (*tables, *live.board.identity(step.name, step.uuid), *kernel.start.patches(boot)):
         ram.write(patch.guest, patch.data)
     live.make(Described(step, live.board.vcpu_ids(step.processors)))
 

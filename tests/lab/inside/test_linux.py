@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from launcher.values import guest_uuid
 from tests.conftest import PATIENCE, Cli, Done
 from tests.lab.guest import guest_initramfs
 from tests.lab.pieces import distribution_kernel, own_kernel
@@ -51,13 +52,16 @@ def test_linux_sees_all_banks_of_its_memory(cli: Cli, initrd: Path) -> None:
 
 @pytest.mark.short
 @pytest.mark.host("zoo")
-def test_linux_finds_acpi_the_host_bridge_and_its_clock(cli: Cli, initrd: Path) -> None:
+def test_linux_finds_acpi_who_it_is_the_host_bridge_and_its_clock(cli: Cli, initrd: Path) -> None:
     look = "lspci; cat /sys/devices/system/clocksource/*/current_clocksource; "
+    look += "cd /sys/class/dmi/id; cat sys_vendor product_serial product_uuid; "
     done = boot(cli, initrd, look + "ls /sys/firmware/acpi/tables; cat /proc/interrupts\npoweroff\n")
     assert re.search(r"^00:00\.0 Class 0600: [0-9a-f]{4}:[0-9a-f]{4}\r?$", done.out, re.MULTILINE), done.out
     assert "kvm-clock" in done.out
     for word in ("APIC", "DSDT", "FACP", "MCFG", "IO-APIC", "acpi", "ttyS0"):
         assert word in done.out, word
+    for told in ("vmlaunch", cli.name, guest_uuid(cli.name)):
+        assert re.search(rf"^{told}\r?$", done.out, re.MULTILINE), done.out
 
 
 @pytest.mark.host("zoo")
