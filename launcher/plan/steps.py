@@ -117,7 +117,8 @@ class LoadPart:
 class LoadKernel(Step):
     """The kernel's parts by file offset and guest address. The digest is checked again.
 
-    `protocol` says what `entry` expects: pvh, 32-bit protected mode; linux64, 64-bit mode (bzImage).
+    `protocol` says what `entry` expects: pvh, 32-bit protected mode; linux64, 64-bit mode (bzImage). `head`: where in
+    the file the kernel begins, of which a unified kernel image has more.
     """
 
     op = "load-kernel"
@@ -128,6 +129,7 @@ class LoadKernel(Step):
     entry: Hex
     parts: tuple[LoadPart, ...]
     cmdline: str
+    head: int = 0
 
     def describe(self) -> str:
         return f"load {self.path}" + (f' with "{self.cmdline}"' if self.cmdline else "")
@@ -135,14 +137,18 @@ class LoadKernel(Step):
 
 @record
 class LoadInitrd(Step):
+    """`size` bytes of the file from `offset` on."""
+
     op = "load-initrd"
     path: str
     sha256: str
     size: int
     guest: Hex
+    offset: int = 0
 
     def describe(self) -> str:
-        return f"load {self.path} as the initial RAM disk"
+        part = "what is in " if self.offset else ""
+        return f"load {part}{self.path} as the initial RAM disk"
 
 
 @record

@@ -14,6 +14,7 @@ from launcher.values import guest_uuid
 from tests.conftest import PATIENCE, Cli, Done
 from tests.lab.guest import guest_initramfs
 from tests.lab.pieces import distribution_kernel, own_kernel
+from tests.linux_images import unified
 
 CMDLINE = "console=ttyS0 quiet panic=-1"
 
@@ -62,6 +63,17 @@ def test_linux_finds_acpi_who_it_is_the_host_bridge_and_its_clock(cli: Cli, init
         assert word in done.out, word
     for told in ("vmlaunch", cli.name, guest_uuid(cli.name)):
         assert re.search(rf"^{told}\r?$", done.out, re.MULTILINE), done.out
+
+
+@pytest.mark.host("zoo")
+def test_linux_starts_from_a_unified_kernel_image(cli: Cli, initrd: Path, tmp_path: Path) -> None:
+    image, whole = distribution_kernel().image, tmp_path / "linux.efi"
+    cmdline = f"{CMDLINE} told=by-the-image\n".encode()
+    whole.write_bytes(unified(cmdline=cmdline, linux=image.read_bytes(), initrd=initrd.read_bytes()))
+    spec = cli.spec(Path("replaced"), memory="512MiB", boot={"kernel": str(whole)})
+    done = cli.run("up", spec, stdin="cat /proc/cmdline\npoweroff\n")
+    assert done.code == 0, done.err
+    assert re.search(rf"^{CMDLINE} told=by-the-image\r?$", done.out, re.MULTILINE), done.out
 
 
 @pytest.mark.host("zoo")
