@@ -182,7 +182,9 @@ def _read_json(path: str) -> Any:
     except _Negative as error:
         fact = f"a fact does not fit: {error} is negative"
         raise Refused(Diagnostic("E292", fact, Where(path), help=(_RECORD,))) from None
-    except (ValueError, RecursionError) as error:
-        raise Refused(
-            Diagnostic("E290", f"the facts file is not JSON: {error}", Where(path), help=(_RECORD,))
-        ) from None
+    except json.JSONDecodeError as error:
+        where = Where(path, error.lineno, error.colno, error.colno + 1)
+        raise Refused(Diagnostic("E290", "the facts file is not JSON from here on", where, help=(_RECORD,))) from None
+    except (ValueError, RecursionError):
+        fact = "the facts file is not JSON: it is not text, or nested too deeply"
+        raise Refused(Diagnostic("E290", fact, Where(path), help=(_RECORD,))) from None

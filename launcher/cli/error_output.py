@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from launcher.cli.terminal import drawn
 from launcher.errors import LauncherError
-from launcher.report.diagnostics import as_github, closing
+from launcher.report.diagnostics import as_github, closing, more_about
 from launcher.report.escapes import as_json
 from launcher.report.sarif import as_sarif
 from launcher.version import VERSION
@@ -27,6 +27,7 @@ SILENT = {
     "devices",
     "doctor",
     "validate",
+    "init",
     "import",
     "explain",
     "schema",
@@ -48,7 +49,7 @@ def show(error: LauncherError, options: argparse.Namespace) -> None:
     if answer not in FORMATS:  # for people
         text = drawn(error.diagnostics, options.sources, sys.stderr)
         last = closing(error.diagnostics, _ending(error, options.verb), getattr(options, "spec", ""))
-        print(f"{text}\n\n{last}", file=sys.stderr)
+        print(f"{text}\n\n{more_about(error.diagnostics)}\n{last}", file=sys.stderr)
     else:
         print(FORMATS[answer](error))
 

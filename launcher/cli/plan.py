@@ -122,6 +122,10 @@ def _text(plan: Plan, options: argparse.Namespace) -> None:
 
     found, width = drawn(plan.diagnostics, options.sources, sys.stdout), width_of(sys.stdout)
     print(plan_text(plan, found, strict=options.strict, colour=wants_colour(sys.stdout), width=width))
+    if plan.diagnostics:
+        from launcher.report.diagnostics import more_about
+
+        print(more_about(plan.diagnostics))
 
 
 def _json(plan: Plan, _: argparse.Namespace) -> None:

@@ -63,11 +63,12 @@ def _files(path: str, verdicts: list[Verdict], passed_over: list[str]) -> list[s
 
 def _verdict(file: str, options: argparse.Namespace) -> Verdict:
     from launcher.cli.given import read_spec
-    from launcher.cli.mending import check_words, mend
 
-    check_words(options)
     try:
-        mend(file, options)
+        if options.fix or options.diff:
+            from launcher.cli.mending import mend
+
+            mend(file, options)
         return Verdict(file, read_spec(file, options.set, options.sources).spec)
     except LauncherError as error:
         return Verdict(file, None, error.diagnostics, error.exit_code)
@@ -84,11 +85,11 @@ def _not_read(files: Sequence[str]) -> str:
 
 
 def _text(verdicts: Sequence[Verdict], options: argparse.Namespace) -> None:
-    from launcher.report.diagnostics import counted
+    from launcher.report.diagnostics import counted, more_about
 
     found = _all(verdicts)
     if found:
-        print(drawn(found, options.sources, sys.stderr) + "\n", file=sys.stderr)
+        print(f"{drawn(found, options.sources, sys.stderr)}\n\n{more_about(found)}", file=sys.stderr)
     refused = [one for one in verdicts if one.spec is None]
     if not refused:
         print(_praise(verdicts))

@@ -77,6 +77,8 @@ def disk(draft: Draft, alias: str, path: str, image: str, line: int, *, readonly
     if not known:
         draft.lose(f"the disk {path}, of the format {image}", CONVERT.format(path=path), line)
         return None
+    if not stands("disks.path", path):
+        path = f"./{path}"  # a file of the working directory whose name looks like options
     entry: dict[str, Any] = {"path": path}
     named = "qcow2" if path.endswith(".qcow2") else "raw"
     if image and image != named:

@@ -24,6 +24,10 @@ _TOGETHER = frozenset(
 )
 
 
+# What a machine has once.
+_WHOLE = frozenset(["m", "smp", "cpu", "numa", "mem-path", "kernel", "initrd", "append", "name", "bios", "pflash"])
+
+
 def read_command(text: str, file: str, *, split: bool) -> Draft | None:
     """`split`: each line is a word already. None where it has no command of QEMU."""
     words = [Word(one, 1) for one in text.splitlines()] if split else qemu_words(text, file)
@@ -37,6 +41,15 @@ def read_command(text: str, file: str, *, split: bool) -> Draft | None:
     _before(draft, before)
     _read(draft, options)
     return draft
+
+
+def add_options(draft: Draft, words: Sequence[Word], file: str) -> None:
+    """Options beside those that made the draft: what starts, memory and vCPUs are said already."""
+    _, _, options = options_of(words, file)
+    for one in options:
+        if one.name in _WHOLE:
+            draft.lose(one.shown, "the domain says it already, and the two are not put together", one.line)
+    _beside_the_machine(draft, [one for one in options if one.name not in _WHOLE])
 
 
 def _before(draft: Draft, words: Sequence[Word]) -> None:
@@ -55,12 +68,16 @@ def _read(draft: Draft, options: Sequence[Option]) -> None:
     _boot(draft, options)
     read_memory(draft, options)
     read_cpus(draft, options)
+    _beside_the_machine(draft, options)
+    _relative(draft, options[0].line)
+
+
+def _beside_the_machine(draft: Draft, options: Sequence[Option]) -> None:
     used = {*read_disks(draft, options), *read_nics(draft, options), *read_shares(draft, options)}
     devices(draft, options, used)
     for one in options:
         if one.name not in _TOGETHER:
             _rest(draft, one)
-    _relative(draft, options[0].line)
 
 
 def _relative(draft: Draft, line: int) -> None:

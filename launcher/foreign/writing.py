@@ -45,7 +45,7 @@ def _head(draft: Draft, file: str) -> Iterator[str]:
 def _machine(draft: Draft) -> Iterator[str]:
     yield from _beside(draft, "", "name")
     if draft.name:
-        yield f"name: {draft.name}"
+        yield f"name: {_value(draft.name)}"
     yield from _beside(draft, "", "boot")
     yield from _boot(draft)
     yield from _beside(draft, "", "cpus")
@@ -87,16 +87,16 @@ def _entries(draft: Draft, kind: str, entries: Mapping[str, dict[str, Any]]) -> 
 
 
 def _entry(kind: str, alias: str, entry: dict[str, Any]) -> Iterator[str]:
-    main = MAIN.get(kind, "")
+    key, main = _value(alias), MAIN.get(kind, "")
     if set(entry) == {main} and isinstance(entry[main], str):
-        yield f"  {alias}: {_value(entry[main])}"
+        yield f"  {key}: {_value(entry[main])}"
     elif kind == "nics" and entry == {"user": True}:
-        yield f"  {alias}: user"
-    elif len(line := f"  {alias}: {_value(entry)}") <= WIDTH:
+        yield f"  {key}: user"
+    elif len(line := f"  {key}: {_value(entry)}") <= WIDTH:
         yield line
     else:
-        yield f"  {alias}:"
-        yield from (f"    {key}: {_value(value)}" for key, value in entry.items())
+        yield f"  {key}:"
+        yield from (f"    {name}: {_value(value)}" for name, value in entry.items())
 
 
 def _value(value: Any) -> str:
@@ -136,10 +136,10 @@ def _by_reason(notes: Iterable[Note]) -> list[list[Note]]:
 
 
 def _names(together: list[Note]) -> str:
-    lines: dict[str, list[int]] = {}
+    lines: dict[str, dict[int, None]] = {}
     for one in together:
-        lines.setdefault(_what(one), []).append(one.line)
-    told = [f"{what} (line{'s' * (len(at) > 1)} {_numbers(at)})" for what, at in lines.items()]
+        lines.setdefault(_what(one), {})[one.line] = None
+    told = [f"{what} (line{'s' * (len(at) > 1)} {_numbers(list(at))})" for what, at in lines.items()]
     more = f" and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
     return ", ".join(told[:_SHOWN]) + more
 

@@ -495,7 +495,7 @@ class Serving:
     from making one; `name_space`: what the kernel has answered to who asked for one, `made` or the name of an errno
     (None: nobody has asked). `shmem`: the mode chosen in transparent_hugepage/shmem_enabled. `file_size`: bytes that
     one file of this process may have (`ulimit -f`). `vhost_regions`: pieces of memory that vhost takes
-    (max_mem_regions).
+    (max_mem_regions). `links_of_another`: `links` are those of another network namespace than this process is in.
     """
 
     programs: dict[str, Program] = field(default_factory=dict)
@@ -509,6 +509,7 @@ class Serving:
     file_size: int | None = None
     name_space: str | None = None
     vhost_regions: int | None = None
+    links_of_another: bool = False
 
 
 @record

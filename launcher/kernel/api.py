@@ -129,9 +129,9 @@ class EngineOrder(NamedTuple):
 
     `kept` are descriptors that it inherits by their numbers, which its `words` name. It runs as `uid` and `gid`; in a
     name space of its own, where there is one, they are called `inner_uid` and `inner_gid`. `written` and `read` are
-    descriptors of what it may open. `seccomp` is the function that takes other calls away, or empty: it has a filter
-    itself. Landlock does not go with `own_sandbox`. `limits` are of setrlimit(2). `mounts` is one of `kept`, and its
-    path: it gets a read-only mount of that in its place.
+    descriptors of what it may open. `seccomp` is whose table of calls it has (kernel/confine.py), or empty: it has a
+    filter itself. Landlock does not go with `own_sandbox`. `limits` are of setrlimit(2). `mounts` is one of `kept`, and
+    its path: it gets a read-only mount of that in its place.
     """
 
     aliases: tuple[str, ...]

@@ -73,6 +73,13 @@ def become(own: int) -> None:
             return
 
 
+_CALLS: dict[str, Callable[[], int]] = {
+    "disks": lib.confine_disk_engine,
+    "share": partial(lib.confine_share_engine, False),
+    "share, read-only": partial(lib.confine_share_engine, True),
+}
+
+
 def confine_engine(order: EngineOrder) -> dict[str, str]:
     """What is to be an engine calls this before it executes its program."""
     kept = sum(1 << one for one in order.capabilities)
@@ -83,7 +90,7 @@ def confine_engine(order: EngineOrder) -> dict[str, str]:
     if not order.own_sandbox:
         measures["landlock"] = partial(_keep_places, order)
     if order.seccomp:
-        measures["seccomp"] = getattr(lib, order.seccomp)
+        measures["seccomp"] = _CALLS[order.seccomp]
     return _take(measures)
 
 

@@ -36,6 +36,7 @@ MOST_SAID = 4096  # bytes of its last words that are kept
 LIMITS = {
     resource.RLIMIT_CORE: 0,
     resource.RLIMIT_NOFILE: 4096,
+    resource.RLIMIT_STACK: 8 << 20,  # of each thread: whatever the user has, they fit into the memory that it may have
 }
 
 

@@ -110,7 +110,7 @@ int confine_files(int folder, const int *files, uint32_t count);
 int confine_places(const struct place *places, uint32_t count);
 int confine_calls(bool virtio);
 int confine_disk_engine(void);
-int confine_share_engine(void);
+int confine_share_engine(bool readonly);
 int confine_landlock(void);
 int confine_seccomp(void);
 int confine_vcpu(bool devices, bool virtio);

@@ -39,7 +39,7 @@ NOBODY = 65534
 
 
 def engine_steps(spec: VmSpec, host: HostFacts, files: BootFiles, ranges: Sequence[RamRange]) -> tuple[Step, ...]:
-    maps = mapped_by(ranges)
+    maps = mapped(ranges)
     return (
         *_disk_engines(spec, host, files, maps),
         *_connections("disks", spec.disks, files),
@@ -49,7 +49,7 @@ def engine_steps(spec: VmSpec, host: HostFacts, files: BootFiles, ranges: Sequen
     )
 
 
-def mapped_by(ranges: Sequence[RamRange]) -> int:
+def mapped(ranges: Sequence[RamRange]) -> int:
     """By an engine that maps each range from the beginning of its file on, as libvhost-user does."""
     return sum(one.offset + one.size for one in ranges)
 

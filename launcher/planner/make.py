@@ -138,8 +138,9 @@ def _seed(it: Situation) -> tuple[Step, ...]:
     if it.spec.cloud_init is None:
         return ()
     from launcher.planner.cloud_init import seed_step
+    from launcher.planner.virtio import macs_of
 
-    step = seed_step(it.spec, it.host, it.files, it.ranges)
+    step = seed_step(it.spec, it.host, it.files, macs_of(it.spec), it.ranges)
     return () if step is None else (step,)
 
 

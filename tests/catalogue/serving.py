@@ -288,6 +288,7 @@ ROWS: tuple[Row, ...] = (
     ),
     _host("engine-not-usable", "W216", "not-recorded", LAN, lambda: replace(served(), serving=None)),
     # ---- networks ----
+    _host("no-bridge-or-tap", "E634", "another-namespace", LAN, lambda: served(links_of_another=True)),
     _host("no-bridge-or-tap", "E635", "bridge", LAN, links(replace(BRIDGE, name="-br0"))),
     _host("no-bridge-or-tap", "E636", "card", LAN.replace("br0", "eth0"), served, served, LAN),
     _host("no-bridge-or-tap", "W636", "down", LAN, links(replace(BRIDGE, up=False))),

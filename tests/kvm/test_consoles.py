@@ -332,6 +332,22 @@ def test_a_report_is_live(cli: Cli, echoing: str) -> None:
     console.communicate()
 
 
+def test_a_report_is_told_again_and_again_until_the_vm_has_ended(cli: Cli, echoing: str) -> None:
+    watching = cli.start("inspect", echoing, "--watch", "--every", "0.1", "--json")
+    assert watching.stdout is not None
+    first, second = (json.loads(watching.stdout.readline())["report"] for _ in range(2))
+    assert (first["phase"], second["phase"], first["end"]) == ("running", "running", None)
+    long = cli.start("inspect", echoing, "--watch", "--every", "3600", "--json")  # the end is an event, and no poll
+    assert long.stdout is not None
+    assert json.loads(long.stdout.readline())["report"]["phase"] == "running"
+    console = cli.start("console", echoing, stdin=subprocess.PIPE)
+    console.communicate(".", timeout=PATIENCE)
+    for one in (watching, long):
+        out, err = one.communicate(timeout=PATIENCE)
+        assert (one.returncode, err) == (0, "")
+        assert json.loads(out.splitlines()[-1])["report"]["end"]["how"] == "power-off"
+
+
 def test_a_runner_that_is_stopped_does_not_keep_the_report(cli: Cli, echoing: str) -> None:
     runner = report_of(cli)["runner"]
     assert isinstance(runner, int)

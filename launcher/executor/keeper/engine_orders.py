@@ -51,7 +51,7 @@ def _disks(step: StartDiskEngine, kernel: Kernel, stack: ExitStack) -> EngineOrd
         written=written,
         read=tuple(one.fd for _, one in images if one.fd not in written),
         limits=memory_limits(step),
-        seccomp="confine_disk_engine",
+        seccomp="disks",
         names=tuple((one.fd, image.path) for image, one in images),
     )
 
@@ -143,7 +143,7 @@ def _share(step: StartShareEngine, kernel: Kernel, stack: ExitStack) -> EngineOr
         written=() if step.readonly else (fd,),
         read=(fd,) if step.readonly else (),
         limits=(*memory_limits(step), (resource.RLIMIT_NOFILE, OPEN_BY_SHARES)),
-        seccomp="confine_share_engine",
+        seccomp="share, read-only" if step.readonly else "share",
         capabilities=OF_SHARES + TO_CHROOT if in_c else OF_SHARES,
         mounts=(fd, step.path) if in_c and step.readonly else None,
         names=((fd, step.path),),
@@ -188,7 +188,7 @@ def _seed(step: StartSeedEngine, kernel: Kernel, stack: ExitStack) -> EngineOrde
         inner_gid=step.gid,
         own_name_space=os.geteuid() == 0,
         limits=memory_limits(step),
-        seccomp="confine_disk_engine",
+        seccomp="disks",
         names=((fd, step.alias),),
     )
 

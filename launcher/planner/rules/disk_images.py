@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from launcher.errors import Diagnostic
 from launcher.images.disk_files import Disk, DiskFile
 from launcher.planner.places import in_spec
-from launcher.planner.rules.access import who
+from launcher.planner.rules.access import SETFACL, who
 from launcher.planner.rules.boot import AS_IT_IS, FOR_A_SHELL
 from launcher.planner.rules.contents import CONTENTS
 from launcher.planner.rules.rule import Rule
@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from launcher.planner.decided import Situation
 
 _SECTOR = 512
+_LET_READ = f"let that user read it: `setfacl -m u:{{uid}}:r {{path}}` ({SETFACL})"
 _MISSING = {
     "absent": ("E600", "is not there", "correct the path, which is relative to the spec, or make the disk"),
-    "denied": ("E601", "may not be read by {who}", "let that user read it: `setfacl -m u:{uid}:r {path}`"),
+    "denied": ("E601", "may not be read by {who}", _LET_READ),
     "asleep": ("E602", "cannot be read", "read it by hand: `sha256sum` says what the kernel answers"),
     "unreadable": ("E602", "cannot be read", "read it by hand: `sha256sum` says what the kernel answers"),
 }

@@ -9,7 +9,10 @@ import subprocess
 import pytest
 
 from launcher.cli import VERBS, main
+from launcher.cli.outcome import INTERRUPTED, PIPE_CLOSED, UNWRITTEN
+from launcher.cli.topics import EXIT_CODES
 from launcher.codes import all_explanations
+from launcher.errors import BUG, LauncherError
 from launcher.spec.fields import all_fields
 
 
@@ -43,6 +46,41 @@ def test_code_is_explained_in_any_case(capsys: pytest.CaptureFixture[str]) -> No
 def test_unknown_topic_gets_a_suggestion_and_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", "devices.companoins"]) == 2
     assert "did you mean `devices.companions`?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("allow", ["devices.allow\n\nBlockers you accept"]),
+        ("thp", ["memory.pages\n"]),
+        ("in-use", ["devices.allow  ", "\nE231  the host uses the device"]),
+        ("No-Reset", ["devices.allow  ", "\nE216  the device cannot be reset"]),
+        ("network", ["devices.network  ", "\nnics  "]),
+        ("ram", ["memory\n"]),
+        ("13", ["Exit code 13: the guest crashed"]),
+    ],
+)
+def test_a_word_is_explained_by_the_fields_and_codes_it_stands_for(
+    word: str, said: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = say(capsys, "explain", word)
+    assert [one for one in said if one not in text] == []
+    assert isinstance(json.loads(say(capsys, "explain", word, "--json")), dict)
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [("up", "up is a verb: `vmlaunch help up`"), ("no-such-thing", "`vmlaunch explain` lists all"),
+     ("14", "there is no field or code 14"), ("(\x1b[", "there is no field or code (\ufffd[")],
+)  # fmt: skip
+def test_a_word_that_nothing_speaks_of_is_told_so(word: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", word]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_exit_codes_that_are_explained_are_those_that_errors_have() -> None:
+    kinds = [LauncherError, *LauncherError.__subclasses__()]
+    assert {one.exit_code for one in kinds} | {BUG, UNWRITTEN, INTERRUPTED, PIPE_CLOSED} <= EXIT_CODES.keys()
 
 
 def test_without_a_topic_all_fields_are_listed_with_what_they_mean(capsys: pytest.CaptureFixture[str]) -> None:

@@ -189,6 +189,15 @@ def test_verbs_that_only_look_do_not_say_that_nothing_was_changed(
     assert err.splitlines()[-1] == "1 error"
 
 
+@pytest.mark.parametrize(("codes", "named"), [(["E301"], "E301"), (["E301", "E301"], "E301"), (["E301", "E2"], "CODE")])
+def test_where_a_code_is_explained_is_said(
+    verb: object, codes: list[str], named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    verb(raising(Refused(*(Diagnostic(code, "no") for code in codes))))  # type: ignore[operator]
+    main(["probe"])
+    assert capsys.readouterr().err.splitlines()[-2] == f"`vmlaunch explain {named}` says more."
+
+
 def test_error_with_json_is_one_line_on_stdout(verb: object, capsys: pytest.CaptureFixture[str]) -> None:
     verb(raising(StepFailed(Diagnostic("E501", "no"))))  # type: ignore[operator]
     assert main(["probe", "--json"]) == 11
@@ -301,3 +310,11 @@ def test_colour_is_for_terminals_unless_the_environment_says_otherwise(
     stream: io.StringIO, environment: dict[str, str], wanted: bool
 ) -> None:
     assert wants_colour(stream, environment) is wanted
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf", "often"])
+def test_a_watch_that_would_never_rest_or_never_end_is_wrong_usage(
+    seconds: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["inspect", "vm", "--watch", f"--every={seconds}"]) == 2
+    assert "--every" in capsys.readouterr().err

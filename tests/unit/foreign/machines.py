@@ -467,15 +467,17 @@ OF_LIBVIRT = (
         "a snapshot of one with a kernel of its own",
         x("domainsnapshot", x("name", "before"), domain(
             "lab", x("os", x("type arch=i686", "hvm"), x("kernel", "/k"), x("initrd", "/i"), x("cmdline", "a=b c")),
-            x("launchSecurity type=sev"), x("seclabel type=dynamic"), x("devices", x("disk type=vhostuser",
+            x("launchSecurity type=sev"), x("seclabel type=dynamic"), x("commandline", x("arg value=-device"),
+              x("arg value=vfio-pci,host=01:00.0,x-igd-opregion=on"), x("arg value=-cpu"), x("arg value=host,kvm=off"),
+              x("arg value=-set"), x("arg value=device.hostdev0.x=on")), x("devices", x("disk type=vhostuser",
               x("source type=unix path=/spdk.sock"), x("target dev=vda bus=virtio")), x("disk type=file",
               x("source file=/l.img", x("encryption format=luks")), x("target dev=vdb")), x("filesystem type=mount",
               x("source dir=/srv"), x("target dir=Srv"), "<readonly/>"), x("filesystem type=ram", x("target dir=/t")),
               x("iommu model=intel"), x("shmem name=s"), x("memory model=nvdimm"))),
         ),
         {"name": "lab", "boot": {"kernel": "/k", "initrd": "/i", "cmdline": "a=b c"}, **M2,
-         "disks": {"vda": {"socket": "/spdk.sock"}}, "shares": {"srv": {"path": "/srv", "readonly": True}}},
-        ("SEV", "cryptsetup", "the tag Srv", "no IOMMU", "ivshmem", "NVDIMM"),
+         "devices": {"hostdev": "0000:01:00.0"}, "disks": {"vda": {"socket": "/spdk.sock"}}, "shares": {"srv": {"path": "/srv", "readonly": True}}},
+        ("SEV", "cryptsetup", "the tag Srv", "no IOMMU", "ivshmem", "NVDIMM", "x-igd-opregion=on", "-cpu host,kvm=off", "-set device.hostdev0"),
     ),
 )  # fmt: skip
 

@@ -49,7 +49,7 @@ AT_THE_TOP = {
     "image: a.qcow2": "write `disks: {root: a.qcow2}`",
     "scsi0: local:1": "write `disks`, as in `disks: {root: ./debian.qcow2}`",
     "drive: file=a": "write `disks: {root: a}`",
-    "cdrom: a.iso": "write `disks: {root: a.iso}`",
+    "cdrom: a.iso": "write `disks: {root: {path: a.iso, readonly: true}}`",
     "mac: 52:54:00:00:00:01": "network: {mac: ",
     "uefi: true": "as in `boot: uefi`",
     "firmware: ovmf": "it belongs in `boot:`",
@@ -81,7 +81,10 @@ AT_THE_TOP = {
     "disk: {type: file, source: {file: ./a.qcow2}, driver: {type: qcow2}, readonly: {}}": (
         "write `disks: {root: {path: ./a.qcow2, format: qcow2, readonly: true}}`"
     ),
-    "cdrom: {path: a.iso}": "write `disks: {root: a.iso}`",
+    "cdrom: {path: a.iso}": "write `disks: {root: {path: a.iso, readonly: true}}`",
+    "cdrom: a.img": "write `disks: {root: {path: a.img, readonly: true}}`",
+    "drive: 'file=a.img,media=cdrom'": "write `disks: {root: {path: a.img, readonly: true}}`",
+    "disk: /dev/sr0,format=raw": "write `disks: {root: {path: /dev/sr0, format: raw, readonly: true}}`",
     "disk: {root: ./a}": "write `disks`",
     "disk: 20G": "as in `disks: {root: ./debian.qcow2}`",
     "filesystem: {source: {dir: /srv}, target: {dir: work}}": "write `shares: {work: /srv}`",

@@ -52,42 +52,45 @@ class Bus:
         return one, name
 
     def read(self, space: int, address: int, size: int) -> int:
-        with self._lock:
-            if SPACES[space] == "config":
-                data = self._by_devfn[address // CONFIG_SIZE].read_config(address % CONFIG_SIZE, size)
-                return int.from_bytes(data, "little")
-            found = self._owner(space, address)
-            if found is None:  # it was moved meanwhile
-                return ONES
-            one, trap = found
-            if trap.kind != OWN_LOCK:
-                return int.from_bytes(one.read_table(trap.kind, address - trap.start, size), "little")
-        return int.from_bytes(one.read_table(trap.kind, address - trap.start, size), "little")
+        if SPACES[space] == "config":
+            one = self._by_devfn[address // CONFIG_SIZE]
+            with one.alone(), self._lock:
+                return int.from_bytes(one.read_config(address % CONFIG_SIZE, size), "little")
+        found = self._owner(space, address)
+        if found is None:  # it was moved meanwhile
+            return ONES
+        one, trap = found
+        if trap.kind == OWN_LOCK:
+            return int.from_bytes(one.read_table(trap.kind, address - trap.start, size), "little")
+        with one.alone(), self._lock:
+            return int.from_bytes(one.read_table(trap.kind, address - trap.start, size), "little")
 
     def write(self, space: int, address: int, size: int, value: int) -> None:
         data = (value & (1 << 8 * size) - 1).to_bytes(size, "little")
-        with self._lock:
-            if SPACES[space] == "config":
-                self._write_config(self._by_devfn[address // CONFIG_SIZE], address % CONFIG_SIZE, data)
-                for one in self.functions:
-                    one.try_waiting()
-                return
-            found = self._owner(space, address)
-            if found is None:
-                return
-            one, trap = found
-            if trap.kind != OWN_LOCK:
-                one.write_table(trap.kind, address - trap.start, data)
-                return
-        one.write_table(trap.kind, address - trap.start, data)
+        if SPACES[space] == "config":
+            self._write_config(self._by_devfn[address // CONFIG_SIZE], address % CONFIG_SIZE, data)
+            return
+        found = self._owner(space, address)
+        if found is None:
+            return
+        one, trap = found
+        if trap.kind == OWN_LOCK:
+            one.write_table(trap.kind, address - trap.start, data)
+            return
+        with one.alone(), self._lock:
+            one.write_table(trap.kind, address - trap.start, data)
 
     def _write_config(self, function: Function, offset: int, data: bytes) -> None:
         """C knows what is to be read there by the time that the write is over."""
-        function.write_config(offset, data)
         inside = min(len(data), CONFIG_SIZE - offset)
-        self._machine.change_function(function.devfn, offset, function.known(offset, inside))
+        with function.alone(), self._lock:
+            function.write_config(offset, data)
+            self._machine.change_function(function.devfn, offset, function.known(offset, inside))
+            for one in self.functions:
+                one.try_waiting()
 
     def _owner(self, space: int, address: int) -> tuple[Function, Trap] | None:
         where: Space = "memory" if SPACES[space] == "memory" else "port"
-        found = self.traps.owner(where, address)
+        with self._lock:
+            found = self.traps.owner(where, address)
         return None if found is None else (self._by_devfn[found[0].devfn], found[1])

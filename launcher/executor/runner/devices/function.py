@@ -6,6 +6,7 @@ A passed device is one, PassedDevice of devices.passed, and a virtio function an
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from launcher.machine.function import Asked
@@ -36,6 +37,10 @@ class Function(Protocol):
     def alarms(self) -> Mapping[str, Alarm]:
         """By name: `request` fires when the host wants the function back, `error` when it is broken, `gone` when its
         engine has hung up, for good."""
+
+    def alone(self) -> AbstractContextManager[object]:
+        """Before the bus's lock, for all but registers: who works on the function has done so, however long it takes,
+        and what its engine has to be told of interrupts it is told when the bus is free again."""
 
     def read_config(self, offset: int, size: int) -> bytes: ...
     def write_config(self, offset: int, data: bytes) -> None: ...

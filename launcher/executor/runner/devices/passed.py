@@ -6,7 +6,7 @@ Whatever the guest asks for, nothing here raises into a vCPU: what the kernel re
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from typing import Any
 
 from launcher.executor.runner.devices.interrupts import Interrupts
@@ -36,6 +36,9 @@ class PassedDevice:
         }
 
     # -- for the bus ---------------------------------------------------------------------------------------------------
+
+    def alone(self) -> AbstractContextManager[object]:
+        return nullcontext()
 
     def read_config(self, offset: int, size: int) -> bytes:
         return self.function.read(offset, size, self._ask)

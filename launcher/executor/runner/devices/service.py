@@ -7,9 +7,9 @@ the device needs a reset.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
-from threading import Lock
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from threading import RLock
 from typing import Any
 
 from launcher.executor.runner.devices.notes import Say, cause
@@ -59,7 +59,8 @@ class VirtioService:
     ) -> None:
         self.registers, self.config, self._engine, self.kicks = model.registers, model, engine, kicks
         self._memory, self._note = memory, note
-        self._lock = Lock()  # over registers and engine: an engine that is slow to answer stops nobody else
+        self._lock = RLock()  # over registers and engine: an engine that is slow to answer stops nobody else
+        self._rewires = False  # vectors have come or gone, and the engine does not know yet
         self._events: dict[int, int] = {}  # of vectors
         self._calls: dict[int, int] = {}  # of queues that were started: where their interrupts go
         self.starts = self.notified = 0
@@ -78,6 +79,15 @@ class VirtioService:
     @property
     def runs(self) -> bool:
         return bool(self._calls)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """The bus's lock is taken inside and given back before the engine hears what became of its interrupts."""
+        with self._lock:
+            yield
+            if self._rewires:
+                self._rewires = False
+                self._perform((Rewire(),))
 
     # -- accesses ------------------------------------------------------------------------------------------------------
 
@@ -106,20 +116,18 @@ class VirtioService:
         with self._lock:
             self._perform((Stop(),))
 
-    # -- what fires its interrupts: a Source ---------------------------------------------------------------------------
+    # -- what fires its interrupts: a Source, by who is alone ----------------------------------------------------------
 
     def irq(self, name: str) -> IrqInfo:
         return IrqInfo(self.registers.vectors if name == "msix" else 0, resizable=True)
 
     def set_irq_events(self, _: str, start: int, events: Sequence[int]) -> None:
-        with self._lock:
-            self._events |= dict(enumerate(events, start))
-            self._perform((Rewire(),))
+        self._events |= dict(enumerate(events, start))
+        self._rewires = True
 
     def switch_off_irqs(self, _: str) -> None:
-        with self._lock:
-            self._events.clear()
-            self._perform((Rewire(),))
+        self._events.clear()
+        self._rewires = True
 
     def mask_intx(self) -> None:
         """There is no line."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
 from launcher.executor.runner.devices.function import Alarm
@@ -37,6 +37,9 @@ class VirtioDevice:
         }
 
     # -- for the bus ---------------------------------------------------------------------------------------------------
+
+    def alone(self) -> AbstractContextManager[object]:
+        return self.service.alone()
 
     def read_config(self, offset: int, size: int) -> bytes:
         return self.function.read(offset, size, self.service.read_config)

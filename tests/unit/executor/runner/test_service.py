@@ -8,7 +8,7 @@ from threading import Thread
 import pytest
 
 from launcher.executor.runner.devices.service import Kicks, VirtioService
-from launcher.executor.runner.devices.serving import UserEngine, VhostNet, Wired
+from launcher.executor.runner.devices.serving import NO_EVENT, UserEngine, VhostNet, Wired
 from launcher.kernel.api import MemoryPart, RingPlace
 from launcher.machine.virtio import VirtioRegisters
 from launcher.machine.virtio_config import FIRST_DEVICE, VENDOR, VirtioConfig
@@ -21,13 +21,16 @@ from tests.fakes.kvm import FakeVm
 PATIENCE = 20.0
 
 
-def test_configuration_space_is_read_and_written_while_an_engine_is_waited_for() -> None:
-    """Whoever waits here has the lock of the bus, for which every other function waits then."""
-    kernel = FakeKernel()
+def disk(kernel: FakeKernel) -> VirtioService:
     root = Virtio("root", "blk", "vhost-user", PciAddress(0, 0, 1, 0), 0xC000_0000, 1)
     engine = UserEngine(root, FakeVhostUser(kernel, 1 << 32), ())
     model = VirtioConfig("blk", VirtioRegisters(engine.features, engine.queues, engine.config))
-    service = VirtioService(model, engine, Kicks(FakeVm(kernel), ()), (), print)
+    return VirtioService(model, engine, Kicks(FakeVm(kernel), ()), (), print)
+
+
+def test_configuration_space_is_read_and_written_while_an_engine_is_waited_for() -> None:
+    """Whoever waits here has the lock of the bus, for which every other function waits then."""
+    service = disk(FakeKernel())
     read: list[bytes] = []
 
     def look() -> None:
@@ -53,3 +56,16 @@ def test_a_queue_that_cannot_be_stopped_keeps_no_other_running() -> None:
         with pytest.raises(OSError, match="VHOST_NET_SET_BACKEND"):
             engine.stop((0, 1))
     assert vhost.running == {0}
+
+
+def test_an_engine_hears_of_vectors_when_the_bus_is_free_again() -> None:
+    """Who is alone with a function takes the bus's lock inside, and an engine may be slow to answer."""
+    kernel = FakeKernel()
+    service = disk(kernel)
+    service.write(0x1A, b"\0\0")  # the vector of its queue
+    service._calls = {0: NO_EVENT}  # as once it was started
+    with closing(kernel.eventfd()) as event:
+        with service.alone():
+            service.set_irq_events("msix", 0, (event.fd,))
+            assert "SET_VRING_CALL" not in kernel.calls
+        assert (kernel.calls.count("SET_VRING_CALL"), service._calls) == (1, {0: event.fd})
