@@ -13,7 +13,7 @@ from launcher.images.rights import identity_of
 from launcher.plan.seed import StartSeedEngine
 from launcher.plan.virtio import ConnectEngine, StartDiskEngine, StartShareEngine
 from launcher.planner.served_by import format_of, sockets_of
-from launcher.record import record, replace
+from launcher.record import field, record, replace
 from launcher.values import Missing
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Named:
     disks: Mapping[str, tuple[str, Literal["raw", "qcow2"]]]
     shares: Mapping[str, str]
     sockets: Mapping[str, str]
-    seed: Mapping[str, str]
+    seed: Mapping[str, str] = field(default_factory=dict)
 
 
 def named_in(spec: VmSpec, folder: PurePath) -> Named:

@@ -110,8 +110,8 @@ class Boot(Section):
     kernel: Text | None = Field(
         default=None,
         title="path",
-        description="The kernel: a bzImage or an ELF with a PVH entry, told by its signature. "
-        "The path is relative to the spec.",
+        description="The kernel: a bzImage, an ELF with a PVH entry, or a unified kernel image, whose initial RAM disk "
+        "and command line hold where the spec names none; told by its signature. The path is relative to the spec.",
         examples=["./bzImage"],
     )
     initrd: Text | None = Field(
