@@ -86,7 +86,7 @@ struct flash {
 	uint32_t slot;
 	uint64_t guest, size;
 	uint8_t *array;
-	bool hidden; /* there is no memslot now */
+	bool hidden, dirty; /* there is no memslot now; the file has what may not be on the disk */
 	uint8_t reads, status;
 	enum { FLASH_COMMAND, FLASH_PROGRAM, FLASH_ERASE, FLASH_COUNT, FLASH_FILL, FLASH_CONFIRM } step;
 	uint32_t count, filled; /* of a buffer: bytes that were said to come, bytes that have come */
