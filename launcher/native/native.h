@@ -130,11 +130,17 @@ int reset_control_write(uint8_t value);
 
 /* -- the machine: who answers for which addresses --------------------------------------------------------------- */
 
-enum { MOST_TRAPS = 1 << 16 };
+enum { MOST_TRAPS = 1 << 16, MOST_UNANSWERED = 32 };
 
 struct trap_table {
 	uint32_t count;
 	struct trap *traps;
+};
+
+/* A place that the guest looked for something at, and how often. */
+struct unanswered {
+	uint32_t space;
+	uint64_t address, times;
 };
 
 struct machine {
@@ -145,6 +151,8 @@ struct machine {
 	struct config config;
 	struct flash flash;
 	_Atomic uint64_t unclaimed_reads, unclaimed_writes;
+	pthread_mutex_t unanswered_lock;
+	struct unanswered unanswered[MOST_UNANSWERED]; /* where, the first ones; the first that is free has no times */
 	_Atomic uint64_t trapped, refused; /* accesses that FILE traps served; those that the file did not take */
 };
 
