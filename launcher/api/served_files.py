@@ -59,9 +59,9 @@ def named_by(plan: Plan) -> Named:
     )
 
 
-def with_served(files: BootFiles, named: Named) -> BootFiles:
-    """Reads only."""
-    disks = {alias: _disk(read_disk(path, format_)) for alias, (path, format_) in named.disks.items()}
+def with_served(files: BootFiles, named: Named, *, boots: bool = False) -> BootFiles:
+    """Reads only. `boots`: firmware starts from what is there."""
+    disks = {alias: _disk(read_disk(path, format_, boots=boots)) for alias, (path, format_) in named.disks.items()}
     shares = {alias: _folder(read_folder(path)) for alias, path in named.shares.items()}
     sockets = {entry: read_socket(path) for entry, path in named.sockets.items()}
     return replace(files, disks=disks, shares=shares, sockets=sockets)

@@ -482,6 +482,7 @@ class OtherVm:
     images: tuple[str, ...] = ()  # device:inode of those that its guest writes
     taps: tuple[str, ...] = ()
     bases: tuple[str, ...] = ()  # device:inode of the images that it only reads
+    variables: str = ""  # the path of its firmware's
 
 
 @record
@@ -507,6 +508,23 @@ class Serving:
 
 
 @record
+class FirmwareImage:
+    """Firmware for guests that is installed. `template`: the variables that it comes with, empty where it has none;
+    `template_head`: its first bytes, hexadecimal, which say how variables lie. `smm`: a build that needs System
+    Management Mode: it was not read."""
+
+    path: str
+    kind: Literal["bios", "uefi"]
+    size: int = 0
+    sha256: str = ""
+    template: str = ""
+    template_size: int = 0
+    template_sha256: str = ""
+    template_head: str = ""
+    smm: bool = False
+
+
+@record
 class HostFacts:
     """Everything the planner may know. Numbers that move by themselves reach a plan only as bounds."""
 
@@ -527,4 +545,5 @@ class HostFacts:
     device_nodes: tuple[DeviceNode, ...] | None = None  # None: not recorded
     confinement: Confinement | None = None  # None: not recorded
     serving: Serving | None = None  # None: not recorded, or the spec has nothing that needs it
+    boot_firmware: tuple[FirmwareImage, ...] | None = None  # None: not recorded, or the spec needs none of the host's
     note: str = ""  # where a recorded host comes from

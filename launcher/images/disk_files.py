@@ -68,6 +68,7 @@ class DiskFile:
     `identity` is device:inode, `number` the major:minor of a block device, `allocated` what the file takes of its
     file system, which has `free` bytes left; `read_only`: neither can be written, whoever asks. `function`: the PCI
     device that a block device is on.
+    `boots`: which firmware would find a boot loader in its first sectors; None: they are not in it, or were not read.
     `taken` and `refused` are the permissions that others have locked, and that they leave to nobody; `openers` are
     known only where there is such a lock.
     """
@@ -89,6 +90,7 @@ class DiskFile:
     refused: tuple[Permission, ...] = ()
     openers: tuple[Opener, ...] = ()
     uses: tuple[DiskUse, ...] = ()
+    boots: tuple[Literal["bios", "uefi"], ...] | None = None
     function: PciAddress | None = None
 
     @property

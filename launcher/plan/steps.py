@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
+from launcher.plan.firmware import LoadFirmware, OpenVariables
 from launcher.plan.step import Step
 from launcher.plan.virtio import (
     AddVirtio,
@@ -398,6 +399,7 @@ STEPS: dict[str, type[Step]] = {
         StartShareEngine,
         StartUserNetwork,
         ConnectEngine,
+        OpenVariables,
         TakeMemory,
         CreateVm,
         GiveMemory,
@@ -406,12 +408,14 @@ STEPS: dict[str, type[Step]] = {
         OpenDevices,
         AddVirtio,
         LoadKernel,
+        LoadFirmware,
         LoadInitrd,
         DescribeMachine,
         RunVcpus,
     )
 }
-# Those that each plan has one of, in the order of plan.whole, which is that of their performance.
+# Those that each plan has one of, in the order of plan.whole, which is that of their performance. It has one of STARTS.
+STARTS = (LoadKernel, LoadFirmware)
 ONCE = tuple(kind for kind in STEPS.values() if kind.once)
 
 # Those that change the host and are put back.

@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 _PAGE = 4 * KIB
 
 
-def load_kernel(kernel: BootFile | Missing, cmdline: str) -> LoadKernel | None:
+def load_kernel(kernel: BootFile | Missing | None, cmdline: str) -> LoadKernel | None:
     """None when the file cannot be started; the rules about boot files say why."""
-    if isinstance(kernel, Missing) or kernel.entry is None:
+    if kernel is None or isinstance(kernel, Missing) or kernel.entry is None:
         return None
     parts = tuple(LoadPart(one.offset, one.file_size, one.guest, one.memory_size) for one in kernel.segments)
     return LoadKernel(protocol_of(kernel), kernel.path, kernel.sha256, kernel.entry, parts, cmdline)
 
 
-def protocol_of(kernel: BootFile | Missing) -> Literal["pvh", "linux64"]:
+def protocol_of(kernel: BootFile | Missing | None) -> Literal["pvh", "linux64"]:
     """Of a file that is missing, the one that most kernels have."""
     return "linux64" if isinstance(kernel, BootFile) and kernel.kind == "bzimage" else "pvh"
 
@@ -48,5 +48,6 @@ def low_ram(ranges: tuple[RamRange, ...], layout: Layout) -> list[Span]:
     return [span_of(one) for one in ranges if one.guest < layout.hole.start]
 
 
-def segments_of(kernel: BootFile | Missing) -> list[Span]:
-    return [] if isinstance(kernel, Missing) else [Span(one.guest, one.memory_size) for one in kernel.segments]
+def segments_of(kernel: BootFile | Missing | None) -> list[Span]:
+    segments = kernel.segments if isinstance(kernel, BootFile) else ()
+    return [Span(one.guest, one.memory_size) for one in segments]

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from launcher.host.facts import HostFacts
     from launcher.images.boot_files import BootFiles
-    from launcher.machine.board import Board
+    from launcher.machine.board import Board, Layout
     from launcher.spec.parts import Bank, VmSpec
     from launcher.values import Span
 
@@ -59,7 +59,7 @@ def plan_of(spec: VmSpec, source: SpecIdentity, host: HostFacts, files: BootFile
         spec=source,
         host=_host_identity(spec, host),
         devices=it.devices,
-        memory=memory_map(spec.memory, it.ranges, it.reserved, it.devices, board.layout),
+        memory=memory_map(spec.memory, it.ranges, it.reserved, it.devices, _layout(it)),
         steps=steps,
         assumes=assumptions(it),
         diagnostics=diagnostics,
@@ -93,7 +93,33 @@ def _decide(spec: VmSpec, host: HostFacts, files: BootFiles, where: Locate, boar
         bits=bits,
         locked=sum(bank.size for bank in spec.memory) if spec.devices else 0,
     )
+    if spec.boot.firmware is not None:
+        it = _with_firmware(it)
     return _with_served(it, [*(span_of(one) for one in ranges), *spans]) if wanted_engines(spec) is not None else it
+
+
+def _with_firmware(it: Situation) -> Situation:
+    from launcher.planner.firmware import chosen
+
+    return replace(it, firmware=chosen(it.spec, it.host, it.files))
+
+
+def _starting_steps(it: Situation) -> tuple[Step | None, ...]:
+    """A kernel and its initial RAM disk, or firmware."""
+    if it.spec.boot.firmware is None:
+        layout = it.board.layout
+        return load_kernel(it.files.kernel, it.spec.boot.cmdline), load_initrd(it.files, it.ranges, layout)
+    from launcher.planner.firmware import load_firmware
+
+    return (load_firmware(it),)
+
+
+def _opening_steps(it: Situation) -> tuple[Step | None, ...]:
+    if it.spec.boot.variables is None:
+        return ()
+    from launcher.planner.firmware import open_variables
+
+    return (open_variables(it),)
 
 
 def _with_served(it: Situation, taken: Sequence[Span]) -> Situation:
@@ -108,7 +134,7 @@ def _with_served(it: Situation, taken: Sequence[Span]) -> Situation:
 
 def _steps(it: Situation) -> tuple[Step, ...]:
     """In the order in which they are performed. What cannot be done is left out; a diagnostic says why."""
-    spec, host, passing, ranges, layout = it.spec, it.host, it.passing, it.ranges, it.board.layout
+    spec, host, passing, ranges = it.spec, it.host, it.passing, it.ranges
     groups = tuple(group.number for group in passing.groups)
     passed = passed_functions(passing, it.devices)
     shared = any(one.engine == "vhost-user" for one in it.virtio)  # processes map it, too
@@ -118,6 +144,7 @@ def _steps(it: Situation) -> tuple[Step, ...]:
         *binding_steps(passing.taken),
         *network_steps(it),
         *it.engines,
+        *_opening_steps(it),
         *(_take(number, bank, spec, shared) for number, bank in enumerate(spec.memory)),
         OpenGroups(groups) if groups else None,
         MapDma(ranges) if groups else None,
@@ -125,18 +152,30 @@ def _steps(it: Situation) -> tuple[Step, ...]:
         GiveMemory(ranges),
         OpenDevices(passed) if passed else None,
         AddVirtio(it.virtio) if it.virtio else None,
-        load_kernel(it.files.kernel, spec.boot.cmdline),
-        load_initrd(it.files, ranges, layout),
+        *_starting_steps(it),
         _describe(it),
         RunVcpus(spec.cpus.count, spec.cpus.pin or (), spec.confine),
     )
     return tuple(step for step in maybe if step is not None)
 
 
+def _layout(it: Situation) -> Layout:
+    """With the firmware where it is."""
+    if it.firmware is None:
+        return it.board.layout
+    from launcher.planner.firmware import layout_with
+
+    return layout_with(it.board.layout, it.firmware)
+
+
 def _describe(it: Situation) -> DescribeMachine:
     cpus, layout = it.spec.cpus, it.board.layout
     topology = planned_topology(cpus) if cpus.topology else None
     window, reserved = high_window(it.devices, layout), left_empty(it.reserved, layout)
+    if it.firmware is not None and window is not None:
+        from launcher.planner.firmware import window_of
+
+        window = window_of(window, it.ranges, layout)
     return DescribeMachine(cpus.count, window, reserved, topology, cpus.nested)
 
 

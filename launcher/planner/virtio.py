@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from launcher.spec.parts import Nic, VmSpec
 
 FIRST_SLOT = 1  # to 00:0f, behind which are the passed devices
+BESIDE_FIRMWARE = 2  # which finds functions of the machine at 00:01
 BAR = 32 * KIB
 VSOCK = "vsock"  # its alias
 _OUI = "52:54:00"  # which QEMU and libvirt give their guests, too: the locally administered form of Realtek's
@@ -43,8 +44,9 @@ def places_of(spec: VmSpec, taken: Iterable[Span], layout: Layout) -> tuple[Plac
     """`taken`: RAM, what is reserved and the BARs of passed functions, none of which moves."""
     entries = [*_entries(spec)]
     bars = [*_bars(len(entries), [*taken], layout)]
+    first = FIRST_SLOT if spec.boot.firmware is None else BESIDE_FIRMWARE
     return tuple(
-        Place(kind, alias, PciAddress(0, 0, FIRST_SLOT + number, 0), bars[number] if number < len(bars) else None)
+        Place(kind, alias, PciAddress(0, 0, first + number, 0), bars[number] if number < len(bars) else None)
         for number, (kind, alias) in enumerate(entries)
     )
 

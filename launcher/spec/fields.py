@@ -9,7 +9,21 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 from pydantic_core import PydanticUndefined, ValidationError
 
 from launcher.record import record
-from launcher.spec.model import Bank, Boot, Cpus, Device, Disk, Match, Network, Nic, Share, Topology, VmSpec, Vsock
+from launcher.spec.model import (
+    Bank,
+    Boot,
+    CloudInit,
+    Cpus,
+    Device,
+    Disk,
+    Match,
+    Network,
+    Nic,
+    Share,
+    Topology,
+    VmSpec,
+    Vsock,
+)
 from launcher.spec.yaml_text import resolve
 
 if TYPE_CHECKING:
@@ -29,6 +43,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "nics": Nic,
     "shares": Share,
     "vsock": Vsock,
+    "cloud-init": CloudInit,
 }
 
 
@@ -36,7 +51,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
 _PLAIN = r"[A-Za-z0-9_./~-](?:[A-Za-z0-9_./~=+@%-]| (?=[A-Za-z0-9_./~=+@%-])|:(?=[A-Za-z0-9_./~=+@%-]))*"
 
 
-_BETWEEN_KEYS = ("E121", "E122", "E140", "E141")
+_BETWEEN_KEYS = ("E102", "E121", "E122", "E133", "E140", "E141")
 
 
 @record

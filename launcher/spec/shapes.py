@@ -51,6 +51,7 @@ Text = Annotated[str, parsed(scalars.text, NotEmpty)]
 Name = Annotated[str, parsed(scalars.name, matching(NAME))]
 Alias = Annotated[str, AfterValidator(scalars.alias)]
 Size = Annotated[int, parsed(sizes.size, matching(SIZE)), written(sizes.size_text)]
+Firmware = Annotated[str, parsed(scalars.firmware, NotEmpty)]
 Rom = Annotated[bool | str, parsed(scalars.rom, bool | NotEmpty)]
 Cmdline = Annotated[str, parsed(scalars.cmdline, CommandLine)]
 Pin = Annotated[

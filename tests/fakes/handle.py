@@ -64,3 +64,6 @@ class FakeMemory(Mappable):
         assert offset >= 0
         assert offset + len(data) <= self.size
         self.written[offset] = data
+
+    def read(self, offset: int, size: int) -> bytes:
+        return self.written.get(offset, b"")[:size].ljust(size, b"\0")

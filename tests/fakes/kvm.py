@@ -61,7 +61,9 @@ class FakeVm(Handle):
         assert self.has_chips
         self.kernel.call("KVM_CREATE_PIT2")
 
-    def set_memory_region(self, slot: int, guest: int, memory: Mappable, offset: int, size: int) -> None:
+    def set_memory_region(
+        self, slot: int, guest: int, memory: Mappable, offset: int, size: int, *, readonly: bool = False
+    ) -> None:
         if not 0 < size <= memory.size - offset or offset < 0:
             raise ValueError(f"{size:#x} bytes at {offset:#x} are not inside {memory.size:#x}")
         self.kernel.call(SET_MEMORY)
@@ -191,6 +193,9 @@ class FakeMachine(Handle):
 
     def set_function(self, function: int, image: bytes) -> None:
         assert len(image) == 4096
+
+    def set_flash(self, slot: int, guest: int, memory: Mappable, file: int) -> None:
+        self.kernel.call("machine_set_flash")
 
     def ask_function(self, function: int) -> None:
         assert 0 < function < 256

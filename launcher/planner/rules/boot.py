@@ -58,7 +58,8 @@ def check_boot(files: BootFiles, ranges: tuple[RamRange, ...], layout: Layout) -
     """Of a file with nothing in it, or that cannot be read, nothing more is said."""
     judges = {"boot.kernel": _kernel, "boot.initrd": _initrd}
     roms = {f"devices.{alias}.rom": rom for alias, rom in files.roms.items()}
-    for path, found in {"boot.kernel": files.kernel, "boot.initrd": files.initrd, **roms}.items():
+    booted = {"boot.kernel": files.kernel, "boot.initrd": files.initrd, "boot.firmware": files.firmware}
+    for path, found in {**booted, **roms}.items():
         if found is None:
             continue
         if isinstance(found, Missing) or found.kind in _NO_FILE:
@@ -112,7 +113,7 @@ def _initrd(initrd: BootFile, files: BootFiles, ranges: tuple[RamRange, ...], la
         yield Diagnostic("E422", fact, where, help=("make the first bank larger",))
 
 
-def _instead_of_kernel(kernel: BootFile | Missing) -> str:
+def _instead_of_kernel(kernel: BootFile | Missing | None) -> str:
     """To swap them helps only where the other one is an archive."""
     swapped = isinstance(kernel, BootFile) and kernel.kind == "initrd"
     return "swap the two files" if swapped else "name the initial RAM disk, a cpio archive, or leave `initrd` out"

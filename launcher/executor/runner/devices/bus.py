@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from threading import Lock
 
 from launcher.executor.runner.devices.function import Function
-from launcher.executor.runner.devices.traps import Space, Traps
+from launcher.executor.runner.devices.traps import MACHINE, Key, Space, Traps
 from launcher.kernel.api import SPACES, Trap
+from launcher.machine.board import PortModel
 from launcher.machine.pci import CONFIG_SIZE
 
 ONES = (1 << 64) - 1
+MODEL = "model"  # of the machine's own
 OWN_LOCK = "registers"  # what waits for an engine stops nobody who wants something else
 
 
@@ -24,6 +26,18 @@ class Bus:
         self._lock = Lock()
         self._by_devfn: dict[int, Function] = {}
         self._alarms: dict[int, tuple[Function, str]] = {}  # by descriptor
+        self._models: list[PortModel] = []
+
+    @property
+    def asks(self) -> bool:
+        """Accesses come here that a guest without functions and firmware has none of."""
+        return bool(self.functions or self._models)
+
+    def answer(self, model: PortModel) -> None:
+        """For its ports, from now on."""
+        self._models.append(model)
+        trap = Trap(model.ports.start, model.ports.size, MODEL)
+        self.traps.show("port", Key(MACHINE, len(self._models) - 1), model.ports, (trap,))
 
     def add(self, one: Function) -> None:
         self.functions.append(one)
@@ -57,10 +71,12 @@ class Bus:
             found = self._owner(space, address)
             if found is None:  # it was moved meanwhile
                 return ONES
-            one, trap = found
+            key, trap = found
+            if trap.kind == MODEL:
+                return self._models[key.bar].read(address - trap.start, size)
             if trap.kind != OWN_LOCK:
-                return int.from_bytes(one.read_table(trap.kind, address - trap.start, size), "little")
-        return int.from_bytes(one.read_table(trap.kind, address - trap.start, size), "little")
+                return self._table(key, trap, address, size)
+        return self._table(key, trap, address, size)
 
     def write(self, space: int, address: int, size: int, value: int) -> None:
         data = (value & (1 << 8 * size) - 1).to_bytes(size, "little")
@@ -73,13 +89,19 @@ class Bus:
             found = self._owner(space, address)
             if found is None:
                 return
-            one, trap = found
-            if trap.kind != OWN_LOCK:
-                one.write_table(trap.kind, address - trap.start, data)
+            key, trap = found
+            if trap.kind == MODEL:
+                self._models[key.bar].write(address - trap.start, data)
                 return
-        one.write_table(trap.kind, address - trap.start, data)
+            if trap.kind != OWN_LOCK:
+                self._by_devfn[key.devfn].write_table(trap.kind, address - trap.start, data)
+                return
+        self._by_devfn[key.devfn].write_table(trap.kind, address - trap.start, data)
 
-    def _owner(self, space: int, address: int) -> tuple[Function, Trap] | None:
+    def _table(self, key: Key, trap: Trap, address: int, size: int) -> int:
+        data = self._by_devfn[key.devfn].read_table(trap.kind, address - trap.start, size)
+        return int.from_bytes(data, "little")
+
+    def _owner(self, space: int, address: int) -> tuple[Key, Trap] | None:
         where: Space = "memory" if SPACES[space] == "memory" else "port"
-        found = self.traps.owner(where, address)
-        return None if found is None else (self._by_devfn[found[0].devfn], found[1])
+        return self.traps.owner(where, address)

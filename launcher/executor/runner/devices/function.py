@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from launcher.plan.outcome import DeviceReport, VirtioReport
+from launcher.values import Span
 
 
 class Alarm(Protocol):
@@ -35,6 +36,9 @@ class Function(Protocol):
     def alarms(self) -> Mapping[str, Alarm]:
         """By name: `request` fires when the host wants the function back, `error` when it is broken, `gone` when its
         engine has hung up, for good."""
+
+    def spans(self) -> tuple[Span, ...]:
+        """Where its memory BARs are by their registers."""
 
     def read_config(self, offset: int, size: int) -> bytes: ...
     def write_config(self, offset: int, data: bytes) -> None: ...

@@ -15,6 +15,7 @@ from launcher.machine.function import PassedFunction
 from launcher.plan.changes import Change, Forward, HideBar, Interrupt, ShowBar
 from launcher.plan.outcome import VirtioReport
 from launcher.plan.virtio import Virtio
+from launcher.values import Span
 
 BAR = 0
 
@@ -37,6 +38,9 @@ class VirtioDevice:
         }
 
     # -- for the bus ---------------------------------------------------------------------------------------------------
+
+    def spans(self) -> tuple[Span, ...]:
+        return self.function.spans()
 
     def read_config(self, offset: int, size: int) -> bytes:
         return self.function.read(offset, size, self.service.read_config)

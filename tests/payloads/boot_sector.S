@@ -1,0 +1,21 @@
+# A boot sector: says that it runs by COM1, then powers off by ACPI's S5.
+	.code16
+	.globl _start
+_start:
+	cld
+	xor	%ax, %ax
+	mov	%ax, %ds
+	mov	$0x7c00 + text - _start, %si
+1:	lodsb
+	test	%al, %al
+	jz	2f
+	mov	$0x3f8, %dx
+	out	%al, %dx
+	jmp	1b
+2:	mov	$0x604, %dx
+	mov	$0x2000, %ax
+	out	%ax, %dx
+	hlt
+text:	.asciz "\n\nthe boot sector runs\n"
+	.org 510
+	.word 0xaa55
