@@ -14,6 +14,8 @@ for _ in $(busybox seq 600); do
 	busybox sleep 0.1 # a drive that is slow to answer
 done
 found=${found%%/uevent*}
+read -r uptime _ </proc/uptime
+echo "init at $uptime" # for whoever measures
 busybox mount -t ext4 -o ro "/dev/${found##*/}" /root || echo "initrd: failed to mount the root file system from ${found:-nowhere}"
 busybox mount --move /dev /root/dev
 busybox umount /sys /proc
