@@ -58,7 +58,7 @@ class Console:
     def order(self, command: str) -> str:
         """What the command says."""
         self.type(f"{command}; echo; echo done $((40 + 2))\n")
-        return self.until("\ndone 42\n").removesuffix("\ndone 42\n")
+        return self.until("\ndone 42\n").removesuffix("\ndone 42\n").strip()
 
     def _errors(self) -> str:
         return self.process.stderr.read() if self.process.stderr else ""
