@@ -24,7 +24,7 @@ def checkup(host: HostFacts, left: Iterable[Diagnostic] = ()) -> tuple[Check, ..
     """`left`: what `leftovers` found on this host."""
     trials = Trials(host)
     best = _best(host, trials)
-    found = (*best.general, *best.own, *_overrides(host, trials), *trials.served(), *left)
+    found = (*best.general, *best.own, *_overrides(host, trials), *trials.served(), *trials.firmware(), *left)
     return examine(host, map(without_alias, found))
 
 

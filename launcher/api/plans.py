@@ -61,7 +61,7 @@ def named_files(spec: VmSpec, file: str) -> BootFiles:
     found = read_boot_files(kernel, None if initrd is None else str(folder / initrd), roms)
     if spec.boot.firmware is not None:
         found = _with_firmware(found, spec, folder)
-    if not (spec.disks or spec.nics or spec.shares):
+    if not (spec.disks or spec.nics or spec.shares or spec.cloud_init):
         return found
     from launcher.api.served_files import named_in, with_served
 

@@ -67,6 +67,7 @@ def _planned_again(plan: Plan, host: HostFacts, files: BootFiles) -> Plan:
 
 def _with_served(files: BootFiles, spec: VmSpec) -> BootFiles:
     """What no step of the plan serves, though its spec names it, is as good as not there."""
+    from launcher.planner.cloud_init import named_in_spec
     from launcher.planner.served_by import sockets_of
 
     disks = {alias: one.path for alias, one in spec.disks.items() if one.path is not None}
@@ -76,6 +77,7 @@ def _with_served(files: BootFiles, spec: VmSpec) -> BootFiles:
         disks=_filled(files.disks, disks),
         shares=_filled(files.shares, shares),
         sockets=_filled(files.sockets, sockets_of(spec)),
+        seed=_filled(files.seed, named_in_spec(spec)),
     )
 
 

@@ -44,7 +44,7 @@ ENDINGS = {
 
 def show(error: LauncherError, options: argparse.Namespace) -> None:
     answer = getattr(options, "format", "json" if getattr(options, "json", False) else "text")
-    if answer == "text":
+    if answer not in FORMATS:  # for people
         text = drawn(error.diagnostics, options.sources, sys.stderr)
         last = closing(error.diagnostics, _ending(error, options.verb), getattr(options, "spec", ""))
         print(f"{text}\n\n{last}", file=sys.stderr)

@@ -29,7 +29,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", metavar="FACTS", help="plan for a recorded host: see `devices --json`")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a field; repeatable")
     parser.add_argument("--strict", action="store_true", help="warnings block, too")
-    parser.add_argument("--format", choices=tuple(ANSWERS), default="text", help="how to answer (default: text)")
+    parser.add_argument(
+        "--format",
+        choices=tuple(ANSWERS),
+        default="text",
+        help="how to answer (default: text); cloud-init: the files that it will find",
+    )
     parser.add_argument("--json", action="store_const", const="json", dest="format", help="short for --format json")
 
 
@@ -138,9 +143,19 @@ def _sarif(plan: Plan, _: argparse.Namespace) -> None:
     print(as_json(as_sarif(list(plan.diagnostics)), indent=2))
 
 
+def _cloud_init(plan: Plan, _: argparse.Namespace) -> None:
+    from launcher.api.seed import seed_of
+    from launcher.report.escapes import escaped
+
+    for one in seed_of(plan):
+        head = f"==> {one.name}{f' ({one.path})' if one.path else ''} <=="
+        print(escaped(f"{head}\n{one.text.rstrip()}\n"))
+
+
 ANSWERS: dict[str, Callable[[Plan, argparse.Namespace], None]] = {
     "text": _text,
     "json": _json,
     "github": _github,
     "sarif": _sarif,
+    "cloud-init": _cloud_init,
 }

@@ -398,6 +398,22 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "Take `boot-order` out.",
     ),
     Explanation(
+        "E462",
+        "a file for cloud-init that is too large",
+        "cloud-init's files are made into a small disk in memory, each of at most 1 MiB.",
+        "cloud-init: {user-data: ./image.tar}",
+        "Give the guest what is large by a share, a disk or its network, and let user-data fetch it.",
+    ),
+    Explanation(
+        "W463",
+        "cloud-init will make nothing of it",
+        "user-data is told by its first line: `#cloud-config` before YAML, `#!` before a script, or another of the "
+        "words that cloud-init knows. What begins with none of them it passes over, and says so in the guest's log "
+        "only.",
+        "cloud-init: {user-data: ./users.yaml}        # without `#cloud-config`",
+        "Write `#cloud-config` into the first line; correct the YAML where the message says so.",
+    ),
+    Explanation(
         "W402",
         "vCPUs share host CPUs",
         "There are more vCPUs than host CPUs that this process may use, or than KVM recommends (KVM_CAP_NR_VCPUS). "

@@ -53,6 +53,17 @@ class Variables:
 
 
 @record
+class SeedText:
+    """A file for cloud-init. `problem`: why it would make nothing of it, in words that follow the path."""
+
+    path: str
+    kind: Literal["file", "other"]
+    size: int = 0
+    sha256: str = ""
+    problem: str | None = None
+
+
+@record
 class BootFile:
     """A file the spec names: identity and what its signature says.
 
@@ -80,7 +91,8 @@ class BootFile:
 
 @record
 class BootFiles:
-    """`kernel` is None where firmware boots; `firmware` is there where it is a file of the spec.
+    """`kernel` is None where firmware boots; `firmware` is there where it is a file of the spec. `seed`: files that the
+    spec has for cloud-init, by name.
 
     `roms`: the option ROMs that are files, by the alias of their device. `disks` and `shares` by alias, `sockets` of
     other engines by the name of their entry, `disks.root`."""
@@ -93,3 +105,4 @@ class BootFiles:
     sockets: dict[str, Socket | Missing] = field(default_factory=dict)
     firmware: BootFile | Missing | None = None
     variables: Variables | Missing | None = None
+    seed: dict[str, SeedText | Missing] = field(default_factory=dict)

@@ -42,7 +42,7 @@ def flash_of(size: int, read: Read) -> Flash | None:
     """None: it is neither a firmware for this machine nor a file of variables."""
     head, end = read(0, _HEADER), read(max(size - _END, 0), _END)
     layout, length = _variables(head)
-    if length == size:
+    if layout and length == size:
         return Flash("variables", layout)
     if not _is_rom(size, end):
         return None

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 from launcher.plan.firmware import LoadFirmware, OpenVariables
+from launcher.plan.seed import StartSeedEngine
 from launcher.plan.step import Step
 from launcher.plan.virtio import (
     AddVirtio,
@@ -398,6 +399,7 @@ STEPS: dict[str, type[Step]] = {
         StartDiskEngine,
         StartShareEngine,
         StartUserNetwork,
+        StartSeedEngine,
         ConnectEngine,
         OpenVariables,
         TakeMemory,

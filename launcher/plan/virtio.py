@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from launcher.plan.seed import StartSeedEngine
 from launcher.plan.step import Step
 from launcher.record import record
 from launcher.values import Hex, PciAddress
@@ -194,7 +195,7 @@ def aliases_served(step: Step) -> tuple[str, ...]:
     """Those whose functions a step of the keeper brings an engine, or a tap."""
     if isinstance(step, StartDiskEngine):
         return tuple(one.alias for one in step.disks)
-    if isinstance(step, (StartShareEngine, StartUserNetwork, MakeTap, OpenTap, ConnectEngine)):
+    if isinstance(step, (StartShareEngine, StartUserNetwork, StartSeedEngine, MakeTap, OpenTap, ConnectEngine)):
         return (step.alias,)
     return ()
 

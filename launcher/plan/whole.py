@@ -5,6 +5,7 @@ from __future__ import annotations
 from launcher.errors import Diagnostic, Refused
 from launcher.plan.firmware import LoadFirmware, OpenVariables
 from launcher.plan.plan import Plan
+from launcher.plan.seed import StartSeedEngine
 from launcher.plan.step import Step
 from launcher.plan.steps import (
     ONCE,
@@ -49,7 +50,7 @@ ORDER: tuple[tuple[type[Step], ...], ...] = (
     (LoadModules,),
     (BindDriver, StaysBound),
     (SetVirtualFunction,),
-    (MakeTap, OpenTap, StartDiskEngine, StartShareEngine, StartUserNetwork, ConnectEngine),
+    (MakeTap, OpenTap, StartDiskEngine, StartShareEngine, StartUserNetwork, StartSeedEngine, ConnectEngine),
     (OpenVariables,),
     (TakeMemory,),
     (OpenGroups,),
@@ -103,7 +104,7 @@ def _fits_together(steps: tuple[Step, ...]) -> bool:
 
 # What brings each kind of function what works on it. vhost-vsock has all it needs in the kernel.
 _BRINGS: dict[tuple[str, str], tuple[type[Step], ...]] = {
-    ("blk", "vhost-user"): (StartDiskEngine, ConnectEngine),
+    ("blk", "vhost-user"): (StartDiskEngine, StartSeedEngine, ConnectEngine),
     ("net", "vhost-user"): (StartUserNetwork, ConnectEngine),
     ("net", "vhost-net"): (MakeTap, OpenTap),
     ("fs", "vhost-user"): (StartShareEngine,),

@@ -87,6 +87,7 @@ def _served(it: Situation, facts: NamedFacts) -> Iterator[str]:
     files = it.files
     yield from ("process.uid", "process.gid")
     yield from (f"files.{kind}[{alias}]" for kind in ("disks", "shares", "sockets") for alias in getattr(files, kind))
+    yield from (f"files.seed[{name}].sha256" for name in files.seed)
     for alias, disk in it.spec.disks.items():
         if alias in files.disks:
             yield from _of_disk(f"files.disks[{alias}]", facts, writes=not disk.readonly)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _GONE = "not there"
 _MOST_TOLD = 12
-_ALONE, _BY_ALIAS = "kernel|initrd|firmware|variables", "roms|shares|sockets"
+_ALONE, _BY_ALIAS = "kernel|initrd|firmware|variables", "roms|seed|shares|sockets"
 _FILE = re.compile(rf"files\.({_ALONE}|({_BY_ALIAS})\[[^\]]+\]|disks\[[^\]]+\](\.chain\[[^\]]+\])?)")
 
 

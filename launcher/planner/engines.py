@@ -95,11 +95,11 @@ def _user_network(alias: str, host: HostFacts) -> StartUserNetwork | None:
     program = program_of(USER_NETWORK, host)
     if program is None or not program.vhost_user:
         return None
-    uid, gid = _unprivileged(host.process)
+    uid, gid = unprivileged(host.process)
     return StartUserNetwork(program.path, alias, uid, gid)
 
 
-def _unprivileged(process: Process) -> tuple[int, int]:
+def unprivileged(process: Process) -> tuple[int, int]:
     """Of root's VM the network is nobody's."""
     return (NOBODY, NOBODY) if process.uid == 0 else (process.uid, process.gid)
 

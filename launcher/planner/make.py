@@ -127,9 +127,20 @@ def _with_served(it: Situation, taken: Sequence[Span]) -> Situation:
     from launcher.planner.engines import engine_steps
     from launcher.planner.virtio import functions_of, places_of
 
-    engines = engine_steps(it.spec, it.host, it.files)
+    engines = (*engine_steps(it.spec, it.host, it.files), *_seed(it))
     places = places_of(it.spec, [*taken, *spans_of_bars(it.devices)], it.board.layout)
     return replace(it, engines=engines, places=places, virtio=functions_of(it.spec, it.host, places, engines))
+
+
+def _seed(it: Situation) -> tuple[Step, ...]:
+    """The disk of cloud-init."""
+    if it.spec.cloud_init is None:
+        return ()
+    from launcher.planner.cloud_init import seed_step
+    from launcher.planner.virtio import macs_of
+
+    step = seed_step(it.spec, it.host, it.files, macs_of(it.spec))
+    return () if step is None else (step,)
 
 
 def _steps(it: Situation) -> tuple[Step, ...]:

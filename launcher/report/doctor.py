@@ -214,6 +214,13 @@ def _vsock(host: HostFacts) -> str | None:
     return "/dev/vhost-vsock" if host.serving else None
 
 
+def _boot_firmware(kind: str) -> Callable[[HostFacts], str | None]:
+    def fact(host: HostFacts) -> str | None:
+        return next((one.path for one in host.boot_firmware or () if one.kind == kind and not one.smm), None)
+
+    return fact
+
+
 SUBJECTS = (
     Subject("CPU virtualization", frozenset({"E405"}), _cpus),
     Subject("KVM", frozenset({"E401", "E402", "E403"}), _kvm),
@@ -238,6 +245,8 @@ SUBJECTS = (
     Subject("networks", frozenset({"E642", "E643", "E644"}), _networks, word="net", wish=True),
     Subject("networks of users", _OF_ENGINES, _engine(USER_NETWORK), word=USER_NETWORK, wish=True),
     Subject("vsock", frozenset({"E642", "E643"}), _vsock, wish=True),
+    Subject("UEFI for guests", frozenset({"E450", "E451"}), _boot_firmware("uefi"), word="OVMF", wish=True),
+    Subject("BIOS for guests", frozenset({"E450"}), _boot_firmware("bios"), word="SeaBIOS", wish=True),
     Subject("state folder", frozenset({"E424", "E541"}), lambda host: host.process.state_folder),
     Subject("lockdown", frozenset(), _lockdown),
     Subject("not read", frozenset({"W216"}), lambda _: None),

@@ -12,6 +12,7 @@ from launcher.executor.keeper import binding, network
 from launcher.executor.keeper.undo import Undo
 from launcher.kernel.api import Kernel
 from launcher.plan.firmware import OpenVariables
+from launcher.plan.seed import StartSeedEngine
 from launcher.plan.step import Step
 from launcher.plan.steps import (
     BindDriver,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 # Nothing to put back: the folder goes by itself.
 OWN = (KeepState.op,)
 # Engines and taps: few VMs have any, and how they are started and ended is imported for those.
-SERVED = (StartDiskEngine, StartShareEngine, StartUserNetwork, MakeTap, OpenTap, ConnectEngine)
+SERVED = (StartDiskEngine, StartShareEngine, StartUserNetwork, StartSeedEngine, MakeTap, OpenTap, ConnectEngine)
 
 
 def memory_of(step: Step, kernel: Kernel) -> dict[str, Any] | None:

@@ -16,6 +16,7 @@ from launcher.errors import Diagnostic, StepFailed
 from launcher.executor.keeper import engine_sockets
 from launcher.executor.keeper.engine_words import OPENED, OpenDisk, OpenImage, disk_words, network_words, share_words
 from launcher.kernel.api import EngineOrder, Kernel
+from launcher.plan.seed import StartSeedEngine
 from launcher.plan.step import Step
 from launcher.plan.virtio import Image, ServedDisk, StartDiskEngine, StartShareEngine, StartUserNetwork
 
@@ -167,8 +168,31 @@ def _network(step: StartUserNetwork, kernel: Kernel, stack: ExitStack) -> Engine
     )
 
 
+def _seed(step: StartSeedEngine, kernel: Kernel, stack: ExitStack) -> EngineOrder:
+    """Landlock knows no files in memory, and keeps nobody from one that it has by a descriptor."""
+    from launcher.executor.keeper.seed import made_in_memory
+
+    fd = made_in_memory(step, stack)
+    disk = ServedDisk(step.alias, (Image(step.alias, "raw", ""),), readonly=True, discard=False, queues=1)
+    opened = OpenDisk(disk, (OpenImage(fd, is_device=False, direct=False),), _listening(step.alias, kernel, stack))
+    return EngineOrder(
+        aliases=(step.alias,),
+        program=step.program,
+        words=disk_words((opened,)),
+        kept=(fd, opened.listening),
+        uid=step.uid,
+        gid=step.gid,
+        inner_uid=step.uid,
+        inner_gid=step.gid,
+        own_name_space=os.geteuid() == 0,
+        seccomp="confine_disk_engine",
+        names=((fd, step.alias),),
+    )
+
+
 _ORDERS: dict[type[Step], Callable[[Any, Kernel, ExitStack], EngineOrder]] = {
     StartDiskEngine: _disks,
     StartShareEngine: _share,
     StartUserNetwork: _network,
+    StartSeedEngine: _seed,
 }

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from launcher.planner.decided import Situation
     from launcher.values import Span
 
-_UNREADABLE = {
+UNREADABLE = {
     "absent": (
         "E410",
         "is not there",
@@ -63,7 +63,7 @@ def check_boot(files: BootFiles, ranges: tuple[RamRange, ...], layout: Layout) -
         if found is None:
             continue
         if isinstance(found, Missing) or found.kind in _NO_FILE:
-            code, fact, help_ = _UNREADABLE[found.missing] if isinstance(found, Missing) else _NO_FILE[found.kind]
+            code, fact, help_ = UNREADABLE[found.missing] if isinstance(found, Missing) else _NO_FILE[found.kind]
             help_ = AS_IT_IS if code == "E410" and re.search(FOR_A_SHELL, found.path or "") else help_
             yield Diagnostic(code, f"{found.path} {fact}", in_spec(path), help=(help_,))
         elif path in judges:

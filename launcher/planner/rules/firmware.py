@@ -199,7 +199,8 @@ def _without_loader(it: Situation) -> Iterator[Diagnostic]:
     subject = f"{alias} has no boot loader" if len(seen) == 1 else "no disk has a boot loader"
     other = next((name for _, found in seen for name in found or ()), None)
     ways = (f"write `boot: {other}`: there is one for that",) if other else ()
-    fact = f"{subject} that {kind.upper()} would find: {needs} is not there"
+    finder = "UEFI" if kind == "uefi" else "a BIOS"
+    fact = f"{subject} that {finder} would find: {needs} is not there"
     yield Diagnostic("W460", fact, in_spec(f"disks.{alias}"), help=(*ways, *_OTHER_WAYS))
 
 
