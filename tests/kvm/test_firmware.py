@@ -65,16 +65,17 @@ def numbers(out: str) -> dict[str, int]:
 @needs_name_spaces
 @pytest.mark.skipif(storage_daemon() is None, reason=f"there is no {STORAGE_DAEMON}")
 @pytest.mark.skipif(not SEABIOS.exists(), reason="there is no SeaBIOS")
-def test_seabios_finds_the_disk_and_starts_its_boot_sector(cli: Cli, tmp_path: Path) -> None:
+def test_seabios_finds_the_disk_and_starts_its_boot_sector_in_each_life(cli: Cli, tmp_path: Path) -> None:
     image, middle = tmp_path / "disk.img", tmp_path / "sector.o"
     subprocess.run(["as", "--32", PAYLOADS / "boot_sector.S", "-o", middle], check=True)
     script = ["--oformat", "binary", "-Ttext", "0x7c00"]
     subprocess.run(["ld", "-m", "elf_i386", *script, middle, "-o", image], check=True)
     with image.open("r+b") as file:
         file.truncate(1 << 20)
-    done = cli.run("up", cli.spec(Path("replaced"), boot="bios", disks={"root": str(image)}))
+    done = cli.run("up", cli.spec(Path("replaced"), boot="bios", cpus=2, disks={"root": str(image)}))
     assert done.code == 0, done.out + done.err
-    assert "SeaBIOS" in done.out
+    assert done.out.count("SeaBIOS") == 2
+    assert "after 1 reboot" in done.err
     assert "boot sector runs" in done.out  # whose first letters SeaBIOS mixes with what it still had to say
     assert "the guest powered off" in done.err
 

@@ -47,7 +47,6 @@ FUNCTIONS = {
 }
 
 SHADOW = Span(0xE0000, 128 * KIB)  # a PC's BIOS has its last 128 KiB here as well, and starts from there
-USUAL_WINDOW = 32 * GIB  # EDK2's window for 64-bit BARs unless it is told of another
 UNPLANNED_WINDOW = 32 * GIB
 
 
@@ -74,9 +73,8 @@ def _files(told: Told) -> dict[str, Content]:
     }
     if told.order:
         files["bootorder"] = "\n".join(map(_device_path, told.order)).encode() + b"\0"
-    if told.kind == "uefi" and told.window is not None and 2 * told.window.size > USUAL_WINDOW:
-        # It aligns the window to its size, and its largest BAR within.
-        files["opt/ovmf/X-PciMmio64Mb"] = str((1 << (2 * told.window.size - 1).bit_length()) // MIB).encode()
+    if told.kind == "uefi" and told.window is not None:  # the planner knows where EDK2 puts a window of this size
+        files["opt/ovmf/X-PciMmio64Mb"] = str(told.window.size // MIB).encode()
     return files
 
 
