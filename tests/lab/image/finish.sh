@@ -28,7 +28,7 @@ END
 
 # GRUB finds its folder on the third partition of the disk that it was read from, whichever firmware did.
 modules="normal configfile part_gpt ext2 linux serial terminal echo test sleep reboot halt minicmd ls"
-grub-mkimage -O x86_64-efi -p '(,gpt3)/boot/grub' -o BOOTX64.EFI $modules fat chain efifwsetup
+grub-mkimage -O x86_64-efi -p '(,gpt3)/boot/grub' -o BOOTX64.EFI $modules fat chain efifwsetup efi_gop
 grub-mkimage -O i386-pc -p '(,gpt3)/boot/grub' -o core.img $modules biosdisk
 cp /usr/lib/grub/i386-pc/boot.img boot.img
 release=$(cd /lib/modules && echo *)
@@ -38,6 +38,7 @@ cat >/boot/grub/grub.cfg <<-END
 	terminal_input serial
 	terminal_output serial
 	set timeout=2
+	set gfxpayload=keep # a display that the firmware has set up stays as it is
 	menuentry 'Debian GNU/Linux' {
 		linux /boot/vmlinuz-$release root=PARTLABEL=root ro console=ttyS0,115200 quiet mitigations=off
 		initrd /boot/initrd.img-$release
