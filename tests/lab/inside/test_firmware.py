@@ -55,6 +55,7 @@ def ended(console: Console) -> str:
 
 
 @pytest.mark.host("zoo")
+@pytest.mark.long
 def test_an_image_boots_by_uefi_to_its_user_and_keeps_a_boot_entry(cli: Cli, root: Path, tmp_path: Path) -> None:
     """Beside a passed display and an empty drive. The guest reboots at GRUB's prompt, sooner than from Linux; in its
     next life the firmware takes the new entry by itself.
