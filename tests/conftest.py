@@ -35,6 +35,7 @@ PATIENCE = speed.seconds(speed.PATIENCE)  # seconds until a test is stuck, not s
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "kvm: needs /dev/kvm")
     config.addinivalue_line("markers", "long: belongs to ./dev test --long")
+    os.environ.pop("GITHUB_ACTIONS", None)  # or each error would be an annotation, too
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # of a shell's job in the background
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
