@@ -8,6 +8,7 @@ from typing import Any
 from launcher.kernel.api import Trap
 from launcher.kernel.call import check
 from launcher.kernel.console import Console
+from launcher.kernel.memory import HostMemory
 from launcher.native import ffi, lib
 
 TRAPS = {
@@ -17,17 +18,32 @@ TRAPS = {
     "pci": lib.TRAP_PCI,
     "ecam": lib.TRAP_ECAM,
     "file": lib.TRAP_FILE,
+    "pulse": lib.TRAP_PULSE,
+    "timer": lib.TRAP_TIMER,
+    "flash": lib.TRAP_FLASH,
+    "model": lib.TRAP_ASK,
     "table": lib.TRAP_ASK,
     "pending": lib.TRAP_ASK,
     "registers": lib.TRAP_ASK,
 }
-COUNTS = ("unclaimed_reads", "unclaimed_writes", "serial_written", "serial_read", "trapped", "refused")
+COUNTS = (
+    "unclaimed_reads",
+    "unclaimed_writes",
+    "serial_written",
+    "serial_read",
+    "trapped",
+    "refused",
+    "variables_written",
+    "variables_lost",
+)
 
 NOWHERE = bytes(lib.CONFIG_SIZE)
 
 
 class Machine:
     def __init__(self, vm_fd: int, serial_gsi: int, power_gsi: int) -> None:
+        self._vm = vm_fd
+        self._flash: HostMemory | None = None
         self.pointer: Any = lib.machine_create(vm_fd, serial_gsi, power_gsi)
         if self.pointer == ffi.NULL:
             raise MemoryError("machine_create")
@@ -56,6 +72,13 @@ class Machine:
     def change_function(self, function: int, offset: int, data: bytes) -> None:
         """It reads as these bytes there from now on; vCPUs may run."""
         check(lib.machine_change_function(self.pointer, function, offset, data, len(data)), "machine_change_function")
+
+    def set_flash(self, slot: int, guest: int, memory: HostMemory, file: int) -> None:
+        """Flash of firmware's, whose array the guest reads from `memory`, all of it, by this read-only memslot. What it
+        programs and erases goes to `file`, too, if it is none of -1. Before any vCPU runs."""
+        self._flash = memory  # must outlive the pointer given to C
+        made = lib.machine_set_flash(self.pointer, self._vm, slot, guest, memory.pointer, memory.size, file)
+        check(made, "machine_set_flash")
 
     def attach(self, console: Console) -> None:
         self._console = console  # its memory must outlive the pointers given to C

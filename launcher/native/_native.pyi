@@ -29,6 +29,9 @@ class Lib:
     def machine_destroy(self, machine: Any) -> None: ...
     def machine_input(self, machine: Any) -> None: ...
     def machine_press_power(self, machine: Any) -> bool: ...
+    def machine_set_flash(
+        self, machine: Any, vm: int, slot: int, guest: int, array: Any, size: int, file: int
+    ) -> int: ...
     def machine_set_function(self, machine: Any, function: int, image: Any, asks_read: Any, asks_write: Any) -> int: ...
     def machine_set_memory(self, machine: Any, traps: Any, count: int) -> int: ...
     def machine_set_ports(self, machine: Any, traps: Any, count: int) -> int: ...
@@ -121,6 +124,7 @@ class Lib:
     KVM_SET_SREGS: int
     KVM_SET_TSS_ADDR: int
     KVM_SET_USER_MEMORY_REGION: int
+    KVM_MEM_READONLY: int
     PLACE_EXECUTED: int
     PLACE_READ: int
     PLACE_WRITTEN: int
@@ -133,10 +137,13 @@ class Lib:
     TRAP_ASK: int
     TRAP_ECAM: int
     TRAP_FILE: int
+    TRAP_FLASH: int
     TRAP_KEYBOARD: int
     TRAP_PCI: int
     TRAP_POWER: int
+    TRAP_PULSE: int
     TRAP_SERIAL: int
+    TRAP_TIMER: int
     TUNSETOFFLOAD: int
     TUN_F_CSUM: int
     TUN_F_TSO4: int

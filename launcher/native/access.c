@@ -50,6 +50,22 @@ static int serve_keyboard(struct access *access)
 	return 0;
 }
 
+static int serve_timer(struct access *access)
+{
+	if (!access->write)
+		access->value = timer_read(access->size);
+	return 0;
+}
+
+static int serve_flash(struct flash *flash, uint64_t offset, struct access *access)
+{
+	if (access->write)
+		flash_write(flash, offset, access->size, access->value);
+	else
+		access->value = flash_read(flash, offset, access->size);
+	return 0;
+}
+
 /* A device's region answers. A read that it refuses gives all ones and a write is dropped: no guest can stop its
  * machine. */
 static int serve_file(struct machine *machine, const struct trap *trap, struct access *access)
@@ -101,6 +117,12 @@ static int serve_trap(struct machine *machine, const struct trap *trap, struct a
 		return serve_power(&machine->power, offset, access);
 	case TRAP_KEYBOARD:
 		return serve_keyboard(access);
+	case TRAP_PULSE:
+		return access->write ? keyboard_write(access->value) : 0;
+	case TRAP_TIMER:
+		return serve_timer(access);
+	case TRAP_FLASH:
+		return serve_flash(&machine->flash, offset, access);
 	case TRAP_PCI:
 		return serve_config_ports(machine, offset, access);
 	case TRAP_ECAM:

@@ -138,6 +138,8 @@ class Counts:
     serial_read: int = 0
     trapped: int = 0  # accesses to devices that were not mapped
     refused: int = 0  # of these, the device did not take
+    variables_written: int = 0  # programs and erases of the flash that firmware keeps its variables in
+    variables_lost: int = 0  # of these, the file did not take
     faults: int = 0  # of a vCPU on a BAR that the device did not answer at; it tried again
 
 

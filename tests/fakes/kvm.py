@@ -61,7 +61,9 @@ class FakeVm(Handle):
         assert self.has_chips
         self.kernel.call("KVM_CREATE_PIT2")
 
-    def set_memory_region(self, slot: int, guest: int, memory: Mappable, offset: int, size: int) -> None:
+    def set_memory_region(
+        self, slot: int, guest: int, memory: Mappable, offset: int, size: int, *, readonly: bool = False
+    ) -> None:
         if not 0 < size <= memory.size - offset or offset < 0:
             raise ValueError(f"{size:#x} bytes at {offset:#x} are not inside {memory.size:#x}")
         self.kernel.call(SET_MEMORY)
@@ -203,6 +205,9 @@ class FakeMachine(Handle):
     def change_function(self, function: int, offset: int, data: bytes) -> None:
         assert offset + len(data) <= len(self.functions[function])
         self.functions[function][offset : offset + len(data)] = data
+
+    def set_flash(self, slot: int, guest: int, memory: Mappable, file: int) -> None:
+        self.kernel.call("machine_set_flash")
 
     def attach(self, console: Any) -> None:
         self.console = console

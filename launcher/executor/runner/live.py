@@ -25,6 +25,7 @@ from launcher.values import MIB, Span
 
 if TYPE_CHECKING:
     from launcher.executor.runner.devices.serving import Engine
+    from launcher.plan.firmware import LoadFirmware
 
 T = TypeVar("T")
 
@@ -63,11 +64,25 @@ class Ram(NamedTuple):
 
     def write(self, guest: int, data: bytes) -> None:
         """ValueError where there is none: the planner has seen to it that there is."""
-        for one in self.ranges:
-            if one.guest <= guest and guest + len(data) <= one.guest + one.size:
-                self.banks[one.bank].write(one.offset + guest - one.guest, data)
-                return
-        raise ValueError(f"no guest RAM for {len(data)} bytes at {guest:#x}")
+        for bank, offset, start, size in self._pieces(guest, len(data)):
+            bank.write(offset, data[start : start + size])
+
+    def read(self, guest: int, size: int) -> bytes:
+        """ValueError where there is none."""
+        return b"".join(bank.read(offset, part) for bank, offset, _, part in self._pieces(guest, size))
+
+    def _pieces(self, guest: int, size: int) -> list[tuple[HostMemory, int, int, int]]:
+        """A bank, a place in it; a place in what is wanted, how much of it."""
+        found, done = [], 0
+        while done < size:
+            at = guest + done
+            one = next((one for one in self.ranges if one.guest <= at < one.guest + one.size), None)
+            if one is None:
+                raise ValueError(f"no guest RAM for {size} bytes at {guest:#x}")
+            part = min(size - done, one.guest + one.size - at)
+            found.append((self.banks[one.bank], one.offset + at - one.guest, done, part))
+            done += part
+        return found
 
 
 @mutable
@@ -98,6 +113,12 @@ class Loaded(NamedTuple):
     step: LoadKernel
     start: Start
     head: bytes  # as much of the kernel's file as its boot protocol reads when it starts
+
+
+class Started(NamedTuple):
+    """Firmware, which the first vCPU starts with as after a reset: what load_firmware makes, in place of Loaded."""
+
+    step: LoadFirmware
 
 
 @mutable
