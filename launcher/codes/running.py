@@ -323,6 +323,13 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "vmlaunch down NAME...",
     ),
     Explanation(
+        "E532",
+        "not a number of lines",
+        "`logs -n` is followed by how many lines of the end are shown.",
+        "vmlaunch logs -n all vm",
+        "vmlaunch logs vm, or vmlaunch logs -n 50 vm",
+    ),
+    Explanation(
         "E540",
         "the host could not be put back",
         "What the journal of a dead VM names was undone as far as the host let it be. What is left is below the "

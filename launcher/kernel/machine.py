@@ -95,6 +95,13 @@ class Machine:
     def counts(self) -> dict[str, int]:
         return {name: int(lib.machine_count(self.pointer, n)) for n, name in enumerate(COUNTS)}
 
+    def unanswered(self) -> dict[tuple[int, int], int]:
+        """Where nobody answered the guest: (space of SPACES, address) -> how often. The first places alone."""
+        one, found = ffi.new("uint64_t[3]"), dict[tuple[int, int], int]()
+        while lib.machine_unanswered(self.pointer, len(found), one):
+            found[one[0], one[1]] = int(one[2])
+        return found
+
     def close(self) -> None:
         if self.pointer != ffi.NULL:
             lib.machine_destroy(self.pointer)

@@ -42,6 +42,7 @@ void machine_console(struct machine *machine, struct ring *output, int output_ev
 void machine_input(struct machine *machine);
 bool machine_press_power(struct machine *machine);
 uint64_t machine_count(struct machine *machine, uint32_t which);
+bool machine_unanswered(struct machine *machine, uint32_t which, uint64_t *ret);
 
 /* -- vCPUs ------------------------------------------------------------------------------------------------------ */
 

@@ -13,6 +13,7 @@ struct machine *machine_create(int vm, int serial_gsi, int power_gsi)
 	serial_create(&machine->serial, vm, serial_gsi);
 	power_create(&machine->power, vm, power_gsi);
 	flash_create(&machine->flash);
+	pthread_mutex_init(&machine->unanswered_lock, NULL);
 	pthread_rwlockattr_t writers_first; /* a guest that traps all the time must not keep a BAR from moving */
 	pthread_rwlockattr_init(&writers_first);
 	pthread_rwlockattr_setkind_np(&writers_first, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
@@ -28,6 +29,7 @@ void machine_destroy(struct machine *machine)
 	power_destroy(&machine->power);
 	config_destroy(&machine->config);
 	flash_destroy(&machine->flash);
+	pthread_mutex_destroy(&machine->unanswered_lock);
 	pthread_rwlock_destroy(&machine->lock);
 	free(machine->ports.traps);
 	free(machine->memory.traps);
@@ -114,4 +116,18 @@ uint64_t machine_count(struct machine *machine, uint32_t which)
 				       &machine->serial.read, &machine->trapped, &machine->refused, &machine->flash.writes,
 				       &machine->flash.lost };
 	return which < sizeof counts / sizeof *counts ? atomic_load(counts[which]) : 0;
+}
+
+/* False: there are no more. Else *ret is space, address, times. */
+bool machine_unanswered(struct machine *machine, uint32_t which, uint64_t *ret)
+{
+	if (which >= MOST_UNANSWERED)
+		return false;
+	pthread_mutex_lock(&machine->unanswered_lock);
+	struct unanswered one = machine->unanswered[which];
+	pthread_mutex_unlock(&machine->unanswered_lock);
+	ret[0] = one.space;
+	ret[1] = one.address;
+	ret[2] = one.times;
+	return one.times > 0;
 }

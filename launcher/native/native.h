@@ -86,7 +86,7 @@ struct flash {
 	uint32_t slot;
 	uint64_t guest, size;
 	uint8_t *array;
-	bool hidden; /* there is no memslot now */
+	bool hidden, dirty; /* there is no memslot now; the file has what may not be on the disk */
 	uint8_t reads, status;
 	enum { FLASH_COMMAND, FLASH_PROGRAM, FLASH_ERASE, FLASH_COUNT, FLASH_FILL, FLASH_CONFIRM } step;
 	uint32_t count, filled; /* of a buffer: bytes that were said to come, bytes that have come */
@@ -137,11 +137,17 @@ int reset_control_write(uint8_t value);
 
 /* -- the machine: who answers for which addresses --------------------------------------------------------------- */
 
-enum { MOST_TRAPS = 1 << 16 };
+enum { MOST_TRAPS = 1 << 16, MOST_UNANSWERED = 32 };
 
 struct trap_table {
 	uint32_t count;
 	struct trap *traps;
+};
+
+/* A place that the guest looked for something at, and how often. */
+struct unanswered {
+	uint32_t space;
+	uint64_t address, times;
 };
 
 struct machine {
@@ -152,6 +158,8 @@ struct machine {
 	struct config config;
 	struct flash flash;
 	_Atomic uint64_t unclaimed_reads, unclaimed_writes;
+	pthread_mutex_t unanswered_lock;
+	struct unanswered unanswered[MOST_UNANSWERED]; /* where, the first ones; the first that is free has no times */
 	_Atomic uint64_t trapped, refused; /* accesses that FILE traps served; those that the file did not take */
 };
 

@@ -36,6 +36,7 @@ from launcher.planner.rules.table import findings
 from launcher.planner.served_by import wanted_engines
 from launcher.planner.widths import address_bits, widths
 from launcher.record import replace
+from launcher.values import guest_uuid
 from launcher.version import VERSION
 
 if TYPE_CHECKING:
@@ -187,7 +188,8 @@ def _describe(it: Situation) -> DescribeMachine:
         from launcher.planner.firmware import window_of
 
         window = window_of(window, it.ranges, layout)
-    return DescribeMachine(cpus.count, window, reserved, topology, cpus.nested)
+    name = it.spec.name
+    return DescribeMachine(cpus.count, window, reserved, topology, cpus.nested, name, guest_uuid(name))
 
 
 def _take(number: int, bank: Bank, spec: VmSpec, shared: bool) -> TakeMemory:

@@ -218,6 +218,9 @@ class FakeMachine(Handle):
     def press_power(self) -> bool:
         return self.listens
 
+    def unanswered(self) -> dict[tuple[int, int], int]:
+        return {}
+
     def counts(self) -> dict[str, int]:
         return dict.fromkeys(("unclaimed_reads", "unclaimed_writes", "serial_written", "serial_read"), 0)
 
