@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from launcher.cli.spec_folder import none_in, specs_in
-from launcher.cli.terminal import drawn
+from launcher.cli.terminal import annotate, drawn
 from launcher.errors import Diagnostic, LauncherError
 from launcher.record import record
 from launcher.report.escapes import as_json
@@ -90,6 +90,7 @@ def _text(verdicts: Sequence[Verdict], options: argparse.Namespace) -> None:
     found = _all(verdicts)
     if found:
         print(f"{drawn(found, options.sources, sys.stderr)}\n\n{more_about(found)}", file=sys.stderr)
+        annotate(found)
     refused = [one for one in verdicts if one.spec is None]
     if not refused:
         print(_praise(verdicts))
@@ -141,9 +142,16 @@ def _sarif(verdicts: Sequence[Verdict], _: argparse.Namespace) -> None:
     print(as_json(as_sarif(_all(verdicts)), indent=2))
 
 
+def _junit(verdicts: Sequence[Verdict], options: argparse.Namespace) -> None:
+    from launcher.report.junit import as_junit
+
+    print(as_junit([(one.file, one.diagnostics) for one in verdicts], options.sources))
+
+
 ANSWERS: dict[str, Callable[[Sequence[Verdict], argparse.Namespace], None]] = {
     "text": _text,
     "json": _json,
     "github": _github,
     "sarif": _sarif,
+    "junit": _junit,
 }

@@ -192,7 +192,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "E654",
         "no folder",
-        "A share is a folder. A file is in one, or is a disk.",
+        "A share is a folder. A file is in one, or is a disk; /proc, /sys and their like are the kernel's "
+        "words, and hold none.",
         "shares: {work: ./root.qcow2}",
         "Name the folder, or write it below `disks`.",
     ),

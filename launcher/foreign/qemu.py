@@ -13,6 +13,7 @@ from launcher.foreign.qemu_options import Option, options_of
 from launcher.foreign.qemu_rest import devices, read_shares
 from launcher.foreign.qemu_words import LOST, NEEDLESS, UNKNOWN
 from launcher.foreign.shell_words import Word, qemu_words
+from launcher.record import replace
 from launcher.spec.words import by_word, plain_word
 
 Reader = Callable[[Draft, Option], None]
@@ -39,7 +40,7 @@ def read_command(text: str, file: str, *, split: bool) -> Draft | None:
     meaning.check_architecture(architecture, file, words[0].line)
     draft = Draft("a command line of QEMU")
     _before(draft, before)
-    _read(draft, options)
+    _read(draft, _from_one(options))
     return draft
 
 
@@ -60,6 +61,18 @@ def _before(draft: Draft, words: Sequence[Word]) -> None:
             "what stands before QEMU is not run: where CPUs or nodes are meant, `pin` and `node` say it",
             words[0].line,
         )
+
+
+def _from_one(options: Sequence[Option]) -> list[Option]:
+    """QEMU's boot orders begin with 0, and a spec's with 1."""
+    if all(one.get("bootindex") != "0" for one in options):
+        return list(options)
+    return [replace(one, values=dict(map(_one_later, one.values.items()))) for one in options]
+
+
+def _one_later(pair: tuple[str, str]) -> tuple[str, str]:
+    key, value = pair
+    return (key, str(int(value) + 1)) if key == "bootindex" and value.isdecimal() else pair
 
 
 def _read(draft: Draft, options: Sequence[Option]) -> None:
@@ -118,6 +131,8 @@ def _boot(draft: Draft, options: Sequence[Option]) -> None:
 
 
 def _rest(draft: Draft, one: Option) -> None:
+    if one.text == "none":
+        return  # as in -display none: it says that there is nothing
     if reader := MACHINE.get(one.name):
         reader(draft, one)
     elif why := _LOST.get(plain_word(one.name)):

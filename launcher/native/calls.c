@@ -67,9 +67,9 @@ static const struct rule of_vcpus[] = {
 	ALLOW(sigaltstack), ALLOW(rseq), ALLOW(exit), ALLOW(exit_group), /* the first of a thread that sanitizers watch */
 };
 
-/* What a guest does to its devices: trapped accesses, BARs that move, vectors that come and go. */
+/* What a guest does to its devices: trapped accesses, BARs that move, vectors that come and go; and to its flash. */
 static const struct rule of_devices[] = {
-	ALLOW(pread64), ALLOW(pwrite64), ALLOW(poll), ALLOW(eventfd2), ALLOW(close),
+	ALLOW(pread64), ALLOW(pwrite64), ALLOW(fdatasync), ALLOW(poll), ALLOW(eventfd2), ALLOW(close),
 	IOCTL(KVM_IRQFD), IOCTL(KVM_SET_GSI_ROUTING), IOCTL(KVM_SET_USER_MEMORY_REGION),
 	IOCTL(VFIO_DEVICE_SET_IRQS), IOCTL(VFIO_DEVICE_GET_IRQ_INFO), IOCTL(VFIO_IOMMU_MAP_DMA), IOCTL(VFIO_IOMMU_UNMAP_DMA),
 };

@@ -90,7 +90,7 @@ class StartShareEngine(Step):
 class StartUserNetwork(Step):
     """A passt for one NIC: the guest reaches what this host's user reaches, and nobody reaches the guest.
 
-    `maps`: bytes of guest memory.
+    It runs as `uid`; None, of root's VM: as a user that no other VM has. `maps`: bytes of guest memory.
     """
 
     op = "start-user-network"
@@ -98,12 +98,16 @@ class StartUserNetwork(Step):
     undo = "ended"
     program: str
     alias: str
-    uid: int
-    gid: int
+    uid: int | None
+    gid: int | None
     maps: int
 
+    @property
+    def user(self) -> str:
+        return "a uid of its own" if self.uid is None else f"uid {self.uid}"
+
     def describe(self) -> str:
-        return f"start passt as uid {self.uid} for {self.alias}"
+        return f"start passt as {self.user} for {self.alias}"
 
     @property
     def device(self) -> str:

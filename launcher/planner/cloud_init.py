@@ -38,8 +38,8 @@ def seed_step(
     if program is None or any(one is None for one in found):
         return None
     uid, gid = unprivileged(host.process)
-    there = tuple(one for one in found if one is not None)
-    return StartSeedEngine(ALIAS, program.path, uid, gid, there, mapped(ranges))
+    read = tuple(one for one in found if one is not None)
+    return StartSeedEngine(ALIAS, program.path, uid, gid, read, mapped(ranges))
 
 
 def _files(spec: VmSpec, files: BootFiles, macs: Mapping[str, str]) -> Iterator[SeedFile | None]:

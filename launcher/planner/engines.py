@@ -102,12 +102,12 @@ def _user_network(alias: str, host: HostFacts, maps: int) -> StartUserNetwork | 
     program = program_of(USER_NETWORK, host)
     if program is None or not program.vhost_user:
         return None
-    uid, gid = unprivileged(host.process)
-    return StartUserNetwork(program.path, alias, uid, gid, maps)
+    root, who = host.process.uid == 0, host.process
+    return StartUserNetwork(program.path, alias, None if root else who.uid, None if root else who.gid, maps)
 
 
 def unprivileged(process: Process) -> tuple[int, int]:
-    """Of root's VM the network is nobody's."""
+    """What root's VM has of nobody's is nobody's."""
     return (NOBODY, NOBODY) if process.uid == 0 else (process.uid, process.gid)
 
 

@@ -72,7 +72,7 @@ def apart_from_users(spec: VmSpec, process: Process) -> dict[str, str]:
         **{f"shares.{alias}": _SHARES for alias in spec.shares},
         **{f"nics.{alias}": _USER_NETWORK for alias, one in spec.nics.items() if one.user},
         **{f"disks.{alias}": _DISKS for alias, one in disks if one.path is not None},
-        **({"cloud-init": _DISKS} if spec.cloud_init is not None and process.uid == 0 else {}),
+        **({"cloud-init": _DISKS} if process.uid == 0 and spec.cloud_init is not None else {}),
     }
 
 

@@ -75,6 +75,7 @@ def _boot(kernels: Sequence[FoundKernel]) -> Iterator[str]:
     yield f"  kernel: {first.path}"
     yield f"  {'' if first.initrd else '# '}initrd: {first.initrd or './initrd.img'}"
     yield "  cmdline: console=ttyS0      # with a disk, such as: console=ttyS0 root=/dev/vda1 ro"
+    yield "  # Or, in place of all that, by the host's UEFI from a disk that has a boot loader: `boot: uefi`."
     others = [one for one in kernels if one.path != first.path]
     if others:
         yield "  # Other kernels here:"

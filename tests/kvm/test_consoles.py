@@ -142,6 +142,20 @@ def test_logs_that_follow_draw_a_guest_that_goes_on(cli: Cli, echoing: str, term
     assert b"\x1b" not in said
 
 
+def test_logs_follow_from_the_last_lines(cli: Cli, echoing: str) -> None:
+    console = cli.start("console", echoing, stdin=subprocess.PIPE)
+    assert console.stdin is not None
+    console.stdin.write("one\ntwo\nthree")
+    console.stdin.flush()
+    heard(console, "one\ntwo\nthree")
+    logs = cli.start("logs", "-f", "-n", "2", echoing)
+    heard(logs, "two\nthree")
+    console.stdin.write(".")
+    console.stdin.close()
+    assert finish(logs)[:2] == (0, ".")
+    assert console.wait(PATIENCE) == 0
+
+
 # ---- console ----
 
 

@@ -11,6 +11,7 @@ from launcher.errors import Diagnostic
 from launcher.executor.keeper import binding, network
 from launcher.executor.keeper.undo import Undo
 from launcher.kernel.api import Kernel
+from launcher.plan.firmware import OpenVariables
 from launcher.plan.seed import StartSeedEngine
 from launcher.plan.step import Step
 from launcher.plan.steps import (
@@ -68,6 +69,7 @@ CHANGE: dict[type[Step], Callable[[Any, Kernel], None]] = {
     BindDriver: lambda step, kernel: binding.bind(step, kernel.drivers),
     StaysBound: lambda *_: None,
     SetVirtualFunction: lambda step, kernel: network.tell(step, kernel.virtual_functions),
+    OpenVariables: lambda step, kernel: _variables().open_variables(step, kernel),
 }
 
 
@@ -88,6 +90,12 @@ def _served() -> ModuleType:
     from launcher.executor.keeper import changing_served
 
     return changing_served
+
+
+def _variables() -> ModuleType:
+    from launcher.executor.keeper import variables
+
+    return variables
 
 
 def _is_served(entry: Entry) -> bool:

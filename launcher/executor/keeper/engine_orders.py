@@ -17,6 +17,7 @@ from launcher.executor.keeper import engine_sockets
 from launcher.executor.keeper.engine_limits import memory_limits
 from launcher.executor.keeper.engine_words import OPENED, OpenDisk, OpenImage, disk_words, network_words, share_words
 from launcher.kernel.api import EngineOrder, Kernel
+from launcher.kernel.confine import user_of_networks
 from launcher.plan.seed import StartSeedEngine
 from launcher.plan.step import Step
 from launcher.plan.virtio import Image, ServedDisk, StartDiskEngine, StartShareEngine, StartUserNetwork
@@ -155,15 +156,17 @@ def _network(step: StartUserNetwork, kernel: Kernel, stack: ExitStack) -> Engine
     mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     stack.enter_context(theirs)
     engine_sockets.keep(kernel.ends, step.alias, mine)
+    uid = user_of_networks() if step.uid is None else step.uid
+    gid = uid if step.gid is None else step.gid
     return EngineOrder(
         aliases=(step.alias,),
         program=step.program,
         words=network_words(theirs.fileno()),
         kept=(theirs.fileno(),),
-        uid=step.uid,
-        gid=step.gid,
-        inner_uid=step.uid,
-        inner_gid=step.gid,
+        uid=uid,
+        gid=gid,
+        inner_uid=uid,
+        inner_gid=gid,
         own_name_space=os.geteuid() == 0,
         limits=(*memory_limits(step), (resource.RLIMIT_FSIZE, 0)),
         own_sandbox=True,

@@ -12,7 +12,7 @@ from launcher.executor.runner.devices.bus import Bus
 from launcher.executor.runner.devices.placing import AddressMap, Memslots
 from launcher.executor.runner.devices.routes import Routes
 from launcher.executor.runner.devices.traps import Traps
-from launcher.executor.runner.live import Built, Described, Live, Loaded, Ram
+from launcher.executor.runner.live import Built, Described, Live, Loaded, Ram, Started
 from launcher.executor.runner.opening import open_devices
 from launcher.executor.runner.reading import read_file
 from launcher.executor.runner.spaces import map_dma, open_groups
@@ -20,6 +20,7 @@ from launcher.kernel.api import Kvm, Trap
 from launcher.machine.board import Layout
 from launcher.machine.pci import HOST_BRIDGE
 from launcher.machine.start import Boot
+from launcher.plan.firmware import LoadFirmware
 from launcher.plan.step import Step
 from launcher.plan.steps import (
     CreateVm,
@@ -106,6 +107,11 @@ def load_initrd(step: LoadInitrd, live: Live) -> None:
 
 def describe_machine(step: DescribeMachine, live: Live) -> None:
     """Firmware tables, and what the boot protocol wants to find; processors speak for themselves when they run."""
+    if live.find(Started):
+        from launcher.executor.runner import firmware
+
+        firmware.describe(step, live)
+        return
     ram, kernel = live.the(Ram), live.the(Loaded)
     tables = live.board.tables(step.processors, step.window)
     entries = live.board.memory_map(ram.ranges, step.reserved)
@@ -121,6 +127,12 @@ def add_virtio(step: AddVirtio, live: Live) -> None:
     adding.add_virtio(step, live)
 
 
+def load_firmware(step: LoadFirmware, live: Live) -> None:
+    from launcher.executor.runner import firmware  # most guests' kernels start by themselves
+
+    firmware.load_firmware(step, live)
+
+
 PERFORM: dict[type[Step], Callable[[Any, Live], None]] = {
     TakeMemory: take_memory,
     OpenGroups: open_groups,
@@ -131,5 +143,6 @@ PERFORM: dict[type[Step], Callable[[Any, Live], None]] = {
     AddVirtio: add_virtio,
     LoadKernel: load_kernel,
     LoadInitrd: load_initrd,
+    LoadFirmware: load_firmware,
     DescribeMachine: describe_machine,
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from launcher.machine.board import Board, Port
+from launcher.machine.board import Board, Platform, Port
 from launcher.machine.start import Patch
 from launcher.machine.x86 import acpi, apic_ids, cpu, layout, linux64, mptable, pvh, smbios
 from launcher.machine.x86.e820 import memory_map
@@ -15,6 +15,12 @@ from launcher.values import Span
 def _tables(topology: Topology, window: Span | None) -> tuple[Patch, ...]:
     """ACPI's, and the same for who does not read those."""
     return (*acpi.tables(topology, window), *mptable.mp_table(topology))
+
+
+def _platform() -> Platform:
+    from launcher.machine.x86 import platform
+
+    return platform
 
 
 def _intx_line(slot: int, pin: int) -> int:
@@ -43,4 +49,5 @@ X86 = Board(
     vcpu_ids=apic_ids.apic_ids,
     cpuid=cpu.cpuid,
     first_msrs=cpu.FIRST_MSRS,
+    platform=_platform,
 )

@@ -52,6 +52,7 @@ BAR_PORTS = Span(0xC000, 0x4000)  # for I/O BARs, within the host bridge's windo
 COM1_GSI = 4
 PM_BASE = 0x600  # PM1a event 0x600, PM1a control 0x604 (ACPI 6.4, 4.8.3)
 PM = Span(PM_BASE, 8)
+PM_TIMER = Span(PM_BASE + 8, 4)
 SCI_GSI = 9
 KEYBOARD_CONTROLLER = Span(0x64, 1)
 PCI_CONFIG = Span(0xCF8, 8)

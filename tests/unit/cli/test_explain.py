@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -14,6 +15,7 @@ from launcher.cli.topics import EXIT_CODES
 from launcher.codes import all_explanations
 from launcher.errors import BUG, LauncherError
 from launcher.spec.fields import all_fields
+from launcher.spec.kinds import WORDS
 
 
 def say(capsys: pytest.CaptureFixture[str], *words: str) -> str:
@@ -135,7 +137,14 @@ def test_unknown_shell_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> Non
         (["validate", "--format", "s"], ["sarif"]),
         (["validate", "--js"], ["--json"]),
         (["completion", ""], ["bash", "zsh", "fish"]),
-        (["explain", ""], []),
+        (["explain", "memory.p"], ["memory.pages"]),
+        (["explain", "E20"], ["E201", "E202", "E203", "E204", "E205", "E206", "E207", "E208", "E209"]),
+        (["devices", "--class", "g"], ["gpu"]),
+        (["validate", "--format", "=", "sa"], ["sarif"]),
+        (["validate", "--format", "="], ["text", "json", "github", "sarif", "junit"]),
+        (["validate", "--format=sa"], ["--format=sarif"]),
+        (["plan", "--set", "boot.c"], ["boot.cmdline="]),
+        (["plan", "--host", "tests/hosts/lab-tw"], ["tests/hosts/lab-two-nodes.json"]),
         (["validate", "pyproj"], []),
         (["plan", "exampl"], ["examples"]),
         (["plan", "examples/pass"], ["examples/passthrough.yaml"]),
@@ -150,6 +159,38 @@ def test_bash_offers_what_fits(words: list[str], offered: list[str], capsys: pyt
         ["bash", "-c", script + 'printf "%s\\n" "${COMPREPLY[@]}"'], capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == offered
+
+
+def test_all_that_explain_knows_is_offered(capsys: pytest.CaptureFixture[str]) -> None:
+    for shell in ("bash", "zsh", "fish"):
+        script = say(capsys, "completion", shell)
+        known = [*all_fields(), *(one.code for one in all_explanations()), *WORDS]
+        assert [one for one in known if not re.search(rf"[ ('\"]{re.escape(one)}[ )'\"]", script)] == []
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_a_shell_reads_its_script(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"there is no {shell}")
+    subprocess.run([shell, "-n"], input=say(capsys, "completion", shell), text=True, check=True)
+
+
+FISH = {
+    "explain memory.p": ["memory.pages"],
+    "devices --class g": ["gpu"],
+    "validate --format=sa": ["--format=sarif"],
+    "plan --set boot.c": ["boot.cmdline="],
+    "plan examples/pass": ["examples/passthrough.yaml"],
+    "plan pyproj": [],
+}
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="there is no fish")
+@pytest.mark.parametrize("line", FISH)
+def test_fish_offers_what_fits(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    script = say(capsys, "completion", "fish") + f"complete -C 'vmlaunch {line}'\n"
+    done = subprocess.run(["fish", "-N", "-c", script], capture_output=True, text=True, check=True)
+    assert [one.split("\t")[0] for one in done.stdout.splitlines()] == FISH[line]
 
 
 def test_zsh_and_fish_know_every_verb(capsys: pytest.CaptureFixture[str]) -> None:

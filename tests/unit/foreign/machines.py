@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
@@ -24,7 +24,6 @@ class Machine:
     spec: dict[str, Any]
     lost: tuple[str, ...] = ()
     firmware: str = ""
-    codes: tuple[str, ...] = field(default=())
 
 
 def qemu(*options: str, program: str = "qemu-system-x86_64", lines: bool = False) -> str:
@@ -281,11 +280,11 @@ OF_QEMU = (
         qemu(
             "-bios OVMF.fd", "--enable-kvm", "-cpu host", "-nic tap,ifname=tap-9a,script=no,model=virtio-net-pci,"
             "mac=52:54:00:0d:e0:01", "-device virtio-scsi-pci,id=scsi0", "-drive file=/u.img,if=none,format=qcow2,"
-            "discard=unmap,id=hda", "-device scsi-hd,drive=hda,bus=scsi0.0", "-smp 1", "-m 1024M", "-qmp stdio",
+            "discard=unmap,id=hda", "-device scsi-hd,drive=hda,bus=scsi0.0,bootindex=0", "-smp 1", "-m 1024M", "-qmp stdio",
             "-chardev null,id=char0", "-serial chardev:char0", "-nographic", "-cdrom /ci.iso",
         ),
         {"name": "vm", "cpus": 1, "memory": "1GiB",
-         "disks": {"hda": {"path": "/u.img", "format": "qcow2", "discard": True}, "ci": {"path": "/ci.iso", "readonly": True}},
+         "disks": {"hda": {"path": "/u.img", "format": "qcow2", "discard": True, "boot-order": 1}, "ci": {"path": "/ci.iso", "readonly": True}},
          "nics": {"net": {"tap": "tap-9a", "mac": "52:54:00:0d:e0:01"}}},
         ("the bus scsi",), "uefi",
     ),

@@ -71,7 +71,7 @@ def test_behind_unshare_the_interfaces_in_sys_are_those_of_another_name_space() 
 
 
 def top(path: Path) -> DiskFile:
-    found = with_served(FILES, Named({"root": (str(path), "raw")}, {}, {})).disks["root"]
+    found = with_served(FILES, Named({"root": (str(path), "raw")}, {}, {}, {})).disks["root"]
     assert isinstance(found, Disk)
     return found.top
 

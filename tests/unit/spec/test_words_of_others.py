@@ -291,6 +291,22 @@ def test_one_entry_where_aliases_belong_is_told_once_and_others_are_left_alone()
     assert [one.code for one in refused(f"{START}nics: {{tap: vmtap0, lan: user}}\n")] == ["E148"]
 
 
+@pytest.mark.parametrize(
+    ("written", "way"),
+    [
+        ("disks: {root: 'nbd:localhost:10809'}", "name its block device"),
+        ("disks: {root: 'rbd:pool/x'}", "name its block device"),
+        ("disks: {root: 'file:///srv/a.img'}", "write the path alone"),
+        ("disks: {root: {socket: 'unix:/run/a.sock'}}", "write the path alone"),
+        ("nics: {lan: {socket: 'tcp:127.0.0.1:5'}}", "a socket of this host"),
+    ],
+)
+def test_what_is_not_on_this_host_is_told_how_it_comes_here(written: str, way: str) -> None:
+    one = told(f"{START}{written}\n")
+    assert one.code == "E148"
+    assert way in one.help[0]
+
+
 def test_vendor_and_device_are_one_id() -> None:
     for written in ("vendor: '10de', device: '2684'", "vendorid: 10de, productid: '2684'"):
         assert all("id: 10de:2684" in one.help[0] for one in refused(f"{START}devices: {{a: {{{written}}}}}"))
