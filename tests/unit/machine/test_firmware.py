@@ -12,7 +12,7 @@ import pytest
 
 from launcher.machine.board import GuestMemory, Told
 from launcher.machine.start import Patch
-from launcher.machine.x86 import acpi, platform, table_loader
+from launcher.machine.x86 import acpi, platform, smbios, table_loader
 from launcher.machine.x86.cmos import Cmos
 from launcher.machine.x86.fw_cfg import FwCfg
 from launcher.plan.steps import Topology
@@ -184,6 +184,17 @@ def test_firmware_is_told_of_ram_order_and_the_window_for_large_bars() -> None:
     assert found["bootorder"] == b"/pci@i0cf8/device@2\n/pci@i0cf8/device@12,3\0"
     assert found["opt/ovmf/X-PciMmio64Mb"] == b"40960"
     assert not {"bootorder", "opt/ovmf/X-PciMmio64Mb"} & files(told()).keys()
+
+
+def test_a_vm_with_a_name_has_the_same_smbios_tables_as_one_that_starts_by_a_kernel() -> None:
+    uuid = "01234567-89ab-4def-8123-456789abcdef"
+    found = files(told(name="trainer", uuid=uuid))
+    anchor, tables = smbios.patches("trainer", uuid)
+    assert found["etc/smbios/smbios-tables"] == tables.data
+    entry = bytearray(found["etc/smbios/smbios-anchor"])
+    entry[5], entry[16:24] = 0, tables.guest.to_bytes(8, "little")  # as firmware does
+    assert acpi.summed(bytes(entry), 5) == anchor.data
+    assert not any(name.startswith("etc/smbios") for name in files(told()))
 
 
 def clock(mode: int, registers: tuple[int, ...]) -> list[int]:
