@@ -186,6 +186,17 @@ def test_firmware_is_told_of_ram_order_and_the_window_for_large_bars() -> None:
     assert not {"bootorder", "opt/ovmf/X-PciMmio64Mb"} & files(told()).keys()
 
 
+def test_a_vm_with_a_name_has_the_same_smbios_tables_as_one_that_starts_by_a_kernel() -> None:
+    uuid = "01234567-89ab-4def-8123-456789abcdef"
+    found = files(told(name="trainer", uuid=uuid))
+    anchor, tables = smbios.patches("trainer", uuid)
+    assert found["etc/smbios/smbios-tables"] == tables.data
+    entry = bytearray(found["etc/smbios/smbios-anchor"])
+    entry[5], entry[16:24] = 0, tables.guest.to_bytes(8, "little")  # as firmware does
+    assert acpi.summed(bytes(entry), 5) == anchor.data
+    assert not any(name.startswith("etc/smbios") for name in files(told()))
+
+
 def clock(mode: int, registers: tuple[int, ...]) -> list[int]:
     model = Cmos(GIB, 0, lambda: NOW)
     for offset, value in ((0, 0x0B), (1, mode)):
