@@ -88,8 +88,9 @@ def folder(name: str = "src", uid: int = ME, **fields: Any) -> Folder:
     return Folder(**given | {"rights": Rights(f"{VMS}/{name}", uid, uid, 0o755)} | fields)
 
 
-def socket(path: str = "/run/engine.sock", mode: int = 0o600, **fields: Any) -> Socket:
-    return Socket(**{"path": path, "kind": "socket", "rights": Rights(path, 0, 0, mode)} | fields)
+def socket(path: str = "/run/engine.sock", mode: int = 0o600, uid: int = 0, **fields: Any) -> Socket:
+    given = {"path": path, "kind": "socket", "rights": Rights(path, uid, uid, mode), "identity": "25:7"}
+    return Socket(**given | fields)
 
 
 def with_shares(**shares: Folder | Missing) -> BootFiles:

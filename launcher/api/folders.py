@@ -27,9 +27,17 @@ def folder_of(name: str) -> Path:
     """Of a VM that is up, or has ended and left something."""
     path = folder_named(name)
     if path is None or not path.is_dir():
-        help_ = ("`vmlaunch ps -a` lists those there are",)
-        raise NoSuchVm(Diagnostic("E520", f"there is no VM of the name {name}", help=help_))
+        raise no_such_vm(name)
     return path
+
+
+def no_such_vm(name: str) -> NoSuchVm:
+    from difflib import get_close_matches
+
+    root = state_root()
+    near = get_close_matches(name, [one.name for one in all_folders(root)], 1) if root else []
+    help_ = (*(f"did you mean `{one}`?" for one in near), "`vmlaunch ps -a` lists those there are")
+    return NoSuchVm(Diagnostic("E520", f"there is no VM of the name {name}", help=help_))
 
 
 def all_vms(*, ended: bool = False) -> Iterator[dict[str, Any]]:

@@ -53,7 +53,7 @@ def this_host(
         device_nodes=nodes,
         confinement=_confinement(),
         pci=tuple(map(_with_functions, facts.pci)),
-        serving=None if engines is None else _serving(facts.process, engines),
+        serving=None if engines is None else _serving(facts.process, engines, asks=bool(engines) and identity is None),
         boot_firmware=None if firmware is None else _firmware(firmware),
     )
 
@@ -75,14 +75,17 @@ def _firmware(wanted: Collection[str]) -> tuple[FirmwareImage, ...]:
     return read_firmware_images(Live(), wanted)
 
 
-def _serving(process: Process, engines: Collection[str]) -> Serving:
+def _serving(process: Process, engines: Collection[str], *, asks: bool) -> Serving:
+    """`asks`: what the kernel answers us it would answer who runs `up`."""
     from launcher.host.serving import read_serving
+    from launcher.kernel.name_spaces import user_name_space
     from launcher.kernel.saying import version_line
     from launcher.vms.looking import state_root
     from launcher.vms.others import other_vms
 
     root, found = state_root(), read_serving(Live(), process, engines, version_line)
-    return replace(found, vms=other_vms(root) if root else ())
+    vms = other_vms(root) if root else ()
+    return replace(found, vms=vms, name_space=user_name_space() if asks else None)
 
 
 def _with_functions(one: PciFunction) -> PciFunction:
@@ -179,7 +182,9 @@ def _read_json(path: str) -> Any:
     except _Negative as error:
         fact = f"a fact does not fit: {error} is negative"
         raise Refused(Diagnostic("E292", fact, Where(path), help=(_RECORD,))) from None
-    except (ValueError, RecursionError) as error:
-        raise Refused(
-            Diagnostic("E290", f"the facts file is not JSON: {error}", Where(path), help=(_RECORD,))
-        ) from None
+    except json.JSONDecodeError as error:
+        where = Where(path, error.lineno, error.colno, error.colno + 1)
+        raise Refused(Diagnostic("E290", "the facts file is not JSON from here on", where, help=(_RECORD,))) from None
+    except (ValueError, RecursionError):
+        fact = "the facts file is not JSON: it is not text, or nested too deeply"
+        raise Refused(Diagnostic("E290", fact, Where(path), help=(_RECORD,))) from None

@@ -144,6 +144,8 @@ def files_of(plan: Plan) -> BootFiles:
     from launcher.plan.virtio import AddVirtio
 
     paths = {type(step): step.path for step in plan.steps if isinstance(step, (LoadKernel, LoadInitrd))}
+    if paths.get(LoadInitrd) == paths.get(LoadKernel):  # both are in a unified kernel image
+        paths.pop(LoadInitrd, None)
     roms = {one.alias: one.rom for one in plan.devices if isinstance(one.rom, str)}
     boot = plan.spec.resolved.get("boot")
     booted = boot.get("firmware") if isinstance(boot, dict) else None

@@ -49,7 +49,8 @@ def write_whole(path: str, text: str, kind: str) -> None:
 
 def _not_saved(path: str, kind: str, error: OSError | ValueError) -> Refused:
     cause = (error.strerror if isinstance(error, OSError) else None) or str(error)
-    return Refused(Diagnostic("E295", f"failed to save {_NAMES[kind]}: {cause.lower()}", Where(path)))
+    help_ = ("name a file in a folder where you may write, with room for it",)
+    return Refused(Diagnostic("E295", f"failed to save {_NAMES[kind]}: {cause.lower()}", Where(path), help=help_))
 
 
 def _holds(path: str, kind: str) -> bool:
@@ -67,3 +68,21 @@ def _is_plan(raw: bytes) -> bool:
     except (ValueError, RecursionError):
         return False
     return isinstance(found, dict) and found.keys() >= _KEYS_OF_A_PLAN
+
+
+def write_new(path: str, text: str) -> None:
+    """A spec, where no file is yet."""
+    made = False
+    try:
+        with open(path, "x", encoding="utf-8") as file:
+            made = True
+            file.write(text)
+    except FileExistsError:
+        help_ = ("name another file, or remove this one first",)
+        raise Refused(Diagnostic("E028", f"{path} is there already", Where(path), help=help_)) from None
+    except (OSError, ValueError) as error:
+        if made:
+            with suppress(OSError):
+                os.unlink(path)
+        cause = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise Refused(Diagnostic("E028", f"failed to write the spec: {cause.lower()}", Where(path))) from None

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from launcher.host.standing import file_system_of, function_of_block, uses_of_block, uses_of_file
 from launcher.host.tree import Live
-from launcher.images.disk_files import Disk, DiskFile, DiskUse
+from launcher.images.disk_files import OF_THE_KERNEL, Disk, DiskFile, DiskUse
 from launcher.images.disk_reading import read_disk, read_folder, read_socket
 from launcher.images.rights import identity_of
 from launcher.plan.seed import StartSeedEngine
 from launcher.plan.virtio import ConnectEngine, StartDiskEngine, StartShareEngine
 from launcher.planner.served_by import format_of, sockets_of
-from launcher.record import record, replace
+from launcher.record import field, record, replace
 from launcher.values import Missing
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Named:
     disks: Mapping[str, tuple[str, Literal["raw", "qcow2"]]]
     shares: Mapping[str, str]
     sockets: Mapping[str, str]
-    seed: Mapping[str, str]
+    seed: Mapping[str, str] = field(default_factory=dict)
 
 
 def named_in(spec: VmSpec, folder: PurePath) -> Named:
@@ -96,7 +96,8 @@ def _standing(one: DiskFile) -> DiskFile:
         return replace(one, uses=uses, function=function_of_block(tree, one.number))
     if one.kind == "file":
         uses = _words(uses_of_file(tree, one.identity, _identity))
-        return replace(one, uses=uses, file_system=file_system_of(tree, os.path.realpath(one.path)))
+        system = file_system_of(tree, os.path.realpath(one.path))
+        return replace(one, kind="special" if system in OF_THE_KERNEL else "file", uses=uses, file_system=system)
     return one
 
 

@@ -107,7 +107,12 @@ def _check_facts(plan: Plan, host: HostFacts, files: BootFiles) -> None:
         elsewhere = (f"planned for {plan.host.name}; this is {host.name}",) if plan.host.name != host.name else ()
         message = f"{plan.name}: the plan no longer fits this host"
         evidence = (*elsewhere, *as_evidence(failed))
-        raise StalePlan(Diagnostic("E516", message, evidence=evidence, help=("plan again",)))
+        raise StalePlan(Diagnostic("E516", message, evidence=evidence, help=(_again(plan),)))
+
+
+def _again(plan: Plan) -> str:
+    spec = plan.spec.path
+    return f"plan again: `vmlaunch plan {'SPEC' if spec in ('', '-') else spec} -o FILE`"
 
 
 def _check_steps(plan: Plan, now: Plan, host: HostFacts) -> None:
@@ -120,7 +125,7 @@ def _check_steps(plan: Plan, now: Plan, host: HostFacts) -> None:
     names = (f"~ name  {plan.name} -> {now.name}",) if plan.name != now.name else ()
     message = f"{plan.name}: the plan is not what its spec asks for"
     evidence = (*names, *lines[:MOST_TOLD], *more)
-    raise StalePlan(Diagnostic("E544", message, evidence=evidence, help=("plan again",)))
+    raise StalePlan(Diagnostic("E544", message, evidence=evidence, help=(_again(plan),)))
 
 
 def _compared(steps: tuple[Step, ...], host: HostFacts) -> list[Step]:

@@ -31,6 +31,8 @@ VERBS = {
     "devices": ("devices", "list the PCI devices of this host; --json writes the facts file"),
     "doctor": ("doctor", "say whether this host can run VMs with devices, and what to do if not"),
     "validate": ("validate", "check specs, on any machine"),
+    "init": ("init", "write a commented spec for this host"),
+    "import": ("importing", "make a spec of a libvirt domain or a QEMU command line"),
     "explain": ("explain", "explain a field of the spec or a code"),
     "schema": ("schema", "print a JSON Schema"),
     "completion": ("completion", "print a completion script for a shell"),
@@ -58,30 +60,61 @@ def _begin(words: list[str]) -> int:
 
 def _dispatch(words: list[str]) -> int:
     first, *rest = words or [""]
-    if first in ("-h", "--help"):
-        print(overview())
-        return 0
-    if first in ("-V", "--version"):
+    if first in VERBS:
+        return _run(first, rest)
+    if first in ("-h", "--help", "help"):
+        return _help(rest)
+    if first in ("-V", "--version", "version"):
         from launcher.version import VERSION
 
         print(f"vmlaunch {VERSION}")
         return 0
-    if first in VERBS:
-        return _run(first, rest)
-    print(_unknown(first) if first else overview(), file=sys.stderr)
+    print(_not_understood(words) if first else overview(), file=sys.stderr)
     return USAGE
+
+
+def _help(words: list[str]) -> int:
+    """Of vmlaunch, of a verb, or of what `explain` knows."""
+    about = [word for word in words if not word.startswith("-")][:1]
+    if not about:
+        print(overview())
+        return 0
+    return _run(about[0], ["--help"]) if about[0] in VERBS else _run("explain", about)
+
+
+def _not_understood(words: list[str]) -> str:
+    from launcher.cli.words import no_such_verb, option_before_verb
+
+    verb = next((word for word in words if word in VERBS), None)
+    if verb is None or not words[0].startswith("-"):
+        return no_such_verb(words[0], tuple(VERBS))
+    return option_before_verb(words[0], verb, _parser_of(verb, _module_of(verb))._option_string_actions)
 
 
 def _run(verb: str, words: list[str]) -> int:
     module = _module_of(verb)
+    parser = _parser_of(verb, module)
     try:
-        options = _parser_of(verb, module).parse_intermixed_args(words)
+        options, extra = parser.parse_known_intermixed_args(words)
     except SystemExit as leaving:  # argparse has printed help or what is wrong
         return leaving.code if isinstance(leaving.code, int) else USAGE
+    if extra:
+        return _not_taken(verb, extra, parser, options)
     options.verb = verb
     options.parsers = _parsers  # for `completion`
+    options.verbs = VERBS.__contains__  # for `explain`
     options.sources = {}  # file name -> text; read_spec fills it, so that any error can be drawn in its file
     return refusing(lambda: module.run(options), options)
+
+
+def _not_taken(verb: str, extra: list[str], parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    from launcher.cli.words import not_taken
+
+    given = getattr(options, "spec", None) or getattr(options, "name", None)
+    for line in not_taken(verb, extra, parser._option_string_actions, given if isinstance(given, str) else ""):
+        print(f"vmlaunch {verb}: {line}", file=sys.stderr)
+    print(f"`vmlaunch {verb} --help` says what it takes", file=sys.stderr)
+    return USAGE
 
 
 def _module_of(verb: str) -> Any:
@@ -109,9 +142,9 @@ def _formatter(prog: str) -> argparse.HelpFormatter:
     """Told the width: to find it, argparse would import what opens archives."""
     import argparse
 
-    from launcher.report.lines import width_of
+    from launcher.report.lines import WIDE, width_of
 
-    return argparse.HelpFormatter(prog, width=width_of(sys.stdout) - 2)
+    return argparse.HelpFormatter(prog, width=min(width_of(sys.stdout), WIDE) - 2)
 
 
 def overview() -> str:
@@ -123,30 +156,6 @@ def overview() -> str:
         f"{verbs}\n\n"
         "`vmlaunch VERB --help` says more; so does `vmlaunch explain`."
     )
-
-
-# What virsh, qm, Compose and others call our verbs.
-_OTHERS = {
-    "up": "start run create launch boot apply",
-    "down": "stop shutdown destroy kill rm delete poweroff",
-    "ps": "list ls status",
-    "validate": "check lint verify",
-    "inspect": "info show dominfo config",
-    "console": "attach terminal serial",
-    "logs": "log dmesg",
-    "plan": "diff dry-run preview",
-    "devices": "lspci pci nodedev-list",
-}
-
-
-def _unknown(word: str) -> str:
-    from difflib import get_close_matches
-
-    from launcher.report.frame import visible
-
-    meant = next((verb for verb, words in _OTHERS.items() if word.lower() in words.split()), None)
-    near = "".join(f"; did you mean `{one}`?" for one in ([meant] if meant else get_close_matches(word, VERBS, 1)))
-    return f"vmlaunch: no such verb: {visible(word)}{near}\nverbs: {', '.join(VERBS)}"
 
 
 def _open_streams() -> None:

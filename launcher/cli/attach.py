@@ -55,7 +55,7 @@ class Attachment:
         self._keyboard = Keyboard() if manner.typed and is_ours() else None
         self._typing = self._keyboard is not None or (manner.typed and _is_piped())  # stdin has not ended
         self._typed = b""  # what waits until the keeper has taken the piece before
-        self._was_writer = talk.writer
+        self._was_writer = None if manner.owner else talk.writer
         self.left = False  # the person asked to leave the VM running
         self.signal = 0  # that ended it
 
@@ -146,6 +146,9 @@ class Attachment:
         self._told()
 
     def _say_who_writes(self) -> None:
+        """An `up` is the writer from the start; it is told how to leave once there is something to leave."""
+        if self._manner.owner and self._talk.running is None:
+            return
         was, self._was_writer = self._was_writer, self._talk.writer
         if self._keyboard and (notice := NOTICES.get((was, self._was_writer))):
             print(notice, end="", file=sys.stderr, flush=True)

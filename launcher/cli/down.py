@@ -1,35 +1,60 @@
-"""A name, a spec or a saved plan in; its VM stopped, the host put back, its folder gone."""
+"""Names, specs or saved plans in; their VMs stopped, the host put back, their folders gone."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
+from launcher.errors import Diagnostic, WrongUsage
 from launcher.report.frame import visible
 
 if TYPE_CHECKING:
     import argparse
 
-    from launcher.errors import Diagnostic
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", metavar="NAME|SPEC|PLAN", help="the VM's name, its YAML file or its saved plan")
     parser.add_argument(
-        "-t", "--timeout", metavar="30s", default="30s", help="how long the guest may take to power off"
+        "names", nargs="*", metavar="NAME|SPEC|PLAN", help="a VM's name, its YAML file or its saved plan; one or more"
     )
+    parser.add_argument("-a", "--all", action="store_true", help="all VMs of yours, also those whose keeper died")
+    parser.add_argument("-t", "--timeout", metavar="30s", default="30s", help="how long a guest may take to power off")
     parser.add_argument("--kill", action="store_true", help="do not ask the guest, nor a keeper that does not answer")
-    parser.add_argument("--json", action="store_true", help="the answer as JSON")
+    parser.add_argument(
+        "-i", "--ignore-missing", action="store_true", help="a name that no VM has is no error, as for a SPEC"
+    )
+    parser.add_argument("--json", action="store_true", help="the answer as JSON, a line for each")
 
 
 def run(options: argparse.Namespace) -> int:
-    from launcher.api.folders import folder_named
-    from launcher.cli.naming import name_of, seconds
+    """One after the other, whatever becomes of the one before. The exit code is the highest."""
+    from launcher.cli.naming import seconds
+    from launcher.cli.outcome import refusing
 
     timeout = seconds(options.timeout)
-    name = name_of(options.name, options.sources)
+    if options.all == bool(options.names):
+        fact = "--all leaves nothing to name" if options.all else "which VM is to go down is not said"
+        raise WrongUsage(Diagnostic("E531", fact, help=("name it, as `vmlaunch ps` does, or say --all",)))
+    names = _all_names(options) if options.all else options.names
+    return max([0, *(refusing(partial(_down, name, timeout, options), options) for name in names)])
+
+
+def _all_names(options: argparse.Namespace) -> list[str]:
+    from launcher.api.folders import all_vms
+
+    names = [one["name"] for one in all_vms()]
+    if not names and not options.json:
+        print("no VM is up")
+    return names
+
+
+def _down(given: str, timeout: float, options: argparse.Namespace) -> int:
+    from launcher.api.folders import folder_named
+    from launcher.cli.naming import name_of
+
+    name = name_of(given, options.sources)
     path = folder_named(name)
     from launcher.api.stopping import bring_down, refuse_homeless
     from launcher.cli.patience import ToldWaiting
@@ -37,6 +62,10 @@ def run(options: argparse.Namespace) -> int:
     if path is None or not os.path.lexists(path):
         if path is not None:
             refuse_homeless(path)
+        if name == given and not options.ignore_missing:
+            from launcher.api.folders import no_such_vm
+
+            raise no_such_vm(name)
         return _say(options, name, "nothing to do", f"{name} is not up")
 
     was_up = bring_down(path, timeout, force=options.kill, waiting_as=ToldWaiting, told=_tell)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from launcher.api.files import read_bytes
+from launcher.cli.spec_folder import read_one
 
 if TYPE_CHECKING:
     import argparse
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def read_spec(path: str, sets: Sequence[str], sources: dict[str, str]) -> Loaded:
     """Pass `options.sources`: whatever is refused later can then be drawn in the text it came from."""
-    return load_bytes(read_bytes(path), path, sets, sources)
+    return load_bytes(read_one(path, "validate"), path, sets, sources)
 
 
 def load_bytes(raw: bytes, path: str, sets: Sequence[str], sources: dict[str, str]) -> Loaded:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from launcher.errors import Diagnostic
 
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-REFUSED, OUR_BUG, INTERRUPTED, PIPE_CLOSED = 1, 70, 130, 141
+REFUSED, OUR_BUG, UNWRITTEN, INTERRUPTED, PIPE_CLOSED = 1, 70, 74, 130, 141
+LOOKING = ("plan", "validate", "devices", "doctor")  # they take a moment, and change nothing
 
 
 def exit_code_of(deed: Callable[[], int], options: argparse.Namespace) -> int:
@@ -47,6 +48,10 @@ def refusing(deed: Callable[[], int], options: argparse.Namespace) -> int:
 
     try:
         return deed()
+    except KeyboardInterrupt:
+        if options.verb in LOOKING:
+            tell_interrupted(f"`{options.verb}` was")
+        raise
     except LauncherError as error:
         found = error
     except REFUSALS as error:
@@ -60,6 +65,10 @@ def refusing(deed: Callable[[], int], options: argparse.Namespace) -> int:
 
     show(found, options)
     return found.exit_code
+
+
+def tell_interrupted(what: str) -> None:
+    print(f"vmlaunch: {what} interrupted; nothing was changed", file=sys.stderr)
 
 
 def _of_another_version(error: ValueError) -> Diagnostic:
@@ -92,7 +101,7 @@ def _tell_unwritable(error: OSError) -> int:
         print(f"vmlaunch: failed to write the output: {error.strerror}", file=sys.stderr, flush=True)
     except OSError:
         os.dup2(1, 2)
-    return PIPE_CLOSED
+    return UNWRITTEN
 
 
 def _tell_refused(error: Exception) -> bool:

@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from launcher.api.reaching import Waiting
+from launcher.cli.terminal import can_redraw
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +28,7 @@ class ToldWaiting(Waiting):
         return super().go_on()
 
     def _say(self, line: str) -> None:
-        if sys.stderr.isatty():
+        if can_redraw(sys.stderr):
             print(f"\r{line:{self._wide}}", end="", file=sys.stderr, flush=True)
             self._next, self._wide = self.waited + TICK, len(line)
         else:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from launcher.api.blocking import exit_code
 from launcher.api.saving import PICTURE, PLAN, check_apart, check_target, write_whole
-from launcher.cli.terminal import drawn, wants_colour
+from launcher.cli.terminal import annotate, drawn, wants_colour
 from launcher.errors import Diagnostic, WrongUsage
 from launcher.report.escapes import as_json
 from launcher.report.frame import visible
@@ -39,13 +39,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from launcher.api.files import read_bytes
     from launcher.api.plans import is_saved_plan
     from launcher.cli.given import saved_plan
+    from launcher.cli.spec_folder import read_one
 
     _check_words(options)
     _check_targets(options)
-    raw = read_bytes(options.spec)
+    raw = read_one(options.spec, options.verb)
     if options.diff:
         from launcher.cli.difference import show_difference
 
@@ -65,7 +65,9 @@ def _planned(raw: bytes, options: argparse.Namespace) -> Plan:
     from launcher.cli.given import chosen_host, load_bytes
 
     loaded = load_bytes(raw, options.spec, options.set, options.sources)
-    return make_plan(loaded, chosen_host(options, loaded.spec))
+    host = chosen_host(options, loaded.spec)
+    options.nameless = bool(host.pci) and not any(one.name for one in host.pci)
+    return make_plan(loaded, host)
 
 
 def _mention_running(raw: bytes, plan: Plan, options: argparse.Namespace) -> None:
@@ -117,11 +119,20 @@ def _check_targets(options: argparse.Namespace) -> None:
 
 
 def _text(plan: Plan, options: argparse.Namespace) -> None:
-    from launcher.report.lines import width_of
+    from launcher.report.lines import width_of, wrapped
     from launcher.report.plan_text import plan_text
 
     found, width = drawn(plan.diagnostics, options.sources, sys.stdout), width_of(sys.stdout)
     print(plan_text(plan, found, strict=options.strict, colour=wants_colour(sys.stdout), width=width))
+    if plan.devices and getattr(options, "nameless", False):  # of a saved plan it is not known
+        from launcher.report.inventory import NAMELESS
+
+        print("\n".join(wrapped("", NAMELESS, width)))
+    if plan.diagnostics:
+        from launcher.report.diagnostics import more_about
+
+        print(more_about(plan.diagnostics))
+        annotate(plan.diagnostics)
 
 
 def _json(plan: Plan, _: argparse.Namespace) -> None:

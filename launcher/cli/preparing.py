@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 def prepare(options: argparse.Namespace) -> Plan | str:
     """A name: of the VM that is up, as this would start it."""
-    from launcher.api.files import read_bytes
     from launcher.api.plans import is_saved_plan
+    from launcher.cli.spec_folder import read_one
 
-    raw = read_bytes(options.spec)
+    raw = read_one(options.spec, options.verb)
     return _saved(raw, options) if is_saved_plan(raw) else _planned(raw, options)
 
 

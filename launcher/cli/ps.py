@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from launcher.report.frame import visible
@@ -33,7 +34,17 @@ def run(options: argparse.Namespace) -> int:
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         for row in rows:
             print("  ".join(visible(cell).ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    else:
+        print(_none(ended=options.all), file=sys.stderr)
     return 0
+
+
+def _none(*, ended: bool) -> str:
+    return (
+        "no VM is up, and none has left a report"
+        if ended
+        else "no VM is up; `vmlaunch ps -a` also lists those that ended"
+    )
 
 
 def _row(one: dict[str, Any]) -> tuple[str, ...]:

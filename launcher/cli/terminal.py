@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
@@ -20,9 +21,21 @@ def wants_colour(stream: TextIO, environment: Mapping[str, str] | None = None) -
     return known.get("TERM") != "dumb" and stream.isatty()
 
 
+def can_redraw(stream: TextIO) -> bool:
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def annotate(diagnostics: Iterable[Diagnostic]) -> None:
+    """Beside the text: jobs of GitHub Actions read workflow commands on either stream, and show them at their lines."""
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        from launcher.report.diagnostics import as_github
+
+        print(as_github(diagnostics), file=sys.stderr)
+
+
 def drawn(diagnostics: Iterable[Diagnostic], sources: Mapping[str, str], stream: TextIO) -> str:
     """As text for this stream. `sources` are the texts they point into: `options.sources`."""
     from launcher.report.diagnostics import as_text
-    from launcher.report.lines import width_of
+    from launcher.report.lines import columns_of
 
-    return as_text(diagnostics, sources, colour=wants_colour(stream), width=width_of(stream))
+    return as_text(diagnostics, sources, colour=wants_colour(stream), width=columns_of(stream))

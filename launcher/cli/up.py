@@ -40,12 +40,16 @@ def run(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace, at_end: ExitStack) -> int:
     from launcher.api.launching import Launch, VmIsUp
-    from launcher.cli.outcome import exit_code_of, is_unwritable
+    from launcher.cli.outcome import exit_code_of, is_unwritable, tell_interrupted
     from launcher.refusals import REFUSALS
 
     said = _said(options)
     launch = Launch()
-    other = launch.plan_apart(lambda: _prepared(options), lambda deed: exit_code_of(deed, options))
+    try:
+        other = launch.plan_apart(lambda: _prepared(options), lambda deed: exit_code_of(deed, options))
+    except KeyboardInterrupt:
+        tell_interrupted("planning was")
+        raise
     if isinstance(other, str):
         return _already_up(other, options, said)
     if other is not None:
@@ -150,11 +154,12 @@ def _listen(name: str, said: tuple[str, float]) -> int:
 
 
 def _observer(plan: Plan, options: argparse.Namespace) -> Observer:
+    from launcher.cli.terminal import can_redraw
     from launcher.report.progress import json_lines, text_lines
 
     if options.json:
         return json_lines(plan.steps, sys.stdout)
-    return text_lines(plan.steps, sys.stderr, live=sys.stderr.isatty())
+    return text_lines(plan.steps, sys.stderr, live=can_redraw(sys.stderr))
 
 
 def _conclude(report: Report, options: argparse.Namespace) -> int:
@@ -165,15 +170,14 @@ def _conclude(report: Report, options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps({"report": report_to_json(report)}))
         return code
-    from launcher.cli.terminal import wants_colour
-    from launcher.report.diagnostics import as_text
+    from launcher.cli.terminal import drawn, wants_colour
     from launcher.report.report_text import print_report
 
     stream = sys.stdout if options.detach else sys.stderr
     if not options.detach:
         print(file=sys.stderr)
     if report.diagnostics:
-        print(as_text(report.diagnostics, {}, colour=wants_colour(sys.stderr)) + "\n", file=sys.stderr)
+        print(drawn(report.diagnostics, {}, sys.stderr) + "\n", file=sys.stderr)
     print_report(report, stream, colour=wants_colour(stream), verbose=options.verbose)
     if code in REASSURED:
         print(f"\n{visible(report.name)} failed; {REASSURED[code]}", file=sys.stderr)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from launcher.cli.terminal import drawn
+from launcher.cli.spec_folder import none_in, specs_in
+from launcher.cli.terminal import annotate, drawn
 from launcher.errors import Diagnostic, LauncherError
 from launcher.record import record
 from launcher.report.escapes import as_json
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
     import argparse
 
     from launcher.spec.parts import VmSpec
-
-ENDINGS = (".yaml", ".yml")
+SHOWN = 8
 
 
 @record
@@ -35,35 +33,42 @@ class Verdict:
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("specs", nargs="+", metavar="SPEC", help="a file, a directory with YAML files, or - for stdin")
+    parser.add_argument("specs", nargs="+", metavar="SPEC", help="a file, a folder with specs, or - for stdin")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a field; repeatable")
+    parser.add_argument("--fix", action="store_true", help="write over the files what the fixes of their problems mend")
+    parser.add_argument("--diff", action="store_true", help="show what --fix changes; alone, nothing is written")
     parser.add_argument("--format", choices=tuple(ANSWERS), default="text", help="how to answer (default: text)")
     parser.add_argument("--json", action="store_const", const="json", dest="format", help="short for --format json")
 
 
 def run(options: argparse.Namespace) -> int:
-    verdicts = [_verdict(file, options) for path in options.specs for file in _files(path)]
-    ANSWERS[options.format](verdicts, options.sources)
+    verdicts, passed_over = list[Verdict](), list[str]()
+    for path in options.specs:
+        verdicts += [_verdict(file, options) for file in _files(path, verdicts, passed_over)]
+    options.passed_over = passed_over
+    ANSWERS[options.format](verdicts, options)
+    if passed_over and options.format != "json":
+        print(_not_read(passed_over), file=sys.stderr)
     return max(one.exit_code for one in verdicts)
 
 
-def _files(path: str) -> list[str]:
-    """The YAML files in a directory, without hidden ones; anything else as it was given."""
-    if path == "-" or not os.path.isdir(path):  # Path.is_dir() raises where we may not look
-        return [path]
-    folder = Path(path)
-    found = [file for ending in ENDINGS for file in folder.rglob(f"*{ending}") if not _hidden(file.relative_to(folder))]
-    return sorted(map(str, found)) or [path]
-
-
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
+def _files(path: str, verdicts: list[Verdict], passed_over: list[str]) -> list[str]:
+    found = specs_in(path)
+    passed_over += found.passed_over
+    if not found.specs:
+        none = none_in(path)
+        verdicts.append(Verdict(path, None, none.diagnostics, none.exit_code))
+    return found.specs
 
 
 def _verdict(file: str, options: argparse.Namespace) -> Verdict:
     from launcher.cli.given import read_spec
 
     try:
+        if options.fix or options.diff:
+            from launcher.cli.mending import mend
+
+            mend(file, options)
         return Verdict(file, read_spec(file, options.set, options.sources).spec)
     except LauncherError as error:
         return Verdict(file, None, error.diagnostics, error.exit_code)
@@ -73,12 +78,19 @@ def _all(verdicts: Sequence[Verdict]) -> list[Diagnostic]:
     return [diagnostic for one in verdicts for diagnostic in one.diagnostics]
 
 
-def _text(verdicts: Sequence[Verdict], sources: Mapping[str, str]) -> None:
-    from launcher.report.diagnostics import counted
+def _not_read(files: Sequence[str]) -> str:
+    more = f" and {len(files) - SHOWN} more" if len(files) > SHOWN else ""
+    verb = "was" if len(files) == 1 else "were"
+    return visible(f"{', '.join(files[:SHOWN])}{more} {verb} not read: no spec by its name or its first words")
+
+
+def _text(verdicts: Sequence[Verdict], options: argparse.Namespace) -> None:
+    from launcher.report.diagnostics import counted, more_about
 
     found = _all(verdicts)
     if found:
-        print(drawn(found, sources, sys.stderr) + "\n", file=sys.stderr)
+        print(f"{drawn(found, options.sources, sys.stderr)}\n\n{more_about(found)}", file=sys.stderr)
+        annotate(found)
     refused = [one for one in verdicts if one.spec is None]
     if not refused:
         print(_praise(verdicts))
@@ -102,7 +114,7 @@ def _praise(verdicts: Sequence[Verdict]) -> str:
     return visible(f"{one.file}: valid: {', '.join([spec.name, vcpus, memory, *others, *vsock])}")
 
 
-def _json(verdicts: Sequence[Verdict], _: Mapping[str, str]) -> None:
+def _json(verdicts: Sequence[Verdict], options: argparse.Namespace) -> None:
     answer = {
         "format_version": "1.0",
         "vmlaunch": VERSION,
@@ -111,27 +123,35 @@ def _json(verdicts: Sequence[Verdict], _: Mapping[str, str]) -> None:
             {"file": one.file, "valid": one.spec is not None, "name": one.spec.name if one.spec else None}
             for one in verdicts
         ],
+        "not_read": options.passed_over,
         "diagnostics": [one.as_json() for one in _all(verdicts)],
     }
     print(as_json(answer, indent=2))
 
 
-def _github(verdicts: Sequence[Verdict], _: Mapping[str, str]) -> None:
+def _github(verdicts: Sequence[Verdict], _: argparse.Namespace) -> None:
     from launcher.report.diagnostics import as_github
 
     if found := _all(verdicts):
         print(as_github(found))
 
 
-def _sarif(verdicts: Sequence[Verdict], _: Mapping[str, str]) -> None:
+def _sarif(verdicts: Sequence[Verdict], _: argparse.Namespace) -> None:
     from launcher.report.sarif import as_sarif
 
     print(as_json(as_sarif(_all(verdicts)), indent=2))
 
 
-ANSWERS: dict[str, Callable[[Sequence[Verdict], Mapping[str, str]], None]] = {
+def _junit(verdicts: Sequence[Verdict], options: argparse.Namespace) -> None:
+    from launcher.report.junit import as_junit
+
+    print(as_junit([(one.file, one.diagnostics) for one in verdicts], options.sources))
+
+
+ANSWERS: dict[str, Callable[[Sequence[Verdict], argparse.Namespace], None]] = {
     "text": _text,
     "json": _json,
     "github": _github,
     "sarif": _sarif,
+    "junit": _junit,
 }

@@ -152,8 +152,9 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     ),
     Explanation(
         "E560",
-        "an engine ended while the guest ran",
-        "A process that serves a disk, a share or a network ended: it was killed, ran out of memory, or gave up. What "
+        "an engine has ended",
+        "A process that serves a disk, a share or a network ended before its guest did, or before that began: it was "
+        "killed, ran out of memory, or gave up. What "
         "the guest had asked of it is not done, and no other can take its place, so the VM was ended in order. The "
         "lines below the message are the last that it said.",
         "kill -9 ENGINE",
@@ -177,9 +178,9 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     ),
     Explanation(
         "E563",
-        "an image or a folder is another one than planned",
-        "The plan has the device and inode of each image and each shared folder. At this path there is another one by "
-        "now, which nobody has looked at. It was not opened.",
+        "an image, a folder or a socket is another one than planned",
+        "The plan has the device and inode of each image, each shared folder, and each socket of an engine of yours. "
+        "At this path there is another one by now, which nobody has looked at. It was not opened.",
         "vmlaunch plan vm.yaml -o vm.plan; mv new.qcow2 disk.qcow2; vmlaunch up vm.plan",
         "Make the plan again, or put the file back.",
     ),
@@ -275,8 +276,9 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "E520",
         "no such VM",
-        "A verb that looks at a VM found none of this name: it was not started here, or belongs to another user; or it "
-        "has ended, and the verb needs one that is up. The exit code is 7.",
+        "No VM has this name: it was not started here, belongs to another user, or is gone since `down`; or it has "
+        "ended, and the verb needs one that is up. The exit code is 7. `down` says it of a name only: of a spec or a "
+        "saved plan whose VM is not up there is nothing to do, and of names neither with `-i`.",
         "vmlaunch plan vm.yaml --diff   # before `vmlaunch up vm.yaml`",
         "`vmlaunch ps` lists the VMs that are up, `vmlaunch ps -a` also those that ended.",
     ),
@@ -312,6 +314,20 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "other, or an empty text, means nothing.",
         "vmlaunch up vm.yaml --timeout 10s",
         "vmlaunch up vm.yaml --wait 'login:' --timeout 10s",
+    ),
+    Explanation(
+        "E531",
+        "which VM is to go down",
+        "`down` stops the VMs that are named, or with `--all` all of this user that are up. Neither was said, or both.",
+        "vmlaunch down",
+        "vmlaunch down NAME...",
+    ),
+    Explanation(
+        "E532",
+        "not a number of lines",
+        "`logs -n` is followed by how many lines of the end are shown.",
+        "vmlaunch logs -n all vm",
+        "vmlaunch logs vm, or vmlaunch logs -n 50 vm",
     ),
     Explanation(
         "E540",

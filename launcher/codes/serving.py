@@ -38,6 +38,14 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "Run `virtiofsd --version` by hand: it says what is missing. Or install it again.",
     ),
     Explanation(
+        "E634",
+        "the interfaces of another network namespace",
+        "/sys shows the interfaces of the network namespace that it was mounted in. This process is in another one, so "
+        "what is known of bridges and taps is not what it could join.",
+        "nics: {lan: {bridge: br0}}        # behind `unshare --net`",
+        "Enter the namespace by `ip netns exec NAME`, which mounts a /sys of its own, or mount one.",
+    ),
+    Explanation(
         "E635",
         "no such bridge",
         "`bridge` names a network interface that this host has not.",
@@ -153,6 +161,14 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "Start the engine before `up`.",
     ),
     Explanation(
+        "W650",
+        "an engine of another user",
+        "The socket belongs to a user who is neither root nor the one that runs the VM. Who listens there gets all of "
+        "the guest's memory to read and write, and what a disk or a NIC brings is what that user wants.",
+        "disks: {fast: {socket: /home/ann/spdk.sock}}        # of uid 1000, in root's VM",
+        "Start the engine as root, or as the user that runs the VM; or run the VM as that user.",
+    ),
+    Explanation(
         "E651",
         "no socket",
         "The path is there and is something else.",
@@ -176,7 +192,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "E654",
         "no folder",
-        "A share is a folder. A file is in one, or is a disk.",
+        "A share is a folder. A file is in one, or is a disk; /proc, /sys and their like are the kernel's "
+        "words, and hold none.",
         "shares: {work: ./root.qcow2}",
         "Name the folder, or write it below `disks`.",
     ),
@@ -216,10 +233,11 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "E657",
         "no user namespace for an engine",
-        "virtiofsd is root of a user namespace, and passt shuts itself into one. This host allows none, or none to "
-        "ordinary users.",
+        "virtiofsd is root of a user namespace, passt shuts itself into one, and what root starts lives in one. This "
+        "host allows none, or none to ordinary users, or the kernel refused one when it was asked.",
         "shares: {work: ./src}        # with kernel.apparmor_restrict_unprivileged_userns=1",
-        "Set the sysctl that the message names, or run `up` as root.",
+        "Set the sysctl that the message names, or run `up` as root. Below chroot(2) the kernel makes none, nor "
+        "where a container engine's filter forbids it: run it outside, or have the filter let it pass.",
     ),
     Explanation(
         "W657",
@@ -235,6 +253,15 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "Engines map the guest's memory, which is a file in memory for that, and `ulimit -f` bounds files.",
         "disks: {root: ./root.qcow2}\nmemory: 64GiB        # with `ulimit -f` of 1 GiB",
         "`ulimit -f unlimited`, or LimitFSIZE=infinity in the systemd service.",
+    ),
+    Explanation(
+        "E659",
+        "more pieces of memory than an engine takes",
+        "An engine is told of the guest's memory piece by piece, 8 of them by vhost-user and as many to vhost in the "
+        "kernel as its max_mem_regions says, 64 usually. Each bank is a piece, or several where BARs or addresses that "
+        "the IOMMU reserves are in its way.",
+        "disks: {root: ./root.qcow2}\nmemory: [{size: 1GiB}, {size: 1GiB}, ...]        # nine banks",
+        "Have fewer banks: several that have the same pages and node may as well be one.",
     ),
     Explanation(
         "W659",

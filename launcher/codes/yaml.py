@@ -17,7 +17,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "E002",
         "an invisible character",
         "Control characters, U+2028, U+2029 and a byte order mark inside the text cannot be seen, and programs "
-        'disagree about them. An escape such as "\\ud83d" is half of a character and none by itself.',
+        'disagree about them. An escape such as "\\ud83d" is half of a character and none by itself: JSON writes two.',
         "name: trainer\\x07",
         'Delete the character. Inside double quotes it can be written as an escape: "\\x07".',
     ),
@@ -53,7 +53,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "E007",
         "several documents in one file",
-        "One file describes one VM. `---` starts a new document.",
+        "One file describes one VM. `---` starts a new document. One of nothing, as the last `---` of a file makes, is "
+        "no second one.",
         "cpus: 4\n---\ncpus: 8",
         "Put the second document into a file of its own.",
     ),
@@ -110,7 +111,9 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "E015",
         "the file cannot be read",
-        "The system refused to open or read it; the message says why.",
+        "The system refused to open or read it; the message says why. `validate` takes folders, and reads the *.yaml, "
+        "*.yml and *.json (with a `boot`) in them; it says it, too, of a folder that has none. All other verbs take "
+        "one file.",
         "vmlaunch validate missing.yaml",
         "Check the path. It is relative to the working directory.",
     ),
@@ -147,7 +150,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "E020",
         "a YAML directive",
-        "Lines that start with % choose a version of YAML or define tags. A spec is YAML 1.2 and has no tags.",
+        "Lines that start with % choose a version of YAML or define tags. A spec is YAML 1.2 and has no tags; a file "
+        "may say so by `%YAML 1.2`.",
         "%YAML 1.1\n---\ncpus: 4",
         "Take the lines that start with % out.",
     ),
@@ -159,5 +163,69 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "vmlaunch plan vm.yaml -o vm.plan; vmlaunch validate vm.plan",
         "`vmlaunch plan vm.plan` shows it, `vmlaunch up vm.plan` runs it; the plan names its spec. Facts go with "
         "a spec: `vmlaunch plan vm.yaml --host facts.json`.",
+    ),
+    Explanation(
+        "E022",
+        "a template that is not filled in",
+        "`{{ }}`, `{% %}` and `<% %>` are what Helm, Jinja, Ansible and ERB replace before anybody reads the file. "
+        "vmlaunch fills in nothing: to YAML they are brackets, and mostly an error.",
+        "name: {{ .Values.name }}",
+        "Give vmlaunch what the template makes: `helm template . | vmlaunch validate -`. To change single fields, "
+        "`--set` will do.",
+    ),
+    Explanation(
+        "E023",
+        "the spec cannot be written",
+        "The operating system refused it, somebody else has changed the file since it was read, or it is no regular "
+        "file. The file is as it was.",
+        "vmlaunch validate --fix vm.yaml   # in a folder that may only be read",
+        "Check the folder of the file and its permissions; `--diff` shows what would be written.",
+    ),
+    Explanation(
+        "E024",
+        "a file that is nothing to import",
+        "`import` takes a domain of libvirt, as `virsh dumpxml` prints it, and a command line of QEMU, as it stands in "
+        "a script, a log, a unit or /proc/PID/cmdline. Which of them it is, is told by its content.",
+        "vmlaunch import vm.yaml",
+        "Give it one of these: `virsh dumpxml NAME > vm.xml`, or of Proxmox `qm showcmd ID --pretty > vm.sh`. "
+        "`virt-v2v` makes a domain of what VMware has.",
+    ),
+    Explanation(
+        "E025",
+        "XML that is not read",
+        "The XML is not well-formed, or it is made to exhaust memory or to fetch something: a document type, with "
+        "which entities come, more than 64 levels, more than 20,000 elements.",
+        "vmlaunch import bomb.xml   # <!DOCTYPE domain [<!ENTITY a ...>]>",
+        "Take what `virsh dumpxml NAME` prints: it is well-formed, and has no document type.",
+    ),
+    Explanation(
+        "E026",
+        "a machine that cannot be brought over",
+        "The file is about a machine of another architecture than x86-64, or about a container. No spec can say it.",
+        "vmlaunch import pi.sh   # qemu-system-aarch64 -M virt",
+        "Bring over a machine of x86-64.",
+    ),
+    Explanation(
+        "E027",
+        "a command line that is not read",
+        "A quote is not closed, an option lacks its value, JSON in it does not parse, or variables grow without end. "
+        "`import` runs nothing: it fills in what is assigned in the text.",
+        "vmlaunch import cut.sh   # qemu-system-x86_64 -name 'vm",
+        "Correct the place that the message names. Of a VM that runs, `tr '\\0' ' ' < /proc/PID/cmdline` has all.",
+    ),
+    Explanation(
+        "E028",
+        "a new spec cannot be written",
+        "`init` and `import -o` make a file, and write over none. It is there already, or the system refused it.",
+        "vmlaunch import vm.sh -o vm.yaml",
+        "Name another file, or remove that one first; without `-o`, `import` prints the spec.",
+    ),
+    Explanation(
+        "E029",
+        "options of `validate` that do not fit",
+        "`--fix` writes over the files that are named, and `--diff` shows as text what it would change of them. A "
+        "`--set` is in no file, and stdin is none.",
+        "vmlaunch validate --fix -",
+        "Write the spec to a file, and name that.",
     ),
 )

@@ -492,8 +492,10 @@ class Serving:
     `programs` by name: qemu-storage-daemon, virtiofsd, passt; only those that are there. `nodes`: /dev/net/tun,
     /dev/vhost-net, /dev/vhost-vsock. `modules`: of tun, vhost_net, vhost_vsock and bridge, those that are loaded, built
     in or can be loaded. `user_namespaces`: how many there may be; `unprivileged`: the setting that keeps ordinary users
-    from making one. `shmem`: the mode chosen in transparent_hugepage/shmem_enabled. `file_size`: bytes that one file of
-    this process may have (`ulimit -f`).
+    from making one; `name_space`: what the kernel has answered to who asked for one, `made` or the name of an errno
+    (None: nobody has asked). `shmem`: the mode chosen in transparent_hugepage/shmem_enabled. `file_size`: bytes that
+    one file of this process may have (`ulimit -f`). `vhost_regions`: pieces of memory that vhost takes
+    (max_mem_regions). `links_of_another`: `links` are those of another network namespace than this process is in.
     """
 
     programs: dict[str, Program] = field(default_factory=dict)
@@ -505,6 +507,9 @@ class Serving:
     unprivileged: str | None = None
     shmem: str | None = None
     file_size: int | None = None
+    name_space: str | None = None
+    vhost_regions: int | None = None
+    links_of_another: bool = False
 
 
 @record

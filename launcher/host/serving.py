@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from launcher.host.device_nodes import usable
 from launcher.host.engines import read_engines
 from launcher.host.facts import DeviceNode, Serving
-from launcher.host.links import read_links
+from launcher.host.links import are_of_another, read_links
 from launcher.host.lists import bracketed, number, str_of
 from launcher.values import Missing
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MODULES = ("bridge", "tun", "vhost_net", "vhost_vsock")
 _NODES = ("/dev/net/tun", "/dev/vhost-net", "/dev/vhost-vsock")
+_REGIONS = "/sys/module/vhost/parameters/max_mem_regions"
 _SHMEM = "/sys/kernel/mm/transparent_hugepage/shmem_enabled"
 # What keeps ordinary users from making a user namespace: Ubuntu's setting, Debian's, and the values that forbid it.
 _UNPRIVILEGED = {"kernel/apparmor_restrict_unprivileged_userns": "1", "kernel/unprivileged_userns_clone": "0"}
@@ -32,10 +33,12 @@ def read_serving(tree: Tree, process: Process, wanted: Collection[str], said: Ca
         nodes=tuple(_nodes(tree, process)),
         modules=_modules(tree, release),
         links=read_links(tree),
+        links_of_another=are_of_another(tree),
         user_namespaces=number(tree.read_text("/proc/sys/user/max_user_namespaces")),
         unprivileged=next(_kept_from(tree), None),
         shmem=bracketed(tree.read_text(_SHMEM)),
         file_size=_file_size(tree),
+        vhost_regions=number(tree.read_text(_REGIONS)),
     )
 
 

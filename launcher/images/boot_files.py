@@ -23,6 +23,23 @@ class Segment:
 
 
 @record
+class Part:
+    """Bytes of a file."""
+
+    offset: int
+    size: int
+
+
+@record
+class Inside:
+    """What a unified kernel image has in it: where its kernel begins, its initial RAM disk and its command line."""
+
+    kernel: int
+    initrd: Part | None = None
+    cmdline: str = ""
+
+
+@record
 class Flash:
     """What a file holds that is to be firmware, or variables of one.
 
@@ -72,7 +89,7 @@ class BootFile:
     `segments` and `entry` are only there for pvh and bzimage; `initrd_max` is the last address a bzimage allows its
     initial RAM disk. `content` is what contents.py calls it, where it is no kernel; `linux`: a kernel that is Linux, by
     its own word. `rom` is there for files that were asked for as option ROMs, `flash` for those that were asked for as
-    firmware, and are.
+    firmware, and are. `inside`: of a unified kernel image, whose kernel is a bzimage.
     """
 
     path: str
@@ -87,6 +104,7 @@ class BootFile:
     linux: bool = False
     rom: OptionRom | None = None
     flash: Flash | None = None
+    inside: Inside | None = None
 
 
 @record

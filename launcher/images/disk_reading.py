@@ -177,4 +177,4 @@ def read_socket(path: str) -> Socket | Missing:
     except ValueError:
         return Missing("absent", path)
     kind: Literal["socket", "other"] = "socket" if stat.S_ISSOCK(status.st_mode) else "other"
-    return Socket(path, kind, rights_of(path, status))
+    return Socket(path, kind, rights_of(path, status), identity_of(status))

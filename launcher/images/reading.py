@@ -97,4 +97,4 @@ def _digest(descriptor: int) -> str:
 
 def _boot_file(path: str, size: int, digest: str, image: Image) -> BootFile:
     found = BootFile(path, image.kind, size, digest, image.entry, image.segments, image.problem, image.initrd_max)
-    return replace(found, content=image.content, linux=image.linux)
+    return replace(found, content=image.content, linux=image.linux, inside=image.inside)

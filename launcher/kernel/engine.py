@@ -36,7 +36,12 @@ MOST_SAID = 4096  # bytes of its last words that are kept
 LIMITS = {
     resource.RLIMIT_CORE: 0,
     resource.RLIMIT_NOFILE: 4096,
+    resource.RLIMIT_STACK: 8 << 20,  # of each thread: whatever the user has, they fit into the memory that it may have
 }
+
+
+# Of malloc's arenas, which are 64 MiB of addresses each, there would be 8 for each processor.
+ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "MALLOC_ARENA_MAX": "2"}
 
 
 class Engine:
@@ -263,7 +268,7 @@ def _become(order: EngineOrder, keeper: socket.socket, parent: int) -> NoReturn:
     measures = confine.confine_engine(order)
     keeper.send(json.dumps(measures).encode())
     try:
-        os.execve(order.program, (order.program, *order.words), {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"})
+        os.execve(order.program, (order.program, *order.words), ENVIRONMENT)
     except OSError as error:
         raise OSError(error.errno, error.strerror, order.program) from None
 

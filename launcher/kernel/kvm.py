@@ -42,6 +42,7 @@ class Vm(Descriptor):
     def __init__(self, fd: int, run_size: int) -> None:
         super().__init__(fd)
         self._run_size = run_size
+        self._routing = _Routing()
 
     def set_tss_address(self, guest: int) -> None:
         """Three pages of the guest that KVM keeps for real mode on Intel; they must be no RAM."""
@@ -86,18 +87,7 @@ class Vm(Descriptor):
 
     def set_gsi_routing(self, routes: Sequence[PinRoute | MsiRoute]) -> None:
         """The whole table; what is not in it has no route any more."""
-        table = ffi.new("struct kvm_irq_routing *", {"entries": len(routes)})
-        table.nr = len(routes)
-        for entry, route in zip(table.entries, routes, strict=True):
-            entry.gsi = route.gsi
-            if isinstance(route, MsiRoute):
-                entry.type = lib.KVM_IRQ_ROUTING_MSI
-                message = {"address_lo": route.address & 0xFFFFFFFF, "address_hi": route.address >> 32}
-                fill(entry.u.msi, message | {"data": route.data})
-            else:
-                entry.type = lib.KVM_IRQ_ROUTING_IRQCHIP
-                fill(entry.u.irqchip, {"irqchip": CHIPS[route.chip], "pin": route.pin})
-        ioctl(self.fd, "KVM_SET_GSI_ROUTING", table)
+        ioctl(self.fd, "KVM_SET_GSI_ROUTING", self._routing.of(routes))
 
     def assign_irqfd(self, event: Eventfd, gsi: int, resample: Eventfd | None = None) -> None:
         """Each fire is an interrupt of `gsi`; one that fired before counts. `resample` fires at the guest's EOI."""
@@ -132,6 +122,37 @@ class Vm(Descriptor):
     def create_vcpu(self, number: int, machine: Machine) -> Vcpu:
         """`number` is its APIC id as well."""
         return Vcpu(ioctl(self.fd, "KVM_CREATE_VCPU", number), self._run_size, machine)
+
+
+class _Routing:
+    """The table of routes as KVM takes it. It is kept: a guest changes one route at a time, and most are pins."""
+
+    def __init__(self) -> None:
+        self._table: Any = ffi.new("struct kvm_irq_routing *", {"entries": 0})
+        self._room = 0
+        self._has: list[PinRoute | MsiRoute] = []  # entry by entry
+
+    def of(self, routes: Sequence[PinRoute | MsiRoute]) -> Any:
+        if len(routes) > self._room:
+            self._room = 2 * len(routes)
+            self._table, self._has = ffi.new("struct kvm_irq_routing *", {"entries": self._room}), []
+        for number, route in enumerate(routes):
+            if self._has[number : number + 1] != [route]:
+                self._has[number : number + 1] = [route]
+                _fill_route(self._table.entries[number], route)
+        self._table.nr = len(routes)
+        return self._table
+
+
+def _fill_route(entry: Any, route: PinRoute | MsiRoute) -> None:
+    entry.gsi = route.gsi
+    if isinstance(route, MsiRoute):
+        entry.type = lib.KVM_IRQ_ROUTING_MSI
+        message = {"address_lo": route.address & 0xFFFFFFFF, "address_hi": route.address >> 32}
+        fill(entry.u.msi, message | {"data": route.data})
+    else:
+        entry.type = lib.KVM_IRQ_ROUTING_IRQCHIP
+        fill(entry.u.irqchip, {"irqchip": CHIPS[route.chip], "pin": route.pin})
 
 
 class KvmVfio(Descriptor):

@@ -37,6 +37,8 @@ COUNTS = (
     "variables_lost",
 )
 
+NOWHERE = bytes(lib.CONFIG_SIZE)
+
 
 class Machine:
     def __init__(self, vm_fd: int, serial_gsi: int, power_gsi: int) -> None:
@@ -55,15 +57,21 @@ class Machine:
         """In place of those before; vCPUs may run."""
         check(lib.machine_set_memory(self.pointer, _table(traps), len(traps)), "machine_set_memory")
 
-    def set_function(self, function: int, image: bytes) -> None:
-        """The configuration space of a PCI function on bus 0, all of it; `function` is slot * 8 + function."""
-        if len(image) != lib.CONFIG_SIZE:
-            raise ValueError(f"{len(image)} bytes of configuration space")
-        check(lib.machine_set_function(self.pointer, function, image), "machine_set_function")
+    def set_function(
+        self, function: int, image: bytes, asks_read: bytes = NOWHERE, asks_write: bytes = NOWHERE
+    ) -> None:
+        """The configuration space of a PCI function on bus 0, all of it; `function` is slot * 8 + function.
 
-    def ask_function(self, function: int) -> None:
-        """Accesses to its configuration space come back from Vcpu.run. Before any vCPU runs."""
-        lib.machine_ask_function(self.pointer, function)
+        A read or a write that has a byte in it which is not 0 there comes back from Vcpu.run. Before any vCPU runs.
+        """
+        if {len(image), len(asks_read), len(asks_write)} != {lib.CONFIG_SIZE}:
+            raise ValueError(f"{len(image)} bytes of configuration space")
+        error = lib.machine_set_function(self.pointer, function, image, asks_read, asks_write)
+        check(error, "machine_set_function")
+
+    def change_function(self, function: int, offset: int, data: bytes) -> None:
+        """It reads as these bytes there from now on; vCPUs may run."""
+        check(lib.machine_change_function(self.pointer, function, offset, data, len(data)), "machine_change_function")
 
     def set_flash(self, slot: int, guest: int, memory: HostMemory, file: int) -> None:
         """Flash of firmware's, whose array the guest reads from `memory`, all of it, by this read-only memslot. What it
@@ -86,6 +94,13 @@ class Machine:
 
     def counts(self) -> dict[str, int]:
         return {name: int(lib.machine_count(self.pointer, n)) for n, name in enumerate(COUNTS)}
+
+    def unanswered(self) -> dict[tuple[int, int], int]:
+        """Where nobody answered the guest: (space of SPACES, address) -> how often. The first places alone."""
+        one, found = ffi.new("uint64_t[3]"), dict[tuple[int, int], int]()
+        while lib.machine_unanswered(self.pointer, len(found), one):
+            found[one[0], one[1]] = int(one[2])
+        return found
 
     def close(self) -> None:
         if self.pointer != ffi.NULL:

@@ -85,3 +85,8 @@ class HostMemory:
             self.pointer = ffi.NULL
             if self.file is not None:
                 os.close(self.file)
+
+
+def give_back() -> None:
+    """What this process has freed is the host's again, as far as whole pages of it are."""
+    lib.memory_give_back()

@@ -17,7 +17,7 @@ from launcher.kernel.rtnetlink import Rtnetlink
 _NODE = "/dev/net/tun"
 # linux/if_tun.h, linux/if.h: numbers of the interface to user space, which do not change.
 _TUNSETIFF, _TUNSETVNETHDRSZ = 0x400454CA, 0x400454D8
-_IFF_TAP, _IFF_MULTI_QUEUE, _IFF_NO_PI, _IFF_VNET_HDR, _IFF_TUN_EXCL = 0x0002, 0x0100, 0x1000, 0x4000, 0x8000
+_IFF_TAP, _IFF_NO_PI, _IFF_VNET_HDR, _IFF_TUN_EXCL = 0x0002, 0x1000, 0x4000, 0x8000
 _IFREQ = struct.Struct("=16sH22x")  # struct ifreq: ifr_name, ifr_flags
 _HEADER = 12  # bytes of struct virtio_net_hdr_v1, in front of each packet
 _MOST_NAME = 15
@@ -39,14 +39,9 @@ def make(name: str, bridge: str, mtu: int) -> int:
 
 def attach(name: str) -> int:
     """One that is there. ENODEV: there is none; EBUSY: a process has it; EPERM: it is another user's; EINVAL: it is no
-    tap."""
+    tap, or one for several queues, of which other processes may have some."""
     _index(name)
-    try:
-        return _open(name, _USUAL)
-    except OSError as error:
-        if error.errno != errno.EINVAL:
-            raise
-        return _open(name, _USUAL | _IFF_MULTI_QUEUE)  # it was made for several queues: then the first says so, too
+    return _open(name, _USUAL)
 
 
 def is_there(name: str) -> bool:

@@ -147,7 +147,7 @@ class VhostUser:
         except BlockingIOError:
             raise self._failed(request, f"the engine took nothing for {LONGEST} s") from None
         except OSError as error:
-            raise self._failed(request, f"the engine has gone: {error.strerror}") from None
+            raise self._gone(request, f"the engine has gone: {error.strerror}") from None
         if sent != len(message):
             raise self._failed(request, "the engine took a part of a message")
 
@@ -164,10 +164,15 @@ class VhostUser:
         except BlockingIOError:
             raise self._failed(request, f"the engine did not answer for {LONGEST} s") from None
         except OSError as error:
-            raise self._failed(request, f"the engine has gone: {error.strerror}") from None
+            raise self._gone(request, f"the engine has gone: {error.strerror}") from None
         if len(data) != size:
-            raise self._failed(request, "the engine has gone" if not data else "the engine stopped in its answer")
+            raise self._gone(request, "the engine has gone" if not data else "the engine stopped in its answer")
         return data
+
+    def _gone(self, request: int, why: str) -> OSError:
+        """ConnectionResetError: nobody is at the other end any more, and no driver's request did that."""
+        failed = self._failed(request, why)
+        return ConnectionResetError(errno.ECONNRESET, failed.strerror, failed.filename)
 
     def _failed(self, request: int, why: str) -> OSError:
         """What comes next could be the answer to something else: nothing is said to it any more."""

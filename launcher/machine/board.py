@@ -119,7 +119,8 @@ class Processor:
 
 @record
 class Board:
-    """`tables`: (topology, window for 64-bit BARs) -> the firmware's tables, the RSDP first. `memory_map`: (RAM, what
+    """`tables`: (topology, window for 64-bit BARs) -> the firmware's tables, the RSDP first. `identity`: (the VM's
+    name, its UUID) -> those that tell it. `memory_map`: (RAM, what
     the IOMMU reserves) -> what the guest is told. `starts` by the name of the boot protocol. `intx_gsi`: (slot, pin) ->
     GSI; `intx_line`: what firmware writes into the register Interrupt Line for it.
     `platform` is imported for firmware alone.
@@ -136,6 +137,7 @@ class Board:
     intx_line: Callable[[int, int], int]
     host_bridge: bytes
     tables: Callable[[Topology, Span | None], tuple[Patch, ...]]
+    identity: Callable[[str, str], tuple[Patch, ...]]
     memory_map: Callable[[tuple[RamRange, ...], tuple[Span, ...]], tuple[MapEntry, ...]]
     starts: Mapping[str, Start]
     vcpu_ids: Callable[[Topology], tuple[int, ...]]

@@ -7,11 +7,12 @@ interrupts are the machine's own, capabilities that cannot work in a guest are n
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from launcher.machine import capabilities as caps
 from launcher.machine.capabilities import word
 from launcher.machine.msix import MsixTable, pending_span, table_span
+from launcher.machine.pci import CONFIG_SIZE
 from launcher.machine.policy import (
     BARS,
     COMMAND,
@@ -41,6 +42,13 @@ AF_CONTROL, AF_RESET = 4, 1
 MSIX_ENABLE, MSIX_MASK_ALL = 0x8000, 0x4000
 
 
+class Asked(NamedTuple):
+    """Of each byte of configuration space: not 0, if this model has to be asked about a read or a write of it."""
+
+    reads: bytes
+    writes: bytes
+
+
 class PassedFunction:
     def __init__(self, shape: Shape) -> None:
         self._shape = shape
@@ -60,6 +68,10 @@ class PassedFunction:
         """What lies behind the end reads as all ones, as it does where there is no function."""
         inside = max(min(size, self._registers.size - offset), 0)
         return self._registers.read(offset, inside, ask).ljust(size, b"\xff")
+
+    def asked(self) -> Asked:
+        """A read of other bytes needs no device, and a write of others does nothing."""
+        return Asked(*(one.ljust(CONFIG_SIZE, b"\0") for one in self._registers.asked()))
 
     def write(self, offset: int, data: bytes) -> tuple[Change, ...]:
         """The changes in their order: BARs leave before the device hears of the write, and come back after."""

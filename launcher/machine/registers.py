@@ -51,6 +51,11 @@ class Registers:
         live = ask(offset, size)[:size].ljust(size, b"\xff")
         return bytes(mine & mask | theirs & ~mask & 0xFF for mine, mask, theirs in zip(value, own, live, strict=True))
 
+    def asked(self) -> tuple[bytes, bytes]:
+        """Not 0: bytes of which the device has bits, so that a read needs it; bytes whose write changes something."""
+        reads = bytes(own != 0xFF for own in self._own)
+        return reads, bytes(bool(guest or goes) for guest, goes in zip(self._guest, self._forward, strict=True))
+
     def write(self, offset: int, data: bytes) -> tuple[Forward, ...]:
         for place, byte in enumerate(data, offset):
             mask = self._guest[place]

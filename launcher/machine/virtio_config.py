@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 
 from launcher.machine import capabilities as caps
+from launcher.machine.function import Asked
 from launcher.machine.virtio import (
     COMMON,
     CONFIG,
@@ -56,14 +57,19 @@ class VirtioConfig:
         self._window = next(offset for offset in found if image[offset + 3] == _WINDOW)
         self._image = bytearray(image)
 
-    def image(self) -> bytes:
-        return bytes(self._image)
+    def image(self, offset: int = 0, size: int = caps.EXTENDED) -> bytes:
+        return bytes(self._image[offset : offset + size])
+
+    def asked(self, function: Asked) -> Asked:
+        """`function`: what its model is asked about. The rest is the image, but for the window, which is read here."""
+        at = self._window + _WINDOW_DATA
+        return Asked(bytes(at).ljust(at + 4, b"\1").ljust(len(function.reads), b"\0"), function.writes)
 
     def read(self, offset: int, size: int) -> bytes:
         place = self._place() if self.is_window(offset, size) else None
         if place is not None and place[1] == size:
             return self.registers.read(*place)
-        return bytes(self._image[offset : offset + size])
+        return self.image(offset, size)
 
     def write(self, offset: int, data: bytes) -> tuple[Deed, ...]:
         """Only the window's own registers keep what is written; what Linux and others write elsewhere is nobody's."""

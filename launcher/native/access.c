@@ -83,7 +83,7 @@ static int serve_file(struct machine *machine, const struct trap *trap, struct a
 static int serve_config(struct machine *machine, uint32_t address, struct access *access)
 {
 	uint8_t function = address / CONFIG_SIZE;
-	if (machine->config.asked[function]) {
+	if (config_asks(&machine->config, function, address % CONFIG_SIZE, access->size, access->write)) {
 		access->space = SPACE_CONFIG;
 		access->address = address;
 		return access->write ? EVENT_WRITE : EVENT_READ;
@@ -105,6 +105,23 @@ static int serve_config_ports(struct machine *machine, uint64_t offset, struct a
 	else
 		access->value = config_read_address(&machine->config, offset, access->size);
 	return 0;
+}
+
+/* What finds no room among the places is in the sums. */
+static void count_unanswered(struct machine *machine, const struct access *access)
+{
+	(*(access->write ? &machine->unclaimed_writes : &machine->unclaimed_reads))++;
+	pthread_mutex_lock(&machine->unanswered_lock);
+	for (uint32_t n = 0; n < MOST_UNANSWERED; n++) {
+		struct unanswered *one = &machine->unanswered[n];
+		if (!one->times)
+			*one = (struct unanswered){ access->space, access->address, 0 };
+		if (one->space == access->space && one->address == access->address) {
+			one->times++;
+			break;
+		}
+	}
+	pthread_mutex_unlock(&machine->unanswered_lock);
 }
 
 static int serve_trap(struct machine *machine, const struct trap *trap, struct access *access)
@@ -132,7 +149,7 @@ static int serve_trap(struct machine *machine, const struct trap *trap, struct a
 	case TRAP_ASK:
 		return access->write ? EVENT_WRITE : EVENT_READ;
 	}
-	(*(access->write ? &machine->unclaimed_writes : &machine->unclaimed_reads))++;
+	count_unanswered(machine, access);
 	return 0;
 }
 

@@ -7,32 +7,54 @@
 
 enum { ENABLE = 0x80000000u, BUS_MASK = 0x00ff0000, FUNCTION_SHIFT = 8, REGISTER_MASK = 0xfc };
 
-int config_set(struct config *config, uint8_t function, const uint8_t *image)
+int config_set(struct config *config, uint8_t function, const uint8_t *image, const uint8_t *const asks[2])
 {
-	uint8_t *copy = malloc(CONFIG_SIZE);
-	if (!copy)
+	struct config_space *space = malloc(sizeof *space);
+	if (!space)
 		return -ENOMEM;
-	memcpy(copy, image, CONFIG_SIZE);
-	free(config->images[function]);
-	config->images[function] = copy;
+	memcpy(space->image, image, CONFIG_SIZE);
+	for (int write = 0; write < 2; write++)
+		for (int at = 0; at < CONFIG_SIZE; at++)
+			space->asks[write][at] = asks[write][at];
+	free(config->functions[function]);
+	config->functions[function] = space;
 	return 0;
 }
 
 void config_destroy(struct config *config)
 {
 	for (int function = 0; function < FUNCTIONS; function++)
-		free(config->images[function]);
+		free(config->functions[function]);
 }
 
-/* What an image has there. The guest reads all ones where there is no function. */
+int config_change(struct config *config, uint8_t function, uint32_t offset, const uint8_t *bytes, uint32_t size)
+{
+	struct config_space *space = config->functions[function];
+	if (!space || offset > CONFIG_SIZE || size > CONFIG_SIZE - offset)
+		return -EINVAL;
+	memcpy(space->image + offset, bytes, size);
+	return 0;
+}
+
+/* How much of the access is inside. */
+static uint32_t inside(uint32_t offset, uint32_t size)
+{
+	return offset >= CONFIG_SIZE ? 0 : size < CONFIG_SIZE - offset ? size : CONFIG_SIZE - offset;
+}
+
+bool config_asks(struct config *config, uint8_t function, uint32_t offset, uint32_t size, bool write)
+{
+	const struct config_space *space = config->functions[function];
+	return space && memchr(space->asks[write] + offset, true, inside(offset, size));
+}
+
+/* What an image has there. The guest reads all ones where there is no function, and behind the end. */
 uint64_t config_read(struct config *config, uint8_t function, uint32_t offset, uint32_t size)
 {
 	uint64_t value = UINT64_MAX;
-	const uint8_t *image = config->images[function];
-	if (image && size <= sizeof value && offset + size <= CONFIG_SIZE) {
-		value = 0;
-		memcpy(&value, image + offset, size);
-	}
+	const struct config_space *space = config->functions[function];
+	if (space && size <= sizeof value)
+		memcpy(&value, space->image + offset, inside(offset, size));
 	return value;
 }
 

@@ -60,7 +60,19 @@ static void keep(struct flash *flash, uint64_t offset, uint64_t size)
 {
 	if (flash->file < 0)
 		return;
+	flash->dirty = true;
 	if (pwrite(flash->file, flash->array + offset, size, (off_t)offset) != (ssize_t)size)
+		flash->lost++;
+}
+
+/* Firmware orders its writes so that a loss of power between two of them leaves the old or the new, and wants its array
+ * back after each. So what came before is on the disk before what comes after. */
+static void settle(struct flash *flash)
+{
+	if (!flash->dirty)
+		return;
+	flash->dirty = false;
+	if (fdatasync(flash->file))
 		flash->lost++;
 }
 
@@ -109,6 +121,7 @@ static void begin(struct flash *flash, uint8_t command)
 	}
 	bool other = command == READ_STATUS || command == READ_IDENTITY || command == READ_QUERY;
 	flash->reads = other ? command : READ_ARRAY; /* what is no command leaves the array to be read */
+	settle(flash);
 	show_array(flash, !other);
 }
 

@@ -34,13 +34,15 @@ struct machine *machine_create(int vm, int serial_gsi, int power_gsi);
 void machine_destroy(struct machine *machine);
 int machine_set_ports(struct machine *machine, const struct trap *traps, uint32_t count);
 int machine_set_memory(struct machine *machine, const struct trap *traps, uint32_t count);
-int machine_set_function(struct machine *machine, uint8_t function, const uint8_t *image);
+int machine_set_function(struct machine *machine, uint8_t function, const uint8_t *image, const uint8_t *asks_read,
+			 const uint8_t *asks_write);
+int machine_change_function(struct machine *machine, uint8_t function, uint32_t offset, const uint8_t *bytes, uint32_t size);
 int machine_set_flash(struct machine *machine, int vm, uint32_t slot, uint64_t guest, void *array, uint64_t size, int file);
-void machine_ask_function(struct machine *machine, uint8_t function);
 void machine_console(struct machine *machine, struct ring *output, int output_event, struct ring *input, int room_event);
 void machine_input(struct machine *machine);
 bool machine_press_power(struct machine *machine);
 uint64_t machine_count(struct machine *machine, uint32_t which);
+bool machine_unanswered(struct machine *machine, uint32_t which, uint64_t *ret);
 
 /* -- vCPUs ------------------------------------------------------------------------------------------------------ */
 
@@ -82,6 +84,7 @@ int memory_populate(void *memory, size_t size, size_t chunk, uint64_t *cursor, u
 int memory_take_shared(size_t size, size_t page_size, int node, int *ret_file, void **ret);
 int memory_populate_shared(void *memory, size_t size, size_t chunk, uint64_t *cursor, uint64_t *done);
 int memory_map_file(int fd, uint64_t offset, size_t size, size_t alignment, void **ret);
+void memory_give_back(void);
 
 /* -- the kernel's calls ----------------------------------------------------------------------------------------- */
 
@@ -89,6 +92,7 @@ int kernel_ioctl(int fd, unsigned long request, void *argument);
 int kernel_ioctl_value(int fd, unsigned long request, unsigned long argument);
 int kernel_prctl(int option, unsigned long value);
 int kernel_unshare(int flags);
+int kernel_try_name_spaces(int flags);
 int kernel_readonly_mount(int folder);
 bool host_cpuid(uint32_t leaf, uint32_t *ret);
 
@@ -109,7 +113,7 @@ int confine_files(int folder, const int *files, uint32_t count);
 int confine_places(const struct place *places, uint32_t count);
 int confine_calls(bool virtio);
 int confine_disk_engine(void);
-int confine_share_engine(void);
+int confine_share_engine(bool readonly);
 int confine_landlock(void);
 int confine_seccomp(void);
 int confine_vcpu(bool devices, bool virtio);

@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 int kernel_ioctl(int fd, unsigned long request, void *argument)
@@ -61,4 +63,18 @@ int kernel_readonly_mount(int folder)
 int kernel_unshare(int flags)
 {
 	return unshare(flags) ? -errno : 0;
+}
+
+/* Whether it makes name spaces of these kinds (CLONE_NEW...) for us: a child is born into them, and ends at once. */
+int kernel_try_name_spaces(int flags)
+{
+	pid_t child = syscall(SYS_clone, (long)flags | SIGCHLD, 0L, 0L, 0L, 0L);
+	if (!child)
+		_exit(0);
+	if (child < 0)
+		return -errno;
+	while (waitpid(child, NULL, 0) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return 0;
 }

@@ -13,6 +13,7 @@ struct machine *machine_create(int vm, int serial_gsi, int power_gsi)
 	serial_create(&machine->serial, vm, serial_gsi);
 	power_create(&machine->power, vm, power_gsi);
 	flash_create(&machine->flash);
+	pthread_mutex_init(&machine->unanswered_lock, NULL);
 	pthread_rwlockattr_t writers_first; /* a guest that traps all the time must not keep a BAR from moving */
 	pthread_rwlockattr_init(&writers_first);
 	pthread_rwlockattr_setkind_np(&writers_first, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
@@ -28,6 +29,7 @@ void machine_destroy(struct machine *machine)
 	power_destroy(&machine->power);
 	config_destroy(&machine->config);
 	flash_destroy(&machine->flash);
+	pthread_mutex_destroy(&machine->unanswered_lock);
 	pthread_rwlock_destroy(&machine->lock);
 	free(machine->ports.traps);
 	free(machine->memory.traps);
@@ -66,10 +68,12 @@ int machine_set_memory(struct machine *machine, const struct trap *traps, uint32
 	return set_traps(machine, &machine->memory, traps, count);
 }
 
-/* `image` is CONFIG_SIZE bytes and is copied. */
-int machine_set_function(struct machine *machine, uint8_t function, const uint8_t *image)
+/* Each has CONFIG_SIZE bytes and is copied: what the function reads as; not 0, where the caller of vcpu_run is asked about
+ * a read, a write. To be called while no vCPU runs. */
+int machine_set_function(struct machine *machine, uint8_t function, const uint8_t *image, const uint8_t *asks_read,
+			 const uint8_t *asks_write)
 {
-	return config_set(&machine->config, function, image);
+	return config_set(&machine->config, function, image, (const uint8_t *const[2]){ asks_read, asks_write });
 }
 
 /* `array` has `size` bytes and outlives the machine; the memslot is there already. A `file` has what is written as well. */
@@ -78,10 +82,13 @@ int machine_set_flash(struct machine *machine, int vm, uint32_t slot, uint64_t g
 	return flash_set(&machine->flash, vm, slot, guest, array, size, file);
 }
 
-/* The caller of vcpu_run answers for this function's configuration space. To be called while no vCPU runs. */
-void machine_ask_function(struct machine *machine, uint8_t function)
+/* What a function reads as from now on. vCPUs may run. */
+int machine_change_function(struct machine *machine, uint8_t function, uint32_t offset, const uint8_t *bytes, uint32_t size)
 {
-	machine->config.asked[function] = true;
+	pthread_rwlock_wrlock(&machine->lock);
+	int error = config_change(&machine->config, function, offset, bytes, size);
+	pthread_rwlock_unlock(&machine->lock);
+	return error;
 }
 
 void machine_console(struct machine *machine, struct ring *output, int output_event, struct ring *input, int room_event)
@@ -109,4 +116,18 @@ uint64_t machine_count(struct machine *machine, uint32_t which)
 				       &machine->serial.read, &machine->trapped, &machine->refused, &machine->flash.writes,
 				       &machine->flash.lost };
 	return which < sizeof counts / sizeof *counts ? atomic_load(counts[which]) : 0;
+}
+
+/* False: there are no more. Else *ret is space, address, times. */
+bool machine_unanswered(struct machine *machine, uint32_t which, uint64_t *ret)
+{
+	if (which >= MOST_UNANSWERED)
+		return false;
+	pthread_mutex_lock(&machine->unanswered_lock);
+	struct unanswered one = machine->unanswered[which];
+	pthread_mutex_unlock(&machine->unanswered_lock);
+	ret[0] = one.space;
+	ret[1] = one.address;
+	ret[2] = one.times;
+	return one.times > 0;
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -196,4 +197,10 @@ int memory_populate(void *memory, size_t size, size_t chunk, uint64_t *cursor, u
 int memory_populate_shared(void *memory, size_t size, size_t chunk, uint64_t *cursor, uint64_t *done)
 {
 	return populate_chunks(memory, size, chunk, cursor, done, populate_collapsed);
+}
+
+/* What this process has freed is the host's again: malloc keeps blocks that were as large as a kernel for the next. */
+void memory_give_back(void)
+{
+	malloc_trim(0);
 }

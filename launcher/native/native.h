@@ -86,7 +86,7 @@ struct flash {
 	uint32_t slot;
 	uint64_t guest, size;
 	uint8_t *array;
-	bool hidden; /* there is no memslot now */
+	bool hidden, dirty; /* there is no memslot now; the file has what may not be on the disk */
 	uint8_t reads, status;
 	enum { FLASH_COMMAND, FLASH_PROGRAM, FLASH_ERASE, FLASH_COUNT, FLASH_FILL, FLASH_CONFIRM } step;
 	uint32_t count, filled; /* of a buffer: bytes that were said to come, bytes that have come */
@@ -105,16 +105,23 @@ void flash_write(struct flash *flash, uint64_t offset, uint32_t size, uint64_t v
 
 enum { FUNCTIONS = 256 };
 
-/* Bus 0. A function is an image that the guest can only read, or the caller of vcpu_run is asked about it (`asked`, of
- * which machine_ask_function is told), or it is not there. */
-struct config {
-	_Atomic uint32_t address; /* as last written to 0xcf8 */
-	uint8_t *images[FUNCTIONS];
-	bool asked[FUNCTIONS];
+/* What a function reads as, byte by byte, and which bytes the caller of vcpu_run is asked about instead: at a read because
+ * a device has them, at a write because something follows from it. A write that nobody is asked about does nothing. */
+struct config_space {
+	uint8_t image[CONFIG_SIZE];
+	bool asks[2][CONFIG_SIZE]; /* to read, to write */
 };
 
-int config_set(struct config *config, uint8_t function, const uint8_t *image);
+/* Bus 0: those functions that are there. */
+struct config {
+	_Atomic uint32_t address; /* as last written to 0xcf8 */
+	struct config_space *functions[FUNCTIONS];
+};
+
+int config_set(struct config *config, uint8_t function, const uint8_t *image, const uint8_t *const asks[2]);
 void config_destroy(struct config *config);
+int config_change(struct config *config, uint8_t function, uint32_t offset, const uint8_t *bytes, uint32_t size);
+bool config_asks(struct config *config, uint8_t function, uint32_t offset, uint32_t size, bool write);
 uint64_t config_read(struct config *config, uint8_t function, uint32_t offset, uint32_t size);
 uint32_t config_read_address(struct config *config, uint64_t offset, uint32_t size);
 bool config_data_port(struct config *config, uint64_t offset, uint32_t *ret);
@@ -130,11 +137,17 @@ int reset_control_write(uint8_t value);
 
 /* -- the machine: who answers for which addresses --------------------------------------------------------------- */
 
-enum { MOST_TRAPS = 1 << 16 };
+enum { MOST_TRAPS = 1 << 16, MOST_UNANSWERED = 32 };
 
 struct trap_table {
 	uint32_t count;
 	struct trap *traps;
+};
+
+/* A place that the guest looked for something at, and how often. */
+struct unanswered {
+	uint32_t space;
+	uint64_t address, times;
 };
 
 struct machine {
@@ -145,6 +158,8 @@ struct machine {
 	struct config config;
 	struct flash flash;
 	_Atomic uint64_t unclaimed_reads, unclaimed_writes;
+	pthread_mutex_t unanswered_lock;
+	struct unanswered unanswered[MOST_UNANSWERED]; /* where, the first ones; the first that is free has no times */
 	_Atomic uint64_t trapped, refused; /* accesses that FILE traps served; those that the file did not take */
 };
 

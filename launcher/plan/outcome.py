@@ -99,7 +99,8 @@ class VirtioReport:
 @record
 class EngineReport:
     """A process that serves disks, a share or a network. It `runs`, has `ended` as it was told to, or `died` while the
-    guest ran. `how` it ended, `measures` as those of the runner, and what one that died had `said` last.
+    guest ran. `how` it ended, `measures` as those of the runner, and what one that died had `said` last. `writes`: what
+    it may still write to, folders with all in them; `/`: its own sandbox and its user alone keep it from any.
     """
 
     aliases: tuple[str, ...]
@@ -110,6 +111,11 @@ class EngineReport:
     how: str
     measures: dict[str, str]
     said: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return f"{self.program.rpartition('/')[2]} of {', '.join(self.aliases)}"
 
 
 @record
@@ -120,6 +126,15 @@ class ContainerReport:
     ram_maps: int  # calls of VFIO_IOMMU_MAP_DMA
     ram_bytes: int
     peer_maps: int
+
+
+@record
+class Unanswered:
+    """A place where the guest looked for what is not there."""
+
+    space: Literal["port", "memory"]
+    address: Hex
+    times: int
 
 
 @record
@@ -135,6 +150,7 @@ class Counts:
     variables_written: int = 0  # programs and erases of the flash that firmware keeps its variables in
     variables_lost: int = 0  # of these, the file did not take
     faults: int = 0  # of a vCPU on a BAR that the device did not answer at; it tried again
+    unanswered: tuple[Unanswered, ...] = ()  # where unclaimed accesses went, the most first: of the first places
 
 
 @record

@@ -21,7 +21,7 @@ class SeedFile:
 @record
 class StartSeedEngine(Step):
     """A qemu-storage-daemon for a disk that is made in memory of these files. It is read-only, and has no name on the
-    host."""
+    host. `maps`: bytes of guest memory."""
 
     op = "start-seed-engine"
     by = "keeper"
@@ -31,6 +31,7 @@ class StartSeedEngine(Step):
     uid: int
     gid: int
     files: tuple[SeedFile, ...]
+    maps: int
 
     def describe(self) -> str:
         named = ", ".join(one.name for one in self.files)

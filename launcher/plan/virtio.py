@@ -40,7 +40,10 @@ class ServedDisk:
 
 @record
 class StartDiskEngine(Step):
-    """One qemu-storage-daemon for all disks whose images belong to `uid`; it runs as that user and that group."""
+    """One qemu-storage-daemon for all disks whose images belong to `uid`; it runs as that user and that group.
+
+    `maps`: bytes of guest memory that it maps for each of them.
+    """
 
     op = "start-disk-engine"
     by = "keeper"
@@ -49,6 +52,7 @@ class StartDiskEngine(Step):
     uid: int
     gid: int
     disks: tuple[ServedDisk, ...]
+    maps: int
 
     def describe(self) -> str:
         served = ", ".join(f"{one.alias} ({one.images[0].path})" for one in self.disks)
@@ -57,7 +61,7 @@ class StartDiskEngine(Step):
 
 @record
 class StartShareEngine(Step):
-    """A virtiofsd for one folder. In the guest, root is `uid`."""
+    """A virtiofsd for one folder. In the guest, root is `uid`. `maps`: bytes of guest memory."""
 
     op = "start-share-engine"
     by = "keeper"
@@ -70,6 +74,7 @@ class StartShareEngine(Step):
     readonly: bool
     uid: int
     gid: int
+    maps: int
 
     def describe(self) -> str:
         return (
@@ -83,18 +88,26 @@ class StartShareEngine(Step):
 
 @record
 class StartUserNetwork(Step):
-    """A passt for one NIC: the guest reaches what this host's user reaches, and nobody reaches the guest."""
+    """A passt for one NIC: the guest reaches what this host's user reaches, and nobody reaches the guest.
+
+    It runs as `uid`; None, of root's VM: as a user that no other VM has. `maps`: bytes of guest memory.
+    """
 
     op = "start-user-network"
     by = "keeper"
     undo = "ended"
     program: str
     alias: str
-    uid: int
-    gid: int
+    uid: int | None
+    gid: int | None
+    maps: int
+
+    @property
+    def user(self) -> str:
+        return "a uid of its own" if self.uid is None else f"uid {self.uid}"
 
     def describe(self) -> str:
-        return f"start passt as uid {self.uid} for {self.alias}"
+        return f"start passt as {self.user} for {self.alias}"
 
     @property
     def device(self) -> str:
@@ -142,13 +155,14 @@ class OpenTap(Step):
 
 @record
 class ConnectEngine(Step):
-    """Somebody else's engine listens at this socket."""
+    """Somebody else's engine listens at this socket, whose `device:inode` was `identity` when the plan was made."""
 
     op = "connect-engine"
     by = "keeper"
     undo = "closed"
     alias: str
     socket: str
+    identity: str
 
     def describe(self) -> str:
         return f"connect to the engine at {self.socket} for {self.alias}"

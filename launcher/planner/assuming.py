@@ -92,8 +92,9 @@ def _served(it: Situation, facts: NamedFacts) -> Iterator[str]:
         if alias in files.disks:
             yield from _of_disk(f"files.disks[{alias}]", facts, writes=not disk.readonly)
     yield from (f"serving.programs[{name}]" for name in wanted_engines(it.spec) or ())
-    if it.host.serving and apart_from_users(it.spec):
+    if it.host.serving and apart_from_users(it.spec, it.host.process):
         yield "serving.unprivileged"
+        yield from ("serving.name_space",) if it.host.serving.name_space else ()
     for one in it.spec.nics.values():
         yield from (f"serving.links[{name}]" for name in (one.bridge, one.tap) if name)
         yield from (f"serving.links[{one.tap}].attached",) if one.tap else ()
@@ -257,10 +258,12 @@ def _bounds(it: Situation) -> Iterator[tuple[str, int]]:
 
 def _of_serving(it: Situation) -> Iterator[tuple[str, int]]:
     serving = it.host.serving
-    if serving and serving.user_namespaces and apart_from_users(it.spec):
+    if serving and serving.user_namespaces and apart_from_users(it.spec, it.host.process):
         yield "serving.user_namespaces", 1
     if serving and serving.file_size is not None and any(one.engine == "vhost-user" for one in it.virtio):
         yield "serving.writable", max(bank.size for bank in it.spec.memory)
+    if serving and serving.vhost_regions and any(one.engine != "vhost-user" for one in it.virtio):
+        yield "serving.vhost_regions", len(it.ranges)
 
 
 def _of_room(it: Situation) -> Iterator[tuple[str, int]]:

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 from launcher.images.boot_files import SeedText
 from launcher.plan.seed import SeedFile, StartSeedEngine
-from launcher.planner.engines import DISKS, program_of, unprivileged
+from launcher.planner.engines import DISKS, mapped, program_of, unprivileged
 from launcher.values import guest_uuid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from launcher.host.facts import HostFacts
     from launcher.images.boot_files import BootFiles
+    from launcher.plan.steps import RamRange
     from launcher.spec.parts import VmSpec
 
 ALIAS = "cloud-init"
@@ -30,13 +31,16 @@ def named_in_spec(spec: VmSpec) -> dict[str, str]:
     return {name: path for name, path in paths if path is not None}
 
 
-def seed_step(spec: VmSpec, host: HostFacts, files: BootFiles, macs: Mapping[str, str]) -> StartSeedEngine | None:
+def seed_step(
+    spec: VmSpec, host: HostFacts, files: BootFiles, macs: Mapping[str, str], ranges: Sequence[RamRange]
+) -> StartSeedEngine | None:
     """None where a file cannot be read, or nobody could serve it; rules say why. `macs`: of NICs, by alias."""
     program, found = program_of(DISKS, host), tuple(_files(spec, files, macs))
     if program is None or any(one is None for one in found):
         return None
     uid, gid = unprivileged(host.process)
-    return StartSeedEngine(ALIAS, program.path, uid, gid, tuple(one for one in found if one is not None))
+    read = tuple(one for one in found if one is not None)
+    return StartSeedEngine(ALIAS, program.path, uid, gid, read, mapped(ranges))
 
 
 def _files(spec: VmSpec, files: BootFiles, macs: Mapping[str, str]) -> Iterator[SeedFile | None]:

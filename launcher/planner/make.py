@@ -36,6 +36,7 @@ from launcher.planner.rules.table import findings
 from launcher.planner.served_by import wanted_engines
 from launcher.planner.widths import address_bits, widths
 from launcher.record import replace
+from launcher.values import guest_uuid
 from launcher.version import VERSION
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def _with_served(it: Situation, taken: Sequence[Span]) -> Situation:
     from launcher.planner.engines import engine_steps
     from launcher.planner.virtio import functions_of, places_of
 
-    engines = (*engine_steps(it.spec, it.host, it.files), *_seed(it))
+    engines = (*engine_steps(it.spec, it.host, it.files, it.ranges), *_seed(it))
     places = places_of(it.spec, [*taken, *spans_of_bars(it.devices)], it.board.layout)
     return replace(it, engines=engines, places=places, virtio=functions_of(it.spec, it.host, places, engines))
 
@@ -139,7 +140,7 @@ def _seed(it: Situation) -> tuple[Step, ...]:
     from launcher.planner.cloud_init import seed_step
     from launcher.planner.virtio import macs_of
 
-    step = seed_step(it.spec, it.host, it.files, macs_of(it.spec))
+    step = seed_step(it.spec, it.host, it.files, macs_of(it.spec), it.ranges)
     return () if step is None else (step,)
 
 
@@ -187,7 +188,8 @@ def _describe(it: Situation) -> DescribeMachine:
         from launcher.planner.firmware import window_of
 
         window = window_of(window, it.ranges, layout)
-    return DescribeMachine(cpus.count, window, reserved, topology, cpus.nested)
+    name = it.spec.name
+    return DescribeMachine(cpus.count, window, reserved, topology, cpus.nested, name, guest_uuid(name))
 
 
 def _take(number: int, bank: Bank, spec: VmSpec, shared: bool) -> TakeMemory:

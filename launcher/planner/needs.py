@@ -98,6 +98,12 @@ def mapped_bytes(it: Situation) -> int:
     return sum(bank.size for bank in it.spec.memory) + OWN_MEMORY
 
 
+# ---- pieces of memory ----
+
+# vhost-user's VHOST_MEMORY_BASELINE_NREGIONS; that of the kernel where its module has no other.
+PIECES_OF_VHOST_USER, PIECES_OF_VHOST = 8, 64
+
+
 # ---- memslots ----
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from launcher.spec.parts import Disk, VmSpec
 
 READ, WRITE, ENTER = 4, 2, 1
+MADE = "made"  # what Serving.name_space is where the kernel makes one
 _DISKS, _SHARES, _USER_NETWORK = ENGINES
 
 
@@ -63,9 +64,16 @@ def sockets_of(spec: VmSpec) -> dict[str, str]:
     return {entry: path for entry, path in (disks | nics).items() if path is not None}
 
 
-def apart_from_users(spec: VmSpec) -> bool:
-    """Something of it is served in a user namespace."""
-    return bool(spec.shares) or any(one.user for one in spec.nics.values())
+def apart_from_users(spec: VmSpec, process: Process) -> dict[str, str]:
+    """What of it is served in a user namespace, by the name of the entry: the engine. virtiofsd is root of one, passt
+    shuts itself into one, and an engine that root starts lives in one, where its keeper may end it."""
+    disks = spec.disks.items() if process.uid == 0 else ()
+    return {
+        **{f"shares.{alias}": _SHARES for alias in spec.shares},
+        **{f"nics.{alias}": _USER_NETWORK for alias, one in spec.nics.items() if one.user},
+        **{f"disks.{alias}": _DISKS for alias, one in disks if one.path is not None},
+        **({"cloud-init": _DISKS} if process.uid == 0 and spec.cloud_init is not None else {}),
+    }
 
 
 def wanted_engines(spec: VmSpec) -> tuple[str, ...] | None:

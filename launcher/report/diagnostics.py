@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.report.frame import frame, visible
-from launcher.report.lines import WIDE, wrapped
+from launcher.report.lines import ENDLESS, WIDE, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,11 +17,11 @@ LONGEST = 400
 
 
 def as_text(
-    diagnostics: Iterable[Diagnostic], sources: Mapping[str, str], *, colour: bool = False, width: int = WIDE
+    diagnostics: Iterable[Diagnostic], sources: Mapping[str, str], *, colour: bool = False, width: int = ENDLESS
 ) -> str:
     """One block for each, with an empty line between them. `sources` are the texts of the files, by name.
 
-    Sentences are wrapped for a narrow `width` only: a recorded one is whole, so that it can be searched for.
+    A terminal breaks lines within words, so sentences are wrapped for its `width`; a recorded one is whole.
     """
     return "\n\n".join("\n".join(_block(one, sources, colour, width)) for one in diagnostics)
 
@@ -37,7 +37,7 @@ def _block(one: Diagnostic, sources: Mapping[str, str], colour: bool, width: int
 
 
 def _lines(start: str, text: str, width: int) -> list[str]:
-    return wrapped(start, _said(text), width) if width < WIDE else [start + _said(text)]
+    return wrapped(start, _said(text), width)
 
 
 def _place(one: Diagnostic, sources: Mapping[str, str], colour: bool, tint: str, width: int) -> tuple[list[str], str]:
@@ -45,7 +45,7 @@ def _place(one: Diagnostic, sources: Mapping[str, str], colour: bool, tint: str,
     if where is None or not where.file:
         return [], " "
     gutter = " " * max(1, len(str(where.line)))
-    drawn = frame(where, sources.get(where.file, ""), width)
+    drawn = frame(where, sources.get(where.file, ""), WIDE if width == ENDLESS else width)
     arrow = f"{gutter}{_tinted('-->', BLUE, colour)} {visible(str(where))}"
     return [arrow, *(_drawn(line, len(gutter), colour, tint) for line in drawn)], gutter
 
@@ -87,6 +87,13 @@ def closing(diagnostics: Sequence[Diagnostic], ending: str, spec: str = "") -> s
     subject = f"{visible(files[0])}: " if len(files) == 1 else f"{len(files)} files: " if files else ""
     strict = "" if any(one.severity == "error" for one in diagnostics) else ", and --strict makes them block"
     return f"{subject}{counted(diagnostics)}{strict}{ending and f'; {ending}'}"
+
+
+def more_about(diagnostics: Iterable[Diagnostic]) -> str:
+    """Where their codes are explained; the next to be copied if there is one code only."""
+    codes = dict.fromkeys(visible(one.code) for one in diagnostics)
+    code = next(iter(codes)) if len(codes) == 1 else "CODE"
+    return f"`vmlaunch explain {code}` says more."
 
 
 def counted(diagnostics: Sequence[Diagnostic]) -> str:

@@ -14,12 +14,13 @@ ENDLESS = sys.maxsize
 
 
 def width_of(stream: TextIO) -> int:
-    """A terminal's own, within reason; what goes elsewhere does not depend on a window."""
-    return min(columns_of(stream), WIDE)
+    """A terminal's own; what goes elsewhere does not depend on a window."""
+    columns = columns_of(stream)
+    return WIDE if columns == ENDLESS else columns
 
 
 def columns_of(stream: TextIO) -> int:
-    """For tables: all that a terminal has; what goes elsewhere is read by programs, and nothing of it is cut."""
+    """What goes elsewhere than to a terminal is read by programs: nothing of it is cut, and no sentence wrapped."""
     if not stream.isatty():
         return ENDLESS
     try:
@@ -29,12 +30,18 @@ def columns_of(stream: TextIO) -> int:
     return max(columns or WIDE, NARROW)
 
 
-def wrapped(start: str, text: str, width: int) -> list[str]:
-    """Like textwrap, but it keeps the blanks inside: steps align their words."""
+def wrapped(start: str, text: str, width: int, *, whole: bool = True) -> list[str]:
+    """Like textwrap, but it keeps the blanks inside: steps align their words.
+
+    `whole`: a word without room stays one, and sticks out: it may be a path that somebody copies.
+    """
     lines, room = [], max(width - len(start), 1)
     while len(text) > room:
         cut = text.rfind(" ", 1, room + 1)
-        cut = room if cut < 0 else cut
+        if cut < 0:
+            cut = text.find(" ", room) if whole else room
+        if cut < 0:
+            break
         lines.append(text[:cut].rstrip())
         text = text[cut:].lstrip()
     return [((start if n == 0 else " " * len(start)) + line).rstrip() for n, line in enumerate([*lines, text])]

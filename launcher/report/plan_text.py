@@ -33,11 +33,11 @@ _VERDICTS = {"yes": "Can run", "no": "Cannot run", "unknown": "May be able to ru
 def plan_text(plan: Plan, diagnostics: str, *, strict: bool = False, colour: bool = False, width: int = WIDE) -> str:
     """`diagnostics` is what report.diagnostics made of them, with frames; `strict`: warnings block."""
     tables = (
-        _header(plan, width),
+        _header(plan, min(width, WIDE)),
         _devices(plan, width),
         _served(served_rows(plan), width),
         _memory(plan, width),
-        _steps(plan, width),
+        _steps(plan, min(width, _widest(plan))),
     )
     shown = [[visible(line) for line in table] for table in tables]
     if colour:
@@ -232,6 +232,12 @@ def _pages(pages: str | None) -> str:
 
 
 # ---- steps ----
+
+
+def _widest(plan: Plan) -> int:
+    """What all steps fit into: on a wider terminal what `down` does would stand far off."""
+    longest = max((len(step.describe()) for step in plan.steps), default=0)
+    return max(longest + len("   1 + ") + 2 + _ON_DOWN, WIDE)
 
 
 def _steps(plan: Plan, width: int) -> Iterator[str]:

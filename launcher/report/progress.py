@@ -9,7 +9,7 @@ from launcher.codec import encode
 from launcher.plan.outcome import Observer, StepOutcome
 from launcher.plan.step import Step
 from launcher.report.frame import visible
-from launcher.report.lines import width_of
+from launcher.report.lines import WIDE, width_of, wrapped
 from launcher.values import show_size
 
 CLEAR, GOES_ON = "\r\x1b[K", " ..."
@@ -44,7 +44,7 @@ def text_lines(steps: tuple[Step, ...], stream: TextIO, *, live: bool) -> Observ
                 waited = outcome.n
                 stream.write(_line(outcome, steps, width) + GOES_ON + "\n")
         elif failed or outcome.state in ("done", "not-undone"):
-            stream.write((CLEAR if live else "") + _line(outcome, steps, width) + "\n")
+            stream.write((CLEAR if live else "") + _whole(outcome, steps, width) + "\n")
         stream.flush()
 
     return tell
@@ -52,11 +52,26 @@ def text_lines(steps: tuple[Step, ...], stream: TextIO, *, live: bool) -> Observ
 
 def _line(outcome: StepOutcome, steps: tuple[Step, ...], width: int) -> str:
     """One that a terminal of this width does not wrap, or it could not be drawn anew."""
-    text = visible(f"{outcome.n:4}/{len(steps)}  {steps[outcome.n - 1].describe()}")
-    right = visible(_right(outcome))
-    room = max(width - len(right) - 2, 16)
+    text, right, room = _columns(outcome, steps, width)
     text = text if len(text) <= room else text[: room - 3] + "..."
     return f"{text:<{room}}  {right}".rstrip()
+
+
+def _whole(outcome: StepOutcome, steps: tuple[Step, ...], width: int) -> str:
+    """Of a step that is over: nothing of it is cut."""
+    text, right, room = _columns(outcome, steps, width)
+    start = text[: len(f"   1/{len(steps)}  ")]
+    if len(right) > width // 2:
+        return "\n".join(wrapped(start, f"{text[len(start) :]}  {right}", width))
+    first, *rest = wrapped(start, text[len(start) :], room)
+    return "\n".join([f"{first:<{room}}  {right}".rstrip(), *rest])
+
+
+def _columns(outcome: StepOutcome, steps: tuple[Step, ...], width: int) -> tuple[str, str, int]:
+    """The step, what is said of it at the right, and the room that this leaves."""
+    text = visible(f"{outcome.n:4}/{len(steps)}  {steps[outcome.n - 1].describe()}")
+    right = visible(_right(outcome))
+    return text, right, max(min(width, max(len(text) + len(right) + 2, WIDE)) - len(right) - 2, 16)
 
 
 def _right(outcome: StepOutcome) -> str:

@@ -84,7 +84,7 @@ def _brought(step: Step) -> Iterator[tuple[str, tuple[str, str]]]:
     elif isinstance(step, StartSeedEngine):
         yield step.alias, (", ".join(one.name for one in step.files), f"qemu-storage-daemon, uid {step.uid}")
     elif isinstance(step, StartUserNetwork):
-        yield step.alias, ("user", f"passt, uid {step.uid}")
+        yield step.alias, ("user", f"passt, {step.user}")
     elif isinstance(step, MakeTap):
         yield step.alias, (f"bridge {step.bridge}", f"vhost-net, tap {step.tap}")
     elif isinstance(step, OpenTap):

@@ -182,7 +182,7 @@ def _draw_gap(sheet: _Sheet, size: int) -> None:
 def _draw_line(sheet: _Sheet, line: MemoryLine, groups: set[int], shared: dict[int, str]) -> None:
     span, kind, what = memory_row(line, groups, shared)
     left = _BAR + _BAR_WIDTH + 16
-    sentences = wrapped("", what, int((WIDTH - MARGIN - left - 90) / _GLYPH))
+    sentences = wrapped("", what, int((WIDTH - MARGIN - left - 90) / _GLYPH), whole=False)
     height = max(20 + 2 * round(max(log2(line.size / MIB), 0)), 6 + LINE * len(sentences))
     middle = sheet.y + height // 2 + 4
     sheet.box(_BAR, sheet.y, _BAR_WIDTH, height, line.kind)

@@ -48,7 +48,8 @@ SECTIONS: dict[str, type[BaseModel]] = {
 
 
 # Text that needs no quotes wherever it stands, in a list or a mapping in brackets too.
-_PLAIN = r"[A-Za-z0-9_./~-](?:[A-Za-z0-9_./~=+@%-]| (?=[A-Za-z0-9_./~=+@%-])|:(?=[A-Za-z0-9_./~=+@%-]))*"
+_FIRST = r"(?:[A-Za-z0-9_./~]|-(?=[A-Za-z0-9_./~-]))"  # a - alone begins a list
+_PLAIN = rf"{_FIRST}(?:[A-Za-z0-9_./~=+@%-]| (?=[A-Za-z0-9_./~=+@%-])|:(?=[A-Za-z0-9_./~=+@%-]))*"
 
 
 _BETWEEN_KEYS = ("E102", "E121", "E122", "E133", "E140", "E141")

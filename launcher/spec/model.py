@@ -36,6 +36,7 @@ from launcher.spec.shapes import (
     Rom,
     SharePath,
     Size,
+    SocketPath,
     Text,
     User,
     Version,
@@ -109,8 +110,8 @@ class Boot(Section):
     kernel: Text | None = Field(
         default=None,
         title="path",
-        description="The kernel: a bzImage or an ELF with a PVH entry, told by its signature. "
-        "The path is relative to the spec.",
+        description="The kernel: a bzImage, an ELF with a PVH entry, or a unified kernel image, whose initial RAM disk "
+        "and command line hold where the spec names none; told by its signature. The path is relative to the spec.",
         examples=["./bzImage"],
     )
     initrd: Text | None = Field(
@@ -459,7 +460,7 @@ class Disk(Section):
         "`root: ./debian.qcow2` is short for `root: {path: ./debian.qcow2}`.",
         examples=["./debian.qcow2", "/dev/vg0/data"],
     )
-    socket: Text | None = Field(
+    socket: SocketPath | None = Field(
         default=None,
         title="path",
         description="In place of `path`: the socket at which an engine of yours serves the disk by vhost-user, as "
@@ -530,7 +531,7 @@ class Nic(Section):
         description="A tap that is there already, as an administrator has made it for a user. vhost-net serves it.",
         examples=["vmtap0"],
     )
-    socket: Text | None = Field(
+    socket: SocketPath | None = Field(
         default=None,
         title="path",
         description="The socket at which an engine of yours serves the NIC by vhost-user, as DPDK does. It gets the "
@@ -680,13 +681,13 @@ class VmSpec(Section):
     cpus: ShortCpus = Field(
         title="whole number or mapping",
         description="The vCPUs: a number, or a mapping with count, pin, topology and nested.",
-        examples=[8, {"count": 8, "pin": "8-15"}],
+        examples=[2, {"count": 8, "pin": "8-15"}],
     )
     memory: Banks = Field(
         title="size with unit or list",
         description="The memory: a size, or a list of banks. With devices, VFIO locks all of it on the host while the "
         "VM runs.",
-        examples=["64GiB", [{"size": "32GiB", "pages": "1GiB", "node": 1}]],
+        examples=["4GiB", [{"size": "32GiB", "pages": "1GiB", "node": 1}]],
     )
     devices: Devices = Field(
         default_factory=lambda: MappingProxyType({}),

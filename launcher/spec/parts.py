@@ -207,7 +207,7 @@ DISK = Form(
     Disk,
     {
         "path": Key("path", optional(served.disk_path)),
-        "socket": Key("socket", optional(scalars.text)),
+        "socket": Key("socket", optional(served.socket_path)),
         "format": Key("format", optional(one_of("raw", "qcow2"))),
         "readonly": Key("readonly", truth),
         "queues": Key("queues", number(1, 64)),
@@ -259,7 +259,7 @@ NIC = Form(
     {
         "bridge": Key("bridge", optional(served.interface)),
         "tap": Key("tap", optional(served.interface)),
-        "socket": Key("socket", optional(scalars.text)),
+        "socket": Key("socket", optional(served.socket_path)),
         "user": Key("user", optional(served.user)),
         "mac": Key("mac", optional(served.mac)),
         "mtu": Key("mtu", optional(number(68, 65521))),

@@ -138,5 +138,8 @@ def _plain_name(given: object, code: str, what: str) -> str:
 
 
 def suggested_name(given: str) -> str:
-    """The nearest valid name, or nothing: `GPU_0` -> `gpu-0`."""
-    return re.sub(r"[^a-z0-9]+", "-", given.lower()).strip("-")[:63].strip("-")
+    """The nearest valid name, or nothing: `GPU_0` -> `gpu-0`, `ünï` -> `uni`."""
+    from unicodedata import combining, normalize
+
+    letters = "".join(sign for sign in normalize("NFKD", given[:256].lower()) if not combining(sign))
+    return re.sub(r"[^a-z0-9]+", "-", letters).strip("-")[:63].strip("-")

@@ -14,7 +14,8 @@ from launcher.vms.holders import PROC
 class Holdings(NamedTuple):
     """Uids are real, effective, saved, and that of its files. `filters` of seccomp: a count for each thread by name.
 
-    `files` are what its descriptors are of, with how many; None: we may not look.
+    `files` are what its descriptors are of, with how many; `name_spaces`, in the words of namespaces(7), those that it
+    does not share with us. None: we may not look.
     """
 
     pid: int
@@ -24,6 +25,7 @@ class Holdings(NamedTuple):
     no_new_privs: bool
     filters: dict[str, int]
     files: dict[str, int] | None
+    name_spaces: tuple[str, ...] | None = None
 
 
 def holdings(pid: int) -> Holdings | None:
@@ -38,6 +40,7 @@ def holdings(pid: int) -> Holdings | None:
             no_new_privs=status["NoNewPrivs"] == "1",
             filters=dict(_filters(pid)),
             files=_files(pid),
+            name_spaces=_name_spaces(pid),
         )
     return None
 
@@ -73,3 +76,13 @@ def _files(pid: int) -> dict[str, int] | None:
     except OSError:
         return None
     return dict(sorted(found.items()))
+
+
+def _name_spaces(pid: int) -> tuple[str, ...] | None:
+    """Without those that only its children will have."""
+    mine, its = PROC / "self" / "ns", PROC / str(pid) / "ns"
+    try:
+        names = sorted(name for name in os.listdir(mine) if not name.endswith("_for_children"))
+        return tuple(name for name in names if os.readlink(its / name) != os.readlink(mine / name))
+    except OSError:
+        return None

@@ -11,13 +11,14 @@ import importlib
 import os
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from tests.bench import page
 from tests.bench.built import Built, build
 from tests.bench.lab import run_in_lab
 from tests.bench.machine import commit, describe
-from tests.bench.measure import in_turns
+from tests.bench.measure import Figures, Run, in_turns
 from tests.bench.rendering import tables
 from tests.bench.results import Results
 from tests.bench.table import LAB, NATIVE, ROWS, Row
@@ -75,12 +76,20 @@ def measure(rows: list[Row], rounds: int | None, built: Built, results: Results,
         room, _, name = row.run.partition(".")
         contenders = getattr(importlib.import_module(f"tests.bench.{room}"), name)
         with tempfile.TemporaryDirectory() as folder:
-            runs = contenders(built, Path(folder), **row.arguments)
+            found = contenders(built, Path(folder), **row.arguments)
+            runs = {name: partial(_said, name, run) for name, run in found.items()}
             many, warm_up = (row.rounds, 0) if row.counts else (rounds or row.rounds, 1)
             values = results.rows[row.name] = in_turns(runs, many, warm_up)
         print(f"\n{row.title} ({row.name})\n\n{tables(row, values)}", flush=True)
         if keep:
             results.write(keep)
+
+
+def _said(name: str, run: Run) -> Figures:
+    """A row may take half an hour, and be lost in its last round."""
+    figures = run()
+    print(f"{name}: {', '.join(f'{what} {value:.4g}' for what, value in figures.items())}", file=sys.stderr, flush=True)
+    return figures
 
 
 if __name__ == "__main__":

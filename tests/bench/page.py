@@ -1,14 +1,19 @@
-"""docs/performance.json in; docs/performance.md and its plots out: `python -m tests.bench.page`."""
+"""docs/performance.json in; docs/performance.md and its plots out: `python -m tests.bench.page`.
+
+`python -m tests.bench.page FILE` first takes the rows of another run, which `./dev bench --json FILE ROW...` has kept.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 from tests.bench.machine import ROOT
 from tests.bench.plots import growth, ratios
 from tests.bench.rendering import rounds, tables
 from tests.bench.results import Results, read
-from tests.bench.table import NATIVE, TABLE, Row
+from tests.bench.table import NATIVE, ROWS, TABLE, Row
 from tests.generate import write
 
 RESULTS = ROOT / "docs" / "performance.json"
@@ -23,6 +28,7 @@ median meets it, or, where it says so, when the interval reaches it.
     ./dev bench                     # all of it, and this page
     ./dev bench start boot-1        # some rows, printed only
     ./dev bench --rounds 3          # fewer or more rounds
+    ./dev bench --json FILE whole   # then `python -m tests.bench.page FILE`: one row for this page
 
 Raw values are in [performance.json](performance.json); this page and its plots are made of them by
 `python -m tests.bench.page`. Rows marked *lab* ran in a lab host ([lab.md](lab.md)): there all processors are emulated,
@@ -51,7 +57,8 @@ def _sections(results: Results) -> Iterator[str]:
             yield f"## {row.title}\n\n`{row.name}`, {_place(row)}: not in this run.\n"
             continue
         values = results.rows[row.name]
-        yield f"## {row.title}\n\n`{row.name}`, {_place(row)}, {rounds(values)} rounds. {row.about}\n"
+        run = f" Measured apart, at commit {results.runs[row.name]}." if row.name in results.runs else ""
+        yield f"## {row.title}\n\n`{row.name}`, {_place(row)}, {rounds(values)} rounds. {row.about}{run}\n"
         yield tables(row, values)
         if row.name == "planner":
             yield "![growth](performance/planner.svg)\n"
@@ -63,9 +70,22 @@ def _place(row: Row) -> str:
     return "native" if row.place == NATIVE else "*lab*"
 
 
-def main() -> None:
-    write(pages(read(RESULTS)))
+def take(results: Results, other: Results) -> None:
+    """Rows of another run: of its machine is told what differs."""
+    for name, values in other.rows.items():
+        place = ROWS[name].place
+        usual = results.machines.get(place, {}).items()
+        differs = (f"{what} {told}" for what, told in other.machines[place].items() if (what, told) not in usual)
+        results.rows[name], results.runs[name] = values, "; ".join((other.commit, *differs))
+
+
+def main(*others: str) -> None:
+    results = read(RESULTS)
+    for path in others:
+        take(results, read(Path(path)))
+        results.write(RESULTS)
+    write(pages(results))
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

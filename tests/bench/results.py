@@ -14,6 +14,7 @@ class Results:
     commit: str = ""
     machines: dict[str, dict[str, str]] = field(default_factory=dict)  # native, lab -> what describes it
     rows: dict[str, Values] = field(default_factory=dict)
+    runs: dict[str, str] = field(default_factory=dict)  # row -> the run that it is of, if it is of another
 
     def add(self, other: Results) -> None:
         self.machines |= other.machines

@@ -25,6 +25,17 @@ def test_a_row_has_a_room_that_runs_it_and_goals_for_its_figures(row: Row) -> No
     assert {goal.figure for goal in row.goals} <= {figure.key for figure in row.figures}
 
 
+def test_a_row_of_another_run_says_so_and_what_differs_there() -> None:
+    kept = results.Results("one", {"lab": {"kernel": "6.1", "memory": "3 GiB"}}, {"dma": {"vmlaunch": {"ms": [1.0]}}})
+    other = results.Results(
+        "two", {"lab": {"kernel": "6.12", "memory": "3 GiB"}}, {"whole": {"vmlaunch": {"pss": [2.0]}}}
+    )
+    page.take(kept, other)
+    told = page.pages(kept)["docs/performance.md"]
+    assert told.count("Measured apart") == told.count("Measured apart, at commit two; kernel 6.12.\n") == 1
+    assert "At commit one." in told
+
+
 def test_contenders_take_turns_and_the_first_round_is_dropped() -> None:
     order: list[str] = []
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import atexit
 import json
+import os
 import re
 import subprocess
-from contextlib import ExitStack
-from functools import partial
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from functools import cache, partial
 from pathlib import Path
 
 from launcher.values import MIB
 from tests.bench import contenders
+from tests.bench.boot import EXITS
 from tests.bench.built import Built
 from tests.bench.contenders import ENVIRONMENT, OURS, Q35
 from tests.bench.devices import NVME, to_vfio
@@ -30,13 +33,16 @@ POPULATE_AND_MAP = ("take-memory", "map-dma")
 
 
 def whole(built: Built, folder: Path) -> dict[str, Run]:
-    """The bridge stays until the process ends, and a tap in it, for QEMU has rights to join none."""
-    stay = ExitStack()
-    atexit.register(stay.close)
-    stay.enter_context(networks())
-    stay.enter_context(serving(built.talk))
-    sh("ip", "tuntap", "add", QEMUS_TAP, "mode", "tap", "vnet_hdr")
-    sh("ip", "link", "set", QEMUS_TAP, "master", BRIDGE, "up")
+    return _contenders(built, folder, _life)
+
+
+def boots(built: Built, folder: Path) -> dict[str, Run]:
+    """Nothing but that, and what it takes by then."""
+    return _contenders(built, folder, _boot)
+
+
+def _contenders(built: Built, folder: Path, life: Callable[[list[str], StampFile], Figures]) -> dict[str, Run]:
+    _join(built.talk)
     image = folder / "disk.img"
     image.write_bytes(bytes(range(256)) * (DISK // 256))
     boot = built.whole | {"cmdline": QUIET}
@@ -46,13 +52,27 @@ def whole(built: Built, folder: Path) -> dict[str, Run]:
         Q35: contenders.qemu_command("q35", boot, 1, MEBIBYTES, *_of_qemu(image)),
     }
     file = StampFile(folder / "stamps", built.stamps)
-    return {name: partial(_life, command, file) for name, command in commands.items()}
+    return {name: partial(life, command, file) for name, command in commands.items()}
+
+
+@cache
+def _join(talk: Path) -> None:
+    """A bridge that stays until the process ends, and a tap in it: QEMU has rights to join none."""
+    stay = ExitStack()
+    atexit.register(stay.close)
+    stay.enter_context(networks())
+    stay.enter_context(serving(talk))
+    sh("ip", "tuntap", "add", QEMUS_TAP, "mode", "tap", "vnet_hdr")
+    stay.callback(sh, "ip", "link", "del", QEMUS_TAP)
+    sh("ip", "link", "set", QEMUS_TAP, "master", BRIDGE, "up")
 
 
 def _of_qemu(image: Path) -> list[str]:
+    """The image is opened as qemu-storage-daemon is told to: by the page cache only where there is no other way."""
+    way = "cache.direct=on,aio=native" if _takes_direct(image) else "cache.direct=off,aio=threads"
     return [
         *("-cpu", "host", "-object", "iothread,id=thread"),
-        *("-drive", f"if=none,id=root,format=raw,file={image}"),
+        *("-drive", f"if=none,id=root,format=raw,file={image},{way}"),
         *("-device", "virtio-blk-pci,bus=pcie.0,addr=1.0,drive=root,iothread=thread,disable-legacy=on"),
         *("-netdev", f"tap,id=lan,ifname={QEMUS_TAP},script=no,downscript=no,vhost=on"),
         *("-device", "virtio-net-pci,bus=pcie.0,addr=2.0,netdev=lan,romfile=,disable-legacy=on"),
@@ -60,10 +80,26 @@ def _of_qemu(image: Path) -> list[str]:
     ]
 
 
-def _life(command: list[str], file: StampFile) -> Figures:
+def _takes_direct(image: Path) -> bool:
+    with suppress(OSError):
+        os.close(os.open(image, os.O_RDONLY | os.O_DIRECT))
+        return True
+    return False
+
+
+def _boot(command: list[str], file: StampFile) -> Figures:
     with Guest(command, file) as guest:
         line, _ = guest.until(r"init at ([\d.]+)")
         figures: Figures = {"uptime": float(line[1]), "seconds": now() - guest.stamps().first_run}
+        figures |= memory_of(guest.processes())
+        counted = [int(count.replace(",", "")) for count in EXITS.findall(guest.power_off())]
+    return figures | ({"exits": sum(counted)} if counted else {})
+
+
+def _life(command: list[str], file: StampFile) -> Figures:
+    with Guest(command, file) as guest:
+        guest.until("init at")
+        figures: Figures = {}
         address = 2 if guest.is_ours else 3
         guest.order(f"ip addr add {BRIDGED}.{address}/24 dev eth0; ip link set eth0 up; ping -c 2 -w 60 {HOST}")
         guest.until("packets received")

@@ -62,6 +62,12 @@ NVME = PciAddress.parse("0000:02:00.0")  # of the server
 NVME_TOO = f"{START}devices: {{drive: '{NVME}'}}\ndisks: {{data: /dev/vda}}\n"
 
 
+def banks(count: int, served_: str) -> str:
+    """As many banks, the first of which is in two pieces: below the hole of BARs, and above."""
+    rest = ", {size: 1GiB}" * (count - 1)
+    return START.replace("memory: 1GiB", f"memory: [{{size: 4GiB}}{rest}]") + f"{served_}\n"
+
+
 MINE = image(rights=Rights("/vms/root.qcow2", ME, ME, 0o600))
 
 
@@ -130,6 +136,10 @@ ROWS: tuple[Row, ...] = (
     _file("image-not-servable", "E601", "denied", ROOT, with_disks(root=DENIED), GOOD),
     _file("image-not-servable", "E602", "loop", ROOT, with_disks(root=Missing("unreadable", ABSENT.path)), GOOD),
     _file("image-not-servable", "E603", "folder", RAW, with_disks(root=image("root.img", kind="directory")), GOOD_RAW),
+    _file("image-not-servable", "E603", "of-the-kernel", RAW,
+          with_disks(root=image("root.img", b"", kind="special", file_system="proc")), GOOD_RAW),
+    _file("image-not-servable", "E603", "base", ROOT, _chain(image(), image("base.img", kind="special")),
+          _chain(image(), image("base.img"))),
     _file("image-not-servable", "E604", "empty", RAW, with_disks(root=image("root.img", b"")), GOOD_RAW),
     _file(
         "image-not-servable", "E605", "cut-off", RAW, with_disks(root=image("root.img", bytes(1023))),
@@ -282,6 +292,7 @@ ROWS: tuple[Row, ...] = (
     ),
     _host("engine-not-usable", "W216", "not-recorded", LAN, lambda: replace(served(), serving=None)),
     # ---- networks ----
+    _host("no-bridge-or-tap", "E634", "another-namespace", LAN, lambda: served(links_of_another=True)),
     _host("no-bridge-or-tap", "E635", "bridge", LAN, links(replace(BRIDGE, name="-br0"))),
     _host("no-bridge-or-tap", "E636", "card", LAN.replace("br0", "eth0"), served, served, LAN),
     _host("no-bridge-or-tap", "W636", "down", LAN, links(replace(BRIDGE, up=False))),
@@ -312,11 +323,18 @@ ROWS: tuple[Row, ...] = (
           with_sockets(disks_root=socket())),
     Row("engine-of-others", "E652", user, user, SPDK, variant="denied", named=with_sockets(disks_root=socket()),
         near_named=with_sockets(disks_root=socket(mode=0o666))),
+    _file("engine-of-others", "W650", "of-a-user", SPDK, with_sockets(disks_root=socket(uid=ME)),
+          with_sockets(disks_root=socket())),
+    Row("engine-of-others", "W650", user, user, SPDK, variant="of-another-user",
+        named=with_sockets(disks_root=socket(mode=0o666, uid=1001)),
+        near_named=with_sockets(disks_root=socket(mode=0o666, uid=ME))),
     # ---- shares ----
     _file("share-not-servable", "E653", "absent", WORK, with_shares(work=Missing("absent", "/vms/src")),
           with_shares(work=folder())),
     _file("share-not-servable", "E654", "file", WORK, with_shares(work=folder(kind="other")),
           with_shares(work=folder())),
+    _file("share-not-servable", "E654", "of-the-kernel", WORK, with_shares(work=folder(file_system="sysfs")),
+          with_shares(work=folder(file_system="tmpfs"))),
     Row("share-not-servable", "E655", user, user, WORK, WORK_READ, variant="by-a-user",
         named=with_shares(work=folder(uid=0))),
     _file("share-not-servable", "E656", "read-only", WORK, with_shares(work=folder(read_only=True)),
@@ -333,11 +351,30 @@ ROWS: tuple[Row, ...] = (
           files=with_shares(work=folder())),
     _host("no-user-namespace", "E657", "passt", INET, lambda: user(unprivileged="kernel.unprivileged_userns_clone"),
           lambda: user(unprivileged="kernel.apparmor_restrict_unprivileged_userns")),
+    _host("no-user-namespace", "E657", "chroot", ROOT, lambda: served(name_space="EPERM"),
+          lambda: user(name_space="EPERM"), files=with_disks(root=MINE)),
+    _host("no-user-namespace", "E657", "container", WORK,
+          lambda: with_process(served(name_space="EPERM"), container=True), lambda: served(name_space="made"),
+          files=with_shares(work=folder())),
+    _host("no-user-namespace", "E657", "too-many", INET, lambda: user(name_space="ENOSPC"),
+          lambda: user(name_space=None)),
     # ---- memory that engines map ----
+    _file("shared-memory", "E659", "pieces", banks(8, "disks: {root: ./root.qcow2}"), GOOD, GOOD,
+          banks(7, "disks: {root: ./root.qcow2}")),
+    _host("shared-memory", "E659", "vhost", banks(20, "vsock: 42"), lambda: served(vhost_regions=16),
+          lambda: served(vhost_regions=21)),
     _host("shared-memory", "E658", "file-size", ROOT, lambda: served(file_size=512 * MIB),
           lambda: served(file_size=GIB), files=GOOD),
     _host("shared-memory", "W657", "small-pages", ROOT, lambda: replace(served(shmem="never"), kernel="5.15.0"),
           lambda: replace(served(shmem="never"), kernel="6.1.0"), files=GOOD),
 )  # fmt: skip
 
-WITHOUT_RULE: dict[str, str] = {}
+WITHOUT_RULE: dict[str, str] = {
+    "engine-dies": "no host shows beforehand which process will be killed, or crash: E560 says how it ended and what "
+    "it said last, whenever that is; where one cannot even start, E561 does, and E630 to E633 and E657 foretell why",
+    "engine-mute": "a program that does not answer is like any other until it is asked, which is when it runs: E562, "
+    "E566 and E570 say what came in place of an answer",
+    "engine-hangs-up": "an engine does so for what a guest puts into a queue, or as it likes: E571",
+    "changed-since-the-plan": "what was there when the plan was made, and is another or gone at its step: an image, a "
+    "folder, a socket (E563), a tap or a bridge (E564, E565), an image that another VM has by then (E567)",
+}

@@ -35,7 +35,7 @@ IDS = (
     "image-denied-to-its-engine", "image-read-only", "image-without-room", "engine-not-usable", "no-bridge-or-tap",
     "network-denied", "taken-by-another-vm", "engine-of-others", "share-not-servable", "share-of-root",
     "share-with-images",
-    "no-user-namespace", "shared-memory",
+    "no-user-namespace", "shared-memory", "engine-dies", "engine-mute", "engine-hangs-up", "changed-since-the-plan",
     "firmware-missing", "firmware-file-wrong", "variables-wrong", "nothing-to-boot", "boot-order-unheard",
     "cloud-init-unheard",
 )  # fmt: skip

@@ -15,7 +15,7 @@ def refuse(error: int, call: str) -> NoReturn:
 
 
 class Handle:
-    """Something open: closed once, and after what was opened later, but for memory, which a guest may have for all lives."""
+    """Something open: closed once, and after what was opened later; but a guest may keep memory for all its lives."""
 
     def __init__(self, kernel: FakeKernel) -> None:
         self.kernel = kernel

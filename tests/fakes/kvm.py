@@ -174,6 +174,10 @@ class FakeKvmVfio(Handle):
 class FakeMachine(Handle):
     """Traps that do not overlap."""
 
+    def __init__(self, kernel: FakeKernel) -> None:
+        super().__init__(kernel)
+        self.functions: dict[int, bytearray] = {}
+
     listens = False
     ports: Sequence[Trap] = ()
     memory: Sequence[Trap] = ()
@@ -191,14 +195,19 @@ class FakeMachine(Handle):
             refuse(errno.EINVAL, "machine_set_traps")
         return tuple(traps)
 
-    def set_function(self, function: int, image: bytes) -> None:
-        assert len(image) == 4096
+    def set_function(
+        self, function: int, image: bytes, asks_read: bytes = bytes(4096), asks_write: bytes = bytes(4096)
+    ) -> None:
+        assert {len(image), len(asks_read), len(asks_write)} == {4096}
+        assert 0 <= function < 256
+        self.functions[function] = bytearray(image)
+
+    def change_function(self, function: int, offset: int, data: bytes) -> None:
+        assert offset + len(data) <= len(self.functions[function])
+        self.functions[function][offset : offset + len(data)] = data
 
     def set_flash(self, slot: int, guest: int, memory: Mappable, file: int) -> None:
         self.kernel.call("machine_set_flash")
-
-    def ask_function(self, function: int) -> None:
-        assert 0 < function < 256
 
     def attach(self, console: Any) -> None:
         self.console = console
@@ -208,6 +217,9 @@ class FakeMachine(Handle):
 
     def press_power(self) -> bool:
         return self.listens
+
+    def unanswered(self) -> dict[tuple[int, int], int]:
+        return {}
 
     def counts(self) -> dict[str, int]:
         return dict.fromkeys(("unclaimed_reads", "unclaimed_writes", "serial_written", "serial_read"), 0)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from launcher.kernel.confine import ON
 from launcher.vms.looking import wait_until_down
 from tests.conftest import PATIENCE, Cli, ends, kill, processes_of
 from tests.disk_images import STORAGE_DAEMON, lettered, storage_daemon
@@ -44,13 +45,22 @@ def is_gone(pid: int) -> bool:
     return ends(pid)
 
 
-def test_the_report_says_who_serves_a_disk_and_what_it_may(cli: Cli, payload: Payload, tmp_path: Path) -> None:
-    up, report = begun(cli, payload, lettered(tmp_path / "root.img"))
+def test_the_report_says_who_serves_a_disk_and_what_it_may_and_holds(
+    cli: Cli, payload: Payload, tmp_path: Path
+) -> None:
+    image = lettered(tmp_path / "root.img")
+    up, report = begun(cli, payload, image)
     (engine,) = report["engines"]
     assert (engine["aliases"], engine["state"], engine["uid"]) == (["root"], "runs", os.getuid())
     assert set(engine["measures"]) >= {"no_new_privs", "no_capabilities", "landlock", "seccomp"}
     assert f"process {engine['pid']}" in cli.run("inspect", cli.name).out
     assert engine["pid"] in processes_of(up.pid)
+    held = cli.run("inspect", "-v", "--json", cli.name).json()["processes"][f"{STORAGE_DAEMON} of root"]
+    assert (held["pid"], held["uids"], held["capabilities"]) == (engine["pid"], [os.getuid()] * 4, 0)
+    assert [one for one in held["files"] if one.startswith("/")] == ["/dev/null", str(image)]
+    assert engine["writes"] == ([str(image), os.devnull] if engine["measures"]["landlock"] == ON else ["/"])
+    told = cli.run("inspect", "-v", cli.name).out.partition(f"{STORAGE_DAEMON} of root, process {engine['pid']}, ")[2]
+    assert "capabilities  none" in told
     up.send_signal(signal.SIGINT)
     up.communicate(timeout=PATIENCE)
     assert is_gone(engine["pid"])
@@ -82,8 +92,7 @@ def test_whoever_is_killed_nothing_is_left(cli: Cli, payload: Payload, folder: P
     os.chown(image, owner, -1)
     up, report = begun(cli, payload, image)
     pids = {"keeper": report["pid"], "runner": report["runner"], "engine": report["engines"][0]["pid"]}
-    for one in pids if victims == "all" else victims.split():
-        kill(pids[one])
+    kill(*(pids[one] for one in (pids if victims == "all" else victims.split())))
     out, err = up.communicate(timeout=PATIENCE)
     assert up.returncode == 11, out + err
     code = "E510" if "keeper" in victims or victims == "all" else {"runner": "E502", "engine": "E560"}[victims]

@@ -172,11 +172,6 @@ def test_detached_it_returns_when_the_vcpus_run_and_down_stops_it(cli: Cli, payl
     assert not cli.state.exists()
 
 
-def test_down_of_what_is_not_there_is_nothing_to_do(cli: Cli) -> None:
-    done = cli.run("down", "nobody-has-this-name")
-    assert (done.code, done.out) == (0, "nobody-has-this-name is not up\n")
-
-
 def test_down_takes_the_spec_for_the_name(cli: Cli, payload: Payload) -> None:
     spec = cli.spec(payload("spin"))
     cli.run("up", "-d", spec)

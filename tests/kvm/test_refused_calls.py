@@ -60,8 +60,8 @@ ERRNOS = {
     "ioctl": (errno.ENOMEM, errno.EMFILE),
     "chdir": (errno.EACCES,),
 }
-# 0: it was not needed. 141: stdout or stderr could not be written.
-CODES = (0, 1, 4, 10, 11, 141)
+# 0: it was not needed. 74: stdout or stderr could not be written; 141: a pipe was closed.
+CODES = (0, 1, 4, 10, 11, 74, 141)
 PARTS, SAMPLE = 8, 40
 
 

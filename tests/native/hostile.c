@@ -297,6 +297,15 @@ static void talk(struct machine *machine, struct ring *output, struct ring *inpu
 	machine_press_power(machine);
 }
 
+static void change_config(struct machine *machine, uint64_t *random)
+{
+	uint8_t bytes[8] = { any(random), any(random) };
+	uint32_t offset = below(random, 8) ? below(random, CONFIG_SIZE + 8) : any(random), size = below(random, sizeof bytes);
+	bool fits = offset <= CONFIG_SIZE && size <= CONFIG_SIZE - offset;
+	CHECK(machine_change_function(machine, THERE[below(random, sizeof THERE)], offset, bytes, size) == (fits ? 0 : -EINVAL));
+	CHECK(machine_change_function(machine, 1, 0, bytes, 1) == -EINVAL);
+}
+
 /* Until all its guests have done what they had to. */
 static void be_host(struct machine *machine, struct guest *guests, struct ring *output, struct ring *input, uint64_t *random)
 {
@@ -305,6 +314,7 @@ static void be_host(struct machine *machine, struct guest *guests, struct ring *
 		replace_ports(machine, random);
 		replace_memory(machine, random);
 		replace_by_nonsense(machine, random);
+		change_config(machine, random);
 		talk(machine, output, input, &position, random);
 		usleep(below(random, 200));
 	} while (guests[0].left || guests[1].left);
@@ -334,15 +344,17 @@ static void end_guest(struct guest *guest)
 
 static void live(struct guest *guests, uint64_t exits, uint64_t *random)
 {
-	uint8_t image[CONFIG_SIZE] = { 0 };
+	uint8_t image[CONFIG_SIZE] = { 0 }, asks[CONFIG_SIZE];
+	for (int n = 0; n < CONFIG_SIZE; n++)
+		asks[n] = n / 4 % 3;
 	void *memory[2] = { calloc(1, RING), calloc(1, RING) };
 	struct ring output, input;
 	struct machine *machine = machine_create(-1, 4, 9);
 	CHECK(!ring_create(&output, memory[0], RING) && !ring_create(&input, memory[1], RING));
 	machine_console(machine, &output, files[5], &input, files[5]);
-	CHECK(!machine_set_function(machine, 0, image) && !machine_set_function(machine, 0xfe, image));
+	CHECK(!machine_set_function(machine, 0, image, image, image) && !machine_set_function(machine, 0xfe, image, image, image));
 	for (size_t n = 0; n < sizeof ASKED; n++)
-		machine_ask_function(machine, ASKED[n]);
+		CHECK(!machine_set_function(machine, ASKED[n], image, asks, asks));
 	for (int n = 0; n < GUESTS; n++)
 		start_guest(&guests[n], machine, exits / GUESTS);
 	be_host(machine, guests, &output, &input, random);

@@ -1,14 +1,16 @@
 # A boot sector: resets the machine once by port 0xcf9; then says that it runs by COM1, and powers off by ACPI's S5.
-	.equ MARK, 0x9000		# RAM that nobody clears when the machine starts anew
+	.equ DARK, 0xa000		# the segment of a display that there is not: RAM that SeaBIOS does not clear
 	.code16
 	.globl _start
 _start:
 	cld
 	xor	%ax, %ax
 	mov	%ax, %ds
-	cmpw	$0xb007, MARK
+	mov	$DARK, %ax
+	mov	%ax, %es
+	cmpw	$0xb007, %es:0
 	je	second
-	movw	$0xb007, MARK
+	movw	$0xb007, %es:0
 	mov	$0xcf9, %dx
 	mov	$6, %al
 	out	%al, %dx

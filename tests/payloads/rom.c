@@ -3,7 +3,7 @@
 #include <stdint.h>
 
 enum { COM1 = 0x3f8, PM_CONTROL = 0x604, PM_TIMER = 0x608, KEYBOARD = 0x64, SLEEP = 0x2000 };
-enum { FLASH = 0xfffe0000, BLOCK = 0x1000, SIZE = 0x10000, MANY = 20000 };
+enum { FLASH = 0xfffe0000, BLOCK = 0x1000, SIZE = 0x10000, MANY = 6000 };
 enum { SELECTOR = 0x510, DATA = 0x511, DMA_HIGH = 0x514, DMA_LOW = 0x518, READ = 2, SELECT = 8 };
 
 static inline void out8(uint16_t port, uint8_t value) { __asm__ volatile("outb %0, %1" ::"a"(value), "Nd"(port)); }
@@ -127,7 +127,7 @@ static void ask_anything(void)
 	uint32_t seed = 7;
 	volatile uint32_t signature = 0;
 	struct request request;
-	for (int n = 0; n < MANY / 40; n++) {
+	for (int n = 0; n < MANY / 12; n++) {
 		uint32_t place = random(&seed) % 3 ? random(&seed) << 8 | 0x80000000 : 0x100000 + random(&seed) % 0x100000;
 		request = (struct request){ random(&seed), random(&seed) % 3 ? big(random(&seed) % 0x10000) : random(&seed) << 8,
 					    random(&seed) % 2 ? random(&seed) : 0, big(place) };

@@ -21,7 +21,7 @@ ON_GPU07 = ["E201", "E202", "E203", "E204", "E205", "E207", "E210", "E212", "E21
 ON_GPU07 += ["E233", "E234", "E235"]
 ON_GPU07 += ["E306", "E307", "E311", "E407", "W214"]
 COMMANDS = ["E014", "E015", "E019", "E021", "E290", "E293", "E294", "E295", "E514", "E517", "E518"]
-COMMANDS += ["E296", "E297", "E298", "E299", "E520", "E530"]
+COMMANDS += ["E024", "E028", "E029", "E296", "E297", "E298", "E299", "E520", "E530", "E531", "E532"]
 
 
 def example(code: str) -> str:
@@ -54,6 +54,7 @@ def test_example_command_gives_its_code(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "bzImage").write_bytes(pvh())
     (tmp_path / "vm.yaml").write_text("boot: {kernel: ./bzImage}\ncpus: 1\nmemory: 64MiB\n")
+    (tmp_path / "vm.sh").write_text("qemu-system-x86_64 -kernel ./bzImage\n")
     (tmp_path / "disk.img").write_bytes(bytes(2 << 20))
     (tmp_path / "host.txt").write_text("no JSON")
     main(["plan", "vm.yaml", "-o", "vm.plan"])

@@ -14,8 +14,10 @@ from typing import Any
 
 from launcher.errors import Diagnostic, StepFailed
 from launcher.executor.keeper import engine_sockets
+from launcher.executor.keeper.engine_limits import memory_limits
 from launcher.executor.keeper.engine_words import OPENED, OpenDisk, OpenImage, disk_words, network_words, share_words
 from launcher.kernel.api import EngineOrder, Kernel
+from launcher.kernel.confine import user_of_networks
 from launcher.plan.seed import StartSeedEngine
 from launcher.plan.step import Step
 from launcher.plan.virtio import Image, ServedDisk, StartDiskEngine, StartShareEngine, StartUserNetwork
@@ -49,7 +51,8 @@ def _disks(step: StartDiskEngine, kernel: Kernel, stack: ExitStack) -> EngineOrd
         own_name_space=os.geteuid() == 0,
         written=written,
         read=tuple(one.fd for _, one in images if one.fd not in written),
-        seccomp="confine_disk_engine",
+        limits=memory_limits(step),
+        seccomp="disks",
         names=tuple((one.fd, image.path) for image, one in images),
     )
 
@@ -140,8 +143,8 @@ def _share(step: StartShareEngine, kernel: Kernel, stack: ExitStack) -> EngineOr
         own_name_space=True,
         written=() if step.readonly else (fd,),
         read=(fd,) if step.readonly else (),
-        limits=((resource.RLIMIT_NOFILE, OPEN_BY_SHARES),),
-        seccomp="confine_share_engine",
+        limits=(*memory_limits(step), (resource.RLIMIT_NOFILE, OPEN_BY_SHARES)),
+        seccomp="share, read-only" if step.readonly else "share",
         capabilities=OF_SHARES + TO_CHROOT if in_c else OF_SHARES,
         mounts=(fd, step.path) if in_c and step.readonly else None,
         names=((fd, step.path),),
@@ -153,17 +156,19 @@ def _network(step: StartUserNetwork, kernel: Kernel, stack: ExitStack) -> Engine
     mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     stack.enter_context(theirs)
     engine_sockets.keep(kernel.ends, step.alias, mine)
+    uid = user_of_networks() if step.uid is None else step.uid
+    gid = uid if step.gid is None else step.gid
     return EngineOrder(
         aliases=(step.alias,),
         program=step.program,
         words=network_words(theirs.fileno()),
         kept=(theirs.fileno(),),
-        uid=step.uid,
-        gid=step.gid,
-        inner_uid=step.uid,
-        inner_gid=step.gid,
+        uid=uid,
+        gid=gid,
+        inner_uid=uid,
+        inner_gid=gid,
         own_name_space=os.geteuid() == 0,
-        limits=((resource.RLIMIT_FSIZE, 0),),
+        limits=(*memory_limits(step), (resource.RLIMIT_FSIZE, 0)),
         own_sandbox=True,
     )
 
@@ -185,7 +190,8 @@ def _seed(step: StartSeedEngine, kernel: Kernel, stack: ExitStack) -> EngineOrde
         inner_uid=step.uid,
         inner_gid=step.gid,
         own_name_space=os.geteuid() == 0,
-        seccomp="confine_disk_engine",
+        limits=memory_limits(step),
+        seccomp="disks",
         names=((fd, step.alias),),
     )
 

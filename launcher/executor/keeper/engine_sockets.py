@@ -57,14 +57,21 @@ def _connected(path: str) -> socket.socket:
     return client
 
 
-def connect(path: str) -> socket.socket:
-    """ENOTSOCK: it is no socket; ECONNREFUSED: nobody listens; EAGAIN: nobody takes who comes."""
-    if not stat.S_ISSOCK(os.stat(path).st_mode):
-        raise OSError(errno.ENOTSOCK, "it is no socket", path)
+def connect(path: str, identity: str) -> socket.socket:
+    """ESTALE: it is another one than planned; ENOTSOCK: it is no socket; ECONNREFUSED: nobody listens; EAGAIN: nobody
+    takes who comes."""
+    place = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
-        return _connected(path)
+        status = os.fstat(place)
+        if not stat.S_ISSOCK(status.st_mode):
+            raise OSError(errno.ENOTSOCK, "it is no socket", path)
+        if f"{status.st_dev}:{status.st_ino}" != identity:
+            raise OSError(errno.ESTALE, "it is another socket than when it was planned", path)
+        return _connected(f"/proc/self/fd/{place}")
     except BlockingIOError:
         raise OSError(errno.EAGAIN, "as many as may wait there for its engine, which takes nobody", path) from None
+    finally:
+        os.close(place)
 
 
 def await_answer(end: socket.socket, waits: Waits, who: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import select
+import signal
 from typing import Literal
 
 from launcher.errors import Diagnostic, StepFailed
@@ -11,6 +13,7 @@ from launcher.executor.keeper.orders import Orders
 from launcher.executor.keeper.records import Records
 from launcher.executor.keeper.runner_link import RunnerLink
 from launcher.kernel.api import Engine, Kernel
+from launcher.kernel.confine import ON
 from launcher.kernel.waiting import poll
 from launcher.plan.outcome import EngineReport
 
@@ -39,7 +42,7 @@ class EngineWatch:
         """What the runner has said is heard by then: it says how the VM ended before it hangs up on anybody. `ending`:
         it has said so, or was told to go."""
         for engine in self._kernel.engines:
-            if engine.status is None and not self._is_alive(engine) and not (ending or self._is_left_alone(engine)):
+            if engine.status is None and not self._is_alive(engine) and not self._may_go(engine, ending=ending):
                 self._end_for(engine)
 
     def hung_up(self, alias: str) -> None:
@@ -65,6 +68,13 @@ class EngineWatch:
         engine.reap()
         return False
 
+    def _may_go(self, engine: Engine, *, ending: bool) -> bool:
+        """Its client has gone, or goes. A guest that ended since its disk had, and one that was not written back, are
+        told of what killed that."""
+        if not ending:
+            return self._is_left_alone(engine)
+        return self._orders.stopping.by is not None or (engine.status or 0) >= 0 or engine.status == -signal.SIGTERM
+
     def _is_left_alone(self, engine: Engine) -> bool:
         """It ended well, since its client did. A runner that was killed closes its sockets before it is seen to go."""
         return engine.status == 0 and bool(poll({self._link.pidfd: select.POLLIN}, MOMENT))
@@ -89,4 +99,22 @@ class EngineWatch:
         state: Literal["runs", "ended", "died"] = "died" if died else "runs" if engine.status is None else "ended"
         said = said_by(engine) if died else ()
         how = "" if engine.status is None else ended_so(engine)
-        return EngineReport(order.aliases, order.program, engine.pid, order.uid, state, how, engine.measures, said)
+        return EngineReport(
+            aliases=order.aliases,
+            program=order.program,
+            pid=engine.pid,
+            uid=order.uid,
+            state=state,
+            how=how,
+            measures=engine.measures,
+            said=said,
+            writes=_writes(engine),
+        )
+
+
+def _writes(engine: Engine) -> tuple[str, ...]:
+    """By the names of the plan."""
+    if engine.measures.get("landlock") != ON:
+        return ("/",)
+    names = dict(engine.order.names)
+    return (*(names[one] for one in engine.order.written), os.devnull)

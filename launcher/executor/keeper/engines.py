@@ -30,6 +30,7 @@ STARTS = (StartDiskEngine, StartShareEngine, StartUserNetwork, StartSeedEngine)
 NO_NAME_SPACES = (
     "an engine lives in a user name space: `sysctl user.max_user_namespaces` is to be above 0",
     "a container may need the right to make them; Ubuntu has kernel.apparmor_restrict_unprivileged_userns",
+    "below chroot(2) the kernel makes none",
 )
 
 

@@ -67,11 +67,15 @@ def attach(step: OpenTap, kernel: Kernel) -> None:
 def connect(step: ConnectEngine, kernel: Kernel) -> None:
     """An engine of somebody else's has answered. StepFailed."""
     try:
-        with closing(engine_sockets.connect(step.socket)) as end:
+        with closing(engine_sockets.connect(step.socket, step.identity)) as end:
             engine_sockets.await_answer(end, kernel.waits, f"the engine at {step.socket}")
             engine_sockets.keep(kernel.ends, step.alias, end)
     except OSError as error:
         fact = f"failed to {step.describe()}: {error.strerror or error}"
+        if error.errno == errno.ESTALE:
+            raise StepFailed(
+                Diagnostic("E563", fact, help=("plan again: who listens there was not looked at",))
+            ) from None
         help_ = ("it has to listen there, speak vhost-user, and have no other client",)
         raise StepFailed(Diagnostic("E566", fact, help=help_)) from None
 

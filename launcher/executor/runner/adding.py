@@ -18,7 +18,7 @@ from launcher.executor.runner.devices.placing import AddressMap, Bar, Placing
 from launcher.executor.runner.devices.service import Kicks, VirtioService
 from launcher.executor.runner.devices.serving import Engine, UserEngine, VhostNet, VhostVsock
 from launcher.executor.runner.devices.virtio import BAR, VirtioDevice
-from launcher.executor.runner.live import Built, Engines, Live, Ram
+from launcher.executor.runner.live import Built, EngineGone, Engines, Live, Ram
 from launcher.kernel.api import Eventfd, MemoryPart, Vhost, VhostUser
 from launcher.kernel.vhost_user import MOST_REGIONS
 from launcher.machine.function import PassedFunction
@@ -61,6 +61,8 @@ def _memory(live: Live) -> tuple[MemoryPart, ...]:
 def _open(one: Virtio, memory: tuple[MemoryPart, ...], live: Live) -> Engine:
     try:
         return _OPEN[one.engine](one, memory, live)
+    except ConnectionResetError as error:
+        raise EngineGone(one.alias, cause(error)) from error
     except OSError as error:
         raise StepFailed(Diagnostic("E570", f"{one.alias}: {cause(error)}", help=_HELP[one.engine])) from error
 
@@ -115,7 +117,6 @@ def _add(one: Virtio, engine: Engine, memory: tuple[MemoryPart, ...], live: Live
     device.begin(Interrupts(service, built.vm, built.routes, live.kernel.eventfd, 0, notes.say_about))
     if isinstance(engine, UserEngine):
         device.alarms["gone"] = engine.session
-    built.machine.ask_function(device.devfn)
     built.bus.add(device)
     live.on_undo(partial(built.bus.remove, device))
 

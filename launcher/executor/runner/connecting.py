@@ -22,7 +22,6 @@ def connect(passed: PassedDevice, live: Live) -> None:
     passed.begin(Interrupts(passed.device, built.vm, built.routes, make, gsi, note))
     for name in ALARMS:
         _watch(passed, name, live)
-    built.machine.ask_function(passed.devfn)
     built.bus.add(passed)
     live.on_undo(partial(built.bus.remove, passed))
 

@@ -11,13 +11,15 @@ from functools import partial
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from launcher.errors import Diagnostic, StepFailed
 from launcher.executor.runner.devices.bus import Bus
 from launcher.executor.runner.devices.routes import Routes
 from launcher.executor.runner.undo import UndoStack
-from launcher.kernel.api import HostMemory, Kernel, Kvm, Machine, Vcpu, Vm
+from launcher.kernel.api import SPACES, HostMemory, Kernel, Kvm, Machine, Vcpu, Vm
 from launcher.kernel.console import Console
 from launcher.machine.board import Board
 from launcher.machine.start import Start
+from launcher.plan.outcome import Unanswered
 from launcher.plan.steps import DescribeMachine, LoadKernel, RamRange
 from launcher.record import field, mutable
 from launcher.values import MIB, Span
@@ -27,18 +29,30 @@ if TYPE_CHECKING:
     from launcher.plan.firmware import LoadFirmware
 
 T = TypeVar("T")
+Name = TypeVar("Name", str, tuple[int, int])
+
+MOST_PLACES = 16  # that a report has
 
 
 class Numbers(NamedTuple):
-    """What the guest did, by name; returns from KVM_RUN for each vCPU."""
+    """What the guest did, by name; returns from KVM_RUN for each vCPU; how often nobody was at a (space, address)."""
 
     counts: dict[str, int]
     exits: list[int]
+    places: dict[tuple[int, int], int]
 
     def plus(self, other: Numbers) -> Numbers:
-        names = {**other.counts, **self.counts}
-        counts = {name: self.counts.get(name, 0) + other.counts.get(name, 0) for name in names}
-        return Numbers(counts, [sum(pair) for pair in zip_longest(self.exits, other.exits, fillvalue=0)])
+        exits = [sum(pair) for pair in zip_longest(self.exits, other.exits, fillvalue=0)]
+        return Numbers(_sums(self.counts, other.counts), exits, _sums(self.places, other.places))
+
+    def unanswered(self) -> tuple[Unanswered, ...]:
+        """The most first."""
+        most = sorted(self.places.items(), key=lambda one: (-one[1], one[0]))[:MOST_PLACES]
+        return tuple(Unanswered("port" if SPACES[space] == "port" else "memory", at, n) for (space, at), n in most)
+
+
+def _sums(one: dict[Name, int], other: dict[Name, int]) -> dict[Name, int]:
+    return {name: one.get(name, 0) + other.get(name, 0) for name in {**other, **one}}
 
 
 class Built(NamedTuple):
@@ -89,6 +103,14 @@ class Engines:
     """Of virtio functions, by alias. They stay when the guest reboots; a VM without such functions has none."""
 
     by_alias: dict[str, Engine] = field(default_factory=dict)
+
+
+class EngineGone(StepFailed):
+    """Its engine has hung up before the guest began. The keeper, whose child it is, knows how it ended."""
+
+    def __init__(self, alias: str, why: str) -> None:
+        super().__init__(Diagnostic("E571", f"{alias}: {why}"))
+        self.alias = alias
 
 
 class Described(NamedTuple):
@@ -148,7 +170,8 @@ class Live:
         """What the guest did in this life and in those before a reboot."""
         built = self.find(Built)
         counts = built.machine.counts() | {"faults": built.bus.faults} if built else {}
-        now = Numbers(counts, [vcpu.exits for vcpu in self.vcpus])
+        places = built.machine.unanswered() if built else {}
+        now = Numbers(counts, [vcpu.exits for vcpu in self.vcpus], places)
         return now if self.past is None else now.plus(self.past)
 
     def halted(self) -> bool:

@@ -61,7 +61,7 @@ def create_vm(_: CreateVm, live: Live) -> None:
     routes = Routes(vm, board, kvm.check_extension("irq_routing"))
     routes.commit()
     ports = tuple(Trap(span.start, span.size, device) for span, device in board.ports)
-    bus = Bus(Traps(machine, ports, (Trap(layout.ecam.start, layout.ecam.size, "ecam"),)))
+    bus = Bus(machine, Traps(machine, ports, (Trap(layout.ecam.start, layout.ecam.size, "ecam"),)))
     machine.set_function(HOST_BRIDGE, board.host_bridge)
     live.make(Built(kvm, vm, machine, bus, routes))
 
@@ -96,11 +96,12 @@ def load_kernel(step: LoadKernel, live: Live) -> None:
         if live.past is not None:  # memory of an earlier life; before the first one it is zero
             ram.clear(part.guest + part.file_size, part.memory_size - part.file_size)
     how = live.board.starts[step.protocol]
-    live.make(Loaded(step, how, image[: how.HEAD_SIZE]))
+    live.make(Loaded(step, how, image[step.head : step.head + how.HEAD_SIZE]))
 
 
 def load_initrd(step: LoadInitrd, live: Live) -> None:
-    live.the(Ram).write(step.guest, read_file(step.path, step.sha256, live))
+    image = read_file(step.path, step.sha256, live)
+    live.the(Ram).write(step.guest, image[step.offset : step.offset + step.size])
     live.initrd = Span(step.guest, step.size)
 
 
@@ -115,7 +116,7 @@ def describe_machine(step: DescribeMachine, live: Live) -> None:
     tables = live.board.tables(step.processors, step.window)
     entries = live.board.memory_map(ram.ranges, step.reserved)
     boot = Boot(kernel.head, entries, kernel.step.cmdline, live.initrd, tables[0].guest)
-    for patch in (*tables, *kernel.start.patches(boot)):
+    for patch in (*tables, *live.board.identity(step.name, step.uuid), *kernel.start.patches(boot)):
         ram.write(patch.guest, patch.data)
     live.make(Described(step, live.board.vcpu_ids(step.processors)))
 

@@ -17,12 +17,13 @@ from typing import Literal
 
 from launcher.errors import LauncherError
 from launcher.executor.ending import check_confined, describe_event, diagnostics_of
-from launcher.executor.runner.live import Built, Engines, Live
+from launcher.executor.runner.live import Built, EngineGone, Engines, Live
 from launcher.executor.runner.perform import PERFORM
 from launcher.executor.runner.spaces import OpenedGroups
 from launcher.executor.runner.vcpus import run_vcpus
 from launcher.kernel.api import Event, Kernel
 from launcher.kernel.console import Console
+from launcher.kernel.memory import give_back
 from launcher.machine.board import Board
 from launcher.machine.boards import board_of
 from launcher.plan.outcome import Counts, State, StepOutcome
@@ -60,6 +61,13 @@ REFUSED = Event("error", (EAGAIN,))
 def _board(plan: Plan) -> Board:
     """That of the architecture that the plan was made for."""
     return board_of(next((str(one.equals) for one in plan.assumes if one.fact == "architecture"), ""))
+
+
+def _why(step: Step, error: Exception) -> Word:
+    """A step failed. How an engine ended its keeper says, whoever saw it first."""
+    if isinstance(error, EngineGone):
+        return Alarm(error.alias, "gone")
+    return Failed(diagnostics_of(step, error)[:MOST_ITEMS])
 
 
 class StopOrdered(Exception):
@@ -106,13 +114,14 @@ class Runner:
         self._outcome(n, "started")
         try:
             if isinstance(step, RunVcpus):
+                give_back()  # kernel and initrd were read whole
                 self._shut_in(step)
                 run_vcpus(step, self._live, self._told)
             else:
                 PERFORM[type(step)](step, self._live)
         except REFUSALS as error:
             self._outcome(n, "failed", monotonic() - self._began)
-            self._tell(Failed(diagnostics_of(step, error)[:MOST_ITEMS]))
+            self._tell(_why(step, error))
             return False
         self._outcome(n, "done", monotonic() - self._began)
         return True
@@ -169,7 +178,8 @@ class Runner:
         self._tell_devices()
         numbers = self._live.numbers()
         missing = (0,) * (len(numbers.exits) and self._run_step.count - len(numbers.exits))
-        self._tell(Counted(Counts(**numbers.counts), (*numbers.exits, *missing), self._live.halted()))
+        counts = Counts(**numbers.counts, unanswered=numbers.unanswered())
+        self._tell(Counted(counts, (*numbers.exits, *missing), self._live.halted()))
 
     def _tell_devices(self) -> None:
         built = self._live.find(Built)

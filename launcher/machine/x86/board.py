@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from launcher.machine.board import Board, Platform, Port
 from launcher.machine.start import Patch
-from launcher.machine.x86 import acpi, apic_ids, cpu, layout, linux64, mptable, pvh
+from launcher.machine.x86 import acpi, apic_ids, cpu, layout, linux64, mptable, pvh, smbios
 from launcher.machine.x86.e820 import memory_map
 from launcher.machine.x86.host_bridge import host_bridge
 from launcher.machine.x86.pins import FIRST_MESSAGE_GSI, INTX_LINES, pins
@@ -43,6 +43,7 @@ X86 = Board(
     intx_line=_intx_line,
     host_bridge=host_bridge(),
     tables=_tables,
+    identity=smbios.patches,
     memory_map=memory_map,
     starts={"pvh": pvh, "linux64": linux64},
     vcpu_ids=apic_ids.apic_ids,

@@ -42,7 +42,8 @@ START_INFO = Span(0x6000, 4 * KIB)  # hvm_start_info, module list, memory map (X
 PAGE_TABLES = Span(0x9000, 24 * KIB)
 CMDLINE = Span(0x20000, 4 * KIB)
 ACPI_TABLES = Span(0xE0000, 64 * KIB)
-MP_TABLE = Span(0xF0000, 64 * KIB)  # searched for the floating pointer (MultiProcessor Specification 1.4, 4)
+MP_TABLE = Span(0xF0000, 60 * KIB)  # searched for the floating pointer (MultiProcessor Specification 1.4, 4)
+SMBIOS = Span(0xFF000, 4 * KIB)  # from 0xf0000 on the entry point is looked for (DSP0134 3.4, 5.2)
 KERNEL_START = MIB  # boot files may load from here on
 
 # I/O ports.
@@ -69,7 +70,7 @@ LAYOUT = Layout(
     ecam=ECAM,
     identity_map=IDENTITY_MAP,
     tss=TSS,
-    tables=Span(ACPI_TABLES.start, ACPI_TABLES.size + MP_TABLE.size),
+    tables=Span(ACPI_TABLES.start, ACPI_TABLES.size + MP_TABLE.size + SMBIOS.size),
     kernel_start=KERNEL_START,
     most_vcpus=MOST_VCPUS,
     last_vcpu_id=MOST_VCPUS - 1,

@@ -70,7 +70,7 @@ def check_boot(files: BootFiles, ranges: tuple[RamRange, ...], layout: Layout) -
             yield from judges[path](found, files, ranges, layout)
 
 
-def _kernel(kernel: BootFile, _: BootFiles, ranges: tuple[RamRange, ...], layout: Layout) -> Iterator[Diagnostic]:
+def _kernel(kernel: BootFile, files: BootFiles, ranges: tuple[RamRange, ...], layout: Layout) -> Iterator[Diagnostic]:
     if kernel.kind in _NO_KERNEL and kernel.entry is None:
         code, fact, help_ = _NO_KERNEL[kernel.kind]
         told = kernel.problem and kernel.content not in _BY_NAME
@@ -78,6 +78,10 @@ def _kernel(kernel: BootFile, _: BootFiles, ranges: tuple[RamRange, ...], layout
         yield Diagnostic(code, message, in_spec("boot.kernel"), help=ways_out(kernel) or (help_,))
     for segment in segments_of(kernel):
         yield from _segment(kernel, segment, ranges, layout)
+    inside = kernel.inside.initrd if kernel.inside and files.initrd is None else None
+    if inside and _starts_at_0(low_ram(ranges, layout)) and load_initrd(files, ranges, layout) is None:
+        fact = f"the initial RAM disk in {kernel.path} ({show_size(inside.size)}) does not fit into low RAM beside it"
+        yield Diagnostic("E422", fact, in_spec("boot.kernel"), help=("make the first bank larger",))
 
 
 def _segment(kernel: BootFile, segment: Span, ranges: tuple[RamRange, ...], layout: Layout) -> Iterator[Diagnostic]:

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from launcher.planner.rules import backing, cloud_init, disk_images, disk_room, disk_use, engines, nics, shares, vhost
+from launcher.planner.rules import (
+    backing,
+    cloud_init,
+    disk_images,
+    disk_room,
+    disk_use,
+    engines,
+    name_spaces,
+    nics,
+    shared_memory,
+    shares,
+    vhost,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +34,8 @@ RULES: tuple[Rule, ...] = (
     *vhost.RULES,
     *nics.RULES,
     *shares.RULES,
+    *name_spaces.RULES,
+    *shared_memory.RULES,
     *cloud_init.RULES,
 )
 

@@ -1,4 +1,4 @@
-"""Rules about folders that a guest mounts, and about memory that engines map. Pure."""
+"""Rules about folders that a guest mounts. Pure."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
-from launcher.images.disk_files import Folder
-from launcher.planner.linux import release
+from launcher.images.disk_files import OF_THE_KERNEL, Folder
 from launcher.planner.places import in_spec
 from launcher.planner.rules.access import SETFACL, who
 from launcher.planner.rules.boot import AS_IT_IS, FOR_A_SHELL
@@ -17,7 +16,7 @@ from launcher.planner.rules.disk_images import images_of
 from launcher.planner.rules.rule import Rule
 from launcher.planner.rules.words import series
 from launcher.planner.served_by import ENTER, READ, WRITE, Server, may, server_of
-from launcher.values import Missing, show_size
+from launcher.values import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +33,6 @@ _MISSING = {
 # Folders of the host itself: some with all that is in them, others hold folders of anybody's.
 _SYSTEM = r"/(bin|boot|dev|etc|lib\w*|proc|run|sbin|sys|usr)(/.*)?"
 _TOPS = ("/", "/home", "/media", "/mnt", "/opt", "/root", "/srv", "/tmp", "/var", "/var/lib", "/var/log", "/var/spool")
-_COLLAPSE = (6, 1)  # the first release with MADV_COLLAPSE, which gives shared memory its huge pages
 
 
 def _where(alias: str) -> Where:
@@ -52,12 +50,16 @@ def _there(it: Situation) -> Iterator[Diagnostic]:
         elif found.kind != "directory":
             way = "name the folder that it is in, or make it a disk: `disks:`"
             yield Diagnostic("E654", f"{alias}: {found.path} is no directory", _where(alias), help=(way,))
+        elif found.file_system in OF_THE_KERNEL:
+            fact = f"{alias}: {found.path} is made up by the kernel, and what is in it is in no folder"
+            evidence = (f"it is a {found.file_system}",)
+            yield Diagnostic("E654", fact, _where(alias), evidence, ("share a folder that holds files",))
 
 
 def _folders(it: Situation) -> Iterator[tuple[str, Folder, bool]]:
     """(alias, folder, whether the guest writes it)."""
     for alias, found in it.files.shares.items():
-        if isinstance(found, Folder) and found.kind == "directory":
+        if isinstance(found, Folder) and found.kind == "directory" and found.file_system not in OF_THE_KERNEL:
             yield alias, found, not it.spec.shares[alias].readonly
 
 
@@ -126,68 +128,9 @@ def _with_images(it: Situation) -> Iterator[Diagnostic]:
             yield Diagnostic("W654", fact, _where(alias), evidence, help_)
 
 
-def _name_spaces(it: Situation) -> Iterator[Diagnostic]:
-    """virtiofsd is root of a user namespace of its own, and passt shuts itself into one."""
-    serving, spec = it.host.serving, it.spec
-    share, user = next(iter(spec.shares), None), next((alias for alias, one in spec.nics.items() if one.user), None)
-    entry = f"shares.{share}" if share is not None else f"nics.{user}"
-    if serving is None or (share is None and user is None):
-        return
-    who_ = who(it.host.process)
-    if serving.user_namespaces == 0:
-        fix = "sysctl user.max_user_namespaces=15000"
-        fact = f"this host allows no user namespace, and {_engine_of(share)} needs one"
-        yield Diagnostic("E657", fact, in_spec(entry), ("user.max_user_namespaces is 0",), (f"as root: `{fix}`",), fix)
-    elif serving.unprivileged is not None and it.host.process.uid != 0 and _is_refused(serving.unprivileged, it):
-        value = "0" if "apparmor" in serving.unprivileged else "1"
-        fix = f"sysctl {serving.unprivileged}={value}"
-        fact = f"{who_} may not make a user namespace on this host, and {_engine_of(share)} needs one"
-        either = (f"as root: `{fix}`", "or run `up` as root")
-        yield Diagnostic("E657", fact, in_spec(entry), (f"{serving.unprivileged} forbids it",), either, fix)
-
-
-def _engine_of(share: str | None) -> str:
-    return "virtiofsd" if share is not None else "passt"
-
-
-def _is_refused(setting: str, it: Situation) -> bool:
-    """Ubuntu's AppArmor has a profile that allows it to passt, which is then asked for no more."""
-    return bool(it.spec.shares) or "apparmor" not in setting
-
-
-def _shared_memory(it: Situation) -> Iterator[Diagnostic]:
-    """Engines map the guest's memory, so it is a file, of which each bank is one."""
-    serving, path = it.host.serving, _first_with_engine(it)
-    if path is None or serving is None:
-        return
-    largest = max(bank.size for bank in it.spec.memory)
-    if serving.file_size is not None and serving.file_size < largest:
-        fact = f"a bank of memory has {show_size(largest)}, and a file of this process {show_size(serving.file_size)}"
-        evidence = ("engines map the guest's memory, which is a file in memory for that (`ulimit -f`)",)
-        way = "`ulimit -f unlimited`, or LimitFSIZE=infinity in the service"
-        yield Diagnostic("E658", fact, in_spec("memory"), evidence, (way,))
-    small = any(bank.pages == "thp" for bank in it.spec.memory)
-    if small and release(it.host.kernel) < _COLLAPSE and serving.shmem in ("never", "deny"):
-        fact = f"the memory that engines share has 4 KiB pages on Linux {it.host.kernel}"
-        evidence = ("huge pages for it came with Linux 6.1 (MADV_COLLAPSE)",)
-        fix = "echo advise > /sys/kernel/mm/transparent_hugepage/shmem_enabled"
-        help_ = (f"as root: `{fix}`", "or reserve huge pages, and write `pages: 2MiB`")
-        yield Diagnostic("W657", fact, in_spec(path), evidence, help_, fix)
-
-
-def _first_with_engine(it: Situation) -> str | None:
-    """The first entry that a process serves, by vhost-user."""
-    spec = it.spec
-    nics = (f"nics.{alias}" for alias, one in spec.nics.items() if one.user or one.socket is not None)
-    every = (*(f"disks.{alias}" for alias in spec.disks), *nics, *(f"shares.{alias}" for alias in spec.shares))
-    return next(iter(every), None)
-
-
 RULES: tuple[Rule, ...] = (
     Rule("kernel", _there),
     Rule("kernel", _rights),
     Rule("policy", _of_root),
     Rule("policy", _with_images),
-    Rule("kernel", _name_spaces),
-    Rule("kernel", _shared_memory),
 )

@@ -132,6 +132,21 @@ def _closed(alias: str, found: Socket, process: Process, where: Where) -> Diagno
     return Diagnostic("E652", fact, where, evidence, (f"as root: `{fix}` ({SETFACL})",), fix)
 
 
+def _sockets_of_others(it: Situation) -> Iterator[Diagnostic]:
+    """Of engines that vmlaunch starts none may do more than its own user; this one gets all of the guest's memory."""
+    process = it.host.process
+    for entry, found in it.files.sockets.items():
+        if isinstance(found, Missing) or found.kind != "socket" or found.rights.uid in (0, process.uid):
+            continue
+        owner, whose = found.rights.uid, "root's VM" if process.uid == 0 else "this user's VM"
+        fact = (
+            f"{entry.partition('.')[2]}: {found.path} belongs to uid {owner}, whose engine gets the memory of {whose}"
+        )
+        evidence = ("what it says to the guest, as a disk or a NIC, is what that user wants",)
+        ways = (f"start the engine as {who(process)}", f"or run this VM as uid {owner}")
+        yield Diagnostic("W650", fact, in_spec(f"{entry}.socket"), evidence, ways)
+
+
 def _no_place(it: Situation) -> Iterator[Diagnostic]:
     """Of BARs below 4 GiB, where those of passed devices are as well."""
     for one in it.places:
@@ -147,4 +162,5 @@ RULES: tuple[Rule, ...] = (
     Rule("kernel", _nodes),
     Rule("kernel", _context_id),
     Rule("kernel", _sockets),
+    Rule("policy", _sockets_of_others),
 )

@@ -5,16 +5,22 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from launcher.cli import _OTHERS, VERBS, main
-from launcher.cli.terminal import wants_colour
+from launcher.cli import VERBS, _module_of, _parser_of, main, plan, validate
+from launcher.cli.outcome import LOOKING, exit_code_of
+from launcher.cli.terminal import can_redraw, wants_colour
+from launcher.cli.words import ALIASES, IN_WORDS, OPTIONS, OTHERS
 from launcher.errors import Diagnostic, HostNotRestored, LauncherError, NoSuchVm, Refused, StalePlan, StepFailed, Where
 from launcher.version import VERSION
+from tests.conftest import PATIENCE
 
 HEAVY = ("pydantic", "rich", "ruamel")
 
@@ -72,10 +78,64 @@ def test_a_verb_of_another_tool_is_answered_by_ours(capsys: pytest.CaptureFixtur
 
 
 def test_no_word_of_others_is_a_verb_of_ours_and_each_leads_to_one() -> None:
-    words = [word for listed in _OTHERS.values() for word in listed.split()]
-    assert _OTHERS.keys() <= VERBS.keys()
+    words = [word for listed in OTHERS.values() for word in listed.split()] + [*IN_WORDS, *ALIASES]
+    assert OTHERS.keys() <= VERBS.keys()
     assert len(set(words)) == len(words)
-    assert not set(words) & VERBS.keys()
+    assert not set(words) & {*VERBS, "help", "version"}
+    assert set(ALIASES.values()) <= IN_WORDS.keys()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["help"], "usage: vmlaunch VERB ..."),
+        (["help", "up"], "usage: vmlaunch up [-h]"),
+        (["--help", "up"], "usage: vmlaunch up [-h]"),
+        (["-h", "--json", "down"], "usage: vmlaunch down [-h]"),
+        (["help", "boot.kernel"], "boot.kernel\n"),
+        (["help", "e203"], "E203: "),
+        (["version"], f"vmlaunch {VERSION}\n"),
+    ],
+    ids=" ".join,
+)
+def test_help_and_version_are_words_too(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 0
+    assert capsys.readouterr().out.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["restart"], "no such verb: restart; `vmlaunch down NAME`, then `vmlaunch up SPEC` starts it anew"),
+        (["resume"], "a VM that owns devices cannot be suspended"),
+        (["--list"], "no such verb: --list; did you mean `ps`?"),
+        (["--json", "plan", "vm.yaml"], "options stand behind their verb: --json; write `vmlaunch plan --json`"),
+        (["-v", "ps"], "options stand behind their verb: -v; `ps` has no such option"),
+        (["--no-color", "ps"], "--no-color; set NO_COLOR=1 in the environment"),
+        (["up", "-f", "vm.yaml"], "there is no option -f; a file is named without an option: `vmlaunch up vm.yaml`"),
+        (["up", "--dry-run", "vm.yaml"], "there is no option --dry-run; `vmlaunch plan vm.yaml` shows what"),
+        (["plan", "vm.yaml", "--out=vm.plan"], "there is no option --out; write `-o FILE`"),
+        (["down", "--force", "vm"], "there is no option --force; write `--kill`"),
+        (["validate", "--sett", "a"], "there is no option --sett; did you mean `--set`?"),
+        (["up", "a.yaml", "b.yaml"], "one is taken at a time, and these are too many: b.yaml"),
+        (["up", "a.yaml", "\x1b[1m", "--\x07"], "there is no option --\ufffd\n"),
+    ],
+    ids=lambda words: " ".join(words).replace("\x1b", "ESC").replace("\x07", "BEL") if isinstance(words, list) else "",
+)
+def test_words_that_are_not_ours_are_answered_in_ours(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    out, err = capsys.readouterr()
+    assert (out, said in err, "\x1b" in err) == ("", True, False)
+
+
+def test_no_option_of_others_is_one_of_ours() -> None:
+    for verb in VERBS:
+        taken = _parser_of(verb, _module_of(verb))._option_string_actions
+        names = {name for listed in OPTIONS.get(verb, {}) for name in listed.split()}
+        assert (verb, names & taken.keys()) == (verb, set())
+    assert OPTIONS.keys() - {""} <= VERBS.keys()
 
 
 def test_unknown_option_of_a_verb_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
@@ -130,6 +190,15 @@ def test_verbs_that_only_look_do_not_say_that_nothing_was_changed(
     assert err.splitlines()[-1] == "1 error"
 
 
+@pytest.mark.parametrize(("codes", "named"), [(["E301"], "E301"), (["E301", "E301"], "E301"), (["E301", "E2"], "CODE")])
+def test_where_a_code_is_explained_is_said(
+    verb: object, codes: list[str], named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    verb(raising(Refused(*(Diagnostic(code, "no") for code in codes))))  # type: ignore[operator]
+    main(["probe"])
+    assert capsys.readouterr().err.splitlines()[-2] == f"`vmlaunch explain {named}` says more."
+
+
 def test_error_with_json_is_one_line_on_stdout(verb: object, capsys: pytest.CaptureFixture[str]) -> None:
     verb(raising(StepFailed(Diagnostic("E501", "no"))))  # type: ignore[operator]
     assert main(["probe", "--json"]) == 11
@@ -140,10 +209,51 @@ def test_error_with_json_is_one_line_on_stdout(verb: object, capsys: pytest.Capt
     assert (answer["exit_code"], answer["diagnostics"][0]["code"]) == (11, "E501")
 
 
+@pytest.mark.parametrize("answer", sorted({*validate.ANSWERS, *plan.ANSWERS} - {"text", "cloud-init"}))
+def test_an_error_has_each_format_that_a_verb_has(answer: str, capsys: pytest.CaptureFixture[str]) -> None:
+    options = argparse.Namespace(verb="validate", format=answer, sources={})
+    assert exit_code_of(lambda: raising(Refused(Diagnostic("E301", "no")))(options), options) == 1  # type: ignore[operator]
+    out, err = capsys.readouterr()
+    assert ("E301" in out, err) == (True, "")
+
+
 def test_interrupt_is_130_and_says_nothing(verb: object, capsys: pytest.CaptureFixture[str]) -> None:
     verb(raising(KeyboardInterrupt()))  # type: ignore[operator]
     assert main(["probe"]) == 130
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("verb", LOOKING)
+def test_who_looks_and_is_interrupted_has_changed_nothing(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    options = argparse.Namespace(verb=verb)
+
+    def interrupted() -> int:
+        raise KeyboardInterrupt
+
+    assert exit_code_of(interrupted, options) == 130
+    assert capsys.readouterr() == ("", f"vmlaunch: `{verb}` was interrupted; nothing was changed\n")
+
+
+def test_planning_of_up_that_is_interrupted_is_one_line(tmp_path: Path) -> None:
+    """It reads a spec that nobody writes, until ^C reaches it."""
+    spec = tmp_path / "vm.yaml"
+    os.mkfifo(spec)
+    up = subprocess.Popen([sys.executable, "-m", "launcher", "up", spec], stderr=subprocess.PIPE, text=True)
+    with spec.open("w"):  # once the other end is open
+        up.send_signal(signal.SIGINT)
+        _, err = up.communicate(timeout=PATIENCE)
+    assert (up.returncode, err) == (130, "vmlaunch: planning was interrupted; nothing was changed\n")
+
+
+def test_output_that_cannot_be_written_is_no_closed_pipe() -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "launcher", "--help"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (
+        74,
+        "vmlaunch: failed to write the output: No space left on device\n",
+    )
 
 
 def test_bug_of_ours_is_70_with_the_traceback_and_a_request(verb: object, capsys: pytest.CaptureFixture[str]) -> None:
@@ -180,6 +290,13 @@ class Terminal(io.StringIO):
         return True
 
 
+def test_a_dumb_terminal_is_not_drawn_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    assert (can_redraw(Terminal()), can_redraw(io.StringIO())) == (True, False)
+    monkeypatch.setenv("TERM", "dumb")
+    assert not can_redraw(Terminal())
+
+
 @pytest.mark.parametrize(
     ("stream", "environment", "wanted"),
     [
@@ -197,3 +314,11 @@ def test_colour_is_for_terminals_unless_the_environment_says_otherwise(
     stream: io.StringIO, environment: dict[str, str], wanted: bool
 ) -> None:
     assert wants_colour(stream, environment) is wanted
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf", "often"])
+def test_a_watch_that_would_never_rest_or_never_end_is_wrong_usage(
+    seconds: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["inspect", "vm", "--watch", f"--every={seconds}"]) == 2
+    assert "--every" in capsys.readouterr().err

@@ -9,9 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from xml.etree import ElementTree
 
 import pytest
 
+from launcher.api import folders
 from launcher.cli import main
 from tests.conftest import ROOT
 
@@ -78,9 +80,52 @@ def test_folder_means_its_yaml_files_without_hidden_ones(here: Path, capsys: pyt
     assert files == ["deep/c.yml", "deep/deeper/a.yaml"]
 
 
+def test_what_is_not_read_of_a_folder_is_said(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(here, a=GOOD)
+    (here / "b.YML").write_text(GOOD)
+    (here / "made.json").write_text(json.dumps({"boot": {"kernel": "./k"}, "cpus": 1, "memory": "1GiB"}))
+    (here / "host.json").write_text('{"format_version": "1.0", "boot": 1}')
+    (here / "vm.yaml.tmpl").write_text("{{ . }}")
+    (here / "README.md").write_text("boot:")
+    assert main(["validate", "."]) == 0
+    out, err = capsys.readouterr()
+    assert out == "3 specs are valid\n"
+    assert err == "host.json, vm.yaml.tmpl were not read: no spec by its name or its first words\n"
+    assert main(["validate", "--json", "."]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert [one["file"] for one in answer["specs"]] == ["a.yaml", "b.YML", "made.json"]
+    assert answer["not_read"] == ["host.json", "vm.yaml.tmpl"]
+
+
 def test_folder_without_a_spec_is_not_valid(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "notes.json").write_text("[]")
     assert main(["validate", str(here)]) == 1
-    assert "E015" in capsys.readouterr().err
+    assert "error[E015]: there is no spec in this folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("specs", "one spec is meant here: `vmlaunch plan specs/trainer.yaml`"),
+        ("empty", "there is no spec in this folder: name a file"),
+        ("specs/trainer", "did you mean `specs/trainer.yaml`?"),
+        ("specs/trianer.yml", "did you mean `specs/trainer.yaml`?"),
+        ("web", "web is a VM, and its spec is meant here: `vmlaunch plan /home/me/web.yaml`"),
+    ],
+)
+def test_one_spec_that_is_not_named_is_named(
+    here: Path, word: str, said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "specs").mkdir()
+    (here / "empty").mkdir()
+    write(here / "specs", trainer=GOOD)
+    (here / "vms" / "web").mkdir(0o700, parents=True)
+    (here / "vms" / "web" / "plan.json").write_text('{"spec": {"path": "/home/me/web.yaml"}}')
+    monkeypatch.setattr(folders, "state_root", lambda: here / "vms")
+    assert main(["plan", word]) == 1
+    assert f"help: {said}\n" in capsys.readouterr().err
+    assert main(["plan", "nothing-like-it"]) == 1
+    assert "help:" not in capsys.readouterr().err
 
 
 def test_set_is_checked_and_shown_where_it_is_wrong(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -89,7 +134,7 @@ def test_set_is_checked_and_shown_where_it_is_wrong(here: Path, capsys: pytest.C
     assert "16 GiB" in capsys.readouterr().out
     assert main(["validate", "vm.yaml", "--set", "memory=16GiB", "--set", "devices.disk=60"]) == 1
     err = capsys.readouterr().err
-    assert " --> --set #2:1:14\n  |\n1 | devices.disk=60\n  |              ^^\n" in err
+    assert " --> --set #2, column 14\n  |\n1 | devices.disk=60\n  |              ^^\n" in err
 
 
 def test_spec_from_stdin_needs_a_name(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -166,6 +211,37 @@ def test_json_has_every_file_and_every_diagnostic(here: Path, capsys: pytest.Cap
     assert (one["code"], one["file"], one["line"], one["column"], one["end_column"], one["path"], one["fix"]) == (
         ("E107", "bad.yaml", 3, 9, 11, "memory.0.size", "8GiB")
     )
+
+
+def test_a_job_of_github_has_annotations_beside_the_text(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(here, bad=BAD)
+    for environment, commands in (("false", 0), ("true", 1)):
+        monkeypatch.setenv("GITHUB_ACTIONS", environment)
+        for words in (["validate", "bad.yaml"], ["plan", "bad.yaml"]):
+            assert main(words) == 1
+            out, err = capsys.readouterr()
+            assert (out, "error[E107]" in err) == ("", True)
+            assert err.count("::error file=bad.yaml,line=3,col=9,endColumn=10,title=E107::") == commands
+        assert main(["validate", "bad.yaml", "--json"]) == 1
+        assert capsys.readouterr().err == ""
+
+
+def test_junit_has_a_test_for_each_file(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(here, good=GOOD, bad=BAD)
+    (here / "odd<&>.yaml").write_text(GOOD + 'name: "\\x1b]]>"\nnics: 1\n')
+    assert main(["validate", "--format", "junit", "good.yaml", "bad.yaml", "odd<&>.yaml"]) == 1
+    out, err = capsys.readouterr()
+    suites = ElementTree.fromstring(out)
+    assert (err, suites.attrib["tests"], suites.attrib["failures"]) == ("", "3", "2")
+    cases = suites.findall("testsuite/testcase")
+    assert [one.attrib["name"] for one in cases] == ["good.yaml", "bad.yaml", "odd<&>.yaml"]
+    assert [len(one) for one in cases] == [0, 1, 1]
+    failure = cases[1][0]
+    assert (failure.attrib["type"], failure.attrib["message"]) == ("E107", "E107: memory: `G` is not a unit here: 8G")
+    assert "3 | memory: 8G\n  |         ^^\n" in (failure.text or "")
+    assert cases[2][0].attrib["message"] == "2 errors"
 
 
 def test_github_and_sarif_go_to_stdout(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

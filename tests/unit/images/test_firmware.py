@@ -9,7 +9,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from launcher.images.boot_files import Flash, Variables
@@ -110,6 +110,7 @@ def test_who_would_find_a_boot_loader_is_told_by_the_first_sectors(content: byte
     assert boots_of(lambda offset, length: content[offset : offset + length]) == expected
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=600), st.binary(max_size=200))
 def test_no_bytes_are_too_odd(start: bytes, table: bytes) -> None:
     disk = start.ljust(510, b"\1")[:510] + b"\x55\xaa" + b"EFI PART" + table

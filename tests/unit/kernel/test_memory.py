@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from launcher.kernel import threads
-from launcher.kernel.memory import HostMemory
+from launcher.kernel.memory import HostMemory, give_back
 from launcher.values import MIB
 
 
@@ -141,3 +141,13 @@ def huge_pages(memory: HostMemory) -> int:
     areas = re.split(r"(?m)^(?=[0-9a-f]+-[0-9a-f]+ )", Path("/proc/self/smaps").read_text())
     mine = next(one for one in areas if one.startswith(f"{memory.address:x}-"))
     return int(re.findall(r"ShmemPmdMapped: +(\d+) kB", mine)[0]) << 10
+
+
+def test_what_was_freed_is_the_hosts_again() -> None:
+    size = 20 * MIB
+    bytearray(24 * MIB)  # from now on malloc keeps blocks of this size for the next (mallopt(3), M_MMAP_THRESHOLD)
+    block = bytearray(b"x" * size)
+    del block
+    before = locked_in("VmRSS")
+    give_back()
+    assert locked_in("VmRSS") < before - size // 2

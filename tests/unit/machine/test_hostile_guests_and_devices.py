@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from launcher.machine import capabilities as caps
 from launcher.machine.function import ROM, PassedFunction
+from launcher.machine.pci import CONFIG_SIZE
 from launcher.machine.policy import HIDDEN_EXTENDED, VISIBLE, Shape
 from launcher.plan.changes import Change, Forward, HideBar, Interrupt, ShowBar
 from launcher.plan.steps import BarPlace
@@ -192,3 +193,31 @@ def test_any_walk_of_capabilities_ends_and_stays_inside(image: bytes) -> None:
 def test_a_device_may_answer_with_as_many_bytes_as_it_likes(shape: Shape, answer: bytes, access: tuple) -> None:
     offset, size = access
     assert len(PassedFunction(shape).read(offset, size, lambda *_: answer)) == size
+
+
+@many
+@given(shapes(), operations)
+def test_what_is_not_asked_about_is_known_and_written_in_vain(
+    shape: Shape, does: list[tuple[str, tuple[int, int], int]]
+) -> None:
+    """Else C, which has it as an image, would answer otherwise than this model."""
+    function = PassedFunction(shape)
+    asked, known = function.asked(), bytearray(everything(function))
+    for what, (offset, size), value in does:
+        inside = slice(offset, min(offset + size, CONFIG_SIZE))
+        if what == "write":
+            changes = function.write(offset, value.to_bytes(8, "little")[:size])
+            assert any(asked.writes[inside]) or (changes == () and everything(function) == known)
+            known[inside] = everything(function)[inside]
+        elif not any(asked.reads[inside]):
+            assert function.read(offset, size, never_asked) == known[inside].ljust(size, b"\xff")
+    assert everything(function) == known
+
+
+def everything(function: PassedFunction) -> bytes:
+    """Of a device all of whose bits are 0."""
+    return function.read(0, CONFIG_SIZE, lambda _, size: bytes(size))
+
+
+def never_asked(offset: int, size: int) -> bytes:
+    raise AssertionError(f"{size} bytes at {offset:#x} are the device's")

@@ -37,6 +37,7 @@ from launcher.machine.virtio import (
     pieces,
 )
 from launcher.machine.virtio_config import VirtioConfig, config_space
+from launcher.plan.changes import Forward
 from launcher.values import Span
 
 OFFERED = 1 << VERSION_1 | 1 << 29 | 1 << 9
@@ -303,3 +304,30 @@ def test_whatever_is_written_to_configuration_space_ids_and_capabilities_stay(wr
     after = function.read(0, 256, model.read)
     assert after[:4] == before[:4]
     assert list(caps.capabilities(after)) == list(caps.capabilities(before))
+
+
+@given(
+    st.lists(
+        st.tuples(st.booleans(), st.integers(0, 260), st.sampled_from((1, 2, 4)), st.integers(0, (1 << 32) - 1)),
+        max_size=40,
+    )
+)
+def test_all_but_the_window_is_known(accesses: list[tuple[bool, int, int, int]]) -> None:
+    """C has configuration space as an image, and asks about the rest."""
+    config = VirtioConfig("blk", registers())
+    function = PassedFunction(Shape(config.image(), (), 0, multifunction=False, intx=False))
+    asked = config.asked(function.asked())
+    known = bytearray(function.read(0, 4096, config.image))
+    assert sum(asked.reads) == 4
+    for writes, offset, size, value in accesses:
+        inside = slice(offset, offset + size)
+        if writes:
+            changes = function.write(offset, value.to_bytes(4, "little")[:size])
+            assert any(asked.writes[inside]) or not changes
+            for change in changes:
+                if isinstance(change, Forward):
+                    config.write(change.offset, change.data)
+            known[inside] = function.read(offset, size, config.image)
+        elif not any(asked.reads[inside]):
+            assert function.read(offset, size, config.read) == known[inside]
+    assert function.read(0, 4096, config.image) == known

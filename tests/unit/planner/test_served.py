@@ -17,7 +17,7 @@ from launcher.planner.served_by import ENTER, READ, WRITE, Server, may, server_o
 from launcher.record import replace
 from launcher.spec.load import load_spec
 from launcher.values import GIB, MIB, Missing
-from tests.planning import FILES, SMALL, codes, plan
+from tests.planning import FILES, SMALL, codes, host, plan
 from tests.qcow2_images import qcow2
 from tests.served import (
     BRIDGE,
@@ -65,6 +65,13 @@ def whole() -> BootFiles:
 
 def test_a_whole_machine_on_a_host_that_has_it_all_is_silent() -> None:
     assert said(WHOLE, files=whole()) == []
+
+
+def test_the_server_that_anybody_may_plan_for_has_what_serves_a_whole_machine() -> None:
+    text = WHOLE.replace(" mgmt: {tap: vmtap0},", "")
+    made = plan(START + text, host("gpu07"), whole())
+    assert [one for one in codes(made) if one[1] == "6" or one == "W216"] == []
+    assert made.summary.can_run == "yes"
 
 
 def test_a_vm_without_them_is_asked_nothing_of_them() -> None:
@@ -327,6 +334,39 @@ def test_what_is_not_written_yet_has_to_have_room(size: int, allocated: int, fre
     assert of_root(image("root.img", size=size, allocated=allocated, free=free), RAW) == expected
     read = RAW.replace("./root.img", "{path: ./root.img, readonly: true}")
     assert of_root(image("root.img", size=size, allocated=allocated, free=free), read) == []
+
+
+# ---- name spaces and memory of engines ----
+
+
+@pytest.mark.parametrize(
+    ("text", "uid", "expected"),
+    [
+        (ROOT, 0, ["E657"]),
+        (ROOT, ME, []),  # a user's qemu-storage-daemon is the user's own
+        ("disks: {root: {socket: /s}}\n", 0, []),
+        ("nics: {inet: user}\n", ME, ["E657"]),
+        ("nics: {lan: {bridge: br0}}\nvsock: 7\n", 0, []),
+    ],
+)
+def test_a_name_space_is_missed_by_who_is_served_in_one(text: str, uid: int, expected: list[str]) -> None:
+    mine = with_disks(root=image(rights=Rights("/vms/root.qcow2", uid, uid, 0o600)))
+    files = mine if text == ROOT else with_sockets(disks_root=socket()) if "socket" in text else FILES
+    for facts in (served(name_space="EPERM"), served(user_namespaces=0)):
+        assert said(text, facts if uid == 0 else by_user(facts), files) == expected
+
+
+def test_of_memory_in_many_pieces_each_engine_takes_as_many_as_it_can_be_told_of() -> None:
+    many = START.replace("1GiB", "[" + ", ".join(["{size: 16MiB}"] * 65) + "]")
+
+    def told(text: str, **fields: Any) -> list[str]:
+        files = with_disks(root=image()) if "disks" in text else FILES
+        return [one for one in codes(plan(many + text, served(**fields), files)) if one == "E659"]
+
+    assert told(ROOT + "vsock: 7\n") == ["E659"]
+    assert told("vsock: 7\n") == ["E659"]  # 64 without another number
+    assert told("vsock: 7\n", vhost_regions=65) == []
+    assert told("") == []
 
 
 # ---- networks ----

@@ -12,8 +12,10 @@ from typing import TextIO
 
 import pytest
 
+from launcher.errors import Diagnostic
 from launcher.plan.outcome import FORMAT_VERSION, End, Report, StepOutcome, VcpuReport
-from launcher.report.lines import ENDLESS, columns_of, width_of
+from launcher.report.diagnostics import as_text
+from launcher.report.lines import ENDLESS, columns_of, width_of, wrapped
 from launcher.report.progress import text_lines
 from launcher.report.report_text import print_report
 from tests.planning import EXAMPLE, host, plan
@@ -34,8 +36,8 @@ def terminal() -> Iterator[tuple[TextIO, int]]:
     os.close(leader)
 
 
-@pytest.mark.parametrize(("columns", "width"), [(0, 100), (20, 60), (72, 72), (80, 80), (250, 100)])
-def test_a_terminal_has_its_own_width_within_reason(terminal: tuple[TextIO, int], columns: int, width: int) -> None:
+@pytest.mark.parametrize(("columns", "width"), [(0, 100), (20, 60), (72, 72), (80, 80), (250, 250)])
+def test_a_terminal_has_its_own_width(terminal: tuple[TextIO, int], columns: int, width: int) -> None:
     stream, leader = terminal
     fcntl.ioctl(leader, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     assert width_of(stream) == width
@@ -45,6 +47,40 @@ def test_a_terminal_has_its_own_width_within_reason(terminal: tuple[TextIO, int]
 def test_what_is_no_terminal_is_100_wide() -> None:
     assert width_of(io.StringIO()) == 100
     assert columns_of(io.StringIO()) == ENDLESS
+
+
+def test_no_word_is_broken_for_somebody_may_copy_it() -> None:
+    path = "/var/lib/images/" + "a" * 60
+    assert wrapped("  = ", f"write to {path} or not", 40) == ["  = write to", f"    {path}", "    or not"]
+    assert wrapped("", path, 40) == [path]
+    assert wrapped("", path, 40, whole=False) == [path[:40], path[40:]]
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_sentences_are_wrapped_for_a_terminal_and_whole_elsewhere(width: int) -> None:
+    sentence = " ".join(["bank", "0,", "transparent", "huge", "pages"] * 8)
+    found = [Diagnostic("E507", sentence, evidence=(sentence,), help=(sentence,))]
+    lines = as_text(found, {}, width=width).splitlines()
+    assert max(map(len, lines)) <= width
+    assert {word for line in lines for word in line.split()} >= set(sentence.split())
+    assert as_text(found, {}).splitlines() == [f"error[E507]: {sentence}", f"  = {sentence}", f"  = help: {sentence}"]
+
+
+@pytest.mark.parametrize(
+    "note", ["", "failed to read the file that was named here: No such file or directory, or no rights"]
+)
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_nothing_of_a_step_that_is_over_is_cut(width: int, note: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("launcher.report.progress.width_of", lambda _: width)
+    made, stream = plan(EXAMPLE.read_text(), host("gpu07")), io.StringIO()
+    tell = text_lines(made.steps, stream, live=False)
+    for n in range(1, len(made.steps) + 1):
+        tell(StepOutcome(n, "failed" if note else "done", note=note, seconds=1))
+    assert max(map(len, stream.getvalue().splitlines())) <= width
+    said = " ".join(stream.getvalue().split())
+    for step in made.steps:
+        for word in f"{step.describe()} {note}".split():
+            assert word in said
 
 
 @pytest.mark.parametrize("width", [60, 80, 100])

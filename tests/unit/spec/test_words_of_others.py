@@ -49,7 +49,7 @@ AT_THE_TOP = {
     "image: a.qcow2": "write `disks: {root: a.qcow2}`",
     "scsi0: local:1": "write `disks`, as in `disks: {root: ./debian.qcow2}`",
     "drive: file=a": "write `disks: {root: a}`",
-    "cdrom: a.iso": "write `disks: {root: a.iso}`",
+    "cdrom: a.iso": "write `disks: {root: {path: a.iso, readonly: true}}`",
     "mac: 52:54:00:00:00:01": "network: {mac: ",
     "uefi: true": "as in `boot: uefi`",
     "firmware: ovmf": "it belongs in `boot:`",
@@ -81,7 +81,10 @@ AT_THE_TOP = {
     "disk: {type: file, source: {file: ./a.qcow2}, driver: {type: qcow2}, readonly: {}}": (
         "write `disks: {root: {path: ./a.qcow2, format: qcow2, readonly: true}}`"
     ),
-    "cdrom: {path: a.iso}": "write `disks: {root: a.iso}`",
+    "cdrom: {path: a.iso}": "write `disks: {root: {path: a.iso, readonly: true}}`",
+    "cdrom: a.img": "write `disks: {root: {path: a.img, readonly: true}}`",
+    "drive: 'file=a.img,media=cdrom'": "write `disks: {root: {path: a.img, readonly: true}}`",
+    "disk: /dev/sr0,format=raw": "write `disks: {root: {path: /dev/sr0, format: raw, readonly: true}}`",
     "disk: {root: ./a}": "write `disks`",
     "disk: 20G": "as in `disks: {root: ./debian.qcow2}`",
     "filesystem: {source: {dir: /srv}, target: {dir: work}}": "write `shares: {work: /srv}`",
@@ -286,6 +289,22 @@ def test_one_entry_where_aliases_belong_is_told_once_and_others_are_left_alone()
         (one,) = refused(f"{START}{written}\n")
         assert (one.code, one.fix is not None) == ("E105", True)
     assert [one.code for one in refused(f"{START}nics: {{tap: vmtap0, lan: user}}\n")] == ["E148"]
+
+
+@pytest.mark.parametrize(
+    ("written", "way"),
+    [
+        ("disks: {root: 'nbd:localhost:10809'}", "name its block device"),
+        ("disks: {root: 'rbd:pool/x'}", "name its block device"),
+        ("disks: {root: 'file:///srv/a.img'}", "write the path alone"),
+        ("disks: {root: {socket: 'unix:/run/a.sock'}}", "write the path alone"),
+        ("nics: {lan: {socket: 'tcp:127.0.0.1:5'}}", "a socket of this host"),
+    ],
+)
+def test_what_is_not_on_this_host_is_told_how_it_comes_here(written: str, way: str) -> None:
+    one = told(f"{START}{written}\n")
+    assert one.code == "E148"
+    assert way in one.help[0]
 
 
 def test_vendor_and_device_are_one_id() -> None:

@@ -6,10 +6,13 @@ import os
 import subprocess
 import sys
 
-from launcher.plan.outcome import Report
-from launcher.report.holdings import CAP_NET_ADMIN, rows
+from launcher.kernel.confine import CAP_NET_ADMIN
+from launcher.plan.outcome import EngineReport, Report
+from launcher.record import replace
+from launcher.report.holdings import rows
 from launcher.vms.holdings import Holdings, holdings
 from tests.conftest import ordinary_user
+from tests.name_spaces import needs_name_spaces
 
 
 def report(**more: object) -> Report:
@@ -64,3 +67,39 @@ def test_who_may_still_change_interfaces_is_named_with_what_it_may() -> None:
     told = dict(rows(report(standby_confinement={"landlock": "on"}), {"standby": one}))
     assert told["standby"].startswith(f"process {os.getpid()}, ")
     assert (told["  capabilities"], told["  writes to"]) == ("CAP_NET_ADMIN", "nothing by name")
+
+
+def engine(**measures: str) -> EngineReport:
+    return EngineReport(("src",), "/usr/libexec/virtiofsd", 3, 0, "runs", "", measures, writes=("/srv", "/dev/null"))
+
+
+CONFINED = Holdings(3, (0,) * 4, (0,) * 4, 0b1011, True, {"virtiofsd 3": 1}, {"socket": 2}, ("mnt", "user"))
+
+
+def test_an_engine_is_told_with_what_its_capabilities_are_over_and_where_it_writes() -> None:
+    told = dict(rows(report(engines=(engine(landlock="on"),)), {"virtiofsd of src": CONFINED}))
+    assert told["engine"] == "virtiofsd of src, process 3, uid 0, gid 0"
+    assert told["  capabilities"] == "CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER in its user name space"
+    assert (told["  name spaces"], told["  writes to"]) == ("mnt, user of its own", "/srv, /dev/null")
+
+
+def test_an_engine_with_a_sandbox_of_its_own_has_mounts_of_its_own() -> None:
+    own = replace(engine(no_new_privs="on"), writes=("/",))
+    told = dict(rows(report(engines=(own,)), {"virtiofsd of src": CONFINED}))
+    assert told["  writes to"] == "/ of its own mount name space, as its user"
+    shared = dict(rows(report(engines=(own,)), {"virtiofsd of src": CONFINED._replace(name_spaces=None)}))
+    assert shared["  writes to"] == "/"
+
+
+@needs_name_spaces
+def test_the_name_spaces_that_a_process_has_of_its_own_are_seen() -> None:
+    mine = holdings(os.getpid())
+    assert mine is not None
+    assert mine.name_spaces == ()
+    with subprocess.Popen(["unshare", "--user", "sh", "-c", "echo; read line"], stdin=-1, stdout=-1) as apart:
+        assert apart.stdout is not None
+        assert apart.stdout.readline()
+        its = holdings(apart.pid)
+        apart.communicate(b"\n")
+    assert its is not None
+    assert its.name_spaces == ("user",)

@@ -25,7 +25,7 @@ def disk(alias: str, *images: Image, readonly: bool = False) -> ServedDisk:
 
 
 def engine(*disks: ServedDisk) -> StartDiskEngine:
-    return StartDiskEngine("/usr/bin/qemu-storage-daemon", 0, 0, disks)
+    return StartDiskEngine("/usr/bin/qemu-storage-daemon", 0, 0, disks, 0)
 
 
 def with_disks(folder: Path, name: str, *disks: ServedDisk) -> Plan:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import Lock
 
 from launcher.executor.runner.devices.function import Function
 from launcher.executor.runner.devices.traps import MACHINE, Key, Space, Traps
-from launcher.kernel.api import SPACES, Trap
+from launcher.kernel.api import SPACES, Machine, Trap
 from launcher.machine.board import PortModel
 from launcher.machine.pci import CONFIG_SIZE
 
@@ -19,8 +20,8 @@ OWN_LOCK = "registers"  # what waits for an engine stops nobody who wants someth
 class Bus:
     """`functions` is filled while the VM is set up, and not changed while it runs."""
 
-    def __init__(self, traps: Traps) -> None:
-        self.traps = traps
+    def __init__(self, machine: Machine, traps: Traps) -> None:
+        self._machine, self.traps = machine, traps
         self.functions: list[Function] = []
         self.faults = 0  # KVM_RUN met a BAR that did not answer
         self._lock = Lock()
@@ -40,6 +41,8 @@ class Bus:
         self.traps.show("port", Key(MACHINE, len(self._models) - 1), model.ports, (trap,))
 
     def add(self, one: Function) -> None:
+        """No vCPU runs yet."""
+        self._machine.set_function(one.devfn, one.known(0, CONFIG_SIZE), *one.asked())
         self.functions.append(one)
         self._by_devfn[one.devfn] = one
         for name, event in one.alarms.items():
@@ -64,44 +67,57 @@ class Bus:
         return one, name
 
     def read(self, space: int, address: int, size: int) -> int:
-        with self._lock:
-            if SPACES[space] == "config":
-                data = self._by_devfn[address // CONFIG_SIZE].read_config(address % CONFIG_SIZE, size)
-                return int.from_bytes(data, "little")
-            found = self._owner(space, address)
-            if found is None:  # it was moved meanwhile
-                return ONES
-            key, trap = found
-            if trap.kind == MODEL:
-                return self._models[key.bar].read(address - trap.start, size)
-            if trap.kind != OWN_LOCK:
-                return self._table(key, trap, address, size)
-        return self._table(key, trap, address, size)
+        if SPACES[space] == "config":
+            one = self._by_devfn[address // CONFIG_SIZE]
+            with one.alone(), self._lock:
+                return int.from_bytes(one.read_config(address % CONFIG_SIZE, size), "little")
+        found = self._owner(space, address)
+        if found is None:  # it was moved meanwhile
+            return ONES
+        key, trap = found
+        offset = address - trap.start
+        if trap.kind == MODEL:
+            with self._lock:
+                return self._models[key.bar].read(offset, size)
+        with self._alone(key, trap):
+            return int.from_bytes(self._by_devfn[key.devfn].read_table(trap.kind, offset, size), "little")
 
     def write(self, space: int, address: int, size: int, value: int) -> None:
         data = (value & (1 << 8 * size) - 1).to_bytes(size, "little")
-        with self._lock:
-            if SPACES[space] == "config":
-                self._by_devfn[address // CONFIG_SIZE].write_config(address % CONFIG_SIZE, data)
-                for one in self.functions:
-                    one.try_waiting()
-                return
-            found = self._owner(space, address)
-            if found is None:
-                return
-            key, trap = found
-            if trap.kind == MODEL:
-                self._models[key.bar].write(address - trap.start, data)
-                return
-            if trap.kind != OWN_LOCK:
-                self._by_devfn[key.devfn].write_table(trap.kind, address - trap.start, data)
-                return
-        self._by_devfn[key.devfn].write_table(trap.kind, address - trap.start, data)
+        if SPACES[space] == "config":
+            self._write_config(self._by_devfn[address // CONFIG_SIZE], address % CONFIG_SIZE, data)
+            return
+        found = self._owner(space, address)
+        if found is None:
+            return
+        key, trap = found
+        offset = address - trap.start
+        if trap.kind == MODEL:
+            with self._lock:
+                self._models[key.bar].write(offset, data)
+            return
+        with self._alone(key, trap):
+            self._by_devfn[key.devfn].write_table(trap.kind, offset, data)
 
-    def _table(self, key: Key, trap: Trap, address: int, size: int) -> int:
-        data = self._by_devfn[key.devfn].read_table(trap.kind, address - trap.start, size)
-        return int.from_bytes(data, "little")
+    @contextmanager
+    def _alone(self, key: Key, trap: Trap) -> Iterator[None]:
+        """Registers have a lock of their own; all else is under that of the bus."""
+        if trap.kind == OWN_LOCK:
+            yield
+            return
+        with self._by_devfn[key.devfn].alone(), self._lock:
+            yield
+
+    def _write_config(self, function: Function, offset: int, data: bytes) -> None:
+        """C knows what is to be read there by the time that the write is over."""
+        inside = min(len(data), CONFIG_SIZE - offset)
+        with function.alone(), self._lock:
+            function.write_config(offset, data)
+            self._machine.change_function(function.devfn, offset, function.known(offset, inside))
+            for one in self.functions:
+                one.try_waiting()
 
     def _owner(self, space: int, address: int) -> tuple[Key, Trap] | None:
         where: Space = "memory" if SPACES[space] == "memory" else "port"
-        return self.traps.owner(where, address)
+        with self._lock:
+            return self.traps.owner(where, address)

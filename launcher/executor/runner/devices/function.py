@@ -6,8 +6,10 @@ A passed device is one, PassedDevice of devices.passed, and a virtio function an
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Protocol
 
+from launcher.machine.function import Asked
 from launcher.plan.outcome import DeviceReport, VirtioReport
 from launcher.values import Span
 
@@ -37,11 +39,21 @@ class Function(Protocol):
         """By name: `request` fires when the host wants the function back, `error` when it is broken, `gone` when its
         engine has hung up, for good."""
 
+    def alone(self) -> AbstractContextManager[object]:
+        """Before the bus's lock, for all but registers: who works on the function has done so, however long it takes,
+        and what its engine has to be told of interrupts it is told when the bus is free again."""
+
     def spans(self) -> tuple[Span, ...]:
         """Where its memory BARs are by their registers."""
 
     def read_config(self, offset: int, size: int) -> bytes: ...
     def write_config(self, offset: int, data: bytes) -> None: ...
+
+    def known(self, offset: int, size: int) -> bytes:
+        """What it reads as there now, wherever it need not be asked."""
+
+    def asked(self) -> Asked:
+        """Which bytes of configuration space it is asked about: others read as they are known, written in vain."""
 
     def read_table(self, piece: str, offset: int, size: int) -> bytes:
         """`piece` is table or pending, of MSI-X; or registers, about which it is asked without the bus's lock."""

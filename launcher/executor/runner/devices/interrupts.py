@@ -131,14 +131,18 @@ class Interrupts:
     # -- messages ------------------------------------------------------------------------------------------------------
 
     def _become_vectors(self, wanted: tuple[Vector | None, ...]) -> None:
+        """A guest changes one at a time, by a write for each of its four words."""
         self._grow(min(len(wanted), self._most))
-        for line, vector in zip(self._lines, wanted, strict=False):
+        padded = (*wanted, *(None,) * (len(self._lines) - len(wanted)))
+        changed = [(one, new) for one, new in zip(self._lines, padded, strict=False) if new != one.route]
+        if not changed:
+            return
+        for line, vector in changed:
             if vector is not None:
                 self._routes.route(line.gsi, vector)
         self._routes.commit()
-        padded = (*wanted, *(None,) * (len(self._lines) - len(wanted)))
         with ExitStack() as all_of_them:
-            for line, vector in zip(self._lines, padded, strict=False):
+            for line, vector in changed:
                 all_of_them.callback(self._attach, line, vector)
 
     def _attach(self, line: Line, vector: Vector | None) -> None:

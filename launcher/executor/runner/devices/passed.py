@@ -6,14 +6,14 @@ Whatever the guest asks for, nothing here raises into a vCPU: what the kernel re
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from typing import Any
 
 from launcher.executor.runner.devices.interrupts import Interrupts
 from launcher.executor.runner.devices.notes import Notes, cause
 from launcher.executor.runner.devices.placing import Placing
 from launcher.kernel.api import Device, Eventfd
-from launcher.machine.function import PassedFunction
+from launcher.machine.function import Asked, PassedFunction
 from launcher.plan.changes import Change, Forward, HideBar, Interrupt, ShowBar
 from launcher.plan.outcome import DeviceReport
 from launcher.plan.steps import Passed
@@ -38,6 +38,9 @@ class PassedDevice:
 
     # -- for the bus ---------------------------------------------------------------------------------------------------
 
+    def alone(self) -> AbstractContextManager[object]:
+        return nullcontext()
+
     def spans(self) -> tuple[Span, ...]:
         return self.function.spans()
 
@@ -46,6 +49,12 @@ class PassedDevice:
 
     def write_config(self, offset: int, data: bytes) -> None:
         self._apply(self.function.write(offset, data))
+
+    def known(self, offset: int, size: int) -> bytes:
+        return self.function.read(offset, size, lambda _, count: bytes(count))
+
+    def asked(self) -> Asked:
+        return self.function.asked()
 
     def try_waiting(self) -> None:
         self._apply(self._placing.waiting)

@@ -7,9 +7,9 @@ the device needs a reset.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
-from threading import Lock
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from threading import RLock
 from typing import Any
 
 from launcher.executor.runner.devices.notes import Say, cause
@@ -57,9 +57,10 @@ class VirtioService:
     def __init__(
         self, model: VirtioConfig, engine: Engine, kicks: Kicks, memory: Sequence[MemoryPart], note: Say
     ) -> None:
-        self.registers, self._config, self._engine, self.kicks = model.registers, model, engine, kicks
+        self.registers, self.config, self._engine, self.kicks = model.registers, model, engine, kicks
         self._memory, self._note = memory, note
-        self._lock = Lock()  # over registers and engine: an engine that is slow to answer stops nobody else
+        self._lock = RLock()  # over registers and engine: an engine that is slow to answer stops nobody else
+        self._rewires = False  # vectors have come or gone, and the engine does not know yet
         self._events: dict[int, int] = {}  # of vectors
         self._calls: dict[int, int] = {}  # of queues that were started: where their interrupts go
         self.starts = self.notified = 0
@@ -79,6 +80,15 @@ class VirtioService:
     def runs(self) -> bool:
         return bool(self._calls)
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """The bus's lock is taken inside and given back before the engine hears what became of its interrupts."""
+        with self._lock:
+            yield
+            if self._rewires:
+                self._rewires = False
+                self._perform((Rewire(),))
+
     # -- accesses ------------------------------------------------------------------------------------------------------
 
     def read(self, offset: int, size: int) -> bytes:
@@ -92,34 +102,32 @@ class VirtioService:
     def read_config(self, offset: int, size: int) -> bytes:
         """The bus has its lock by then, which all functions share: an engine is waited for only at the window."""
         with self._lock_at(offset, size):
-            return self._config.read(offset, size)
+            return self.config.read(offset, size)
 
     def write_config(self, offset: int, data: bytes) -> None:
         with self._lock_at(offset, len(data)):
-            self._perform(self._config.write(offset, data))
+            self._perform(self.config.write(offset, data))
 
     def _lock_at(self, offset: int, size: int) -> AbstractContextManager[object]:
-        return self._lock if self._config.is_window(offset, size) else nullcontext()
+        return self._lock if self.config.is_window(offset, size) else nullcontext()
 
     def end(self) -> None:
         """The engine touches nothing of the guest when this returns, or has gone."""
         with self._lock:
             self._perform((Stop(),))
 
-    # -- what fires its interrupts: a Source ---------------------------------------------------------------------------
+    # -- what fires its interrupts: a Source, by who is alone ----------------------------------------------------------
 
     def irq(self, name: str) -> IrqInfo:
         return IrqInfo(self.registers.vectors if name == "msix" else 0, resizable=True)
 
     def set_irq_events(self, _: str, start: int, events: Sequence[int]) -> None:
-        with self._lock:
-            self._events |= dict(enumerate(events, start))
-            self._perform((Rewire(),))
+        self._events |= dict(enumerate(events, start))
+        self._rewires = True
 
     def switch_off_irqs(self, _: str) -> None:
-        with self._lock:
-            self._events.clear()
-            self._perform((Rewire(),))
+        self._events.clear()
+        self._rewires = True
 
     def mask_intx(self) -> None:
         """There is no line."""

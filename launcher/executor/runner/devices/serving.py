@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import struct
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import NamedTuple, Protocol
 
 from launcher.kernel.api import MemoryPart, RingPlace, Tap, Vhost, VhostUser
@@ -79,8 +80,10 @@ class VhostNet:
         self._vhost.set_call(number, event)
 
     def stop(self, numbers: Sequence[int]) -> None:
-        for number in numbers:
-            self._vhost.set_backend(number, NO_EVENT)
+        """What fails does not keep the rest, and is raised."""
+        with ExitStack() as all_of_them:  # last first
+            for number in reversed(numbers):
+                all_of_them.callback(self._vhost.set_backend, number, NO_EVENT)
 
 
 class VhostVsock:

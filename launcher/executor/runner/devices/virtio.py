@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
 from launcher.executor.runner.devices.function import Alarm
@@ -11,7 +11,7 @@ from launcher.executor.runner.devices.interrupts import Interrupts
 from launcher.executor.runner.devices.notes import Notes, cause
 from launcher.executor.runner.devices.placing import Placing
 from launcher.executor.runner.devices.service import VirtioService
-from launcher.machine.function import PassedFunction
+from launcher.machine.function import Asked, PassedFunction
 from launcher.plan.changes import Change, Forward, HideBar, Interrupt, ShowBar
 from launcher.plan.outcome import VirtioReport
 from launcher.plan.virtio import Virtio
@@ -39,6 +39,9 @@ class VirtioDevice:
 
     # -- for the bus ---------------------------------------------------------------------------------------------------
 
+    def alone(self) -> AbstractContextManager[object]:
+        return self.service.alone()
+
     def spans(self) -> tuple[Span, ...]:
         return self.function.spans()
 
@@ -47,6 +50,12 @@ class VirtioDevice:
 
     def write_config(self, offset: int, data: bytes) -> None:
         self._apply(self.function.write(offset, data))
+
+    def known(self, offset: int, size: int) -> bytes:
+        return self.function.read(offset, size, self.service.config.image)
+
+    def asked(self) -> Asked:
+        return self.service.config.asked(self.function.asked())
 
     def try_waiting(self) -> None:
         self._apply(self._placing.waiting)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import socket
 import struct
 import subprocess
@@ -20,6 +19,7 @@ from launcher.errors import StepFailed
 from launcher.executor.keeper import engines
 from launcher.kernel.real import RealKernel
 from launcher.plan.virtio import Image, ImageFormat, ServedDisk, StartDiskEngine
+from tests.conftest import ends
 from tests.name_spaces import needs_name_spaces
 from tests.vhost_user_client import Client
 
@@ -28,6 +28,7 @@ OTHER = 12345  # somebody who is nobody here
 pytestmark = [pytest.mark.skipif(not QSD, reason="there is no qemu-storage-daemon"), needs_name_spaces]
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root's engines have other uids")
 SECTOR = 512
+MAPS = 1 << 20  # of guest memory
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ def disk(*images: Image, alias: str = "root", readonly: bool = False) -> ServedD
 
 def step(*disks: ServedDisk, program: str = QSD, uid: int | None = None) -> StartDiskEngine:
     own = os.getuid() if uid is None else uid
-    return StartDiskEngine(program, own, own if uid is not None else os.getgid(), disks)
+    return StartDiskEngine(program, own, own if uid is not None else os.getgid(), disks, MAPS)
 
 
 def started(kernel: RealKernel, one: StartDiskEngine) -> engines.Started:
@@ -247,7 +248,7 @@ def test_a_keeper_that_is_killed_takes_its_engine_with_it(
     process.kill()
     assert RealKernel().waits(pidfd, 20, "")
     os.close(pidfd)
-    os.kill(runner, signal.SIGKILL)
+    assert ends(runner)
 
 
 def test_who_has_only_the_journal_ends_an_engine_that_lives(kernel: RealKernel, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import subprocess
 from collections.abc import Callable
@@ -13,13 +14,16 @@ import pytest
 
 from launcher.errors import Diagnostic, StepFailed
 from launcher.executor.keeper import engine_sockets, engines
+from launcher.executor.keeper.engine_limits import memory_limits
 from launcher.executor.keeper.engine_watch import EngineWatch
 from launcher.executor.keeper.last_words import last_words
 from launcher.kernel import engine as kernel_engine
 from launcher.kernel.real import RealKernel
 from launcher.kernel.waiting import poll
+from launcher.plan.virtio import StartUserNetwork
+from launcher.values import GIB, MIB
 from tests.name_spaces import needs_name_spaces
-from tests.unit.executor.keeper.test_engines import disk, image, kernel, step
+from tests.unit.executor.keeper.test_engines import disk, fails, image, kernel, step
 
 pytestmark = needs_name_spaces
 __all__ = ["kernel"]  # the fixture
@@ -78,6 +82,30 @@ def test_one_that_ends_at_once_is_quoted_without_what_a_terminal_acts_on(
     told = found(kernel, tmp_path, odd("ends"))
     assert (told.code, told.message) == ("E561", "ends for root exited with status 3 before it served anything")
     assert told.evidence == ("I have", r"\x1b[31mno colour")
+
+
+NETWORK = """
+#include <stdio.h>
+#include <unistd.h>
+int main(void) { fprintf(stderr, "uid %d gid %d", getuid(), getgid()); return 1; }
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's engines have other uids")
+def test_a_network_of_root_s_vm_is_served_by_a_user_that_no_other_vm_has(kernel: RealKernel, tmp_path: Path) -> None:
+    """By a program that says who it is in place of passt."""
+    (tmp_path / "passt.c").write_text(NETWORK)
+    subprocess.run(["cc", "-o", tmp_path / "passt", tmp_path / "passt.c"], check=True)
+    for one in (tmp_path, *tmp_path.parents):
+        if str(one).startswith("/tmp/"):
+            one.chmod(0o711)
+    wanted = StartUserNetwork(str(tmp_path / "passt"), "inet", None, None, GIB)
+    engines.prepare(wanted, kernel)
+    with pytest.raises(StepFailed) as failed:
+        engines.start(wanted, kernel)
+    own = 0x7300_0000 + os.getpid()
+    assert failed.value.diagnostics[0].evidence == (f"uid {own} gid {own}",)
+    assert wanted.describe() == "start passt as a uid of its own for inet"
 
 
 @pytest.mark.parametrize(
@@ -159,6 +187,42 @@ def test_an_engine_may_execute_nothing_else_and_open_nothing_else(
     told = found(kernel, tmp_path, str(folder / "tries"))
     assert (told.message, told.evidence) == ("tries for root exited with status 0 before it served anything", ())
     assert not (folder / "made").exists()
+
+
+TAKES = """
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <sys/mman.h>
+enum { SIZE = 64 << 20 };
+static int take(int kind)
+{
+	int taken = 0;
+	while (mmap(NULL, SIZE, PROT_READ | PROT_WRITE, kind | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) != MAP_FAILED)
+		taken++;
+	return taken;
+}
+int main(void)
+{
+	int private = take(MAP_PRIVATE), shared = take(MAP_SHARED);
+	fprintf(stderr, "%d %d %d", private, shared, memfd_create("more", 0));
+}
+"""
+
+
+def test_one_that_its_guest_has_taken_over_takes_no_more_memory_than_it_may(
+    kernel: RealKernel, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Of its own, shared with nobody, and in files without a name; the guest's, which it could give back, counts."""
+    program = tmp_path_factory.mktemp("takes") / "takes"
+    program.with_suffix(".c").write_text(TAKES)
+    subprocess.run(["cc", "-o", program, program.with_suffix(".c")], check=True)
+    one = step(disk(image(tmp_path / "image")), program=str(program))
+    (_, data), (_, addresses) = memory_limits(one)
+    (said,) = fails(kernel, one).diagnostics[0].evidence
+    private, shared, file = map(int, said.split())
+    assert file == -1
+    assert data - 128 * MIB < 64 * MIB * private <= data < 2 * GIB
+    assert addresses - 256 * MIB < 64 * MIB * (private + shared) <= addresses < 3 * GIB
 
 
 @pytest.mark.parametrize(

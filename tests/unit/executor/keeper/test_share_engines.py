@@ -16,7 +16,7 @@ from launcher.executor.keeper import engines
 from launcher.kernel.real import RealKernel
 from launcher.plan.virtio import StartShareEngine, StartUserNetwork
 from tests.name_spaces import needs_name_spaces
-from tests.unit.executor.keeper.test_engines import OTHER, as_root, kernel, owners, status_of
+from tests.unit.executor.keeper.test_engines import MAPS, OTHER, as_root, kernel, owners, status_of
 from tests.vhost_user_client import DATA, HEAD, Client
 
 pytestmark = needs_name_spaces
@@ -27,7 +27,7 @@ KINDS: dict[Literal["c", "rust"], str] = {"c": "/usr/lib/qemu/virtiofsd", "rust"
 # Debian 13 has a link to the other where Debian 12 has the one in C.
 HERE = [kind for kind, program in KINDS.items() if os.access(program, os.X_OK) and not os.path.islink(program)]
 PASST = shutil.which("passt") or ""
-INIT, LOOKUP, MKDIR, OPEN, READ, CREATE = 26, 1, 9, 14, 15, 35  # linux/fuse.h
+INIT, LOOKUP, SETATTR, MKDIR, OPEN, READ, CREATE = 26, 1, 4, 9, 14, 15, 35  # linux/fuse.h
 SIZE = 4096
 EROFS, EINVAL = 30, 22
 SHARES = 0x880000DB  # CAP_CHOWN, DAC_OVERRIDE, FOWNER, FSETID, SETGID, SETUID, MKNOD, SETFCAP
@@ -81,7 +81,8 @@ def share(kind: Literal["c", "rust"], folder: Path, owner: int, *, readonly: boo
             os.chown(one, owner, owner)
     status = folder.stat()
     identity = f"{status.st_dev}:{status.st_ino}"
-    return StartShareEngine(KINDS[kind], kind, "work", str(folder), identity, readonly, owner, folder.stat().st_gid)
+    gid = status.st_gid
+    return StartShareEngine(KINDS[kind], kind, "work", str(folder), identity, readonly, owner, gid, MAPS)
 
 
 def served(kernel: RealKernel, step: StartShareEngine | StartUserNetwork) -> engines.Started:
@@ -115,6 +116,8 @@ def test_a_share_that_is_only_read_cannot_be_written(
         assert guest.text("hello") == b"hi there"
         assert guest.make("new") == EROFS
         assert guest.ask(MKDIR, struct.pack("<II", 0o755, 0) + b"dir\0")[0] == EROFS
+        mode = struct.pack("<IIQQQQQQIIIIIIII", 1, 0, *(0,) * 9, 0o40777, *(0,) * 4)  # FATTR_MODE
+        assert guest.ask(SETATTR, mode)[0] == EROFS
     assert os.listdir(folder) == ["hello"]
 
 
@@ -140,7 +143,7 @@ def test_a_folder_that_was_swapped_is_refused(kernel: RealKernel, folder: Path, 
 @pytest.mark.skipif(not PASST, reason="there is no passt")
 @as_root
 def test_a_network_is_served_as_nobody(kernel: RealKernel) -> None:
-    first = served(kernel, StartUserNetwork(PASST, "inet", OTHER, OTHER))
+    first = served(kernel, StartUserNetwork(PASST, "inet", OTHER, OTHER, MAPS))
     status = status_of(first.pid)
     assert (set(status["Uid"].split()), int(status["CapEff"], 16), status["Seccomp"]) == ({str(OTHER)}, 0, "2")
     engines.end(first, kernel)

@@ -14,6 +14,7 @@ import pytest
 
 from launcher.errors import StepFailed
 from launcher.executor.keeper import engine_sockets, taps
+from launcher.images.rights import identity_of
 from launcher.kernel.real import RealKernel
 from launcher.plan.virtio import ConnectEngine, MakeTap, OpenTap
 from tests.fakes.kernel import FakeKernel
@@ -49,10 +50,15 @@ def listens(tmp_path: Path) -> Iterator[Listen]:
         one.close()
 
 
+def step(path: Path) -> ConnectEngine:
+    """As it is planned now."""
+    return ConnectEngine("fast", str(path), identity_of(path.stat()) if path.exists() else "0:0")
+
+
 def refused(path: Path, code: str = "E566") -> str:
     kernel = RealKernel()
     with pytest.raises(StepFailed) as failed:
-        taps.connect(ConnectEngine("fast", str(path)), kernel)
+        taps.connect(step(path), kernel)
     assert failed.value.diagnostics[0].code == code
     assert kernel.ends == {}
     return failed.value.diagnostics[0].message
@@ -60,7 +66,7 @@ def refused(path: Path, code: str = "E566") -> str:
 
 def test_an_engine_that_answers_is_the_runners(listens: Listen) -> None:
     kernel = RealKernel()
-    taps.connect(ConnectEngine("fast", str(listens(ANSWER))), kernel)
+    taps.connect(step(listens(ANSWER)), kernel)
     assert os.readlink(f"/proc/self/fd/{kernel.ends['fast']}").startswith("socket:")
     with socket.socket(fileno=os.dup(kernel.ends["fast"])) as end:  # and not a byte of the answer is left
         end.setblocking(False)
@@ -84,6 +90,22 @@ def test_nobody_nothing_and_a_file_are_none(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(tmp_path / "left"))
     assert "Connection refused" in refused(tmp_path / "left")
+
+
+def test_another_socket_than_planned_is_not_even_greeted(tmp_path: Path) -> None:
+    path = tmp_path / "engine.sock"
+    with socket.socket(socket.AF_UNIX) as planned, socket.socket(socket.AF_UNIX) as other:
+        planned.bind(str(path))
+        planned_step = step(path)
+        path.rename(tmp_path / "was")
+        other.bind(str(path))
+        other.listen(1)
+        other.setblocking(False)
+        with pytest.raises(StepFailed, match="another socket than when it was planned") as failed:
+            taps.connect(planned_step, RealKernel())
+        assert failed.value.diagnostics[0].code == "E563"
+        with pytest.raises(BlockingIOError):
+            other.accept()
 
 
 def test_who_has_a_client_already_is_waited_for_so_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,8 @@ import errno
 import os
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack, closing
+from threading import RLock, Thread
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from launcher.executor.runner.devices.routes import Routes
 from launcher.executor.runner.devices.traps import Traps
 from launcher.kernel.api import SPACES, Eventfd, HostMemory, IrqInfo
 from launcher.machine.boards import board_of
-from launcher.machine.function import PassedFunction
+from launcher.machine.function import Asked, PassedFunction
 from launcher.machine.pci import CONFIG_SIZE
 from launcher.machine.pieces import pieces
 from launcher.machine.policy import Shape
@@ -36,6 +37,7 @@ SIZE, MAPPED, TABLE, PENDING = 16 * KIB, Span(0, 8 * KIB), Span(8 * KIB, 16), Sp
 FIRST, SECOND, HERE, THERE = 3 * 8, 4 * 8, 0xC0000000, 0xC0010000
 COMMAND, BAR, MSIX, BELL = 0x04, 0x10, 0x40, 0x80
 IDS = struct.pack("<HHHH", 0x1AF4, 0x1044, 0, 0x10).ljust(0x34, b"\0") + bytes((MSIX,))
+PATIENCE = 20.0
 MSIX_CAPABILITY = struct.pack("<BBHII", 0x11, 0, 0, TABLE.start, PENDING.start)
 REGISTERS = (IDS.ljust(MSIX, b"\0") + MSIX_CAPABILITY).ljust(256, b"\0")
 
@@ -46,6 +48,7 @@ class Bell:
     def __init__(self, slot: int, memory: HostMemory, where: AddressMap, fire: Callable[[int], None]) -> None:
         self.alias, self.devfn, self.alarms = "bell", slot, dict[str, Eventfd]()
         self.notes, self._fire, self._events = Notes(), fire, list[int]()
+        self.engine: AbstractContextManager[Any] = RLock()
         plan = BarPlace(0, "mem32", False, SIZE, HERE, "split")
         self._model = PassedFunction(Shape(REGISTERS, (plan,), 0, multifunction=False, intx=False))
         parts = pieces(SIZE, (MAPPED,), TABLE, PENDING)
@@ -59,13 +62,22 @@ class Bell:
         self._interrupts = interrupts
         self.do[Interrupt] = interrupts.become
 
-    # -- Function ------------------------------------------------------------------------------------------------------
+    # -- Function -----------------------------------------------------------------------------------------------------
+
+    def alone(self) -> AbstractContextManager[Any]:
+        return self.engine
 
     def read_config(self, offset: int, size: int) -> bytes:
         return self._model.read(offset, size, lambda at, count: REGISTERS[at : at + count])
 
     def write_config(self, offset: int, data: bytes) -> None:
         self._apply(self._model.write(offset, data))
+
+    def known(self, offset: int, size: int) -> bytes:
+        return self.read_config(offset, size)
+
+    def asked(self) -> Asked:
+        return self._model.asked()
 
     def read_table(self, piece: str, offset: int, size: int) -> bytes:
         if piece == "table":
@@ -125,7 +137,7 @@ class House:
         self.vm.create_interrupt_controllers()
         self.machine = undo.enter_context(closing(self.vm.create_machine(4, 9)))
         traps, routes = Traps(self.machine, (), ()), Routes(self.vm, BOARD, 4096)
-        self.bus, self.slots = Bus(traps), Memslots(1, 4)
+        self.bus, self.slots = Bus(self.machine, traps), Memslots(1, 4)
         where = AddressMap(self.vm, traps, (RAM,), BOARD.layout, self.slots)
         self.bells: Mapping[int, Bell] = {slot: self._bell(slot, where, routes, undo) for slot in (FIRST, SECOND)}
 
@@ -210,3 +222,23 @@ def test_without_a_memslot_it_is_trapped_and_says_so(house: House) -> None:
     assert told.state == "BAR 0 is served by trap, planned split; BAR 0 is trapped: KVM has no memslot left"
     for slot in taken:
         house.slots.give_back(slot)
+
+
+def test_a_function_that_waits_for_its_engine_keeps_no_other_waiting(house: House) -> None:
+    """As when its vectors change: with the bus's lock held all vCPUs would wait at their next access."""
+    house.put(FIRST, HERE)
+    house.put(SECOND, THERE)
+
+    def of_another() -> None:
+        house.config(SECOND, MSIX + 2, 0x8000)
+        house.arm(THERE)
+
+    writes = [Thread(target=house.arm, args=(HERE,)), Thread(target=house.config, args=(FIRST, MSIX + 2, 0x8000))]
+    other = Thread(target=of_another, daemon=True)
+    with house.bells[FIRST].engine:
+        for one in (*writes, other):
+            one.start()
+        other.join(PATIENCE)
+        assert [one.is_alive() for one in (*writes, other)] == [True, True, False]
+    for one in writes:
+        one.join()

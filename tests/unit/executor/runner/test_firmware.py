@@ -1,4 +1,4 @@
-"""Firmware on the fake kernel: each life is as after a reset; every call of the set-up failed once, nothing stays open."""
+"""Firmware on the fake kernel: each life is as after a reset; each call refused once, and nothing stays open."""
 
 from __future__ import annotations
 

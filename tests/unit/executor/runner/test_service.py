@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from threading import Thread
 
+import pytest
+
 from launcher.executor.runner.devices.service import Kicks, VirtioService
-from launcher.executor.runner.devices.serving import UserEngine
+from launcher.executor.runner.devices.serving import NO_EVENT, UserEngine, VhostNet, Wired
+from launcher.kernel.api import MemoryPart, RingPlace
 from launcher.machine.virtio import VirtioRegisters
 from launcher.machine.virtio_config import FIRST_DEVICE, VENDOR, VirtioConfig
 from launcher.plan.virtio import Virtio
 from launcher.values import PciAddress
-from tests.fakes.engines import FakeVhostUser
+from tests.fakes.engines import FakeTap, FakeVhost, FakeVhostUser
 from tests.fakes.kernel import FakeKernel
 from tests.fakes.kvm import FakeVm
 
 PATIENCE = 20.0
 
 
-def test_configuration_space_is_read_and_written_while_an_engine_is_waited_for() -> None:
-    """Whoever waits here has the lock of the bus, for which every other function waits then."""
-    kernel = FakeKernel()
+def disk(kernel: FakeKernel) -> VirtioService:
     root = Virtio("root", "blk", "vhost-user", PciAddress(0, 0, 1, 0), 0xC000_0000, 1)
     engine = UserEngine(root, FakeVhostUser(kernel, 1 << 32), ())
     model = VirtioConfig("blk", VirtioRegisters(engine.features, engine.queues, engine.config))
-    service = VirtioService(model, engine, Kicks(FakeVm(kernel), ()), (), print)
+    return VirtioService(model, engine, Kicks(FakeVm(kernel), ()), (), print)
+
+
+def test_configuration_space_is_read_and_written_while_an_engine_is_waited_for() -> None:
+    """Whoever waits here has the lock of the bus, for which every other function waits then."""
+    service = disk(FakeKernel())
     read: list[bytes] = []
 
     def look() -> None:
@@ -35,3 +42,30 @@ def test_configuration_space_is_read_and_written_while_an_engine_is_waited_for()
         looking.start()
         looking.join(PATIENCE)
         assert read == [VENDOR.to_bytes(2, "little") + (FIRST_DEVICE + 2).to_bytes(2, "little")]
+
+
+def test_a_queue_that_cannot_be_stopped_keeps_no_other_running() -> None:
+    kernel = FakeKernel()
+    vhost, memory = FakeVhost(kernel, "net"), (MemoryPart(0, 1 << 20, 0x1000_0000, None, 0),)
+    lan = Virtio("lan", "net", "vhost-net", PciAddress(0, 0, 2, 0), 0xC000_0000, 1, mac="52:54:00:00:00:01")
+    engine = VhostNet(lan, vhost, FakeTap(kernel), memory)
+    with closing(kernel.eventfd()) as kick:
+        places = [RingPlace(n, 256, *(0x1000_0000,) * 3) for n in range(engine.queues)]
+        engine.start(0, [Wired(place, kick.fd, -1) for place in places])
+        kernel.fail_at = len(kernel.calls) + 1
+        with pytest.raises(OSError, match="VHOST_NET_SET_BACKEND"):
+            engine.stop((0, 1))
+    assert vhost.running == {0}
+
+
+def test_an_engine_hears_of_vectors_when_the_bus_is_free_again() -> None:
+    """Who is alone with a function takes the bus's lock inside, and an engine may be slow to answer."""
+    kernel = FakeKernel()
+    service = disk(kernel)
+    service.write(0x1A, b"\0\0")  # the vector of its queue
+    service._calls = {0: NO_EVENT}  # as once it was started
+    with closing(kernel.eventfd()) as event:
+        with service.alone():
+            service.set_irq_events("msix", 0, (event.fd,))
+            assert "SET_VRING_CALL" not in kernel.calls
+        assert (kernel.calls.count("SET_VRING_CALL"), service._calls) == (1, {0: event.fd})

@@ -298,6 +298,23 @@ def test_an_engine_that_has_gone_is_an_alarm_once(tmp_path: Path, monkeypatch: p
     assert run.kernel.left() == []
 
 
+def test_an_engine_that_has_gone_before_the_guest_is_that_alarm_and_no_failure_of_the_runner_s(tmp_path: Path) -> None:
+    """Its keeper knows how it ended."""
+    kernel = FakeKernel(events=guest())
+    call = kernel.call
+
+    def spy(name: str) -> None:
+        if name == "GET_CONFIG":
+            raise ConnectionResetError(errno.ECONNRESET, "the engine has gone", name)
+        call(name)
+
+    kernel.call = spy  # type: ignore[method-assign]
+    run = Run(virtio_plan(tmp_path), kernel)
+    assert run.all_of("alarm") == [{"alias": "root", "kind": "gone"}]
+    assert run.all_of("failed") == []
+    assert run.kernel.left() == []
+
+
 def test_a_context_id_that_another_guest_has_is_refused_by_name(tmp_path: Path) -> None:
     run = run_of(tmp_path, taken_cids=(7,))
     assert run.problem["code"] == "E570"

@@ -1,0 +1,135 @@
+"""A word that is no verb, or options that a verb does not take, in; what is meant by them out, in words. Pure."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+# What virsh, qm, Compose and others call our verbs.
+OTHERS = {
+    "up": "start run create launch boot apply",
+    "down": "stop shutdown destroy kill rm remove undefine delete poweroff halt quit",
+    "ps": "list ls status show-all",
+    "validate": "check lint verify fmt format",
+    "inspect": "info show dominfo config describe dumpxml",
+    "console": "attach terminal serial exec shell ssh enter",
+    "logs": "log dmesg journal",
+    "plan": "diff dry-run preview",
+    "devices": "lspci pci nodedev-list",
+    "doctor": "virt-host-validate diagnose preflight",
+    "init": "new scaffold template",
+    "import": "convert define domxml-from-native virt-v2v",
+    "explain": "man docs describe-code",
+    "completion": "completions",
+}
+# What several of our verbs do, or none.
+IN_WORDS = {
+    "restart": "`vmlaunch down NAME`, then `vmlaunch up SPEC` starts it anew",
+    "reboot": "a guest reboots itself; `vmlaunch down NAME`, then `vmlaunch up SPEC` starts it anew",
+    "edit": "the spec is a file of yours: change it, then `vmlaunch down NAME` and `vmlaunch up SPEC`",
+    "suspend": "a VM that owns devices cannot be suspended: `vmlaunch down NAME` powers it off",
+    "migrate": "a VM that owns devices stays on its host",
+    "snapshot": "a VM that owns devices has no snapshots; those of a disk image are made by its own tool, qemu-img",
+}
+ALIASES = {"pause": "suspend", "resume": "suspend", "save": "suspend", "reset": "restart", "reload": "restart"}
+
+# Options of others, by verb ("": of any), and what says that here. `{file}`: the file that the command names.
+OPTIONS = {
+    "": {
+        "-f --file --spec --config": "a file is named without an option: `vmlaunch {verb} {file}`",
+        "--no-color --no-colour": "set NO_COLOR=1 in the environment",
+        "--color --colour": "colour is for terminals; NO_COLOR=1 or FORCE_COLOR=1 in the environment decides it",
+        "-q --quiet --silent": "send what is not wanted to /dev/null; the exit code says how it went",
+        "--output-format": "write `--format`, or `--json`",
+        "-y --yes --auto-approve": "nothing is asked: leave it out",
+    },
+    "up": {
+        "--dry-run --dryrun -n --check --noop": "`vmlaunch plan {file}` shows what `up` would do, and changes nothing",
+        "--host": "`vmlaunch plan --host FACTS SPEC` plans for another host; `up` runs on this one",
+        "-o --output --out": "`vmlaunch plan -o FILE SPEC` saves the plan, and `vmlaunch up FILE` runs it",
+        "--daemon --daemonize --background -b": "write `-d`",
+        "--attach": "`up` is attached unless it has `-d`",
+        "--name": "write `--set name=NAME`, or the key `name` in the spec",
+        "--kernel --cmdline --append -m --memory --cpus --smp": "write it in the spec, or `--set KEY=VALUE`",
+    },
+    "plan": {
+        "--out --save -out": "write `-o FILE`",
+        "--dry-run": "`plan` changes nothing: leave it out",
+        "-v --verbose": "`--json` has all of a plan",
+        "-d --detach": "`plan` starts nothing; `vmlaunch up -d {file}` does",
+    },
+    "down": {
+        "-f --force --destroy -9": "write `--kill`",
+        "--time": "write `--timeout`",
+        "-v --volumes --rmi --remove-orphans": "disk images stay as they are: leave it out",
+    },
+    "logs": {"--since --until": "the log has no times: `-n LINES` says how much of its end is shown"},
+    "ps": {
+        "-l --long": "`--json` has all there is",
+        "--format": "write `--json`",
+        "-q --quiet": "`vmlaunch ps --names` prints names only",
+    },
+    "validate": {"-r --recursive": "leave it out", "-w --write --in-place": "write `--fix`"},
+    "console": {"-f --force": "there is one writer and there are readers: leave it out"},
+    "doctor": {"--fix": "it changes nothing, and each line says what to do"},
+}
+
+
+def no_such_verb(word: str, verbs: Sequence[str]) -> str:
+    from launcher.report.frame import visible
+
+    return f"vmlaunch: no such verb: {visible(word)}{_meant(word, verbs)}\nverbs: {', '.join(verbs)}"
+
+
+def _meant(word: str, verbs: Sequence[str]) -> str:
+    from difflib import get_close_matches
+
+    plain = word.lower().lstrip("-")
+    if said := IN_WORDS.get(ALIASES.get(plain, plain)):
+        return f"; {said}"
+    meant = next((verb for verb, words in OTHERS.items() if plain in words.split()), None)
+    near = [meant] if meant else get_close_matches(plain, verbs, 1)
+    return "".join(f"; did you mean `{one}`?" for one in near)
+
+
+def option_before_verb(option: str, verb: str, taken: Iterable[str]) -> str:
+    """`taken`: the options of the verb."""
+    from launcher.report.frame import visible
+
+    name = option.partition("=")[0]
+    said = (
+        f"write `vmlaunch {verb} {name}`" if name in taken else _said(name, verb, "") or f"`{verb}` has no such option"
+    )
+    return f"vmlaunch: options stand behind their verb: {visible(name)}; {visible(said)}"
+
+
+def not_taken(verb: str, extra: Sequence[str], options: Iterable[str], file: str) -> list[str]:
+    """A line for each option that is not one of the `options`, and one for all words too many."""
+    from launcher.report.frame import visible
+
+    known, lines = list(options), []
+    for word in extra:
+        name = word.partition("=")[0]
+        if name.startswith("-") and name != "-":
+            said = _said(name, verb, file) or _near(name, known)
+            lines.append(f"there is no option {visible(name)}" + (f"; {visible(said)}" if said else ""))
+    if lines:
+        return lines
+    return [f"one is taken at a time, and these are too many: {visible(' '.join(extra))}"]
+
+
+def _said(option: str, verb: str, file: str) -> str | None:
+    for table in (OPTIONS.get(verb, {}), OPTIONS[""]):
+        for names, said in table.items():
+            if option in names.split():
+                return said.format(verb=verb, file=file or "SPEC")
+    return None
+
+
+def _near(option: str, known: Sequence[str]) -> str:
+    """`--sett` is near `--set`; of one letter nothing is near."""
+    from difflib import get_close_matches
+
+    found = get_close_matches(option, known, 1) if len(option) > 3 else []
+    return f"did you mean `{found[0]}`?" if found else ""
