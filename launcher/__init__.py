@@ -1,9 +1,9 @@
 """vmlaunch: a declarative launcher for KVM virtual machines that own real PCI devices.
 
 For programs: `read_spec(path)`, `this_host()`, `recorded_host(path)`, `make_plan(spec, host)`, `bring_up(plan)`,
-`write_plan(plan, path)`, `read_plan(path)`; for VMs that any process started, `all_vms()`, `folder_of(name)`, and with
-such a folder `report_of(folder)`, `listen(folder, who, on_console)`, `bring_down(folder)`. What goes wrong is a
-LauncherError with its diagnostics. Each is imported when it is first asked for.
+`write_plan(plan, path)`, `read_plan(path)`, `import_machine(path)`; for VMs that any process started, `all_vms()`,
+`folder_of(name)`, and with such a folder `report_of(folder)`, `listen(folder, who, on_console)`, `bring_down(folder)`.
+What goes wrong is a LauncherError with its diagnostics. Each is imported when it is first asked for.
 """
 
 from importlib import import_module
@@ -12,6 +12,7 @@ TYPE_CHECKING = False  # `typing` would be a quarter of `vmlaunch --help`
 if TYPE_CHECKING:
     from launcher.api.folders import all_vms, folder_of
     from launcher.api.hosts import recorded_host, this_host
+    from launcher.api.importing import import_machine
     from launcher.api.inspecting import report_of
     from launcher.api.listening import listen
     from launcher.api.plans import make_plan, read_plan, read_spec, write_plan
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _ROOMS = {
     "all_vms": "launcher.api.folders",
     "folder_of": "launcher.api.folders",
+    "import_machine": "launcher.api.importing",
     "recorded_host": "launcher.api.hosts",
     "this_host": "launcher.api.hosts",
     "report_of": "launcher.api.inspecting",
@@ -45,6 +47,7 @@ __all__ = [
     "bring_down",
     "bring_up",
     "folder_of",
+    "import_machine",
     "listen",
     "make_plan",
     "read_plan",

@@ -26,6 +26,8 @@ class Where:
         return self.file.startswith("--set #")
 
     def __str__(self) -> str:
+        if self.is_set and self.line:  # it has one line, and looks like none in a file
+            return f"{self.file}, column {self.column}"
         return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
 
 

@@ -18,6 +18,8 @@ import pytest
 VARIABLE = "VMLAUNCH_ACCOUNT"  # set by tests/again.py: the file
 NAME = "account"  # of the plugin that writes
 BEGAN, STARTED, REPORT, FINISHED, DIED, ENDED = "began", "started", "report", "finished", "died", "ended"
+BESIDE, OVER = "beside", "over"  # asks tests/again.py for another session; that one has ended
+WITHOUT_HYPOTHESIS = ("-p", "no:hypothesispytest")  # its plugin takes a second of each pytest, and tells statistics
 
 
 def last_words(account: Path) -> Path:
@@ -121,11 +123,11 @@ def limit_of(item: pytest.Item) -> float:
 
 class Writer:
     def __init__(self, config: pytest.Config, path: Path) -> None:
-        self._config = config
+        self.path, self._config = path, config
         self._earlier = Account.of(path)
         self._lines = path.open("a", buffering=1)
         self._crash = last_words(path).open("w")
-        self._write(BEGAN, None)
+        self.write(BEGAN, None)
 
     def pytest_sessionstart(self) -> None:
         faulthandler.enable(self._crash)  # after pytest's own, which says it where nobody looks
@@ -138,25 +140,25 @@ class Writer:
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         if self.knows(item.nodeid):
             return (yield)
-        self._write(STARTED, [item.nodeid, limit_of(item)])
+        self.write(STARTED, [item.nodeid, limit_of(item)])
         done = yield
-        self._write(FINISHED, item.nodeid)
+        self.write(FINISHED, item.nodeid)
         return done
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if not self.knows(report.nodeid):
-            self._write(REPORT, self._config.hook.pytest_report_to_serializable(config=self._config, report=report))
+            self.write(REPORT, self._config.hook.pytest_report_to_serializable(config=self._config, report=report))
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, exitstatus: int) -> None:
         if exitstatus != pytest.ExitCode.INTERNAL_ERROR:
-            self._write(ENDED, int(exitstatus))
+            self.write(ENDED, int(exitstatus))
 
     def knows(self, nodeid: str) -> bool:
         """From an earlier process."""
         return nodeid in self._earlier.finished or nodeid in self._earlier.died
 
-    def _write(self, kind: str, content: object) -> None:
+    def write(self, kind: str, content: object) -> None:
         self._lines.write(json.dumps([kind, content]) + "\n")
 
 

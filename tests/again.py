@@ -13,7 +13,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
+from typing import IO, Any
 
 from tests import account, speed
 from tests.account import Account
@@ -57,20 +59,56 @@ def session(path: Path, arguments: list[str]) -> int:
 def _run(path: Path, arguments: list[str]) -> int:
     """^C is for pytest to act on; SIGTERM is for us both."""
     command = ["setpriv", "--pdeathsig", "TERM", sys.executable, "-m", "pytest", "-p", "tests.account", *arguments]
-    process = subprocess.Popen(command, env=os.environ | {account.VARIABLE: str(path)})
-    signal.signal(signal.SIGINT, lambda number, frame: None)
-    signal.signal(signal.SIGTERM, lambda number, frame: _end(process))
-    _watch(process, path)
-    return process.wait()
-
-
-def _watch(process: subprocess.Popen[bytes], path: Path) -> None:
-    """Until it ends. When it is stuck it is told to abort, with faulthandler's words; if it does not, it is killed."""
-    told, since, ways = Account(), time.monotonic(), [signal.SIGKILL, signal.SIGABRT]
     path.touch()
+    with path.open("rb") as lines, closing(Beside()) as beside:
+        lines.seek(0, os.SEEK_END)  # what comes is of this process
+        process = subprocess.Popen(command, env=os.environ | {account.VARIABLE: str(path)})
+        signal.signal(signal.SIGINT, lambda number, frame: None)
+        signal.signal(signal.SIGTERM, lambda number, frame: _end(process))
+        _watch(process, path, lines, beside)
+        return process.wait()
+
+
+class Beside:
+    """A session that a pytest asks for (tests/beside.py). It is no child of that one, whose tests count theirs."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._account = Path()
+
+    def see(self, kind: str, content: Any) -> None:
+        if kind == account.BESIDE:
+            path, said, command = content
+            self._account = Path(path)
+            with open(said, "wb") as out:
+                self._process = subprocess.Popen(
+                    ["setpriv", "--pdeathsig", "TERM", *command],
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,  # ^C ends the pytest that waits for it, and then it
+                )
+
+    def look(self) -> None:
+        if self._process and self._process.poll() is not None:
+            account.append(self._account, account.OVER, self._process.returncode)
+            self._process = None
+
+    def close(self) -> None:
+        """As ^C ends pytest, where it has not ended: fixtures put down what they have started."""
+        if self._process:
+            if self._process.poll() is None:
+                os.killpg(self._process.pid, signal.SIGINT)
+            self._process.wait()
+
+
+def _watch(process: subprocess.Popen[bytes], path: Path, lines: IO[bytes], beside: Beside) -> None:
+    """Until it ends. When it is stuck it is told to abort, with faulthandler's words; if it does not, it is killed."""
+    told, since, ways = Account(beside.see), time.monotonic(), [signal.SIGKILL, signal.SIGABRT]
     beat = since - PULSE
-    with path.open("rb") as lines, account.pulse(path).open("ab", buffering=0) as pulse:
+    with account.pulse(path).open("ab", buffering=0) as pulse:
         while not has_ended(process, TICK):
+            beside.look()
             if time.monotonic() - beat >= PULSE:
                 beat = time.monotonic()
                 pulse.write(b".")

@@ -25,3 +25,17 @@ def bzimage(
         struct.pack_into("<H", image, header.NAME, 0x400)
         image[0x600 : 0x600 + len(release)] = release
     return bytes(image)
+
+
+def unified(**sections: bytes) -> bytes:
+    """A unified kernel image, as ukify makes one: an EFI program for x86-64 with these sections."""
+    place, optional, count = 0x80, 240, len(sections)
+    header = struct.pack("<4sHHIIIHH", b"PE\0\0", 0x8664, count, 0, 0, 0, optional, 0x22E) + bytes(optional)
+    at = -(-(place + len(header) + 40 * count) // 512) * 512
+    table, data = b"", b""
+    for name, content in sections.items():
+        whole = content.ljust(-(-len(content) // 512) * 512, b"\0")
+        row = struct.pack("<8sIIII16x", b"." + name.encode(), len(content), 0x1000, len(whole), at + len(data))
+        table, data = table + row, data + whole
+    start = (b"MZ".ljust(0x3C, b"\0") + struct.pack("<I", place)).ljust(place, b"\0")
+    return (start + header + table).ljust(at, b"\0") + data

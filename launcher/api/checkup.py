@@ -10,7 +10,7 @@ from launcher.report.doctor import Check, examine
 from launcher.values import PciAddress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from launcher.errors import Diagnostic
     from launcher.host.facts import HostFacts
@@ -20,12 +20,12 @@ LEFT = {"W232", "W233"}  # what a driver_override that nobody needs gives
 _NOWHERE = PciAddress(0, 0, 0, 0)
 
 
-def checkup(host: HostFacts, left: Iterable[Diagnostic] = ()) -> tuple[Check, ...]:
-    """`left`: what `leftovers` found on this host."""
+def checkup(host: HostFacts, left: Iterable[Diagnostic] = (), wanted: Sequence[str] = ()) -> tuple[Check, ...]:
+    """`left`: what `leftovers` found on this host. `wanted`: what subjects are `only` for; none are all."""
     trials = Trials(host)
     best = _best(host, trials)
-    found = (*best.general, *best.own, *_overrides(host, trials), *trials.served(), *left)
-    return examine(host, map(without_alias, found))
+    found = (*best.general, *best.own, *_overrides(host, trials), *trials.served(), *trials.firmware(), *left)
+    return examine(host, map(without_alias, found), wanted)
 
 
 def _best(host: HostFacts, trials: Trials) -> Trial:

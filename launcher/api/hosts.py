@@ -18,10 +18,12 @@ from launcher.kernel.handed import handed
 from launcher.record import replace
 from launcher.values import Missing
 
+KINDS = ("bios", "uefi")  # of firmware
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from launcher.host.facts import Interface, PciFunction, Process, Serving
+    from launcher.host.facts import FirmwareImage, Interface, PciFunction, Process, Serving
     from launcher.spec.parts import VmSpec
 
 
@@ -32,12 +34,14 @@ def this_host(
     identity: int | None = None,
     devices: bool = True,
     engines: Collection[str] | None = ENGINES,
+    firmware: Collection[str] | None = KINDS,
 ) -> HostFacts:
     """Reads only; nothing on the host changes, and no device wakes unless it is read `deep`.
 
     `raw` keeps configuration space as it is; `identity` is the uid that will run `up`, if it is another.
     Without `devices` it is what a VM without any needs. Of `engines` those that are installed are asked for their
-    version; None: the VM has neither disks nor networks, shares or vsock.
+    version; None: the VM has neither disks nor networks, shares or vsock. `firmware`: the kinds that are looked for;
+    None: the VM has a kernel, or a firmware of its own.
     """
     folder = os.environ.get("XDG_RUNTIME_DIR")
     depth: Depth = "deep" if deep else "devices" if devices else "machine"
@@ -50,6 +54,7 @@ def this_host(
         confinement=_confinement(),
         pci=tuple(map(_with_functions, facts.pci)),
         serving=None if engines is None else _serving(facts.process, engines, asks=bool(engines) and identity is None),
+        boot_firmware=None if firmware is None else _firmware(firmware),
     )
 
 
@@ -57,7 +62,17 @@ def host_for(spec: VmSpec) -> HostFacts:
     """As much of this host as a plan of the spec looks at."""
     from launcher.planner.served_by import wanted_engines
 
-    return this_host(devices=bool(spec.devices), engines=wanted_engines(spec))
+    engines = wanted_engines(spec)
+    if engines is None and spec.boot.variables is not None:
+        engines = ()  # another VM may have them
+    kind = spec.boot.firmware
+    return this_host(devices=bool(spec.devices), engines=engines, firmware=(kind,) if kind in KINDS else None)
+
+
+def _firmware(wanted: Collection[str]) -> tuple[FirmwareImage, ...]:
+    from launcher.host.firmware_images import read_firmware_images
+
+    return read_firmware_images(Live(), wanted)
 
 
 def _serving(process: Process, engines: Collection[str], *, asks: bool) -> Serving:
@@ -167,7 +182,9 @@ def _read_json(path: str) -> Any:
     except _Negative as error:
         fact = f"a fact does not fit: {error} is negative"
         raise Refused(Diagnostic("E292", fact, Where(path), help=(_RECORD,))) from None
-    except (ValueError, RecursionError) as error:
-        raise Refused(
-            Diagnostic("E290", f"the facts file is not JSON: {error}", Where(path), help=(_RECORD,))
-        ) from None
+    except json.JSONDecodeError as error:
+        where = Where(path, error.lineno, error.colno, error.colno + 1)
+        raise Refused(Diagnostic("E290", "the facts file is not JSON from here on", where, help=(_RECORD,))) from None
+    except (ValueError, RecursionError):
+        fact = "the facts file is not JSON: it is not text, or nested too deeply"
+        raise Refused(Diagnostic("E290", fact, Where(path), help=(_RECORD,))) from None

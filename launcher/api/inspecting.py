@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import select
 from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from launcher.api.reaching import Answer, Waiting, ask, silent
-from launcher.errors import Diagnostic
+from launcher.errors import Diagnostic, NoSuchVm
 from launcher.record import replace
 
 if TYPE_CHECKING:
@@ -38,6 +39,32 @@ def report_of(path: Path, waiting_as: type[Waiting] = Waiting) -> Report:
             raise silent(path)
         return past_report(path)
     return found
+
+
+def reports_of(path: Path, every: float, waiting_as: type[Waiting] = Waiting) -> Iterator[Report]:
+    """As it is now, again every so many seconds, and the last one as soon as the VM has ended."""
+    from launcher.vms.looking import is_up
+
+    goes_on, report = is_up(path), report_of(path, waiting_as)
+    yield report
+    with suppress(NoSuchVm):  # whoever ended it has taken what is left of it away
+        while report.end is None and goes_on:  # one that was over when it was asked has no more to say
+            goes_on = not _gone(report.pid, every) and is_up(path)
+            report = report_of(path, waiting_as)
+            yield report
+
+
+def _gone(keeper: int | None, seconds: float) -> bool:
+    """Whether the keeper goes within this time; waits for it no longer."""
+    try:
+        descriptors = [] if keeper is None else [os.pidfd_open(keeper)]
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select(descriptors, [], [], seconds)[0])
+    finally:
+        for one in descriptors:
+            os.close(one)
 
 
 def held_by_processes(report: Report) -> dict[str, Holdings | None]:

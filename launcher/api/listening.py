@@ -9,7 +9,7 @@ from launcher.api.folders import left_to_undo
 from launcher.api.reaching import Waiting, ask
 from launcher.errors import Diagnostic, HostNotRestored, Refused, StepFailed
 from launcher.vms.awaited import AwaitedText
-from launcher.vms.orders import Watch
+from launcher.vms.orders import Watch, WatchLines
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,11 +22,11 @@ def listen(
     name: str,
     on_console: OnConsole,
     *,
-    everything: bool = True,
+    everything: bool | int = True,
     said: tuple[str, float] | None = None,
     waiting_as: type[Waiting] = Waiting,
 ) -> Conversation | None:
-    """`name` says what we are; `everything`: also what was said before. None: the VM is not up.
+    """`name` says what we are; `everything`: also what was said before, or so many lines. None: the VM is not up.
 
     `on_console` is called from within `hear` of the conversation, which does not stop the VM when it is closed.
     `said`: a text that the guest is to have said within so many seconds.
@@ -34,7 +34,8 @@ def listen(
     awaited = AwaitedText(*said) if said else None
     if awaited is not None:
         awaited.begin()
-    answer = ask(path, Watch(name, everything), waiting_as=waiting_as)
+    order = Watch(name, everything) if isinstance(everything, bool) else WatchLines(name, everything)
+    answer = ask(path, order, waiting_as=waiting_as)
     if answer is None:
         return None
     talk = Conversation(answer.channel, lambda _: None, on_console, owner=False, awaited=awaited)

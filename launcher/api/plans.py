@@ -57,12 +57,24 @@ def named_files(spec: VmSpec, file: str) -> BootFiles:
     folder = PurePath(os.getcwd()) if file == "-" else PurePath(os.path.abspath(file)).parent
     initrd, devices = spec.boot.initrd, spec.devices.items()
     roms = {alias: str(folder / device.rom) for alias, device in devices if isinstance(device.rom, str)}
-    found = read_boot_files(str(folder / spec.boot.kernel), None if initrd is None else str(folder / initrd), roms)
-    if not (spec.disks or spec.nics or spec.shares):
+    kernel = None if spec.boot.kernel is None else str(folder / spec.boot.kernel)
+    found = read_boot_files(kernel, None if initrd is None else str(folder / initrd), roms)
+    if spec.boot.firmware is not None:
+        found = _with_firmware(found, spec, folder)
+    if not (spec.disks or spec.nics or spec.shares or spec.cloud_init):
         return found
     from launcher.api.served_files import named_in, with_served
 
-    return with_served(found, named_in(spec, folder))
+    return with_served(found, named_in(spec, folder), boots=spec.boot.firmware is not None)
+
+
+def _with_firmware(files: BootFiles, spec: VmSpec, folder: PurePath) -> BootFiles:
+    from launcher.images.reading import with_firmware
+    from launcher.planner.firmware import own_file
+
+    firmware, variables = own_file(spec), spec.boot.variables
+    paths = (None if one is None else str(folder / one) for one in (firmware, variables))
+    return with_firmware(files, *paths)
 
 
 def is_saved_plan(raw: bytes) -> bool:
@@ -113,6 +125,18 @@ def plan_text(plan: Plan) -> str:
     return as_json(plan_to_json(plan), indent=2) + "\n"
 
 
+def _firmware_of(plan: Plan, files: BootFiles, booted: object) -> BootFiles:
+    """The files of a saved plan that firmware is, or has. One that is the host's is a fact of the host."""
+    from launcher.images.reading import with_firmware
+    from launcher.plan.firmware import LoadFirmware, OpenVariables
+    from launcher.plan.steps import LoadKernel
+    from launcher.planner.firmware import KINDS
+
+    loaded = next((step.path for step in plan.steps if isinstance(step, (LoadFirmware, LoadKernel))), "")
+    variables = next((step.path for step in plan.steps if isinstance(step, OpenVariables)), None)
+    return with_firmware(files, None if booted in KINDS else loaded, variables)
+
+
 def files_of(plan: Plan) -> BootFiles:
     """The files a saved plan names, as they are now."""
     from launcher.images.reading import read_boot_files
@@ -120,10 +144,16 @@ def files_of(plan: Plan) -> BootFiles:
     from launcher.plan.virtio import AddVirtio
 
     paths = {type(step): step.path for step in plan.steps if isinstance(step, (LoadKernel, LoadInitrd))}
+    if paths.get(LoadInitrd) == paths.get(LoadKernel):  # both are in a unified kernel image
+        paths.pop(LoadInitrd, None)
     roms = {one.alias: one.rom for one in plan.devices if isinstance(one.rom, str)}
-    found = read_boot_files(paths.get(LoadKernel, ""), paths.get(LoadInitrd), roms)
+    boot = plan.spec.resolved.get("boot")
+    booted = boot.get("firmware") if isinstance(boot, dict) else None
+    found = read_boot_files(None if booted else paths.get(LoadKernel, ""), paths.get(LoadInitrd), roms)
+    if booted:
+        found = _firmware_of(plan, found, booted)
     if not any(isinstance(step, AddVirtio) for step in plan.steps):
         return found
     from launcher.api.served_files import named_by, with_served
 
-    return with_served(found, named_by(plan))
+    return with_served(found, named_by(plan), boots=booted is not None)

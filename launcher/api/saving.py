@@ -49,7 +49,8 @@ def write_whole(path: str, text: str, kind: str) -> None:
 
 def _not_saved(path: str, kind: str, error: OSError | ValueError) -> Refused:
     cause = (error.strerror if isinstance(error, OSError) else None) or str(error)
-    return Refused(Diagnostic("E295", f"failed to save {_NAMES[kind]}: {cause.lower()}", Where(path)))
+    help_ = ("name a file in a folder where you may write, with room for it",)
+    return Refused(Diagnostic("E295", f"failed to save {_NAMES[kind]}: {cause.lower()}", Where(path), help=help_))
 
 
 def _holds(path: str, kind: str) -> bool:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from launcher.host.standing import file_system_of, function_of_block, uses_of_block, uses_of_file
 from launcher.host.tree import Live
-from launcher.images.disk_files import Disk, DiskFile, DiskUse
+from launcher.images.disk_files import OF_THE_KERNEL, Disk, DiskFile, DiskUse
 from launcher.images.disk_reading import read_disk, read_folder, read_socket
 from launcher.images.rights import identity_of
+from launcher.plan.seed import StartSeedEngine
 from launcher.plan.virtio import ConnectEngine, StartDiskEngine, StartShareEngine
 from launcher.planner.served_by import format_of, sockets_of
-from launcher.record import record, replace
+from launcher.record import field, record, replace
 from launcher.values import Missing
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from launcher.host.facts import Use
-    from launcher.images.boot_files import BootFiles
+    from launcher.images.boot_files import BootFiles, SeedText
     from launcher.images.disk_files import Folder
     from launcher.plan.plan import Plan
     from launcher.spec.parts import VmSpec
@@ -34,6 +35,7 @@ class Named:
     disks: Mapping[str, tuple[str, Literal["raw", "qcow2"]]]
     shares: Mapping[str, str]
     sockets: Mapping[str, str]
+    seed: Mapping[str, str] = field(default_factory=dict)
 
 
 def named_in(spec: VmSpec, folder: PurePath) -> Named:
@@ -44,27 +46,43 @@ def named_in(spec: VmSpec, folder: PurePath) -> Named:
         },
         shares={alias: str(folder / one.path) for alias, one in spec.shares.items()},
         sockets={entry: str(folder / path) for entry, path in sockets_of(spec).items()},
+        seed={name: str(folder / path) for name, path in _seed(spec).items()},
     )
+
+
+def _seed(spec: VmSpec) -> dict[str, str]:
+    if spec.cloud_init is None:
+        return {}
+    from launcher.planner.cloud_init import named_in_spec
+
+    return named_in_spec(spec)
 
 
 def named_by(plan: Plan) -> Named:
     """By its steps, which have whole paths."""
     served = [disk for step in plan.steps if isinstance(step, StartDiskEngine) for disk in step.disks]
     connected = [step for step in plan.steps if isinstance(step, ConnectEngine)]
+    seeds = [one for step in plan.steps if isinstance(step, StartSeedEngine) for one in step.files if one.path]
     of_disks = plan.spec.resolved.get("disks") or {}
     return Named(
         disks={one.alias: (one.images[0].path, one.images[0].format) for one in served if one.images},
         shares={step.alias: step.path for step in plan.steps if isinstance(step, StartShareEngine)},
         sockets={f"{'disks' if one.alias in of_disks else 'nics'}.{one.alias}": one.socket for one in connected},
+        seed={one.name: one.path for one in seeds},
     )
 
 
-def with_served(files: BootFiles, named: Named) -> BootFiles:
-    """Reads only."""
-    disks = {alias: _disk(read_disk(path, format_)) for alias, (path, format_) in named.disks.items()}
+def with_served(files: BootFiles, named: Named, *, boots: bool = False) -> BootFiles:
+    """Reads only. `boots`: firmware starts from what is there."""
+    disks = {alias: _disk(read_disk(path, format_, boots=boots)) for alias, (path, format_) in named.disks.items()}
     shares = {alias: _folder(read_folder(path)) for alias, path in named.shares.items()}
     sockets = {entry: read_socket(path) for entry, path in named.sockets.items()}
-    return replace(files, disks=disks, shares=shares, sockets=sockets)
+    seed: dict[str, SeedText | Missing] = {}
+    if named.seed:
+        from launcher.images.cloud_init import read_seed
+
+        seed = read_seed(named.seed)
+    return replace(files, disks=disks, shares=shares, sockets=sockets, seed=seed)
 
 
 def _disk(found: Disk | Missing) -> Disk | Missing:
@@ -78,7 +96,8 @@ def _standing(one: DiskFile) -> DiskFile:
         return replace(one, uses=uses, function=function_of_block(tree, one.number))
     if one.kind == "file":
         uses = _words(uses_of_file(tree, one.identity, _identity))
-        return replace(one, uses=uses, file_system=file_system_of(tree, os.path.realpath(one.path)))
+        system = file_system_of(tree, os.path.realpath(one.path))
+        return replace(one, kind="special" if system in OF_THE_KERNEL else "file", uses=uses, file_system=system)
     return one
 
 

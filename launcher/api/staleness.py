@@ -67,6 +67,7 @@ def _planned_again(plan: Plan, host: HostFacts, files: BootFiles) -> Plan:
 
 def _with_served(files: BootFiles, spec: VmSpec) -> BootFiles:
     """What no step of the plan serves, though its spec names it, is as good as not there."""
+    from launcher.planner.cloud_init import named_in_spec
     from launcher.planner.served_by import sockets_of
 
     disks = {alias: one.path for alias, one in spec.disks.items() if one.path is not None}
@@ -76,6 +77,7 @@ def _with_served(files: BootFiles, spec: VmSpec) -> BootFiles:
         disks=_filled(files.disks, disks),
         shares=_filled(files.shares, shares),
         sockets=_filled(files.sockets, sockets_of(spec)),
+        seed=_filled(files.seed, named_in_spec(spec)),
     )
 
 
@@ -105,7 +107,12 @@ def _check_facts(plan: Plan, host: HostFacts, files: BootFiles) -> None:
         elsewhere = (f"planned for {plan.host.name}; this is {host.name}",) if plan.host.name != host.name else ()
         message = f"{plan.name}: the plan no longer fits this host"
         evidence = (*elsewhere, *as_evidence(failed))
-        raise StalePlan(Diagnostic("E516", message, evidence=evidence, help=("plan again",)))
+        raise StalePlan(Diagnostic("E516", message, evidence=evidence, help=(_again(plan),)))
+
+
+def _again(plan: Plan) -> str:
+    spec = plan.spec.path
+    return f"plan again: `vmlaunch plan {'SPEC' if spec in ('', '-') else spec} -o FILE`"
 
 
 def _check_steps(plan: Plan, now: Plan, host: HostFacts) -> None:
@@ -118,7 +125,7 @@ def _check_steps(plan: Plan, now: Plan, host: HostFacts) -> None:
     names = (f"~ name  {plan.name} -> {now.name}",) if plan.name != now.name else ()
     message = f"{plan.name}: the plan is not what its spec asks for"
     evidence = (*names, *lines[:MOST_TOLD], *more)
-    raise StalePlan(Diagnostic("E544", message, evidence=evidence, help=("plan again",)))
+    raise StalePlan(Diagnostic("E544", message, evidence=evidence, help=(_again(plan),)))
 
 
 def _compared(steps: tuple[Step, ...], host: HostFacts) -> list[Step]:

@@ -9,6 +9,7 @@ from launcher.host.facts import HostFacts, PciFunction
 from launcher.images.boot_files import BootFile, BootFiles
 from launcher.machine.boards import board_of
 from launcher.plan.plan import SpecIdentity
+from launcher.planner.firmware import KINDS
 from launcher.planner.functions import is_bridge, is_kind
 from launcher.planner.make import plan_of
 from launcher.planner.places import in_spec
@@ -111,6 +112,15 @@ class Trials:
         host = replace(self._host, pci=(), groups=())
         plan = plan_of(spec, SpecIdentity("", "", {}), host, _FILES, in_spec, board)
         return tuple(one for one in plan.diagnostics if one.code[1] == "6" and one.code != "E635")
+
+    def firmware(self) -> tuple[Diagnostic, ...]:
+        """What a VM that boots by firmware of the host would miss; none where that was not recorded."""
+        if self._host.boot_firmware is None:
+            return ()
+        board, host, none = board_of(self._host.architecture), replace(self._host, pci=(), groups=()), BootFiles(None)
+        specs = (VM_SPEC.read(_SPEC | {"boot": kind}) for kind in KINDS)
+        plans = (plan_of(spec, SpecIdentity("", "", {}), host, none, in_spec, board) for spec in specs)
+        return tuple(one for plan in plans for one in plan.diagnostics if one.code in ("E450", "E451"))
 
     def _around(self, address: PciAddress) -> HostFacts:
         """The host with those functions and groups only that a plan for this one looks at: a big host has thousands."""

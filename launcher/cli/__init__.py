@@ -31,6 +31,7 @@ VERBS = {
     "devices": ("devices", "list the PCI devices of this host; --json writes the facts file"),
     "doctor": ("doctor", "say whether this host can run VMs with devices, and what to do if not"),
     "validate": ("validate", "check specs, on any machine"),
+    "init": ("init", "write a commented spec for this host"),
     "import": ("importing", "make a spec of a libvirt domain or a QEMU command line"),
     "explain": ("explain", "explain a field of the spec or a code"),
     "schema": ("schema", "print a JSON Schema"),
@@ -101,6 +102,7 @@ def _run(verb: str, words: list[str]) -> int:
         return _not_taken(verb, extra, parser, options)
     options.verb = verb
     options.parsers = _parsers  # for `completion`
+    options.verbs = VERBS.__contains__  # for `explain`
     options.sources = {}  # file name -> text; read_spec fills it, so that any error can be drawn in its file
     return refusing(lambda: module.run(options), options)
 

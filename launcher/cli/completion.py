@@ -4,17 +4,36 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from launcher.cli.offered import CLASSES, CODES, FIELDS
 from launcher.cli.shells import SHELLS, Argument, Verb
 
 if TYPE_CHECKING:
     import argparse
 
+INSTALLING = (
+    "For bash put it into /etc/bash_completion.d/vmlaunch or ~/.local/share/bash-completion/completions/vmlaunch, for "
+    "zsh into a folder of $fpath as _vmlaunch, for fish into ~/.config/fish/completions/vmlaunch.fish; for this shell "
+    "only `source <(vmlaunch completion bash)`."
+)
+
 # What the metavar of an argument says about its words: how the names of such files end, "" for any file.
-FILES = {"SPEC": (".yaml", ".yml"), "PLAN": (".plan",), "FILE": ("",), "FACTS": ("",)}
+FILES = {"SPEC": (".yaml", ".yml", ".json"), "PLAN": (".plan",), "FILE": ("",), "FACTS": (".json",)}
+BETWEEN = ("devices", "disks", "nics", "shares")  # and a field of theirs stands an alias
+# With the sign behind which the value stands.
+SETTABLE = tuple(
+    f"{one}=" for one in FIELDS.split() if not one.startswith(("memory.", *(f"{name}." for name in BETWEEN)))
+)
+# What the metavar of an argument says about its words, where they are known.
+WORDS = {
+    "KEY|CODE|WORD": (*FIELDS.split(), *CODES.split(), "codes"),
+    "KEY=VALUE": SETTABLE,
+    "CLASS": tuple(CLASSES.split()),
+}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("shell", choices=tuple(SHELLS), metavar="SHELL", help=f"one of {', '.join(SHELLS)}")
+    parser.description = f"{parser.description} {INSTALLING}"
 
 
 def run(options: argparse.Namespace) -> int:
@@ -33,7 +52,7 @@ def _argument(action: argparse.Action) -> Argument:
         flags=tuple(action.option_strings),
         about=(action.help or "").split("\n")[0].replace("%", ""),
         takes_value=action.nargs != 0,
-        choices=tuple(map(str, action.choices or ())),
+        choices=WORDS.get(shown, tuple(map(str, action.choices or ()))),
         files=tuple(ending for word in shown.split("|") for ending in FILES.get(word, ())),
         names="NAME" in shown.split("|"),
     )

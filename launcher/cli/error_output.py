@@ -6,9 +6,9 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from launcher.cli.terminal import drawn
+from launcher.cli.terminal import annotate, drawn
 from launcher.errors import LauncherError
-from launcher.report.diagnostics import as_github, closing
+from launcher.report.diagnostics import as_github, closing, more_about
 from launcher.report.escapes import as_json
 from launcher.report.sarif import as_sarif
 from launcher.version import VERSION
@@ -27,6 +27,7 @@ SILENT = {
     "devices",
     "doctor",
     "validate",
+    "init",
     "import",
     "explain",
     "schema",
@@ -45,10 +46,11 @@ ENDINGS = {
 
 def show(error: LauncherError, options: argparse.Namespace) -> None:
     answer = getattr(options, "format", "json" if getattr(options, "json", False) else "text")
-    if answer == "text":
+    if answer not in FORMATS:  # for people
         text = drawn(error.diagnostics, options.sources, sys.stderr)
         last = closing(error.diagnostics, _ending(error, options.verb), getattr(options, "spec", ""))
-        print(f"{text}\n\n{last}", file=sys.stderr)
+        print(f"{text}\n\n{more_about(error.diagnostics)}\n{last}", file=sys.stderr)
+        annotate(error.diagnostics)
     else:
         print(FORMATS[answer](error))
 
@@ -65,8 +67,15 @@ def _json(error: LauncherError) -> str:
     return as_json(answer)
 
 
+def _junit(error: LauncherError) -> str:
+    from launcher.report.junit import as_junit
+
+    return as_junit([("vmlaunch", error.diagnostics)], {})
+
+
 FORMATS: dict[str, Callable[[LauncherError], str]] = {
     "json": _json,
     "github": lambda error: as_github(error.diagnostics),
     "sarif": lambda error: as_json(as_sarif(error.diagnostics), indent=2),
+    "junit": _junit,
 }

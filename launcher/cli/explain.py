@@ -17,15 +17,17 @@ if TYPE_CHECKING:
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    help_ = "a field such as devices.companions, a code such as E203, or `codes`; without it, a list of the fields"
-    parser.add_argument("topic", nargs="?", metavar="KEY|CODE", help=help_)
+    help_ = (
+        "a field such as devices.companions, a code such as E203, an exit code, any word that they speak of, or "
+        "`codes`; without it, a list of the fields"
+    )
+    parser.add_argument("topic", nargs="?", metavar="KEY|CODE|WORD", help=help_)
     parser.add_argument("--json", action="store_true", help="answer as JSON")
 
 
 def run(options: argparse.Namespace) -> int:
     from launcher.codec import encode
     from launcher.codes import all_explanations
-    from launcher.report.frame import visible
     from launcher.report.lines import WIDE, width_of
     from launcher.spec.fields import all_fields
 
@@ -37,10 +39,7 @@ def run(options: argparse.Namespace) -> int:
         return 0
     found = _found(options.topic, fields, codes)
     if found is None:
-        near = get_close_matches(options.topic, [*fields, *codes], 1)
-        hint = f"; did you mean `{near[0]}`?" if near else "; `vmlaunch explain` lists all"
-        print(f"vmlaunch explain: there is no field or code {visible(options.topic)}{hint}", file=sys.stderr)
-        return 2
+        return _otherwise(options, fields, codes, width)
     print(json.dumps(encode(found), indent=2, ensure_ascii=False) if options.json else _text(found, fields, width))
     return 0
 
@@ -50,7 +49,49 @@ def _found(topic: str, fields: dict[str, FieldHelp], codes: dict[str, Explanatio
     from launcher.spec.places import section_of
 
     path = tuple(topic.split("."))
-    return fields.get(topic) or codes.get(topic.upper()) or (fields.get(section_of(path)) if len(path) > 2 else None)
+    known = fields.get(topic) or codes.get(topic.upper()) or (fields.get(section_of(path)) if len(path) > 2 else None)
+    if known is None:
+        from launcher.cli.topics import meant_fields
+
+        meant = meant_fields(topic, fields)
+        return meant[0] if len(meant) == 1 else None
+    return known
+
+
+def _otherwise(
+    options: argparse.Namespace, fields: dict[str, FieldHelp], codes: dict[str, Explanation], width: int
+) -> int:
+    """No one field or code: an exit code, several of both, a word that they speak of, or nothing."""
+    from launcher.cli.topics import exit_code, meant_fields, speaking_of
+
+    word = options.topic
+    if said := exit_code(word):
+        print(json.dumps({"exit_code": int(word), "means": said}) if options.json else said)
+        return 0
+    meant = {one.key: one for one in meant_fields(word, fields)}
+    hits = speaking_of(word, fields.values(), codes.values())
+    listed = meant | {one.key: one for one in hits.fields}
+    if options.verbs(word) or not (listed or hits.codes):
+        return _unknown(word, [*fields, *codes], is_verb=options.verbs(word))
+    there = {one.code: one for one in hits.codes}
+    if options.json:
+        print(_listed_json(listed, there))
+        return 0
+    parts = [_fields(listed, width)] if listed else []
+    print("\n\n".join([*parts, *([_codes(there)] if there else [])]))
+    return 0
+
+
+def _unknown(word: str, known: list[str], *, is_verb: bool) -> int:
+    from launcher.report.frame import visible
+
+    if is_verb:
+        print(f"vmlaunch explain: {word} is a verb: `vmlaunch help {word}`", file=sys.stderr)
+        return 2
+    near = get_close_matches(word, known, 1)
+    hint = f"; did you mean `{near[0]}`?" if near else "; `vmlaunch explain` lists all"
+    print(f"vmlaunch explain: there is no field or code {visible(word)}{hint}", file=sys.stderr)
+    return 2
 
 
 def _fields(fields: dict[str, FieldHelp], width: int) -> str:

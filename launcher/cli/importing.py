@@ -53,7 +53,11 @@ def _summed(found: Imported, options: argparse.Namespace) -> str:
     lost = sum(one.lost for one in found.notes)
     told = f"; {count(lost, 'comment')} {'says' if lost == 1 else 'say'} what is not in it, and why" if lost else ""
     valid = "not valid yet" if found.diagnostics else "valid"
-    return f"{options.file}: {found.source}; the spec{f' {options.output}' if options.output else ''} is {valid}{told}"
+    whence, spec = (
+        "stdin" if options.file == "-" else options.file,
+        " ".join(filter(None, ["the spec", options.output])),
+    )
+    return f"{whence}: {found.source}; {spec} is {valid}{told}"
 
 
 def _plain(found: Imported, file: str) -> dict[str, object]:

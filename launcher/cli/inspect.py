@@ -8,43 +8,89 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+    from typing import Any
 
     from launcher.plan.outcome import Report
     from launcher.report.holdings import Row
+
+EVERY, LEAST, MOST = 2.0, 0.1, 3600.0  # seconds
+CLEAR = "\x1b[H\x1b[2J"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME|SPEC|PLAN", help="the VM's name, its YAML file or its saved plan")
     parser.add_argument("-v", "--verbose", action="store_true", help="and what its processes hold while it runs")
-    parser.add_argument("--json", action="store_true", help="the report and the plan as JSON")
+    parser.add_argument("-w", "--watch", action="store_true", help="again and again, until the VM has ended")
+    parser.add_argument(
+        "--every", type=_seconds, default=EVERY, metavar="SECONDS", help=f"with --watch, how often (default: {EVERY:g})"
+    )
+    parser.add_argument("--json", action="store_true", help="the report and the plan as JSON, on one line")
+
+
+def _seconds(text: str) -> float:
+    """argparse tells who raises ValueError that it is no such value."""
+    seconds = float(text)
+    if not LEAST <= seconds <= MOST:
+        import argparse
+
+        raise argparse.ArgumentTypeError(f"{text} is not {LEAST:g} to {MOST:g} seconds")
+    return seconds
 
 
 def run(options: argparse.Namespace) -> int:
-    from launcher.api.folders import saved_in
-    from launcher.api.inspecting import held_by_processes, report_of, traffic_of
+    from launcher.api.inspecting import report_of, reports_of
     from launcher.cli.naming import folder_of
     from launcher.cli.patience import ToldWaiting
-    from launcher.plan.codec import report_to_json
-    from launcher.report.escapes import as_json
 
     path = folder_of(options.name, options.sources)
-    report = report_of(path, ToldWaiting)
+    if not options.watch:
+        _tell(report_of(path, ToldWaiting), path, options)
+        return 0
+    for number, report in enumerate(reports_of(path, options.every, ToldWaiting)):
+        if not options.json:
+            _part_from_the_last(number)
+        _tell(report, path, options)
+        sys.stdout.flush()
+    return 0
+
+
+def _part_from_the_last(number: int) -> None:
+    """A terminal shows one at a time; elsewhere an empty line is between them."""
+    from launcher.cli.terminal import can_redraw
+
+    if can_redraw(sys.stdout):
+        sys.stdout.write(CLEAR)
+    elif number:
+        print()
+
+
+def _tell(report: Report, path: Path, options: argparse.Namespace) -> None:
+    from launcher.api.folders import saved_in
+    from launcher.api.inspecting import held_by_processes, traffic_of
+
     held = held_by_processes(report) if options.verbose else {}
     plan = saved_in(path)
     counted = traffic_of(report, plan)
     if options.json:
-        answer = {"report": report_to_json(report), "plan": plan}
-        if counted:
-            answer["traffic"] = {alias: one._asdict() for alias, one in counted.items()}
-        known = {name: one and one._asdict() for name, one in held.items()}
-        print(as_json(answer | ({"processes": known} if held else {})))
-        return 0
+        _print_json(report, plan, counted, held)
+        return
     from launcher.report.holdings import rows
     from launcher.report.traffic import rows_of
 
     _show(report, chain(rows_of(counted), rows(report, held)))
-    return 0
+
+
+def _print_json(report: Report, plan: Any, counted: Mapping[str, Any], held: Mapping[str, Any]) -> None:
+    from launcher.plan.codec import report_to_json
+    from launcher.report.escapes import as_json
+
+    answer = {"report": report_to_json(report), "plan": plan}
+    if counted:
+        answer["traffic"] = {alias: one._asdict() for alias, one in counted.items()}
+    known = {name: one and one._asdict() for name, one in held.items()}
+    print(as_json(answer | ({"processes": known} if held else {})))
 
 
 def _show(report: Report, more: Iterator[Row]) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import TYPE_CHECKING
+
+from launcher.errors import Diagnostic, WrongUsage
 
 if TYPE_CHECKING:
     import argparse
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME|SPEC|PLAN", help="the VM's name, its YAML file or its saved plan")
     parser.add_argument("-f", "--follow", action="store_true", help="go on until the VM ends")
+    parser.add_argument("-n", "--tail", metavar="LINES", help="only so many lines of its end, and with -f what follows")
     parser.add_argument("--raw", action="store_true", help="on a terminal, too, as the guest said it")
     parser.add_argument("--json", action="store_true", help="JSON lines")
 
@@ -23,12 +27,20 @@ def run(options: argparse.Namespace) -> int:
     from launcher.cli.naming import folder_of
     from launcher.cli.output import Output
 
+    lines = _lines(options.tail)
     path = folder_of(options.name, options.sources)
     output = Output(_shape(options))
-    if options.follow and (code := _follow(path, output)) is not None:
+    if options.follow and (code := _follow(path, output, lines)) is not None:
         return code
-    _show(path, output)
+    _show(path, output, lines)
     return 0
+
+
+def _lines(text: str | None) -> int | None:
+    if text is None or re.fullmatch("[0-9]{1,9}", text):
+        return None if text is None else int(text)
+    help_ = ("write a number, as in -n 50",)
+    raise WrongUsage(Diagnostic("E532", f"{text!r} is not a number of lines", help=help_))
 
 
 def _shape(options: argparse.Namespace) -> Shape:
@@ -40,22 +52,32 @@ def _shape(options: argparse.Namespace) -> Shape:
     return bytes if options.raw or not sys.stdout.isatty() else harmless()
 
 
-def _follow(path: Path, output: Output) -> int | None:
+def _follow(path: Path, output: Output, lines: int | None) -> int | None:
     """None: it is not up. That the VM ended, however it did, is the end of its log and no failure of ours."""
     from launcher.cli.attach import Manner
     from launcher.cli.watching import watch
 
-    found = watch(path, "logs", Manner(typed=False, owner=False), output, everything=True)
+    found = watch(path, "logs", Manner(typed=False, owner=False), output, everything=True if lines is None else lines)
     return None if found is None else 128 + found.signal if found.signal else 0
 
 
-def _show(path: Path, output: Output) -> None:
+def last_lines(said: bytes, wanted: int) -> bytes:
+    """One without its end counts."""
+    at = len(said) - said.endswith(b"\n") if wanted else -1
+    for _ in range(wanted):
+        if at < 0:
+            return said
+        at = said.rfind(b"\n", 0, at)
+    return said[at + 1 :] if wanted else b""
+
+
+def _show(path: Path, output: Output, lines: int | None) -> None:
     from launcher.api.folders import said_by
 
     said = said_by(path)
     if said is None:
         return
-    output(said)
+    output(said if lines is None else last_lines(said, lines))
     output.end()
     if output.line_open and sys.stdout.isatty():
         print()

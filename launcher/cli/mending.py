@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from launcher.api.mending import Mended
 
 
-def check_words(options: argparse.Namespace) -> None:
-    if not (options.fix or options.diff):
-        return
+def _check_words(options: argparse.Namespace) -> None:
     if options.set:
         raise _unfit("--fix and --diff mend files, and no --set", "leave out --set: fixes are of the file")
     if "-" in options.specs:
@@ -33,12 +31,11 @@ def _unfit(fact: str, help_: str) -> WrongUsage:
 
 
 def mend(file: str, options: argparse.Namespace) -> None:
-    """As far as it was asked for."""
-    if not (options.fix or options.diff):
-        return
+    """Before its verdict."""
     from launcher.api.mending import mended_file, write_over
     from launcher.cli.given import without_plugins
 
+    _check_words(options)
     without_plugins()
     one = mended_file(file)
     if one.fixed and options.fix:

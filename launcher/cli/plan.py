@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from launcher.api.blocking import exit_code
 from launcher.api.saving import PICTURE, PLAN, check_apart, check_target, write_whole
-from launcher.cli.terminal import drawn, wants_colour
+from launcher.cli.terminal import annotate, drawn, wants_colour
 from launcher.errors import Diagnostic, WrongUsage
 from launcher.report.escapes import as_json
 from launcher.report.frame import visible
@@ -29,7 +29,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", metavar="FACTS", help="plan for a recorded host: see `devices --json`")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a field; repeatable")
     parser.add_argument("--strict", action="store_true", help="warnings block, too")
-    parser.add_argument("--format", choices=tuple(ANSWERS), default="text", help="how to answer (default: text)")
+    parser.add_argument(
+        "--format",
+        choices=tuple(ANSWERS),
+        default="text",
+        help="how to answer (default: text); cloud-init: the files that it will find",
+    )
     parser.add_argument("--json", action="store_const", const="json", dest="format", help="short for --format json")
 
 
@@ -60,7 +65,9 @@ def _planned(raw: bytes, options: argparse.Namespace) -> Plan:
     from launcher.cli.given import chosen_host, load_bytes
 
     loaded = load_bytes(raw, options.spec, options.set, options.sources)
-    return make_plan(loaded, chosen_host(options, loaded.spec))
+    host = chosen_host(options, loaded.spec)
+    options.nameless = bool(host.pci) and not any(one.name for one in host.pci)
+    return make_plan(loaded, host)
 
 
 def _mention_running(raw: bytes, plan: Plan, options: argparse.Namespace) -> None:
@@ -112,11 +119,20 @@ def _check_targets(options: argparse.Namespace) -> None:
 
 
 def _text(plan: Plan, options: argparse.Namespace) -> None:
-    from launcher.report.lines import width_of
+    from launcher.report.lines import width_of, wrapped
     from launcher.report.plan_text import plan_text
 
     found, width = drawn(plan.diagnostics, options.sources, sys.stdout), width_of(sys.stdout)
     print(plan_text(plan, found, strict=options.strict, colour=wants_colour(sys.stdout), width=width))
+    if plan.devices and getattr(options, "nameless", False):  # of a saved plan it is not known
+        from launcher.report.inventory import NAMELESS
+
+        print("\n".join(wrapped("", NAMELESS, width)))
+    if plan.diagnostics:
+        from launcher.report.diagnostics import more_about
+
+        print(more_about(plan.diagnostics))
+        annotate(plan.diagnostics)
 
 
 def _json(plan: Plan, _: argparse.Namespace) -> None:
@@ -138,9 +154,19 @@ def _sarif(plan: Plan, _: argparse.Namespace) -> None:
     print(as_json(as_sarif(list(plan.diagnostics)), indent=2))
 
 
+def _cloud_init(plan: Plan, _: argparse.Namespace) -> None:
+    from launcher.api.seed import seed_of
+    from launcher.report.escapes import escaped
+
+    for one in seed_of(plan):
+        head = f"==> {one.name}{f' ({one.path})' if one.path else ''} <=="
+        print(escaped(f"{head}\n{one.text.rstrip()}\n"))
+
+
 ANSWERS: dict[str, Callable[[Plan, argparse.Namespace], None]] = {
     "text": _text,
     "json": _json,
     "github": _github,
     "sarif": _sarif,
+    "cloud-init": _cloud_init,
 }

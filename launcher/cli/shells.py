@@ -39,6 +39,23 @@ class Verb:
         return tuple(one for one in self.arguments if not one.flags)
 
 
+# `--format=s`: three words to most shells, one where = is no break.
+_BASH_EQUALS = (
+    "    local start=",
+    "    if [[ $word == --*=* ]]; then before=${word%%=*} start=${word%%=*}= word=${word#*=}",
+    '    elif [[ $word == "=" ]]; then word=',
+    '    elif [[ $before == "=" ]]; then before=${COMP_WORDS[COMP_CWORD-2]}; fi',
+)
+# Behind `boot.cmdline=` the value follows without a blank.
+_BASH_ENDS = (
+    "_vmlaunch_ends() {",
+    '    COMPREPLY=("${COMPREPLY[@]/#/$start}")',
+    "    [[ ${#COMPREPLY[@]} -gt 0 && ${COMPREPLY[0]} == *= ]] && compopt -o nospace 2>/dev/null",
+    "    return 0",
+    "}",
+)
+
+
 def bash(verbs: Sequence[Verb]) -> str:
     values = [line for verb in verbs for one in verb.options if one.takes_value for line in _bash_value(verb, one)]
     rest = [line for verb in verbs for line in _bash_verb(verb)]
@@ -51,13 +68,16 @@ def bash(verbs: Sequence[Verb]) -> str:
             f'        mapfile -t COMPREPLY < <(compgen -W "{" ".join(one.name for one in verbs)}" -- "$word")',
             "        return",
             "    fi",
+            *_BASH_EQUALS,
             '    case "$verb $before" in',
             *values,
             "    esac",
             '    case "$verb $word" in',
             *rest,
             "    esac",
+            "    _vmlaunch_ends",
             "}",
+            *_BASH_ENDS,
             "complete -o filenames -F _vmlaunch vmlaunch",
             "",
         ]
@@ -66,7 +86,7 @@ def bash(verbs: Sequence[Verb]) -> str:
 
 def _bash_value(verb: Verb, option: Argument) -> list[str]:
     pattern = " | ".join(f'"{verb.name} {flag}"' for flag in option.flags)
-    return [f"        {pattern}) {_compgen((option,))}; return ;;"]
+    return [f"        {pattern}) {_compgen((option,))}; _vmlaunch_ends; return ;;"]
 
 
 def _bash_verb(verb: Verb) -> list[str]:
@@ -125,10 +145,15 @@ def _zsh_verb(verb: Verb) -> list[str]:
 
 def _zsh_spec(flag: str, option: Argument) -> str:
     about = "".join(f"\\{sign}" if sign in "[]:" else sign for sign in option.about)
-    return f"*{flag}[{about}]" + (f":{_zsh_values(option)}" if option.takes_value else "")
+    if not option.takes_value:
+        return f"*{flag}[{about}]"
+    joined = "=" if flag.startswith("--") else ""  # the value as the next word, or behind a =
+    return f"*{flag}{joined}[{about}]:{_zsh_values(option)}"
 
 
 def _zsh_values(argument: Argument) -> str:
+    if argument.choices and argument.choices[0].endswith("="):
+        return f'value:{{compadd -S "" -- {" ".join(argument.choices)}}}'
     if argument.choices:
         return f"value:({' '.join(argument.choices)})"
     pattern = "" if "" in argument.files else f' -g "*({"|".join(argument.files)})"'
@@ -147,8 +172,11 @@ def fish(verbs: Sequence[Verb]) -> str:
 
 def _fish_argument(verb: Verb, argument: Argument) -> str:
     flags = " ".join(f"-l {flag[2:]}" if flag.startswith("--") else f"-s {flag[1:]}" for flag in argument.flags)
-    values = " ".join([*argument.choices, *([f"({NAMES})"] if argument.names else [])])
-    wants = "-r -F" if argument.files else "-x" if argument.flags and argument.takes_value else ""
+    ending = "|".join(one.replace(".", "[.]") for one in argument.files)
+    paths = f'(__fish_complete_path (commandline -ct) | string match -r -- "^.*(?:/|{ending})(?:\\t.*)?\\$")'
+    given = paths if ending and "" not in argument.files else ""
+    values = " ".join(filter(None, [*argument.choices, f"({NAMES})" if argument.names else "", given]))
+    wants = "-r -F" if "" in argument.files else "-x" if argument.flags and argument.takes_value else ""
     parts = [
         f"complete -c vmlaunch -n '__fish_seen_subcommand_from {verb.name}'",
         flags,

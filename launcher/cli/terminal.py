@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
@@ -22,6 +23,14 @@ def wants_colour(stream: TextIO, environment: Mapping[str, str] | None = None) -
 
 def can_redraw(stream: TextIO) -> bool:
     return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def annotate(diagnostics: Iterable[Diagnostic]) -> None:
+    """Beside the text: jobs of GitHub Actions read workflow commands on either stream, and show them at their lines."""
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        from launcher.report.diagnostics import as_github
+
+        print(as_github(diagnostics), file=sys.stderr)
 
 
 def drawn(diagnostics: Iterable[Diagnostic], sources: Mapping[str, str], stream: TextIO) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from launcher.cli.spec_folder import none_in, specs_in
-from launcher.cli.terminal import drawn
+from launcher.cli.terminal import annotate, drawn
 from launcher.errors import Diagnostic, LauncherError
 from launcher.record import record
 from launcher.report.escapes import as_json
@@ -63,11 +63,12 @@ def _files(path: str, verdicts: list[Verdict], passed_over: list[str]) -> list[s
 
 def _verdict(file: str, options: argparse.Namespace) -> Verdict:
     from launcher.cli.given import read_spec
-    from launcher.cli.mending import check_words, mend
 
-    check_words(options)
     try:
-        mend(file, options)
+        if options.fix or options.diff:
+            from launcher.cli.mending import mend
+
+            mend(file, options)
         return Verdict(file, read_spec(file, options.set, options.sources).spec)
     except LauncherError as error:
         return Verdict(file, None, error.diagnostics, error.exit_code)
@@ -84,11 +85,12 @@ def _not_read(files: Sequence[str]) -> str:
 
 
 def _text(verdicts: Sequence[Verdict], options: argparse.Namespace) -> None:
-    from launcher.report.diagnostics import counted
+    from launcher.report.diagnostics import counted, more_about
 
     found = _all(verdicts)
     if found:
-        print(drawn(found, options.sources, sys.stderr) + "\n", file=sys.stderr)
+        print(f"{drawn(found, options.sources, sys.stderr)}\n\n{more_about(found)}", file=sys.stderr)
+        annotate(found)
     refused = [one for one in verdicts if one.spec is None]
     if not refused:
         print(_praise(verdicts))
@@ -140,9 +142,16 @@ def _sarif(verdicts: Sequence[Verdict], _: argparse.Namespace) -> None:
     print(as_json(as_sarif(_all(verdicts)), indent=2))
 
 
+def _junit(verdicts: Sequence[Verdict], options: argparse.Namespace) -> None:
+    from launcher.report.junit import as_junit
+
+    print(as_junit([(one.file, one.diagnostics) for one in verdicts], options.sources))
+
+
 ANSWERS: dict[str, Callable[[Sequence[Verdict], argparse.Namespace], None]] = {
     "text": _text,
     "json": _json,
     "github": _github,
     "sarif": _sarif,
+    "junit": _junit,
 }

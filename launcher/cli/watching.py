@@ -29,7 +29,13 @@ class Watched(NamedTuple):
 
 
 def watch(
-    path: Path, name: str, manner: Manner, output: Output, *, everything: bool, said: tuple[str, float] | None = None
+    path: Path,
+    name: str,
+    manner: Manner,
+    output: Output,
+    *,
+    everything: bool | int,
+    said: tuple[str, float] | None = None,
 ) -> Watched | None:
     """`name`, `everything`, `said`: as `listen` takes them. None: the VM is not up."""
     talk = listen(path, name, output, everything=everything, said=said, waiting_as=ToldWaiting)

@@ -18,6 +18,8 @@ OTHERS = {
     "plan": "diff dry-run preview",
     "devices": "lspci pci nodedev-list",
     "doctor": "virt-host-validate diagnose preflight",
+    "init": "new scaffold template",
+    "import": "convert define domxml-from-native virt-v2v",
     "explain": "man docs describe-code",
     "completion": "completions",
 }
@@ -63,8 +65,12 @@ OPTIONS = {
         "-v --volumes --rmi --remove-orphans": "disk images stay as they are: leave it out",
     },
     "logs": {"--since --until": "the log has no times: `-n LINES` says how much of its end is shown"},
-    "ps": {"-l --long": "`--json` has all there is", "--format": "write `--json`", "-q --quiet": "write `--names`"},
-    "validate": {"--fix": "each error says what to write; `--json` has the fixes", "-r --recursive": "leave it out"},
+    "ps": {
+        "-l --long": "`--json` has all there is",
+        "--format": "write `--json`",
+        "-q --quiet": "`vmlaunch ps --names` prints names only",
+    },
+    "validate": {"-r --recursive": "leave it out", "-w --write --in-place": "write `--fix`"},
     "console": {"-f --force": "there is one writer and there are readers: leave it out"},
     "doctor": {"--fix": "it changes nothing, and each line says what to do"},
 }

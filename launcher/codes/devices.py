@@ -213,6 +213,14 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "Name another file, or remove that one first.",
     ),
     Explanation(
+        "E299",
+        "nothing for cloud-init to show",
+        "`plan --format cloud-init` shows the files that cloud-init will find in the guest, as they are on its disk. "
+        "This spec has none.",
+        "vmlaunch plan vm.yaml --format cloud-init",
+        "Add `cloud-init: {user-data: ./user-data}`, or leave `--format` out.",
+    ),
+    Explanation(
         "W214",
         "the device is on another node than the memory",
         "Everything the device reads and writes crosses the link between the sockets: half the bandwidth, more jitter. "

@@ -218,4 +218,12 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "Give it one while the VM runs: `network: {mac: 52:54:00:aa:00:03}` beside its address. Or for good, on the "
         "host: `ip link set eth0 vf 3 mac 52:54:00:aa:00:03`.",
     ),
+    Explanation(
+        "W244",
+        "a consent that accepts nothing",
+        "`allow` has `in-use=` with a name, and the host uses the device and what comes with it for nothing of that "
+        "name: it is misspelt, or an interface has another one by now. What is in use under another name is refused.",
+        "devices:\n  nic: {pci: 0000:3b:00.0, allow: [in-use=eth7]}        # which is eth0 here",
+        "Correct the name, or take the word out.",
+    ),
 )

@@ -31,7 +31,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "E603",
         "neither a file nor a block device",
         "A disk is an image in a file, or a block device. A folder is shared (`shares`), and a pipe or a character "
-        "device has no sectors.",
+        "device has no sectors. What is in /proc or /sys is made up by the kernel when somebody reads it.",
         "disks: {root: /dev/zero}",
         "Name an image or a block device.",
     ),

@@ -217,6 +217,16 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "Give each VM an image of its own: `qemu-img create -f qcow2 -F qcow2 -b base.qcow2 own.qcow2`.",
     ),
     Explanation(
+        "E568",
+        "the firmware's variables cannot be kept",
+        "The file that they are in cannot be opened or made, has another size than this firmware's variables, is "
+        "another one than when the plan was made, or is locked: one VM has it at a time, and QEMU takes locks of the "
+        "same kind.",
+        "vmlaunch up vm.yaml        # while another VM has the file",
+        "Stop the VM that has it, or give this one a file of its own. A file of another firmware stays with that one: "
+        "name a path that is not there, and it is made.",
+    ),
+    Explanation(
         "W526",
         "the host wants a device back",
         "Somebody unbinds or removes the device, and the kernel waits for the VM to let go of it. The VM is stopped: "
@@ -311,6 +321,13 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "`down` stops the VMs that are named, or with `--all` all of this user that are up. Neither was said, or both.",
         "vmlaunch down",
         "vmlaunch down NAME...",
+    ),
+    Explanation(
+        "E532",
+        "not a number of lines",
+        "`logs -n` is followed by how many lines of the end are shown.",
+        "vmlaunch logs -n all vm",
+        "vmlaunch logs vm, or vmlaunch logs -n 50 vm",
     ),
     Explanation(
         "E540",

@@ -38,6 +38,14 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "Run `virtiofsd --version` by hand: it says what is missing. Or install it again.",
     ),
     Explanation(
+        "E634",
+        "the interfaces of another network namespace",
+        "/sys shows the interfaces of the network namespace that it was mounted in. This process is in another one, so "
+        "what is known of bridges and taps is not what it could join.",
+        "nics: {lan: {bridge: br0}}        # behind `unshare --net`",
+        "Enter the namespace by `ip netns exec NAME`, which mounts a /sys of its own, or mount one.",
+    ),
+    Explanation(
         "E635",
         "no such bridge",
         "`bridge` names a network interface that this host has not.",
@@ -184,7 +192,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "E654",
         "no folder",
-        "A share is a folder. A file is in one, or is a disk.",
+        "A share is a folder. A file is in one, or is a disk; /proc, /sys and their like are the kernel's "
+        "words, and hold none.",
         "shares: {work: ./root.qcow2}",
         "Name the folder, or write it below `disks`.",
     ),

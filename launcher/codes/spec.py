@@ -16,16 +16,9 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "E102",
         "a key is missing",
-        "A VM needs a kernel, a number of vCPUs and memory; a bank needs a size.",
+        "A VM needs a kernel or firmware, a number of vCPUs and memory; a bank needs a size.",
         "boot: {cmdline: console=ttyS0}",
         "Add the key.",
-    ),
-    Explanation(
-        "E103",
-        "reserved for a later version",
-        "`cloud-init` will mean something in a later version and means nothing now.",
-        "cloud-init: {user-data: ./user-data}",
-        "Give the guest what it is to know by `boot.cmdline`, its root disk, or a share.",
     ),
     Explanation(
         "E104",
@@ -167,7 +160,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "E122",
         "a key without its partner",
         "`vf` is the number of a virtual function of the device at `pci`; `pick` says which of several matches "
-        "to take.",
+        "to take. An initial RAM disk and a command line are a kernel's; `variables` are those of UEFI.",
         "devices:\n  nic: {match: {class: ethernet}, vf: 3}",
         "Add the partner, or take the key out.",
     ),
@@ -243,6 +236,29 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "It has four keys, mac, vlan, trust and spoofcheck, and none of them is given.",
         "devices:\n  nic: {pci: 0000:3b:00.0, vf: 3, network: {}}",
         "Give at least one of them, or take `network` out: what the physical function says of it then stays.",
+    ),
+    Explanation(
+        "E133",
+        "a kernel and firmware",
+        "A guest starts from its kernel, which is loaded into its memory, or from firmware, which finds a boot loader "
+        "on one of its disks.",
+        "boot: {kernel: ./bzImage, firmware: uefi}",
+        "Keep one. A kernel starts sooner; an image with a boot loader of its own needs `firmware: uefi`, or `bios`.",
+    ),
+    Explanation(
+        "E134",
+        "an order without firmware",
+        "`boot-order` says when firmware tries a disk or a device. A guest that starts from its kernel tries none: its "
+        "command line names its root.",
+        "boot: {kernel: ./bzImage}\ndisks: {root: {path: ./root.qcow2, boot-order: 1}}",
+        "Take `boot-order` out, or write `boot: uefi`.",
+    ),
+    Explanation(
+        "E135",
+        "one place in the boot order for two",
+        "Each disk and device with a `boot-order` has a number of its own; the lowest is tried first.",
+        "boot: uefi\ndisks:\n  root: {path: ./root.qcow2, boot-order: 1}\n  data: {path: ./data.qcow2, boot-order: 1}",
+        "Write another number. Numbers may be left out between them.",
     ),
     Explanation(
         "E140",

@@ -17,7 +17,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "E002",
         "an invisible character",
         "Control characters, U+2028, U+2029 and a byte order mark inside the text cannot be seen, and programs "
-        'disagree about them. An escape such as "\\ud83d" is half of a character and none by itself.',
+        'disagree about them. An escape such as "\\ud83d" is half of a character and none by itself: JSON writes two.',
         "name: trainer\\x07",
         'Delete the character. Inside double quotes it can be written as an escape: "\\x07".',
     ),
@@ -53,7 +53,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "E007",
         "several documents in one file",
-        "One file describes one VM. `---` starts a new document.",
+        "One file describes one VM. `---` starts a new document. One of nothing, as the last `---` of a file makes, is "
+        "no second one.",
         "cpus: 4\n---\ncpus: 8",
         "Put the second document into a file of its own.",
     ),
@@ -149,7 +150,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "E020",
         "a YAML directive",
-        "Lines that start with % choose a version of YAML or define tags. A spec is YAML 1.2 and has no tags.",
+        "Lines that start with % choose a version of YAML or define tags. A spec is YAML 1.2 and has no tags; a file "
+        "may say so by `%YAML 1.2`.",
         "%YAML 1.1\n---\ncpus: 4",
         "Take the lines that start with % out.",
     ),
@@ -161,6 +163,15 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "vmlaunch plan vm.yaml -o vm.plan; vmlaunch validate vm.plan",
         "`vmlaunch plan vm.plan` shows it, `vmlaunch up vm.plan` runs it; the plan names its spec. Facts go with "
         "a spec: `vmlaunch plan vm.yaml --host facts.json`.",
+    ),
+    Explanation(
+        "E022",
+        "a template that is not filled in",
+        "`{{ }}`, `{% %}` and `<% %>` are what Helm, Jinja, Ansible and ERB replace before anybody reads the file. "
+        "vmlaunch fills in nothing: to YAML they are brackets, and mostly an error.",
+        "name: {{ .Values.name }}",
+        "Give vmlaunch what the template makes: `helm template . | vmlaunch validate -`. To change single fields, "
+        "`--set` will do.",
     ),
     Explanation(
         "E023",

@@ -27,7 +27,7 @@ class Note:
 
 @mutable
 class Draft:
-    """`firmware` is what starts the guest where no kernel is named: uefi or bios."""
+    """`firmware` is what starts the guest where no kernel is named: uefi or bios. `taken`: aliases."""
 
     source: str
     name: str = ""
@@ -38,6 +38,9 @@ class Draft:
     entries: dict[str, dict[str, dict[str, Any]]] = field(default_factory=lambda: {kind: {} for kind in NAMED})
     vsock: int | bool = False
     notes: list[Note] = field(default_factory=list)
+    taken: set[str] = field(default_factory=lambda: {"vsock"})
+    numbers: dict[str, int] = field(default_factory=dict)  # of the last alias that was made of a word
+    orders: set[int] = field(default_factory=set)  # of booting
 
     def lose(self, what: str, why: str, line: int, *beside: str) -> None:
         self.notes.append(Note(what, why, line, beside))
@@ -47,13 +50,13 @@ class Draft:
 
     def add(self, kind: str, alias: str, entry: dict[str, Any]) -> str:
         """One alias is one thing, whatever its kind. Says under which it is there."""
-        taken = {"vsock", *(one for entries in self.entries.values() for one in entries)}
         wanted = suggested_name(alias)[:_LONGEST].strip("-") or kind.removesuffix("s")
-        free = wanted
-        number = 1
-        while free in taken:
+        free, number = wanted, self.numbers.get(wanted, 1)
+        while free in self.taken:
             number += 1
-            free = f"{wanted[: _LONGEST - 5]}-{number}"
+            free = f"{wanted[: _LONGEST - 7]}-{number}"
+        self.numbers[wanted] = number
+        self.taken.add(free)
         self.entries[kind][free] = entry
         return free
 

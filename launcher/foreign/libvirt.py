@@ -12,7 +12,8 @@ from launcher.foreign.libvirt_hostdevs import hostdev
 from launcher.foreign.libvirt_machine import MACHINE, read_cpus, read_memory
 from launcher.foreign.libvirt_nics import interface
 from launcher.foreign.libvirt_shares import filesystem, vsock
-from launcher.foreign.libvirt_words import LOST, LOST_DEVICES, NEEDLESS, NEEDLESS_DEVICES, OWN_WORDS, UNKNOWN, shown
+from launcher.foreign.libvirt_words import LOST, LOST_DEVICES, NEEDLESS, NEEDLESS_DEVICES, UNKNOWN, shown
+from launcher.foreign.shell_words import Word
 from launcher.foreign.xml_tree import Element
 from launcher.spec.words import by_word, plain_word
 
@@ -43,7 +44,7 @@ def read_domain(domain: Element, file: str) -> Draft:
         for device in devices.children:
             _device(draft, device)
     for words in domain.all("commandline"):
-        _own_words(draft, words)
+        _own_words(draft, words, file)
     return draft
 
 
@@ -83,10 +84,13 @@ def _device(draft: Draft, device: Element) -> None:
         draft.lose(shown(device), UNKNOWN, device.line)
 
 
-def _own_words(draft: Draft, words: Element) -> None:
-    """Arguments of QEMU that are in the domain as they are."""
-    told = " ".join(one.get("value") for one in words.all("arg"))
-    draft.lose(f"QEMU's own arguments {told}", OWN_WORDS, words.line)
+def _own_words(draft: Draft, words: Element, file: str) -> None:
+    """Arguments of QEMU that are in the domain as they are: what they say goes beside the rest."""
+    from launcher.foreign.qemu import add_options
+
+    given = [Word(one.get("value"), one.line) for one in words.all("arg")]
+    if given:
+        add_options(draft, given, file)
 
 
 def _is_none(device: Element) -> bool:

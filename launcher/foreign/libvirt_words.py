@@ -8,8 +8,6 @@ if TYPE_CHECKING:
     from launcher.foreign.xml_tree import Element
 
 UNKNOWN = "vmlaunch knows no such element"
-OWN_WORDS = "put them into a file behind `qemu-system-x86_64`, and `vmlaunch import` says of each what becomes of it"
-HOUSED = "where things are on the guest's buses is planned: `guest` of a device says it for that one"
 
 LOST = {
     "the guest has no SMBIOS tables: who identifies it by them sees none": "uuid sysinfo genid",

@@ -8,7 +8,7 @@ from typing import Any
 from launcher.errors import Diagnostic, Refused, Where
 from launcher.foreign.draft import Draft
 from launcher.foreign.sizes import pages_of, rounded
-from launcher.spec.fields import keys_of, stands
+from launcher.spec.fields import stands
 from launcher.spec.sizes import size_text
 from launcher.values import GIB, KIB, MIB
 
@@ -77,6 +77,8 @@ def disk(draft: Draft, alias: str, path: str, image: str, line: int, *, readonly
     if not known:
         draft.lose(f"the disk {path}, of the format {image}", CONVERT.format(path=path), line)
         return None
+    if not stands("disks.path", path):
+        path = f"./{path}"  # a file of the working directory whose name looks like options
     entry: dict[str, Any] = {"path": path}
     named = "qcow2" if path.endswith(".qcow2") else "raw"
     if image and image != named:
@@ -89,31 +91,29 @@ def disk(draft: Draft, alias: str, path: str, image: str, line: int, *, readonly
 def boot_order(draft: Draft, kind: str, alias: str, order: str, line: int) -> None:
     if not draft.firmware:
         draft.skip(f"boot order {order} of {alias}", "a kernel that is named starts at once", line)
-    elif "boot-order" in keys_of(kind) and re.fullmatch("[1-9][0-9]{0,2}", order):
-        draft.entries[kind][alias]["boot-order"] = int(order)
+    elif not re.fullmatch("[1-9][0-9]{0,2}", order):
+        draft.lose(f"boot order {order}", "orders are 1 to 999", line, kind, alias)
+    elif int(order) in draft.orders:
+        draft.lose(f"boot order {order}", "another one has it", line, kind, alias)
     else:
-        draft.lose(f"boot order {order}", "what the firmware tries first cannot be said", line, kind, alias)
+        draft.orders.add(int(order))
+        draft.entries[kind][alias]["boot-order"] = int(order)
 
 
 def variables(draft: Draft, path: str, line: int) -> None:
     """UEFI's, where its boot entries are."""
-    kept = "unless `boot.variables` names a file" if "variables" in keys_of("boot") else "each time"
     why = (
-        f"they are made anew {kept}: without the boot entry that an installer has written in them, the firmware looks "
-        "for EFI/BOOT/BOOTX64.EFI"
+        "without `boot: {firmware: uefi, variables: ...}` they are made anew each time, and without the boot entry "
+        "that an installer has written in them the firmware looks for EFI/BOOT/BOOTX64.EFI"
     )
     draft.lose(f"UEFI's variables {path}".rstrip(), why, line, "boot")
-
-
-def can_say_firmware(firmware: str) -> bool:
-    return stands("boot", firmware)
 
 
 def other_bus(draft: Draft, alias: str, bus: str, device: str, name: str, line: int) -> None:
     """A disk is virtio-blk here: its name in the guest, and the driver that its initial RAM disk needs, may differ."""
     if device == "cdrom":
         why = "it is a disk of virtio-blk that is only read: /dev/vdX, and no /dev/sr0"
-        draft.lose(f"a CD drive on {bus or 'its bus'}", why, line, "disks", alias)
+        draft.lose("a CD drive", why, line, "disks", alias)
     elif bus not in ("virtio", ""):
         shown = f" ({name})" if name else ""
         why = "it is virtio-blk here: /dev/vdX in the guest, whose initial RAM disk needs virtio_blk"

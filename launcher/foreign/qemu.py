@@ -13,6 +13,7 @@ from launcher.foreign.qemu_options import Option, options_of
 from launcher.foreign.qemu_rest import devices, read_shares
 from launcher.foreign.qemu_words import LOST, NEEDLESS, UNKNOWN
 from launcher.foreign.shell_words import Word, qemu_words
+from launcher.record import replace
 from launcher.spec.words import by_word, plain_word
 
 Reader = Callable[[Draft, Option], None]
@@ -22,6 +23,10 @@ _TOGETHER = frozenset(
     "m smp cpu numa mem-path mem-prealloc drive blockdev hda hdb hdc hdd cdrom fda fdb pflash bios netdev nic net "  # noqa: SIM905
     "device chardev fsdev virtfs kernel initrd append name object".split()
 )
+
+
+# What a machine has once.
+_WHOLE = frozenset(["m", "smp", "cpu", "numa", "mem-path", "kernel", "initrd", "append", "name", "bios", "pflash"])
 
 
 def read_command(text: str, file: str, *, split: bool) -> Draft | None:
@@ -35,8 +40,17 @@ def read_command(text: str, file: str, *, split: bool) -> Draft | None:
     meaning.check_architecture(architecture, file, words[0].line)
     draft = Draft("a command line of QEMU")
     _before(draft, before)
-    _read(draft, options)
+    _read(draft, _from_one(options))
     return draft
+
+
+def add_options(draft: Draft, words: Sequence[Word], file: str) -> None:
+    """Options beside those that made the draft: what starts, memory and vCPUs are said already."""
+    _, _, options = options_of(words, file)
+    for one in options:
+        if one.name in _WHOLE:
+            draft.lose(one.shown, "the domain says it already, and the two are not put together", one.line)
+    _beside_the_machine(draft, [one for one in options if one.name not in _WHOLE])
 
 
 def _before(draft: Draft, words: Sequence[Word]) -> None:
@@ -49,18 +63,34 @@ def _before(draft: Draft, words: Sequence[Word]) -> None:
         )
 
 
+def _from_one(options: Sequence[Option]) -> list[Option]:
+    """QEMU's boot orders begin with 0, and a spec's with 1."""
+    if all(one.get("bootindex") != "0" for one in options):
+        return list(options)
+    return [replace(one, values=dict(map(_one_later, one.values.items()))) for one in options]
+
+
+def _one_later(pair: tuple[str, str]) -> tuple[str, str]:
+    key, value = pair
+    return (key, str(int(value) + 1)) if key == "bootindex" and value.isdecimal() else pair
+
+
 def _read(draft: Draft, options: Sequence[Option]) -> None:
     _unfilled(draft, options)
     _named(draft, options)
     _boot(draft, options)
     read_memory(draft, options)
     read_cpus(draft, options)
+    _beside_the_machine(draft, options)
+    _relative(draft, options[0].line)
+
+
+def _beside_the_machine(draft: Draft, options: Sequence[Option]) -> None:
     used = {*read_disks(draft, options), *read_nics(draft, options), *read_shares(draft, options)}
     devices(draft, options, used)
     for one in options:
         if one.name not in _TOGETHER:
             _rest(draft, one)
-    _relative(draft, options[0].line)
 
 
 def _relative(draft: Draft, line: int) -> None:
@@ -101,6 +131,8 @@ def _boot(draft: Draft, options: Sequence[Option]) -> None:
 
 
 def _rest(draft: Draft, one: Option) -> None:
+    if one.text == "none":
+        return  # as in -display none: it says that there is nothing
     if reader := MACHINE.get(one.name):
         reader(draft, one)
     elif why := _LOST.get(plain_word(one.name)):

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from launcher.errors import Diagnostic, Refused, Where
-from launcher.foreign.shell_words import Word, program_of
+from launcher.foreign.shell_words import Word, program_at, program_of
 from launcher.record import field, record
 
 # Those that stand alone; every other one has a value (qemu-options.hx).
@@ -26,6 +26,7 @@ _FIRST = {
     "blockdev": "driver", "boot": "order", "mon": "chardev", "tpmdev": "type", "vga": "type", "vnc": "display",
 }  # fmt: skip
 _DEPTH = 16
+_MOST = 5000  # words of one command
 
 
 @record
@@ -55,7 +56,11 @@ class Option:
 
 def options_of(words: Sequence[Word], file: str) -> tuple[list[Word], str, list[Option]]:
     """What stands before the program, whose guests it runs, and its options."""
-    at = next((number for number, one in enumerate(words) if program_of(one.text) is not None), None)
+    if len(words) > _MOST:
+        place = Where(file, words[_MOST].line, 1, 1)
+        fact = f"failed to read the command line: it has more than {_MOST:,} words"
+        raise Refused(Diagnostic("E027", fact, place, help=("a machine has some hundreds",)))
+    at = program_at(words)
     before = list(words[:at]) if at is not None else []
     machine = program_of(words[at].text) or "" if at is not None else ""
     return before, machine, list(_options(words[(-1 if at is None else at) + 1 :], file))

@@ -7,7 +7,7 @@ know, such as `$(pwd)`, stays as it is written. What grows beyond a limit is ref
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from launcher.errors import Diagnostic, Refused, Where
 from launcher.record import record
@@ -18,6 +18,10 @@ _NAME = r"[A-Za-z_][A-Za-z0-9_]{0,63}"
 _EXPANSION = rf"\$(?:({_NAME})|\{{({_NAME})(\[[@*]\])?(?::?-([^}}$]*))?\}})"
 _UNIT = r"(?m)^Exec(Start|StartPre)=[-@:+!]*"
 _ENDS = ";|&\n"
+_ASSIGNED = re.compile(rf"({_NAME})(\+?)=")
+_EXPANDED = re.compile(_EXPANSION)
+_PLAIN = {ends: re.compile(rf"[^ \t\n\r'\"\\$`{re.escape(ends)}]+") for ends in (_ENDS, ")")}
+_QUOTED = re.compile(r'[^"\\$`]+|\\(?!["\\$`\n])')
 _FULL = "the words have more than a million characters once variables are filled in"
 
 
@@ -25,6 +29,19 @@ _FULL = "the words have more than a million characters once variables are filled
 class Word:
     text: str
     line: int
+
+
+class _Item(str):
+    """A word of an array, which stands on a line of its own."""
+
+    __slots__ = ("line",)
+    line: int
+
+    @classmethod
+    def of(cls, word: Word) -> _Item:
+        item = cls(word.text)
+        item.line = word.line
+        return item
 
 
 def program_of(word: str) -> str | None:
@@ -36,16 +53,55 @@ def program_of(word: str) -> str | None:
 
 
 def qemu_words(text: str, file: str) -> list[Word] | None:
-    """From the program on; None where the text has no such command, nor begins with an option."""
+    """Of several commands the one with the most words; None where there is none, nor options alone."""
     scanner = _Scanner(re.sub(_UNIT, "", text), file)
-    bare: list[Word] | None = None
-    for command in scanner.commands():
-        at = next((number for number, one in enumerate(command) if program_of(one.text) is not None), None)
-        if at is not None and (len(command) > at + 1):
-            return command
-        if bare is None and command and re.match(r"--?[a-z]", command[0].text):
-            bare = command
-    return bare
+    commands = list(scanner.commands())
+    found = [one for one in commands if _runs_qemu(one)]
+    bare = [one for one in commands[:1] if re.match(r"--?[a-z]", one[0].text)]
+    return max(found or bare, key=len, default=None)
+
+
+def _runs_qemu(command: list[Word]) -> bool:
+    """Many commands have `kvm` among their words; what runs it stands before its options, and first or behind these."""
+    at = program_at(command)
+    if at is None or len(command) == at + 1:
+        return False
+    bare = "/" not in command[at].text and not command[at].text.startswith("qemu-")
+    led_to = at == 0 or not bare or command[0].text in _LEADING
+    first = command[at + 1].text
+    return led_to and (first.startswith("-") or len(command) == at + 2) and first.lstrip("-") not in _ASKING
+
+
+def program_at(words: Sequence[Word]) -> int | None:
+    return next((number for number, one in enumerate(words) if program_of(one.text) is not None), None)
+
+
+class _Words:
+    """Words that are put together of pieces: the first piece goes on with the word before it, and so do later ones."""
+
+    def __init__(self, pieces: Sequence[str] = ()) -> None:
+        self._done: list[str] = []
+        self._parts: list[str] = []
+        self._begun = False
+        self.put(pieces)
+
+    def put(self, pieces: Sequence[str]) -> None:
+        for number, piece in enumerate(pieces):
+            if number:
+                self._end()
+            self._begun = True
+            if piece:
+                self._parts.append(piece)
+
+    def all(self) -> list[str]:
+        if self._begun:
+            self._end()
+        return self._done
+
+    def _end(self) -> None:
+        """A word that is one item of an array stays that."""
+        self._done.append(self._parts[0] if len(self._parts) == 1 else "".join(self._parts))
+        self._parts, self._begun = [], False
 
 
 class _Scanner:
@@ -78,7 +134,7 @@ class _Scanner:
                 continue
             else:
                 line = self.line
-                words += [Word(one, line) for one in self._word(ends)]
+                words += [Word(str(one), one.line if isinstance(one, _Item) else line) for one in self._word(ends)]
         return words
 
     def _comment(self) -> None:
@@ -87,58 +143,49 @@ class _Scanner:
 
     def _assigns(self, before: list[Word]) -> bool:
         """`local x=..` and `export x=..` are assignments as well."""
-        found = re.compile(rf"({_NAME})(\+?)=").match(self.text, self.at)
+        found = _ASSIGNED.match(self.text, self.at)
         if found is None or any(one.text not in _DECLARING for one in before):
             return False
         self._step(len(found[0]))
         before.clear()
-        old = self.variables.get(found[1], []) if found[2] else []
+        known = self.variables.get(found[1], []) if found[2] else []
         if self.text[self.at : self.at + 1] == "(":
             self._step()
-            new = [one.text for one in self._words(")")]
+            known += [_Item.of(one) for one in self._words(")")]
             self._step()
         else:
-            new = ["".join(old) + " ".join(self._word(_ENDS))]
-            old = []
-        self.variables[found[1]] = old + new
+            known = ["".join([*known, " ".join(self._word(_ENDS))])]
+            self._count(known)
+        self.variables[found[1]] = known
         return True
 
     def _word(self, ends: str) -> list[str]:
         """One word, or those that a variable without quotes has."""
-        done: list[str] = []
-        word: str | None = None
+        words = _Words()
+        plain = _PLAIN[ends]
         while self.at < len(self.text) and self.text[self.at] not in f" \t\n\r{ends}":
             sign = self.text[self.at]
-            if sign in "'\"":
-                first, *rest = self._single() if sign == "'" else self._double()
-                word = (word or "") + first
-                if rest:
-                    done += [word, *rest[:-1]]
-                    word = rest[-1]
+            if found := plain.match(self.text, self.at):
+                words.put([found[0]])
+                self._step(len(found[0]))
+            elif sign in "'\"":
+                words.put(self._single() if sign == "'" else self._double())
             elif sign == "\\":
-                self._step()
-                word = self._escaped(word)
-            elif sign in "$`":
-                pieces, split = self._filled()
-                parts = [piece for one in pieces for piece in (one.split() if split else [one])]
-                if parts:
-                    done += [(word or "") + parts[0], *parts[1:]]
-                    word = done.pop()
+                words.put(self._escaped())
             else:
-                word = (word or "") + sign
-                self._step()
-        whole = [*done, *([] if word is None else [word])]
+                pieces, split = self._filled()
+                words.put([piece for one in pieces for piece in (one.split() if split else [one])])
+        whole = words.all()
         self._count(whole)
         return whole
 
-    def _escaped(self, word: str | None) -> str | None:
+    def _escaped(self) -> list[str]:
         """A line that ends in a backslash goes on."""
-        sign = self.text[self.at : self.at + 1]
-        if sign == "\r" and self.text[self.at + 1 : self.at + 2] == "\n":
-            self._step()
-            sign = "\n"
         self._step()
-        return word if sign == "\n" else (word or "") + sign
+        end = re.compile(r"\r?\n").match(self.text, self.at)
+        sign = end[0] if end else self.text[self.at : self.at + 1]
+        self._step(len(sign))
+        return [] if end else [sign]
 
     def _single(self) -> list[str]:
         end = self.text.find("'", self.at + 1)
@@ -150,28 +197,26 @@ class _Scanner:
 
     def _double(self) -> list[str]:
         """An array in it is a word for each of its items."""
-        start, words = self.line, [""]
+        start, words = self.line, _Words([""])
         self._step()
         while (sign := self.text[self.at : self.at + 1]) != '"':
             if not sign:
                 self.line = start
                 raise self._refused("a quote is not closed", "close it")
-            if sign == "\\" and self.text[self.at + 1 : self.at + 2] in ('"', "\\", "$", "`", "\n"):
-                words[-1] += self.text[self.at + 1].replace("\n", "")
+            if found := _QUOTED.match(self.text, self.at):
+                words.put([found[0]])
+                self._step(len(found[0]))
+            elif sign == "\\":
+                words.put([self.text[self.at + 1].replace("\n", "")])
                 self._step(2)
-            elif sign in "$`":
-                first, *rest = self._filled()[0] or [""]
-                words[-1] += first
-                words += rest
             else:
-                words[-1] += sign
-                self._step()
+                words.put(self._filled()[0])
         self._step()
-        return words
+        return words.all()
 
     def _filled(self) -> tuple[list[str], bool]:
         """What stands for an expansion, and whether it is split at blanks where there are no quotes."""
-        if found := re.compile(_EXPANSION).match(self.text, self.at):
+        if found := _EXPANDED.match(self.text, self.at):
             self._step(len(found[0]))
             name, default = found[1] or found[2], found[4]
             known = self.variables.get(name)
@@ -192,10 +237,12 @@ class _Scanner:
             return "$"
         depth, opening = 0, self.text[self.at + 1]
         closing = {"(": ")", "{": "}"}[opening]
-        for number in range(self.at + 1, min(len(self.text), self.at + 4096)):
-            depth += (self.text[number] == opening) - (self.text[number] == closing)
+        within = self.text[self.at + 1 : self.at + 4096]
+        self._count([within])  # it is read for each sign that may begin one
+        for number, sign in enumerate(within):
+            depth += (sign == opening) - (sign == closing)
             if depth == 0:
-                return self.text[self.at : number + 1]
+                return f"${within[: number + 1]}"
         return "$"
 
     def _count(self, words: list[str]) -> None:
@@ -215,4 +262,7 @@ class _Scanner:
         )
 
 
+_LEADING = ("sudo", "exec", "env", "nice", "ionice", "taskset", "numactl", "chrt", "setsid", "nohup", "time", "doas",
+            "systemd-run", "then", "do", "if", "else", "strace", "gdb", "unshare", "ip")  # fmt: skip
+_ASKING = ("version", "help", "h")
 _DECLARING = ("export", "local", "readonly", "declare", "env", "-a")

@@ -10,10 +10,10 @@ from textwrap import wrap
 from typing import Any
 
 from launcher.foreign.draft import Draft, Note
-from launcher.foreign.meaning import can_say_firmware
 from launcher.spec.fields import as_yaml
 from launcher.spec.short_forms import MAIN
 
+_Beside = dict[tuple[str, ...], list[Note]]
 WIDTH = 100
 _MOST = 60  # characters of one thing that is quoted in a comment
 _SHOWN = 6  # things of one reason
@@ -23,50 +23,45 @@ _NEEDLESS = "Nothing needs to be written for:"
 
 def spec_text(draft: Draft, file: str) -> str:
     """It ends with a line end."""
-    lines = [*_head(draft, file), *_machine(draft)]
+    beside = _by_place(draft.notes)
+    lines = [*_head(draft, file), *_machine(draft, beside)]
     for kind, entries in draft.entries.items():
         if entries:
-            lines += ["", f"{kind}:", *_entries(draft, kind, entries)]
+            lines += ["", f"{kind}:", *_entries(beside, kind, entries)]
     if draft.vsock is not False:
         lines += ["", f"vsock: {as_yaml(draft.vsock)}"]
-    rest = [one for one in draft.notes if not one.beside]
+    rest = beside.get((), [])
     lines += _listed(_LOST, [one for one in rest if one.lost])
     lines += _listed(_NEEDLESS, [one for one in rest if not one.lost])
     return "\n".join(lines) + "\n"
 
 
 def _head(draft: Draft, file: str) -> Iterator[str]:
-    yield from _comment(
-        f"By `vmlaunch import` of {draft.source}, {_clean(file)}. `vmlaunch plan` says what this host has to it."
-    )
+    whence = "from stdin" if file == "-" else _clean(file)
+    told = f"By `vmlaunch import` of {draft.source}, {whence}. `vmlaunch plan` says what this host has to it."
+    yield from _comment(told)
     yield ""
 
 
-def _machine(draft: Draft) -> Iterator[str]:
-    yield from _beside(draft, "", "name")
+def _machine(draft: Draft, beside: _Beside) -> Iterator[str]:
+    yield from _beside(beside, "", "name")
     if draft.name:
-        yield f"name: {draft.name}"
-    yield from _beside(draft, "", "boot")
+        yield f"name: {_value(draft.name)}"
+    yield from _beside(beside, "", "boot")
     yield from _boot(draft)
-    yield from _beside(draft, "", "cpus")
+    yield from _beside(beside, "", "cpus")
     count = draft.cpus.get("count")
     yield f"cpus: {count if set(draft.cpus) == {'count'} else _value(draft.cpus)}"
-    yield from _beside(draft, "", "memory")
+    yield from _beside(beside, "", "memory")
     yield from _memory(draft)
 
 
 def _boot(draft: Draft) -> Iterator[str]:
-    if draft.boot:
-        yield "boot:"
-        yield from (f"  {key}: {_value(value)}" for key, value in draft.boot.items())
-    elif can_say_firmware(draft.firmware):
+    if not draft.boot:
         yield f"boot: {draft.firmware}"
-    else:
-        yield from _comment(
-            f"The guest is started by its firmware ({draft.firmware}), and a spec names a kernel: copy it out of the "
-            "guest's /boot, with its initial RAM disk and the command line in its /proc/cmdline, and add console=ttyS0."
-        )
-        yield "# boot: {kernel: ./vmlinuz, initrd: ./initrd.img, cmdline: console=ttyS0 root=/dev/vda1 ro}"
+        return
+    yield "boot:"
+    yield from (f"  {key}: {_value(value)}" for key, value in draft.boot.items())
 
 
 def _memory(draft: Draft) -> Iterator[str]:
@@ -80,23 +75,23 @@ def _memory(draft: Draft) -> Iterator[str]:
             yield from (f"  - {_value(bank)}" for bank in banks)
 
 
-def _entries(draft: Draft, kind: str, entries: Mapping[str, dict[str, Any]]) -> Iterator[str]:
+def _entries(beside: _Beside, kind: str, entries: Mapping[str, dict[str, Any]]) -> Iterator[str]:
     for alias, entry in entries.items():
-        yield from _beside(draft, "  ", kind, alias)
+        yield from _beside(beside, "  ", kind, alias)
         yield from _entry(kind, alias, entry)
 
 
 def _entry(kind: str, alias: str, entry: dict[str, Any]) -> Iterator[str]:
-    main = MAIN.get(kind, "")
+    key, main = _value(alias), MAIN.get(kind, "")
     if set(entry) == {main} and isinstance(entry[main], str):
-        yield f"  {alias}: {_value(entry[main])}"
+        yield f"  {key}: {_value(entry[main])}"
     elif kind == "nics" and entry == {"user": True}:
-        yield f"  {alias}: user"
-    elif len(line := f"  {alias}: {_value(entry)}") <= WIDTH:
+        yield f"  {key}: user"
+    elif len(line := f"  {key}: {_value(entry)}") <= WIDTH:
         yield line
     else:
-        yield f"  {alias}:"
-        yield from (f"    {key}: {_value(value)}" for key, value in entry.items())
+        yield f"  {key}:"
+        yield from (f"    {name}: {_value(value)}" for name, value in entry.items())
 
 
 def _value(value: Any) -> str:
@@ -113,8 +108,15 @@ def _escape(sign: str) -> str:
 # ---- comments ----
 
 
-def _beside(draft: Draft, indent: str, *place: str) -> Iterator[str]:
-    for together in _by_reason(one for one in draft.notes if one.beside == place):
+def _by_place(notes: Iterable[Note]) -> _Beside:
+    found: _Beside = {}
+    for one in notes:
+        found.setdefault(one.beside, []).append(one)
+    return found
+
+
+def _beside(beside: _Beside, indent: str, *place: str) -> Iterator[str]:
+    for together in _by_reason(beside.get(place, ())):
         yield from _comment(f"{_names(together)}: {_why(together[0])}", indent)
 
 
@@ -136,10 +138,10 @@ def _by_reason(notes: Iterable[Note]) -> list[list[Note]]:
 
 
 def _names(together: list[Note]) -> str:
-    lines: dict[str, list[int]] = {}
+    lines: dict[str, dict[int, None]] = {}
     for one in together:
-        lines.setdefault(_what(one), []).append(one.line)
-    told = [f"{what} (line{'s' * (len(at) > 1)} {_numbers(at)})" for what, at in lines.items()]
+        lines.setdefault(_what(one), {})[one.line] = None
+    told = [f"{what} (line{'s' * (len(at) > 1)} {_numbers(list(at))})" for what, at in lines.items()]
     more = f" and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
     return ", ".join(told[:_SHOWN]) + more
 

@@ -482,6 +482,7 @@ class OtherVm:
     images: tuple[str, ...] = ()  # device:inode of those that its guest writes
     taps: tuple[str, ...] = ()
     bases: tuple[str, ...] = ()  # device:inode of the images that it only reads
+    variables: str = ""  # the path of its firmware's
 
 
 @record
@@ -494,7 +495,7 @@ class Serving:
     from making one; `name_space`: what the kernel has answered to who asked for one, `made` or the name of an errno
     (None: nobody has asked). `shmem`: the mode chosen in transparent_hugepage/shmem_enabled. `file_size`: bytes that
     one file of this process may have (`ulimit -f`). `vhost_regions`: pieces of memory that vhost takes
-    (max_mem_regions).
+    (max_mem_regions). `links_of_another`: `links` are those of another network namespace than this process is in.
     """
 
     programs: dict[str, Program] = field(default_factory=dict)
@@ -508,6 +509,24 @@ class Serving:
     file_size: int | None = None
     name_space: str | None = None
     vhost_regions: int | None = None
+    links_of_another: bool = False
+
+
+@record
+class FirmwareImage:
+    """Firmware for guests that is installed. `template`: the variables that it comes with, empty where it has none;
+    `template_head`: its first bytes, hexadecimal, which say how variables lie. `smm`: a build that needs System
+    Management Mode: it was not read."""
+
+    path: str
+    kind: Literal["bios", "uefi"]
+    size: int = 0
+    sha256: str = ""
+    template: str = ""
+    template_size: int = 0
+    template_sha256: str = ""
+    template_head: str = ""
+    smm: bool = False
 
 
 @record
@@ -531,4 +550,5 @@ class HostFacts:
     device_nodes: tuple[DeviceNode, ...] | None = None  # None: not recorded
     confinement: Confinement | None = None  # None: not recorded
     serving: Serving | None = None  # None: not recorded, or the spec has nothing that needs it
+    boot_firmware: tuple[FirmwareImage, ...] | None = None  # None: not recorded, or the spec needs none of the host's
     note: str = ""  # where a recorded host comes from

@@ -28,6 +28,22 @@ def read_links(tree: Tree) -> tuple[Link, ...]:
     return tuple(replace(one, holders=tuple(holders.get(one.name, ()))) if one.attached else one for one in links)
 
 
+def are_of_another(tree: Tree) -> bool:
+    """/sys shows the interfaces of the network namespace it was mounted in, /proc those of this process. One that comes
+    or goes between two looks is another matter: they are looked at again."""
+    return _differ(tree) and _differ(tree)
+
+
+def _differ(tree: Tree) -> bool:
+    """Two lines of titles, then `eth0: ` and its numbers."""
+    text = tree.read_text("/proc/net/dev")
+    if isinstance(text, Missing):
+        return False
+    here = {line.partition(":")[0].strip() for line in text.splitlines() if ":" in line}
+    names = entries(tree.list_folder(_NET))
+    return here != {name for name in names if isinstance(tree.read_text(f"{_NET}/{name}/flags"), str)}
+
+
 def _holders(tree: Tree) -> dict[str, list[Holder]]:
     """By the name of the tap, which the kernel has in fdinfo."""
     found: dict[str, list[Holder]] = {}

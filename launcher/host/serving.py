@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from launcher.host.device_nodes import usable
 from launcher.host.engines import read_engines
 from launcher.host.facts import DeviceNode, Serving
-from launcher.host.links import read_links
+from launcher.host.links import are_of_another, read_links
 from launcher.host.lists import bracketed, number, str_of
 from launcher.values import Missing
 
@@ -33,6 +33,7 @@ def read_serving(tree: Tree, process: Process, wanted: Collection[str], said: Ca
         nodes=tuple(_nodes(tree, process)),
         modules=_modules(tree, release),
         links=read_links(tree),
+        links_of_another=are_of_another(tree),
         user_namespaces=number(tree.read_text("/proc/sys/user/max_user_namespaces")),
         unprivileged=next(_kept_from(tree), None),
         shmem=bracketed(tree.read_text(_SHMEM)),

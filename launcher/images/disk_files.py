@@ -7,6 +7,10 @@ from typing import Literal
 from launcher.record import record
 from launcher.values import PciAddress
 
+# File systems whose files and folders are the kernel's own words, in no memory and on no disk.
+OF_THE_KERNEL = frozenset(
+    {"proc", "sysfs", "cgroup", "cgroup2", "debugfs", "tracefs", "securityfs", "configfs", "bpf", "efivarfs", "pstore"}
+)
 MOST_LINKS = 64  # of a backing chain; nobody's snapshots are that deep
 
 
@@ -65,9 +69,10 @@ Permission = Literal["read", "write", "write-unchanged", "resize"]
 class DiskFile:
     """A file or block device of a disk. `format` is what it is to be served as, whatever its content.
 
-    `identity` is device:inode, `number` the major:minor of a block device, `allocated` what the file takes of its
-    file system, which has `free` bytes left; `read_only`: neither can be written, whoever asks. `function`: the PCI
-    device that a block device is on.
+    `special`: neither file nor block device, or a file of the kernel's own. `identity` is device:inode, `number` the
+    major:minor of a block device, `allocated` what the file takes of its file system, which has `free` bytes left;
+    `read_only`: neither can be written, whoever asks. `function`: the PCI device that a block device is on.
+    `boots`: which firmware would find a boot loader in its first sectors; None: they are not in it, or were not read.
     `taken` and `refused` are the permissions that others have locked, and that they leave to nobody; `openers` are
     known only where there is such a lock.
     """
@@ -89,6 +94,7 @@ class DiskFile:
     refused: tuple[Permission, ...] = ()
     openers: tuple[Opener, ...] = ()
     uses: tuple[DiskUse, ...] = ()
+    boots: tuple[Literal["bios", "uefi"], ...] | None = None
     function: PciAddress | None = None
 
     @property

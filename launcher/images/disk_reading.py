@@ -17,6 +17,7 @@ from launcher.images.disk_files import MOST_LINKS, Broken, Disk, DiskFile, Folde
 from launcher.images.locks import Locks, locks_of, openers_of
 from launcher.images.qcow2 import MAGIC, parse_qcow2
 from launcher.images.rights import identity_of, rights_of
+from launcher.record import replace
 from launcher.values import Missing, missing
 
 Format = Literal["raw", "qcow2"]
@@ -25,14 +26,15 @@ _PROTOCOL = r"[^/:]*:"  # `nbd://host/disk`, `json:{...}`; a path with a colon b
 _OPENED: dict[int, Literal["file", "block"]] = {stat.S_IFREG: "file", stat.S_IFBLK: "block"}
 
 
-def read_disk(path: str, format_: Format) -> Disk | Missing:
-    """Backing files only of what is to be served as qcow2: what a raw disk holds is its guest's."""
-    top = read_disk_file(path, format_)
+def read_disk(path: str, format_: Format, *, boots: bool = False) -> Disk | Missing:
+    """Backing files only of what is to be served as qcow2: what a raw disk holds is its guest's. `boots`: firmware is
+    to start from it, and its first sectors are looked at."""
+    top = read_disk_file(path, format_, boots=boots)
     if isinstance(top, Missing):
         return top
     chain, broken = [top], None
     while broken is None and (backing := _backing(chain[-1])) is not None:
-        following = _next(backing, chain)
+        following = _next(backing, chain, boots=boots)
         if isinstance(following, Broken):
             broken = following
         else:
@@ -46,7 +48,7 @@ def _backing(one: DiskFile) -> str | None:
     return named.removeprefix("file:") if named else None
 
 
-def _next(name: str, chain: list[DiskFile]) -> DiskFile | Broken:
+def _next(name: str, chain: list[DiskFile], *, boots: bool) -> DiskFile | Broken:
     above = chain[-1]
     said = above.qcow2.backing_format if above.qcow2 else None
     if re.match(_PROTOCOL, name):
@@ -54,7 +56,7 @@ def _next(name: str, chain: list[DiskFile]) -> DiskFile | Broken:
     path = os.path.join(os.path.dirname(above.path), name)
     if said not in (None, "raw", "qcow2"):
         return Broken("foreign", above.path, name, path, said)
-    found = read_disk_file(path, "qcow2" if said == "qcow2" else "raw")
+    found = read_disk_file(path, "qcow2" if said == "qcow2" else "raw", boots=boots)
     if isinstance(found, Missing):
         return Broken(found.missing, above.path, name, path)
     if any(one.identity == found.identity for one in chain):
@@ -64,7 +66,7 @@ def _next(name: str, chain: list[DiskFile]) -> DiskFile | Broken:
     return found if len(chain) < MOST_LINKS else Broken("long", above.path, name, path)
 
 
-def read_disk_file(path: str, format_: Format) -> DiskFile | Missing:
+def read_disk_file(path: str, format_: Format, *, boots: bool = False) -> DiskFile | Missing:
     try:
         with _looked_at(path) as looked:
             status = os.fstat(looked)
@@ -75,7 +77,8 @@ def read_disk_file(path: str, format_: Format) -> DiskFile | Missing:
             # By its descriptor: a name could be another file's by now.
             descriptor = os.open(f"/proc/self/fd/{looked}", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
             try:
-                return _described(path, descriptor, kind, format_)
+                found = _described(path, descriptor, kind, format_)
+                return replace(found, boots=_boots(descriptor, found)) if boots else found
             finally:
                 os.close(descriptor)
     except OSError as error:
@@ -115,6 +118,20 @@ def _described(path: str, descriptor: int, kind: Literal["file", "block"], forma
         refused=locks.refused,
         openers=openers_of(descriptor) if locks != Locks((), ()) else (),
     )
+
+
+def _boots(descriptor: int, one: DiskFile) -> tuple[Literal["bios", "uefi"], ...] | None:
+    """An image that is based on another has its first sectors there until its guest writes them."""
+    from launcher.images.boot_sectors import boots_of
+    from launcher.images.qcow2 import guest_reader
+
+    read = _reader(descriptor, one.size)
+    if one.format == "raw":
+        return boots_of(read) if one.size else None
+    if one.qcow2 is None or one.qcow2.problem or one.qcow2.encrypted or one.qcow2.data_file:
+        return None
+    guest = guest_reader(one.size, read)
+    return boots_of(guest) if guest(0, 1) else None
 
 
 def _reader(descriptor: int, size: int) -> Callable[[int, int], bytes]:

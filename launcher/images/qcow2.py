@@ -27,6 +27,7 @@ _DIRTY, _CORRUPT, _DATA_FILE, _COMPRESSION, _SUBCLUSTERS = 1, 2, 4, 8, 16
 _KNOWN = _DIRTY | _CORRUPT | _DATA_FILE | _COMPRESSION | _SUBCLUSTERS
 _INCOMPATIBLE = 0  # the kind of feature that a row of the table of names is about
 _LARGEST = 1 << 63
+_PACKED, _OFFSET = 1 << 62, 0x00FF_FFFF_FFFF_FE00
 
 
 class _Head(NamedTuple):
@@ -73,6 +74,35 @@ def parse_qcow2(size: int, read: Read) -> Qcow2:
         corrupt=bool(features & _CORRUPT),
         unknown=tuple(_unknown(features & ~_KNOWN, extensions.get(_FEATURE_NAMES, b""))),
     )
+
+
+def guest_reader(size: int, read: Read) -> Read:
+    """For the first bytes of the disk: what a guest reads, up to what is compressed, or is not in this image."""
+    head, longest = _Head(*_HEAD.unpack_from(read(0, _SHORT))), _MOST
+    cluster = 1 << head.cluster_bits
+
+    def piece(offset: int) -> bytes:
+        index, within = divmod(offset, cluster)
+        second, first = index % (cluster // 8), index // (cluster // 8)
+        table = _place(read(head.l1_at + 8 * first, 8)) if first < head.l1_size else 0
+        place = _place(read(table + 8 * second, 8)) if table else table
+        if place == 0 and not head.backing_at:
+            return bytes(min(cluster - within, longest))
+        return read(place + within, cluster - within) if place and 0 < place < size else b""
+
+    def guest(offset: int, length: int) -> bytes:
+        pieces, end = bytearray(), min(offset + length, offset + longest, head.size)
+        while (at := offset + len(pieces)) < end and (new := piece(at)):
+            pieces += new[: end - at]
+        return bytes(pieces)
+
+    return guest
+
+
+def _place(entry: bytes) -> int | None:
+    """Of an entry of both tables: where its cluster is; 0: nowhere. None: it is compressed, or not to be read."""
+    (value,) = struct.unpack(">Q", entry) if len(entry) == 8 else (_PACKED,)
+    return None if value & _PACKED else value & _OFFSET
 
 
 def _problem(head: _Head, size: int, order: int, length: int) -> str:

@@ -14,18 +14,34 @@ from launcher.record import replace
 from launcher.values import Missing, missing
 
 if TYPE_CHECKING:
+    from launcher.images.boot_files import Flash
     from launcher.images.option_rom import OptionRom
 
     Read = Callable[[int, int], bytes]
     AsRom = Callable[[int, Read], OptionRom]
+    AsFlash = Callable[[int, Read], Flash | None]
 
 _NO_DIGEST = ""
 
 
-def read_boot_files(kernel: str, initrd: str | None, roms: Mapping[str, str]) -> BootFiles:
+def read_boot_files(kernel: str | None, initrd: str | None, roms: Mapping[str, str]) -> BootFiles:
     """`roms` are paths by the alias of their device."""
     found = {alias: read_boot_file(path, _parser()) for alias, path in roms.items()}
-    return BootFiles(read_boot_file(kernel), None if initrd is None else read_boot_file(initrd), found)
+    return BootFiles(
+        None if kernel is None else read_boot_file(kernel), None if initrd is None else read_boot_file(initrd), found
+    )
+
+
+def with_firmware(files: BootFiles, firmware: str | None, variables: str | None) -> BootFiles:
+    """The paths of what a spec names in place of a kernel."""
+    from launcher.images.firmware import flash_of
+    from launcher.images.variables import read_variables
+
+    return replace(
+        files,
+        firmware=None if firmware is None else read_boot_file(firmware, as_flash=flash_of),
+        variables=None if variables is None else read_variables(variables),
+    )
 
 
 def _parser() -> AsRom:
@@ -35,8 +51,8 @@ def _parser() -> AsRom:
     return parse_rom
 
 
-def read_boot_file(path: str, as_rom: AsRom | None = None) -> BootFile | Missing:
-    """`as_rom` is for files that are to be option ROMs."""
+def read_boot_file(path: str, as_rom: AsRom | None = None, as_flash: AsFlash | None = None) -> BootFile | Missing:
+    """`as_rom` is for files that are to be option ROMs, `as_flash` for those that are to be firmware."""
     try:
         # A FIFO would wait for its writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -45,14 +61,14 @@ def read_boot_file(path: str, as_rom: AsRom | None = None) -> BootFile | Missing
     except ValueError:  # no path: it has a NUL in it, or half of a character
         return Missing("absent", path)
     try:
-        return _describe(path, descriptor, as_rom)
+        return _describe(path, descriptor, as_rom, as_flash)
     except OSError as error:
         return missing(error, path)
     finally:
         os.close(descriptor)
 
 
-def _describe(path: str, descriptor: int, as_rom: AsRom | None) -> BootFile:
+def _describe(path: str, descriptor: int, as_rom: AsRom | None, as_flash: AsFlash | None) -> BootFile:
     status = os.fstat(descriptor)
     if stat.S_ISDIR(status.st_mode):
         return BootFile(path, "directory", 0, _NO_DIGEST)
@@ -69,6 +85,8 @@ def _describe(path: str, descriptor: int, as_rom: AsRom | None) -> BootFile:
         return b"".join(pieces)
 
     found = _boot_file(path, status.st_size, _digest(descriptor), identify(status.st_size, read))
+    if as_flash and status.st_size:
+        found = replace(found, flash=as_flash(status.st_size, read))
     return replace(found, rom=as_rom(status.st_size, read)) if as_rom and status.st_size else found
 
 
@@ -79,4 +97,4 @@ def _digest(descriptor: int) -> str:
 
 def _boot_file(path: str, size: int, digest: str, image: Image) -> BootFile:
     found = BootFile(path, image.kind, size, digest, image.entry, image.segments, image.problem, image.initrd_max)
-    return replace(found, content=image.content, linux=image.linux)
+    return replace(found, content=image.content, linux=image.linux, inside=image.inside)

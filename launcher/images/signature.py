@@ -12,7 +12,7 @@ from launcher.record import record
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from launcher.images.boot_files import Segment
+    from launcher.images.boot_files import Inside, Segment
 
 Kind = Literal["pvh", "elf", "bzimage", "initrd", "empty", "directory", "unknown"]
 
@@ -32,6 +32,7 @@ class Image:
     initrd_max: int | None = None
     content: str | None = None  # of what cannot be started
     linux: bool = False
+    inside: Inside | None = None  # of a unified kernel image
 
 
 def identify(size: int, read: Callable[[int, int], bytes]) -> Image:
@@ -45,6 +46,8 @@ def identify(size: int, read: Callable[[int, int], bytes]) -> Image:
     if head[0x1FE:0x200] == b"\x55\xaa" and head[0x202:0x206] == b"HdrS":
         return _bzimage(size, head, read)
     content = content_of(size, head, read)
+    if content == "uki":
+        return _uki(size, read)
     return Image("initrd" if content in _ARCHIVES else "unknown", content=content)
 
 
@@ -55,6 +58,19 @@ def _bzimage(size: int, head: bytes, read: Callable[[int, int], bytes]) -> Image
         return Image("bzimage", problem=str(lie))
     linux = is_linux(head, read)
     return Image("bzimage", found.entry, (found.segment,), initrd_max=found.initrd_max, linux=linux)
+
+
+def _uki(size: int, read: Callable[[int, int], bytes]) -> Image:
+    """Few kernels are one: what reads it is imported for them."""
+    from launcher.images.uki import parse_uki
+
+    try:
+        found = parse_uki(size, read)
+    except Lies as lie:
+        return Image("unknown", problem=str(lie), content="uki")
+    return Image(
+        "bzimage", found.entry, (found.segment,), initrd_max=found.initrd_max, linux=found.linux, inside=found.inside
+    )
 
 
 def _elf(size: int, head: bytes, read: Callable[[int, int], bytes]) -> Image:

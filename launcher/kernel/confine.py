@@ -23,7 +23,7 @@ MEASURES = ("no_new_privs", "own_user", "not_dumpable", "no_capabilities", "land
 GIVEN_UP = ("no_new_privs", "own_user", "no_capabilities", "landlock", "seccomp")  # by a keeper
 # From each of these on one uid for each VM, by its keeper's pid, which is below 1 << 22. Nobody is there in systemd's
 # list of uids.
-OF_RUNNERS, OF_KEEPERS, OF_STANDBYS = 0x7000_0000, 0x7100_0000, 0x7200_0000
+OF_RUNNERS, OF_KEEPERS, OF_STANDBYS, OF_NETWORKS = 0x7000_0000, 0x7100_0000, 0x7200_0000, 0x7300_0000
 CAP_NET_ADMIN = 12  # linux/capability.h
 NOBODY = 65534  # where a user name space knows no other
 
@@ -39,6 +39,26 @@ def take_user() -> None:
     for most in (hard, resource.RLIM_INFINITY):  # it counts for others than root
         with suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
+
+
+def user_of_networks() -> int:
+    """Whom the user networks of this keeper's VM run as: of root's, a user and a group that no other VM has, so that
+    none of them may signal or trace another's. A user name space may know neither that nor nobody."""
+    own = (OF_NETWORKS + os.getpid(), NOBODY)
+    return next((one for one in own if _is_known(one)), 0) if os.geteuid() == 0 else os.getuid()
+
+
+def _is_known(number: int) -> bool:
+    """To this user name space (user_namespaces(7)): `first` here, what it is outside, `count` of them."""
+    return all(
+        any(int(first) <= number < int(first) + int(count) for first, _, count in map(str.split, _lines(name)))
+        for name in ("uid_map", "gid_map")
+    )
+
+
+def _lines(name: str) -> list[str]:
+    with open(f"/proc/self/{name}") as file:
+        return file.readlines()
 
 
 def confine(*, virtio: bool = False) -> dict[str, str]:
@@ -73,6 +93,13 @@ def become(own: int) -> None:
             return
 
 
+_CALLS: dict[str, Callable[[], int]] = {
+    "disks": lib.confine_disk_engine,
+    "share": partial(lib.confine_share_engine, False),
+    "share, read-only": partial(lib.confine_share_engine, True),
+}
+
+
 def confine_engine(order: EngineOrder) -> dict[str, str]:
     """What is to be an engine calls this before it executes its program."""
     kept = sum(1 << one for one in order.capabilities)
@@ -83,7 +110,7 @@ def confine_engine(order: EngineOrder) -> dict[str, str]:
     if not order.own_sandbox:
         measures["landlock"] = partial(_keep_places, order)
     if order.seccomp:
-        measures["seccomp"] = getattr(lib, order.seccomp)
+        measures["seccomp"] = _CALLS[order.seccomp]
     return _take(measures)
 
 

@@ -60,12 +60,24 @@ class Vm(Descriptor):
         """The i8254, and a stub of the speaker's port. ENOENT: there are no interrupt controllers yet."""
         ioctl(self.fd, "KVM_CREATE_PIT2", ffi.new("struct kvm_pit_config *", {"flags": lib.KVM_PIT_SPEAKER_DUMMY}))
 
-    def set_memory_region(self, slot: int, guest: int, memory: HostMemory | BarMapping, offset: int, size: int) -> None:
-        """Show `size` bytes of `memory`, from `offset` on, at `guest`. EEXIST: it overlaps another slot."""
+    def set_memory_region(
+        self,
+        slot: int,
+        guest: int,
+        memory: HostMemory | BarMapping,
+        offset: int,
+        size: int,
+        *,
+        readonly: bool = False,
+    ) -> None:
+        """Show `size` bytes of `memory`, from `offset` on, at `guest`. EEXIST: it overlaps another slot.
+
+        `readonly`: what the guest writes there comes back as an access (KVM_MEM_READONLY)."""
         if not 0 < size <= memory.size - offset or offset < 0:
             raise ValueError(f"{size:#x} bytes at {offset:#x} are not inside {memory.size:#x}")
         region = ffi.new("struct kvm_userspace_memory_region *")
-        fill(region, {"slot": slot, "guest_phys_addr": guest, "memory_size": size})
+        flags = lib.KVM_MEM_READONLY if readonly else 0
+        fill(region, {"slot": slot, "flags": flags, "guest_phys_addr": guest, "memory_size": size})
         region.userspace_addr = int(ffi.cast("uintptr_t", memory.pointer)) + offset
         ioctl(self.fd, "KVM_SET_USER_MEMORY_REGION", region)
 

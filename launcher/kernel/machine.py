@@ -8,6 +8,7 @@ from typing import Any
 from launcher.kernel.api import Trap
 from launcher.kernel.call import check
 from launcher.kernel.console import Console
+from launcher.kernel.memory import HostMemory
 from launcher.native import ffi, lib
 
 TRAPS = {
@@ -17,17 +18,32 @@ TRAPS = {
     "pci": lib.TRAP_PCI,
     "ecam": lib.TRAP_ECAM,
     "file": lib.TRAP_FILE,
+    "pulse": lib.TRAP_PULSE,
+    "timer": lib.TRAP_TIMER,
+    "flash": lib.TRAP_FLASH,
+    "model": lib.TRAP_ASK,
     "table": lib.TRAP_ASK,
     "pending": lib.TRAP_ASK,
     "registers": lib.TRAP_ASK,
 }
-COUNTS = ("unclaimed_reads", "unclaimed_writes", "serial_written", "serial_read", "trapped", "refused")
+COUNTS = (
+    "unclaimed_reads",
+    "unclaimed_writes",
+    "serial_written",
+    "serial_read",
+    "trapped",
+    "refused",
+    "variables_written",
+    "variables_lost",
+)
 
 NOWHERE = bytes(lib.CONFIG_SIZE)
 
 
 class Machine:
     def __init__(self, vm_fd: int, serial_gsi: int, power_gsi: int) -> None:
+        self._vm = vm_fd
+        self._flash: HostMemory | None = None
         self.pointer: Any = lib.machine_create(vm_fd, serial_gsi, power_gsi)
         if self.pointer == ffi.NULL:
             raise MemoryError("machine_create")
@@ -57,6 +73,13 @@ class Machine:
         """It reads as these bytes there from now on; vCPUs may run."""
         check(lib.machine_change_function(self.pointer, function, offset, data, len(data)), "machine_change_function")
 
+    def set_flash(self, slot: int, guest: int, memory: HostMemory, file: int) -> None:
+        """Flash of firmware's, whose array the guest reads from `memory`, all of it, by this read-only memslot. What it
+        programs and erases goes to `file`, too, if it is none of -1. Before any vCPU runs."""
+        self._flash = memory  # must outlive the pointer given to C
+        made = lib.machine_set_flash(self.pointer, self._vm, slot, guest, memory.pointer, memory.size, file)
+        check(made, "machine_set_flash")
+
     def attach(self, console: Console) -> None:
         self._console = console  # its memory must outlive the pointers given to C
         output, given = console.output, console.input
@@ -71,6 +94,13 @@ class Machine:
 
     def counts(self) -> dict[str, int]:
         return {name: int(lib.machine_count(self.pointer, n)) for n, name in enumerate(COUNTS)}
+
+    def unanswered(self) -> dict[tuple[int, int], int]:
+        """Where nobody answered the guest: (space of SPACES, address) -> how often. The first places alone."""
+        one, found = ffi.new("uint64_t[3]"), dict[tuple[int, int], int]()
+        while lib.machine_unanswered(self.pointer, len(found), one):
+            found[one[0], one[1]] = int(one[2])
+        return found
 
     def close(self) -> None:
         if self.pointer != ffi.NULL:

@@ -25,6 +25,7 @@ from launcher.kernel.virtual_functions import VirtualFunctions
 from launcher.kernel.waiting import wait_for
 
 LONGEST = 60.0  # seconds for modprobe
+VARIABLES = "firmware's variables"  # among the ends, where no alias is called so
 MOST_SAID = 4096  # bytes of what it says
 
 
@@ -141,6 +142,14 @@ class RealKernel:
         from launcher.kernel.vhost_user import VhostUser
 
         return VhostUser(self.ends[alias])
+
+    def keep_variables(self, file: int) -> None:
+        """For the runner, as the ends are."""
+        self.ends[VARIABLES] = file
+
+    def variables(self) -> int:
+        """The file of the firmware's, which the keeper opened; -1: nobody keeps them."""
+        return self.ends.get(VARIABLES, -1)
 
     def run_on(self, host_cpus: Collection[int]) -> None:
         """From now on the calling thread, and each that it starts, runs on these host CPUs only."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, NamedTuple, Protocol
 
 from launcher.machine.start import MapEntry, Patch, Start
 from launcher.plan.steps import RamRange, Topology
 from launcher.record import record
-from launcher.values import Span
+from launcher.values import PciAddress, Span
 
 CpuidLeaf = tuple[int, int, int, int, int, int, int]  # function, index, flags, eax, ebx, ecx, edx
 
@@ -52,7 +52,57 @@ class Port(NamedTuple):
     """I/O ports of the machine's own, and which device answers there."""
 
     span: Span
-    device: Literal["serial", "power", "keyboard", "pci"]
+    device: Literal["serial", "power", "keyboard", "pulse", "timer", "pci"]
+
+
+class PortModel(Protocol):
+    """A device of the machine's own at these ports, which firmware looks for."""
+
+    @property
+    def ports(self) -> Span: ...
+    def read(self, offset: int, size: int) -> int: ...
+    def write(self, offset: int, data: bytes) -> None: ...
+
+
+class GuestMemory(Protocol):
+    """ValueError where the guest has no RAM."""
+
+    def read(self, guest: int, size: int) -> bytes: ...
+    def write(self, guest: int, data: bytes) -> None: ...
+
+
+@record
+class Told:
+    """What firmware is told of its machine. `bars`: where those of all functions are now. `now`: UTC as a struct_time.
+
+    `order`: slots and functions to boot from, the first one first.
+    """
+
+    kind: Literal["bios", "uefi"]
+    topology: Topology
+    window: Span | None
+    ram: tuple[Span, ...]
+    reserved: tuple[Span, ...]
+    order: tuple[PciAddress, ...]
+    bars: Callable[[], tuple[Span, ...]]
+    now: Callable[[], Sequence[int]]
+
+
+class Platform(Protocol):
+    """What an architecture's machine has for firmware, over what every guest finds: a module.
+
+    `PORTS` in place of the board's. `FUNCTIONS` by slot << 3 | function. `shadow`: a copy in RAM of the code that
+    starts, where it expects one. `models`: what answers to it, some of which write to guest memory.
+    """
+
+    @property
+    def PORTS(self) -> tuple[Port, ...]: ...
+    @property
+    def FUNCTIONS(self) -> Mapping[int, bytes]: ...
+    @property
+    def FIRST_MSRS(self) -> Mapping[int, int]: ...
+    def shadow(self, kind: str, code: bytes) -> tuple[Patch, ...]: ...
+    def models(self, told: Told, memory: GuestMemory) -> tuple[PortModel, ...]: ...
 
 
 @record
@@ -69,9 +119,11 @@ class Processor:
 
 @record
 class Board:
-    """`tables`: (topology, window for 64-bit BARs) -> the firmware's tables, the RSDP first. `memory_map`: (RAM, what
+    """`tables`: (topology, window for 64-bit BARs) -> the firmware's tables, the RSDP first. `identity`: (the VM's
+    name, its UUID) -> those that tell it. `memory_map`: (RAM, what
     the IOMMU reserves) -> what the guest is told. `starts` by the name of the boot protocol. `intx_gsi`: (slot, pin) ->
     GSI; `intx_line`: what firmware writes into the register Interrupt Line for it.
+    `platform` is imported for firmware alone.
     `vcpu_ids`: what KVM and the tables call each vCPU. `cpuid`: (KVM's leaves, vCPU) -> the leaves of that vCPU.
     """
 
@@ -85,8 +137,10 @@ class Board:
     intx_line: Callable[[int, int], int]
     host_bridge: bytes
     tables: Callable[[Topology, Span | None], tuple[Patch, ...]]
+    identity: Callable[[str, str], tuple[Patch, ...]]
     memory_map: Callable[[tuple[RamRange, ...], tuple[Span, ...]], tuple[MapEntry, ...]]
     starts: Mapping[str, Start]
     vcpu_ids: Callable[[Topology], tuple[int, ...]]
     cpuid: Callable[[list[CpuidLeaf], Processor], list[CpuidLeaf]]
     first_msrs: Mapping[int, int]
+    platform: Callable[[], Platform]

@@ -109,6 +109,11 @@ class PassedFunction:
             *(("memory",) if memory and self._command & MEMORY else ()),
         )
 
+    def spans(self) -> tuple[Span, ...]:
+        """Where its memory BARs are by their registers, whether the guest can reach them now or not."""
+        bars = (bar for bar in self._shape.bars if bar.kind != "io")
+        return tuple(Span(self._address(bar), bar.size) for bar in bars)
+
     def first_command(self) -> Forward:
         """The device listens to nothing until the guest says so."""
         command = word(self._shape.config, COMMAND) & ~(IO | MEMORY | MASTER | NO_INTX)

@@ -50,6 +50,22 @@ static int serve_keyboard(struct access *access)
 	return 0;
 }
 
+static int serve_timer(struct access *access)
+{
+	if (!access->write)
+		access->value = timer_read(access->size);
+	return 0;
+}
+
+static int serve_flash(struct flash *flash, uint64_t offset, struct access *access)
+{
+	if (access->write)
+		flash_write(flash, offset, access->size, access->value);
+	else
+		access->value = flash_read(flash, offset, access->size);
+	return 0;
+}
+
 /* A device's region answers. A read that it refuses gives all ones and a write is dropped: no guest can stop its
  * machine. */
 static int serve_file(struct machine *machine, const struct trap *trap, struct access *access)
@@ -91,6 +107,23 @@ static int serve_config_ports(struct machine *machine, uint64_t offset, struct a
 	return 0;
 }
 
+/* What finds no room among the places is in the sums. */
+static void count_unanswered(struct machine *machine, const struct access *access)
+{
+	(*(access->write ? &machine->unclaimed_writes : &machine->unclaimed_reads))++;
+	pthread_mutex_lock(&machine->unanswered_lock);
+	for (uint32_t n = 0; n < MOST_UNANSWERED; n++) {
+		struct unanswered *one = &machine->unanswered[n];
+		if (!one->times)
+			*one = (struct unanswered){ access->space, access->address, 0 };
+		if (one->space == access->space && one->address == access->address) {
+			one->times++;
+			break;
+		}
+	}
+	pthread_mutex_unlock(&machine->unanswered_lock);
+}
+
 static int serve_trap(struct machine *machine, const struct trap *trap, struct access *access)
 {
 	uint64_t offset = trap ? access->address - trap->start : 0;
@@ -101,6 +134,12 @@ static int serve_trap(struct machine *machine, const struct trap *trap, struct a
 		return serve_power(&machine->power, offset, access);
 	case TRAP_KEYBOARD:
 		return serve_keyboard(access);
+	case TRAP_PULSE:
+		return access->write ? keyboard_write(access->value) : 0;
+	case TRAP_TIMER:
+		return serve_timer(access);
+	case TRAP_FLASH:
+		return serve_flash(&machine->flash, offset, access);
 	case TRAP_PCI:
 		return serve_config_ports(machine, offset, access);
 	case TRAP_ECAM:
@@ -110,7 +149,7 @@ static int serve_trap(struct machine *machine, const struct trap *trap, struct a
 	case TRAP_ASK:
 		return access->write ? EVENT_WRITE : EVENT_READ;
 	}
-	(*(access->write ? &machine->unclaimed_writes : &machine->unclaimed_reads))++;
+	count_unanswered(machine, access);
 	return 0;
 }
 

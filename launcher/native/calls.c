@@ -67,9 +67,9 @@ static const struct rule of_vcpus[] = {
 	ALLOW(sigaltstack), ALLOW(rseq), ALLOW(exit), ALLOW(exit_group), /* the first of a thread that sanitizers watch */
 };
 
-/* What a guest does to its devices: trapped accesses, BARs that move, vectors that come and go. */
+/* What a guest does to its devices: trapped accesses, BARs that move, vectors that come and go; and to its flash. */
 static const struct rule of_devices[] = {
-	ALLOW(pread64), ALLOW(pwrite64), ALLOW(poll), ALLOW(eventfd2), ALLOW(close),
+	ALLOW(pread64), ALLOW(pwrite64), ALLOW(fdatasync), ALLOW(poll), ALLOW(eventfd2), ALLOW(close),
 	IOCTL(KVM_IRQFD), IOCTL(KVM_SET_GSI_ROUTING), IOCTL(KVM_SET_USER_MEMORY_REGION),
 	IOCTL(VFIO_DEVICE_SET_IRQS), IOCTL(VFIO_DEVICE_GET_IRQ_INFO), IOCTL(VFIO_IOMMU_MAP_DMA), IOCTL(VFIO_IOMMU_UNMAP_DMA),
 };
@@ -208,6 +208,28 @@ static const struct rule of_share_engines[] = {
 	REFUSE_IF(ioctl, 1, FIOSETOWN, EPERM), REFUSE_IF(ioctl, 1, SIOCSPGRP, EPERM),
 };
 
+#ifndef SYS_fchmodat2 /* Linux 6.6 */
+#define SYS_fchmodat2 452
+#endif
+#ifndef SYS_setxattrat /* Linux 6.13 */
+#define SYS_setxattrat 463
+#define SYS_removexattrat 466
+#endif
+#ifndef SYS_file_setattr /* Linux 6.17 */
+#define SYS_file_setattr 469
+#endif
+
+/* What one is refused besides whose guest only reads: Landlock has no word for rights, owners, times and attributes, and
+ * none for truncate(2) before Linux 6.2. */
+static const struct rule of_readonly_share_engines[] = {
+	REFUSE(chmod, EROFS), REFUSE(fchmod, EROFS), REFUSE(fchmodat, EROFS), REFUSE(fchmodat2, EROFS), REFUSE(chown, EROFS),
+	REFUSE(lchown, EROFS), REFUSE(fchown, EROFS), REFUSE(fchownat, EROFS), REFUSE(utime, EROFS), REFUSE(utimes, EROFS),
+	REFUSE(futimesat, EROFS), REFUSE(utimensat, EROFS), REFUSE(setxattr, EROFS), REFUSE(lsetxattr, EROFS),
+	REFUSE(fsetxattr, EROFS), REFUSE(setxattrat, EROFS), REFUSE(removexattr, EROFS), REFUSE(lremovexattr, EROFS),
+	REFUSE(fremovexattr, EROFS), REFUSE(removexattrat, EROFS), REFUSE(file_setattr, EROFS), REFUSE(truncate, EROFS),
+	REFUSE_IF(ioctl, 1, FS_IOC_SETFLAGS, EROFS), REFUSE_IF(ioctl, 1, FS_IOC_FSSETXATTR, EROFS),
+};
+
 enum { RULE_LENGTH = 6, MOST_RULES = 256 };
 
 /* The number of the call is in the accumulator before and, unless the rule has decided, after it. */
@@ -232,7 +254,7 @@ static size_t put_rule(struct sock_filter *to, const struct rule *rule)
 
 struct filter {
 	uint32_t length;
-	struct sock_filter lines[3 + 1 + MOST_RULES * RULE_LENGTH + 1];
+	struct sock_filter lines[3 + 1 + 2 + MOST_RULES * RULE_LENGTH + 1];
 };
 
 static void put(struct filter *filter, struct sock_filter line)
@@ -330,12 +352,16 @@ int confine_disk_engine(void)
 	return filter_install(&filter, SECCOMP_RET_ERRNO | EPERM, SECCOMP_FILTER_FLAG_TSYNC);
 }
 
-/* Holds for what becomes a virtiofsd. */
-int confine_share_engine(void)
+/* Holds for what becomes a virtiofsd. Its table refuses, so it has to see the x32 interface, whose numbers it has not. */
+int confine_share_engine(bool readonly)
 {
 	struct filter filter;
 	filter_begin(&filter, SECCOMP_RET_ERRNO | EPERM);
+	put(&filter, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, __X32_SYSCALL_BIT, 0, 1));
+	put(&filter, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM));
 	ADD(&filter, of_share_engines);
+	if (readonly)
+		ADD(&filter, of_readonly_share_engines);
 	return filter_install(&filter, SECCOMP_RET_ALLOW, SECCOMP_FILTER_FLAG_TSYNC);
 }
 

@@ -13,7 +13,7 @@ static const int KVM_CAP_USER_MEMORY, KVM_CAP_IRQCHIP, KVM_CAP_SET_TSS_ADDR, KVM
 static const int KVM_CAP_IRQFD, KVM_CAP_IRQFD_RESAMPLE, KVM_CAP_IRQ_ROUTING, KVM_CAP_IMMEDIATE_EXIT;
 static const int KVM_CAP_NR_VCPUS, KVM_CAP_MAX_VCPUS, KVM_CAP_NR_MEMSLOTS, KVM_CAP_EXT_CPUID, KVM_CAP_READONLY_MEM;
 static const int KVM_CAP_TSC_DEADLINE_TIMER, KVM_CAP_DEVICE_CTRL;
-static const int KVM_PIT_SPEAKER_DUMMY;
+static const int KVM_PIT_SPEAKER_DUMMY, KVM_MEM_READONLY;
 
 struct kvm_userspace_memory_region { uint32_t slot, flags; uint64_t guest_phys_addr, memory_size, userspace_addr; ...; };
 struct kvm_pit_config { uint32_t flags; ...; };

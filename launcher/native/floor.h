@@ -16,8 +16,9 @@ bool ring_broken(struct ring *ring);
 /* -- the machine: who answers for which addresses --------------------------------------------------------------- */
 
 /* A FILE trap is answered by `fd` from `offset` on: a region of a VFIO device, a ROM. An ASK trap is answered by the
- * caller of vcpu_run. */
-enum trap_kind { TRAP_SERIAL = 1, TRAP_POWER, TRAP_KEYBOARD, TRAP_PCI, TRAP_ECAM, TRAP_FILE, TRAP_ASK };
+ * caller of vcpu_run. PULSE is KEYBOARD where nobody answers a read. */
+enum trap_kind { TRAP_SERIAL = 1, TRAP_POWER, TRAP_KEYBOARD, TRAP_PCI, TRAP_ECAM, TRAP_FILE, TRAP_ASK,
+	TRAP_TIMER, TRAP_PULSE, TRAP_FLASH };
 
 struct trap {
 	uint64_t start, size, offset;
@@ -36,10 +37,12 @@ int machine_set_memory(struct machine *machine, const struct trap *traps, uint32
 int machine_set_function(struct machine *machine, uint8_t function, const uint8_t *image, const uint8_t *asks_read,
 			 const uint8_t *asks_write);
 int machine_change_function(struct machine *machine, uint8_t function, uint32_t offset, const uint8_t *bytes, uint32_t size);
+int machine_set_flash(struct machine *machine, int vm, uint32_t slot, uint64_t guest, void *array, uint64_t size, int file);
 void machine_console(struct machine *machine, struct ring *output, int output_event, struct ring *input, int room_event);
 void machine_input(struct machine *machine);
 bool machine_press_power(struct machine *machine);
 uint64_t machine_count(struct machine *machine, uint32_t which);
+bool machine_unanswered(struct machine *machine, uint32_t which, uint64_t *ret);
 
 /* -- vCPUs ------------------------------------------------------------------------------------------------------ */
 
@@ -110,7 +113,7 @@ int confine_files(int folder, const int *files, uint32_t count);
 int confine_places(const struct place *places, uint32_t count);
 int confine_calls(bool virtio);
 int confine_disk_engine(void);
-int confine_share_engine(void);
+int confine_share_engine(bool readonly);
 int confine_landlock(void);
 int confine_seccomp(void);
 int confine_vcpu(bool devices, bool virtio);

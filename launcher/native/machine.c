@@ -12,6 +12,8 @@ struct machine *machine_create(int vm, int serial_gsi, int power_gsi)
 		return NULL;
 	serial_create(&machine->serial, vm, serial_gsi);
 	power_create(&machine->power, vm, power_gsi);
+	flash_create(&machine->flash);
+	pthread_mutex_init(&machine->unanswered_lock, NULL);
 	pthread_rwlockattr_t writers_first; /* a guest that traps all the time must not keep a BAR from moving */
 	pthread_rwlockattr_init(&writers_first);
 	pthread_rwlockattr_setkind_np(&writers_first, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
@@ -26,6 +28,8 @@ void machine_destroy(struct machine *machine)
 	serial_destroy(&machine->serial);
 	power_destroy(&machine->power);
 	config_destroy(&machine->config);
+	flash_destroy(&machine->flash);
+	pthread_mutex_destroy(&machine->unanswered_lock);
 	pthread_rwlock_destroy(&machine->lock);
 	free(machine->ports.traps);
 	free(machine->memory.traps);
@@ -72,6 +76,12 @@ int machine_set_function(struct machine *machine, uint8_t function, const uint8_
 	return config_set(&machine->config, function, image, (const uint8_t *const[2]){ asks_read, asks_write });
 }
 
+/* `array` has `size` bytes and outlives the machine; the memslot is there already. A `file` has what is written as well. */
+int machine_set_flash(struct machine *machine, int vm, uint32_t slot, uint64_t guest, void *array, uint64_t size, int file)
+{
+	return flash_set(&machine->flash, vm, slot, guest, array, size, file);
+}
+
 /* What a function reads as from now on. vCPUs may run. */
 int machine_change_function(struct machine *machine, uint8_t function, uint32_t offset, const uint8_t *bytes, uint32_t size)
 {
@@ -103,6 +113,21 @@ bool machine_press_power(struct machine *machine)
 uint64_t machine_count(struct machine *machine, uint32_t which)
 {
 	_Atomic uint64_t *counts[] = { &machine->unclaimed_reads, &machine->unclaimed_writes, &machine->serial.written,
-				       &machine->serial.read, &machine->trapped, &machine->refused };
+				       &machine->serial.read, &machine->trapped, &machine->refused, &machine->flash.writes,
+				       &machine->flash.lost };
 	return which < sizeof counts / sizeof *counts ? atomic_load(counts[which]) : 0;
+}
+
+/* False: there are no more. Else *ret is space, address, times. */
+bool machine_unanswered(struct machine *machine, uint32_t which, uint64_t *ret)
+{
+	if (which >= MOST_UNANSWERED)
+		return false;
+	pthread_mutex_lock(&machine->unanswered_lock);
+	struct unanswered one = machine->unanswered[which];
+	pthread_mutex_unlock(&machine->unanswered_lock);
+	ret[0] = one.space;
+	ret[1] = one.address;
+	ret[2] = one.times;
+	return one.times > 0;
 }

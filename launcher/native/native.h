@@ -76,6 +76,31 @@ uint32_t power_read(struct power *power, uint64_t offset, uint32_t size);
 int power_write(struct power *power, uint64_t offset, uint32_t size, uint32_t value); /* 0 or an event */
 bool power_press(struct power *power);
 
+uint32_t timer_read(uint32_t size);
+
+/* -- flash: what firmware keeps its variables in ---------------------------------------------------------------- */
+
+struct flash {
+	pthread_mutex_t lock;
+	int vm, file; /* -1: what is written is lost with the memory */
+	uint32_t slot;
+	uint64_t guest, size;
+	uint8_t *array;
+	bool hidden, dirty; /* there is no memslot now; the file has what may not be on the disk */
+	uint8_t reads, status;
+	enum { FLASH_COMMAND, FLASH_PROGRAM, FLASH_ERASE, FLASH_COUNT, FLASH_FILL, FLASH_CONFIRM } step;
+	uint32_t count, filled; /* of a buffer: bytes that were said to come, bytes that have come */
+	uint64_t start;
+	uint8_t buffer[256];
+	_Atomic uint64_t writes, lost; /* programs and erases; those that the file did not take */
+};
+
+void flash_create(struct flash *flash);
+void flash_destroy(struct flash *flash);
+int flash_set(struct flash *flash, int vm, uint32_t slot, uint64_t guest, uint8_t *array, uint64_t size, int file);
+uint64_t flash_read(struct flash *flash, uint64_t offset, uint32_t size);
+void flash_write(struct flash *flash, uint64_t offset, uint32_t size, uint64_t value);
+
 /* -- PCI configuration space ------------------------------------------------------------------------------------ */
 
 enum { FUNCTIONS = 256 };
@@ -112,11 +137,17 @@ int reset_control_write(uint8_t value);
 
 /* -- the machine: who answers for which addresses --------------------------------------------------------------- */
 
-enum { MOST_TRAPS = 1 << 16 };
+enum { MOST_TRAPS = 1 << 16, MOST_UNANSWERED = 32 };
 
 struct trap_table {
 	uint32_t count;
 	struct trap *traps;
+};
+
+/* A place that the guest looked for something at, and how often. */
+struct unanswered {
+	uint32_t space;
+	uint64_t address, times;
 };
 
 struct machine {
@@ -125,7 +156,10 @@ struct machine {
 	struct serial serial;
 	struct power power;
 	struct config config;
+	struct flash flash;
 	_Atomic uint64_t unclaimed_reads, unclaimed_writes;
+	pthread_mutex_t unanswered_lock;
+	struct unanswered unanswered[MOST_UNANSWERED]; /* where, the first ones; the first that is free has no times */
 	_Atomic uint64_t trapped, refused; /* accesses that FILE traps served; those that the file did not take */
 };
 

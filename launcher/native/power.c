@@ -1,5 +1,7 @@
-/* ACPI fixed hardware: PM1a event and control registers (ACPI 6.4, 4.8.3), power button. */
+/* ACPI fixed hardware: PM1a event and control registers (ACPI 6.4, 4.8.3), power button, PM timer. */
 #include "native.h"
+
+#include <time.h>
 
 enum { STATUS = 0, ENABLE = 2, CONTROL = 4, END = 8 };
 enum { BUTTON = 0x0100, SCI_ENABLED = 0x0001, SLEEP_ENABLE = 0x2000 };
@@ -88,4 +90,14 @@ bool power_press(struct power *power)
 	update_line(power);
 	pthread_mutex_unlock(&power->lock);
 	return listens;
+}
+
+/* The PM timer counts at 3.579545 MHz and has 24 bits (4.8.3.3). Firmware polls it by the million. */
+uint32_t timer_read(uint32_t size)
+{
+	enum { RATE = 3579545, BITS = 0xffffff };
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	uint64_t ticks = (uint64_t)now.tv_sec * RATE + (uint64_t)now.tv_nsec * RATE / 1000000000;
+	return (uint32_t)(ticks & BITS & (UINT64_MAX >> (64 - 8 * size)));
 }

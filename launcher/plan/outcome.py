@@ -129,6 +129,15 @@ class ContainerReport:
 
 
 @record
+class Unanswered:
+    """A place where the guest looked for what is not there."""
+
+    space: Literal["port", "memory"]
+    address: Hex
+    times: int
+
+
+@record
 class Counts:
     """What the guest did that nobody answers for: unclaimed reads gave all ones, unclaimed writes were dropped."""
 
@@ -138,7 +147,10 @@ class Counts:
     serial_read: int = 0
     trapped: int = 0  # accesses to devices that were not mapped
     refused: int = 0  # of these, the device did not take
+    variables_written: int = 0  # programs and erases of the flash that firmware keeps its variables in
+    variables_lost: int = 0  # of these, the file did not take
     faults: int = 0  # of a vCPU on a BAR that the device did not answer at; it tried again
+    unanswered: tuple[Unanswered, ...] = ()  # where unclaimed accesses went, the most first: of the first places
 
 
 @record

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Literal
 
+from launcher.plan.firmware import LoadFirmware, OpenVariables
+from launcher.plan.seed import StartSeedEngine
 from launcher.plan.step import Step
 from launcher.plan.virtio import (
     AddVirtio,
@@ -16,7 +19,7 @@ from launcher.plan.virtio import (
     StartUserNetwork,
 )
 from launcher.record import record
-from launcher.values import LABELS, Hex, PciAddress, Span, VfSettings, show_setting, show_size
+from launcher.values import LABELS, Hex, PciAddress, Span, VfSettings, is_name, show_setting, show_size
 
 
 @record
@@ -114,7 +117,8 @@ class LoadPart:
 class LoadKernel(Step):
     """The kernel's parts by file offset and guest address. The digest is checked again.
 
-    `protocol` says what `entry` expects: pvh, 32-bit protected mode; linux64, 64-bit mode (bzImage).
+    `protocol` says what `entry` expects: pvh, 32-bit protected mode; linux64, 64-bit mode (bzImage). `head`: where in
+    the file the kernel begins, of which a unified kernel image has more.
     """
 
     op = "load-kernel"
@@ -125,6 +129,7 @@ class LoadKernel(Step):
     entry: Hex
     parts: tuple[LoadPart, ...]
     cmdline: str
+    head: int = 0
 
     def describe(self) -> str:
         return f"load {self.path}" + (f' with "{self.cmdline}"' if self.cmdline else "")
@@ -132,14 +137,18 @@ class LoadKernel(Step):
 
 @record
 class LoadInitrd(Step):
+    """`size` bytes of the file from `offset` on."""
+
     op = "load-initrd"
     path: str
     sha256: str
     size: int
     guest: Hex
+    offset: int = 0
 
     def describe(self) -> str:
-        return f"load {self.path} as the initial RAM disk"
+        part = "what is in " if self.offset else ""
+        return f"load {part}{self.path} as the initial RAM disk"
 
 
 @record
@@ -163,12 +172,16 @@ class Topology:
         return " x ".join(f"{number} {noun}{'' if number == 1 else 's'}" for noun, number in numbers.items())
 
 
+_UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+
+
 @record
 class DescribeMachine(Step):
     """What the guest is told: memory map, command line, ACPI tables, processors.
 
     `window` is where its 64-bit BARs go; `reserved` must not be used by anybody. Without `topology` the vCPUs are the
-    cores of one socket. `nested`: the guest may start guests of its own.
+    cores of one socket. `nested`: the guest may start guests of its own. `name` is its serial number
+    in SMBIOS tables, beside its `uuid`.
     """
 
     op = "describe-machine"
@@ -178,8 +191,12 @@ class DescribeMachine(Step):
     reserved: tuple[Span, ...] = ()
     topology: Topology | None = None
     nested: bool = False
+    name: str = ""
+    uuid: str = ""
 
     def __post_init__(self) -> None:
+        if (self.name or self.uuid) and not (is_name(self.name) and re.fullmatch(_UUID, self.uuid)):
+            raise ValueError("the guest's name or its UUID is none")
         if self.processors.count != self.vcpus:
             raise ValueError("the topology has another number of vCPUs")
 
@@ -397,7 +414,9 @@ STEPS: dict[str, type[Step]] = {
         StartDiskEngine,
         StartShareEngine,
         StartUserNetwork,
+        StartSeedEngine,
         ConnectEngine,
+        OpenVariables,
         TakeMemory,
         CreateVm,
         GiveMemory,
@@ -406,12 +425,14 @@ STEPS: dict[str, type[Step]] = {
         OpenDevices,
         AddVirtio,
         LoadKernel,
+        LoadFirmware,
         LoadInitrd,
         DescribeMachine,
         RunVcpus,
     )
 }
-# Those that each plan has one of, in the order of plan.whole, which is that of their performance.
+# Those that each plan has one of, in the order of plan.whole, which is that of their performance. It has one of STARTS.
+STARTS = (LoadKernel, LoadFirmware)
 ONCE = tuple(kind for kind in STEPS.values() if kind.once)
 
 # Those that change the host and are put back.

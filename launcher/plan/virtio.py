@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from launcher.plan.seed import StartSeedEngine
 from launcher.plan.step import Step
 from launcher.record import record
 from launcher.values import Hex, PciAddress
@@ -89,7 +90,7 @@ class StartShareEngine(Step):
 class StartUserNetwork(Step):
     """A passt for one NIC: the guest reaches what this host's user reaches, and nobody reaches the guest.
 
-    `maps`: bytes of guest memory.
+    It runs as `uid`; None, of root's VM: as a user that no other VM has. `maps`: bytes of guest memory.
     """
 
     op = "start-user-network"
@@ -97,12 +98,16 @@ class StartUserNetwork(Step):
     undo = "ended"
     program: str
     alias: str
-    uid: int
-    gid: int
+    uid: int | None
+    gid: int | None
     maps: int
 
+    @property
+    def user(self) -> str:
+        return "a uid of its own" if self.uid is None else f"uid {self.uid}"
+
     def describe(self) -> str:
-        return f"start passt as uid {self.uid} for {self.alias}"
+        return f"start passt as {self.user} for {self.alias}"
 
     @property
     def device(self) -> str:
@@ -204,7 +209,7 @@ def aliases_served(step: Step) -> tuple[str, ...]:
     """Those whose functions a step of the keeper brings an engine, or a tap."""
     if isinstance(step, StartDiskEngine):
         return tuple(one.alias for one in step.disks)
-    if isinstance(step, (StartShareEngine, StartUserNetwork, MakeTap, OpenTap, ConnectEngine)):
+    if isinstance(step, (StartShareEngine, StartUserNetwork, StartSeedEngine, MakeTap, OpenTap, ConnectEngine)):
         return (step.alias,)
     return ()
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from launcher.errors import Diagnostic, Refused
+from launcher.plan.firmware import LoadFirmware, OpenVariables
 from launcher.plan.plan import Plan
+from launcher.plan.seed import StartSeedEngine
 from launcher.plan.step import Step
 from launcher.plan.steps import (
     ONCE,
+    STARTS,
     BindDriver,
     CreateVm,
     DescribeMachine,
@@ -36,6 +39,9 @@ from launcher.plan.virtio import (
     aliases_served,
 )
 
+HIGH, FLASH = 1 << 32, 0xFFC0_0000  # where firmware ends, and where it begins at the earliest
+PAGE = 4096
+ISA_BRIDGE = 1  # the slot that firmware looks for it in
 VIRTIO_SLOTS = range(0x01, 0x10)  # behind them are those of passed devices
 
 # Steps of the kinds of one row stand in any order among themselves, rows one after the other.
@@ -44,7 +50,8 @@ ORDER: tuple[tuple[type[Step], ...], ...] = (
     (LoadModules,),
     (BindDriver, StaysBound),
     (SetVirtualFunction,),
-    (MakeTap, OpenTap, StartDiskEngine, StartShareEngine, StartUserNetwork, ConnectEngine),
+    (MakeTap, OpenTap, StartDiskEngine, StartShareEngine, StartUserNetwork, StartSeedEngine, ConnectEngine),
+    (OpenVariables,),
     (TakeMemory,),
     (OpenGroups,),
     (MapDma,),
@@ -52,7 +59,7 @@ ORDER: tuple[tuple[type[Step], ...], ...] = (
     (GiveMemory,),
     (OpenDevices,),
     (AddVirtio,),
-    (LoadKernel,),
+    (LoadKernel, LoadFirmware),
     (LoadInitrd,),
     (DescribeMachine,),
     (RunVcpus,),
@@ -60,13 +67,19 @@ ORDER: tuple[tuple[type[Step], ...], ...] = (
 
 
 def check_whole(plan: Plan) -> None:
-    if [type(step) for step in plan.steps if type(step) in ONCE] != list(ONCE):
-        needed = ", ".join(kind.op for kind in ONCE)
+    starts = [type(step) for step in plan.steps if type(step) in STARTS][:1]
+    wanted = [kind for kind in ONCE if kind not in STARTS or kind in starts]
+    if len(starts) != 1 or [type(step) for step in plan.steps if type(step) in ONCE] != wanted:
+        needed = ", ".join(kind.op for kind in ONCE if kind is not LoadFirmware)
         raise Refused(Diagnostic("E515", f"the plan is not whole: it needs each of {needed} once, in this order"))
     if not (_in_order(plan.steps) and _fits_together(plan.steps)):
         raise Refused(Diagnostic("E515", "the plan is not whole: it uses memory or groups that no step before takes"))
     if not _served(plan.steps):
         raise Refused(Diagnostic("E515", "the plan is not whole: engines and virtio functions do not belong together"))
+    if not _boots(plan.steps):
+        raise Refused(
+            Diagnostic("E515", "the plan is not whole: its firmware and its variables do not belong together")
+        )
     if not _one_number_of_vcpus(plan.steps):
         raise Refused(Diagnostic("E515", "the plan is not whole: it runs other vCPUs than it describes to the guest"))
 
@@ -91,7 +104,7 @@ def _fits_together(steps: tuple[Step, ...]) -> bool:
 
 # What brings each kind of function what works on it. vhost-vsock has all it needs in the kernel.
 _BRINGS: dict[tuple[str, str], tuple[type[Step], ...]] = {
-    ("blk", "vhost-user"): (StartDiskEngine, ConnectEngine),
+    ("blk", "vhost-user"): (StartDiskEngine, StartSeedEngine, ConnectEngine),
     ("net", "vhost-user"): (StartUserNetwork, ConnectEngine),
     ("net", "vhost-net"): (MakeTap, OpenTap),
     ("fs", "vhost-user"): (StartShareEngine,),
@@ -117,6 +130,23 @@ def _apart(functions: list[Virtio]) -> bool:
     slots = all((one.domain, one.bus, one.function) == (0, 0, 0) and one.device in VIRTIO_SLOTS for one in guests)
     macs = [one.mac for one in functions if one.mac is not None]
     return slots and all(len(set(some)) == len(some) for some in (guests, [one.bar for one in functions], macs))
+
+
+def _boots(steps: tuple[Step, ...]) -> bool:
+    """Firmware ends where the addresses of 32 bits do, with its variables right below it, and boots what is there."""
+    kept = [step for step in steps if isinstance(step, OpenVariables)]
+    roms = [step for step in steps if isinstance(step, LoadFirmware)]
+    if not roms:
+        return not kept
+    rom = roms[0]
+    there = [one.guest for step in steps if isinstance(step, OpenDevices) for one in step.devices]
+    there += [one.guest for step in steps if isinstance(step, AddVirtio) for one in step.functions]
+    ends = rom.guest + rom.size == HIGH and rom.size > 0 and 0 <= rom.variables <= rom.guest - FLASH
+    whole = all(amount % PAGE == 0 for amount in (rom.size, rom.variables))
+    same = [one.size for one in kept] == ([] if rom.template or not rom.variables else [rom.variables])
+    alone = not any(isinstance(step, LoadInitrd) for step in steps)
+    slots = [one.guest.device for step in steps if isinstance(step, AddVirtio) for one in step.functions]
+    return ends and whole and same and alone and ISA_BRIDGE not in slots and set(rom.order) <= set(there)
 
 
 def _one_number_of_vcpus(steps: tuple[Step, ...]) -> bool:

@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from launcher.host.facts import PciFunction, Process
-    from launcher.images.boot_files import BootFiles
     from launcher.planner.decided import Choice, Situation
     from launcher.spec.parts import Match
     from launcher.values import PciAddress
@@ -54,19 +53,31 @@ if TYPE_CHECKING:
 def assumptions(it: Situation) -> tuple[Assumption, ...]:
     """Numbers that move by themselves come in as bounds only."""
     facts = NamedFacts(it.host, it.files, it.spec.name)
-    equal = dict.fromkeys(
-        (*_files(it.files), *_machine(it), *(_devices(it) if it.spec.devices else ()), *_served(it, facts))
-    )
+    equal = dict.fromkeys((*_files(it), *_machine(it), *(_devices(it) if it.spec.devices else ()), *_served(it, facts)))
     known = (Assumption(fact, equals=kept(facts.find(fact))) for fact in equal)
     bounds = dict(_bounds(it))
     return (*known, *(Assumption(fact, at_least=amount) for fact, amount in bounds.items()))
 
 
-def _files(files: BootFiles) -> Iterator[str]:
-    yield "files.kernel.sha256"
+def _files(it: Situation) -> Iterator[str]:
+    files = it.files
+    if it.spec.boot.firmware is None:
+        yield "files.kernel.sha256"
+    else:
+        yield from _firmware(it)
     if files.initrd is not None:
         yield "files.initrd.sha256"
     yield from (f"files.roms[{alias}].sha256" for alias in files.roms)
+
+
+def _firmware(it: Situation) -> Iterator[str]:
+    """What variables hold moves, and that they are made by this plan. That no image was there is none of its facts."""
+    if it.files.firmware is not None:
+        yield "files.firmware.sha256"
+    elif it.firmware is not None:
+        yield f"boot_firmware[{it.firmware.path}]"
+    if it.spec.boot.variables is not None:
+        yield from (f"files.variables.{name}" for name in ("kind", "identity", "size", "layout", "writable"))
 
 
 def _served(it: Situation, facts: NamedFacts) -> Iterator[str]:
@@ -76,6 +87,7 @@ def _served(it: Situation, facts: NamedFacts) -> Iterator[str]:
     files = it.files
     yield from ("process.uid", "process.gid")
     yield from (f"files.{kind}[{alias}]" for kind in ("disks", "shares", "sockets") for alias in getattr(files, kind))
+    yield from (f"files.seed[{name}].sha256" for name in files.seed)
     for alias, disk in it.spec.disks.items():
         if alias in files.disks:
             yield from _of_disk(f"files.disks[{alias}]", facts, writes=not disk.readonly)

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 _GONE = "not there"
 _MOST_TOLD = 12
-_FILE = re.compile(r"files\.(kernel|initrd|(roms|shares|sockets)\[[^\]]+\]|disks\[[^\]]+\](\.chain\[[^\]]+\])?)")
+_ALONE, _BY_ALIAS = "kernel|initrd|firmware|variables", "roms|seed|shares|sockets"
+_FILE = re.compile(rf"files\.({_ALONE}|({_BY_ALIAS})\[[^\]]+\]|disks\[[^\]]+\](\.chain\[[^\]]+\])?)")
 
 
 @record

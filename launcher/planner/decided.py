@@ -141,12 +141,28 @@ class Width:
 
 
 @record
+class Firmware:
+    """What boots the guest in place of a kernel. `template`: variables that it comes with, where the spec keeps none;
+    `variables` is how many bytes of flash they have."""
+
+    kind: Literal["bios", "uefi"]
+    path: str
+    sha256: str
+    size: int
+    variables: int = 0
+    template: str = ""
+    template_sha256: str = ""
+    layout: str = ""
+
+
+@record
 class Situation:
     """The spec, the host, the guest's board, and what has been decided so far: all that rules and assumptions look at.
 
     `host_functions` by address; `widths` is all that bounds guest addresses, and `bits` the least of them, None where
     not known; `locked`: bytes that VFIO locks. `engines`: the steps that bring engines to disks, NICs and shares;
-    `places`: where each of them is in the guest; `virtio`: those that somebody works on.
+    `places`: where each of them is in the guest; `virtio`: those that somebody works on. `firmware`: what is loaded as
+    a ROM; None: a kernel boots, or firmware that is started as one, or none was found.
     """
 
     spec: VmSpec
@@ -165,6 +181,7 @@ class Situation:
     engines: tuple[Step, ...] = ()
     places: tuple[Place, ...] = ()
     virtio: tuple[Virtio, ...] = ()
+    firmware: Firmware | None = None
 
     def chosen(self) -> Iterator[tuple[Choice, PciFunction]]:
         """The spec's devices that are there, in file order."""

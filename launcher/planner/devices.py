@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from launcher.host.class_names import class_name
 from launcher.host.facts import Config
 from launcher.plan.plan import PlannedDevice, Source
 from launcher.plan.step import Step
@@ -93,7 +94,7 @@ def _planned(
         role=one.role,
         host=function.address,
         id=function.id,
-        name=function.name,
+        name=function.name or class_name(function.class_code),
         class_code=function.class_code,
         group=function.group,
         node=function.node,

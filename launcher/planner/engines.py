@@ -39,7 +39,7 @@ NOBODY = 65534
 
 
 def engine_steps(spec: VmSpec, host: HostFacts, files: BootFiles, ranges: Sequence[RamRange]) -> tuple[Step, ...]:
-    maps = _mapped(ranges)
+    maps = mapped(ranges)
     return (
         *_disk_engines(spec, host, files, maps),
         *_connections("disks", spec.disks, files),
@@ -49,7 +49,7 @@ def engine_steps(spec: VmSpec, host: HostFacts, files: BootFiles, ranges: Sequen
     )
 
 
-def _mapped(ranges: Sequence[RamRange]) -> int:
+def mapped(ranges: Sequence[RamRange]) -> int:
     """By an engine that maps each range from the beginning of its file on, as libvhost-user does."""
     return sum(one.offset + one.size for one in ranges)
 
@@ -102,12 +102,12 @@ def _user_network(alias: str, host: HostFacts, maps: int) -> StartUserNetwork | 
     program = program_of(USER_NETWORK, host)
     if program is None or not program.vhost_user:
         return None
-    uid, gid = _unprivileged(host.process)
-    return StartUserNetwork(program.path, alias, uid, gid, maps)
+    root, who = host.process.uid == 0, host.process
+    return StartUserNetwork(program.path, alias, None if root else who.uid, None if root else who.gid, maps)
 
 
-def _unprivileged(process: Process) -> tuple[int, int]:
-    """Of root's VM the network is nobody's."""
+def unprivileged(process: Process) -> tuple[int, int]:
+    """What root's VM has of nobody's is nobody's."""
     return (NOBODY, NOBODY) if process.uid == 0 else (process.uid, process.gid)
 
 

@@ -36,6 +36,7 @@ from launcher.planner.rules.table import findings
 from launcher.planner.served_by import wanted_engines
 from launcher.planner.widths import address_bits, widths
 from launcher.record import replace
+from launcher.values import guest_uuid
 from launcher.version import VERSION
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 
     from launcher.host.facts import HostFacts
     from launcher.images.boot_files import BootFiles
-    from launcher.machine.board import Board
+    from launcher.machine.board import Board, Layout
     from launcher.spec.parts import Bank, VmSpec
     from launcher.values import Span
 
@@ -59,7 +60,7 @@ def plan_of(spec: VmSpec, source: SpecIdentity, host: HostFacts, files: BootFile
         spec=source,
         host=_host_identity(spec, host),
         devices=it.devices,
-        memory=memory_map(spec.memory, it.ranges, it.reserved, it.devices, board.layout),
+        memory=memory_map(spec.memory, it.ranges, it.reserved, it.devices, _layout(it)),
         steps=steps,
         assumes=assumptions(it),
         diagnostics=diagnostics,
@@ -93,7 +94,33 @@ def _decide(spec: VmSpec, host: HostFacts, files: BootFiles, where: Locate, boar
         bits=bits,
         locked=sum(bank.size for bank in spec.memory) if spec.devices else 0,
     )
+    if spec.boot.firmware is not None:
+        it = _with_firmware(it)
     return _with_served(it, [*(span_of(one) for one in ranges), *spans]) if wanted_engines(spec) is not None else it
+
+
+def _with_firmware(it: Situation) -> Situation:
+    from launcher.planner.firmware import chosen
+
+    return replace(it, firmware=chosen(it.spec, it.host, it.files))
+
+
+def _starting_steps(it: Situation) -> tuple[Step | None, ...]:
+    """A kernel and its initial RAM disk, or firmware."""
+    if it.spec.boot.firmware is None:
+        layout = it.board.layout
+        return load_kernel(it.files.kernel, it.spec.boot.cmdline), load_initrd(it.files, it.ranges, layout)
+    from launcher.planner.firmware import load_firmware
+
+    return (load_firmware(it),)
+
+
+def _opening_steps(it: Situation) -> tuple[Step | None, ...]:
+    if it.spec.boot.variables is None:
+        return ()
+    from launcher.planner.firmware import open_variables
+
+    return (open_variables(it),)
 
 
 def _with_served(it: Situation, taken: Sequence[Span]) -> Situation:
@@ -101,14 +128,25 @@ def _with_served(it: Situation, taken: Sequence[Span]) -> Situation:
     from launcher.planner.engines import engine_steps
     from launcher.planner.virtio import functions_of, places_of
 
-    engines = engine_steps(it.spec, it.host, it.files, it.ranges)
+    engines = (*engine_steps(it.spec, it.host, it.files, it.ranges), *_seed(it))
     places = places_of(it.spec, [*taken, *spans_of_bars(it.devices)], it.board.layout)
     return replace(it, engines=engines, places=places, virtio=functions_of(it.spec, it.host, places, engines))
 
 
+def _seed(it: Situation) -> tuple[Step, ...]:
+    """The disk of cloud-init."""
+    if it.spec.cloud_init is None:
+        return ()
+    from launcher.planner.cloud_init import seed_step
+    from launcher.planner.virtio import macs_of
+
+    step = seed_step(it.spec, it.host, it.files, macs_of(it.spec), it.ranges)
+    return () if step is None else (step,)
+
+
 def _steps(it: Situation) -> tuple[Step, ...]:
     """In the order in which they are performed. What cannot be done is left out; a diagnostic says why."""
-    spec, host, passing, ranges, layout = it.spec, it.host, it.passing, it.ranges, it.board.layout
+    spec, host, passing, ranges = it.spec, it.host, it.passing, it.ranges
     groups = tuple(group.number for group in passing.groups)
     passed = passed_functions(passing, it.devices)
     shared = any(one.engine == "vhost-user" for one in it.virtio)  # processes map it, too
@@ -118,6 +156,7 @@ def _steps(it: Situation) -> tuple[Step, ...]:
         *binding_steps(passing.taken),
         *network_steps(it),
         *it.engines,
+        *_opening_steps(it),
         *(_take(number, bank, spec, shared) for number, bank in enumerate(spec.memory)),
         OpenGroups(groups) if groups else None,
         MapDma(ranges) if groups else None,
@@ -125,19 +164,32 @@ def _steps(it: Situation) -> tuple[Step, ...]:
         GiveMemory(ranges),
         OpenDevices(passed) if passed else None,
         AddVirtio(it.virtio) if it.virtio else None,
-        load_kernel(it.files.kernel, spec.boot.cmdline),
-        load_initrd(it.files, ranges, layout),
+        *_starting_steps(it),
         _describe(it),
         RunVcpus(spec.cpus.count, spec.cpus.pin or (), spec.confine),
     )
     return tuple(step for step in maybe if step is not None)
 
 
+def _layout(it: Situation) -> Layout:
+    """With the firmware where it is."""
+    if it.firmware is None:
+        return it.board.layout
+    from launcher.planner.firmware import layout_with
+
+    return layout_with(it.board.layout, it.firmware)
+
+
 def _describe(it: Situation) -> DescribeMachine:
     cpus, layout = it.spec.cpus, it.board.layout
     topology = planned_topology(cpus) if cpus.topology else None
     window, reserved = high_window(it.devices, layout), left_empty(it.reserved, layout)
-    return DescribeMachine(cpus.count, window, reserved, topology, cpus.nested)
+    if it.firmware is not None and window is not None:
+        from launcher.planner.firmware import window_of
+
+        window = window_of(window, it.ranges, layout)
+    name = it.spec.name
+    return DescribeMachine(cpus.count, window, reserved, topology, cpus.nested, name, guest_uuid(name))
 
 
 def _take(number: int, bank: Bank, spec: VmSpec, shared: bool) -> TakeMemory:

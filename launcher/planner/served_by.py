@@ -72,15 +72,16 @@ def apart_from_users(spec: VmSpec, process: Process) -> dict[str, str]:
         **{f"shares.{alias}": _SHARES for alias in spec.shares},
         **{f"nics.{alias}": _USER_NETWORK for alias, one in spec.nics.items() if one.user},
         **{f"disks.{alias}": _DISKS for alias, one in disks if one.path is not None},
+        **({"cloud-init": _DISKS} if process.uid == 0 and spec.cloud_init is not None else {}),
     }
 
 
 def wanted_engines(spec: VmSpec) -> tuple[str, ...] | None:
-    """The programs that serve what the spec has; None: it has neither disks nor NICs, shares or vsock."""
-    if not (spec.disks or spec.nics or spec.shares or spec.vsock):
+    """The programs that serve what the spec has; None: it has neither disks nor NICs, shares, vsock or cloud-init."""
+    if not (spec.disks or spec.nics or spec.shares or spec.vsock or spec.cloud_init):
         return None
     wanted = {
-        _DISKS: any(one.path is not None for one in spec.disks.values()),
+        _DISKS: any(one.path is not None for one in spec.disks.values()) or spec.cloud_init is not None,
         _SHARES: bool(spec.shares),
         _USER_NETWORK: any(one.user for one in spec.nics.values()),
     }

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from launcher.spec.parts import Nic, VmSpec
 
 FIRST_SLOT = 1  # to 00:0f, behind which are the passed devices
+BESIDE_FIRMWARE = 2  # which finds functions of the machine at 00:01
 BAR = 32 * KIB
-VSOCK = "vsock"  # its alias
+VSOCK, SEED = "vsock", "cloud-init"  # keys that are their own aliases
 _OUI = "52:54:00"  # which QEMU and libvirt give their guests, too: the locally administered form of Realtek's
 _AUTO_CIDS = range(1 << 16, 1 << 31)  # far from those that people choose
 USUAL_MTU = 1500
@@ -43,8 +44,9 @@ def places_of(spec: VmSpec, taken: Iterable[Span], layout: Layout) -> tuple[Plac
     """`taken`: RAM, what is reserved and the BARs of passed functions, none of which moves."""
     entries = [*_entries(spec)]
     bars = [*_bars(len(entries), [*taken], layout)]
+    first = FIRST_SLOT if spec.boot.firmware is None else BESIDE_FIRMWARE
     return tuple(
-        Place(kind, alias, PciAddress(0, 0, FIRST_SLOT + number, 0), bars[number] if number < len(bars) else None)
+        Place(kind, alias, PciAddress(0, 0, first + number, 0), bars[number] if number < len(bars) else None)
         for number, (kind, alias) in enumerate(entries)
     )
 
@@ -54,6 +56,8 @@ def _entries(spec: VmSpec) -> Iterator[tuple[str, str]]:
         yield from ((kind, alias) for alias in named)
     if spec.vsock is not None:
         yield VSOCK, VSOCK
+    if spec.cloud_init is not None:
+        yield SEED, SEED
 
 
 def _bars(count: int, taken: Sequence[Span], layout: Layout) -> Iterator[int]:
@@ -79,7 +83,7 @@ def _disk(at: Place, spec: VmSpec, _: Serving | None) -> Virtio:
 def _nic(at: Place, spec: VmSpec, serving: Serving | None) -> Virtio:
     nic = spec.nics[at.alias]
     engine: Literal["vhost-user", "vhost-net"] = "vhost-user" if nic.user or nic.socket is not None else "vhost-net"
-    mac = nic.mac or derived_mac(spec.name, at.alias)
+    mac = macs_of(spec)[at.alias]
     return Virtio(at.alias, "net", engine, at.guest, at.bar or 0, 1, mac=mac, mtu=mtu_of(nic, serving))
 
 
@@ -91,7 +95,16 @@ def _vsock(at: Place, spec: VmSpec, _: Serving | None) -> Virtio:
     return Virtio(at.alias, "vsock", "vhost-vsock", at.guest, at.bar or 0, 1, cid=cid_of(spec))
 
 
-_FUNCTION = {"disks": _disk, "nics": _nic, "shares": _share, VSOCK: _vsock}
+def _seed(at: Place, _: VmSpec, __: Serving | None) -> Virtio:
+    return Virtio(at.alias, "blk", "vhost-user", at.guest, at.bar or 0, 1, readonly=True)
+
+
+_FUNCTION = {"disks": _disk, "nics": _nic, "shares": _share, VSOCK: _vsock, SEED: _seed}
+
+
+def macs_of(spec: VmSpec) -> dict[str, str]:
+    """Of all NICs, by alias."""
+    return {alias: nic.mac or derived_mac(spec.name, alias) for alias, nic in spec.nics.items()}
 
 
 def derived_mac(name: str, alias: str) -> str:

@@ -89,6 +89,13 @@ def closing(diagnostics: Sequence[Diagnostic], ending: str, spec: str = "") -> s
     return f"{subject}{counted(diagnostics)}{strict}{ending and f'; {ending}'}"
 
 
+def more_about(diagnostics: Iterable[Diagnostic]) -> str:
+    """Where their codes are explained; the next to be copied if there is one code only."""
+    codes = dict.fromkeys(visible(one.code) for one in diagnostics)
+    code = next(iter(codes)) if len(codes) == 1 else "CODE"
+    return f"`vmlaunch explain {code}` says more."
+
+
 def counted(diagnostics: Sequence[Diagnostic]) -> str:
     numbers = {word: sum(one.severity == word for one in diagnostics) for word in ("error", "warning")}
     return (

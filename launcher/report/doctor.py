@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from launcher.host.facts import ENGINES
 from launcher.planner.modules import unloaded
-from launcher.record import record
+from launcher.record import record, replace
 from launcher.report.frame import visible
 from launcher.report.lines import WIDE, wrapped
 from launcher.report.plan_text import count
@@ -41,7 +41,7 @@ class Subject:
     """`codes`: the findings that belong to it; `word`: only those that have it in their message.
 
     `fact`: what is so when there is none; None, nothing is known of it. Nor is it when one of `needs` has failed.
-    `wish`: VMs can do without it, so that it is no failure.
+    `wish`: VMs can do without it, so that it is no failure. `only`: what needs it, if not all VMs do.
     """
 
     name: str
@@ -50,22 +50,29 @@ class Subject:
     needs: tuple[str, ...] = ()
     word: str = ""
     wish: bool = False
+    only: str = ""
 
     def claims(self, one: Diagnostic) -> bool:
         return one.code in self.codes and self.word in one.message
 
 
-def examine(host: HostFacts, found: Iterable[Diagnostic]) -> tuple[Check, ...]:
+def examine(host: HostFacts, found: Iterable[Diagnostic], wanted: Sequence[str] = ()) -> tuple[Check, ...]:
     """In the order of the table; the first subject that claims a finding has it, and what none claims is about a
-    device or a spec."""
+    device or a spec. `wanted`: what none of these needs is left out, and what one needs is no wish."""
     left, failed = dict.fromkeys(found), set[str]()
     checks: list[Check] = []
-    for subject in SUBJECTS:
+    for subject in _subjects(wanted):
         mine = [one for one in left if subject.claims(one)]
         left = {one: None for one in left if one not in mine}
         checks += [_finding(subject, one) for one in mine] or _passed(subject, host, failed)
         failed |= {subject.name} if any(one.severity == "error" for one in mine) and not subject.wish else set()
     return tuple(checks)
+
+
+def _subjects(wanted: Sequence[str]) -> Iterator[Subject]:
+    for one in SUBJECTS:
+        if not wanted or one.only in ("", *wanted):
+            yield replace(one, wish=one.wish and not wanted)
 
 
 def _finding(subject: Subject, one: Diagnostic) -> Check:
@@ -214,30 +221,43 @@ def _vsock(host: HostFacts) -> str | None:
     return "/dev/vhost-vsock" if host.serving else None
 
 
+def _boot_firmware(kind: str) -> Callable[[HostFacts], str | None]:
+    def fact(host: HostFacts) -> str | None:
+        return next((one.path for one in host.boot_firmware or () if one.kind == kind and not one.smm), None)
+
+    return fact
+
+
 SUBJECTS = (
     Subject("CPU virtualization", frozenset({"E405"}), _cpus),
     Subject("KVM", frozenset({"E401", "E402", "E403"}), _kvm),
     Subject("KVM capabilities", frozenset({"E404"}), _capabilities, ("KVM",)),
-    Subject("IOMMU", frozenset({"E209", "E220", "E221", "E222", "E223", "E227"}), _iommu, word="IOMMU"),
-    Subject("interrupt remapping", frozenset({"E225", "E226"}), _remapping, ("IOMMU",)),
-    Subject("VFIO modules", frozenset({"E222", "E224"}), _modules),
-    Subject("vfio-pci", frozenset(), _vfio_pci, ("VFIO modules",)),
-    Subject("permissions", frozenset({"E228", "W220", "W221"}), _permissions, ("IOMMU", "VFIO modules")),
-    Subject("locked memory limit", frozenset({"E309"}), _locked),
+    Subject("IOMMU", frozenset({"E209", "E220", "E221", "E222", "E223", "E227"}), _iommu, word="IOMMU", only="devices"),
+    Subject("interrupt remapping", frozenset({"E225", "E226"}), _remapping, ("IOMMU",), only="devices"),
+    Subject("VFIO modules", frozenset({"E222", "E224"}), _modules, only="devices"),
+    Subject("vfio-pci", frozenset(), _vfio_pci, ("VFIO modules",), only="devices"),
+    Subject(
+        "permissions", frozenset({"E228", "W220", "W221"}), _permissions, ("IOMMU", "VFIO modules"), only="devices"
+    ),
+    Subject("locked memory limit", frozenset({"E309"}), _locked, only="devices"),
     Subject("cgroup limits", frozenset({"E313", "W313", "E314"}), _cgroup),
     Subject("open files limit", frozenset({"W260"}), _files),
     Subject("huge pages", frozenset({"E302", "E303"}), _huge_pages),
     Subject("transparent huge pages", frozenset({"W301"}), _thp),
     Subject("memory", frozenset({"E304", "W302", "E315", "W315"}), _memory),
-    Subject("DMA mappings", frozenset({"E316", "W316"}), lambda _: None),
-    Subject("interrupt vectors", frozenset({"W259"}), lambda _: None),
-    Subject("isolation", frozenset({"W231"}), lambda _: None),
-    Subject("sleep", frozenset({"W222"}), lambda _: None),
-    Subject("disks", _OF_ENGINES, _engine(DISKS), word=DISKS, wish=True),
-    Subject("shares", _OF_ENGINES | {"E657"}, _engine(SHARES), word=SHARES, wish=True),
-    Subject("networks", frozenset({"E642", "E643", "E644"}), _networks, word="net", wish=True),
-    Subject("networks of users", _OF_ENGINES, _engine(USER_NETWORK), word=USER_NETWORK, wish=True),
-    Subject("vsock", frozenset({"E642", "E643"}), _vsock, wish=True),
+    Subject("DMA mappings", frozenset({"E316", "W316"}), lambda _: None, only="devices"),
+    Subject("interrupt vectors", frozenset({"W259"}), lambda _: None, only="devices"),
+    Subject("isolation", frozenset({"W231"}), lambda _: None, only="devices"),
+    Subject("sleep", frozenset({"W222"}), lambda _: None, only="devices"),
+    Subject("disks", _OF_ENGINES, _engine(DISKS), word=DISKS, wish=True, only="disks"),
+    Subject("shares", _OF_ENGINES | {"E657"}, _engine(SHARES), word=SHARES, wish=True, only="shares"),
+    Subject("networks", frozenset({"E642", "E643", "E644"}), _networks, word="net", wish=True, only="nics"),
+    Subject("networks of users", _OF_ENGINES, _engine(USER_NETWORK), word=USER_NETWORK, wish=True, only="user-nics"),
+    Subject("vsock", frozenset({"E642", "E643"}), _vsock, wish=True, only="vsock"),
+    Subject(
+        "UEFI for guests", frozenset({"E450", "E451"}), _boot_firmware("uefi"), word="OVMF", wish=True, only="uefi"
+    ),
+    Subject("BIOS for guests", frozenset({"E450"}), _boot_firmware("bios"), word="SeaBIOS", wish=True, only="bios"),
     Subject("state folder", frozenset({"E424", "E541"}), lambda host: host.process.state_folder),
     Subject("lockdown", frozenset(), _lockdown),
     Subject("not read", frozenset({"W216"}), lambda _: None),

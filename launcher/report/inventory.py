@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from launcher.codes import explanation
+from launcher.host.class_names import class_name
 from launcher.record import record, replace
 from launcher.report.frame import visible
 from launcher.report.lines import WIDE, wrapped
@@ -42,6 +43,12 @@ class Verdict:
         return replace(self, general=by)
 
 
+NAMELESS = (
+    "Names of devices come from pci.ids, which this host has not: Debian and Ubuntu have it in the package pci.ids, "
+    "Fedora, Arch and openSUSE in hwdata."
+)
+
+
 def inventory_text(
     host: HostFacts, functions: Sequence[PciFunction], verdicts: Mapping[PciAddress, Verdict], width: int = WIDE
 ) -> str:
@@ -66,6 +73,8 @@ def _lines(
         yield from _rows(listed, words, _Table.of(listed, words, width))
         yield ""
     yield from wrapped("", _closing(host, functions, verdicts), width)
+    if listed and not any(one.name for one in host.pci):
+        yield from wrapped("", NAMELESS, width)
 
 
 def _rows(listed: Sequence[PciFunction], words: Mapping[PciAddress, str], table: _Table) -> Iterator[str]:
@@ -124,7 +133,10 @@ class _Table:
 
 
 def _name(one: PciFunction) -> str:
-    return f"{one.id} {one.name}" if one.name else f"{one.id} class {one.class_code}"
+    """The class that the specification names, with the digits that a spec may say, where pci.ids has no name."""
+    if one.name:
+        return f"{one.id} {one.name}"
+    return " ".join(filter(None, (one.id, class_name(one.class_code), f"class {one.class_code}")))
 
 
 def _written(text: str) -> str:

@@ -21,6 +21,9 @@ HALTED = "every vCPU executed HLT with interrupts off: nothing but an NMI, a res
 WAS_HALTED = "every vCPU had executed HLT with interrupts off when the guest was ended"
 
 
+MOST_PLACES = 3  # of those that nobody was at
+
+
 def print_report(
     report: Report, stream: TextIO, *, colour: bool, verbose: bool = False, more: Iterable[Row] = ()
 ) -> None:
@@ -73,7 +76,9 @@ def _rows(report: Report, width: int) -> Iterator[Row]:
     counts = report.counts
     if counts and (counts.unclaimed_reads or counts.unclaimed_writes):
         reads, writes = counts.unclaimed_reads, counts.unclaimed_writes
-        yield "unclaimed", f"{reads:,} reads gave all ones, {writes:,} writes were dropped"
+        most = ", ".join(f"{one.space} {one.address:#x}" for one in counts.unanswered[:MOST_PLACES])
+        where = f"; most at {most}" if most else ""
+        yield "unclaimed", f"{reads:,} reads gave all ones, {writes:,} writes were dropped{where}"
     yield "host", _host(report)
     if report.runner is not None:
         yield "processes", f"keeper {report.pid}, runner {report.runner}"

@@ -44,8 +44,10 @@ def _result(one: Diagnostic, rule: int) -> dict[str, object]:
 
 
 def _location(where: Where) -> dict[str, object]:
-    physical: dict[str, object] = {"artifactLocation": {"uri": quote(where.file, errors="surrogateescape")}}
+    """A reference that begins with a slash is no path to a viewer (SARIF1004): absolute ones are file URIs."""
+    path = quote(where.file, errors="surrogateescape")
+    physical: dict[str, object] = {"artifactLocation": {"uri": f"file://{path}" if path.startswith("/") else path}}
     if where.line:
-        end = max(where.end_column, where.column)
+        end = max(where.end_column, where.column + 1)
         physical["region"] = {"startLine": where.line, "startColumn": where.column, "endColumn": end}
     return {"physicalLocation": physical}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from launcher.plan.seed import StartSeedEngine
 from launcher.plan.virtio import (
     AddVirtio,
     ConnectEngine,
@@ -32,6 +33,7 @@ HEADS = {
     "nics": ("NICs", "network"),
     "shares": ("Shares", "folder"),
     "vsock": ("Vsock", "context id"),
+    "cloud-init": ("Cloud-init", "files"),
 }
 NOUNS = {"disks": "disk", "nics": "NIC", "shares": "share"}
 
@@ -68,8 +70,9 @@ def served_rows(plan: Plan) -> tuple[ServedRow, ...]:
 def _entries(plan: Plan) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     for kind in NOUNS:
         yield from ((kind, alias, said) for alias, said in (plan.spec.resolved.get(kind) or {}).items())
-    if (said := plan.spec.resolved.get("vsock")) is not None:
-        yield "vsock", "vsock", said
+    for key in ("vsock", "cloud-init"):
+        if (said := plan.spec.resolved.get(key)) is not None:
+            yield key, key, said
 
 
 def _brought(step: Step) -> Iterator[tuple[str, tuple[str, str]]]:
@@ -78,8 +81,10 @@ def _brought(step: Step) -> Iterator[tuple[str, tuple[str, str]]]:
         yield from ((one.alias, (_image(one), f"qemu-storage-daemon, uid {step.uid}")) for one in step.disks)
     elif isinstance(step, StartShareEngine):
         yield step.alias, (_with(step.path, "read-only" * step.readonly), f"virtiofsd, uid {step.uid}")
+    elif isinstance(step, StartSeedEngine):
+        yield step.alias, (", ".join(one.name for one in step.files), f"qemu-storage-daemon, uid {step.uid}")
     elif isinstance(step, StartUserNetwork):
-        yield step.alias, ("user", f"passt, uid {step.uid}")
+        yield step.alias, ("user", f"passt, {step.user}")
     elif isinstance(step, MakeTap):
         yield step.alias, (f"bridge {step.bridge}", f"vhost-net, tap {step.tap}")
     elif isinstance(step, OpenTap):
@@ -120,4 +125,5 @@ _WISHES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "nics": _wish_of_nic,
     "shares": lambda said: str(said.get("path")),
     "vsock": lambda said: str(said.get("cid")),
+    "cloud-init": lambda said: str(said.get("user-data")),
 }

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from launcher.record import replace
-from launcher.spec import rules, rules_of_served
+from launcher.spec import rules, rules_of_boot, rules_of_served
 from launcher.spec.cpu_list import pin
 from launcher.spec.entries_of_others import entries, entry, is_entry
 from launcher.spec.fields import all_fields, as_yaml, keys_of, stands
-from launcher.spec.model import Bank, ShortDevice, ShortDisk, ShortNic, VmSpec
+from launcher.spec.model import Bank, ShortBoot, ShortDevice, ShortDisk, ShortNic, VmSpec
 from launcher.spec.places import NAMED, section_of
 from launcher.spec.problems import FieldPath, Problem, did_you_mean, nearest
 from launcher.spec.scalars import kind, truth
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from launcher.spec import parts
 
 Key = TypeVar("Key")
-
-RESERVED = ("cloud-init",)
 
 
 def judged(spec: Mapping[str, object], lost: Set[FieldPath]) -> tuple[parts.VmSpec | None, Sequence[Problem]]:
@@ -58,8 +56,14 @@ def _told(refusal: ValidationError, spec: Mapping[str, object], lost: Set[FieldP
     meant = {field for path, error in errors for field in _meant(path, error, spec)}
     told = [one for path, one in found if one.code != "E102" or path not in meant]
     unnamed = {one.path[0]: one for one in _unnamed(spec)}
+    told = [one for one in told if not (one.path == ("boot",) and one.code == "E102" and _has_lost_its_kernel(lost))]
     rest = (one for one in (*told, *_between(spec)) if one.path[:1] not in {(kind,) for kind in unnamed})
     return tuple(dict.fromkeys([*unnamed.values(), *rest]))
+
+
+def _has_lost_its_kernel(lost: Set[FieldPath]) -> bool:
+    """Or what stands in its place: there is a key, and something was said of its value."""
+    return not lost.isdisjoint({("boot", "kernel"), ("boot", "firmware")})
 
 
 def _unnamed(spec: Mapping[str, object]) -> Iterator[Problem]:
@@ -116,12 +120,15 @@ def _between(spec: Mapping[str, object]) -> Iterator[Problem]:
 def _between_served(spec: Mapping[str, object]) -> Iterator[Problem]:
     named = {kind: _mapping(spec.get(kind)) for kind in NAMED}
     disks, nics, shares = (named[kind] for kind in NAMED[1:])
-    has_vsock = spec.get("vsock") not in (None, False)
-    yield from rules_of_served.of_aliases(named, has_vsock)
+    alone = [key for key in ("vsock", "cloud-init") if spec.get(key) not in (None, False)]
+    yield from rules_of_served.of_aliases(named, alone)
     yield from rules_of_served.of_tags(shares)
-    yield from rules_of_served.of_number(disks, nics, shares, has_vsock)
-    valid = [_valid(TypeAdapter(how), named[kind].items()) for kind, how in _SHORT.items()]
-    yield from rules_of_served.of_things(*valid)
+    boot = _valid(TypeAdapter(ShortBoot), [("boot", spec.get("boot"))]).get("boot")
+    most = rules_of_served.most_beside(boot.firmware if boot else None)
+    yield from rules_of_served.of_number(disks, nics, shares, alone, most)
+    valid = {kind: _valid(TypeAdapter(how), named[kind].items()) for kind, how in _SHORT.items()}
+    yield from rules_of_served.of_things(*valid.values())
+    yield from rules_of_boot.of_orders(boot, valid["disks"], valid["devices"])
 
 
 _SHORT: dict[str, Any] = {"disks": ShortDisk, "nics": ShortNic, "devices": ShortDevice}
@@ -207,9 +214,6 @@ def _unknown(path: FieldPath, given: object, beside: Mapping[str, object]) -> Pr
     *around, key = path
     known = keys_of(section_of(tuple(around)))
     found = meaning(path, given, beside)
-    if not around and key in RESERVED:
-        help_ = found.help if found else ()
-        return Problem("E103", "reserved for a later version", path, key=True, help=help_)
     if found is not None:
         return Problem("E101", "unknown key", path, key=True, help=found.help, fix=found.fix)
     if key.startswith("x-"):

@@ -24,6 +24,8 @@ _MAC = r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}"
 _VOLUME = r"(?P<path>[^:]+):(?P<inside>/[^:]*)(:(?P<how>[a-zA-Z,]+))?"  # of Compose
 _NAME = r"[\w-]+(\.[\w-]+)*"  # of a volume that is no folder, or of another host
 _NO_PATH = r"[A-Za-z][A-Za-z0-9_.-]*:|[0-9]+ ?[kKmMgGtT](i?[bB])?$"  # a storage of Proxmox, an address, a size
+CDS = ("cdrom", "cd", "dvd", "iso")
+_DRIVES = ("/dev/sr", "/dev/cdrom", "/dev/dvd")
 _MOST = 16  # entries that are shown
 
 
@@ -79,13 +81,30 @@ def _meant(kind: str, given: object) -> dict[str, Any] | None:
 
 
 def _options(kind: str, given: object) -> Iterator[tuple[str, Any]]:
-    pairs = _pairs(kind, given) if isinstance(given, str) else _flat(given) if isinstance(given, Mapping) else ()
+    found = _pairs(kind, given) if isinstance(given, str) else _flat(given) if isinstance(given, Mapping) else ()
+    pairs = [*found]
+    cd = kind == "disks" and any(_is_of_a_cd(word, value) for word, value in pairs)
     for word, value in pairs:
         key = _key(kind, word)
-        if key:
+        if key and not (cd and key == "readonly"):
             yield key, _value(key, value)
         if kind == "nics" and isinstance(value, str) and re.fullmatch(_MAC, value):
             yield "mac", value
+    if cd:
+        yield "readonly", True
+
+
+def _is_of_a_cd(word: str, value: object) -> bool:
+    """A medium, a device or a path that nobody writes to."""
+    text = str(value).lower()
+    return text in CDS if word in ("media", "device", "type") else text.endswith(".iso") or text.startswith(_DRIVES)
+
+
+def as_cd(given: object) -> object:
+    """What stands behind `cdrom:`, which is only read."""
+    if isinstance(given, str) and "=" not in given and "," not in given:
+        return {"path": given, "readonly": True}
+    return {**given, "readonly": True} if isinstance(given, Mapping) and "path" in given else given
 
 
 def _key(kind: str, word: str) -> str:

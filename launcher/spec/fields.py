@@ -9,7 +9,21 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 from pydantic_core import PydanticUndefined, ValidationError
 
 from launcher.record import record
-from launcher.spec.model import Bank, Boot, Cpus, Device, Disk, Match, Network, Nic, Share, Topology, VmSpec, Vsock
+from launcher.spec.model import (
+    Bank,
+    Boot,
+    CloudInit,
+    Cpus,
+    Device,
+    Disk,
+    Match,
+    Network,
+    Nic,
+    Share,
+    Topology,
+    VmSpec,
+    Vsock,
+)
 from launcher.spec.yaml_text import resolve
 
 if TYPE_CHECKING:
@@ -29,14 +43,16 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "nics": Nic,
     "shares": Share,
     "vsock": Vsock,
+    "cloud-init": CloudInit,
 }
 
 
 # Text that needs no quotes wherever it stands, in a list or a mapping in brackets too.
-_PLAIN = r"[A-Za-z0-9_./~-](?:[A-Za-z0-9_./~=+@%-]| (?=[A-Za-z0-9_./~=+@%-])|:(?=[A-Za-z0-9_./~=+@%-]))*"
+_FIRST = r"(?:[A-Za-z0-9_./~]|-(?=[A-Za-z0-9_./~-]))"  # a - alone begins a list
+_PLAIN = rf"{_FIRST}(?:[A-Za-z0-9_./~=+@%-]| (?=[A-Za-z0-9_./~=+@%-])|:(?=[A-Za-z0-9_./~=+@%-]))*"
 
 
-_BETWEEN_KEYS = ("E121", "E122", "E140", "E141")
+_BETWEEN_KEYS = ("E102", "E121", "E122", "E133", "E140", "E141")
 
 
 @record

@@ -125,7 +125,8 @@ def _way_out(path: FieldPath) -> str:
     if is_alias(path):
         return f"as in `{path[-1]}: {_ENTRIES[path[0]]}`"
     field = ".".join(filter(None, [section_of(path[:-1]), path[-1]]))
-    return f"as in `{path[-1]}: {as_yaml(all_fields()[field].examples[0])}`" if is_needed(field) else "or take it out"
+    is_shown = is_needed(field) or field == "boot.kernel"
+    return f"as in `{path[-1]}: {as_yaml(all_fields()[field].examples[0])}`" if is_shown else "or take it out"
 
 
 _ENTRIES = {"devices": "0000:c1:00.0", "disks": "./debian.qcow2", "nics": "{bridge: br0}", "shares": "./src"}

@@ -24,6 +24,7 @@ from launcher.spec.shapes import (
     DeviceClass,
     DeviceId,
     DiskPath,
+    Firmware,
     GuestAddress,
     HostAddress,
     Interface,
@@ -35,6 +36,7 @@ from launcher.spec.shapes import (
     Rom,
     SharePath,
     Size,
+    SocketPath,
     Text,
     User,
     Version,
@@ -43,6 +45,7 @@ from launcher.values import LAST_VLAN
 
 Pages = Literal["4KiB", "thp", "2MiB", "1GiB"]
 Count = Annotated[int, Field(ge=1, le=4096)]
+BootOrder = Annotated[int, Field(ge=1, le=999)]
 MOST_QUEUES = 64  # each has a vector, and the engine a thread's worth of work
 
 
@@ -82,13 +85,33 @@ def _sets_something(schema: dict[str, Any]) -> None:
     schema["anyOf"] = [{"required": [key], "properties": {key: given}} for key in schema["properties"]]
 
 
-class Boot(Section):
-    """What the guest starts with."""
+def _is(key: str, value: object) -> dict[str, Any]:
+    return {"required": [key], "properties": {key: {"const": value}}}
 
-    kernel: Text = Field(
+
+def _is_there(key: str) -> dict[str, Any]:
+    return {"required": [key], "properties": {key: {"not": {"type": "null"}}}}
+
+
+class Boot(Section):
+    """What the guest starts with: a kernel, or firmware that finds its boot loader on a disk."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [{"required": ["kernel"]}, {"required": ["firmware"]}],
+            "dependentRequired": {"initrd": ["kernel"], "variables": ["firmware"]},
+            "allOf": [
+                {"if": _is("firmware", "bios"), "then": {"properties": {"variables": {"type": "null"}}}},
+                {"if": _is_there("firmware"), "then": {"properties": {"cmdline": {"maxLength": 0}}}},
+            ],
+        }
+    )
+
+    kernel: Text | None = Field(
+        default=None,
         title="path",
-        description="The kernel: a bzImage or an ELF with a PVH entry, told by its signature. "
-        "The path is relative to the spec.",
+        description="The kernel: a bzImage, an ELF with a PVH entry, or a unified kernel image, whose initial RAM disk "
+        "and command line hold where the spec names none; told by its signature. The path is relative to the spec.",
         examples=["./bzImage"],
     )
     initrd: Text | None = Field(
@@ -104,6 +127,26 @@ class Boot(Section):
         "The guest's console is the serial port ttyS0.",
         examples=["console=ttyS0 root=/dev/nvme0n1p2 ro"],
     )
+    firmware: Firmware | None = Field(
+        default=None,
+        title="uefi, bios or a path",
+        description="In place of `kernel`: firmware, which boots from the guest's disks. `uefi` is the host's OVMF, "
+        "`bios` its SeaBIOS; a path is that of a firmware of yours, told by its content. `boot: uefi` is short for "
+        "`boot: {firmware: uefi}`.",
+        examples=["uefi", "./CLOUDHV.fd"],
+    )
+    variables: Text | None = Field(
+        default=None,
+        title="path",
+        description="Where UEFI keeps its variables, boot entries among them, when the VM ends. Without it they are "
+        "lost then. A file that is not there is made of the firmware's template.",
+        examples=["./trainer.vars.fd"],
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> Boot:
+        refuse(whole.of_boot(self))
+        return self
 
 
 class Topology(Section):
@@ -376,6 +419,13 @@ class Device(Section):
         examples=[["no-reset"], ["in-use=eth0"]],
     )
 
+    boot_order: BootOrder | None = Field(
+        default=None,
+        alias="boot-order",
+        title="whole number",
+        description="When the firmware tries to boot from it: 1 first. It goes with `boot: uefi` and `boot: bios`.",
+        examples=[1],
+    )
     network: Network | None = Field(
         default=None,
         title="mapping",
@@ -390,10 +440,6 @@ class Device(Section):
         return self
 
 
-def _is_true(key: str) -> dict[str, Any]:
-    return {"required": [key], "properties": {key: {"const": True}}}
-
-
 class Disk(Section):
     """A disk of the guest, by virtio-blk: an image or a block device of the host."""
 
@@ -402,7 +448,7 @@ class Disk(Section):
             "oneOf": [{"required": ["path"]}, {"required": ["socket"]}],
             "dependentRequired": {"format": ["path"]},
             "allOf": [
-                {"if": _is_true("discard"), "then": {"required": ["path"], "not": _is_true("readonly")}},
+                {"if": _is("discard", True), "then": {"required": ["path"], "not": _is("readonly", True)}},
             ],
         }
     )
@@ -414,7 +460,7 @@ class Disk(Section):
         "`root: ./debian.qcow2` is short for `root: {path: ./debian.qcow2}`.",
         examples=["./debian.qcow2", "/dev/vg0/data"],
     )
-    socket: Text | None = Field(
+    socket: SocketPath | None = Field(
         default=None,
         title="path",
         description="In place of `path`: the socket at which an engine of yours serves the disk by vhost-user, as "
@@ -447,6 +493,14 @@ class Disk(Section):
         description="Whether what the guest discards (fstrim) is given back to the host.",
         examples=[True],
     )
+    boot_order: BootOrder | None = Field(
+        default=None,
+        alias="boot-order",
+        title="whole number",
+        description="When the firmware tries to boot from it: 1 first. Where nothing has one, the firmware tries what "
+        "it finds, in an order of its own. It goes with `boot: uefi` and `boot: bios`.",
+        examples=[1],
+    )
 
     @model_validator(mode="after")
     def _whole(self) -> Disk:
@@ -477,7 +531,7 @@ class Nic(Section):
         description="A tap that is there already, as an administrator has made it for a user. vhost-net serves it.",
         examples=["vmtap0"],
     )
-    socket: Text | None = Field(
+    socket: SocketPath | None = Field(
         default=None,
         title="path",
         description="The socket at which an engine of yours serves the NIC by vhost-user, as DPDK does. It gets the "
@@ -541,12 +595,41 @@ class Vsock(Section):
     )
 
 
+class CloudInit(Section):
+    """What cloud-init finds in the guest."""
+
+    user_data: Text = Field(
+        alias="user-data",
+        title="path",
+        description="The file with what is to be done: users, keys, packages. Its first line is `#cloud-config`, "
+        "unless it is a script. The path is relative to the spec.",
+        examples=["./user-data"],
+    )
+    meta_data: Text | None = Field(
+        default=None,
+        alias="meta-data",
+        title="path",
+        description="The file with the instance's id and host name. Without it the VM's name is the host name, and the "
+        "id follows from the name, so that cloud-init does its first start once.",
+        examples=["./meta-data"],
+    )
+    network_config: Text | None = Field(
+        default=None,
+        alias="network-config",
+        title="path",
+        description="The file that says how the guest's networks are set up. Without it each of `nics` asks for its "
+        "address by DHCP, found by its MAC.",
+        examples=["./network-config"],
+    )
+
+
 def _open_to_editors(schema: dict[str, Any]) -> None:
     """`name` comes from the file's name, and x- keys are dropped before the model sees them."""
     schema["required"].remove("name")
     schema["patternProperties"] = {"^x-": {"description": "Yours: ignored here, a home for YAML anchors."}}
 
 
+ShortBoot = Annotated[Boot, BeforeValidator(short_forms.boot, json_schema_input_type=Boot | Text)]
 ShortCpus = Annotated[Cpus, BeforeValidator(short_forms.cpus, json_schema_input_type=Cpus | Count)]
 ShortDevice = Annotated[Device, BeforeValidator(short_forms.device, json_schema_input_type=Device | HostAddress)]
 Banks = Annotated[
@@ -590,21 +673,21 @@ class VmSpec(Section):
         description="The VM's name in ps, logs and messages. Without it, the file's name without its ending.",
         examples=["trainer"],
     )
-    boot: Boot = Field(
-        title="mapping",
-        description="The kernel, its initrd and its command line.",
-        examples=[{"kernel": "./bzImage", "cmdline": "console=ttyS0"}],
+    boot: ShortBoot = Field(
+        title="mapping, or uefi, bios or a path",
+        description="The kernel, its initrd and its command line; or firmware, which boots from the guest's disks.",
+        examples=[{"kernel": "./bzImage", "cmdline": "console=ttyS0"}, "uefi"],
     )
     cpus: ShortCpus = Field(
         title="whole number or mapping",
         description="The vCPUs: a number, or a mapping with count, pin, topology and nested.",
-        examples=[8, {"count": 8, "pin": "8-15"}],
+        examples=[2, {"count": 8, "pin": "8-15"}],
     )
     memory: Banks = Field(
         title="size with unit or list",
         description="The memory: a size, or a list of banks. With devices, VFIO locks all of it on the host while the "
         "VM runs.",
-        examples=["64GiB", [{"size": "32GiB", "pages": "1GiB", "node": 1}]],
+        examples=["4GiB", [{"size": "32GiB", "pages": "1GiB", "node": 1}]],
     )
     devices: Devices = Field(
         default_factory=lambda: MappingProxyType({}),
@@ -644,6 +727,14 @@ class VmSpec(Section):
         title="context id, or whether there is one",
         description="Sockets between guest and host: `true`, or the guest's context id.",
         examples=[True, 42],
+    )
+    cloud_init: CloudInit | None = Field(
+        default=None,
+        alias="cloud-init",
+        title="mapping",
+        description="What cloud-init finds in the guest when it starts for the first time: a small disk that is only "
+        "read, labelled CIDATA and made in memory (NoCloud).",
+        examples=[{"user-data": "./user-data"}],
     )
     confine: Literal["auto", "required"] = Field(
         default="auto",

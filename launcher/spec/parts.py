@@ -84,20 +84,45 @@ NETWORK = Form(
 
 @record
 class Boot:
-    """What the guest starts with."""
+    """What the guest starts with: a kernel, or firmware that finds its boot loader on a disk."""
 
-    kernel: str
+    kernel: str | None = None
     initrd: str | None = None
     cmdline: str = ""
+    firmware: str | None = None
+    variables: str | None = None
     said: frozenset[str] = frozenset()  # the fields that the spec names itself
 
 
 BOOT = Form(
     Boot,
     {
-        "kernel": Key("kernel", scalars.text),
+        "kernel": Key("kernel", optional(scalars.text)),
         "initrd": Key("initrd", optional(scalars.text)),
         "cmdline": Key("cmdline", scalars.cmdline),
+        "firmware": Key("firmware", optional(scalars.firmware)),
+        "variables": Key("variables", optional(scalars.text)),
+    },
+    whole.of_boot,
+)
+
+
+@record
+class CloudInit:
+    """What cloud-init finds in the guest."""
+
+    user_data: str
+    meta_data: str | None = None
+    network_config: str | None = None
+    said: frozenset[str] = frozenset()  # the fields that the spec names itself
+
+
+CLOUD_INIT = Form(
+    CloudInit,
+    {
+        "user-data": Key("user_data", scalars.text),
+        "meta-data": Key("meta_data", optional(scalars.text)),
+        "network-config": Key("network_config", optional(scalars.text)),
     },
 )
 
@@ -139,6 +164,7 @@ class Device:
     rom: bool | str = True
     guest: PciAddress | None = None
     allow: tuple[str, ...] = ()
+    boot_order: int | None = None
     network: Network | None = None
     said: frozenset[str] = frozenset()  # the fields that the spec names itself
 
@@ -156,6 +182,7 @@ DEVICE = Form(
         "rom": Key("rom", scalars.rom),
         "guest": Key("guest", optional(addresses.guest_address), addresses.guest_text),
         "allow": Key("allow", lengthened(consent.listed, each(consent.word))),
+        "boot-order": Key("boot_order", optional(number(1, 999))),
         "network": Key("network", optional(NETWORK.read)),
     },
     whole.of_device,
@@ -172,6 +199,7 @@ class Disk:
     readonly: bool = False
     queues: int = 1
     discard: bool = False
+    boot_order: int | None = None
     said: frozenset[str] = frozenset()  # the fields that the spec names itself
 
 
@@ -179,11 +207,12 @@ DISK = Form(
     Disk,
     {
         "path": Key("path", optional(served.disk_path)),
-        "socket": Key("socket", optional(scalars.text)),
+        "socket": Key("socket", optional(served.socket_path)),
         "format": Key("format", optional(one_of("raw", "qcow2"))),
         "readonly": Key("readonly", truth),
         "queues": Key("queues", number(1, 64)),
         "discard": Key("discard", truth),
+        "boot-order": Key("boot_order", optional(number(1, 999))),
     },
     whole.of_disk,
 )
@@ -230,7 +259,7 @@ NIC = Form(
     {
         "bridge": Key("bridge", optional(served.interface)),
         "tap": Key("tap", optional(served.interface)),
-        "socket": Key("socket", optional(scalars.text)),
+        "socket": Key("socket", optional(served.socket_path)),
         "user": Key("user", optional(served.user)),
         "mac": Key("mac", optional(served.mac)),
         "mtu": Key("mtu", optional(number(68, 65521))),
@@ -287,6 +316,7 @@ class VmSpec:
     nics: Mapping[str, Nic] = field(default_factory=lambda: MappingProxyType({}))
     shares: Mapping[str, Share] = field(default_factory=lambda: MappingProxyType({}))
     vsock: Vsock | None = None
+    cloud_init: CloudInit | None = None
     confine: Literal["auto", "required"] = "auto"
     said: frozenset[str] = frozenset()  # the fields that the spec names itself
 
@@ -296,7 +326,7 @@ VM_SPEC = Form(
     {
         "vmlaunch": Key("vmlaunch", scalars.version),
         "name": Key("name", scalars.name),
-        "boot": Key("boot", BOOT.read),
+        "boot": Key("boot", lengthened(short_forms.boot, BOOT.read)),
         "cpus": Key("cpus", lengthened(short_forms.cpus, CPUS.read)),
         "memory": Key("memory", lengthened(short_forms.banks, each(BANK.read))),
         "devices": Key("devices", by_name(scalars.alias, lengthened(short_forms.device, DEVICE.read))),
@@ -304,6 +334,7 @@ VM_SPEC = Form(
         "nics": Key("nics", by_name(scalars.alias, lengthened(short_forms.nic, NIC.read))),
         "shares": Key("shares", by_name(scalars.alias, lengthened(short_forms.share, SHARE.read))),
         "vsock": Key("vsock", lengthened(short_forms.vsock, optional(VSOCK.read))),
+        "cloud-init": Key("cloud_init", optional(CLOUD_INIT.read)),
         "confine": Key("confine", one_of("auto", "required")),
     },
     whole.of_vm_spec,
@@ -322,4 +353,5 @@ SECTIONS: dict[str, Form[Any]] = {
     "nics": NIC,
     "shares": SHARE,
     "vsock": VSOCK,
+    "cloud-init": CLOUD_INIT,
 }

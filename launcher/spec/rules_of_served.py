@@ -57,6 +57,7 @@ if TYPE_CHECKING:
 
 
 MOST = 15  # guest slots 00:01 to 00:0f
+MOST_BESIDE_FIRMWARE = 14  # which has a function at 00:01 of its own
 _WAYS = {
     "disks": ("where its data is", "a disk has `path: ./debian.qcow2`, or the `socket:` of an engine of yours"),
     "nics": (
@@ -95,17 +96,17 @@ def _one_way(kind: str, ways: list[str]) -> Iterator[Problem]:
         yield Problem("E140", f"{named} are {len(ways)} ways for one", (ways[1],), key=True, help=("keep one",))
 
 
-def of_aliases(kinds: Mapping[str, Collection[str]], vsock: bool) -> Iterator[Problem]:
-    """Messages, reports and engines know an entry by its alias alone; that of vsock is `vsock`."""
-    seen: dict[str, str] = {"vsock": "vsock"} if vsock else {}
+def of_aliases(kinds: Mapping[str, Collection[str]], alone: Collection[str]) -> Iterator[Problem]:
+    """Messages, reports and engines know an entry by its alias alone. `alone`: keys that are their own, as vsock is."""
+    seen: dict[str, str] = {key: key for key in alone}
     for kind, aliases in kinds.items():
         for alias in aliases:
             first = seen.setdefault(alias, kind)
             if first != kind:
                 fix = f"{alias}-{kind[:-1]}"
-                whose = "of the vsock that stands beside it" if first == "vsock" else f"of another entry, in `{first}`"
+                whose = f"of the {first} that stands beside it" if first in alone else f"of another entry, in `{first}`"
                 message = f"`{alias}` is the alias {whose}"
-                also = ("vsock",) if first == "vsock" else (first, alias)
+                also = (first,) if first in alone else (first, alias)
                 yield Problem("E145", message, (kind, alias), key=True, help=(f"write `{fix}`",), fix=fix, also=also)
 
 
@@ -115,14 +116,24 @@ def of_tags(shares: Iterable[str]) -> Iterator[Problem]:
             yield told
 
 
-def of_number(disks: Collection[str], nics: Collection[str], shares: Collection[str], vsock: bool) -> Iterator[Problem]:
-    """Of one kind after the other: the first that has no slot is told."""
+def most_beside(firmware: str | None) -> int:
+    return MOST if firmware is None else MOST_BESIDE_FIRMWARE
+
+
+def of_number(
+    disks: Collection[str],
+    nics: Collection[str],
+    shares: Collection[str],
+    alone: Collection[str],
+    most: int = MOST,
+) -> Iterator[Problem]:
+    """Of one kind after the other: the first that has no slot is told. Beside firmware there is one slot less."""
     every = [(kind, alias) for kind, some in zip(_KINDS, (disks, nics, shares), strict=True) for alias in some]
-    wanted: list[FieldPath] = [*every, *([("vsock",)] if vsock else [])]
-    if len(wanted) > MOST:
-        message = f"the guest has {MOST} slots for disks, NICs, shares and vsock, and these are {len(wanted)}"
+    wanted: list[FieldPath] = [*every, *((key,) for key in alone)]
+    if len(wanted) > most:
+        message = f"the guest has {most} slots for disks, NICs, shares and the like, and these are {len(wanted)}"
         help_ = ("take some out", "or pass drives and cards of the host by `devices:`, which has slots of its own")
-        yield Problem("E149", message, wanted[MOST], key=True, help=help_)
+        yield Problem("E149", message, wanted[most], key=True, help=help_)
 
 
 _KINDS = ("disks", "nics", "shares")

@@ -49,6 +49,23 @@ def rom(given: object) -> bool | str:
     raise _or_file(meant, path).error()
 
 
+# What others call the two kinds of firmware, and files that are parts of one.
+_FIRMWARE = dict.fromkeys(("efi", "ovmf", "edk2", "uefi64", "efi64"), "uefi") | dict.fromkeys(
+    ("seabios", "legacy", "pc", "csm", "mbr"), "bios"
+)
+FIRMWARE = ("uefi", "bios")
+
+
+def firmware(given: object) -> str:
+    """`uefi` or `bios`, in any writing, or a path."""
+    path = text(given)
+    fix = path.lower() if path.lower() in FIRMWARE else _FIRMWARE.get(path.lower())
+    if path in FIRMWARE or fix is None:
+        return path
+    help_ = (f"write `{fix}`", f"for a file of that name, write `./{path}`")
+    raise Problem("E116", f"{path} is not a choice here", help=help_, fix=fix).error()
+
+
 def _rom_by_number(wanted: bool) -> Problem:
     """QEMU's `rombar=1`."""
     meant = truth(int(wanted))
@@ -121,5 +138,8 @@ def _plain_name(given: object, code: str, what: str) -> str:
 
 
 def suggested_name(given: str) -> str:
-    """The nearest valid name, or nothing: `GPU_0` -> `gpu-0`."""
-    return re.sub(r"[^a-z0-9]+", "-", given.lower()).strip("-")[:63].strip("-")
+    """The nearest valid name, or nothing: `GPU_0` -> `gpu-0`, `ünï` -> `uni`."""
+    from unicodedata import combining, normalize
+
+    letters = "".join(sign for sign in normalize("NFKD", given[:256].lower()) if not combining(sign))
+    return re.sub(r"[^a-z0-9]+", "-", letters).strip("-")[:63].strip("-")

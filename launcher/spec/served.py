@@ -23,7 +23,9 @@ AUTO = "auto"
 FOREIGN = "E148"  # complaints.py knows what other tools mean, and adds it
 # Options of QEMU and cloud-hypervisor, an address of the web, and a size.
 _OPTIONS = r"[a-z_-]+=[^,]*,.*|(file|path|id|if|driver|source|src)=.*|[^,]+,[a-z_-]+=.*"
-_FOREIGN_DISK = rf"{_OPTIONS}|[a-z]+://.*|[0-9]+ ?[kKmMgGtT](i?[bB])?"
+# What QEMU calls a protocol (its block drivers), with and without slashes behind it.
+_ELSEWHERE = r"(nbd|rbd|iscsi|ssh|sftp|nfs|gluster|sheepdog|vxhs|nvme|json)(\+\w+)?:.*"
+_FOREIGN_DISK = rf"{_OPTIONS}|[a-z]+://.*|file:.*|{_ELSEWHERE}|[0-9]+ ?[kKmMgGtT](i?[bB])?"
 MULTICAST = 1  # the bit of a MAC's first byte that makes it a group's (IEEE 802, 8.2)
 
 
@@ -35,11 +37,20 @@ def share_path(given: object) -> str:
     return _path(given, r"[^:]+:/[^:]*(:[a-zA-Z,]+)?|(source|src|path|type)=.*", "a share", _SHARES_ELSEWHERE)
 
 
+def socket_path(given: object) -> str:
+    return _path(given, r"(unix|tcp|udp|inet|vsock|fd|http)s?:.*", "a socket", _SOCKETS_ELSEWHERE)
+
+
 # What is not on this host, and how it comes here.
 _DISKS_ELSEWHERE = {
+    r"file:.*": "write the path alone, as in `/srv/debian.qcow2`",
     r"(https?|ftp)://.*": "download it to this host, and name the file",
-    r"[a-z]+://.*": "connect it on this host, and name its block device",
+    rf"[a-z]+://.*|{_ELSEWHERE}": "connect it on this host, and name its block device",
     r"[a-z0-9][\w.-]*:[\w.-]+[,/].*": "of a storage of Proxmox write what `pvesm path STORAGE:VOLUME` prints",
+}
+_SOCKETS_ELSEWHERE = {
+    r"unix:.*": "write the path alone, as in `/run/spdk.sock`",
+    ".*": "vhost-user hands descriptors over, which takes a socket of this host: name its path",
 }
 _SHARES_ELSEWHERE = {r"[\w-]+(\.[\w-]+)*:/.*": "name a folder of this host: of another host's, where it is mounted"}
 
@@ -51,7 +62,8 @@ def _path(given: object, foreign: str, what: str, elsewhere: Mapping[str, str]) 
         return found
     way = next((way for form, way in elsewhere.items() if re.fullmatch(form, found, re.DOTALL)), None)
     help_ = (*((way,) if way else ()), "for a path of that name, write `./` or `/` before it, and no colon before a /")
-    raise Problem(FOREIGN, f"{what} is its path, or a mapping, and not {found[:80]}", help=help_).error()
+    is_ = "its path" if what == "a socket" else "its path, or a mapping,"
+    raise Problem(FOREIGN, f"{what} is {is_} and not {found[:80]}", help=help_).error()
 
 
 def interface(given: object) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from launcher.spec.problems import FieldPath
 
 # A short form -> the field it stands for.
-_SHORT: dict[FieldPath, str] = {("cpus",): "count", ("memory",): "size", ("vsock",): "cid"}
+_SHORT: dict[FieldPath, str] = {("boot",): "firmware", ("cpus",): "count", ("memory",): "size", ("vsock",): "cid"}
 
 
 def set_name(number: int) -> str:

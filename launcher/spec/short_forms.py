@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from math import prod
 
@@ -9,6 +10,14 @@ from launcher.spec.problems import Problem
 
 # What stands for a whole entry is the value of this field.
 MAIN = {"devices": "pci", "disks": "path", "nics": "user", "shares": "path"}
+
+_KERNEL = r"bzimage|vmlinu|linux"
+
+
+def boot(given: object) -> object:
+    """`uefi`, `bios` or a path is the firmware. A name that only kernels have is left to be refused."""
+    is_kernel = isinstance(given, str) and re.match(_KERNEL, given.rpartition("/")[2], re.IGNORECASE)
+    return given if is_kernel or not isinstance(given, str) else _long_form("firmware", given)
 
 
 def cpus(given: object) -> object:

@@ -9,7 +9,7 @@ from functools import cache
 from typing import NamedTuple
 
 from launcher.spec.addresses_of_others import in_guest, in_mapping, meant, of_halves, written
-from launcher.spec.entries_of_others import entries, is_entry
+from launcher.spec.entries_of_others import CDS, as_cd, entries, is_entry
 from launcher.spec.fields import all_fields, as_yaml, stands
 from launcher.spec.kinds import meant_by
 from launcher.spec.places import NAMED, section_of
@@ -80,6 +80,8 @@ def meaning(path: FieldPath, given: object, beside: Mapping[str, object]) -> Mea
     for word in _forms(key):
         for where in (section, "*"):
             if (field := field_of(where).get(word)) and (field != "boot" or isinstance(given, Mapping)):
+                if field == "disks" and word in CDS:
+                    return _of_field(field, section, as_cd(given), beside)
                 if _is_most(word, field, key, section, beside):
                     return Meaning((_ALL_VCPUS,), field)
                 return _of_field(field, section, given, beside)

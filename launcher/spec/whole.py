@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from launcher.spec import rules, rules_of_served
+from launcher.spec import rules, rules_of_boot, rules_of_served
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -34,24 +34,35 @@ if TYPE_CHECKING:
         @property
         def said(self) -> Collection[str]: ...
 
-    class Given(rules.Assigned, rules_of_served.Networked, Protocol):
+    class Given(rules.Assigned, rules_of_served.Networked, rules_of_boot.Ordered, Protocol):
         """A device."""
+
+    class Disk(rules_of_served.Disk, rules_of_boot.Ordered, Protocol):
+        """A disk."""
 
     class Holding(Protocol):
         """The spec."""
 
         @property
+        def boot(self) -> rules_of_boot.Boot: ...
+        @property
         def devices(self) -> Mapping[str, Given]: ...
         @property
         def memory(self) -> tuple[rules.Placed, ...]: ...
         @property
-        def disks(self) -> Mapping[str, rules_of_served.Disk]: ...
+        def disks(self) -> Mapping[str, Disk]: ...
         @property
         def nics(self) -> Mapping[str, rules_of_served.Nic]: ...
         @property
         def shares(self) -> Mapping[str, object]: ...
         @property
         def vsock(self) -> object: ...
+        @property
+        def cloud_init(self) -> object: ...
+
+
+def of_boot(one: rules_of_boot.Boot) -> Iterator[Problem]:
+    return rules_of_boot.of_boot(one)
 
 
 def of_cpus(one: Counting) -> Iterator[Problem]:
@@ -85,12 +96,16 @@ def of_nic(one: rules_of_served.Nic) -> Iterator[Problem]:
 def of_vm_spec(one: Holding) -> Iterator[Problem]:
     yield from rules.of_devices(one.devices)
     yield from rules.of_memory(dict(enumerate(one.memory)))
-    yield from _of_served(one) if one.disks or one.nics or one.shares or one.vsock else ()
+    yield from rules_of_boot.of_orders(one.boot, one.disks, one.devices)
+    served = one.disks or one.nics or one.shares or one.vsock or one.cloud_init
+    yield from _of_served(one) if served else ()
 
 
 def _of_served(one: Holding) -> Iterator[Problem]:
     kinds = {"devices": one.devices, "disks": one.disks, "nics": one.nics, "shares": one.shares}
-    yield from rules_of_served.of_aliases(kinds, one.vsock is not None)
+    alone = [key for key, there in (("vsock", one.vsock), ("cloud-init", one.cloud_init)) if there is not None]
+    yield from rules_of_served.of_aliases(kinds, alone)
     yield from rules_of_served.of_tags(one.shares)
-    yield from rules_of_served.of_number(one.disks, one.nics, one.shares, one.vsock is not None)
+    most = rules_of_served.most_beside(one.boot.firmware)
+    yield from rules_of_served.of_number(one.disks, one.nics, one.shares, alone, most)
     yield from rules_of_served.of_things(one.disks, one.nics, one.devices)

@@ -31,6 +31,9 @@ FIELDS: dict[str, dict[str, str]] = {
         "linux kernel-boot "
         "kernel-file",
         "boot.initrd": "initrd initramfs ramdisk initrd-path initramfs-path",
+        "boot.firmware": "firmware bootloader loader pflash ovmf edk2 seabios",
+        "boot.variables": "nvram efidisk efi-vars ovmf-vars vars",
+        "cloud-init": "cloud-init cloudinit cloud-init-no-cloud no-cloud nocloud seed",
         "boot.cmdline": "args append cmdline command-line cmd-line kernel-args kernel-cmdline kernel-params "
         "kernel-options boot-args bootargs extra-args params parameters",
         "cpus.pin": "pin pinning affinity cpu-affinity cpuset cpu-set vcpupin vcpu-pin cpu-pin "
@@ -46,6 +49,7 @@ FIELDS: dict[str, dict[str, str]] = {
         "boot.kernel": "image path file source",
         "boot.cmdline": "options opts arguments",
         "boot.initrd": "ramfs",
+        "boot.firmware": "uefi efi bios type mode code",
     },
     "cpus": {
         "cpus.count": "n num number total max amount vcpu vcpus cpu cpus smp boot boot-vcpus vcpu-count max-vcpus",
@@ -72,6 +76,7 @@ FIELDS: dict[str, dict[str, str]] = {
         "devices.match.serial": "serial serial-number sn wwn",
         "devices.match.slot": "slot physical-slot",
         "devices.match.node": "node numa numa-node",
+        "devices.boot-order": "bootindex boot-index order boot",
         "devices.companions": "group iommu-group functions all-functions others rest siblings whole-slot",
         "devices.bind": "managed driver rebind detach",
         "devices.rom": "romfile rom-file rombar rom-bar vbios bios option-rom",
@@ -149,7 +154,6 @@ IN_DEVICE: dict[str, str] = {
     "parent iface ifname interface interfaces netdev nic port",
     "a GPU has no number here: `vmlaunch devices` lists addresses, and `match: {class: gpu}` finds one":
     "device-ids device-index gpu-index gpu-ids index ordinal",
-    "the guest boots its kernel, and no device: take it out": "bootindex boot-index boot-order boot order",
     "the name of a device is its key, as in `devices: {gpu: {pci: 0000:c1:00.0}}`": "alias name label nickname title",
     "nothing is to be written: the guest has every device on its PCI bus, and its IOMMU is the host's":
     "iommu viommu pcie multifunction xvga x-vga pci-segment",
@@ -180,8 +184,7 @@ IN_DISK: dict[str, str] = {
     "persistent-volume-claim pvc claim-name data-volume empty-disk host-disk url uri",
     "an image is as large as its maker has made it, as by `qemu-img create -f qcow2 debian.qcow2 20G`":
     "size capacity disk-size size-gb",
-    "the guest boots its kernel, and no disk: take it out": "bootindex boot-index boot-order boot order bootable "
-    "is-root-device",
+    "firmware finds a boot loader itself; `boot-order: 1` says which disk it tries first": "bootable is-root-device",
     "an image knows itself what it is based on: `qemu-img info --backing-chain` shows it":
     "backing backing-file backing-store base",
     "qemu-storage-daemon gives every disk the same serial number: the guest finds one by label, UUID or slot, as in "
@@ -244,7 +247,7 @@ NONE: dict[str, str] = {
     "disk-image disk-path disk-file volume storage scsi virtio virtio-blk sata ide block blockdev root boot-disk",
     "an image is as large as its maker has made it, as by `qemu-img create -f qcow2 debian.qcow2 20G`":
     "disk-size disk-gb",
-    "nothing is to be written: the guest boots its kernel, which is told its root, as in "
+    "a disk or a device has its own, `boot-order: 1`, which firmware goes by; a kernel is told its root, as in "
     "`cmdline: console=ttyS0 root=/dev/vda1`":
     "boot-order order bootdisk",
     "vmlaunch has no such disk: its disks are virtio-blk, as in `disks: {root: ./debian.qcow2}`":
@@ -260,15 +263,17 @@ NONE: dict[str, str] = {
     "the MAC belongs to a NIC, `nics: {lan: {bridge: br0, mac: 52:54:00:12:34:56}}`, or a virtual function, "
     "`devices: {nic: {pci: 0000:3b:00.0, vf: 0, network: {mac: 52:54:00:12:34:56, vlan: 100}}}`":
     "mac macaddr mac-address mac-addr hwaddr vlan vlans trust spoofchk spoofcheck",
-    "vmlaunch has none: a guest starts from its kernel, `boot: {kernel: ./bzImage}`, without "
-    "firmware or boot loader":
-    "uefi efi bios firmware ovmf loader nvram efidisk secure-boot secureboot pflash bootloader "
-    "seabios grub smm edk2",
-    "vmlaunch has none: what the guest is to know goes into its root disk, its initrd or `boot.cmdline`":
-    "cloud-init cloudinit user-data userdata meta-data metadata-service vendor-data cicustom ciuser "
-    "cipassword sshkeys "
-    "ssh-keys ssh-key ignition environment env cloud-init-no-cloud cloud-init-config-drive smbios "
-    "fw-cfg seed mmds",
+    "firmware is a word of `boot:`, as in `boot: uefi`, `boot: bios` or `boot: {firmware: uefi, variables: "
+    "./vm.vars.fd}`":
+    "uefi efi bios grub",
+    "vmlaunch has no SMM, and so no Secure Boot: `boot: uefi` starts OVMF without it": "secure-boot secureboot smm",
+    "users, keys and scripts stand in a file in cloud-init's own words, which the spec names: "
+    "`cloud-init: {user-data: ./user-data}`":
+    "user-data userdata meta-data metadata-service vendor-data cicustom ciuser cipassword sshkeys ssh-keys ssh-key "
+    "cloud-init-config-drive network-config",
+    "vmlaunch has none: what the guest is to know goes into its root disk, its initrd, `boot.cmdline` or cloud-init's "
+    "user-data":
+    "ignition environment env smbios fw-cfg mmds",
     "vmlaunch has no USB of its own: pass a USB controller of the host, as in `devices: {usb: "
     "{match: {class: usb}}}`":
     "usb usbs usb-devices usbdevice usb-device usb-controller keyboard mouse input tablet redirdev",

@@ -12,6 +12,8 @@ from launcher.spec.scalars import kind
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from launcher.errors import Where
+
 
 def mapping_of(nodes: list[Node], problems: list[Diagnostic]) -> dict[str, Entry]:
     """`nodes` are key, value, key, value. Of two equal keys the first one stays."""
@@ -33,6 +35,16 @@ def mapping_of(nodes: list[Node], problems: list[Diagnostic]) -> dict[str, Entry
             entries[key.value] = Entry(key.where, _placed(node, key))
             text = key.value if _is_plain_text(node, key) else None
     return {**merged, **entries}
+
+
+def is_template(nodes: list[Node], where: Where) -> bool:
+    """`{{ .Values.name }}`: to YAML a mapping whose key is a mapping."""
+    key = nodes[0] if nodes else None
+    return (
+        key is not None
+        and isinstance(key.value, dict)
+        and (key.where.line, key.where.column) == (where.line, where.column + 1)
+    )
 
 
 def _is_plain_text(node: Node, key: Node) -> bool:

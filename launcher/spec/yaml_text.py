@@ -94,17 +94,48 @@ def resolve(written: str) -> Scalar:
     return written
 
 
+def joined(text: str) -> str | None:
+    """JSON writes a character beyond U+FFFF as two escapes, the halves of a pair. None: a half without the other."""
+    if not any("\ud800" <= sign <= "\udfff" for sign in text):
+        return text
+    try:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError:
+        return None
+
+
+# Of Helm, Jinja and Ansible; of Jinja; of ERB.
+_TEMPLATE = re.compile(r"\{\{(?:[^{}]{0,200}\}\})?|\{%(?:[^%]{0,200}%\})?|<%(?:[^%]{0,200}%>)?")
+
+
+def not_filled_in(where: Where, lines: list[str]) -> Diagnostic:
+    """`where` a template begins."""
+    found = _TEMPLATE.match(lines[where.line - 1], where.column - 1)
+    shown = f"`{found[0]}`" if found and len(found[0]) > len("{{") else "this"
+    end = found.end() + 1 if found else where.end_column
+    help_ = ("fill the template in first, as with `helm template` or `jinja2`, and give what comes of it",)
+    message = f"{shown} belongs to a template, which is not filled in here"
+    return Diagnostic("E022", message, Where(where.file, where.line, where.column, end), help=help_)
+
+
 def syntax_problem(error: MarkedYAMLError, text: str, file: str) -> Diagnostic:
     said = f"{error.context or ''} {error.problem or ''}"
     where = _marked(error, text, file)
     if seen := _seen(said, where, text_lines(text)):
         return seen
+    if "quoted scalar" in said and error.context_mark:
+        opened = Where(file, error.context_mark.line + 1, error.context_mark.column + 1, error.context_mark.column + 2)
+        if opened.line != where.line:
+            return Diagnostic("E004", "the quotes that open here do not close", opened, help=("close the quotes",))
     _, code, message, help_ = next((row for row in _SYNTAX if row[0] in said), ("", "E004", "this is not YAML", ()))
     return Diagnostic(code, message, where, help=help_)
 
 
 def _seen(said: str, where: Where, lines: list[str]) -> Diagnostic | None:
     """What the lines show and the parser does not say."""
+    for number in (where.line, where.line - 1):  # the parser finds out a line late that a key has no colon
+        if number and (found := _TEMPLATE.search(lines[number - 1])):
+            return not_filled_in(Where(where.file, number, found.start() + 1, found.end() + 1), lines)
     if "flow" in said:
         return _variable(where, lines) or _commented(where, lines)
     return _deeper(where, lines) if "mapping values" in said or "block" in said else None

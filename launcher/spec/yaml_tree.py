@@ -15,9 +15,10 @@ from launcher.errors import Diagnostic, Refused, Where
 from launcher.record import field, mutable, record, replace
 from launcher.spec.places import Node
 from launcher.spec.problems import did_you_mean
-from launcher.spec.yaml_mapping import mapping_of
-from launcher.spec.yaml_text import resolve, syntax_problem, text_lines
+from launcher.spec.yaml_mapping import is_template, mapping_of
+from launcher.spec.yaml_text import joined, not_filled_in, resolve, syntax_problem, text_lines
 
+VERSION = (1, 2)
 DEPTH = 32
 NODES = 10_000
 
@@ -86,6 +87,7 @@ class _Builder:
         self.open: list[_Open] = []
         self.anchors: dict[str, _Done | None] = {}
         self.last = Where(file, 1, 1, 1)
+        self.second: Where | None = None  # where a document begins behind that of the root
 
     def take(self, event: Any) -> None:
         where = self.last = self._where(event.start_mark, event.end_mark)
@@ -93,11 +95,15 @@ class _Builder:
             case events.DocumentStartEvent():
                 self._document(event, where)
             case events.ScalarEvent():
+                if self.second and (event.value or event.style or event.anchor):
+                    raise self._another(self.second)
                 self._tagless(event, where)
                 self._finish(_Done(self._scalar(event, where)), event.anchor)
             case events.AliasEvent():
                 self._finish(self._aliased(event.anchor, where))
             case events.CollectionStartEvent():
+                if self.second:
+                    raise self._another(self.second)
                 self._tagless(event, where)
                 self._begin(event, where)
             case events.CollectionEndEvent():
@@ -110,12 +116,17 @@ class _Builder:
         return Where(self.file, line + 1, column + 1, max(end_column, column) + 1)
 
     def _document(self, event: Any, where: Where) -> None:
-        if self.root is not None:
-            help_ = ("one file is one VM: put the second document in a file of its own",)
-            raise Refused(Diagnostic("E007", "a second document starts here", where, help=help_))
-        if event.version or event.tags:
+        """Helm and kustomize write `---` behind documents, and documents of nothing: neither is a second one."""
+        if self.root is not None and (self.root.value is not None or self.root.written):
+            self.second = where
+        if event.tags or event.version not in (None, VERSION):
             help_ = ("take the lines that start with % out: a spec is YAML 1.2, without tags",)
             raise Refused(Diagnostic("E020", "there is a YAML directive before this line", where, help=help_))
+
+    @staticmethod
+    def _another(where: Where) -> Refused:
+        help_ = ("one file is one VM: put the second document in a file of its own",)
+        return Refused(Diagnostic("E007", "a second document starts here", where, help=help_))
 
     def _tagless(self, event: Any, where: Where) -> None:
         if event.tag is not None:
@@ -123,11 +134,12 @@ class _Builder:
 
     def _scalar(self, event: Any, where: Where) -> Node:
         """The escapes of a double-quoted text can write halves of a surrogate pair, which no UTF-8 can."""
-        if any("\ud800" <= sign <= "\udfff" for sign in event.value):
+        written = joined(event.value)
+        if written is None:
             self._problem("E002", "an escape that is not a character", where, "write the character itself")
             return Node(None, where, lost=True)
-        bare = not (event.value or event.style or event.anchor) and self._is_bare()
-        return Node(event.value if event.style else resolve(event.value), where, event.value, bare=bare)
+        bare = not (written or event.style or event.anchor) and self._is_bare()
+        return Node(written if event.style else resolve(written), where, written, bare=bare)
 
     def _is_bare(self) -> bool:
         """Nobody has written a colon behind the key whose value this is."""
@@ -150,6 +162,10 @@ class _Builder:
             where = replace(where, end_column=event.end_mark.column + 1)
         else:
             where = replace(where, end_column=len(self.lines[where.line - 1].rstrip()) + 1)
+        if closed.is_mapping and is_template(closed.nodes, where):
+            self.problems.append(not_filled_in(where, self.lines))
+            self._finish(_Done(Node(None, where, lost=True)), closed.anchor)
+            return
         value = mapping_of(closed.nodes, self.problems) if closed.is_mapping else closed.nodes
         self._finish(_Done(Node(value, where), closed.count, closed.height), closed.anchor)
 
@@ -159,7 +175,7 @@ class _Builder:
         self._limit(done.height, done.count, done.node.where)
         if self.open:
             self.open[-1].take(done)
-        else:
+        elif self.second is None:
             self.root = done.node
 
     def _limit(self, height: int, count: int, where: Where) -> None:

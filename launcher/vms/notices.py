@@ -14,7 +14,7 @@ from launcher.plan.codec import diagnostic_from_json, report_from_json, report_t
 from launcher.plan.outcome import Report, StepOutcome
 from launcher.record import fields, record
 from launcher.vms.limits import MOST_TRACE, Unfit, check_sizes
-from launcher.vms.orders import AskReport, Order, Watch
+from launcher.vms.orders import AskReport, Order, Watch, WatchLines
 from launcher.vms.words import Bug, Failed
 
 # -- to the `up` that started it, before there is a VM ---------------------------------------------------------------
@@ -130,6 +130,7 @@ NOTICES: dict[str, type[Any]] = {
 ANSWERS: dict[type[Any], tuple[type[Any], ...]] = {
     AskReport: (Known, HasEnded),
     Watch: (Watching, IsRunning, HasEnded, Full),
+    WatchLines: (Watching, IsRunning, HasEnded, Full),
 }
 _NAMES = {kind: name for name, kind in NOTICES.items()}
 _WITH_REPORT = (IsRunning, HasEnded, Known, Now)

@@ -23,6 +23,14 @@ class Watch:
 
 
 @record
+class WatchLines:
+    """As Watch, but from so many lines before the end of what was said. Older keepers know only Watch."""
+
+    name: str
+    lines: int
+
+
+@record
 class Type:
     """Whether the client wants to write to the guest."""
 
@@ -62,10 +70,11 @@ class Begin:
     wait: tuple[str, float] | None = None
 
 
-Order = Leave | Watch | Type | AskReport | Signal | Stop
+Order = Leave | Watch | WatchLines | Type | AskReport | Signal | Stop
 ORDERS: dict[str, type[Any]] = {
     "leave": Leave,
     "watch": Watch,
+    "watch-lines": WatchLines,
     "type": Type,
     "report": AskReport,
     "signal": Signal,

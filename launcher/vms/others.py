@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from launcher.host.facts import OtherVm
+from launcher.plan.firmware import OpenVariables
 from launcher.plan.virtio import AddVirtio, MakeTap, OpenTap, StartDiskEngine
 from launcher.vms.folder_state import PLAN
 from launcher.vms.looking import all_folders, is_up, read_json
@@ -27,7 +28,8 @@ def _taken(name: str, plan: Any) -> OtherVm:
     cid = next((one["cid"] for one in functions if type(one.get("cid")) is int), None)
     images = tuple(_images(_records(plan, StartDiskEngine.op, "disks")))
     written, read = (tuple(one for one, is_written in images if is_written is kind) for kind in (True, False))
-    return OtherVm(name, macs, cid, written, tuple(_taps(plan)), read)
+    variables = next((one["path"] for one in _steps(plan, OpenVariables.op) if isinstance(one.get("path"), str)), "")
+    return OtherVm(name, macs, cid, written, tuple(_taps(plan)), read, variables)
 
 
 def _taps(plan: Any) -> Iterator[str]:

@@ -12,7 +12,7 @@ from typing import Any
 from tests.lab.pieces import qemu
 
 OURS, YAML, SAVED = "vmlaunch", "vmlaunch, YAML", "vmlaunch, saved plan"
-Q35, MICROVM = "QEMU q35", "QEMU microvm"
+Q35, MICROVM, PC = "QEMU q35", "QEMU microvm", "QEMU pc"
 
 NAME = "bench"  # of every VM of ours
 VMLAUNCH = [sys.executable, "-m", "launcher"]
@@ -37,10 +37,14 @@ def up_saved(yaml: list[str]) -> list[str]:
 
 
 def qemu_command(machine: str, boot: dict[str, str], vcpus: int, mebibytes: int, *more: str) -> list[str]:
-    words = [qemu(), "-accel", "kvm", "-M", machine, "-nodefaults", "-display", "none", "-serial", "stdio"]
-    words += ["-no-reboot", "-smp", str(vcpus), "-m", str(mebibytes), "-kernel", boot["kernel"], *more]
+    words = qemu_machine(machine, vcpus, mebibytes, "-kernel", boot["kernel"], *more)
     words += ["-initrd", boot["initrd"]] if "initrd" in boot else []
     return [*words, "-append", boot.get("cmdline", "")]
+
+
+def qemu_machine(machine: str, vcpus: int, mebibytes: int, *more: str) -> list[str]:
+    words = [qemu(), "-accel", "kvm", "-M", machine, "-nodefaults", "-display", "none", "-serial", "stdio"]
+    return [*words, "-no-reboot", "-smp", str(vcpus), "-m", str(mebibytes), *more]
 
 
 def down() -> None:

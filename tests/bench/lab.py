@@ -14,6 +14,7 @@ from tests.bench.machine import ROOT
 from tests.bench.results import Results, read
 from tests.lab.boot import INSIDE, Job, run
 from tests.lab.hosts import HOSTS
+from tests.lab.image.recipe import image
 from tests.lab.pieces import VARIABLE
 from tests.lab.session import FLAWS
 
@@ -52,6 +53,8 @@ def _boot(names: list[str], rounds: int | None, work: Path, results: Results) ->
     """What the machine was lost to, or nothing."""
     shared = work / "lab"
     build(shared / BUILT, linux=True)
+    if "firmware" in names:
+        image()  # inside it could not be made
     words = [
         sys.executable,
         "-m",

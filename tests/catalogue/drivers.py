@@ -121,6 +121,11 @@ ROWS: tuple[Row, ...] = (
         spec(f"card: {{pci: {NIC}, allow: [in-use=eth0]}}"), CARD, variant="lost",
     ),
     Row(
+        "group-contains-host-critical-device", "W244", lambda: bare_card(ROUTE, UP), lambda: bare_card(ROUTE, UP),
+        spec(f"card: {{pci: {NIC}, allow: [in-use=eth0, in-use=eth7]}}"),
+        spec(f"card: {{pci: {NIC}, allow: [in-use=eth0, 'in-use={NIC}']}}"), variant="misspelt",
+    ),
+    Row(
         "group-contains-host-critical-device", "W230", psp("ccp"), psp(None),
         BOTH.replace("attach", "detach"), variant="psp",
     ),

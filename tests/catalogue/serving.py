@@ -136,6 +136,10 @@ ROWS: tuple[Row, ...] = (
     _file("image-not-servable", "E601", "denied", ROOT, with_disks(root=DENIED), GOOD),
     _file("image-not-servable", "E602", "loop", ROOT, with_disks(root=Missing("unreadable", ABSENT.path)), GOOD),
     _file("image-not-servable", "E603", "folder", RAW, with_disks(root=image("root.img", kind="directory")), GOOD_RAW),
+    _file("image-not-servable", "E603", "of-the-kernel", RAW,
+          with_disks(root=image("root.img", b"", kind="special", file_system="proc")), GOOD_RAW),
+    _file("image-not-servable", "E603", "base", ROOT, _chain(image(), image("base.img", kind="special")),
+          _chain(image(), image("base.img"))),
     _file("image-not-servable", "E604", "empty", RAW, with_disks(root=image("root.img", b"")), GOOD_RAW),
     _file(
         "image-not-servable", "E605", "cut-off", RAW, with_disks(root=image("root.img", bytes(1023))),
@@ -288,6 +292,7 @@ ROWS: tuple[Row, ...] = (
     ),
     _host("engine-not-usable", "W216", "not-recorded", LAN, lambda: replace(served(), serving=None)),
     # ---- networks ----
+    _host("no-bridge-or-tap", "E634", "another-namespace", LAN, lambda: served(links_of_another=True)),
     _host("no-bridge-or-tap", "E635", "bridge", LAN, links(replace(BRIDGE, name="-br0"))),
     _host("no-bridge-or-tap", "E636", "card", LAN.replace("br0", "eth0"), served, served, LAN),
     _host("no-bridge-or-tap", "W636", "down", LAN, links(replace(BRIDGE, up=False))),
@@ -328,6 +333,8 @@ ROWS: tuple[Row, ...] = (
           with_shares(work=folder())),
     _file("share-not-servable", "E654", "file", WORK, with_shares(work=folder(kind="other")),
           with_shares(work=folder())),
+    _file("share-not-servable", "E654", "of-the-kernel", WORK, with_shares(work=folder(file_system="sysfs")),
+          with_shares(work=folder(file_system="tmpfs"))),
     Row("share-not-servable", "E655", user, user, WORK, WORK_READ, variant="by-a-user",
         named=with_shares(work=folder(uid=0))),
     _file("share-not-servable", "E656", "read-only", WORK, with_shares(work=folder(read_only=True)),
@@ -362,4 +369,12 @@ ROWS: tuple[Row, ...] = (
           lambda: replace(served(shmem="never"), kernel="6.1.0"), files=GOOD),
 )  # fmt: skip
 
-WITHOUT_RULE: dict[str, str] = {}
+WITHOUT_RULE: dict[str, str] = {
+    "engine-dies": "no host shows beforehand which process will be killed, or crash: E560 says how it ended and what "
+    "it said last, whenever that is; where one cannot even start, E561 does, and E630 to E633 and E657 foretell why",
+    "engine-mute": "a program that does not answer is like any other until it is asked, which is when it runs: E562, "
+    "E566 and E570 say what came in place of an answer",
+    "engine-hangs-up": "an engine does so for what a guest puts into a queue, or as it likes: E571",
+    "changed-since-the-plan": "what was there when the plan was made, and is another or gone at its step: an image, a "
+    "folder, a socket (E563), a tap or a bridge (E564, E565), an image that another VM has by then (E567)",
+}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.catalogue import conditions, drivers, files, iommu, reported, serving, spaces
+from tests.catalogue import conditions, drivers, files, firmware, iommu, reported, serving, spaces
 from tests.catalogue.row import Row
 
 IDS = (
@@ -35,10 +35,12 @@ IDS = (
     "image-denied-to-its-engine", "image-read-only", "image-without-room", "engine-not-usable", "no-bridge-or-tap",
     "network-denied", "taken-by-another-vm", "engine-of-others", "share-not-servable", "share-of-root",
     "share-with-images",
-    "no-user-namespace", "shared-memory",
+    "no-user-namespace", "shared-memory", "engine-dies", "engine-mute", "engine-hangs-up", "changed-since-the-plan",
+    "firmware-missing", "firmware-file-wrong", "variables-wrong", "nothing-to-boot", "boot-order-unheard",
+    "cloud-init-unheard",
 )  # fmt: skip
 
-_ROOMS = (iommu, drivers, spaces, conditions, reported, files, serving)
+_ROOMS = (iommu, drivers, spaces, conditions, reported, files, serving, firmware)
 
 ROWS: tuple[Row, ...] = tuple(row for room in _ROOMS for row in room.ROWS)
 WITHOUT_RULE: dict[str, str] = {name: why for room in _ROOMS for name, why in room.WITHOUT_RULE.items()}

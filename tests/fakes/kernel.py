@@ -164,6 +164,12 @@ class FakeKernel:
     def vhost_user(self, alias: str) -> FakeVhostUser:
         return FakeVhostUser(self, BLK_FEATURES)
 
+    def keep_variables(self, file: int) -> None:
+        self.ends["variables"] = file
+
+    def variables(self) -> int:
+        return self.ends.get("variables", -1)
+
     def run_on(self, host_cpus: Collection[int]) -> None:
         self.call("sched_setaffinity")
         self.affinities.append(set(host_cpus))

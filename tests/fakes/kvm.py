@@ -61,7 +61,9 @@ class FakeVm(Handle):
         assert self.has_chips
         self.kernel.call("KVM_CREATE_PIT2")
 
-    def set_memory_region(self, slot: int, guest: int, memory: Mappable, offset: int, size: int) -> None:
+    def set_memory_region(
+        self, slot: int, guest: int, memory: Mappable, offset: int, size: int, *, readonly: bool = False
+    ) -> None:
         if not 0 < size <= memory.size - offset or offset < 0:
             raise ValueError(f"{size:#x} bytes at {offset:#x} are not inside {memory.size:#x}")
         self.kernel.call(SET_MEMORY)
@@ -204,6 +206,9 @@ class FakeMachine(Handle):
         assert offset + len(data) <= len(self.functions[function])
         self.functions[function][offset : offset + len(data)] = data
 
+    def set_flash(self, slot: int, guest: int, memory: Mappable, file: int) -> None:
+        self.kernel.call("machine_set_flash")
+
     def attach(self, console: Any) -> None:
         self.console = console
 
@@ -212,6 +217,9 @@ class FakeMachine(Handle):
 
     def press_power(self) -> bool:
         return self.listens
+
+    def unanswered(self) -> dict[tuple[int, int], int]:
+        return {}
 
     def counts(self) -> dict[str, int]:
         return dict.fromkeys(("unclaimed_reads", "unclaimed_writes", "serial_written", "serial_read"), 0)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.budget import runs
-from tests.conftest import Cli
+from tests.conftest import Cli, comes_true
 from tests.mutations import ODD
 
 pytestmark = pytest.mark.kvm
@@ -73,7 +73,7 @@ def test_no_packet_costs_the_vm_its_life(cli: Cli, payload: Callable[[str], Path
         visit(cli.state / "control.sock", chance)
     after = cli.run("inspect", cli.name, "--json").json()["report"]
     assert (after["phase"], after["pid"], after["runner"]) == ("running", before["pid"], before["runner"])
-    assert held_by(after["pid"]) == descriptors
+    assert comes_true(lambda: held_by(after["pid"]) <= descriptors)  # it may still have to hear that one has left
     assert cli.name in cli.run("ps", "--names").out.split()
     assert cli.run("down", "--kill", cli.name).code == 0
     assert not cli.state.exists()

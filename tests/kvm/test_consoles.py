@@ -142,6 +142,20 @@ def test_logs_that_follow_draw_a_guest_that_goes_on(cli: Cli, echoing: str, term
     assert b"\x1b" not in said
 
 
+def test_logs_follow_from_the_last_lines(cli: Cli, echoing: str) -> None:
+    console = cli.start("console", echoing, stdin=subprocess.PIPE)
+    assert console.stdin is not None
+    console.stdin.write("one\ntwo\nthree")
+    console.stdin.flush()
+    heard(console, "one\ntwo\nthree")
+    logs = cli.start("logs", "-f", "-n", "2", echoing)
+    heard(logs, "two\nthree")
+    console.stdin.write(".")
+    console.stdin.close()
+    assert finish(logs)[:2] == (0, ".")
+    assert console.wait(PATIENCE) == 0
+
+
 # ---- console ----
 
 
@@ -330,6 +344,22 @@ def test_a_report_is_live(cli: Cli, echoing: str) -> None:
     assert found["plan"]["name"] == echoing
     console.kill()
     console.communicate()
+
+
+def test_a_report_is_told_again_and_again_until_the_vm_has_ended(cli: Cli, echoing: str) -> None:
+    watching = cli.start("inspect", echoing, "--watch", "--every", "0.1", "--json")
+    assert watching.stdout is not None
+    first, second = (json.loads(watching.stdout.readline())["report"] for _ in range(2))
+    assert (first["phase"], second["phase"], first["end"]) == ("running", "running", None)
+    long = cli.start("inspect", echoing, "--watch", "--every", "3600", "--json")  # the end is an event, and no poll
+    assert long.stdout is not None
+    assert json.loads(long.stdout.readline())["report"]["phase"] == "running"
+    console = cli.start("console", echoing, stdin=subprocess.PIPE)
+    console.communicate(".", timeout=PATIENCE)
+    for one in (watching, long):
+        out, err = one.communicate(timeout=PATIENCE)
+        assert (one.returncode, err) == (0, "")
+        assert json.loads(out.splitlines()[-1])["report"]["end"]["how"] == "power-off"
 
 
 def test_a_runner_that_is_stopped_does_not_keep_the_report(cli: Cli, echoing: str) -> None:

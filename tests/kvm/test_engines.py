@@ -92,8 +92,7 @@ def test_whoever_is_killed_nothing_is_left(cli: Cli, payload: Payload, folder: P
     os.chown(image, owner, -1)
     up, report = begun(cli, payload, image)
     pids = {"keeper": report["pid"], "runner": report["runner"], "engine": report["engines"][0]["pid"]}
-    for one in pids if victims == "all" else victims.split():
-        kill(pids[one])
+    kill(*(pids[one] for one in (pids if victims == "all" else victims.split())))
     out, err = up.communicate(timeout=PATIENCE)
     assert up.returncode == 11, out + err
     code = "E510" if "keeper" in victims or victims == "all" else {"runner": "E502", "engine": "E560"}[victims]

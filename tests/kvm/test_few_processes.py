@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import EXAMPLES, NOBODY, PATIENCE, ROOT, ordinary_user
 
-ALONE = "64321"  # the user of nothing else, whose processes would count
+ALONE = str(0x7F00_0000 + os.getpid())  # the user of nothing else, also beside other tests: his processes would count
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="root has no such limit, and only root becomes another user")
 

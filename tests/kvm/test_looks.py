@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from threading import Thread
 from typing import NamedTuple
@@ -13,7 +12,7 @@ import pytest
 from launcher.kernel.api import Event, Trap, Vcpu
 from launcher.kernel.real import RealKernel
 from launcher.machine.x86.layout import LAYOUT
-from tests.conftest import PATIENCE
+from tests.conftest import PATIENCE, comes_true
 
 pytestmark = pytest.mark.kvm
 
@@ -56,13 +55,6 @@ def running(program: bytes) -> Iterator[Running]:
         handles.callback(thread.join)
         handles.callback(vcpu.kick)
         yield Running(vcpu, thread, events)
-
-
-def comes_true(asked: Callable[[], bool]) -> bool:
-    patience = time.monotonic() + PATIENCE
-    while not (found := asked()) and time.monotonic() < patience:
-        pass
-    return found
 
 
 def test_one_that_sleeps_is_kept_out_of_the_guest_until_the_look_is_over() -> None:

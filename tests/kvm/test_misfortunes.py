@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ def family(cli: Cli, payload: Payload) -> Iterator[tuple[int, int]]:
     report = cli.run("inspect", cli.name, "--json").json()["report"]
     yield report["pid"], report["runner"]
     for pid in (report["pid"], report["runner"]):
-        if Path(f"/proc/{pid}").exists():
+        with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGCONT)
 
 

@@ -18,6 +18,7 @@ from tests.account import failed, is_known, tell
 from tests.lab import pieces
 from tests.lab.boot import LOST, kernel_for
 from tests.lab.hosts import SHORT_ROUND, Host
+from tests.lab.image.recipe import image
 from tests.lab.packages import Missing, Unavailable
 from tests.lab.progress import Progress
 from tests.lab.session import LAB, LONG, SANITIZED, Session, here, hold, skipped
@@ -32,8 +33,9 @@ class Lab:
         self._factory = pytest.TempPathFactory.from_config(session.config, _ispytest=True)
         self._verbose = session.config.option.verbose > 0
         items: defaultdict[Host, dict[str, pytest.Item]] = defaultdict(dict)
+        self._without_image = _why_no_image(session.items)
         for item in session.items:
-            if (host := host_of(item)) and not is_known(item):
+            if (host := host_of(item)) and not is_known(item) and not (self._without_image and _boots_image(item)):
                 items[host][item.nodeid] = item
         together = at_once(list(items))
         self._every = shares({host: list(tests) for host, tests in items.items()}, together)
@@ -45,10 +47,10 @@ class Lab:
             self.held |= hold_all([one for one in self._every if one not in self.held], together, self._hold)
 
     def reports_of(self, item: pytest.Item) -> list[pytest.TestReport]:
+        if self._without_image and _boots_image(item):
+            return _reports_without(self._without_image, item)
         held = next(held for share, held in self.held.items() if item.nodeid in share.tests)
-        if isinstance(held, Unavailable):
-            return [skipped(item, str(held))]
-        return [failed(item, str(held))] if isinstance(held, Missing) else held.reports_of(item)
+        return _reports_without(held, item) if isinstance(held, Missing) else held.reports_of(item)
 
     def _unavailable(self) -> dict[Share, Session | Missing]:
         """One after the other: what is missing is fetched, and by one only."""
@@ -57,7 +59,7 @@ class Lab:
             try:
                 (pieces.qemu(), kernel_for(share.host), pieces.busybox())
                 if os.environ.get(LONG):
-                    pieces.memtest()
+                    (pieces.memtest(), pieces.other_firmware())
             except Missing as why:
                 found[share] = why
         return found
@@ -71,6 +73,24 @@ class Lab:
             return hold(share.host, list(share.tests), work, progress, stop)
         except Missing as why:
             return why
+
+
+def _reports_without(why: Missing, item: pytest.Item) -> list[pytest.TestReport]:
+    return [(skipped if isinstance(why, Unavailable) else failed)(item, str(why))]
+
+
+def _boots_image(item: pytest.Item) -> bool:
+    return item.get_closest_marker("image") is not None
+
+
+def _why_no_image(items: list[pytest.Item]) -> Missing | None:
+    """It is made outside, before the first machine starts, if a test boots it."""
+    try:
+        if any(_boots_image(item) for item in items if host_of(item)):
+            image()
+    except Missing as why:
+        return why
+    return None
 
 
 def _sanitized(item: pytest.Item) -> bool:
@@ -100,6 +120,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "lab: needs QEMU, and what the lab fetches")
     config.addinivalue_line("markers", "host(name, ...): the lab hosts that a test in inside/ is for; without it, all")
     config.addinivalue_line("markers", "short: of those in inside/, belongs to ./dev test, in one host and one boot")
+    config.addinivalue_line("markers", "image: boots the disk image for the tests, which is made outside")
     config.addinivalue_line("markers", "sanitized: uses the C floor built with sanitizers, which is built outside")
 
 

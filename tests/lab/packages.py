@@ -34,11 +34,15 @@ def say(text: str) -> None:
 
 
 class Archive:
-    """The distribution's packages, with or without its backports; lists are read anew by the first question."""
+    """The distribution's packages, with or without its backports, or another release's; lists are read anew by the
+    first question.
+    """
 
-    def __init__(self, *, backports: bool = False) -> None:
-        self.folder = CACHE / "apt" / ("backports" if backports else "release")
+    def __init__(self, *, backports: bool = False, release: str = CODENAME) -> None:
+        other = release if release != CODENAME else ""
+        self.folder = CACHE / "apt" / (other or ("backports" if backports else "release"))
         self._backports = backports
+        self._release = release
         self._read = False
 
     def depends(self, package: str) -> list[str]:
@@ -84,12 +88,18 @@ class Archive:
 
     def _read_lists(self) -> None:
         (self.folder / "lists" / "partial").mkdir(parents=True, exist_ok=True)
-        (self.folder / "sources.list").write_text("".join(sorted(set(self._sources()))))
-        say(f"reading the package lists of {CODENAME}{' and its backports' if self._backports else ''}")
+        (self.folder / "sources.list").write_text(self.sources())
+        say(f"reading the package lists of {self._release}{' and its backports' if self._backports else ''}")
         _run(["apt-get", *self._options, "update", "-qq"])
 
+    def sources(self) -> str:
+        """A sources.list, as apt reads it."""
+        return "".join(sorted(set(self._sources())))
+
     def _sources(self) -> Iterator[str]:
-        """Lines for sources.list: the machine's own sources of its release, and beside the release its backports."""
+        """Lines for sources.list: the machine's own sources of its release, and beside the release its backports. Of
+        another release what the same mirror has.
+        """
         signed = ",".join(str(path) for path in KEYRINGS if path.exists())
         start = f"deb [signed-by={signed}]" if signed else "deb"
         listed = _run(
@@ -99,6 +109,10 @@ class Archive:
         if not ours:
             raise Missing(f"the package sources of this machine do not name {CODENAME}")
         for address, suite, component in ours:
+            if self._release != CODENAME:
+                if suite == CODENAME:
+                    yield f"{start} {address} {self._release} {component}\n"
+                continue
             yield f"{start} {address} {suite} {component}\n"
             if self._backports and suite == CODENAME:
                 yield f"{start} {address} {suite}-backports {component}\n"

@@ -10,12 +10,13 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.lab.packages import CACHE, Archive, Missing, Unavailable, new_folder, say
+from tests.lab.packages import CACHE, CODENAME, Archive, Missing, Unavailable, new_folder, say
 
 CONFIG = Path(__file__).parent / "kernel.config"
 KERNEL_PACKAGES = ("linux-image-amd64", "linux-image-generic")  # Debian's name, Ubuntu's name
 KERNEL_PARTS = re.compile(r"linux-(image|modules|modules-extra)-[0-9]")
-BUSYBOX, LINUX, MEMTEST = "busybox-static", "linux-image", "memtest86+"  # folders in the cache
+BUSYBOX, LINUX, MEMTEST, OVMF = "busybox-static", "linux-image", "memtest86+", "ovmf"  # folders in the cache
+OTHER_RELEASE = {"bookworm": "trixie", "trixie": "bookworm"}  # that the same mirror has
 VARIABLE = "VMLAUNCH_LAB_KERNEL"
 
 
@@ -49,18 +50,37 @@ def memtest() -> Path:
     return folder / "boot/memtest86+x64.bin"
 
 
+def other_firmware() -> Path | None:
+    """/usr/share/OVMF as another release has it; None where this is no Debian."""
+    folder, release = CACHE / OVMF, OTHER_RELEASE.get(CODENAME)
+    if release is None:
+        return None
+    if not folder.exists():
+        with new_folder(folder) as making:
+            Archive(release=release).unpack(["ovmf"], making)
+    return folder / "usr/share/OVMF"
+
+
 def distribution_kernel() -> Kernel:
     folder = CACHE / LINUX
     if not folder.exists():
         with new_folder(folder) as making:
-            archive = Archive()
-            archive.unpack(_kernel_parts(archive), making)
-            say("listing the dependencies of its modules")
-            modules = _modules(making)
-            depmod = shutil.which("depmod", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
-            if depmod is None:
-                raise Missing("there is no depmod: install kmod")
-            subprocess.run([depmod, "-b", modules.parent.parent.parent, modules.name], check=True)
+            unpack_kernel(Archive(), making, KERNEL_PACKAGES)
+    return kernel_in(folder)
+
+
+def unpack_kernel(archive: Archive, folder: Path, names: tuple[str, ...]) -> None:
+    """Of the first package that there is, with its modules."""
+    archive.unpack(_kernel_parts(archive, names), folder)
+    say("listing the dependencies of its modules")
+    modules = _modules(folder)
+    depmod = shutil.which("depmod", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    if depmod is None:
+        raise Missing("there is no depmod: install kmod")
+    subprocess.run([depmod, "-b", modules.parent.parent.parent, modules.name], check=True)
+
+
+def kernel_in(folder: Path) -> Kernel:
     return Kernel(next(folder.glob("boot/vmlinuz-*")), _modules(folder))
 
 
@@ -82,20 +102,22 @@ def _modules(folder: Path) -> Path:
     return next(path for place in ("lib", "usr/lib") for path in folder.glob(f"{place}/modules/*"))
 
 
-def _kernel_parts(archive: Archive) -> list[str]:
+def _kernel_parts(archive: Archive, names: tuple[str, ...]) -> list[str]:
     """The packages behind the name that always means the newest kernel of the release."""
     found: list[str] = []
-    looking = [name for name in KERNEL_PACKAGES if archive.version(name)][:1]
+    looking = [name for name in names if archive.version(name)][:1]
     while looking:
         parts = {name for name in archive.depends(looking.pop()) if KERNEL_PARTS.match(name)}
         looking += parts - set(found)
         found += sorted(parts - set(found))
     if not found:
-        raise Missing(f"the package sources of this machine have none of {', '.join(KERNEL_PACKAGES)}")
+        raise Missing(f"the package sources of this machine have none of {', '.join(names)}")
     return found
 
 
 def forget() -> None:
     """What was fetched is fetched anew by the next who needs it."""
-    for name in (BUSYBOX, LINUX, MEMTEST):
+    for name in (BUSYBOX, LINUX, MEMTEST, OVMF):
         shutil.rmtree(CACHE / name, ignore_errors=True)
+    for made in CACHE.glob("image-*"):  # of such packages
+        shutil.rmtree(made, ignore_errors=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.account import FINISHED, STARTED
+from tests.account import FINISHED, STARTED, WITHOUT_HYPOTHESIS
 from tests.conftest import PATIENCE, ROOT
 from tests.lab import nudge
 from tests.lab.boot import Ended, Job, Sink, watch
@@ -185,7 +185,8 @@ def test_on_a_terminal_the_one_that_runs_is_seen_too() -> None:
 def chosen(**environment: str) -> set[str]:
     """The tests in lab hosts."""
     bare = {name: value for name, value in os.environ.items() if name not in (LAB, LONG)}
-    command = [sys.executable, "-m", "pytest", "-q", "--collect-only", "-p", "no:cacheprovider", "tests/lab/inside"]
+    fast = ("-p", "no:cacheprovider", *WITHOUT_HYPOTHESIS)
+    command = [sys.executable, "-m", "pytest", "-q", "--collect-only", *fast, "tests/lab/inside"]
     done = subprocess.run(command, cwd=ROOT, env=bare | environment, capture_output=True, text=True, check=True)
     return {line for line in done.stdout.splitlines() if "::" in line}
 

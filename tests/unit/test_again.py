@@ -10,17 +10,18 @@ from pathlib import Path
 import pytest
 
 from tests import account
-from tests.account import Account
+from tests.account import WITHOUT_HYPOTHESIS, Account
 from tests.again import DEATHS
 from tests.conftest import PATIENCE, ROOT, ends
 
 AGAIN = [sys.executable, "-m", "tests.again"]
+FAST = ("-p", "no:cacheprovider", *WITHOUT_HYPOTHESIS)
 START = "import ctypes, os, pytest, signal\ndef test_first(): pass\n"
 
 
 def session(folder: Path, *tests: str) -> subprocess.CompletedProcess[str]:
     (folder / "test_it.py").write_text("\n".join((START, *tests)))
-    command = [*AGAIN, "--account", folder / "account", "-p", "no:cacheprovider", folder]
+    command = [*AGAIN, "--account", folder / "account", *FAST, folder]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
@@ -69,8 +70,8 @@ def test_an_exit_in_the_middle_is_a_death_too(tmp_path: Path) -> None:
 
 
 def test_no_tests_and_a_wrong_word_are_pytests_to_answer(tmp_path: Path) -> None:
-    assert subprocess.run([*AGAIN, tmp_path], cwd=ROOT, capture_output=True, check=False).returncode == 5
-    assert subprocess.run([*AGAIN, "--nonsense"], cwd=ROOT, capture_output=True, check=False).returncode == 4
+    assert subprocess.run([*AGAIN, *FAST, tmp_path], cwd=ROOT, capture_output=True, check=False).returncode == 5
+    assert subprocess.run([*AGAIN, *FAST, "--nonsense"], cwd=ROOT, capture_output=True, check=False).returncode == 4
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL])
@@ -78,7 +79,7 @@ def test_it_does_not_outlive_who_started_it(tmp_path: Path, signum: signal.Signa
     (tmp_path / "test_it.py").write_text(
         "import os, signal\ndef test_waits():\n print(os.getpid(), flush=True)\n signal.pause()"
     )
-    command = [*AGAIN, "-q", "-s", "-p", "no:cacheprovider", tmp_path]
+    command = [*AGAIN, "-q", "-s", *FAST, tmp_path]
     outer = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert outer.stdout is not None
     inner = int(next(line for line in outer.stdout if line.strip().isdecimal()))

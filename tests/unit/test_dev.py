@@ -58,11 +58,11 @@ def test_a_checkout_of_somebody_else_without_an_environment(checkout: Path) -> N
 @pytest.mark.parametrize(
     ("words", "asked"),
     [
-        ("test", "lab= long= -m tests.again -p tests.parts"),
-        ("test --lab -x tests/unit", "lab=1 long= -m tests.again -p tests.parts -x tests/unit"),
-        ("test --long -k hostile", "lab= long=1 -m tests.again -p tests.parts -k hostile"),
-        ("test --lab --long", "lab=1 long=1 -m tests.again -p tests.parts"),
-        ("test -x --lab", "lab= long= -m tests.again -p tests.parts -x --lab"),
+        ("test", "lab= long= -m tests.again -p tests.parts -p tests.beside"),
+        ("test --lab -x tests/unit", "lab=1 long= -m tests.again -p tests.parts -p tests.beside -x tests/unit"),
+        ("test --long -k hostile", "lab= long=1 -m tests.again -p tests.parts -p tests.beside -k hostile"),
+        ("test --lab --long", "lab=1 long=1 -m tests.again -p tests.parts -p tests.beside"),
+        ("test -x --lab", "lab= long= -m tests.again -p tests.parts -p tests.beside -x --lab"),
         ("lab -k amd", "lab=1 long= -m tests.again tests/lab -k amd"),
         ("lab --long", "lab=1 long=1 -m tests.again tests/lab"),
     ],

@@ -17,7 +17,7 @@ from launcher.kernel.console import Console
 from launcher.plan.outcome import ReaderReport
 from launcher.vms.channel import Channel, Closed, listen
 from launcher.vms.notices import Full, IsRunning, MayType, Notice, Watching, notice_to_json
-from launcher.vms.orders import Leave, Order, Type, Watch, read_order
+from launcher.vms.orders import Leave, Order, Type, Watch, WatchLines, read_order
 
 MOST = 100  # who read or type, at a time
 MOST_PACKETS, MOST_LEFT = 64, 4096  # of one client in a row, and of one that goes
@@ -176,10 +176,13 @@ class Audience:
         match order:
             case Leave():
                 client.leave()
-            case Watch() | Type() if not client.stays and self._is_full:
+            case Watch() | WatchLines() | Type() if not client.stays and self._is_full:
                 self._turn_away(client)
             case Watch(name, everything):
                 client.watch(name, 0 if everything else self._recent())
+                self.tell(client, self._running or Watching())
+            case WatchLines(name, lines):
+                client.watch(name, self._lines(lines))
                 self.tell(client, self._running or Watching())
             case Type(on):
                 client.types = on
@@ -194,6 +197,22 @@ class Audience:
         start = max(self._console.head - RECENT, 0)
         data, behind, _ = self._console.read(start, RECENT)
         return behind - len(data) + data.find(b"\n") + 1 if start else 0
+
+    def _lines(self, wanted: int) -> int:
+        """Where the last lines begin, as far as the ring has them; one without its end counts."""
+        head = position = self._console.head
+        found = -1 if head and self._console.read(head - 1, 1)[0] == b"\n" else 0
+        while position and wanted > 0:
+            start = max(position - RECENT, 0)
+            data, behind, lost = self._console.read(start, position - start)
+            for at in range(len(data) - 1, -1, -1):
+                found += data[at] == ord("\n")
+                if found >= wanted:
+                    return behind - len(data) + at + 1
+            if lost:
+                return behind - len(data)
+            position = start
+        return position if wanted > 0 else head
 
     def _settle_writer(self) -> None:
         """The writer stays it until it wants no more, or goes. Each client that wants to write is told what it is."""

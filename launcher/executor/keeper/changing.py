@@ -11,6 +11,8 @@ from launcher.errors import Diagnostic
 from launcher.executor.keeper import binding, network
 from launcher.executor.keeper.undo import Undo
 from launcher.kernel.api import Kernel
+from launcher.plan.firmware import OpenVariables
+from launcher.plan.seed import StartSeedEngine
 from launcher.plan.step import Step
 from launcher.plan.steps import (
     BindDriver,
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 # Nothing to put back: the folder goes by itself.
 OWN = (KeepState.op,)
 # Engines and taps: few VMs have any, and how they are started and ended is imported for those.
-SERVED = (StartDiskEngine, StartShareEngine, StartUserNetwork, MakeTap, OpenTap, ConnectEngine)
+SERVED = (StartDiskEngine, StartShareEngine, StartUserNetwork, StartSeedEngine, MakeTap, OpenTap, ConnectEngine)
 
 
 def memory_of(step: Step, kernel: Kernel) -> dict[str, Any] | None:
@@ -67,6 +69,7 @@ CHANGE: dict[type[Step], Callable[[Any, Kernel], None]] = {
     BindDriver: lambda step, kernel: binding.bind(step, kernel.drivers),
     StaysBound: lambda *_: None,
     SetVirtualFunction: lambda step, kernel: network.tell(step, kernel.virtual_functions),
+    OpenVariables: lambda step, kernel: _variables().open_variables(step, kernel),
 }
 
 
@@ -87,6 +90,12 @@ def _served() -> ModuleType:
     from launcher.executor.keeper import changing_served
 
     return changing_served
+
+
+def _variables() -> ModuleType:
+    from launcher.executor.keeper import variables
+
+    return variables
 
 
 def _is_served(entry: Entry) -> bool:

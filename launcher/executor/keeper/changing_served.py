@@ -8,6 +8,7 @@ from typing import Any
 from launcher.executor.keeper import engines, taps
 from launcher.executor.keeper.undo import Undo
 from launcher.kernel.api import Kernel
+from launcher.plan.seed import StartSeedEngine
 from launcher.plan.step import Step
 from launcher.plan.virtio import ConnectEngine, MakeTap, OpenTap, StartDiskEngine, StartShareEngine, StartUserNetwork
 
@@ -23,6 +24,7 @@ CHANGE: dict[type[Step], Callable[[Any, Kernel], None]] = {
     StartDiskEngine: engines.start,
     StartShareEngine: engines.start,
     StartUserNetwork: engines.start,
+    StartSeedEngine: engines.start,
     MakeTap: taps.make,
     OpenTap: taps.attach,
     ConnectEngine: taps.connect,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import resource
 
+from launcher.plan.seed import StartSeedEngine
 from launcher.plan.virtio import StartDiskEngine, StartShareEngine, StartUserNetwork
 from launcher.values import GIB, MIB
 
@@ -19,12 +20,13 @@ OWN, OF_A_QUEUE = GIB, 256 * MIB
 PROGRAM = GIB  # addresses of programs and libraries (seen: 160 MiB), and those that malloc keeps free
 MOST = resource.RLIM_INFINITY if resource.RLIM_INFINITY > 0 else (1 << 63) - 1
 
-Starts = StartDiskEngine | StartShareEngine | StartUserNetwork
+Starts = StartSeedEngine | StartDiskEngine | StartShareEngine | StartUserNetwork
 
 
 def memory_limits(step: Starts) -> tuple[tuple[int, int], ...]:
     """Each of a disk engine's disks has a socket of its own, by which it maps the guest's memory once more."""
     disks = step.disks if isinstance(step, StartDiskEngine) else ()
-    data = OWN + OF_A_QUEUE * sum(one.queues for one in disks)
+    queues = 1 if isinstance(step, StartSeedEngine) else sum(one.queues for one in disks)
+    data = OWN + OF_A_QUEUE * queues
     addresses = data + PROGRAM + step.maps * max(len(disks), 1)
     return (resource.RLIMIT_DATA, min(data, MOST)), (resource.RLIMIT_AS, min(addresses, MOST))

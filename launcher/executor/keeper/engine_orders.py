@@ -17,6 +17,8 @@ from launcher.executor.keeper import engine_sockets
 from launcher.executor.keeper.engine_limits import memory_limits
 from launcher.executor.keeper.engine_words import OPENED, OpenDisk, OpenImage, disk_words, network_words, share_words
 from launcher.kernel.api import EngineOrder, Kernel
+from launcher.kernel.confine import user_of_networks
+from launcher.plan.seed import StartSeedEngine
 from launcher.plan.step import Step
 from launcher.plan.virtio import Image, ServedDisk, StartDiskEngine, StartShareEngine, StartUserNetwork
 
@@ -50,7 +52,7 @@ def _disks(step: StartDiskEngine, kernel: Kernel, stack: ExitStack) -> EngineOrd
         written=written,
         read=tuple(one.fd for _, one in images if one.fd not in written),
         limits=memory_limits(step),
-        seccomp="confine_disk_engine",
+        seccomp="disks",
         names=tuple((one.fd, image.path) for image, one in images),
     )
 
@@ -142,7 +144,7 @@ def _share(step: StartShareEngine, kernel: Kernel, stack: ExitStack) -> EngineOr
         written=() if step.readonly else (fd,),
         read=(fd,) if step.readonly else (),
         limits=(*memory_limits(step), (resource.RLIMIT_NOFILE, OPEN_BY_SHARES)),
-        seccomp="confine_share_engine",
+        seccomp="share, read-only" if step.readonly else "share",
         capabilities=OF_SHARES + TO_CHROOT if in_c else OF_SHARES,
         mounts=(fd, step.path) if in_c and step.readonly else None,
         names=((fd, step.path),),
@@ -154,18 +156,43 @@ def _network(step: StartUserNetwork, kernel: Kernel, stack: ExitStack) -> Engine
     mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     stack.enter_context(theirs)
     engine_sockets.keep(kernel.ends, step.alias, mine)
+    uid = user_of_networks() if step.uid is None else step.uid
+    gid = uid if step.gid is None else step.gid
     return EngineOrder(
         aliases=(step.alias,),
         program=step.program,
         words=network_words(theirs.fileno()),
         kept=(theirs.fileno(),),
+        uid=uid,
+        gid=gid,
+        inner_uid=uid,
+        inner_gid=gid,
+        own_name_space=os.geteuid() == 0,
+        limits=(*memory_limits(step), (resource.RLIMIT_FSIZE, 0)),
+        own_sandbox=True,
+    )
+
+
+def _seed(step: StartSeedEngine, kernel: Kernel, stack: ExitStack) -> EngineOrder:
+    """Landlock knows no files in memory, and keeps nobody from one that it has by a descriptor."""
+    from launcher.executor.keeper.seed import made_in_memory
+
+    fd = made_in_memory(step, stack)
+    disk = ServedDisk(step.alias, (Image(step.alias, "raw", ""),), readonly=True, discard=False, queues=1)
+    opened = OpenDisk(disk, (OpenImage(fd, is_device=False, direct=False),), _listening(step.alias, kernel, stack))
+    return EngineOrder(
+        aliases=(step.alias,),
+        program=step.program,
+        words=disk_words((opened,)),
+        kept=(fd, opened.listening),
         uid=step.uid,
         gid=step.gid,
         inner_uid=step.uid,
         inner_gid=step.gid,
         own_name_space=os.geteuid() == 0,
-        limits=(*memory_limits(step), (resource.RLIMIT_FSIZE, 0)),
-        own_sandbox=True,
+        limits=memory_limits(step),
+        seccomp="disks",
+        names=((fd, step.alias),),
     )
 
 
@@ -173,4 +200,5 @@ _ORDERS: dict[type[Step], Callable[[Any, Kernel, ExitStack], EngineOrder]] = {
     StartDiskEngine: _disks,
     StartShareEngine: _share,
     StartUserNetwork: _network,
+    StartSeedEngine: _seed,
 }

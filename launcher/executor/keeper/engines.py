@@ -18,13 +18,14 @@ from launcher.executor.keeper.engine_orders import order_of
 from launcher.executor.keeper.last_words import ended_so, said_by
 from launcher.kernel.api import Engine, Kernel
 from launcher.kernel.engine import end_another
+from launcher.plan.seed import StartSeedEngine
 from launcher.plan.step import Step
 from launcher.plan.virtio import StartDiskEngine, StartShareEngine, StartUserNetwork
 from launcher.record import record
 from launcher.refusals import cause, way_out
 from launcher.vms.holders import began, is_dead
 
-STARTS = (StartDiskEngine, StartShareEngine, StartUserNetwork)
+STARTS = (StartDiskEngine, StartShareEngine, StartUserNetwork, StartSeedEngine)
 
 NO_NAME_SPACES = (
     "an engine lives in a user name space: `sysctl user.max_user_namespaces` is to be above 0",

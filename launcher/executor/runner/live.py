@@ -15,30 +15,44 @@ from launcher.errors import Diagnostic, StepFailed
 from launcher.executor.runner.devices.bus import Bus
 from launcher.executor.runner.devices.routes import Routes
 from launcher.executor.runner.undo import UndoStack
-from launcher.kernel.api import HostMemory, Kernel, Kvm, Machine, Vcpu, Vm
+from launcher.kernel.api import SPACES, HostMemory, Kernel, Kvm, Machine, Vcpu, Vm
 from launcher.kernel.console import Console
 from launcher.machine.board import Board
 from launcher.machine.start import Start
+from launcher.plan.outcome import Unanswered
 from launcher.plan.steps import DescribeMachine, LoadKernel, RamRange
 from launcher.record import field, mutable
 from launcher.values import MIB, Span
 
 if TYPE_CHECKING:
     from launcher.executor.runner.devices.serving import Engine
+    from launcher.plan.firmware import LoadFirmware
 
 T = TypeVar("T")
+Name = TypeVar("Name", str, tuple[int, int])
+
+MOST_PLACES = 16  # that a report has
 
 
 class Numbers(NamedTuple):
-    """What the guest did, by name; returns from KVM_RUN for each vCPU."""
+    """What the guest did, by name; returns from KVM_RUN for each vCPU; how often nobody was at a (space, address)."""
 
     counts: dict[str, int]
     exits: list[int]
+    places: dict[tuple[int, int], int]
 
     def plus(self, other: Numbers) -> Numbers:
-        names = {**other.counts, **self.counts}
-        counts = {name: self.counts.get(name, 0) + other.counts.get(name, 0) for name in names}
-        return Numbers(counts, [sum(pair) for pair in zip_longest(self.exits, other.exits, fillvalue=0)])
+        exits = [sum(pair) for pair in zip_longest(self.exits, other.exits, fillvalue=0)]
+        return Numbers(_sums(self.counts, other.counts), exits, _sums(self.places, other.places))
+
+    def unanswered(self) -> tuple[Unanswered, ...]:
+        """The most first."""
+        most = sorted(self.places.items(), key=lambda one: (-one[1], one[0]))[:MOST_PLACES]
+        return tuple(Unanswered("port" if SPACES[space] == "port" else "memory", at, n) for (space, at), n in most)
+
+
+def _sums(one: dict[Name, int], other: dict[Name, int]) -> dict[Name, int]:
+    return {name: one.get(name, 0) + other.get(name, 0) for name in {**other, **one}}
 
 
 class Built(NamedTuple):
@@ -63,11 +77,25 @@ class Ram(NamedTuple):
 
     def write(self, guest: int, data: bytes) -> None:
         """ValueError where there is none: the planner has seen to it that there is."""
-        for one in self.ranges:
-            if one.guest <= guest and guest + len(data) <= one.guest + one.size:
-                self.banks[one.bank].write(one.offset + guest - one.guest, data)
-                return
-        raise ValueError(f"no guest RAM for {len(data)} bytes at {guest:#x}")
+        for bank, offset, start, size in self._pieces(guest, len(data)):
+            bank.write(offset, data[start : start + size])
+
+    def read(self, guest: int, size: int) -> bytes:
+        """ValueError where there is none."""
+        return b"".join(bank.read(offset, part) for bank, offset, _, part in self._pieces(guest, size))
+
+    def _pieces(self, guest: int, size: int) -> list[tuple[HostMemory, int, int, int]]:
+        """A bank, a place in it; a place in what is wanted, how much of it."""
+        found, done = [], 0
+        while done < size:
+            at = guest + done
+            one = next((one for one in self.ranges if one.guest <= at < one.guest + one.size), None)
+            if one is None:
+                raise ValueError(f"no guest RAM for {size} bytes at {guest:#x}")
+            part = min(size - done, one.guest + one.size - at)
+            found.append((self.banks[one.bank], one.offset + at - one.guest, done, part))
+            done += part
+        return found
 
 
 @mutable
@@ -98,6 +126,12 @@ class Loaded(NamedTuple):
     step: LoadKernel
     start: Start
     head: bytes  # as much of the kernel's file as its boot protocol reads when it starts
+
+
+class Started(NamedTuple):
+    """Firmware, which the first vCPU starts with as after a reset: what load_firmware makes, in place of Loaded."""
+
+    step: LoadFirmware
 
 
 @mutable
@@ -136,7 +170,8 @@ class Live:
         """What the guest did in this life and in those before a reboot."""
         built = self.find(Built)
         counts = built.machine.counts() | {"faults": built.bus.faults} if built else {}
-        now = Numbers(counts, [vcpu.exits for vcpu in self.vcpus])
+        places = built.machine.unanswered() if built else {}
+        now = Numbers(counts, [vcpu.exits for vcpu in self.vcpus], places)
         return now if self.past is None else now.plus(self.past)
 
     def halted(self) -> bool:

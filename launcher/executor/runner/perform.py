@@ -12,7 +12,7 @@ from launcher.executor.runner.devices.bus import Bus
 from launcher.executor.runner.devices.placing import AddressMap, Memslots
 from launcher.executor.runner.devices.routes import Routes
 from launcher.executor.runner.devices.traps import Traps
-from launcher.executor.runner.live import Built, Described, Live, Loaded, Ram
+from launcher.executor.runner.live import Built, Described, Live, Loaded, Ram, Started
 from launcher.executor.runner.opening import open_devices
 from launcher.executor.runner.reading import read_file
 from launcher.executor.runner.spaces import map_dma, open_groups
@@ -20,6 +20,7 @@ from launcher.kernel.api import Kvm, Trap
 from launcher.machine.board import Layout
 from launcher.machine.pci import HOST_BRIDGE
 from launcher.machine.start import Boot
+from launcher.plan.firmware import LoadFirmware
 from launcher.plan.step import Step
 from launcher.plan.steps import (
     CreateVm,
@@ -95,21 +96,27 @@ def load_kernel(step: LoadKernel, live: Live) -> None:
         if live.past is not None:  # memory of an earlier life; before the first one it is zero
             ram.clear(part.guest + part.file_size, part.memory_size - part.file_size)
     how = live.board.starts[step.protocol]
-    live.make(Loaded(step, how, image[: how.HEAD_SIZE]))
+    live.make(Loaded(step, how, image[step.head : step.head + how.HEAD_SIZE]))
 
 
 def load_initrd(step: LoadInitrd, live: Live) -> None:
-    live.the(Ram).write(step.guest, read_file(step.path, step.sha256, live))
+    image = read_file(step.path, step.sha256, live)
+    live.the(Ram).write(step.guest, image[step.offset : step.offset + step.size])
     live.initrd = Span(step.guest, step.size)
 
 
 def describe_machine(step: DescribeMachine, live: Live) -> None:
     """Firmware tables, and what the boot protocol wants to find; processors speak for themselves when they run."""
+    if live.find(Started):
+        from launcher.executor.runner import firmware
+
+        firmware.describe(step, live)
+        return
     ram, kernel = live.the(Ram), live.the(Loaded)
     tables = live.board.tables(step.processors, step.window)
     entries = live.board.memory_map(ram.ranges, step.reserved)
     boot = Boot(kernel.head, entries, kernel.step.cmdline, live.initrd, tables[0].guest)
-    for patch in (*tables, *kernel.start.patches(boot)):
+    for patch in (*tables, *live.board.identity(step.name, step.uuid), *kernel.start.patches(boot)):
         ram.write(patch.guest, patch.data)
     live.make(Described(step, live.board.vcpu_ids(step.processors)))
 
@@ -118,6 +125,12 @@ def add_virtio(step: AddVirtio, live: Live) -> None:
     from launcher.executor.runner import adding  # few VMs have any
 
     adding.add_virtio(step, live)
+
+
+def load_firmware(step: LoadFirmware, live: Live) -> None:
+    from launcher.executor.runner import firmware  # most guests' kernels start by themselves
+
+    firmware.load_firmware(step, live)
 
 
 PERFORM: dict[type[Step], Callable[[Any, Live], None]] = {
@@ -130,5 +143,6 @@ PERFORM: dict[type[Step], Callable[[Any, Live], None]] = {
     AddVirtio: add_virtio,
     LoadKernel: load_kernel,
     LoadInitrd: load_initrd,
+    LoadFirmware: load_firmware,
     DescribeMachine: describe_machine,
 }

@@ -178,7 +178,8 @@ class Runner:
         self._tell_devices()
         numbers = self._live.numbers()
         missing = (0,) * (len(numbers.exits) and self._run_step.count - len(numbers.exits))
-        self._tell(Counted(Counts(**numbers.counts), (*numbers.exits, *missing), self._live.halted()))
+        counts = Counts(**numbers.counts, unanswered=numbers.unanswered())
+        self._tell(Counted(counts, (*numbers.exits, *missing), self._live.halted()))
 
     def _tell_devices(self) -> None:
         built = self._live.find(Built)

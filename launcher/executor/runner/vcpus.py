@@ -9,7 +9,7 @@ from queue import SimpleQueue
 from time import sleep
 
 from launcher.executor.runner.devices.bus import Bus
-from launcher.executor.runner.live import Built, Described, Engines, Live, Loaded
+from launcher.executor.runner.live import Built, Described, Engines, Live, Loaded, Started
 from launcher.kernel.api import Event, Vcpu
 from launcher.kernel.threads import Running, start
 from launcher.machine.board import Processor
@@ -24,9 +24,10 @@ def run_vcpus(step: RunVcpus, live: Live, told: Told) -> None:
     """Create them all, put the first one at the kernel's entry, start their threads. Any return of any is told."""
     for index in range(step.count):
         _create_vcpu(index, live)
-    kernel, confined = live.the(Loaded), SimpleQueue[OSError | None]()
-    live.vcpus[0].set_sregs(kernel.start.first_sregs())
-    live.vcpus[0].set_regs(kernel.start.first_regs(kernel.step.entry))
+    confined = SimpleQueue[OSError | None]()
+    if kernel := live.find(Loaded):
+        live.vcpus[0].set_sregs(kernel.start.first_sregs())
+        live.vcpus[0].set_regs(kernel.start.first_regs(kernel.step.entry))
     for index, vcpu in enumerate(live.vcpus):
         if step.pin:  # a thread begins where the one that starts it is
             live.kernel.run_on({step.pin[index]})
@@ -47,6 +48,9 @@ def _create_vcpu(index: int, live: Live) -> None:
     deadline = bool(built.kvm.check_extension("tsc_deadline_timer"))
     processor = Processor(told.step.processors, index, told.step.nested, deadline, built.kvm.brand())
     vcpu.set_cpuid(live.board.cpuid(built.kvm.supported_cpuid(), processor))
+    if live.find(Started):  # firmware sets up the rest
+        vcpu.set_msrs(live.board.platform().FIRST_MSRS)
+        return
     vcpu.set_msrs(live.board.first_msrs)
     vcpu.set_local_interrupts()
 
@@ -55,7 +59,7 @@ def _run(index: int, live: Live, told: Told, confined: SimpleQueue[OSError | Non
     """On a thread of its own, which is shut in more than the others, until something happens that is not an access."""
     bus = live.the(Built).bus
     try:
-        live.kernel.confine_vcpu(devices=bool(bus.functions), virtio=bool(live.find(Engines)))
+        live.kernel.confine_vcpu(devices=bus.asks, virtio=bool(live.find(Engines)))
     except OSError as error:
         confined.put(error)
         return

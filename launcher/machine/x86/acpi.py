@@ -26,8 +26,12 @@ LEVEL_ACTIVE_HIGH = 0x000D
 ALL_PROCESSORS = 0xFF
 
 
-def tables(topology: Topology, window: Span | None) -> tuple[Patch, ...]:
-    """All tables, the RSDP first. `window`: where 64-bit BARs go; None: the guest has none."""
+def tables(
+    topology: Topology, window: Span | None, bars: Span = layout.BARS_32, *, timer: bool = False
+) -> tuple[Patch, ...]:
+    """All tables, the RSDP first. `window`: where 64-bit BARs go; None: the guest has none. `bars`: where others go.
+
+    `timer`: the machine has a PM timer."""
     place = layout.ACPI_TABLES.start + 64
     placed: list[Patch] = []
 
@@ -38,8 +42,8 @@ def tables(topology: Topology, window: Span | None) -> tuple[Patch, ...]:
         return start
 
     facs = put(_facs())
-    dsdt = put(_dsdt(window))
-    roots = [put(_fadt(facs, dsdt)), put(_madt(topology)), put(_mcfg())]
+    dsdt = put(_dsdt(window, bars))
+    roots = [put(_fadt(facs, dsdt, timer=timer)), put(_madt(topology)), put(_mcfg())]
     rsdp = _rsdp(put(_table(b"XSDT", 1, struct.pack(f"<{len(roots)}Q", *roots))))
     if place > layout.ACPI_TABLES.end:
         raise ValueError(f"ACPI tables for {topology.count} vCPUs do not fit")
@@ -78,22 +82,24 @@ def _port(port: int, bits: int) -> bytes:
     return struct.pack("<BBBBQ", SYSTEM_IO, bits, 0, BYTE_ACCESS if bits == 8 else 0, port)
 
 
-def _fadt(facs: int, dsdt: int) -> bytes:
-    """Revision 6 (table 5-9). No SMI command: the guest finds ACPI enabled. No PM timer, which may be left out (table
-    5-9, PM_TMR_LEN): each look at it would leave the kernel, and KVM has a clock that does not.
+def _fadt(facs: int, dsdt: int, *, timer: bool) -> bytes:
+    """Revision 6 (table 5-9). No SMI command: the guest finds ACPI enabled. A PM timer may be left out (table 5-9,
+    PM_TMR_LEN): each look at it leaves the kernel, and KVM has a clock that does not. Firmware has no other.
     """
-    event, control = layout.PM_BASE, layout.PM_BASE + 4
+    event, control, tick = layout.PM_BASE, layout.PM_BASE + 4, layout.PM_TIMER.start if timer else 0
     flags = WBINVD | PROC_C1 | NO_SLEEP_BUTTON | RESET_REGISTER
     body = struct.pack("<IIBBHIBBBB", facs, dsdt, 0, 0, layout.SCI_GSI, 0, 0, 0, 0, 0)
-    body += struct.pack("<IIIIIIII", event, 0, control, 0, 0, 0, 0, 0)
-    body += struct.pack("<BBBBBBBB", 4, 2, 0, 0, 0, 0, 0, 0)  # lengths of event, control, PM2, timer, GPE0, GPE1
+    body += struct.pack("<IIIIIIII", event, 0, control, 0, 0, tick, 0, 0)
+    lengths = 4, 2, 0, 4 if timer else 0, 0, 0  # event, control, PM2, timer, GPE0, GPE1
+    body += struct.pack("<BBBBBBBB", *lengths, 0, 0)
     body += struct.pack("<HHHHBBBBB", 0x0FFF, 0x0FFF, 0, 0, 0, 0, 0, 0, 0)  # C2, C3 not supported
     body += struct.pack("<HBI", NO_VGA | NO_RTC, 0, flags)
     body += _port(layout.RESET_CONTROL, 8) + struct.pack("<BHB", RESET_VALUE, 0, 3)
     body += struct.pack("<QQ", facs, dsdt)
     nothing = bytes(12)
     body += _port(event, 32) + nothing + _port(control, 16)
-    body += nothing * 7 + bytes(8)  # PM1b, PM2, timer, GPE0, GPE1, sleep control and status; hypervisor identity
+    body += nothing * 2 + (_port(tick, 32) if timer else nothing)  # PM1b, PM2, timer
+    body += nothing * 4 + bytes(8)  # GPE0, GPE1, sleep control and status; hypervisor identity
     return _table(b"FACP", 6, body)
 
 
@@ -113,13 +119,13 @@ def _mcfg() -> bytes:
     return _table(b"MCFG", 1, bytes(8) + struct.pack("<QHBB4x", layout.ECAM.start, 0, 0, 0))
 
 
-def _dsdt(window: Span | None) -> bytes:
+def _dsdt(window: Span | None, bars: Span) -> bytes:
     sleep = aml.name("\\_S5", aml.package(*[aml.integer(0)] * 4))
-    return _table(b"DSDT", 2, aml.scope("\\_SB", _host_bridge(window), _reserved(), _serial()) + sleep)
+    return _table(b"DSDT", 2, aml.scope("\\_SB", _host_bridge(window, bars), _reserved(), _serial()) + sleep)
 
 
-def _host_bridge(window: Span | None) -> bytes:
-    bars, ports = layout.BARS_32, layout.PCI_CONFIG
+def _host_bridge(window: Span | None, bars: Span) -> bytes:
+    ports = layout.PCI_CONFIG
     windows = [
         aml.bus_numbers(0, 0),
         aml.io_ports(ports.start, ports.size),

@@ -42,7 +42,8 @@ START_INFO = Span(0x6000, 4 * KIB)  # hvm_start_info, module list, memory map (X
 PAGE_TABLES = Span(0x9000, 24 * KIB)
 CMDLINE = Span(0x20000, 4 * KIB)
 ACPI_TABLES = Span(0xE0000, 64 * KIB)
-MP_TABLE = Span(0xF0000, 64 * KIB)  # searched for the floating pointer (MultiProcessor Specification 1.4, 4)
+MP_TABLE = Span(0xF0000, 60 * KIB)  # searched for the floating pointer (MultiProcessor Specification 1.4, 4)
+SMBIOS = Span(0xFF000, 4 * KIB)  # from 0xf0000 on the entry point is looked for (DSP0134 3.4, 5.2)
 KERNEL_START = MIB  # boot files may load from here on
 
 # I/O ports.
@@ -51,6 +52,7 @@ BAR_PORTS = Span(0xC000, 0x4000)  # for I/O BARs, within the host bridge's windo
 COM1_GSI = 4
 PM_BASE = 0x600  # PM1a event 0x600, PM1a control 0x604 (ACPI 6.4, 4.8.3)
 PM = Span(PM_BASE, 8)
+PM_TIMER = Span(PM_BASE + 8, 4)
 SCI_GSI = 9
 KEYBOARD_CONTROLLER = Span(0x64, 1)
 PCI_CONFIG = Span(0xCF8, 8)
@@ -68,7 +70,7 @@ LAYOUT = Layout(
     ecam=ECAM,
     identity_map=IDENTITY_MAP,
     tss=TSS,
-    tables=Span(ACPI_TABLES.start, ACPI_TABLES.size + MP_TABLE.size),
+    tables=Span(ACPI_TABLES.start, ACPI_TABLES.size + MP_TABLE.size + SMBIOS.size),
     kernel_start=KERNEL_START,
     most_vcpus=MOST_VCPUS,
     last_vcpu_id=MOST_VCPUS - 1,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from launcher.planner.decided import Situation
     from launcher.values import Span
 
-_UNREADABLE = {
+UNREADABLE = {
     "absent": (
         "E410",
         "is not there",
@@ -58,18 +58,19 @@ def check_boot(files: BootFiles, ranges: tuple[RamRange, ...], layout: Layout) -
     """Of a file with nothing in it, or that cannot be read, nothing more is said."""
     judges = {"boot.kernel": _kernel, "boot.initrd": _initrd}
     roms = {f"devices.{alias}.rom": rom for alias, rom in files.roms.items()}
-    for path, found in {"boot.kernel": files.kernel, "boot.initrd": files.initrd, **roms}.items():
+    booted = {"boot.kernel": files.kernel, "boot.initrd": files.initrd, "boot.firmware": files.firmware}
+    for path, found in {**booted, **roms}.items():
         if found is None:
             continue
         if isinstance(found, Missing) or found.kind in _NO_FILE:
-            code, fact, help_ = _UNREADABLE[found.missing] if isinstance(found, Missing) else _NO_FILE[found.kind]
+            code, fact, help_ = UNREADABLE[found.missing] if isinstance(found, Missing) else _NO_FILE[found.kind]
             help_ = AS_IT_IS if code == "E410" and re.search(FOR_A_SHELL, found.path or "") else help_
             yield Diagnostic(code, f"{found.path} {fact}", in_spec(path), help=(help_,))
         elif path in judges:
             yield from judges[path](found, files, ranges, layout)
 
 
-def _kernel(kernel: BootFile, _: BootFiles, ranges: tuple[RamRange, ...], layout: Layout) -> Iterator[Diagnostic]:
+def _kernel(kernel: BootFile, files: BootFiles, ranges: tuple[RamRange, ...], layout: Layout) -> Iterator[Diagnostic]:
     if kernel.kind in _NO_KERNEL and kernel.entry is None:
         code, fact, help_ = _NO_KERNEL[kernel.kind]
         told = kernel.problem and kernel.content not in _BY_NAME
@@ -77,6 +78,10 @@ def _kernel(kernel: BootFile, _: BootFiles, ranges: tuple[RamRange, ...], layout
         yield Diagnostic(code, message, in_spec("boot.kernel"), help=ways_out(kernel) or (help_,))
     for segment in segments_of(kernel):
         yield from _segment(kernel, segment, ranges, layout)
+    inside = kernel.inside.initrd if kernel.inside and files.initrd is None else None
+    if inside and _starts_at_0(low_ram(ranges, layout)) and load_initrd(files, ranges, layout) is None:
+        fact = f"the initial RAM disk in {kernel.path} ({show_size(inside.size)}) does not fit into low RAM beside it"
+        yield Diagnostic("E422", fact, in_spec("boot.kernel"), help=("make the first bank larger",))
 
 
 def _segment(kernel: BootFile, segment: Span, ranges: tuple[RamRange, ...], layout: Layout) -> Iterator[Diagnostic]:
@@ -112,7 +117,7 @@ def _initrd(initrd: BootFile, files: BootFiles, ranges: tuple[RamRange, ...], la
         yield Diagnostic("E422", fact, where, help=("make the first bank larger",))
 
 
-def _instead_of_kernel(kernel: BootFile | Missing) -> str:
+def _instead_of_kernel(kernel: BootFile | Missing | None) -> str:
     """To swap them helps only where the other one is an archive."""
     swapped = isinstance(kernel, BootFile) and kernel.kind == "initrd"
     return "swap the two files" if swapped else "name the initial RAM disk, a cpio archive, or leave `initrd` out"

@@ -51,8 +51,8 @@ CONTENTS: dict[str, Content] = {
     "efi-ia32": Content("an EFI program for 32-bit x86", (_NO_FIRMWARE, ACCEPTED)),
     "efi-foreign": Content("an EFI program for another machine than x86", (_X86,)),
     "uki": Content(
-        "a unified kernel image, an EFI program with a kernel in it",
-        ("take the kernel out: `objcopy -O binary --only-section=.linux {} vmlinuz`",),
+        "a unified kernel image whose kernel cannot be started",
+        ("build it again with a kernel for x86-64: `ukify build --linux=vmlinuz --initrd=initrd.img`",),
     ),
     "dos": Content("a program for DOS or Windows"),
     "uimage": Content("an image for U-Boot", ("name the kernel that it was made of",)),

@@ -7,9 +7,9 @@ from shlex import quote
 from typing import TYPE_CHECKING, NamedTuple
 
 from launcher.errors import Diagnostic
-from launcher.images.disk_files import Disk, DiskFile
+from launcher.images.disk_files import OF_THE_KERNEL, Disk, DiskFile
 from launcher.planner.places import in_spec
-from launcher.planner.rules.access import who
+from launcher.planner.rules.access import SETFACL, who
 from launcher.planner.rules.boot import AS_IT_IS, FOR_A_SHELL
 from launcher.planner.rules.contents import CONTENTS
 from launcher.planner.rules.rule import Rule
@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from launcher.planner.decided import Situation
 
 _SECTOR = 512
+_LET_READ = f"let that user read it: `setfacl -m u:{{uid}}:r {{path}}` ({SETFACL})"
 _MISSING = {
     "absent": ("E600", "is not there", "correct the path, which is relative to the spec, or make the disk"),
-    "denied": ("E601", "may not be read by {who}", "let that user read it: `setfacl -m u:{uid}:r {path}`"),
+    "denied": ("E601", "may not be read by {who}", _LET_READ),
     "asleep": ("E602", "cannot be read", "read it by hand: `sha256sum` says what the kernel answers"),
     "unreadable": ("E602", "cannot be read", "read it by hand: `sha256sum` says what the kernel answers"),
 }
@@ -82,13 +83,20 @@ def _there(it: Situation) -> Iterator[Diagnostic]:
 
 
 def _kind(it: Situation) -> Iterator[Diagnostic]:
-    for alias, _, one, subject in images_of(it):
+    for seen in images_of(it):
+        alias, one = seen.alias, seen.image
+        above = seen.disk.chain[seen.disk.chain.index(one) - 1]  # of a base
+        rebase = f"name the right one: `qemu-img rebase -u -F raw -b BASE {quote(above.path)}`, with its format"
         if one.kind == "directory":
             help_ = ("name the image in it", f"a folder is shared: `shares: {{{alias}: ...}}`")
-            yield Diagnostic("E603", f"{subject} is a directory", where(alias), help=help_)
+            ways = help_ if seen.is_top else (rebase,)
+            yield Diagnostic("E603", f"{seen.subject} is a directory", where(alias), help=ways)
         elif one.kind == "special":
-            fact = f"{subject} is neither a file nor a block device"
-            yield Diagnostic("E603", fact, where(alias), help=("name an image or a block device",))
+            kernel = one.file_system in OF_THE_KERNEL
+            fact = f"{seen.subject} {'is made up by the kernel' if kernel else 'is neither a file nor a block device'}"
+            evidence = (f"it is in {one.file_system}, whose files are on no disk",) if kernel else ()
+            way = "name an image or a block device" if seen.is_top else rebase
+            yield Diagnostic("E603", fact, where(alias), evidence, (way,))
 
 
 def _size(it: Situation) -> Iterator[Diagnostic]:

@@ -65,7 +65,8 @@ def _room(it: Situation) -> Iterator[Diagnostic]:
     growing: dict[str, list[tuple[str, DiskFile]]] = defaultdict(list)
     for alias, disk in disks_there(it):
         one = disk.top
-        if one.free is not None and not it.spec.disks[alias].readonly and not one.read_only and _growth(one):
+        written = one.kind == "file" and not it.spec.disks[alias].readonly and not one.read_only
+        if one.free is not None and written and _growth(one):
             growing[one.identity.partition(":")[0]].append((alias, one))
     for disks in growing.values():
         yield from _too_little(disks)

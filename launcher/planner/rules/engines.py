@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from launcher.errors import Diagnostic
@@ -44,7 +45,10 @@ def _first(name: str, it: Situation) -> Where | None:
     """The entry that wants it; None: nobody does."""
     spec = it.spec
     wanting = {
-        _DISKS: (f"disks.{alias}" for alias, one in spec.disks.items() if one.path is not None),
+        _DISKS: chain(
+            (f"disks.{alias}" for alias, one in spec.disks.items() if one.path is not None),
+            ("cloud-init" for _ in [spec.cloud_init] if spec.cloud_init is not None),
+        ),
         _SHARES: (f"shares.{alias}" for alias in spec.shares),
         _USER_NETWORK: (f"nics.{alias}" for alias, one in spec.nics.items() if one.user),
     }
@@ -55,9 +59,9 @@ def _first(name: str, it: Situation) -> Where | None:
 def _not_recorded(it: Situation) -> Iterator[Diagnostic]:
     """A facts file of before."""
     spec = it.spec
-    if it.host.serving is None and (spec.disks or spec.nics or spec.shares or spec.vsock):
-        kinds = ("disks", "nics", "shares", "vsock")
-        named = next(kind for kind in kinds if getattr(spec, kind))
+    wishes = {"disks": spec.disks, "nics": spec.nics, "shares": spec.shares, "vsock": spec.vsock}
+    named = next((kind for kind, wish in {**wishes, "cloud-init": spec.cloud_init}.items() if wish), None)
+    if it.host.serving is None and named:
         fact = "what this host has for disks, networks, shares and vsock was not recorded with it"
         help_ = ("record the host again: `vmlaunch devices --json > host.json`",)
         yield Diagnostic("W216", fact, in_spec(named), help=help_)

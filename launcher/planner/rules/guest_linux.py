@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from launcher.errors import Diagnostic
 from launcher.images.boot_files import BootFile
+from launcher.planner.boot import cmdline_of, has_initrd
 from launcher.planner.functions import is_kind
 from launcher.planner.kernel_cmdline import parameters, values
 from launcher.planner.places import in_spec
@@ -68,7 +69,7 @@ _SHARED = ("virtiofs", "9p")
 
 
 def _mute(it: Situation) -> Iterator[Diagnostic]:
-    kernel, cmdline = it.files.kernel, it.spec.boot.cmdline
+    kernel, cmdline = it.files.kernel, cmdline_of(it.spec, it.files)
     if not isinstance(kernel, BootFile) or kernel.entry is None or not (kernel.linux or kernel.kind == "bzimage"):
         return
     consoles = values(cmdline, "console")
@@ -96,11 +97,11 @@ def _rootless(it: Situation) -> Iterator[Diagnostic]:
     kernel = it.files.kernel
     if not isinstance(kernel, BootFile) or kernel.entry is None or not (kernel.linux or kernel.kind == "bzimage"):
         return
-    found = dict(parameters(it.spec.boot.cmdline))
+    found = dict(parameters(cmdline_of(it.spec, it.files)))
     root = found.get("root", "")
     if root:
         yield from _root(root, found, it)
-    elif kernel.linux and it.spec.boot.initrd is None and not found.keys() & {"rdinit", "root", "nfsroot"}:
+    elif kernel.linux and not has_initrd(it.spec, it.files) and not found.keys() & {"rdinit", "root", "nfsroot"}:
         fact = "the guest has no root: the command line has no root=, and there is no `boot.initrd`"
         help_ = (
             "add `root=` with its disk, as in `root=/dev/nvme0n1p2` or `root=/dev/vda1`, or name an initial RAM disk",
@@ -112,7 +113,7 @@ def _rootless(it: Situation) -> Iterator[Diagnostic]:
 def _root(root: str, found: dict[str, str], it: Situation) -> Iterator[Diagnostic]:
     if any(choice.function is None for choice in it.passing.choices):
         return  # what it would be is not known
-    if it.spec.boot.initrd is None and re.match(_FOR_AN_INITRD, root):
+    if not has_initrd(it.spec, it.files) and re.match(_FOR_AN_INITRD, root):
         fact = f"the kernel cannot find root={root} by itself: an initial RAM disk does that, and there is none"
         help_ = ("name the distribution's as `boot.initrd`, or write `root=` with PARTUUID= or a name such as "
                  "/dev/nvme0n1p2",)  # fmt: skip
@@ -151,7 +152,7 @@ def _disk(root: str) -> _Disk | None:
 
 def _can_be(disk: _Disk, it: Situation) -> bool:
     """A network card brings disks, too, once an initial RAM disk has logged in (iSCSI, NVMe over fabrics, NBD)."""
-    remote = _NETWORK if it.spec.boot.initrd is not None and disk.classes else ()
+    remote = _NETWORK if has_initrd(it.spec, it.files) and disk.classes else ()
     classes = (*disk.classes, *remote)
     if it.spec.disks and disk.ids and set(_VIRTIO_DISKS) <= {*disk.ids}:
         return True

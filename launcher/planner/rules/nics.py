@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from launcher.host.facts import Link, OtherVm, Process
     from launcher.planner.decided import Situation
+    from launcher.spec.parts import Nic
 
 _ADMIN = "cap_net_admin"
 _KINDS = {"tun": "a tun, which has packets and no frames", "tap": "a tap", "bridge": "a bridge"}
@@ -35,10 +36,28 @@ def _administers(process: Process) -> bool:
     return _ADMIN in process.capabilities and not process.own_user_namespace
 
 
+def _of_another(it: Situation) -> Iterator[Diagnostic]:
+    """What /sys shows is then neither there to be joined, nor all that is."""
+    first = next(((alias, "bridge" if nic.bridge else "tap") for alias, nic in _joined(it)), None)
+    if first is None or it.host.serving is None or not it.host.serving.links_of_another:
+        return
+    fact = f"{first[0]}: /sys shows the network interfaces of another network namespace than this one"
+    evidence = ("/sys/class/net and /proc/net/dev have other names: /sys was mounted in another namespace",)
+    help_ = (
+        "enter the namespace by `ip netns exec NAME`, which mounts a /sys of its own",
+        "or, behind `unshare --net --mount`: `mount -t sysfs sysfs /sys`",
+    )
+    yield Diagnostic("E634", fact, in_spec(f"nics.{first[0]}.{first[1]}"), evidence, help_)
+
+
+def _joined(it: Situation) -> Iterator[tuple[str, Nic]]:
+    return ((alias, nic) for alias, nic in it.spec.nics.items() if nic.bridge is not None or nic.tap is not None)
+
+
 def _bridges(it: Situation) -> Iterator[Diagnostic]:
     links = _links(it)
     for alias, nic in it.spec.nics.items():
-        if nic.bridge is None or it.host.serving is None:
+        if nic.bridge is None or it.host.serving is None or it.host.serving.links_of_another:
             continue
         where, found = in_spec(f"nics.{alias}.bridge"), links.get(nic.bridge)
         if found is None:
@@ -86,7 +105,7 @@ def _mtus(it: Situation) -> Iterator[Diagnostic]:
 def _taps(it: Situation) -> Iterator[Diagnostic]:
     links = _links(it)
     for alias, nic in it.spec.nics.items():
-        if nic.tap is None or it.host.serving is None:
+        if nic.tap is None or it.host.serving is None or it.host.serving.links_of_another:
             continue
         found = links.get(nic.tap)
         if found is None:
@@ -208,6 +227,7 @@ def _of_the_host(alias: str, mac: str, it: Situation) -> Iterator[Diagnostic]:
 
 
 RULES: tuple[Rule, ...] = (
+    Rule("kernel", _of_another),
     Rule("kernel", _bridges),
     Rule("policy", _mtus),
     Rule("kernel", _taps),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from launcher.planner.rules import (
     backing,
+    cloud_init,
     disk_images,
     disk_room,
     disk_use,
@@ -35,6 +36,7 @@ RULES: tuple[Rule, ...] = (
     *shares.RULES,
     *name_spaces.RULES,
     *shared_memory.RULES,
+    *cloud_init.RULES,
 )
 
 

@@ -8,7 +8,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
-from launcher.images.disk_files import Folder
+from launcher.images.disk_files import OF_THE_KERNEL, Folder
 from launcher.planner.places import in_spec
 from launcher.planner.rules.access import SETFACL, who
 from launcher.planner.rules.boot import AS_IT_IS, FOR_A_SHELL
@@ -50,12 +50,16 @@ def _there(it: Situation) -> Iterator[Diagnostic]:
         elif found.kind != "directory":
             way = "name the folder that it is in, or make it a disk: `disks:`"
             yield Diagnostic("E654", f"{alias}: {found.path} is no directory", _where(alias), help=(way,))
+        elif found.file_system in OF_THE_KERNEL:
+            fact = f"{alias}: {found.path} is made up by the kernel, and what is in it is in no folder"
+            evidence = (f"it is a {found.file_system}",)
+            yield Diagnostic("E654", fact, _where(alias), evidence, ("share a folder that holds files",))
 
 
 def _folders(it: Situation) -> Iterator[tuple[str, Folder, bool]]:
     """(alias, folder, whether the guest writes it)."""
     for alias, found in it.files.shares.items():
-        if isinstance(found, Folder) and found.kind == "directory":
+        if isinstance(found, Folder) and found.kind == "directory" and found.file_system not in OF_THE_KERNEL:
             yield alias, found, not it.spec.shares[alias].readonly
 
 

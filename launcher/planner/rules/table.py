@@ -54,6 +54,10 @@ RULES: tuple[Rule, ...] = (
 def findings(situation: Situation) -> Iterator[Diagnostic]:
     """Those about devices, and about what engines serve, are not imported for a VM without."""
     found = [one for rule in RULES for one in rule.check(situation)]
+    if situation.spec.boot.firmware is not None:
+        from launcher.planner.rules import firmware
+
+        found += [one for rule in firmware.RULES for one in rule.check(situation)]
     if wanted_engines(situation.spec) is not None:
         from launcher.planner.rules.of_served import findings_of_served
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
+from launcher.planner.boot import cmdline_of
 from launcher.planner.places import in_spec
 from launcher.planner.rules.rule import Rule
 
@@ -18,7 +19,7 @@ OFF = "acpi=off"  # Linux, Documentation/admin-guide/kernel-parameters.txt
 
 def _no_way_to_power_off(it: Situation) -> Iterator[Diagnostic]:
     """The MP table and the interrupt lines have all else; only ACPI knows how to power off."""
-    if OFF not in _words(it.spec.boot.cmdline):
+    if OFF not in _words(cmdline_of(it.spec, it.files)):
         return
     fact = f"with `{OFF}` Linux cannot power this machine off: it halts, and the VM stays up"
     help_ = (f"take `{OFF}` out of the command line", "or end the guest by `reboot`, and the VM with `up --no-reboot`")

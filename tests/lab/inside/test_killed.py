@@ -44,8 +44,7 @@ def test_whoever_is_killed_while_the_guest_runs_the_devices_come_back(
             assert line, up.communicate()
         assert bindings() != before
         keeper, runner = processes_of(up.pid)
-        for victim in victims:
-            kill({"keeper": keeper, "runner": runner}[victim])
+        kill(*({"keeper": keeper, "runner": runner}[victim] for victim in victims))
         _, err = up.communicate(timeout=PATIENCE)
         wait_until_down(cli.state)
         if victims == ("runner",):

@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from launcher.values import guest_uuid
 from tests.conftest import PATIENCE, Cli, Done
 from tests.lab.guest import guest_initramfs
 from tests.lab.pieces import distribution_kernel, own_kernel
+from tests.linux_images import unified
 
 CMDLINE = "console=ttyS0 quiet panic=-1"
 
@@ -51,13 +53,27 @@ def test_linux_sees_all_banks_of_its_memory(cli: Cli, initrd: Path) -> None:
 
 @pytest.mark.short
 @pytest.mark.host("zoo")
-def test_linux_finds_acpi_the_host_bridge_and_its_clock(cli: Cli, initrd: Path) -> None:
+def test_linux_finds_acpi_who_it_is_the_host_bridge_and_its_clock(cli: Cli, initrd: Path) -> None:
     look = "lspci; cat /sys/devices/system/clocksource/*/current_clocksource; "
+    look += "cd /sys/class/dmi/id; cat sys_vendor product_serial product_uuid; "
     done = boot(cli, initrd, look + "ls /sys/firmware/acpi/tables; cat /proc/interrupts\npoweroff\n")
     assert re.search(r"^00:00\.0 Class 0600: [0-9a-f]{4}:[0-9a-f]{4}\r?$", done.out, re.MULTILINE), done.out
     assert "kvm-clock" in done.out
     for word in ("APIC", "DSDT", "FACP", "MCFG", "IO-APIC", "acpi", "ttyS0"):
         assert word in done.out, word
+    for told in ("vmlaunch", cli.name, guest_uuid(cli.name)):
+        assert re.search(rf"^{told}\r?$", done.out, re.MULTILINE), done.out
+
+
+@pytest.mark.host("zoo")
+def test_linux_starts_from_a_unified_kernel_image(cli: Cli, initrd: Path, tmp_path: Path) -> None:
+    image, whole = distribution_kernel().image, tmp_path / "linux.efi"
+    cmdline = f"{CMDLINE} told=by-the-image\n".encode()
+    whole.write_bytes(unified(cmdline=cmdline, linux=image.read_bytes(), initrd=initrd.read_bytes()))
+    spec = cli.spec(Path("replaced"), memory="512MiB", boot={"kernel": str(whole)})
+    done = cli.run("up", spec, stdin="cat /proc/cmdline\npoweroff\n")
+    assert done.code == 0, done.err
+    assert re.search(rf"^{CMDLINE} told=by-the-image\r?$", done.out, re.MULTILINE), done.out
 
 
 @pytest.mark.host("zoo")

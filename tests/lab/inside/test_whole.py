@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from launcher.vms.looking import wait_until_down
-from tests.conftest import NOBODY, PATIENCE, PAYLOADS, Cli, kill, processes_of
+from tests.conftest import NOBODY, PATIENCE, PAYLOADS, Cli, ends, kill, processes_of
 from tests.disk_images import ext4, qcow2
 from tests.lab.guest import INIT, TOUR, WHOLE_DRIVERS, guest_initramfs
 from tests.lab.inside.passing import NVME, TALKS, card, linux, order, received, start, until
@@ -75,7 +75,7 @@ def nothing_left() -> Iterator[None]:
     """No engine and no interface of ours outlives its VM."""
     before = links()
     yield
-    assert engines() == {}
+    assert all(map(ends, engines()))  # those of a keeper that was killed may be a moment behind it
     assert links() == before
 
 
@@ -229,8 +229,8 @@ def test_whichever_process_is_killed_the_vm_ends_and_nothing_is_left(
     running = engines()
     runner = next(one for one in others if one not in running)
     assert sorted(set(running.values())) == [DISKS, SHARES]
-    for one in victim.split(" and "):
-        kill({"keeper": keeper, "runner": runner, **{name: pid for pid, name in running.items()}}[one])
+    pids = {"keeper": keeper, "runner": runner, **{name: pid for pid, name in running.items()}}
+    kill(*(pids[one] for one in victim.split(" and ")))
     _, err = up.communicate(timeout=PATIENCE)
     wait_until_down(cli.state)
     print(err)

@@ -7,12 +7,13 @@ import socket
 from pathlib import Path
 
 from launcher.api.plans import files_of, load, named_files
+from launcher.api.served_files import Named, with_served
 from launcher.api.staleness import _with_served
 from launcher.images.disk_files import Disk, Folder, Socket
 from launcher.plan.virtio import AddVirtio, ConnectEngine, Image, ServedDisk, StartDiskEngine, StartShareEngine
 from launcher.record import replace
 from launcher.values import Missing
-from tests.planning import SMALL, host, plan
+from tests.planning import FILES, SMALL, host, plan
 from tests.qcow2_images import qcow2
 
 SPEC = """\
@@ -82,3 +83,12 @@ def test_what_a_saved_plan_has_no_step_for_is_as_good_as_not_there(tmp_path: Pat
     assert found.disks == {"root": Missing("absent", "./root.qcow2"), "data": Missing("absent", "./data")}
     assert found.shares == {"work": Missing("absent", ".")}
     assert set(found.sockets) == {"disks.spdk", "nics.lan"}
+
+
+def test_what_the_kernel_makes_up_is_no_disk() -> None:
+    found = with_served(FILES, Named({"mem": ("/proc/self/maps", "raw")}, {"sys": "/sys/kernel"}, {}, {}))
+    disk, share = found.disks["mem"], found.shares["sys"]
+    assert isinstance(disk, Disk)
+    assert (disk.top.kind, disk.top.file_system) == ("special", "proc")
+    assert isinstance(share, Folder)
+    assert share.file_system == "sysfs"

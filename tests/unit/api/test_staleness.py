@@ -17,12 +17,18 @@ from launcher.errors import LauncherError, StalePlan
 from launcher.host.facts import HostFacts, OtherVm, Program
 from launcher.images.boot_files import BootFiles
 from launcher.images.disk_files import Disk, Qcow2, Rights
+from launcher.plan.firmware import LoadFirmware, OpenVariables
 from launcher.plan.plan import Plan, Summary
+from launcher.plan.seed import SeedFile, StartSeedEngine
 from launcher.plan.step import Step
-from launcher.plan.steps import LoadModules, TakeMemory
+from launcher.plan.steps import DescribeMachine, LoadModules, TakeMemory
 from launcher.plan.virtio import AddVirtio, Image, MakeTap, StartDiskEngine, StartShareEngine
 from launcher.record import replace
-from launcher.values import GIB, MIB
+from launcher.values import GIB, MIB, PciAddress
+from tests.catalogue.firmware import HOST as WITH_FIRMWARE
+from tests.catalogue.firmware import KEPT, USER_DATA
+from tests.catalogue.firmware import files as boot_files
+from tests.catalogue.firmware import kept as variables
 from tests.catalogue.row import Row, with_linux
 from tests.catalogue.table import ROWS
 from tests.planning import EXAMPLE, FILES, SMALL, host, plan
@@ -356,6 +362,27 @@ FORGED = {
 @pytest.mark.parametrize("name", FORGED)
 def test_no_step_does_what_the_spec_does_not_ask_for(name: str) -> None:
     assert refused(FORGED[name](whole()), HOST, files=whole_files()) == {"E544"}
+
+
+SEEDED = f"{KEPT}cloud-init: {{user-data: ./user-data}}\n"
+BOOTED = replace(boot_files(None, variables()), seed={"user-data": USER_DATA})
+SHADOW = SeedFile("user-data", "/etc/shadow", "00" * 32, "")
+FORGED_BOOT = {
+    "another firmware": lambda made: edited(made, LoadFirmware, path="/etc/shadow"),
+    "another order": lambda made: edited(made, LoadFirmware, order=(PciAddress(0, 0, 2, 0),)),
+    "other variables": lambda made: edited(made, OpenVariables, path="/etc/shadow"),
+    "another template": lambda made: edited(made, OpenVariables, template="/etc/shadow"),
+    "another file for cloud-init": lambda made: edited(made, StartSeedEngine, files=(SHADOW,)),
+    "an engine as root": lambda made: edited(made, StartSeedEngine, uid=0),
+    "another name": lambda made: edited(made, DescribeMachine, name="other"),
+}
+
+
+@pytest.mark.parametrize("name", ["", *FORGED_BOOT])
+def test_a_guest_boots_what_the_spec_asks_for(name: str) -> None:
+    made = plan(SEEDED, WITH_FIRMWARE(), BOOTED)
+    found = FORGED_BOOT[name](made) if name else made
+    assert refused(found, WITH_FIRMWARE(), files=BOOTED) == ({"E544"} if name else set())
 
 
 def test_the_format_of_an_image_is_that_of_the_spec_whatever_a_plan_says() -> None:

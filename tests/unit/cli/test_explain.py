@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 
 import pytest
 
 from launcher.cli import VERBS, main
+from launcher.cli.outcome import INTERRUPTED, PIPE_CLOSED, UNWRITTEN
+from launcher.cli.topics import EXIT_CODES
 from launcher.codes import all_explanations
+from launcher.errors import BUG, LauncherError
 from launcher.spec.fields import all_fields
+from launcher.spec.kinds import WORDS
 
 
 def say(capsys: pytest.CaptureFixture[str], *words: str) -> str:
@@ -43,6 +48,41 @@ def test_code_is_explained_in_any_case(capsys: pytest.CaptureFixture[str]) -> No
 def test_unknown_topic_gets_a_suggestion_and_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", "devices.companoins"]) == 2
     assert "did you mean `devices.companions`?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("allow", ["devices.allow\n\nBlockers you accept"]),
+        ("thp", ["memory.pages\n"]),
+        ("in-use", ["devices.allow  ", "\nE231  the host uses the device"]),
+        ("No-Reset", ["devices.allow  ", "\nE216  the device cannot be reset"]),
+        ("network", ["devices.network  ", "\nnics  "]),
+        ("ram", ["memory\n"]),
+        ("13", ["Exit code 13: the guest crashed"]),
+    ],
+)
+def test_a_word_is_explained_by_the_fields_and_codes_it_stands_for(
+    word: str, said: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = say(capsys, "explain", word)
+    assert [one for one in said if one not in text] == []
+    assert isinstance(json.loads(say(capsys, "explain", word, "--json")), dict)
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [("up", "up is a verb: `vmlaunch help up`"), ("no-such-thing", "`vmlaunch explain` lists all"),
+     ("14", "there is no field or code 14"), ("(\x1b[", "there is no field or code (\ufffd[")],
+)  # fmt: skip
+def test_a_word_that_nothing_speaks_of_is_told_so(word: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", word]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_exit_codes_that_are_explained_are_those_that_errors_have() -> None:
+    kinds = [LauncherError, *LauncherError.__subclasses__()]
+    assert {one.exit_code for one in kinds} | {BUG, UNWRITTEN, INTERRUPTED, PIPE_CLOSED} <= EXIT_CODES.keys()
 
 
 def test_without_a_topic_all_fields_are_listed_with_what_they_mean(capsys: pytest.CaptureFixture[str]) -> None:
@@ -97,7 +137,14 @@ def test_unknown_shell_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> Non
         (["validate", "--format", "s"], ["sarif"]),
         (["validate", "--js"], ["--json"]),
         (["completion", ""], ["bash", "zsh", "fish"]),
-        (["explain", ""], []),
+        (["explain", "memory.p"], ["memory.pages"]),
+        (["explain", "E20"], ["E201", "E202", "E203", "E204", "E205", "E206", "E207", "E208", "E209"]),
+        (["devices", "--class", "g"], ["gpu"]),
+        (["validate", "--format", "=", "sa"], ["sarif"]),
+        (["validate", "--format", "="], ["text", "json", "github", "sarif", "junit"]),
+        (["validate", "--format=sa"], ["--format=sarif"]),
+        (["plan", "--set", "boot.c"], ["boot.cmdline="]),
+        (["plan", "--host", "tests/hosts/lab-tw"], ["tests/hosts/lab-two-nodes.json"]),
         (["validate", "pyproj"], []),
         (["plan", "exampl"], ["examples"]),
         (["plan", "examples/pass"], ["examples/passthrough.yaml"]),
@@ -112,6 +159,38 @@ def test_bash_offers_what_fits(words: list[str], offered: list[str], capsys: pyt
         ["bash", "-c", script + 'printf "%s\\n" "${COMPREPLY[@]}"'], capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == offered
+
+
+def test_all_that_explain_knows_is_offered(capsys: pytest.CaptureFixture[str]) -> None:
+    for shell in ("bash", "zsh", "fish"):
+        script = say(capsys, "completion", shell)
+        known = [*all_fields(), *(one.code for one in all_explanations()), *WORDS]
+        assert [one for one in known if not re.search(rf"[ ('\"]{re.escape(one)}[ )'\"]", script)] == []
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_a_shell_reads_its_script(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"there is no {shell}")
+    subprocess.run([shell, "-n"], input=say(capsys, "completion", shell), text=True, check=True)
+
+
+FISH = {
+    "explain memory.p": ["memory.pages"],
+    "devices --class g": ["gpu"],
+    "validate --format=sa": ["--format=sarif"],
+    "plan --set boot.c": ["boot.cmdline="],
+    "plan examples/pass": ["examples/passthrough.yaml"],
+    "plan pyproj": [],
+}
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="there is no fish")
+@pytest.mark.parametrize("line", FISH)
+def test_fish_offers_what_fits(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    script = say(capsys, "completion", "fish") + f"complete -C 'vmlaunch {line}'\n"
+    done = subprocess.run(["fish", "-N", "-c", script], capture_output=True, text=True, check=True)
+    assert [one.split("\t")[0] for one in done.stdout.splitlines()] == FISH[line]
 
 
 def test_zsh_and_fish_know_every_verb(capsys: pytest.CaptureFixture[str]) -> None:

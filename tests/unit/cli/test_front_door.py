@@ -14,12 +14,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from launcher.cli import VERBS, _module_of, _parser_of, main, up
+from launcher.cli import VERBS, _module_of, _parser_of, main, plan, validate
 from launcher.cli.outcome import LOOKING, exit_code_of
 from launcher.cli.terminal import can_redraw, wants_colour
 from launcher.cli.words import ALIASES, IN_WORDS, OPTIONS, OTHERS
 from launcher.errors import Diagnostic, HostNotRestored, LauncherError, NoSuchVm, Refused, StalePlan, StepFailed, Where
 from launcher.version import VERSION
+from tests.conftest import PATIENCE
 
 HEAVY = ("pydantic", "rich", "ruamel")
 
@@ -189,6 +190,15 @@ def test_verbs_that_only_look_do_not_say_that_nothing_was_changed(
     assert err.splitlines()[-1] == "1 error"
 
 
+@pytest.mark.parametrize(("codes", "named"), [(["E301"], "E301"), (["E301", "E301"], "E301"), (["E301", "E2"], "CODE")])
+def test_where_a_code_is_explained_is_said(
+    verb: object, codes: list[str], named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    verb(raising(Refused(*(Diagnostic(code, "no") for code in codes))))  # type: ignore[operator]
+    main(["probe"])
+    assert capsys.readouterr().err.splitlines()[-2] == f"`vmlaunch explain {named}` says more."
+
+
 def test_error_with_json_is_one_line_on_stdout(verb: object, capsys: pytest.CaptureFixture[str]) -> None:
     verb(raising(StepFailed(Diagnostic("E501", "no"))))  # type: ignore[operator]
     assert main(["probe", "--json"]) == 11
@@ -197,6 +207,14 @@ def test_error_with_json_is_one_line_on_stdout(verb: object, capsys: pytest.Capt
     assert out.count("\n") == 1
     answer = json.loads(out)
     assert (answer["exit_code"], answer["diagnostics"][0]["code"]) == (11, "E501")
+
+
+@pytest.mark.parametrize("answer", sorted({*validate.ANSWERS, *plan.ANSWERS} - {"text", "cloud-init"}))
+def test_an_error_has_each_format_that_a_verb_has(answer: str, capsys: pytest.CaptureFixture[str]) -> None:
+    options = argparse.Namespace(verb="validate", format=answer, sources={})
+    assert exit_code_of(lambda: raising(Refused(Diagnostic("E301", "no")))(options), options) == 1  # type: ignore[operator]
+    out, err = capsys.readouterr()
+    assert ("E301" in out, err) == (True, "")
 
 
 def test_interrupt_is_130_and_says_nothing(verb: object, capsys: pytest.CaptureFixture[str]) -> None:
@@ -216,20 +234,15 @@ def test_who_looks_and_is_interrupted_has_changed_nothing(verb: str, capsys: pyt
     assert capsys.readouterr() == ("", f"vmlaunch: `{verb}` was interrupted; nothing was changed\n")
 
 
-def test_planning_of_up_that_is_interrupted_is_one_line(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    (tmp_path / "vm.yaml").write_text("boot: {kernel: ./k}\ncpus: 1\nmemory: 64MiB\n")
-    parent = os.getpid()
-
-    def pressed(_: object) -> None:
-        """^C reaches both, as from a terminal."""
-        os.kill(parent, signal.SIGINT)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(up, "_prepared", pressed)
-    assert main(["up", str(tmp_path / "vm.yaml")]) == 130
-    assert capfd.readouterr() == ("", "vmlaunch: planning was interrupted; nothing was changed\n")
+def test_planning_of_up_that_is_interrupted_is_one_line(tmp_path: Path) -> None:
+    """It reads a spec that nobody writes, until ^C reaches it."""
+    spec = tmp_path / "vm.yaml"
+    os.mkfifo(spec)
+    up = subprocess.Popen([sys.executable, "-m", "launcher", "up", spec], stderr=subprocess.PIPE, text=True)
+    with spec.open("w"):  # once the other end is open
+        up.send_signal(signal.SIGINT)
+        _, err = up.communicate(timeout=PATIENCE)
+    assert (up.returncode, err) == (130, "vmlaunch: planning was interrupted; nothing was changed\n")
 
 
 def test_output_that_cannot_be_written_is_no_closed_pipe() -> None:
@@ -301,3 +314,11 @@ def test_colour_is_for_terminals_unless_the_environment_says_otherwise(
     stream: io.StringIO, environment: dict[str, str], wanted: bool
 ) -> None:
     assert wants_colour(stream, environment) is wanted
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf", "often"])
+def test_a_watch_that_would_never_rest_or_never_end_is_wrong_usage(
+    seconds: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["inspect", "vm", "--watch", f"--every={seconds}"]) == 2
+    assert "--every" in capsys.readouterr().err

@@ -99,3 +99,13 @@ def test_what_a_state_says_is_drawn_harmless(root: Path, capsys: Capture) -> Non
     os.mkdir(root / "\x1b[2J")
     main(["ps", "-a"])
     assert "\x1b" not in capsys.readouterr().out
+
+
+def test_logs_are_shown_from_their_last_lines(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    folder = dead(root)
+    (folder / LOG).write_text("one\ntwo\r\nthree\n")
+    for words, said in ((["-n", "2"], "two\r\nthree\n"), (["--tail=0"], ""), (["-f", "-n", "1"], "three\n")):
+        assert main(["logs", *words, "vm"]) == 0
+        assert capfd.readouterr().out.replace("\r\n", "\n") == said.replace("\r\n", "\n")
+    assert main(["logs", "-n", "all", "vm"]) == 2
+    assert "error[E532]" in capfd.readouterr().err

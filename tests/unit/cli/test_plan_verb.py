@@ -44,7 +44,7 @@ def test_files_are_named_by_their_whole_path_so_that_the_plan_runs_from_anywhere
 
 def test_set_changes_the_plan_and_is_where_its_errors_are(folder: Path, capsys):
     assert main(["plan", "vm.yaml", "--host", on("two-nodes"), "--set", "memory=2TiB"]) == 1
-    assert "--set #1:1:" in capsys.readouterr().out
+    assert "--set #1, column " in capsys.readouterr().out
 
 
 def test_a_saved_plan_is_whole_and_nothing_else_is_left(folder: Path, capsys):
@@ -321,3 +321,18 @@ def test_a_difference_is_nothing_to_save_or_draw(folder: Path, capsys, words: li
     assert main(["plan", "vm.yaml", "--diff", *words]) == 2
     said = capsys.readouterr()
     assert "E296" in said.err + said.out
+
+
+def test_a_plan_without_pci_ids_has_names_of_classes_and_says_where_others_are(folder: Path, capsys):
+    recorded = json.loads(Path(on("gpu07")).read_text())
+    for one in recorded["pci"]:
+        one["name"] = None
+    (folder / "nameless.json").write_text(json.dumps(recorded))
+    text = "boot: {kernel: ./bzImage}\ncpus: 1\nmemory: 1GiB\ndevices: {gpu: 0000:c1:00.0}\n"
+    (folder / "gpu.yaml").write_text(text)
+    main(["plan", "gpu.yaml", "--host", "nameless.json"])
+    out = capsys.readouterr().out
+    assert "Names of devices come from pci.ids" in out
+    assert " VGA controller" in out
+    main(["plan", "gpu.yaml", "--host", on("gpu07")])
+    assert "pci.ids, which" not in capsys.readouterr().out

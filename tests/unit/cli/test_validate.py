@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from xml.etree import ElementTree
 
 import pytest
 
@@ -133,7 +134,7 @@ def test_set_is_checked_and_shown_where_it_is_wrong(here: Path, capsys: pytest.C
     assert "16 GiB" in capsys.readouterr().out
     assert main(["validate", "vm.yaml", "--set", "memory=16GiB", "--set", "devices.disk=60"]) == 1
     err = capsys.readouterr().err
-    assert " --> --set #2:1:14\n  |\n1 | devices.disk=60\n  |              ^^\n" in err
+    assert " --> --set #2, column 14\n  |\n1 | devices.disk=60\n  |              ^^\n" in err
 
 
 def test_spec_from_stdin_needs_a_name(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -210,6 +211,37 @@ def test_json_has_every_file_and_every_diagnostic(here: Path, capsys: pytest.Cap
     assert (one["code"], one["file"], one["line"], one["column"], one["end_column"], one["path"], one["fix"]) == (
         ("E107", "bad.yaml", 3, 9, 11, "memory.0.size", "8GiB")
     )
+
+
+def test_a_job_of_github_has_annotations_beside_the_text(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(here, bad=BAD)
+    for environment, commands in (("false", 0), ("true", 1)):
+        monkeypatch.setenv("GITHUB_ACTIONS", environment)
+        for words in (["validate", "bad.yaml"], ["plan", "bad.yaml"]):
+            assert main(words) == 1
+            out, err = capsys.readouterr()
+            assert (out, "error[E107]" in err) == ("", True)
+            assert err.count("::error file=bad.yaml,line=3,col=9,endColumn=10,title=E107::") == commands
+        assert main(["validate", "bad.yaml", "--json"]) == 1
+        assert capsys.readouterr().err == ""
+
+
+def test_junit_has_a_test_for_each_file(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(here, good=GOOD, bad=BAD)
+    (here / "odd<&>.yaml").write_text(GOOD + 'name: "\\x1b]]>"\nnics: 1\n')
+    assert main(["validate", "--format", "junit", "good.yaml", "bad.yaml", "odd<&>.yaml"]) == 1
+    out, err = capsys.readouterr()
+    suites = ElementTree.fromstring(out)
+    assert (err, suites.attrib["tests"], suites.attrib["failures"]) == ("", "3", "2")
+    cases = suites.findall("testsuite/testcase")
+    assert [one.attrib["name"] for one in cases] == ["good.yaml", "bad.yaml", "odd<&>.yaml"]
+    assert [len(one) for one in cases] == [0, 1, 1]
+    failure = cases[1][0]
+    assert (failure.attrib["type"], failure.attrib["message"]) == ("E107", "E107: memory: `G` is not a unit here: 8G")
+    assert "3 | memory: 8G\n  |         ^^\n" in (failure.text or "")
+    assert cases[2][0].attrib["message"] == "2 errors"
 
 
 def test_github_and_sarif_go_to_stdout(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

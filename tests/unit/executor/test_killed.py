@@ -26,6 +26,7 @@ from launcher.vms.folder import StateFolder
 from launcher.vms.folder_state import STATE
 from launcher.vms.looking import wait_until_down
 from launcher.vms.words import Running
+from tests.budget import of_each_kind
 from tests.fakes.host import FakeHost
 from tests.fakes.kernel import FakeKernel
 from tests.unit.executor.passing import guest, host_of, passing_plan
@@ -172,8 +173,9 @@ def test_killed_before_each_call_of_the_kernel_the_host_comes_back(
     tmp_path: Path, where: str, victims: tuple[str, ...], status: int
 ) -> None:
     plan = a_plan(tmp_path)
-    numbers = [(int(n), name) for who, n, name in calls_of(tmp_path) if who == where]
-    assert len(numbers) > (200 if where == "runner" else 20)
+    every = [(int(n), name) for who, n, name in calls_of(tmp_path) if who == where]
+    assert len(every) > (200 if where == "runner" else 20)
+    numbers = of_each_kind(every, lambda call: call[1]) if where == "runner" else every
     for at, name in numbers:
         told = (victims, where, at, name)
         kernel = Killing(host=a_host(tmp_path), events=guest(), victims=victims, where=where, at=at)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
@@ -24,7 +24,6 @@ class Machine:
     spec: dict[str, Any]
     lost: tuple[str, ...] = ()
     firmware: str = ""
-    codes: tuple[str, ...] = field(default=())
 
 
 def qemu(*options: str, program: str = "qemu-system-x86_64", lines: bool = False) -> str:
@@ -86,7 +85,7 @@ OF_QEMU = (
             program="/usr/bin/kvm", lines=True,
         ),
         {"name": "web01", "cpus": {"count": 4, "topology": {"sockets": 2, "cores": 2}}, "memory": "4GiB",
-         "disks": {"scsi0": {"path": "/var/lib/vz/a.qcow2", "discard": True}},
+         "disks": {"scsi0": {"path": "/var/lib/vz/a.qcow2", "discard": True, "boot-order": 100}},
          "nics": {"net0": {"tap": "tap100i0", "mac": "bc:24:11:00:00:01"}}},
         ("virtio_blk", "SMBIOS", "no script is run", "x86-64-v2-AES"), "bios",
     ),
@@ -122,7 +121,7 @@ OF_QEMU = (
             program="/usr/bin/qemu-system-x86_64", lines=True,
         ),
         {"name": "deb12", "cpus": {"count": 2, "topology": {"sockets": 2, "cores": 1}}, "memory": "2GiB",
-         "disks": {"virtio-disk0": "/img/d.qcow2"}, "vsock": 7},
+         "disks": {"virtio-disk0": {"path": "/img/d.qcow2", "boot-order": 1}}, "vsock": 7},
         ("the tap has no name", "-S", "-uuid"), "bios",
     ),
     Machine(
@@ -281,11 +280,11 @@ OF_QEMU = (
         qemu(
             "-bios OVMF.fd", "--enable-kvm", "-cpu host", "-nic tap,ifname=tap-9a,script=no,model=virtio-net-pci,"
             "mac=52:54:00:0d:e0:01", "-device virtio-scsi-pci,id=scsi0", "-drive file=/u.img,if=none,format=qcow2,"
-            "discard=unmap,id=hda", "-device scsi-hd,drive=hda,bus=scsi0.0", "-smp 1", "-m 1024M", "-qmp stdio",
+            "discard=unmap,id=hda", "-device scsi-hd,drive=hda,bus=scsi0.0,bootindex=0", "-smp 1", "-m 1024M", "-qmp stdio",
             "-chardev null,id=char0", "-serial chardev:char0", "-nographic", "-cdrom /ci.iso",
         ),
         {"name": "vm", "cpus": 1, "memory": "1GiB",
-         "disks": {"hda": {"path": "/u.img", "format": "qcow2", "discard": True}, "ci": {"path": "/ci.iso", "readonly": True}},
+         "disks": {"hda": {"path": "/u.img", "format": "qcow2", "discard": True, "boot-order": 1}, "ci": {"path": "/ci.iso", "readonly": True}},
          "nics": {"net": {"tap": "tap-9a", "mac": "52:54:00:0d:e0:01"}}},
         ("the bus scsi",), "uefi",
     ),
@@ -377,7 +376,7 @@ OF_LIBVIRT = (
                 x("filterref filter=vdsm"), x("link state=up"))),
             memory="<memory unit='GiB'>4</memory>", cpus="<vcpu current='2'>16</vcpu>",
         ),
-        {"name": "db", "cpus": 2, "memory": [{"size": "4GiB", "node": 1}], "disks": {"sda": "/rhev/images/a"},
+        {"name": "db", "cpus": 2, "memory": [{"size": "4GiB", "node": 1}], "disks": {"sda": {"path": "/rhev/images/a", "boot-order": 1}},
          "nics": {"net": {"bridge": "ovirtmgmt", "mtu": 9000}}},
         ("16 vCPUs at most", "<maxMemory>", "<serial> a1", "libvirt's filters"), "bios",
     ),
@@ -467,15 +466,17 @@ OF_LIBVIRT = (
         "a snapshot of one with a kernel of its own",
         x("domainsnapshot", x("name", "before"), domain(
             "lab", x("os", x("type arch=i686", "hvm"), x("kernel", "/k"), x("initrd", "/i"), x("cmdline", "a=b c")),
-            x("launchSecurity type=sev"), x("seclabel type=dynamic"), x("devices", x("disk type=vhostuser",
+            x("launchSecurity type=sev"), x("seclabel type=dynamic"), x("commandline", x("arg value=-device"),
+              x("arg value=vfio-pci,host=01:00.0,x-igd-opregion=on"), x("arg value=-cpu"), x("arg value=host,kvm=off"),
+              x("arg value=-set"), x("arg value=device.hostdev0.x=on")), x("devices", x("disk type=vhostuser",
               x("source type=unix path=/spdk.sock"), x("target dev=vda bus=virtio")), x("disk type=file",
               x("source file=/l.img", x("encryption format=luks")), x("target dev=vdb")), x("filesystem type=mount",
               x("source dir=/srv"), x("target dir=Srv"), "<readonly/>"), x("filesystem type=ram", x("target dir=/t")),
               x("iommu model=intel"), x("shmem name=s"), x("memory model=nvdimm"))),
         ),
         {"name": "lab", "boot": {"kernel": "/k", "initrd": "/i", "cmdline": "a=b c"}, **M2,
-         "disks": {"vda": {"socket": "/spdk.sock"}}, "shares": {"srv": {"path": "/srv", "readonly": True}}},
-        ("SEV", "cryptsetup", "the tag Srv", "no IOMMU", "ivshmem", "NVDIMM"),
+         "devices": {"hostdev": "0000:01:00.0"}, "disks": {"vda": {"socket": "/spdk.sock"}}, "shares": {"srv": {"path": "/srv", "readonly": True}}},
+        ("SEV", "cryptsetup", "the tag Srv", "no IOMMU", "ivshmem", "NVDIMM", "x-igd-opregion=on", "-cpu host,kvm=off", "-set device.hostdev0"),
     ),
 )  # fmt: skip
 

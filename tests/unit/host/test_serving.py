@@ -9,7 +9,7 @@ import pytest
 
 from launcher.host.engines import read_engines
 from launcher.host.facts import ENGINES, DeviceNode, Holder, HostFacts, Link, OtherVm, Process, Program, Serving
-from launcher.host.links import read_links
+from launcher.host.links import are_of_another, read_links
 from launcher.host.redact import redacted
 from launcher.host.serving import read_serving
 from launcher.host.standing import file_system_of, uses_of_block, uses_of_file
@@ -139,6 +139,16 @@ def test_a_bridge_has_ports_and_a_tap_says_what_it_is() -> None:
     assert (tap.vnet_header, tap.persistent, tap.multi_queue) == (True, True, False)
     assert (found["tun0"].kind, found["tun0"].group) == ("tun", 7)
     assert (found["tap9"].multi_queue, found["tap9"].up, found["tap9"].attached) == (True, False, None)
+
+
+DEV = "Inter-|   Receive   |  Transmit\n face |bytes    packets\n    lo:   0    0\n {}: 12    3\n"
+
+
+@pytest.mark.parametrize(("name", "another"), [("eth0", False), ("eth1", True), ("bonding_masters", True)])
+def test_interfaces_that_this_process_does_not_see_are_of_another_name_space(name: str, another: bool) -> None:
+    texts = link("lo") | link("eth0") | {f"{NET}/bonding_masters": "", "/proc/net/dev": DEV.format(name)}
+    assert are_of_another(Recorded(texts)) is another
+    assert are_of_another(Recorded(link("lo"))) is False
 
 
 def test_a_tap_with_a_carrier_is_somebodys() -> None:

@@ -12,6 +12,7 @@ import shutil
 import signal
 import struct
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,8 +57,21 @@ def test_a_tap_that_is_open_and_by_whom() -> None:
     assert NAME not in {one.name for one in read_links(Live())}
 
 
+OF_ANOTHER = "from launcher.host.links import *; from launcher.host.tree import Live; print(are_of_another(Live()))"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes a network namespace")
+def test_behind_unshare_the_interfaces_in_sys_are_those_of_another_name_space() -> None:
+    """Once one has more than lo, and once it is looked at where it was mounted."""
+    if os.listdir("/sys/class/net") == ["lo"]:
+        pytest.skip("this host has no interface but lo")
+    command = [sys.executable, "-c", OF_ANOTHER]
+    for words, told in ((["unshare", "-n", *command], "True\n"), (command, "False\n")):
+        assert subprocess.run(words, capture_output=True, text=True, check=True).stdout == told
+
+
 def top(path: Path) -> DiskFile:
-    found = with_served(FILES, Named({"root": (str(path), "raw")}, {}, {})).disks["root"]
+    found = with_served(FILES, Named({"root": (str(path), "raw")}, {}, {}, {})).disks["root"]
     assert isinstance(found, Disk)
     return found.top
 

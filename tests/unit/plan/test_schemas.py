@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +18,24 @@ from launcher.plan.outcome import FORMAT_VERSION, End, RamReport, Report, StepOu
 TESTS = Path(__file__).parent.parent.parent
 
 
-def complaints(schema: dict[str, Any], value: Any) -> list[str]:
-    Draft202012Validator.check_schema(schema)
-    return [f"{one.json_path}: {one.message}" for one in Draft202012Validator(schema).iter_errors(value)]
+@cache
+def validator(schema: Callable[[], dict[str, Any]]) -> Draft202012Validator:
+    Draft202012Validator.check_schema(schema())
+    return Draft202012Validator(schema())
+
+
+def complaints(schema: Callable[[], dict[str, Any]], value: Any) -> list[str]:
+    return [f"{one.json_path}: {one.message}" for one in validator(schema).iter_errors(value)]
 
 
 @pytest.mark.parametrize("path", sorted(TESTS.glob("plans/*.json")), ids=lambda path: path.stem)
 def test_golden_plans_fit_their_schema(path: Path) -> None:
-    assert complaints(plan_schema(), json.loads(path.read_text())) == []
+    assert complaints(plan_schema, json.loads(path.read_text())) == []
 
 
 @pytest.mark.parametrize("path", sorted(TESTS.glob("hosts/*.json")), ids=lambda path: path.stem)
 def test_recorded_hosts_fit_their_schema(path: Path) -> None:
-    assert complaints(facts_schema(), json.loads(path.read_text())) == []
+    assert complaints(facts_schema, json.loads(path.read_text())) == []
 
 
 def test_a_report_fits_its_schema() -> None:
@@ -44,10 +51,10 @@ def test_a_report_fits_its_schema() -> None:
         steps=(StepOutcome(1, "done"),),
         end=End("crash", "triple fault", 13, {"rip": 0xFFF0}),
     )
-    assert complaints(report_schema(), json.loads(json.dumps(report_to_json(report)))) == []
+    assert complaints(report_schema, json.loads(json.dumps(report_to_json(report)))) == []
 
 
 def test_a_plan_with_an_unknown_step_does_not_fit() -> None:
     plan = json.loads((sorted(TESTS.glob("plans/*.json"))[0]).read_text())
     plan["steps"][0]["op"] = "format-disk"
-    assert complaints(plan_schema(), plan)
+    assert complaints(plan_schema, plan)

@@ -15,8 +15,8 @@ from launcher.plan.steps import BindDriver
 from launcher.record import replace
 from launcher.values import PciAddress
 from tests.catalogue.drivers import spec
-from tests.catalogue.row import with_function, with_linux
-from tests.planning import codes, plan
+from tests.catalogue.row import with_function, with_linux, with_process
+from tests.planning import codes, host, plan
 
 CASES = Path(__file__).parents[2] / "cases" / "hosts"
 SCREEN = spec("gpu: {pci: 0000:c3:00.0, allow: [in-use]}")
@@ -147,3 +147,13 @@ def test_the_security_processor_is_missed_by_the_host():
     facts = case("apu-with-psp")
     assert "kvm_amd" in only(plan(text, facts), "W230").help[0]
     assert "W230" not in codes(plan(text, with_function(facts, "0000:c5:00.2", driver=None)))
+
+
+@pytest.mark.parametrize(
+    ("fields", "process", "told"),
+    [({}, {}, True), ({"driver": "vfio-pci"}, {}, False), ({}, {"sees_all": False}, False)],
+)
+def test_a_name_in_allow_that_nothing_has_is_told_where_it_would_have_been_seen(fields, process, told):
+    text = spec("disk: {pci: 0000:02:00.0, allow: [in-use=eth7]}")
+    facts = with_process(with_function(host("gpu07"), "0000:02:00.0", **fields), **process)
+    assert ("W244" in codes(plan(text, facts))) == told

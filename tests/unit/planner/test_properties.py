@@ -39,7 +39,7 @@ from tests.generators.facts import device, hosts, specs, text_of
 from tests.generators.served import entries, files_of, served_on
 from tests.planning import EXAMPLE, FILES, host, plan
 
-many = settings(max_examples=2000 if LONG else 40, deadline=None, suppress_health_check=list(HealthCheck))
+many = settings(max_examples=2000 if LONG else 20, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def planned(spec: dict[str, Any], facts: HostFacts) -> Plan:
@@ -167,7 +167,7 @@ def content(made: Plan) -> Any:
 
 
 @pytest.mark.parametrize("name", recorded())
-@settings(max_examples=1200 if LONG else 20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=1200 if LONG else 6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_saved_plan_notices_every_fact_that_would_have_made_it_another(name, data):
     facts, all_changes, runnable = saved(name)

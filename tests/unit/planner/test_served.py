@@ -17,7 +17,7 @@ from launcher.planner.served_by import ENTER, READ, WRITE, Server, may, server_o
 from launcher.record import replace
 from launcher.spec.load import load_spec
 from launcher.values import GIB, MIB, Missing
-from tests.planning import FILES, SMALL, codes, plan
+from tests.planning import FILES, SMALL, codes, host, plan
 from tests.qcow2_images import qcow2
 from tests.served import (
     BRIDGE,
@@ -65,6 +65,13 @@ def whole() -> BootFiles:
 
 def test_a_whole_machine_on_a_host_that_has_it_all_is_silent() -> None:
     assert said(WHOLE, files=whole()) == []
+
+
+def test_the_server_that_anybody_may_plan_for_has_what_serves_a_whole_machine() -> None:
+    text = WHOLE.replace(" mgmt: {tap: vmtap0},", "")
+    made = plan(START + text, host("gpu07"), whole())
+    assert [one for one in codes(made) if one[1] == "6" or one == "W216"] == []
+    assert made.summary.can_run == "yes"
 
 
 def test_a_vm_without_them_is_asked_nothing_of_them() -> None:

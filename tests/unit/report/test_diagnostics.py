@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from launcher.errors import Diagnostic, Where
 from launcher.report.diagnostics import as_github, as_text, closing
 from launcher.report.sarif import as_sarif
@@ -127,6 +129,17 @@ def test_workflow_command_escapes_what_would_end_it() -> None:
 
 def test_workflow_command_without_a_line_has_none() -> None:
     assert as_github([problem(Where("a.yaml"), code="W214")]) == "::warning file=a.yaml,title=W214::gpu: no"
+
+
+@pytest.mark.parametrize(
+    ("file", "uri"),
+    [("vm.yaml", "vm.yaml"), ("../a b/vm.yaml", "../a%20b/vm.yaml"), ("/srv/é/vm.yaml", "file:///srv/%C3%A9/vm.yaml")],
+)
+def test_a_place_in_sarif_is_a_uri_and_has_a_width(file: str, uri: str) -> None:
+    (result,) = as_sarif([problem(Where(file, 1, 1, 1))])["runs"][0]["results"]  # type: ignore[index]
+    physical = result["locations"][0]["physicalLocation"]
+    assert physical["artifactLocation"] == {"uri": uri}
+    assert physical["region"] == {"startLine": 1, "startColumn": 1, "endColumn": 2}
 
 
 def test_sarif_has_a_rule_for_each_code_and_a_region_for_each_place() -> None:

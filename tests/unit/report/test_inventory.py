@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from launcher.api.verdicts import Trials
+from launcher.host.class_names import class_name
 from launcher.host.facts import HostFacts, Use
 from launcher.record import replace
-from launcher.report.inventory import inventory_text
+from launcher.report.inventory import NAMELESS, inventory_text
 from launcher.values import PciAddress
 from tests.planning import host
 
@@ -120,3 +121,22 @@ def test_a_wide_terminal_is_made_use_of():
     narrow, wide = listing(host("gpu07"), 100), listing(host("gpu07"), 200)
     assert ("…" in narrow, "…" in wide) == (True, False)
     assert max(map(len, wide.splitlines())) > 100
+
+
+def test_without_pci_ids_classes_have_names_and_the_package_is_named():
+    facts = host("gpu07")
+    nameless = replace(facts, pci=tuple(replace(one, name=None) for one in facts.pci))
+    text = listing(nameless, 200)
+    nvme = next(one for one in facts.pci if one.class_code == "010802")
+    assert f"{nvme.address}  {nvme.id} NVMe controller class 010802 " in text
+    assert text.splitlines()[-1] == NAMELESS
+    assert NAMELESS not in listing(facts, 200)
+
+
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [("030000", "VGA controller"), ("01083f", "memory controller for storage"), ("019999", "storage controller"),
+     ("ffff00", None), ("", None)],
+)  # fmt: skip
+def test_the_longest_class_that_is_known_is_named(code: str, name: str | None):
+    assert class_name(code) == name

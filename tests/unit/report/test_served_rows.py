@@ -33,7 +33,7 @@ def test_each_is_a_row_with_what_it_is_who_serves_it_and_where_the_guest_has_it(
         ("data", "/dev/vg0/data, raw", "qemu-storage-daemon, uid 0", "00:02.0"),
         ("cd", "/vms/install.iso, raw, read-only", "qemu-storage-daemon, uid 1000", "00:03.0"),
         ("lan", "bridge br0, 52:54:00:03:32:97, MTU 9000", "vhost-net, tap vml-033297c969a", "00:04.0"),
-        ("inet", "user, 52:54:00:64:cf:e8", "passt, uid 65534", "00:05.0"),
+        ("inet", "user, 52:54:00:64:cf:e8", "passt, a uid of its own", "00:05.0"),
         ("work", "/vms/src", "virtiofsd, uid 1000", "00:06.0"),
         ("vsock", "1540331767", "vhost-vsock", "00:07.0"),
     ]

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from launcher.errors import Refused
+from launcher.spec.load import load_spec
 from tests.unit.spec.test_words_of_others import told
+
+WHOLE = "boot: {kernel: ./k}\ncpus: 1\nmemory: 1GiB\n"
 
 DEEPER = {
     "boot:\n  kernel: ./hello.elf\n   cmdline: console=ttyS0\n": (3, 4, "3 spaces instead of 2"),
@@ -50,5 +56,72 @@ def test_a_variable_in_a_mapping_in_brackets_is_told_so() -> None:
     assert one.message.startswith("`${KERNEL}` is not filled in here")
 
 
+def test_quotes_that_do_not_close_are_told_where_they_open() -> None:
+    one = told('name: "a\nboot: x\n')
+    assert one.where is not None
+    assert (one.code, one.message) == ("E004", "the quotes that open here do not close")
+    assert (one.where.line, one.where.column) == (1, 7)
+
+
 def test_a_comment_without_a_bracket_is_none_of_it() -> None:
     assert told("boot: {kernel: ./k, # the kernel\ncpus: 4\n").message.startswith("a bracket is not closed")
+
+
+TEMPLATES = {
+    "name: {{ .Values.name }}\n": (1, 7, 25),
+    "name: {{ .Values.name | quote }}-{{ .N }}\n": (1, 7, 33),
+    'boot:\n  kernel: {{ include "k" (dict "a" .) }}\n': (2, 11, 41),
+    "cpus: 4\n{{- if .Values.gpu }}\ndevices: {gpu: 0000:c1:00.0}\n{{- end }}\n": (2, 1, 22),
+    "{% if gpu %}\ncpus: 4\n{% endif %}\n": (1, 1, 13),
+    "cpus: {{\n  cpus }}\n": (1, 7, 9),
+    "cpus: <%= cpus %>\nmemory: [1\n": (1, 7, 18),
+}
+
+
+@pytest.mark.parametrize("text", TEMPLATES)
+def test_a_template_that_is_not_filled_in_is_told_so(text: str) -> None:
+    with pytest.raises(Refused) as refused:
+        load_spec(text, "vm.yaml", name="vm")
+    templates = [one for one in refused.value.diagnostics if one.code == "E022"]
+    assert not [one for one in refused.value.diagnostics if one.code in ("E011", "E105")]
+    found = [(one.where.line, one.where.column, one.where.end_column) for one in templates[:1] if one.where]
+    assert found == [TEMPLATES[text]]
+
+
+def test_text_and_brackets_that_only_look_like_a_template_are_none() -> None:
+    assert load_spec(WHOLE + 'x-a: "{{ b }}"\n', "vm.yaml", name="vm").spec.name == "vm"
+    assert told(WHOLE + "x-a: { {a: b} : c}\n").code == "E011"
+
+
+NO_SECOND = [f"{WHOLE}---\n", f"---\n{WHOLE}---\n# nothing\n---\n", f"---\n---\n{WHOLE}", f"{WHOLE}...\n"]
+NO_SECOND += [f"%YAML 1.2\n---\n{WHOLE}", f"{WHOLE}...\n%YAML 1.2\n---\n"]
+SECOND = [f"{WHOLE}---\n{WHOLE}", f"{WHOLE}---\n---\n''\n", f"{WHOLE}---\n&a\n", f"{WHOLE}---\nnull\n"]
+SECOND += [f"{WHOLE}---\n[]\n"]
+
+
+@pytest.mark.parametrize("text", NO_SECOND)
+def test_marks_without_a_second_document_are_none(text: str) -> None:
+    assert load_spec(text, "vm.yaml", name="vm").spec == load_spec(WHOLE, "vm.yaml", name="vm").spec
+
+
+@pytest.mark.parametrize("text", SECOND)
+def test_a_second_document_is_told_where_it_begins(text: str) -> None:
+    one = told(text)
+    assert one.where is not None
+    assert one.code == "E007"
+    assert text.split("\n")[one.where.line - 1] == "---"
+
+
+def test_json_of_any_program_is_read_with_what_it_escapes() -> None:
+    spec = {"boot": {"kernel": "./k", "cmdline": "a=\U0001f600 ä"}, "cpus": 1, "memory": "1GiB"}
+    for text in (json.dumps(spec), json.dumps(spec, indent=2, ensure_ascii=False)):
+        loaded = load_spec(text, "vm.json", name="vm").spec
+        assert (loaded.boot.cmdline, loaded.boot.kernel) == (spec["boot"]["cmdline"], "./k")  # type: ignore[index]
+    for half in ("\\ud83d", "\\ude00", "\\ude00\\ud83d"):
+        assert told(WHOLE + f'x-a: "{half}"\n').code == "E002"
+
+
+@pytest.mark.parametrize("written", ["2.0", "2e+00"])
+def test_a_whole_number_that_a_program_has_written_as_a_float_has_a_fix(written: str) -> None:
+    one = told(WHOLE.replace("cpus: 1", f"cpus: {written}"))
+    assert (one.code, one.help, one.fix) == ("E105", ("write `2`",), "2")

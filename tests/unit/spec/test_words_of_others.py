@@ -49,12 +49,14 @@ AT_THE_TOP = {
     "image: a.qcow2": "write `disks: {root: a.qcow2}`",
     "scsi0: local:1": "write `disks`, as in `disks: {root: ./debian.qcow2}`",
     "drive: file=a": "write `disks: {root: a}`",
-    "cdrom: a.iso": "write `disks: {root: a.iso}`",
+    "cdrom: a.iso": "write `disks: {root: {path: a.iso, readonly: true}}`",
     "mac: 52:54:00:00:00:01": "network: {mac: ",
-    "uefi: true": "without firmware",
-    "firmware: ovmf": "without firmware",
-    "cloudinit: {}": "root disk",
-    "user_data: x": "root disk",
+    "uefi: true": "as in `boot: uefi`",
+    "firmware: ovmf": "it belongs in `boot:`",
+    "nvram: ./a.fd": "`boot: {variables: ./a.fd}`",
+    "secureboot: true": "no SMM",
+    "cloudinit: {}": "write `cloud-init`",
+    "user_data: x": "`cloud-init: {user-data: ./user-data}`",
     "usb: []": "USB controller",
     "gpus: 1": "passed by `devices:`",
     "hostdev: x": "passed by `devices:`",
@@ -79,7 +81,10 @@ AT_THE_TOP = {
     "disk: {type: file, source: {file: ./a.qcow2}, driver: {type: qcow2}, readonly: {}}": (
         "write `disks: {root: {path: ./a.qcow2, format: qcow2, readonly: true}}`"
     ),
-    "cdrom: {path: a.iso}": "write `disks: {root: a.iso}`",
+    "cdrom: {path: a.iso}": "write `disks: {root: {path: a.iso, readonly: true}}`",
+    "cdrom: a.img": "write `disks: {root: {path: a.img, readonly: true}}`",
+    "drive: 'file=a.img,media=cdrom'": "write `disks: {root: {path: a.img, readonly: true}}`",
+    "disk: /dev/sr0,format=raw": "write `disks: {root: {path: /dev/sr0, format: raw, readonly: true}}`",
     "disk: {root: ./a}": "write `disks`",
     "disk: 20G": "as in `disks: {root: ./debian.qcow2}`",
     "filesystem: {source: {dir: /srv}, target: {dir: work}}": "write `shares: {work: /srv}`",
@@ -175,7 +180,7 @@ DEVICES = {
     "{pci: 0000:01:00.0, addr: 0x10}": "write `guest: 00:10.0`",
     "{pci: 0000:01:00.0, bus: pcie.0}": "write `guest`, as in",
     "{pci: 0000:01:00.0, rombar: 0}": "write `rom: false`",
-    "{pci: 0000:01:00.0, bootindex: 1}": "boots its kernel",
+    "{pci: 0000:01:00.0, bootindex: 1}": "write `boot-order`",
     "{pci: 0000:01:00.0, bind: vfio-pci}": "write `auto`",
     "{pci: 0000:01:00.0, allow: all}": "write [a, b]",
     "{match: {class: VGA compatible controller}}": "write `gpu`",
@@ -284,6 +289,22 @@ def test_one_entry_where_aliases_belong_is_told_once_and_others_are_left_alone()
         (one,) = refused(f"{START}{written}\n")
         assert (one.code, one.fix is not None) == ("E105", True)
     assert [one.code for one in refused(f"{START}nics: {{tap: vmtap0, lan: user}}\n")] == ["E148"]
+
+
+@pytest.mark.parametrize(
+    ("written", "way"),
+    [
+        ("disks: {root: 'nbd:localhost:10809'}", "name its block device"),
+        ("disks: {root: 'rbd:pool/x'}", "name its block device"),
+        ("disks: {root: 'file:///srv/a.img'}", "write the path alone"),
+        ("disks: {root: {socket: 'unix:/run/a.sock'}}", "write the path alone"),
+        ("nics: {lan: {socket: 'tcp:127.0.0.1:5'}}", "a socket of this host"),
+    ],
+)
+def test_what_is_not_on_this_host_is_told_how_it_comes_here(written: str, way: str) -> None:
+    one = told(f"{START}{written}\n")
+    assert one.code == "E148"
+    assert way in one.help[0]
 
 
 def test_vendor_and_device_are_one_id() -> None:
@@ -420,11 +441,6 @@ def test_a_choice_in_brackets_is_told_as_a_word() -> None:
         one = told(f"{START}devices: {{a: {{pci: 01:00.0, companions: {written}}}}}")
         assert one.message == f"a.companions: {written} is not a choice here"
         assert (one.code, "attach" in one.help[0]) == ("E116", True)
-
-
-def test_reserved_words_say_what_there_is_instead() -> None:
-    one = told(f"{START}cloud-init: []")
-    assert (one.code, len(one.help)) == ("E103", 1)
 
 
 def test_what_a_word_means_is_not_reported_as_missing_beside_it() -> None:

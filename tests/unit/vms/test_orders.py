@@ -16,6 +16,7 @@ from launcher.vms import orders
     [
         ({"do": "leave"}, orders.Leave()),
         ({"do": "watch", "name": "logs", "all": True}, orders.Watch("logs", True)),
+        ({"do": "watch-lines", "name": "logs", "lines": 5}, orders.WatchLines("logs", 5)),
         ({"do": "type", "on": True}, orders.Type(True)),
         ({"do": "signal", "number": 15}, orders.Signal(15)),
         ({"do": "stop", "by": "down", "force": False, "timeout": "soon"}, orders.Stop("down", False, "soon")),

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import Lock
 
 from launcher.executor.runner.devices.function import Function
-from launcher.executor.runner.devices.traps import Space, Traps
+from launcher.executor.runner.devices.traps import MACHINE, Key, Space, Traps
 from launcher.kernel.api import SPACES, Machine, Trap
+from launcher.machine.board import PortModel
 from launcher.machine.pci import CONFIG_SIZE
 
 ONES = (1 << 64) - 1
+MODEL = "model"  # of the machine's own
 OWN_LOCK = "registers"  # what waits for an engine stops nobody who wants something else
 
 
@@ -24,6 +27,18 @@ class Bus:
         self._lock = Lock()
         self._by_devfn: dict[int, Function] = {}
         self._alarms: dict[int, tuple[Function, str]] = {}  # by descriptor
+        self._models: list[PortModel] = []
+
+    @property
+    def asks(self) -> bool:
+        """Accesses come here that a guest without functions and firmware has none of."""
+        return bool(self.functions or self._models)
+
+    def answer(self, model: PortModel) -> None:
+        """For its ports, from now on."""
+        self._models.append(model)
+        trap = Trap(model.ports.start, model.ports.size, MODEL)
+        self.traps.show("port", Key(MACHINE, len(self._models) - 1), model.ports, (trap,))
 
     def add(self, one: Function) -> None:
         """No vCPU runs yet."""
@@ -59,11 +74,13 @@ class Bus:
         found = self._owner(space, address)
         if found is None:  # it was moved meanwhile
             return ONES
-        one, trap = found
-        if trap.kind == OWN_LOCK:
-            return int.from_bytes(one.read_table(trap.kind, address - trap.start, size), "little")
-        with one.alone(), self._lock:
-            return int.from_bytes(one.read_table(trap.kind, address - trap.start, size), "little")
+        key, trap = found
+        offset = address - trap.start
+        if trap.kind == MODEL:
+            with self._lock:
+                return self._models[key.bar].read(offset, size)
+        with self._alone(key, trap):
+            return int.from_bytes(self._by_devfn[key.devfn].read_table(trap.kind, offset, size), "little")
 
     def write(self, space: int, address: int, size: int, value: int) -> None:
         data = (value & (1 << 8 * size) - 1).to_bytes(size, "little")
@@ -73,12 +90,23 @@ class Bus:
         found = self._owner(space, address)
         if found is None:
             return
-        one, trap = found
-        if trap.kind == OWN_LOCK:
-            one.write_table(trap.kind, address - trap.start, data)
+        key, trap = found
+        offset = address - trap.start
+        if trap.kind == MODEL:
+            with self._lock:
+                self._models[key.bar].write(offset, data)
             return
-        with one.alone(), self._lock:
-            one.write_table(trap.kind, address - trap.start, data)
+        with self._alone(key, trap):
+            self._by_devfn[key.devfn].write_table(trap.kind, offset, data)
+
+    @contextmanager
+    def _alone(self, key: Key, trap: Trap) -> Iterator[None]:
+        """Registers have a lock of their own; all else is under that of the bus."""
+        if trap.kind == OWN_LOCK:
+            yield
+            return
+        with self._by_devfn[key.devfn].alone(), self._lock:
+            yield
 
     def _write_config(self, function: Function, offset: int, data: bytes) -> None:
         """C knows what is to be read there by the time that the write is over."""
@@ -89,8 +117,7 @@ class Bus:
             for one in self.functions:
                 one.try_waiting()
 
-    def _owner(self, space: int, address: int) -> tuple[Function, Trap] | None:
+    def _owner(self, space: int, address: int) -> tuple[Key, Trap] | None:
         where: Space = "memory" if SPACES[space] == "memory" else "port"
         with self._lock:
-            found = self.traps.owner(where, address)
-        return None if found is None else (self._by_devfn[found[0].devfn], found[1])
+            return self.traps.owner(where, address)

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from launcher.machine.function import Asked
 from launcher.plan.outcome import DeviceReport, VirtioReport
+from launcher.values import Span
 
 
 class Alarm(Protocol):
@@ -41,6 +42,9 @@ class Function(Protocol):
     def alone(self) -> AbstractContextManager[object]:
         """Before the bus's lock, for all but registers: who works on the function has done so, however long it takes,
         and what its engine has to be told of interrupts it is told when the bus is free again."""
+
+    def spans(self) -> tuple[Span, ...]:
+        """Where its memory BARs are by their registers."""
 
     def read_config(self, offset: int, size: int) -> bytes: ...
     def write_config(self, offset: int, data: bytes) -> None: ...

@@ -17,6 +17,7 @@ from launcher.machine.function import Asked, PassedFunction
 from launcher.plan.changes import Change, Forward, HideBar, Interrupt, ShowBar
 from launcher.plan.outcome import DeviceReport
 from launcher.plan.steps import Passed
+from launcher.values import Span
 
 
 class PassedDevice:
@@ -39,6 +40,9 @@ class PassedDevice:
 
     def alone(self) -> AbstractContextManager[object]:
         return nullcontext()
+
+    def spans(self) -> tuple[Span, ...]:
+        return self.function.spans()
 
     def read_config(self, offset: int, size: int) -> bytes:
         return self.function.read(offset, size, self._ask)

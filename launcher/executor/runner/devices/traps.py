@@ -10,7 +10,7 @@ from launcher.kernel.api import Machine, Trap
 from launcher.values import Span
 
 Space = Literal["port", "memory"]
-ASKED = ("table", "pending", "registers")  # kinds of traps that come back from Vcpu.run whoever's they are
+ASKED = ("table", "pending", "registers", "model")  # kinds of traps that come back from Vcpu.run whoever's they are
 
 
 class Key(NamedTuple):
@@ -18,6 +18,9 @@ class Key(NamedTuple):
 
     devfn: int
     bar: int
+
+
+MACHINE = -1  # in place of a function's `devfn`: a device of the machine's own; `bar` is its number
 
 
 class Traps:
@@ -31,6 +34,11 @@ class Traps:
         self._places: dict[Space, dict[Key, Span]] = {"port": {}, "memory": {}}  # of whole BARs: parts may be mapped
         self._commit("port")
         self._commit("memory")
+
+    def become(self, space: Space, own: Sequence[Trap]) -> None:
+        """The machine's own, in place of those before."""
+        self._own[space] = tuple(own)
+        self._commit(space)
 
     def free(self, space: Space, span: Span) -> bool:
         """Nobody answers there yet."""

@@ -15,6 +15,7 @@ from launcher.machine.function import Asked, PassedFunction
 from launcher.plan.changes import Change, Forward, HideBar, Interrupt, ShowBar
 from launcher.plan.outcome import VirtioReport
 from launcher.plan.virtio import Virtio
+from launcher.values import Span
 
 BAR = 0
 
@@ -40,6 +41,9 @@ class VirtioDevice:
 
     def alone(self) -> AbstractContextManager[object]:
         return self.service.alone()
+
+    def spans(self) -> tuple[Span, ...]:
+        return self.function.spans()
 
     def read_config(self, offset: int, size: int) -> bytes:
         return self.function.read(offset, size, self.service.read_config)

@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 
+from launcher.cli.logs import last_lines
 from launcher.executor.keeper.audience import MOST, VISITORS, Audience
 from launcher.kernel.console import Console
 from launcher.plan.outcome import StepOutcome
 from launcher.vms.channel import Channel, Closed
 from launcher.vms.orders import Stop
+from tests.unit.kernel.test_console import say
 
 
 class Scene:
@@ -137,3 +139,33 @@ def test_without_a_descriptor_for_one_more_a_reader_makes_room(scene: Scene) -> 
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
     assert scene.obeyed == [Stop()]
     assert not is_here(scene, reader)
+
+
+SAID = [b"", b"one", b"one\n", b"one\ntwo\nthree\n", b"one\ntwo\nth", b"\n\n\n", b"x" * 5000 + b"\ny\n"]
+
+
+@pytest.mark.parametrize("said", SAID, ids=range(len(SAID)))
+def test_a_reader_begins_so_many_lines_before_the_end(scene: Scene, said: bytes) -> None:
+    say(scene.console, said)
+    for lines in (0, 1, 2, 3, 100, -1):
+        position = scene.audience._lines(lines)
+        assert scene.console.read(position, 10_000)[0] == last_lines(said, max(lines, 0))
+
+
+def test_a_reader_begins_where_the_ring_does_when_it_has_fewer_lines(scene: Scene) -> None:
+    for _ in range(40):
+        say(scene.console, b"z" * 32_000 + b"\n")
+    data, _, lost = scene.console.read(scene.audience._lines(1000), 1 << 21)
+    assert (lost, len(data) > 1_000_000) == (0, True)
+
+
+def test_who_asks_for_the_last_lines_is_a_reader(scene: Scene) -> None:
+    say(scene.console, b"one\ntwo\n")
+    one = come(scene, {"do": "watch-lines", "name": "logs", "lines": 1})
+    scene.turn()
+    first = one.receive(wait=False)
+    assert first is not None
+    assert first.message == {"watching": True}
+    second = one.receive(wait=False)
+    assert second is not None
+    assert second.data == b"two\n"

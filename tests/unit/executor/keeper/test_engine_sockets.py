@@ -21,9 +21,11 @@ def test_a_socket_where_others_wait_already_is_told_at_once(tmp_path: Path) -> N
         listening = stack.enter_context(socket.socket(socket.AF_UNIX))
         listening.bind(path)
         listening.listen(0)
-        stack.enter_context(engine_sockets.connect(path))  # one waits
+        status = Path(path).stat()
+        identity = f"{status.st_dev}:{status.st_ino}"
+        stack.enter_context(engine_sockets.connect(path, identity))  # one waits
         with pytest.raises(OSError, match="which takes nobody") as failed:
-            engine_sockets.connect(path)
+            engine_sockets.connect(path, identity)
         assert failed.value.errno == errno.EAGAIN
 
 

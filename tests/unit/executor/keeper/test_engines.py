@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import socket
 import struct
 import subprocess
@@ -20,6 +19,7 @@ from launcher.errors import StepFailed
 from launcher.executor.keeper import engines
 from launcher.kernel.real import RealKernel
 from launcher.plan.virtio import Image, ImageFormat, ServedDisk, StartDiskEngine
+from tests.conftest import ends
 from tests.name_spaces import needs_name_spaces
 from tests.vhost_user_client import Client
 
@@ -248,7 +248,7 @@ def test_a_keeper_that_is_killed_takes_its_engine_with_it(
     process.kill()
     assert RealKernel().waits(pidfd, 20, "")
     os.close(pidfd)
-    os.kill(runner, signal.SIGKILL)
+    assert ends(runner)
 
 
 def test_who_has_only_the_journal_ends_an_engine_that_lives(kernel: RealKernel, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import subprocess
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from launcher.executor.keeper.last_words import last_words
 from launcher.kernel import engine as kernel_engine
 from launcher.kernel.real import RealKernel
 from launcher.kernel.waiting import poll
+from launcher.plan.virtio import StartUserNetwork
 from launcher.values import GIB, MIB
 from tests.name_spaces import needs_name_spaces
 from tests.unit.executor.keeper.test_engines import disk, fails, image, kernel, step
@@ -80,6 +82,30 @@ def test_one_that_ends_at_once_is_quoted_without_what_a_terminal_acts_on(
     told = found(kernel, tmp_path, odd("ends"))
     assert (told.code, told.message) == ("E561", "ends for root exited with status 3 before it served anything")
     assert told.evidence == ("I have", r"\x1b[31mno colour")
+
+
+NETWORK = """
+#include <stdio.h>
+#include <unistd.h>
+int main(void) { fprintf(stderr, "uid %d gid %d", getuid(), getgid()); return 1; }
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's engines have other uids")
+def test_a_network_of_root_s_vm_is_served_by_a_user_that_no_other_vm_has(kernel: RealKernel, tmp_path: Path) -> None:
+    """By a program that says who it is in place of passt."""
+    (tmp_path / "passt.c").write_text(NETWORK)
+    subprocess.run(["cc", "-o", tmp_path / "passt", tmp_path / "passt.c"], check=True)
+    for one in (tmp_path, *tmp_path.parents):
+        if str(one).startswith("/tmp/"):
+            one.chmod(0o711)
+    wanted = StartUserNetwork(str(tmp_path / "passt"), "inet", None, None, GIB)
+    engines.prepare(wanted, kernel)
+    with pytest.raises(StepFailed) as failed:
+        engines.start(wanted, kernel)
+    own = 0x7300_0000 + os.getpid()
+    assert failed.value.diagnostics[0].evidence == (f"uid {own} gid {own}",)
+    assert wanted.describe() == "start passt as a uid of its own for inet"
 
 
 @pytest.mark.parametrize(

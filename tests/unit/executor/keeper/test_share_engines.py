@@ -27,7 +27,7 @@ KINDS: dict[Literal["c", "rust"], str] = {"c": "/usr/lib/qemu/virtiofsd", "rust"
 # Debian 13 has a link to the other where Debian 12 has the one in C.
 HERE = [kind for kind, program in KINDS.items() if os.access(program, os.X_OK) and not os.path.islink(program)]
 PASST = shutil.which("passt") or ""
-INIT, LOOKUP, MKDIR, OPEN, READ, CREATE = 26, 1, 9, 14, 15, 35  # linux/fuse.h
+INIT, LOOKUP, SETATTR, MKDIR, OPEN, READ, CREATE = 26, 1, 4, 9, 14, 15, 35  # linux/fuse.h
 SIZE = 4096
 EROFS, EINVAL = 30, 22
 SHARES = 0x880000DB  # CAP_CHOWN, DAC_OVERRIDE, FOWNER, FSETID, SETGID, SETUID, MKNOD, SETFCAP
@@ -116,6 +116,8 @@ def test_a_share_that_is_only_read_cannot_be_written(
         assert guest.text("hello") == b"hi there"
         assert guest.make("new") == EROFS
         assert guest.ask(MKDIR, struct.pack("<II", 0o755, 0) + b"dir\0")[0] == EROFS
+        mode = struct.pack("<IIQQQQQQIIIIIIII", 1, 0, *(0,) * 9, 0o40777, *(0,) * 4)  # FATTR_MODE
+        assert guest.ask(SETATTR, mode)[0] == EROFS
     assert os.listdir(folder) == ["hello"]
 
 

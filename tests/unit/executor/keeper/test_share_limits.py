@@ -44,7 +44,7 @@ def test_a_guest_may_look_at_more_than_some_thousand_files(
 SIGNALS = """
 import errno, fcntl, os, signal
 from launcher.native import lib
-assert lib.kernel_prctl(lib.PR_SET_NO_NEW_PRIVS, 1) == 0 and lib.confine_share_engine() == 0
+assert lib.kernel_prctl(lib.PR_SET_NO_NEW_PRIVS, 1) == 0 and lib.confine_share_engine(False) == 0
 reading, writing = os.pipe()
 tries = (
     lambda: os.kill(os.getppid(), 0),
@@ -65,3 +65,41 @@ fcntl.fcntl(reading, fcntl.F_SETFL, os.O_NONBLOCK)
 def test_who_serves_a_share_has_no_signal_for_others() -> None:
     """Root's folder has an engine whose uid the kernel would let signal everybody."""
     subprocess.run([sys.executable, "-c", SIGNALS], check=True)
+
+
+ATTRIBUTES = """
+import ctypes, errno, os, sys
+from launcher.native import lib
+name, place = sys.argv[1], os.open(sys.argv[1], os.O_RDONLY)
+assert lib.kernel_prctl(lib.PR_SET_NO_NEW_PRIVS, 1) == 0 and lib.confine_share_engine(True) == 0
+libc, x32 = ctypes.CDLL(None, use_errno=True), 0x40000000
+tries = {
+    "chmod": lambda: os.chmod(name, 0o777),
+    "fchmod": lambda: os.fchmod(place, 0o777),
+    "by its number": lambda: os.chmod(f"/proc/self/fd/{place}", 0o777),
+    "chown": lambda: os.chown(name, os.getuid(), os.getgid()),
+    "fchown": lambda: os.fchown(place, os.getuid(), os.getgid()),
+    "utime": lambda: os.utime(name),
+    "setxattr": lambda: os.setxattr(name, "user.a", b"b"),
+    "removexattr": lambda: os.removexattr(place, "user.a"),
+    "truncate": lambda: os.truncate(name, 0),
+}
+for what, one in tries.items():
+    try:
+        one()
+    except OSError as error:
+        assert error.errno == errno.EROFS, what
+    else:
+        raise SystemExit(f"it may {what}")
+assert libc.syscall(91 | x32, place, 0o777) == -1 and ctypes.get_errno() in (errno.EPERM, errno.ENOSYS)
+assert os.read(place, 5) == b"hello"
+"""
+
+
+def test_who_serves_a_share_that_is_only_read_changes_no_attribute(tmp_path: Path) -> None:
+    """Neither its own word for that, nor Landlock, keeps an engine that was taken over from it."""
+    (tmp_path / "a").write_text("hello")
+    before = (tmp_path / "a").stat()
+    subprocess.run([sys.executable, "-c", ATTRIBUTES, str(tmp_path / "a")], check=True)
+    after = (tmp_path / "a").stat()
+    assert (after.st_mode, after.st_ctime_ns, after.st_size) == (before.st_mode, before.st_ctime_ns, 5)

@@ -1,0 +1,60 @@
+"""The path of a file in which firmware keeps its variables in; what is known of it out. Opens regular files only."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+import struct
+
+from launcher.images.boot_files import Variables
+from launcher.images.firmware import layout_of
+from launcher.images.rights import identity_of
+from launcher.values import Missing, missing
+
+_HEAD = 4096
+_GETLK = 36  # F_OFD_GETLK (asm-generic/fcntl.h); fcntl has no name for it
+_FLOCK = struct.Struct("hhqqi4x")
+
+
+def read_variables(path: str) -> Variables | Missing:
+    """One that is not there can be made where its folder is: what is missing then is the folder."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return _to_be_made(path)
+    except OSError as error:
+        return missing(error, path)
+    except ValueError:  # no path: it has a NUL in it, or half of a character
+        return Missing("absent", path)
+    try:
+        return _described(path, descriptor)
+    except OSError as error:
+        return missing(error, path)
+    finally:
+        os.close(descriptor)
+
+
+def _to_be_made(path: str) -> Variables | Missing:
+    folder = os.path.dirname(path) or "."
+    if not os.path.isdir(folder):
+        return Missing("absent", folder)
+    return Variables(path, "none", writable=os.access(folder, os.W_OK | os.X_OK))
+
+
+def _described(path: str, descriptor: int) -> Variables:
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        return Variables(path, "other", identity_of(status))
+    layout = layout_of(os.pread(descriptor, _HEAD, 0))
+    writable, locked = os.access(path, os.W_OK), _is_locked(descriptor)
+    return Variables(path, "file", identity_of(status), status.st_size, layout, writable, locked)
+
+
+def _is_locked(descriptor: int) -> bool:
+    """A file system that has no locks has none that are taken."""
+    asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+    try:
+        return bool(_FLOCK.unpack(fcntl.fcntl(descriptor, _GETLK, asked))[0] != fcntl.F_UNLCK)
+    except OSError:
+        return False

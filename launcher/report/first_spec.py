@@ -1,0 +1,176 @@
+"""A host, what it can pass, and the kernels on it in, the text of a commented spec for it out. Pure.
+
+It is valid as it stands, and takes nothing of the host: what a user might want is there in comments, to be uncommented.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from launcher.record import record
+from launcher.report.frame import visible
+from launcher.report.lines import wrapped
+from launcher.spec.kinds import WORDS, is_of
+from launcher.spec.yaml_text import resolve
+from launcher.values import GIB, MIB, show_size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from launcher.host.facts import HostFacts, PciFunction, Serving
+    from launcher.report.inventory import Verdict
+    from launcher.values import PciAddress
+
+_WIDTH = 110
+_MOST = 24  # devices and kernels that are listed
+_MOST_MEMORY, _LEAST_MEMORY = 8 * GIB, 256 * MIB
+_MOST_CPUS = 4
+# Of two words the narrower; what has none of these is a device.
+_ALIASES = tuple(word for word in ("nvme", "ethernet", "infiniband", "wifi", *WORDS) if word != "display")
+_PLACEHOLDER = "./bzImage"
+_WIDEST = 56  # columns of an entry, with what is behind it below each other
+_LONGEST = 96  # of what is said of a device
+_ATTACH = "companions: attach"
+_DOCTOR = "`vmlaunch doctor` says what to do."
+
+
+@record
+class FoundKernel:
+    """`initrd` is the initial RAM disk of the same version; `why`, what keeps this user or every guest from it."""
+
+    path: str
+    initrd: str = ""
+    why: str = ""
+
+
+def first_spec(
+    name: str, host: HostFacts, verdicts: Mapping[PciAddress, Verdict], kernels: Sequence[FoundKernel]
+) -> str:
+    about = (
+        f"A first spec for {host.name}, Linux {host.kernel}. `vmlaunch explain` tells the fields, and `vmlaunch plan` "
+        "what `up` would do with them here. What is behind a # is not in the VM: take the # away where you want it."
+    )
+    parts = (_boot(kernels), _cpus_and_memory(host), _devices(host, verdicts), _served(host.serving))
+    lines = [*_comment(about), "", f"name: {_as_text(name)}", *(line for part in parts for line in ("", *part))]
+    return "\n".join(visible(line).rstrip() for line in lines) + "\n"
+
+
+def _as_text(name: str) -> str:
+    """YAML reads some names as a number, or as true."""
+    return name if isinstance(resolve(name), str) else f'"{name}"'
+
+
+# ---- what starts ----
+
+
+def _boot(kernels: Sequence[FoundKernel]) -> Iterator[str]:
+    usable = [one for one in kernels if not one.why]
+    first = usable[0] if usable else FoundKernel(_PLACEHOLDER)
+    if not usable:
+        yield from _comment(
+            "No kernel was found that a guest of yours can start with: name one, a bzImage or a vmlinux."
+        )
+    yield "boot:"
+    yield f"  kernel: {first.path}"
+    yield f"  {'' if first.initrd else '# '}initrd: {first.initrd or './initrd.img'}"
+    yield "  cmdline: console=ttyS0      # with a disk, such as: console=ttyS0 root=/dev/vda1 ro"
+    yield "  # Or, in place of all that, by the host's UEFI from a disk that has a boot loader: `boot: uefi`."
+    others = [one for one in kernels if one.path != first.path]
+    if others:
+        yield "  # Other kernels here:"
+    yield from (f"  #   {one.path}{f'   ({one.why})' if one.why else ''}" for one in others[:_MOST])
+
+
+def _cpus_and_memory(host: HostFacts) -> Iterator[str]:
+    count = len(host.process.cpus or host.cpus)
+    cpus = max(1, min(_MOST_CPUS, count // 2))
+    yield f"cpus: {cpus:<12} # of {count} here; `{{count: {cpus}, pin: ...}}` gives each one of its own"
+    size = _LEAST_MEMORY
+    while size * 2 <= min(_MOST_MEMORY, host.memory.available // 2):
+        size *= 2
+    shown = f"{size // GIB}GiB" if size >= GIB else f"{size // MIB}MiB"
+    available, total = show_size(host.memory.available), show_size(host.memory.total)
+    yield f"memory: {shown:<10} # {available} of {total} are available here"
+
+
+# ---- devices ----
+
+
+def _devices(host: HostFacts, verdicts: Mapping[PciAddress, Verdict]) -> Iterator[str]:
+    general = {one.message: one for verdict in verdicts.values() for one in verdict.general}
+    passable = list(_offered(host.pci, verdicts))
+    for problem in general.values():
+        yield from _comment(f"No device can be passed yet: {problem.message} ({problem.code}). {_DOCTOR}")
+    if not passable:
+        yield from _comment("No device of this host can be passed to a guest: `vmlaunch devices` says why of each.")
+        return
+    yield "# Devices of this host that a guest can have, whole. The host is without them while the VM is up."
+    yield "# devices:"
+    yield from _listed(passable[:_MOST], verdicts)
+    if len(passable) > _MOST:
+        yield f"#   and {len(passable) - _MOST} more: `vmlaunch devices` lists them all"
+
+
+def _offered(functions: Iterable[PciFunction], verdicts: Mapping[PciAddress, Verdict]) -> Iterator[PciFunction]:
+    """One function of a card whose others come with it."""
+    with_others = set[str]()
+    for one in functions:
+        verdict = verdicts.get(one.address)
+        if _can_be_passed(verdict) and str(one.address)[:-2] not in with_others:
+            yield one
+            if verdict and _ATTACH in verdict.wishes:
+                with_others.add(str(one.address)[:-2])
+
+
+def _can_be_passed(verdict: Verdict | None) -> bool:
+    return verdict is not None and not verdict.bridge and not verdict.problems
+
+
+def _listed(passable: Iterable[PciFunction], verdicts: Mapping[PciAddress, Verdict]) -> Iterator[str]:
+    seen: Counter[str] = Counter()
+    rows = []
+    for one in passable:
+        kind = next((word for word in _ALIASES if is_of(word, one.class_code, one.id)), "device")
+        seen[kind] += 1
+        alias = kind if seen[kind] == 1 else f"{kind}-{seen[kind]}"
+        wishes = verdicts[one.address].wishes
+        entry = f"{{pci: {', '.join([str(one.address), *wishes])}}}" if wishes else str(one.address)
+        rows.append((f"{alias}: {entry}", _about(one)))
+    width = min(_WIDEST, max(len(entry) for entry, _ in rows))
+    yield from (f"#   {entry:{width}}  # {about}" for entry, about in rows)
+
+
+def _about(one: PciFunction) -> str:
+    uses = f", {one.uses[0].what}" if one.uses else ""
+    group = "" if one.group is None else f", group {one.group}"
+    whole = f"{one.name or f'{one.id}, class {one.class_code}'}{group}, {one.driver or 'no driver'}{uses}"
+    return whole if len(whole) <= _LONGEST else f"{whole[: _LONGEST - 3]}..."
+
+
+# ---- what is served ----
+
+
+def _served(serving: Serving | None) -> Iterator[str]:
+    """Where it was not recorded, nothing is said of what is missing."""
+    bridges = [one.name for one in serving.links if one.kind == "bridge"] if serving else []
+    rows = (
+        ("disks", "root: ./root.qcow2", "or a block device, such as /dev/vg0/root", "qemu-storage-daemon"),
+        ("nics", "inet: user", "needs no rights", "passt"),
+        ("", f"lan: {{bridge: {bridges[0] if bridges else 'br0'}}}", "a bridge of the host", ""),
+        ("shares", "work: ./work", "in the guest: mount -t virtiofs work /mnt", "virtiofsd"),
+    )
+    for section, entry, about, engine in rows:
+        if section:
+            yield f"# {section}:"
+        yield f"#   {entry:24}  # {about}{_missing(engine, serving)}"
+    yield "# vsock: true"
+
+
+def _missing(engine: str, serving: Serving | None) -> str:
+    there = serving is None or not engine or any(name == engine and one.path for name, one in serving.programs.items())
+    return "" if there else f"; {engine} is not installed"
+
+
+def _comment(text: str) -> Iterator[str]:
+    yield from (f"# {line}" for line in wrapped("", text, _WIDTH))

@@ -1,0 +1,134 @@
+"""The disk image, booted by firmware: GRUB's menu, a login, cloud-init's user, entries that the firmware keeps."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Cli
+from tests.disk_images import qcow2
+from tests.lab import pieces
+from tests.lab.console import KEY, MENU, USER, USER_DATA, Console
+from tests.lab.image.recipe import SIZE, image
+from tests.lab.inside.passing import NVME
+from tests.lab.inside.whole import missing, sh
+
+pytestmark = [
+    pytest.mark.image,
+    pytest.mark.usefixtures("host_as_before"),
+    pytest.mark.skipif(bool(missing()), reason=f"there is no {missing()}"),
+]
+
+DISPLAY = "0000:00:10.0"
+ENTRY = r"efibootmgr -q -c -d /dev/vda -p 2 -L kept -l '\EFI\debian\grubx64.efi'"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return qcow2(tmp_path / "root.qcow2", SIZE, image())
+
+
+def spec(cli: Cli, firmware: object, **fields: Any) -> Path:
+    boot = {"firmware": firmware} if isinstance(firmware, str) else firmware
+    return cli.spec(Path("replaced"), **{"boot": boot, "memory": "512MiB"} | fields)
+
+
+def cloud_init(folder: Path) -> dict[str, str]:
+    (folder / "user-data").write_text(USER_DATA)
+    return {"user-data": str(folder / "user-data")}
+
+
+def attached(cli: Cli, path: Path) -> Console:
+    return Console(cli.start("up", "-v", path, stdin=subprocess.PIPE))
+
+
+def ended(console: Console) -> str:
+    """By its own word; what `up` said then."""
+    console.type("sudo poweroff\n")
+    out, err = console.process.communicate()
+    assert console.process.returncode == 0, console.said + out + err
+    return err
+
+
+@pytest.mark.host("zoo")
+@pytest.mark.long
+def test_an_image_boots_by_uefi_to_its_user_and_keeps_a_boot_entry(cli: Cli, root: Path, tmp_path: Path) -> None:
+    """Beside a passed display and an empty drive. The guest reboots at GRUB's prompt, sooner than from Linux; in its
+    next life the firmware takes the new entry by itself.
+    """
+    variables = tmp_path / "vars.fd"
+    boot = {"firmware": "uefi", "variables": str(variables)}
+    devices = {"drive": NVME, "display": DISPLAY}
+    path = spec(cli, boot, disks={"root": str(root)}, devices=devices, **{"cloud-init": cloud_init(tmp_path)})
+    console = attached(cli, path)
+    console.until(MENU)
+    console.until("for a command-line")
+    console.type("c")
+    console.until("grub>")
+    console.type("reboot\r")
+    console.until(MENU)
+    console.log_in()
+    assert console.order("id -un") == USER
+    assert console.order("cat .ssh/authorized_keys") == KEY
+    assert console.order("hostname") == cli.name
+    assert "nvme0n1" in console.order("cat /proc/partitions")
+    assert "EFI VGA" in console.order("cat /proc/fb")
+    assert console.order(f"sudo {ENTRY}") == ""
+    print(cli.run("inspect", "-v", cli.name).out)
+    assert "0 failed calls" in ended(console)
+
+    console = attached(cli, path)
+    console.until('"kept" from HD(')
+    console.until(MENU)
+    assert cli.run("down", "--kill", cli.name).code == 0
+    console.process.communicate()
+
+
+@pytest.fixture
+def of_another_release() -> Iterator[None]:
+    """Debian 13's OVMF on Debian 12, and the other way round."""
+    found = pieces.other_firmware()
+    if found is None:
+        pytest.skip("this is no Debian")
+    sh("mount", "--bind", found, "/usr/share/OVMF")
+    yield
+    sh("umount", "/usr/share/OVMF")
+
+
+MATRIX = [
+    pytest.param("uefi", 4, {"drive": NVME}, id="uefi-4-nvme"),
+    pytest.param("uefi", 1, {}, id="uefi-1"),
+    pytest.param("bios", 4, {"drive": NVME}, id="bios-4-nvme"),
+    pytest.param("bios", 1, {}, id="bios-1"),
+]
+
+
+@pytest.mark.host("large")
+@pytest.mark.long
+@pytest.mark.usefixtures("of_another_release")
+def test_the_firmware_of_another_release_boots_the_image(cli: Cli, root: Path) -> None:
+    console = attached(cli, spec(cli, "uefi", disks={"root": str(root)}))
+    console.until(MENU)
+    console.until("Booting `Debian GNU/Linux'")
+
+
+@pytest.mark.host("large")
+@pytest.mark.long
+@pytest.mark.parametrize(("firmware", "cpus", "devices"), MATRIX)
+def test_an_image_boots_by_both_firmwares_and_again(
+    cli: Cli, root: Path, tmp_path: Path, firmware: str, cpus: int, devices: dict[str, Any]
+) -> None:
+    more = {"cloud-init": cloud_init(tmp_path)}
+    console = attached(cli, spec(cli, firmware, disks={"root": str(root)}, cpus=cpus, devices=devices, **more))
+    console.until(MENU)
+    console.log_in()
+    assert console.order("nproc") == str(cpus)
+    assert ("efi" in console.order("ls /sys/firmware").split()) is (firmware == "uefi")
+    console.type("sudo reboot\n")
+    console.until(MENU)
+    console.log_in()
+    assert "after 1 reboot" in ended(console)
