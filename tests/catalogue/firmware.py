@@ -127,7 +127,7 @@ ROWS: tuple[Row, ...] = (
     _file("nothing-to-boot", "W460", "no-boot-code", BIOS, disk("uefi"), disk("bios")),
     _file("nothing-to-boot", "W460", "bare-file-system", UEFI, disk(), disk("uefi")),
     _seed("E410", "absent", Missing("absent", "/vms/user-data")),
-    _seed("E462", "large", replace(USER_DATA, size=2 * MIB)),
+    _seed("E462", "large", replace(USER_DATA, size=2 * MIB, sha256="9a" * 32)),
     _seed("W463", "no-header", replace(USER_DATA, problem=PASSED_OVER)),
     _file("boot-order-unheard", "W461", "gpu", GPU, files(), files(), DRIVE),
     _file("boot-order-unheard", "W461", "as-a-kernel", FILE.replace("./root.img", "{path: ./root.img, boot-order: 1}"),
