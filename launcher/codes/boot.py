@@ -329,9 +329,10 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "E454",
         "variables cannot be kept",
         "The file at `boot.variables` is opened when the VM starts, and what the firmware and the guest write goes "
-        "into it. One that is not there is made then, in its folder.",
+        "into it. One that is not there is made then, in its folder. The template that came with the host's firmware "
+        "would change for every VM that begins with it.",
         "boot: {firmware: uefi, variables: ./no-such-folder/vm.fd}",
-        "Make the folder, or let the user that runs vmlaunch write the file.",
+        "Make the folder, let the user that runs vmlaunch write the file, or name a file of the VM's own.",
     ),
     Explanation(
         "E455",

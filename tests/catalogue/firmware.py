@@ -107,6 +107,7 @@ ROWS: tuple[Row, ...] = (
     _file("variables-wrong", "E454", "denied", KEPT, files(None, kept(writable=False)), files(None, kept())),
     _file("variables-wrong", "E454", "folder", KEPT, files(None, replace(NEW, writable=False)), files(None, NEW)),
     _file("variables-wrong", "E454", "fifo", KEPT, files(None, kept(kind="other", size=0)), files(None, kept())),
+    _file("variables-wrong", "E454", "template", KEPT, files(None, kept(path=OVMF.template)), files(None, kept())),
     _file("variables-wrong", "E455", "2-mib", KEPT,
           files(None, kept(size=131072, layout="57272 bytes of 131072, authenticated")), files(None, kept())),
     _file("variables-wrong", "E455", "in-the-firmware", OWN, files(rom(size=4 * MIB, layout=LAYOUT), kept()),

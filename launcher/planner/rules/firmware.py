@@ -68,7 +68,7 @@ def _own(it: Situation) -> Iterator[Diagnostic]:
     if file.flash is None:
         yield _no_firmware(file)
     elif file.flash.kind == "variables":
-        help_ = ("name the firmware itself, and this as `boot.variables`",)
+        help_ = ("name the firmware itself, and a copy of this as `boot.variables`, or a file that is not there",)
         yield Diagnostic("E452", f"{file.path} holds variables of a UEFI firmware, and no firmware", _WHERE, help=help_)
     elif file.flash.layout and it.spec.boot.variables is not None:
         fact = f"{file.path} has room for its variables in itself, where they are lost when the VM ends"
@@ -119,6 +119,7 @@ def _not_kept(found: Missing, it: Situation) -> Diagnostic:
     return Diagnostic("E454", f"{found.path} cannot be read", _VARIABLES, help=help_)
 
 
+_OF_ITS_OWN = "name a file that is not there, as `variables: ./vm.vars.fd`: it is made of the template"
 _NEW = (
     "name a file that is not there, and it is made of the firmware's template; boot entries are lost with the old one"
 )
@@ -128,6 +129,9 @@ def _unfit(found: Variables, it: Situation) -> Iterator[Diagnostic]:
     one = it.firmware
     if found.kind == "other":
         yield Diagnostic("E454", f"{found.path} is no regular file", _VARIABLES, help=("name a file",))
+    elif any(found.path == image.template for image in it.host.boot_firmware or ()):
+        fact = f"{found.path} is the template of the host's firmware, which new files of variables are made of"
+        yield Diagnostic("E454", fact, _VARIABLES, help=(_OF_ITS_OWN,))
     elif not found.writable:
         what = "may not be written" if found.kind == "file" else "cannot be made: its folder may not be written"
         help_ = (f"let uid {it.host.process.uid} write it",)
