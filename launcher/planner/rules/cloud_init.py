@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from launcher.planner.decided import Situation
 
 _FIRST_LINE = "let its first line be `#cloud-config`, and mappings follow; a script begins with `#!`"
+_UNTOLD = ("does not begin", "begins with", "is empty")
 _VALID = "correct it: `cloud-init schema --config-file FILE` in a guest says what it takes"
 
 
@@ -32,7 +33,7 @@ def _files(it: Situation) -> Iterator[Diagnostic]:
             fact = f"{found.path} has {found.size} bytes, and a file for cloud-init has {show_size(LARGEST)} at most"
             yield Diagnostic("E462", fact, where, help=("share a folder by `shares:` for what is large",))
         elif found.problem:
-            help_ = _FIRST_LINE if name == "user-data" and "begin" in found.problem else _VALID
+            help_ = _FIRST_LINE if name == "user-data" and found.problem.startswith(_UNTOLD) else _VALID
             yield Diagnostic("W463", f"{found.path} {found.problem}", where, help=(help_,))
 
 

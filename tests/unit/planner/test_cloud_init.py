@@ -116,6 +116,18 @@ def test_a_saved_plan_rests_on_the_files() -> None:
     assert str(failed).startswith("/vms/user-data: its checksum differs")
 
 
+def test_network_config_is_a_mapping_or_empty(tmp_path: Any) -> None:
+    for content, problem in (
+        (b"version: 2\n", None),
+        (b"", None),
+        (b"eth0\n", "has no mapping where cloud-init takes one"),
+    ):
+        (tmp_path / "net").write_bytes(content)
+        found = read_seed({"network-config": str(tmp_path / "net")})["network-config"]
+        assert isinstance(found, SeedText)
+        assert found.problem == problem
+
+
 @pytest.mark.parametrize(
     ("content", "problem"),
     {
@@ -126,8 +138,14 @@ def test_a_saved_plan_rests_on_the_files() -> None:
         b"Content-Type: multipart/mixed\n": None,
         b"\x1f\x8b\x08": None,
         b"users: []\n": "does not begin with",
-        b"": "does not begin with",
-        b" #cloud-config\n": None,
+        b"": "is empty",
+        b"\n #Cloud-Config\n": None,
+        b"\xef\xbb\xbf#cloud-config\n": "begins with a byte order mark",
+        b"X: 1\nMIME-Version: 1.0\n": None,
+        b"#cloud-config\n- users\n": "has no mapping where",
+        b"#cloud-config-archive\n- {}\n": None,
+        b"#cloud-config-archive\na: 1\n": "has no list",
+        b"#cloud-config-jsonp\n[]\n": None,
         b"#cloud-config\nusers: [\n": "is no YAML",
         b"#cloud-config\na: 1\n b: 2\n": "is no YAML: see its line 3",
         b"#cloud-config\n\xff": "is no text in UTF-8",
