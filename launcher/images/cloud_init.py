@@ -59,7 +59,10 @@ def _problem(name: str, content: bytes) -> str | None:
     return "does not begin with `#cloud-config`, nor with what else cloud-init knows"
 
 
-_WANTED = {dict: "has no mapping where cloud-init takes one", list: "has no list where cloud-init takes one"}
+_WANTED: dict[type, str] = {
+    dict: "has no mapping where cloud-init takes one",
+    list: "has no list where cloud-init takes one",
+}
 
 
 def _not_yaml(content: bytes, wanted: type) -> str | None:
