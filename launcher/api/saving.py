@@ -85,4 +85,7 @@ def write_new(path: str, text: str) -> None:
             with suppress(OSError):
                 os.unlink(path)
         cause = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        raise Refused(Diagnostic("E028", f"failed to write the spec: {cause.lower()}", Where(path))) from None
+        help_ = ("name a file in a folder where you may write, with room for it",)
+        raise Refused(
+            Diagnostic("E028", f"failed to write the spec: {cause.lower()}", Where(path), help=help_)
+        ) from None

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
 from launcher.cli.terminal import drawn
+from launcher.errors import Refused
+from launcher.record import replace
 from launcher.report.escapes import as_json
 from launcher.report.frame import visible
 from launcher.report.plan_text import count
+from launcher.values import is_name
 from launcher.version import VERSION
 
 if TYPE_CHECKING:
@@ -19,16 +23,17 @@ if TYPE_CHECKING:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="XML of `virsh dumpxml`, or a QEMU command line; - for stdin")
-    parser.add_argument("-o", "--output", metavar="SPEC", help="write the spec to a new file")
+    parser.add_argument("-o", "--output", metavar="SPEC", help="the new file, or - for stdout (default)")
     parser.add_argument("--json", action="store_true", help="the spec, what is not in it, and why, as JSON")
 
 
 def run(options: argparse.Namespace) -> int:
-    from launcher.api.importing import import_machine
     from launcher.cli.given import without_plugins
 
     without_plugins()
-    found = import_machine(options.file, options.output or "")
+    if options.output == "-":
+        options.output = None
+    found = _imported(options)
     if options.output:
         from launcher.api.saving import write_new
 
@@ -38,6 +43,25 @@ def run(options: argparse.Namespace) -> int:
     else:
         _show(found, options)
     return 1 if found.diagnostics else 0
+
+
+def _imported(options: argparse.Namespace) -> Imported:
+    """A file that is not there may be meant as the name of a domain, as with `virsh`."""
+    from launcher.api.importing import import_machine
+
+    try:
+        return import_machine(options.file, options.output or "")
+    except Refused as error:
+        (found, *more) = error.diagnostics
+        if found.code != "E015" or more:
+            raise
+        raise Refused(replace(found, help=(_way_out(options.file),))) from None
+
+
+def _way_out(path: str) -> str:
+    if is_name(path) and not os.path.lexists(path):
+        return f"correct the path; or for a domain of that name: `virsh dumpxml {path} | vmlaunch import -`"
+    return "name the file that `virsh dumpxml NAME` has printed, or one with a QEMU command line"
 
 
 def _show(found: Imported, options: argparse.Namespace) -> None:

@@ -49,6 +49,10 @@ def test_a_spec_is_printed_and_what_is_not_in_it_is_counted(
     assert main(["validate", "new.yaml"]) == 0
     assert main(["import", "vm.sh", "-o", "new.yaml"]) == 1
     assert "E028" in capsys.readouterr().err
+    assert main(["import", "vm.sh", "-o", "-"]) == 0
+    assert (capsys.readouterr().out, Path("-").exists()) == (out, False)
+    assert main(["import", "web01"]) == 1
+    assert "`virsh dumpxml web01 | vmlaunch import -`" in capsys.readouterr().err
     assert main(["import", "vm.sh", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["valid"]
