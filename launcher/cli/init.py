@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,11 @@ def _check_name(name: str) -> None:
     from launcher.spec.scalars import suggested_name
     from launcher.values import is_name
 
+    folder, stem = os.path.split(name.removesuffix(".yml").removesuffix(".yaml"))
+    if is_name(stem) and stem != name:
+        file = f" -o {name}" if folder or name != f"{stem}.yaml" else ""
+        help_: tuple[str, ...] = (f"write `vmlaunch init{file} {stem}`, which makes {name}",)
+        raise WrongUsage(Diagnostic("E117", f"a file, and not the name of a VM: {name}", help=help_))
     if not is_name(name):
         near, rule = suggested_name(name), "names are 1 to 63 of a-z, 0-9 and -, and not - first"
         help_ = (f"write `vmlaunch init {near}`", rule) if near else (rule,)

@@ -85,6 +85,10 @@ def test_a_new_file_is_written_and_none_is_written_over(
     assert main(["validate", "123.yaml"]) == 0
     assert main(["init", "Web Server"]) == 2
     assert "`vmlaunch init web-server`" in capsys.readouterr().err
+    assert main(["init", "web.yaml"]) == 2
+    assert "write `vmlaunch init web`, which makes web.yaml" in capsys.readouterr().err
+    assert main(["init", "./vms/web.yml"]) == 2
+    assert "`vmlaunch init -o ./vms/web.yml web`" in capsys.readouterr().err
     assert main(["init", "web", "-o", "-", "--host", str(HOSTS / "gpu07.json")]) == 0
     assert "gpu: {pci: 0000:c1:00.0, companions: attach}" in capsys.readouterr().out
     assert main(["init", "a", "-o", "no/such/a.yaml"]) == 1
