@@ -7,6 +7,7 @@ import sys
 from launcher.errors import Diagnostic, NotPermitted, Refused, Where
 
 LIMIT = 1 << 20
+_CORRECT = "name a file that is there: a path is relative to the working directory"
 
 
 def read_bytes(path: str) -> bytes:
@@ -16,7 +17,8 @@ def read_bytes(path: str) -> bytes:
         raise NotPermitted(Diagnostic("E017", "failed to read the file: permission denied", Where(path))) from None
     except (OSError, ValueError) as error:
         cause = (error.strerror if isinstance(error, OSError) else None) or "not a path"
-        raise Refused(Diagnostic("E015", f"failed to read the file: {cause.lower()}", Where(path))) from None
+        what = f"failed to read the file: {cause.lower()}"
+        raise Refused(Diagnostic("E015", what, Where(path), help=(_CORRECT,))) from None
     if len(raw) > LIMIT:
         raise Refused(Diagnostic("E014", "the file is larger than 1 MiB", Where(path), help=("a spec is one VM",)))
     return raw

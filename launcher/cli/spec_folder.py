@@ -75,8 +75,8 @@ def read_one(path: str, verb: str) -> bytes:
         return read_bytes(path)
     except Refused as error:
         (found,) = error.diagnostics
-        meant = () if found.help else tuple(_meant(path, verb))
-        raise Refused(replace(found, help=meant)) from None
+        help_ = (tuple(_meant(path, verb)) if found.code == "E015" else ()) or found.help
+        raise Refused(replace(found, help=help_)) from None
 
 
 def _meant(path: str, verb: str) -> Iterator[str]:
