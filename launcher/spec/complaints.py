@@ -310,7 +310,7 @@ def _main_key(path: FieldPath, given: str) -> str | None:
     section = section_of(path)
     if section == "devices.match":
         return "id" if ":" in given else "class"
-    return {"boot": "kernel", "memory": "size", "devices.network": "mac"}.get(section)
+    return {"boot": "kernel", "memory": "size", "devices.network": "mac", "cloud-init": "user-data"}.get(section)
 
 
 def _found(given: object) -> str:

@@ -31,6 +31,8 @@ def shape(path: FieldPath, given: object) -> tuple[str, ...]:
         return (f"each has an alias: write `{path[0]}: {whole}`",)
     if path[-1:] == ("path",) and is_alias(path[:-1]) and isinstance(given, bool | list | Mapping):
         return (f"write its path, as in `{path[1]}: {'./debian.qcow2' if path[0] == 'disks' else './src'}`",)
+    if len(path) == 2 and path[0] == "cloud-init" and isinstance(given, Mapping | list):
+        return (f"write it to a file of its own, and name that: `{path[-1]}: ./{path[-1]}`",)
     if path[:1] == ("nics",) and path[-1] in _NAMES_OF_NICS and isinstance(given, bool | list | Mapping):
         return (f"write which one, as in `{path[-1]}: {_NAMES_OF_NICS[path[-1]]}`",)
     if path[:1] == ("disks",) and path[-1:] == ("format",) and str(given).lower() in _CONVERTED:

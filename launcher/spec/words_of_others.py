@@ -51,6 +51,11 @@ FIELDS: dict[str, dict[str, str]] = {
         "boot.initrd": "ramfs",
         "boot.firmware": "uefi efi bios type mode code",
     },
+    "cloud-init": {
+        "cloud-init.user-data": "userdata user file path config cloud-config",
+        "cloud-init.meta-data": "metadata meta",
+        "cloud-init.network-config": "networkconfig network-data network networks net",
+    },
     "cpus": {
         "cpus.count": "n num number total max amount vcpu vcpus cpu cpus smp boot boot-vcpus vcpu-count max-vcpus",
         "cpus.topology.sockets": "sockets socket packages",

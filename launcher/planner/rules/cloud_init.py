@@ -24,7 +24,12 @@ _VALID = "correct it: `cloud-init schema --config-file FILE` in a guest says wha
 def _files(it: Situation) -> Iterator[Diagnostic]:
     for name, found in it.files.seed.items():
         where = in_spec(f"cloud-init.{name}")
-        if isinstance(found, Missing):
+        if isinstance(found, Missing) and "\n" in found.path:
+            help_ = f"write the text to a file, and name that: `{name}: ./{name}`"
+            yield Diagnostic(
+                "E410", f"cloud-init.{name} is a text, and no file of that name is there", where, help=(help_,)
+            )
+        elif isinstance(found, Missing):
             code, fact, help_ = UNREADABLE[found.missing]
             yield Diagnostic(code, f"{found.path} {fact}", where, help=(help_,))
         elif found.kind != "file":

@@ -89,6 +89,7 @@ def test_what_the_spec_names_is_taken_as_it_is() -> None:
     ("found", "code", "near"),
     [
         (Missing("absent", "/vms/user-data"), "E410", text("user-data")),
+        (Missing("absent", "/vms/#cloud-config\nusers: []\n"), "E410", text("user-data")),
         (Missing("denied", "/vms/user-data"), "E411", text("user-data")),
         (text("user-data", kind="other"), "E413", text("user-data")),
         (text("user-data", size=LARGEST + 1), "E462", text("user-data", size=LARGEST)),

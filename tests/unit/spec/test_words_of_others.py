@@ -211,6 +211,10 @@ def test_a_device_in_the_words_of_another_tool_is_told_as_it_is_to_be_written(wr
 
 # What a disk, a NIC, a share or vsock is written as.
 BESIDE = {
+    "cloud-init: {user_data: ./u}": "write `user-data`",
+    "cloud-init: {user-data: ./u, networks: ./n}": "write `network-config`",
+    "cloud-init: ./u": "write `cloud-init: {user-data: ./u}`",
+    "cloud-init: {user-data: {users: []}}": "name that: `user-data: ./user-data`",
     "disks: {root: {file: ./a.img}}": "write `path`",
     "disks: {root: {path: ./a.img, ro: true}}": "write `readonly`",
     "disks: {root: {path: ./a.img, bus: virtio}}": "every disk is virtio-blk",
