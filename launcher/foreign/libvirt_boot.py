@@ -17,6 +17,7 @@ _LOST = {
     "shim": "there is no shim: the kernel that is named is started",
     "firmware": "which of the host's UEFI images is taken, and secure boot, cannot be said",
 }
+_SECURE_BOOT = "there is none: signed boot loaders start all the same, and nobody checks their signatures"
 _OF_CONTAINERS = ("init", "initarg", "initenv", "initdir", "inituser", "initgroup", "loader_type")
 
 
@@ -60,7 +61,9 @@ def _rest(draft: Draft, child: Element) -> None:
         _order(draft, child)
     elif child.tag == "loader":
         why = "the host's own UEFI or SeaBIOS is taken" if draft.firmware else "a kernel that is named starts at once"
-        draft.skip(f"the firmware {child.text or child.get('type')}", why, child.line)
+        draft.skip(f"the firmware {child.text or child.get('type')}".rstrip(), why, child.line)
+        if child.get("secure") == "yes" and draft.firmware:
+            draft.lose("Secure Boot", _SECURE_BOOT, child.line, "boot")
     elif child.tag == "nvram":
         variables(draft, child.text or child.get("template"), child.line)
     else:

@@ -351,7 +351,7 @@ OF_LIBVIRT = (
         ),
         {"name": "windows-11", "cpus": {"count": 2, "topology": {"cores": 1, "threads": 2}}, "memory": "2GiB",
          "disks": {"sda": "/img/w.qcow2", "sdb": {"path": "/iso/w.iso", "readonly": True}}},
-        ("/nvram/win11_VARS.fd", "Hyper-V", "net-info office", "localtime", "no screen", "the bus sata", "a CD drive"), "uefi",
+        ("/nvram/win11_VARS.fd", "Secure Boot", "Hyper-V", "net-info office", "localtime", "no screen", "the bus sata", "a CD drive"), "uefi",
     ),
     Machine(
         "OpenStack Nova",
