@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from launcher.plan.step import Step
-from launcher.plan.steps import BindDriver, LoadKernel, RunVcpus, SetVirtualFunction, TakeMemory
+from launcher.plan.steps import BindDriver, RunVcpus, SetVirtualFunction, TakeMemory
 from launcher.plan.virtio import MakeTap
 from launcher.report.frame import visible
 from launcher.report.lines import WIDE, wrapped
@@ -245,7 +245,8 @@ def _steps(plan: Plan, width: int) -> Iterator[str]:
     for number, step in enumerate(plan.steps, 1):
         yield from _step_lines(number, step, width)
     if codes := dict.fromkeys(one.code for one in plan.diagnostics if one.severity == "error"):
-        without = "" if any(isinstance(step, LoadKernel) for step in plan.steps) else "; no step loads a kernel yet"
+        loaded = any(step.op in ("load-kernel", "load-firmware") for step in plan.steps)
+        without = "" if loaded else "; no step loads a kernel or firmware yet"
         yield from wrapped("     ! stopped by ", ", ".join(codes) + without, width)
 
 

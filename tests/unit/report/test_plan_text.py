@@ -48,7 +48,7 @@ def test_each_step_has_its_mark_and_what_down_does():
 def test_what_would_stop_the_plan_is_marked_among_the_steps():
     made = plan(SMALL, host("no-kvm"), BootFiles(absent("/vms/bzImage")))
     text = plan_text(made, "(the diagnostics)")
-    assert re.search(r"^ +! stopped by E410, E401; no step loads a kernel yet$", text, re.MULTILINE)
+    assert re.search(r"^ +! stopped by E410, E401; no step loads a kernel or firmware yet$", text, re.MULTILINE)
     assert "is not there" not in text
     assert text.endswith("(the diagnostics)\n\nCannot run: 2 blockers, 0 warnings.")
 
