@@ -29,7 +29,7 @@ VERBS = {
     "logs": ("logs", "print what a guest has said on its serial console"),
     "console": ("console", "attach to the serial console of a VM that is up"),
     "devices": ("devices", "list the PCI devices of this host; --json writes the facts file"),
-    "doctor": ("doctor", "say whether this host can run VMs with devices, and what to do if not"),
+    "doctor": ("doctor", "say what this host lacks to run VMs with devices, with a way out"),
     "validate": ("validate", "check specs, on any machine"),
     "init": ("init", "write a commented spec for this host"),
     "import": ("importing", "make a spec of a libvirt domain or a QEMU command line"),

@@ -33,7 +33,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--format",
         choices=tuple(ANSWERS),
         default="text",
-        help="how to answer (default: text); cloud-init: the files that it will find",
+        help="how to answer (default: text); cloud-init: what that will find in the guest",
     )
     parser.add_argument("--json", action="store_const", const="json", dest="format", help="short for --format json")
 
