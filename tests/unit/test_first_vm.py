@@ -1,4 +1,4 @@
-"""docs/first-vm.md: what it writes down is valid; that it works is seen in tests/lab/inside/test_first_vm.py."""
+"""docs/first-vm.md: what it writes down is valid; tests/lab/inside/test_first_vm.py sees that it works."""
 
 from __future__ import annotations
 

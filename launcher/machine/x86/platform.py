@@ -72,9 +72,9 @@ def _files(told: Told) -> dict[str, Content]:
         "etc/sercon-port": struct.pack("<H", layout.COM1.start),
     }
     if told.name:
-        described = smbios.tables(told.name, told.uuid)
-        files["etc/smbios/smbios-tables"] = described
-        files["etc/smbios/smbios-anchor"] = smbios.anchor(len(described), 0)  # firmware places them itself
+        whose = smbios.tables(told.name, told.uuid)
+        files["etc/smbios/smbios-anchor"] = smbios.anchor(len(whose), 0)  # firmware finds them a place
+        files["etc/smbios/smbios-tables"] = whose
     if told.order:
         files["bootorder"] = "\n".join(map(_device_path, told.order)).encode() + b"\0"
     if told.kind == "uefi" and told.window is not None:  # the planner knows where EDK2 puts a window of this size

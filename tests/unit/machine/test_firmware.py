@@ -16,7 +16,7 @@ from launcher.machine.x86 import acpi, platform, smbios, table_loader
 from launcher.machine.x86.cmos import Cmos
 from launcher.machine.x86.fw_cfg import FwCfg
 from launcher.plan.steps import Topology
-from launcher.values import GIB, MIB, PciAddress, Span
+from launcher.values import GIB, MIB, PciAddress, Span, guest_uuid
 from tests.budget import runs
 
 SIZE = 64 * 1024
@@ -210,6 +210,16 @@ def read(model: Cmos) -> Callable[[int], int]:
         return model.read(1, 1)
 
     return one
+
+
+def test_firmware_is_told_who_its_machine_is() -> None:
+    """OvmfPkg's SmbiosPlatformDxe and SeaBIOS take the tables where their size is what the entry point says."""
+    uuid = guest_uuid("trainer")
+    found = files(told(name="trainer", uuid=uuid))
+    anchor, tables = found["etc/smbios/smbios-anchor"], found["etc/smbios/smbios-tables"]
+    assert tables == smbios.tables("trainer", uuid)
+    assert (len(anchor), anchor[:5], struct.unpack_from("<I", anchor, 12)[0]) == (24, b"_SM3_", len(tables))
+    assert not any(name.startswith("etc/smbios") for name in files(told()))
 
 
 def test_the_clock_is_the_hosts_in_the_form_that_the_guest_has_chosen() -> None:
