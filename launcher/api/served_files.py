@@ -108,7 +108,8 @@ def _words(uses: tuple[Use, ...]) -> tuple[DiskUse, ...]:
 def _folder(found: Folder | Missing) -> Folder | Missing:
     if isinstance(found, Missing):
         return found
-    return replace(found, file_system=file_system_of(Live(), os.path.realpath(found.path)))
+    system = file_system_of(Live(), os.path.realpath(found.path))
+    return replace(found, kind="other" if system in OF_THE_KERNEL else found.kind, file_system=system)
 
 
 def _identity(path: str) -> str:

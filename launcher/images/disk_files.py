@@ -133,7 +133,8 @@ class Disk:
 
 @record
 class Folder:
-    """What a share names. `read_only`: its file system is mounted so."""
+    """What a share names. `other`: no directory, or one that the kernel makes up. `read_only`: its file system is
+    mounted so."""
 
     path: str
     kind: Literal["directory", "other"]

@@ -6,7 +6,6 @@ of the variables behind that of their volume is EDK2's MdeModulePkg/Include/Guid
 
 from __future__ import annotations
 
-import lzma
 import struct
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -76,6 +75,8 @@ def _is_rom(size: int, end: bytes) -> bool:
 
 def _wants_smm(rom: bytes) -> bool:
     """Its modules are packed, those that run first at the beginning."""
+    import lzma  # for a file of the spec only
+
     place = rom.find(_LZMA)
     if place < 4 or len(rom) < place + _SECTION:
         return any(module in rom for module in _OF_SMM)

@@ -75,7 +75,7 @@ class GuestMemory(Protocol):
 class Told:
     """What firmware is told of its machine. `bars`: where those of all functions are now. `now`: UTC as a struct_time.
 
-    `order`: slots and functions to boot from, the first one first.
+    `order`: slots and functions to boot from, the first one first. `name` and `uuid`: whose machine it is.
     """
 
     kind: Literal["bios", "uefi"]
@@ -86,6 +86,8 @@ class Told:
     order: tuple[PciAddress, ...]
     bars: Callable[[], tuple[Span, ...]]
     now: Callable[[], Sequence[int]]
+    name: str = ""
+    uuid: str = ""
 
 
 class Platform(Protocol):

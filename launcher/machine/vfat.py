@@ -15,6 +15,7 @@ _RESERVED, _FATS = 1, 1
 _MOST_CLUSTERS = 4084  # with one more it is FAT16
 _LONG, _VOLUME, _ARCHIVE, _READ_ONLY = 0x0F, 0x08, 0x20, 0x01
 _END = 0xFFF
+_NEXT = b"\xcd\x18\xf4\xeb\xfd"  # int 0x18, by which a BIOS tries the next disk; hlt, for ever
 _DATE = (1980 - 1980) << 9 | 1 << 5 | 1  # the first day that there is
 
 
@@ -52,7 +53,7 @@ def _boot_sector(label: str, cluster: int, fat_sectors: int, sectors: int) -> by
         b"\xeb\x3c\x90", b"VMLAUNCH", SECTOR, cluster // SECTOR, _RESERVED, _FATS, _ENTRIES, small, 0xF8, fat_sectors,
         32, 64, 0, 0 if small else sectors, 0x80, 0, 0x29, 0x564D4C41, _padded(label, 11), b"FAT12   ",
     )  # fmt: skip
-    return head.ljust(SECTOR - 2, b"\0") + b"\x55\xaa"
+    return (head + _NEXT).ljust(SECTOR - 2, b"\0") + b"\x55\xaa"
 
 
 def _packed(fat: list[int]) -> bytes:

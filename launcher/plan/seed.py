@@ -6,6 +6,7 @@ from launcher.plan.step import Step
 from launcher.record import record
 
 LABEL = "CIDATA"  # by which cloud-init knows the disk (NoCloud)
+NAMES = ("user-data", "meta-data", "network-config")
 
 
 @record
@@ -16,6 +17,10 @@ class SeedFile:
     path: str
     sha256: str
     text: str
+
+    def __post_init__(self) -> None:
+        if self.name not in NAMES:
+            raise ValueError(f"{self.name!r} is no file of cloud-init's")
 
 
 @record

@@ -94,8 +94,9 @@ def _served(it: Situation, facts: NamedFacts) -> Iterator[str]:
     yield from (f"serving.programs[{name}]" for name in wanted_engines(it.spec) or ())
     if it.host.serving and apart_from_users(it.spec, it.host.process):
         yield "serving.unprivileged"
-        yield from ("serving.name_space",) if it.host.serving.name_space else ()
+        yield "serving.makes_name_spaces"
     for one in it.spec.nics.values():
+        yield from ("serving.links_of_another",) if one.bridge or one.tap else ()
         yield from (f"serving.links[{name}]" for name in (one.bridge, one.tap) if name)
         yield from (f"serving.links[{one.tap}].attached",) if one.tap else ()
     for function in it.virtio:

@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from launcher.images.boot_files import SeedText
-from launcher.plan.seed import SeedFile, StartSeedEngine
+from launcher.plan.seed import NAMES, SeedFile, StartSeedEngine
 from launcher.planner.engines import DISKS, mapped, program_of, unprivileged
 from launcher.values import guest_uuid
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from launcher.spec.parts import VmSpec
 
 ALIAS = "cloud-init"
-NAMES = ("user-data", "meta-data", "network-config")
 
 
 def named_in_spec(spec: VmSpec) -> dict[str, str]:

@@ -19,6 +19,7 @@ from launcher.planner.keeping import name_of
 from launcher.planner.linux import release
 from launcher.planner.modules import nodes_obtainable, obtainable
 from launcher.planner.needs import free_vectors, tasks_left
+from launcher.planner.served_by import MADE
 from launcher.planner.waiting import drm_clients
 from launcher.record import fields, is_record, replace
 from launcher.values import PciAddress
@@ -69,6 +70,7 @@ _FOLLOWS: dict[tuple[type, str], Callable[[Any], Any]] = {
     (Process, "openable"): lambda process: _limit(process.open_files),
     (Process, "tasks_left"): tasks_left,
     (Process, "cpu_count"): lambda process: len(process.cpus),
+    (Serving, "makes_name_spaces"): lambda serving: serving.name_space in (None, MADE),
     (Serving, "obtainable"): nodes_obtainable,
     (Serving, "writable"): lambda serving: _limit(serving.file_size),
 }

@@ -8,10 +8,11 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from launcher.codec import encode
+from launcher.plan.firmware import OpenVariables
 from launcher.plan.step import Step
 from launcher.plan.steps import BindDriver, OpenGroups, SetVirtualFunction
 from launcher.plan.virtio import AddVirtio, StartDiskEngine
-from launcher.record import field, fields, record
+from launcher.record import field, fields, record, replace
 from launcher.report.frame import visible
 from launcher.report.lines import WIDE, wrapped
 from launcher.report.plan_text import memory_row, placing_groups, shared_banks
@@ -64,9 +65,18 @@ def differences(old: Plan, new: Plan) -> tuple[Difference, ...]:
 
     Without diagnostics: what a plan warns of is no part of what it does.
     """
-    found = (Difference(part, *one) for part, items in _PARTS.items() for one in _compare(items(old), items(new)))
-    own = _own_facts(old)
+    later, own = _before_it_was_up(new, old), _own_facts(old)
+    found = (Difference(part, *one) for part, items in _PARTS.items() for one in _compare(items(old), items(later)))
     return tuple(one for one in found if one.part != "assumes" or not one.what.startswith(own))
+
+
+def _before_it_was_up(new: Plan, old: Plan) -> Plan:
+    """The file of variables that the old plan has made is no difference of the new one."""
+    made = {one.path for one in old.steps if isinstance(one, OpenVariables) and not one.identity}
+    steps = (
+        replace(one, identity="") if isinstance(one, OpenVariables) and one.path in made else one for one in new.steps
+    )
+    return replace(new, steps=tuple(steps)) if made else new
 
 
 def _own_facts(plan: Plan) -> tuple[str, ...]:
@@ -81,7 +91,8 @@ def _own_facts(plan: Plan) -> tuple[str, ...]:
     nodes = (f"device_nodes[/dev/vfio/{name}]" for name in ("vfio", *opened))
     disks = (disk.alias for step in plan.steps if isinstance(step, StartDiskEngine) for disk in step.disks)
     held = (f"files.disks[{alias}].{name}" for alias in disks for name in ("held", "room", "uses"))
-    return (*bound, *told, *(f"groups[{number}]" for number in opened), *nodes, *held)
+    variables = ("files.variables.",) if any(isinstance(step, OpenVariables) for step in plan.steps) else ()
+    return (*variables, *bound, *told, *(f"groups[{number}]" for number in opened), *nodes, *held)
 
 
 def diff_text(found: tuple[Difference, ...], width: int = WIDE) -> str:

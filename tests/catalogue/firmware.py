@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Any
 
 from launcher.host.facts import FirmwareImage, HostFacts, OtherVm
@@ -49,7 +50,8 @@ def files(firmware: BootFile | Missing | None = None, variables: Variables | Mis
 
 def rom(kind: Any = "uefi", size: int = CODE_4M, **fields: Any) -> BootFile:
     content = "bios" if kind == "bios" else "firmware-volume"
-    return BootFile("/vms/OVMF.fd", "unknown", size, "77" * 32, content=content, flash=Flash(kind, **fields))
+    digest = sha256(repr((kind, size, fields)).encode()).hexdigest()
+    return BootFile("/vms/OVMF.fd", "unknown", size, digest, content=content, flash=Flash(kind, **fields))
 
 
 def kept(**fields: Any) -> Variables:
@@ -65,7 +67,7 @@ NONE = BootFiles(None)
 HOST = installed(OVMF, SEABIOS)
 NEW = Variables("/vms/vm.fd", "none")
 PVH = replace(KERNEL, path="/vms/OVMF.fd")
-NO_ROM = BootFile("/vms/OVMF.fd", "unknown", MIB, "77" * 32, content="qcow2")
+NO_ROM = BootFile("/vms/OVMF.fd", "unknown", MIB, "78" * 32, content="qcow2")
 BZIMAGE = BootFile("/vms/OVMF.fd", "bzimage", MIB, "77" * 32, 0x1000000)
 ABSENT = Missing("absent", "/vms")
 
@@ -125,7 +127,7 @@ ROWS: tuple[Row, ...] = (
     _file("nothing-to-boot", "W460", "no-boot-code", BIOS, disk("uefi"), disk("bios")),
     _file("nothing-to-boot", "W460", "bare-file-system", UEFI, disk(), disk("uefi")),
     _seed("E410", "absent", Missing("absent", "/vms/user-data")),
-    _seed("E462", "large", replace(USER_DATA, size=2 * MIB)),
+    _seed("E462", "large", replace(USER_DATA, size=2 * MIB, sha256="9a" * 32)),
     _seed("W463", "no-header", replace(USER_DATA, problem=PASSED_OVER)),
     _file("boot-order-unheard", "W461", "gpu", GPU, files(), files(), DRIVE),
     _file("boot-order-unheard", "W461", "as-a-kernel", FILE.replace("./root.img", "{path: ./root.img, boot-order: 1}"),

@@ -21,6 +21,7 @@ enum { GUESTS = 2, LIFE = 20000, MOST = 64, FILES = 7 };
 enum { COM1 = 0x3f8, PM = 0x600, KEYBOARD = 0x64, PCI_CONFIG = 0xcf8, BAR_PORTS = 0xc000 };
 #define BARS 0xc0000000ull
 static const uint64_t BARS_SIZE = 0x40000, ECAM = 0xfed00000, ECAM_SIZE = 1 << 20;
+static const uint64_t FLASH = 0xffe00000, FLASH_SIZE = 0x10000; /* larger than its file */
 /* Traps that stay: a file that never answers, and one whose accesses come back. Around them there is nothing. */
 static const uint64_t DEAF = BARS - 128, STEADY = BARS - 64, STEADY_SIZE = 4;
 static const uint8_t ASKED[] = { 0x18, 0x80, 0xff }, THERE[] = { 0x18, 0x80, 0xff, 0, 0xfe };
@@ -100,13 +101,15 @@ static void memory_exit(struct guest *guest)
 	uint64_t *random = &guest->random, function = ECAM + THERE[below(random, sizeof THERE)] * PAGE;
 	uint64_t addresses[] = { BARS - 8 + below(random, BARS_SIZE), BARS - 8 + below(random, BARS_SIZE), any(random),
 				 near(random, function, PAGE), near(random, ECAM, ECAM_SIZE), -below(random, 40),
-				 near(random, STEADY, STEADY_SIZE), near(random, DEAF, 8) };
+				 near(random, STEADY, STEADY_SIZE), near(random, DEAF, 8),
+				 near(random, FLASH, FLASH_SIZE), FLASH + below(random, PAGE), FLASH + below(random, 4) };
 	struct kvm_run *run = guest->vcpu->run;
 	run->exit_reason = KVM_EXIT_MMIO;
 	run->mmio.phys_addr = addresses[below(random, sizeof addresses / sizeof *addresses)];
 	run->mmio.len = 1 + below(random, 8);
 	run->mmio.is_write = below(random, 2);
-	uint64_t data = any(random);
+	static const uint8_t commands[] = { 0x10, 0x20, 0x40, 0x50, 0x70, 0x90, 0x98, 0xd0, 0xe8, 0xff };
+	uint64_t data = below(random, 2) ? any(random) : commands[below(random, sizeof commands)];
 	memcpy(run->mmio.data, &data, sizeof data);
 	guest->known[0] = !run->mmio.is_write && DEAF - 8 <= run->mmio.phys_addr && run->mmio.phys_addr < STEADY - 16;
 	guest->answers[0] = UINT64_MAX;
@@ -159,6 +162,12 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 	va_end(rest);
 	if (request == KVM_RUN)
 		return enter_guest(self);
+	if (request == KVM_SET_USER_MEMORY_REGION) {
+		struct kvm_userspace_memory_region *region = argument;
+		CHECK(region->slot == 7 && region->guest_phys_addr == FLASH && region->flags == KVM_MEM_READONLY);
+		CHECK(region->memory_size == 0 || region->memory_size == FLASH_SIZE);
+		return 0;
+	}
 	CHECK(request == KVM_IRQ_LINE);
 	CHECK(((struct kvm_irq_level *)argument)->level <= 1);
 	return 0;
@@ -247,12 +256,14 @@ static uint32_t random_bars(uint64_t *random, struct trap *traps, uint64_t start
 static void replace_ports(struct machine *machine, uint64_t *random)
 {
 	static const struct trap own[] = { { KEYBOARD, 1, 0, -1, TRAP_KEYBOARD }, { COM1, 8, 0, -1, TRAP_SERIAL },
-					   { PM, 12, 0, -1, TRAP_POWER }, { PCI_CONFIG, 8, 0, -1, TRAP_PCI } };
+					   { PM, 8, 0, -1, TRAP_POWER }, { PM + 8, 4, 0, -1, TRAP_TIMER }, { PCI_CONFIG, 8, 0, -1, TRAP_PCI } };
 	struct trap traps[MOST];
 	uint32_t count = 0;
-	for (int n = 0; n < 4; n++)
+	for (size_t n = 0; n < sizeof own / sizeof *own; n++)
 		if (below(random, 8))
 			traps[count++] = own[n];
+	if (count && traps[0].kind == TRAP_KEYBOARD && below(random, 2))
+		traps[0].kind = TRAP_PULSE;
 	count += random_bars(random, traps + count, BAR_PORTS, 0x10000);
 	CHECK(machine_set_ports(machine, traps, count) == 0);
 }
@@ -265,6 +276,8 @@ static void replace_memory(struct machine *machine, uint64_t *random)
 	uint32_t count = 2 + random_bars(random, traps + 2, BARS, BARS + BARS_SIZE);
 	if (below(random, 8))
 		traps[count++] = (struct trap){ ECAM, ECAM_SIZE, 0, -1, TRAP_ECAM };
+	if (below(random, 8))
+		traps[count++] = (struct trap){ FLASH, FLASH_SIZE, 0, -1, TRAP_FLASH };
 	if (below(random, 2)) { /* to the end of all addresses */
 		random_trap(random, &traps[count]);
 		traps[count].start = -16;
@@ -355,6 +368,10 @@ static void live(struct guest *guests, uint64_t exits, uint64_t *random)
 	CHECK(!machine_set_function(machine, 0, image, image, image) && !machine_set_function(machine, 0xfe, image, image, image));
 	for (size_t n = 0; n < sizeof ASKED; n++)
 		CHECK(!machine_set_function(machine, ASKED[n], image, asks, asks));
+	uint8_t *array = malloc(FLASH_SIZE);
+	memset(array, 0xff, FLASH_SIZE);
+	CHECK(machine_set_flash(machine, -1, 7, FLASH, array, FLASH_SIZE - 1, -1) == -EINVAL);
+	CHECK(!machine_set_flash(machine, -1, 7, FLASH, array, FLASH_SIZE, files[3]));
 	for (int n = 0; n < GUESTS; n++)
 		start_guest(&guests[n], machine, exits / GUESTS);
 	be_host(machine, guests, &output, &input, random);
@@ -363,7 +380,9 @@ static void live(struct guest *guests, uint64_t exits, uint64_t *random)
 	CHECK(machine_count(machine, 0) && machine_count(machine, 1)); /* unclaimed */
 	uint64_t by_files = machine_count(machine, 4), refused = machine_count(machine, 5);
 	CHECK(by_files > refused && refused);
+	CHECK(machine_count(machine, 6) > machine_count(machine, 7) && machine_count(machine, 7)); /* its file is smaller */
 	machine_destroy(machine);
+	free(array);
 	CHECK(!output.broken && !input.broken);
 	free(memory[0]);
 	free(memory[1]);

@@ -67,6 +67,8 @@ def describe(step: DescribeMachine, live: Live) -> None:
         firmware.order,
         bars=lambda: tuple(chain.from_iterable(one.spans() for one in built.bus.functions)),
         now=time.gmtime,
+        name=step.name,
+        uuid=step.uuid,
     )
     for model in live.board.platform().models(told, ram):
         built.bus.answer(model)

@@ -10,7 +10,7 @@ import struct
 from launcher.machine.board import GuestMemory, Port, PortModel, Told
 from launcher.machine.pci import CONFIG_SIZE, CONVENTIONAL_CONFIG, HOST_BRIDGE
 from launcher.machine.start import Patch
-from launcher.machine.x86 import acpi, cpu, layout, table_loader
+from launcher.machine.x86 import acpi, cpu, layout, smbios, table_loader
 from launcher.machine.x86.cmos import Cmos
 from launcher.machine.x86.e820 import RAM, RESERVED
 from launcher.machine.x86.fw_cfg import Content, FwCfg
@@ -71,6 +71,10 @@ def _files(told: Told) -> dict[str, Content]:
         table_loader.TABLES: lambda: _tables(told).tables,  # asked for when firmware has placed the BARs
         "etc/sercon-port": struct.pack("<H", layout.COM1.start),
     }
+    if told.name:
+        whose = smbios.tables(told.name, told.uuid)
+        files["etc/smbios/smbios-anchor"] = smbios.anchor(len(whose), 0)  # firmware finds them a place
+        files["etc/smbios/smbios-tables"] = whose
     if told.order:
         files["bootorder"] = "\n".join(map(_device_path, told.order)).encode() + b"\0"
     if told.kind == "uefi" and told.window is not None:  # the planner knows where EDK2 puts a window of this size

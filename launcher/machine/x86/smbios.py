@@ -6,7 +6,6 @@ What agents in a guest look for, as cloud-init does: who made the machine, its s
 from __future__ import annotations
 
 import struct
-from uuid import UUID
 
 from launcher.machine.start import Patch
 from launcher.machine.x86 import layout
@@ -24,8 +23,7 @@ _OTHER, _SAFE, _POWER_SWITCH = 1, 3, 6  # kind of chassis; its state; what woke 
 def tables(name: str, uuid: str) -> bytes:
     """Structures one after the other, without their entry point."""
     firmware = struct.pack("<BBHBBQBBBBBB", 1, 2, 0xE800, 3, 0, _NO_BIOS, 0, _IS_VIRTUAL, 0, 0, 0xFF, 0xFF)
-    # the first three fields of a UUID have the lowest byte first (7.2.1)
-    system = struct.pack("<BBBB16sBBB", 1, 2, 3, 4, UUID(uuid).bytes_le, _POWER_SWITCH, 0, 2)
+    system = struct.pack("<BBBB16sBBB", 1, 2, 3, 4, _mixed(uuid), _POWER_SWITCH, 0, 2)
     chassis = struct.pack("<BBBBBBBBBIBBBBB", 1, _OTHER, 2, 3, 0, _SAFE, _SAFE, _SAFE, 2, 0, 0, 0, 0, 0, 0)
     return b"".join(
         (
@@ -35,6 +33,12 @@ def tables(name: str, uuid: str) -> bytes:
             _structure(END, 3, b""),
         )
     )
+
+
+def _mixed(uuid: str) -> bytes:
+    """The first three fields have the lowest byte first (7.2.1). Python's own module for UUIDs takes long to import."""
+    raw = bytes.fromhex(uuid.replace("-", ""))
+    return raw[3::-1] + raw[5:3:-1] + raw[7:5:-1] + raw[8:]
 
 
 def _structure(kind: int, handle: int, body: bytes, *texts: str) -> bytes:

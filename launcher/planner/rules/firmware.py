@@ -241,7 +241,7 @@ RULES: tuple[Rule, ...] = (
     Rule("kernel", _installed),
     Rule("kernel", _own),
     Rule("kernel", _variables),
-    Rule("policy", _nothing_to_boot),
+    Rule("kernel", _nothing_to_boot),
     Rule("policy", _without_loader),
     Rule("policy", _unheard),
 )

@@ -47,19 +47,19 @@ def _there(it: Situation) -> Iterator[Diagnostic]:
             shell = found.missing == "absent" and re.search(FOR_A_SHELL, found.path)
             help_ = AS_IT_IS if shell else way.format(path=quote(found.path))
             yield Diagnostic(code, fact, _where(alias), help=(help_,))
-        elif found.kind != "directory":
-            way = "name the folder that it is in, or make it a disk: `disks:`"
-            yield Diagnostic("E654", f"{alias}: {found.path} is no directory", _where(alias), help=(way,))
         elif found.file_system in OF_THE_KERNEL:
             fact = f"{alias}: {found.path} is made up by the kernel, and what is in it is in no folder"
             evidence = (f"it is a {found.file_system}",)
             yield Diagnostic("E654", fact, _where(alias), evidence, ("share a folder that holds files",))
+        elif found.kind != "directory":
+            way = "name the folder that it is in, or make it a disk: `disks:`"
+            yield Diagnostic("E654", f"{alias}: {found.path} is no directory", _where(alias), help=(way,))
 
 
 def _folders(it: Situation) -> Iterator[tuple[str, Folder, bool]]:
     """(alias, folder, whether the guest writes it)."""
     for alias, found in it.files.shares.items():
-        if isinstance(found, Folder) and found.kind == "directory" and found.file_system not in OF_THE_KERNEL:
+        if isinstance(found, Folder) and found.kind == "directory":
             yield alias, found, not it.spec.shares[alias].readonly
 
 

@@ -91,4 +91,4 @@ def test_what_the_kernel_makes_up_is_no_disk() -> None:
     assert isinstance(disk, Disk)
     assert (disk.top.kind, disk.top.file_system) == ("special", "proc")
     assert isinstance(share, Folder)
-    assert share.file_system == "sysfs"
+    assert (share.kind, share.file_system) == ("other", "sysfs")

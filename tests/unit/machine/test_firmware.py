@@ -12,11 +12,11 @@ import pytest
 
 from launcher.machine.board import GuestMemory, Told
 from launcher.machine.start import Patch
-from launcher.machine.x86 import acpi, platform, table_loader
+from launcher.machine.x86 import acpi, platform, smbios, table_loader
 from launcher.machine.x86.cmos import Cmos
 from launcher.machine.x86.fw_cfg import FwCfg
 from launcher.plan.steps import Topology
-from launcher.values import GIB, MIB, PciAddress, Span
+from launcher.values import GIB, MIB, PciAddress, Span, guest_uuid
 from tests.budget import runs
 
 SIZE = 64 * 1024
@@ -186,6 +186,17 @@ def test_firmware_is_told_of_ram_order_and_the_window_for_large_bars() -> None:
     assert not {"bootorder", "opt/ovmf/X-PciMmio64Mb"} & files(told()).keys()
 
 
+def test_a_vm_with_a_name_has_the_same_smbios_tables_as_one_that_starts_by_a_kernel() -> None:
+    uuid = "01234567-89ab-4def-8123-456789abcdef"
+    found = files(told(name="trainer", uuid=uuid))
+    anchor, tables = smbios.patches("trainer", uuid)
+    assert found["etc/smbios/smbios-tables"] == tables.data
+    entry = bytearray(found["etc/smbios/smbios-anchor"])
+    entry[5], entry[16:24] = 0, tables.guest.to_bytes(8, "little")  # as firmware does
+    assert acpi.summed(bytes(entry), 5) == anchor.data
+    assert not any(name.startswith("etc/smbios") for name in files(told()))
+
+
 def clock(mode: int, registers: tuple[int, ...]) -> list[int]:
     model = Cmos(GIB, 0, lambda: NOW)
     for offset, value in ((0, 0x0B), (1, mode)):
@@ -199,6 +210,16 @@ def read(model: Cmos) -> Callable[[int], int]:
         return model.read(1, 1)
 
     return one
+
+
+def test_firmware_is_told_who_its_machine_is() -> None:
+    """OvmfPkg's SmbiosPlatformDxe and SeaBIOS take the tables where their size is what the entry point says."""
+    uuid = guest_uuid("trainer")
+    found = files(told(name="trainer", uuid=uuid))
+    anchor, tables = found["etc/smbios/smbios-anchor"], found["etc/smbios/smbios-tables"]
+    assert tables == smbios.tables("trainer", uuid)
+    assert (len(anchor), anchor[:5], struct.unpack_from("<I", anchor, 12)[0]) == (24, b"_SM3_", len(tables))
+    assert not any(name.startswith("etc/smbios") for name in files(told()))
 
 
 def test_the_clock_is_the_hosts_in_the_form_that_the_guest_has_chosen() -> None:

@@ -11,7 +11,7 @@ from launcher.images.boot_files import BootFiles, SeedText
 from launcher.images.cloud_init import LARGEST, read_seed
 from launcher.plan.codec import plan_from_json, plan_to_json
 from launcher.plan.plan import Plan
-from launcher.plan.seed import StartSeedEngine
+from launcher.plan.seed import SeedFile, StartSeedEngine
 from launcher.plan.steps import TakeMemory
 from launcher.plan.virtio import AddVirtio
 from launcher.plan.whole import check_whole
@@ -98,6 +98,11 @@ def test_what_the_spec_names_is_taken_as_it_is() -> None:
 def test_a_file_that_is_no_good_is_told(found: SeedText | Missing, code: str, near: SeedText) -> None:
     assert code in codes(plan(SPEC, served(), files(user_data=found)))
     assert code not in codes(plan(SPEC, served(), files(user_data=near)))
+
+
+def test_a_disk_of_other_files_is_in_no_plan() -> None:
+    with pytest.raises(ValueError, match="no file of cloud-init's"):
+        SeedFile("../user-data", "", "00" * 32, "")
 
 
 def test_a_host_without_its_engine_is_told() -> None:

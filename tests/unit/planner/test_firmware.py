@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from launcher.api.comparing import check_same
 from launcher.errors import Refused
 from launcher.host.facts import HostFacts
 from launcher.plan.codec import plan_from_json, plan_to_json
@@ -118,6 +119,15 @@ def test_a_saved_plan_rests_on_the_firmware_and_its_variables() -> None:
     own = made(FILE, firmware=rom())
     (failed,) = failed_assumptions(own, HOST(), files(replace(rom(), sha256="00" * 32)))
     assert "/vms/OVMF.fd" in str(failed)
+
+
+def test_variables_that_a_vm_has_made_are_no_difference_while_it_is_up() -> None:
+    running, again = made(KEPT, variables=NEW), made(KEPT, variables=kept())
+    check_same(running, again)
+    other = made(KEPT.replace("vm.fd", "b.fd"), variables=replace(NEW, path="/vms/b.fd"))
+    with pytest.raises(Refused) as refused:
+        check_same(running, other)
+    assert refused.value.diagnostics[0].code == "E507"
 
 
 @pytest.mark.parametrize(
