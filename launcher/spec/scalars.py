@@ -54,11 +54,16 @@ _FIRMWARE = dict.fromkeys(("efi", "ovmf", "edk2", "uefi64", "efi64"), "uefi") | 
     ("seabios", "legacy", "pc", "csm", "mbr"), "bios"
 )
 FIRMWARE = ("uefi", "bios")
+_FROM = ("disk", "hd", "hdd", "cdrom", "cd", "dvd", "network", "pxe")  # what it boots from, as libvirt and others say
 
 
 def firmware(given: object) -> str:
     """`uefi` or `bios`, in any writing, or a path."""
     path = text(given)
+    if path in _FROM:
+        what = "write `uefi` or `bios`, which look for a boot loader; `boot-order: 1` at a disk says which is first"
+        help_ = (what, f"for a file of that name, write `./{path}`")
+        raise Problem("E116", f"{path} is not a choice here", help=help_).error()
     fix = path.lower() if path.lower() in FIRMWARE else _FIRMWARE.get(path.lower())
     if path in FIRMWARE or fix is None:
         return path

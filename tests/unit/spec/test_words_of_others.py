@@ -363,6 +363,7 @@ def test_an_address_that_cannot_be_says_why() -> None:
 BOOT = "boot: {kernel: ./bzImage}\n"
 # Whole specs: what the first of their problems is told.
 WHOLE = {
+    "boot: cdrom\ncpus: 2\nmemory: 4GiB\n": "write `uefi` or `bios`, which look for a boot loader",
     f"{BOOT}cpus: 2\nmemory: {{size: 4G}}\n": "write `memory: 4GiB`",
     f"{BOOT}cpus: 2\nmemory: {{unit: MiB, value: 4096}}\n": "write `memory: 4096MiB`",
     f"{BOOT}cpus: 2\nmemory: {{guest: 4Gi}}\n": "write `memory: 4GiB`",
