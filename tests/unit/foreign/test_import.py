@@ -113,6 +113,7 @@ INTO = 'a\n# b\nboot: {kernel: /evil}\n"x": \x1b[31m\u2028\u202eö'
         ("", "E024"),
         ("\xff\xfe\x00\xd8", "E001"),
         ("just words\n", "E024"),
+        ("a=(" * 2000, "E024"),
         ("echo a\n-x -y\nqemu-system-x86_64 --version\n", "E024"),
     ],
 )
