@@ -107,6 +107,28 @@ def test_a_link_stays_one_and_who_came_between_keeps_his_change(vm: Path) -> Non
     assert sorted(os.listdir()) == ["link.yaml", "vm.yaml"]
 
 
+def test_nobody_else_reads_what_is_written_and_what_is_not_ours_stays(
+    vm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a umask that hides nothing, and where somebody has made a file, or a link, of the draft's name."""
+    vm.chmod(0o600)
+    modes, write = list[int](), os.fsync
+    monkeypatch.setattr(os, "fsync", lambda fd: (modes.append(os.fstat(fd).st_mode & 0o777), write(fd)))
+    monkeypatch.setattr(os, "fchmod", lambda fd, mode: modes.append(os.fstat(fd).st_mode & 0o777))
+    before = os.umask(0)
+    try:
+        write_over(mended_file("vm.yaml"))
+    finally:
+        os.umask(before)
+    assert modes == [0o600, 0o600]
+    vm.write_text(WRONG)
+    theirs = Path(f"{vm}.{os.getpid()}.tmp")
+    theirs.write_text("theirs")
+    with pytest.raises(Refused, match="file exists"):
+        write_over(mended_file("vm.yaml"))
+    assert (vm.read_text(), theirs.read_text()) == (WRONG, "theirs")
+
+
 @pytest.mark.parametrize(
     "words", [["--fix", "-"], ["--fix", "vm.yaml", "--set", "cpus=2"], ["--diff", "--json", "vm.yaml"]]
 )
