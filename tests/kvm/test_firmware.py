@@ -72,9 +72,14 @@ def test_seabios_finds_the_disk_and_starts_its_boot_sector_in_each_life(cli: Cli
     subprocess.run(["ld", "-m", "elf_i386", *script, middle, "-o", image], check=True)
     with image.open("r+b") as file:
         file.truncate(1 << 20)
-    done = cli.run("up", cli.spec(Path("replaced"), boot="bios", cpus=2, disks={"root": str(image)}))
+    empty = tmp_path / "data.img"
+    empty.write_bytes(bytes(1 << 20))
+    disks = {"data": {"path": str(empty), "boot-order": 2}, "root": {"path": str(image), "boot-order": 1}}
+    done = cli.run("up", cli.spec(Path("replaced"), boot="bios", cpus=2, disks=disks))
     assert done.code == 0, done.out + done.err
     assert done.out.count("SeaBIOS") == 2
+    assert done.out.count("Machine UUID") == 2
+    assert "not a bootable disk" not in done.out
     assert "after 1 reboot" in done.err
     assert "boot sector runs" in done.out  # whose first letters SeaBIOS mixes with what it still had to say
     assert "the guest powered off" in done.err

@@ -23,7 +23,7 @@ pytestmark = [
     pytest.mark.skipif(bool(missing()), reason=f"there is no {missing()}"),
 ]
 
-DISPLAY = "0000:00:10.0"
+DISPLAY = {"pci": "0000:00:10.0", "allow": ["no-reset"]}
 ENTRY = r"efibootmgr -q -c -d /dev/vda -p 2 -L kept -l '\EFI\debian\grubx64.efi'"
 
 

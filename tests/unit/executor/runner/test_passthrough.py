@@ -297,9 +297,11 @@ def test_a_reboot_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_asked_for_numbers_in_the_middle_of_a_reboot_they_are_those_of_the_past() -> None:
-    past = Numbers({"trapped": 3}, [5, 7])
-    assert Numbers({}, []).plus(past) == past
-    assert Numbers({"trapped": 1, "faults": 1}, [2]).plus(past) == Numbers({"trapped": 4, "faults": 1}, [7, 7])
+    past = Numbers({"trapped": 3}, [5, 7], {(0, 0x80): 3})
+    assert Numbers({}, [], {}).plus(past) == past
+    now = Numbers({"trapped": 1, "faults": 1}, [2], {(0, 0x80): 1, (1, 0x1000): 2})
+    together = Numbers({"trapped": 4, "faults": 1}, [7, 7], {(0, 0x80): 4, (1, 0x1000): 2})
+    assert now.plus(past) == together
 
 
 @pytest.mark.parametrize("count", [24, 100])
