@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from launcher.api.mending import mended_file, write_over
 from launcher.cli import main
-from launcher.errors import Refused
+from launcher.errors import Diagnostic, Refused
 from launcher.spec.load import load_spec
 from launcher.spec.mending import mended
 from tests.budget import LONG
@@ -148,3 +149,18 @@ def test_all_that_is_offered_is_taken_and_nothing_is_made_worse(text: str) -> No
     whole, fixed = mended(text, faults)
     assert len(faults(whole)) <= len(faults(text)) - bool(fixed)
     assert mended(whole, faults) == (whole, ())
+
+
+def test_fixes_that_go_together_are_judged_together() -> None:
+    """To judge a text takes the longer the more is wrong with it."""
+    lines = [f"  d{number}: {{pathh: /a{number}, redonly: true}}\n" for number in range(8)]
+    text, judged = "boot: {kernel: ./k}\ndisks:\n" + "".join(lines), list[str]()
+
+    def judge(candidate: str) -> Sequence[Diagnostic]:
+        judged.append(candidate)
+        return faults(candidate)
+
+    whole, fixed = mended(text, judge)
+    assert whole == text.replace("pathh", "path").replace("redonly", "readonly")
+    assert [one.after for one in fixed] == ["path", "readonly"] * 8
+    assert len(judged) < 4
