@@ -52,22 +52,22 @@ def flash(content: bytes) -> Flash | None:
 LAYOUT = "262072 bytes of 540672, authenticated"
 
 
-@pytest.mark.parametrize(
-    ("content", "expected"),
-    {
-        "firmware": (ovmf(), Flash("uefi")),
-        "for Secure Boot": (ovmf(SMM), Flash("uefi", smm=True)),
-        "with a module across two pieces": (ovmf(bytes(MIB - 108) + SMM), Flash("uefi", smm=True)),
-        "with its variables before it": (variables() + ovmf(), Flash("uefi", LAYOUT)),
-        "variables": (variables(), Flash("variables", LAYOUT)),
-        "a BIOS": (bytes(256 * KIB - 16) + b"\xea".ljust(16, b"\0"), Flash("bios")),
-        "a BIOS of half a page": (bytes(2048 - 16) + b"\xea".ljust(16, b"\0"), None),
-        "cut off": (ovmf()[:MIB], None),
-        "a packed part that is none": (ovmf().replace(b"\x5d\0\0", b"\xff\0\0", 1), Flash("uefi")),
-        "nothing": (b"", None),
-        "a store of nobody's": (variables(kind=bytes(16)), None),
-    }.values(),
-)  # fmt: skip
+FLASH: dict[str, tuple[bytes, Flash | None]] = {
+    "firmware": (ovmf(), Flash("uefi")),
+    "for Secure Boot": (ovmf(SMM), Flash("uefi", smm=True)),
+    "with a module across two pieces": (ovmf(bytes(MIB - 108) + SMM), Flash("uefi", smm=True)),
+    "with its variables before it": (variables() + ovmf(), Flash("uefi", LAYOUT)),
+    "variables": (variables(), Flash("variables", LAYOUT)),
+    "a BIOS": (bytes(256 * KIB - 16) + b"\xea".ljust(16, b"\0"), Flash("bios")),
+    "a BIOS of half a page": (bytes(2048 - 16) + b"\xea".ljust(16, b"\0"), None),
+    "cut off": (ovmf()[:MIB], None),
+    "a packed part that is none": (ovmf().replace(b"\x5d\0\0", b"\xff\0\0", 1), Flash("uefi")),
+    "nothing": (b"", None),
+    "a store of nobody's": (variables(kind=bytes(16)), None),
+}
+
+
+@pytest.mark.parametrize(("content", "expected"), FLASH.values(), ids=FLASH)
 def test_firmware_and_variables_are_told_by_their_content(content: bytes, expected: Flash | None) -> None:
     assert flash(content) == expected
 
@@ -87,7 +87,8 @@ def mbr(code: bytes = b"", *types: int) -> bytes:
 
 def gpt(sector: int = 512, size: int = 128, count: int = 128, code: bytes = b"") -> bytes:
     head = b"EFI PART".ljust(72, b"\0") + struct.pack("<QII", 2, count, size) + bytes(4)
-    table = bytes(size) + SYSTEM.ljust(size, b"\0")
+    entry = min(size, 4096)  # who says more is not read
+    table = bytes(entry) + SYSTEM.ljust(entry, b"\0")
     return mbr(code, 0xEE).ljust(sector, b"\0") + head.ljust(sector, b"\0") + table + bytes(128 * KIB)
 
 
