@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from launcher.api.files import read_bytes
@@ -12,6 +12,8 @@ from launcher.errors import Diagnostic, LauncherError, Refused, Where
 from launcher.record import record
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from launcher.spec.mending import Fixed
 
 _MARK = "\ufeff"
@@ -53,24 +55,34 @@ def mended_file(path: str) -> Mended:
 def write_over(one: Mended) -> None:
     """The file behind a link, with its owner and mode. Nobody reads half of it, and nobody's change is lost."""
     target = os.path.realpath(one.path)
-    draft = f"{target}.{os.getpid()}.tmp"
     try:
         status = os.stat(target)
         if not stat.S_ISREG(status.st_mode):
             raise _not_written(one.path, "it is not a regular file")
-        _write_draft(draft, one.after, status)
-        if read_bytes(target) != one.before:
-            raise _not_written(one.path, "somebody else has changed it meanwhile")
-        os.replace(draft, target)
+        with _draft(target, one.after, status) as draft:
+            if read_bytes(target) != one.before:
+                raise _not_written(one.path, "somebody else has changed it meanwhile")
+            os.replace(draft, target)
     except OSError as error:
         raise _not_written(one.path, (error.strerror or "").lower()) from None
+
+
+@contextmanager
+def _draft(target: str, content: bytes, like: os.stat_result) -> Iterator[str]:
+    """Beside it, and gone afterwards. Nobody else reads it before it has the mode of `target`; what is there already is
+    somebody else's, and stays."""
+    path = f"{target}.{os.getpid()}.tmp"
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        _fill(descriptor, content, like)
+        yield path
     finally:
         with suppress(OSError):
-            os.unlink(draft)
+            os.unlink(path)
 
 
-def _write_draft(draft: str, content: bytes, like: os.stat_result) -> None:
-    with open(draft, "xb") as file:  # others may have made a link there
+def _fill(descriptor: int, content: bytes, like: os.stat_result) -> None:
+    with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         file.flush()
         if (like.st_uid, like.st_gid) != (os.geteuid(), os.getegid()):

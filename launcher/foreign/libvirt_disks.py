@@ -5,6 +5,7 @@ from __future__ import annotations
 from launcher.foreign import meaning
 from launcher.foreign.draft import Draft
 from launcher.foreign.libvirt_words import shown
+from launcher.foreign.sizes import of_digits
 from launcher.foreign.xml_tree import Element
 from launcher.spec.model import MOST_QUEUES
 
@@ -53,7 +54,7 @@ def disk(draft: Draft, one: Element) -> None:
 
 def _image(draft: Draft, one: Element, path: str, device: str) -> None:
     driver = one.first("driver") or Element("driver", one.line)
-    queues = driver.get("queues")
+    queues = of_digits(driver.get("queues"))
     alias = meaning.disk(
         draft,
         _name(one),
@@ -62,7 +63,7 @@ def _image(draft: Draft, one: Element, path: str, device: str) -> None:
         one.line,
         readonly=device == "cdrom" or one.first("readonly") is not None,
         discard=driver.get("discard") == "unmap",
-        queues=int(queues) if queues.isdecimal() and 1 < int(queues) <= MOST_QUEUES else 0,
+        queues=queues if 1 < queues <= MOST_QUEUES else 0,
     )
     if alias is not None:
         _beside(draft, one, driver, alias, device)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from launcher.foreign import meaning
 from launcher.foreign.draft import Draft
 from launcher.foreign.libvirt_hostdevs import address_of, pass_device
+from launcher.foreign.sizes import of_digits
 from launcher.foreign.xml_tree import Element
 
 DEFAULT_BRIDGE = "virbr0"  # of the network `default` that libvirt brings
@@ -58,7 +59,7 @@ def interface(draft: Draft, one: Element) -> None:
         return
     mac, mtu = one.said("mac", "address"), one.said("mtu", "size")
     entry |= {"mac": mac.lower()} if mac else {}
-    entry |= {"mtu": int(mtu)} if mtu.isdecimal() and "bridge" in entry else {}
+    entry |= {"mtu": of_digits(mtu)} if of_digits(mtu) and "bridge" in entry else {}
     _beside(draft, one, draft.add("nics", _alias(one), entry))
 
 
@@ -127,7 +128,7 @@ def _function(draft: Draft, one: Element, source: Element) -> None:
         draft.lose(f"the NIC {_what(one, source)}", "no PCI address is named", one.line)
         return
     mac, tag = one.said("mac", "address"), one.said("vlan/tag", "id")
-    network = ({"mac": mac.lower()} if mac else {}) | ({"vlan": int(tag)} if tag.isdecimal() else {})
+    network = ({"mac": mac.lower()} if mac else {}) | ({"vlan": of_digits(tag)} if of_digits(tag) else {})
     pass_device(draft, one, "net", {"pci": address} | ({"network": network} if network else {}))
 
 

@@ -13,6 +13,7 @@ from launcher.foreign.qemu_options import Option, options_of
 from launcher.foreign.qemu_rest import devices, read_shares
 from launcher.foreign.qemu_words import LOST, NEEDLESS, UNKNOWN
 from launcher.foreign.shell_words import Word, qemu_words
+from launcher.foreign.sizes import of_digits
 from launcher.record import replace
 from launcher.spec.words import by_word, plain_word
 
@@ -72,7 +73,7 @@ def _from_one(options: Sequence[Option]) -> list[Option]:
 
 def _one_later(pair: tuple[str, str]) -> tuple[str, str]:
     key, value = pair
-    return (key, str(int(value) + 1)) if key == "bootindex" and value.isdecimal() else pair
+    return (key, str(of_digits(value) + 1)) if key == "bootindex" and (of_digits(value) or value == "0") else pair
 
 
 def _read(draft: Draft, options: Sequence[Option]) -> None:

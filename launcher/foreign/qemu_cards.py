@@ -9,6 +9,7 @@ from typing import Any
 from launcher.foreign import meaning
 from launcher.foreign.draft import Draft
 from launcher.foreign.qemu_options import Option
+from launcher.foreign.sizes import of_digits
 
 DEFAULT_BRIDGE = "br0"  # of qemu-bridge-helper
 _CARDS = r"(virtio-net|e1000|rtl8139|ne2k|pcnet|vmxnet3|i8255|igb|tulip|usb-net|sungem|virtio-net-pci)"
@@ -70,8 +71,8 @@ def _nic(draft: Draft, way: Option, card: Option, sockets: Mapping[str, Option])
         return
     mac = card.get("mac", "macaddr")
     entry |= {"mac": mac.lower()} if mac else {}
-    mtu = card.get("host_mtu")
-    entry |= {"mtu": int(mtu)} if "bridge" in entry and mtu.isdecimal() and int(mtu) > 1 else {}
+    mtu = of_digits(card.get("host_mtu"))
+    entry |= {"mtu": mtu} if "bridge" in entry and mtu > 1 else {}
     alias = draft.add("nics", way.get("id") or "net", entry)
     meaning.other_card(
         draft, alias, card.get("model") or (card.get("driver") if card is not way else "") or "virtio", card.line

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from launcher.foreign import meaning
 from launcher.foreign.draft import Draft
 from launcher.foreign.qemu_options import Option
+from launcher.foreign.sizes import of_digits
 from launcher.record import record
 from launcher.spec.model import MOST_QUEUES
 
@@ -148,8 +149,8 @@ def _served(draft: Draft, name: str, socket: str, one: Option) -> None:
 
 
 def _queues(one: Option) -> int:
-    given = one.get("num-queues")
-    return int(given) if given.isdecimal() and 1 < int(given) <= MOST_QUEUES else 0
+    given = of_digits(one.get("num-queues"))
+    return given if 1 < given <= MOST_QUEUES else 0
 
 
 def _alone(draft: Draft, one: Option) -> None:

@@ -130,7 +130,7 @@ class _Scanner:
                 self._step()
             elif self.text[self.at] == "#":
                 self._comment()
-            elif self._assigns(words):
+            elif ends == _ENDS and self._assigns(words):  # within an array, `x=1` is an item as any other
                 continue
             else:
                 line = self.line

@@ -34,6 +34,11 @@ def of_qemu(text: str, bare: int = MIB) -> int | None:
     return int(whole) * unit + (int(part) * unit // 10 ** len(part) if part else 0)
 
 
+def of_digits(text: str) -> int:
+    """0 where it is no number, or one that no count of anything has."""
+    return int(text) if re.fullmatch("[0-9]{1,9}", text) else 0
+
+
 def rounded(size: int, page: int = PAGE) -> int:
     return -(-size // page) * page
 

@@ -27,7 +27,7 @@ _DIRTY, _CORRUPT, _DATA_FILE, _COMPRESSION, _SUBCLUSTERS = 1, 2, 4, 8, 16
 _KNOWN = _DIRTY | _CORRUPT | _DATA_FILE | _COMPRESSION | _SUBCLUSTERS
 _INCOMPATIBLE = 0  # the kind of feature that a row of the table of names is about
 _LARGEST = 1 << 63
-_PACKED, _OFFSET = 1 << 62, 0x00FF_FFFF_FFFF_FE00
+_PACKED, _ZEROS, _OFFSET = 1 << 62, 1, 0x00FF_FFFF_FFFF_FE00
 
 
 class _Head(NamedTuple):
@@ -77,8 +77,13 @@ def parse_qcow2(size: int, read: Read) -> Qcow2:
 
 
 def guest_reader(size: int, read: Read) -> Read:
-    """For the first bytes of the disk: what a guest reads, up to what is compressed, or is not in this image."""
-    head, longest = _Head(*_HEAD.unpack_from(read(0, _SHORT))), _MOST
+    """For the first bytes of the disk: what a guest reads, up to what is compressed, or is not in this image. Nothing
+    of one with extended L2 entries, and of one whose header has become another since it was looked at."""
+    start = read(0, _MORE_AT + _MORE.size)
+    head, longest = _Head(*_HEAD.unpack_from(start.ljust(_SHORT, b"\0"))), _MOST
+    extended = head.version == 3 and bool(_MORE.unpack_from(start.ljust(_LONG, b"\0"), _MORE_AT)[0] & _SUBCLUSTERS)
+    if extended or not 9 <= head.cluster_bits <= 21:
+        return lambda *_: b""
     cluster = 1 << head.cluster_bits
 
     def piece(offset: int) -> bytes:
@@ -100,9 +105,10 @@ def guest_reader(size: int, read: Read) -> Read:
 
 
 def _place(entry: bytes) -> int | None:
-    """Of an entry of both tables: where its cluster is; 0: nowhere. None: it is compressed, or not to be read."""
+    """Of an entry of both tables: where its cluster is; 0: nowhere, or it reads as zeros wherever it is. None: it is
+    compressed, or not to be read."""
     (value,) = struct.unpack(">Q", entry) if len(entry) == 8 else (_PACKED,)
-    return None if value & _PACKED else value & _OFFSET
+    return None if value & _PACKED else 0 if value & _ZEROS else value & _OFFSET
 
 
 def _problem(head: _Head, size: int, order: int, length: int) -> str:

@@ -23,6 +23,7 @@ LINUX, INITRD, CMDLINE, PROFILE = b".linux", b".initrd", b".cmdline", b".profile
 _X86_64 = 0x8664
 _MOST_SECTIONS = 96  # of a Windows loader; systemd's stub has about ten
 _MOST_CMDLINE = 2047  # COMMAND_LINE_SIZE of x86 Linux, without the NUL
+_MOST_TEXT = 1 << 16  # of the section that it is in: padded, and with what systemd's stub would not take
 _HEAD = 0x1000  # of the kernel, as signature.py reads it
 
 
@@ -53,7 +54,7 @@ def parse_uki(size: int, read: Read) -> Uki:
         raise Lies("a unified kernel image whose kernel (section .linux) is no bzImage")
     found = parse_bzimage(linux.size, head)
     segment = Segment(linux.offset + found.segment.offset, *_rest(found.segment))
-    inside = Inside(linux.offset, initrd, _text(read(cmdline.offset, cmdline.size)) if cmdline else "")
+    inside = Inside(linux.offset, initrd, _text(cmdline, read) if cmdline else "")
     return Uki(found.entry, segment, found.initrd_max, is_linux(head, of_kernel), inside)
 
 
@@ -93,10 +94,12 @@ def _part(name: bytes, sections: dict[bytes, Part], size: int) -> Part | None:
     return found if found and found.size else None
 
 
-def _text(raw: bytes) -> str:
+def _text(part: Part, read: Read) -> str:
     """One line, as the kernel takes it. systemd's ukify ends it with NUL or a newline."""
+    if part.size > _MOST_TEXT:
+        raise Lies("a unified kernel image whose command line (section .cmdline) is too long")
     try:
-        text = raw.partition(b"\0")[0].decode().strip()
+        text = read(part.offset, part.size).partition(b"\0")[0].decode().strip()
     except UnicodeDecodeError:
         raise Lies("a unified kernel image whose command line (section .cmdline) is no text") from None
     line = " ".join(text.split("\n"))

@@ -18,7 +18,8 @@ _FLOCK = struct.Struct("hhqqi4x")
 
 
 def read_variables(path: str) -> Variables | Missing:
-    """One that is not there can be made where its folder is: what is missing then is the folder."""
+    """One that is not there can be made where its folder is: what is missing then is the folder. A link that leads
+    nowhere keeps its name from everybody."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
@@ -36,6 +37,8 @@ def read_variables(path: str) -> Variables | Missing:
 
 
 def _to_be_made(path: str) -> Variables | Missing:
+    if os.path.islink(path):
+        return Variables(path, "other")
     folder = os.path.dirname(path) or "."
     if not os.path.isdir(folder):
         return Missing("absent", folder)

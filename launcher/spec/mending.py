@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from launcher.errors import Diagnostic
 
+    _Step = tuple[str, Sequence[Diagnostic], list["Fixed"]]  # the text, what is wrong with it yet, what was written
+
 Judge = Callable[[str], "Sequence[Diagnostic]"]
 
 _A_LINE = "E129"  # its fix is a line that is added
@@ -41,24 +43,52 @@ def mended(text: str, judge: Judge) -> tuple[str, tuple[Fixed, ...]]:
     done: list[Fixed] = []
     found, is_json = judge(text), _is_json(text)
     while len(done) < _MOST:
-        step = next(_steps(text, found, judge, is_json), None)
+        step = _at_once(text, found, judge, is_json) or next(_steps(text, found, judge, is_json), None)
         if step is None:
             break
         text, found, fixed = step
-        done.append(fixed)
+        done += fixed
     return text, tuple(done)
 
 
-def _steps(
-    text: str, found: Sequence[Diagnostic], judge: Judge, is_json: bool
-) -> Iterator[tuple[str, Sequence[Diagnostic], Fixed]]:
+def _at_once(text: str, found: Sequence[Diagnostic], judge: Judge, is_json: bool) -> _Step | None:
+    """All fixes that write something over, if all of them take their problems away: to judge a text takes long."""
+    fixed: list[Fixed] = []
+    mended: list[Diagnostic] = []
+    line, column = 0, 0
+    for one in sorted(filter(_writes_over, found), key=_place, reverse=True)[:_MOST]:  # what is before it stays there
+        where = one.where
+        if where is None or (where.line == line and where.end_column > column):
+            return None  # two are about the same words
+        written = _written(text, one, is_json)
+        if written is None:
+            return None
+        text, line, column = written[0], where.line, where.column
+        fixed.append(written[1])
+        mended.append(one)
+    if len(fixed) < 2:
+        return None
+    after, before = judge(text), _marks(found)
+    left = _marks(after)
+    return (text, after, fixed[::-1]) if left < before and not left & _marks(mended) else None
+
+
+def _writes_over(one: Diagnostic) -> bool:
+    return one.fix is not None and one.code != _A_LINE and one.where is not None and not one.where.is_set
+
+
+def _place(one: Diagnostic) -> tuple[int, int]:
+    return (one.where.line, one.where.column) if one.where else (0, 0)
+
+
+def _steps(text: str, found: Sequence[Diagnostic], judge: Judge, is_json: bool) -> Iterator[_Step]:
     before = _marks(found)
     for one in found:
         written = _written(text, one, is_json)
         if written is not None:
             after = judge(written[0])
             if _marks(after) < before:
-                yield written[0], after, written[1]
+                yield written[0], after, [written[1]]
 
 
 def _marks(found: Sequence[Diagnostic]) -> set[tuple[str, str]]:

@@ -29,4 +29,9 @@ def memory_limits(step: Starts) -> tuple[tuple[int, int], ...]:
     queues = 1 if isinstance(step, StartSeedEngine) else sum(one.queues for one in disks)
     data = OWN + OF_A_QUEUE * queues
     addresses = data + PROGRAM + step.maps * max(len(disks), 1)
-    return (resource.RLIMIT_DATA, min(data, MOST)), (resource.RLIMIT_AS, min(addresses, MOST))
+    return (resource.RLIMIT_DATA, _held(data)), (resource.RLIMIT_AS, _held(addresses))
+
+
+def _held(amount: int) -> int:
+    """A number below 0, which a saved plan may lead to, is no limit to setrlimit(2), or an error."""
+    return max(min(amount, MOST), 0)

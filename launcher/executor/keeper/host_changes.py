@@ -6,6 +6,7 @@ next thing is changed.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic
@@ -22,6 +23,10 @@ SECOND = 1.0
 # Hears signals and clients for at most so many seconds; True as soon as the descriptor is readable.
 Listen = Callable[[int | None, float], bool]
 Tell = Callable[[StepOutcome], None]
+
+
+# A saved plan with a number that nothing can hold, or with a text that is no path.
+UNFIT = (ValueError, OverflowError)
 
 
 class StoppedAtStep(Exception):
@@ -53,9 +58,9 @@ class HostChanges:
             except StoppedAtStep:
                 self._tell(StepOutcome(n, "failed", monotonic() - self._began, note=f"stopped by {self._stopped()}"))
                 return None
-            except (OSError, LauncherError) as error:
+            except (OSError, LauncherError, *UNFIT) as error:
                 self._tell(StepOutcome(n, "failed", monotonic() - self._began))
-                return step, error
+                return step, OSError(errno.EINVAL, str(error)) if isinstance(error, UNFIT) else error
             self._tell(StepOutcome(n, "done", monotonic() - self._began))
         self._listen(None, 0)
         return None

@@ -22,7 +22,7 @@ from launcher.vms.way import read_whole
 _FLOCK = struct.Struct("hhqqi4x")
 _SETLK = 37  # F_OFD_SETLK (asm-generic/fcntl.h); fcntl has no name for it
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-_OPEN = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_WRITE = os.O_RDWR | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 MODE = 0o600
 
 HELP = {
@@ -55,7 +55,14 @@ def _failed(step: OpenVariables, error: OSError) -> StepFailed:
 
 
 def _opened(step: OpenVariables) -> int:
-    return os.open(step.path, _OPEN)
+    """Also behind a link: it is the file that counts, and none but a regular one is opened, which could do something by
+    that."""
+    looked = os.open(step.path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        _check(looked, step)
+        return os.open(f"/proc/self/fd/{looked}", _WRITE)
+    finally:
+        os.close(looked)
 
 
 def _made(step: OpenVariables) -> int:

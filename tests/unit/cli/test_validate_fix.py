@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from launcher.api.mending import mended_file, write_over
 from launcher.cli import main
-from launcher.errors import Refused
+from launcher.errors import Diagnostic, Refused
 from launcher.spec.load import load_spec
 from launcher.spec.mending import mended
 from tests.budget import LONG
@@ -107,6 +108,28 @@ def test_a_link_stays_one_and_who_came_between_keeps_his_change(vm: Path) -> Non
     assert sorted(os.listdir()) == ["link.yaml", "vm.yaml"]
 
 
+def test_nobody_else_reads_what_is_written_and_what_is_not_ours_stays(
+    vm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a umask that hides nothing, and where somebody has made a file, or a link, of the draft's name."""
+    vm.chmod(0o600)
+    modes, write = list[int](), os.fsync
+    monkeypatch.setattr(os, "fsync", lambda fd: (modes.append(os.fstat(fd).st_mode & 0o777), write(fd)))
+    monkeypatch.setattr(os, "fchmod", lambda fd, mode: modes.append(os.fstat(fd).st_mode & 0o777))
+    before = os.umask(0)
+    try:
+        write_over(mended_file("vm.yaml"))
+    finally:
+        os.umask(before)
+    assert modes == [0o600, 0o600]
+    vm.write_text(WRONG)
+    theirs = Path(f"{vm}.{os.getpid()}.tmp")
+    theirs.write_text("theirs")
+    with pytest.raises(Refused, match="file exists"):
+        write_over(mended_file("vm.yaml"))
+    assert (vm.read_text(), theirs.read_text()) == (WRONG, "theirs")
+
+
 @pytest.mark.parametrize(
     "words", [["--fix", "-"], ["--fix", "vm.yaml", "--set", "cpus=2"], ["--diff", "--json", "vm.yaml"]]
 )
@@ -126,3 +149,18 @@ def test_all_that_is_offered_is_taken_and_nothing_is_made_worse(text: str) -> No
     whole, fixed = mended(text, faults)
     assert len(faults(whole)) <= len(faults(text)) - bool(fixed)
     assert mended(whole, faults) == (whole, ())
+
+
+def test_fixes_that_go_together_are_judged_together() -> None:
+    """To judge a text takes the longer the more is wrong with it."""
+    lines = [f"  d{number}: {{pathh: /a{number}, redonly: true}}\n" for number in range(8)]
+    text, judged = "boot: {kernel: ./k}\ndisks:\n" + "".join(lines), list[str]()
+
+    def judge(candidate: str) -> Sequence[Diagnostic]:
+        judged.append(candidate)
+        return faults(candidate)
+
+    whole, fixed = mended(text, judge)
+    assert whole == text.replace("pathh", "path").replace("redonly", "readonly")
+    assert [one.after for one in fixed] == ["path", "readonly"] * 8
+    assert len(judged) < 4

@@ -117,6 +117,7 @@ INTO = 'a\n# b\nboot: {kernel: /evil}\n"x": \x1b[31m\u2028\u202eö'
         ("", "E024"),
         ("\xff\xfe\x00\xd8", "E001"),
         ("just words\n", "E024"),
+        ("a=(" * 2000, "E024"),
         ("echo a\n-x -y\nqemu-system-x86_64 --version\n", "E024"),
     ],
 )
@@ -124,6 +125,28 @@ def test_what_is_no_machine_is_refused_with_a_code(raw: str, code: str) -> None:
     with pytest.raises(Refused) as refused:
         drafted(raw.encode("latin-1"), "given")
     assert [one.code for one in refused.value.diagnostics] == [code]
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "²", "٣", "-1"])
+def test_no_number_is_too_odd(number: str) -> None:
+    """A number of more than 4300 digits is an exception to Python."""
+    source, target = x("source file=/a"), x("target dev=vda bus=virtio")
+    disk = x("disk type=file", x(f"driver type=raw queues={number}"), source, target)
+    bridge = x("interface type=bridge", x("source bridge=br0"), x(f"mtu size={number}"))
+    card = x("address type=pci domain=0 bus=1 slot=0 function=0")
+    hostdev = x("interface type=hostdev", x("source", card), x("vlan", x(f"tag id={number}")))
+    texts = (
+        domain("a", LINUX, x("devices", disk, bridge, hostdev)),
+        qemu("-netdev bridge,id=n,br=br0", f"-device virtio-net-pci,netdev=n,host_mtu={number}"),
+        qemu("-drive file=/a,if=none,id=d", f"-device virtio-blk-pci,drive=d,num-queues={number},bootindex=0"),
+        qemu(
+            "-drive file=/a,if=none,id=d", f"-device virtio-blk-pci,drive=d,bootindex={number}", "-device x,bootindex=0"
+        ),
+    )
+    for text in texts:
+        root = read_tree(spec_text(drafted(text.encode(), "given"), "given"), "given").root
+        assert root is not None
+        assert number not in repr(root.plain())
 
 
 @pytest.mark.parametrize("place", ["name", "path", "unknown", "cmdline"])

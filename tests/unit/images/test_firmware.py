@@ -148,6 +148,8 @@ def test_variables_are_looked_at_and_never_made(tmp_path: Path) -> None:
     assert getattr(read_variables(str(tmp_path)), "kind", "") == "other"
     os.mkfifo(tmp_path / "fifo")
     assert getattr(read_variables(str(tmp_path / "fifo")), "kind", "") == "other"
+    (tmp_path / "link").symlink_to("nowhere.fd")
+    assert getattr(read_variables(str(tmp_path / "link")), "kind", "") == "other"
     assert isinstance(read_variables("a\0b"), Missing)
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from launcher.images.disk_files import Qcow2
-from launcher.images.qcow2 import MAGIC, parse_qcow2
+from launcher.images.qcow2 import MAGIC, guest_reader, parse_qcow2
 from tests.qcow2_images import MIB, qcow2
 
 
@@ -70,3 +70,25 @@ def test_no_header_makes_it_raise_or_read_far(rest: bytes) -> None:
 def test_places_that_point_anywhere_are_not_followed(at: int, size: int, count: int, where: int) -> None:
     found = parse(qcow2(backing="a", backing_at=at, backing_size=size, l1_size=count, l1_at=where))
     assert found.problem is not None or found.backing is None or len(found.backing) <= 4 * 1023
+
+
+LATER = {
+    "cut off": b"",
+    "2^0 bytes in a cluster": qcow2(cluster_bits=0),
+    "2^4294967295 bytes in a cluster": qcow2(cluster_bits=(1 << 32) - 1),
+    "extended entries, which are twice as long": qcow2(features=1 << 4),
+}
+
+
+@pytest.mark.parametrize("content", LATER.values(), ids=LATER)
+def test_an_image_that_is_another_than_its_header_said_reads_as_nothing(content: bytes) -> None:
+    """Whoever owns it can write to it between two looks."""
+    assert guest_reader(len(content), lambda offset, length: content[offset : offset + length])(0, 512) == b""
+
+
+@pytest.mark.parametrize(("flag", "seen"), [(0, b"x" * 512), (1, bytes(512))])
+def test_a_cluster_that_is_taken_and_reads_as_zeros_does(flag: int, seen: bytes) -> None:
+    image, cluster = bytearray(qcow2().ljust(5 << 16, b"x")), 1 << 16
+    image[cluster : cluster + 8] = (3 * cluster).to_bytes(8, "big")
+    image[3 * cluster : 3 * cluster + 8] = (4 * cluster | flag).to_bytes(8, "big")
+    assert guest_reader(len(image), lambda offset, length: bytes(image[offset : offset + length]))(0, 512) == seen

@@ -48,6 +48,7 @@ LIES = {
     "is no bzImage": unified(linux=b"\x7fELF".ljust(9000, b"\0")),
     "without a kernel": unified(linux=b"", initrd=INITRD),
     "ends within its setup header": unified(linux=LINUX[:0x206]),
+    "(section .cmdline) is too long": unified(linux=LINUX, cmdline=b"a\0".ljust(1 << 17, b"\0")),
     "is no text": unified(linux=LINUX, cmdline=b"\xff\xfe"),
     "is too long": unified(linux=LINUX, cmdline=b"a" * 2048),
     "is no line of text": unified(linux=LINUX, cmdline=b"a\x1b[2J"),

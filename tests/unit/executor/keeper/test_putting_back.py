@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from launcher.executor.ending import diagnostics_of
+from launcher.executor.keeper.engine_limits import memory_limits
 from launcher.executor.keeper.host_changes import HostChanges
 from launcher.kernel.api import GivenUp
 from launcher.plan.outcome import StepOutcome
+from launcher.plan.seed import SeedFile, StartSeedEngine
 from launcher.plan.steps import RunVcpus
 from launcher.record import replace
 from launcher.vms.folder import StateFolder
@@ -63,6 +67,30 @@ def test_a_damaged_line_of_the_journal_is_left_and_told_of_no_step(tmp_path: Pat
     assert state(kernel.host) == BEFORE
     journal.close()
     folder.close()
+
+
+@pytest.mark.parametrize(
+    "file", [SeedFile("user-data", "/a\0b", "", ""), SeedFile("user-data", "", "", "\ud800")], ids=["path", "text"]
+)
+def test_words_of_a_saved_plan_that_nothing_can_hold_fail_their_step(tmp_path: Path, file: SeedFile) -> None:
+    told: list[StepOutcome] = []
+    seed, folder = StartSeedEngine("seed", "/bin/false", 1, 1, (file,), 0), StateFolder.claim(tmp_path / "state")
+    plan = replace(a_plan(tmp_path), steps=(seed,))
+    journal = Journal(folder)
+    failed = HostChanges(plan, FakeKernel(), told.append, lambda *_: False, lambda: None).make(journal)
+    assert failed is not None
+    assert "failed to make a disk in memory" in diagnostics_of(*failed)[0].message
+    assert told[-1].state == "failed"
+    journal.close()
+    folder.close()
+
+
+@pytest.mark.parametrize("maps", [-(1 << 40), -(5 << 28) - (1 << 30) - 1, 1 << 200])
+def test_a_number_of_a_saved_plan_takes_no_limit_from_an_engine(maps: int) -> None:
+    """-1 is RLIM_INFINITY."""
+    for _, most in memory_limits(StartSeedEngine("seed", "/bin/false", 1, 1, (), maps)):
+        assert most >= 0
+        assert most != resource.RLIM_INFINITY
 
 
 class Refusing(Killing):
