@@ -57,7 +57,7 @@ class Variables:
     """Where firmware keeps its variables. `identity` is device:inode; empty: there is no file, and one can be made.
 
     `layout` as in Flash, empty for a file that holds none. `writable`: by the user that plans, or there a file could be
-    made. `locked`: somebody has it open as its variables.
+    made. `locked`: somebody has it open as its variables. `target`: where the path leads, behind all links.
     """
 
     path: str
@@ -67,6 +67,7 @@ class Variables:
     layout: str = ""
     writable: bool = True
     locked: bool = False
+    target: str = ""
 
 
 @record

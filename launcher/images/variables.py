@@ -51,7 +51,8 @@ def _described(path: str, descriptor: int) -> Variables:
         return Variables(path, "other", identity_of(status))
     layout = layout_of(os.pread(descriptor, _HEAD, 0))
     writable, locked = os.access(path, os.W_OK), _is_locked(descriptor)
-    return Variables(path, "file", identity_of(status), status.st_size, layout, writable, locked)
+    target = os.readlink(f"/proc/self/fd/{descriptor}")
+    return Variables(path, "file", identity_of(status), status.st_size, layout, writable, locked, target)
 
 
 def _is_locked(descriptor: int) -> bool:

@@ -125,12 +125,18 @@ _NEW = (
 )
 
 
+def _is_template(found: Variables, it: Situation) -> bool:
+    templates = {image.template for image in it.host.boot_firmware or () if image.template}
+    return not templates.isdisjoint((found.path, found.target))
+
+
 def _unfit(found: Variables, it: Situation) -> Iterator[Diagnostic]:
     one = it.firmware
     if found.kind == "other":
         yield Diagnostic("E454", f"{found.path} is no regular file", _VARIABLES, help=("name a file",))
-    elif any(found.path == image.template for image in it.host.boot_firmware or ()):
-        fact = f"{found.path} is the template of the host's firmware, which new files of variables are made of"
+    elif _is_template(found, it):
+        verb = "leads to" if found.target not in ("", found.path) else "is"
+        fact = f"{found.path} {verb} the template of the host's firmware, which new files of variables are made of"
         yield Diagnostic("E454", fact, _VARIABLES, help=(_OF_ITS_OWN,))
     elif not found.writable:
         what = "may not be written" if found.kind == "file" else "cannot be made: its folder may not be written"

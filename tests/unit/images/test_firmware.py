@@ -150,6 +150,8 @@ def test_variables_are_looked_at_and_never_made(tmp_path: Path) -> None:
     assert getattr(read_variables(str(tmp_path / "fifo")), "kind", "") == "other"
     (tmp_path / "link").symlink_to("nowhere.fd")
     assert getattr(read_variables(str(tmp_path / "link")), "kind", "") == "other"
+    (tmp_path / "other").symlink_to("vm.fd")
+    assert getattr(read_variables(str(tmp_path / "other")), "target", "") == str(path)
     assert isinstance(read_variables("a\0b"), Missing)
 
 
