@@ -24,6 +24,7 @@ _SETLK = 37  # F_OFD_SETLK (asm-generic/fcntl.h); fcntl has no name for it
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _WRITE = os.O_RDWR | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 MODE = 0o600
+NO_TMPFILE = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)
 
 HELP = {
     errno.EAGAIN: "another VM has it: each has a file of its own",
@@ -70,18 +71,32 @@ def _made(step: OpenVariables) -> int:
     content = _template(step)
     folder = os.open(os.path.dirname(step.path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        file = os.open(".", os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, MODE, dir_fd=folder)
-        try:
+        with ExitStack() as stack:
+            file, named = _without_name(folder, stack)
+            stack.callback(os.close, file)
             os.pwrite(file, content, 0)
             os.fsync(file)
-            os.link(f"/proc/self/fd/{file}", os.path.basename(step.path), dst_dir_fd=folder, follow_symlinks=True)
+            os.link(named, os.path.basename(step.path), src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=True)
             os.fsync(folder)
-        except BaseException:
-            os.close(file)
-            raise
-        return file
+            return os.dup(file)
     finally:
         os.close(folder)
+
+
+def _without_name(folder: int, stack: ExitStack) -> tuple[int, str]:
+    """A new file, and what it is called until it has its name; `stack` takes that away. Some file systems have no files
+    without one (O_TMPFILE): there it is a draft that nobody else knows."""
+    try:
+        file = os.open(".", os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, MODE, dir_fd=folder)
+    except OSError as error:
+        if error.errno not in NO_TMPFILE:
+            raise
+    else:
+        return file, f"/proc/self/fd/{file}"
+    draft = f".vmlaunch-{os.urandom(8).hex()}"
+    file = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, MODE, dir_fd=folder)
+    stack.callback(os.unlink, draft, dir_fd=folder)
+    return file, draft
 
 
 def _template(step: OpenVariables) -> bytes:

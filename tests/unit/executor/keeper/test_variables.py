@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from hashlib import sha256
@@ -47,6 +48,30 @@ def test_a_file_that_is_not_there_is_made_of_the_template_and_found_by_the_next_
         assert Path(step.path).stat().st_mode & 0o777 == 0o600
         assert sorted(Path(step.path).parent.iterdir()) == [Path(step.path), Path(step.template)]
         os.close(file)
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_a_file_system_without_nameless_files_gets_one_by_a_draft(
+    step: OpenVariables, monkeypatch: pytest.MonkeyPatch, taken: bool
+) -> None:
+    """As ramfs, NFS and FAT are; whatever comes of it, no draft is left."""
+    real = os.open
+
+    def refused(path: str, flags: int, *more: Any, **named: Any) -> int:
+        if flags & os.O_TMPFILE == os.O_TMPFILE:
+            raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP), path)
+        return real(path, flags, *more, **named)
+
+    monkeypatch.setattr(os, "open", refused)
+    if taken:
+        Path(step.path).write_bytes(b"somebody's")
+        with pytest.raises(StepFailed, match="File exists"):
+            opened(step)
+    else:
+        file = opened(step)
+        assert os.pread(file, SIZE, 0) == Path(step.template).read_bytes()
+        os.close(file)
+    assert sorted(Path(step.path).parent.iterdir()) == [Path(step.path), Path(step.template)]
 
 
 def test_it_is_locked_as_qemu_looks_for_locks_until_nobody_has_it_open(step: OpenVariables) -> None:
