@@ -10,6 +10,7 @@ import os
 import sys
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from launcher.plan.firmware import LoadFirmware, OpenVariables
 from launcher.plan.plan import Plan
@@ -47,8 +48,8 @@ def main() -> int:
 
     planner = preparing.prepare
 
-    def prepare(options: object) -> Plan | str:
-        plan = planner(options)  # type: ignore[arg-type]
+    def prepare(options: Any) -> Plan | str:
+        plan = planner(options)
         return plan if isinstance(plan, str) else with_rom(plan)
 
     preparing.prepare = prepare

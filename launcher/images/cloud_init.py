@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from hashlib import sha256
 
 from launcher.images.boot_files import SeedText
-from launcher.values import MIB, Missing, missing
+from launcher.images.opening import looked_at
+from launcher.values import MIB, Missing
 
 LARGEST = MIB
 _MOST_YAML = 128 << 10  # what is longer is a script or an archive, and takes long to parse
@@ -26,21 +27,14 @@ def read_seed(paths: Mapping[str, str]) -> dict[str, SeedText | Missing]:
 
 
 def _read(name: str, path: str) -> SeedText | Missing:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError as error:
-        return missing(error, path)
-    except ValueError:  # no path: it has a NUL in it, or half of a character
-        return Missing("absent", path)
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            return SeedText(path, "other")
-        content = os.pread(descriptor, LARGEST + 1, 0)
-    except OSError as error:
-        return missing(error, path)
-    finally:
-        os.close(descriptor)
+    return looked_at(path, lambda descriptor: _described(name, path, descriptor))
+
+
+def _described(name: str, path: str, descriptor: int) -> SeedText:
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        return SeedText(path, "other")
+    content = os.pread(descriptor, LARGEST + 1, 0)
     size = max(status.st_size, len(content))
     return SeedText(path, "file", size, sha256(content).hexdigest(), _problem(name, content))
 

@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from launcher.images.boot_files import BootFile, BootFiles
+from launcher.images.opening import looked_at
 from launcher.images.signature import Image, identify
 from launcher.record import replace
-from launcher.values import Missing, missing
+from launcher.values import Missing
 
 if TYPE_CHECKING:
     from launcher.images.boot_files import Flash
@@ -53,19 +54,7 @@ def _parser() -> AsRom:
 
 def read_boot_file(path: str, as_rom: AsRom | None = None, as_flash: AsFlash | None = None) -> BootFile | Missing:
     """`as_rom` is for files that are to be option ROMs, `as_flash` for those that are to be firmware."""
-    try:
-        # A FIFO would wait for its writer.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError as error:
-        return missing(error, path)
-    except ValueError:  # no path: it has a NUL in it, or half of a character
-        return Missing("absent", path)
-    try:
-        return _describe(path, descriptor, as_rom, as_flash)
-    except OSError as error:
-        return missing(error, path)
-    finally:
-        os.close(descriptor)
+    return looked_at(path, lambda descriptor: _describe(path, descriptor, as_rom, as_flash))
 
 
 def _describe(path: str, descriptor: int, as_rom: AsRom | None, as_flash: AsFlash | None) -> BootFile:

@@ -9,8 +9,9 @@ import struct
 
 from launcher.images.boot_files import Variables
 from launcher.images.firmware import layout_of
+from launcher.images.opening import looked_at
 from launcher.images.rights import identity_of
-from launcher.values import Missing, missing
+from launcher.values import Missing
 
 _HEAD = 4096
 _GETLK = 36  # F_OFD_GETLK (asm-generic/fcntl.h); fcntl has no name for it
@@ -20,25 +21,19 @@ _FLOCK = struct.Struct("hhqqi4x")
 def read_variables(path: str) -> Variables | Missing:
     """One that is not there can be made where its folder is: what is missing then is the folder. A link that leads
     nowhere keeps its name from everybody."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except FileNotFoundError:
-        return _to_be_made(path)
-    except OSError as error:
-        return missing(error, path)
-    except ValueError:  # no path: it has a NUL in it, or half of a character
-        return Missing("absent", path)
-    try:
-        return _described(path, descriptor)
-    except OSError as error:
-        return missing(error, path)
-    finally:
-        os.close(descriptor)
+    found = looked_at(path, lambda descriptor: _described(path, descriptor))
+    return _to_be_made(found) if isinstance(found, Missing) and found.missing == "absent" else found
 
 
-def _to_be_made(path: str) -> Variables | Missing:
-    if os.path.islink(path):
-        return Variables(path, "other")
+def _to_be_made(found: Missing) -> Variables | Missing:
+    path = found.path
+    try:
+        if stat.S_ISLNK(os.lstat(path).st_mode):
+            return Variables(path, "other")
+    except ValueError:  # nobody can make it
+        return found
+    except OSError:
+        pass
     folder = os.path.dirname(path) or "."
     if not os.path.isdir(folder):
         return Missing("absent", folder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from launcher.host.facts import (
     Config,
@@ -92,8 +92,8 @@ def integrated(command_line: str, **fields: Any) -> HostFacts:
 INTEGRATED = "boot: {kernel: ./bzImage}\ncpus: 2\nmemory: 1GiB\ndevices: {gpu: 0000:00:01.1}\n"
 
 
-def without_kvm(why: str, **fields: Any) -> HostFacts:
-    return replace(host("gpu07"), kvm=Missing(why, "/dev/kvm"), **fields)  # type: ignore[arg-type]
+def without_kvm(why: Literal["absent", "denied"], **fields: Any) -> HostFacts:
+    return replace(host("gpu07"), kvm=Missing(why, "/dev/kvm"), **fields)
 
 
 def hidden_config(config: Config | Missing) -> HostFacts:
