@@ -12,7 +12,7 @@ ROOMS = {
     "1": ("spec",),
     "2": ("devices", "iommu", "drivers", "conditions"),
     "3": ("memory", "spaces"),
-    "4": ("boot",),
+    "4": ("boot", "firmware"),
     "5": ("running",),
     "6": ("images", "serving"),
 }
