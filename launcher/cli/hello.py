@@ -16,7 +16,7 @@ HELLO = os.path.join(os.path.dirname(os.path.dirname(__file__)), "hello", "hello
 
 def arguments(parser: argparse.ArgumentParser, about: str) -> None:
     parser.add_argument("spec", nargs="?", metavar="SPEC|PLAN", help=about)
-    parser.add_argument("--hello", action="store_true", help="in its place the guest that vmlaunch brings along")
+    parser.add_argument("--hello", action="store_true", help="instead of a SPEC the guest that comes with vmlaunch")
 
 
 def meant(options: argparse.Namespace) -> str:

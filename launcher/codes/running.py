@@ -332,7 +332,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "E533",
         "what is to run",
-        "`up` and `plan` take a spec or a saved plan, or with `--hello` the guest that vmlaunch brings along. Neither "
+        "`up` and `plan` take a spec or a saved plan, or with `--hello` the guest that comes with vmlaunch. Neither "
         "was said, or both.",
         "vmlaunch up",
         "vmlaunch up vm.yaml",
