@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from launcher.kernel.api import CpuidLeaf, Event, MsiRoute, PinRoute, Registers, Trap
+from launcher.kernel.api import SPACES, CpuidLeaf, Event, MsiRoute, PinRoute, Registers, Trap
+from launcher.kernel.virtio import VirtioRegisters
+from launcher.native import lib
 from launcher.values import KIB, Span
 from tests.fakes.handle import Handle, Mappable, refuse
 
@@ -132,7 +134,7 @@ class FakeVm(Handle):
         self.kernel.call("KVM_CREATE_VCPU")
         if number >= MOST_VCPUS:
             refuse(errno.EINVAL, "KVM_CREATE_VCPU")
-        return FakeVcpu(self.kernel, number)
+        return FakeVcpu(self.kernel, number, machine)
 
     def close(self) -> None:
         """Its memslots go with it."""
@@ -177,6 +179,7 @@ class FakeMachine(Handle):
     def __init__(self, kernel: FakeKernel) -> None:
         super().__init__(kernel)
         self.functions: dict[int, bytearray] = {}
+        self.virtio: dict[int, VirtioRegisters] = {}
 
     listens = False
     ports: Sequence[Trap] = ()
@@ -206,6 +209,24 @@ class FakeMachine(Handle):
         assert offset + len(data) <= len(self.functions[function])
         self.functions[function][offset : offset + len(data)] = data
 
+    def add_virtio(self, function: int, offered: int, queues: int, config: bytes) -> VirtioRegisters:
+        self.virtio[function] = VirtioRegisters(offered, queues, config)
+        return self.virtio[function]
+
+    def serves(self, event: Event) -> bool:
+        """An access to registers that does not leave C; it does what the real ones do."""
+        if event.kind not in ("read", "write") or SPACES[event.data[0]] != "memory":
+            return False
+        _, address, size, *value = event.data
+        for trap in self.memory:
+            if trap.kind == "registers" and trap.start <= address and address + size <= trap.start + trap.size:
+                pointer, offset = self.virtio[trap.offset].pointer, address - trap.start
+                if event.kind == "write":
+                    return not lib.virtio_write(pointer, offset, size, value[0], False)
+                self.kernel.replies.append(lib.virtio_read(pointer, offset, size))
+                return True
+        return False
+
     def set_flash(self, slot: int, guest: int, memory: Mappable, file: int) -> None:
         self.kernel.call("machine_set_flash")
 
@@ -228,8 +249,9 @@ class FakeMachine(Handle):
 class FakeVcpu(Handle):
     """Returns the kernel's events, the last one for ever; without any it runs until it is kicked."""
 
-    def __init__(self, kernel: FakeKernel, index: int) -> None:
+    def __init__(self, kernel: FakeKernel, index: int, machine: FakeMachine) -> None:
         super().__init__(kernel)
+        self._machine = machine
         events = kernel.events if kernel.vms == 1 else kernel.after_reset
         mine = events[index] if index < len(events) else ()
         self._events = [mine] if isinstance(mine, Event) else list(mine)
@@ -258,6 +280,8 @@ class FakeVcpu(Handle):
     def run(self) -> Event:
         self.kernel.running = self.kernel.running or len(self.kernel.calls)
         self.exits += 1
+        while len(self._events) > 1 and self._machine.serves(self._events[0]):
+            self._events.pop(0)
         if not self._events:
             os.read(self._kick, 1)
             return Event("kicked")
