@@ -12,6 +12,7 @@ from launcher.kernel.memory import HostMemory
 from launcher.native import ffi, lib
 
 if TYPE_CHECKING:
+    from launcher.kernel.msix import MsixEntries
     from launcher.kernel.virtio import VirtioRegisters
 
 TRAPS = {
@@ -25,7 +26,7 @@ TRAPS = {
     "timer": lib.TRAP_TIMER,
     "flash": lib.TRAP_FLASH,
     "model": lib.TRAP_ASK,
-    "table": lib.TRAP_ASK,
+    "table": lib.TRAP_MSIX,
     "pending": lib.TRAP_ASK,
     "registers": lib.TRAP_VIRTIO,
 }
@@ -47,6 +48,7 @@ class Machine:
     def __init__(self, vm_fd: int, serial_gsi: int, power_gsi: int) -> None:
         self._vm = vm_fd
         self._flash: HostMemory | None = None
+        self._msix: dict[int, MsixEntries] = {}
         self._virtio: dict[int, VirtioRegisters] = {}
         self.pointer: Any = lib.machine_create(vm_fd, serial_gsi, power_gsi)
         if self.pointer == ffi.NULL:
@@ -76,6 +78,14 @@ class Machine:
     def change_function(self, function: int, offset: int, data: bytes) -> None:
         """It reads as these bytes there from now on; vCPUs may run."""
         check(lib.machine_change_function(self.pointer, function, offset, data, len(data)), "machine_change_function")
+
+    def add_msix(self, function: int, vectors: int) -> MsixEntries:
+        """Of traps of the kind `table` they answer those whose `offset` is `function`. Before any vCPU runs."""
+        from launcher.kernel.msix import MsixEntries
+
+        made = self._msix[function] = MsixEntries(vectors)  # must outlive the pointer given to C
+        lib.machine_set_msix(self.pointer, function, made.pointer)
+        return made
 
     def add_virtio(self, function: int, offered: int, queues: int, config: bytes) -> VirtioRegisters:
         """Of traps of the kind `registers` they answer those whose `offset` is `function`. Before any vCPU runs."""

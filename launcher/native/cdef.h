@@ -2,6 +2,7 @@
 
 struct ring { ...; };
 struct virtio { ...; };
+struct msix { ...; };
 
 static const int PR_SET_NO_NEW_PRIVS, PR_SET_DUMPABLE, PR_SET_PDEATHSIG;
 

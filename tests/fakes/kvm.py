@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from launcher.kernel.api import SPACES, CpuidLeaf, Event, MsiRoute, PinRoute, Registers, Trap
+from launcher.kernel.msix import MsixEntries
 from launcher.kernel.virtio import VirtioRegisters
 from launcher.native import lib
 from launcher.values import KIB, Span
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
 
 MOST_GSIS, MOST_VCPUS = 4096, 64
 SET_MEMORY, IRQFD, SET_ATTRIBUTE = "KVM_SET_USER_MEMORY_REGION", "KVM_IRQFD", "KVM_SET_DEVICE_ATTR"
+
+
+SERVED = {
+    "table": (lib.msix_read, lib.msix_write, "msix"),
+    "registers": (lib.virtio_read, lib.virtio_write, "virtio"),
+}
 
 
 class FakeKvm(Handle):
@@ -179,6 +186,7 @@ class FakeMachine(Handle):
     def __init__(self, kernel: FakeKernel) -> None:
         super().__init__(kernel)
         self.functions: dict[int, bytearray] = {}
+        self.msix: dict[int, MsixEntries] = {}
         self.virtio: dict[int, VirtioRegisters] = {}
 
     listens = False
@@ -209,21 +217,26 @@ class FakeMachine(Handle):
         assert offset + len(data) <= len(self.functions[function])
         self.functions[function][offset : offset + len(data)] = data
 
+    def add_msix(self, function: int, vectors: int) -> MsixEntries:
+        self.msix[function] = MsixEntries(vectors)
+        return self.msix[function]
+
     def add_virtio(self, function: int, offered: int, queues: int, config: bytes) -> VirtioRegisters:
         self.virtio[function] = VirtioRegisters(offered, queues, config)
         return self.virtio[function]
 
     def serves(self, event: Event) -> bool:
-        """An access to registers that does not leave C; it does what the real ones do."""
+        """An access that does not leave C, for it is C that serves it here, too."""
         if event.kind not in ("read", "write") or SPACES[event.data[0]] != "memory":
             return False
         _, address, size, *value = event.data
         for trap in self.memory:
-            if trap.kind == "registers" and trap.start <= address and address + size <= trap.start + trap.size:
-                pointer, offset = self.virtio[trap.offset].pointer, address - trap.start
+            if trap.kind in SERVED and trap.start <= address and address + size <= trap.start + trap.size:
+                reads, writes, found = SERVED[trap.kind]
+                pointer, offset = getattr(self, found)[trap.offset].pointer, address - trap.start
                 if event.kind == "write":
-                    return not lib.virtio_write(pointer, offset, size, value[0], False)
-                self.kernel.replies.append(lib.virtio_read(pointer, offset, size))
+                    return not writes(pointer, offset, size, value[0], False)
+                self.kernel.replies.append(reads(pointer, offset, size))
                 return True
         return False
 

@@ -25,6 +25,8 @@ static const uint64_t REGISTERS = BARS - 0x10000, REGISTERS_SIZE = 0x4000; /* of
 static const uint64_t OFFERED = 1ull << 32 | 0x201;
 enum { VIRTIO = 2, FIRST_VIRTIO = 0x20 };
 static const uint32_t QUEUES[VIRTIO] = { 3, VIRTIO_MOST_QUEUES };
+enum { VECTORS = 5, TABLE_SIZE = VECTORS * MSIX_ENTRY };
+static const uint64_t TABLES = BARS - 0x20000; /* of the same functions */
 static const uint64_t FLASH = 0xffe00000, FLASH_SIZE = 0x10000; /* larger than its file */
 /* Traps that stay: a file that never answers, and one whose accesses come back. Around them there is nothing. */
 static const uint64_t DEAF = BARS - 128, STEADY = BARS - 64, STEADY_SIZE = 4;
@@ -42,6 +44,7 @@ struct guest {
 static __thread struct guest *self;
 static int files[FILES];
 static struct virtio functions[VIRTIO];
+static struct msix tables[VIRTIO];
 static pthread_mutex_t engines[VIRTIO] = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER };
 static bool runs[VIRTIO]; /* of each engine, under its lock */
 static _Atomic uint64_t starts, stops;
@@ -126,6 +129,20 @@ static void virtio_exit(struct guest *guest)
 	guest->known[0] = false;
 }
 
+static void table_exit(struct guest *guest)
+{
+	uint64_t *random = &guest->random, data = below(random, 2) ? any(random) : below(random, 2);
+	uint64_t table = TABLES + below(random, VIRTIO) * TABLE_SIZE;
+	struct kvm_run *run = guest->vcpu->run;
+	bool other = !below(random, 4);
+	run->exit_reason = KVM_EXIT_MMIO;
+	run->mmio.phys_addr = other ? near(random, table, TABLE_SIZE) : table + 4 * below(random, TABLE_SIZE / 4);
+	run->mmio.len = other ? 1 + below(random, 8) : 4;
+	run->mmio.is_write = below(random, 4) > 0;
+	memcpy(run->mmio.data, &data, sizeof data);
+	guest->known[0] = false;
+}
+
 static void memory_exit(struct guest *guest)
 {
 	uint64_t *random = &guest->random, function = ECAM + THERE[below(random, sizeof THERE)] * PAGE;
@@ -178,7 +195,10 @@ static int enter_guest(struct guest *guest)
 	case 1 ... 5:
 		virtio_exit(guest);
 		return 0;
-	case 6 ... 12:
+	case 6:
+		table_exit(guest);
+		return 0;
+	case 7 ... 12:
 		memory_exit(guest);
 		return 0;
 	default:
@@ -248,10 +268,14 @@ static void answer(struct guest *guest, int event)
 	CHECK(1 <= size && size <= 8);
 	CHECK(space != SPACE_CONFIG || (address < ECAM_SIZE && memchr(ASKED, address / PAGE, sizeof ASKED)));
 	bool registers = space == SPACE_MEMORY && REGISTERS <= address && end <= REGISTERS + VIRTIO * REGISTERS_SIZE;
-	CHECK(space != SPACE_MEMORY || address >= BARS || registers || (STEADY <= address && end <= STEADY + STEADY_SIZE));
-	CHECK(!registers || event == EVENT_WRITE);
+	bool table = space == SPACE_MEMORY && TABLES <= address && end <= TABLES + VIRTIO * TABLE_SIZE;
+	bool steady = STEADY <= address && end <= STEADY + STEADY_SIZE;
+	CHECK(space != SPACE_MEMORY || address >= BARS || registers || table || steady);
+	CHECK(event == EVENT_WRITE || !(registers || table));
 	if (registers)
 		tell_engine(guest, address, size, vcpu_data(vcpu, 3));
+	if (table)
+		msix_write(&tables[(address - TABLES) / TABLE_SIZE], (address - TABLES) % TABLE_SIZE, size, vcpu_data(vcpu, 3), true);
 	CHECK(space != SPACE_PORT || end <= 0x10000);
 	if (event == EVENT_WRITE)
 		return;
@@ -341,6 +365,11 @@ static void replace_memory(struct machine *machine, uint64_t *random)
 {
 	struct trap traps[MOST];
 	uint32_t count = 0;
+	for (int n = 0; n < VIRTIO; n++)
+		if (below(random, 8))
+			traps[count++] = (struct trap){ TABLES + n * TABLE_SIZE, TABLE_SIZE, FIRST_VIRTIO + n, -1, TRAP_MSIX };
+	if (below(random, 2)) /* of none */
+		traps[count++] = (struct trap){ TABLES + VIRTIO * TABLE_SIZE, 8, any(random), -1, TRAP_MSIX };
 	for (int n = 0; n < VIRTIO; n++)
 		if (below(random, 8))
 			traps[count++] = (struct trap){ REGISTERS + n * REGISTERS_SIZE, REGISTERS_SIZE, FIRST_VIRTIO + n, -1,
@@ -452,6 +481,12 @@ static void live(struct guest *guests, uint64_t exits, uint64_t *random)
 		machine_set_virtio(machine, FIRST_VIRTIO + n, &functions[n]);
 		runs[n] = false;
 	}
+	uint8_t *entries = malloc(VIRTIO * TABLE_SIZE);
+	for (int n = 0; n < VIRTIO; n++) {
+		CHECK(msix_create(&tables[n], entries + n * TABLE_SIZE, MSIX_MOST_VECTORS + 1) == -EINVAL);
+		CHECK(msix_create(&tables[n], entries + n * TABLE_SIZE, VECTORS) == 0);
+		machine_set_msix(machine, FIRST_VIRTIO + n, &tables[n]);
+	}
 	uint8_t *array = malloc(FLASH_SIZE);
 	memset(array, 0xff, FLASH_SIZE);
 	CHECK(machine_set_flash(machine, -1, 7, FLASH, array, FLASH_SIZE - 1, -1) == -EINVAL);
@@ -466,6 +501,9 @@ static void live(struct guest *guests, uint64_t exits, uint64_t *random)
 	CHECK(by_files > refused && refused);
 	CHECK(machine_count(machine, 6) > machine_count(machine, 7) && machine_count(machine, 7)); /* its file is smaller */
 	machine_destroy(machine);
+	for (int n = 0; n < VIRTIO * TABLE_SIZE; n++) /* of the last word only the mask is kept */
+		CHECK(n % MSIX_ENTRY < 12 || entries[n] <= (n % MSIX_ENTRY == 12));
+	free(entries);
 	free(array);
 	CHECK(!output.broken && !input.broken);
 	free(memory[0]);

@@ -61,7 +61,7 @@ class VirtioDevice:
         self._apply(self._placing.waiting)
 
     def read_table(self, piece: str, offset: int, size: int) -> bytes:
-        """`piece` is registers, table or pending. C asks about writes to registers; BARs may have moved since."""
+        """`piece` is registers, table or pending."""
         if piece == "registers":
             return self.service.read(offset, size)
         if piece == "table":
