@@ -21,6 +21,7 @@ from tests.catalogue.firmware import (
     BOOTABLE,
     CODE_4M,
     FILE,
+    HOLE,
     HOST,
     KEPT,
     LAYOUT,
@@ -146,6 +147,12 @@ def test_a_firmware_that_was_edited_does_not_fit_its_plan(change: dict[str, obje
     steps = tuple(replace(one, **change) if isinstance(one, LoadFirmware) else one for one in found.steps)
     with pytest.raises(Refused):
         check_whole(replace(found, steps=steps))
+
+
+@pytest.mark.parametrize("memory", ["16MiB", HOLE])
+def test_seabios_reads_the_whole_memory_map_and_needs_little(memory: str) -> None:
+    text = UEFI.replace("uefi", "bios").replace("1GiB", memory)
+    assert codes(plan(text, HOST(), files())) == []
 
 
 def test_a_plan_starts_one_thing() -> None:
