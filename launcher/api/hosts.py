@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +13,11 @@ from launcher.codec import DecodeError, decode
 from launcher.errors import Diagnostic, Refused, Where
 from launcher.host.device_nodes import with_handed
 from launcher.host.facts import ENGINES, FORMAT_VERSION, Confinement, HostFacts, KvmFacts, VirtualFunction
-from launcher.host.survey import Depth, survey
+from launcher.host.survey import Depth, read_boot_id, survey
 from launcher.host.tree import Live
 from launcher.kernel.handed import handed
 from launcher.record import replace
-from launcher.values import Missing
+from launcher.values import Missing, Moment
 
 KINDS = ("bios", "uefi")  # of firmware
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from launcher.host.facts import FirmwareImage, Interface, PciFunction, Process, Serving
+    from launcher.planner.decided import Terms
     from launcher.spec.parts import VmSpec
 
 
@@ -55,7 +57,25 @@ def this_host(
         pci=tuple(map(_with_functions, facts.pci)),
         serving=None if engines is None else _serving(facts.process, engines, asks=bool(engines) and identity is None),
         boot_firmware=None if firmware is None else _firmware(firmware),
+        recorded_at=now(),
     )
+
+
+def now() -> Moment:
+    return Moment(int(time.time()))
+
+
+def asked_now(terms: Terms, host: HostFacts) -> Terms:
+    """So that facts which are old, or of another life of this machine, are told."""
+    if host.recorded_at is None and host.boot_id is None:
+        return terms
+    return replace(terms, now=now(), boot_id=_boot_id_of(host.name) if host.boot_id else None)
+
+
+def _boot_id_of(name: str) -> str | None:
+    """Of a host we can ask: the one that we are on."""
+    tree = Live()
+    return read_boot_id(tree) if tree.read_text("/proc/sys/kernel/hostname") == name else None
 
 
 def host_for(spec: VmSpec) -> HostFacts:

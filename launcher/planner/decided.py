@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from launcher.planner.places import Locate
     from launcher.planner.virtio import Place
     from launcher.spec.parts import Device, Network, VmSpec
-    from launcher.values import PciAddress, Span
+    from launcher.values import Moment, PciAddress, Span
 
 
 @record
@@ -161,10 +161,14 @@ class Firmware:
 @record
 class Terms:
     """What a plan is asked beside its spec. `where`: the place of each field in its text; `only`: the functions that it
-    may touch, by address; None: any."""
+    may touch, by address; None: any. `now`: when it is asked, and `boot_id`: which life of the host that is, where
+    recorded facts may be older; None: they are as fresh as they can be.
+    """
 
     where: Locate
     only: tuple[PciAddress, ...] | None = None
+    now: Moment | None = None
+    boot_id: str | None = None
 
     def allows(self, address: PciAddress) -> bool:
         return self.only is None or address in self.only
