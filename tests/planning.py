@@ -7,6 +7,7 @@ from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
+from launcher.api.only import given_functions, terms_of
 from launcher.codec import decode
 from launcher.host.facts import HostFacts
 from launcher.images.boot_files import BootFile, BootFiles, Segment
@@ -32,11 +33,13 @@ def host(name: str) -> HostFacts:
     return decode(HostFacts, json.loads((HOSTS / f"{name}.json").read_text()))
 
 
-def plan(text: str, on: HostFacts, files: BootFiles = FILES, file: str = "vm.yaml") -> Plan:
+def plan(text: str, on: HostFacts, files: BootFiles = FILES, file: str = "vm.yaml", only: str = "") -> Plan:
+    """`only`: what it may touch, as on the command line; empty: anything."""
     loaded = load_spec(text, file, name="vm")
     resolved = VM_SPEC.plain(loaded.spec)
     source = SpecIdentity(file, sha256(text.encode()).hexdigest(), resolved)
-    return plan_of(loaded.spec, source, on, files, loaded.places.where, board_of(on.architecture))
+    terms = terms_of(loaded.places.where, given_functions(only) if only else None)
+    return plan_of(loaded.spec, source, on, files, terms, board_of(on.architecture))
 
 
 def codes(made: Plan) -> list[str]:

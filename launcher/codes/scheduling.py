@@ -45,7 +45,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "`scontrol show job -d` and gres.conf together say which devices a job of Slurm's has: IDX counts lines of "
         "gres.conf, and the name of a line's File is an address. In Kubernetes a variable or a metadata file names "
         "addresses. One of these could not be read, or says something else.",
-        "PCI_RESOURCE_X=mdev-4 vmlaunch plan vm.yaml --only env",
+        "vmlaunch plan vm.yaml --only env            # in a container that has PCI_RESOURCE_X=mdev-4",
         "Make gres.conf by `vmlaunch devices --format gres`; in a container, look at `env | grep PCI`.",
     ),
     Explanation(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from launcher.plan.step import Step
     from launcher.plan.steps import RamRange
     from launcher.plan.virtio import Virtio
+    from launcher.planner.places import Locate
     from launcher.planner.virtio import Place
     from launcher.spec.parts import Device, Network, VmSpec
     from launcher.values import PciAddress, Span
@@ -34,7 +35,9 @@ class Obstacle:
     `functions` came into question; for `in-use` and `twice`, `takers` has who has each of them.
     """
 
-    kind: Literal["absent", "no-virtual", "bridge", "unexpected", "no-match", "many-match", "in-use", "twice"]
+    kind: Literal[
+        "absent", "no-virtual", "bridge", "unexpected", "no-match", "many-match", "in-use", "twice", "not-given"
+    ]
     functions: tuple[PciFunction, ...] = ()
     takers: tuple[str, ...] = ()
 
@@ -156,13 +159,26 @@ class Firmware:
 
 
 @record
+class Terms:
+    """What a plan is asked beside its spec. `where`: the place of each field in its text; `only`: the functions that it
+    may touch, by address; None: any."""
+
+    where: Locate
+    only: tuple[PciAddress, ...] | None = None
+
+    def allows(self, address: PciAddress) -> bool:
+        return self.only is None or address in self.only
+
+
+@record
 class Situation:
     """The spec, the host, the guest's board, and what has been decided so far: all that rules and assumptions look at.
 
     `host_functions` by address; `widths` is all that bounds guest addresses, and `bits` the least of them, None where
     not known; `locked`: bytes that VFIO locks. `engines`: the steps that bring engines to disks, NICs and shares;
     `places`: where each of them is in the guest; `virtio`: those that somebody works on. `firmware`: what is loaded as
-    a ROM; None: a kernel boots, or firmware that is started as one, or none was found.
+    a ROM; None: a kernel boots, or firmware that is started as one, or none was found. `terms`: what else was
+    asked.
     """
 
     spec: VmSpec
@@ -178,6 +194,7 @@ class Situation:
     widths: tuple[Width, ...]
     bits: int | None
     locked: int
+    terms: Terms
     engines: tuple[Step, ...] = ()
     places: tuple[Place, ...] = ()
     virtio: tuple[Virtio, ...] = ()

@@ -35,6 +35,7 @@ def plan_text(plan: Plan, diagnostics: str, *, strict: bool = False, colour: boo
     tables = (
         _header(plan, min(width, WIDE)),
         _devices(plan, width),
+        _only(plan, min(width, WIDE)),
         _served(served_rows(plan), width),
         _memory(plan, width),
         _steps(plan, min(width, _widest(plan))),
@@ -86,6 +87,14 @@ def count(number: int, noun: str) -> str:
 
 # ---- devices ----
 
+
+def _only(plan: Plan, width: int) -> list[str]:
+    """What it was told to keep to."""
+    if plan.only is None:
+        return []
+    return wrapped("", f"Nothing is touched but {', '.join(map(str, plan.only)) or 'nothing'}.", width)
+
+
 _DEVICE_HEAD = ("Devices", "host", "is", "group", "node", "reset", "guest")
 
 
@@ -99,6 +108,7 @@ _WITHOUT_FUNCTION = {
     "E210": "given twice",
     "E212": "a bridge",
     "E235": "cannot be made",
+    "E247": "not given",
 }
 
 

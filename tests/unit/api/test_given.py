@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from launcher.api.given import from_environment
+from launcher.cli import main
 from launcher.errors import Refused
 from launcher.foreign.gres import expanded, given_devices
-from tests.planning import host
+from tests.elves import pvh
+from tests.planning import HOSTS, host
 
 CONF = (Path(__file__).parent.parent.parent / "schedulers" / "gres-with-wishes.conf").read_text()
 JOB = """JobId=7 JobName=trainer
@@ -19,6 +21,12 @@ JOB = """JobId=7 JobName=trainer
      Nodes=gpu07 CPU_IDs=16-17 Mem=100 GRES={}
    MinCPUsNode=2 MinMemoryNode=100M MinTmpDiskNode=0
    TresPerNode=gres:gpu:10de-2684:1,gres:hugepages:1G:8
+"""
+SPEC = """boot: {kernel: ./hello.elf}
+cpus: 2
+memory: 1GiB
+devices:
+  gpu: {match: {id: 10de:2684}, pick: free, companions: attach}
 """
 
 
@@ -196,3 +204,23 @@ def test_a_scontrol_that_is_not_there_or_fails_is_told(
     with pytest.raises(Refused) as refused:
         from_environment(variables, host("gpu07"), "/nowhere")
     assert [one.code for one in refused.value.diagnostics] == ["E584"]
+
+
+def test_plan_asks_the_scheduler_for_the_devices_of_a_recorded_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`match` and `pick: free` choose inside of it; a job without devices may touch none."""
+    (tmp_path / "hello.elf").write_bytes(pvh())
+    (tmp_path / "vm.yaml").write_text(SPEC)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.chdir(tmp_path)
+    command = ["plan", "vm.yaml", "--host", str(HOSTS / "gpu07.json"), "--only", "env", "--json"]
+    for gres, taken in (("gpu:1(IDX:1)", {"0000:e1:00.0"}), ("gpu:1(IDX:0)", {"0000:c1:00.0", "0000:c1:00.1"})):
+        for name, value in _in_a_job(tmp_path, gres).items():
+            monkeypatch.setenv(name, value)
+        assert main(command) == 0
+        plan = json.loads(capsys.readouterr().out)
+        assert {one["host"] for one in plan["devices"]} >= taken
+    _in_a_job(tmp_path, "hugepages:1G(CNT:8)")
+    assert main(command) == 1
+    assert "E247" in capsys.readouterr().out
