@@ -38,7 +38,7 @@ def _units(host: HostFacts, wishes: Mapping[str, Wishes]) -> Iterator[Unit]:
     """A group is given once, by the first of its functions that can be passed; so is one that comes with another."""
     trials, groups = Trials(host), {one.address: one.group for one in host.pci}
     given: set[int | None] = {None}
-    for one in sorted(host.pci, key=_by_kind):
+    for one in sorted(host.pci, key=by_kind):
         if one.group in given or one.group is None or is_bridge(one):
             continue
         kind = kind_of(one.class_code, one.id)
@@ -50,7 +50,8 @@ def _units(host: HostFacts, wishes: Mapping[str, Wishes]) -> Iterator[Unit]:
         yield Unit(kind, type_of(one.id), one.address, one.node, one.group, trial.taken)
 
 
-def _by_kind(one: PciFunction) -> tuple[int, str]:
+def by_kind(one: PciFunction) -> tuple[int, str]:
+    """Of the functions of a group, the first is what a unit is called by."""
     return _ORDER.index(kind_of(one.class_code, one.id)), str(one.address)
 
 
