@@ -26,7 +26,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-d", "--detach", action="store_true", help="return once the vCPUs run")
     parser.add_argument("--wait", metavar="TEXT", help="the guest must say TEXT; with -d return when it has")
     parser.add_argument("--timeout", metavar="60s", help="how long --wait waits (default: 60s); then the VM is stopped")
-    parser.add_argument("--only", metavar="ADDRESS,...", help="touch no other devices, companions included")
+    parser.add_argument(
+        "--only", metavar="ADDRESS,...", help="touch no other devices, companions included; env: what a scheduler gave"
+    )
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a field of the spec")
     parser.add_argument("--no-reboot", action="store_true", help="a guest that reboots ends the VM")
     parser.add_argument("--strict", action="store_true", help="warnings stop it too")
