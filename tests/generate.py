@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 
-SCHEMA_FILES = {"spec": "schemas/vm.schema.json"}
+SCHEMA_FILES = {"spec": "schemas/vm.schema.json", "editor": "schemas/vm.editor.schema.json"}
 
 TITLES = {
     "0": "YAML",
