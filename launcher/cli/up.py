@@ -42,14 +42,13 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace, at_end: ExitStack) -> int:
-    from launcher.api.launching import Launch, VmIsUp
-    from launcher.cli.outcome import exit_code_of, is_unwritable, tell_interrupted
-    from launcher.refusals import REFUSALS
+    from launcher.cli.outcome import is_unwritable, tell_interrupted
 
-    said = _said(options)
-    launch = Launch()
     try:
-        other = launch.plan_apart(lambda: _prepared(options), lambda deed: exit_code_of(deed, options))
+        from launcher.api.launching import VmIsUp
+        from launcher.refusals import REFUSALS
+
+        said, (launch, other) = _said(options), _planned_apart(options)
     except KeyboardInterrupt:
         tell_interrupted("planning was")
         raise
@@ -67,6 +66,14 @@ def _run(options: argparse.Namespace, at_end: ExitStack) -> int:
             raise
         raise launch.given_up(error) from None
     return found if isinstance(found, int) else _conclude(found, options)
+
+
+def _planned_apart(options: argparse.Namespace) -> tuple[Launch, Ended | str | None]:
+    from launcher.api.launching import Launch
+    from launcher.cli.outcome import exit_code_of
+
+    launch = Launch()
+    return launch, launch.plan_apart(lambda: _prepared(options), lambda deed: exit_code_of(deed, options))
 
 
 def _prepared(options: argparse.Namespace) -> Plan | str:
