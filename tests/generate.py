@@ -1,4 +1,4 @@
-"""Models, codes, the catalogue in; schemas/, pages of docs/, parts.py, offered.py out: `python -m tests.generate`."""
+"""Models, codes, the catalogue in; schemas/, docs/, parts.py, offered.py out: `python -m tests.generate`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from launcher.report.svg import plan_svg
 from launcher.spec.fields import SECTIONS, all_fields, as_yaml
 from launcher.spec.kinds import WORDS
 from tests.catalogue.page import failures_page
+from tests.man_pages import man_pages
 from tests.planning import plan
 from tests.rendered_parts import parts_text
 from tests.whole_machine import HOST, SPEC, whole_files
@@ -47,6 +48,7 @@ def generated() -> dict[str, str]:
     """Path below the checkout -> what it has to contain."""
     schemas = {SCHEMA_FILES.get(name, f"schemas/{name}.schema.json"): schema_text(name) for name in SCHEMAS}
     pages = {"docs/spec.md": spec_page(), "docs/errors.md": errors_page(), "docs/failures.md": failures_page()}
+    pages |= man_pages()
     made = {"launcher/spec/parts.py": parts_text(), "launcher/cli/offered.py": offered_text()}
     return {**schemas, **pages, **made, "docs/plan.svg": picture()}
 

@@ -158,7 +158,7 @@ def overview() -> str:
         "usage: vmlaunch VERB ...\n\n"
         "Declarative launcher for KVM virtual machines that own real PCI devices.\n\n"
         f"{verbs}\n\n"
-        "`vmlaunch VERB --help` says more; so does `vmlaunch explain`."
+        "`vmlaunch VERB --help` says more; so does `vmlaunch explain`. `vmlaunch up --hello` starts a first guest."
     )
 
 

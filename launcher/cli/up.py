@@ -7,6 +7,7 @@ import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from launcher.cli import hello
 from launcher.errors import Diagnostic, GuestFailed, HostNotRestored, StepFailed, WrongUsage
 from launcher.report.frame import visible
 
@@ -22,7 +23,7 @@ REASSURED = {StepFailed.exit_code: "the host is as it was", HostNotRestored.exit
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("spec", metavar="SPEC|PLAN", help="a YAML file, `-` for stdin, or a plan saved by `plan -o`")
+    hello.arguments(parser, "a YAML file, `-` for stdin, or a plan saved by `plan -o`")
     parser.add_argument("-d", "--detach", action="store_true", help="return once the vCPUs run")
     parser.add_argument("--wait", metavar="TEXT", help="the guest must say TEXT; with -d return when it has")
     parser.add_argument("--timeout", metavar="60s", help="how long --wait waits (default: 60s); then the VM is stopped")
@@ -44,6 +45,7 @@ def run(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace, at_end: ExitStack) -> int:
     from launcher.cli.outcome import is_unwritable, tell_interrupted
 
+    options.spec = hello.meant(options)
     try:
         from launcher.api.launching import VmIsUp
         from launcher.refusals import REFUSALS

@@ -116,6 +116,8 @@ def test_help_and_version_are_words_too(words: list[str], said: str, capsys: pyt
         (["plan", "--fix", "vm.yaml"], "there is no option --fix; `vmlaunch validate --fix vm.yaml` mends a spec"),
         (["up", "--dry-run", "vm.yaml"], "there is no option --dry-run; `vmlaunch plan vm.yaml` shows what"),
         (["plan", "vm.yaml", "--out=vm.plan"], "there is no option --out; write `-o FILE`"),
+        (["up", "vm.yaml", "--hello"], "a spec and --hello: one of them is meant"),
+        (["plan"], "neither a spec nor --hello is given"),
         (["down", "--force", "vm"], "there is no option --force; write `--kill`"),
         (["validate", "--sett", "a"], "there is no option --sett; did you mean `--set`?"),
         (["up", "a.yaml", "b.yaml"], "one is taken at a time, and these are too many: b.yaml"),
