@@ -43,6 +43,7 @@ def make_plan(loaded: Loaded, host: HostFacts, only: Iterable[PciAddress | str] 
 
     `only`: the functions that it may touch, companions included, as `--only` names them; None: any.
     """
+    from launcher.api.hosts import asked_now
     from launcher.api.only import terms_of
     from launcher.machine.boards import board_of
     from launcher.plan.plan import SpecIdentity
@@ -52,7 +53,8 @@ def make_plan(loaded: Loaded, host: HostFacts, only: Iterable[PciAddress | str] 
     spec = loaded.spec
     identity = SpecIdentity(loaded.file, loaded.sha256, VM_SPEC.plain(spec))
     files, board = named_files(spec, loaded.file), board_of(host.architecture)
-    return plan_of(spec, identity, host, files, terms_of(loaded.places.where, only), board)
+    terms = asked_now(terms_of(loaded.places.where, only), host)
+    return plan_of(spec, identity, host, files, terms, board)
 
 
 def named_files(spec: VmSpec, file: str) -> BootFiles:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 # A verb's module has `arguments(parser)` and `run(options) -> exit code`, and imports what is heavy inside `run`.
 VERBS = {
     "plan": ("plan", "resolve a spec against a host and show what `up` would do"),
+    "place": ("place", "say which of many recorded hosts can run a spec, best first"),
     "up": ("up", "run a spec or a saved plan"),
     "down": ("down", "stop a VM and put the host back"),
     "ps": ("ps", "list VMs"),

@@ -14,6 +14,7 @@ SCHEMAS = {
     "spec": ("launcher.spec.schema", "spec_schema"),
     "plan": ("launcher.api.schemas", "plan_schema"),
     "facts": ("launcher.api.schemas", "facts_schema"),
+    "placement": ("launcher.api.schemas", "placement_schema"),
     "report": ("launcher.api.schemas", "report_schema"),
 }
 
