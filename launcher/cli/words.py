@@ -50,7 +50,9 @@ OPTIONS = {
         "-o --output --out": "`vmlaunch plan -o FILE SPEC` saves the plan, and `vmlaunch up FILE` runs it",
         "--daemon --daemonize --background -b": "write `-d`",
         "--attach": "`up` is attached unless it has `-d`",
+        "--demo --example": "`vmlaunch up --hello` starts the guest that comes with vmlaunch",
         "--name": "write `--set name=NAME`, or the key `name` in the spec",
+        "--fix": "`vmlaunch validate --fix {file}` mends a spec",
         "--kernel --cmdline --append -m --memory --cpus --smp": "write it in the spec, or `--set KEY=VALUE`",
     },
     "plan": {
@@ -58,6 +60,7 @@ OPTIONS = {
         "--dry-run": "`plan` changes nothing: leave it out",
         "-v --verbose": "`--json` has all of a plan",
         "-d --detach": "`plan` starts nothing; `vmlaunch up -d {file}` does",
+        "--fix -w --write": "`vmlaunch validate --fix {file}` mends a spec; `--diff` there shows how",
     },
     "down": {
         "-f --force --destroy -9": "write `--kill`",
