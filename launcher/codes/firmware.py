@@ -25,8 +25,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "E452",
         "a firmware file that is none",
-        "The file at `boot.firmware` is neither a ROM that ends in a reset vector, nor an ELF file with a PVH entry, "
-        "as CLOUDHV.fd is. `boot: FILE` names firmware; a kernel is `boot: {kernel: FILE}`.",
+        "The file at `boot.firmware` is neither a ROM that ends in a reset vector, nor an ELF file with a PVH entry. "
+        "`boot: FILE` names firmware; a kernel is `boot: {kernel: FILE}`.",
         "boot: ./debian.qcow2",
         "Name a firmware for x86-64; or put the file where it belongs: a kernel is `boot.kernel`, an image a disk.",
     ),
