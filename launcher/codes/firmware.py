@@ -121,9 +121,9 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "E464",
         "too little memory for firmware",
-        "OVMF unpacks itself into memory, works there, and gives most of it back to the guest's kernel. With 40 MiB that "
-        "of Debian 12 and 13 finds no room to load anything, with 32 the former shows nothing at all. Memory above 4 GiB "
-        "does not count.",
+        "OVMF unpacks itself into memory, works there, and gives most of it back to the guest's kernel. With 40 MiB "
+        "that of Debian 12 and 13 finds no room to load anything, with 32 the former shows nothing at all. Memory "
+        "above 4 GiB does not count.",
         "boot: uefi\nmemory: 32MiB",
         "Make the first bank larger: distributions want 512 MiB. SeaBIOS runs in 1 MiB, and a kernel of your "
         "own in what it needs itself.",
