@@ -26,6 +26,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--svg", metavar="FILE", help="draw its groups and memory map into a file")
     parser.add_argument("--diff", action="store_true", help="only what differs from the VM of that name that is up")
     parser.add_argument("--host", metavar="FACTS", help="plan for a recorded host: see `devices --json`")
+    parser.add_argument(
+        "--only", metavar="ADDRESS,...", help="touch no other devices, companions included; env: what a scheduler gave"
+    )
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a field; repeatable")
     parser.add_argument("--strict", action="store_true", help="warnings block, too")
     parser.add_argument(
@@ -62,12 +65,13 @@ def run(options: argparse.Namespace) -> int:
 def _planned(raw: bytes, options: argparse.Namespace) -> Plan:
     """`raw` is what the file named by `options.spec` holds."""
     from launcher.api.plans import make_plan
-    from launcher.cli.given import chosen_host, load_bytes
+    from launcher.cli.given import chosen_host, given_functions, load_bytes
 
     loaded = load_bytes(raw, options.spec, options.set, options.sources)
     host = chosen_host(options, loaded.spec)
+    only = given_functions(options, host)
     options.nameless = bool(host.pci) and not any(one.name for one in host.pci)
-    return make_plan(loaded, host)
+    return make_plan(loaded, host, only)
 
 
 def _mention_running(raw: bytes, plan: Plan, options: argparse.Namespace) -> None:

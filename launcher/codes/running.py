@@ -72,7 +72,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "E514",
         "a saved plan cannot be changed",
-        "`--set` changes a spec. A saved plan is the answer to one; `up` runs it as it is.",
+        "`--set` changes a spec. A saved plan is the answer to one; `up` runs it as it is. `up PLAN --only` narrows "
+        "what it may touch, and refuses what does not fit.",
         "vmlaunch up vm.plan --set memory=8GiB",
         "vmlaunch plan vm.yaml --set memory=8GiB -o vm.plan",
     ),
