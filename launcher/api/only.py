@@ -20,7 +20,10 @@ _WAY = "write host addresses, as `--only 0000:c1:00.0,0000:c1:00.1`: `vmlaunch d
 
 def given_functions(text: str) -> tuple[PciAddress, ...]:
     """The words of `--only`: addresses between commas."""
-    return _addresses(word for word in text.replace(",", " ").split())
+    words = text.replace(",", " ").split()
+    if not words:
+        raise WrongUsage(Diagnostic("E572", "--only names no device", help=(_WAY,)))
+    return _addresses(words)
 
 
 def terms_of(where: Locate, only: Iterable[PciAddress | str] | None = None) -> Terms:
@@ -35,10 +38,8 @@ def narrowed(mine: Given, given: Given) -> Given:
 
 
 def _addresses(words: Iterable[PciAddress | str]) -> tuple[PciAddress, ...]:
-    """By number, each once. It is an error to be given nothing: who may touch no device writes none into the spec."""
+    """By number, each once. A scheduler may have given none."""
     found = {one if isinstance(one, PciAddress) else _address(one) for one in words}
-    if not found:
-        raise WrongUsage(Diagnostic("E572", "--only names no device", help=(_WAY,)))
     return tuple(sorted(found))
 
 

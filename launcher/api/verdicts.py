@@ -38,10 +38,13 @@ _FILES = BootFiles(BootFile("/kernel", "pvh", 4096, "", 0x100000))
 
 @record
 class Trial:
-    """What the planner finds in a VM with one device: `own` is about devices, `general` about anything else."""
+    """What the planner finds in a VM with one device: `own` is about devices, `general` about anything else.
+
+    `taken`: the functions that it would take from the host, the device first."""
 
     own: tuple[Diagnostic, ...]
     general: tuple[Diagnostic, ...]
+    taken: tuple[PciAddress, ...] = ()
 
 
 class Trials:
@@ -103,7 +106,8 @@ class Trials:
         board = board_of(self._host.architecture)
         plan = plan_of(spec, SpecIdentity("", "", {}), self._around(address), _FILES, Terms(in_spec), board)
         own = tuple(one for one in plan.diagnostics if _is_own(one))
-        return Trial(own, tuple(one for one in plan.diagnostics if one not in own))
+        general = tuple(one for one in plan.diagnostics if one not in own)
+        return Trial(own, general, tuple(one.host for one in plan.devices))
 
     def served(self) -> tuple[Diagnostic, ...]:
         """What a VM with disks, networks, shares and vsock would miss here; none where that was not recorded."""

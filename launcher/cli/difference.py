@@ -59,7 +59,7 @@ def _both(raw: bytes, options: argparse.Namespace) -> tuple[Plan, Plan]:
     loaded = load_bytes(raw, options.spec, options.set, options.sources)
     running = _running(loaded.spec.name)
     host = as_before(chosen_host(options, loaded.spec), running)
-    return running, make_plan(loaded, host, given_functions(options))
+    return running, make_plan(loaded, host, given_functions(options, host))
 
 
 def _running(name: str) -> Plan:

@@ -51,10 +51,15 @@ def chosen_host(options: argparse.Namespace, spec: VmSpec) -> HostFacts:
     return recorded_host(options.host) if options.host else host_for(spec)
 
 
-def given_functions(options: argparse.Namespace) -> tuple[PciAddress, ...] | None:
-    """What the plan may touch; None: `--only` was not said."""
+def given_functions(options: argparse.Namespace, host: HostFacts | None = None) -> tuple[PciAddress, ...] | None:
+    """What the plan may touch; None: `--only` was not said. `env`: what a scheduler gave on this `host`."""
     if options.only is None:
         return None
+    if options.only == "env":
+        from launcher.api.given import from_environment
+        from launcher.api.hosts import this_host
+
+        return from_environment(os.environ, host or this_host(engines=None, firmware=None))
     from launcher.api.only import given_functions as read
 
     return read(options.only)

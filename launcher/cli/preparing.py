@@ -30,15 +30,16 @@ def _planned(raw: bytes, options: argparse.Namespace) -> Plan | str:
     from launcher.api.running import as_before
     from launcher.cli.given import given_functions, load_bytes
 
-    only = given_functions(options)
     loaded = load_bytes(raw, options.spec, options.set, options.sources)
+    host = host_for(loaded.spec)
+    only = given_functions(options, host)
     running = _running(loaded.spec.name)
     if running is not None:
         from launcher.api.comparing import check_same
 
-        check_same(running, make_plan(loaded, as_before(host_for(loaded.spec), running), only))
+        check_same(running, make_plan(loaded, as_before(host, running), only))
         return running.name
-    plan = make_plan(loaded, host_for(loaded.spec), only)
+    plan = make_plan(loaded, host, only)
     check_unclaimed(plan)
     refuse(plan.diagnostics, strict=options.strict)
     _warn(plan, options)

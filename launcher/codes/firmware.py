@@ -1,4 +1,4 @@
-"""Codes about boot by firmware, E45x, and about what cloud-init finds, E46x. Pure."""
+"""Codes about boot by firmware, E45x and from E464 on, and about what cloud-init finds, E462 and W463. Pure."""
 
 from __future__ import annotations
 
@@ -117,6 +117,25 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "cloud-init's files are made into a small disk in memory, each of at most 1 MiB.",
         "cloud-init: {user-data: ./image.tar}",
         "Give the guest what is large by a share, a disk or its network, and let user-data fetch it.",
+    ),
+    Explanation(
+        "E464",
+        "too little memory for firmware",
+        "OVMF unpacks itself into memory, works there, and gives most of it back to the guest's kernel. With less than "
+        "64 MiB it stops without a word. Memory above 4 GiB does not count.",
+        "boot: uefi\nmemory: 32MiB",
+        "Make the first bank larger: distributions want 512 MiB or more. SeaBIOS runs in 1 MiB, and a kernel of your "
+        "own in what it needs itself.",
+    ),
+    Explanation(
+        "E465",
+        "a hole in low memory under UEFI",
+        "OVMF asks where memory below 4 GiB ends, and takes all before that for memory (in EDK2 up to 2026.02; "
+        "Debian 13 has 2025.02). A hole, where a bank has its own `at` or the IOMMU reserves addresses for a device, "
+        "would be given to the guest's kernel as memory, and lose what is written there.",
+        "boot: uefi\nmemory: [{size: 512MiB}, {size: 512MiB, at: 0x40000000}]",
+        "End low memory before the hole, and have the rest at 4 GiB: `memory: [{size: 512MiB}, {size: 512MiB, at: "
+        "0x100000000}]`. A kernel that is loaded directly, and SeaBIOS, take memory with holes.",
     ),
     Explanation(
         "W463",

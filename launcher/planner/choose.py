@@ -41,7 +41,10 @@ def _find(
     given = tuple(one for one in matched if terms.allows(one.address))
     if matched and not given:
         return Obstacle("not-given", matched)
-    return _by_match(device, given, host, elsewhere)
+    found = _by_match(device, given, host, elsewhere)
+    if terms.only is not None and isinstance(found, Obstacle) and found.kind == "in-use":
+        return lowest_free(given, host, elsewhere, lent=True)
+    return found
 
 
 def _choice(alias: str, device: Device, found: PciFunction | Obstacle, seen: dict[PciAddress, str]) -> Choice:
@@ -80,24 +83,29 @@ def _by_match(
     return Obstacle("many-match", found) if len(found) > 1 else found[0]
 
 
-def lowest_free(found: tuple[PciFunction, ...], host: HostFacts, elsewhere: set[PciAddress]) -> PciFunction | Obstacle:
-    """Free: no host driver and nothing else of the host's has it, no alias means it, and no VM has its group."""
+def lowest_free(
+    found: tuple[PciFunction, ...], host: HostFacts, elsewhere: set[PciAddress], *, lent: bool = False
+) -> PciFunction | Obstacle:
+    """Free: no host driver and nothing else of the host's has it, no alias means it, and no VM has its group.
+
+    `lent`: whoever gave it to this VM has lent it with its driver, which is told to let go.
+    """
     owned, takers = _owned_groups(host), list[str]()
     for one in found:
-        taker = _taker(one, elsewhere, owned)
+        taker = _taker(one, elsewhere, owned, lent=lent)
         if taker is None:
             return one
         takers.append(taker)
     return Obstacle("in-use", found, tuple(takers))
 
 
-def _taker(one: PciFunction, elsewhere: set[PciAddress], owned: set[int]) -> str | None:
+def _taker(one: PciFunction, elsewhere: set[PciAddress], owned: set[int], *, lent: bool) -> str | None:
     """Who has it; None: it is free."""
     if one.uses:
         return one.uses[0].what
     if only_by_its_own_driver(one) and not on_vfio(one):
         return "it has no vGPU type"
-    if one.driver is not None and not on_vfio(one):
+    if one.driver is not None and not on_vfio(one) and not lent:
         return f"{one.driver} has it for the host"
     if one.address in elsewhere:
         return "another alias of this VM means it"

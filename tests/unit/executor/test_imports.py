@@ -8,7 +8,7 @@ import sys
 SERVED = (
     *("executor.keeper.changing_served", "executor.keeper.engines", "executor.keeper.taps", "executor.runner.adding"),
     *("executor.runner.devices.serving", "executor.runner.devices.virtio", "kernel.engine", "kernel.tap"),
-    *("kernel.vhost", "kernel.vhost_user", "machine.virtio"),
+    *("kernel.vhost", "kernel.vhost_user", "kernel.virtio", "machine.virtio"),
 )
 
 
