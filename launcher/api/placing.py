@@ -168,8 +168,9 @@ def _in_the_way(one: HostAnswer) -> tuple[Told, ...]:
 def _addresses(loaded: Loaded) -> Iterator[Diagnostic]:
     """An address is a place on one machine. With `expect` at least nothing else is taken."""
     for alias, device in loaded.spec.devices.items():
-        if device.pci is not None and device.expect is None:
-            where = loaded.places.where(f"devices.{alias}.pci")
-            fact = f"{alias}: on each host {device.pci} is whatever sits in that slot"
+        key, address = ("match.pf", device.match.pf) if device.match else ("pci", device.pci)
+        if address is not None and device.expect is None:
+            where = loaded.places.where(f"devices.{alias}.{key}")
+            fact = f"{alias}: on each host {address} is whatever sits in that slot"
             help_ = ("ask for what it is, as `match: {id: 10de:2684}` with `pick: free`", "or add `expect`")
             yield Diagnostic("W577", fact, where, help=help_)

@@ -74,7 +74,9 @@ class SpecPlacement:
 
 @record
 class Seat:
-    """A VM and the host that it is assigned to, beside those before it. None: no host was found."""
+    """A VM and the host that it is assigned to, beside others. None: no host was found. `only`: what it may touch there,
+    as `--only` takes it, so that it takes nothing of theirs.
+    """
 
     spec: str
     name: str
@@ -82,6 +84,7 @@ class Seat:
     file: str | None = None
     line: int = 0
     devices: dict[str, PciAddress] = field(default_factory=dict)
+    only: tuple[PciAddress, ...] = ()
 
 
 @record

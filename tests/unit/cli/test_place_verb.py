@@ -21,8 +21,9 @@ from launcher.errors import Refused, WrongUsage
 from launcher.plan.placement import placement_to_json
 from launcher.record import replace
 from launcher.values import GIB, Moment
+from tests.catalogue.row import with_function
 from tests.elves import pvh
-from tests.planning import host
+from tests.planning import host, plan
 
 GPU = "devices: {gpu: {match: {id: 10de:2684}, pick: free, companions: attach}}"
 H100 = "devices: {gpu: {match: {id: 10de:2330}, pick: free}}"
@@ -215,8 +216,10 @@ def test_what_one_part_refuses_the_whole_refuses() -> None:
 
 
 def seated(site: Path, *specs: str) -> list[str | None]:
-    seats = place([read_spec(one) for one in specs], "hosts").assignment
-    assert seats is not None
+    found = place([read_spec(one) for one in specs], "hosts")
+    if found.assignment is None:  # one alone has the best of its hosts
+        return [found.specs[0].hosts[0].host]
+    seats = found.assignment
     return [one.host for one in seats]
 
 
@@ -227,6 +230,11 @@ def test_no_group_is_given_twice(site) -> None:
     assert seated(site, *names).count(None) == 1
     found = place([read_spec(one) for one in names[:8]], "hosts").assignment or ()
     assert len({str(one.devices["gpu"]) for one in found}) == 8
+    for one in found:
+        assert (
+            plan(Path(one.spec).read_text(), host("gpu-server"), only=",".join(map(str, one.only))).devices[0].host
+            == (one.devices["gpu"])
+        )
 
 
 def test_who_has_fewer_hosts_comes_first(site) -> None:
@@ -239,6 +247,47 @@ def test_who_has_fewer_hosts_comes_first(site) -> None:
     assert seated(site, anywhere, there).count("gpu07") == 1
     record(site, "gpu-server")
     assert seated(site, anywhere, there) == ["gpu-server", "gpu07"]
+
+
+def test_as_many_as_possible_have_a_host_where_not_all_can(site) -> None:
+    """One that fits nowhere takes nothing from the others, nor do those that are too many."""
+    nowhere = write_spec(site, "nowhere", "devices: {x: {match: {id: 'dead:beef'}}}")
+    names = [write_spec(site, f"h{n}", H100) for n in range(12)]
+    found = seated(site, nowhere, *names, "vm.yaml")
+    assert (found[0], found.count("gpu-server"), found[-1]) == (None, 8, "gpu07")
+
+
+def test_one_moves_for_another(site) -> None:
+    """Both could have the one free card of gpu07; the one that has another way takes that, whatever the order."""
+    for file in ("second", "third"):
+        record(site, "gpu-server", file, name=file)
+    either = write_spec(site, "either", "devices: {g: {match: {class: gpu}, pick: free, companions: attach}}")
+    names = [write_spec(site, f"h{n}", H100) for n in range(24)]
+    for specs in ([either, "vm.yaml", *names], [*names, "vm.yaml", either]):
+        found = seated(site, *specs)
+        assert found.count(None) == 1  # 25 for 24 and one
+        assert found.count("gpu07") == 1
+
+
+def test_who_was_seated_first_moves_when_another_has_no_place(site) -> None:
+    """Three hosts with one card each. The first VM has two of them and takes the best, which the others need."""
+    for one in (site / "hosts").iterdir():
+        one.unlink()
+    first, second = "0000:3b:01.0", "0000:3b:01.1"
+    for name, marked in (("x", (first, second)), ("y", (first,)), ("z", (second,))):
+        facts = host("gpu07")
+        for address in marked:
+            facts = with_function(facts, address, id=f"1111:000{address[-1]}")
+        record(site, "gpu07", name, name=name, pci=facts.pci)
+    folders = [site / one for one in "abc"]
+    specs = []
+    for folder, mark in zip(folders, "011", strict=True):
+        folder.mkdir()
+        (folder / "bzImage").write_bytes(pvh())
+        devices = f"mark: {{match: {{id: '1111:000{mark}'}}}}, gpu: {{match: {{id: 10de:2684}}, pick: free}}"
+        specs.append(write_spec(folder, folder.name, f"devices: {{{devices}}}"))
+    assert seated(site, *specs[:1]) == ["x"]
+    assert seated(site, *specs) == ["y", "x", "z"]
 
 
 def test_memory_and_huge_pages_are_counted(site) -> None:
@@ -265,6 +314,7 @@ def test_the_assignment_is_a_part_of_the_json(site) -> None:
     found = placement_to_json(place([read_spec("vm.yaml"), read_spec(write_spec(site, "h", H100))], "hosts"))
     assert [list(Draft202012Validator(placement_schema()).iter_errors(found)), len(found["specs"])] == [[], 2]
     assert [one["host"] for one in found["assignment"]] == ["gpu07", "gpu-server"]
+    assert found["assignment"][0]["only"] == ["0000:e1:00.0", "0000:e1:00.1"]
 
 
 def test_many_hosts_are_shared_among_processes(site, monkeypatch) -> None:
