@@ -74,8 +74,8 @@ class SpecPlacement:
 
 @record
 class Seat:
-    """A VM and the host that it is assigned to, beside others. None: no host was found. `only`: what it may touch there,
-    as `--only` takes it, so that it takes nothing of theirs.
+    """A VM and the host that it is assigned to, beside others. None: no host was found. `only`: what it may touch
+    there, as `--only` takes it, so that it takes nothing of theirs.
     """
 
     spec: str
