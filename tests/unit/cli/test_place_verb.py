@@ -133,6 +133,15 @@ def test_one_bad_file_does_not_stop_the_others(site, capsys) -> None:
     assert codes == ["E290", "E291", "E292", "E293", "E291"]
 
 
+def test_a_file_that_is_no_json_is_told_once_and_a_thousand_bad_lines_are_not_all_told(site, capsys) -> None:
+    assert said(capsys, "vm.yaml", "bzImage")[2].count("error[E290]") == 1
+    (site / "bad.jsonl").write_text("{]\n" * 1000)
+    _, out, err = said(capsys, "vm.yaml", "bad.jsonl")
+    assert "no host could be read" in out
+    assert err.count("error[E290]") == 10
+    assert "and 990 more" in err
+
+
 def test_a_bad_line_is_told_by_its_number(site, capsys) -> None:
     good = json.dumps(encode(host("gpu07")))
     (site / "hosts.jsonl").write_text(f"{good}\n{{]\n")
