@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from launcher.api.inventories import Source
     from launcher.host.facts import HostFacts
     from launcher.plan.placement import HostAnswer
-    from launcher.planner.decided import Judged
+    from launcher.planner.fit import Judged
     from launcher.spec.load import Loaded
     from launcher.values import PciAddress
 

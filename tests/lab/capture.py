@@ -53,7 +53,7 @@ def note(host: Host, kernel: str) -> str:
 
 
 def steady(facts: dict[str, Any]) -> dict[str, Any]:
-    """The same facts; memory is rounded down, memory and interrupts in use are rounded up. Of no time: they never age."""
+    """The same facts, which never age; memory is rounded down, memory and interrupts in use are rounded up."""
     memory, linux = facts["memory"], facts["linux"]
     steady_memory = {
         "total": _down(memory["total"], FINE),
