@@ -31,6 +31,8 @@ def _spec(one: SpecPlacement, most: int, width: int) -> list[str]:
     fitting = [host for host in one.hosts if host.fits]
     if fitting:
         lines += ["", *_table([_HEAD, *(_row(host) for host in fitting[:most])], width)]
+    if any(host.can_run == "unknown" for host in fitting[:most]):
+        lines.append(f"{_INDENT}?: a fact that may be in the way could not be read")
     if len(fitting) > most:
         lines.append(f"{_INDENT}... and {len(fitting) - most} more; --all lists them")
     if one.reasons:

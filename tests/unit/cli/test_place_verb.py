@@ -20,7 +20,7 @@ from launcher.codec import encode
 from launcher.errors import Refused, WrongUsage
 from launcher.plan.placement import placement_to_json
 from launcher.record import replace
-from launcher.values import GIB, Moment
+from launcher.values import GIB, Missing, Moment
 from tests.catalogue.row import with_function
 from tests.elves import pvh
 from tests.planning import host, plan
@@ -114,6 +114,24 @@ def test_strict_keeps_hosts_out_that_warn(site, capsys) -> None:
     code, out, _ = said(capsys, "vm.yaml", "hosts", "--strict")
     assert code == 1
     assert "(W267)" in out
+
+
+def test_a_person_at_a_terminal_sees_how_far_it_is(site, capsys, monkeypatch) -> None:
+    monkeypatch.setattr("launcher.cli.terminal.can_redraw", lambda _: True)
+    monkeypatch.setattr("launcher.cli.place._EVERY", 2)
+    _, out, err = said(capsys, "vm.yaml", "hosts")
+    assert err == "\r2 hosts judged\r\x1b[K"
+    assert "hosts judged" not in out
+
+
+def test_what_could_not_be_read_makes_a_host_unsure(site, capsys) -> None:
+    facts = host("gpu07")
+    asleep = with_function(facts, "0000:e1:00.0", bars=Missing("denied", "resource"))
+    record(site, "gpu07", pci=asleep.pci)
+    code, out, _ = said(capsys, "vm.yaml", "hosts")
+    assert code == 0
+    assert "gpu07?" in out
+    assert "?: a fact" in out
 
 
 # ---- what is wrong with a file stops no other ----
