@@ -2,7 +2,7 @@
 
 What is promised: each VM can run on its host beside those that were assigned there before it. It is planned on what
 they leave, has groups of its own, and memory and huge pages are counted. What is not: that the best total is found, nor
-any where the VMs of one host would have to be seated in another order. TRIES bounds the search.
+any where the VMs of one host would have to come in another order. TRIES bounds the search.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from launcher.api.answering import Asked, enough_of, judge
 from launcher.api.blocking import exit_code
 from launcher.api.hosts import read_json
 from launcher.api.inventories import text_at
-from launcher.plan.placement import Seat
+from launcher.plan.placement import Assigned
 from launcher.planner.beside import beside, groups_taken
 from launcher.planner.functions import is_bridge
 
@@ -63,11 +63,11 @@ class _Host:
         self._left, self.guests, self._strict = [facts], list[_Guest](), strict
         self._hopeless: set[Kind] = set()  # what does not run beside the guests of now
 
-    def may_seat(self, wish: Wish) -> bool:
+    def may_take(self, wish: Wish) -> bool:
         """As far as is known without planning. Two VMs of one name cannot be up on one host."""
         return wish.kind not in self._hopeless and all(one.name != wish.name for one in self.guests)
 
-    def seat(self, wish: Wish) -> Judged | None:
+    def take(self, wish: Wish) -> Judged | None:
         """None: it cannot run beside those that are there."""
         found = judge(wish.asked, self._left[-1])
         groups = groups_taken(found.steps)
@@ -83,14 +83,14 @@ class _Host:
         groups, facts = groups_taken(found.steps), self._left[0]
         return tuple(sorted(one.address for one in facts.pci if one.group in groups and not is_bridge(one)))
 
-    def rise(self) -> None:
-        """The last that was seated."""
+    def let_go(self) -> None:
+        """The last that it took."""
         self.guests.pop()
         self._left.pop()
         self._hopeless.clear()
 
 
-class _Seated(NamedTuple):
+class _Found(NamedTuple):
     answer: HostAnswer
     found: Judged
     host: _Host
@@ -105,52 +105,50 @@ class _Search:
         self._every = list({id(one.asked): one.asked for one in wishes}.values())
         some = (number for number, one in enumerate(wishes) if one.hosts)
         self._order = sorted(some, key=lambda n: (len(wishes[n].hosts), wishes[n].kind, n))
-        self._seats: list[_Seated] = []
+        self._assigned: list[_Found] = []
 
-    def run(self) -> dict[int, _Seated]:
+    def run(self) -> dict[int, _Found]:
         """By the number of its wish: all of them, if that was found, or else as many as find a place one by one."""
-        return self._all() or self._some()
+        return (self._all() or self._some()) if self._order else {}
 
-    def _all(self) -> dict[int, _Seated]:
+    def _all(self) -> dict[int, _Found]:
         ways = [self._ways(0)]
         while ways and self._tries > 0:
-            if (seat := next(ways[-1], None)) is None:
+            if (found := next(ways[-1], None)) is None:
                 self._back(ways)
                 continue
-            self._seats.append(seat)
-            if len(self._seats) == len(self._order):
-                return dict(zip(self._order, self._seats, strict=True))
+            self._assigned.append(found)
+            if len(self._assigned) == len(self._order):
+                return dict(zip(self._order, self._assigned, strict=True))
             ways.append(self._ways(len(ways)))
-        while self._seats:
-            self._seats.pop().host.rise()
+        while self._assigned:
+            self._assigned.pop().host.let_go()
         return {}
 
-    def _back(self, ways: list[Iterator[_Seated]]) -> None:
+    def _back(self, ways: list[Iterator[_Found]]) -> None:
         """To the one before that is of another kind: of two that are alike it does not matter which has the place."""
         failed = self._wishes[self._order[len(ways) - 1]].kind
         ways.pop()
-        while self._seats:
-            self._seats.pop().host.rise()
+        while self._assigned:
+            self._assigned.pop().host.let_go()
             if self._wishes[self._order[len(ways) - 1]].kind != failed:
                 return
             ways.pop()
 
-    def _some(self) -> dict[int, _Seated]:
+    def _some(self) -> dict[int, _Found]:
         self._tries = TRIES
         found = ((number, next(self._ways(place), None)) for place, number in enumerate(self._order))
-        return {number: seat for number, seat in found if seat is not None}
+        return {number: one for number, one in found if one is not None}
 
-    def _ways(self, place: int) -> Iterator[_Seated]:
+    def _ways(self, place: int) -> Iterator[_Found]:
         """Each time it is asked, the next host on which the VM can run. It has a place there then."""
-        if place == len(self._order):
-            return
         wish = self._wishes[self._order[place]]
         for one in wish.hosts:
             host = self._host(one)
-            if self._tries > 0 and host.may_seat(wish):
+            if self._tries > 0 and host.may_take(wish):
                 self._tries -= bool(host.guests)
-                if found := host.seat(wish):
-                    yield _Seated(one, found, host)
+                if found := host.take(wish):
+                    yield _Found(one, found, host)
 
     def _host(self, one: HostAnswer) -> _Host:
         key = (one.file, one.line)
@@ -161,16 +159,16 @@ class _Search:
         return self._hosts[key]
 
 
-def assign(wishes: Sequence[Wish], sources: Sources, *, strict: bool) -> tuple[Seat, ...]:
+def assign(wishes: Sequence[Wish], sources: Sources, *, strict: bool) -> tuple[Assigned, ...]:
     """In the order of the wishes. What has found no host is there without one."""
     fitting = [one._replace(hosts=tuple(host for host in one.hosts if host.fits)) for one in wishes]
     found = _Search(fitting, sources, strict=strict).run()
-    return tuple(_seat(one.asked.loaded, found.get(number)) for number, one in enumerate(wishes))
+    return tuple(_assigned(one.asked.loaded, found.get(number)) for number, one in enumerate(wishes))
 
 
-def _seat(loaded: Loaded, found: _Seated | None) -> Seat:
+def _assigned(loaded: Loaded, found: _Found | None) -> Assigned:
     if found is None:
-        return Seat(loaded.file, loaded.spec.name, None)
+        return Assigned(loaded.file, loaded.spec.name, None)
     devices = {one.alias: one.host for one in found.found.devices if one.role == "device"}
     answer, only = found.answer, found.host.given_to(found.found)
-    return Seat(loaded.file, loaded.spec.name, answer.host, answer.file, answer.line, devices, only)
+    return Assigned(loaded.file, loaded.spec.name, answer.host, answer.file, answer.line, devices, only)

@@ -60,12 +60,12 @@ def place(
     unread, read = _sorted_out(rows)
     each = enumerate(asked.items())
     placed = {key: _placement(one.loaded, [row.answers[n] for row in read]) for n, (key, one) in each}
-    seats = None
+    assigned = None
     if len(specs) > 1:
         wishes = [Wish(asked[one.file, one.sha256], placed[one.file, one.sha256].hosts) for one in specs]
         sources = {(row.source.path, row.source.line): row.source for row in read}
-        seats = assign(wishes, sources, strict=strict)
-    return Placement(FORMAT_VERSION, VERSION, tuple(placed.values()), seats, tuple(unread))
+        assigned = assign(wishes, sources, strict=strict)
+    return Placement(FORMAT_VERSION, VERSION, tuple(placed.values()), assigned, tuple(unread))
 
 
 def _parts(hosts: str) -> int:

@@ -242,19 +242,18 @@ def test_what_one_part_refuses_the_whole_refuses() -> None:
 # ---- several specs ----
 
 
-def seated(site: Path, *specs: str) -> list[str | None]:
+def assigned(site: Path, *specs: str) -> list[str | None]:
     found = place([read_spec(one) for one in specs], "hosts")
     if found.assignment is None:  # one alone has the best of its hosts
         return [found.specs[0].hosts[0].host]
-    seats = found.assignment
-    return [one.host for one in seats]
+    return [one.host for one in found.assignment]
 
 
 def test_no_group_is_given_twice(site) -> None:
     """gpu07 has one that is free, gpu-server eight of another kind."""
     names = [write_spec(site, f"h{n}", H100) for n in range(9)]
-    assert seated(site, *names[:8]) == ["gpu-server"] * 8
-    assert seated(site, *names).count(None) == 1
+    assert assigned(site, *names[:8]) == ["gpu-server"] * 8
+    assert assigned(site, *names).count(None) == 1
     found = place([read_spec(one) for one in names[:8]], "hosts").assignment or ()
     assert len({str(one.devices["gpu"]) for one in found}) == 8
     for one in found:
@@ -271,16 +270,17 @@ def test_who_has_fewer_hosts_comes_first(site) -> None:
         write_spec(site, "a", "devices: {g: {match: {class: gpu}, pick: free, companions: attach}}"),
         "vm.yaml",
     )
-    assert seated(site, anywhere, there).count("gpu07") == 1
+    assert assigned(site, anywhere, there).count("gpu07") == 1
     record(site, "gpu-server")
-    assert seated(site, anywhere, there) == ["gpu-server", "gpu07"]
+    assert assigned(site, anywhere, there) == ["gpu-server", "gpu07"]
 
 
 def test_as_many_as_possible_have_a_host_where_not_all_can(site) -> None:
     """One that fits nowhere takes nothing from the others, nor do those that are too many."""
     nowhere = write_spec(site, "nowhere", "devices: {x: {match: {id: 'dead:beef'}}}")
     names = [write_spec(site, f"h{n}", H100) for n in range(12)]
-    found = seated(site, nowhere, *names, "vm.yaml")
+    assert assigned(site, nowhere, nowhere) == [None, None]
+    found = assigned(site, nowhere, *names, "vm.yaml")
     assert (found[0], found.count("gpu-server"), found[-1]) == (None, 8, "gpu07")
 
 
@@ -291,12 +291,12 @@ def test_one_moves_for_another(site) -> None:
     either = write_spec(site, "either", "devices: {g: {match: {class: gpu}, pick: free, companions: attach}}")
     names = [write_spec(site, f"h{n}", H100) for n in range(24)]
     for specs in ([either, "vm.yaml", *names], [*names, "vm.yaml", either]):
-        found = seated(site, *specs)
+        found = assigned(site, *specs)
         assert found.count(None) == 1  # 25 for 24 and one
         assert found.count("gpu07") == 1
 
 
-def test_who_was_seated_first_moves_when_another_has_no_place(site) -> None:
+def test_who_was_assigned_first_moves_when_another_has_no_place(site) -> None:
     """Three hosts with one card each. The first VM has two of them and takes the best, which the others need."""
     for one in (site / "hosts").iterdir():
         one.unlink()
@@ -313,8 +313,8 @@ def test_who_was_seated_first_moves_when_another_has_no_place(site) -> None:
         (folder / "bzImage").write_bytes(pvh())
         devices = f"mark: {{match: {{id: '1111:000{mark}'}}}}, gpu: {{match: {{id: 10de:2684}}, pick: free}}"
         specs.append(write_spec(folder, folder.name, f"devices: {{{devices}}}"))
-    assert seated(site, *specs[:1]) == ["x"]
-    assert seated(site, *specs) == ["y", "x", "z"]
+    assert assigned(site, *specs[:1]) == ["x"]
+    assert assigned(site, *specs) == ["y", "x", "z"]
 
 
 def test_memory_and_huge_pages_are_counted(site) -> None:
@@ -322,16 +322,16 @@ def test_memory_and_huge_pages_are_counted(site) -> None:
         (site / "hosts" / f"{host(name).name}.json").unlink()
     whole = host("gpu07").memory.total // GIB * 2 // 3
     large = [write_spec(site, name, "", f"{whole}GiB") for name in ("a", "b")]
-    assert seated(site, *large) == ["gpu07", None]
+    assert assigned(site, *large) == ["gpu07", None]
     free = sum(pool.free for node in host("gpu07").nodes for pool in node.huge_pages if pool.size == GIB)
     assert free > 2
     paged = [write_spec(site, name, "", f"[{{size: {free // 2 + 1}GiB, pages: 1GiB}}]") for name in ("c", "d")]
-    assert seated(site, *paged) == ["gpu07", None]
-    assert seated(site, paged[0], write_spec(site, "e", "", "[{size: 1GiB, pages: 1GiB}]")) == ["gpu07", "gpu07"]
+    assert assigned(site, *paged) == ["gpu07", None]
+    assert assigned(site, paged[0], write_spec(site, "e", "", "[{size: 1GiB, pages: 1GiB}]")) == ["gpu07", "gpu07"]
 
 
 def test_two_vms_of_one_name_are_not_put_on_one_host(site, capsys) -> None:
-    assert sorted(map(str, seated(site, "vm.yaml", "vm.yaml"))) == ["None", "gpu07"]
+    assert sorted(map(str, assigned(site, "vm.yaml", "vm.yaml"))) == ["None", "gpu07"]
     code, out, _ = said(capsys, "vm.yaml", "vm.yaml", "hosts")
     assert code == 1
     assert "Together: no host was found for 1 of 2 VMs" in out
