@@ -60,12 +60,12 @@ def place(
     unread, read = _sorted_out(rows)
     each = enumerate(asked.items())
     placed = {key: _placement(one.loaded, [row.answers[n] for row in read]) for n, (key, one) in each}
-    seats = None
+    assigned = None
     if len(specs) > 1:
         wishes = [Wish(asked[one.file, one.sha256], placed[one.file, one.sha256].hosts) for one in specs]
         sources = {(row.source.path, row.source.line): row.source for row in read}
-        seats = assign(wishes, sources, strict=strict)
-    return Placement(FORMAT_VERSION, VERSION, tuple(placed.values()), seats, tuple(unread))
+        assigned = assign(wishes, sources, strict=strict)
+    return Placement(FORMAT_VERSION, VERSION, tuple(placed.values()), assigned, tuple(unread))
 
 
 def _parts(hosts: str) -> int:
@@ -168,8 +168,9 @@ def _in_the_way(one: HostAnswer) -> tuple[Told, ...]:
 def _addresses(loaded: Loaded) -> Iterator[Diagnostic]:
     """An address is a place on one machine. With `expect` at least nothing else is taken."""
     for alias, device in loaded.spec.devices.items():
-        if device.pci is not None and device.expect is None:
-            where = loaded.places.where(f"devices.{alias}.pci")
-            fact = f"{alias}: on each host {device.pci} is whatever sits in that slot"
+        key, address = ("match.pf", device.match.pf) if device.match else ("pci", device.pci)
+        if address is not None and device.expect is None:
+            where = loaded.places.where(f"devices.{alias}.{key}")
+            fact = f"{alias}: on each host {address} is whatever sits in that slot"
             help_ = ("ask for what it is, as `match: {id: 10de:2684}` with `pick: free`", "or add `expect`")
             yield Diagnostic("W577", fact, where, help=help_)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from launcher.plan.placement import Placement
 
 MOST = 20  # hosts that a person wants to see
+UNREAD = 10  # files with what is wrong with them
 _EVERY = 50  # hosts between two words on how far it is
 
 
@@ -83,9 +84,13 @@ def _say(found: Placement, options: argparse.Namespace) -> None:
     """What is wrong with files and specs; in JSON it is a part of the answer."""
     from launcher.cli.terminal import drawn
 
-    told = (*found.unread, *(one for spec in found.specs for one in spec.diagnostics))
-    if told and options.format != "json":
-        print(drawn(told, options.sources, sys.stderr), end="\n\n", file=sys.stderr)
+    of_specs = [one for spec in found.specs for one in spec.diagnostics]
+    told = (*found.unread[:UNREAD], *of_specs)
+    if not told or options.format == "json":
+        return
+    print(drawn(told, options.sources, sys.stderr), end="\n\n", file=sys.stderr)
+    if (more := len(found.unread) - UNREAD) > 0:
+        print(f"vmlaunch: and {more} more are no facts or there twice; --json has them\n", file=sys.stderr)
 
 
 def _text(found: Placement, options: argparse.Namespace) -> None:
