@@ -15,9 +15,6 @@ from pathlib import Path
 
 import pytest
 
-from launcher import make_plan, read_spec, recorded_host
-from launcher.api.jobs import Able, job_of
-from launcher.foreign.slurm_job import script
 from tests.conftest import EXAMPLES, ROOT, STATE, ends, kill, parent_of, processes_of
 from tests.planning import HOSTS
 from tests.schedulers import slurm
@@ -76,22 +73,9 @@ class Rig:
         """A spec, the script for it, and what runs in its place."""
         spec, hosts = self.folder / f"{name}.yaml", self.folder / "hosts"
         spec.write_text(text)
-        (self.folder / f"{name}.sbatch").write_text(sbatch(spec, hosts))
+        (self.folder / f"{name}.sbatch").write_text(asked("place", spec, hosts, "--format", "slurm"))
         kernel = {"name": name, "boot": {"kernel": str(guest)}, "cpus": 1, "memory": "32MiB"}
         (self.folder / "guests" / spec.name).write_text(json.dumps(kernel))
-
-
-def sbatch(spec: Path, hosts: Path) -> str:
-    loaded, able, unable = read_spec(str(spec)), list[Able](), list[str]()
-    for file in sorted(hosts.iterdir()):
-        host = recorded_host(str(file))
-        plan = make_plan(loaded, host)
-        devices = {one.alias: one.host for one in plan.devices if one.role == "device"}
-        if plan.summary.can_run == "no":
-            unable.append(host.name)
-        else:
-            able.append(Able(host, devices))
-    return script(job_of(loaded, spec.read_bytes(), (), able, unable))
 
 
 def asked(*words: object) -> str:
@@ -140,11 +124,13 @@ def test_each_job_gets_devices_of_its_own(rig: Rig, count: int) -> None:
 
 
 def test_what_no_host_has_is_refused_when_it_is_submitted(rig: Rig) -> None:
-    text = KINDS["big"].replace("10de:2330", "10de:ffff")
-    rig.write("nowhere", text, EXAMPLES / "hello.elf")
-    assert "#SBATCH --exclude=gpu-server,gpu07,lab-large" in (rig.folder / "nowhere.sbatch").read_text()
+    """By vmlaunch, which makes no job of it; and if there is one all the same, by Slurm."""
+    spec = rig.folder / "nowhere.yaml"
+    spec.write_text(KINDS["big"].replace("10de:2330", "10de:ffff"))
+    with pytest.raises(subprocess.CalledProcessError):
+        asked("place", spec, rig.folder / "hosts", "--format", "slurm")
     with pytest.raises(RuntimeError, match="not available"):
-        rig.submit("nowhere")
+        rig.submit("big", "--gres=gpu:10de-ffff:1")
 
 
 @pytest.mark.parametrize(
