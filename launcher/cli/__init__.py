@@ -10,7 +10,7 @@ import os
 import sys
 from importlib import import_module
 
-from launcher.cli.outcome import refusing, survive
+from launcher.cli.outcome import refusing, survive, tell_interrupted
 
 TYPE_CHECKING = False  # `typing` would be a quarter of `vmlaunch --help`
 if TYPE_CHECKING:
@@ -93,12 +93,15 @@ def _not_understood(words: list[str]) -> str:
 
 
 def _run(verb: str, words: list[str]) -> int:
-    module = _module_of(verb)
-    parser = _parser_of(verb, module)
     try:
+        module = _module_of(verb)
+        parser = _parser_of(verb, module)
         options, extra = parser.parse_known_intermixed_args(words)
     except SystemExit as leaving:  # argparse has printed help or what is wrong
         return leaving.code if isinstance(leaving.code, int) else USAGE
+    except KeyboardInterrupt:
+        tell_interrupted(f"`{verb}` was")
+        raise
     if extra:
         return _not_taken(verb, extra, parser, options)
     options.verb = verb
@@ -155,7 +158,7 @@ def overview() -> str:
         "usage: vmlaunch VERB ...\n\n"
         "Declarative launcher for KVM virtual machines that own real PCI devices.\n\n"
         f"{verbs}\n\n"
-        "`vmlaunch VERB --help` says more; so does `vmlaunch explain`."
+        "`vmlaunch VERB --help` says more; so does `vmlaunch explain`. `vmlaunch up --hello` starts a first guest."
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from launcher.api.blocking import exit_code
 from launcher.api.saving import PICTURE, PLAN, check_apart, check_target, write_whole
+from launcher.cli import hello
 from launcher.cli.terminal import annotate, drawn, wants_colour
 from launcher.errors import Diagnostic, WrongUsage
 from launcher.report.escapes import as_json
@@ -20,9 +21,7 @@ if TYPE_CHECKING:
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "spec", metavar="SPEC|PLAN", help="a YAML file, `-` for stdin, or a plan to show, saved by `-o`"
-    )
+    hello.arguments(parser, "a YAML file, `-` for stdin, or a plan to show, saved by `-o`")
     parser.add_argument("-o", "--output", metavar="FILE", help="save the plan for `up`")
     parser.add_argument("--svg", metavar="FILE", help="draw its groups and memory map into a file")
     parser.add_argument("--diff", action="store_true", help="only what differs from the VM of that name that is up")
@@ -46,6 +45,7 @@ def run(options: argparse.Namespace) -> int:
     from launcher.cli.given import saved_plan
     from launcher.cli.spec_folder import read_one
 
+    options.spec = hello.meant(options)
     _check_words(options)
     _check_targets(options)
     raw = read_one(options.spec, options.verb)

@@ -331,6 +331,14 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "vmlaunch logs vm, or vmlaunch logs -n 50 vm",
     ),
     Explanation(
+        "E533",
+        "what is to run",
+        "`up` and `plan` take a spec or a saved plan, or with `--hello` the guest that comes with vmlaunch. Neither "
+        "was said, or both.",
+        "vmlaunch up",
+        "vmlaunch up vm.yaml",
+    ),
+    Explanation(
         "E540",
         "the host could not be put back",
         "What the journal of a dead VM names was undone as far as the host let it be. What is left is below the "

@@ -23,6 +23,7 @@ from launcher.planner.needs import (
     KVM_EXTENSIONS,
     KVM_MODULES,
     POOLS,
+    fixed_slots,
     free_vectors,
     huge_demands,
     least_files,
@@ -281,9 +282,9 @@ def _of_room(it: Situation) -> Iterator[tuple[str, int]]:
 
 
 def _memslots(it: Situation) -> Iterator[tuple[str, int]]:
-    """Where they are too few for all BARs, the plan says so, and rests on those of RAM."""
-    ram, bars = len(it.ranges), sum(map(mapped_pieces, it.passing.functions))
-    yield "kvm.extensions.nr_memslots", ram + bars if ram + bars <= memslots(it.host) else ram
+    """Where they are too few for all BARs, the plan says so, and rests on those of RAM and firmware."""
+    fixed, bars = fixed_slots(it), sum(map(mapped_pieces, it.passing.functions))
+    yield "kvm.extensions.nr_memslots", fixed + bars if fixed + bars <= memslots(it.host) else fixed
 
 
 def _may_lock(process: Process) -> bool:

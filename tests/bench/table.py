@@ -312,7 +312,7 @@ TABLE = (
     Row(
         "firmware",
         "Boot from a disk image by UEFI",
-        "The tests' disk image of Debian, 1 vCPU and 512 MiB, by the host's OVMF, which reads GRUB from the image; "
+        "The tests' disk image of Debian, 1 vCPU and 512 MiB, by OVMF of Debian 13, which reads GRUB from the image; "
         "GRUB shows its menu for two seconds and reads kernel and initrd. From the command until the first line of the "
         "initrd's init arrives at whoever gave it, and what the guest's /proc/uptime says there.",
         "firmware.firmware",

@@ -55,9 +55,10 @@ def findings(situation: Situation) -> Iterator[Diagnostic]:
     """Those about devices, and about what engines serve, are not imported for a VM without."""
     found = [one for rule in RULES for one in rule.check(situation)]
     if situation.spec.boot.firmware is not None:
-        from launcher.planner.rules import firmware
+        from launcher.planner.rules import firmware, firmware_memory
 
-        found += [one for rule in firmware.RULES for one in rule.check(situation)]
+        rules = (*firmware.RULES, *firmware_memory.RULES)
+        found += [one for rule in rules for one in rule.check(situation)]
     if wanted_engines(situation.spec) is not None:
         from launcher.planner.rules.of_served import findings_of_served
 
