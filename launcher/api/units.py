@@ -16,6 +16,7 @@ from launcher.errors import Diagnostic, Refused, WrongUsage
 from launcher.foreign.units import KINDS, REST, Unit, kind_of, offer_of, type_of
 from launcher.planner.functions import is_bridge
 from launcher.spec.consent import WORDS
+from launcher.spec.kinds import is_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -83,13 +84,19 @@ def _units(host: HostFacts, wishes: Mapping[str, Wishes]) -> Iterator[Unit]:
     for one in sorted(host.pci, key=by_kind):
         if one.group in given or one.group is None or is_bridge(one):
             continue
-        kind = kind_of(one.class_code, one.id)
-        trial = trials.plan(one.address, **wishes.get(kind, {}))
+        trial = trials.plan(one.address, **_wishes_for(one, wishes))
         with_it = {groups.get(member) for member in trial.taken}
         if errors_of(trial.own) or with_it & given:
             continue
         given |= with_it | {one.group}
-        yield Unit(kind, type_of(one.id), one.address, one.node, one.group, trial.taken)
+        yield Unit(kind_of(one.class_code, one.id), type_of(one.id), one.address, one.node, one.group)
+
+
+def _wishes_for(one: PciFunction, wishes: Mapping[str, Wishes]) -> Wishes:
+    """Of each class that it is of, as `match` has it: `ethernet` and `network`."""
+    own = kind_of(one.class_code, one.id)
+    found = (fields for kind, fields in wishes.items() if kind == own or is_of(kind, one.class_code, one.id))
+    return {field: value for fields in found for field, value in fields.items()}
 
 
 def by_kind(one: PciFunction) -> tuple[int, str]:

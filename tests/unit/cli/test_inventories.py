@@ -60,9 +60,14 @@ def test_a_group_is_given_once_and_only_if_the_planner_would_pass_it() -> None:
     """0000:c1:00.0 has its sound with it, which the host holds: it is given where the site's specs attach it."""
     bare, whole = (offered(host("gpu07"), wishes_of(wish)).units for wish in ([], ["gpu.companions=attach"]))
     assert [str(one.address) for one in bare if one.kind == "gpu"] == ["0000:e1:00.0"]
-    with_sound = next(one for one in whole if str(one.address) == "0000:c1:00.0")
-    assert list(map(str, with_sound.members)) == ["0000:c1:00.0", "0000:c1:00.1"]
+    assert [str(one.address) for one in whole if one.kind == "gpu"] == ["0000:c1:00.0", "0000:e1:00.0"]
     assert len({one.group for one in whole}) == len(whole)
+
+
+def test_a_wish_is_for_all_that_its_class_has() -> None:
+    """`display` has what is called `gpu` here, as in `match`."""
+    found = [offered(host("gpu07"), wishes_of([f"{kind}.companions=attach"])) for kind in ("gpu", "display")]
+    assert found[0] == found[1] != offered(host("gpu07"))
 
 
 @pytest.mark.parametrize(
@@ -92,6 +97,7 @@ def test_numbers_are_written_as_runs() -> None:
         (["resourceslice", "--domain", "A b"], "E581"),
         (["gres", "--domain", "pci.example.com"], "E297"),
         (["gres", "--json"], "E297"),
+        (["gres", "--deep"], "E297"),
         (["epilog"], "E297"),
     ],
 )

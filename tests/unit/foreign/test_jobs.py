@@ -80,7 +80,7 @@ def printed(site: Path, text: str, *words: str) -> str:
     ],
 )
 def test_jobs_are_as_they_were_read(golden: str, text: str, claim: bool | None, site: Path) -> None:
-    sets = ("--set", "cpus.count=6") if text == TRAINER else ()
+    sets = ("--set", "cpus.count=6", "--set", "boot.cmdline=$(POD) a'b") if text == TRAINER else ()
     kind = "slurm" if claim is None else "kubernetes"
     said = printed(site, text, "--format", kind, *(["--claim"] if claim else []), *sets)
     _compare(golden, said)
