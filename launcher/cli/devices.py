@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from typing import TYPE_CHECKING
@@ -67,6 +68,9 @@ def _check_words(options: argparse.Namespace) -> None:
     if not options.format and (options.wish or options.domain):
         help_ = (f"add --format {'|'.join(FORMATS)}",)
         raise WrongUsage(Diagnostic("E297", "--wish and --domain are for a scheduler's list", help=help_))
+    if options.host and not options.format and os.path.isdir(options.host):
+        help_ = (f"add --format {'|'.join(FORMATS)}", "or name one of its files")
+        raise WrongUsage(Diagnostic("E297", "one host is shown, and this is a folder", help=help_))
     if options.kind is not None and options.json:
         help_ = ("leave out --class: `plan --host` needs all of the host",)
         raise WrongUsage(Diagnostic("E297", "a facts file holds the whole host, not one class", help=help_))
