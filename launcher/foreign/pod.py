@@ -30,9 +30,7 @@ def manifests(job: Job, *, claim: bool = False, domain: str = DOMAIN, image: str
     if claim and job.wants:
         found.append(_claim_template(job, domain))
     found.append(_job(job, claim=claim, domain=domain, image=image))
-    count = len(job.hosts) + len(job.others)
-    said = f"{len(job.hosts)} of {count} hosts can run it, and have this."
-    notes = ("By `vmlaunch place --format kubernetes`.", said, *job.notes)
+    notes = ("By `vmlaunch place --format kubernetes`.", *job.told)
     return "".join(f"# {one}\n" for one in notes) + documents(found)
 
 

@@ -28,10 +28,9 @@ def script(job: Job) -> str:
 
 
 def _head(job: Job) -> Iterator[str]:
-    count = len(job.hosts) + len(job.others)
     yield "#!/bin/bash"
     yield "# By `vmlaunch place --format slurm`."
-    yield from (f"# {one}" for one in (f"{len(job.hosts)} of {count} hosts can run it, and have this.", *job.notes))
+    yield from (f"# {one}" for one in job.told)
     yield f"#SBATCH --job-name={job.name}"
     yield "#SBATCH --nodes=1 --ntasks=1"
     yield f"#SBATCH --cpus-per-task={job.cpus}"
