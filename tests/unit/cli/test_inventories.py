@@ -8,13 +8,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-import yaml
-from kubernetes_validate import validate
 
 from launcher.api.units import offered, wishes_of
 from launcher.cli import main
 from launcher.foreign.units import cores_of, runs
-from launcher.foreign.yaml_blocks import documents
 from launcher.host.facts import Cpu
 from tests.planning import HOSTS, host
 
@@ -48,12 +45,6 @@ def test_inventories_are_as_they_were_read(
     if os.environ.get("VMLAUNCH_GOLDEN") == "write":
         file.write_text(out)
     assert out == file.read_text()
-
-
-def test_slices_are_what_kubernetes_takes() -> None:
-    for one in yaml.safe_load_all((GOLDEN / "slices.yaml").read_text()):
-        for version in ("1.34", "1.37"):
-            validate(one, version, strict=True)
 
 
 def test_a_group_is_given_once_and_only_if_the_planner_would_pass_it() -> None:
@@ -121,14 +112,3 @@ def test_bad_hosts_do_not_keep_back_the_others(fleet: Path, capsys: pytest.Captu
 def test_an_empty_folder_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["devices", "--host", str(tmp_path), "--format", "gres"]) == 1
     assert "E573" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    "plain",
-    [
-        {"a": 1, "b": True, "c": None, "d": [], "e": {}, "f": ["x", {"y": [1, [2]]}], "g": "yes", "h": "0123"},
-        {"text": "a: b\n  c # d\n\nlast\n", "odd": "x\x07\u2028\U0001f600 ", "lines": "\n a\n", "tail": "a \nb\n"},
-    ],
-)
-def test_blocks_are_read_as_what_was_written(plain: object) -> None:
-    assert yaml.safe_load(documents([plain])) == plain
