@@ -57,8 +57,9 @@ class Rig:
 
     def listening(self, job: str) -> int:
         """Its guest has said that it hears the power button. -> the pid of its `up`."""
-        slurm.wait_until(lambda: "!" in self.out(job), f"the guest of job {job}")
-        return int((self.folder / "pids" / job).read_text())
+        pid = self.folder / "pids" / job
+        slurm.wait_until(lambda: pid.exists() and "!" in self.out(job), f"the guest of job {job}")
+        return int(pid.read_text())
 
     def left(self, job: str) -> list[Path]:
         return [*STATE.glob(f"*-{job}-*")]
@@ -158,9 +159,9 @@ def test_a_job_is_queued_again_elsewhere_when_its_host_has_changed(rig: Rig) -> 
     """gres.conf still has the graphics card that it was made with; another one is in that slot now."""
     facts = rig.folder / "hosts" / "gpu07.json"
     before = facts.read_text()
-    job = rig.submit("gpu", "--exclude=gpu-server,lab-large")
+    facts.write_text(before.replace("10de:2684", "10de:2685"))
     try:
-        facts.write_text(before.replace("10de:2684", "10de:2685"))
+        job = rig.submit("gpu", "--exclude=gpu-server,lab-large")
         slurm.wait_until(lambda: rig.slurm.job(job)["ExcNodeList"].endswith(",gpu07"), "the node to be excluded")
     finally:
         facts.write_text(before)
