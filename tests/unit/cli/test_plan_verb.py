@@ -345,3 +345,18 @@ def test_a_plan_without_pci_ids_has_names_of_classes_and_says_where_others_are(f
     assert " VGA controller" in out
     main(["plan", "gpu.yaml", "--host", on("gpu07")])
     assert "pci.ids, which" not in capsys.readouterr().out
+
+
+def test_only_is_saved_shown_and_not_changed_later(folder: Path, capsys):
+    spec = "devices: {gpu: {match: {id: 10de:2330}, pick: free}}\n"
+    (folder / "vm.yaml").write_text(SPEC + spec)
+    given = ["--only", "0000:a3:00.0"]
+    assert main(["plan", "vm.yaml", "--host", on("gpu-server"), *given, "-o", "vm.plan"]) == 0
+    assert json.loads((folder / "vm.plan").read_text())["only"] == ["0000:a3:00.0"]
+    capsys.readouterr()
+    assert main(["plan", "vm.plan"]) == 0
+    assert "Nothing is touched but 0000:a3:00.0." in capsys.readouterr().out
+    assert main(["plan", "vm.plan", *given]) == 2
+    assert "E514" in capsys.readouterr().err
+    assert main(["plan", "vm.yaml", "--host", on("gpu-server"), "--only", "31"]) == 2
+    assert "E572" in capsys.readouterr().err
