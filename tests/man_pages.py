@@ -27,6 +27,9 @@ ENVIRONMENT = {
     "NO_COLOR": "not empty: nothing is coloured",
     "FORCE_COLOR": "not empty and not 0: colours also where the output is no terminal",
     "TERM": "dumb: neither colours nor lines that are drawn again",
+    "FORCE_HYPERLINK": "1: the codes of diagnostics are links to their page, on any terminal; 0: on none",
+    "TERM_PROGRAM": "with TERM, VTE_VERSION, KITTY_WINDOW_ID, KONSOLE_VERSION and WT_SESSION: whether the terminal is "
+    "one that is known to have links",
     "GITHUB_ACTIONS": "true: diagnostics are annotations, too",
     "NOTIFY_SOCKET": "where a service manager is told that the VM is up, by `up`",
     "LISTEN_PID": "together with LISTEN_FDS and LISTEN_FDNAMES: `/dev/kvm` and nodes of `/dev/vfio` that a service "

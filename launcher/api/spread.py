@@ -68,21 +68,24 @@ def _do(work: Work[Any], part: int, parts: int, writing: int) -> NoReturn:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     gc.freeze()
     try:
-        with os.fdopen(writing, "wb") as pipe:
+        with suppress(BrokenPipeError), os.fdopen(writing, "wb") as pipe:  # who asked may have gone
             for answer in _answers(work, part, parts):
                 raw = pickle.dumps(answer)
                 pipe.write(len(raw).to_bytes(_HEAD, "little") + raw)
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
     finally:
         os._exit(0)
 
 
 def _answers(work: Work[T], part: int, parts: int) -> Iterator[tuple[str, Any]]:
+    """What ends it is told, too: a bug of ours is one of the process that asked."""
     try:
         yield from (("one", one) for one in work(part, parts))
     except LauncherError as error:
         yield "error", (type(error), error.diagnostics)
+    except Exception:
+        from traceback import format_exc
+
+        yield "bug", format_exc()
     else:
         yield "end", None
 
@@ -97,6 +100,8 @@ def _collect(pipes: list[int]) -> Iterator[Any]:
                 for kind, answer in _heard(key.fd, waiting[key.fd]):
                     if kind == "error":
                         raise answer[0](*answer[1])
+                    if kind == "bug":
+                        raise RuntimeError(f"in a process that judged hosts:\n{answer}")
                     if kind == "end":
                         ready.unregister(key.fd)
                         del waiting[key.fd]

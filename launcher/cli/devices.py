@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from launcher.host.facts import HostFacts
 
-FORMATS = ("gres", "nodes", "resourceslice")
+FORMATS = ("gres", "nodes", "prolog", "epilog", "resourceslice")
 MOST = 2000  # functions that are all judged; of more, those that --class names
 
 

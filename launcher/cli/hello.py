@@ -10,8 +10,8 @@ from launcher.errors import Diagnostic, WrongUsage
 if TYPE_CHECKING:
     import argparse
 
-# Of the package. In a checkout they are links into examples/.
-HELLO = os.path.join(os.path.dirname(os.path.dirname(__file__)), "hello", "hello.yaml")
+# Beside this, with its kernel; in a checkout they are links into examples/.
+HELLO = os.path.join(os.path.dirname(__file__), "hello.yaml")
 
 
 def arguments(parser: argparse.ArgumentParser, about: str) -> None:

@@ -15,9 +15,13 @@ if TYPE_CHECKING:
     from launcher.foreign.units import Offer
     from launcher.host.facts import HostFacts
 
+SCRIPTS = ("prolog", "epilog")
+
 
 def show(options: argparse.Namespace) -> int:
     """Exit 1 if a host was left out."""
+    if options.format in SCRIPTS:
+        return _script(options)
     from launcher.api.units import wishes_of
     from launcher.cli.error_output import show as say
 
@@ -29,6 +33,17 @@ def show(options: argparse.Namespace) -> int:
     if offers or not refused:
         print(_text(offers, options), end="")
     return max((one.exit_code for one in refused), default=0)
+
+
+def _script(options: argparse.Namespace) -> int:
+    """The same on every node, whatever devices it has."""
+    from launcher.foreign.slurm_job import epilog, prolog
+
+    if options.host or options.wish or options.domain:
+        help_ = (f"`vmlaunch devices --format {options.format}`",)
+        raise WrongUsage(Diagnostic("E297", f"the {options.format} is the same for all hosts", help=help_))
+    print(prolog() if options.format == "prolog" else epilog(), end="")
+    return 0
 
 
 def _offers(

@@ -30,7 +30,7 @@ def page_of_codes(stream: TextIO, environment: Mapping[str, str] | None = None) 
     if not stream.isatty() or not _has_links(known):
         return ""
     page = next((place / "errors.md" for place in _PLACES if (place / "errors.md").is_file()), None)
-    return f"file://{os.uname().nodename}{quote(str(page))}" if page else ""
+    return f"file://{quote(os.uname().nodename + str(page))}" if page else ""
 
 
 def _has_links(known: Mapping[str, str]) -> bool:

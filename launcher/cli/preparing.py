@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -61,8 +62,16 @@ def _saved(raw: bytes, options: argparse.Namespace) -> Plan | str:
         return running.name
     without_plugins()
     checked = judge_here(plan, strict=options.strict, only=only)
+    tell_other_host(plan, os.uname().nodename)
     _warn(checked, options)
     return checked
+
+
+def tell_other_host(plan: Plan, here: str) -> None:
+    """It may run here, and whoever had another host in mind learns of it."""
+    if plan.host.name != here:
+        said = f"the plan was made for {plan.host.name}; all that it rests on is so on this host, {here}, too"
+        print(visible(said), file=sys.stderr)
 
 
 def _running(name: str) -> Plan | None:

@@ -16,6 +16,7 @@ OTHERS = {
     "console": "attach terminal serial exec shell ssh enter",
     "logs": "log dmesg journal",
     "plan": "diff dry-run preview",
+    "place": "schedule rank where fit assign",
     "devices": "lspci pci nodedev-list",
     "doctor": "virt-host-validate diagnose preflight",
     "init": "new scaffold template",
@@ -61,6 +62,10 @@ OPTIONS = {
         "-v --verbose": "`--json` has all of a plan",
         "-d --detach": "`plan` starts nothing; `vmlaunch up -d {file}` does",
         "--fix -w --write": "`vmlaunch validate --fix {file}` mends a spec; `--diff` there shows how",
+    },
+    "place": {
+        "--host --hosts": "hosts come last: `vmlaunch place {file} HOSTS`",
+        "-n --top --limit": "`--json` has all hosts, best first",
     },
     "down": {
         "-f --force --destroy -9": "write `--kill`",

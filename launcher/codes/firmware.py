@@ -25,8 +25,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "E452",
         "a firmware file that is none",
-        "The file at `boot.firmware` is neither a ROM that ends in a reset vector, nor an ELF file with a PVH entry, "
-        "as CLOUDHV.fd is. `boot: FILE` names firmware; a kernel is `boot: {kernel: FILE}`.",
+        "The file at `boot.firmware` is neither a ROM that ends in a reset vector, nor an ELF file with a PVH entry. "
+        "`boot: FILE` names firmware; a kernel is `boot: {kernel: FILE}`.",
         "boot: ./debian.qcow2",
         "Name a firmware for x86-64; or put the file where it belongs: a kernel is `boot.kernel`, an image a disk.",
     ),
@@ -121,10 +121,11 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "E464",
         "too little memory for firmware",
-        "OVMF unpacks itself into memory, works there, and gives most of it back to the guest's kernel. With less than "
-        "64 MiB it stops without a word. Memory above 4 GiB does not count.",
+        "OVMF unpacks itself into memory, works there, and gives most of it back to the guest's kernel. With 40 MiB "
+        "that of Debian 12 and 13 finds no room to load anything, with 32 the former shows nothing at all. Memory "
+        "above 4 GiB does not count.",
         "boot: uefi\nmemory: 32MiB",
-        "Make the first bank larger: distributions want 512 MiB or more. SeaBIOS runs in 1 MiB, and a kernel of your "
+        "Make the first bank larger: distributions want 512 MiB. SeaBIOS runs in 1 MiB, and a kernel of your "
         "own in what it needs itself.",
     ),
     Explanation(

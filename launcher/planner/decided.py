@@ -222,7 +222,7 @@ class Situation:
 
 @record
 class Judged:
-    """A plan without what only its carrying out needs. `distance` of devices from memory: planner.fit."""
+    """A plan that nobody will save. `distance` of devices from memory: planner.fit."""
 
     devices: tuple[PlannedDevice, ...]
     steps: tuple[Step, ...]

@@ -72,7 +72,7 @@ def plan_of(spec: VmSpec, source: SpecIdentity, host: HostFacts, files: BootFile
 
 
 def judged(spec: VmSpec, host: HostFacts, files: BootFiles, terms: Terms, board: Board) -> Judged:
-    """What `plan_of` would say of a host, in a third of its time: nobody saves it."""
+    """What `plan_of` would say of a host, without what only a plan that is saved or carried out needs."""
     it = _decide(spec, host, files, terms, board)
     steps, diagnostics = _steps(it), located(findings(it), terms.where)
     return Judged(it.devices, steps, diagnostics, _summary(diagnostics, steps, it.locked), distance(it))

@@ -137,7 +137,7 @@ class Boot(Section):
         description="In place of `kernel`: firmware, which boots from the guest's disks. `uefi` is the host's OVMF, "
         "`bios` its SeaBIOS; a path is that of a firmware of yours, told by its content. `boot: uefi` is short for "
         "`boot: {firmware: uefi}`.",
-        examples=["uefi", "./CLOUDHV.fd"],
+        examples=["uefi", "./OVMF_CODE.fd"],
     )
     variables: Text | None = Field(
         default=None,

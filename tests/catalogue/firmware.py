@@ -138,7 +138,7 @@ ROWS: tuple[Row, ...] = (
     _file("nothing-to-boot", "W460", "no-system-partition", UEFI, disk("bios"), disk("uefi")),
     _file("nothing-to-boot", "W460", "no-boot-code", BIOS, disk("uefi"), disk("bios")),
     _file("nothing-to-boot", "W460", "bare-file-system", UEFI, disk(), disk("uefi")),
-    _memory("E464", "32-mib", "32MiB", "64MiB"),
+    _memory("E464", "40-mib", "40MiB", "44MiB"),
     _memory("E465", "bank-apart", HOLE, "[{size: 512MiB}, {size: 512MiB, at: 0x100000000}]"),
     _memory("E465", "banks-together", HOLE, "[{size: 512MiB}, {size: 512MiB, at: 0x20000000}]"),
     _seed("E410", "absent", Missing("absent", "/vms/user-data")),

@@ -136,7 +136,7 @@ def _locked_interrupts(work: Path) -> list[str]:
 
 def _lockup() -> int:
     """Half of the seconds after which its kernel takes a processor for lost; 60 are the most that it allows."""
-    return min(60, speed.seconds(10))
+    return min(60, speed.seconds(30))
 
 
 def start(command: list[str], said: IO[bytes], work: Path, *, terminal: bool = False) -> subprocess.Popen[bytes]:

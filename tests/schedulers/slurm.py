@@ -1,6 +1,6 @@
 """A Slurm of a few nodes on this machine, made from facts of hosts: munged, slurmctld and a slurmd for each node.
 
-Its sockets, ports and folders are its own, and its processes end by pid.
+Its sockets, ports and folders are its own. Its processes end by pid, and with who started them.
 """
 
 from __future__ import annotations
@@ -12,14 +12,17 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests import speed
+
 PROGRAMS = ("munged", "slurmctld", "slurmd", "scontrol", "sbatch", "scancel", "squeue")
 PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-STUCK = 120  # seconds
+STUCK = 60  # seconds on a fast machine
+DEAD_NODE = 5  # seconds without a word until a node is lost
 
 CONF = """\
 ClusterName=vmlaunch
@@ -42,8 +45,9 @@ SelectTypeParameters=CR_Core_Memory
 SlurmdParameters=config_overrides
 ReturnToService=2
 KillWait=10
-SlurmdTimeout=20
+SlurmdTimeout={dead}
 MinJobAge=3600
+FirstJobId={first}
 MaxJobCount=1000
 JobRequeue=1
 Prolog={folder}/prolog
@@ -79,7 +83,7 @@ class Slurm:
     @property
     def environment(self) -> dict[str, str]:
         mine = {name: value for name, value in os.environ.items() if not name.startswith("SLURM")}
-        return mine | {"SLURM_CONF": str(self.folder / "slurm.conf"), "PATH": PATH}
+        return mine | {"SLURM_CONF": str(self.folder / "slurm.conf"), "PATH": f"{self.folder}:{PATH}"}
 
     def ask(self, *words: str | Path) -> str:
         done = subprocess.run(words, env=self.environment, capture_output=True, text=True, check=False, cwd=self.folder)
@@ -98,14 +102,9 @@ class Slurm:
         lines = self.ask("scontrol", "show", "job", "-d", "-o").splitlines()
         return [dict(re.findall(r"(\S+?)=(\S*)", one)) for one in lines if one.startswith("JobId=")]
 
-    def wait_for(self, number: str, *states: str, seconds: float = STUCK) -> dict[str, str]:
-        """The state of a job is nobody's event: it is asked for."""
-        end = time.monotonic() + seconds
-        while (found := self.job(number))["JobState"] not in states:
-            if time.monotonic() > end:
-                raise TimeoutError(f"job {number} is {found['JobState']} ({found.get('Reason')}), not {states}")
-            time.sleep(0.2)
-        return found
+    def wait_for(self, number: str, *states: str) -> dict[str, str]:
+        wait_until(lambda: self.job(number)["JobState"] in states, f"job {number} to be {states}")
+        return self.job(number)
 
     def start_node(self, name: str) -> None:
         (self.folder / "spool" / name).mkdir(parents=True, exist_ok=True)
@@ -118,18 +117,17 @@ class Slurm:
         process.wait()
 
     def wait_for_nodes(self) -> None:
-        end = time.monotonic() + STUCK
-        while "idle" not in (states := self.ask("sinfo", "-h", "-N", "-o", "%N %T")) or states.count("idle") < len(
-            self.nodes
-        ):
-            if time.monotonic() > end:
-                raise TimeoutError(states)
-            time.sleep(0.2)
+        wait_until(lambda: self.ask("sinfo", "-h", "-N", "-o", "%T").split() == ["idle"] * len(self.nodes), "nodes")
 
     def _start(self, name: str, *words: str | Path) -> None:
         with (self.folder / f"{name}.out").open("ab") as out:
             self.running[name] = subprocess.Popen(
-                words, stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=self.environment, start_new_session=True
+                ("setpriv", "--pdeathsig", "TERM", *words),
+                stdout=out,
+                stderr=out,
+                stdin=subprocess.DEVNULL,
+                env=self.environment,
+                start_new_session=True,
             )
 
     def stop(self) -> None:
@@ -154,7 +152,8 @@ def cluster(folder: Path, nodes_conf: str, gres_conf: str, scripts: Mapping[str,
     ports = _free_ports(len(names) + 1)
     (folder / "nodes.conf").write_text(_at_home(nodes_conf, ports[1:]))
     (folder / "gres.conf").write_text(_files(gres_conf, folder / "devices"))
-    head = {"hostname": socket.gethostname(), "port": ports[0], "folder": folder}
+    first = os.getpid() * 1000 % 60_000_000 + 1000  # others may have a Slurm here, and VMs have the numbers of jobs
+    head = {"hostname": socket.gethostname(), "port": ports[0], "folder": folder, "first": first, "dead": DEAD_NODE}
     (folder / "slurm.conf").write_text(CONF.format(**head))
     for name, text in scripts.items():
         (folder / name).write_text(text)
@@ -176,27 +175,27 @@ def _start(slurm: Slurm) -> None:
     files = {"socket": "socket", "key-file": "key", "pid-file": "pid", "log-file": "log", "seed-file": "seed"}
     words = [f"--{option}={munge / file}" for option, file in files.items()]
     slurm._start("munged", "munged", "--foreground", "--force", *words)
-    _wait_for(munge / "socket")
+    wait_until((munge / "socket").exists, "munged")
     slurm._start("slurmctld", "slurmctld", "-D", "-c", "-f", folder / "slurm.conf")
     for name in slurm.nodes:
         slurm.start_node(name)
-    end = time.monotonic() + STUCK
-    while True:
-        with suppress(RuntimeError):
-            slurm.ask("scontrol", "ping")
-            break
-        if time.monotonic() > end:
-            raise TimeoutError("slurmctld does not answer")
-        time.sleep(0.2)
+    wait_until(lambda: _answers(slurm), "slurmctld")
     slurm.wait_for_nodes()
 
 
-def _wait_for(path: Path) -> None:
-    end = time.monotonic() + STUCK
-    while not path.exists():
+def _answers(slurm: Slurm) -> bool:
+    with suppress(RuntimeError):
+        return "is UP" in slurm.ask("scontrol", "ping")
+    return False
+
+
+def wait_until(asked: Callable[[], bool], what: str) -> None:
+    """Of what tells nobody when it changes, as jobs and nodes. Many ask at once, so there is a pause between."""
+    end = time.monotonic() + speed.seconds(STUCK)
+    while not asked():
         if time.monotonic() > end:
-            raise TimeoutError(str(path))
-        time.sleep(0.05)
+            raise TimeoutError(f"waited in vain for {what}")
+        time.sleep(0.2)
 
 
 def _free_ports(count: int) -> list[int]:

@@ -13,6 +13,7 @@ from launcher.cli.topics import EXIT_CODES
 from launcher.spec.fields import all_fields, as_yaml
 from tests.conftest import ROOT
 from tests.man_pages import man_pages
+from tests.test_house import modules
 
 pytestmark = pytest.mark.skipif(shutil.which("groff") is None, reason="there is no groff")
 
@@ -46,6 +47,6 @@ def test_a_page_has_each_field_with_its_examples() -> None:
 
 def test_each_variable_of_the_environment_that_is_asked_for_is_on_a_page() -> None:
     asked = re.compile(r"(?:environ|environment|known)(?:\.get\(|\[)\"([A-Z_]+)\"")
-    names = {name for path in (ROOT / "launcher").rglob("*.py") for name in asked.findall(path.read_text())}
+    names = {name for path in modules().values() for name in asked.findall(path.read_text())}
     assert "XDG_RUNTIME_DIR" in names
     assert [name for name in names if name not in man_pages()["docs/man/vmlaunch.1"]] == []

@@ -92,6 +92,7 @@ def test_numbers_are_written_as_runs() -> None:
         (["resourceslice", "--domain", "A b"], "E581"),
         (["gres", "--domain", "pci.example.com"], "E297"),
         (["gres", "--json"], "E297"),
+        (["epilog"], "E297"),
     ],
 )
 def test_words_that_make_no_sense(words: list[str], code: str, fleet: Path, capsys: pytest.CaptureFixture[str]) -> None:

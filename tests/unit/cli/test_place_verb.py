@@ -195,6 +195,14 @@ def test_a_part_that_is_killed_is_no_answer() -> None:
         list(spread(work, 2))
 
 
+def test_a_bug_in_a_part_is_one_of_the_whole() -> None:
+    def work(part: int, parts: int) -> Any:
+        yield part // (1 - part)
+
+    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+        list(spread(work, 2))
+
+
 def test_what_one_part_refuses_the_whole_refuses() -> None:
     def work(part: int, parts: int) -> Any:
         yield from texts_in("/nowhere", part, parts)

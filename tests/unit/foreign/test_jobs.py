@@ -12,9 +12,10 @@ import yaml
 from kubernetes_validate import validate
 
 from launcher.api.jobs import Able, agreed, job_of
+from launcher.cli import main
 from launcher.foreign.job import Job, Want
 from launcher.foreign.pod import manifests
-from launcher.foreign.slurm_job import epilog, names, prolog, script
+from launcher.foreign.slurm_job import names, script
 from launcher.spec.load import load_spec
 from tests.planning import host, plan
 
@@ -25,7 +26,7 @@ TRAINER = (
     + """memory: [{size: 8GiB, pages: 1GiB}]
 devices:
   gpu: {match: {id: 10de:2684}, pick: free, companions: attach}
-  scratch: {match: {class: nvme, id: 144d:a80c}, pick: free}
+  scratch: {match: {class: nvme, id: 144d:a80c}}
 """
 )
 ANY_GPU = HEAD + "memory: 1GiB\ndevices:\n  gpu: {match: {class: gpu}, pick: free, companions: attach}\n"
@@ -80,8 +81,9 @@ def test_jobs_are_as_they_were_read(golden: str, text: str, claim: bool | None) 
 
 
 @pytest.mark.parametrize("golden", ["prolog", "epilog"])
-def test_scripts_of_nodes_are_as_they_were_read(golden: str) -> None:
-    _compare(golden, {"prolog": prolog, "epilog": epilog}[golden]())
+def test_scripts_of_nodes_are_as_they_were_read(golden: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["devices", "--format", golden]) == 0
+    _compare(golden, capsys.readouterr().out)
 
 
 def _compare(golden: str, said: str) -> None:

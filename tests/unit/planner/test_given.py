@@ -5,16 +5,22 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import HealthCheck, given, reject, settings
+from hypothesis import strategies as st
 
 from launcher.api.only import given_functions, narrowed
 from launcher.api.staleness import judge
 from launcher.errors import Refused, StalePlan, WrongUsage
 from launcher.plan.codec import plan_from_json, plan_to_json
+from launcher.plan.steps import BindDriver, OpenGroups
 from launcher.planner.assumptions import failed_assumptions
+from launcher.planner.functions import is_bridge
 from launcher.record import replace
 from launcher.report.plan_text import plan_text
 from launcher.values import PciAddress
+from tests.budget import runs
 from tests.catalogue.row import with_function
+from tests.generators.facts import hosts, specs, text_of
 from tests.planning import FILES, SMALL, codes, host, plan
 
 FIRST, SECOND, THIRD = "0000:23:00.0", "0000:a3:00.0", "0000:24:00.0"
@@ -68,6 +74,25 @@ def test_what_is_given_when_it_starts_narrows_what_a_saved_plan_may_touch() -> N
     assert narrowed(None, (first,)) == narrowed((first,), None) == (first,)
     assert narrowed((first, second), (second, third)) == (second,)
     assert narrowed((first,), (second,)) == ()
+
+
+@settings(max_examples=runs(25), deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_no_plan_touches_what_is_not_given_or_it_says_so(data) -> None:
+    facts = data.draw(hosts().filter(lambda one: one.pci))
+    text = text_of(data.draw(specs(facts)))
+    given_ones = data.draw(st.lists(st.sampled_from([str(one.address) for one in facts.pci]), min_size=1, unique=True))
+    try:
+        made = plan(text, facts, only=",".join(given_ones))
+    except Refused:
+        reject()
+    if {"E247", "E248"} & set(codes(made)):
+        return  # it would touch something else
+    functions = {str(one.address): one for one in facts.pci}
+    groups = {number for step in made.steps if isinstance(step, OpenGroups) for number in step.groups}
+    opened = {address for address, one in functions.items() if one.group in groups and not is_bridge(one)}
+    bound = {str(step.address) for step in made.steps if isinstance(step, BindDriver)}
+    assert {str(one.host) for one in made.devices} | opened | bound <= set(given_ones)
 
 
 @pytest.mark.parametrize("text", ["", ",", "gpu", "0000:c1:00.0,31", "0000:c1:00", "/dev/vfio/31", "0000:c1:00.8"])

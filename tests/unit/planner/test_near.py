@@ -17,12 +17,12 @@ from launcher.planner.decided import Terms
 from launcher.planner.make import judged
 from launcher.planner.near import near
 from launcher.spec.load import load_spec
-from tests.budget import LONG
+from tests.budget import LONG, runs
 from tests.generators.facts import hosts, specs, text_of
 from tests.generators.hosts import many_functions
 from tests.planning import FILES, SMALL, host, plan
 
-many = settings(max_examples=4000 if LONG else 60, deadline=None, suppress_health_check=list(HealthCheck))
+many = settings(max_examples=runs(25), deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def check_the_same(text: str, facts: HostFacts) -> None:

@@ -25,6 +25,7 @@ from tests.unit.spec.test_parts import EVERY, KEYS, SPECS, VALUES, changed, read
 TRANSCRIPT = Path(__file__).with_name("editors.txt")
 STANDARD = Draft202012Validator(spec_schema())
 EDITORS = Draft202012Validator(editor_schema())
+Draft202012Validator.check_schema(editor_schema())
 WHOLE = "boot: {kernel: ./bzImage}\ncpus: 2\nmemory: 2GiB\n"
 
 WRONG = (
