@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.report.frame import visible
-from launcher.report.lines import ENDLESS, wrapped
-from launcher.report.plan_text import count
+from launcher.report.lines import ENDLESS, count, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
