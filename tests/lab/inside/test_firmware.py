@@ -64,7 +64,6 @@ def of_debian_13() -> Iterator[None]:
 
 @pytest.mark.host("zoo")
 @pytest.mark.long
-@pytest.mark.usefixtures("of_debian_13")
 def test_an_image_boots_by_uefi_to_its_user_and_keeps_a_boot_entry(cli: Cli, root: Path, tmp_path: Path) -> None:
     """Beside a passed display and an empty drive. In its next life the firmware takes the new entry by itself."""
     variables = tmp_path / "vars.fd"
@@ -112,7 +111,7 @@ MATRIX = [
 ]
 
 
-@pytest.mark.host("large")
+@pytest.mark.host("zoo")
 @pytest.mark.long
 @pytest.mark.parametrize(("release", "firmware", "cpus", "devices"), MATRIX)
 def test_an_image_boots_by_both_firmwares_and_again(
