@@ -356,6 +356,18 @@ TABLE = (
         (Figure("rate", "specs", "/s", 0),),
         (Goal("rate", "from a dict", 1000, at_least=True), Goal("rate", "from YAML", 250, at_least=True)),
     ),
+    Row(
+        "place",
+        "Many hosts",
+        "`vmlaunch place` with a spec of one graphics card and a folder of facts files: recorded hosts, from a laptop "
+        "to a server with eight cards, under names of their own. The whole command; its memory is that of its largest "
+        "process.",
+        "placing.hosts",
+        NATIVE,
+        3,
+        (Figure("seconds", "all judged", "s"), Figure("memory", "at most", "MiB", 0)),
+        (Goal("seconds", "1,000 hosts", 3), Goal("seconds", "10,000 hosts", 25)),
+    ),
 )  # fmt: skip
 
 ROWS = {row.name: row for row in TABLE}

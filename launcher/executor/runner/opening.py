@@ -58,6 +58,7 @@ def _tell_kvm(spaces: AddressSpaces, live: Live) -> None:
 def _prepare(one: Passed, device: Device, several: bool, peers: Sequence[DmaMaps], live: Live) -> PassedDevice:
     """All that is asked of the device before it is the guest's."""
     config, rom = _config(one, device), rom_of(one, device, live)
+    devfn = one.guest.device * 8 + one.guest.function
     function = PassedFunction(
         Shape(
             config=config,
@@ -66,13 +67,14 @@ def _prepare(one: Passed, device: Device, several: bool, peers: Sequence[DmaMaps
             multifunction=several,
             intx=device.irq("intx").vectors > 0,
             line=live.board.intx_line(one.guest.device, max(config[INTERRUPT_PIN], 1)),
-        )
+        ),
+        partial(live.the(Built).machine.add_msix, devfn),
     )
     found = {bar.index: bar_of(bar, one, device, function, live) for bar in one.bars}
     if rom:
         found[ROM] = rom
     notes = Notes()
-    placing = Placing(one.guest.device * 8 + one.guest.function, found, live.the(AddressMap), notes.say, peers)
+    placing = Placing(devfn, found, live.the(AddressMap), notes.say, peers)
     return PassedDevice(one, device, function, placing, notes)
 
 

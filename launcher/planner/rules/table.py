@@ -63,6 +63,10 @@ def findings(situation: Situation) -> Iterator[Diagnostic]:
         from launcher.planner.rules.of_served import findings_of_served
 
         found += findings_of_served(situation)
+    if situation.terms.now is not None:
+        from launcher.planner.rules import recorded
+
+        found += [one for rule in recorded.RULES for one in rule.check(situation)]
     if not situation.spec.devices:
         return iter(found)
     from launcher.planner.rules.of_devices import findings_of_devices
