@@ -29,6 +29,7 @@ from tests.elves import pvh
 from tests.planning import host, plan
 
 GPU = "devices: {gpu: {match: {id: 10de:2684}, pick: free, companions: attach}}"
+IDS = ("10de:2684", "10de:2330")
 H100 = "devices: {gpu: {match: {id: 10de:2330}, pick: free}}"
 
 
@@ -376,6 +377,14 @@ def test_a_search_without_a_way_ends(site, monkeypatch) -> None:
     (site / "hosts" / "gpu-server.json").unlink()
     names = [write_spec(site, f"v{n}", "name: same", f"{512 + n}MiB") for n in range(8)]
     assert assigned(site, *names).count(None) == 1
+
+
+def test_programs_may_change_a_spec_for_each_vm(site) -> None:
+    """Of one file there are two VMs then: of other names, and of other sizes."""
+    specs = [read_spec("vm.yaml", [f"name=vm{n}", f"devices.gpu.match.id={id_}"]) for n, id_ in enumerate(IDS)]
+    found = place(specs, "hosts")
+    assert [one.host for one in found.assignment or ()] == ["gpu07", "gpu-server"]
+    assert [one.name for one in found.specs] == ["vm0", "vm1"]
 
 
 def test_the_assignment_is_a_part_of_the_json(site) -> None:
