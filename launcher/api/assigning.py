@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     Sources = Mapping[tuple[str, int], Source]  # by file and line
 
-TRIES = 4000  # plans beside others
+TRIES = 4000  # plans beside others, and steps back
 
 
 class Wish(NamedTuple):
@@ -120,6 +120,7 @@ class _Search:
     def _back(self, ways: list[Iterator[_Found]]) -> None:
         """To the one before that is of another kind: of two that are alike it does not matter which has the place."""
         failed = self._wishes[self._order[len(ways) - 1]].spec.kind
+        self._tries -= 1  # hosts that are passed over cost none
         ways.pop()
         while self._assigned:
             self._assigned.pop().host.let_go()

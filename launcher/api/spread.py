@@ -20,6 +20,7 @@ Work = Callable[[int, int], Iterator[T]]  # (which part, of how many) -> its res
 MOST = 8  # more of them would wait for the disk
 _HEAD = 4  # bytes that say how long a result is
 _PIECE = 1 << 16
+_FEWER = ("`ulimit -n -u` shows what limits files and processes; on one CPU there is one: `taskset -c 0 vmlaunch ...`",)
 
 
 def cpus() -> int:
@@ -34,7 +35,10 @@ def spread(work: Work[T], parts: int) -> Iterator[T]:
     children: dict[int, int] = {}
     try:
         for part in range(parts):
-            pid, reading = _begin(work, part, parts, [*children.values()])
+            try:
+                pid, reading = _begin(work, part, parts, [*children.values()])
+            except OSError as error:
+                raise Refused(Diagnostic("E575", f"failed to begin a process: {error.strerror}", help=_FEWER)) from None
             children[pid] = reading
         yield from _collect([*children.values()])
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -21,10 +22,20 @@ def check_words(options: argparse.Namespace) -> None:
     if len(options.specs) > 1 or options.specs == ["-"]:
         help_ = (f"one after the other: `vmlaunch place vm.yaml hosts/ --format {options.format}`",)
         raise WrongUsage(Diagnostic("E579", "a job is made of one spec, which has a file", help=help_))
+    _check_path(options.specs[0])
     if options.domain:
         from launcher.foreign.slices import check_domain
 
         check_domain(options.domain)
+
+
+def _check_path(path: str) -> None:
+    """Bytes that are no text are another path where they are written down."""
+    try:
+        os.path.abspath(path).encode()
+    except UnicodeEncodeError:
+        help_ = ("move it to where the names of all folders are UTF-8, as its own is",)
+        raise WrongUsage(Diagnostic("E579", "a job names its spec, whose path is not UTF-8", help=help_)) from None
 
 
 def show(found: Placement, options: argparse.Namespace) -> None:

@@ -31,11 +31,12 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     ),
     Explanation(
         "E575",
-        "a process that judged hosts was killed",
-        "`place` judges many hosts in several processes, one for each CPU. One of them has gone before it was done, so "
-        "there is no answer that could be trusted.",
+        "a process that judged hosts was killed, or not begun",
+        "`place` judges many hosts in several processes, one for each CPU. One of them could not be begun, or has gone "
+        "before it was done, so there is no answer that could be trusted.",
         "vmlaunch place vm.yaml hosts/     # while memory is short",
-        "`dmesg` shows whether the kernel killed it for want of memory. Run it again.",
+        "`dmesg` shows whether the kernel killed it for want of memory, `ulimit -n -u` how many files and processes "
+        "there may be. Run it again; `taskset -c 0 vmlaunch place ...` judges in one process.",
     ),
     Explanation(
         "E576",

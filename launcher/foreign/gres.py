@@ -109,12 +109,16 @@ def _share(name: str, rest: str, kind: str, numbers: str) -> Share:
 
 
 def lines_of(conf: str, node: str) -> Iterator[Line]:
-    """In their order, one for each file. A line without a NodeName is for each node that has this file."""
+    """In their order, one for each file, or for several that are one device. A line without a NodeName is for each node
+    that has this file."""
     for text in re.sub(r"\\\s*\n", " ", conf).splitlines():
+        if re.match(r"\s*include\s", text, re.IGNORECASE):
+            help_ = ("write its lines here: a number of Slurm's counts them, too",)
+            raise Refused(Diagnostic("E584", f"gres.conf has lines in another file: {text.strip()}", help=help_))
         words = re.findall(r"(\w+)\s*=\s*(\S+)", text.partition("#")[0])
         said = {key.lower(): value for key, value in words}
         if "name" in said and ("nodename" not in said or node in expanded(said["nodename"])):
-            files = expanded(said["file"]) if "file" in said else ("",)
+            files = expanded(said["file"]) if "file" in said else (said.get("multiplefiles", ""),)
             yield from (Line(said["name"], said.get("type", ""), file) for file in files)
 
 

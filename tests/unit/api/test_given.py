@@ -84,6 +84,8 @@ def test_of_an_array_a_task_has_what_is_its_own() -> None:
 def test_a_file_that_is_no_address_and_a_node_that_is_not_the_jobs_are_told() -> None:
     for conf, node, said in (
         ("Name=gpu File=/dev/nvidia[0-3]", "gpu07", "no PCI address"),
+        ("Name=gpu MultipleFiles=/dev/a[0-1]\nName=gpu MultipleFiles=/dev/b[0-1]", "gpu07", "/dev/b.* no PCI address"),
+        (f"Include other.conf\n{CONF}", "gpu07", "lines in another file"),
         (CONF, "gpu08", "names no node gpu08"),
     ):
         with pytest.raises(Refused, match=said):

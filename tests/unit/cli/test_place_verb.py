@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 
-from launcher.api import placing
+from launcher.api import assigning, placing
+from launcher.api.answering import judge
 from launcher.api.inventories import hosts_in, text_at, texts_in
 from launcher.api.placing import place
 from launcher.api.plans import read_spec
@@ -228,6 +231,21 @@ def test_a_part_that_is_killed_is_no_answer() -> None:
         list(spread(work, 2))
 
 
+def test_a_part_that_cannot_begin_is_no_answer() -> None:
+    """Those that have begun are ended."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.dup(0)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free + 2, before[1]))
+    try:
+        with pytest.raises(Refused, match="E575"):
+            list(spread(lambda part, _: iter([part]), 4))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
 def test_a_bug_in_a_part_is_one_of_the_whole() -> None:
     def work(part: int, parts: int) -> Any:
         yield part // (1 - part)
@@ -340,6 +358,25 @@ def test_two_vms_of_one_name_are_not_put_on_one_host(site, capsys) -> None:
     code, out, _ = said(capsys, "vm.yaml", "vm.yaml", "hosts")
     assert code == 1
     assert "Together: no host was found for 1 of 2 VMs" in out
+
+
+def test_a_search_without_a_way_ends(site, monkeypatch) -> None:
+    """Eight of one name for seven hosts: nobody is planned beside another, and there are seven factorial orders."""
+    judged = list[None]()
+
+    def counted(*words: Any) -> Any:
+        judged.append(None)
+        assert len(judged) < 1000
+        return judge(*words)
+
+    monkeypatch.setattr(assigning, "TRIES", 20)
+    monkeypatch.setattr(assigning, "judge", counted)
+    for file in "abcdef":
+        record(site, "laptop", file, name=file)
+    (site / "hosts" / "gpu07.json").unlink()
+    (site / "hosts" / "gpu-server.json").unlink()
+    names = [write_spec(site, f"v{n}", "name: same", f"{512 + n}MiB") for n in range(8)]
+    assert assigned(site, *names).count(None) == 1
 
 
 def test_programs_may_change_a_spec_for_each_vm(site) -> None:

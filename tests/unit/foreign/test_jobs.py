@@ -205,8 +205,9 @@ def test_words_that_do_not_fit(words: list[str], code: str, site: Path, capsys: 
     (site / "trainer.yaml").write_text(ANY_GPU)
     assert main(["place", str(site / "trainer.yaml"), str(site / "hosts"), *words]) == 2
     assert code in capsys.readouterr().err
-    assert main(["place", *[str(site / "trainer.yaml")] * 2, str(site / "hosts"), "--format", "slurm"]) == 2
-    assert "E579" in capsys.readouterr().err
+    for specs in ([str(site / "trainer.yaml")] * 2, [str(site / "\udcff" / "trainer.yaml")]):
+        assert main(["place", *specs, str(site / "hosts"), "--format", "slurm"]) == 2
+        assert "E579" in capsys.readouterr().err
 
 
 def test_what_no_host_can_run_is_no_job(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
