@@ -41,6 +41,7 @@ FILES = {
     "/etc/vmlaunch/NAME.yaml": "the spec that the service `vmlaunch@NAME` runs",
 }
 MADE = '.\\" Made by `./dev generate` of what `--help`, `explain` and README.md are made of.'
+NO_HYPHENS = ".nh"  # a path or a name that is torn apart cannot be copied
 EXAMPLES = {
     "A guest that comes along, to see that KVM works": "vmlaunch up --hello",
     "A first spec for this host; what it would do; then to do it": "vmlaunch init trainer\n"
@@ -67,6 +68,7 @@ def man_pages() -> dict[str, str]:
 def _of_the_command() -> Iterator[str]:
     about = _paragraph("A declarative launcher")
     yield f'.TH VMLAUNCH 1 "" "vmlaunch {VERSION}" "User Commands"'
+    yield NO_HYPHENS
     yield from (".SH NAME", r"vmlaunch \- declarative launcher for virtual machines that own PCI devices")
     yield from (".SH SYNOPSIS", r"\fBvmlaunch\fR \fIVERB\fR ...")
     yield from (".SH DESCRIPTION", *_prose(about), ".PP", *_prose(_paragraph("Attached on a terminal")))
@@ -118,6 +120,7 @@ def _about(action: argparse.Action) -> str:
 
 def _of_the_spec() -> Iterator[str]:
     yield f'.TH VM.YAML 5 "" "vmlaunch {VERSION}" "File Formats"'
+    yield NO_HYPHENS
     yield from (".SH NAME", r"vm.yaml \- the spec of a virtual machine for vmlaunch(1)", ".SH SYNOPSIS")
     yield from _typed(_example("hello", comments=False))
     yield from (".SH DESCRIPTION", *_prose(OF_SPECS), ".SH FIELDS")

@@ -195,7 +195,8 @@ def _check_words(host: HostFacts) -> None:
 def check_version(plain: Any, where: Where) -> None:
     version = plain.get("format_version") if isinstance(plain, dict) else None
     if version != FORMAT_VERSION:
-        fact = f"its format_version is {version!r}, and this vmlaunch reads {FORMAT_VERSION!r}"
+        its = "it has no format_version" if version is None else f"its format_version is {version!r}"
+        fact = f"{its}, and this vmlaunch reads {FORMAT_VERSION!r}"
         raise Refused(Diagnostic("E291", f"not a facts file: {fact}", where, help=(_RECORD,)))
 
 
@@ -218,7 +219,13 @@ def _read(path: str) -> bytes:
             return file.read()
     except OSError as error:
         fact = f"failed to read the facts file: {error.strerror}"
-        raise Refused(Diagnostic("E293", fact, Where(path))) from None
+        raise Refused(Diagnostic("E293", fact, Where(path), help=(_way_out(path),))) from None
+
+
+def _way_out(path: str) -> str:
+    if os.path.isdir(path):
+        return "one host is meant here: name a file of this folder; `vmlaunch place SPEC FOLDER` asks all of them"
+    return "name a file that `vmlaunch devices --json` has written, and that you may read"
 
 
 _MINUS = re.compile(rb"-[0-9]")
@@ -242,5 +249,5 @@ def read_json(raw: bytes, where: Where) -> Any:
         where = Where(where.file, line, error.colno, error.colno + 1)
         raise Refused(Diagnostic("E290", "the facts file is not JSON from here on", where, help=(_RECORD,))) from None
     except (ValueError, RecursionError):
-        fact = "the facts file is not JSON: it is not text, or nested too deeply"
+        fact = "the facts file is not JSON: it is not text, nested too deeply, or has a number too long to be one"
         raise Refused(Diagnostic("E290", fact, where, help=(_RECORD,))) from None

@@ -50,7 +50,10 @@ def _may_be_one(name: str) -> bool:
 
 
 def _is_one(file: str) -> bool:
+    """None but a regular file is opened: a FIFO waits for its writer. What is gone is refused with the reason."""
     ending = os.path.splitext(file)[1].lower()
+    if os.path.exists(file) and not os.path.isfile(file):
+        return False
     return ending in ENDINGS or (ending == JSON and _says_boot(file))
 
 

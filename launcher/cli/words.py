@@ -66,6 +66,7 @@ OPTIONS = {
     "place": {
         "--host --hosts": "hosts come last: `vmlaunch place {file} HOSTS`",
         "-n --top --limit": "`--json` has all hosts, best first",
+        "--only": "`plan` and `up` have it; with several specs `--json` says what to write behind it on each host",
     },
     "down": {
         "-f --force --destroy -9": "write `--kill`",

@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from launcher.foreign.units import Offer, Unit
 
 DEVICES = "/sys/bus/pci/devices"
+RESERVED = ("all", "default")  # NodeName=DEFAULT says what all nodes below it have, Nodes=ALL is every node
 
 
 def check_name(name: str) -> None:
-    """One that is no word would become others of a line."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", name):
+    """One that is no word would become others of a line; one that Slurm reserves would speak of other nodes."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", name) or name.lower() in RESERVED:
         help_ = ("record the host again, by a name of letters, digits, `.`, `_` and `-`",)
         raise Refused(Diagnostic("E580", f"{name!r} is no name of a node of Slurm's", help=help_))
 

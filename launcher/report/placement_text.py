@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _HEAD = ("Best first", "warnings", "changes", "distance", "spare", "devices")
 _NAMES = 6  # of hosts, beside the reason why they cannot
 _INDENT = "  "
+_NAME = 64  # signs of a host's name, as many as a kernel takes; a facts file may have more, or none
 
 
 def placement_text(placement: Placement, most: int, width: int = ENDLESS) -> str:
@@ -49,7 +50,11 @@ def _verdict(one: SpecPlacement) -> str:
 def _row(one: HostAnswer) -> tuple[str, ...]:
     unsure = "?" if one.can_run == "unknown" else ""
     numbers = (one.warnings, one.host_changes, one.distance, one.spare)
-    return (f"{_INDENT}{one.host}{unsure}", *map(str, numbers), _devices(one.devices))
+    return (f"{_INDENT}{_host(one.host)}{unsure}", *map(str, numbers), _devices(one.devices))
+
+
+def _host(name: str) -> str:
+    return (name if len(name) <= _NAME else f"{name[: _NAME - 1]}…") or "(no name)"
 
 
 def _table(rows: Sequence[tuple[str, ...]], width: int) -> Iterator[str]:
@@ -62,12 +67,16 @@ def _table(rows: Sequence[tuple[str, ...]], width: int) -> Iterator[str]:
 
 def _reason(one: Reason, width: int) -> Iterator[str]:
     hosts = f"{_INDENT}{count(len(one.hosts), 'host')}: "
-    first, *more = (_told(told) for told in one.diagnostics)
+    first, *more = dict.fromkeys(
+        _told(told) for told in one.diagnostics
+    )  # each once: two banks of one node say it alike
     yield from wrapped(hosts, first, width)
     for told in more:
         yield from wrapped(" " * len(hosts), told, width)
-    named = ", ".join(one.hosts[:_NAMES]) + (f" and {len(one.hosts) - _NAMES} more" if len(one.hosts) > _NAMES else "")
-    how = "" if one.alike else f"in the words of {one.hosts[0]}; "
+    named = ", ".join(map(_host, one.hosts[:_NAMES])) + (
+        f" and {len(one.hosts) - _NAMES} more" if len(one.hosts) > _NAMES else ""
+    )
+    how = "" if one.alike else f"in the words of {_host(one.hosts[0])}; "
     yield from wrapped(" " * len(hosts), f"({how}{named})", width)
 
 
@@ -78,7 +87,10 @@ def _told(one: Told) -> str:
 def _assignment(assigned: Sequence[Assigned], width: int) -> list[str]:
     without = sum(one.host is None for one in assigned)
     fate = f"no host was found for {without} of {len(assigned)} VMs" if without else "each VM has a host"
-    rows = [(f"{_INDENT}{one.name}", one.host or "-", _devices(one.devices)) for one in assigned]
+    rows = [
+        (f"{_INDENT}{one.name}", "-" if one.host is None else _host(one.host), _devices(one.devices))
+        for one in assigned
+    ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [wrapped(f"{name:{widths[0]}}  {host:{widths[1]}}  ", devices, width) for name, host, devices in rows]
     return [f"Together: {fate}", *(line for listed in lines for line in listed)]

@@ -102,11 +102,13 @@ def test_bad_hosts_do_not_keep_back_the_others(fleet: Path, capsys: pytest.Captu
     (fleet / "a-half.json").write_text('{"format_version": "1.0", "na')
     (fleet / "another.json").write_text(json.dumps(plain | {"format_version": "9.0"}))
     (fleet / "twice.json").write_text(json.dumps(plain | {"recorded_at": "2020-01-01T00:00:00Z"}))
-    (fleet / "word.json").write_text(json.dumps(plain | {"name": "x Gres=gpu:9\nNodeName=y"}))
+    for name in ("x Gres=gpu:9\nNodeName=y", "DEFAULT", "All"):
+        (fleet / f"word-{len(name)}.json").write_text(json.dumps(plain | {"name": name}))
     assert main(["devices", "--host", str(fleet), "--format", "nodes"]) == 1
     said = capsys.readouterr()
     assert said.out == (GOLDEN / "nodes.conf").read_text()
     assert all(code in said.err for code in ("E290", "E291", "W576", "E580"))
+    assert said.err.count("E580") == 3
 
 
 def test_an_empty_folder_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -138,6 +138,18 @@ def test_what_could_not_be_read_makes_a_host_unsure(site, capsys) -> None:
     assert "?: a fact" in out
 
 
+def test_a_name_without_end_moves_no_other_off_the_screen_and_a_reason_is_said_once(site, capsys) -> None:
+    record(site, "gpu07", "long", name="x" * 100_000)
+    record(site, "laptop", "none", name="")
+    write_spec(site, "two", "x-two: banks", "[{size: 1GiB, node: 9}, {size: 1GiB, node: 9}]")
+    _, out, _ = said(capsys, "vm.yaml", "hosts")
+    assert "x" * 63 + "…" in out
+    assert "(no name" in out
+    assert max(map(len, out.splitlines())) < 200
+    _, out, _ = said(capsys, "two.yaml", "hosts")
+    assert out.count("this host has no node 9 (E301)") == out.count("hosts: ") + out.count("host: ") > 0
+
+
 # ---- what is wrong with a file stops no other ----
 
 

@@ -232,8 +232,11 @@ def test_a_facts_file_that_is_none_is_one_diagnostic(folder: Path, capsys, conte
 
 
 def test_a_facts_file_that_is_not_there(folder: Path, capsys):
-    assert main(["plan", "vm.yaml", "--host", "nowhere.json"]) == 1
-    assert "error[E293]" in capsys.readouterr().err
+    for path, help_ in (("nowhere.json", "name a file that"), (".", "`vmlaunch place SPEC FOLDER` asks all of them")):
+        assert main(["plan", "vm.yaml", "--host", path]) == 1
+        said = capsys.readouterr().err
+        assert "error[E293]" in said
+        assert help_ in said
 
 
 def test_github_and_sarif_carry_the_diagnostics(folder: Path, capsys):
