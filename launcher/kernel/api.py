@@ -273,7 +273,13 @@ class KvmVfio(Protocol):
 
 
 class AddressSpace(Protocol):
-    """Which IOVA is which memory, for all functions in it: a container of type1, one page table of an IOMMU."""
+    """Which IOVA is which memory, for all functions in it: a container of type1, an IOAS of iommufd.
+
+    `takes_bars`: also memory of other functions can be mapped, so that they reach each other (peer to peer).
+    """
+
+    @property
+    def takes_bars(self) -> bool: ...
 
     def limits(self) -> DmaLimits: ...
 
@@ -290,7 +296,12 @@ class AddressSpaces(Protocol):
     A group is the IOMMU's unit of isolation, whatever descriptors its functions are opened by: it is opened, joins
     and leaves as a whole, and a reset of a bus wants the groups of all who are on it. Its numbers are also the names of
     locks (vms/groups.py) and, with type1 alone, of files. Calls are undone in reverse: leave, release.
+
+    `keeps_devices`: a function that is closed stays open for the guest's next life, as its driver left it.
     """
+
+    @property
+    def keeps_devices(self) -> bool: ...
 
     def open_group(self, group: int) -> None:
         """All before any joins. EBUSY: somebody has it; ENOENT: no member is bound to a VFIO driver."""
@@ -310,7 +321,11 @@ class AddressSpaces(Protocol):
         """For KVM to know of, before any function is opened."""
 
     def open_device(self, group: int, address: PciAddress) -> Device:
-        """ENODEV: not in this group, or not bound to a VFIO driver; EACCES: a VF whose PF wants a token."""
+        """Reset, if it resets itself. ENODEV: not in this group, or not bound to a VFIO driver; EACCES: a VF whose PF
+        wants a token."""
+
+    def close_device(self, device: Device) -> None:
+        """It may be opened again, in the guest's next life."""
 
     def reset_bus(self, device: Device) -> set[PciAddress]:
         """Whom it reset: all that share the device's bus, or nobody where some are not ours. ENODEV: it has none."""
@@ -423,6 +438,7 @@ class PciDrivers(Protocol):
     def driver(self, address: PciAddress) -> str | None: ...
     def override(self, address: PciAddress) -> str | None: ...
     def group(self, address: PciAddress) -> int | None: ...
+    def of_group(self, group: int) -> dict[str, str | None]: ...
     def set_override(self, address: PciAddress, driver: str | None) -> None: ...
     def unbind(self, address: PciAddress) -> None: ...
     def probe(self, address: PciAddress) -> None: ...
@@ -459,6 +475,7 @@ class Kernel(Protocol):
     def open_tap(self, name: str) -> int: ...
     def close_ends(self) -> None: ...
     def address_spaces(self) -> AddressSpaces: ...
+    def iommufd(self, members: Mapping[int, Sequence[PciAddress]], *, by_process: bool) -> AddressSpaces: ...
     def eventfd(self) -> Eventfd: ...
     def open_kvm(self) -> Kvm: ...
     def take_memory(self, size: int, page_size: int, node: int | None, *, shared: bool = False) -> HostMemory: ...

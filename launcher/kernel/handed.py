@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
 FIRST = 3
-KVM, CONTAINER, GROUP = "/dev/kvm", "/dev/vfio/vfio", "/dev/vfio/{}"
+KVM, CONTAINER, GROUP, IOMMUFD = "/dev/kvm", "/dev/vfio/vfio", "/dev/vfio/{}", "/dev/iommu"
 Handed = Mapping[str, tuple[int, ...]]
 
 
