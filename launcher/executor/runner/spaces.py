@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
@@ -9,8 +11,11 @@ from launcher.errors import Diagnostic, StepFailed
 from launcher.executor.runner.devices.dma import DmaMaps
 from launcher.executor.runner.live import Live
 from launcher.kernel.api import AddressSpace, AddressSpaces
-from launcher.plan.steps import MapDma, OpenGroups
+from launcher.plan.steps import MapDma, OpenGroups, OpenIommufd
 from launcher.values import Span
+
+# Drivers under which a member of a group does no DMA for the host.
+HARMLESS = ("pci-stub", "pcieport")
 
 
 class OpenedGroups(NamedTuple):
@@ -21,16 +26,27 @@ class OpenedGroups(NamedTuple):
 
 
 def open_groups(step: OpenGroups, live: Live) -> None:
+    _open(step.groups, live.kernel.address_spaces(), live)
+
+
+def open_iommufd(step: OpenIommufd, live: Live) -> None:
+    members = {group: [one.address for one in step.functions if one.group == group] for group in step.groups}
+    _open(step.groups, live.kernel.iommufd(members, by_process=step.locks == "process"), live)
+
+
+def _open(groups: Sequence[int], spaces: AddressSpaces, live: Live) -> None:
     """All groups before any address space."""
-    spaces = live.kernel.address_spaces()
-    for group in step.groups:
+    for group in groups:
         spaces.open_group(group)
         live.on_undo(partial(spaces.close_group, group))
         if not spaces.viable(group):
             raise _failed("E521", f"IOMMU group {group} is not usable: the host holds a part of it")
     found: dict[AddressSpace, DmaMaps] = {}
-    for group in step.groups:
-        space = spaces.join(group)
+    for group in groups:
+        try:
+            space = spaces.join(group)
+        except PermissionError as error:
+            raise _held(group, live) or error from error
         live.on_undo(partial(spaces.leave, group))
         found.setdefault(space, DmaMaps(space)).groups.append(group)
     live.make(OpenedGroups(spaces, tuple(found.values())))
@@ -52,6 +68,15 @@ def _check_limits(step: MapDma, space: AddressSpace) -> None:
         span = Span(one.guest, one.size)
         if ranges and not any(free.covers(span) for free in ranges):
             raise _failed("E522", f"the IOMMU does not translate all of {span}, where guest RAM is")
+
+
+def _held(group: int, live: Live) -> StepFailed | None:
+    """The kernel has one errno for a group of which the host has a part and for interrupts that are not remapped."""
+    with suppress(OSError):
+        for name, driver in live.kernel.drivers.of_group(group).items():
+            if driver is not None and not driver.startswith(HARMLESS) and "vfio" not in driver:
+                return _failed("E521", f"IOMMU group {group} is not usable: {driver} has {name} for the host")
+    return None
 
 
 def _failed(code: str, message: str) -> StepFailed:
