@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from launcher.codec import DecodeError
 from launcher.errors import Diagnostic, Refused
 from launcher.plan.codec import plan_from_json
-from launcher.plan.steps import BindDriver, LoadModules, OpenGroups, SetVirtualFunction
+from launcher.plan.steps import BindDriver, LoadModules, SetVirtualFunction, groups_opened
 from launcher.plan.virtio import OpenTap
 from launcher.planner.modules import OF_NODES
 from launcher.record import replace
@@ -36,10 +36,11 @@ def running_plan(folder: Path) -> Plan | None:
 def as_before(host: HostFacts, running: Plan) -> HostFacts:
     """What a running VM has changed is no difference to a plan: its drivers and modules, its groups and their nodes."""
     bound = {step.address: step for step in running.steps if isinstance(step, BindDriver)}
-    opened = {number for step in running.steps if isinstance(step, OpenGroups) for number in step.groups}
+    opened = groups_opened(running.steps)
     loaded = {name for step in running.steps if isinstance(step, LoadModules) for name in step.modules}
     told = [step for step in running.steps if isinstance(step, SetVirtualFunction)]
-    paths = {f"/dev/vfio/{name}" for name in ("vfio", *opened)}
+    own = (one.vfio for one in host.pci if one.vfio and one.group in opened)
+    paths = {"/dev/iommu", *(f"/dev/vfio/{name}" for name in ("vfio", *opened, *(f"devices/{one}" for one in own)))}
     assumed = {one.fact: one.equals for one in running.assumes}
     modules, nodes = host.linux.modules, host.device_nodes
     return replace(
