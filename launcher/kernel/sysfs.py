@@ -116,16 +116,25 @@ class PciDrivers:
         self._late = [pid for pid in self._late if os.waitpid(pid, os.WNOHANG) == (0, 0)]
 
 
-def node_of(address: PciAddress, bus: Path = _BUS) -> str:
+def node_of(address: PciAddress) -> str:
     """The device node of a function that a VFIO driver has, by the name that it has now: it is another at each bind.
 
     ENOENT: it is on another driver, or the kernel makes no such nodes (CONFIG_VFIO_DEVICE_CDEV, Linux 6.6).
     """
-    folder = bus / "devices" / str(address) / "vfio-dev"
-    names = sorted(os.listdir(folder))
-    if not names:
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))
-    return f"/dev/vfio/devices/{names[0]}"
+    return f"/dev/vfio/devices/{_vfio_device(address).name}"
+
+
+def number_of(address: PciAddress) -> tuple[int, int]:
+    """Major and minor of that node."""
+    major, _, minor = (_vfio_device(address) / "dev").read_text().strip().partition(":")
+    return int(major), int(minor)
+
+
+def _vfio_device(address: PciAddress) -> Path:
+    folder = _BUS / "devices" / str(address) / "vfio-dev"
+    for name in sorted(os.listdir(folder)):
+        return folder / name
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))
 
 
 def _driver(device: Path) -> str | None:

@@ -4,24 +4,35 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from launcher.planner.backend import CONTROL_NODES, STRICT_MODULES
+from launcher.planner.backend import CONTROL_NODES, STRICT_MODULES, own_node
 from launcher.planner.modules import lacking, may_load
 
 if TYPE_CHECKING:
-    from launcher.host.facts import DeviceNode, HostFacts
+    from collections.abc import Iterable
+
+    from launcher.host.facts import DeviceNode, HostFacts, PciFunction
     from launcher.planner.backend import Backend
     from launcher.spec.parts import VmSpec
 
 
-def backend_of(spec: VmSpec, host: HostFacts) -> Backend:
-    """Type1 where it is there: it maps BARs for other devices, and is what all have tried."""
+def backend_of(spec: VmSpec, host: HostFacts, functions: Iterable[PciFunction]) -> Backend:
+    """Type1 where it is there: it maps BARs for other devices, and is what all have tried. `functions`: the guest's."""
     if spec.vfio != "auto":
         return spec.vfio
-    return usual_backend(host)
+    given_nodes = _is_there("iommufd", host) and _only_by_own_nodes(functions, host)
+    return "iommufd" if given_nodes else usual_backend(host)
 
 
 def usual_backend(host: HostFacts) -> Backend:
     return "iommufd" if _is_there("iommufd", host) and not _is_there("type1", host) else "type1"
+
+
+def _only_by_own_nodes(functions: Iterable[PciFunction], host: HostFacts) -> bool:
+    """We may open the nodes of them all, and not those of all groups."""
+    usable = {one.path for one in host.device_nodes or () if one.usable}
+    ready = [one for one in functions if one.vfio]
+    own = all(own_node(one) in usable for one in ready)
+    return bool(ready) and own and not all(f"/dev/vfio/{one.group}" in usable for one in ready)
 
 
 def _is_there(backend: Backend, host: HostFacts) -> bool:

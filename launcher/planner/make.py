@@ -98,7 +98,7 @@ def _decide(spec: VmSpec, host: HostFacts, files: BootFiles, where: Locate, boar
         widths=bounds,
         bits=bits,
         locked=sum(bank.size for bank in spec.memory) if spec.devices else 0,
-        backend=backend_of(spec, host),
+        backend=backend_of(spec, host, passing.functions),
     )
     if spec.boot.firmware is not None:
         it = _with_firmware(it)

@@ -198,7 +198,7 @@ def _no_peers(it: Situation) -> Iterator[Diagnostic]:
         ways: tuple[str, ...] = (
             "nothing, unless their drivers want it, as GPUs do among themselves (GPUDirect, ROCm)",
         )
-        if backend_of(replace(it.spec, vfio="auto"), it.host) == "type1":
+        if backend_of(replace(it.spec, vfio="auto"), it.host, it.passing.functions) == "type1":
             ways = (*ways, "take `vfio: type1`")
         yield Diagnostic("W323", fact, in_spec("devices"), evidence, ways)
 

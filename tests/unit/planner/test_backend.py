@@ -13,7 +13,7 @@ from launcher.plan.whole import check_whole
 from launcher.planner.choose_backend import usual_backend
 from launcher.record import replace
 from launcher.values import Missing, PciAddress
-from tests.catalogue.row import with_linux, with_process
+from tests.catalogue.row import with_function, with_linux, with_process
 from tests.planning import host, plan
 
 BOTH = {"VFIO_PCI": "m", "VFIO_GROUP": "y", "VFIO_CONTAINER": "y", "IOMMUFD": "m", "VFIO_DEVICE_CDEV": "y"}
@@ -55,6 +55,16 @@ NOT_READ = Missing("absent", "/boot/config")
 )
 def test_type1_is_taken_where_it_is_there(facts: HostFacts, backend: str) -> None:
     assert usual_backend(facts) == backend
+
+
+def test_who_was_given_the_nodes_of_devices_and_not_those_of_groups_takes_them() -> None:
+    ready = with_function(a_user(a_host(BOTH)), "0000:e1:00.0", vfio="vfio3")
+    mine = {TYPE1: True, IOMMUFD: True, "/dev/vfio/77": False, "/dev/vfio/devices/vfio3": True}
+    for changed, backend in ((mine, "VFIO iommufd"), (mine | {"/dev/vfio/77": True}, "VFIO type1")):
+        nodes = tuple(DeviceNode(path, 0o600, 0, 0, usable=usable) for path, usable in changed.items())
+        made = plan(ONE, replace(ready, device_nodes=nodes))
+        assert made.host.backend == backend
+        assert "E228" not in {one.code for one in made.diagnostics}
 
 
 def test_a_plan_by_iommufd_has_steps_of_its_own() -> None:
