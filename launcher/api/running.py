@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from launcher.codec import DecodeError
 from launcher.errors import Diagnostic, Refused
 from launcher.plan.codec import plan_from_json
-from launcher.plan.steps import BindDriver, LoadModules, SetVirtualFunction, groups_opened
+from launcher.plan.steps import BindDriver, LoadModules, MapDma, OpenIommufd, SetVirtualFunction, groups_opened
 from launcher.plan.virtio import OpenTap
 from launcher.planner.modules import OF_NODES
 from launcher.record import replace
@@ -51,8 +51,16 @@ def as_before(host: HostFacts, running: Plan) -> HostFacts:
         groups=tuple(_given_back(one) if one.number in opened else one for one in host.groups),
         linux=replace(host.linux, modules=modules and tuple(name for name in modules if name not in loaded)),
         device_nodes=nodes and tuple(replace(one, holders=()) if one.path in paths else one for one in nodes),
+        process=replace(host.process, pinned=max(0, host.process.pinned - _pinned(running))),
         serving=host.serving and _unserved(host.serving, running, loaded),
     )
+
+
+def _pinned(running: Plan) -> int:
+    """Of what its user has pinned: by iommufd it counts for all his processes."""
+    by_user = any(isinstance(step, OpenIommufd) and step.locks == "user" for step in running.steps)
+    ranges = (one for step in running.steps if isinstance(step, MapDma) for one in step.ranges)
+    return sum(one.size for one in ranges) if by_user else 0
 
 
 def _unserved(serving: Serving, running: Plan, loaded: set[str]) -> Serving:

@@ -54,7 +54,7 @@ def _path(name: str) -> str | None:
 
 def _node(name: str, fd: int) -> str | None:
     """By the name that it has now. A descriptor of another function is none of it, whatever it is called."""
-    written = re.fullmatch(r"([0-9a-f]{4})-([0-9a-f]{2})-([0-9a-f]{2}\.[0-7])", name.removeprefix(CDEV))
+    written = re.fullmatch(r"([0-9a-f]{4})-([0-9a-f]{2})-([01][0-9a-f]\.[0-7])", name.removeprefix(CDEV))
     if written is None:
         return None
     from launcher.kernel.sysfs import node_of, number_of  # few are given one

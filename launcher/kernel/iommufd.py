@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 
 from launcher.kernel.api import Device as AnyDevice
-from launcher.kernel.api import DmaLimits
+from launcher.kernel.api import DmaLimits, RegionInfo
 from launcher.kernel.call import ioctl
 from launcher.kernel.descriptor import Descriptor
 from launcher.kernel.memory import HostMemory
@@ -34,7 +34,7 @@ class Ioas:
 
     def limits(self) -> DmaLimits:
         """IOMMU_IOAS_IOVA_RANGES: what can be mapped, as all that is attached allows; of pages, the smallest size."""
-        count = 0
+        count = 16
         while True:
             found = ffi.new("struct ioas_range[]", count)
             request = ffi.new("struct ioas_ranges *")
@@ -100,6 +100,11 @@ class IommuFile(Descriptor):
 class Cdev(Device):
     """/dev/vfio/devices/vfioN, which answers nothing before it is bound."""
 
+    def __init__(self, fd: int, address: PciAddress) -> None:
+        Descriptor.__init__(self, fd)
+        self.address = address
+        self._config = RegionInfo(0, 0, mappable=False, sparse=None)
+
     def bind(self, iommufd: IommuFile) -> None:
         """VFIO_DEVICE_BIND_IOMMUFD: it is enabled, and reset if it resets itself.
 
@@ -132,15 +137,6 @@ class Cdev(Device):
         info = self._hot_reset_info()
         owned = bool(info.flags & lib.VFIO_PCI_HOT_RESET_FLAG_DEV_ID_OWNED)
         return frozenset(address for _, address in self._dependent(info)), owned
-
-
-def _reset(cdev: Cdev) -> None:
-    """EINVAL: it resets with its bus, or not at all."""
-    try:
-        cdev.reset()
-    except OSError as error:
-        if error.errno != errno.EINVAL:
-            raise
 
 
 class Iommufd:
@@ -261,8 +257,8 @@ class Iommufd:
         found = next((one for one in self._cdevs[group] if one.address == address), None)
         if found is None:
             raise OSError(errno.ENODEV, f"{address} was not opened with its group", "VFIO_DEVICE_BIND_IOMMUFD")
-        if address in self._had:
-            _reset(found)
+        if address in self._had and found.resets_itself():
+            found.reset()
         self._had.add(address)
         return found
 

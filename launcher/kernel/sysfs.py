@@ -25,7 +25,7 @@ class PciDrivers:
     """
 
     def __init__(self, deadline: float = PATIENCE, bus: Path = _BUS, waits: Waits = wait_for) -> None:
-        self._deadline, self._bus, self._waits, self._groups = deadline, bus, waits, _GROUPS
+        self._deadline, self._bus, self._waits = deadline, bus, waits
         self._late: list[int] = []  # children that were killed and have not ended
 
     def driver(self, address: PciAddress) -> str | None:
@@ -42,9 +42,15 @@ class PciDrivers:
         except FileNotFoundError:
             return None
 
+    def node(self, address: PciAddress) -> str | None:
+        """Its own, while a VFIO driver has it."""
+        with suppress(OSError):
+            return node_of(address)
+        return None
+
     def of_group(self, group: int) -> dict[str, str | None]:
         """Its members by name, which are not all PCI functions, with their drivers."""
-        folder = self._groups / str(group) / "devices"
+        folder = _GROUPS / str(group) / "devices"
         return {one.name: _driver(one) for one in sorted(folder.iterdir())}
 
     def set_override(self, address: PciAddress, driver: str | None) -> None:

@@ -30,6 +30,9 @@ class FakeDrivers:
         found = self._kernel.host.at(address)
         return found.group if found else None
 
+    def node(self, address: PciAddress) -> str | None:
+        return None
+
     def of_group(self, group: int) -> dict[str, str | None]:
         return {str(one.address): one.driver for one in self._kernel.host.of_group(group)}
 

@@ -30,6 +30,10 @@ def open_groups(step: OpenGroups, live: Live) -> None:
 
 
 def open_iommufd(step: OpenIommufd, live: Live) -> None:
+    """The kernel says nothing of groups here, by which VMs keep apart: a plan that was edited may."""
+    for one in step.functions:
+        if live.kernel.drivers.group(one.address) != one.group:
+            raise _failed("E524", f"{one.address} is not in IOMMU group {one.group}")
     members = {group: [one.address for one in step.functions if one.group == group] for group in step.groups}
     _open(step.groups, live.kernel.iommufd(members, by_process=step.locks == "process"), live)
 
@@ -46,7 +50,9 @@ def _open(groups: Sequence[int], spaces: AddressSpaces, live: Live) -> None:
         try:
             space = spaces.join(group)
         except PermissionError as error:
-            raise _held(group, live) or error from error
+            if held := _held(group, live):
+                raise held from error
+            raise
         live.on_undo(partial(spaces.leave, group))
         found.setdefault(space, DmaMaps(space)).groups.append(group)
     live.make(OpenedGroups(spaces, tuple(found.values())))

@@ -303,7 +303,9 @@ os.write(1, json.dumps(results).encode())
 
 def test_every_ioctl_of_the_house_is_for_set_up_only_or_in_one_table() -> None:
     texts = [path.read_text() for path in (HOUSE / "kernel").glob("*.py")]
-    used = set(re.findall(r"(?:ioctl|\bask|_state|_file)\([^\n]*\"((?:KVM|VFIO|IOMMU|VHOST|TUN)\w+)\"", "\n".join(texts)))
+    used = set(
+        re.findall(r"(?:ioctl|\bask|_state|_file)\([^\n]*\"((?:KVM|VFIO|IOMMU|VHOST|TUN)\w+)\"", "\n".join(texts))
+    )
     c = [path.read_text() for path in (HOUSE / "native").glob("*.c") if path.name not in ("_native.c", "calls.c")]
     used |= set(re.findall(r"\bioctl\([^,]+, ((?:KVM|VFIO|IOMMU|VHOST|TUN)\w+)", "\n".join(c)))
     listed = [name for names in tables().values() for name in names]

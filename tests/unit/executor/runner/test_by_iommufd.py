@@ -103,6 +103,15 @@ def test_a_group_that_a_driver_of_the_host_came_into_is_named(tmp_path: Path) ->
     assert unsafe.left() == []
 
 
+def test_a_function_of_another_group_than_the_plan_says_is_not_opened(tmp_path: Path) -> None:
+    kernel = a_kernel()
+    kernel.host.functions[0].group = 9
+    run = Run(by_iommufd(passing_plan(tmp_path)), kernel)
+    assert run.problem["code"] == "E524"
+    assert IOMMUFD not in kernel.calls
+    assert kernel.left() == []
+
+
 def rebooted(tmp_path: Path, **more: object) -> Run:
     again = (*guest()[0][:-1], Event("reset"))
     kernel: FakeKernel = a_kernel(events=(again,), after_reset=guest(), **more)
@@ -118,7 +127,7 @@ def test_a_reboot_opens_nothing_and_finds_the_devices_reset(tmp_path: Path, whol
     for name in ("KVM_CREATE_VM", "KVM_CREATE_DEVICE", "mmap of a BAR"):
         assert twice.count(name) == 2 * once.count(name), name
     assert once.count("VFIO_DEVICE_RESET") == 0
-    assert twice.count("VFIO_DEVICE_RESET") == 4  # each is tried, and two have none
+    assert twice.count("VFIO_DEVICE_RESET") == 1  # the drive's: the others have none
     assert [one.reset_count for one in run.kernel.host.functions] == [3, 0, 4, 4]
     assert run.all_of("reboot") == [{}]
     assert run.devices == whole.devices
