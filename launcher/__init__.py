@@ -1,9 +1,10 @@
 """vmlaunch: a declarative launcher for KVM virtual machines that own real PCI devices.
 
 For programs: `read_spec(path)`, `this_host()`, `recorded_host(path)`, `make_plan(spec, host)`, `bring_up(plan)`,
-`write_plan(plan, path)`, `read_plan(path)`, `import_machine(path)`; for VMs that any process started, `all_vms()`,
-`folder_of(name)`, and with such a folder `report_of(folder)`, `listen(folder, who, on_console)`, `bring_down(folder)`.
-What goes wrong is a LauncherError with its diagnostics. Each is imported when it is first asked for.
+`write_plan(plan, path)`, `read_plan(path)`, `place(specs, hosts)`, `import_machine(path)`; for VMs that any process
+started, `all_vms()`, `folder_of(name)`, and with such a folder `report_of(folder)`, `listen(folder, who, on_console)`,
+`bring_down(folder)`. What goes wrong is a LauncherError with its diagnostics. Each is imported when it is first asked
+for.
 """
 
 from importlib import import_module
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from launcher.api.importing import import_machine
     from launcher.api.inspecting import report_of
     from launcher.api.listening import listen
+    from launcher.api.placing import place
     from launcher.api.plans import make_plan, read_plan, read_spec, write_plan
     from launcher.api.stopping import bring_down
     from launcher.api.vms import Vm, bring_up
@@ -28,6 +30,7 @@ _ROOMS = {
     "this_host": "launcher.api.hosts",
     "report_of": "launcher.api.inspecting",
     "listen": "launcher.api.listening",
+    "place": "launcher.api.placing",
     "make_plan": "launcher.api.plans",
     "read_plan": "launcher.api.plans",
     "read_spec": "launcher.api.plans",
@@ -50,6 +53,7 @@ __all__ = [
     "import_machine",
     "listen",
     "make_plan",
+    "place",
     "read_plan",
     "read_spec",
     "recorded_host",

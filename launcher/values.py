@@ -81,6 +81,35 @@ class PciAddress:
 
 
 @record(order=True)
+class Moment:
+    """A time, in whole seconds since 1970; written as `2026-11-29T20:24:07+00:00`."""
+
+    seconds: int
+
+    @classmethod
+    def parse(cls, text: str) -> Moment:
+        """RFC 3339, with its zone. ValueError otherwise."""
+        from datetime import datetime
+
+        try:
+            found = datetime.fromisoformat(text)
+        except ValueError:
+            found = None
+        if found is None or found.tzinfo is None or found.year < 1970:
+            raise ValueError(f"not a time with its zone: {text!r}")
+        return cls(int(found.timestamp()))
+
+    def __str__(self) -> str:
+        from datetime import UTC, datetime
+
+        return datetime.fromtimestamp(self.seconds, UTC).isoformat()
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
+        return {"type": "string", "format": "date-time"}
+
+
+@record(order=True)
 class Span:
     """`size` addresses from `start`; never empty, never negative."""
 

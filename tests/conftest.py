@@ -40,6 +40,15 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_pycollect_makemodule(module_path: Path) -> None:
+    """Of no property the time is asserted. Who needs no hypothesis does not wait for its import."""
+    if "from hypothesis import" in module_path.read_text(encoding="utf-8") and "hypothesis" not in sys.modules:
+        from hypothesis import HealthCheck, settings
+
+        settings.register_profile("any machine", deadline=None, suppress_health_check=(HealthCheck.too_slow,))
+        settings.load_profile("any machine")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     _leave_out_long(config, items)
     for item in items:

@@ -1,4 +1,4 @@
-"""Models, codes, the catalogue in; schemas/, pages of docs/, parts.py, offered.py out: `python -m tests.generate`."""
+"""Models, codes, the catalogue in; schemas/, docs/, parts.py, offered.py out: `python -m tests.generate`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING
 
 from launcher.cli.schema import SCHEMAS, schema_text
 from launcher.codes import ROOMS, all_explanations
+from launcher.report.svg import plan_svg
 from launcher.spec.fields import SECTIONS, all_fields, as_yaml
 from launcher.spec.kinds import WORDS
 from tests.catalogue.page import failures_page
+from tests.man_pages import man_pages
+from tests.planning import plan
 from tests.rendered_parts import parts_text
+from tests.whole_machine import HOST, SPEC, whole_files
 
 if TYPE_CHECKING:
     from launcher.codes.page import Explanation
@@ -19,7 +23,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 
-SCHEMA_FILES = {"spec": "schemas/vm.schema.json"}
+SCHEMA_FILES = {"spec": "schemas/vm.schema.json", "editor": "schemas/vm.editor.schema.json"}
 
 TITLES = {
     "0": "YAML",
@@ -44,7 +48,14 @@ def generated() -> dict[str, str]:
     """Path below the checkout -> what it has to contain."""
     schemas = {SCHEMA_FILES.get(name, f"schemas/{name}.schema.json"): schema_text(name) for name in SCHEMAS}
     pages = {"docs/spec.md": spec_page(), "docs/errors.md": errors_page(), "docs/failures.md": failures_page()}
-    return {**schemas, **pages, "launcher/spec/parts.py": parts_text(), "launcher/cli/offered.py": offered_text()}
+    pages |= man_pages()
+    made = {"launcher/spec/parts.py": parts_text(), "launcher/cli/offered.py": offered_text()}
+    return {**schemas, **pages, **made, "docs/plan.svg": picture()}
+
+
+def picture() -> str:
+    """The README's, of examples/whole-machine.yaml."""
+    return plan_svg(plan(f"name: whole-machine\n{SPEC}", HOST, whole_files()))
 
 
 def spec_page() -> str:

@@ -6,13 +6,16 @@ import json
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
+from launcher.api.only import given_functions, terms_of
 from launcher.codec import decode
 from launcher.host.facts import HostFacts
 from launcher.images.boot_files import BootFile, BootFiles, Segment
 from launcher.machine.boards import board_of
 from launcher.plan.plan import Plan, SpecIdentity
 from launcher.planner.make import plan_of
+from launcher.record import replace
 from launcher.spec.load import load_spec
 from launcher.spec.parts import VM_SPEC
 from launcher.values import MIB, Missing
@@ -32,11 +35,15 @@ def host(name: str) -> HostFacts:
     return decode(HostFacts, json.loads((HOSTS / f"{name}.json").read_text()))
 
 
-def plan(text: str, on: HostFacts, files: BootFiles = FILES, file: str = "vm.yaml") -> Plan:
+def plan(
+    text: str, on: HostFacts, files: BootFiles = FILES, file: str = "vm.yaml", only: str = "", **asked: Any
+) -> Plan:
+    """`only`: what it may touch, as on the command line; empty: anything. `asked`: other terms."""
     loaded = load_spec(text, file, name="vm")
     resolved = VM_SPEC.plain(loaded.spec)
     source = SpecIdentity(file, sha256(text.encode()).hexdigest(), resolved)
-    return plan_of(loaded.spec, source, on, files, loaded.places.where, board_of(on.architecture))
+    terms = terms_of(loaded.places.where, given_functions(only) if only else None)
+    return plan_of(loaded.spec, source, on, files, replace(terms, **asked), board_of(on.architecture))
 
 
 def codes(made: Plan) -> list[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import json
 import os
+import re
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +14,11 @@ from launcher.codec import DecodeError, decode
 from launcher.errors import Diagnostic, Refused, Where
 from launcher.host.device_nodes import with_handed
 from launcher.host.facts import ENGINES, FORMAT_VERSION, Confinement, HostFacts, KvmFacts, VirtualFunction
-from launcher.host.survey import Depth, survey
+from launcher.host.survey import Depth, read_boot_id, survey
 from launcher.host.tree import Live
 from launcher.kernel.handed import handed
 from launcher.record import replace
-from launcher.values import Missing
+from launcher.values import Missing, Moment
 
 KINDS = ("bios", "uefi")  # of firmware
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from launcher.host.facts import FirmwareImage, Interface, PciFunction, Process, Serving
+    from launcher.planner.decided import Terms
     from launcher.spec.parts import VmSpec
 
 
@@ -55,7 +58,24 @@ def this_host(
         pci=tuple(map(_with_functions, facts.pci)),
         serving=None if engines is None else _serving(facts.process, engines, asks=bool(engines) and identity is None),
         boot_firmware=None if firmware is None else _firmware(firmware),
+        recorded_at=now(),
     )
+
+
+def now() -> Moment:
+    return Moment(int(time.time()))
+
+
+def asked_now(terms: Terms, host: HostFacts) -> Terms:
+    """So that facts which are old, or of another life of this machine, are told."""
+    if host.recorded_at is None and host.boot_id is None:
+        return terms
+    return replace(terms, now=now(), boot_id=_boot_id_of(host.name) if host.boot_id else None)
+
+
+def _boot_id_of(name: str) -> str | None:
+    """Of a host we can ask: the one that we are on."""
+    return read_boot_id(Live()) if os.uname().nodename == name else None
 
 
 def host_for(spec: VmSpec) -> HostFacts:
@@ -124,7 +144,8 @@ def _kvm() -> KvmFacts | Missing:
 def recorded_host(path: str) -> HostFacts:
     """A facts file, as `devices --json` writes it."""
     with _uncollected():
-        return _decoded(_read_json(path), path)
+        where = Where(path)
+        return decoded(read_json(_read(path), where), where)
 
 
 def fit_to_share(host: HostFacts) -> HostFacts:
@@ -148,15 +169,20 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _decoded(plain: Any, path: str) -> HostFacts:
-    version = plain.get("format_version") if isinstance(plain, dict) else None
-    if version != FORMAT_VERSION:
-        fact = f"its format_version is {version!r}, and this vmlaunch reads {FORMAT_VERSION!r}"
-        raise Refused(Diagnostic("E291", f"not a facts file: {fact}", Where(path), help=(_RECORD,)))
+def decoded(plain: Any, where: Where) -> HostFacts:
+    """Of a facts file as JSON has it. Refused, if it is none or a fact does not fit."""
+    check_version(plain, where)
     try:
         return decode(HostFacts, plain)
     except DecodeError as error:
-        raise Refused(Diagnostic("E292", f"a fact does not fit: {error}", Where(path), help=(_RECORD,))) from None
+        raise Refused(Diagnostic("E292", f"a fact does not fit: {error}", where, help=(_RECORD,))) from None
+
+
+def check_version(plain: Any, where: Where) -> None:
+    version = plain.get("format_version") if isinstance(plain, dict) else None
+    if version != FORMAT_VERSION:
+        fact = f"its format_version is {version!r}, and this vmlaunch reads {FORMAT_VERSION!r}"
+        raise Refused(Diagnostic("E291", f"not a facts file: {fact}", where, help=(_RECORD,)))
 
 
 _RECORD = "record the host again: `vmlaunch devices --json > host.json`"
@@ -172,19 +198,35 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _read_json(path: str) -> Any:
+def _read(path: str) -> bytes:
     try:
         with open(path, "rb") as file:
-            return json.load(file, parse_int=_count)
+            return file.read()
     except OSError as error:
         fact = f"failed to read the facts file: {error.strerror}"
         raise Refused(Diagnostic("E293", fact, Where(path))) from None
+
+
+_MINUS = re.compile(rb"-[0-9]")
+_BEFORE_A_NUMBER = frozenset(b" \t\r\n:,[")
+
+
+def _may_be_negative(raw: bytes) -> bool:
+    """Something in it; to ask each number for itself takes longer than all the rest of reading."""
+    return any(raw[found.start() - 1] in _BEFORE_A_NUMBER for found in _MINUS.finditer(raw))
+
+
+def read_json(raw: bytes, where: Where) -> Any:
+    """`where` is the file, or the line of it that this is."""
+    try:
+        return json.loads(raw, parse_int=_count) if _may_be_negative(raw) else json.loads(raw)
     except _Negative as error:
         fact = f"a fact does not fit: {error} is negative"
-        raise Refused(Diagnostic("E292", fact, Where(path), help=(_RECORD,))) from None
+        raise Refused(Diagnostic("E292", fact, where, help=(_RECORD,))) from None
     except json.JSONDecodeError as error:
-        where = Where(path, error.lineno, error.colno, error.colno + 1)
+        line = where.line or error.lineno
+        where = Where(where.file, line, error.colno, error.colno + 1)
         raise Refused(Diagnostic("E290", "the facts file is not JSON from here on", where, help=(_RECORD,))) from None
     except (ValueError, RecursionError):
         fact = "the facts file is not JSON: it is not text, or nested too deeply"
-        raise Refused(Diagnostic("E290", fact, Where(path), help=(_RECORD,))) from None
+        raise Refused(Diagnostic("E290", fact, where, help=(_RECORD,))) from None

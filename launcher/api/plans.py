@@ -12,13 +12,14 @@ from launcher.errors import Diagnostic, Refused, Where
 from launcher.record import replace
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from launcher.host.facts import HostFacts
     from launcher.images.boot_files import BootFiles
     from launcher.plan.plan import Plan
     from launcher.spec.load import Loaded
     from launcher.spec.parts import VmSpec
+    from launcher.values import PciAddress
 
 
 def read_spec(path: str, sets: Sequence[str] = ()) -> Loaded:
@@ -37,8 +38,13 @@ def load(raw: bytes, path: str, sets: Sequence[str] = ()) -> Loaded:
     return load_spec(raw, path, sets=sets, name=None if path == "-" else PurePath(path).stem)
 
 
-def make_plan(loaded: Loaded, host: HostFacts) -> Plan:
-    """Changes nothing. The plan says itself whether it can run: `summary.can_run`, `diagnostics`."""
+def make_plan(loaded: Loaded, host: HostFacts, only: Iterable[PciAddress | str] | None = None) -> Plan:
+    """Changes nothing. The plan says itself whether it can run: `summary.can_run`, `diagnostics`.
+
+    `only`: the functions that it may touch, companions included, as `--only` names them; None: any.
+    """
+    from launcher.api.hosts import asked_now
+    from launcher.api.only import terms_of
     from launcher.machine.boards import board_of
     from launcher.plan.plan import SpecIdentity
     from launcher.planner.make import plan_of
@@ -47,7 +53,8 @@ def make_plan(loaded: Loaded, host: HostFacts) -> Plan:
     spec = loaded.spec
     identity = SpecIdentity(loaded.file, loaded.sha256, VM_SPEC.plain(spec))
     files, board = named_files(spec, loaded.file), board_of(host.architecture)
-    return plan_of(spec, identity, host, files, loaded.places.where, board)
+    terms = asked_now(terms_of(loaded.places.where, only), host)
+    return plan_of(spec, identity, host, files, terms, board)
 
 
 def named_files(spec: VmSpec, file: str) -> BootFiles:

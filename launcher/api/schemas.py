@@ -1,4 +1,4 @@
-"""The JSON Schemas of plan, facts and report, draft 2020-12, made from their records."""
+"""The JSON Schemas of plan, facts, placement and report, draft 2020-12, made from their records."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from launcher.host.facts import HostFacts
 from launcher.plan.outcome import Report
+from launcher.plan.placement import Placement
 from launcher.plan.plan import Plan
 from launcher.plan.step import Step
 from launcher.plan.steps import STEPS
@@ -53,6 +54,12 @@ def report_schema() -> Schema:
     return _whole("vmlaunch report", _with_lists(_schema_of(Report), {"diagnostics": _DIAGNOSTIC}))
 
 
+def placement_schema() -> Schema:
+    made = _schema_of(Placement)
+    made["$defs"]["SpecPlacement"] = _with_lists(made["$defs"]["SpecPlacement"], {"diagnostics": _DIAGNOSTIC})
+    return _whole("vmlaunch placement", _with_lists(made, {"unread": _DIAGNOSTIC}))
+
+
 def plan_schema() -> Schema:
     made = _schema_of(Plan)
     steps = [_step(kind, made["$defs"]) for kind in STEPS.values()]
@@ -83,7 +90,7 @@ def _schema_of(kind: Any) -> Schema:
 def _with_lists(schema: Schema, lists: Schema) -> Schema:
     """The lists that plan.codec writes in a form of its own."""
     for name in ("Assumption", "Diagnostic", "Step", "Where"):
-        schema["$defs"].pop(name, None)
+        schema.get("$defs", {}).pop(name, None)
     properties = schema["properties"] | {name: {"type": "array", "items": items} for name, items in lists.items()}
     return schema | {"properties": properties}
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from launcher.api.blocking import DENIALS, check_unclaimed, refuse
+from launcher.api.only import narrowed
 from launcher.errors import Diagnostic, Refused, StalePlan
 from launcher.plan.step import Step
 from launcher.plan.steps import LoadModules, OpenDevices, TakeMemory
@@ -23,15 +24,18 @@ if TYPE_CHECKING:
     from launcher.images.boot_files import BootFiles
     from launcher.plan.plan import Plan
     from launcher.spec.parts import VmSpec
+    from launcher.values import PciAddress
 
 MOST_TOLD = 12
 
 
-def judge_here(plan: Plan, *, strict: bool) -> Plan:
-    """On this host, with the files as they are now."""
+def judge_here(plan: Plan, *, strict: bool, only: tuple[PciAddress, ...] | None = None) -> Plan:
+    """On this host, with the files as they are now. `only`: what it may touch of what it was planned to."""
     from launcher.api.hosts import host_for
     from launcher.api.plans import files_of
 
+    if only is not None:
+        plan = replace(plan, only=narrowed(plan.only, only))
     return judge(plan, host_for(_spec_of(plan)), files_of(plan), strict=strict)
 
 
@@ -56,13 +60,14 @@ def judge(plan: Plan, host: HostFacts, files: BootFiles, *, strict: bool) -> Pla
 
 def _planned_again(plan: Plan, host: HostFacts, files: BootFiles) -> Plan:
     from launcher.machine.boards import board_of
+    from launcher.planner.decided import Terms
     from launcher.planner.make import plan_of
 
     spec = _spec_of(plan)
     named = {alias: one.rom for alias, one in spec.devices.items() if isinstance(one.rom, str)}
     roms = {alias: files.roms.get(alias, Missing("absent", rom)) for alias, rom in named.items()}
     places, found = _places(plan), _with_served(replace(files, roms=roms), spec)
-    return plan_of(spec, plan.spec, host, found, places.get, board_of(host.architecture))
+    return plan_of(spec, plan.spec, host, found, Terms(places.get, plan.only), board_of(host.architecture))
 
 
 def _with_served(files: BootFiles, spec: VmSpec) -> BootFiles:

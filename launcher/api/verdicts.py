@@ -9,6 +9,7 @@ from launcher.host.facts import HostFacts, PciFunction
 from launcher.images.boot_files import BootFile, BootFiles
 from launcher.machine.boards import board_of
 from launcher.plan.plan import SpecIdentity
+from launcher.planner.decided import Terms
 from launcher.planner.firmware import KINDS
 from launcher.planner.functions import is_bridge, is_kind
 from launcher.planner.make import plan_of
@@ -37,10 +38,13 @@ _FILES = BootFiles(BootFile("/kernel", "pvh", 4096, "", 0x100000))
 
 @record
 class Trial:
-    """What the planner finds in a VM with one device: `own` is about devices, `general` about anything else."""
+    """What the planner finds in a VM with one device: `own` is about devices, `general` about anything else.
+
+    `taken`: the functions that it would take from the host, the device first."""
 
     own: tuple[Diagnostic, ...]
     general: tuple[Diagnostic, ...]
+    taken: tuple[PciAddress, ...] = ()
 
 
 class Trials:
@@ -100,9 +104,10 @@ class Trials:
         device = DEVICE.read({"pci": str(address), **wishes})
         spec = replace(self._spec, devices={ALIAS: device})
         board = board_of(self._host.architecture)
-        plan = plan_of(spec, SpecIdentity("", "", {}), self._around(address), _FILES, in_spec, board)
+        plan = plan_of(spec, SpecIdentity("", "", {}), self._around(address), _FILES, Terms(in_spec), board)
         own = tuple(one for one in plan.diagnostics if _is_own(one))
-        return Trial(own, tuple(one for one in plan.diagnostics if one not in own))
+        general = tuple(one for one in plan.diagnostics if one not in own)
+        return Trial(own, general, tuple(one.host for one in plan.devices))
 
     def served(self) -> tuple[Diagnostic, ...]:
         """What a VM with disks, networks, shares and vsock would miss here; none where that was not recorded."""
@@ -110,7 +115,7 @@ class Trials:
             return ()
         spec, board = VM_SPEC.read(_SPEC | _SERVED), board_of(self._host.architecture)
         host = replace(self._host, pci=(), groups=())
-        plan = plan_of(spec, SpecIdentity("", "", {}), host, _FILES, in_spec, board)
+        plan = plan_of(spec, SpecIdentity("", "", {}), host, _FILES, Terms(in_spec), board)
         return tuple(one for one in plan.diagnostics if one.code[1] == "6" and one.code != "E635")
 
     def firmware(self) -> tuple[Diagnostic, ...]:
@@ -119,7 +124,7 @@ class Trials:
             return ()
         board, host, none = board_of(self._host.architecture), replace(self._host, pci=(), groups=()), BootFiles(None)
         specs = (VM_SPEC.read(_SPEC | {"boot": kind}) for kind in KINDS)
-        plans = (plan_of(spec, SpecIdentity("", "", {}), host, none, in_spec, board) for spec in specs)
+        plans = (plan_of(spec, SpecIdentity("", "", {}), host, none, Terms(in_spec), board) for spec in specs)
         return tuple(one for plan in plans for one in plan.diagnostics if one.code in ("E450", "E451"))
 
     def _around(self, address: PciAddress) -> HostFacts:

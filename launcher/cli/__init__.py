@@ -10,7 +10,7 @@ import os
 import sys
 from importlib import import_module
 
-from launcher.cli.outcome import refusing, survive
+from launcher.cli.outcome import refusing, survive, tell_interrupted
 
 TYPE_CHECKING = False  # `typing` would be a quarter of `vmlaunch --help`
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 # A verb's module has `arguments(parser)` and `run(options) -> exit code`, and imports what is heavy inside `run`.
 VERBS = {
     "plan": ("plan", "resolve a spec against a host and show what `up` would do"),
+    "place": ("place", "say which of many recorded hosts can run a spec, best first"),
     "up": ("up", "run a spec or a saved plan"),
     "down": ("down", "stop a VM and put the host back"),
     "ps": ("ps", "list VMs"),
@@ -92,12 +93,15 @@ def _not_understood(words: list[str]) -> str:
 
 
 def _run(verb: str, words: list[str]) -> int:
-    module = _module_of(verb)
-    parser = _parser_of(verb, module)
     try:
+        module = _module_of(verb)
+        parser = _parser_of(verb, module)
         options, extra = parser.parse_known_intermixed_args(words)
     except SystemExit as leaving:  # argparse has printed help or what is wrong
         return leaving.code if isinstance(leaving.code, int) else USAGE
+    except KeyboardInterrupt:
+        tell_interrupted(f"`{verb}` was")
+        raise
     if extra:
         return _not_taken(verb, extra, parser, options)
     options.verb = verb
@@ -154,7 +158,7 @@ def overview() -> str:
         "usage: vmlaunch VERB ...\n\n"
         "Declarative launcher for KVM virtual machines that own real PCI devices.\n\n"
         f"{verbs}\n\n"
-        "`vmlaunch VERB --help` says more; so does `vmlaunch explain`."
+        "`vmlaunch VERB --help` says more; so does `vmlaunch explain`. `vmlaunch up --hello` starts a first guest."
     )
 
 

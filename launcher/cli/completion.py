@@ -17,7 +17,13 @@ INSTALLING = (
 )
 
 # What the metavar of an argument says about its words: how the names of such files end, "" for any file.
-FILES = {"SPEC": (".yaml", ".yml", ".json"), "PLAN": (".plan",), "FILE": ("",), "FACTS": (".json",)}
+FILES = {
+    "SPEC": (".yaml", ".yml", ".json"),
+    "PLAN": (".plan",),
+    "FILE": ("",),
+    "FACTS": (".json",),
+    "HOSTS": (".json", ".jsonl"),
+}
 BETWEEN = ("devices", "disks", "nics", "shares")  # and a field of theirs stands an alias
 # With the sign behind which the value stands.
 SETTABLE = tuple(

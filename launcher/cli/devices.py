@@ -15,14 +15,21 @@ if TYPE_CHECKING:
 
     from launcher.host.facts import HostFacts
 
+FORMATS = ("gres", "nodes", "prolog", "epilog", "resourceslice")
 MOST = 2000  # functions that are all judged; of more, those that --class names
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     kinds = ", ".join(WORDS)
     parser.add_argument("--class", dest="kind", metavar="CLASS", help=f"{kinds}, or the first hex digits of a class")
-    parser.add_argument("--host", metavar="FACTS", help="show a recorded host")
+    parser.add_argument("--host", metavar="FACTS", help="show a recorded host; with --format a folder of them, too")
     parser.add_argument("--json", action="store_true", help="write the facts file that `plan --host` reads")
+    parser.add_argument("--format", choices=FORMATS, help="what a scheduler can give away: Slurm's, Kubernetes'")
+    parser.add_argument(
+        "--wish", action="append", default=[], metavar="CLASS.FIELD=VALUE",
+        help="with --format: what all specs say of a class, as gpu.companions=attach; repeatable",
+    )  # fmt: skip
+    parser.add_argument("--domain", metavar="NAME", help="with --format resourceslice: the name of its driver")
     parser.add_argument("--deep", action="store_true", help="wake sleeping devices to read them")
     parser.add_argument("--raw", action="store_true", help="with --json: configuration space as hex, too")
     parser.add_argument("--as", dest="identity", metavar="USER", help="record another user, root or a UID, for `up`")
@@ -33,6 +40,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     _check_words(options)
+    if options.format:
+        from launcher.cli.inventories import show
+
+        return show(options)
     host = _host(options)
     if options.json:
         from launcher.codec import encode
@@ -49,6 +60,12 @@ def _check_words(options: argparse.Namespace) -> None:
         near = (f"did you mean `{meant}`?",) if meant else ()
         help_ = (*near, f"write {', '.join(WORDS)} or 2 to 6 hex digits, such as 0302")
         raise WrongUsage(Diagnostic("E297", f"{options.kind!r} is no class of devices", help=help_))
+    if options.format and (options.kind or options.json or options.redact):
+        help_ = ("leave out --class, --json and --redact, or --format",)
+        raise WrongUsage(Diagnostic("E297", f"--format {options.format} lists all that can be passed", help=help_))
+    if not options.format and (options.wish or options.domain):
+        help_ = (f"add --format {'|'.join(FORMATS)}",)
+        raise WrongUsage(Diagnostic("E297", "--wish and --domain are for a scheduler's list", help=help_))
     if options.kind is not None and options.json:
         help_ = ("leave out --class: `plan --host` needs all of the host",)
         raise WrongUsage(Diagnostic("E297", "a facts file holds the whole host, not one class", help=help_))

@@ -51,14 +51,15 @@ def _both(raw: bytes, options: argparse.Namespace) -> tuple[Plan, Plan]:
     """A spec is planned on the host as it was before the VM that is up changed it."""
     from launcher.api.plans import is_saved_plan, make_plan
     from launcher.api.running import as_before
-    from launcher.cli.given import chosen_host, load_bytes, saved_plan
+    from launcher.cli.given import chosen_host, given_functions, load_bytes, saved_plan
 
     if is_saved_plan(raw):
         plan = saved_plan(raw, options)
         return _running(plan.name), plan
     loaded = load_bytes(raw, options.spec, options.set, options.sources)
     running = _running(loaded.spec.name)
-    return running, make_plan(loaded, as_before(chosen_host(options, loaded.spec), running))
+    host = as_before(chosen_host(options, loaded.spec), running)
+    return running, make_plan(loaded, host, given_functions(options, host))
 
 
 def _running(name: str) -> Plan:

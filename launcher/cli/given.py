@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from launcher.plan.plan import Plan
     from launcher.spec.load import Loaded
     from launcher.spec.parts import VmSpec
+    from launcher.values import PciAddress
 
 
 def read_spec(path: str, sets: Sequence[str], sources: dict[str, str]) -> Loaded:
@@ -38,9 +39,9 @@ def saved_plan(raw: bytes, options: argparse.Namespace) -> Plan:
     from launcher.api.plans import decode_plan
     from launcher.errors import Diagnostic, WrongUsage
 
-    if options.set or getattr(options, "host", None):
+    if options.set or getattr(options, "host", None) or (options.only and options.verb == "plan"):
         help_ = ("change the spec, plan again",)
-        raise WrongUsage(Diagnostic("E514", "a saved plan cannot be changed by --set or --host", help=help_))
+        raise WrongUsage(Diagnostic("E514", "a saved plan cannot be changed by --set, --host or --only", help=help_))
     return decode_plan(raw, options.spec)
 
 
@@ -48,6 +49,20 @@ def chosen_host(options: argparse.Namespace, spec: VmSpec) -> HostFacts:
     from launcher.api.hosts import host_for, recorded_host
 
     return recorded_host(options.host) if options.host else host_for(spec)
+
+
+def given_functions(options: argparse.Namespace, host: HostFacts | None = None) -> tuple[PciAddress, ...] | None:
+    """What the plan may touch; None: `--only` was not said. `env`: what a scheduler gave on this `host`."""
+    if options.only is None:
+        return None
+    if options.only == "env":
+        from launcher.api.given import from_environment
+        from launcher.api.hosts import this_host
+
+        return from_environment(os.environ, host or this_host(engines=None, firmware=None))
+    from launcher.api.only import given_functions as read
+
+    return read(options.only)
 
 
 def without_plugins() -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 REFUSED, OUR_BUG, UNWRITTEN, INTERRUPTED, PIPE_CLOSED = 1, 70, 74, 130, 141
-LOOKING = ("plan", "validate", "devices", "doctor")  # they take a moment, and change nothing
+LOOKING = ("plan", "place", "validate", "devices", "doctor")  # they take a moment, and change nothing
 
 
 def exit_code_of(deed: Callable[[], int], options: argparse.Namespace) -> int:

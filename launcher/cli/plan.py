@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from launcher.api.blocking import exit_code
 from launcher.api.saving import PICTURE, PLAN, check_apart, check_target, write_whole
+from launcher.cli import hello
 from launcher.cli.terminal import annotate, drawn, wants_colour
 from launcher.errors import Diagnostic, WrongUsage
 from launcher.report.escapes import as_json
@@ -20,13 +21,14 @@ if TYPE_CHECKING:
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "spec", metavar="SPEC|PLAN", help="a YAML file, `-` for stdin, or a plan to show, saved by `-o`"
-    )
+    hello.arguments(parser, "a YAML file, `-` for stdin, or a plan to show, saved by `-o`")
     parser.add_argument("-o", "--output", metavar="FILE", help="save the plan for `up`")
     parser.add_argument("--svg", metavar="FILE", help="draw its groups and memory map into a file")
     parser.add_argument("--diff", action="store_true", help="only what differs from the VM of that name that is up")
     parser.add_argument("--host", metavar="FACTS", help="plan for a recorded host: see `devices --json`")
+    parser.add_argument(
+        "--only", metavar="ADDRESS,...", help="touch no other devices, companions included; env: what a scheduler gave"
+    )
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a field; repeatable")
     parser.add_argument("--strict", action="store_true", help="warnings block, too")
     parser.add_argument(
@@ -43,6 +45,7 @@ def run(options: argparse.Namespace) -> int:
     from launcher.cli.given import saved_plan
     from launcher.cli.spec_folder import read_one
 
+    options.spec = hello.meant(options)
     _check_words(options)
     _check_targets(options)
     raw = read_one(options.spec, options.verb)
@@ -62,12 +65,13 @@ def run(options: argparse.Namespace) -> int:
 def _planned(raw: bytes, options: argparse.Namespace) -> Plan:
     """`raw` is what the file named by `options.spec` holds."""
     from launcher.api.plans import make_plan
-    from launcher.cli.given import chosen_host, load_bytes
+    from launcher.cli.given import chosen_host, given_functions, load_bytes
 
     loaded = load_bytes(raw, options.spec, options.set, options.sources)
     host = chosen_host(options, loaded.spec)
+    only = given_functions(options, host)
     options.nameless = bool(host.pci) and not any(one.name for one in host.pci)
-    return make_plan(loaded, host)
+    return make_plan(loaded, host, only)
 
 
 def _mention_running(raw: bytes, plan: Plan, options: argparse.Namespace) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -28,16 +29,18 @@ def _planned(raw: bytes, options: argparse.Namespace) -> Plan | str:
     from launcher.api.hosts import host_for
     from launcher.api.plans import make_plan
     from launcher.api.running import as_before
-    from launcher.cli.given import load_bytes
+    from launcher.cli.given import given_functions, load_bytes
 
     loaded = load_bytes(raw, options.spec, options.set, options.sources)
+    host = host_for(loaded.spec)
+    only = given_functions(options, host)
     running = _running(loaded.spec.name)
     if running is not None:
         from launcher.api.comparing import check_same
 
-        check_same(running, make_plan(loaded, as_before(host_for(loaded.spec), running)))
+        check_same(running, make_plan(loaded, as_before(host, running), only))
         return running.name
-    plan = make_plan(loaded, host_for(loaded.spec))
+    plan = make_plan(loaded, host, only)
     check_unclaimed(plan)
     refuse(plan.diagnostics, strict=options.strict)
     _warn(plan, options)
@@ -47,8 +50,9 @@ def _planned(raw: bytes, options: argparse.Namespace) -> Plan | str:
 def _saved(raw: bytes, options: argparse.Namespace) -> Plan | str:
     """It is told by its format_version, judged by the facts, and compared with what its spec asks for now."""
     from launcher.api.staleness import judge_here
-    from launcher.cli.given import saved_plan, without_plugins
+    from launcher.cli.given import given_functions, saved_plan, without_plugins
 
+    only = given_functions(options)
     plan = saved_plan(raw, options)
     running = _running(plan.name)
     if running is not None:
@@ -57,9 +61,17 @@ def _saved(raw: bytes, options: argparse.Namespace) -> Plan | str:
         check_same(running, plan)
         return running.name
     without_plugins()
-    checked = judge_here(plan, strict=options.strict)
+    checked = judge_here(plan, strict=options.strict, only=only)
+    tell_other_host(plan, os.uname().nodename)
     _warn(checked, options)
     return checked
+
+
+def tell_other_host(plan: Plan, here: str) -> None:
+    """It may run here, and whoever had another host in mind learns of it."""
+    if plan.host.name != here:
+        said = f"the plan was made for {plan.host.name}; all that it rests on is so on this host, {here}, too"
+        print(visible(said), file=sys.stderr)
 
 
 def _running(name: str) -> Plan | None:

@@ -12,14 +12,22 @@ if TYPE_CHECKING:
 # name -> the module and the function that make it, so that only the one asked for is imported
 SCHEMAS = {
     "spec": ("launcher.spec.schema", "spec_schema"),
+    "editor": ("launcher.spec.editor_schema", "editor_schema"),
     "plan": ("launcher.api.schemas", "plan_schema"),
     "facts": ("launcher.api.schemas", "facts_schema"),
+    "placement": ("launcher.api.schemas", "placement_schema"),
     "report": ("launcher.api.schemas", "report_schema"),
 }
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", nargs="?", choices=tuple(SCHEMAS), default="spec", help="which format (default: spec)")
+    parser.add_argument(
+        "name",
+        nargs="?",
+        choices=tuple(SCHEMAS),
+        default="spec",
+        help="which format (default: spec); `editor` is that of a spec, with what editors offer and say",
+    )
 
 
 def run(options: argparse.Namespace) -> int:

@@ -38,4 +38,9 @@ def drawn(diagnostics: Iterable[Diagnostic], sources: Mapping[str, str], stream:
     from launcher.report.diagnostics import as_text
     from launcher.report.lines import columns_of
 
-    return as_text(diagnostics, sources, colour=wants_colour(stream), width=columns_of(stream))
+    if not stream.isatty():
+        return as_text(diagnostics, sources, colour=wants_colour(stream))
+    from launcher.cli.links import page_of_codes
+
+    colour, width = wants_colour(stream), columns_of(stream)
+    return as_text(diagnostics, sources, colour=colour, width=width, page=page_of_codes(stream))

@@ -7,6 +7,7 @@ import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from launcher.cli import hello
 from launcher.errors import Diagnostic, GuestFailed, HostNotRestored, StepFailed, WrongUsage
 from launcher.report.frame import visible
 
@@ -22,10 +23,13 @@ REASSURED = {StepFailed.exit_code: "the host is as it was", HostNotRestored.exit
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("spec", metavar="SPEC|PLAN", help="a YAML file, `-` for stdin, or a plan saved by `plan -o`")
+    hello.arguments(parser, "a YAML file, `-` for stdin, or a plan saved by `plan -o`")
     parser.add_argument("-d", "--detach", action="store_true", help="return once the vCPUs run")
     parser.add_argument("--wait", metavar="TEXT", help="the guest must say TEXT; with -d return when it has")
     parser.add_argument("--timeout", metavar="60s", help="how long --wait waits (default: 60s); then the VM is stopped")
+    parser.add_argument(
+        "--only", metavar="ADDRESS,...", help="touch no other devices, companions included; env: what a scheduler gave"
+    )
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a field of the spec")
     parser.add_argument("--no-reboot", action="store_true", help="a guest that reboots ends the VM")
     parser.add_argument("--strict", action="store_true", help="warnings stop it too")
@@ -39,14 +43,14 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace, at_end: ExitStack) -> int:
-    from launcher.api.launching import Launch, VmIsUp
-    from launcher.cli.outcome import exit_code_of, is_unwritable, tell_interrupted
-    from launcher.refusals import REFUSALS
+    from launcher.cli.outcome import is_unwritable, tell_interrupted
 
-    said = _said(options)
-    launch = Launch()
+    options.spec = hello.meant(options)
     try:
-        other = launch.plan_apart(lambda: _prepared(options), lambda deed: exit_code_of(deed, options))
+        from launcher.api.launching import VmIsUp
+        from launcher.refusals import REFUSALS
+
+        said, (launch, other) = _said(options), _planned_apart(options)
     except KeyboardInterrupt:
         tell_interrupted("planning was")
         raise
@@ -64,6 +68,14 @@ def _run(options: argparse.Namespace, at_end: ExitStack) -> int:
             raise
         raise launch.given_up(error) from None
     return found if isinstance(found, int) else _conclude(found, options)
+
+
+def _planned_apart(options: argparse.Namespace) -> tuple[Launch, Ended | str | None]:
+    from launcher.api.launching import Launch
+    from launcher.cli.outcome import exit_code_of
+
+    launch = Launch()
+    return launch, launch.plan_apart(lambda: _prepared(options), lambda deed: exit_code_of(deed, options))
 
 
 def _prepared(options: argparse.Namespace) -> Plan | str:

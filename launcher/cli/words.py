@@ -16,6 +16,7 @@ OTHERS = {
     "console": "attach terminal serial exec shell ssh enter",
     "logs": "log dmesg journal",
     "plan": "diff dry-run preview",
+    "place": "schedule rank where fit assign",
     "devices": "lspci pci nodedev-list",
     "doctor": "virt-host-validate diagnose preflight",
     "init": "new scaffold template",
@@ -50,7 +51,9 @@ OPTIONS = {
         "-o --output --out": "`vmlaunch plan -o FILE SPEC` saves the plan, and `vmlaunch up FILE` runs it",
         "--daemon --daemonize --background -b": "write `-d`",
         "--attach": "`up` is attached unless it has `-d`",
+        "--demo --example": "`vmlaunch up --hello` starts the guest that comes with vmlaunch",
         "--name": "write `--set name=NAME`, or the key `name` in the spec",
+        "--fix": "`vmlaunch validate --fix {file}` mends a spec",
         "--kernel --cmdline --append -m --memory --cpus --smp": "write it in the spec, or `--set KEY=VALUE`",
     },
     "plan": {
@@ -58,6 +61,11 @@ OPTIONS = {
         "--dry-run": "`plan` changes nothing: leave it out",
         "-v --verbose": "`--json` has all of a plan",
         "-d --detach": "`plan` starts nothing; `vmlaunch up -d {file}` does",
+        "--fix -w --write": "`vmlaunch validate --fix {file}` mends a spec; `--diff` there shows how",
+    },
+    "place": {
+        "--host --hosts": "hosts come last: `vmlaunch place {file} HOSTS`",
+        "-n --top --limit": "`--json` has all hosts, best first",
     },
     "down": {
         "-f --force --destroy -9": "write `--kill`",

@@ -13,7 +13,7 @@ ROOMS = {
     "2": ("devices", "iommu", "drivers", "conditions"),
     "3": ("memory", "spaces"),
     "4": ("boot", "firmware"),
-    "5": ("running",),
+    "5": ("running", "placing", "scheduling"),
     "6": ("images", "serving"),
 }
 

@@ -160,4 +160,21 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "(/sys/firmware/acpi/tables/VFCT). `rom: false` if the driver needs none.",
         known=told("W266"),
     ),
+    Explanation(
+        "W267",
+        "the facts are old",
+        "The host was recorded more than an hour ago, or by a clock that is more than an hour ahead of this one. "
+        "Cards, drivers and what is in use may be others since. `up` reads the host anew, and refuses a saved plan "
+        "that no longer fits (exit code 10).",
+        "vmlaunch plan vm.yaml --host yesterday.json",
+        "Record the host again where it is: `vmlaunch devices --json`. A timer does so every half an hour.",
+    ),
+    Explanation(
+        "W268",
+        "the host has booted since it was recorded",
+        "The facts are of another life of this host: its boot_id differs. Numbers of IOMMU groups, drivers and what is "
+        "in use are made anew at each start, and cards may have been added or moved.",
+        "vmlaunch plan vm.yaml --host before-the-reboot.json",
+        "Record the host again: `vmlaunch devices --json`.",
+    ),
 )

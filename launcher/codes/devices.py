@@ -147,6 +147,23 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "companion out of the guest.",
     ),
     Explanation(
+        "E247",
+        "a device that is not given",
+        "`--only` names the functions that the plan may touch: what a scheduler gave this VM. The spec means another "
+        "one, or a part of its IOMMU group is not named. Who has one function of a group has all of it, so a group is "
+        "given whole: bridges need not be named.",
+        "vmlaunch up vm.yaml --only 0000:c1:00.0     # and its sound, 0000:c1:00.1, is in the same group",
+        "Give the whole group, or let the spec ask for what is given: `match` with `pick: free` chooses inside it.",
+    ),
+    Explanation(
+        "E248",
+        "what is given is not there",
+        "`--only` names an address at which this host has nothing. Slots are renumbered when cards are added, so "
+        "whoever gave it may know the host as it was, and its other addresses may mean other devices.",
+        "vmlaunch up vm.yaml --only 0000:ff:00.0",
+        "Record the host again (`vmlaunch devices --json`) and make the scheduler's list anew.",
+    ),
+    Explanation(
         "E290",
         "the facts file is not JSON",
         "`--host` takes what `vmlaunch devices --json` writes.",

@@ -1,4 +1,4 @@
-"""Codes about boot by firmware, E45x, and about what cloud-init finds, E46x. Pure."""
+"""Codes about boot by firmware, E45x and from E464 on, and about what cloud-init finds, E462 and W463. Pure."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "E452",
         "a firmware file that is none",
-        "The file at `boot.firmware` is neither a ROM that ends in a reset vector, nor an ELF file with a PVH entry, "
-        "as CLOUDHV.fd is. `boot: FILE` names firmware; a kernel is `boot: {kernel: FILE}`.",
+        "The file at `boot.firmware` is neither a ROM that ends in a reset vector, nor an ELF file with a PVH entry. "
+        "`boot: FILE` names firmware; a kernel is `boot: {kernel: FILE}`.",
         "boot: ./debian.qcow2",
         "Name a firmware for x86-64; or put the file where it belongs: a kernel is `boot.kernel`, an image a disk.",
     ),
@@ -117,6 +117,26 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "cloud-init's files are made into a small disk in memory, each of at most 1 MiB.",
         "cloud-init: {user-data: ./image.tar}",
         "Give the guest what is large by a share, a disk or its network, and let user-data fetch it.",
+    ),
+    Explanation(
+        "E464",
+        "too little memory for firmware",
+        "OVMF unpacks itself into memory, works there, and gives most of it back to the guest's kernel. With 40 MiB "
+        "that of Debian 12 and 13 finds no room to load anything, with 32 the former shows nothing at all. Memory "
+        "above 4 GiB does not count.",
+        "boot: uefi\nmemory: 32MiB",
+        "Make the first bank larger: distributions want 512 MiB. SeaBIOS runs in 1 MiB, and a kernel of your "
+        "own in what it needs itself.",
+    ),
+    Explanation(
+        "E465",
+        "a hole in low memory under UEFI",
+        "OVMF asks where memory below 4 GiB ends, and takes all before that for memory (in EDK2 up to 2026.02; "
+        "Debian 13 has 2025.02). A hole, where a bank has its own `at` or the IOMMU reserves addresses for a device, "
+        "would be given to the guest's kernel as memory, and lose what is written there.",
+        "boot: uefi\nmemory: [{size: 512MiB}, {size: 512MiB, at: 0x40000000}]",
+        "End low memory before the hole, and have the rest at 4 GiB: `memory: [{size: 512MiB}, {size: 512MiB, at: "
+        "0x100000000}]`. A kernel that is loaded directly, and SeaBIOS, take memory with holes.",
     ),
     Explanation(
         "W463",

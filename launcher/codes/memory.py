@@ -109,8 +109,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "E320",
         "too many ranges of memory for KVM",
-        "Each range of guest memory is a memslot, and KVM has a number of them for one VM (KVM_CAP_NR_MEMSLOTS: 509 "
-        "before Linux 5.12, 32764 since).",
+        "Each range of guest memory is a memslot, firmware is one and its variables another, and KVM has a number of "
+        "them for one VM (KVM_CAP_NR_MEMSLOTS: 509 before Linux 5.12, 32764 since).",
         "memory: [{size: 2MiB}, {size: 2MiB}]        # and so on, on a kernel with 32 memslots",
         "Make fewer and larger banks.",
     ),

@@ -72,7 +72,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "E514",
         "a saved plan cannot be changed",
-        "`--set` changes a spec. A saved plan is the answer to one; `up` runs it as it is.",
+        "`--set` changes a spec. A saved plan is the answer to one; `up` runs it as it is. `up PLAN --only` narrows "
+        "what it may touch, and refuses what does not fit.",
         "vmlaunch up vm.plan --set memory=8GiB",
         "vmlaunch plan vm.yaml --set memory=8GiB -o vm.plan",
     ),
@@ -328,6 +329,14 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "`logs -n` is followed by how many lines of the end are shown.",
         "vmlaunch logs -n all vm",
         "vmlaunch logs vm, or vmlaunch logs -n 50 vm",
+    ),
+    Explanation(
+        "E533",
+        "what is to run",
+        "`up` and `plan` take a spec or a saved plan, or with `--hello` the guest that comes with vmlaunch. Neither "
+        "was said, or both.",
+        "vmlaunch up",
+        "vmlaunch up vm.yaml",
     ),
     Explanation(
         "E540",

@@ -120,8 +120,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "W321",
         "too few memslots for the BARs",
         "Each piece of a BAR that is mapped into the guest is a memslot. KVM has a number of them for one VM "
-        "(KVM_CAP_NR_MEMSLOTS), of which the ranges of memory take theirs first. A BAR that gets none is trapped: the "
-        "guest's driver works, and each access to its registers leaves the guest.",
+        "(KVM_CAP_NR_MEMSLOTS), of which the ranges of memory and firmware take theirs first. A BAR that gets none is "
+        "trapped: the guest's driver works, and each access to its registers leaves the guest.",
         "devices: {}        # with many cards, on a kernel with 32 memslots",
         "Pass fewer devices to one VM, or make fewer and larger banks.",
     ),

@@ -19,6 +19,7 @@ from launcher.spec.words import by_word, plain_word
 
 Reader = Callable[[Draft, Element], None]
 
+_XEN = "the guest had Xen's disks (/dev/xvdX) and network cards: its initial RAM disk needs virtio_blk and virtio_net"
 _KINDS = ("kvm", "qemu", "hvf", "xen", "")
 
 
@@ -33,7 +34,7 @@ def domain_in(root: Element) -> Element | None:
 
 def read_domain(domain: Element, file: str) -> Draft:
     draft = Draft("a domain of libvirt")
-    _check_kind(domain, file)
+    _check_kind(draft, domain, file)
     draft.call(domain.said("name"), domain.line)
     read_os(draft, domain, file)
     read_memory(draft, domain)
@@ -48,9 +49,11 @@ def read_domain(domain: Element, file: str) -> Draft:
     return draft
 
 
-def _check_kind(domain: Element, file: str) -> None:
+def _check_kind(draft: Draft, domain: Element, file: str) -> None:
     kind = domain.get("type")
-    if kind in _KINDS and domain.said("os/type") not in ("exe", "linux", "uml", "xenpvh"):
+    if kind in _KINDS and domain.said("os/type") not in ("exe", "linux", "uml", "xen", "xenpvh"):
+        if kind == "xen":
+            draft.lose("the hypervisor xen", _XEN, domain.line)
         return
     help_ = ("its disks may be used by a machine with a kernel of its own: `vmlaunch init` begins a spec",)
     what = domain.said("os/type") if kind in _KINDS else kind

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from launcher.foreign.draft import Draft
 from launcher.foreign.libvirt_words import UNKNOWN, shown
-from launcher.foreign.meaning import check_architecture, variables
+from launcher.foreign.meaning import check_architecture, secure_boot, variables
 from launcher.foreign.xml_tree import Element
 
 _KERNEL = ("kernel", "initrd", "cmdline")
@@ -17,7 +17,6 @@ _LOST = {
     "shim": "there is no shim: the kernel that is named is started",
     "firmware": "which of the host's UEFI images is taken, and secure boot, cannot be said",
 }
-_SECURE_BOOT = "there is none: signed boot loaders start all the same, and nobody checks their signatures"
 _OF_CONTAINERS = ("init", "initarg", "initenv", "initdir", "inituser", "initgroup", "loader_type")
 
 
@@ -63,7 +62,7 @@ def _rest(draft: Draft, child: Element) -> None:
         why = "the host's own UEFI or SeaBIOS is taken" if draft.firmware else "a kernel that is named starts at once"
         draft.skip(f"the firmware {child.text or child.get('type')}".rstrip(), why, child.line)
         if child.get("secure") == "yes" and draft.firmware:
-            draft.lose("Secure Boot", _SECURE_BOOT, child.line, "boot")
+            secure_boot(draft, child.line)
     elif child.tag == "nvram":
         variables(draft, child.text or child.get("template"), child.line)
     else:

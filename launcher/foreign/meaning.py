@@ -34,6 +34,11 @@ def bank(draft: Draft, size: int, line: int, pages: str = "", node: int | None =
     draft.memory.append(plain | ({"pages": pages} if pages else {}) | ({} if node is None else {"node": node}))
 
 
+def secure_boot(draft: Draft, line: int) -> None:
+    why = "there is none: signed boot loaders start all the same, and nobody checks their signatures"
+    draft.lose("Secure Boot", why, line, "boot")
+
+
 def huge_pages(draft: Draft, size: int | None, line: int) -> str:
     """Where the size is not said, it is the host's default."""
     if size is None:

@@ -160,9 +160,17 @@ def _accel(draft: Draft, one: Option) -> None:
         draft.lose(one.shown, "the guest is run by KVM, and by nothing else", one.line)
 
 
+def _global(draft: Draft, one: Option) -> None:
+    if re.search(r"cfi\.pflash01.*\bsecure\b.*(on|true|yes|1)$", one.text):
+        meaning.secure_boot(draft, one.line)
+    else:
+        draft.lose(one.shown, "a setting of a device of QEMU's has no device here", one.line)
+
+
 MACHINE: dict[str, Callable[[Draft, Option], None]] = {
     "no-reboot": _no_reboot,
     "accel": _accel,
+    "global": _global,
     "machine": _machine,
     "M": _machine,
 }

@@ -24,7 +24,7 @@ LOST = {
     "there is no TPM for guests": "tpmdev",
     "there is no watchdog": "watchdog watchdog-action",
     "connect it on this host, and name its block device as a disk": "iscsi add-fd",
-    "a setting of a device of QEMU's has no device here": "global set device-property",
+    "a setting of a device of QEMU's has no device here": "set device-property",
     "a guest that has ended is ended: its report and its log stay": "no-shutdown",
     "who runs `up` is who runs the VM": "runas run-with chroot",
     "devices that a guest shares with others by ivshmem are not there": "ivshmem",

@@ -8,14 +8,14 @@ from launcher.errors import Diagnostic, Refused, Where
 from launcher.foreign.draft import Draft
 from launcher.spec.yaml_text import decode
 
-_SPEC = rb"\s*(#[^\n]*\n\s*)*(boot|cpus|memory|devices|vmlaunch)\s*:"
+_SPEC = rb"(?s)(?!.*qemu-)(.*^(boot|cpus|memory|devices|vmlaunch)[ \t]*:|\s*\{.*\"boot\"\s*:)"
 _PROXMOX = rb"(?s).*^(scsi|virtio|ide|sata|net|hostpci)[0-9]+: "
 _VMWARE = rb"(?s).*^(config\.version|virtualHW\.version)\s*="
 # What somebody might take for a machine of libvirt or QEMU -> what it is, and what to do with it.
 _OTHERS = (
-    (_SPEC, "a spec of vmlaunch already", "`vmlaunch validate {file}` checks it"),
     (_PROXMOX, "a configuration of Proxmox", "`qm showcmd ID --pretty` prints its QEMU command line: import that"),
     (_VMWARE, "a configuration of VMware", "`virt-v2v -i vmx {file} -o local -os .` makes a domain and images of it"),
+    (_SPEC, "a spec of vmlaunch already", "`vmlaunch plan {file}` says what this host has to it"),
     (rb"(?s).*<(ovf:)?Envelope", "an OVF appliance", "`virt-v2v -i ova {file} -o local -os .` makes a domain of it"),
     (rb"(?s).*Vagrant\.configure", "a Vagrantfile", "with vagrant-libvirt, `virsh dumpxml NAME` prints its domain"),
     (rb"QFI\xfb", "a disk image", "name it by `disks`: `vmlaunch init` begins a spec"),

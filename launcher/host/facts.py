@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from launcher.record import field, record
-from launcher.values import Hex, Missing, PciAddress, VfSettings
+from launcher.values import Hex, Missing, Moment, PciAddress, VfSettings
 
 FORMAT_VERSION = "1.0"
 
@@ -533,7 +533,10 @@ class FirmwareImage:
 
 @record
 class HostFacts:
-    """Everything the planner may know. Numbers that move by themselves reach a plan only as bounds."""
+    """Everything the planner may know. Numbers that move by themselves reach a plan only as bounds.
+
+    `recorded_at` and `boot_id` say how old all the rest is: None, as hosts were recorded before.
+    """
 
     format_version: str
     name: str
@@ -554,3 +557,5 @@ class HostFacts:
     serving: Serving | None = None  # None: not recorded, or the spec has nothing that needs it
     boot_firmware: tuple[FirmwareImage, ...] | None = None  # None: not recorded, or the spec needs none of the host's
     note: str = ""  # where a recorded host comes from
+    recorded_at: Moment | None = None
+    boot_id: str | None = None  # another one since each start of the kernel

@@ -19,7 +19,7 @@ def redacted(host: HostFacts) -> HostFacts:
     cmdline = host.linux.cmdline
     linux = replace(host.linux, cmdline=_parameters(cmdline) if isinstance(cmdline, str) else cmdline)
     serving = host.serving and _serving(host.serving)
-    return replace(host, name=_WORD, pci=tuple(map(_function, host.pci)), linux=linux, serving=serving)
+    return replace(host, name=_WORD, boot_id=None, pci=tuple(map(_function, host.pci)), linux=linux, serving=serving)
 
 
 def _serving(serving: Serving) -> Serving:

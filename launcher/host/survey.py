@@ -57,7 +57,13 @@ def survey(
         linux=read_linux(tree, release),
         firmware=read_firmware(tree),
         device_nodes=read_device_nodes(tree, process, opened),
+        boot_id=read_boot_id(tree),
     )
+
+
+def read_boot_id(tree: Tree) -> str | None:
+    """Of the kernel that runs now."""
+    return str_of(tree.read_text("/proc/sys/kernel/random/boot_id")) or None
 
 
 def _functions(tree: Tree, opened: Opened, *, deep: bool, raw: bool) -> tuple[PciFunction, ...]:

@@ -7,7 +7,7 @@ constructor. Addresses and sizes are bytes.
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -35,11 +35,12 @@ SPACES = {1: "port", 2: "memory", 3: "config"}  # enum space; a config address i
 
 
 class Trap(NamedTuple):
-    """A range of I/O ports or addresses and who answers: serial, power, keyboard, pulse, timer, pci, ecam, flash and
-    file in C. pulse is a keyboard controller that only resets.
+    """A range of I/O ports or addresses and who answers: serial, power, keyboard, pulse, timer, pci, ecam, flash,
+    table (of MSI-X), registers (of virtio) and file in C. pulse is a keyboard controller that only resets.
 
-    `fd` and `offset` are for file: a region of a device, a ROM. table and pending (of MSI-X), registers (of virtio) and
-    model (of the machine's own, where firmware boots) come back from Vcpu.run, and so do accesses by pci and ecam that
+    `fd` and `offset` are for file: a region of a device, a ROM; `offset` of others in a BAR is the number of its
+    function. pending (of MSI-X) and model (of the machine's own, where firmware boots) come back from Vcpu.run, and so
+    do writes to table and registers from which something follows, and accesses by pci and ecam that
     Machine.set_function was told to ask about: their space is `config`.
     """
 
@@ -197,6 +198,33 @@ class HostMemory(Protocol):
     def close(self) -> None: ...
 
 
+class MsixEntries(Protocol):
+    """See kernel.msix.MsixEntries."""
+
+    def read(self, offset: int, size: int) -> bytes: ...
+    def write(self, offset: int, data: bytes) -> None: ...
+
+
+class VirtioRegisters(Protocol):
+    """See kernel.virtio.VirtioRegisters."""
+
+    offered: int
+    queues: int
+
+    @property
+    def vectors(self) -> int: ...
+    @property
+    def features(self) -> int: ...
+    @property
+    def config_vector(self) -> int: ...
+    def vector(self, queue: int) -> int: ...
+    def rings(self) -> Iterable[tuple[int, int, int, int, int]]: ...
+    def read(self, offset: int, size: int) -> bytes: ...
+    def write(self, offset: int, data: bytes) -> str: ...
+    def reset(self) -> None: ...
+    def fail(self) -> None: ...
+
+
 class Machine(Protocol):
     """The devices that C serves."""
 
@@ -204,6 +232,8 @@ class Machine(Protocol):
     def set_memory(self, traps: Sequence[Trap]) -> None: ...
     def set_function(self, function: int, image: bytes, asks_read: bytes = ..., asks_write: bytes = ...) -> None: ...
     def change_function(self, function: int, offset: int, data: bytes) -> None: ...
+    def add_msix(self, function: int, vectors: int) -> MsixEntries: ...
+    def add_virtio(self, function: int, offered: int, queues: int, config: bytes) -> VirtioRegisters: ...
     def set_flash(self, slot: int, guest: int, memory: Any, file: int) -> None: ...
     def attach(self, console: Any) -> None: ...
     def input_arrived(self) -> None: ...

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from launcher.kernel.api import Trap
 from launcher.kernel.call import check
 from launcher.kernel.console import Console
 from launcher.kernel.memory import HostMemory
 from launcher.native import ffi, lib
+
+if TYPE_CHECKING:
+    from launcher.kernel.msix import MsixEntries
+    from launcher.kernel.virtio import VirtioRegisters
 
 TRAPS = {
     "serial": lib.TRAP_SERIAL,
@@ -22,9 +26,9 @@ TRAPS = {
     "timer": lib.TRAP_TIMER,
     "flash": lib.TRAP_FLASH,
     "model": lib.TRAP_ASK,
-    "table": lib.TRAP_ASK,
+    "table": lib.TRAP_MSIX,
     "pending": lib.TRAP_ASK,
-    "registers": lib.TRAP_ASK,
+    "registers": lib.TRAP_VIRTIO,
 }
 COUNTS = (
     "unclaimed_reads",
@@ -44,6 +48,8 @@ class Machine:
     def __init__(self, vm_fd: int, serial_gsi: int, power_gsi: int) -> None:
         self._vm = vm_fd
         self._flash: HostMemory | None = None
+        self._msix: dict[int, MsixEntries] = {}
+        self._virtio: dict[int, VirtioRegisters] = {}
         self.pointer: Any = lib.machine_create(vm_fd, serial_gsi, power_gsi)
         if self.pointer == ffi.NULL:
             raise MemoryError("machine_create")
@@ -72,6 +78,22 @@ class Machine:
     def change_function(self, function: int, offset: int, data: bytes) -> None:
         """It reads as these bytes there from now on; vCPUs may run."""
         check(lib.machine_change_function(self.pointer, function, offset, data, len(data)), "machine_change_function")
+
+    def add_msix(self, function: int, vectors: int) -> MsixEntries:
+        """Of traps of the kind `table` they answer those whose `offset` is `function`. Before any vCPU runs."""
+        from launcher.kernel.msix import MsixEntries
+
+        made = self._msix[function] = MsixEntries(vectors)  # must outlive the pointer given to C
+        lib.machine_set_msix(self.pointer, function, made.pointer)
+        return made
+
+    def add_virtio(self, function: int, offered: int, queues: int, config: bytes) -> VirtioRegisters:
+        """Of traps of the kind `registers` they answer those whose `offset` is `function`. Before any vCPU runs."""
+        from launcher.kernel.virtio import VirtioRegisters
+
+        made = self._virtio[function] = VirtioRegisters(offered, queues, config)  # must outlive the pointer given to C
+        lib.machine_set_virtio(self.pointer, function, made.pointer)
+        return made
 
     def set_flash(self, slot: int, guest: int, memory: HostMemory, file: int) -> None:
         """Flash of firmware's, whose array the guest reads from `memory`, all of it, by this read-only memslot. What it

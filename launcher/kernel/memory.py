@@ -88,5 +88,6 @@ class HostMemory:
 
 
 def give_back() -> None:
-    """What this process has freed is the host's again, as far as whole pages of it are."""
+    """What this process has freed is the host's again, as far as whole pages of it are, and no code is mapped that it
+    does not use again."""
     lib.memory_give_back()

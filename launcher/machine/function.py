@@ -6,12 +6,12 @@ interrupts are the machine's own, capabilities that cannot work in a guest are n
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Literal, NamedTuple
 
 from launcher.machine import capabilities as caps
 from launcher.machine.capabilities import word
-from launcher.machine.msix import MsixTable, pending_span, table_span
+from launcher.machine.msix import Entries, MsixTable, PlainEntries, pending_span, table_span
 from launcher.machine.pci import CONFIG_SIZE
 from launcher.machine.policy import (
     BARS,
@@ -50,14 +50,16 @@ class Asked(NamedTuple):
 
 
 class PassedFunction:
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: Shape, entries: Callable[[int], Entries] = PlainEntries) -> None:
+        """`entries`: number of vectors -> who has the bytes of its MSI-X table."""
         self._shape = shape
         self._caps = {one.id: one.offset for one in visible(shape.config) if one.id != caps.VENDOR}
         self._command, self._sleeps = 0, False
         self.touched = self.used = False  # the guest has written the command register; has switched something on by it
         self._shown: dict[int, int] = {}
         offset = self._caps.get(caps.MSIX)
-        self.table = MsixTable(0 if offset is None else (word(shape.config, offset + MSIX_CONTROL) & 0x7FF) + 1)
+        vectors = 0 if offset is None else (word(shape.config, offset + MSIX_CONTROL) & 0x7FF) + 1
+        self.table = MsixTable(vectors, entries)
         self._registers = registers_of(shape)
         self._interrupt = Interrupt("none")
         self._interrupt = self._wanted()

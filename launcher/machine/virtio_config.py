@@ -15,9 +15,7 @@ from launcher.machine.virtio import (
     NOTIFY_STEP,
     PENDING,
     TABLE,
-    Deed,
     Kind,
-    VirtioRegisters,
 )
 from launcher.values import KIB
 
@@ -50,9 +48,8 @@ class VirtioConfig:
     In it is a window to the BAR (4.1.4.9), for those that cannot reach memory: firmware.
     """
 
-    def __init__(self, kind: Kind, registers: VirtioRegisters) -> None:
-        self.registers = registers
-        image = config_space(kind, registers.vectors)
+    def __init__(self, kind: Kind, vectors: int) -> None:
+        image = config_space(kind, vectors)
         found = (one.offset for one in caps.capabilities(image) if one.id == caps.VENDOR)
         self._window = next(offset for offset in found if image[offset + 3] == _WINDOW)
         self._image = bytearray(image)
@@ -65,32 +62,21 @@ class VirtioConfig:
         at = self._window + _WINDOW_DATA
         return Asked(bytes(at).ljust(at + 4, b"\1").ljust(len(function.reads), b"\0"), function.writes)
 
-    def read(self, offset: int, size: int) -> bytes:
-        place = self._place() if self.is_window(offset, size) else None
-        if place is not None and place[1] == size:
-            return self.registers.read(*place)
-        return self.image(offset, size)
-
-    def write(self, offset: int, data: bytes) -> tuple[Deed, ...]:
+    def write(self, offset: int, data: bytes) -> None:
         """Only the window's own registers keep what is written; what Linux and others write elsewhere is nobody's."""
-        place = self._place() if self.is_window(offset, len(data)) else None
-        if place is not None and place[1] == len(data):
-            return self.registers.write(place[0], data)
         for at, byte in enumerate(data, offset):
             inside = at - self._window
             if inside == 4 or 8 <= inside < _WINDOW_DATA:
                 self._image[at] = byte
             elif at in (4, 5):  # the command register: memory, bus master, INTx off
                 self._image[at] = byte & (0x06 if at == 4 else 0x04)
-        return ()
 
     def is_window(self, offset: int, size: int) -> bool:
         """The access reaches the registers; no other does."""
         return offset == self._window + _WINDOW_DATA and size <= 4
 
-    def _place(self) -> tuple[int, int] | None:
-        """(offset in the BAR, bytes) that the window shows; only registers are there."""
-        bar = self._image[self._window + 4]
-        offset, length = struct.unpack_from("<II", self._image, self._window + 8)
-        inside = bar == 0 and length in (1, 2, 4) and not offset % length and offset + length <= TABLE
-        return (offset, length) if inside else None
+    def through(self, offset: int, size: int) -> int | None:
+        """Where in the BAR an access goes that the window is for; only registers are there."""
+        at, length = struct.unpack_from("<II", self._image, self._window + 8)
+        shows = self._image[self._window + 4] == 0 and length in (1, 2, 4) and not at % length and at + length <= TABLE
+        return at if shows and self.is_window(offset, size) and length == size else None

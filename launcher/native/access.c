@@ -66,6 +66,31 @@ static int serve_flash(struct flash *flash, uint64_t offset, struct access *acce
 	return 0;
 }
 
+static int serve_msix(struct machine *machine, const struct trap *trap, struct access *access)
+{
+	struct msix *msix = trap->offset < FUNCTIONS ? machine->msix[trap->offset] : NULL;
+	uint32_t offset = access->address - trap->start;
+	if (!msix)
+		return 0;
+	if (access->write)
+		return msix_write(msix, offset, access->size, access->value, false) ? EVENT_WRITE : 0;
+	access->value = msix_read(msix, offset, access->size);
+	return 0;
+}
+
+/* A write from which something follows is not done here: whoever is asked does it, and tells the engine. */
+static int serve_virtio(struct machine *machine, const struct trap *trap, struct access *access)
+{
+	struct virtio *virtio = trap->offset < FUNCTIONS ? machine->virtio[trap->offset] : NULL;
+	uint32_t offset = access->address - trap->start;
+	if (!virtio)
+		return 0;
+	if (access->write)
+		return virtio_write(virtio, offset, access->size, access->value, false) ? EVENT_WRITE : 0;
+	access->value = virtio_read(virtio, offset, access->size);
+	return 0;
+}
+
 /* A device's region answers. A read that it refuses gives all ones and a write is dropped: no guest can stop its
  * machine. */
 static int serve_file(struct machine *machine, const struct trap *trap, struct access *access)
@@ -144,6 +169,10 @@ static int serve_trap(struct machine *machine, const struct trap *trap, struct a
 		return serve_config_ports(machine, offset, access);
 	case TRAP_ECAM:
 		return serve_config(machine, offset, access);
+	case TRAP_VIRTIO:
+		return serve_virtio(machine, trap, access);
+	case TRAP_MSIX:
+		return serve_msix(machine, trap, access);
 	case TRAP_FILE:
 		return serve_file(machine, trap, access);
 	case TRAP_ASK:

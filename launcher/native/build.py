@@ -1,30 +1,56 @@
-"""PEP 517 build backend: floor.h and cdef.h in, cffi's _native.c out, then setuptools. Also `python build.py`."""
+"""PEP 517 build backend: the checkout in; wheel or sdist out. Before setuptools it makes _native.c and completions."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from gzip import GzipFile
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, NoReturn
 
-from cffi import FFI
-from setuptools import build_meta
-from setuptools.build_meta import (  # noqa: F401 - the hooks that need no C source
-    get_requires_for_build_editable,
-    get_requires_for_build_sdist,
-    get_requires_for_build_wheel,
-    prepare_metadata_for_build_editable,
-    prepare_metadata_for_build_wheel,
+
+def _refuse(what: str) -> NoReturn:
+    """What pip shows of a process that ends so is the sentence, and no traceback."""
+    sys.exit(
+        f"vmlaunch is built with setuptools 77 and cffi 1.17, or later ones; here is {what}.\n"
+        "Leave out --no-build-isolation, or: pip install 'setuptools>=77' 'cffi>=1.17'"
+    )
+
+
+try:
+    import cffi
+    import setuptools
+    from setuptools import build_meta
+    from setuptools.build_meta import (  # noqa: F401 - the hooks that make nothing of ours
+        get_requires_for_build_editable,
+        get_requires_for_build_sdist,
+        get_requires_for_build_wheel,
+        prepare_metadata_for_build_editable,
+        prepare_metadata_for_build_wheel,
+    )
+except ImportError as missing:
+    _refuse(f"no {missing.name}")
+if int(setuptools.__version__.split(".")[0]) < 77:  # it does not know what `license` is, and says so by a schema
+    _refuse(f"setuptools {setuptools.__version__}")
+if cffi.__version_info__ < (1, 17):
+    _refuse(f"cffi {cffi.__version__}")
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+COMPLETIONS = {"bash": "vmlaunch", "zsh": "_vmlaunch", "fish": "vmlaunch.fish"}  # as each shell looks for it
+
+# What there is in a checkout, without what is made there.
+TREE = (
+    *(".ci", ".gitignore", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md", "dev", "docs", "examples"),
+    *("launcher", "pyproject.toml", "schemas", "tests"),
 )
-
-HERE = Path(__file__).parent
-
-
-def generate() -> None:
-    """Write _native.c, only if it would change."""
-    ffi = FFI()
-    for declarations in ("floor.h", "cdef.h"):
-        ffi.cdef((HERE / declarations).read_text())
-    ffi.set_source("launcher.native._native", '#include "native.h"')
-    ffi.emit_c_code(str(HERE / "_native.c"))
+MADE = ("__pycache__", ".hypothesis", "_native.c", "performance.json.partial")
+ENDINGS_OF_MADE = (".pyc", ".so", ".o", ".egg-info")
 
 
 def build_wheel(*arguments: Any, **named: Any) -> str:
@@ -37,6 +63,76 @@ def build_editable(*arguments: Any, **named: Any) -> str:
     return build_meta.build_editable(*arguments, **named)
 
 
-def build_sdist(*arguments: Any, **named: Any) -> str:
-    generate()
-    return build_meta.build_sdist(*arguments, **named)
+def build_sdist(sdist_directory: str, config_settings: Any = None) -> str:
+    """All of the checkout, so that it can be tested; setuptools would take what a wheel is made of."""
+    metadata = _metadata(config_settings)
+    version = metadata.partition(b"\nVersion: ")[2].partition(b"\n")[0].decode()
+    top = f"vmlaunch-{version}"
+    with (
+        open(Path(sdist_directory, f"{top}.tar.gz"), "wb") as file,
+        GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
+    ):
+        for path in tree():
+            _add(archive, archive.gettarinfo(ROOT / path, f"{top}/{path}"), ROOT / path)
+        about = tarfile.TarInfo(f"{top}/PKG-INFO")
+        about.size = len(metadata)
+        archive.addfile(about, BytesIO(metadata))
+    return f"{top}.tar.gz"
+
+
+def generate() -> None:
+    """_native.c, only if it would change, and the completions."""
+    ffi = cffi.FFI()
+    for declarations in ("floor.h", "cdef.h"):
+        ffi.cdef((HERE / declarations).read_text())
+    ffi.set_source("launcher.native._native", '#include "native.h"')
+    ffi.emit_c_code(str(HERE / "_native.c"))
+    made = ROOT / "build" / "completions"
+    made.mkdir(parents=True, exist_ok=True)
+    for shell, name in COMPLETIONS.items():
+        (made / name).write_text(_completion(shell))
+
+
+def _completion(shell: str) -> str:
+    """By vmlaunch itself, which needs for that nothing that is not here."""
+    surroundings = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    words = [sys.executable, "-m", "launcher", "completion", shell]
+    return subprocess.run(words, env=surroundings, capture_output=True, text=True, check=True).stdout
+
+
+def tree() -> Iterator[str]:
+    """The files of a checkout, in order."""
+    for name in TREE:
+        path = ROOT / name
+        found = path.rglob("*") if path.is_dir() else [path]
+        files = (one.relative_to(ROOT) for one in sorted(found) if one.is_symlink() or one.is_file())
+        yield from (str(one) for one in files if not any(map(_is_made, one.parts)))
+
+
+def _is_made(name: str) -> bool:
+    return name in MADE or name.endswith(ENDINGS_OF_MADE)
+
+
+def _metadata(config_settings: Any) -> bytes:
+    with TemporaryDirectory() as folder:
+        name = prepare_metadata_for_build_wheel(folder, config_settings)
+        return Path(folder, name, "METADATA").read_bytes()
+
+
+def _newest(time: float) -> int:
+    """Of what is built twice to be the same, the time is given."""
+    return min(int(time), int(os.environ.get("SOURCE_DATE_EPOCH", sys.maxsize)))
+
+
+def _add(archive: tarfile.TarFile, about: tarfile.TarInfo, path: Path) -> None:
+    """Whose it was here, and what others might do with it, is nothing to those who unpack it."""
+    about.uid = about.gid = 0
+    about.uname = about.gname = ""
+    about.mode = 0o755 if about.mode & 0o100 else 0o644
+    about.mtime = _newest(about.mtime)
+    if not about.isreg():
+        archive.addfile(about)
+        return
+    with open(path, "rb") as file:
+        archive.addfile(about, file)

@@ -1,6 +1,8 @@
 /* What cffi alone is told, beside floor.h. Layouts and numbers come from the kernel's headers. */
 
 struct ring { ...; };
+struct virtio { ...; };
+struct msix { ...; };
 
 static const int PR_SET_NO_NEW_PRIVS, PR_SET_DUMPABLE, PR_SET_PDEATHSIG;
 

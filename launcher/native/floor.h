@@ -13,12 +13,57 @@ bool ring_stuck(struct ring *ring);
 uint64_t ring_head(struct ring *ring);
 bool ring_broken(struct ring *ring);
 
+/* -- MSI-X tables -------------------------------------------------------------------------------------------------- */
+
+enum { MSIX_ENTRY = 16, MSIX_MOST_VECTORS = 2048 };
+
+struct msix;
+
+int msix_create(struct msix *msix, uint8_t *bytes, uint32_t vectors);
+uint64_t msix_read(struct msix *msix, uint32_t offset, uint32_t size);
+bool msix_write(struct msix *msix, uint32_t offset, uint32_t size, uint64_t value, bool all);
+
+/* -- registers of virtio functions -------------------------------------------------------------------------------- */
+
+/* What is where in the BAR, a page for each. */
+enum { VIRTIO_COMMON, VIRTIO_ISR = 0x1000, VIRTIO_CONFIG = 0x2000, VIRTIO_NOTIFY = 0x3000 };
+enum { VIRTIO_NOTIFY_STEP = 4, VIRTIO_MOST_QUEUES = 255 };
+
+/* What follows from a write, and an engine has to be told of. */
+enum { VIRTIO_STARTS = 1, VIRTIO_STOPS, VIRTIO_REWIRED, VIRTIO_NOTIFIED };
+
+/* `started`: there was a DRIVER_OK and no reset since. */
+struct virtio_state {
+	uint64_t features;
+	uint16_t config_vector;
+	uint8_t status;
+	bool started;
+};
+
+/* `areas`: where descriptors, the driver's ring and the device's are in the guest. */
+struct virtio_queue {
+	uint64_t areas[3];
+	uint16_t size, vector;
+	bool enabled;
+};
+
+struct virtio;
+
+int virtio_create(struct virtio *virtio, uint64_t offered, uint32_t queues, const uint8_t *config, uint32_t size);
+uint64_t virtio_read(struct virtio *virtio, uint32_t offset, uint32_t size);
+int virtio_write(struct virtio *virtio, uint32_t offset, uint32_t size, uint64_t value, bool all);
+void virtio_reset(struct virtio *virtio);
+void virtio_fail(struct virtio *virtio);
+void virtio_state(struct virtio *virtio, struct virtio_state *ret);
+int virtio_queue(struct virtio *virtio, uint32_t number, struct virtio_queue *ret);
+
 /* -- the machine: who answers for which addresses --------------------------------------------------------------- */
 
 /* A FILE trap is answered by `fd` from `offset` on: a region of a VFIO device, a ROM. An ASK trap is answered by the
- * caller of vcpu_run. PULSE is KEYBOARD where nobody answers a read. */
+ * caller of vcpu_run, and so is a write to a VIRTIO or MSIX trap from which something follows: its `offset` is the number of
+ * the function. PULSE is KEYBOARD where nobody answers a read. */
 enum trap_kind { TRAP_SERIAL = 1, TRAP_POWER, TRAP_KEYBOARD, TRAP_PCI, TRAP_ECAM, TRAP_FILE, TRAP_ASK,
-	TRAP_TIMER, TRAP_PULSE, TRAP_FLASH };
+	TRAP_TIMER, TRAP_PULSE, TRAP_FLASH, TRAP_VIRTIO, TRAP_MSIX };
 
 struct trap {
 	uint64_t start, size, offset;
@@ -37,6 +82,8 @@ int machine_set_memory(struct machine *machine, const struct trap *traps, uint32
 int machine_set_function(struct machine *machine, uint8_t function, const uint8_t *image, const uint8_t *asks_read,
 			 const uint8_t *asks_write);
 int machine_change_function(struct machine *machine, uint8_t function, uint32_t offset, const uint8_t *bytes, uint32_t size);
+void machine_set_virtio(struct machine *machine, uint8_t function, struct virtio *virtio);
+void machine_set_msix(struct machine *machine, uint8_t function, struct msix *msix);
 int machine_set_flash(struct machine *machine, int vm, uint32_t slot, uint64_t guest, void *array, uint64_t size, int file);
 void machine_console(struct machine *machine, struct ring *output, int output_event, struct ring *input, int room_event);
 void machine_input(struct machine *machine);

@@ -76,6 +76,17 @@ int machine_set_function(struct machine *machine, uint8_t function, const uint8_
 	return config_set(&machine->config, function, image, (const uint8_t *const[2]){ asks_read, asks_write });
 }
 
+/* They outlive the machine. Before any vCPU runs. */
+void machine_set_virtio(struct machine *machine, uint8_t function, struct virtio *virtio)
+{
+	machine->virtio[function] = virtio;
+}
+
+void machine_set_msix(struct machine *machine, uint8_t function, struct msix *msix)
+{
+	machine->msix[function] = msix;
+}
+
 /* `array` has `size` bytes and outlives the machine; the memslot is there already. A `file` has what is written as well. */
 int machine_set_flash(struct machine *machine, int vm, uint32_t slot, uint64_t guest, void *array, uint64_t size, int file)
 {

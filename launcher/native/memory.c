@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <malloc.h>
 #include <stdbool.h>
 #include <sys/mman.h>
@@ -199,8 +200,24 @@ int memory_populate_shared(void *memory, size_t size, size_t chunk, uint64_t *cu
 	return populate_chunks(memory, size, chunk, cursor, done, populate_collapsed);
 }
 
+/* Code that ran once, at the start, is a file's and need not stay mapped: what is used again comes back page by page. */
+static int unmap_code(struct dl_phdr_info *object, size_t size, void *page_size)
+{
+	for (int n = 0; n < object->dlpi_phnum; n++) {
+		const ElfW(Phdr) *part = &object->dlpi_phdr[n];
+		uintptr_t page = *(uintptr_t *)page_size, start = object->dlpi_addr + part->p_vaddr, end = start + part->p_memsz;
+		start = (start + page - 1) / page * page;
+		end = end / page * page;
+		if (part->p_type == PT_LOAD && !(part->p_flags & PF_W) && start < end)
+			madvise((void *)start, end - start, MADV_DONTNEED);
+	}
+	return 0;
+}
+
 /* What this process has freed is the host's again: malloc keeps blocks that were as large as a kernel for the next. */
 void memory_give_back(void)
 {
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
 	malloc_trim(0);
+	dl_iterate_phdr(unmap_code, &page);
 }

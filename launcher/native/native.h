@@ -102,6 +102,28 @@ int flash_set(struct flash *flash, int vm, uint32_t slot, uint64_t guest, uint8_
 uint64_t flash_read(struct flash *flash, uint64_t offset, uint32_t size);
 void flash_write(struct flash *flash, uint64_t offset, uint32_t size, uint64_t value);
 
+/* -- MSI-X tables -------------------------------------------------------------------------------------------------- */
+
+struct msix {
+	pthread_mutex_t lock; /* over the bytes */
+	uint32_t size;
+	uint8_t *bytes;
+};
+
+/* -- registers of virtio functions -------------------------------------------------------------------------------- */
+
+struct virtio {
+	pthread_mutex_t lock; /* over all that the guest changes */
+	uint64_t offered;
+	uint8_t config[256]; /* its own configuration, which never changes, and zeroes */
+	uint32_t count;      /* of queues */
+	uint32_t offered_half, wanted_half;
+	uint16_t selected;
+	uint8_t isr;
+	struct virtio_state state;
+	struct virtio_queue queues[VIRTIO_MOST_QUEUES];
+};
+
 /* -- PCI configuration space ------------------------------------------------------------------------------------ */
 
 enum { FUNCTIONS = 256 };
@@ -158,6 +180,8 @@ struct machine {
 	struct power power;
 	struct config config;
 	struct flash flash;
+	struct virtio *virtio[FUNCTIONS];
+	struct msix *msix[FUNCTIONS];
 	_Atomic uint64_t unclaimed_reads, unclaimed_writes;
 	pthread_mutex_t unanswered_lock;
 	struct unanswered unanswered[MOST_UNANSWERED]; /* where, the first ones; the first that is free has no times */

@@ -27,6 +27,8 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
             plain["assumes"] = [_assumption_to_json(one) for one in value]
         elif name == "diagnostics":
             plain["diagnostics"] = [one.as_json() for one in value]
+        elif name == "only" and value is None:
+            continue
         else:
             plain[name] = encode(value)
     return plain

@@ -13,6 +13,9 @@ A saved plan is an answer with its question (api/staleness.py). `assumes` is com
 `spec.resolved` is planned again, and that has to come to the same steps. An error among its `diagnostics` is believed,
 that there is none is not. `devices`, `memory`, `diagnostics` and `summary` of the new plan take the place of the old.
 
+`only` is what the plan was told to keep to: planned again, it keeps to it. It is not written where nothing was told: a
+vmlaunch that does not know it refuses a plan that has it, and reads all others.
+
 `summary` is for whoever decides whether to go on, a person or a program. `can_run: no` is refused. `unknown` says that
 a fact which could be in the way was not read (W216); it permits what `yes` permits, as any warning does unless
 `--strict` makes it a refusal, and what is in the way then fails at the step that meets it.
@@ -160,6 +163,7 @@ class Plan:
     assumes: tuple[Assumption, ...]
     diagnostics: tuple[Diagnostic, ...]
     summary: Summary
+    only: tuple[PciAddress, ...] | None = None  # the functions that it may touch; None: any
 
     def __post_init__(self) -> None:
         """It becomes a part of a path."""

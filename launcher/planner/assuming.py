@@ -25,6 +25,7 @@ from launcher.planner.needs import (
     KVM_MODULES,
     POOLS,
     counts_by_process,
+    fixed_slots,
     free_vectors,
     huge_demands,
     least_files,
@@ -50,6 +51,8 @@ if TYPE_CHECKING:
     from launcher.planner.decided import Choice, Situation
     from launcher.spec.parts import Match
     from launcher.values import PciAddress
+
+_MATCHED = ("class_code", "id", "serial", "slot", "node", "physical_function")  # what `match` looks at
 
 
 def assumptions(it: Situation) -> tuple[Assumption, ...]:
@@ -180,11 +183,15 @@ def _modules(it: Situation) -> Iterator[str]:
 
 
 def _choosing(choice: Choice, match: Match, it: Situation) -> Iterator[str]:
-    """Which functions match. Of those that come before the one that is free: that they are not."""
-    found = matching(match, it.host.pci)
+    """Which functions match, of those that the plan may touch. Of those that come before the one that is free: that
+    they are not."""
+    found = [one for one in matching(match, it.host.pci) if it.terms.allows(one.address)]
     before = found[: found.index(choice.function)] if choice.device.pick == "free" and choice.function else []
     first = len(before) + 1 if choice.device.pick == "free" else None
-    yield question(**wanted_by(match), first=first)
+    if it.terms.only is None:
+        yield question(**wanted_by(match), first=first)
+    else:  # what matches besides is nobody's business
+        yield from (f"pci[{one}].{name}" for one in it.terms.only for name in _MATCHED)
     for one in before:
         yield from (f"pci[{one.address}].{name}" for name in ("driver", "vfio", "uses", "group"))
         yield from (f"groups[{one.group}].kind", f"device_nodes[/dev/vfio/{one.group}].holders")
@@ -280,9 +287,9 @@ def _of_room(it: Situation) -> Iterator[tuple[str, int]]:
 
 
 def _memslots(it: Situation) -> Iterator[tuple[str, int]]:
-    """Where they are too few for all BARs, the plan says so, and rests on those of RAM."""
-    ram, bars = len(it.ranges), sum(map(mapped_pieces, it.passing.functions))
-    yield "kvm.extensions.nr_memslots", ram + bars if ram + bars <= memslots(it.host) else ram
+    """Where they are too few for all BARs, the plan says so, and rests on those of RAM and firmware."""
+    fixed, bars = fixed_slots(it), sum(map(mapped_pieces, it.passing.functions))
+    yield "kvm.extensions.nr_memslots", fixed + bars if fixed + bars <= memslots(it.host) else fixed
 
 
 def _may_lock(process: Process) -> bool:

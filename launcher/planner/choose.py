@@ -1,10 +1,10 @@
-"""(devices of the spec, host) -> which PCI function each alias means, or why none. Pure."""
+"""(devices of the spec, host, terms) -> which PCI function each alias means, or why none. Pure."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from launcher.planner.decided import Choice, Obstacle
+from launcher.planner.decided import Choice, Obstacle, Terms
 from launcher.planner.functions import is_bridge, is_kind, on_vfio, only_by_its_own_driver
 
 if TYPE_CHECKING:
@@ -15,24 +15,36 @@ if TYPE_CHECKING:
     from launcher.values import PciAddress
 
 
-def choose(devices: Mapping[str, Device], host: HostFacts) -> tuple[Choice, ...]:
+def choose(devices: Mapping[str, Device], host: HostFacts, terms: Terms) -> tuple[Choice, ...]:
     """In the order of the file. `pick: free` chooses last and leaves alone what any other alias means."""
     functions = {one.address: one for one in host.pci}
     found: dict[str, PciFunction | Obstacle] = {}
     for alias in sorted(devices, key=lambda alias: devices[alias].pick == "free"):
         elsewhere = {one.address for one in found.values() if not isinstance(one, Obstacle)}
-        found[alias] = _find(devices[alias], functions, host, elsewhere)
+        found[alias] = _find(devices[alias], functions, host, elsewhere, terms)
     seen: dict[PciAddress, str] = {}
     return tuple(_choice(alias, device, found[alias], seen) for alias, device in devices.items())
 
 
 def _find(
-    device: Device, functions: dict[PciAddress, PciFunction], host: HostFacts, elsewhere: set[PciAddress]
+    device: Device,
+    functions: dict[PciAddress, PciFunction],
+    host: HostFacts,
+    elsewhere: set[PciAddress],
+    terms: Terms,
 ) -> PciFunction | Obstacle:
     if device.pci:
-        return _by_address(device, device.pci, functions)
+        found = _by_address(device, device.pci, functions)
+        return found if isinstance(found, Obstacle) or terms.allows(found.address) else Obstacle("not-given", (found,))
     assert device.match is not None  # a device has `pci` or `match`
-    return _by_match(device, device.match, host, elsewhere)
+    matched = tuple(matching(device.match, host.pci))
+    given = tuple(one for one in matched if terms.allows(one.address))
+    if matched and not given:
+        return Obstacle("not-given", matched)
+    found = _by_match(device, given, host, elsewhere)
+    if terms.only is not None and isinstance(found, Obstacle) and found.kind == "in-use":
+        return lowest_free(given, host, elsewhere, lent=True)
+    return found
 
 
 def _choice(alias: str, device: Device, found: PciFunction | Obstacle, seen: dict[PciAddress, str]) -> Choice:
@@ -61,8 +73,9 @@ def _by_address(
     return functions[virtual[device.vf]]
 
 
-def _by_match(device: Device, match: Match, host: HostFacts, elsewhere: set[PciAddress]) -> PciFunction | Obstacle:
-    found = tuple(matching(match, host.pci))
+def _by_match(
+    device: Device, found: tuple[PciFunction, ...], host: HostFacts, elsewhere: set[PciAddress]
+) -> PciFunction | Obstacle:
     if not found:
         return Obstacle("no-match")
     if device.pick == "free":
@@ -70,24 +83,29 @@ def _by_match(device: Device, match: Match, host: HostFacts, elsewhere: set[PciA
     return Obstacle("many-match", found) if len(found) > 1 else found[0]
 
 
-def lowest_free(found: tuple[PciFunction, ...], host: HostFacts, elsewhere: set[PciAddress]) -> PciFunction | Obstacle:
-    """Free: no host driver and nothing else of the host's has it, no alias means it, and no VM has its group."""
+def lowest_free(
+    found: tuple[PciFunction, ...], host: HostFacts, elsewhere: set[PciAddress], *, lent: bool = False
+) -> PciFunction | Obstacle:
+    """Free: no host driver and nothing else of the host's has it, no alias means it, and no VM has its group.
+
+    `lent`: whoever gave it to this VM has lent it with its driver, which is told to let go.
+    """
     owned, takers = _owned_groups(host), list[str]()
     for one in found:
-        taker = _taker(one, elsewhere, owned)
+        taker = _taker(one, elsewhere, owned, lent=lent)
         if taker is None:
             return one
         takers.append(taker)
     return Obstacle("in-use", found, tuple(takers))
 
 
-def _taker(one: PciFunction, elsewhere: set[PciAddress], owned: set[int]) -> str | None:
+def _taker(one: PciFunction, elsewhere: set[PciAddress], owned: set[int], *, lent: bool) -> str | None:
     """Who has it; None: it is free."""
     if one.uses:
         return one.uses[0].what
     if only_by_its_own_driver(one) and not on_vfio(one):
         return "it has no vGPU type"
-    if one.driver is not None and not on_vfio(one):
+    if one.driver is not None and not on_vfio(one) and not lent:
         return f"{one.driver} has it for the host"
     if one.address in elsewhere:
         return "another alias of this VM means it"

@@ -15,17 +15,19 @@ from launcher.record import record
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from launcher.errors import Diagnostic
     from launcher.host.facts import HostFacts, IommuGroup, PciFunction
     from launcher.images.boot_files import BootFiles
     from launcher.machine.board import Board
-    from launcher.plan.plan import PlannedDevice
+    from launcher.plan.plan import PlannedDevice, Summary
     from launcher.plan.step import Step
     from launcher.plan.steps import RamRange
     from launcher.plan.virtio import Virtio
     from launcher.planner.backend import Backend
+    from launcher.planner.places import Locate
     from launcher.planner.virtio import Place
     from launcher.spec.parts import Device, Network, VmSpec
-    from launcher.values import PciAddress, Span
+    from launcher.values import Moment, PciAddress, Span
 
 
 @record
@@ -35,7 +37,9 @@ class Obstacle:
     `functions` came into question; for `in-use` and `twice`, `takers` has who has each of them.
     """
 
-    kind: Literal["absent", "no-virtual", "bridge", "unexpected", "no-match", "many-match", "in-use", "twice"]
+    kind: Literal[
+        "absent", "no-virtual", "bridge", "unexpected", "no-match", "many-match", "in-use", "twice", "not-given"
+    ]
     functions: tuple[PciFunction, ...] = ()
     takers: tuple[str, ...] = ()
 
@@ -157,6 +161,22 @@ class Firmware:
 
 
 @record
+class Terms:
+    """What a plan is asked beside its spec. `where`: the place of each field in its text; `only`: the functions that it
+    may touch, by address; None: any. `now`: when it is asked, and `boot_id`: which life of the host that is, where
+    recorded facts may be older; None: they are as fresh as they can be.
+    """
+
+    where: Locate
+    only: tuple[PciAddress, ...] | None = None
+    now: Moment | None = None
+    boot_id: str | None = None
+
+    def allows(self, address: PciAddress) -> bool:
+        return self.only is None or address in self.only
+
+
+@record
 class Situation:
     """The spec, the host, the guest's board, and what has been decided so far: all that rules and assumptions look at.
 
@@ -164,7 +184,8 @@ class Situation:
     not known; `locked`: bytes that VFIO locks. `backend`: what devices are passed by. `engines`: the steps that bring
     engines to disks, NICs and shares;
     `places`: where each of them is in the guest; `virtio`: those that somebody works on. `firmware`: what is loaded as
-    a ROM; None: a kernel boots, or firmware that is started as one, or none was found.
+    a ROM; None: a kernel boots, or firmware that is started as one, or none was found. `terms`: what else was
+    asked.
     """
 
     spec: VmSpec
@@ -180,6 +201,7 @@ class Situation:
     widths: tuple[Width, ...]
     bits: int | None
     locked: int
+    terms: Terms
     backend: Backend = "type1"
     engines: tuple[Step, ...] = ()
     places: tuple[Place, ...] = ()
@@ -199,3 +221,14 @@ class Situation:
     def members(self, group: IommuGroup) -> Iterator[PciFunction]:
         """The PCI functions of a group, by address."""
         return (self.host_functions[address] for address in sorted(group.devices) if address in self.host_functions)
+
+
+@record
+class Judged:
+    """A plan that nobody will save. `distance` of devices from memory: planner.fit."""
+
+    devices: tuple[PlannedDevice, ...]
+    steps: tuple[Step, ...]
+    diagnostics: tuple[Diagnostic, ...]
+    summary: Summary
+    distance: int

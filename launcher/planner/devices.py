@@ -12,7 +12,7 @@ from launcher.plan.step import Step
 from launcher.plan.steps import BarPlace, BindDriver, Passed, StaysBound
 from launcher.planner.bars import planned_bars
 from launcher.planner.choose import choose
-from launcher.planner.decided import Passthrough, Seat, Taken
+from launcher.planner.decided import Passthrough, Seat, Taken, Terms
 from launcher.planner.functions import is_bridge, on_vfio
 from launcher.planner.groups import companions_of, deciders_of, groups_of
 from launcher.planner.slots import guest_addresses
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from launcher.values import PciAddress
 
 
-def pass_devices(spec: VmSpec, host: HostFacts) -> Passthrough:
-    choices = choose(spec.devices, host)
+def pass_devices(spec: VmSpec, host: HostFacts, terms: Terms) -> Passthrough:
+    choices = choose(spec.devices, host, terms)
     companions = companions_of(choices, host)
     taken: list[Taken] = []
     seats: list[Seat] = []

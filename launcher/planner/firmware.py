@@ -16,6 +16,7 @@ from launcher.plan.steps import LoadKernel
 from launcher.planner.boot import load_kernel
 from launcher.planner.decided import Firmware
 from launcher.planner.memory import span_of
+from launcher.planner.needs import flash_bytes
 from launcher.record import replace
 from launcher.values import GIB, Span, align_up
 
@@ -81,11 +82,9 @@ def load_firmware(it: Situation) -> LoadFirmware | LoadKernel | None:
         return load_kernel(file, "") if isinstance(file, BootFile) and file.kind == "pvh" else None
     if not fits(one):
         return None
-    kept = it.spec.boot.variables is not None
-    template = "" if kept else one.template
-    variables = one.variables if kept or template else 0
+    template = "" if it.spec.boot.variables is not None else one.template
     order = tuple(order_of(it))
-    return LoadFirmware(one.kind, one.path, one.sha256, one.size, HIGH - one.size, variables, template, order)
+    return LoadFirmware(one.kind, one.path, one.sha256, one.size, HIGH - one.size, flash_bytes(it), template, order)
 
 
 def open_variables(it: Situation) -> OpenVariables | None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from launcher.host.facts import HostFacts, Linux
 
 # Drivers of Xen's that keep a device for its VMs; only its dom0, or a driver domain, has them.
-_OF_XEN = ("pciback", "xen-pciback")
+OF_XEN = ("pciback", "xen-pciback")
 _XEN = "Xen"  # the maker of a machine that Xen emulates
 
 
@@ -48,5 +48,5 @@ def given(linux: Linux, word: str) -> bool:
 def is_dom0(host: HostFacts) -> bool:
     """Linux in Xen's first VM, which has the devices, and the machine's own names. A VM that Xen emulates has Xen's."""
     drivers = {*(host.linux.drivers or ()), *(one.driver for one in host.pci)}
-    on_xen = host.firmware.hypervisor == "xen" or not drivers.isdisjoint(_OF_XEN)
+    on_xen = host.firmware.hypervisor == "xen" or not drivers.isdisjoint(OF_XEN)
     return on_xen and host.firmware.vendor != _XEN

@@ -1,4 +1,4 @@
-"""(VmSpec, HostFacts, BootFiles, Board) -> Plan. Pure: a plan is always made, and says itself whether it can run."""
+"""(VmSpec, HostFacts, BootFiles, Terms, Board) -> Plan. Pure: one is always made and says itself whether it can run."""
 
 from __future__ import annotations
 
@@ -28,13 +28,14 @@ from launcher.planner.backend import NAMES
 from launcher.planner.bars import high_window, place_bars, spans_of_bars
 from launcher.planner.boot import load_initrd, load_kernel
 from launcher.planner.choose_backend import backend_of
-from launcher.planner.decided import Situation
+from launcher.planner.decided import Judged, Situation
 from launcher.planner.devices import binding_steps, pass_devices, passed_functions, planned_devices
+from launcher.planner.fit import distance
 from launcher.planner.memory import PAGE_SIZES, place_memory, span_of
 from launcher.planner.modules import loading_step, nodes_opened
 from launcher.planner.needs import counts_by_process, planned_topology, populates
 from launcher.planner.networks import network_steps
-from launcher.planner.places import Locate, located
+from launcher.planner.places import located
 from launcher.planner.regions import left_empty, memory_map, reserved_by
 from launcher.planner.resets import planned_resets
 from launcher.planner.rules.table import findings
@@ -50,14 +51,15 @@ if TYPE_CHECKING:
     from launcher.host.facts import HostFacts
     from launcher.images.boot_files import BootFiles
     from launcher.machine.board import Board, Layout
+    from launcher.planner.decided import Terms
     from launcher.spec.parts import Bank, VmSpec
     from launcher.values import Span
 
 
-def plan_of(spec: VmSpec, source: SpecIdentity, host: HostFacts, files: BootFiles, where: Locate, board: Board) -> Plan:
-    """`source` is the text the spec came from; `where` knows the place of each field in it."""
-    it = _decide(spec, host, files, where, board)
-    steps, diagnostics = _steps(it), located(findings(it), where)
+def plan_of(spec: VmSpec, source: SpecIdentity, host: HostFacts, files: BootFiles, terms: Terms, board: Board) -> Plan:
+    """`source` is the text the spec came from."""
+    it = _decide(spec, host, files, terms, board)
+    steps, diagnostics = _steps(it), located(findings(it), terms.where)
     return Plan(
         format_version=FORMAT_VERSION,
         vmlaunch=VERSION,
@@ -70,12 +72,20 @@ def plan_of(spec: VmSpec, source: SpecIdentity, host: HostFacts, files: BootFile
         assumes=assumptions(it),
         diagnostics=diagnostics,
         summary=_summary(diagnostics, steps, it.locked),
+        only=terms.only,
     )
 
 
-def _decide(spec: VmSpec, host: HostFacts, files: BootFiles, where: Locate, board: Board) -> Situation:
+def judged(spec: VmSpec, host: HostFacts, files: BootFiles, terms: Terms, board: Board) -> Judged:
+    """What `plan_of` would say of a host, without what only a plan that is saved or carried out needs."""
+    it = _decide(spec, host, files, terms, board)
+    steps, diagnostics = _steps(it), located(findings(it), terms.where)
+    return Judged(it.devices, steps, diagnostics, _summary(diagnostics, steps, it.locked), distance(it))
+
+
+def _decide(spec: VmSpec, host: HostFacts, files: BootFiles, terms: Terms, board: Board) -> Situation:
     """Devices come first: what their IOMMU groups reserve is no place for RAM, and RAM is none for BARs."""
-    passing = pass_devices(spec, host)
+    passing = pass_devices(spec, host, terms)
     bounds = widths(host, (one.function for one in passing.taken))
     bits = address_bits(bounds)
     reserved = reserved_by(passing.groups)
@@ -83,7 +93,7 @@ def _decide(spec: VmSpec, host: HostFacts, files: BootFiles, where: Locate, boar
     ranges = place_memory(spec.memory, spans, board.layout)
     places = place_bars(passing.functions, [span_of(one) for one in ranges], spans, bits, board.layout)
     resets = planned_resets(passing, host)
-    devices = planned_devices(passing, files, places, resets, where)
+    devices = planned_devices(passing, files, places, resets, terms.where)
     it = Situation(
         spec=spec,
         host=host,
@@ -99,6 +109,7 @@ def _decide(spec: VmSpec, host: HostFacts, files: BootFiles, where: Locate, boar
         bits=bits,
         locked=sum(bank.size for bank in spec.memory) if spec.devices else 0,
         backend=backend_of(spec, host, passing.functions),
+        terms=terms,
     )
     if spec.boot.firmware is not None:
         it = _with_firmware(it)

@@ -120,6 +120,17 @@ def mapped_pieces(function: PciFunction) -> int:
     return sum(piece.served == "mmap" for bar in bars for piece in bar_pieces(bar, function))
 
 
+def flash_bytes(it: Situation) -> int:
+    """Of firmware's variables: of a file of the spec's, or of a template."""
+    one = it.firmware
+    return one.variables if one is not None and (it.spec.boot.variables is not None or one.template) else 0
+
+
+def fixed_slots(it: Situation) -> int:
+    """Of RAM, one for each range; of firmware, and of its variables."""
+    return len(it.ranges) + (it.firmware is not None) + bool(flash_bytes(it))
+
+
 def memslots(host: HostFacts) -> int:
     """0: not known."""
     return 0 if isinstance(host.kvm, Missing) else host.kvm.extensions.get("nr_memslots", 0)

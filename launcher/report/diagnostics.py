@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from launcher.report.frame import frame, visible
 from launcher.report.lines import ENDLESS, WIDE, wrapped
@@ -17,13 +19,37 @@ LONGEST = 400
 
 
 def as_text(
-    diagnostics: Iterable[Diagnostic], sources: Mapping[str, str], *, colour: bool = False, width: int = ENDLESS
+    diagnostics: Iterable[Diagnostic],
+    sources: Mapping[str, str],
+    *,
+    colour: bool = False,
+    width: int = ENDLESS,
+    page: str = "",
 ) -> str:
     """One block for each, with an empty line between them. `sources` are the texts of the files, by name.
 
-    A terminal breaks lines within words, so sentences are wrapped for its `width`; a recorded one is whole.
+    A terminal breaks lines within words, so sentences are wrapped for its `width`; a recorded one is whole. Codes lead
+    to the `page` on which they are explained, if it has an address.
     """
-    return "\n\n".join("\n".join(_block(one, sources, colour, width)) for one in diagnostics)
+    blocks = ((one, _block(one, sources, colour, width)) for one in diagnostics)
+    return "\n\n".join("\n".join(_linked(one, lines, page) if page else lines) for one, lines in blocks)
+
+
+def _linked(one: Diagnostic, lines: list[str], page: str) -> list[str]:
+    """By OSC 8 (gist.github.com/egmontkob/eb114294efbcd5adb1944c9f3cb5feda), which has no width."""
+    from launcher.codes import explanation
+
+    if (known := explanation(one.code)) is None:
+        return lines
+    label = f"{one.severity}[{one.code}]"
+    link = f"\033]8;;{page}#{anchor(known.code, known.title)}\033\\{label}\033]8;;\033\\"
+    return [lines[0].replace(label, link, 1), *lines[1:]]
+
+
+def anchor(code: str, title: str) -> str:
+    """Of a heading, as GitHub and most readers of Markdown make it."""
+    kept = re.sub(r"[^\w\- ]", "", f"{code}: {title}".lower())
+    return quote(kept.replace(" ", "-"))
 
 
 def _block(one: Diagnostic, sources: Mapping[str, str], colour: bool, width: int) -> list[str]:

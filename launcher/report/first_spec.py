@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from launcher.host.class_names import class_name
 from launcher.record import record
 from launcher.report.frame import visible
 from launcher.report.lines import wrapped
@@ -108,6 +109,10 @@ def _devices(host: HostFacts, verdicts: Mapping[PciAddress, Verdict]) -> Iterato
     yield "# Devices of this host that a guest can have, whole. The host is without them while the VM is up."
     yield "# devices:"
     yield from _listed(passable[:_MOST], verdicts)
+    if not any(one.name for one in host.pci):
+        from launcher.report.inventory import NAMELESS
+
+        yield from _comment(NAMELESS)
     if len(passable) > _MOST:
         yield f"#   and {len(passable) - _MOST} more: `vmlaunch devices` lists them all"
 
@@ -144,7 +149,8 @@ def _listed(passable: Iterable[PciFunction], verdicts: Mapping[PciAddress, Verdi
 def _about(one: PciFunction) -> str:
     uses = f", {one.uses[0].what}" if one.uses else ""
     group = "" if one.group is None else f", group {one.group}"
-    whole = f"{one.name or f'{one.id}, class {one.class_code}'}{group}, {one.driver or 'no driver'}{uses}"
+    what = one.name or f"{one.id} {class_name(one.class_code) or f'class {one.class_code}'}"
+    whole = f"{what}{group}, {one.driver or 'no driver'}{uses}"
     return whole if len(whole) <= _LONGEST else f"{whole[: _LONGEST - 3]}..."
 
 

@@ -35,6 +35,7 @@ def plan_text(plan: Plan, diagnostics: str, *, strict: bool = False, colour: boo
     tables = (
         _header(plan, min(width, WIDE)),
         _devices(plan, width),
+        _only(plan, min(width, WIDE)),
         _served(served_rows(plan), width),
         _memory(plan, width),
         _steps(plan, min(width, _widest(plan))),
@@ -86,6 +87,14 @@ def count(number: int, noun: str) -> str:
 
 # ---- devices ----
 
+
+def _only(plan: Plan, width: int) -> list[str]:
+    """What it was told to keep to."""
+    if plan.only is None:
+        return []
+    return wrapped("", f"Nothing is touched but {', '.join(map(str, plan.only)) or 'nothing'}.", width)
+
+
 _DEVICE_HEAD = ("Devices", "host", "is", "group", "node", "reset", "guest")
 
 
@@ -99,6 +108,7 @@ _WITHOUT_FUNCTION = {
     "E210": "given twice",
     "E212": "a bridge",
     "E235": "cannot be made",
+    "E247": "not given",
 }
 
 
@@ -159,22 +169,29 @@ def _device_line(row: tuple[str, ...], widths: list[int]) -> str:
 
 
 def _served(rows: tuple[ServedRow, ...], width: int) -> list[str]:
-    """One table, with a head for each kind. What it is has the room that the rest leaves; its end says most of it."""
+    """One table, with a head for each kind. What has no room beside its engine is whole, and the engine below it."""
     table: list[tuple[str, ...]] = []
     for kind, some in groupby(rows, lambda row: row.kind):
         first = ("engine", "guest") if not table else ("", "")
         table += [(*HEADS[kind], *first), *((f"  {row.alias}", row.what, row.engine or "-", row.place) for row in some)]
     if not table:
         return []
-    if width < _ROOMY:
-        table = [(label, what, place) for label, what, _, place in table]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    widths[1] = max(width - sum(widths) + widths[1] - 2 * (len(widths) - 1), len("/image"))
-    return [_device_line((row[0], _cut(row[1], widths[1]), *row[2:]), widths) for row in table]
+    if (spare := width - sum(widths) - 2 * (len(widths) - 1)) < 0:
+        return [line for row in table for line in _below_each_other(row, widths, width)]
+    widths[1] += spare
+    return [_device_line(row, widths) for row in table]
 
 
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else f"…{text[len(text) - width + 1 :]}"
+def _below_each_other(row: tuple[str, ...], widths: list[int], width: int) -> Iterator[str]:
+    """A path sticks out rather than that it is cut: somebody may copy it."""
+    label, what, engine, place = row
+    start = label.ljust(widths[0]) + "  "
+    first, *more = wrapped(start, what, max(width - widths[3] - 2, widths[0] + 10))
+    yield f"{first.ljust(width - widths[3] - 2)}  {place}".rstrip()
+    yield from more
+    if place and engine not in ("", "-", "engine"):
+        yield from wrapped(" " * len(start), f"by {engine}", width)
 
 
 # ---- memory ----

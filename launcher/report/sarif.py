@@ -33,7 +33,7 @@ def _rule(code: str) -> dict[str, object]:
         "id": code,
         "shortDescription": {"text": known.title},
         "fullDescription": {"text": known.cause},
-        "help": {"text": known.fix},
+        "help": {"text": known.fix, "markdown": f"{known.fix}\n\n```\n{known.example}\n```\n"},
     }
 
 
@@ -46,7 +46,10 @@ def _result(one: Diagnostic, rule: int) -> dict[str, object]:
 def _location(where: Where) -> dict[str, object]:
     """A reference that begins with a slash is no path to a viewer (SARIF1004): absolute ones are file URIs."""
     path = quote(where.file, errors="surrogateescape")
-    physical: dict[str, object] = {"artifactLocation": {"uri": f"file://{path}" if path.startswith("/") else path}}
+    artifact: dict[str, object] = {"uri": f"file://{path}" if path.startswith("/") else path}
+    if where.file == "-":
+        artifact = {"uri": "stdin", "description": {"text": "standard input"}}
+    physical: dict[str, object] = {"artifactLocation": artifact}
     if where.line:
         end = max(where.end_column, where.column + 1)
         physical["region"] = {"startLine": where.line, "startColumn": where.column, "endColumn": end}

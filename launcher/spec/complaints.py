@@ -166,7 +166,7 @@ def _problem(path: FieldPath, error: ErrorDetails, spec: Mapping[str, object]) -
 
 
 # Of shells, of templates, of Windows.
-_VARIABLE = r"\$\{[^{}]{1,64}\}|\$[A-Za-z_][A-Za-z0-9_]{0,63}|\{\{[^{}]{1,64}\}\}|%[A-Z_]{1,64}%"
+_VARIABLE = r"\$\{[^{}]{1,64}\}|<%[^%]{1,64}%>|\$[A-Za-z_][A-Za-z0-9_]{0,63}|\{\{[^{}]{1,64}\}\}|%[A-Z_]{1,64}%"
 
 
 def _by_kind(path: FieldPath, error: ErrorDetails, spec: Mapping[str, object]) -> Problem:

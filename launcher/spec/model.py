@@ -19,6 +19,7 @@ from launcher.spec.shapes import (
     TAG,
     Alias,
     Blocker,
+    BootText,
     Cid,
     Cmdline,
     DeviceClass,
@@ -93,6 +94,9 @@ def _is_there(key: str) -> dict[str, Any]:
     return {"required": [key], "properties": {key: {"not": {"type": "null"}}}}
 
 
+_NO_TEXT: dict[str, Any] = {"type": ["string", "null"], "maxLength": 0}
+
+
 class Boot(Section):
     """What the guest starts with: a kernel, or firmware that finds its boot loader on a disk."""
 
@@ -102,7 +106,7 @@ class Boot(Section):
             "dependentRequired": {"initrd": ["kernel"], "variables": ["firmware"]},
             "allOf": [
                 {"if": _is("firmware", "bios"), "then": {"properties": {"variables": {"type": "null"}}}},
-                {"if": _is_there("firmware"), "then": {"properties": {"cmdline": {"maxLength": 0}}}},
+                {"if": _is_there("firmware"), "then": {"properties": {"cmdline": _NO_TEXT}}},
             ],
         }
     )
@@ -133,7 +137,7 @@ class Boot(Section):
         description="In place of `kernel`: firmware, which boots from the guest's disks. `uefi` is the host's OVMF, "
         "`bios` its SeaBIOS; a path is that of a firmware of yours, told by its content. `boot: uefi` is short for "
         "`boot: {firmware: uefi}`.",
-        examples=["uefi", "./CLOUDHV.fd"],
+        examples=["uefi", "./OVMF_CODE.fd"],
     )
     variables: Text | None = Field(
         default=None,
@@ -448,7 +452,7 @@ class Disk(Section):
             "oneOf": [{"required": ["path"]}, {"required": ["socket"]}],
             "dependentRequired": {"format": ["path"]},
             "allOf": [
-                {"if": _is("discard", True), "then": {"required": ["path"], "not": _is("readonly", True)}},
+                {"if": _is("discard", True), "then": {**_is_there("path"), "not": _is("readonly", True)}},
             ],
         }
     )
@@ -629,7 +633,7 @@ def _open_to_editors(schema: dict[str, Any]) -> None:
     schema["patternProperties"] = {"^x-": {"description": "Yours: ignored here, a home for YAML anchors."}}
 
 
-ShortBoot = Annotated[Boot, BeforeValidator(short_forms.boot, json_schema_input_type=Boot | Text)]
+ShortBoot = Annotated[Boot, BeforeValidator(short_forms.boot, json_schema_input_type=Boot | BootText)]
 ShortCpus = Annotated[Cpus, BeforeValidator(short_forms.cpus, json_schema_input_type=Cpus | Count)]
 ShortDevice = Annotated[Device, BeforeValidator(short_forms.device, json_schema_input_type=Device | HostAddress)]
 Banks = Annotated[
@@ -643,7 +647,9 @@ Devices = Annotated[
     PlainSerializer(dict, return_type=dict[str, Device]),
 ]
 ShortDisk = Annotated[Disk, BeforeValidator(short_forms.disk, json_schema_input_type=Disk | DiskPath)]
-ShortNic = Annotated[Nic, BeforeValidator(short_forms.nic, json_schema_input_type=Nic | Literal["user"])]
+ShortNic = Annotated[
+    Nic, BeforeValidator(short_forms.nic, json_schema_input_type=Nic | Literal["user"] | Literal[True])
+]
 ShortShare = Annotated[Share, BeforeValidator(short_forms.share, json_schema_input_type=Share | SharePath)]
 ShortVsock = Annotated[Vsock | None, BeforeValidator(short_forms.vsock, json_schema_input_type=Vsock | bool | Cid)]
 Disks = Annotated[

@@ -11,8 +11,8 @@ from launcher.values import is_name
 COMMAND_LINE = 2047  # COMMAND_LINE_SIZE in arch/x86/include/asm/setup.h is 2048, with the NUL
 
 # What other tools, YAML 1.1 and quotes make of true and false.
-_TRUTH = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false", "true": "true",
-          "false": "false"}  # fmt: skip
+TRUTH = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false", "true": "true",
+         "false": "false"}  # fmt: skip
 _KINDS = {bool: "true or false", int: "a number", float: "a number", str: "text", type(None): "nothing"}
 
 
@@ -88,7 +88,7 @@ def truth(given: object) -> Problem | None:
         fix = str(given == 1).lower()
         return Problem("E128", f"{given} is a number, not true or false", help=(f"write `{fix}`",), fix=fix)
     word = given.strip() if isinstance(given, str) else ""
-    word_means = _TRUTH.get(word.lower())
+    word_means = TRUTH.get(word.lower())
     if word_means is None:
         return None
     message = f"`{word}` is text to YAML 1.2, not true or false"

@@ -21,8 +21,12 @@ FIRST_CID, LAST_CID = 3, 0xFFFFFFFE  # 0 to 2 and the last are the hypervisor's,
 INTERFACE = r"(?!\.{1,2}$)[^/:%\s\x00]{1,15}"  # dev_valid_name in net/core/dev.c; % is a pattern there
 AUTO = "auto"
 FOREIGN = "E148"  # complaints.py knows what other tools mean, and adds it
-# Options of QEMU and cloud-hypervisor, an address of the web, and a size.
-_OPTIONS = r"[a-z_-]+=[^,]*,.*|(file|path|id|if|driver|source|src)=.*|[^,]+,[a-z_-]+=.*"
+# Options of QEMU, cloud-hypervisor and Proxmox, an address of the web, and a size. A comma in a path is none of them.
+_BEHIND = (
+    r"if|format|media|cache|readonly|ro|index|snapshot|aio|id|driver|bus|unit|size|discard|serial|file|path|direct|iommu"
+    r"|bootindex|ssd|backup|iothread|replicate|boot|werror|rerror|[a-z]+[._-][a-z._-]+"
+)
+_OPTIONS = rf"[a-z_-]+=[^,]*,.*|(file|path|id|if|driver|source|src)=.*|[^,]+,({_BEHIND})=.*"
 # What QEMU calls a protocol (its block drivers), with and without slashes behind it.
 _ELSEWHERE = r"(nbd|rbd|iscsi|ssh|sftp|nfs|gluster|sheepdog|vxhs|nvme|json)(\+\w+)?:.*"
 _FOREIGN_DISK = rf"{_OPTIONS}|[a-z]+://.*|file:.*|{_ELSEWHERE}|[0-9]+ ?[kKmMgGtT](i?[bB])?"
@@ -61,9 +65,16 @@ def _path(given: object, foreign: str, what: str, elsewhere: Mapping[str, str]) 
     if not re.fullmatch(foreign, found, re.DOTALL):
         return found
     way = next((way for form, way in elsewhere.items() if re.fullmatch(form, found, re.DOTALL)), None)
-    help_ = (*((way,) if way else ()), "for a path of that name, write `./` or `/` before it, and no colon before a /")
+    help_ = (*((way,) if way else ()), _for_a_path(found, foreign))
     is_ = "its path" if what == "a socket" else "its path, or a mapping,"
     raise Problem(FOREIGN, f"{what} is {is_} and not {found[:80]}", help=help_).error()
+
+
+def _for_a_path(found: str, foreign: str) -> str:
+    """What is told works."""
+    if re.fullmatch(foreign, f"./{found}", re.DOTALL):
+        return "for a path of that name, make a link of another name (`ln -s`), and name that"
+    return "for a path of that name, write `./` or `/` before it, and no colon before a /"
 
 
 def interface(given: object) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator
 
-from launcher.spec import addresses, consent, cpu_list, scalars, served, sizes
+from launcher.spec import addresses, consent, cpu_list, scalars, served, short_forms, sizes
 from launcher.spec.cpu_list import LAST_CPU
 from launcher.spec.kinds import WORDS
 from launcher.spec.scalars import COMMAND_LINE
@@ -26,6 +26,17 @@ TAG = r"^[a-z0-9][a-z0-9-]{0,35}$"
 PIN = r"^ *[0-9]+(-[0-9]+)? *(, *[0-9]+(-[0-9]+)? *)*$"
 
 
+def _any_case(*words: str) -> str:
+    """ECMA 262 has no flag within a pattern."""
+    return "|".join("".join(f"[{one}{one.upper()}]" for one in word) for word in words)
+
+
+# A text of these is meant as true or false (`scalars.truth`); a kernel is not named in place of the firmware.
+ROM = rf"^(?!\s*({_any_case(*scalars.TRUTH)})\s*$)(?=[^\x00]*\S)[^\x00]*$"
+BOOT = rf"^(?!([^\x00]*/)?({_any_case(*short_forms.KERNELS)})[^/]*$)(?=[^\x00]*\S)[^\x00]*$"
+NOT_EMPTY = r"^(?=[^\x00]*\S)[^\x00]*$"
+
+
 def parsed(convert: Callable[[object], object], form: Any) -> PlainValidator:
     """Validated by `convert`; `form` is what the JSON Schema says."""
     return PlainValidator(convert, json_schema_input_type=form)
@@ -40,7 +51,8 @@ def written(show: Callable[[Any], str]) -> PlainSerializer:
     return PlainSerializer(show, return_type=str)
 
 
-NotEmpty = matching(r"\S")
+NotEmpty = matching(NOT_EMPTY)
+BootText = matching(BOOT)
 HostCpu = Annotated[int, Field(ge=0, le=LAST_CPU)]
 HostCpus = Annotated[list[HostCpu], Field(json_schema_extra={"uniqueItems": True})]
 CommandLine = Annotated[str, Field(max_length=COMMAND_LINE, pattern=r"^[^\x00\n\r]*$")]
@@ -52,7 +64,7 @@ Name = Annotated[str, parsed(scalars.name, matching(NAME))]
 Alias = Annotated[str, AfterValidator(scalars.alias)]
 Size = Annotated[int, parsed(sizes.size, matching(SIZE)), written(sizes.size_text)]
 Firmware = Annotated[str, parsed(scalars.firmware, NotEmpty)]
-Rom = Annotated[bool | str, parsed(scalars.rom, bool | NotEmpty)]
+Rom = Annotated[bool | str, parsed(scalars.rom, bool | matching(ROM))]
 Cmdline = Annotated[str, parsed(scalars.cmdline, CommandLine)]
 Pin = Annotated[
     tuple[int, ...],

@@ -11,12 +11,12 @@ from launcher.spec.problems import Problem
 # What stands for a whole entry is the value of this field.
 MAIN = {"devices": "pci", "disks": "path", "nics": "user", "shares": "path"}
 
-_KERNEL = r"bzimage|vmlinu|linux"
+KERNELS = ("bzimage", "vmlinu", "linux")  # what their names begin with
 
 
 def boot(given: object) -> object:
     """`uefi`, `bios` or a path is the firmware. A name that only kernels have is left to be refused."""
-    is_kernel = isinstance(given, str) and re.match(_KERNEL, given.rpartition("/")[2], re.IGNORECASE)
+    is_kernel = isinstance(given, str) and re.match("|".join(KERNELS), given.rpartition("/")[2], re.IGNORECASE)
     return given if is_kernel or not isinstance(given, str) else _long_form("firmware", given)
 
 

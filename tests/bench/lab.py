@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.bench import firmware
 from tests.bench.built import build
 from tests.bench.machine import ROOT
 from tests.bench.results import Results, read
 from tests.lab.boot import INSIDE, Job, run
 from tests.lab.hosts import HOSTS
-from tests.lab.image.recipe import image
 from tests.lab.pieces import VARIABLE
 from tests.lab.session import FLAWS
 
@@ -54,7 +54,7 @@ def _boot(names: list[str], rounds: int | None, work: Path, results: Results) ->
     shared = work / "lab"
     build(shared / BUILT, linux=True)
     if "firmware" in names:
-        image()  # inside it could not be made
+        firmware.ready()
     words = [
         sys.executable,
         "-m",

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.bench.machine import ROOT
-from tests.bench.plots import growth, ratios
+from tests.bench.plots import GROWTHS, growth, ratios
 from tests.bench.rendering import rounds, tables
 from tests.bench.results import Results, read
 from tests.bench.table import NATIVE, ROWS, TABLE, Row
@@ -41,7 +41,7 @@ def pages(results: Results) -> dict[str, str]:
     """Path below the checkout -> what it has to contain."""
     parts = [HEAD, _machines(results), "![all goals](performance/goals.svg)\n", *_sections(results)]
     found = {"docs/performance.md": "\n".join(parts), "docs/performance/goals.svg": ratios(results)}
-    return found | ({"docs/performance/planner.svg": growth(results)} if "planner" in results.rows else {})
+    return found | {f"docs/performance/{row}.svg": growth(results, row) for row in GROWTHS if row in results.rows}
 
 
 def _machines(results: Results) -> str:
@@ -60,8 +60,8 @@ def _sections(results: Results) -> Iterator[str]:
         run = f" Measured apart, at commit {results.runs[row.name]}." if row.name in results.runs else ""
         yield f"## {row.title}\n\n`{row.name}`, {_place(row)}, {rounds(values)} rounds. {row.about}{run}\n"
         yield tables(row, values)
-        if row.name == "planner":
-            yield "![growth](performance/planner.svg)\n"
+        if row.name in GROWTHS:
+            yield f"![growth](performance/{row.name}.svg)\n"
         if row.bounds:
             yield f"What bounds it: {row.bounds}\n"
 

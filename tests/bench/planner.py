@@ -17,6 +17,7 @@ from launcher.codec import encode
 from launcher.host.facts import HostFacts
 from launcher.machine.boards import board_of
 from launcher.plan.plan import SpecIdentity
+from launcher.planner.decided import Terms
 from launcher.planner.make import plan_of
 from launcher.spec.load import load_spec
 from launcher.spec.parts import VM_SPEC
@@ -66,12 +67,12 @@ def _host(functions: int, path: Path) -> Run:
     loaded = load_spec(_spec_of(facts), "vm.yaml", name="vm")
     source = SpecIdentity("vm.yaml", loaded.sha256, VM_SPEC.plain(loaded.spec))
 
-    board = board_of(facts.architecture)
+    board, terms = board_of(facts.architecture), Terms(loaded.places.where)
 
     def run() -> Figures:
         return {
             "read": _milliseconds(lambda: recorded_host(str(path))),
-            "plan": _milliseconds(lambda: plan_of(loaded.spec, source, facts, FILES, loaded.places.where, board)),
+            "plan": _milliseconds(lambda: plan_of(loaded.spec, source, facts, FILES, terms, board)),
         }
 
     return run

@@ -56,17 +56,38 @@ def _interval(row: Row, goal: Goal, results: Results, across: Scale, y: float) -
     yield f'<circle cx="{places[1]}" cy="{y}" r="4" fill="{colour}"/>'
 
 
-def growth(results: Results) -> str:
-    """The planner's time on hosts of growing size, both axes logarithmic: linear growth is a straight line."""
-    values = results.rows["planner"]
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """What grows along the bottom, and what with it; both axes are logarithmic: linear growth is a straight line."""
+
+    title: str
+    low: int
+    high: int
+    least: float
+    most: float
+    lines: tuple[tuple[str, str, str], ...]  # colour, figure, label
+
+
+# The rows that have a plot of their own.
+GROWTHS = {
+    "planner": Growth("milliseconds, by functions of the host", 1_000, 100_000, 1, 100_000,
+                      ((GOOD, "plan", "plan"), (INK, "read", "facts read"))),
+    "place": Growth("seconds, and MiB, by hosts", 1_000, 10_000, 0.1, 1_000,
+                    ((GOOD, "seconds", "seconds"), (INK, "memory", "MiB"))),
+}  # fmt: skip
+
+
+def growth(results: Results, row: str) -> str:
+    values, plot = results.rows[row], GROWTHS[row]
     sizes = {name: int(name.split()[0].replace(",", "")) for name in values}
-    across, up = Scale(1_000, 100_000, 80, 560), Scale(1, 100_000, 340, 40)
-    body = [_text(80, 20, "milliseconds, by functions of the host")]
-    for value in (1, 10, 100, 1_000, 10_000, 100_000):
+    across, up = Scale(plot.low, plot.high, 80, 560), Scale(plot.least, plot.most, 340, 40)
+    body = [_text(80, 20, plot.title)]
+    for power in range(round(math.log10(plot.least)), round(math.log10(plot.most)) + 1):
+        value = 10**power
         body += [_line(80, up(value), 560, up(value), QUIET), _text(70, up(value) + 4, f"{value:,}", "end")]
     for size in sizes.values():
         body += [_line(across(size), 40, across(size), 340, QUIET), _text(across(size), 358, f"{size:,}", "middle")]
-    for colour, key, label in ((GOOD, "plan", "plan"), (INK, "read", "facts read")):
+    for colour, key, label in plot.lines:
         points = [(across(size), up(statistics.median(values[name][key]))) for name, size in sizes.items()]
         path = " ".join(f"{x},{y}" for x, y in points)
         body.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')

@@ -312,7 +312,7 @@ TABLE = (
     Row(
         "firmware",
         "Boot from a disk image by UEFI",
-        "The tests' disk image of Debian, 1 vCPU and 512 MiB, by the host's OVMF, which reads GRUB from the image; "
+        "The tests' disk image of Debian, 1 vCPU and 512 MiB, by OVMF of Debian 13, which reads GRUB from the image; "
         "GRUB shows its menu for two seconds and reads kernel and initrd. From the command until the first line of the "
         "initrd's init arrives at whoever gave it, and what the guest's /proc/uptime says there.",
         "firmware.firmware",
@@ -355,6 +355,18 @@ TABLE = (
         3,
         (Figure("rate", "specs", "/s", 0),),
         (Goal("rate", "from a dict", 1000, at_least=True), Goal("rate", "from YAML", 250, at_least=True)),
+    ),
+    Row(
+        "place",
+        "Many hosts",
+        "`vmlaunch place` with a spec of one graphics card and a folder of facts files: recorded hosts, from a laptop "
+        "to a server with eight cards, under names of their own. The whole command; its memory is that of its largest "
+        "process.",
+        "placing.hosts",
+        NATIVE,
+        3,
+        (Figure("seconds", "all judged", "s"), Figure("memory", "at most", "MiB", 0)),
+        (Goal("seconds", "1,000 hosts", 3), Goal("seconds", "10,000 hosts", 25)),
     ),
 )  # fmt: skip
 

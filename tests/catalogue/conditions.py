@@ -7,8 +7,8 @@ from typing import Any
 
 from launcher.host.facts import Config, HostFacts, IommuUnit, Msix, PcieLink, PciFunction, Power
 from launcher.record import replace
-from launcher.values import Missing, PciAddress
-from tests.catalogue.row import ONE, Row, lab, small, with_function, with_linux, with_process
+from launcher.values import Missing, Moment, PciAddress
+from tests.catalogue.row import ONE, Row, gpu07, lab, small, with_function, with_linux, with_process
 from tests.planning import host
 
 DISK, GPU, OTHER_GPU, NIC, VF = "0000:02:00.0", "0000:c1:00.0", "0000:e1:00.0", "0000:3b:00.0", "0000:3b:01.0"
@@ -144,6 +144,15 @@ def with_nodes(memory: str, pin: str) -> str:
 
 NEAR_BANK, FAR_BANK = "{size: 1GiB, node: 0}", "{size: 1GiB, node: 1}"
 NEAR_PIN, FAR_PIN = "0-1", "8-9"
+
+MIDNIGHT, MORNING, NOW, TOMORROW = (
+    Moment.parse(f"2026-11-{one}:00+00:00") for one in ("29T00:00", "29T07:00", "29T08:00", "30T08:00")
+)
+
+
+def of_life(recorded: Moment, boot: str | None = None) -> Callable[[], HostFacts]:
+    return gpu07(recorded_at=recorded, boot_id=boot)
+
 
 ROWS: tuple[Row, ...] = (
     Row("no-reset-method", "E216", lab("extremes"), lab("amd"), AT_2, captured="extremes"),
@@ -318,6 +327,9 @@ ROWS: tuple[Row, ...] = (
         with_nodes(NEAR_BANK, FAR_PIN),
         variant="pinned-elsewhere",
     ),
+    Row("facts-old", "W267", of_life(MIDNIGHT), of_life(MORNING), asked={"now": NOW}, variant="a-night"),
+    Row("facts-old", "W267", of_life(TOMORROW), of_life(NOW), asked={"now": NOW}, variant="clocks"),
+    Row("booted-since", "W268", of_life(NOW, "a"), of_life(NOW, "b"), asked={"now": NOW, "boot_id": "b"}),
 )
 
 # id -> why a plan cannot see it, or where else it is dealt with.

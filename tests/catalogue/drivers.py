@@ -40,7 +40,7 @@ from tests.catalogue.driver_hosts import (
     vmd,
     without_disk,
 )
-from tests.catalogue.row import ONE, Row, lab, small, with_process
+from tests.catalogue.row import ONE, Row, hosted, lab, small, with_process
 
 
 def spec(*devices: str) -> str:
@@ -48,6 +48,8 @@ def spec(*devices: str) -> str:
     return f"boot: {{kernel: ./bzImage}}\ncpus: 2\nmemory: 1GiB\ndevices:\n{lines}"
 
 
+GPU_SOUND = f"{GPU[:-1]}1"
+OTHER_GPU, OTHER_SOUND = "0000:e1:00.0", "0000:e1:00.1"
 ONE_GPU = spec(f"gpu: {GPU}")
 BOTH = spec(f"gpu: {{pci: {GPU}, companions: attach}}")
 ONE_VF = spec(f"nic: {{pci: {NIC}, vf: 3}}")
@@ -342,6 +344,23 @@ ROWS: tuple[Row, ...] = (
     Row(
         "vf-without-working-pf", "E246", lambda: with_process(knows(), capabilities=("cap_sys_admin",)),
         lambda: with_process(knows(mac=MINE), capabilities=("cap_sys_admin",)), SET_MAC, variant="set-by-whom",
+    ),
+    # ---- what a scheduler gave ----
+    Row(
+        "not-given", "E247", hosted("gpu07"), hosted("gpu07"), spec(f"gpu: {{pci: {GPU}, companions: attach}}"),
+        only=f"{OTHER_GPU},{OTHER_SOUND}", near_only=f"{GPU},{GPU_SOUND}", variant="another",
+    ),
+    Row(
+        "not-given", "E247", hosted("gpu07"), hosted("gpu07"), spec("gpu: {match: {id: 10de:2684}, pick: free}"),
+        only="0000:02:00.0", near_only=f"{OTHER_GPU},{OTHER_SOUND}", variant="none-that-matches",
+    ),
+    Row(
+        "not-given", "E247", hosted("gpu07"), hosted("gpu07"), spec(f"gpu: {{pci: {GPU}, companions: attach}}"),
+        only=GPU, near_only=f"{GPU},{GPU_SOUND}", variant="half-a-group",
+    ),
+    Row(
+        "given-and-gone", "E248", hosted("gpu07"), hosted("gpu07"), spec("disk: 0000:02:00.0"),
+        only="0000:02:00.0,0000:03:00.0", near_only="0000:02:00.0,0000:81:00.0",
     ),
 )  # fmt: skip
 

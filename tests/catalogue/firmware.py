@@ -82,6 +82,14 @@ def _file(id_: str, code: str, variant: str, spec: str, one: BootFiles, near: Bo
     return Row(id_, code, HOST, HOST, spec, near_spec, variant=variant, named=one, near_named=near)
 
 
+HOLE = "[{size: 512MiB}, {size: 512MiB, at: 0x40000000}]"
+
+
+def _memory(code: str, variant: str, memory: str, near: str) -> Row:
+    spec, near_spec = (UEFI.replace("1GiB", one) for one in (memory, near))
+    return Row("firmware-memory", code, HOST, HOST, spec, near_spec, variant=variant, named=files())
+
+
 USER_DATA = SeedText("/vms/user-data", "file", 20, "99" * 32)
 PASSED_OVER = "does not begin with `#cloud-config`, nor with what else cloud-init knows"
 SEEDED = f"{START}cloud-init: {{user-data: ./user-data}}\n"
@@ -130,6 +138,9 @@ ROWS: tuple[Row, ...] = (
     _file("nothing-to-boot", "W460", "no-system-partition", UEFI, disk("bios"), disk("uefi")),
     _file("nothing-to-boot", "W460", "no-boot-code", BIOS, disk("uefi"), disk("bios")),
     _file("nothing-to-boot", "W460", "bare-file-system", UEFI, disk(), disk("uefi")),
+    _memory("E464", "40-mib", "40MiB", "44MiB"),
+    _memory("E465", "bank-apart", HOLE, "[{size: 512MiB}, {size: 512MiB, at: 0x100000000}]"),
+    _memory("E465", "banks-together", HOLE, "[{size: 512MiB}, {size: 512MiB, at: 0x20000000}]"),
     _seed("E410", "absent", Missing("absent", "/vms/user-data")),
     _seed("E462", "large", replace(USER_DATA, size=2 * MIB, sha256="9a" * 32)),
     _seed("W463", "no-header", replace(USER_DATA, problem=PASSED_OVER)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -29,7 +29,8 @@ class Row:
     which the failure was made by commands and seen, with facts made by hand here. Without both all is made by hand.
     `variant` tells apart several rows of one failure. `files`: what is in bzImage, initrd.img and ALIAS.rom, where
     that matters; `near_files`: in those of the near miss, where they differ. `named` and `near_named` are those facts
-    of files themselves, where they are of disks, shares and sockets.
+    of files themselves, where they are of disks, shares and sockets. `only` and `near_only`: what a plan may touch;
+    `asked`: when.
     """
 
     id: str
@@ -45,6 +46,9 @@ class Row:
     near_files: Mapping[str, bytes] | None = None
     named: BootFiles | None = None
     near_named: BootFiles | None = None
+    only: str = ""
+    near_only: str = ""
+    asked: Mapping[str, Any] = field(default_factory=dict)
 
     def boot_files(self) -> BootFiles:
         return self.named or (FILES if self.files is None else read_files(self.files))

@@ -38,7 +38,7 @@ IDS = (
     "share-with-images",
     "no-user-namespace", "shared-memory", "engine-dies", "engine-mute", "engine-hangs-up", "changed-since-the-plan",
     "firmware-missing", "firmware-file-wrong", "variables-wrong", "nothing-to-boot", "boot-order-unheard",
-    "cloud-init-unheard",
+    "firmware-memory", "cloud-init-unheard", "not-given", "given-and-gone", "facts-old", "booted-since",
 )  # fmt: skip
 
 _ROOMS = (iommu, drivers, spaces, conditions, reported, files, serving, firmware)

@@ -8,7 +8,10 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from launcher.kernel.api import CpuidLeaf, Event, MsiRoute, PinRoute, Registers, Trap
+from launcher.kernel.api import SPACES, CpuidLeaf, Event, MsiRoute, PinRoute, Registers, Trap
+from launcher.kernel.msix import MsixEntries
+from launcher.kernel.virtio import VirtioRegisters
+from launcher.native import lib
 from launcher.values import KIB, Span
 from tests.fakes.handle import Handle, Mappable, refuse
 from tests.fakes.iommufd import FakeCdev
@@ -19,6 +22,12 @@ from tests.fakes.vfio import FakeGroup
 
 MOST_GSIS, MOST_VCPUS = 4096, 64
 SET_MEMORY, IRQFD, SET_ATTRIBUTE = "KVM_SET_USER_MEMORY_REGION", "KVM_IRQFD", "KVM_SET_DEVICE_ATTR"
+
+
+SERVED = {
+    "table": (lib.msix_read, lib.msix_write, "msix"),
+    "registers": (lib.virtio_read, lib.virtio_write, "virtio"),
+}
 
 
 class FakeKvm(Handle):
@@ -133,7 +142,7 @@ class FakeVm(Handle):
         self.kernel.call("KVM_CREATE_VCPU")
         if number >= MOST_VCPUS:
             refuse(errno.EINVAL, "KVM_CREATE_VCPU")
-        return FakeVcpu(self.kernel, number)
+        return FakeVcpu(self.kernel, number, machine)
 
     def close(self) -> None:
         """Its memslots go with it."""
@@ -185,6 +194,8 @@ class FakeMachine(Handle):
     def __init__(self, kernel: FakeKernel) -> None:
         super().__init__(kernel)
         self.functions: dict[int, bytearray] = {}
+        self.msix: dict[int, MsixEntries] = {}
+        self.virtio: dict[int, VirtioRegisters] = {}
 
     listens = False
     ports: Sequence[Trap] = ()
@@ -214,6 +225,29 @@ class FakeMachine(Handle):
         assert offset + len(data) <= len(self.functions[function])
         self.functions[function][offset : offset + len(data)] = data
 
+    def add_msix(self, function: int, vectors: int) -> MsixEntries:
+        self.msix[function] = MsixEntries(vectors)
+        return self.msix[function]
+
+    def add_virtio(self, function: int, offered: int, queues: int, config: bytes) -> VirtioRegisters:
+        self.virtio[function] = VirtioRegisters(offered, queues, config)
+        return self.virtio[function]
+
+    def serves(self, event: Event) -> bool:
+        """An access that does not leave C, for it is C that serves it here, too."""
+        if event.kind not in ("read", "write") or SPACES[event.data[0]] != "memory":
+            return False
+        _, address, size, *value = event.data
+        for trap in self.memory:
+            if trap.kind in SERVED and trap.start <= address and address + size <= trap.start + trap.size:
+                reads, writes, found = SERVED[trap.kind]
+                pointer, offset = getattr(self, found)[trap.offset].pointer, address - trap.start
+                if event.kind == "write":
+                    return not writes(pointer, offset, size, value[0], False)
+                self.kernel.replies.append(reads(pointer, offset, size))
+                return True
+        return False
+
     def set_flash(self, slot: int, guest: int, memory: Mappable, file: int) -> None:
         self.kernel.call("machine_set_flash")
 
@@ -236,8 +270,9 @@ class FakeMachine(Handle):
 class FakeVcpu(Handle):
     """Returns the kernel's events, the last one for ever; without any it runs until it is kicked."""
 
-    def __init__(self, kernel: FakeKernel, index: int) -> None:
+    def __init__(self, kernel: FakeKernel, index: int, machine: FakeMachine) -> None:
         super().__init__(kernel)
+        self._machine = machine
         events = kernel.events if kernel.vms == 1 else kernel.after_reset
         mine = events[index] if index < len(events) else ()
         self._events = [mine] if isinstance(mine, Event) else list(mine)
@@ -266,6 +301,8 @@ class FakeVcpu(Handle):
     def run(self) -> Event:
         self.kernel.running = self.kernel.running or len(self.kernel.calls)
         self.exits += 1
+        while len(self._events) > 1 and self._machine.serves(self._events[0]):
+            self._events.pop(0)
         if not self._events:
             os.read(self._kick, 1)
             return Event("kicked")

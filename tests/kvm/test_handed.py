@@ -37,7 +37,7 @@ def started(name: str, runtime: Path, *words: str) -> subprocess.CompletedProces
 
 
 def test_who_may_not_open_kvm_runs_a_vm_by_a_descriptor_of_it(runtime: Path) -> None:
-    done = started("kvm", runtime, "up", str(EXAMPLES / "hello.yaml"))
+    done = started("kvm", runtime, "up", "--hello")
     assert done.returncode == 0, done.stderr
     assert "powering off" in done.stdout
     assert (runtime / "vmlaunch" / "hello" / "report.json").stat().st_uid == NOBODY

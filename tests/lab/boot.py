@@ -28,7 +28,6 @@ LOST = 125  # the exit status that says: no verdict on the command, the machine 
 INSIDE = "/run/lab"  # the folder of results, as the command sees it
 GRACE = 300  # seconds that the machine may take beyond the command's own time: to boot and to end, on a fast machine
 TICK = 0.1
-DISK = 64 << 20
 MESSAGES = 25  # lines of the console in the sentence on a lost machine
 # QEMU's monitor is the machine's second serial port. The socket between them is in QEMU's own folder.
 MONITOR = (
@@ -102,7 +101,7 @@ def qemu_command(host: Host, work: Path, serial: str) -> list[str]:
     drives = []
     for disk in host.disks:
         with (work / disk).open("wb") as image:
-            image.truncate(DISK)
+            image.truncate(host.disk_mebibytes << 20)
         drives += ["-drive", f"if=none,id={disk},format=raw,file={work / disk}"]
     return [
         *_locked_interrupts(work),
@@ -137,7 +136,7 @@ def _locked_interrupts(work: Path) -> list[str]:
 
 def _lockup() -> int:
     """Half of the seconds after which its kernel takes a processor for lost; 60 are the most that it allows."""
-    return min(60, speed.seconds(10))
+    return min(60, speed.seconds(30))
 
 
 def start(command: list[str], said: IO[bytes], work: Path, *, terminal: bool = False) -> subprocess.Popen[bytes]:

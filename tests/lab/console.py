@@ -1,10 +1,17 @@
-"""The serial console of a guest that boots the disk image: what it says is read, its user logs in and gives orders."""
+"""The serial console of a guest that boots the disk image: what it says is read, its user logs in and gives orders.
+
+In a lab host it is also kept among the results, as it comes: it can be watched, and stays when the machine is lost.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 import subprocess
+from pathlib import Path
+
+from tests.lab.boot import INSIDE
+from tests.lab.session import here
 
 USER, PASSWORD = "trainer", "in-the-lab"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEhvd0tub3dzV2hhdFRoaXNLZXlXb3VsZE9wZW4hIQ== trainer@lab"
@@ -21,6 +28,16 @@ MENU, LOGIN = "GNU GRUB", "login: "
 _FORMATS = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\r")  # what a terminal would do with it, and no text
 
 
+def _place() -> Path | None:
+    if here() is None:
+        return None
+    test = re.sub(r"\W+", "-", os.environ.get("PYTEST_CURRENT_TEST", "").rpartition("::")[2].split(" (")[0])
+    folder = Path(INSIDE)
+    place = folder / f"screen-{len([*folder.glob('screen-*')])}-{test}"
+    place.touch()
+    return place
+
+
 class Console:
     """A process that passes the console on, by its standard input and output."""
 
@@ -28,6 +45,7 @@ class Console:
         self.process = process
         self.said = ""  # all of it
         self._heard = 0
+        self._place = _place()
 
     def until(self, text: str) -> str:
         """What was said since the last answer, up to this one, which may stand anywhere in a line."""
@@ -36,6 +54,9 @@ class Console:
             came = os.read(self.process.stdout.fileno(), 65536)
             if not came:
                 raise AssertionError(f"no {text!r} in {self.said[self._heard :]}{self._errors()}")
+            if self._place is not None:
+                with self._place.open("ab") as place:
+                    place.write(came)
             self.said = _FORMATS.sub("", self.said + came.decode(errors="replace"))
         start, self._heard = self._heard, found + len(text)
         return self.said[start : self._heard]

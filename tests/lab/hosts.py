@@ -46,6 +46,7 @@ class Host:
     iommu: Iommu = Iommu.INTEL
     devices: tuple[str, ...] = ()  # QEMU's words, in order: -device, or with their own option in front
     disks: tuple[str, ...] = ()  # empty images, one each boot, to be named by drive=
+    disk_mebibytes: int = 64  # of each
     nodes: int = 1
     cpus: int = 1
     mebibytes: int = 3072
@@ -241,7 +242,7 @@ TABLE = (
         NVME[1],
     ), disks=("nvme",), cpus=2, nodes=2, kernel_options=("hugepagesz=2M", "hugepages=0:16,1:32", "nokaslr")),
     Host("large", "8 GiB of memory, a drive and two network cards", devices=(*NVME, *CARDS), disks=("nvme",), cpus=2,
-         mebibytes=8192),
+         mebibytes=8192, disk_mebibytes=2048),  # the drive takes the image of the tests
     Host("no-iommu", "no IOMMU", iommu=Iommu.NONE, devices=NVME, disks=("nvme",)),
     Host("switched-off", "an IOMMU that the command line switches off", devices=NVME, disks=("nvme",),
          kernel_options=("intel_iommu=off",)),

@@ -21,6 +21,12 @@ enum { GUESTS = 2, LIFE = 20000, MOST = 64, FILES = 7 };
 enum { COM1 = 0x3f8, PM = 0x600, KEYBOARD = 0x64, PCI_CONFIG = 0xcf8, BAR_PORTS = 0xc000 };
 #define BARS 0xc0000000ull
 static const uint64_t BARS_SIZE = 0x40000, ECAM = 0xfed00000, ECAM_SIZE = 1 << 20;
+static const uint64_t REGISTERS = BARS - 0x10000, REGISTERS_SIZE = 0x4000; /* of each of two functions, side by side */
+static const uint64_t OFFERED = 1ull << 32 | 0x201;
+enum { VIRTIO = 2, FIRST_VIRTIO = 0x20 };
+static const uint32_t QUEUES[VIRTIO] = { 3, VIRTIO_MOST_QUEUES };
+enum { VECTORS = 5, TABLE_SIZE = VECTORS * MSIX_ENTRY };
+static const uint64_t TABLES = BARS - 0x20000; /* of the same functions */
 static const uint64_t FLASH = 0xffe00000, FLASH_SIZE = 0x10000; /* larger than its file */
 /* Traps that stay: a file that never answers, and one whose accesses come back. Around them there is nothing. */
 static const uint64_t DEAF = BARS - 128, STEADY = BARS - 64, STEADY_SIZE = 4;
@@ -37,6 +43,11 @@ struct guest {
 
 static __thread struct guest *self;
 static int files[FILES];
+static struct virtio functions[VIRTIO];
+static struct msix tables[VIRTIO];
+static pthread_mutex_t engines[VIRTIO] = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER };
+static bool runs[VIRTIO]; /* of each engine, under its lock */
+static _Atomic uint64_t starts, stops;
 
 static uint64_t below(uint64_t *random, uint64_t limit)
 {
@@ -96,6 +107,42 @@ static void port_exit(struct guest *guest)
 	ASAN_POISON_MEMORY_REGION(port_data(run) + length, 2 * PAGE - length);
 }
 
+/* As a driver does, and otherwise: the fields that lead to a start, more often than chance finds them. */
+static void virtio_exit(struct guest *guest)
+{
+	static const struct { uint16_t at, size; uint32_t value; } fields[] = {
+		{ 0x14, 1, 3 }, { 0x08, 4, 0 }, { 0x08, 4, 1 }, { 0x0c, 4, 1 }, { 0x0c, 4, 1 }, { 0x14, 1, 11 }, { 0x16, 2, 2 },
+		{ 0x18, 2, 64 }, { 0x1a, 2, 3 }, { 0x1c, 2, 1 }, { 0x20, 4, 0x10000 }, { 0x14, 1, 15 }, { 0x14, 1, 15 },
+		{ 0x14, 1, 0 }, { 0x3004, 2, 1 }, { 0x10, 2, 0 }, { 0x16, 2, VIRTIO_MOST_QUEUES },
+	};
+	uint64_t *random = &guest->random, one = below(random, sizeof fields / sizeof *fields);
+	struct kvm_run *run = guest->vcpu->run;
+	bool other = !below(random, 8);
+	uint64_t data = other ? any(random) : fields[one].value;
+	uint64_t function = REGISTERS + below(random, VIRTIO) * REGISTERS_SIZE;
+	uint64_t anywhere = below(random, 2) ? function + below(random, 0x40) : near(random, function, REGISTERS_SIZE);
+	run->exit_reason = KVM_EXIT_MMIO;
+	run->mmio.phys_addr = other ? anywhere : function + fields[one].at;
+	run->mmio.len = other ? 1 + below(random, 8) : fields[one].size;
+	run->mmio.is_write = below(random, 4) > 0;
+	memcpy(run->mmio.data, &data, sizeof data);
+	guest->known[0] = false;
+}
+
+static void table_exit(struct guest *guest)
+{
+	uint64_t *random = &guest->random, data = below(random, 2) ? any(random) : below(random, 2);
+	uint64_t table = TABLES + below(random, VIRTIO) * TABLE_SIZE;
+	struct kvm_run *run = guest->vcpu->run;
+	bool other = !below(random, 4);
+	run->exit_reason = KVM_EXIT_MMIO;
+	run->mmio.phys_addr = other ? near(random, table, TABLE_SIZE) : table + 4 * below(random, TABLE_SIZE / 4);
+	run->mmio.len = other ? 1 + below(random, 8) : 4;
+	run->mmio.is_write = below(random, 4) > 0;
+	memcpy(run->mmio.data, &data, sizeof data);
+	guest->known[0] = false;
+}
+
 static void memory_exit(struct guest *guest)
 {
 	uint64_t *random = &guest->random, function = ECAM + THERE[below(random, sizeof THERE)] * PAGE;
@@ -145,7 +192,13 @@ static int enter_guest(struct guest *guest)
 	switch (below(&guest->random, 20)) {
 	case 0:
 		return another_exit(guest);
-	case 1 ... 9:
+	case 1 ... 5:
+		virtio_exit(guest);
+		return 0;
+	case 6:
+		table_exit(guest);
+		return 0;
+	case 7 ... 12:
 		memory_exit(guest);
 		return 0;
 	default:
@@ -173,6 +226,38 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 	return 0;
 }
 
+/* Whoever is asked about a write to registers: alone with the engine, which is told of each start and stop in turn. */
+static void tell_engine(struct guest *guest, uint64_t address, uint32_t size, uint64_t value)
+{
+	uint32_t which = (address - REGISTERS) / REGISTERS_SIZE, number = 0;
+	struct virtio *virtio = &functions[which];
+	struct virtio_state state;
+	struct virtio_queue queue;
+	pthread_mutex_lock(&engines[which]);
+	int follows = virtio_write(virtio, (address - REGISTERS) % REGISTERS_SIZE, size, value, true);
+	virtio_state(virtio, &state);
+	CHECK(state.started == (follows == VIRTIO_STARTS || runs[which]));
+	CHECK(follows != VIRTIO_STARTS || !runs[which]);
+	CHECK(!(follows == VIRTIO_STOPS || follows == VIRTIO_NOTIFIED) || runs[which]);
+	if (follows == VIRTIO_STARTS) {
+		CHECK((state.features >> 32 & 1) && !(state.features & ~OFFERED) && state.status & 4);
+		for (; !virtio_queue(virtio, number, &queue); number++) {
+			CHECK(queue.size && queue.size <= 256 && !(queue.size & (queue.size - 1)));
+			CHECK(queue.vector <= QUEUES[which] || queue.vector == 0xffff);
+		}
+		CHECK(number == QUEUES[which]);
+		runs[which] = true;
+		starts++;
+		if (!below(&guest->random, 4)) /* it refuses */
+			virtio_fail(virtio);
+	} else if (follows == VIRTIO_STOPS) {
+		virtio_reset(virtio);
+		runs[which] = false;
+		stops++;
+	}
+	pthread_mutex_unlock(&engines[which]);
+}
+
 /* As Python does; it may also answer nothing. */
 static void answer(struct guest *guest, int event)
 {
@@ -182,7 +267,15 @@ static void answer(struct guest *guest, int event)
 	CHECK(space == SPACE_PORT || space == SPACE_MEMORY || space == SPACE_CONFIG);
 	CHECK(1 <= size && size <= 8);
 	CHECK(space != SPACE_CONFIG || (address < ECAM_SIZE && memchr(ASKED, address / PAGE, sizeof ASKED)));
-	CHECK(space != SPACE_MEMORY || address >= BARS || (STEADY <= address && end <= STEADY + STEADY_SIZE));
+	bool registers = space == SPACE_MEMORY && REGISTERS <= address && end <= REGISTERS + VIRTIO * REGISTERS_SIZE;
+	bool table = space == SPACE_MEMORY && TABLES <= address && end <= TABLES + VIRTIO * TABLE_SIZE;
+	bool steady = STEADY <= address && end <= STEADY + STEADY_SIZE;
+	CHECK(space != SPACE_MEMORY || address >= BARS || registers || table || steady);
+	CHECK(event == EVENT_WRITE || !(registers || table));
+	if (registers)
+		tell_engine(guest, address, size, vcpu_data(vcpu, 3));
+	if (table)
+		msix_write(&tables[(address - TABLES) / TABLE_SIZE], (address - TABLES) % TABLE_SIZE, size, vcpu_data(vcpu, 3), true);
 	CHECK(space != SPACE_PORT || end <= 0x10000);
 	if (event == EVENT_WRITE)
 		return;
@@ -271,9 +364,21 @@ static void replace_ports(struct machine *machine, uint64_t *random)
 static void replace_memory(struct machine *machine, uint64_t *random)
 {
 	struct trap traps[MOST];
-	traps[0] = (struct trap){ DEAF, 8, 0, -1, TRAP_FILE };
-	traps[1] = (struct trap){ STEADY, STEADY_SIZE, 0, -1, TRAP_ASK };
-	uint32_t count = 2 + random_bars(random, traps + 2, BARS, BARS + BARS_SIZE);
+	uint32_t count = 0;
+	for (int n = 0; n < VIRTIO; n++)
+		if (below(random, 8))
+			traps[count++] = (struct trap){ TABLES + n * TABLE_SIZE, TABLE_SIZE, FIRST_VIRTIO + n, -1, TRAP_MSIX };
+	if (below(random, 2)) /* of none */
+		traps[count++] = (struct trap){ TABLES + VIRTIO * TABLE_SIZE, 8, any(random), -1, TRAP_MSIX };
+	for (int n = 0; n < VIRTIO; n++)
+		if (below(random, 8))
+			traps[count++] = (struct trap){ REGISTERS + n * REGISTERS_SIZE, REGISTERS_SIZE, FIRST_VIRTIO + n, -1,
+							TRAP_VIRTIO };
+	if (below(random, 2)) /* of none */
+		traps[count++] = (struct trap){ REGISTERS + VIRTIO * REGISTERS_SIZE, 8, any(random), -1, TRAP_VIRTIO };
+	traps[count++] = (struct trap){ DEAF, 8, 0, -1, TRAP_FILE };
+	traps[count++] = (struct trap){ STEADY, STEADY_SIZE, 0, -1, TRAP_ASK };
+	count += random_bars(random, traps + count, BARS, BARS + BARS_SIZE);
 	if (below(random, 8))
 		traps[count++] = (struct trap){ ECAM, ECAM_SIZE, 0, -1, TRAP_ECAM };
 	if (below(random, 8))
@@ -368,6 +473,20 @@ static void live(struct guest *guests, uint64_t exits, uint64_t *random)
 	CHECK(!machine_set_function(machine, 0, image, image, image) && !machine_set_function(machine, 0xfe, image, image, image));
 	for (size_t n = 0; n < sizeof ASKED; n++)
 		CHECK(!machine_set_function(machine, ASKED[n], image, asks, asks));
+	for (int n = 0; n < VIRTIO; n++) {
+		CHECK(virtio_create(&functions[n], OFFERED, 0, image, 60) == -EINVAL);
+		CHECK(virtio_create(&functions[n], OFFERED, VIRTIO_MOST_QUEUES + 1, image, 60) == -EINVAL);
+		CHECK(virtio_create(&functions[n], OFFERED, QUEUES[n], image, 257) == -EINVAL);
+		CHECK(virtio_create(&functions[n], OFFERED, QUEUES[n], image, 60) == 0);
+		machine_set_virtio(machine, FIRST_VIRTIO + n, &functions[n]);
+		runs[n] = false;
+	}
+	uint8_t *entries = malloc(VIRTIO * TABLE_SIZE);
+	for (int n = 0; n < VIRTIO; n++) {
+		CHECK(msix_create(&tables[n], entries + n * TABLE_SIZE, MSIX_MOST_VECTORS + 1) == -EINVAL);
+		CHECK(msix_create(&tables[n], entries + n * TABLE_SIZE, VECTORS) == 0);
+		machine_set_msix(machine, FIRST_VIRTIO + n, &tables[n]);
+	}
 	uint8_t *array = malloc(FLASH_SIZE);
 	memset(array, 0xff, FLASH_SIZE);
 	CHECK(machine_set_flash(machine, -1, 7, FLASH, array, FLASH_SIZE - 1, -1) == -EINVAL);
@@ -382,6 +501,9 @@ static void live(struct guest *guests, uint64_t exits, uint64_t *random)
 	CHECK(by_files > refused && refused);
 	CHECK(machine_count(machine, 6) > machine_count(machine, 7) && machine_count(machine, 7)); /* its file is smaller */
 	machine_destroy(machine);
+	for (int n = 0; n < VIRTIO * TABLE_SIZE; n++) /* of the last word only the mask is kept */
+		CHECK(n % MSIX_ENTRY < 12 || entries[n] <= (n % MSIX_ENTRY == 12));
+	free(entries);
 	free(array);
 	CHECK(!output.broken && !input.broken);
 	free(memory[0]);
@@ -400,6 +522,7 @@ int main(int count, char **words)
 		guests[n].random = any(&random);
 	for (uint64_t done = 0; done < exits; done += LIFE)
 		live(guests, LIFE, &random);
+	CHECK(starts > stops && stops);
 	for (int n = 0; n < FILES - 1; n++)
 		close(files[n]);
 	CHECK(dup(0) == before); /* no descriptor was left open */

@@ -91,7 +91,7 @@ static void keep(void)
 static void write_anything(void)
 {
 	uint32_t seed = 1, sum = 0;
-	for (int n = 0; n < MANY; n++) {
+	for (uint32_t n = 0; n < MANY; n++) {
 		uint32_t at = BLOCK + random(&seed) % (SIZE - BLOCK - 4);
 		static const uint8_t commands[] = { 0x10, 0x20, 0x40, 0x50, 0x70, 0x90, 0x98, 0xd0, 0xe8, 0xff };
 		uint8_t value = random(&seed) % 4 ? commands[random(&seed) % sizeof commands] : random(&seed);
@@ -127,7 +127,7 @@ static void ask_anything(void)
 	uint32_t seed = 7;
 	volatile uint32_t signature = 0;
 	struct request request;
-	for (int n = 0; n < MANY / 12; n++) {
+	for (uint32_t n = 0; n < MANY / 12; n++) {
 		uint32_t place = random(&seed) % 3 ? random(&seed) << 8 | 0x80000000 : 0x100000 + random(&seed) % 0x100000;
 		request = (struct request){ random(&seed), random(&seed) % 3 ? big(random(&seed) % 0x10000) : random(&seed) << 8,
 					    random(&seed) % 2 ? random(&seed) : 0, big(place) };

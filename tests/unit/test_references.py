@@ -20,6 +20,13 @@ def _texts() -> Iterator[Path]:
         yield from (path for path in (ROOT / room).rglob("*") if path.suffix in _TEXTS)
 
 
+def test_a_link_leads_from_its_page_to_what_is_there() -> None:
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+    links = [(page, one) for page in pages for one in re.findall(r"\]\(([^)#:\s]+)", page.read_text(encoding="utf-8"))]
+    assert len(links) > 50
+    assert [f"{page.name}: {link}" for page, link in links if not (page.parent / link).exists()] == []
+
+
 def test_every_page_that_is_named_is_there() -> None:
     pages = {path.name for path in ROOT.glob("*.md")} | {path.name for path in (ROOT / "docs").glob("*.md")}
     named = {

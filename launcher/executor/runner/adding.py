@@ -23,12 +23,7 @@ from launcher.kernel.api import Eventfd, MemoryPart, Vhost, VhostUser
 from launcher.kernel.vhost_user import MOST_REGIONS
 from launcher.machine.function import PassedFunction
 from launcher.machine.policy import Shape
-from launcher.machine.virtio import (
-    BAR_SIZE,
-    VirtioRegisters,
-    offerable,
-    pieces,
-)
+from launcher.machine.virtio import BAR_SIZE, offerable, pieces
 from launcher.machine.virtio_config import VirtioConfig
 from launcher.plan.steps import BarPlace
 from launcher.plan.virtio import AddVirtio, Virtio
@@ -105,13 +100,16 @@ _HELP = {
 
 def _add(one: Virtio, engine: Engine, memory: tuple[MemoryPart, ...], live: Live) -> None:
     built, notes = live.the(Built), Notes()
-    model = VirtioConfig(one.kind, VirtioRegisters(offerable(one.kind, engine.features), engine.queues, engine.config))
+    devfn = one.guest.device * 8 + one.guest.function
+    registers = built.machine.add_virtio(devfn, offerable(one.kind, engine.features), engine.queues, engine.config)
+    config = VirtioConfig(one.kind, registers.vectors)
     planned = BarPlace(BAR, "mem32", False, BAR_SIZE, one.bar, "trap")
-    function = PassedFunction(Shape(model.image(), (planned,), 0, multifunction=False, intx=False))
-    bar = Bar(BAR, "memory", BAR_SIZE, -1, 0, pieces(model.registers.vectors), planned=planned)
-    placing = Placing(one.guest.device * 8 + one.guest.function, {BAR: bar}, live.the(AddressMap), notes.say)
+    shape = Shape(config.image(), (planned,), 0, multifunction=False, intx=False)
+    function = PassedFunction(shape, partial(built.machine.add_msix, devfn))
+    bar = Bar(BAR, "memory", BAR_SIZE, -1, 0, pieces(registers.vectors), planned=planned)
+    placing = Placing(devfn, {BAR: bar}, live.the(AddressMap), notes.say)
     kicks = Kicks(built.vm, [_eventfd(live) for _ in range(engine.queues)])
-    service = VirtioService(model, engine, kicks, memory, notes.say)
+    service = VirtioService(config, registers, engine, kicks, memory, notes.say)
     device = VirtioDevice(one, function, placing, service, notes)
     live.on_undo(device.quiet)
     device.begin(Interrupts(service, built.vm, built.routes, live.kernel.eventfd, 0, notes.say_about))

@@ -34,6 +34,9 @@ class Kept:
 
 def load_firmware(step: LoadFirmware, live: Live) -> None:
     image = read_file(step.path, step.sha256, live)
+    if len(image) != step.size:
+        message = f"{step.path} has {len(image)} bytes, and the plan has {step.size} for it"
+        raise Refused(Diagnostic("E509", message, help=("plan again",)))
     kept = live.find(Kept)
     if kept is None:
         kept = Kept(_memory(image, live), *_variables(step, live))

@@ -61,6 +61,7 @@ def _prepare(one: Passed, device: Device, several: bool, peers: Sequence[DmaMaps
     config, rom = _config(one, device), rom_of(one, device, live)
     if live.the(OpenedGroups).spaces.keeps_devices:
         live.on_undo(partial(leave_as_found, device, config))
+    devfn = one.guest.device * 8 + one.guest.function
     function = PassedFunction(
         Shape(
             config=config,
@@ -69,13 +70,14 @@ def _prepare(one: Passed, device: Device, several: bool, peers: Sequence[DmaMaps
             multifunction=several,
             intx=device.irq("intx").vectors > 0,
             line=live.board.intx_line(one.guest.device, max(config[INTERRUPT_PIN], 1)),
-        )
+        ),
+        partial(live.the(Built).machine.add_msix, devfn),
     )
     found = {bar.index: bar_of(bar, one, device, function, live) for bar in one.bars}
     if rom:
         found[ROM] = rom
     notes = Notes()
-    placing = Placing(one.guest.device * 8 + one.guest.function, found, live.the(AddressMap), notes.say, peers)
+    placing = Placing(devfn, found, live.the(AddressMap), notes.say, peers)
     return PassedDevice(one, device, function, placing, notes)
 
 

@@ -6,7 +6,6 @@ import errno
 import os
 import stat
 from functools import partial
-from hashlib import sha256
 
 from launcher.errors import Diagnostic, Refused
 from launcher.executor.runner.live import Live
@@ -15,6 +14,8 @@ from launcher.vms.way import read_whole
 
 def read_file(path: str, digest: str, live: Live) -> bytes:
     """OSError when it cannot be read; Refused when it is another one now, or is by the time the guest reboots."""
+    from hashlib import sha256  # brings OpenSSL, which a keeper, who imports all of this, has no use for
+
     file = live.once(path, partial(open_regular, path))
     image = read_whole(file, size_of(file))
     if sha256(image).hexdigest() != digest:

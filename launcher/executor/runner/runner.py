@@ -93,6 +93,7 @@ class Runner:
             if self._set_up():
                 self._tell_devices()
                 self._tell(Running())
+                give_back()
                 self._watch()
         except StopOrdered:
             if self._live.vcpus:

@@ -59,12 +59,15 @@ def _open(groups: Sequence[int], spaces: AddressSpaces, live: Live) -> None:
 
 
 def map_dma(step: MapDma, live: Live) -> None:
-    """Each byte of RAM once for each address space."""
-    for maps in live.the(OpenedGroups).maps:
+    """Each byte of RAM once for each address space. One call pins a range, and says nothing before it is over."""
+    spaces, done = live.the(OpenedGroups).maps, 0
+    total = len(spaces) * sum(one.size for one in step.ranges)
+    for maps in spaces:
         _check_limits(step, maps.space)
         for one in step.ranges:
             maps.map_ram(one, live.banks[one.bank])
             live.on_undo(partial(maps.unmap, Span(one.guest, one.size)))
+            live.progress(done := done + one.size, total)
 
 
 def _check_limits(step: MapDma, space: AddressSpace) -> None:

@@ -6,6 +6,7 @@ EDK2 (OvmfPkg) and SeaBIOS look for these ids, and drive what they belong to: no
 from __future__ import annotations
 
 import struct
+from typing import TYPE_CHECKING
 
 from launcher.machine.board import GuestMemory, Port, PortModel, Told
 from launcher.machine.pci import CONFIG_SIZE, CONVENTIONAL_CONFIG, HOST_BRIDGE
@@ -15,6 +16,9 @@ from launcher.machine.x86.cmos import Cmos
 from launcher.machine.x86.e820 import RAM, RESERVED
 from launcher.machine.x86.fw_cfg import Content, FwCfg
 from launcher.values import GIB, KIB, MIB, PciAddress, Span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 PORTS = (
     Port(layout.COM1, "serial"),
@@ -101,8 +105,17 @@ def _window(told: Told) -> Span:
 def _e820(told: Told) -> bytes:
     """RAM with its legacy area, which firmware knows best, and what nobody must use."""
     taken = [layout.KVM_PAGES, *(one for one in told.reserved if not one.overlaps(layout.HOLE))]
-    entries = sorted([*((one, RAM) for one in told.ram), *((one, RESERVED) for one in taken)])
+    entries = sorted([*((one, RAM) for one in _joined(told.ram)), *((one, RESERVED) for one in taken)])
     return b"".join(struct.pack("<QQI", span.start, span.size, kind) for span, kind in entries)
+
+
+def _joined(ram: Iterable[Span]) -> list[Span]:
+    """Of banks that follow each other EDK2 2026.05 takes the first for all memory below 4 GiB."""
+    found: list[Span] = []
+    for one in sorted(ram):
+        before = found.pop() if found and found[-1].end == one.start else None
+        found.append(Span(before.start, before.size + one.size) if before else one)
+    return found
 
 
 def _device_path(address: PciAddress) -> str:

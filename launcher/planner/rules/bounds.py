@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
 from launcher.planner.boot import protocol_of
-from launcher.planner.needs import mapped_pieces, memslots
+from launcher.planner.needs import fixed_slots, mapped_pieces, memslots
 from launcher.planner.places import in_spec
 from launcher.planner.regions import left_empty
 from launcher.planner.rules.rule import Rule
@@ -36,10 +36,16 @@ def _ranges(it: Situation) -> str:
     return f"{len(it.ranges)} {'range' if len(it.ranges) == 1 else 'ranges'} of guest addresses"
 
 
+def _of_firmware(it: Situation) -> str:
+    rom = fixed_slots(it) - len(it.ranges)
+    return f", firmware {rom}" if rom else ""
+
+
 def _ram_slots(it: Situation) -> Iterator[Diagnostic]:
-    most = memslots(it.host)
-    if most and len(it.ranges) > most:
-        fact = f"memory takes {len(it.ranges)} memslots, one for each range, and KVM has {most} for a VM"
+    most, wanted = memslots(it.host), fixed_slots(it)
+    if most and wanted > most:
+        taken = f"{len(it.ranges)} memslots, one for each range{_of_firmware(it)}"
+        fact = f"memory takes {taken}, and KVM has {most} for a VM"
         yield Diagnostic("E320", fact, in_spec("memory"), help=(_FEWER,))
 
 
@@ -47,7 +53,7 @@ def _bar_slots(it: Situation) -> Iterator[Diagnostic]:
     """Behind those of RAM. A BAR that gets none is trapped: it works, and each access leaves the guest."""
     wanted = {one.address: mapped_pieces(one) for one in it.passing.functions}
     most, total = memslots(it.host), sum(wanted.values())
-    left = most - len(it.ranges)
+    left = most - fixed_slots(it)
     if not most or total <= left or left < 0:
         return
     fact = (
@@ -55,7 +61,7 @@ def _bar_slots(it: Situation) -> Iterator[Diagnostic]:
     )
     largest = sorted(wanted.items(), key=lambda pair: -pair[1])[:4]
     evidence = (
-        f"KVM has {most} memslots for a VM, and memory in {_ranges(it)} takes {len(it.ranges)}",
+        f"KVM has {most} memslots for a VM, and memory in {_ranges(it)} takes {len(it.ranges)}{_of_firmware(it)}",
         ", ".join(f"{address} {count}" for address, count in largest),
     )
     yield Diagnostic("W321", fact, in_spec("devices"), evidence, ("pass fewer devices to one VM", _FEWER))

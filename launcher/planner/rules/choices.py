@@ -11,6 +11,7 @@ from launcher.planner.decided import Obstacle
 from launcher.planner.functions import is_kind, leads_to_a_bus, on_vfio, only_by_its_own_driver
 from launcher.planner.places import in_spec
 from launcher.planner.rules.absent import expected_elsewhere, functions_behind, no_function
+from launcher.planner.rules.given import giving, wanted_and_given
 from launcher.planner.rules.rule import Rule
 from launcher.planner.rules.virtual_functions import no_virtual_function, way_to_virtual_functions
 from launcher.planner.rules.words import binding, listed, named_in_spec, series, show, shown
@@ -158,6 +159,18 @@ def _twice(choice: Choice, found: Obstacle, _: Situation) -> Diagnostic:
     return Diagnostic("E210", fact, help=(f"take out {choice.alias} or {found.takers[0]}",))
 
 
+def _not_given(choice: Choice, found: Obstacle, it: Situation) -> Diagnostic:
+    wanted = found.functions
+    if choice.device.pci:
+        fact = f"{wanted[0].address} is not given"
+    elif len(wanted) == 1:
+        fact = f"{wanted[0].address}, the one that matches {_match(choice)}, is not given"
+    else:
+        fact = f"none of the {len(wanted)} devices that match {_match(choice)} is given"
+    help_ = (f"ask for what is given, or have this given, too: {giving(it.terms, wanted[:1])}",)
+    return Diagnostic("E247", fact, evidence=wanted_and_given(wanted, it), help=help_)
+
+
 def _match(choice: Choice) -> str:
     match = choice.device.match
     assert match is not None  # only these are searched for
@@ -174,6 +187,7 @@ _WORDS: dict[str, tuple[str, Callable[[Choice, Obstacle, Situation], Diagnostic]
     "many-match": (".match", _many_match),
     "in-use": (".match", _in_use),
     "twice": ("", _twice),
+    "not-given": ("", _not_given),
 }
 
 RULES: tuple[Rule, ...] = (Rule("kernel", _obstacles),)

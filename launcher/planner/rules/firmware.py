@@ -90,7 +90,7 @@ def _no_firmware(file: BootFile) -> Diagnostic:
     found = CONTENTS.get(file.content or "")
     what = f"is {found.words}" if found else "is no firmware that vmlaunch knows"
     help_ = (
-        "name an OVMF_CODE*.fd, a CLOUDHV.fd or a bios*.bin for x86-64",
+        "name an OVMF_CODE*.fd or a bios*.bin for x86-64",
         "or write `boot: uefi` or `boot: bios`: the host's own",
     )
     return Diagnostic("E452", f"{file.path} {what}" + (", and no firmware" if found else ""), _WHERE, help=help_)

@@ -10,6 +10,7 @@ from launcher.planner.rules import (
     choices,
     consents,
     drivers,
+    given,
     graphics,
     groups,
     in_use,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 RULES: tuple[Rule, ...] = (
     *choices.RULES,
+    *given.RULES,
     *groups.RULES,
     *slots.RULES,
     *binding.RULES,

@@ -55,13 +55,18 @@ def findings(situation: Situation) -> Iterator[Diagnostic]:
     """Those about devices, and about what engines serve, are not imported for a VM without."""
     found = [one for rule in RULES for one in rule.check(situation)]
     if situation.spec.boot.firmware is not None:
-        from launcher.planner.rules import firmware
+        from launcher.planner.rules import firmware, firmware_memory
 
-        found += [one for rule in firmware.RULES for one in rule.check(situation)]
+        rules = (*firmware.RULES, *firmware_memory.RULES)
+        found += [one for rule in rules for one in rule.check(situation)]
     if wanted_engines(situation.spec) is not None:
         from launcher.planner.rules.of_served import findings_of_served
 
         found += findings_of_served(situation)
+    if situation.terms.now is not None:
+        from launcher.planner.rules import recorded
+
+        found += [one for rule in recorded.RULES for one in rule.check(situation)]
     if not situation.spec.devices:
         return iter(found)
     from launcher.planner.rules.of_devices import findings_of_devices

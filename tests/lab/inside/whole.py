@@ -11,9 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.conftest import Cli
 from tests.disk_images import storage_daemon
 from tests.lab.inside.passing import E1000E, NVME
+from tests.lab.packages import CODENAME
+from tests.lab.pieces import OTHER_RELEASE, other_firmware
 
 MODULES = ("tun", "vhost_net", "vhost_vsock", "bridge", "loop", "crc32c_generic", "ext4")
 BRIDGE, TAP = "vmbr", "vmtap0"
@@ -52,6 +56,21 @@ def serving(talk: Path, *before: str) -> Iterator[None]:
             yield
         finally:
             server.kill()
+
+
+@contextmanager
+def firmware_of(release: str) -> Iterator[None]:
+    """OVMF of this release of Debian is the host's, whichever of two it has; empty: any."""
+    if release in ("", CODENAME):
+        yield
+        return
+    if OTHER_RELEASE.get(CODENAME) != release or (found := other_firmware()) is None:
+        pytest.skip(f"{CODENAME} is no Debian that has the firmware of {release}")
+    sh("mount", "--bind", found, "/usr/share/OVMF")
+    try:
+        yield
+    finally:
+        sh("umount", "/usr/share/OVMF")
 
 
 def missing() -> str:

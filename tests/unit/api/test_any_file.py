@@ -71,6 +71,7 @@ def test_any_damage_to_a_facts_file_is_answered(
     answer(capsys, "plan", vm, "--host", facts, "--json", "--svg", folder / "vm.svg")
     answer(capsys, "devices", "--host", facts)
     answer(capsys, "doctor", "--host", facts)
+    answer(capsys, "place", vm, vm, facts)
 
 
 @settings(max_examples=runs(100), **FREELY)

@@ -8,6 +8,7 @@ from launcher.api.verdicts import Trials
 from launcher.host.facts import HostFacts
 from launcher.machine.boards import board_of
 from launcher.plan.plan import SpecIdentity
+from launcher.planner.decided import Terms
 from launcher.planner.functions import is_bridge
 from launcher.planner.make import plan_of
 from launcher.planner.places import in_spec
@@ -19,7 +20,7 @@ from tests.planning import FILES, host
 def on_the_whole_host(facts: HostFacts, address: object) -> set[str]:
     whole = {"name": "vm", "boot": {"kernel": "k"}, "cpus": 1, "memory": "1GiB", "devices": {"device": str(address)}}
     board = board_of(facts.architecture)
-    made = plan_of(VM_SPEC.read(whole), SpecIdentity("", "", {}), facts, FILES, in_spec, board)
+    made = plan_of(VM_SPEC.read(whole), SpecIdentity("", "", {}), facts, FILES, Terms(in_spec), board)
     return {one.code for one in made.diagnostics if one.severity == "error"}
 
 

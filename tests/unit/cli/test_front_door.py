@@ -113,8 +113,11 @@ def test_help_and_version_are_words_too(words: list[str], said: str, capsys: pyt
         (["-v", "ps"], "options stand behind their verb: -v; `ps` has no such option"),
         (["--no-color", "ps"], "--no-color; set NO_COLOR=1 in the environment"),
         (["up", "-f", "vm.yaml"], "there is no option -f; a file is named without an option: `vmlaunch up vm.yaml`"),
+        (["plan", "--fix", "vm.yaml"], "there is no option --fix; `vmlaunch validate --fix vm.yaml` mends a spec"),
         (["up", "--dry-run", "vm.yaml"], "there is no option --dry-run; `vmlaunch plan vm.yaml` shows what"),
         (["plan", "vm.yaml", "--out=vm.plan"], "there is no option --out; write `-o FILE`"),
+        (["up", "vm.yaml", "--hello"], "a spec and --hello: one of them is meant"),
+        (["plan"], "neither a spec nor --hello is given"),
         (["down", "--force", "vm"], "there is no option --force; write `--kill`"),
         (["validate", "--sett", "a"], "there is no option --sett; did you mean `--set`?"),
         (["up", "a.yaml", "b.yaml"], "one is taken at a time, and these are too many: b.yaml"),
@@ -232,6 +235,17 @@ def test_who_looks_and_is_interrupted_has_changed_nothing(verb: str, capsys: pyt
 
     assert exit_code_of(interrupted, options) == 130
     assert capsys.readouterr() == ("", f"vmlaunch: `{verb}` was interrupted; nothing was changed\n")
+
+
+def test_who_interrupts_before_a_verb_runs_is_told_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("launcher.cli._parser_of", interrupted)
+    assert main(["up", "vm.yaml"]) == 130
+    assert capsys.readouterr() == ("", "vmlaunch: `up` was interrupted; nothing was changed\n")
 
 
 def test_planning_of_up_that_is_interrupted_is_one_line(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from launcher.api.beginning import begun_spec
 from launcher.cli import main
+from launcher.record import replace
 from launcher.spec.load import load_spec
 from tests.budget import LONG
 from tests.elves import pvh
@@ -36,6 +37,15 @@ def test_each_device_in_it_can_be_passed_as_it_is_written(name: str) -> None:
         made = plan(f"boot: {{kernel: ./bzImage}}\ncpus: 1\nmemory: 256MiB\ndevices:\n  {line}\n", host(name))
         wrong = [one for one in made.diagnostics if one.severity == "error" and one.where]
         assert [one.code for one in wrong if one.where and one.where.path.startswith("devices")] == [], line
+
+
+def test_without_pci_ids_a_device_is_called_by_its_class() -> None:
+    facts = host("gpu07")
+    nameless = begun_spec("web", replace(facts, pci=tuple(replace(one, name=None) for one in facts.pci)), root=None)
+    assert "10de:2684 VGA controller" in nameless
+    assert "144d:a809 NVMe controller" in nameless
+    assert "package pci.ids" in nameless
+    assert "package pci.ids" not in begun_spec("web", facts, root=None)
 
 
 def test_what_a_user_takes_the_sign_away_from_is_valid() -> None:

@@ -10,11 +10,12 @@ from xml.etree import ElementTree
 import pytest
 
 from launcher.cli import main
+from launcher.cli.preparing import tell_other_host
 from launcher.plan.codec import plan_from_json
 from launcher.vms.folder import StateFolder
 from launcher.vms.folder_state import PLAN
 from tests.elves import pvh
-from tests.planning import HOSTS, host
+from tests.planning import HOSTS, SMALL, host, plan
 
 SPEC = "boot: {kernel: ./kernel.elf}\ncpus: 2\nmemory: 64MiB\n"
 
@@ -29,6 +30,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def on(name: str) -> str:
     return str(HOSTS / f"{name}.json")
+
+
+def test_a_plan_of_another_host_that_runs_here_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    made = plan(SMALL, host("cloud-vm"))
+    tell_other_host(made, made.host.name)
+    assert capsys.readouterr().err == ""
+    tell_other_host(made, "here")
+    assert capsys.readouterr().err.startswith(f"the plan was made for {made.host.name}; all that it rests on is so on")
 
 
 def test_a_spec_is_planned_for_a_recorded_host(folder: Path, capsys: pytest.CaptureFixture[str]):
@@ -336,3 +345,18 @@ def test_a_plan_without_pci_ids_has_names_of_classes_and_says_where_others_are(f
     assert " VGA controller" in out
     main(["plan", "gpu.yaml", "--host", on("gpu07")])
     assert "pci.ids, which" not in capsys.readouterr().out
+
+
+def test_only_is_saved_shown_and_not_changed_later(folder: Path, capsys):
+    spec = "devices: {gpu: {match: {id: 10de:2330}, pick: free}}\n"
+    (folder / "vm.yaml").write_text(SPEC + spec)
+    given = ["--only", "0000:a3:00.0"]
+    assert main(["plan", "vm.yaml", "--host", on("gpu-server"), *given, "-o", "vm.plan"]) == 0
+    assert json.loads((folder / "vm.plan").read_text())["only"] == ["0000:a3:00.0"]
+    capsys.readouterr()
+    assert main(["plan", "vm.plan"]) == 0
+    assert "Nothing is touched but 0000:a3:00.0." in capsys.readouterr().out
+    assert main(["plan", "vm.plan", *given]) == 2
+    assert "E514" in capsys.readouterr().err
+    assert main(["plan", "vm.yaml", "--host", on("gpu-server"), "--only", "31"]) == 2
+    assert "E572" in capsys.readouterr().err

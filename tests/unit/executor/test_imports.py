@@ -8,7 +8,7 @@ import sys
 SERVED = (
     *("executor.keeper.changing_served", "executor.keeper.engines", "executor.keeper.taps", "executor.runner.adding"),
     *("executor.runner.devices.serving", "executor.runner.devices.virtio", "kernel.engine", "kernel.tap"),
-    *("kernel.vhost", "kernel.vhost_user", "machine.virtio"),
+    *("kernel.vhost", "kernel.vhost_user", "kernel.virtio", "machine.virtio"),
 )
 
 
@@ -16,3 +16,11 @@ def test_a_keeper_and_a_runner_begin_without_what_serves_disks() -> None:
     program = "import sys, launcher.executor.keeper.keeper, launcher.kernel.real; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert not {f"launcher.{name}" for name in SERVED} & {*done.stdout.split()}
+
+
+def test_a_keeper_has_no_openssl_in_its_memory() -> None:
+    """Of its 4 MB nothing would be used: what is digested is digested by others."""
+    rooms = "launcher.executor.keeper.keeper, launcher.executor.keeper.engines, launcher.kernel.real"
+    program = f"import sys, {rooms}, launcher.vms.images as one; one._byte_of('8:1'); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert not {"hashlib", "_hashlib"} & {*done.stdout.split()}

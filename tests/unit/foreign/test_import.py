@@ -108,6 +108,8 @@ INTO = 'a\n# b\nboot: {kernel: /evil}\n"x": \x1b[31m\u2028\u202eö'
         (qemu("-blockdev {" + '"a":[' * 9000), "E027"),
         ("<network><name>default</name></network>", "E024"),
         ("boot: {kernel: ./k}\n", "E024"),
+        ('{"name": "a", "boot": {"kernel": "./k"}}', "E024"),
+        ("<domain type='xen'><os><type>xen</type></os></domain>", "E026"),
         ("cores: 4\nscsi0: local:vm-1-disk-0,size=8G\n", "E024"),
         ('config.version = "8"\n', "E024"),
         ("<Envelope/>", "E024"),
@@ -125,6 +127,28 @@ def test_what_is_no_machine_is_refused_with_a_code(raw: str, code: str) -> None:
     with pytest.raises(Refused) as refused:
         drafted(raw.encode("latin-1"), "given")
     assert [one.code for one in refused.value.diagnostics] == [code]
+
+
+@pytest.mark.parametrize(
+    ("raw", "what"),
+    [
+        ("# mine\nname: a\nmemory: 1GiB\nboot: uefi\n", "a spec of vmlaunch already"),
+        ('{"name": "a", "boot": "uefi"}', "a spec of vmlaunch already"),
+        ("memory: 2048\nscsi0: local:vm-1-disk-0,size=8G\n", "a configuration of Proxmox"),
+        ('.encoding = "UTF-8"\nconfig.version = "8"\n', "a configuration of VMware"),
+    ],
+)
+def test_what_it_is_instead_is_said(raw: str, what: str) -> None:
+    with pytest.raises(Refused, match=what):
+        drafted(raw.encode(), "given")
+
+
+def test_what_a_guest_of_xen_or_with_secure_boot_loses_is_said() -> None:
+    xen = drafted(domain("a", LINUX).replace("kvm", "xen", 1).encode(), "a.xml")
+    assert any("/dev/xvdX" in one.why for one in xen.notes)
+    secure = qemu("-global driver=cfi.pflash01,property=secure,value=on", "-global ICH9-LPC.disable_s3=1")
+    lost = [one.what for one in drafted(secure.encode(), "a.sh").notes]
+    assert {"Secure Boot", "-global ICH9-LPC.disable_s3=1"} <= set(lost)
 
 
 @pytest.mark.parametrize("number", ["9" * 5000, "²", "٣", "-1"])

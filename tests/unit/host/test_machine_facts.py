@@ -405,6 +405,7 @@ def test_redacted_facts_have_no_serials_no_addresses_of_cards_and_no_raw_bytes()
     assert found.config.raw is None
     assert found.uses[0].what == "enxredacted is up"
     assert redacted(facts).linux.cmdline == "iommu=pt"
+    assert redacted(replace(facts, boot_id="5ca1ab1e")).boot_id is None
     text = str(encode(redacted(facts)))
     assert not [secret for secret in ("S4EWNX0R", "52:54:00", "52-54-00", "525400", "565434") if secret in text]
 

@@ -8,6 +8,7 @@ import mmap
 import os
 import re
 from contextlib import closing
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -151,3 +152,12 @@ def test_what_was_freed_is_the_hosts_again() -> None:
     before = locked_in("VmRSS")
     give_back()
     assert locked_in("VmRSS") < before - size // 2
+
+
+def test_code_that_ran_once_is_not_mapped_for_good() -> None:
+    """What runs on comes back by itself."""
+    assert Decimal(2).sqrt() < 2
+    before = locked_in("RssFile")
+    give_back()
+    assert locked_in("RssFile") < before
+    assert Decimal(2).sqrt() < 2

@@ -176,7 +176,7 @@ def test_a_pm_timer_is_told_of_where_there_is_one() -> None:
 
 
 def test_firmware_is_told_of_ram_order_and_the_window_for_large_bars() -> None:
-    ram = (Span(0, 3 * GIB), Span(4 * GIB, GIB))
+    ram = (Span(0, GIB), Span(GIB, 2 * GIB), Span(4 * GIB, GIB))  # of three banks
     order = (PciAddress(0, 0, 2, 0), PciAddress(0, 0, 0x12, 3))
     found = files(told(ram=ram, order=order, window=Span(64 * GIB, 40 * GIB)))
     entries = set(struct.iter_unpack("<QQI", found["etc/e820"]))

@@ -22,10 +22,10 @@ GOLDEN = Path(__file__).parents[2] / "catalogue" / "golden"
 each = pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
 
 
-def said(spec: str, facts: HostFacts, files: BootFiles, name: str) -> list[str]:
-    made = plan(spec, facts, files)
+def said(spec: str, facts: HostFacts, files: BootFiles, row: Row, near: str = "") -> list[str]:
+    made = plan(spec, facts, files, only=row.near_only if near else row.only, **row.asked)
     text = as_text(made.diagnostics, {"vm.yaml": spec}) + "\n"
-    path = GOLDEN / f"{name}.txt"
+    path = GOLDEN / f"{row.name}{near}.txt"
     if os.environ.get("VMLAUNCH_GOLDEN") == "write":
         path.write_text(text)
     assert text == path.read_text()
@@ -34,12 +34,13 @@ def said(spec: str, facts: HostFacts, files: BootFiles, name: str) -> list[str]:
 
 @each
 def test_a_host_that_has_it_is_told(row: Row) -> None:
-    assert row.code in said(row.spec, row.host(), row.boot_files(), row.name)
+    assert row.code in said(row.spec, row.host(), row.boot_files(), row)
 
 
 @each
 def test_a_host_that_almost_has_it_is_not(row: Row) -> None:
-    assert row.code not in said(row.near_spec or row.spec, row.near(), row.near_boot_files(), f"{row.name}.near")
+    spec = row.near_spec or row.spec
+    assert row.code not in said(spec, row.near(), row.near_boot_files(), row, ".near")
 
 
 def test_a_fix_is_a_command_that_a_shell_takes_for_functions_that_this_host_has() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 import launcher.planner
 from launcher.machine.boards import board_of
+from launcher.planner.decided import Terms
 from launcher.planner.make import _decide
 from launcher.planner.rules import of_devices, table
 from launcher.planner.rules.rule import Rule
@@ -62,6 +63,6 @@ def test_every_file_of_rules_is_in_the_table_or_asked_by_one_that_is() -> None:
 @pytest.mark.parametrize("name", sorted(path.stem for path in HOSTS.glob("*.json")))
 def test_the_rules_of_devices_have_nothing_to_say_of_a_vm_without_any(name: str) -> None:
     loaded, facts = load_spec(SMALL, "vm.yaml", name="vm"), host(name)
-    it = _decide(loaded.spec, facts, KERNEL, loaded.places.where, board_of(facts.architecture))
+    it = _decide(loaded.spec, facts, KERNEL, Terms(loaded.places.where), board_of(facts.architecture))
     assert [one for rule in of_devices.RULES for one in rule.check(it)] == []
     assert list(of_devices.findings_of_devices(it, [])) == []

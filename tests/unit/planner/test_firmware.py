@@ -16,11 +16,12 @@ from launcher.plan.virtio import AddVirtio
 from launcher.plan.whole import check_whole
 from launcher.planner.assumptions import failed_assumptions
 from launcher.record import replace
-from launcher.values import GIB, MIB, PciAddress, Span
+from launcher.values import GIB, MIB, Missing, PciAddress, Span
 from tests.catalogue.firmware import (
     BOOTABLE,
     CODE_4M,
     FILE,
+    HOLE,
     HOST,
     KEPT,
     LAYOUT,
@@ -146,6 +147,24 @@ def test_a_firmware_that_was_edited_does_not_fit_its_plan(change: dict[str, obje
     steps = tuple(replace(one, **change) if isinstance(one, LoadFirmware) else one for one in found.steps)
     with pytest.raises(Refused):
         check_whole(replace(found, steps=steps))
+
+
+@pytest.mark.parametrize(("text", "taken"), [(UEFI, 3), (UEFI.replace("uefi", "bios"), 2)], ids=["uefi", "bios"])
+def test_code_and_variables_take_memslots(text: str, taken: int) -> None:
+    found = made(text)
+    facts = HOST()
+    assert not isinstance(facts.kvm, Missing)
+    for most, refused in ((taken, False), (taken - 1, True)):
+        kvm = replace(facts.kvm, extensions=facts.kvm.extensions | {"nr_memslots": most})
+        few = replace(facts, kvm=kvm)
+        assert ("E320" in codes(plan(text, few, files()))) is refused
+        assert bool(failed_assumptions(found, few, files())) is refused
+
+
+@pytest.mark.parametrize("memory", ["16MiB", HOLE])
+def test_seabios_reads_the_whole_memory_map_and_needs_little(memory: str) -> None:
+    text = UEFI.replace("uefi", "bios").replace("1GiB", memory)
+    assert codes(plan(text, HOST(), files())) == []
 
 
 def test_a_plan_starts_one_thing() -> None:

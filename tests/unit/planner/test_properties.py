@@ -24,6 +24,7 @@ from launcher.plan.steps import GiveMemory, LoadModules, TakeMemory
 from launcher.plan.virtio import AddVirtio
 from launcher.plan.whole import check_whole
 from launcher.planner.assumptions import failed_assumptions
+from launcher.planner.decided import Terms
 from launcher.planner.make import plan_of
 from launcher.planner.virtio import BAR
 from launcher.record import replace
@@ -301,9 +302,8 @@ def test_so_does_every_row_of_the_catalogue(row: Row):
 def check_again(made: Plan, facts: HostFacts, files: BootFiles = FILES) -> None:
     banks = {step.bank for step in made.steps if isinstance(step, TakeMemory) and step.populate}
     resolved = json.loads(json.dumps(made.spec.resolved))
-    again = plan_of(
-        read_resolved(resolved, banks), made.spec, facts, files, lambda _: None, board_of(facts.architecture)
-    )
+    terms = Terms(lambda _: None, made.only)
+    again = plan_of(read_resolved(resolved, banks), made.spec, facts, files, terms, board_of(facts.architecture))
     bare = replace(made, devices=tuple(replace(each, source=None) for each in made.devices))
     said = [sorted((one.code, one.message) for one in each.diagnostics) for each in (again, made)]
     assert said[0] == said[1]

@@ -142,12 +142,19 @@ def test_a_place_in_sarif_is_a_uri_and_has_a_width(file: str, uri: str) -> None:
     assert physical["region"] == {"startLine": 1, "startColumn": 1, "endColumn": 2}
 
 
+def test_what_came_on_stdin_is_no_file_of_that_name_in_sarif() -> None:
+    (result,) = as_sarif([problem(Where("-", 1, 1, 1))])["runs"][0]["results"]  # type: ignore[index]
+    artifact = result["locations"][0]["physicalLocation"]["artifactLocation"]
+    assert artifact == {"uri": "stdin", "description": {"text": "standard input"}}
+
+
 def test_sarif_has_a_rule_for_each_code_and_a_region_for_each_place() -> None:
     log = as_sarif([problem(Where("my vm.yaml", 7, 10, 22), code="E107"), problem(None, code="E107")])
     (run,) = log["runs"]  # type: ignore[misc]
     (rule,) = run["tool"]["driver"]["rules"]
     placed, placeless = run["results"]
     assert (rule["id"], rule["help"]["text"]) == ("E107", "Write `memory: 32GiB`.")
+    assert rule["help"]["markdown"] == "Write `memory: 32GiB`.\n\n```\nmemory: 32G\n```\n"
     assert placed["locations"][0]["physicalLocation"] == {
         "artifactLocation": {"uri": "my%20vm.yaml"},
         "region": {"startLine": 7, "startColumn": 10, "endColumn": 22},

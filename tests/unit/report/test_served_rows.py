@@ -70,10 +70,14 @@ def test_the_tables_fit_into_any_width_and_have_every_alias(width: int) -> None:
         assert any(line.startswith(f"  {alias} ") for line in lines)
 
 
-def test_a_long_path_is_cut_at_its_start() -> None:
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_a_long_path_is_whole_and_its_engine_below_it(width: int) -> None:
+    """It may be copied, whatever sticks out."""
     long = "/vms/" + "a" * 100 + "/end.qcow2"
-    shown = plan_text(plan(f"{START}disks: {{root: {long}}}", served(), with_disks(root=image(path=long))), "")
-    assert any("…" in line and "/end.qcow2, qcow2" in line for line in shown.splitlines())
+    made = plan(f"{START}disks: {{root: {long}}}", served(), with_disks(root=image(path=long)))
+    lines = plan_text(made, "", width=width).splitlines()
+    (root,) = (n for n, line in enumerate(lines) if line.startswith(f"  root  {long},"))
+    assert [line.split()[0] for line in lines[root + 1 : root + 3]] == ["qcow2", "by"]
 
 
 def test_headings_and_counts_are_told() -> None:

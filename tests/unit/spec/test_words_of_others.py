@@ -296,6 +296,22 @@ def test_one_entry_where_aliases_belong_is_told_once_and_others_are_left_alone()
 
 
 @pytest.mark.parametrize(
+    "path", ["file=x", "a=b,c", "a=b,if=c", "x,if=virtio", "./x,cache=none", "/x,a.b=c", "1G", "nbd:x"]
+)
+def test_what_is_said_of_a_file_of_such_a_name_is_so(path: str) -> None:
+    (*_, said) = told(f"{START}disks: {{root: '{path}'}}\n").help
+    if "make a link" in said:
+        assert told(f"{START}disks: {{root: './{path}'}}\n").code == "E148"
+    else:
+        load_spec(f"{START}disks: {{root: './{path}'}}\n", "vm.yaml", name="vm")
+
+
+def test_a_comma_in_a_path_is_no_option() -> None:
+    for path in ("./a,b=c", "/img/a, b.img", "a,b.qcow2"):
+        assert load_spec(f"{START}disks: {{root: '{path}'}}\n", "vm.yaml", name="vm").spec.disks["root"].path == path
+
+
+@pytest.mark.parametrize(
     ("written", "way"),
     [
         ("disks: {root: 'nbd:localhost:10809'}", "name its block device"),

@@ -56,7 +56,9 @@ class Function(Protocol):
         """Which bytes of configuration space it is asked about: others read as they are known, written in vain."""
 
     def read_table(self, piece: str, offset: int, size: int) -> bytes:
-        """`piece` is table or pending, of MSI-X; or registers, about which it is asked without the bus's lock."""
+        """`piece` is table or pending, of MSI-X; or registers, about which it is asked without the bus's lock.
+
+        C answers for table and registers, and asks about writes alone; but BARs may have moved since."""
 
     def write_table(self, piece: str, offset: int, data: bytes) -> None: ...
 

@@ -98,7 +98,7 @@ class Placing:
         bar.trapped = {
             piece for piece, mapping in bar.maps.items() if not self._give(bar, bar.guest + piece.start, mapping)
         }
-        self._map.traps.show(bar.space, self._key(bar), span, _traps(bar, bar.guest))
+        self._map.traps.show(bar.space, self._key(bar), span, self._traps(bar, bar.guest))
 
     def hide(self, change: HideBar) -> None:
         self._waiting.pop(change.index, None)
@@ -166,21 +166,19 @@ class Placing:
     def _key(self, bar: Bar) -> Key:
         return Key(self.devfn, bar.index)
 
+    def _traps(self, bar: Bar, guest: int) -> tuple[Trap, ...]:
+        return tuple(self._trap(bar, guest, piece) for piece in _now(bar) if piece.served != "mmap")
+
+    def _trap(self, bar: Bar, guest: int, piece: Piece) -> Trap:
+        start, size = guest + piece.span.start, piece.span.size
+        if piece.served == "trap":
+            return Trap(start, size, "file", bar.file, bar.offset + piece.span.start)
+        return Trap(start, size, piece.served, offset=self.devfn)
+
 
 def _now(bar: Bar) -> tuple[Piece, ...]:
     """Its pieces, as they are served where it is."""
     return tuple(Piece(one.span, "trap") if one.span in bar.trapped else one for one in bar.pieces)
-
-
-def _traps(bar: Bar, guest: int) -> tuple[Trap, ...]:
-    return tuple(_trap(bar, guest, piece) for piece in _now(bar) if piece.served != "mmap")
-
-
-def _trap(bar: Bar, guest: int, piece: Piece) -> Trap:
-    start, size = guest + piece.span.start, piece.span.size
-    if piece.served == "trap":
-        return Trap(start, size, "file", bar.file, bar.offset + piece.span.start)
-    return Trap(start, size, piece.served)
 
 
 def _report(bar: Bar, planned: BarPlace) -> BarReport:

@@ -1,4 +1,4 @@
-"""What a virtio driver does, as its model says, in; its engine told of it, and its interrupts wired, out.
+"""What a virtio driver does, as its registers say, in; its engine told of it, and its interrupts wired, out.
 
 Whatever the guest or the engine does, nothing here raises into a vCPU: what fails is noted, and the driver finds that
 the device needs a reset.
@@ -8,24 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from threading import RLock
-from typing import Any
 
 from launcher.executor.runner.devices.notes import Say, cause
 from launcher.executor.runner.devices.serving import NO_EVENT, Engine, Wired
-from launcher.kernel.api import Eventfd, IrqInfo, MemoryPart, RingPlace, Vm, address_in
-from launcher.machine.virtio import (
-    NO_VECTOR,
-    NOTIFY,
-    NOTIFY_STEP,
-    Deed,
-    Notify,
-    Rewire,
-    Ring,
-    Start,
-    Stop,
-)
+from launcher.kernel.api import Eventfd, IrqInfo, MemoryPart, RingPlace, VirtioRegisters, Vm, address_in
+from launcher.machine.virtio import NO_VECTOR, NOTIFY, NOTIFY_STEP, Ring
 from launcher.machine.virtio_config import VirtioConfig
 
 
@@ -55,20 +44,26 @@ class VirtioService:
     """As a Source of interrupts it has MSI-X and no line."""
 
     def __init__(
-        self, model: VirtioConfig, engine: Engine, kicks: Kicks, memory: Sequence[MemoryPart], note: Say
+        self,
+        config: VirtioConfig,
+        registers: VirtioRegisters,
+        engine: Engine,
+        kicks: Kicks,
+        memory: Sequence[MemoryPart],
+        note: Say,
     ) -> None:
-        self.registers, self.config, self._engine, self.kicks = model.registers, model, engine, kicks
+        self.registers, self.config, self._engine, self.kicks = registers, config, engine, kicks
         self._memory, self._note = memory, note
         self._lock = RLock()  # over registers and engine: an engine that is slow to answer stops nobody else
         self._rewires = False  # vectors have come or gone, and the engine does not know yet
         self._events: dict[int, int] = {}  # of vectors
         self._calls: dict[int, int] = {}  # of queues that were started: where their interrupts go
         self.starts = self.notified = 0
-        self._deeds: dict[type[Any], Callable[[Any], None]] = {
-            Start: self._start,
-            Stop: lambda _: self._stop(),
-            Rewire: lambda _: self._rewire(),
-            Notify: self._notify,
+        self._deeds: dict[str, Callable[[int], None]] = {
+            "starts": self._start,
+            "stops": self._reset,
+            "rewired": self._rewire,
+            "notified": self._notify,
         }
 
     @property
@@ -87,34 +82,35 @@ class VirtioService:
             yield
             if self._rewires:
                 self._rewires = False
-                self._perform((Rewire(),))
+                self._perform(self._rewire)
 
-    # -- accesses ------------------------------------------------------------------------------------------------------
+    # -- accesses that C asks about, and those through configuration space ---------------------------------------------
 
     def read(self, offset: int, size: int) -> bytes:
-        with self._lock:
-            return self.registers.read(offset, size)
+        return self.registers.read(offset, size)
 
     def write(self, offset: int, data: bytes) -> None:
         with self._lock:
-            self._perform(self.registers.write(offset, data))
+            follows = self.registers.write(offset, data)
+            if follows:
+                self._perform(self._deeds[follows], offset)
 
     def read_config(self, offset: int, size: int) -> bytes:
-        """The bus has its lock by then, which all functions share: an engine is waited for only at the window."""
-        with self._lock_at(offset, size):
-            return self.config.read(offset, size)
+        at = self.config.through(offset, size)
+        return self.config.image(offset, size) if at is None else self.read(at, size)
 
     def write_config(self, offset: int, data: bytes) -> None:
-        with self._lock_at(offset, len(data)):
-            self._perform(self.config.write(offset, data))
-
-    def _lock_at(self, offset: int, size: int) -> AbstractContextManager[object]:
-        return self._lock if self.config.is_window(offset, size) else nullcontext()
+        """The bus has its lock by then, which all functions share: an engine is waited for only at the window."""
+        at = self.config.through(offset, len(data))
+        if at is None:
+            self.config.write(offset, data)
+        else:
+            self.write(at, data)
 
     def end(self) -> None:
         """The engine touches nothing of the guest when this returns, or has gone."""
         with self._lock:
-            self._perform((Stop(),))
+            self._perform(self._stop)
 
     # -- what fires its interrupts: a Source, by who is alone ----------------------------------------------------------
 
@@ -138,34 +134,40 @@ class VirtioService:
     def unmask_intx_on(self, event: int) -> None:
         """There is none."""
 
-    # -- deeds of the model; with the lock held ------------------------------------------------------------------------
+    # -- what follows from a write, at `offset` in the BAR; with the lock held -----------------------------------------
 
-    def _perform(self, deeds: tuple[Deed, ...]) -> None:
-        for deed in deeds:
-            try:
-                self._deeds[type(deed)](deed)
-            except OSError as error:
-                self._note(cause(error))
-                self._needs_reset()
+    def _perform(self, deed: Callable[[int], None], offset: int = 0) -> None:
+        try:
+            deed(offset)
+        except OSError as error:
+            self._note(cause(error))
+            self._needs_reset()
 
-    def _start(self, start: Start) -> None:
+    def _start(self, _: int) -> None:
         self.starts += 1
-        wired = [self._wired(ring) for ring in start.rings]
+        wired = [self._wired(Ring(*one)) for one in self.registers.rings()]
         calls = {one.place.number: one.call for one in wired}
         try:
-            self._engine.start(start.features, wired)
+            self._engine.start(self.registers.features, wired)
         except OSError:
             with suppress(OSError):
                 self._engine.stop(tuple(calls))
             raise
         self._calls = calls
 
-    def _stop(self) -> None:
+    def _reset(self, _: int) -> None:
+        """The driver reads a status of 0 when the engine touches nothing of the guest any more, or has failed."""
+        try:
+            self._stop()
+        finally:
+            self.registers.reset()
+
+    def _stop(self, _: int = 0) -> None:
         calls, self._calls = self._calls, {}
         if calls:
             self._engine.stop(tuple(calls))
 
-    def _rewire(self) -> None:
+    def _rewire(self, _: int) -> None:
         """Vectors come and go while queues are worked on."""
         for queue, before in self._calls.items():
             now = self._call(queue)
@@ -173,10 +175,10 @@ class VirtioService:
                 self._calls[queue] = now
                 self._engine.set_call(queue, now)
 
-    def _notify(self, notify: Notify) -> None:
+    def _notify(self, offset: int) -> None:
         """Where KVM has not taken it: by a window of configuration space, or without ioeventfds."""
         self.notified += 1
-        self.kicks.events[notify.queue].fire()
+        self.kicks.events[(offset - NOTIFY) // NOTIFY_STEP].fire()
 
     def _needs_reset(self) -> None:
         self.registers.fail()

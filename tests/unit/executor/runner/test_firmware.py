@@ -51,6 +51,20 @@ def test_whichever_call_fails_nothing_stays_open(tmp_path: Path) -> None:
         assert name in run.problem["message"] or os.strerror(errno.ENOMEM) in run.problem["message"], name
 
 
+@pytest.mark.parametrize("size", [len(CODE) - 4096, len(CODE) + 4096])
+def test_a_plan_that_has_another_place_for_its_firmware_is_not_run(tmp_path: Path, size: int) -> None:
+    """It would reach over the end of 4 GiB, or leave the reset vector bare."""
+    made = firmware_of(tmp_path)
+    forged = (
+        replace(step, size=size, guest=4 * GIB - size) if isinstance(step, LoadFirmware) else step
+        for step in made.steps
+    )
+    run = Run(replace(made, steps=tuple(forged)), FakeKernel())
+    assert run.problem["code"] == "E509"
+    assert f"has {len(CODE)} bytes" in run.problem["message"]
+    assert run.kernel.left() == []
+
+
 @pytest.mark.parametrize("name", ["code.fd", "variables.fd"])
 def test_a_file_that_changed_since_the_plan_is_not_run(tmp_path: Path, name: str) -> None:
     plan = firmware_of(tmp_path)

@@ -10,7 +10,7 @@ import pytest
 from launcher.executor.runner.devices.service import Kicks, VirtioService
 from launcher.executor.runner.devices.serving import NO_EVENT, UserEngine, VhostNet, Wired
 from launcher.kernel.api import MemoryPart, RingPlace
-from launcher.machine.virtio import VirtioRegisters
+from launcher.kernel.virtio import VirtioRegisters
 from launcher.machine.virtio_config import FIRST_DEVICE, VENDOR, VirtioConfig
 from launcher.plan.virtio import Virtio
 from launcher.values import PciAddress
@@ -24,8 +24,9 @@ PATIENCE = 20.0
 def disk(kernel: FakeKernel) -> VirtioService:
     root = Virtio("root", "blk", "vhost-user", PciAddress(0, 0, 1, 0), 0xC000_0000, 1)
     engine = UserEngine(root, FakeVhostUser(kernel, 1 << 32), ())
-    model = VirtioConfig("blk", VirtioRegisters(engine.features, engine.queues, engine.config))
-    return VirtioService(model, engine, Kicks(FakeVm(kernel), ()), (), print)
+    registers = VirtioRegisters(engine.features, engine.queues, engine.config)
+    config = VirtioConfig("blk", registers.vectors)
+    return VirtioService(config, registers, engine, Kicks(FakeVm(kernel), ()), (), print)
 
 
 def test_configuration_space_is_read_and_written_while_an_engine_is_waited_for() -> None:

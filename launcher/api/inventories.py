@@ -1,0 +1,155 @@
+"""A folder of facts files, one file, or a file of a host in each line, in; every host out, or why it is none.
+
+One bad file does not stop the others. Nothing is kept: a hundred thousand hosts take no more memory than one.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from importlib import import_module
+from typing import IO, TYPE_CHECKING, Any
+
+from launcher.api.hosts import decoded, read_json
+from launcher.errors import Diagnostic, Refused, Where
+from launcher.record import record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from launcher.host.facts import HostFacts
+
+ENDING = ".json"
+_ZSTD = b"\x28\xb5\x2f\xfd"  # RFC 8878, 3.1.1
+_SHOWN = 3
+_WAY = "name a folder with facts files (*.json, by `vmlaunch devices --json`), or a file with a host in each line"
+
+
+@record
+class Source:
+    """Where the facts of a host are. `line` of a file that has one in each, which begins at `offset`; else 0."""
+
+    path: str
+    line: int = 0
+    offset: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}" if self.line else self.path
+
+    @property
+    def where(self) -> Where:
+        return Where(self.path, self.line, 1 if self.line else 0)
+
+
+def hosts_in(path: str) -> Iterator[tuple[Source, HostFacts | Refused]]:
+    """In the order of their names, or of the lines. Refused: there is no host at all."""
+    for source, raw in texts_in(path):
+        yield source, raw if isinstance(raw, Refused) else _facts(raw, source)
+
+
+def texts_in(path: str, part: int = 0, parts: int = 1) -> Iterator[tuple[Source, bytes | Refused]]:
+    """Every one, or the `part` of so many `parts`, as it is written."""
+    if os.path.isdir(path):
+        for file in _files(path)[part::parts]:
+            yield Source(file), _text(file)
+        return
+    yield from _lines(path, part, parts)
+
+
+def text_at(source: Source) -> bytes:
+    """Again."""
+    if not source.line:
+        found = _text(source.path)
+        if isinstance(found, Refused):
+            raise found
+        return found
+    with _opened(source.path) as file:
+        file.seek(source.offset)
+        return file.readline()
+
+
+def facts_at(raw: bytes, source: Source) -> HostFacts:
+    """Refused at its place."""
+    return decoded(read_json(raw, source.where), source.where)
+
+
+def _facts(raw: bytes, source: Source) -> HostFacts | Refused:
+    try:
+        return facts_at(raw, source)
+    except Refused as refused:
+        return refused
+
+
+def _files(folder: str) -> list[str]:
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError as error:
+        fact = f"failed to read the folder of facts files: {error.strerror}"
+        raise Refused(Diagnostic("E293", fact, Where(folder))) from None
+    found = [os.path.join(folder, name) for name in names if name.endswith(ENDING) and not name.startswith(".")]
+    if not found:
+        seen = [name for name in names if not name.startswith(".")]
+        more = f" and {len(seen) - _SHOWN} more" if len(seen) > _SHOWN else ""
+        there = f"it has {', '.join(seen[:_SHOWN])}{more}" if seen else "it is empty"
+        fact = f"there is no facts file in this folder: {there}"
+        raise Refused(Diagnostic("E573", fact, Where(folder), help=(_WAY,)))
+    return found
+
+
+def _text(path: str) -> bytes | Refused:
+    """None but a regular file is read: a FIFO waits for its writer."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        with open(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return Refused(Diagnostic("E293", "failed to read the facts file: it is no regular file", Where(path)))
+            return file.read()
+    except OSError as error:
+        return Refused(Diagnostic("E293", f"failed to read the facts file: {error.strerror}", Where(path)))
+
+
+def _lines(path: str, part: int, parts: int) -> Iterator[tuple[Source, bytes | Refused]]:
+    """A facts file as `devices --json` writes it is one host: its first line is a brace."""
+    with _opened(path) as file:
+        first = file.readline()
+        if first.strip() in (b"{", b"["):
+            if part == 0:
+                yield Source(path), first + file.read()
+            return
+        yield from _numbered(path, file, first, part, parts)
+
+
+def _numbered(path: str, file: IO[bytes], first: bytes, part: int, parts: int) -> Iterator[tuple[Source, bytes]]:
+    line, offset, number, hosts = first, 0, 1, 0
+    while line:
+        if line.strip():
+            if hosts % parts == part:
+                yield Source(path, number, offset), line
+            hosts += 1
+        offset, number = offset + len(line), number + 1
+        line = file.readline()
+    if not hosts:
+        raise Refused(Diagnostic("E573", "there is no host in this file: it is empty", Where(path), help=(_WAY,)))
+
+
+def _opened(path: str) -> IO[bytes]:
+    try:
+        file = open(path, "rb")  # noqa: SIM115 - the caller closes it
+        start = file.read(len(_ZSTD))
+        file.seek(0)
+    except OSError as error:
+        fact = f"failed to read the hosts: {error.strerror}"
+        raise Refused(Diagnostic("E293", fact, Where(path), help=(_WAY,))) from None
+    return _unpacked(path, file) if start == _ZSTD else file
+
+
+def _unpacked(path: str, file: IO[bytes]) -> IO[bytes]:
+    try:
+        zstd: Any = import_module("compression.zstd")  # since Python 3.14
+    except ImportError:
+        file.close()
+        fact = "the file is compressed by zstd, which this Python has not (3.14 and later have it)"
+        help_ = (f"unpack it: `zstd -d {path}`",)
+        raise Refused(Diagnostic("E574", fact, Where(path), help=help_)) from None
+    unpacked: IO[bytes] = zstd.ZstdFile(file)
+    return unpacked

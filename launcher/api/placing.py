@@ -1,0 +1,175 @@
+"""Specs and many hosts in; for each spec the hosts that can run it, best first, and why the others cannot, out.
+
+What is said of a host is what `plan --host` says of it. Where several specs are given, each VM gets a host, too.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from typing import TYPE_CHECKING, NamedTuple
+
+from launcher.api.answering import Asked, answer, enough_of, judge
+from launcher.api.assigning import Wish, assign
+from launcher.api.hosts import check_version, read_json
+from launcher.api.inventories import Source, texts_in
+from launcher.api.plans import named_files
+from launcher.api.spread import cpus, spread
+from launcher.errors import Diagnostic, Refused
+from launcher.plan.placement import FORMAT_VERSION, HostAnswer, Placement, Reason, SpecPlacement
+from launcher.version import VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from launcher.plan.placement import Told
+    from launcher.spec.load import Loaded
+    from launcher.values import Moment
+
+_FEW = 4 << 20  # bytes of facts for which another process is not worth it
+_NAMELESS = ("", "redacted")
+
+
+class Row(NamedTuple):
+    """One host: what each spec comes to on it, or why it could not be read."""
+
+    source: Source
+    answers: tuple[HostAnswer, ...] = ()
+    recorded_at: Moment | None = None
+    refused: tuple[Diagnostic, ...] = ()
+
+
+def place(
+    specs: Sequence[Loaded],
+    hosts: str,
+    *,
+    strict: bool = False,
+    told: Callable[[int], None] = lambda _: None,
+    parts: int | None = None,
+) -> Placement:
+    """`hosts` is a folder of facts files, or a file with a host in each line; `told` of how many have been judged.
+
+    Refused, if there is no host at all. One that cannot be read is told in `unread`, and stops nothing.
+    """
+    distinct = {(one.file, one.sha256): one for one in specs}
+    asked = {key: Asked(one, named_files(one.spec, one.file)) for key, one in distinct.items()}
+    rows = list[Row]()
+    for row in spread(lambda part, of: _rows([*asked.values()], hosts, strict, part, of), parts or _parts(hosts)):
+        rows.append(row)
+        told(len(rows))
+    unread, read = _sorted_out(rows)
+    each = enumerate(asked.items())
+    placed = {key: _placement(one.loaded, [row.answers[n] for row in read]) for n, (key, one) in each}
+    seats = None
+    if len(specs) > 1:
+        wishes = [Wish(asked[one.file, one.sha256], placed[one.file, one.sha256].hosts) for one in specs]
+        sources = {(row.source.path, row.source.line): row.source for row in read}
+        seats = assign(wishes, sources, strict=strict)
+    return Placement(FORMAT_VERSION, VERSION, tuple(placed.values()), seats, tuple(unread))
+
+
+def _parts(hosts: str) -> int:
+    """Reading a few hosts is done sooner than processes are made."""
+    try:
+        files = [entry.path for entry in os.scandir(hosts)] if os.path.isdir(hosts) else [hosts]
+        return cpus() if sum(map(os.path.getsize, files)) > _FEW else 1
+    except OSError:
+        return 1  # reading says what is wrong
+
+
+def _rows(asked: Sequence[Asked], hosts: str, strict: bool, part: int, parts: int) -> Iterator[Row]:
+    for source, raw in texts_in(hosts, part, parts):
+        try:
+            yield _row(raw, asked, source, strict)
+        except Refused as refused:
+            yield Row(source, refused=refused.diagnostics)
+
+
+def _row(raw: bytes | Refused, asked: Sequence[Asked], source: Source, strict: bool) -> Row:
+    if isinstance(raw, Refused):
+        raise raw
+    plain = read_json(raw, source.where)
+    check_version(plain, source.where)
+    host = enough_of(plain, asked, source)
+    answers = (answer(judge(one, host), host, plain, source, strict=strict) for one in asked)
+    return Row(source, tuple(answers), host.recorded_at)
+
+
+# ---- hosts that are there twice ----
+
+
+def _sorted_out(rows: list[Row]) -> tuple[list[Diagnostic], list[Row]]:
+    """What is to be said of files, and the hosts that could be read, each once: the one that was recorded last."""
+    by_name: dict[str, list[Row]] = defaultdict(list)
+    unread = list[Diagnostic]()
+    for row in sorted(rows, key=_place):
+        if row.answers:
+            by_name[_name(row)].append(row)
+        else:
+            unread += row.refused
+    found = [_newest(same) for same in by_name.values()]
+    return [*unread, *(said for _, said in found if said)], [row for row, _ in found if row]
+
+
+def _place(row: Row) -> tuple[str, int]:
+    return row.source.path, row.source.line
+
+
+def _name(row: Row) -> str:
+    """Of hosts that were recorded without their names each is one of its own."""
+    name = row.answers[0].host
+    return str(row.source) if name in _NAMELESS else name
+
+
+def _newest(same: list[Row]) -> tuple[Row | None, Diagnostic | None]:
+    first, *more = sorted(same, key=lambda row: row.recorded_at.seconds if row.recorded_at else -1, reverse=True)
+    if not more:
+        return first, None
+    evidence = tuple(f"{row.source}: {row.recorded_at or 'nobody knows when'}" for row in (first, *more))
+    name, help_ = first.answers[0].host, ("delete the older ones",)
+    if first.recorded_at is None or first.recorded_at == more[0].recorded_at:
+        fact = f"{name} is there {len(same)} times, and which is the newest is not known: it is left out"
+        return None, Diagnostic("E576", fact, first.source.where, evidence, help_)
+    fact = f"{name} is there {len(same)} times: the one that was recorded last counts"
+    return first, Diagnostic("W576", fact, first.source.where, evidence, help_)
+
+
+# ---- the answer for one spec ----
+
+
+def _placement(loaded: Loaded, answers: Iterable[HostAnswer]) -> SpecPlacement:
+    hosts = tuple(sorted(answers, key=lambda one: one.rank))
+    fitting = sum(one.fits for one in hosts)
+    diagnostics = tuple(_addresses(loaded))
+    return SpecPlacement(loaded.file, loaded.spec.name, fitting, hosts, _reasons(hosts), diagnostics)
+
+
+def _reasons(hosts: Iterable[HostAnswer]) -> tuple[Reason, ...]:
+    """Most hosts first. Hosts with the same codes are of one kind, whatever devices the words are about."""
+    found: dict[tuple[str, ...], list[HostAnswer]] = defaultdict(list)
+    for one in hosts:
+        if not one.fits:
+            found[tuple(sorted({told.code for told in _in_the_way(one)}))].append(one)
+    reasons = (_reason(same) for same in found.values())
+    return tuple(sorted(reasons, key=lambda one: (-len(one.hosts), [told.code for told in one.diagnostics])))
+
+
+def _reason(same: list[HostAnswer]) -> Reason:
+    first = _in_the_way(same[0])
+    alike = all(_in_the_way(one) == first for one in same)
+    return Reason(tuple(one.host for one in same), first, alike)
+
+
+def _in_the_way(one: HostAnswer) -> tuple[Told, ...]:
+    """Blockers; of a host that only warnings keep out (--strict), these."""
+    return tuple(told for told in one.diagnostics if told.code.startswith("E")) or one.diagnostics
+
+
+def _addresses(loaded: Loaded) -> Iterator[Diagnostic]:
+    """An address is a place on one machine. With `expect` at least nothing else is taken."""
+    for alias, device in loaded.spec.devices.items():
+        if device.pci is not None and device.expect is None:
+            where = loaded.places.where(f"devices.{alias}.pci")
+            fact = f"{alias}: on each host {device.pci} is whatever sits in that slot"
+            help_ = ("ask for what it is, as `match: {id: 10de:2684}` with `pick: free`", "or add `expect`")
+            yield Diagnostic("W577", fact, where, help=help_)

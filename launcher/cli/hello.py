@@ -1,0 +1,27 @@
+"""Words of a command line in; the path of the spec or saved plan that they mean out: a file of theirs, or `--hello`."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from launcher.errors import Diagnostic, WrongUsage
+
+if TYPE_CHECKING:
+    import argparse
+
+# Beside this, with its kernel; in a checkout they are links into examples/.
+HELLO = os.path.join(os.path.dirname(__file__), "hello.yaml")
+
+
+def arguments(parser: argparse.ArgumentParser, about: str) -> None:
+    parser.add_argument("spec", nargs="?", metavar="SPEC|PLAN", help=about)
+    parser.add_argument("--hello", action="store_true", help="instead of a SPEC the guest that comes with vmlaunch")
+
+
+def meant(options: argparse.Namespace) -> str:
+    if options.hello == (options.spec is None):
+        return HELLO if options.hello else str(options.spec)
+    what = "a spec and --hello: one of them is meant" if options.hello else "neither a spec nor --hello is given"
+    help_ = (f"write `vmlaunch {options.verb} SPEC`, or `vmlaunch {options.verb} --hello`",)
+    raise WrongUsage(Diagnostic("E533", what, help=help_))

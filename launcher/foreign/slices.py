@@ -1,0 +1,81 @@
+"""Offers of hosts in, Kubernetes' ResourceSlices out, for a driver of dynamic resource allocation to publish. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from launcher.errors import Diagnostic, Refused, Where
+from launcher.foreign.yaml_blocks import documents
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from launcher.foreign.units import Offer, Unit
+    from launcher.values import PciAddress
+
+MOST = 128  # devices of one slice (ResourceSliceMaxDevices)
+DOMAIN = "vmlaunch.example.com"  # until somebody says his own
+
+
+def check_node(name: str) -> None:
+    """RFC 1123: what Kubernetes calls a node."""
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", name):
+        help_ = ("record the host again, by a name of small letters, digits, `-` and `.`",)
+        raise Refused(Diagnostic("E580", f"{name!r} is no name of a node of Kubernetes'", Where(name), help=help_))
+
+
+def resource_slices(offers: Sequence[Offer], domain: str = DOMAIN) -> str:
+    """And a DeviceClass for each kind, by which a claim asks."""
+    kinds = sorted({unit.kind for one in offers for unit in one.units})
+    slices = [plain for one in offers for plain in _slices(one, domain)]
+    head = "# By `vmlaunch devices --format resourceslice`: one device for each IOMMU group that can be passed.\n"
+    return head + documents([*(_class(one, domain) for one in kinds), *slices])
+
+
+def _class(kind: str, domain: str) -> dict[str, Any]:
+    expression = f'device.driver == "{domain}" && device.attributes["{domain}"].kind == "{kind}"'
+    return {
+        "apiVersion": "resource.k8s.io/v1",
+        "kind": "DeviceClass",
+        "metadata": {"name": class_name(kind, domain)},
+        "spec": {"selectors": [{"cel": {"expression": expression}}]},
+    }
+
+
+def class_name(kind: str, domain: str) -> str:
+    return f"{kind}.{domain}"
+
+
+def _slices(offer: Offer, domain: str) -> Iterator[dict[str, Any]]:
+    count = -(-len(offer.units) // MOST)
+    for number in range(count):
+        devices = [_device(unit) for unit in offer.units[number * MOST : (number + 1) * MOST]]
+        yield {
+            "apiVersion": "resource.k8s.io/v1",
+            "kind": "ResourceSlice",
+            "metadata": {"name": f"{offer.host}-pci" + (f"-{number}" if count > 1 else "")},
+            "spec": {
+                "driver": domain,
+                "nodeName": offer.host,
+                "pool": {"name": offer.host, "generation": 1, "resourceSliceCount": count},
+                "devices": devices,
+            },
+        }
+
+
+def _device(unit: Unit) -> dict[str, Any]:
+    """Kubernetes' own attributes for address and node: claims match those of other drivers by them."""
+    attributes: dict[str, Any] = {
+        "kind": {"string": unit.kind},
+        "type": {"string": unit.type},
+        "iommuGroup": {"int": unit.group},
+        "resource.kubernetes.io/pciBusID": {"string": str(unit.address)},
+    }
+    if unit.node is not None:
+        attributes["resource.kubernetes.io/numaNode"] = {"int": unit.node}
+    return {"name": f"{unit.kind}-{_label(unit.address)}", "attributes": attributes}
+
+
+def _label(address: PciAddress) -> str:
+    return str(address).replace(":", "-").replace(".", "-")

@@ -1,0 +1,66 @@
+"""(a host, what a plan for it takes) -> the host as it is while that VM is up: what is left for another. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from launcher.plan.steps import TakeMemory, groups_opened
+from launcher.planner.needs import POOLS
+from launcher.record import replace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from launcher.host.facts import HostFacts, IommuGroup, Memory, Node, PciFunction
+    from launcher.plan.step import Step
+
+
+def beside(host: HostFacts, steps: Iterable[Step]) -> HostFacts:
+    """Its groups are VFIO's, its functions have vfio-pci, its memory and its huge pages are gone."""
+    taken = [step for step in steps if isinstance(step, TakeMemory)]
+    groups = groups_opened(steps)
+    nodes = host.nodes
+    for step in taken:
+        nodes = _without_pages(nodes, step) if step.page_size in POOLS else _without_memory(nodes, step)
+    small = sum(step.size for step in taken if step.page_size not in POOLS)
+    return replace(
+        host,
+        nodes=nodes,
+        memory=_less(host.memory, small),
+        groups=tuple(_opened(one) if one.number in groups else one for one in host.groups),
+        pci=tuple(_bound(one) if one.group in groups else one for one in host.pci),
+    )
+
+
+def _less(memory: Memory, size: int) -> Memory:
+    """Guests may fill theirs: also what is not populated at the start counts."""
+    available, total = max(memory.available - size, 0), max(memory.total - size, 0)
+    return replace(memory, total=total, available=available, committed=memory.committed + size)
+
+
+def _without_memory(nodes: tuple[Node, ...], step: TakeMemory) -> tuple[Node, ...]:
+    if step.node is None:
+        return nodes
+    return tuple(replace(one, memory=max(one.memory - step.size, 0)) if one.id == step.node else one for one in nodes)
+
+
+def _without_pages(nodes: tuple[Node, ...], step: TakeMemory) -> tuple[Node, ...]:
+    """Where no node is named, those of the first that have some."""
+    left, found = step.size // step.page_size, []
+    for node in nodes:
+        pools = []
+        for pool in node.huge_pages:
+            here = min(pool.free, left) if pool.size == step.page_size and step.node in (None, node.id) else 0
+            left -= here
+            pools.append(replace(pool, free=pool.free - here))
+        found.append(replace(node, huge_pages=tuple(pools)))
+    return tuple(found)
+
+
+def _opened(one: IommuGroup) -> IommuGroup:
+    return replace(one, kind="unmanaged")
+
+
+def _bound(one: PciFunction) -> PciFunction:
+    """A bridge stays with its driver."""
+    return one if one.class_code.startswith("06") else replace(one, driver="vfio-pci")

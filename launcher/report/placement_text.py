@@ -1,0 +1,87 @@
+"""(Placement, width) -> the hosts for a VM, best first, and why others cannot run it, for people. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from launcher.report.frame import visible
+from launcher.report.lines import ENDLESS, wrapped
+from launcher.report.plan_text import count
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from launcher.plan.placement import HostAnswer, Placement, Reason, Seat, SpecPlacement, Told
+
+_HEAD = ("Best first", "warnings", "changes", "distance", "spare", "devices")
+_NAMES = 6  # of hosts, beside the reason why they cannot
+_INDENT = "  "
+
+
+def placement_text(placement: Placement, most: int, width: int = ENDLESS) -> str:
+    """Of each spec the best `most` hosts."""
+    parts = [_spec(one, most, width) for one in placement.specs]
+    if placement.assignment is not None:
+        parts.append(_assignment(placement.assignment, width))
+    return "\n\n".join("\n".join(visible(line) for line in part) for part in parts)
+
+
+def _spec(one: SpecPlacement, most: int, width: int) -> list[str]:
+    lines = [f"{one.name}: {_verdict(one)}"]
+    fitting = [host for host in one.hosts if host.fits]
+    if fitting:
+        lines += ["", *_table([_HEAD, *(_row(host) for host in fitting[:most])], width)]
+    if len(fitting) > most:
+        lines.append(f"{_INDENT}... and {len(fitting) - most} more; --all lists them")
+    if one.reasons:
+        lines += ["", "Cannot run it", *(line for reason in one.reasons for line in _reason(reason, width))]
+    return lines
+
+
+def _verdict(one: SpecPlacement) -> str:
+    whole = count(len(one.hosts), "host")
+    if one.fitting == len(one.hosts):
+        return f"{whole} can run it" if one.fitting else "no host could be read"
+    return f"{one.fitting or 'none'} of {whole} can run it"
+
+
+def _row(one: HostAnswer) -> tuple[str, ...]:
+    unsure = "?" if one.can_run == "unknown" else ""
+    numbers = (one.warnings, one.host_changes, one.distance, one.spare)
+    return (f"{_INDENT}{one.host}{unsure}", *map(str, numbers), _devices(one.devices))
+
+
+def _table(rows: Sequence[tuple[str, ...]], width: int) -> Iterator[str]:
+    """Numbers to the right. What has no room in the last column goes on below it."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for first, *numbers, last in rows:
+        cells = [first.ljust(widths[0]), *(cell.rjust(size) for cell, size in zip(numbers, widths[1:-1], strict=True))]
+        yield from wrapped("  ".join(cells) + "  ", last, width)
+
+
+def _reason(one: Reason, width: int) -> Iterator[str]:
+    hosts = f"{_INDENT}{count(len(one.hosts), 'host')}: "
+    first, *more = (_told(told) for told in one.diagnostics)
+    yield from wrapped(hosts, first, width)
+    for told in more:
+        yield from wrapped(" " * len(hosts), told, width)
+    named = ", ".join(one.hosts[:_NAMES]) + (f" and {len(one.hosts) - _NAMES} more" if len(one.hosts) > _NAMES else "")
+    how = "" if one.alike else f"in the words of {one.hosts[0]}; "
+    yield from wrapped(" " * len(hosts), f"({how}{named})", width)
+
+
+def _told(one: Told) -> str:
+    return f"{one.message} ({one.code})"
+
+
+def _assignment(seats: Sequence[Seat], width: int) -> list[str]:
+    without = sum(one.host is None for one in seats)
+    fate = f"no host was found for {without} of {len(seats)} VMs" if without else "each VM has a host"
+    rows = [(f"{_INDENT}{one.name}", one.host or "-", _devices(one.devices)) for one in seats]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [wrapped(f"{name:{widths[0]}}  {host:{widths[1]}}  ", devices, width) for name, host, devices in rows]
+    return [f"Together: {fate}", *(line for listed in lines for line in listed)]
+
+
+def _devices(found: Mapping[str, object]) -> str:
+    return ", ".join(f"{alias} {address}" for alias, address in found.items())

@@ -1,0 +1,128 @@
+"""`devices --format`: what a scheduler can give of recorded hosts, in its own words."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from kubernetes_validate import validate
+
+from launcher.api.units import offered, wishes_of
+from launcher.cli import main
+from launcher.foreign.units import cores_of, runs
+from launcher.foreign.yaml_blocks import documents
+from launcher.host.facts import Cpu
+from tests.planning import HOSTS, host
+
+GOLDEN = Path(__file__).parent.parent.parent / "schedulers"
+FLEET = ("gpu-server", "gpu07", "lab-large", "laptop", "lab-zoo")
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Path:
+    folder = tmp_path / "hosts"
+    folder.mkdir()
+    for name in FLEET:
+        shutil.copy(HOSTS / f"{name}.json", folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("golden", "words"),
+    [
+        ("gres.conf", ["gres"]),
+        ("gres-with-wishes.conf", ["gres", "--wish", "gpu.companions=attach", "--wish", "nvme.allow=in-use"]),
+        ("nodes.conf", ["nodes"]),
+        ("slices.yaml", ["resourceslice", "--domain", "pci.example.com"]),
+    ],
+)
+def test_inventories_are_as_they_were_read(
+    golden: str, words: list[str], fleet: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["devices", "--host", str(fleet), "--format", *words]) == 0
+    out, file = capsys.readouterr().out, GOLDEN / golden
+    if os.environ.get("VMLAUNCH_GOLDEN") == "write":
+        file.write_text(out)
+    assert out == file.read_text()
+
+
+def test_slices_are_what_kubernetes_takes() -> None:
+    for one in yaml.safe_load_all((GOLDEN / "slices.yaml").read_text()):
+        for version in ("1.34", "1.37"):
+            validate(one, version, strict=True)
+
+
+def test_a_group_is_given_once_and_only_if_the_planner_would_pass_it() -> None:
+    """0000:c1:00.0 has its sound with it, which the host holds: it is given where the site's specs attach it."""
+    bare, whole = (offered(host("gpu07"), wishes_of(wish)).units for wish in ([], ["gpu.companions=attach"]))
+    assert [str(one.address) for one in bare if one.kind == "gpu"] == ["0000:e1:00.0"]
+    with_sound = next(one for one in whole if str(one.address) == "0000:c1:00.0")
+    assert list(map(str, with_sound.members)) == ["0000:c1:00.0", "0000:c1:00.1"]
+    assert len({one.group for one in whole}) == len(whole)
+
+
+@pytest.mark.parametrize(
+    ("places", "expected"),
+    [
+        ([(0, 0, "0:0"), (1, 1, "1:0"), (2, 0, "0:0"), (3, 1, "1:0")], (2, 1, 2, {0: (0,), 1: (1,)})),
+        ([(0, 0, "0:9"), (1, 0, "0:4")], (1, 2, 1, {0: (0, 1)})),
+        ([(0, 0, "0:0"), (1, 0, "0:0"), (2, 0, "0:1")], None),  # cores with and without a second thread
+        ([(0, 0, "0:0"), (1, 0, "0:1"), (2, 1, "1:0")], None),  # sockets of different sizes
+        ([(0, 0, "0:0 Gres=gpu:9")], None),
+    ],
+)
+def test_cores_are_counted_as_slurm_counts_them(places: list[tuple[int, int, str]], expected: object) -> None:
+    found = cores_of(Cpu(*one) for one in places)
+    assert (found and (found.sockets, found.per_socket, found.threads, dict(found.by_node))) == expected
+
+
+def test_numbers_are_written_as_runs() -> None:
+    assert runs([7, 0, 1, 2, 9, 10]) == "0-2,7,9-10"
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["gres", "--wish", "gpu.companions=yes"], "E581"),
+        (["gres", "--wish", "printer.allow=in-use"], "E581"),
+        (["resourceslice", "--domain", "A b"], "E581"),
+        (["gres", "--domain", "pci.example.com"], "E297"),
+        (["gres", "--json"], "E297"),
+        (["epilog"], "E297"),
+    ],
+)
+def test_words_that_make_no_sense(words: list[str], code: str, fleet: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["devices", "--host", str(fleet), "--format", *words]) == 2
+    assert code in capsys.readouterr().err
+
+
+def test_bad_hosts_do_not_keep_back_the_others(fleet: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plain = json.loads((fleet / "laptop.json").read_text())
+    (fleet / "a-half.json").write_text('{"format_version": "1.0", "na')
+    (fleet / "another.json").write_text(json.dumps(plain | {"format_version": "9.0"}))
+    (fleet / "twice.json").write_text(json.dumps(plain))
+    (fleet / "word.json").write_text(json.dumps(plain | {"name": "x Gres=gpu:9\nNodeName=y"}))
+    assert main(["devices", "--host", str(fleet), "--format", "nodes"]) == 1
+    said = capsys.readouterr()
+    assert said.out == (GOLDEN / "nodes.conf").read_text()
+    assert all(code in said.err for code in ("E290", "E291", "E582", "E580"))
+
+
+def test_an_empty_folder_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["devices", "--host", str(tmp_path), "--format", "gres"]) == 1
+    assert "E293" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [
+        {"a": 1, "b": True, "c": None, "d": [], "e": {}, "f": ["x", {"y": [1, [2]]}], "g": "yes", "h": "0123"},
+        {"text": "a: b\n  c # d\n\nlast\n", "odd": "x\x07\u2028\U0001f600 ", "lines": "\n a\n", "tail": "a \nb\n"},
+    ],
+)
+def test_blocks_are_read_as_what_was_written(plain: object) -> None:
+    assert yaml.safe_load(documents([plain])) == plain
