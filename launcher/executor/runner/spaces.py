@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
 from launcher.errors import Diagnostic, StepFailed
 from launcher.executor.runner.devices.dma import DmaMaps
 from launcher.executor.runner.live import Live
+from launcher.executor.runner.refused_bind import refused_bind
 from launcher.kernel.api import AddressSpace, AddressSpaces
 from launcher.plan.steps import MapDma, OpenGroups, OpenIommufd
 from launcher.values import Span
-
-# Drivers under which a member of a group does no DMA for the host.
-HARMLESS = ("pci-stub", "pcieport")
 
 
 class OpenedGroups(NamedTuple):
@@ -49,9 +46,9 @@ def _open(groups: Sequence[int], spaces: AddressSpaces, live: Live) -> None:
     for group in groups:
         try:
             space = spaces.join(group)
-        except PermissionError as error:
-            if held := _held(group, live):
-                raise held from error
+        except OSError as error:
+            if known := refused_bind(group, error, live.kernel.drivers):
+                raise known from error
             raise
         live.on_undo(partial(spaces.leave, group))
         found.setdefault(space, DmaMaps(space)).groups.append(group)
@@ -77,15 +74,6 @@ def _check_limits(step: MapDma, space: AddressSpace) -> None:
         span = Span(one.guest, one.size)
         if ranges and not any(free.covers(span) for free in ranges):
             raise _failed("E522", f"the IOMMU does not translate all of {span}, where guest RAM is")
-
-
-def _held(group: int, live: Live) -> StepFailed | None:
-    """The kernel has one errno for a group of which the host has a part and for interrupts that are not remapped."""
-    with suppress(OSError):
-        for name, driver in live.kernel.drivers.of_group(group).items():
-            if driver is not None and not driver.startswith(HARMLESS) and "vfio" not in driver:
-                return _failed("E521", f"IOMMU group {group} is not usable: {driver} has {name} for the host")
-    return None
 
 
 def _failed(code: str, message: str) -> StepFailed:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from launcher.executor.runner import refused_bind
 from launcher.kernel.api import Event
 from launcher.plan.steps import Member, OpenDevices, OpenIommufd
 from launcher.record import replace
 from launcher.values import MIB
+from launcher.vms.holders import openers
 from tests.budget import of_each_kind
 from tests.fakes.kernel import FakeKernel
 from tests.unit.executor.passing import COMMAND, by_iommufd, guest, host_of, passing_plan
@@ -101,6 +104,31 @@ def test_a_group_that_a_driver_of_the_host_came_into_is_named(tmp_path: Path) ->
     assert run.problem["code"] == "E501"
     assert "VFIO_DEVICE_BIND_IOMMUFD" in run.problem["message"]
     assert unsafe.left() == []
+
+
+@pytest.mark.parametrize(
+    ("error", "node"), [(errno.EBUSY, "group"), (errno.EINVAL, "own"), (errno.EPERM, "own")], ids=errno.errorcode.get
+)
+def test_who_has_the_device_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: Run, error: int, node: str
+) -> None:
+    """/dev/null stands in for nodes, and is open in another process."""
+    kernel = a_kernel(fail_at=whole.kernel.calls.index("VFIO_DEVICE_BIND_IOMMUFD") + 1, error=error)
+    kernel.drivers.node = lambda _: os.devnull if node == "own" else None
+    monkeypatch.setattr(refused_bind, "openers", lambda path: openers(path.replace("/dev/vfio/1", os.devnull)))
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as holder:
+        run = Run(by_iommufd(passing_plan(tmp_path)), kernel)
+    assert run.problem["code"] == "E529"
+    assert f"process {holder.pid}" in run.problem["message"]
+    assert kernel.left() == []
+
+
+def test_who_has_nothing_to_name_says_what_the_kernel_said(tmp_path: Path, whole: Run) -> None:
+    for call, error in (("VFIO_DEVICE_BIND_IOMMUFD", errno.EINVAL), ("IOMMU_IOAS_MAP", errno.ENOMEM)):
+        run = Run(by_iommufd(passing_plan(tmp_path)), a_kernel(fail_at=whole.kernel.calls.index(call) + 1, error=error))
+        assert run.problem["code"] == "E501"
+        assert call in run.problem["message"]
+        assert ("ulimit -l" in str(run.problem.get("help"))) == (error == errno.ENOMEM)
 
 
 def test_a_function_of_another_group_than_the_plan_says_is_not_opened(tmp_path: Path) -> None:
