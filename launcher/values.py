@@ -106,7 +106,7 @@ class Moment:
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
-        return {"type": "string", "format": "date-time"}
+        return {"type": "string", "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.]+([+-][0-9]{2}:[0-9]{2}|Z)$"}
 
 
 @record(order=True)
@@ -270,9 +270,9 @@ def missing(error: OSError, path: str) -> Missing:
 
 def guest_uuid(name: str) -> str:
     """Of the VM of this name, wherever it runs: made of its name, as version 8 has it (RFC 9562, 5.8)."""
-    from hashlib import sha256
+    from launcher.digests import sha256
 
-    raw = bytearray(sha256(f"vmlaunch/{name}".encode()).digest()[:16])
+    raw = bytearray.fromhex(sha256(f"vmlaunch/{name}".encode())[:32])
     raw[6], raw[8] = raw[6] & 0x0F | 0x80, raw[8] & 0x3F | 0x80
     text = raw.hex()
     return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))

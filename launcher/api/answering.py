@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from launcher.errors import Diagnostic
     from launcher.host.facts import HostFacts
     from launcher.images.boot_files import BootFiles
-    from launcher.planner.decided import Judged
+    from launcher.planner.fit import Judged
     from launcher.spec.load import Loaded
 
 

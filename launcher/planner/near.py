@@ -122,7 +122,8 @@ class _Known:
     def around(self, one: Plain) -> Iterator[str]:
         """Its bus and all below, the groups there, its line, its card with its virtual functions, the bridges above."""
         yield one["address"]
-        beside = [*self._buses[_bus(one)], *self._behind(one.get("parent"))]
+        mates = self._buses[_bus(one)]
+        beside = [*mates, *self._behind([one.get("parent"), *(mate["address"] for mate in mates)])]
         for other in beside:
             yield other["address"]
             yield from (member["address"] for member in self.there(self._members.get(other.get("group"), ())))
@@ -133,9 +134,9 @@ class _Known:
             yield from (virtual["address"] for virtual in self.there(card.get("virtual_functions", ())))
             yield from self._above(card)
 
-    def _behind(self, bridge: str | None) -> Iterator[Plain]:
+    def _behind(self, bridges: list[str | None]) -> Iterator[Plain]:
         """Through all buses."""
-        waiting, seen = [bridge], set[str | None]()
+        waiting, seen = bridges, set[str | None]()
         while waiting:
             if (above := waiting.pop()) in seen or above is None:
                 continue

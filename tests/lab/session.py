@@ -26,6 +26,7 @@ from tests.lab.progress import Progress
 ROOT = Path(__file__).parent.parent.parent
 LONG = "VMLAUNCH_LONG"  # set by `./dev test --long`: every host, and tests marked `long`
 LAB = "VMLAUNCH_LAB"  # set by `./dev test --lab` and `./dev lab`: the hosts of every commit, not only the short round
+HANDED = (LONG, LAB, "XDG_CACHE_HOME")  # also inside: what to run, and where the parts of guests are
 HERE = "VMLAUNCH_LAB_HOST"  # set inside: the name of the host that this is
 SANITIZED = "_native.abi3.so"  # in the folder of results: the C floor with sanitizers, for tests that are marked so
 ACCOUNT = "account"  # in the folder of results
@@ -169,7 +170,7 @@ class Patience:
 
 
 def _environment(host: Host, slowness: float) -> dict[str, str]:
-    handed = {name: os.environ[name] for name in (LONG, LAB) if name in os.environ}
+    handed = {name: os.environ[name] for name in HANDED if name in os.environ}
     return {HERE: host.name, speed.VARIABLE: f"{slowness:.2f}"} | handed
 
 
