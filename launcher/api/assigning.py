@@ -7,16 +7,14 @@ any where the VMs of one host would have to come in another order. TRIES bounds 
 
 from __future__ import annotations
 
-from posixpath import dirname
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple
 
-from launcher.api.answering import Asked, enough_of, judge
+from launcher.api.answering import Prepared, enough_of, judge
 from launcher.api.blocking import exit_code
 from launcher.api.hosts import read_json
 from launcher.api.inventories import text_at
 from launcher.plan.placement import Assigned
-from launcher.plan.steps import groups_opened
-from launcher.planner.beside import beside
+from launcher.planner.beside import beside, groups_taken
 from launcher.planner.functions import is_bridge
 
 if TYPE_CHECKING:
@@ -33,23 +31,16 @@ if TYPE_CHECKING:
 
 TRIES = 4000  # plans beside others
 
-Kind: TypeAlias = tuple[str, str]  # the folder of a spec, the digest of its text
-
 
 class Wish(NamedTuple):
     """A VM; `hosts` that can run it alone, best first."""
 
-    asked: Asked
+    spec: Prepared
     hosts: tuple[HostAnswer, ...]
 
     @property
     def name(self) -> str:
-        return self.asked.loaded.spec.name
-
-    @property
-    def kind(self) -> Kind:
-        """Those that are alike but for their names."""
-        return dirname(self.asked.loaded.file), self.asked.loaded.sha256
+        return self.spec.loaded.spec.name
 
 
 class _Guest(NamedTuple):
@@ -62,18 +53,18 @@ class _Host:
 
     def __init__(self, facts: HostFacts, *, strict: bool) -> None:
         self._left, self.guests, self._strict = [facts], list[_Guest](), strict
-        self._hopeless: set[Kind] = set()  # what does not run beside the guests of now
+        self._hopeless: set[str] = set()  # what does not run beside the guests of now
 
     def may_take(self, wish: Wish) -> bool:
         """As far as is known without planning. Two VMs of one name cannot be up on one host."""
-        return wish.kind not in self._hopeless and all(one.name != wish.name for one in self.guests)
+        return wish.spec.kind not in self._hopeless and all(one.name != wish.name for one in self.guests)
 
     def take(self, wish: Wish) -> Judged | None:
         """None: it cannot run beside those that are there."""
-        found = judge(wish.asked, self._left[-1])
-        groups = groups_opened(found.steps)
+        found = judge(wish.spec, self._left[-1])
+        groups = groups_taken(found.steps)
         if exit_code(found.diagnostics, self._strict) or any(one.groups & groups for one in self.guests):
-            self._hopeless.add(wish.kind)
+            self._hopeless.add(wish.spec.kind)
             return None
         self.guests.append(_Guest(wish.name, groups))
         self._left.append(beside(self._left[-1], found.steps))
@@ -81,7 +72,7 @@ class _Host:
 
     def given_to(self, found: Judged) -> tuple[PciAddress, ...]:
         """The whole groups that it opens."""
-        groups, facts = groups_opened(found.steps), self._left[0]
+        groups, facts = groups_taken(found.steps), self._left[0]
         return tuple(sorted(one.address for one in facts.pci if one.group in groups and not is_bridge(one)))
 
     def let_go(self) -> None:
@@ -103,9 +94,9 @@ class _Search:
     def __init__(self, wishes: Sequence[Wish], sources: Sources, *, strict: bool) -> None:
         self._wishes, self._sources, self._strict, self._tries = wishes, sources, strict, TRIES
         self._hosts: dict[tuple[str, int], _Host] = {}
-        self._every = list({id(one.asked): one.asked for one in wishes}.values())
+        self._every = list({one.spec.key: one.spec for one in wishes}.values())
         some = (number for number, one in enumerate(wishes) if one.hosts)
-        self._order = sorted(some, key=lambda n: (len(wishes[n].hosts), wishes[n].kind, n))
+        self._order = sorted(some, key=lambda n: (len(wishes[n].hosts), wishes[n].spec.kind, n))
         self._assigned: list[_Found] = []
 
     def run(self) -> dict[int, _Found]:
@@ -128,11 +119,11 @@ class _Search:
 
     def _back(self, ways: list[Iterator[_Found]]) -> None:
         """To the one before that is of another kind: of two that are alike it does not matter which has the place."""
-        failed = self._wishes[self._order[len(ways) - 1]].kind
+        failed = self._wishes[self._order[len(ways) - 1]].spec.kind
         ways.pop()
         while self._assigned:
             self._assigned.pop().host.let_go()
-            if self._wishes[self._order[len(ways) - 1]].kind != failed:
+            if self._wishes[self._order[len(ways) - 1]].spec.kind != failed:
                 return
             ways.pop()
 
@@ -164,7 +155,7 @@ def assign(wishes: Sequence[Wish], sources: Sources, *, strict: bool) -> tuple[A
     """In the order of the wishes. What has found no host is there without one."""
     fitting = [one._replace(hosts=tuple(host for host in one.hosts if host.fits)) for one in wishes]
     found = _Search(fitting, sources, strict=strict).run()
-    return tuple(_assigned(one.asked.loaded, found.get(number)) for number, one in enumerate(wishes))
+    return tuple(_assigned(one.spec.loaded, found.get(number)) for number, one in enumerate(wishes))
 
 
 def _assigned(loaded: Loaded, found: _Found | None) -> Assigned:

@@ -9,12 +9,11 @@ import os
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
-from launcher.api.answering import Asked, answer, enough_of, judge
+from launcher.api.answering import Prepared, answer, enough_of, judge, prepared
 from launcher.api.assigning import Wish, assign
 from launcher.api.doubles import newest
 from launcher.api.hosts import check_version, read_json
 from launcher.api.inventories import Source, texts_in
-from launcher.api.plans import named_files
 from launcher.api.spread import cpus, spread
 from launcher.errors import Diagnostic, Refused
 from launcher.plan.placement import FORMAT_VERSION, HostAnswer, Placement, Reason, SpecPlacement
@@ -52,18 +51,18 @@ def place(
 
     Refused, if there is no host at all. One that cannot be read is told in `unread`, and stops nothing.
     """
-    distinct = {(one.file, one.sha256): one for one in specs}
-    asked = {key: Asked(one, named_files(one.spec, one.file)) for key, one in distinct.items()}
+    every = [prepared(one) for one in specs]
+    distinct = {one.key: one for one in every}
     rows = list[Row]()
-    for row in spread(lambda part, of: _rows([*asked.values()], hosts, strict, part, of), parts or _parts(hosts)):
+    for row in spread(lambda part, of: _rows([*distinct.values()], hosts, strict, part, of), parts or _parts(hosts)):
         rows.append(row)
         told(len(rows))
     unread, read = _sorted_out(rows)
-    each = enumerate(asked.items())
+    each = enumerate(distinct.items())
     placed = {key: _placement(one.loaded, [row.answers[n] for row in read]) for n, (key, one) in each}
     assigned = None
     if len(specs) > 1:
-        wishes = [Wish(asked[one.file, one.sha256], placed[one.file, one.sha256].hosts) for one in specs]
+        wishes = [Wish(distinct[one.key], placed[one.key].hosts) for one in every]
         sources = {(row.source.path, row.source.line): row.source for row in read}
         assigned = assign(wishes, sources, strict=strict)
     return Placement(FORMAT_VERSION, VERSION, tuple(placed.values()), assigned, tuple(unread))
@@ -78,21 +77,21 @@ def _parts(hosts: str) -> int:
         return 1  # reading says what is wrong
 
 
-def _rows(asked: Sequence[Asked], hosts: str, strict: bool, part: int, parts: int) -> Iterator[Row]:
+def _rows(specs: Sequence[Prepared], hosts: str, strict: bool, part: int, parts: int) -> Iterator[Row]:
     for source, raw in texts_in(hosts, part, parts):
         try:
-            yield _row(raw, asked, source, strict)
+            yield _row(raw, specs, source, strict)
         except Refused as refused:
             yield Row(source, refused=refused.diagnostics)
 
 
-def _row(raw: bytes | Refused, asked: Sequence[Asked], source: Source, strict: bool) -> Row:
+def _row(raw: bytes | Refused, specs: Sequence[Prepared], source: Source, strict: bool) -> Row:
     if isinstance(raw, Refused):
         raise raw
     plain = read_json(raw, source.where)
     check_version(plain, source.where)
-    host = enough_of(plain, asked, source)
-    answers = (answer(judge(one, host), host, plain, source, strict=strict) for one in asked)
+    host = enough_of(plain, specs, source)
+    answers = (answer(judge(one, host), host, plain, source, strict=strict) for one in specs)
     return Row(source, tuple(answers), host.recorded_at)
 
 

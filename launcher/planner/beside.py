@@ -15,10 +15,14 @@ if TYPE_CHECKING:
     from launcher.plan.step import Step
 
 
+def groups_taken(steps: Iterable[Step]) -> set[int]:
+    return groups_opened(steps)
+
+
 def beside(host: HostFacts, steps: Iterable[Step]) -> HostFacts:
     """Its groups are VFIO's, its functions have vfio-pci, its memory and its huge pages are gone."""
     taken = [step for step in steps if isinstance(step, TakeMemory)]
-    groups = groups_opened(steps)
+    groups = groups_taken(steps)
     nodes = host.nodes
     for step in taken:
         nodes = _without_pages(nodes, step) if step.page_size in POOLS else _without_memory(nodes, step)

@@ -26,6 +26,7 @@ from tests.elves import pvh
 from tests.planning import host, plan
 
 GPU = "devices: {gpu: {match: {id: 10de:2684}, pick: free, companions: attach}}"
+IDS = ("10de:2684", "10de:2330")
 H100 = "devices: {gpu: {match: {id: 10de:2330}, pick: free}}"
 
 
@@ -335,6 +336,14 @@ def test_two_vms_of_one_name_are_not_put_on_one_host(site, capsys) -> None:
     code, out, _ = said(capsys, "vm.yaml", "vm.yaml", "hosts")
     assert code == 1
     assert "Together: no host was found for 1 of 2 VMs" in out
+
+
+def test_programs_may_change_a_spec_for_each_vm(site) -> None:
+    """Of one file there are two VMs then: of other names, and of other sizes."""
+    specs = [read_spec("vm.yaml", [f"name=vm{n}", f"devices.gpu.match.id={id_}"]) for n, id_ in enumerate(IDS)]
+    found = place(specs, "hosts")
+    assert [one.host for one in found.assignment or ()] == ["gpu07", "gpu-server"]
+    assert [one.name for one in found.specs] == ["vm0", "vm1"]
 
 
 def test_the_assignment_is_a_part_of_the_json(site) -> None:
