@@ -89,13 +89,14 @@ class Moment:
     @classmethod
     def parse(cls, text: str) -> Moment:
         """RFC 3339, with its zone. ValueError otherwise."""
-        from datetime import datetime
+        from datetime import UTC, datetime
 
         try:
-            found = datetime.fromisoformat(text)
-        except ValueError:
+            read = datetime.fromisoformat(text)
+            found = read.astimezone(UTC) if read.tzinfo else None
+        except (ValueError, OverflowError):  # the last hours of the year 9999, in the west
             found = None
-        if found is None or found.tzinfo is None or found.year < 1970:
+        if found is None or found.year < 1970:
             raise ValueError(f"not a time with its zone: {text!r}")
         return cls(int(found.timestamp()))
 

@@ -122,8 +122,8 @@ def _arguments(job: Job) -> list[str]:
 
 
 def _verbatim(text: str) -> str:
-    """Kubernetes puts variables in for $(NAME)."""
-    return text.replace("$(", "$$(")
+    """Kubernetes puts variables in for $(NAME), and one dollar for two."""
+    return text.replace("$", "$$")
 
 
 def _resources(job: Job, domain: str, *, plugin: bool) -> Plain:

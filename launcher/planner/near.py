@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from launcher.host.facts import PciFunction
+from launcher.host.facts import IommuGroup, PciFunction
 from launcher.planner.functions import VGA
 from launcher.planner.linux import OF_XEN
 from launcher.record import defaults, fields
@@ -30,6 +30,8 @@ Part = tuple[Key, Callable[[], Iterable[Plain]]]
 _ADDRESS = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]").fullmatch
 _NAMES = frozenset(fields(PciFunction))
 _NEEDED = _NAMES - defaults(PciFunction).keys()
+_OF_GROUPS = frozenset(fields(IommuGroup))
+_NEEDED_OF_GROUPS = _OF_GROUPS - defaults(IommuGroup).keys()
 _VIRTIO = "1af4:"
 
 
@@ -79,7 +81,9 @@ def _list(one: Plain, name: str) -> list[Any]:
 
 
 def _is_group(one: Any) -> bool:
-    if not isinstance(one, dict) or type(one.get("number")) is not int or not isinstance(one.get("devices"), list):
+    if not isinstance(one, dict) or not _NEEDED_OF_GROUPS <= one.keys() <= _OF_GROUPS:
+        return False
+    if type(one["number"]) is not int or not isinstance(one["devices"], list):
         return False
     return all(isinstance(member, str) and _ADDRESS(member) for member in one["devices"])
 

@@ -145,11 +145,15 @@ def test_one_bad_file_does_not_stop_the_others(site, capsys) -> None:
     (folder / "c-odd.json").write_text((folder / "gpu07.json").read_text().replace('"uid": 0', '"uid": "root"'))
     (folder / "d-folder.json").mkdir()
     (folder / "e-list.json").write_text("[]")
+    plain = encode(host("laptop")) | {"name": "f"}
+    (folder / "f-group.json").write_text(
+        json.dumps(plain | {"groups": [*plain["groups"], {"number": 999, "devices": []}]})
+    )
     code, out, err = said(capsys, "vm.yaml", "hosts")
     assert code == 0
     assert "1 of 3 hosts" in out
     codes = [line[6:10] for line in err.splitlines() if line.startswith("error[")]
-    assert codes == ["E290", "E291", "E292", "E293", "E291"]
+    assert codes == ["E290", "E291", "E292", "E293", "E291", "E292"]
 
 
 def test_a_file_that_is_no_json_is_told_once_and_a_thousand_bad_lines_are_not_all_told(site, capsys) -> None:

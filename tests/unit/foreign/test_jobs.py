@@ -15,6 +15,7 @@ import pytest
 from launcher.api.jobs import agreed, job_of
 from launcher.cli import main
 from launcher.foreign.job import HostFile, Want
+from launcher.foreign.pod import manifests
 from launcher.foreign.slurm_job import names
 from launcher.spec.load import load_spec
 from tests.elves import pvh
@@ -172,6 +173,15 @@ def test_a_job_that_was_refused_goes_elsewhere(
     assert [one for one in rest if "show" not in one] == told
 
 
+def test_words_of_a_spec_are_none_of_kubernetes() -> None:
+    """`$(NAME)` would be a variable's value there, and `$$` one dollar."""
+    spec = "/vms/$(POD)/a$$b.yaml"
+    made = job_of(load_spec(ANY_GPU, spec, name="vm"), ANY_GPU, ["boot.cmdline=$$(POD) $x"], [], [])
+    said = manifests(made)
+    assert '- "/vms/$$(POD)/a$$$$b.yaml"\n' in said
+    assert '- "boot.cmdline=$$$$(POD) $$x"\n' in said
+
+
 def test_files_and_devices_of_the_host_are_listed_for_a_pod() -> None:
     made = job_of(load_spec(SERVED, "/vms/served.yaml", name="served"), SERVED, (), [], [])
     assert made.files == (
@@ -213,9 +223,13 @@ def test_a_name_that_is_no_word_does_not_get_into_a_script(
         source = "gpu07" if number < 2 else "laptop"
         plain = json.loads((HOSTS / f"{source}.json").read_text()) | {"name": name}
         (tmp_path / f"{number}.json").write_text(json.dumps(plain))
+    (tmp_path / "3.json").write_text((HOSTS / "gpu07.json").read_text().replace("10de:2684", "10de:2684\\nrm -rf /"))
     (site / "trainer.yaml").write_text(ANY_GPU)
     assert main(["place", str(site / "trainer.yaml"), str(tmp_path), "--format", "slurm"]) == 0
     said = capsys.readouterr()
     assert said.err.count("E580") >= 2
+    assert "error[E292]" in said.err
+    assert main(["devices", "--host", str(tmp_path), "--format", "gres"]) == 1
+    assert "\nrm" not in capsys.readouterr().out
     assert "rm -rf" not in said.out
     assert "uid" not in said.out
