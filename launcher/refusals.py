@@ -22,6 +22,8 @@ WAYS = {
     errno.EDQUOT: "`quota` shows what this user may still write",
     errno.EROFS: "`findmnt -o TARGET,OPTIONS` shows what is mounted read-only",
 }
+# VFIO's and iommufd's, in whose names is what they count against.
+PINNING = ("VFIO_IOMMU_MAP_DMA", "IOMMU_IOAS_MAP", "VFIO_DEVICE_ATTACH_IOMMUFD_PT")
 # What Python makes of a call that was refused; each can be a bug, too.
 REFUSALS = (OSError, MemoryError, RuntimeError, ImportError, SystemError)
 
@@ -45,7 +47,9 @@ def cause(error: OSError) -> str:
 
 
 def way_out(error: OSError) -> tuple[str, ...]:
-    """EAGAIN is of a fork or a thread; of an ioctl it can be anything."""
+    """EAGAIN is of a fork or a thread; of an ioctl it can be anything. What maps memory for DMA locks it."""
+    if error.errno == errno.ENOMEM and error.filename in PINNING:
+        return ("`ulimit -l` has the limit of locked memory, LimitMEMLOCK= that of a service",)
     known = error.errno != errno.EAGAIN or error.filename in ("fork", "pthread_create", "KVM_RUN")
     return (WAYS[error.errno],) if known and error.errno in WAYS else ()
 

@@ -126,6 +126,7 @@ class Cli:
 
     folder: Path
     names: list[str] = field(default_factory=list)
+    with_devices: dict[str, Any] = field(default_factory=dict)  # what each spec with devices has
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def command(self, *words: object) -> list[str]:
@@ -153,7 +154,8 @@ class Cli:
         name = f"test-{os.getpid()}-{next(self._numbers)}"
         self.names.append(name)
         path = self.folder / f"{name}.yaml"
-        whole = {"name": name, "boot": {"kernel": str(kernel)}, "cpus": 1, "memory": "32MiB"} | fields
+        whole = {"name": name, "boot": {"kernel": str(kernel)}, "cpus": 1, "memory": "32MiB"}
+        whole |= (self.with_devices if "devices" in fields else {}) | fields
         path.write_text(json.dumps(whole))
         return path
 

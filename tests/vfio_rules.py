@@ -7,13 +7,13 @@ function is an NVMe drive or like one: a BAR 0 of pages, INTx, MSI-X that cannot
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
-from launcher.kernel.api import Device, MsiRoute, Vm
+from launcher.kernel.api import AddressSpace, AddressSpaces, Device, MsiRoute, Vm
 from launcher.kernel.real import RealKernel
 from launcher.kernel.type1 import Container, Group
 from launcher.machine.x86.board import X86
@@ -58,6 +58,43 @@ def joined(kernel: RealKernel, number: int) -> Iterator[tuple[Container, Group]]
 def opened(kernel: RealKernel, number: int, address: PciAddress) -> Iterator[Opened]:
     with joined(kernel, number) as (container, group), closing(group.open_device(address)) as device:
         yield Opened(container, group, device)
+
+
+@contextmanager
+def a_space(kernel: RealKernel, number: int) -> Iterator[tuple[AddressSpaces, AddressSpace]]:
+    """With the group in it, whatever is behind it."""
+    spaces = kernel.address_spaces()
+    spaces.open_group(number)
+    try:
+        space = spaces.join(number)
+        yield spaces, space
+        spaces.leave(number)
+    finally:
+        spaces.close_group(number)
+
+
+@contextmanager
+def had(kernel: RealKernel, number: int, address: PciAddress) -> Iterator[Device]:
+    """The function, whatever it is opened by."""
+    with a_space(kernel, number) as (spaces, _):
+        device = spaces.open_device(number, address)
+        try:
+            yield device
+        finally:
+            spaces.close_device(device)
+
+
+class ByIommufd:
+    """A kernel whose address spaces are iommufd's."""
+
+    def __init__(self, kernel: RealKernel, members: Mapping[int, Sequence[PciAddress]]) -> None:
+        self._kernel, self._members = kernel, members
+
+    def address_spaces(self) -> AddressSpaces:
+        return self._kernel.iommufd(self._members, by_process=False)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._kernel, name)
 
 
 @contextmanager
@@ -175,7 +212,7 @@ def kvm_is_told_of_each_file_of_the_spaces(kernel: RealKernel, number: int, addr
 
 
 def ranges_do_not_overlap(kernel: RealKernel, number: int, address: PciAddress) -> None:
-    with joined(kernel, number) as (container, _), closing(kernel.take_memory(MIB, PAGE, None)) as memory:
+    with a_space(kernel, number) as (_, container), closing(kernel.take_memory(MIB, PAGE, None)) as memory:
         container.map_dma(MIB, memory, 0, 4 * PAGE)
         for iova, size in ((MIB, 4 * PAGE), (MIB, PAGE), (MIB + 3 * PAGE, 2 * PAGE), (MIB - PAGE, 2 * PAGE)):
             with refused(errno.EEXIST):
@@ -186,7 +223,7 @@ def ranges_do_not_overlap(kernel: RealKernel, number: int, address: PciAddress) 
 
 
 def messages_are_not_memory(kernel: RealKernel, number: int, address: PciAddress) -> None:
-    with joined(kernel, number) as (container, _), closing(kernel.take_memory(4 * MIB, PAGE, None)) as memory:
+    with a_space(kernel, number) as (_, container), closing(kernel.take_memory(4 * MIB, PAGE, None)) as memory:
         for iova, size in ((MSI_WINDOW, PAGE), (MSI_WINDOW - PAGE, 2 * PAGE), (MSI_WINDOW - MIB, 3 * MIB)):
             with refused(errno.EINVAL):
                 container.map_dma(iova, memory, 0, size)
@@ -194,7 +231,7 @@ def messages_are_not_memory(kernel: RealKernel, number: int, address: PciAddress
 
 
 def the_iommu_has_a_width(kernel: RealKernel, number: int, address: PciAddress) -> None:
-    with joined(kernel, number) as (container, _), closing(kernel.take_memory(MIB, PAGE, None)) as memory:
+    with a_space(kernel, number) as (_, container), closing(kernel.take_memory(MIB, PAGE, None)) as memory:
         end = container.limits().ranges[-1].end
         assert end < 1 << 64
         for iova, size in ((end, PAGE), (end - PAGE, 2 * PAGE)):
@@ -205,7 +242,7 @@ def the_iommu_has_a_width(kernel: RealKernel, number: int, address: PciAddress) 
 
 
 def maps_are_of_whole_pages(kernel: RealKernel, number: int, address: PciAddress) -> None:
-    with joined(kernel, number) as (container, _), closing(kernel.take_memory(MIB, PAGE, None)) as memory:
+    with a_space(kernel, number) as (_, container), closing(kernel.take_memory(MIB, PAGE, None)) as memory:
         assert container.limits().page_sizes & PAGE
         for iova, offset, size in ((MIB + 1, 0, PAGE), (MIB, 1, PAGE), (MIB, 0, PAGE - 1), (MIB, 0, 17)):
             with refused(errno.EINVAL):
@@ -213,7 +250,7 @@ def maps_are_of_whole_pages(kernel: RealKernel, number: int, address: PciAddress
 
 
 def a_map_goes_as_a_whole(kernel: RealKernel, number: int, address: PciAddress) -> None:
-    with joined(kernel, number) as (container, _), closing(kernel.take_memory(MIB, PAGE, None)) as memory:
+    with a_space(kernel, number) as (_, container), closing(kernel.take_memory(MIB, PAGE, None)) as memory:
         container.map_dma(MIB, memory, 0, 4 * PAGE)
         for iova, size in ((MIB, PAGE), (MIB + 2 * PAGE, 2 * PAGE)):
             with refused(errno.EINVAL):
@@ -224,7 +261,7 @@ def a_map_goes_as_a_whole(kernel: RealKernel, number: int, address: PciAddress) 
 
 
 def each_map_is_one_less(kernel: RealKernel, number: int, address: PciAddress) -> None:
-    with joined(kernel, number) as (container, _), closing(kernel.take_memory(MIB, PAGE, None)) as memory:
+    with a_space(kernel, number) as (_, container), closing(kernel.take_memory(MIB, PAGE, None)) as memory:
         before = container.limits().available
         assert before is not None
         container.map_dma(MIB, memory, 0, MIB)
@@ -237,14 +274,14 @@ def each_map_is_one_less(kernel: RealKernel, number: int, address: PciAddress) -
 
 
 def configuration_space_is_read_as_far_as_it_goes(kernel: RealKernel, number: int, address: PciAddress) -> None:
-    with opened(kernel, number, address) as (_, _, device):
+    with had(kernel, number, address) as device:
         whole = device.read_config(0, 4096)
         assert len(whole) in (256, 4096)
         assert whole[:4] == device.read_config(0, 4) not in (bytes(4), b"\xff" * 4)
 
 
 def a_bar_answers_while_the_function_decodes_memory(kernel: RealKernel, number: int, address: PciAddress) -> None:
-    with opened(kernel, number, address) as (_, _, device):
+    with had(kernel, number, address) as device:
         at = device.region(0).offset
         device.write_config(COMMAND, MEMORY_ENABLE.to_bytes(2, "little"))
         assert len(device.read(at, 4)) == 4
@@ -256,7 +293,7 @@ def a_bar_answers_while_the_function_decodes_memory(kernel: RealKernel, number: 
 
 
 def a_bar_is_mapped_by_pages_and_not_beyond_its_end(kernel: RealKernel, number: int, address: PciAddress) -> None:
-    with opened(kernel, number, address) as (_, _, device):
+    with had(kernel, number, address) as device:
         bar = device.region(0)
         assert bar.mappable
         device.map(bar.offset, bar.size).close()
@@ -268,7 +305,7 @@ def a_bar_is_mapped_by_pages_and_not_beyond_its_end(kernel: RealKernel, number: 
 def what_is_no_region_has_no_size_and_keeps_the_others_in_place(
     kernel: RealKernel, number: int, address: PciAddress
 ) -> None:
-    with opened(kernel, number, address) as (_, _, device):
+    with had(kernel, number, address) as device:
         assert device.region(5).size == 0
         assert not device.region(5).mappable
         assert device.region(0).size >= PAGE
@@ -278,7 +315,7 @@ def what_is_no_region_has_no_size_and_keeps_the_others_in_place(
 
 
 def one_kind_of_interrupt_at_a_time(kernel: RealKernel, number: int, address: PciAddress) -> None:
-    with opened(kernel, number, address) as (_, _, device), closing(kernel.eventfd()) as event:
+    with had(kernel, number, address) as device, closing(kernel.eventfd()) as event:
         device.set_irq_events("intx", 0, (event.fd,))
         with refused(errno.EINVAL):
             device.set_irq_events("msix", 0, (event.fd,))
@@ -290,14 +327,14 @@ def one_kind_of_interrupt_at_a_time(kernel: RealKernel, number: int, address: Pc
 
 
 def what_is_not_on_cannot_be_switched_off(kernel: RealKernel, number: int, address: PciAddress) -> None:
-    with opened(kernel, number, address) as (_, _, device):
+    with had(kernel, number, address) as device:
         for name in ("intx", "msix", "request"):
             with refused(errno.EINVAL):
                 device.switch_off_irqs(name)
 
 
 def a_line_that_is_not_on_has_no_mask(kernel: RealKernel, number: int, address: PciAddress) -> None:
-    with opened(kernel, number, address) as (_, _, device), closing(kernel.eventfd()) as event:
+    with had(kernel, number, address) as device, closing(kernel.eventfd()) as event:
         for deed in (device.mask_intx, device.unmask_intx, lambda: device.unmask_intx_on(event.fd)):
             with refused(errno.EINVAL):
                 deed()
@@ -305,7 +342,7 @@ def a_line_that_is_not_on_has_no_mask(kernel: RealKernel, number: int, address: 
 
 def a_line_is_masked_tied_and_unmasked(kernel: RealKernel, number: int, address: PciAddress) -> None:
     with ExitStack() as stack:
-        _, _, device = stack.enter_context(opened(kernel, number, address))
+        device = stack.enter_context(had(kernel, number, address))
         trigger, resample = (stack.enter_context(closing(kernel.eventfd())) for _ in range(2))
         assert device.irq("intx").vectors == 1
         device.set_irq_events("intx", 0, (trigger.fd,))
@@ -316,7 +353,7 @@ def a_line_is_masked_tied_and_unmasked(kernel: RealKernel, number: int, address:
 
 
 def there_are_as_many_vectors_as_it_says(kernel: RealKernel, number: int, address: PciAddress) -> None:
-    with opened(kernel, number, address) as (_, _, device), closing(kernel.eventfd()) as event:
+    with had(kernel, number, address) as device, closing(kernel.eventfd()) as event:
         count = device.irq("msix").vectors
         for start, many in ((0, count + 1), (count, 1)):
             with refused(errno.EINVAL):
@@ -327,7 +364,7 @@ def there_are_as_many_vectors_as_it_says(kernel: RealKernel, number: int, addres
 
 def vectors_that_do_not_grow_are_had_anew(kernel: RealKernel, number: int, address: PciAddress) -> None:
     with ExitStack() as stack:
-        _, _, device = stack.enter_context(opened(kernel, number, address))
+        device = stack.enter_context(had(kernel, number, address))
         events = [stack.enter_context(closing(kernel.eventfd())).fd for _ in range(3)]
         device.set_irq_events("msix", 0, events[:1])
         if device.irq("msix").resizable:
@@ -341,7 +378,7 @@ def vectors_that_do_not_grow_are_had_anew(kernel: RealKernel, number: int, addre
 
 
 def the_host_can_ask_for_it_back(kernel: RealKernel, number: int, address: PciAddress) -> None:
-    with opened(kernel, number, address) as (_, _, device), closing(kernel.eventfd()) as event:
+    with had(kernel, number, address) as device, closing(kernel.eventfd()) as event:
         assert device.irq("request").vectors == 1
         device.set_irq_events("request", 0, (event.fd,))
         assert not event.take()
@@ -434,24 +471,13 @@ def a_probe_that_binds_nothing_is_no_error(kernel: RealKernel, number: int, addr
     assert drivers.override(address) == before
 
 
-RULES: tuple[Rule, ...] = (
-    a_group_is_open_once,
-    a_container_without_a_group_has_no_iommu,
-    a_container_gets_its_iommu_once,
-    a_group_is_in_one_container,
-    a_group_that_is_in_no_container_cannot_leave_one,
-    a_device_is_had_when_there_is_an_iommu,
-    a_device_of_another_group_is_not_had,
-    a_group_with_an_open_device_stays,
-    a_group_with_a_mapped_bar_stays_though_its_device_is_closed,
-    a_group_is_opened_once_joins_and_leaves,
+# Of address spaces and devices, whatever is behind them.
+BY_BOTH: tuple[Rule, ...] = (
     kvm_is_told_of_each_file_of_the_spaces,
     ranges_do_not_overlap,
     messages_are_not_memory,
     the_iommu_has_a_width,
     maps_are_of_whole_pages,
-    a_map_goes_as_a_whole,
-    each_map_is_one_less,
     configuration_space_is_read_as_far_as_it_goes,
     a_bar_answers_while_the_function_decodes_memory,
     a_bar_is_mapped_by_pages_and_not_beyond_its_end,
@@ -463,12 +489,28 @@ RULES: tuple[Rule, ...] = (
     there_are_as_many_vectors_as_it_says,
     vectors_that_do_not_grow_are_had_anew,
     the_host_can_ask_for_it_back,
+)
+
+RULES: tuple[Rule, ...] = (
+    a_group_is_open_once,
+    a_container_without_a_group_has_no_iommu,
+    a_container_gets_its_iommu_once,
+    a_group_is_in_one_container,
+    a_group_that_is_in_no_container_cannot_leave_one,
+    a_device_is_had_when_there_is_an_iommu,
+    a_device_of_another_group_is_not_had,
+    a_group_with_an_open_device_stays,
+    a_group_with_a_mapped_bar_stays_though_its_device_is_closed,
+    a_group_is_opened_once_joins_and_leaves,
+    a_map_goes_as_a_whole,
+    each_map_is_one_less,
     a_reset_of_its_bus_wants_the_owners_and_nobody_else,
     kvm_knows_a_group_once,
     memslots_do_not_overlap,
     an_eventfd_interrupts_one_gsi,
     a_route_beyond_the_table_refuses_the_whole,
     a_probe_that_binds_nothing_is_no_error,
+    *BY_BOTH,
 )
 
 

@@ -72,7 +72,8 @@ def _overrides(host: HostFacts, taken: set[int], known: set[PciAddress | None]) 
 
 def _open_groups(host: HostFacts) -> set[int]:
     nodes = {node.path for node in host.device_nodes or () if isinstance(node.holders, Missing) or node.holders}
-    return {group.number for group in host.groups if f"/dev/vfio/{group.number}" in nodes}
+    own = {one.group for one in host.pci if one.group is not None and f"/dev/vfio/devices/{one.vfio}" in nodes}
+    return own | {group.number for group in host.groups if f"/dev/vfio/{group.number}" in nodes}
 
 
 def _override(one: PciFunction) -> Diagnostic:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from launcher.codec import DecodeError
 from launcher.errors import Diagnostic, Refused
 from launcher.plan.codec import plan_from_json
-from launcher.plan.steps import BindDriver, LoadModules, OpenGroups, SetVirtualFunction
+from launcher.plan.steps import BindDriver, LoadModules, MapDma, OpenIommufd, SetVirtualFunction, groups_opened
 from launcher.plan.virtio import OpenTap
 from launcher.planner.modules import OF_NODES
 from launcher.record import replace
@@ -36,10 +36,11 @@ def running_plan(folder: Path) -> Plan | None:
 def as_before(host: HostFacts, running: Plan) -> HostFacts:
     """What a running VM has changed is no difference to a plan: its drivers and modules, its groups and their nodes."""
     bound = {step.address: step for step in running.steps if isinstance(step, BindDriver)}
-    opened = {number for step in running.steps if isinstance(step, OpenGroups) for number in step.groups}
+    opened = groups_opened(running.steps)
     loaded = {name for step in running.steps if isinstance(step, LoadModules) for name in step.modules}
     told = [step for step in running.steps if isinstance(step, SetVirtualFunction)]
-    paths = {f"/dev/vfio/{name}" for name in ("vfio", *opened)}
+    own = (one.vfio for one in host.pci if one.vfio and one.group in opened)
+    paths = {"/dev/iommu", *(f"/dev/vfio/{name}" for name in ("vfio", *opened, *(f"devices/{one}" for one in own)))}
     assumed = {one.fact: one.equals for one in running.assumes}
     modules, nodes = host.linux.modules, host.device_nodes
     return replace(
@@ -50,8 +51,16 @@ def as_before(host: HostFacts, running: Plan) -> HostFacts:
         groups=tuple(_given_back(one) if one.number in opened else one for one in host.groups),
         linux=replace(host.linux, modules=modules and tuple(name for name in modules if name not in loaded)),
         device_nodes=nodes and tuple(replace(one, holders=()) if one.path in paths else one for one in nodes),
+        process=replace(host.process, pinned=max(0, host.process.pinned - _pinned(running))),
         serving=host.serving and _unserved(host.serving, running, loaded),
     )
+
+
+def _pinned(running: Plan) -> int:
+    """Of what its user has pinned: by iommufd it counts for all his processes."""
+    by_user = any(isinstance(step, OpenIommufd) and step.locks == "user" for step in running.steps)
+    ranges = (one for step in running.steps if isinstance(step, MapDma) for one in step.ranges)
+    return sum(one.size for one in ranges) if by_user else 0
 
 
 def _unserved(serving: Serving, running: Plan, loaded: set[str]) -> Serving:

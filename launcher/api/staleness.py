@@ -137,7 +137,7 @@ def _compared(steps: tuple[Step, ...], host: HostFacts) -> list[Step]:
     """Modules that VFIO and vhost need may have been loaded meanwhile; how a device is reset is written for people."""
     from launcher.planner.modules import OF_NODES, needed
 
-    modules = {*needed(host.linux), *OF_NODES.values()}
+    modules = {*needed(host.linux), *needed(host.linux, "iommufd"), *OF_NODES.values()}
     others = (one for one in steps if not (isinstance(one, LoadModules) and modules.issuperset(one.modules)))
     return [_without_resets(one) if isinstance(one, OpenDevices) else one for one in others]
 

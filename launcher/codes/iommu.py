@@ -28,8 +28,9 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "E222",
         "the kernel was built without it",
         "Passing devices needs the driver of the host's IOMMU (CONFIG_INTEL_IOMMU or CONFIG_AMD_IOMMU), vfio-pci, and "
-        "VFIO's groups and containers (CONFIG_VFIO_GROUP, CONFIG_VFIO_CONTAINER). Kernels for cloud VMs and "
-        "containers often lack one of them.",
+        "one of two ways: VFIO's groups and containers (CONFIG_VFIO_GROUP, CONFIG_VFIO_CONTAINER), or iommufd with "
+        "nodes of devices (CONFIG_IOMMUFD, CONFIG_VFIO_DEVICE_CDEV). Kernels for cloud VMs and containers often lack "
+        "one of them. `vfio: type1` and `vfio: iommufd` in a spec want that one.",
         "devices: {gpu: 0000:c1:00.0}        # on Debian's cloud kernel, which has no CONFIG_AMD_IOMMU",
         "Install the full kernel: `apt install linux-image-amd64` on Debian, linux-modules-extra on Ubuntu.",
     ),
@@ -56,17 +57,19 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "E225",
         "interrupts are not remapped",
         "A device raises interrupts by writing to memory. Without interrupt remapping a guest could have its device "
-        "raise any interrupt of the host, and so VFIO_SET_IOMMU is refused (EPERM). /proc/interrupts shows it: the "
+        "raise any interrupt of the host, and so VFIO_SET_IOMMU, or VFIO_DEVICE_BIND_IOMMUFD, is refused (EPERM). "
+        "/proc/interrupts shows it: the "
         "names of the chips start with IR- when remapping is on.",
         "devices: {gpu: 0000:c1:00.0}        # on a host booted with intremap=off",
         "Switch it on: in the firmware (interrupt remapping, x2APIC), or by booting without `intremap=off`. If you "
-        "trust the guest as you trust the host, set the parameter allow_unsafe_interrupts of vfio_iommu_type1, and "
-        "write `allow: [unsafe-interrupts]`.",
+        "trust the guest as you trust the host, set the parameter allow_unsafe_interrupts of vfio_iommu_type1, or of "
+        "iommufd where that is used, and write `allow: [unsafe-interrupts]`.",
     ),
     Explanation(
         "E226",
         "unsafe interrupts",
-        "The administrator has set the parameter allow_unsafe_interrupts of vfio_iommu_type1. The kernel would give "
+        "The administrator has set the parameter allow_unsafe_interrupts of vfio_iommu_type1 or, where devices are "
+        "passed by it, of iommufd. The kernel would give "
         "the device away, and the guest could have it raise any interrupt of the host.",
         "devices: {gpu: 0000:c1:00.0}        # with interrupt remapping off and allow_unsafe_interrupts=Y",
         "Switch on interrupt remapping; or accept it: `gpu: {pci: 0000:c1:00.0, allow: [unsafe-interrupts]}`.",
@@ -83,7 +86,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "E228",
         "the device nodes or drivers are not ours to use",
         "Only root may take a device from its driver. Who is not root can use devices that are bound to vfio-pci "
-        "already, if it may open their group's node /dev/vfio/N and /dev/vfio/vfio.",
+        "already, if it may open their group's node /dev/vfio/N and /dev/vfio/vfio; or, by iommufd, their own nodes "
+        "/dev/vfio/devices/vfioN and /dev/iommu.",
         "vmlaunch plan vm.yaml        # as a user outside root's groups",
         "Run it as root; or have root bind the device and give the node to the user. The udev rule "
         '`SUBSYSTEM=="vfio", GROUP="kvm", MODE="0660"` does the latter for good. In a container the node has to be '

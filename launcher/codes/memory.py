@@ -69,7 +69,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "the limit on locked memory is too low",
         "VFIO locks all guest memory, because a device may write to any of it at any time. The kernel counts that "
         "against the limit of the process, except with CAP_IPC_LOCK on the host itself: root of a user namespace, as "
-        "in many containers, is limited too.",
+        "in many containers, is limited too. By iommufd it counts what all processes of the user have locked together.",
         "memory: 64GiB\ndevices: {gpu: 0000:c1:00.0}        # with ulimit -l 8192",
         "`sudo prlimit --pid $$ --memlock=unlimited` in the shell, LimitMEMLOCK=infinity for a systemd service, "
         "`--ulimit memlock=-1` for a container.",

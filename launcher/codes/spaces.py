@@ -126,6 +126,14 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "Pass fewer devices to one VM, or make fewer and larger banks.",
     ),
     Explanation(
+        "W323",
+        "devices do not reach each other",
+        "By type1 the BARs of each device are mapped into the IOMMU for the VM's other devices, which may then write "
+        "to them. iommufd takes memory of pages only: a mapping of a BAR is refused (EFAULT), and nothing is tried.",
+        "vfio: iommufd        # with two GPUs whose drivers copy from one to the other",
+        "Most devices never do this. Where they do, `vfio: type1` on a kernel that has it.",
+    ),
+    Explanation(
         "W320",
         "registers share a page with the MSI-X table",
         "The pages of the MSI-X table and of its pending bits are trapped, the rest of the BAR is mapped. On this "

@@ -80,7 +80,8 @@ class Limit:
 class Process:
     """Who will run `up`: identity, effective capabilities (cap_ names), limits (None: unlimited), allowed CPUs.
 
-    `locked` is VmLck in bytes. `own_user_namespace`: its capabilities do not count for the host's kernel.
+    `locked` is VmLck in bytes; `pinned` VmPin of all processes of this user, which count together for iommufd.
+    `own_user_namespace`: its capabilities do not count for the host's kernel.
     `memory_limit` is the tightest memory.max; `huge_limits` the tightest hugetlb.*.max by page size in bytes.
     `container`: in a device cgroup of its own, by the marks that container engines leave.
     `tasks`: how many processes and threads this user may have; `user_tasks`: has now, None: not counted. `task_limits`
@@ -97,6 +98,7 @@ class Process:
     state_folder: str | None  # where VMs keep their state; None: XDG_RUNTIME_DIR is not set
     groups: tuple[int, ...] = ()
     locked: int = 0
+    pinned: int = 0
     own_user_namespace: bool = False
     memory_limit: Limit | None = None
     huge_limits: dict[str, Limit] = field(default_factory=dict)

@@ -33,6 +33,7 @@ def process_as(tree: Tree, uid: int, mine: Process) -> Process:
         state_folder=state_folder(uid, f"/run/user/{uid}"),
         groups=tuple(sorted({gid, *_memberships(tree, names)})),
         locked=0,
+        pinned=0,
     )
 
 

@@ -29,6 +29,7 @@ CONFIG = (
 )
 PARAMETERS = {
     "vfio": ("enable_unsafe_noiommu_mode",),
+    "iommufd": ("allow_unsafe_interrupts",),
     "vfio_iommu_type1": ("allow_unsafe_interrupts", "disable_hugepages", "dma_entry_limit"),
     "vfio_pci": ("disable_denylist", "disable_idle_d3", "disable_vga", "enable_sriov", "nointxmask"),
     "nvidia_drm": ("fbdev", "modeset"),

@@ -48,6 +48,7 @@ def read_process(tree: Tree, runtime_folder: str | None, sees_all: bool = True) 
         state_folder=state_folder(uid, runtime_folder),
         groups=tuple(sorted(int(word) for word in status.get("Groups", "").split())),
         locked=kilobytes(text, "VmLck"),
+        pinned=_pinned_by(tree, uid),
         own_user_namespace=str_of(tree.read_text("/proc/self/uid_map")).split() not in ([], _WHOLE),
         memory_limit=memory_limit(tree),
         huge_limits=huge_limits(tree),
@@ -93,6 +94,15 @@ def _tasks_of(tree: Tree, uid: int) -> int:
         if name.isdecimal()
     )
     return sum(number(one.get("Threads", "")) or 0 for one in found if one.get("Uid", "").split()[:1] == [str(uid)])
+
+
+def _pinned_by(tree: Tree, uid: int) -> int:
+    """Where there is iommufd, and for whom a limit counts: root's is none. Who may not look sees his own."""
+    if uid == 0 or isinstance(tree.status("/dev/iommu"), Missing):
+        return 0
+    names = (name for name in entries(tree.list_folder("/proc")) if name.isdecimal())
+    texts = (tree.read_text(f"/proc/{name}/status") for name in names)
+    return sum(kilobytes(text, "VmPin") for text in texts if _effective(keyed(text, ":").get("Uid", "")) == uid)
 
 
 def _is_container(tree: Tree) -> bool:

@@ -5,24 +5,38 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from launcher.kernel import confine
-from launcher.kernel.api import Drivers, EngineOrder, GivenUp, Tap, VfChange, Vhost, VhostUser, Waits
+from launcher.kernel.api import (
+    AddressSpaces,
+    Drivers,
+    EngineOrder,
+    GivenUp,
+    Tap,
+    VfChange,
+    Vhost,
+    VhostUser,
+    Waits,
+)
 from launcher.kernel.api import Engine as EngineHandle
 from launcher.kernel.api import VirtualFunctions as VfFunctions
 from launcher.kernel.descriptor import Eventfd
 from launcher.kernel.dev_kvm import Kvm
-from launcher.kernel.handed import CONTAINER, GROUP, KVM, Handed
+from launcher.kernel.handed import CONTAINER, GROUP, IOMMUFD, KVM, Handed
 from launcher.kernel.memory import HostMemory
 from launcher.kernel.standby import Standby
-from launcher.kernel.sysfs import PciDrivers
+from launcher.kernel.sysfs import PciDrivers, node_of
 from launcher.kernel.type1 import Container, Group, Type1
 from launcher.kernel.virtual_functions import VirtualFunctions
 from launcher.kernel.waiting import wait_for
+from launcher.values import PciAddress
+
+if TYPE_CHECKING:
+    from launcher.kernel.iommufd import Cdev, IommuFile
 
 LONGEST = 60.0  # seconds for modprobe
 VARIABLES = "firmware's variables"  # among the ends, where no alias is called so
@@ -110,6 +124,24 @@ class RealKernel:
     def open_group(self, number: int) -> Group:
         """EBUSY: somebody has it open; ENOENT: no member is bound to a VFIO driver."""
         return Group(self._open(GROUP.format(number)), number)
+
+    def iommufd(self, members: Mapping[int, Sequence[PciAddress]], *, by_process: bool) -> AddressSpaces:
+        """Of each group, those of its functions that are opened."""
+        from launcher.kernel.iommufd import Iommufd  # most hosts have type1
+
+        return Iommufd(self.open_iommufd, self.open_cdev, members, by_process=by_process)
+
+    def open_iommufd(self) -> IommuFile:
+        """ENOENT without iommufd, EACCES."""
+        from launcher.kernel.iommufd import IommuFile
+
+        return IommuFile(self._open(IOMMUFD))
+
+    def open_cdev(self, address: PciAddress) -> Cdev:
+        """ENOENT: it is not bound to a VFIO driver, or the kernel makes no such nodes."""
+        from launcher.kernel.iommufd import Cdev
+
+        return Cdev(self._open(node_of(address)), address)
 
     def eventfd(self) -> Eventfd:
         return Eventfd()

@@ -13,7 +13,7 @@ from launcher.kernel.waiting import ignore_stops, wait_for
 from launcher.kernel.whole import write_whole
 from launcher.values import PATIENCE, PciAddress
 
-_BUS = Path("/sys/bus/pci")
+_BUS, _GROUPS = Path("/sys/bus/pci"), Path("/sys/kernel/iommu_groups")
 MOMENT = 0.5  # seconds in which somebody who was killed ends, unless the kernel holds him
 _NONE = "(null)"  # how the kernel writes an override that is not set
 
@@ -29,10 +29,7 @@ class PciDrivers:
         self._late: list[int] = []  # children that were killed and have not ended
 
     def driver(self, address: PciAddress) -> str | None:
-        try:
-            return os.path.basename(os.readlink(self._device(address) / "driver"))
-        except FileNotFoundError:
-            return None
+        return _driver(self._device(address))
 
     def override(self, address: PciAddress) -> str | None:
         text = (self._device(address) / "driver_override").read_text().strip()
@@ -44,6 +41,17 @@ class PciDrivers:
             return int(os.path.basename(os.readlink(self._device(address) / "iommu_group")))
         except FileNotFoundError:
             return None
+
+    def node(self, address: PciAddress) -> str | None:
+        """Its own, while a VFIO driver has it."""
+        with suppress(OSError):
+            return node_of(address)
+        return None
+
+    def of_group(self, group: int) -> dict[str, str | None]:
+        """Its members by name, which are not all PCI functions, with their drivers."""
+        folder = _GROUPS / str(group) / "devices"
+        return {one.name: _driver(one) for one in sorted(folder.iterdir())}
 
     def set_override(self, address: PciAddress, driver: str | None) -> None:
         """For this address only; never new_id, which catches every device of the kind."""
@@ -112,6 +120,34 @@ class PciDrivers:
     def _reap(self) -> None:
         """A write that a driver held back for long ends one day."""
         self._late = [pid for pid in self._late if os.waitpid(pid, os.WNOHANG) == (0, 0)]
+
+
+def node_of(address: PciAddress) -> str:
+    """The device node of a function that a VFIO driver has, by the name that it has now: it is another at each bind.
+
+    ENOENT: it is on another driver, or the kernel makes no such nodes (CONFIG_VFIO_DEVICE_CDEV, Linux 6.6).
+    """
+    return f"/dev/vfio/devices/{_vfio_device(address).name}"
+
+
+def number_of(address: PciAddress) -> tuple[int, int]:
+    """Major and minor of that node."""
+    major, _, minor = (_vfio_device(address) / "dev").read_text().strip().partition(":")
+    return int(major), int(minor)
+
+
+def _vfio_device(address: PciAddress) -> Path:
+    folder = _BUS / "devices" / str(address) / "vfio-dev"
+    for name in sorted(os.listdir(folder)):
+        return folder / name
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))
+
+
+def _driver(device: Path) -> str | None:
+    try:
+        return os.path.basename(os.readlink(device / "driver"))
+    except FileNotFoundError:
+        return None
 
 
 def _fork(path: Path, text: str, ends: int) -> int:

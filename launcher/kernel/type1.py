@@ -25,6 +25,8 @@ from launcher.values import PciAddress, Span
 class Container(Descriptor):
     """/dev/vfio/vfio: an IOMMU address space that groups share."""
 
+    takes_bars = True
+
     def api_version(self) -> int:
         """VFIO_GET_API_VERSION: 0 since there is VFIO."""
         return ioctl(self.fd, "VFIO_GET_API_VERSION")
@@ -101,6 +103,8 @@ class Group(Descriptor):
 class Type1:
     """Address spaces that are containers. No container is opened before a group joins."""
 
+    keeps_devices = False
+
     def __init__(self, open_container: Callable[[], Container], open_group: Callable[[int], Group]) -> None:
         self._open_container, self._open_group = open_container, open_group
         self._groups: dict[int, Group] = {}
@@ -162,6 +166,10 @@ class Type1:
     def open_device(self, group: int, address: PciAddress) -> Device:
         """A function of an open group that has joined. Errors as of Group.open_device."""
         return self._groups[group].open_device(address)
+
+    def close_device(self, device: AnyDevice) -> None:
+        """VFIO resets it, if it can, when nobody else has it open."""
+        device.close()
 
     def reset_bus(self, device: AnyDevice) -> set[PciAddress]:
         """Who was reset with the device; nobody where a group on its bus is not open.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from launcher.kernel.api import FewVectors, IrqInfo, RegionInfo
@@ -98,6 +98,13 @@ class Device(Descriptor):
 
     def hot_reset_set(self) -> tuple[tuple[int, PciAddress], ...]:
         """(group, address) of all that a reset of the bus would reset. OSError ENODEV: there is no such reset."""
+        return tuple(self._dependent(self._hot_reset_info()))
+
+    def _dependent(self, info: Any) -> Iterator[tuple[int, PciAddress]]:
+        for one in info.devices[0 : info.count]:
+            yield one.group_id, PciAddress(one.segment, one.bus, one.devfn >> 3, one.devfn & 7)
+
+    def _hot_reset_info(self) -> Any:
         count = 0
         while True:
             info = ffi.new("struct vfio_pci_hot_reset_info *", {"devices": count})
@@ -111,11 +118,10 @@ class Device(Descriptor):
                     raise
                 count = info.count
                 continue
-            found = info.devices[0 : info.count]
-            return tuple((d.group_id, PciAddress(d.segment, d.bus, d.devfn >> 3, d.devfn & 7)) for d in found)
+            return info
 
     def hot_reset(self, groups: Sequence[Descriptor]) -> None:
-        """`groups` own all that it resets. EINVAL: they do not."""
+        """`groups` own all that it resets, or, with none, the iommufd that it is bound to. EINVAL: they do not."""
         request = ffi.new("struct vfio_pci_hot_reset *", {"group_fds": len(groups)})
         request.argsz = ffi.sizeof("struct vfio_pci_hot_reset") + 4 * len(groups)
         request.count = len(groups)

@@ -48,6 +48,7 @@ static const long VFIO_GET_API_VERSION, VFIO_CHECK_EXTENSION, VFIO_SET_IOMMU, VF
 static const long VFIO_GROUP_GET_STATUS, VFIO_GROUP_SET_CONTAINER, VFIO_GROUP_UNSET_CONTAINER, VFIO_GROUP_GET_DEVICE_FD;
 static const long VFIO_DEVICE_GET_INFO, VFIO_DEVICE_GET_REGION_INFO, VFIO_DEVICE_GET_IRQ_INFO, VFIO_DEVICE_SET_IRQS;
 static const long VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, VFIO_DEVICE_PCI_HOT_RESET;
+static const long VFIO_DEVICE_RESET, VFIO_DEVICE_BIND_IOMMUFD, VFIO_DEVICE_ATTACH_IOMMUFD_PT, VFIO_DEVICE_DETACH_IOMMUFD_PT;
 static const int VFIO_TYPE1_IOMMU, VFIO_TYPE1v2_IOMMU, VFIO_DMA_CC_IOMMU;
 static const int VFIO_GROUP_FLAGS_VIABLE, VFIO_GROUP_FLAGS_CONTAINER_SET;
 static const int VFIO_IOMMU_INFO_PGSIZES, VFIO_IOMMU_INFO_CAPS, VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE, VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL;
@@ -76,6 +77,20 @@ struct vfio_irq_set { uint32_t argsz, flags, index, start, count; uint8_t data[]
 struct vfio_pci_dependent_device { uint32_t group_id; uint16_t segment; uint8_t bus, devfn; ...; };
 struct vfio_pci_hot_reset_info { uint32_t argsz, flags, count; struct vfio_pci_dependent_device devices[]; ...; };
 struct vfio_pci_hot_reset { uint32_t argsz, flags, count; int32_t group_fds[]; ...; };
+
+static const long IOMMU_DESTROY, IOMMU_IOAS_ALLOC, IOMMU_IOAS_IOVA_RANGES, IOMMU_IOAS_MAP, IOMMU_IOAS_UNMAP, IOMMU_OPTION;
+static const int IOMMU_IOAS_MAP_FIXED_IOVA, IOMMU_IOAS_MAP_WRITEABLE, IOMMU_IOAS_MAP_READABLE;
+static const int IOMMU_OPTION_RLIMIT_MODE, IOMMU_OPTION_OP_SET, VFIO_PCI_HOT_RESET_FLAG_DEV_ID_OWNED;
+struct cdev_bind { uint32_t argsz, flags; int32_t iommufd; uint32_t out_devid; ...; };
+struct cdev_attach { uint32_t argsz, flags, pt_id; ...; };
+struct cdev_detach { uint32_t argsz, flags; ...; };
+struct ioas_destroy { uint32_t size, id; ...; };
+struct ioas_alloc { uint32_t size, flags, out_ioas_id; ...; };
+struct ioas_range { uint64_t start, last; ...; };
+struct ioas_ranges { uint32_t size, ioas_id, num_iovas; uint64_t allowed_iovas, out_iova_alignment; ...; };
+struct ioas_map { uint32_t size, flags, ioas_id; uint64_t user_va, length, iova; ...; };
+struct ioas_unmap { uint32_t size, ioas_id; uint64_t iova, length; ...; };
+struct iommufd_option { uint32_t size, option_id; uint16_t op; uint32_t object_id; uint64_t val64; ...; };
 
 static const long KVM_IOEVENTFD;
 static const int KVM_IOEVENTFD_FLAG_DEASSIGN;

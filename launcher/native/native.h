@@ -15,6 +15,7 @@
 #include <sys/prctl.h>
 
 #include "floor.h"
+#include "iommufd.h"
 
 /* -- rings: bytes from one process to another through shared memory -------------------------------------------- */
 

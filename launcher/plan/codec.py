@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from launcher.codec import DecodeError, decode, encode
@@ -10,7 +10,7 @@ from launcher.errors import Diagnostic, Where
 from launcher.plan.outcome import Report
 from launcher.plan.plan import FORMAT_VERSION, Assumption, Plan
 from launcher.plan.step import Step
-from launcher.plan.steps import STEPS, OpenGroups
+from launcher.plan.steps import STEPS, OpenGroups, OpenIommufd
 from launcher.record import fields
 
 _COMPUTED = {"steps", "assumes", "diagnostics"}
@@ -56,11 +56,19 @@ def plan_from_json(plain: Any) -> Plan:
     )
 
 
+# Where steps that open groups name them.
+_OF_GROUPS: dict[str, Callable[[Any], Iterable[Any]]] = {
+    OpenGroups.op: lambda args: _list_in(args, "groups"),
+    OpenIommufd.op: lambda args: (one.get("group") for one in _list_in(args, "functions") if isinstance(one, dict)),
+}
+
+
 def groups_in(plain: Any) -> Iterator[int]:
     """IOMMU groups that a saved plan opens, of which nothing else may be readable: it may be of another version."""
     for step in _list_in(plain, "steps"):
-        if isinstance(step, dict) and step.get("op") == OpenGroups.op:
-            yield from (one for one in _list_in(step.get("args"), "groups") if isinstance(one, int))
+        found = _OF_GROUPS.get(str(step.get("op"))) if isinstance(step, dict) else None
+        if found:
+            yield from (one for one in found(step.get("args")) if isinstance(one, int))
 
 
 def _list_in(plain: Any, key: str) -> list[Any]:

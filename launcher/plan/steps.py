@@ -339,6 +339,38 @@ class OpenGroups(Step):
 
 
 @record
+class Member:
+    """A function that is opened, and its IOMMU group."""
+
+    address: PciAddress
+    group: int
+
+
+@record
+class OpenIommufd(Step):
+    """Open functions by their own nodes, and attach them to one address space of iommufd, or to several if the kernel
+    finds that they do not fit one. With the first of a group all of it is the VM's.
+
+    `locks`: for whom what is locked counts, all processes of its user or this one alone.
+    """
+
+    op = "open-iommufd"
+    undo = "closed"
+    functions: tuple[Member, ...]
+    locks: Literal["user", "process"] = "user"
+
+    @property
+    def groups(self) -> tuple[int, ...]:
+        return tuple(sorted({one.group for one in self.functions}))
+
+    def describe(self) -> str:
+        count = f"{len(self.functions)} {'device' if len(self.functions) == 1 else 'devices'}"
+        groups = " ".join(map(str, self.groups))
+        named = f"{'group' if len(self.groups) == 1 else 'groups'} {groups}"
+        return f"open {count} of {named} by iommufd, in one address space"
+
+
+@record
 class MapDma(Step):
     """Map guest RAM for DMA, which locks it."""
 
@@ -421,6 +453,7 @@ STEPS: dict[str, type[Step]] = {
         CreateVm,
         GiveMemory,
         OpenGroups,
+        OpenIommufd,
         MapDma,
         OpenDevices,
         AddVirtio,
@@ -441,7 +474,7 @@ PUT_BACK = (BindDriver, SetVirtualFunction)
 
 def groups_opened(steps: Iterable[Step]) -> set[int]:
     """Numbers of the IOMMU groups that a plan opens."""
-    return {number for step in steps if isinstance(step, OpenGroups) for number in step.groups}
+    return {number for step in steps if isinstance(step, OpenGroups | OpenIommufd) for number in step.groups}
 
 
 def show_pages(page_size: int) -> str:

@@ -21,6 +21,7 @@ from launcher.plan.steps import (
     MapDma,
     OpenDevices,
     OpenGroups,
+    OpenIommufd,
     RunVcpus,
     SetVirtualFunction,
     StaysBound,
@@ -53,7 +54,7 @@ ORDER: tuple[tuple[type[Step], ...], ...] = (
     (MakeTap, OpenTap, StartDiskEngine, StartShareEngine, StartUserNetwork, StartSeedEngine, ConnectEngine),
     (OpenVariables,),
     (TakeMemory,),
-    (OpenGroups,),
+    (OpenGroups, OpenIommufd),
     (MapDma,),
     (CreateVm,),
     (GiveMemory,),
@@ -98,6 +99,9 @@ def _fits_together(steps: tuple[Step, ...]) -> bool:
     told = {step.address for step in steps if isinstance(step, SetVirtualFunction)}
     used = {one.bank for step in steps if isinstance(step, (GiveMemory, MapDma)) for one in step.ranges}
     opened = {one.group for step in steps if isinstance(step, OpenDevices) for one in step.devices}
+    bound = [{one.address for one in step.functions} for step in steps if isinstance(step, OpenIommufd)]
+    if bound and (len(bound) > 1 or passed != bound[0] or any(isinstance(step, OpenGroups) for step in steps)):
+        return False
     grouped = bool(groups) or not any(isinstance(step, (MapDma, OpenDevices)) for step in steps)
     return used <= banks and opened <= groups and grouped and told <= passed
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from launcher.host.facts import Config
 from launcher.plan.plan import Assumption
+from launcher.planner.backend import CONTROL_NODES, STRICT_MODULES
 from launcher.planner.choose import matching, wanted_by
 from launcher.planner.functions import DENYLISTED, VGA, is_kind
-from launcher.planner.groups import CONTAINER_NODE, is_on_a_card
+from launcher.planner.groups import is_on_a_card
 from launcher.planner.keeping import kept
 from launcher.planner.linux import values_of
 from launcher.planner.memory import PAGE_SIZES
@@ -23,6 +24,7 @@ from launcher.planner.needs import (
     KVM_EXTENSIONS,
     KVM_MODULES,
     POOLS,
+    counts_by_process,
     fixed_slots,
     free_vectors,
     huge_demands,
@@ -159,19 +161,21 @@ def _devices(it: Situation) -> Iterator[str]:
 
 def _modules(it: Situation) -> Iterator[str]:
     """That a module which the plan loads has been loaded meanwhile is no difference, nor what comes with it."""
-    linux, absent = it.host.linux, unloaded(it.host.linux)
+    linux, absent, control = it.host.linux, unloaded(it.host.linux, it.backend), CONTROL_NODES[it.backend]
     if linux.modules is None:
         yield "linux.modules"
     else:
-        yield from (f"linux.{'obtainable' if name in absent else 'modules'}[{name}]" for name in needed(linux))
-    if not absent or CONTAINER_NODE in (node.path for node in it.host.device_nodes or ()):
-        yield f"device_nodes[{CONTAINER_NODE}]"
+        yield from (
+            f"linux.{'obtainable' if name in absent else 'modules'}[{name}]" for name in needed(linux, it.backend)
+        )
+    if not absent or control in (node.path for node in it.host.device_nodes or ()):
+        yield f"device_nodes[{control}]"
     yield "linux.options"
     if any(one.leaves_the_host and (wait := waiting(one.function)) and wait.modules for one in it.passing.taken):
         yield "linux.drm_clients"
     # Rules for these tell a parameter that is not there from one that is off.
     if linux.remapping is False:
-        yield "linux.parameters[vfio_iommu_type1.allow_unsafe_interrupts]"
+        yield f"linux.parameters[{STRICT_MODULES[it.backend]}.allow_unsafe_interrupts]"
     if any(one.function.id in DENYLISTED for one in it.passing.taken):
         yield "linux.parameters[vfio_pci.disable_denylist]"
     if not vga_is_to_come(linux) and any(one.function.class_code.startswith(VGA) for one in it.passing.taken):
@@ -249,7 +253,8 @@ def _bounds(it: Situation) -> Iterator[tuple[str, int]]:
     if host.memory.overcommit == 2:
         amounts["memory.promisable"] = small_page_bytes(spec)
     if host.process.memlock is not None and not _may_lock(host.process):
-        amounts["process.lockable"] = it.locked
+        by_user = it.backend == "iommufd" and not counts_by_process(host.process)
+        amounts["process.pinnable" if by_user else "process.lockable"] = it.locked
     yield from ((name, amount) for name, amount in amounts.items() if amount)
     # What `up` has started itself by the time it looks is in use then.
     if spec.cpus.count <= tasks_left(host.process):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from launcher.plan.steps import OpenGroups, TakeMemory
+from launcher.plan.steps import TakeMemory, groups_opened
 from launcher.planner.needs import POOLS
 from launcher.record import replace
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def groups_taken(steps: Iterable[Step]) -> set[int]:
-    return {number for step in steps if isinstance(step, OpenGroups) for number in step.groups}
+    return groups_opened(steps)
 
 
 def beside(host: HostFacts, steps: Iterable[Step]) -> HostFacts:

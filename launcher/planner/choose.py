@@ -115,8 +115,9 @@ def _taker(one: PciFunction, elsewhere: set[PciAddress], owned: set[int], *, len
 def _owned_groups(host: HostFacts) -> set[int]:
     """While VFIO owns a group its type is `unmanaged`, and whoever opened it holds its node."""
     owned = {group.number for group in host.groups if group.kind == "unmanaged"}
-    held = (node.path.rpartition("/vfio/")[2] for node in host.device_nodes or () if node.holders)
-    return owned | {int(name) for name in held if name.isdecimal()}
+    held = {node.path.rpartition("/vfio/")[2] for node in host.device_nodes or () if node.holders}
+    own = {one.group for one in host.pci if one.group is not None and f"devices/{one.vfio}" in held}
+    return owned | own | {int(name) for name in held if name.isdecimal()}
 
 
 def matching(match: Match, functions: Sequence[PciFunction]) -> Sequence[PciFunction]:

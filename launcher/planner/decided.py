@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from launcher.plan.step import Step
     from launcher.plan.steps import RamRange
     from launcher.plan.virtio import Virtio
+    from launcher.planner.backend import Backend
     from launcher.planner.places import Locate
     from launcher.planner.virtio import Place
     from launcher.spec.parts import Device, Network, VmSpec
@@ -179,7 +180,8 @@ class Situation:
     """The spec, the host, the guest's board, and what has been decided so far: all that rules and assumptions look at.
 
     `host_functions` by address; `widths` is all that bounds guest addresses, and `bits` the least of them, None where
-    not known; `locked`: bytes that VFIO locks. `engines`: the steps that bring engines to disks, NICs and shares;
+    not known; `locked`: bytes that VFIO locks. `backend`: what devices are passed by. `engines`: the steps that bring
+    engines to disks, NICs and shares;
     `places`: where each of them is in the guest; `virtio`: those that somebody works on. `firmware`: what is loaded as
     a ROM; None: a kernel boots, or firmware that is started as one, or none was found. `terms`: what else was
     asked.
@@ -199,6 +201,7 @@ class Situation:
     bits: int | None
     locked: int
     terms: Terms
+    backend: Backend = "type1"
     engines: tuple[Step, ...] = ()
     places: tuple[Place, ...] = ()
     virtio: tuple[Virtio, ...] = ()

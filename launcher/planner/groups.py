@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from launcher.host.facts import HostFacts, IommuGroup, PciFunction
     from launcher.planner.decided import Choice
 
-CONTAINER_NODE = "/dev/vfio/vfio"
-
 # Drivers under which a member does no DMA of the host's (driver_managed_dma in the kernel's sources).
 _HARMLESS = (None, "pci-stub", "pcieport")
 

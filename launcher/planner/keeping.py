@@ -35,7 +35,7 @@ _LEFT_OUT: dict[type, tuple[str, ...]] = {
     facts.PciFunction: ("address", "name", "revision", "errors"),
     facts.Program: ("version",),
     facts.Power: ("state", "runtime", "control"),
-    facts.Process: ("gid", "groups", "cpus", "state_folder", "locked", "huge_limits", *_TASKS),
+    facts.Process: ("gid", "groups", "cpus", "state_folder", "locked", "pinned", "huge_limits", *_TASKS),
     facts.Use: ("what", "pid", "unit"),
 }
 

@@ -14,20 +14,25 @@ from launcher.plan.steps import (
     GiveMemory,
     KeepState,
     MapDma,
+    Member,
     OpenDevices,
     OpenGroups,
+    OpenIommufd,
+    Passed,
     RunVcpus,
     TakeMemory,
 )
 from launcher.plan.virtio import AddVirtio
 from launcher.planner.assuming import assumptions
+from launcher.planner.backend import NAMES
 from launcher.planner.bars import high_window, place_bars, spans_of_bars
 from launcher.planner.boot import load_initrd, load_kernel
+from launcher.planner.choose_backend import backend_of
 from launcher.planner.decided import Situation
 from launcher.planner.devices import binding_steps, pass_devices, passed_functions, planned_devices
 from launcher.planner.memory import PAGE_SIZES, place_memory, span_of
 from launcher.planner.modules import loading_step, nodes_opened
-from launcher.planner.needs import planned_topology, populates
+from launcher.planner.needs import counts_by_process, planned_topology, populates
 from launcher.planner.networks import network_steps
 from launcher.planner.places import located
 from launcher.planner.regions import left_empty, memory_map, reserved_by
@@ -60,7 +65,7 @@ def plan_of(spec: VmSpec, source: SpecIdentity, host: HostFacts, files: BootFile
         vmlaunch=VERSION,
         name=spec.name,
         spec=source,
-        host=_host_identity(spec, host),
+        host=_host_identity(it),
         devices=it.devices,
         memory=memory_map(spec.memory, it.ranges, it.reserved, it.devices, _layout(it)),
         steps=steps,
@@ -105,6 +110,7 @@ def _decide(spec: VmSpec, host: HostFacts, files: BootFiles, terms: Terms, board
         widths=bounds,
         bits=bits,
         locked=sum(bank.size for bank in spec.memory) if spec.devices else 0,
+        backend=backend_of(spec, host, passing.functions),
         terms=terms,
     )
     if spec.boot.firmware is not None:
@@ -165,14 +171,14 @@ def _steps(it: Situation) -> tuple[Step, ...]:
     shared = any(one.engine == "vhost-user" for one in it.virtio)  # processes map it, too
     maybe = (
         KeepState(f"{host.process.state_folder}/{spec.name}") if host.process.state_folder else None,
-        loading_step(host, passes=bool(groups), nodes=nodes_opened(it.virtio)),
+        loading_step(host, by=it.backend if groups else None, nodes=nodes_opened(it.virtio)),
         *binding_steps(passing.taken),
         *network_steps(it),
         *it.engines,
         *_opening_steps(it),
         *(_take(number, bank, spec, shared) for number, bank in enumerate(spec.memory)),
-        OpenGroups(groups) if groups else None,
-        MapDma(ranges) if groups else None,
+        _open(it, passed),
+        MapDma(ranges) if groups and (passed or it.backend == "type1") else None,
         CreateVm(),
         GiveMemory(ranges),
         OpenDevices(passed) if passed else None,
@@ -182,6 +188,15 @@ def _steps(it: Situation) -> tuple[Step, ...]:
         RunVcpus(spec.cpus.count, spec.cpus.pin or (), spec.confine),
     )
     return tuple(step for step in maybe if step is not None)
+
+
+def _open(it: Situation, passed: tuple[Passed, ...]) -> Step | None:
+    """By iommufd only what the guest gets: the rest of a group is held with it."""
+    groups = tuple(group.number for group in it.passing.groups)
+    if it.backend == "type1":
+        return OpenGroups(groups) if groups else None
+    members = tuple(Member(one.address, one.group) for one in passed)
+    return OpenIommufd(members, "process" if counts_by_process(it.host.process) else "user") if members else None
 
 
 def _layout(it: Situation) -> Layout:
@@ -209,9 +224,10 @@ def _take(number: int, bank: Bank, spec: VmSpec, shared: bool) -> TakeMemory:
     return TakeMemory(number, bank.size, PAGE_SIZES[bank.pages], bank.node, populates(bank, spec), shared)
 
 
-def _host_identity(spec: VmSpec, host: HostFacts) -> HostIdentity:
+def _host_identity(it: Situation) -> HostIdentity:
+    host = it.host
     kind = host.iommu.kind if host.iommu else None
-    return HostIdentity(host.name, host.kernel, kind, "VFIO type1" if spec.devices and host.iommu else None)
+    return HostIdentity(host.name, host.kernel, kind, NAMES[it.backend] if it.spec.devices and host.iommu else None)
 
 
 def _summary(diagnostics: tuple[Diagnostic, ...], steps: tuple[Step, ...], locked: int) -> Summary:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.plan.steps import LoadModules
-from launcher.planner.linux import release
+from launcher.planner.backend import missing_options
 from launcher.values import Missing
 
 if TYPE_CHECKING:
@@ -13,20 +13,23 @@ if TYPE_CHECKING:
 
     from launcher.host.facts import HostFacts, Linux, Serving
     from launcher.plan.virtio import Virtio
+    from launcher.planner.backend import Backend
 
 
 # Who makes the nodes that taps, vhost-net and vhost-vsock are opened by.
 OF_NODES = {"/dev/net/tun": "tun", "/dev/vhost-net": "vhost_net", "/dev/vhost-vsock": "vhost_vsock"}
 
 
-def unloaded(linux: Linux) -> tuple[str, ...]:
+def unloaded(linux: Linux, backend: Backend = "type1") -> tuple[str, ...]:
     """By their names in /sys/module; nothing where it is not recorded which there are."""
     loaded = linux.modules
-    return () if loaded is None else tuple(name for name in needed(linux) if name not in loaded)
+    return () if loaded is None else tuple(name for name in needed(linux, backend) if name not in loaded)
 
 
-def needed(linux: Linux) -> tuple[str, ...]:
+def needed(linux: Linux, backend: Backend = "type1") -> tuple[str, ...]:
     """iommufd can serve containers in place of type1."""
+    if backend == "iommufd":
+        return ("vfio_pci", "iommufd")
     config = linux.config if isinstance(linux.config, dict) else {}
     by_iommufd = "IOMMUFD_VFIO_CONTAINER" in config and "VFIO_CONTAINER" not in config
     return ("vfio_pci",) if by_iommufd else ("vfio_pci", "vfio_iommu_type1")
@@ -37,7 +40,7 @@ def obtainable(linux: Linux) -> dict[str, bool | Missing]:
     loaded, known = linux.modules or (), linux.loadable
     return {
         name: name in loaded or (known if isinstance(known, Missing) else name in (known or ()))
-        for name in needed(linux)
+        for name in dict.fromkeys((*needed(linux), *needed(linux, "iommufd")))
     }
 
 
@@ -57,32 +60,15 @@ def nodes_obtainable(serving: Serving) -> dict[str, bool]:
     return {node: node in there or module in modules for node, module in OF_NODES.items()}
 
 
-def unloadable(linux: Linux) -> tuple[str, ...]:
+def unloadable(linux: Linux, backend: Backend = "type1") -> tuple[str, ...]:
     """Of those that are not loaded the ones that this kernel has not got."""
     known = linux.loadable
-    return tuple(name for name in unloaded(linux) if name not in known) if isinstance(known, tuple) else ()
+    return tuple(name for name in unloaded(linux, backend) if name not in known) if isinstance(known, tuple) else ()
 
 
-def left_out(host: HostFacts) -> tuple[str, ...]:
-    """What groups and containers need and this kernel was configured without.
-
-    They could not be left out before 6.2 (VFIO_CONTAINER) and 6.6 (VFIO_GROUP).
-    """
-    config, version = host.linux.config, release(host.kernel)
-    if not isinstance(config, dict):
-        return ()
-    container = "VFIO_CONTAINER" in config or "IOMMUFD_VFIO_CONTAINER" in config or version < (6, 2)
-    needed = {
-        "CONFIG_VFIO_PCI": "VFIO_PCI" in config,
-        "CONFIG_VFIO_CONTAINER": container,
-        "CONFIG_VFIO_GROUP": "VFIO_GROUP" in config or version < (6, 6),
-    }
-    return tuple(name for name, there in needed.items() if not there)
-
-
-def lacking(host: HostFacts) -> tuple[str, ...]:
+def lacking(host: HostFacts, backend: Backend = "type1") -> tuple[str, ...]:
     """What this kernel has not got, so that no loading brings it."""
-    return (*left_out(host), *unloadable(host.linux))
+    return (*missing_options(host, backend), *unloadable(host.linux, backend))
 
 
 def vga_is_to_come(linux: Linux) -> bool:
@@ -95,15 +81,16 @@ def may_load(host: HostFacts) -> bool:
     return "cap_sys_module" in process.capabilities and not process.own_user_namespace
 
 
-def loading_step(host: HostFacts, *, passes: bool, nodes: Collection[str] = ()) -> LoadModules | None:
-    """modprobe takes the names of /sys/module, and knows what else a module needs. `nodes`: those that are opened."""
-    names = (*(_of_vfio(host) if passes else ()), *_of_nodes(host, nodes))
+def loading_step(host: HostFacts, *, by: Backend | None, nodes: Collection[str] = ()) -> LoadModules | None:
+    """modprobe takes the names of /sys/module, and knows what else a module needs. `by` what devices are passed, if
+    there are any; `nodes`: those that are opened."""
+    names = (*(_of_vfio(host, by) if by else ()), *_of_nodes(host, nodes))
     return LoadModules(names) if names and may_load(host) else None
 
 
-def _of_vfio(host: HostFacts) -> tuple[str, ...]:
-    known = not isinstance(host.linux.loadable, Missing | None) and not unloadable(host.linux)
-    return unloaded(host.linux) if known else ()
+def _of_vfio(host: HostFacts, by: Backend) -> tuple[str, ...]:
+    known = not isinstance(host.linux.loadable, Missing | None) and not unloadable(host.linux, by)
+    return unloaded(host.linux, by) if known else ()
 
 
 def _of_nodes(host: HostFacts, nodes: Collection[str]) -> tuple[str, ...]:

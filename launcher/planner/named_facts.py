@@ -66,6 +66,7 @@ _FOLLOWS: dict[tuple[type, str], Callable[[Any], Any]] = {
     (Linux, "options"): lambda linux: {name: linux.parameters.get(name, usual) for name, usual in _OPTIONS.items()},
     (Memory, "promisable"): lambda memory: memory.commit_limit - memory.committed,
     (Process, "lockable"): lambda process: _limit(process.memlock) - process.locked,
+    (Process, "pinnable"): lambda process: _limit(process.memlock) - process.pinned,
     (Process, "mappable"): lambda process: _limit(process.address_space),
     (Process, "openable"): lambda process: _limit(process.open_files),
     (Process, "tasks_left"): tasks_left,

@@ -98,6 +98,13 @@ def mapped_bytes(it: Situation) -> int:
     return sum(bank.size for bank in it.spec.memory) + OWN_MEMORY
 
 
+def counts_by_process(process: Process) -> bool:
+    """iommufd counts what is locked for all processes of a user, unless who may exceed limits has it count otherwise.
+    For whom no limit on it counts that is no question."""
+    able = set(process.capabilities)
+    return "cap_sys_resource" in able and "cap_ipc_lock" not in able and not process.own_user_namespace
+
+
 # ---- pieces of memory ----
 
 # vhost-user's VHOST_MEMORY_BASELINE_NREGIONS; that of the kernel where its module has no other.

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from launcher.host.facts import ENGINES
+from launcher.planner.choose_backend import usual_backend
 from launcher.planner.modules import unloaded
 from launcher.record import record, replace
 from launcher.report.frame import visible
@@ -139,7 +140,7 @@ def _remapping(host: HostFacts) -> str | None:
 
 def _modules(host: HostFacts) -> str | None:
     """What is not loaded passes only if it is known that it can be."""
-    known, left = host.linux.modules, unloaded(host.linux)
+    known, left = host.linux.modules, unloaded(host.linux, usual_backend(host))
     if known is None or (left and not isinstance(host.linux.loadable, tuple)):
         return None
     loaded = sorted(name for name in known if name.startswith("vfio") or name == "iommufd")

@@ -35,6 +35,11 @@ MEANINGS: dict[str, dict[str, str]] = {
     },
     "devices.match.class": {one.word: f"{one.means[:1].upper()}{one.means[1:]}." for one in KINDS},
     "disks.format": {"raw": "The bytes of the disk as they are.", "qcow2": "QEMU's format, which grows as it is used."},
+    "vfio": {
+        "auto": "type1 where the host has it, else iommufd.",
+        "type1": "By groups and a container.",
+        "iommufd": "By nodes of the devices themselves, which do not reach each other's memory then.",
+    },
     "confine": {
         "auto": "A kernel that lacks one of the measures costs that measure only.",
         "required": "A kernel that lacks one of the measures is a blocker.",

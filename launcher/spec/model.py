@@ -742,6 +742,13 @@ class VmSpec(Section):
         "read, labelled CIDATA and made in memory (NoCloud).",
         examples=[{"user-data": "./user-data"}],
     )
+    vfio: Literal["auto", "type1", "iommufd"] = Field(
+        default="auto",
+        description="By which of the kernel's two ways devices are passed. `auto` takes `type1`, by groups and a "
+        "container, where the host has it, and else `iommufd`, by nodes of the devices themselves. By `iommufd` "
+        "devices do not reach each other's memory.",
+        examples=["iommufd"],
+    )
     confine: Literal["auto", "required"] = Field(
         default="auto",
         description="The process that runs the guest gives up what it no longer needs. A kernel that lacks one of the "

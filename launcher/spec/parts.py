@@ -317,6 +317,7 @@ class VmSpec:
     shares: Mapping[str, Share] = field(default_factory=lambda: MappingProxyType({}))
     vsock: Vsock | None = None
     cloud_init: CloudInit | None = None
+    vfio: Literal["auto", "type1", "iommufd"] = "auto"
     confine: Literal["auto", "required"] = "auto"
     said: frozenset[str] = frozenset()  # the fields that the spec names itself
 
@@ -335,6 +336,7 @@ VM_SPEC = Form(
         "shares": Key("shares", by_name(scalars.alias, lengthened(short_forms.share, SHARE.read))),
         "vsock": Key("vsock", lengthened(short_forms.vsock, optional(VSOCK.read))),
         "cloud-init": Key("cloud_init", optional(CLOUD_INIT.read)),
+        "vfio": Key("vfio", one_of("auto", "type1", "iommufd")),
         "confine": Key("confine", one_of("auto", "required")),
     },
     whole.of_vm_spec,

@@ -22,6 +22,7 @@ from tests.planning import host
 DISK = "0000:02:00.0"
 BOUND = "boot: {kernel: ./bzImage}\ncpus: 2\nmemory: 1GiB\ndevices: {gpu: 0000:e1:00.0}\n"  # on vfio-pci, group 77
 WILLING = BOUND.replace("0000:e1:00.0", "{pci: 0000:e1:00.0, allow: [unsafe-interrupts]}")
+BY_IOMMUFD = f"{BOUND}vfio: iommufd\n"
 NVME = small("disk: 0000:01:00.0")  # on most lab hosts
 NO_DEVICES = "boot: {kernel: ./bzImage}\ncpus: 2\nmemory: 1GiB\n"
 
@@ -64,6 +65,13 @@ def user(nodes: tuple[DeviceNode, ...] | None = None, **fields: Any) -> Callable
 
 def root(nodes: tuple[DeviceNode, ...], **fields: Any) -> Callable[[], HostFacts]:
     return lambda: replace(with_process(host("gpu07"), **fields), device_nodes=nodes)
+
+
+def own_nodes(*, control: bool = True, cdev: bool = True) -> Callable[[], HostFacts]:
+    """A user with what iommufd takes: may he open it?"""
+    paths = {"/dev/iommu": control, "/dev/vfio/devices/vfio3": cdev}
+    nodes = tuple(DeviceNode(path, 0o600, 1000 if mine else 0, 0, usable=mine) for path, mine in paths.items())
+    return lambda: with_function(user(nodes)(), "0000:e1:00.0", vfio="vfio3")
 
 
 def units(domains: int) -> Callable[[], HostFacts]:
@@ -156,9 +164,41 @@ IOMMU = (
     Row(
         "kernel-without-vfio",
         "E222",
-        linux(config={"VFIO_PCI": "m", "IOMMUFD": "m", "VFIO_DEVICE_CDEV": "y"}),
+        linux(config={"VFIO_PCI": "m", "IOMMUFD": "m"}),
         linux(config={"VFIO_PCI": "m", "VFIO_GROUP": "y", "IOMMUFD_VFIO_CONTAINER": "y"}),
         variant="groups",
+    ),
+    Row(
+        "kernel-without-vfio",
+        "E222",
+        linux(config=BUILT),
+        linux(config=BUILT | {"IOMMUFD": "m", "VFIO_DEVICE_CDEV": "y"}),
+        spec=BY_IOMMUFD,
+        variant="iommufd",
+    ),
+    Row(
+        "intr-remap-missing",
+        "E225",
+        linux(remapping=False, parameters=UNSAFE | {"iommufd.allow_unsafe_interrupts": "N"}),
+        linux(remapping=False, parameters={"iommufd.allow_unsafe_interrupts": "Y"}),
+        spec=WILLING + "vfio: iommufd\n",
+        variant="iommufd",
+    ),
+    Row(
+        "group-node-permission",
+        "E228",
+        own_nodes(cdev=False),
+        own_nodes(),
+        spec=BY_IOMMUFD,
+        variant="cdev",
+    ),
+    Row(
+        "group-node-permission",
+        "E228",
+        own_nodes(control=False),
+        own_nodes(),
+        spec=BY_IOMMUFD,
+        variant="iommufd",
     ),
     Row(
         "device-not-behind-iommu",

@@ -15,6 +15,8 @@ _NVME, _NIC = "disk: 0000:81:00.0", "nic: {pci: 0000:01:00.0, companions: detach
 _BOOT = "boot: {kernel: ./bzImage}\ncpus: 2\n"
 _DISK = "devices: {disk: 0000:02:00.0}\n"
 _GPU = f"{_BOOT}memory: 1GiB\ndevices: {{gpu: 0000:e1:00.0}}\n"
+_BY_IOMMUFD = f"{_GPU}vfio: iommufd\n"
+_TWO_GPUS = _BY_IOMMUFD.replace("0000:e1:00.0", "0000:e1:00.0, disk: 0000:02:00.0")
 _EIGHT = f"{_BOOT}memory: 8GiB\n{_DISK}"
 _HUGE = f"{_BOOT}memory: [{{size: 4GiB, pages: 2MiB}}]\n{_DISK}"
 _HUGE_ON_NODE_1 = f"{_BOOT}memory: [{{size: 4GiB, pages: 2MiB, node: 1}}]\n{_DISK}"
@@ -145,6 +147,13 @@ _PORTS = _bar(5, "io", 128, 0x8000)
 ROWS: tuple[Row, ...] = (
     # ---- what is locked, and what confines it ----
     Row("memlock-too-small", "E309", lambda: _poor(locked=MIB), _poor, made_in="narrow"),
+    Row("memlock-iommufd-semantics", "E309", lambda: _poor(pinned=MIB), lambda: _poor(locked=MIB), _BY_IOMMUFD),
+    Row(
+        "memlock-iommufd-semantics", "E309",
+        lambda: _poor(pinned=MIB), lambda: _process(capabilities=("cap_sys_resource",), memlock=GIB, pinned=MIB),
+        _BY_IOMMUFD, variant="by-process",
+    ),
+    Row("peers-unreachable", "W323", gpu07(), gpu07(), _TWO_GPUS, _TWO_GPUS.replace("iommufd", "type1")),
     Row(
         "memlock-too-small", "E309",
         lambda: _process(memlock=8 * MIB, own_user_namespace=True), lambda: _process(memlock=8 * MIB),
@@ -372,7 +381,6 @@ def _node_free(size: int) -> HostFacts:
 
 # id -> why a plan cannot see it, or where else it is dealt with.
 WITHOUT_RULE: dict[str, str] = {
-    "memlock-iommufd-semantics": "vmlaunch maps through a type1 container, which counts RAM only, and once",
     "map-alignment": "the spec refuses it before there is a plan (E108, E109); ranges that the planner splits are "
     "multiples of the bank's page size (tests/unit/planner/test_placement.py)",
     "map-overlap": "two banks that overlap are the spec's own error (E110); what the planner places never meets, which "

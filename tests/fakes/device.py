@@ -24,7 +24,8 @@ SET_IRQS = "VFIO_DEVICE_SET_IRQS"
 class FakeDevice(Handle):
     """Open until it is closed, and until none of it is mapped."""
 
-    def __init__(self, kernel: FakeKernel, group: FakeGroup, function: FakeFunction) -> None:
+    def __init__(self, kernel: FakeKernel, group: FakeGroup | None, function: FakeFunction) -> None:
+        """Without a group it is not enabled yet (fakes/iommufd.py)."""
         super().__init__(kernel)
         kernel.devices.append(self)
         self.fd = next(_descriptors)
@@ -32,7 +33,7 @@ class FakeDevice(Handle):
         self.irqs: dict[str, list[int]] = {}  # what is on -> eventfds
         self.masked, self.unmasks = False, -1  # INTx, and the eventfd that unmasks it
         self.mappings = 0
-        function.reset_count += function.resets
+        function.reset_count += function.resets and group is not None
 
     # -- resets --------------------------------------------------------------------------------------------------------
 
@@ -181,6 +182,8 @@ class FakeDevice(Handle):
 
 class FakeBarMapping(Mappable):
     """It keeps its device open."""
+
+    of_bar = True
 
     def __init__(self, device: FakeDevice, size: int) -> None:
         super().__init__(device.kernel, size)

@@ -30,6 +30,12 @@ class FakeDrivers:
         found = self._kernel.host.at(address)
         return found.group if found else None
 
+    def node(self, address: PciAddress) -> str | None:
+        return None
+
+    def of_group(self, group: int) -> dict[str, str | None]:
+        return {str(one.address): one.driver for one in self._kernel.host.of_group(group)}
+
     def set_override(self, address: PciAddress, driver: str | None) -> None:
         self._kernel.call("driver_override")
         self._function(address, "driver_override").override = driver

@@ -64,6 +64,7 @@ class FakeHost:
     lockable: int = 1 << 40
     vectors: int = 2048  # that it has left for one function
     safe: bool = True  # interrupts are remapped
+    may_exceed: bool = True  # the process has CAP_SYS_RESOURCE
     open_groups: set[int] = field(default_factory=set)
     paper: Path | None = None  # where processes that share this host keep who drives what, and what is told
 

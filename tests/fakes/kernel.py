@@ -16,17 +16,20 @@ from launcher.kernel.api import Drivers, Engine, EngineOrder, Event, GivenUp, Vf
 from launcher.kernel.confine import GIVEN_UP, MEASURES
 from launcher.kernel.descriptor import Eventfd
 from launcher.kernel.engine import Engine as RealEngine
+from launcher.kernel.iommufd import Iommufd, Members
 from launcher.kernel.type1 import Type1
 from launcher.kernel.waiting import wait_for
 from tests.fakes.drivers import FakeDrivers
 from tests.fakes.engines import BLK_FEATURES, FakeEngine, FakeTap, FakeVhost, FakeVhostUser
 from tests.fakes.handle import FakeMemory, Handle, refuse
 from tests.fakes.host import FakeHost
+from tests.fakes.iommufd import FakeCdev, FakeIoas, FakeIommuFile, open_cdev
 from tests.fakes.kvm import FakeKvm
 from tests.fakes.networks import FakeVirtualFunctions
 from tests.fakes.vfio import FakeContainer, FakeGroup
 
 if TYPE_CHECKING:
+    from launcher.values import PciAddress
     from tests.fakes.device import FakeDevice
 
 __all__ = ["FakeKernel", "Handle"]
@@ -51,7 +54,7 @@ class FakeKernel:
     memslots: int = 509
     most_routes: int = 4096
     most_eventfds: int = 1 << 20
-    spaces: list[FakeContainer] = field(default_factory=list)  # with groups in them
+    spaces: list[FakeContainer | FakeIoas] = field(default_factory=list)  # with groups in them; of iommufd, all
     devices: list[FakeDevice] = field(default_factory=list)  # open, or mapped
     eventfds: list[FakeEventfd] = field(default_factory=list)
     engines: list[FakeEngine] = field(default_factory=list)  # all that there were
@@ -128,6 +131,17 @@ class FakeKernel:
     def address_spaces(self) -> Type1:
         """The real one: what it opens is fake."""
         return Type1(self.open_container, self.open_group)
+
+    def iommufd(self, members: Members, *, by_process: bool) -> Iommufd:
+        """The real one, too."""
+        return Iommufd(self.open_iommufd, self.open_cdev, members, by_process=by_process)
+
+    def open_iommufd(self) -> FakeIommuFile:
+        self.call("open /dev/iommu")
+        return FakeIommuFile(self)
+
+    def open_cdev(self, address: PciAddress) -> FakeCdev:
+        return open_cdev(self, address)
 
     def open_container(self) -> FakeContainer:
         self.call("open /dev/vfio/vfio")

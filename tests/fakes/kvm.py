@@ -14,10 +14,11 @@ from launcher.kernel.virtio import VirtioRegisters
 from launcher.native import lib
 from launcher.values import KIB, Span
 from tests.fakes.handle import Handle, Mappable, refuse
+from tests.fakes.iommufd import FakeCdev
 
 if TYPE_CHECKING:
     from tests.fakes.kernel import FakeEventfd, FakeKernel
-    from tests.fakes.vfio import FakeGroup
+from tests.fakes.vfio import FakeGroup
 
 MOST_GSIS, MOST_VCPUS = 4096, 64
 SET_MEMORY, IRQFD, SET_ATTRIBUTE = "KVM_SET_USER_MEMORY_REGION", "KVM_IRQFD", "KVM_SET_DEVICE_ATTR"
@@ -170,14 +171,21 @@ class FakeKvmVfio(Handle):
         if group not in self._groups:
             refuse(errno.ENOENT, SET_ATTRIBUTE)
         self._groups.remove(group)
-        group.known_to_kvm = False
+        self._forget(group)
 
     def close(self) -> None:
         for group in self._groups:
-            group.known_to_kvm = False
+            self._forget(group)
         self._groups.clear()
         self._vm.has_vfio = False
         super().close()
+
+    @staticmethod
+    def _forget(file: FakeGroup | FakeCdev) -> None:
+        """It may have been the last to hold it."""
+        file.known_to_kvm = False
+        if isinstance(file, FakeCdev):
+            file.let_go()
 
 
 class FakeMachine(Handle):

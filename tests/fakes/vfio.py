@@ -18,6 +18,8 @@ PAGES = 0x40201000  # 4 KiB, 2 MiB, 1 GiB
 
 
 class FakeContainer(Handle):
+    takes_bars = True
+
     def __init__(self, kernel: FakeKernel) -> None:
         super().__init__(kernel)
         self.groups: list[FakeGroup] = []
@@ -101,7 +103,9 @@ class FakeGroup(Handle):
         call = f"open /dev/vfio/{number}"
         if not any(one.driver == VFIO for one in kernel.host.of_group(number)):
             refuse(errno.ENOENT, call)
-        if number in kernel.host.open_groups:
+        if number in kernel.host.open_groups or any(
+            getattr(one, "iommufd", None) and one.function.group == number for one in kernel.devices
+        ):
             refuse(errno.EBUSY, call)
         super().__init__(kernel)
         kernel.host.open_groups.add(number)

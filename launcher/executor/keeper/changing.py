@@ -141,6 +141,14 @@ def groups_reached(entries: Iterable[Entry], kernel: Kernel) -> Iterator[int]:
             yield group
 
 
+def nodes_reached(entries: Iterable[Entry], kernel: Kernel) -> Iterator[tuple[int, str]]:
+    """Their groups and their own nodes, by which they are open where iommufd has them."""
+    for address in filter(None, map(address_of, entries)):
+        group, node = kernel.drivers.group(address), kernel.drivers.node(address)
+        if group is not None and node is not None:
+            yield group, node
+
+
 def undo_all(
     entries: Iterable[Entry],
     journal: Journal,

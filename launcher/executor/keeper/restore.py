@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic, HostNotRestored, Refused, StepFailed
-from launcher.executor.keeper.changing import commands, describe, groups_reached, left_in, left_so, undo_all
+from launcher.executor.keeper.changing import (
+    commands,
+    describe,
+    groups_reached,
+    left_in,
+    left_so,
+    nodes_reached,
+    undo_all,
+)
 from launcher.executor.keeper.claim import claim_groups
 from launcher.vms.holders import openers
 from launcher.vms.journal import Journal
@@ -35,6 +43,8 @@ def restore(
         folder.groups = claim_groups(numbers, folder)
         for number in sorted(numbers):
             _check_closed(number, f"{nodes}/{number}")
+        for number, node in nodes_reached(found, kernel):
+            _check_closed(number, node)
         _undo(found, folder, kernel, told)
     _remove(folder)
 

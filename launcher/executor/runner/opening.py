@@ -14,6 +14,7 @@ from launcher.executor.runner.devices.dma import DmaMaps
 from launcher.executor.runner.devices.notes import Notes
 from launcher.executor.runner.devices.passed import PassedDevice
 from launcher.executor.runner.devices.placing import AddressMap, Placing
+from launcher.executor.runner.leaving import leave_as_found
 from launcher.executor.runner.live import Built, Live
 from launcher.executor.runner.regions import bar_of, rom_of
 from launcher.executor.runner.resets import reset
@@ -32,7 +33,7 @@ def open_devices(step: OpenDevices, live: Live) -> None:
     opened: dict[Passed, Device] = {}
     for one in step.devices:
         opened[one] = spaces.open_device(one.group, one.address)
-        live.on_undo(opened[one].close)
+        live.on_undo(partial(spaces.close_device, opened[one]))
     unreset = reset(tuple(opened.values()), spaces)
     several = {one.guest.device for one in step.devices if one.guest.function}
     peers = live.the(OpenedGroups).maps if len(opened) > 1 else ()
@@ -58,6 +59,8 @@ def _tell_kvm(spaces: AddressSpaces, live: Live) -> None:
 def _prepare(one: Passed, device: Device, several: bool, peers: Sequence[DmaMaps], live: Live) -> PassedDevice:
     """All that is asked of the device before it is the guest's."""
     config, rom = _config(one, device), rom_of(one, device, live)
+    if live.the(OpenedGroups).spaces.keeps_devices:
+        live.on_undo(partial(leave_as_found, device, config))
     devfn = one.guest.device * 8 + one.guest.function
     function = PassedFunction(
         Shape(

@@ -15,7 +15,7 @@ from launcher.executor.runner.devices.traps import Traps
 from launcher.executor.runner.live import Built, Described, Live, Loaded, Ram, Started
 from launcher.executor.runner.opening import open_devices
 from launcher.executor.runner.reading import read_file
-from launcher.executor.runner.spaces import map_dma, open_groups
+from launcher.executor.runner.spaces import map_dma, open_groups, open_iommufd
 from launcher.kernel.api import Kvm, Trap
 from launcher.machine.board import Layout
 from launcher.machine.pci import HOST_BRIDGE
@@ -31,6 +31,7 @@ from launcher.plan.steps import (
     MapDma,
     OpenDevices,
     OpenGroups,
+    OpenIommufd,
     TakeMemory,
 )
 from launcher.plan.virtio import AddVirtio
@@ -136,6 +137,7 @@ def load_firmware(step: LoadFirmware, live: Live) -> None:
 PERFORM: dict[type[Step], Callable[[Any, Live], None]] = {
     TakeMemory: take_memory,
     OpenGroups: open_groups,
+    OpenIommufd: open_iommufd,
     MapDma: map_dma,
     CreateVm: create_vm,
     GiveMemory: give_memory,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
 from launcher.errors import Diagnostic, StepFailed
 from launcher.executor.runner.devices.dma import DmaMaps
 from launcher.executor.runner.live import Live
+from launcher.executor.runner.refused_bind import refused_bind
 from launcher.kernel.api import AddressSpace, AddressSpaces
-from launcher.plan.steps import MapDma, OpenGroups
+from launcher.plan.steps import MapDma, OpenGroups, OpenIommufd
 from launcher.values import Span
 
 
@@ -21,16 +23,33 @@ class OpenedGroups(NamedTuple):
 
 
 def open_groups(step: OpenGroups, live: Live) -> None:
+    _open(step.groups, live.kernel.address_spaces(), live)
+
+
+def open_iommufd(step: OpenIommufd, live: Live) -> None:
+    """The kernel says nothing of groups here, by which VMs keep apart: a plan that was edited may."""
+    for one in step.functions:
+        if live.kernel.drivers.group(one.address) != one.group:
+            raise _failed("E524", f"{one.address} is not in IOMMU group {one.group}")
+    members = {group: [one.address for one in step.functions if one.group == group] for group in step.groups}
+    _open(step.groups, live.kernel.iommufd(members, by_process=step.locks == "process"), live)
+
+
+def _open(groups: Sequence[int], spaces: AddressSpaces, live: Live) -> None:
     """All groups before any address space."""
-    spaces = live.kernel.address_spaces()
-    for group in step.groups:
+    for group in groups:
         spaces.open_group(group)
         live.on_undo(partial(spaces.close_group, group))
         if not spaces.viable(group):
             raise _failed("E521", f"IOMMU group {group} is not usable: the host holds a part of it")
     found: dict[AddressSpace, DmaMaps] = {}
-    for group in step.groups:
-        space = spaces.join(group)
+    for group in groups:
+        try:
+            space = spaces.join(group)
+        except OSError as error:
+            if known := refused_bind(group, error, live.kernel.drivers):
+                raise known from error
+            raise
         live.on_undo(partial(spaces.leave, group))
         found.setdefault(space, DmaMaps(space)).groups.append(group)
     live.make(OpenedGroups(spaces, tuple(found.values())))

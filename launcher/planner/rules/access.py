@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
+from launcher.planner.backend import CONTROL_NODES, own_node
 from launcher.planner.functions import on_vfio
-from launcher.planner.groups import CONTAINER_NODE
 from launcher.planner.places import in_spec
 from launcher.planner.rules.rule import Rule
 from launcher.planner.rules.words import series
@@ -28,33 +28,43 @@ def who(process: Process) -> str:
 
 
 def _nodes(it: Situation) -> Iterator[Diagnostic]:
-    """Of the groups whose nodes should be there already. Root opens any."""
+    """Of what should be there already. Root opens any."""
     known = {node.path: node for node in it.host.device_nodes or ()}
     for group in _ready(it):
-        path, alias = f"/dev/vfio/{group.number}", _alias(group, it)
-        node = known.get(path)
-        if node is not None and not node.usable:
-            yield _not_usable(alias, node, it.host)
-        elif _is_left_out(group, it):
-            fact = f"{alias}: {path} is not in this container"
-            yield Diagnostic("E228", fact, in_spec(f"devices.{alias}"), help=_ways_in([path]))
-    control = known.get(CONTAINER_NODE)
+        alias = _alias(group, it)
+        for path in _opened(group, it):
+            node = known.get(path)
+            if node is not None and not node.usable:
+                yield _not_usable(alias, node, it.host)
+            elif _is_left_out(path, it):
+                fact = f"{alias}: {path} is not in this container"
+                yield Diagnostic("E228", fact, in_spec(f"devices.{alias}"), help=_ways_in([path], it))
+    control = known.get(CONTROL_NODES[it.backend])
     if it.passing.groups and control is not None and not control.usable:
         yield _not_usable(_alias(it.passing.groups[0], it), control, it.host)
 
 
-def _is_left_out(group: IommuGroup, it: Situation) -> bool:
+def _opened(group: IommuGroup, it: Situation) -> list[str]:
+    """Nodes of a group that `up` opens: its own, or those of what the guest gets of it, if they are there by now."""
+    if it.backend == "type1":
+        return [f"/dev/vfio/{group.number}"]
+    mine = (one for one in it.passing.functions if one.group == group.number)
+    return [node for one in mine if (node := own_node(one))]
+
+
+def _is_left_out(path: str, it: Situation) -> bool:
     """The host has the node, and this container has not."""
     nodes = it.host.device_nodes
-    named = nodes is not None and any(node.path == f"/dev/vfio/{group.number}" for node in nodes)
-    return it.host.process.container and nodes is not None and not named
+    return it.host.process.container and nodes is not None and all(node.path != path for node in nodes)
 
 
 def _not_usable(alias: str, node: DeviceNode, host: HostFacts) -> Diagnostic:
     fact = f"{alias}: {who(host.process)} may not open {node.path}"
     evidence = (f"{node.path} has mode {node.mode:04o}, uid {node.uid}, gid {node.gid}",)
     command = f"chown {host.process.uid} {node.path}"
-    rule = """SUBSYSTEM=="vfio", GROUP="kvm", MODE="0660\""""
+    kind = 'SUBSYSTEM=="vfio"' if "/vfio/devices/" not in node.path else 'SUBSYSTEM=="vfio-dev"'
+    kind = 'KERNEL=="iommu"' if node.path == CONTROL_NODES["iommufd"] else kind
+    rule = f"""{kind}, GROUP="kvm", MODE="0660\""""
     help_ = (
         f"as root: `{command}`",
         f"for good, in /etc/udev/rules.d/10-vfio.rules: `{rule}`, then `udevadm control --reload`",
@@ -66,16 +76,17 @@ def _container(it: Situation) -> Iterator[Diagnostic]:
     """The device cgroup's answer is EPERM, and nothing but open() asks it."""
     if not it.host.process.container or not it.passing.groups:
         return
-    left_out = {group.number for group in _ready(it) if _is_left_out(group, it)}
-    paths = [f"/dev/vfio/{group.number}" for group in it.passing.groups if group.number not in left_out]
+    every = [path for group in it.passing.groups for path in _opened(group, it)]
+    left_out = {path for group in _ready(it) for path in _opened(group, it) if _is_left_out(path, it)}
+    paths = [path for path in every if path not in left_out]
     if not paths:
         return
     fact = f"`up` would run in a container, which may keep {', '.join(paths)} from it: that shows on opening only"
-    yield Diagnostic("W220", fact, in_spec("devices"), help=_ways_in(paths))
+    yield Diagnostic("W220", fact, in_spec("devices"), help=_ways_in(paths, it))
 
 
-def _ways_in(paths: list[str]) -> tuple[str, ...]:
-    words = " ".join(f"--device {path}" for path in (CONTAINER_NODE, *paths, "/dev/kvm"))
+def _ways_in(paths: list[str], it: Situation) -> tuple[str, ...]:
+    words = " ".join(f"--device {path}" for path in (CONTROL_NODES[it.backend], *paths, "/dev/kvm"))
     return (
         "bind the devices to vfio-pci on the host, before the container starts: nodes made later are not in it",
         f"for docker and podman: `{words}`",

@@ -35,7 +35,7 @@ def _refused(one: Taken, it: Situation) -> Iterator[Diagnostic]:
     if any(value in _YES for value in given if value is not None):
         return
     if given[0] is None and linux.modules is not None and "vfio_pci" not in linux.modules:
-        if lacking(it.host):
+        if lacking(it.host, it.backend):
             return  # it cannot be loaded, and that has been said
         fact = f"{one.alias}: whether vfio-pci takes {one.function.address} is known once it is loaded"
         evidence = (f"{one.function.id} is on its denylist, which an option of the module lifts",)

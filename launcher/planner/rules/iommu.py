@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
+from launcher.planner.backend import STRICT_MODULES
 from launcher.planner.linux import last_of, settings_of
 from launcher.planner.losing import shown_words
 from launcher.planner.modules import lacking
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from launcher.planner.decided import Choice, Situation
 
 _ALLOW = "unsafe-interrupts"
-_PARAMETER = "vfio_iommu_type1.allow_unsafe_interrupts"
+_PARAMETER = "allow_unsafe_interrupts"  # of the module that refuses
 _YES = ("Y", "y", "1", "on", "true", "")  # a boolean parameter without a value is true
 
 
@@ -36,15 +37,18 @@ def _no_iommu_group(it: Situation) -> Iterator[Diagnostic]:
 
 
 def _interrupts(it: Situation) -> Iterator[Diagnostic]:
-    """VFIO_SET_IOMMU is EPERM unless interrupts are remapped or the module's parameter lifts that."""
+    """VFIO_SET_IOMMU, or VFIO_DEVICE_BIND_IOMMUFD, is EPERM unless interrupts are remapped or a parameter lifts that.
+
+    Of type1 and iommufd each has one of its own.
+    """
     if not _exposed(it):
         return
-    lifted, unwilling = _lifted(it.host.linux), _unwilling(it)
+    lifted, unwilling, module = _lifted(it), _unwilling(it), STRICT_MODULES[it.backend]
     if lifted is None and not unwilling:
-        if lacking(it.host):
+        if lacking(it.host, it.backend):
             return  # it cannot be loaded, and that has been said
-        fact = "interrupts are not remapped, and what vfio_iommu_type1 makes of that is known once it is loaded"
-        command = "modprobe vfio_iommu_type1"
+        fact = f"interrupts are not remapped, and what {module} makes of that is known once it is loaded"
+        command = f"modprobe {module}"
         yield Diagnostic("W216", fact, in_spec("devices"), help=(f"load it and plan again: `{command}`",), fix=command)
     elif not lifted:
         fact = "interrupts are not remapped on this host: the kernel refuses to give devices away"
@@ -53,11 +57,12 @@ def _interrupts(it: Situation) -> Iterator[Diagnostic]:
 
 def _unsafe(it: Situation) -> Iterator[Diagnostic]:
     """The administrator let the kernel do it; who writes the spec has to know."""
-    if not _exposed(it) or not _lifted(it.host.linux) or not (unwilling := _unwilling(it)):
+    if not _exposed(it) or not _lifted(it) or not (unwilling := _unwilling(it)):
         return
     names = ", ".join(choice.alias for choice in unwilling)
     fact = f"{names}: interrupts are not remapped, so the guest could raise any interrupt of the host"
-    evidence = ("allow_unsafe_interrupts of the module vfio_iommu_type1 is Y: the kernel lets it happen",)
+    module = STRICT_MODULES[it.backend]
+    evidence = (f"{_PARAMETER} of the module {module} is Y: the kernel lets it happen",)
     help_ = (*_ways_to_remap(it)[:1], *(f"to accept that, {_allowing(choice)}" for choice in unwilling))
     yield Diagnostic("E226", fact, in_spec(f"devices.{unwilling[0].alias}"), evidence, help_)
 
@@ -67,13 +72,14 @@ def _exposed(it: Situation) -> bool:
     return bool(it.spec.devices and it.host.iommu) and it.host.linux.remapping is False
 
 
-def _lifted(linux: Linux) -> bool | None:
+def _lifted(it: Situation) -> bool | None:
     """None: the module is not loaded, and its options are not known."""
-    if (value := linux.parameters.get(_PARAMETER)) is not None:
+    linux, module = it.host.linux, STRICT_MODULES[it.backend]
+    if (value := linux.parameters.get(f"{module}.{_PARAMETER}")) is not None:
         return value in _YES
-    if given := settings_of(linux, _PARAMETER):
+    if given := settings_of(linux, f"{module}.{_PARAMETER}"):
         return given[-1] in _YES
-    return False if linux.modules and "vfio_iommu_type1" in linux.modules else None
+    return False if linux.modules and module in linux.modules else None
 
 
 def _unwilling(it: Situation) -> list[Choice]:
@@ -111,14 +117,15 @@ def _ways_to_remap(it: Situation) -> tuple[str, ...]:
         first = "give this VM a virtual IOMMU that can: for QEMU `-device intel-iommu,intremap=on`"
     else:
         first = "switch on interrupt remapping (x2APIC) in the firmware; `dmesg | grep -i remap` says what is missing"
-    return (first, f"if you trust the guest: `{_lifting(it.host.linux)}`{_and_allow(_unwilling(it))}")
+    return (first, f"if you trust the guest: `{_lifting(it)}`{_and_allow(_unwilling(it))}")
 
 
-def _lifting(linux: Linux) -> str:
+def _lifting(it: Situation) -> str:
     """The parameter has a file only while the module is loaded."""
-    if _lifted(linux) is None:
-        return "echo options vfio_iommu_type1 allow_unsafe_interrupts=1 >> /etc/modprobe.d/vfio.conf"
-    return "echo 1 > /sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts"
+    module = STRICT_MODULES[it.backend]
+    if _lifted(it) is None:
+        return f"echo options {module} {_PARAMETER}=1 >> /etc/modprobe.d/vfio.conf"
+    return f"echo 1 > /sys/module/{module}/parameters/{_PARAMETER}"
 
 
 def _and_allow(unwilling: list[Choice]) -> str:

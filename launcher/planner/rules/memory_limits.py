@@ -6,10 +6,12 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
+from launcher.planner.choose_backend import backend_of
 from launcher.planner.memory import PAGE_SIZES
 from launcher.planner.needs import (
     OWN_MEMORY,
     POOLS,
+    counts_by_process,
     huge_demands,
     mapped_bytes,
     mapped_pieces,
@@ -18,6 +20,7 @@ from launcher.planner.needs import (
 )
 from launcher.planner.places import in_spec
 from launcher.planner.rules.rule import Rule
+from launcher.record import replace
 from launcher.values import GIB, MIB, show_size
 
 if TYPE_CHECKING:
@@ -35,14 +38,18 @@ _DMA_ENTRIES = 65535
 
 def _locked_limit(it: Situation) -> Iterator[Diagnostic]:
     """VFIO counts what it pins, once in its one container, against RLIMIT_MEMLOCK: the hard one, as `up` raises the
-    soft one to it. It does not count for those who have CAP_IPC_LOCK on the host itself."""
+    soft one to it. It does not count for those who have CAP_IPC_LOCK on the host itself. iommufd counts it for all
+    processes of a user together (iommufd.rst, IOMMU_OPTION_RLIMIT_MODE)."""
     process, locked = it.host.process, it.locked
     able = "cap_ipc_lock" in process.capabilities
-    if process.memlock is None or not locked or locked + process.locked <= process.memlock:
+    by_user = it.backend == "iommufd" and not counts_by_process(process)
+    taken = process.pinned if by_user else process.locked
+    if process.memlock is None or not locked or locked + taken <= process.memlock:
         return
     if able and not process.own_user_namespace:
         return
-    already = f" beside {show_size(process.locked)} that is locked now" if process.locked else ""
+    whose = f" by all processes of uid {process.uid}" if by_user else ""
+    already = f" beside {show_size(taken)} that is locked now{whose}" if taken else ""
     limit = show_size(process.memlock)
     fact = f"{show_size(locked)} will be locked for DMA{already}, and the limit of this process is {limit}"
     inside = ("its CAP_IPC_LOCK counts in its own user namespace only, not for this limit",) if able else ()
@@ -162,6 +169,8 @@ def _slow_pinning(it: Situation) -> Iterator[Diagnostic]:
 
 def _dma_entries(it: Situation) -> Iterator[Diagnostic]:
     """One for each range of RAM; BARs, which devices reach each other by, are mapped as far as the rest goes."""
+    if it.backend != "type1":
+        return
     name = "vfio_iommu_type1.dma_entry_limit"
     text = it.host.linux.parameters.get(name, "")
     limit = int(text) if text.isdecimal() else _DMA_ENTRIES
@@ -180,6 +189,20 @@ def _dma_entries(it: Situation) -> Iterator[Diagnostic]:
         yield Diagnostic("W316", fact, in_spec("devices"), evidence, help_, command)
 
 
+def _no_peers(it: Situation) -> Iterator[Diagnostic]:
+    """IOMMU_IOAS_MAP takes what has pages, and a mapping of a BAR has none: EFAULT, on each kernel so far."""
+    bars = [one for one in it.passing.functions if mapped_pieces(one)]
+    if it.backend == "iommufd" and bars and len(it.passing.functions) > 1:
+        fact = "the VM's devices do not reach each other's memory (peer to peer) by iommufd"
+        evidence = ("by type1 the BARs of each are mapped for the others",)
+        ways: tuple[str, ...] = (
+            "nothing, unless their drivers want it, as GPUs do among themselves (GPUDirect, ROCm)",
+        )
+        if backend_of(replace(it.spec, vfio="auto"), it.host, it.passing.functions) == "type1":
+            ways = (*ways, "take `vfio: type1`")
+        yield Diagnostic("W323", fact, in_spec("devices"), evidence, ways)
+
+
 RULES: tuple[Rule, ...] = (
     Rule("kernel", _locked_limit),
     Rule("kernel", _memory_cgroup),
@@ -187,6 +210,7 @@ RULES: tuple[Rule, ...] = (
     Rule("kernel", _address_space),
     Rule("kernel", _overcommit),
     Rule("kernel", _dma_entries),
+    Rule("kernel", _no_peers),
     Rule("policy", _free_on_node),
     Rule("policy", _slow_pinning),
 )

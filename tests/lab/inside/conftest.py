@@ -28,6 +28,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("host", [HOSTS[name] for name in names], ids=names)
 
 
+@pytest.fixture(autouse=True)
+def way(request: pytest.FixtureRequest) -> None:
+    """On the host that is for it, devices are passed by iommufd."""
+    if "cli" in request.fixturenames and request.node.callspec.params.get("host") is HOSTS["iommufd"]:
+        request.getfixturevalue("cli").with_devices["vfio"] = "iommufd"
+
+
 @pytest.fixture(scope="session")
 def initrd(tmp_path_factory: pytest.TempPathFactory, words: dict[str, bytes]) -> Path:
     """A Linux guest with drivers for what the lab has, and with the program `words`."""

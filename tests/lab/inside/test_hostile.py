@@ -27,7 +27,7 @@ def sanitized(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.sanitized
-@pytest.mark.host("zoo")
+@pytest.mark.host("zoo", "iommufd")
 @pytest.mark.parametrize(
     ("each", "seed"), [(500, 1), pytest.param(20_000, 2, marks=pytest.mark.long)], ids=["few", "many"]
 )

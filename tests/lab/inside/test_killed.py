@@ -30,7 +30,7 @@ def saved_plan(cli: Cli, kernel: Path, devices: dict[str, Any], target: Path) ->
 
 
 @pytest.mark.short
-@pytest.mark.host("zoo")
+@pytest.mark.host("zoo", "iommufd")
 def test_whoever_is_killed_while_the_guest_runs_the_devices_come_back(
     cli: Cli, payload: Callable[[str], Path], tmp_path: Path
 ) -> None:
@@ -59,7 +59,7 @@ def test_whoever_is_killed_while_the_guest_runs_the_devices_come_back(
 
 
 @pytest.mark.long
-@pytest.mark.host("zoo")
+@pytest.mark.host("zoo", "iommufd")
 def test_a_keeper_that_dies_at_any_line_of_its_journal_leaves_all_to_down(cli: Cli, tmp_path: Path) -> None:
     """strace kills it: at each line, on the way in and on the way out."""
     before, trace = bindings(), tmp_path / "trace"
@@ -130,7 +130,7 @@ class Killer:
         return self._cli.run("up", self._plan, env=os.environ | more)
 
 
-@pytest.mark.host("zoo")
+@pytest.mark.host("zoo", "iommufd")
 def test_killed_in_each_kind_of_step_the_devices_come_back(cli: Cli, tmp_path: Path) -> None:
     killer = Killer(cli, tmp_path)
     for request in STEPS.values():
@@ -138,7 +138,7 @@ def test_killed_in_each_kind_of_step_the_devices_come_back(cli: Cli, tmp_path: P
 
 
 @pytest.mark.long
-@pytest.mark.host("zoo")
+@pytest.mark.host("zoo", "iommufd")
 @pytest.mark.parametrize("part", range(PARTS))
 def test_killed_at_whichever_call_the_devices_come_back(cli: Cli, tmp_path: Path, part: int) -> None:
     killer = Killer(cli, tmp_path)

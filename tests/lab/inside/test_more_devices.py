@@ -41,7 +41,7 @@ def words(out: str) -> dict[int, int]:
 
 
 @pytest.mark.short
-@pytest.mark.host("zoo")
+@pytest.mark.host("zoo", "iommufd")
 def test_registers_dma_and_both_kinds_of_interrupt_of_one_device(cli: Cli, payload: Callable[[str], Path]) -> None:
     """What it reads and writes beyond the VM's RAM reaches the IOMMU and nothing else."""
     spec = cli.spec(payload("edu"), memory="64MiB", devices={"edu": {"pci": EDU, "allow": ["no-reset"]}})
@@ -63,7 +63,7 @@ def test_registers_dma_and_both_kinds_of_interrupt_of_one_device(cli: Cli, paylo
     assert any("DMA Write" in line for line in faults), kernel
 
 
-@pytest.mark.host("zoo")
+@pytest.mark.host("zoo", "iommufd")
 def test_host_and_guest_see_the_same_words_in_a_large_bar(cli: Cli, initrd: Path) -> None:
     """The host's word is at the start, the guest's are in the middle and at the end."""
     middle, end = GIBIBYTE // 2 + 0x1000, GIBIBYTE - 4
@@ -145,7 +145,7 @@ def test_a_controller_on_the_board_is_lent_with_its_group(cli: Cli, initrd: Path
     assert words(done.out) == {0x10: 0x00010000}  # AHCI 1.0
 
 
-@pytest.mark.host("zoo")
+@pytest.mark.host("zoo", "iommufd")
 def test_a_device_that_the_host_wants_back_is_given_back(cli: Cli, payload: Callable[[str], Path]) -> None:
     """Who unbinds it waits in the kernel; the VM is asked to power off meanwhile."""
     up = cli.start("up", cli.spec(payload("button"), memory="64MiB", devices={"disk": NVME}))

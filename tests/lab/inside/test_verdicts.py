@@ -20,7 +20,7 @@ from launcher.plan.steps import BindDriver
 from launcher.planner.regions import reserved_by
 from launcher.values import Span
 from tests.lab.inside.binding import Bindings
-from tests.lab.inside.vfio import PAGE, Group, Refused
+from tests.lab.inside.vfio import PAGE, Group, OwnNode, Refused
 from tests.planning import SMALL, codes, plan
 
 # The lab host's own: the shares that carry its files; and the IOMMU, where it is a PCI function itself.
@@ -50,37 +50,45 @@ def test_the_plan_follows_when_unsafe_interrupts_are_allowed() -> None:
         UNSAFE.write_text("0")
 
 
-def disagreements(host: HostFacts) -> Iterator[str]:
+@pytest.mark.long
+@pytest.mark.host("iommufd")
+def test_by_iommufd_too_the_plan_says_of_every_function_what_the_kernel_does() -> None:
+    assert list(disagreements(this_host(), "iommufd")) == []
+
+
+def disagreements(host: HostFacts, by: str = "type1") -> Iterator[str]:
     kept = {one.group for one in host.pci if one.address.guest in KEPT} - {None}
     for function in host.pci:
         if function.group not in kept and function.address.guest not in KEPT:
             group = next((one for one in host.groups if one.number == function.group), None)
             with Bindings() as bindings:
                 found = (
-                    *_about_its_group(function, group, host, bindings),
-                    *_about_it(function, group, host, bindings),
+                    *_about_its_group(function, group, host, bindings, by),
+                    *_about_it(function, group, host, bindings, by),
                 )
             yield from (f"{function.address}: {one}" for one in found)
 
 
 def _about_its_group(
-    function: PciFunction, group: IommuGroup | None, host: HostFacts, bindings: Bindings
+    function: PciFunction, group: IommuGroup | None, host: HostFacts, bindings: Bindings, by: str
 ) -> Iterator[str]:
     """With nothing but the function itself taken from its driver, is the group viable? What opens not is not asked."""
     if group is None or not bindings.give(function.address, "vfio-pci"):
         return
-    found = codes(_plan(function, host, "refuse"))
+    found = codes(_plan(function, host, "refuse", by))
     if "E212" in found:
         return
     ours = "E203" not in found
-    with suppress(Refused), Group(group.number) as opened:
+    with suppress(Refused), _open(function, group, by) as opened:
         if opened.viable() != ours:
             yield f"the plan calls its group {'' if ours else 'not '}usable as it is, the kernel does not agree"
 
 
-def _about_it(function: PciFunction, group: IommuGroup | None, host: HostFacts, bindings: Bindings) -> Iterator[str]:
+def _about_it(
+    function: PciFunction, group: IommuGroup | None, host: HostFacts, bindings: Bindings, by: str
+) -> Iterator[str]:
     """With its companions detached, does the kernel give it to us, and which addresses can it reach?"""
-    made = _plan(function, host, "detach")
+    made = _plan(function, host, "detach", by)
     errors = {one.code for one in made.diagnostics if one.severity == "error"}
     try:
         yield from _as_planned(function, group, made, host, bindings)
@@ -103,13 +111,17 @@ def _as_planned(
             raise Refused(f"{driver or 'nobody'} does not get {address}")
     if group is None:
         raise Refused("it has no group")
-    with Group(group.number) as opened:
+    with _open(function, group, "iommufd" if made.host.backend == "VFIO iommufd" else "type1") as opened:
         opened.attach()
         opened.take(function.address)
         yield from _about_addresses(opened, group, host)
 
 
-def _about_addresses(opened: Group, group: IommuGroup, host: HostFacts) -> Iterator[str]:
+def _open(function: PciFunction, group: IommuGroup, by: str) -> Group | OwnNode:
+    return OwnNode(function.address) if by == "iommufd" else Group(group.number)
+
+
+def _about_addresses(opened: Group | OwnNode, group: IommuGroup, host: HostFacts) -> Iterator[str]:
     assert host.iommu
     assert host.iommu.address_bits
     whole = Span(0, 1 << host.iommu.address_bits)
@@ -130,10 +142,10 @@ def _shown(spans: Iterable[Span]) -> str:
     return " ".join(map(str, spans))
 
 
-def _plan(function: PciFunction, host: HostFacts, companions: str) -> Plan:
+def _plan(function: PciFunction, host: HostFacts, companions: str, by: str) -> Plan:
     device = {
         "pci": str(function.address),
         "companions": companions,
         "allow": ["in-use", "no-reset", "unsafe-interrupts"],
     }
-    return plan(f"{SMALL}devices: {json.dumps({'it': device})}\n", host)
+    return plan(f"{SMALL}vfio: {by}\ndevices: {json.dumps({'it': device})}\n", host)

@@ -10,8 +10,8 @@ import pytest
 
 from launcher.kernel.real import RealKernel
 from launcher.values import PciAddress
-from tests import vfio_rules
-from tests.vfio_rules import Rule
+from tests import iommufd_rules, vfio_rules
+from tests.vfio_rules import BY_BOTH, ByIommufd, Rule
 
 DEVICES = Path("/sys/bus/pci/devices")
 DRIVE = PciAddress.parse("0000:01:00.0")
@@ -53,10 +53,31 @@ def group(kernel: RealKernel) -> Iterator[int]:
         yield number
 
 
-@pytest.mark.host("zoo")
+@pytest.mark.host("zoo", "iommufd")
 @pytest.mark.parametrize("rule", vfio_rules.RULES, ids=lambda rule: rule.__name__)
 def test_the_kernel_keeps_the_rule_that(kernel: RealKernel, group: int, rule: Rule) -> None:
     rule(kernel, group, DRIVE)
+
+
+@pytest.mark.host("iommufd")
+@pytest.mark.parametrize("rule", iommufd_rules.RULES, ids=lambda rule: rule.__name__)
+def test_iommufd_keeps_the_rule_that(kernel: RealKernel, group: int, rule: Rule) -> None:
+    rule(kernel, group, DRIVE)
+
+
+@pytest.mark.host("iommufd")
+@pytest.mark.parametrize("rule", BY_BOTH, ids=lambda rule: rule.__name__)
+def test_by_iommufd_too_the_kernel_keeps_the_rule_that(kernel: RealKernel, group: int, rule: Rule) -> None:
+    rule(ByIommufd(kernel, {group: (DRIVE,)}), group, DRIVE)
+
+
+@pytest.mark.host("iommufd")
+def test_a_group_of_two_belongs_to_one_iommufd(kernel: RealKernel) -> None:
+    assert kernel.drivers.driver(ITS_NEIGHBOUR) == "e1000"
+    with given_to_vfio(kernel, CARD) as number:
+        iommufd_rules.a_group_that_the_host_uses_in_part_is_not_bound(kernel, number, CARD)
+        with given_to_vfio(kernel, ITS_NEIGHBOUR):
+            iommufd_rules.two_functions_of_a_group_are_in_one_space(kernel, number, CARD, ITS_NEIGHBOUR)
 
 
 @pytest.mark.host("zoo")

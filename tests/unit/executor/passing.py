@@ -8,7 +8,17 @@ from pathlib import Path
 from launcher.kernel.api import SPACES, Event
 from launcher.machine.pci import CONFIG_SIZE
 from launcher.plan.plan import Plan
-from launcher.plan.steps import BarPlace, CreateVm, GiveMemory, MapDma, OpenDevices, OpenGroups, Passed
+from launcher.plan.steps import (
+    BarPlace,
+    CreateVm,
+    GiveMemory,
+    MapDma,
+    Member,
+    OpenDevices,
+    OpenGroups,
+    OpenIommufd,
+    Passed,
+)
 from launcher.plan.virtio import AddVirtio, Virtio
 from launcher.record import replace
 from launcher.values import KIB, PciAddress
@@ -58,6 +68,14 @@ def passing_plan(folder: Path, *others: Passed, served: tuple[Virtio, ...] = ())
         steps.append(step)
         if isinstance(step, GiveMemory):
             steps += [OpenDevices(devices), *([AddVirtio(served)] if served else [])]
+    return replace(plan, steps=tuple(steps))
+
+
+def by_iommufd(plan: Plan) -> Plan:
+    """The same, by the nodes of its functions."""
+    (devices,) = (step.devices for step in plan.steps if isinstance(step, OpenDevices))
+    members = tuple(Member(one.address, one.group) for one in devices)
+    steps = (OpenIommufd(members) if isinstance(step, OpenGroups) else step for step in plan.steps)
     return replace(plan, steps=tuple(steps))
 
 

@@ -29,7 +29,7 @@ from launcher.vms.words import Running
 from tests.budget import of_each_kind
 from tests.fakes.host import FakeHost
 from tests.fakes.kernel import FakeKernel
-from tests.unit.executor.passing import guest, host_of, passing_plan
+from tests.unit.executor.passing import by_iommufd, guest, host_of, passing_plan
 
 CARD = PciAddress.parse("0000:05:00.0")  # whose virtual functions two of them are
 GIVEN = (VfSettings(NO_MAC, Vlan(0), False, True), VfSettings("02:00:00:00:03:01", Vlan(7, 3), False, None))
@@ -140,10 +140,10 @@ class Stumbling(Keeper):
         raise ZeroDivisionError
 
 
-def calls_of(folder: Path) -> list[list[str]]:
+def calls_of(plan: Plan, folder: Path) -> list[list[str]]:
     """(who, number, name) of a life in which nobody dies."""
     kernel = Killing(host=a_host(folder), events=guest(), paper=folder / "calls")
-    status, report = live(a_plan(folder), kernel)
+    status, report = live(plan, kernel)
     assert status == 0
     assert report is not None
     assert report["left_behind"] == []
@@ -172,10 +172,25 @@ WAYS = (
 def test_killed_before_each_call_of_the_kernel_the_host_comes_back(
     tmp_path: Path, where: str, victims: tuple[str, ...], status: int
 ) -> None:
-    plan = a_plan(tmp_path)
-    every = [(int(n), name) for who, n, name in calls_of(tmp_path) if who == where]
-    assert len(every) > (200 if where == "runner" else 20)
+    kill_in_turn(a_plan(tmp_path), tmp_path, where, victims, status)
+
+
+@pytest.mark.parametrize(("where", "victims", "status"), WAYS[1::2], ids=["runner", "both"])
+def test_killed_before_each_call_of_iommufd_the_host_comes_back(
+    tmp_path: Path, where: str, victims: tuple[str, ...], status: int
+) -> None:
+    kill_in_turn(by_iommufd(a_plan(tmp_path)), tmp_path, where, victims, status, of=("IOMMU", "open /dev/vfio/devices"))
+
+
+def kill_in_turn(
+    plan: Plan, tmp_path: Path, where: str, victims: tuple[str, ...], status: int, of: tuple[str, ...] = ("",)
+) -> None:
+    """Before each kind of call whose name has a word of `of`."""
+    every = [(int(n), name) for who, n, name in calls_of(plan, tmp_path) if who == where]
+    assert len(every) > (180 if where == "runner" else 20)
     numbers = of_each_kind(every, lambda call: call[1]) if where == "runner" else every
+    numbers = [one for one in numbers if any(word in one[1] for word in of)]
+    assert numbers
     for at, name in numbers:
         told = (victims, where, at, name)
         kernel = Killing(host=a_host(tmp_path), events=guest(), victims=victims, where=where, at=at)

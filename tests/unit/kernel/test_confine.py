@@ -265,7 +265,8 @@ def test_what_a_vcpu_needs_goes_on(call: str) -> None:
 # Only before the runner is shut in.
 SET_UP = {
     "KVM_GET_API_VERSION", "VFIO_GET_API_VERSION", "VFIO_CHECK_EXTENSION", "VFIO_SET_IOMMU", "VFIO_IOMMU_GET_INFO",
-    "VFIO_GROUP_GET_STATUS", "VFIO_GROUP_SET_CONTAINER",
+    "VFIO_GROUP_GET_STATUS", "VFIO_GROUP_SET_CONTAINER", "VFIO_DEVICE_BIND_IOMMUFD", "VFIO_DEVICE_ATTACH_IOMMUFD_PT",
+    "IOMMU_OPTION", "IOMMU_IOAS_ALLOC", "IOMMU_IOAS_IOVA_RANGES", "IOMMU_IOAS_MAP",
     "TUNSETIFF", "TUNSETVNETHDRSZ", "VHOST_SET_OWNER", "VHOST_GET_FEATURES", "VHOST_VSOCK_SET_GUEST_CID",
 }  # fmt: skip
 OF_C = {"KVM_RUN": 0xAE80, "KVM_IRQ_LINE": 0x4008AE61, "KVM_GET_MP_STATE": 0x8004AE98}  # include/uapi/linux/kvm.h
@@ -276,7 +277,7 @@ def tables() -> dict[str, set[str]]:
     """The ioctls of each table in calls.c."""
     text = (HOUSE / "native" / "calls.c").read_text()
     found = re.findall(r"struct rule (of_\w+)\[\] = \{(.*?)\n\};", text, re.DOTALL)
-    return {name: set(re.findall(r"IOCTL\(((?:KVM|VFIO|VHOST|TUN)\w+)\)", body)) for name, body in found}
+    return {name: set(re.findall(r"IOCTL\(((?:KVM|VFIO|IOMMU|VHOST|TUN)\w+)\)", body)) for name, body in found}
 
 
 def number_of(name: str) -> int:
@@ -302,9 +303,11 @@ os.write(1, json.dumps(results).encode())
 
 def test_every_ioctl_of_the_house_is_for_set_up_only_or_in_one_table() -> None:
     texts = [path.read_text() for path in (HOUSE / "kernel").glob("*.py")]
-    used = set(re.findall(r"(?:ioctl|\bask|_state|_file)\([^\n]*\"((?:KVM|VFIO|VHOST|TUN)\w+)\"", "\n".join(texts)))
+    used = set(
+        re.findall(r"(?:ioctl|\bask|_state|_file)\([^\n]*\"((?:KVM|VFIO|IOMMU|VHOST|TUN)\w+)\"", "\n".join(texts))
+    )
     c = [path.read_text() for path in (HOUSE / "native").glob("*.c") if path.name not in ("_native.c", "calls.c")]
-    used |= set(re.findall(r"\bioctl\([^,]+, ((?:KVM|VFIO|VHOST|TUN)\w+)", "\n".join(c)))
+    used |= set(re.findall(r"\bioctl\([^,]+, ((?:KVM|VFIO|IOMMU|VHOST|TUN)\w+)", "\n".join(c)))
     listed = [name for names in tables().values() for name in names]
     assert len(listed) == len(set(listed))
     assert used - set(listed) == SET_UP

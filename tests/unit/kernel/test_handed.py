@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
 from launcher.kernel import handed as room
+from launcher.kernel import sysfs
 from launcher.kernel.handed import handed
 from launcher.kernel.real import RealKernel
 
@@ -59,6 +61,18 @@ def test_a_number_that_is_not_open_is_passed_over(given) -> None:
     os.close(fd)
     assert handed() == {}
     os.dup2(0, fd)
+
+
+def test_the_node_of_a_device_is_known_by_its_number(given, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """/dev/null stands in for one that VFIO has, as sysfs shows it; the other device is another's."""
+    for address, number in (("0000:01:00.0", "1:3"), ("0000:02:00.0", "1:5")):
+        node = tmp_path / "devices" / address / "vfio-dev" / "vfio7"
+        node.mkdir(parents=True)
+        (node / "dev").write_text(f"{number}\n")
+    monkeypatch.setattr(sysfs, "_BUS", tmp_path)
+    names = ("iommufd", *(f"vfio-cdev-{one}" for one in ("0000-01-00.0", "0000-02-00.0", "0000-03-00.0", "1-1", "")))
+    iommufd, cdev, *_ = given(*names)
+    assert handed() == {"/dev/iommu": (iommufd,), "/dev/vfio/devices/vfio7": (cdev,)}
 
 
 def test_the_kernel_uses_each_once_and_then_opens_the_node(given) -> None:

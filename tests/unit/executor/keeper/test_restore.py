@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import signal
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,21 @@ def test_a_device_is_not_pulled_from_under_the_vm_that_has_its_group_now(tmp_pat
     assert kernel.calls == calls
     for lock in held:
         os.close(lock)
+    restore(folder, kernel)
+    assert drivers(kernel) == BEFORE
+
+
+def test_a_device_that_somebody_has_open_by_its_own_node_is_left_to_him(tmp_path: Path) -> None:
+    """As by iommufd. /dev/null stands in for the node."""
+    folder, kernel = a_dead_vm(tmp_path)
+    calls, kernel.drivers.node = list(kernel.calls), lambda _: os.devnull
+    holder = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    with holder, pytest.raises(Refused, match=r"E529: IOMMU group \d+ is taken by .*has /dev/null open"):
+        restore(folder, kernel)
+    assert kernel.calls == calls
+    for lock in folder.groups:
+        os.close(lock)
+    kernel.drivers.node = lambda _: None
     restore(folder, kernel)
     assert drivers(kernel) == BEFORE
 

@@ -54,6 +54,13 @@ ERRNOS: dict[str, tuple[tuple[int, ...], bool]] = {
     "pwrite": ((errno.EIO,), NEVER),
     "eventfd": ((errno.EMFILE,), NEVER),
     "VFIO_DEVICE_SET_IRQS": ((errno.ENOSPC, errno.EBUSY, errno.EINVAL), NEVER),
+    "open /dev/iommu": ((errno.ENOENT, errno.EACCES, errno.EMFILE), NEVER),
+    "open /dev/vfio/devices/": ((errno.ENOENT, errno.EACCES, errno.EPERM, errno.EMFILE), NEVER),
+    "VFIO_DEVICE_BIND_IOMMUFD": ((errno.EBUSY, errno.EPERM, errno.EINVAL), NEVER),
+    "IOMMU_IOAS_ALLOC": ((errno.ENOMEM,), NEVER),
+    "VFIO_DEVICE_ATTACH_IOMMUFD_PT": ((errno.ENOMEM, errno.ENODEV), NEVER),
+    "IOMMU_IOAS_IOVA_RANGES": ((errno.ENOENT,), NEVER),
+    "IOMMU_IOAS_MAP": ((errno.EINVAL, errno.EEXIST, errno.ENOMEM, errno.EFAULT), NEVER),
 }  # fmt: skip
 
 # Refused while the guest runs, these leave what they should have taken away.
@@ -67,9 +74,8 @@ def a_kernel(**more: object) -> FakeKernel:
 
 
 def errnos(call: str) -> tuple[tuple[int, ...], bool]:
-    return next(
-        (what for name, what in ERRNOS.items() if call == name or (name[-1] == "/" and call[:-1] == name)), OTHERWISE
-    )
+    """Of nodes by the folder that they are in."""
+    return ERRNOS.get(call) or ERRNOS.get(f"{call.rpartition('/')[0]}/", OTHERWISE)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,64 @@
+"""The errno of VFIO_DEVICE_BIND_IOMMUFD in; which of its causes it is here, as the host shows them, out.
+
+EBUSY    the node of the group is open
+EINVAL   another descriptor of the function is bound: somebody has it
+EPERM    the host has a part of the group, or somebody has another function of it; or interrupts are not remapped, which
+         the plan has said
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from errno import EBUSY, EINVAL, EPERM
+
+from launcher.errors import Diagnostic, StepFailed
+from launcher.kernel.api import PciDrivers
+from launcher.values import PciAddress
+from launcher.vms.holders import openers
+
+BIND = "VFIO_DEVICE_BIND_IOMMUFD"
+HARMLESS = ("pci-stub", "pcieport")  # drivers under which a member of a group does no DMA for the host
+
+
+def refused_bind(group: int, error: OSError, drivers: PciDrivers) -> StepFailed | None:
+    """None: it is of another call, or nothing is to be seen."""
+    if error.filename != BIND:
+        return None
+    members: dict[str, str | None] = {}
+    with suppress(OSError):  # it has gone
+        members = drivers.of_group(group)
+    if error.errno == EBUSY:
+        return _taken(group, (f"/dev/vfio/{group}",))
+    if error.errno == EINVAL:
+        return _taken(group, _nodes(members, drivers))
+    if error.errno == EPERM:
+        return _held(group, members) or _taken(group, _nodes(members, drivers))
+    return None
+
+
+def _held(group: int, members: dict[str, str | None]) -> StepFailed | None:
+    for name, driver in members.items():
+        if driver is not None and not driver.startswith(HARMLESS) and "vfio" not in driver:
+            fact = f"IOMMU group {group} is not usable: {driver} has {name} for the host"
+            return StepFailed(Diagnostic("E521", fact, help=("plan again",)))
+    return None
+
+
+def _nodes(members: dict[str, str | None], drivers: PciDrivers) -> Iterable[str]:
+    """Own ones of PCI functions; a group may have other members."""
+    for name in members:
+        with suppress(ValueError):
+            if node := drivers.node(PciAddress.parse(name)):
+                yield node
+
+
+def _taken(group: int, nodes: Iterable[str]) -> StepFailed | None:
+    """By others than this process."""
+    for node in nodes:
+        if pids := openers(node):
+            who = ", ".join(f"process {pid}" for pid in pids)
+            help_ = (f"`ps -f {pids[0]}` shows whose it is",)
+            fact = f"IOMMU group {group} is taken by {who}, which has {node} open"
+            return StepFailed(Diagnostic("E529", fact, help=help_))
+    return None
