@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from launcher.kernel.sysfs import PciDrivers
+from launcher.kernel.waiting import wait_for
 from launcher.values import PciAddress
 from tests.conftest import PATIENCE, ROOT, processes_of
 
@@ -46,8 +47,8 @@ def test_a_child_that_comes_too_late_is_killed_and_reaped(bus: Path) -> None:
 def test_one_that_outlives_its_killing_is_reaped_by_the_next_call(bus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As one does that waits in the kernel for a driver: here SIGKILL is not sent, so that it can be let go."""
     sent: list[int] = []
-    before = held()
-    drivers = PciDrivers(0.05, bus)
+    before, patience = held(), iter((0.05, PATIENCE))
+    drivers = PciDrivers(bus=bus, waits=lambda hears, _, whom: wait_for(hears, next(patience)))
     with monkeypatch.context() as patch:
         patch.setattr(os, "kill", lambda pid, _: sent.append(pid))
         with pytest.raises(TimeoutError):
