@@ -89,13 +89,14 @@ class Moment:
     @classmethod
     def parse(cls, text: str) -> Moment:
         """RFC 3339, with its zone. ValueError otherwise."""
-        from datetime import datetime
+        from datetime import UTC, datetime
 
         try:
-            found = datetime.fromisoformat(text)
-        except ValueError:
+            read = datetime.fromisoformat(text)
+            found = read.astimezone(UTC) if read.tzinfo else None
+        except (ValueError, OverflowError):  # the last hours of the year 9999, in the west
             found = None
-        if found is None or found.tzinfo is None or found.year < 1970:
+        if found is None or found.year < 1970:
             raise ValueError(f"not a time with its zone: {text!r}")
         return cls(int(found.timestamp()))
 
@@ -106,7 +107,7 @@ class Moment:
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
-        return {"type": "string", "format": "date-time"}
+        return {"type": "string", "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.]+([+-][0-9]{2}:[0-9]{2}|Z)$"}
 
 
 @record(order=True)
@@ -270,9 +271,9 @@ def missing(error: OSError, path: str) -> Missing:
 
 def guest_uuid(name: str) -> str:
     """Of the VM of this name, wherever it runs: made of its name, as version 8 has it (RFC 9562, 5.8)."""
-    from hashlib import sha256
+    from launcher.digests import sha256
 
-    raw = bytearray(sha256(f"vmlaunch/{name}".encode()).digest()[:16])
+    raw = bytearray.fromhex(sha256(f"vmlaunch/{name}".encode())[:32])
     raw[6], raw[8] = raw[6] & 0x0F | 0x80, raw[8] & 0x3F | 0x80
     text = raw.hex()
     return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import IO, Any
@@ -17,6 +17,7 @@ import pytest
 
 PACKAGE = "yaml-language-server"
 VERSION = "2.0.0"
+PATIENCE = 100  # seconds for npm
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vmlaunch-editors" / f"{PACKAGE}-{VERSION}"
 PROGRAM = CACHE / "node_modules" / PACKAGE / "bin" / PACKAGE
 SETTINGS = {"validate": True, "hover": True, "completion": True, "schemaStore": {"enable": False}}
@@ -36,20 +37,24 @@ def installed() -> Path:
         pytest.skip("node and npm are not there, which yaml-language-server needs")
     if not PROGRAM.exists():
         CACHE.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=CACHE.parent) as folder:
-            _install(Path(folder))
+        folder = Path(tempfile.mkdtemp(dir=CACHE.parent))
+        try:
+            _install(folder)
+            with suppress(OSError):  # another run was faster
+                folder.rename(CACHE)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
     return PROGRAM
 
 
 def _install(folder: Path) -> None:
     options = ("--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(folder))
     words = ["npm", "install", *options, f"{PACKAGE}@{VERSION}"]
-    done = subprocess.run(words, check=False, capture_output=True, text=True)
-    if done.returncode != 0:
-        pytest.skip(f"npm cannot install {PACKAGE} {VERSION}: {done.stderr.strip().splitlines()[:1]}")
-    if not CACHE.exists():  # another run may have been faster
-        CACHE.mkdir()
-        (folder / "node_modules").rename(CACHE / "node_modules")
+    try:
+        subprocess.run(words, check=True, capture_output=True, text=True, timeout=PATIENCE)
+    except (OSError, subprocess.SubprocessError) as error:
+        why = (getattr(error, "stderr", None) or str(error)).strip().splitlines()[:1]
+        pytest.skip(f"npm cannot install {PACKAGE} {VERSION}: {' '.join(why)}")
 
 
 class Server:

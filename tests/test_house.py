@@ -26,12 +26,12 @@ FLOORS = {
     "planner": 3, "vms": 3,
     "machine": 2, "kernel": 2, "foreign": 2,
     "spec": 1, "host": 1, "images": 1, "plan": 1, "native": 1,
-    "values": 0, "errors": 0, "refusals": 0, "codec": 0, "codes": 0, "version": 0, "record": 0,
+    "values": 0, "errors": 0, "refusals": 0, "codec": 0, "codes": 0, "version": 0, "record": 0, "digests": 0,
 }  # fmt: skip
 
 # On the ground some stand on others: all are made of records.
 STEPS = {
-    "values": {"record"}, "errors": {"record"}, "codes": {"record"}, "codec": {"record", "values"},
+    "values": {"record", "digests"}, "errors": {"record"}, "codes": {"record"}, "codec": {"record", "values"},
     "refusals": {"errors"},
 }  # fmt: skip
 
@@ -56,7 +56,7 @@ SHUT = {
 # What of a shut room is known all the same: values that both speak of.
 KNOWN_VALUES = {"cli": {"host.facts"}}
 
-PURE = {"values", "errors", "refusals", "codec", "codes", "spec", "plan", "planner", "machine", "foreign"}
+PURE = {"values", "errors", "digests", "refusals", "codec", "codes", "spec", "plan", "planner", "machine", "foreign"}
 IMPURE = {"os", "io", "pathlib", "mmap", "fcntl", "socket", "subprocess", "time", "random"}
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from os.path import dirname
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from launcher.api.blocking import exit_code
 from launcher.api.hosts import asked_now, decoded
 from launcher.api.only import terms_of
+from launcher.api.plans import named_files
 from launcher.machine.boards import board_of
 from launcher.plan.placement import HostAnswer, Told
 from launcher.planner.beside import groups_taken
 from launcher.planner.make import judged
 from launcher.planner.near import near
 from launcher.planner.spare import spare_groups
+from launcher.spec.parts import VM_SPEC
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,25 +25,36 @@ if TYPE_CHECKING:
     from launcher.errors import Diagnostic
     from launcher.host.facts import HostFacts
     from launcher.images.boot_files import BootFiles
-    from launcher.planner.decided import Judged
+    from launcher.planner.fit import Judged
     from launcher.spec.load import Loaded
 
 
-class Asked(NamedTuple):
-    """A spec, and the files that it names as they are here: they are read once for all hosts."""
+class Prepared(NamedTuple):
+    """A spec, and the files that it names as they are here: they are read once for all hosts. `kind`: what is alike but
+    for its name has the same."""
 
     loaded: Loaded
     files: BootFiles
+    kind: str
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        return self.loaded.file, self.loaded.spec.name, self.kind
 
 
-def enough_of(plain: Any, asked: Sequence[Asked], source: Source) -> HostFacts:
+def prepared(loaded: Loaded) -> Prepared:
+    said = VM_SPEC.plain(loaded.spec, short=True) | {"name": dirname(loaded.file)}  # paths are relative to that
+    return Prepared(loaded, named_files(loaded.spec, loaded.file), json.dumps(said))
+
+
+def enough_of(plain: Any, specs: Sequence[Prepared], source: Source) -> HostFacts:
     """As much of the host as plans of these specs look at. Refused where a fact does not fit."""
     if isinstance(plain, dict):
-        plain = near(plain, [device for one in asked for device in one.loaded.spec.devices.values()])
+        plain = near(plain, [device for one in specs for device in one.loaded.spec.devices.values()])
     return decoded(plain, source.where)
 
 
-def judge(one: Asked, host: HostFacts) -> Judged:
+def judge(one: Prepared, host: HostFacts) -> Judged:
     terms = asked_now(terms_of(one.loaded.places.where), host)
     return judged(one.loaded.spec, host, one.files, terms, board_of(host.architecture))
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic, NotPermitted, Refused, Where
+
+if TYPE_CHECKING:
+    from pathlib import PurePath
 
 LIMIT = 1 << 20
 _CORRECT = "name a file that is there: a path is relative to the working directory"
@@ -22,6 +27,18 @@ def read_bytes(path: str) -> bytes:
     if len(raw) > LIMIT:
         raise Refused(Diagnostic("E014", "the file is larger than 1 MiB", Where(path), help=("a spec is one VM",)))
     return raw
+
+
+def beside(folder: PurePath, path: str) -> str:
+    """The whole path; without `..` where it leads to the same folder, which it does not behind some links."""
+    whole = str(folder / path)
+    plain = os.path.normpath(whole)
+    if plain == whole or os.path.basename(plain) != os.path.basename(whole):
+        return whole
+    try:
+        return plain if os.path.samefile(os.path.dirname(plain), os.path.dirname(whole)) else whole
+    except (OSError, ValueError):
+        return whole
 
 
 def _read(path: str) -> bytes:

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic, Refused, Where
-from launcher.foreign.gres import given_devices
+from launcher.foreign.gres import given_devices, record_of
 from launcher.foreign.pod_devices import by_claim, by_plugins
 from launcher.foreign.units import type_of
 
@@ -54,7 +54,7 @@ def _of_job(variables: Mapping[str, str], host: HostFacts) -> tuple[PciAddress, 
     if not number.isdecimal():
         raise Refused(Diagnostic("E584", f"SLURM_JOB_ID is {number!r}, which is no number of a job"))
     conf = _conf_of(variables)
-    said = _scontrol(number)
+    said = record_of(number, _scontrol(number))
     devices = given_devices(said, _read(conf), node, conf)
     for address, type_ in devices:
         _check(address, type_, host, conf)

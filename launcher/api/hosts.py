@@ -173,9 +173,23 @@ def decoded(plain: Any, where: Where) -> HostFacts:
     """Of a facts file as JSON has it. Refused, if it is none or a fact does not fit."""
     check_version(plain, where)
     try:
-        return decode(HostFacts, plain)
+        host = decode(HostFacts, plain)
+        _check_words(host)
     except DecodeError as error:
         raise Refused(Diagnostic("E292", f"a fact does not fit: {error}", where, help=(_RECORD,))) from None
+    return host
+
+
+_ID, _CLASS = (re.compile(one).fullmatch for one in ("[0-9a-f]{4}:[0-9a-f]{4}|", "[0-9a-f]{6}"))
+
+
+def _check_words(host: HostFacts) -> None:
+    """Who made the file may be anybody, and what a device is becomes a word of specs, settings and scripts."""
+    for one in host.pci:
+        if not _ID(one.id):
+            raise DecodeError(f"pci.{one.address}.id", f"{one.id!r} is no vendor:device")
+        if not _CLASS(one.class_code):
+            raise DecodeError(f"pci.{one.address}.class_code", f"{one.class_code!r} is no six hex digits")
 
 
 def check_version(plain: Any, where: Where) -> None:

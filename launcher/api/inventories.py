@@ -109,14 +109,18 @@ def _text(path: str) -> bytes | Refused:
 
 
 def _lines(path: str, part: int, parts: int) -> Iterator[tuple[Source, bytes | Refused]]:
-    """A facts file as `devices --json` writes it is one host: its first line is a brace."""
+    """A facts file as `devices --json` writes it is one host: its first line is a brace. So is what is no JSON."""
     with _opened(path) as file:
         first = file.readline()
-        if first.strip() in (b"{", b"["):
+        if _begins_one(first.strip()):
             if part == 0:
                 yield Source(path), first + file.read()
             return
         yield from _numbered(path, file, first, part, parts)
+
+
+def _begins_one(line: bytes) -> bool:
+    return line == b"{" or (line != b"" and not line.startswith(b"{"))
 
 
 def _numbered(path: str, file: IO[bytes], first: bytes, part: int, parts: int) -> Iterator[tuple[Source, bytes]]:

@@ -11,16 +11,22 @@ from collections import Counter
 from pathlib import PurePath
 from typing import TYPE_CHECKING, NamedTuple
 
+from launcher.api.inventories import facts_at, texts_in
 from launcher.api.units import by_kind
+from launcher.errors import Refused, Where
 from launcher.foreign.job import OWN, HostFile, Job, Want
+from launcher.foreign.slices import check_node
+from launcher.foreign.slurm_nodes import check_name
 from launcher.foreign.units import kind_of, type_of
 from launcher.planner.firmware import own_file
 from launcher.planner.functions import is_bridge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from launcher.errors import Diagnostic
     from launcher.host.facts import HostFacts
+    from launcher.plan.placement import HostAnswer, SpecPlacement
     from launcher.spec.load import Loaded
     from launcher.spec.parts import Device, Match, VmSpec
     from launcher.values import PciAddress
@@ -36,8 +42,34 @@ class Able(NamedTuple):
     devices: Mapping[str, PciAddress]
 
 
-def job_of(loaded: Loaded, raw: bytes, sets: Sequence[str], able: Iterable[Able], unable: Sequence[str]) -> Job:
-    """`able`, best first, is looked at once; `raw` is the text of the spec."""
+def job_from(
+    loaded: Loaded, text: str, sets: Sequence[str], placed: SpecPlacement, hosts: str, *, kind: str
+) -> tuple[Job, list[Diagnostic]]:
+    """`placed` is what `place` says of the spec on `hosts`. A host whose name the scheduler cannot have is left out and
+    told of: it would be a word of a script."""
+    check = check_node if kind == "kubernetes" else check_name
+    said: list[Diagnostic] = []
+    named = [one for one in placed.hosts if _is_named(one, check, said)]
+    fitting = {(one.file, one.line): one for one in named if one.fits}
+    able = {}
+    for source, raw in texts_in(hosts):
+        if (found := fitting.get((source.path, source.line))) and not isinstance(raw, Refused):
+            able[found.rank] = Able(facts_at(raw, source), found.devices)
+    unable = [one.host for one in named if not one.fits]
+    return job_of(loaded, text, sets, [able[rank] for rank in sorted(able)], unable), said
+
+
+def _is_named(one: HostAnswer, check: Callable[[str], None], said: list[Diagnostic]) -> bool:
+    try:
+        check(one.host)
+    except Refused as refused:
+        said += (found.at(Where(one.file, one.line)) for found in refused.diagnostics)
+        return False
+    return True
+
+
+def job_of(loaded: Loaded, text: str, sets: Sequence[str], able: Iterable[Able], unable: Sequence[str]) -> Job:
+    """`able`, best first, is looked at once; `text` is that of the spec."""
     spec = loaded.spec
     demands = {one.host.name: demand_of(one) for one in able}
     wants, hosts = agreed(demands, any_type=_takes_any(spec.devices.values()))
@@ -50,7 +82,7 @@ def job_of(loaded: Loaded, raw: bytes, sets: Sequence[str], able: Iterable[Able]
     return Job(
         spec.name,
         path,
-        raw.decode("utf-8-sig", "replace"),
+        text,
         tuple(sets),
         spec.cpus.count,
         sum(bank.size for bank in spec.memory if bank.pages not in _HUGE) + OWN,

@@ -9,11 +9,11 @@ import os
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
-from launcher.api.answering import Asked, answer, enough_of, judge
+from launcher.api.answering import Prepared, answer, enough_of, judge, prepared
 from launcher.api.assigning import Wish, assign
+from launcher.api.doubles import newest
 from launcher.api.hosts import check_version, read_json
 from launcher.api.inventories import Source, texts_in
-from launcher.api.plans import named_files
 from launcher.api.spread import cpus, spread
 from launcher.errors import Diagnostic, Refused
 from launcher.plan.placement import FORMAT_VERSION, HostAnswer, Placement, Reason, SpecPlacement
@@ -51,21 +51,21 @@ def place(
 
     Refused, if there is no host at all. One that cannot be read is told in `unread`, and stops nothing.
     """
-    distinct = {(one.file, one.sha256): one for one in specs}
-    asked = {key: Asked(one, named_files(one.spec, one.file)) for key, one in distinct.items()}
+    every = [prepared(one) for one in specs]
+    distinct = {one.key: one for one in every}
     rows = list[Row]()
-    for row in spread(lambda part, of: _rows([*asked.values()], hosts, strict, part, of), parts or _parts(hosts)):
+    for row in spread(lambda part, of: _rows([*distinct.values()], hosts, strict, part, of), parts or _parts(hosts)):
         rows.append(row)
         told(len(rows))
     unread, read = _sorted_out(rows)
-    each = enumerate(asked.items())
+    each = enumerate(distinct.items())
     placed = {key: _placement(one.loaded, [row.answers[n] for row in read]) for n, (key, one) in each}
-    seats = None
+    assigned = None
     if len(specs) > 1:
-        wishes = [Wish(asked[one.file, one.sha256], placed[one.file, one.sha256].hosts) for one in specs]
+        wishes = [Wish(distinct[one.key], placed[one.key].hosts) for one in every]
         sources = {(row.source.path, row.source.line): row.source for row in read}
-        seats = assign(wishes, sources, strict=strict)
-    return Placement(FORMAT_VERSION, VERSION, tuple(placed.values()), seats, tuple(unread))
+        assigned = assign(wishes, sources, strict=strict)
+    return Placement(FORMAT_VERSION, VERSION, tuple(placed.values()), assigned, tuple(unread))
 
 
 def _parts(hosts: str) -> int:
@@ -77,21 +77,21 @@ def _parts(hosts: str) -> int:
         return 1  # reading says what is wrong
 
 
-def _rows(asked: Sequence[Asked], hosts: str, strict: bool, part: int, parts: int) -> Iterator[Row]:
+def _rows(specs: Sequence[Prepared], hosts: str, strict: bool, part: int, parts: int) -> Iterator[Row]:
     for source, raw in texts_in(hosts, part, parts):
         try:
-            yield _row(raw, asked, source, strict)
+            yield _row(raw, specs, source, strict)
         except Refused as refused:
             yield Row(source, refused=refused.diagnostics)
 
 
-def _row(raw: bytes | Refused, asked: Sequence[Asked], source: Source, strict: bool) -> Row:
+def _row(raw: bytes | Refused, specs: Sequence[Prepared], source: Source, strict: bool) -> Row:
     if isinstance(raw, Refused):
         raise raw
     plain = read_json(raw, source.where)
     check_version(plain, source.where)
-    host = enough_of(plain, asked, source)
-    answers = (answer(judge(one, host), host, plain, source, strict=strict) for one in asked)
+    host = enough_of(plain, specs, source)
+    answers = (answer(judge(one, host), host, plain, source, strict=strict) for one in specs)
     return Row(source, tuple(answers), host.recorded_at)
 
 
@@ -107,7 +107,7 @@ def _sorted_out(rows: list[Row]) -> tuple[list[Diagnostic], list[Row]]:
             by_name[_name(row)].append(row)
         else:
             unread += row.refused
-    found = [_newest(same) for same in by_name.values()]
+    found = [newest(same[0].answers[0].host, same) for same in by_name.values()]
     return [*unread, *(said for _, said in found if said)], [row for row, _ in found if row]
 
 
@@ -119,19 +119,6 @@ def _name(row: Row) -> str:
     """Of hosts that were recorded without their names each is one of its own."""
     name = row.answers[0].host
     return str(row.source) if name in _NAMELESS else name
-
-
-def _newest(same: list[Row]) -> tuple[Row | None, Diagnostic | None]:
-    first, *more = sorted(same, key=lambda row: row.recorded_at.seconds if row.recorded_at else -1, reverse=True)
-    if not more:
-        return first, None
-    evidence = tuple(f"{row.source}: {row.recorded_at or 'nobody knows when'}" for row in (first, *more))
-    name, help_ = first.answers[0].host, ("delete the older ones",)
-    if first.recorded_at is None or first.recorded_at == more[0].recorded_at:
-        fact = f"{name} is there {len(same)} times, and which is the newest is not known: it is left out"
-        return None, Diagnostic("E576", fact, first.source.where, evidence, help_)
-    fact = f"{name} is there {len(same)} times: the one that was recorded last counts"
-    return first, Diagnostic("W576", fact, first.source.where, evidence, help_)
 
 
 # ---- the answer for one spec ----
@@ -168,8 +155,9 @@ def _in_the_way(one: HostAnswer) -> tuple[Told, ...]:
 def _addresses(loaded: Loaded) -> Iterator[Diagnostic]:
     """An address is a place on one machine. With `expect` at least nothing else is taken."""
     for alias, device in loaded.spec.devices.items():
-        if device.pci is not None and device.expect is None:
-            where = loaded.places.where(f"devices.{alias}.pci")
-            fact = f"{alias}: on each host {device.pci} is whatever sits in that slot"
+        key, address = ("match.pf", device.match.pf) if device.match else ("pci", device.pci)
+        if address is not None and device.expect is None:
+            where = loaded.places.where(f"devices.{alias}.{key}")
+            fact = f"{alias}: on each host {address} is whatever sits in that slot"
             help_ = ("ask for what it is, as `match: {id: 10de:2684}` with `pick: free`", "or add `expect`")
             yield Diagnostic("W577", fact, where, help=help_)

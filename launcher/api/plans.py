@@ -7,7 +7,7 @@ import os
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from launcher.api.files import read_bytes
+from launcher.api.files import beside, read_bytes
 from launcher.errors import Diagnostic, Refused, Where
 from launcher.record import replace
 
@@ -63,9 +63,9 @@ def named_files(spec: VmSpec, file: str) -> BootFiles:
 
     folder = PurePath(os.getcwd()) if file == "-" else PurePath(os.path.abspath(file)).parent
     initrd, devices = spec.boot.initrd, spec.devices.items()
-    roms = {alias: str(folder / device.rom) for alias, device in devices if isinstance(device.rom, str)}
-    kernel = None if spec.boot.kernel is None else str(folder / spec.boot.kernel)
-    found = read_boot_files(kernel, None if initrd is None else str(folder / initrd), roms)
+    roms = {alias: beside(folder, device.rom) for alias, device in devices if isinstance(device.rom, str)}
+    kernel = None if spec.boot.kernel is None else beside(folder, spec.boot.kernel)
+    found = read_boot_files(kernel, None if initrd is None else beside(folder, initrd), roms)
     if spec.boot.firmware is not None:
         found = _with_firmware(found, spec, folder)
     if not (spec.disks or spec.nics or spec.shares or spec.cloud_init):
@@ -80,7 +80,7 @@ def _with_firmware(files: BootFiles, spec: VmSpec, folder: PurePath) -> BootFile
     from launcher.planner.firmware import own_file
 
     firmware, variables = own_file(spec), spec.boot.variables
-    paths = (None if one is None else str(folder / one) for one in (firmware, variables))
+    paths = (None if one is None else beside(folder, one) for one in (firmware, variables))
     return with_firmware(files, *paths)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from launcher.api.files import beside
 from launcher.host.standing import file_system_of, function_of_block, uses_of_block, uses_of_file
 from launcher.host.tree import Live
 from launcher.images.disk_files import OF_THE_KERNEL, Disk, DiskFile, DiskUse
@@ -42,11 +43,13 @@ def named_in(spec: VmSpec, folder: PurePath) -> Named:
     """`folder`: that of the spec."""
     return Named(
         disks={
-            alias: (str(folder / one.path), format_of(one)) for alias, one in spec.disks.items() if one.path is not None
+            alias: (beside(folder, one.path), format_of(one))
+            for alias, one in spec.disks.items()
+            if one.path is not None
         },
-        shares={alias: str(folder / one.path) for alias, one in spec.shares.items()},
-        sockets={entry: str(folder / path) for entry, path in sockets_of(spec).items()},
-        seed={name: str(folder / path) for name, path in _seed(spec).items()},
+        shares={alias: beside(folder, one.path) for alias, one in spec.shares.items()},
+        sockets={entry: beside(folder, path) for entry, path in sockets_of(spec).items()},
+        seed={name: beside(folder, path) for name, path in _seed(spec).items()},
     )
 
 

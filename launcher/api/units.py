@@ -6,19 +6,25 @@ A VM that is given a unit has a plan with just that device behind it, under the 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections import defaultdict
+from typing import TYPE_CHECKING, NamedTuple
 
+from launcher.api.doubles import newest
+from launcher.api.inventories import hosts_in
 from launcher.api.verdicts import Trials, errors_of
-from launcher.errors import Diagnostic, WrongUsage
+from launcher.errors import Diagnostic, Refused, WrongUsage
 from launcher.foreign.units import KINDS, REST, Unit, kind_of, offer_of, type_of
 from launcher.planner.functions import is_bridge
 from launcher.spec.consent import WORDS
+from launcher.spec.kinds import is_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from launcher.api.inventories import Source
     from launcher.foreign.units import Offer
     from launcher.host.facts import HostFacts, PciFunction
+    from launcher.values import Moment
 
 Wishes = dict[str, object]  # fields of a device of a spec
 _FATES = ("refuse", "attach", "detach")
@@ -28,6 +34,43 @@ _ORDER = (*KINDS, REST)
 def offered(host: HostFacts, wishes: Mapping[str, Wishes] | None = None) -> Offer:
     """`wishes` by kind, as `wishes_of` reads them."""
     return offer_of(host, tuple(sorted(_units(host, wishes or {}), key=_place)))
+
+
+class Found(NamedTuple):
+    """A host that can be offered."""
+
+    source: Source
+    recorded_at: Moment | None
+    offer: Offer
+
+
+def offers_in(
+    path: str, wishes: Mapping[str, Wishes], check: Callable[[str], None]
+) -> tuple[list[Offer], list[Diagnostic]]:
+    """Of all hosts there, by name, and what is to be said of files. `check` refuses a name."""
+    by_name: dict[str, list[Found]] = defaultdict(list)
+    said: list[Diagnostic] = []
+    for source, host in hosts_in(path):
+        try:
+            found = _found(source, host, wishes, check)
+        except Refused as refused:
+            said += refused.diagnostics
+        else:
+            by_name[found.offer.host].append(found)
+    counted = [newest(name, same) for name, same in sorted(by_name.items())]
+    return [one.offer for one, _ in counted if one], [*said, *(told for _, told in counted if told)]
+
+
+def _found(
+    source: Source, host: HostFacts | Refused, wishes: Mapping[str, Wishes], check: Callable[[str], None]
+) -> Found:
+    if isinstance(host, Refused):
+        raise host
+    try:
+        check(host.name)
+    except Refused as refused:
+        raise Refused(*(one.at(source.where) for one in refused.diagnostics)) from None
+    return Found(source, host.recorded_at, offered(host, wishes))
 
 
 def _place(unit: Unit) -> tuple[int, str, str]:
@@ -41,13 +84,19 @@ def _units(host: HostFacts, wishes: Mapping[str, Wishes]) -> Iterator[Unit]:
     for one in sorted(host.pci, key=by_kind):
         if one.group in given or one.group is None or is_bridge(one):
             continue
-        kind = kind_of(one.class_code, one.id)
-        trial = trials.plan(one.address, **wishes.get(kind, {}))
+        trial = trials.plan(one.address, **_wishes_for(one, wishes))
         with_it = {groups.get(member) for member in trial.taken}
         if errors_of(trial.own) or with_it & given:
             continue
         given |= with_it | {one.group}
-        yield Unit(kind, type_of(one.id), one.address, one.node, one.group, trial.taken)
+        yield Unit(kind_of(one.class_code, one.id), type_of(one.id), one.address, one.node, one.group)
+
+
+def _wishes_for(one: PciFunction, wishes: Mapping[str, Wishes]) -> Wishes:
+    """Of each class that it is of, as `match` has it: `ethernet` and `network`."""
+    own = kind_of(one.class_code, one.id)
+    found = (fields for kind, fields in wishes.items() if kind == own or is_of(kind, one.class_code, one.id))
+    return {field: value for fields in found for field, value in fields.items()}
 
 
 def by_kind(one: PciFunction) -> tuple[int, str]:

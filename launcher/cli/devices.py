@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from typing import TYPE_CHECKING
@@ -60,12 +61,16 @@ def _check_words(options: argparse.Namespace) -> None:
         near = (f"did you mean `{meant}`?",) if meant else ()
         help_ = (*near, f"write {', '.join(WORDS)} or 2 to 6 hex digits, such as 0302")
         raise WrongUsage(Diagnostic("E297", f"{options.kind!r} is no class of devices", help=help_))
-    if options.format and (options.kind or options.json or options.redact):
-        help_ = ("leave out --class, --json and --redact, or --format",)
+    others = (options.kind, options.json, options.redact, options.deep, options.raw, options.identity)
+    if options.format and any(others):
+        help_ = ("leave out the other options, or --format",)
         raise WrongUsage(Diagnostic("E297", f"--format {options.format} lists all that can be passed", help=help_))
     if not options.format and (options.wish or options.domain):
         help_ = (f"add --format {'|'.join(FORMATS)}",)
         raise WrongUsage(Diagnostic("E297", "--wish and --domain are for a scheduler's list", help=help_))
+    if options.host and not options.format and os.path.isdir(options.host):
+        help_ = (f"add --format {'|'.join(FORMATS)}", "or name one of its files")
+        raise WrongUsage(Diagnostic("E297", "one host is shown, and this is a folder", help=help_))
     if options.kind is not None and options.json:
         help_ = ("leave out --class: `plan --host` needs all of the host",)
         raise WrongUsage(Diagnostic("E297", "a facts file holds the whole host, not one class", help=help_))

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import re
 import sys
-import textwrap
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -88,6 +86,8 @@ def _unknown(word: str, known: list[str], *, is_verb: bool) -> int:
     if is_verb:
         print(f"vmlaunch explain: {word} is a verb: `vmlaunch help {word}`", file=sys.stderr)
         return 2
+    from difflib import get_close_matches
+
     near = get_close_matches(word, known, 1)
     hint = f"; did you mean `{near[0]}`?" if near else "; `vmlaunch explain` lists all"
     print(f"vmlaunch explain: there is no field or code {visible(word)}{hint}", file=sys.stderr)
@@ -121,7 +121,9 @@ def _text(found: FieldHelp | Explanation, fields: dict[str, FieldHelp], width: i
 
 
 def _prose(text: str, width: int) -> str:
-    return textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
+    from textwrap import fill
+
+    return fill(text, width, break_long_words=False, break_on_hyphens=False)
 
 
 def _code(one: Explanation, width: int) -> str:

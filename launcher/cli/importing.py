@@ -11,7 +11,7 @@ from launcher.errors import Refused
 from launcher.record import replace
 from launcher.report.escapes import as_json
 from launcher.report.frame import visible
-from launcher.report.plan_text import count
+from launcher.report.lines import count
 from launcher.values import is_name
 from launcher.version import VERSION
 

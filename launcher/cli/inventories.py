@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
+import sys
 from typing import TYPE_CHECKING
 
-from launcher.errors import Diagnostic, LauncherError, WrongUsage
+from launcher.errors import Diagnostic, WrongUsage
 from launcher.foreign.slices import DOMAIN
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Mapping
 
     from launcher.foreign.units import Offer
-    from launcher.host.facts import HostFacts
 
 SCRIPTS = ("prolog", "epilog")
 
@@ -23,16 +22,15 @@ def show(options: argparse.Namespace) -> int:
     if options.format in SCRIPTS:
         return _script(options)
     from launcher.api.units import wishes_of
-    from launcher.cli.error_output import show as say
+    from launcher.cli.terminal import drawn
 
     _check_domain(options)
-    refused: list[LauncherError] = []
-    offers = sorted(_offers(options, wishes_of(options.wish), refused), key=lambda one: one.host)
-    for one in refused:
-        say(one, options)
-    if offers or not refused:
+    offers, told = _offers(options, wishes_of(options.wish))
+    if told:
+        print(drawn(told, options.sources, sys.stderr), end="\n\n", file=sys.stderr)
+    if offers or not told:
         print(_text(offers, options), end="")
-    return max((one.exit_code for one in refused), default=0)
+    return int(any(one.severity == "error" for one in told))
 
 
 def _script(options: argparse.Namespace) -> int:
@@ -47,37 +45,18 @@ def _script(options: argparse.Namespace) -> int:
 
 
 def _offers(
-    options: argparse.Namespace, wishes: dict[str, dict[str, object]], refused: list[LauncherError]
-) -> Iterator[Offer]:
-    from launcher.api.units import offered
-
-    for host in _hosts(options, refused):
-        try:
-            _check_name(host.name, options.format)
-            yield offered(host, wishes)
-        except LauncherError as error:
-            refused.append(error)
-
-
-def _hosts(options: argparse.Namespace, refused: list[LauncherError]) -> Iterator[HostFacts]:
-    from launcher.api.host_folder import recorded_hosts
+    options: argparse.Namespace, wishes: Mapping[str, dict[str, object]]
+) -> tuple[list[Offer], list[Diagnostic]]:
     from launcher.api.hosts import this_host
-
-    if not options.host:
-        yield this_host(engines=None, firmware=None)
-        return
-    for one in recorded_hosts(options.host):
-        if isinstance(one, LauncherError):
-            refused.append(one)
-        else:
-            yield one
-
-
-def _check_name(name: str, kind: str) -> None:
+    from launcher.api.units import offered, offers_in
     from launcher.foreign import slices, slurm_nodes
 
-    check = slices.check_node if kind == "resourceslice" else slurm_nodes.check_name
-    check(name)
+    check = slices.check_node if options.format == "resourceslice" else slurm_nodes.check_name
+    if options.host:
+        return offers_in(options.host, wishes, check)
+    host = this_host(engines=None, firmware=None)
+    check(host.name)
+    return [offered(host, wishes)], []
 
 
 def _text(offers: list[Offer], options: argparse.Namespace) -> str:
@@ -95,6 +74,6 @@ def _check_domain(options: argparse.Namespace) -> None:
     if options.format != "resourceslice":
         help_ = ("leave it out, or say --format resourceslice",)
         raise WrongUsage(Diagnostic("E297", "--domain is the name of a driver of Kubernetes'", help=help_))
-    if not re.fullmatch(r"[a-z0-9]([a-z0-9.-]{0,51}[a-z0-9])?", name):
-        help_ = ("write a domain of yours, such as pci.example.com: small letters, digits, `-`, `.`",)
-        raise WrongUsage(Diagnostic("E581", f"--domain: {name!r} is no name of a driver", help=help_))
+    from launcher.foreign.slices import check_domain
+
+    check_domain(name)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-from difflib import unified_diff
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic, WrongUsage
 from launcher.report.frame import visible
-from launcher.report.plan_text import count
+from launcher.report.lines import count
 
 if TYPE_CHECKING:
     import argparse
@@ -62,6 +61,8 @@ def _told(one: Mended, deed: str) -> Iterator[str]:
 def _difference(one: Mended) -> Iterator[str]:
     """As `diff -u` writes it, so that `patch -p0` takes it."""
     before, after = (side.decode("utf-8", "replace").splitlines(keepends=True) for side in (one.before, one.after))
+    from difflib import unified_diff
+
     for line in unified_diff(before, after, one.path, one.path):
         shown = "\t".join(map(visible, line.rstrip("\r\n").split("\t"))) + ("\r\n" if line.endswith("\r\n") else "\n")
         yield shown if line.endswith(("\n", "\r")) else f"{shown}\\ No newline at end of file\n"

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from launcher.plan.placement import Placement
 
 MOST = 20  # hosts that a person wants to see
+UNREAD = 10  # files with what is wrong with them
 _EVERY = 50  # hosts between two words on how far it is
 
 
@@ -27,7 +28,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a field of each spec")
     parser.add_argument("--strict", action="store_true", help="warnings block, too")
     parser.add_argument("--all", action="store_true", help=f"list all hosts that can run it, not the best {MOST}")
-    parser.add_argument("--format", choices=tuple(ANSWERS), default="text", help="how to answer (default: text)")
+    parser.add_argument(
+        "--format",
+        choices=tuple(ANSWERS),
+        default="text",
+        help="how to answer (default: text), or a job for a scheduler",
+    )
+    parser.add_argument(
+        "--claim", action="store_true", help="with --format kubernetes: claim devices, no plugin has them"
+    )
+    parser.add_argument(
+        "--domain", metavar="NAME", help="with --format kubernetes: of the plugin's resources, or the driver"
+    )
+    parser.add_argument("--image", metavar="NAME", help="with --format kubernetes: the image that has vmlaunch")
     parser.add_argument("--json", action="store_const", const="json", dest="format", help="short for --format json")
 
 
@@ -40,7 +53,9 @@ def run(options: argparse.Namespace) -> int:
 
     _check_words(options)
     gc.enable()  # this goes on for as long as there are hosts
-    specs = [load_bytes(read_one(path, "place"), path, options.set, options.sources) for path in options.specs]
+    options.loaded = specs = [
+        load_bytes(read_one(path, "place"), path, options.set, options.sources) for path in options.specs
+    ]
     progress = _Progress()
     try:
         found = place(specs, options.hosts, strict=options.strict, told=progress)
@@ -57,6 +72,10 @@ def _check_words(options: argparse.Namespace) -> None:
     if last or any(os.path.isdir(one) for one in options.specs):
         help_ = ("write `vmlaunch place SPEC... HOSTS`",)
         raise WrongUsage(Diagnostic("E579", "specs come first, and the hosts last", help=help_))
+    if options.format in JOBS or options.claim or options.domain or options.image:
+        from launcher.cli.jobs import check_words
+
+        check_words(options)
     if options.specs.count("-") > 1:
         raise WrongUsage(Diagnostic("E579", "stdin holds one spec", help=("write `-` once",)))
 
@@ -83,9 +102,13 @@ def _say(found: Placement, options: argparse.Namespace) -> None:
     """What is wrong with files and specs; in JSON it is a part of the answer."""
     from launcher.cli.terminal import drawn
 
-    told = (*found.unread, *(one for spec in found.specs for one in spec.diagnostics))
-    if told and options.format != "json":
-        print(drawn(told, options.sources, sys.stderr), end="\n\n", file=sys.stderr)
+    of_specs = [one for spec in found.specs for one in spec.diagnostics]
+    told = (*found.unread[:UNREAD], *of_specs)
+    if not told or options.format == "json":
+        return
+    print(drawn(told, options.sources, sys.stderr), end="\n\n", file=sys.stderr)
+    if (more := len(found.unread) - UNREAD) > 0:
+        print(f"vmlaunch: and {more} more are no facts or there twice; --json has them\n", file=sys.stderr)
 
 
 def _text(found: Placement, options: argparse.Namespace) -> None:
@@ -104,4 +127,15 @@ def _json(found: Placement, _: argparse.Namespace) -> None:
     print(as_json(placement_to_json(found), indent=1))
 
 
-ANSWERS: dict[str, Callable[[Placement, argparse.Namespace], None]] = {"text": _text, "json": _json}
+def _job(found: Placement, options: argparse.Namespace) -> None:
+    from launcher.cli.jobs import show
+
+    show(found, options)
+
+
+JOBS = ("slurm", "kubernetes")
+ANSWERS: dict[str, Callable[[Placement, argparse.Namespace], None]] = {
+    "text": _text,
+    "json": _json,
+    **dict.fromkeys(JOBS, _job),
+}

@@ -23,14 +23,6 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "`--wish gpu.companions=attach`, `--wish nvme.allow=in-use,no-reset`; `--domain pci.example.com`.",
     ),
     Explanation(
-        "E582",
-        "a host twice",
-        "Two facts files are of hosts with the same name. A scheduler has one node of a name, and which of the files "
-        "is the newer one cannot be told.",
-        "cp hosts/gpu07.json hosts/copy.json; vmlaunch devices --host hosts --format gres",
-        "Delete the older file.",
-    ),
-    Explanation(
         "E583",
         "nobody has given devices",
         "`--only env` asks what a scheduler has given this process: Slurm by SLURM_JOB_ID, device plugins of "

@@ -50,6 +50,15 @@ def given_devices(job: str, conf: str, node: str, file: str) -> tuple[tuple[PciA
     return tuple(_device(one, index, lines.get(one.name, []), file) for one in shares for index in one.indices or ())
 
 
+def record_of(number: str, said: str) -> str:
+    """Of what scontrol shows. By the number of an array's last task, which is also that of the array, it shows all its
+    tasks, and by that of a heterogeneous job all its components: what others of them have is not this one's."""
+    for one in re.split(r"^(?=JobId=)", said, flags=re.MULTILINE):
+        if re.match(rf"JobId={number}\s", one):
+            return one
+    raise Refused(Diagnostic("E584", f"`scontrol show job -d {number}` shows no job of that number"))
+
+
 def _device(share: Share, index: int, lines: list[Line], file: str) -> tuple[PciAddress, str]:
     if index >= len(lines):
         fact = f"the job has {share.name} number {index}, and gres.conf has {len(lines)} of that name for this node"

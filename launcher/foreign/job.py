@@ -56,5 +56,11 @@ class Job:
     notes: tuple[str, ...]
 
     @property
+    def told(self) -> tuple[str, ...]:
+        """What a person should know of it, as sentences."""
+        count = len(self.hosts) + len(self.others)
+        return (f"Hosts that can run it and have this: {len(self.hosts)} of {count}.", *self.notes)
+
+    @property
     def mebibytes(self) -> int:
         return -(-self.memory // (1 << 20))

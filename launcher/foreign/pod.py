@@ -12,6 +12,7 @@ from launcher.foreign.job import GRACE, MOST_RETRIES
 from launcher.foreign.slices import DOMAIN, class_name
 from launcher.foreign.units import huge_name
 from launcher.foreign.yaml_blocks import documents
+from launcher.record import replace
 
 if TYPE_CHECKING:
     from launcher.foreign.job import Job, Want
@@ -24,13 +25,12 @@ Plain = dict[str, Any]
 
 def manifests(job: Job, *, claim: bool = False, domain: str = DOMAIN, image: str = IMAGE) -> str:
     """`domain` is that of the plugin's resources, or of the driver."""
+    job = replace(job, name=job.name.rstrip("-"))  # RFC 1123
     found = [_config_map(job)]
     if claim and job.wants:
         found.append(_claim_template(job, domain))
     found.append(_job(job, claim=claim, domain=domain, image=image))
-    count = len(job.hosts) + len(job.others)
-    said = f"{len(job.hosts)} of {count} hosts can run it, and have this."
-    notes = ("By `vmlaunch place --format kubernetes`.", said, *job.notes)
+    notes = ("By `vmlaunch place --format kubernetes`.", *job.told)
     return "".join(f"# {one}\n" for one in notes) + documents(found)
 
 
@@ -102,7 +102,7 @@ def _container(job: Job, *, claimed: bool, domain: str, image: str) -> Plain:
     return {
         "name": "vm",
         "image": image,
-        "command": ["vmlaunch", "up", job.spec],
+        "command": ["vmlaunch", "up", _verbatim(job.spec)],
         "args": [*_arguments(job)],
         "env": [{"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
         "securityContext": {
@@ -116,9 +116,14 @@ def _container(job: Job, *, claimed: bool, domain: str, image: str) -> Plain:
 
 
 def _arguments(job: Job) -> list[str]:
-    sets = [*job.sets, *(f"devices.{alias}.bind=never" for alias in job.devices), "name=$(POD)"]
+    sets = [*map(_verbatim, job.sets), *(f"devices.{alias}.bind=never" for alias in job.devices), "name=$(POD)"]
     only = ["--only", "env"] if job.devices else []
     return [*only, *(word for one in sets for word in ("--set", one))]
+
+
+def _verbatim(text: str) -> str:
+    """Kubernetes puts variables in for $(NAME), and one dollar for two."""
+    return text.replace("$", "$$")
 
 
 def _resources(job: Job, domain: str, *, plugin: bool) -> Plain:

@@ -43,8 +43,7 @@ def by_claim(text: str, file: str) -> tuple[PciAddress, ...]:
 
 def _stream(text: str, file: str) -> Iterator[Any]:
     decoder, at = json.JSONDecoder(), 0
-    while text[at:].strip():
-        at += len(text[at:]) - len(text[at:].lstrip())
+    while (at := _after_blanks(text, at)) < len(text):
         try:
             one, at = decoder.raw_decode(text, at)
         except (ValueError, RecursionError):
@@ -52,19 +51,28 @@ def _stream(text: str, file: str) -> Iterator[Any]:
         yield one
 
 
+def _after_blanks(text: str, at: int) -> int:
+    while at < len(text) and text[at].isspace():
+        at += 1
+    return at
+
+
 def _devices(plain: dict[str, Any], file: str) -> list[dict[str, Any]]:
     requests = plain.get("requests") or []
     if isinstance(requests, list) and all(isinstance(one, dict) for one in requests):
-        devices = [device for one in requests for device in one.get("devices") or [{}]]
-        if all(isinstance(one, dict) for one in devices):
-            return [one for one in devices if one]
+        lists = [one.get("devices") or [] for one in requests]
+        devices = [device for each in lists if isinstance(each, list) for device in each]
+        if all(isinstance(one, list) for one in lists) and all(isinstance(one, dict) for one in devices):
+            return devices
     raise _unread("its requests have no devices", file)
 
 
 def _of_device(device: dict[str, Any], file: str) -> PciAddress:
     attributes = device.get("attributes")
     found = attributes.items() if isinstance(attributes, dict) else ()
-    said = [value.get("string") for name, value in found if name.rpartition("/")[2] in ADDRESS and value]
+    said = [
+        value.get("string") for name, value in found if name.rpartition("/")[2] in ADDRESS and isinstance(value, dict)
+    ]
     if said and isinstance(said[0], str):
         return _address(said[0], file)
     raise _unread(f"device {device.get('name')!r} has no attribute resource.kubernetes.io/pciBusID", file)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from launcher.errors import Diagnostic, Refused, Where
+from launcher.errors import Diagnostic, Refused, WrongUsage
 from launcher.foreign.yaml_blocks import documents
 
 if TYPE_CHECKING:
@@ -22,7 +22,13 @@ def check_node(name: str) -> None:
     """RFC 1123: what Kubernetes calls a node."""
     if not re.fullmatch(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", name):
         help_ = ("record the host again, by a name of small letters, digits, `-` and `.`",)
-        raise Refused(Diagnostic("E580", f"{name!r} is no name of a node of Kubernetes'", Where(name), help=help_))
+        raise Refused(Diagnostic("E580", f"{name!r} is no name of a node of Kubernetes'", help=help_))
+
+
+def check_domain(name: str) -> None:
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9.-]{0,51}[a-z0-9])?", name):
+        help_ = ("write a domain of yours, such as pci.example.com: small letters, digits, `-`, `.`",)
+        raise WrongUsage(Diagnostic("E581", f"--domain: {name!r} is no name of a driver", help=help_))
 
 
 def resource_slices(offers: Sequence[Offer], domain: str = DOMAIN) -> str:

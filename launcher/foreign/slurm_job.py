@@ -28,10 +28,9 @@ def script(job: Job) -> str:
 
 
 def _head(job: Job) -> Iterator[str]:
-    count = len(job.hosts) + len(job.others)
     yield "#!/bin/bash"
     yield "# By `vmlaunch place --format slurm`."
-    yield from (f"# {one}" for one in (f"{len(job.hosts)} of {count} hosts can run it, and have this.", *job.notes))
+    yield from (f"# {one}" for one in job.told)
     yield f"#SBATCH --job-name={job.name}"
     yield "#SBATCH --nodes=1 --ntasks=1"
     yield f"#SBATCH --cpus-per-task={job.cpus}"
@@ -62,9 +61,9 @@ def _body(job: Job) -> Iterator[str]:
         "",
         f"{command} </dev/null &",
         "up=$!",
-        "trap 'kill -TERM \"$up\"' TERM INT",
-        'wait "$up"; code=$?',
-        'while kill -0 "$up" 2>/dev/null; do wait "$up"; code=$?; done  # a signal ends a `wait`, too',
+        "again=1",
+        "trap 'again=1; kill -TERM \"$up\"' TERM INT  # which ends a `wait`, too",
+        'while [ "$again" ]; do again=; wait "$up"; code=$?; done',
         "",
         "# 1: refused, 10: the host is another than was planned for. Nothing was changed: elsewhere.",
         'if [ "$code" = 1 ] || [ "$code" = 10 ]; then',

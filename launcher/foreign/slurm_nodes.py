@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from launcher.errors import Diagnostic, Refused, Where
+from launcher.errors import Diagnostic, Refused
 from launcher.foreign.units import HUGE, huge_name, runs
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def check_name(name: str) -> None:
     """One that is no word would become others of a line."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", name):
         help_ = ("record the host again, by a name of letters, digits, `.`, `_` and `-`",)
-        raise Refused(Diagnostic("E580", f"{name!r} is no name of a node of Slurm's", Where(name), help=help_))
+        raise Refused(Diagnostic("E580", f"{name!r} is no name of a node of Slurm's", help=help_))
 
 
 def gres_conf(offers: Sequence[Offer]) -> str:

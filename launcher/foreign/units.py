@@ -23,9 +23,8 @@ HUGE = "hugepages"
 
 @record
 class Unit:
-    """What is given as one piece, an IOMMU group, and what comes with it: its `members`.
-
-    It is called by the function in it that a VM wants: `kind`, and `type`, its vendor and device.
+    """What is given as one piece: an IOMMU group, called by the function in it that a VM wants. `type`: its vendor and
+    device.
     """
 
     kind: str
@@ -33,7 +32,6 @@ class Unit:
     address: PciAddress
     node: int | None
     group: int
-    members: tuple[PciAddress, ...]
 
 
 @record

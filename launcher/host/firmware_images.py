@@ -6,9 +6,9 @@ Arch. Debian has OVMF in two sizes, of which the larger has room for more variab
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from launcher.digests import sha256
 from launcher.host.facts import FirmwareImage
 from launcher.values import Missing
 
@@ -61,9 +61,9 @@ def _found(one: _Place, tree: Tree) -> Iterator[FirmwareImage]:
         one.path,
         one.kind,
         len(code),
-        sha256(code).hexdigest(),
+        sha256(code),
         one.template,
         len(template),
-        sha256(template).hexdigest() if template else "",
+        sha256(template) if template else "",
         template[:_HEAD].hex(),
     )

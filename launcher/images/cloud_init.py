@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping
-from hashlib import sha256
 
+from launcher.digests import sha256
 from launcher.images.boot_files import SeedText
 from launcher.images.opening import looked_at
 from launcher.values import MIB, Missing
@@ -36,7 +36,7 @@ def _described(name: str, path: str, descriptor: int) -> SeedText:
         return SeedText(path, "other")
     content = os.pread(descriptor, LARGEST + 1, 0)
     size = max(status.st_size, len(content))
-    return SeedText(path, "file", size, sha256(content).hexdigest(), _problem(name, content))
+    return SeedText(path, "file", size, sha256(content), _problem(name, content))
 
 
 def _problem(name: str, content: bytes) -> str | None:

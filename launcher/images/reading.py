@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from launcher.digests import hasher
 from launcher.images.boot_files import BootFile, BootFiles
 from launcher.images.opening import looked_at
 from launcher.images.signature import Image, identify
@@ -82,11 +82,11 @@ def _describe(path: str, descriptor: int, as_rom: AsRom | None, as_flash: AsFlas
 
 def _digest(descriptor: int, size: int) -> str:
     """Of as many bytes as it says that it has: files in /proc that never end say 0."""
-    digest, at = hashlib.sha256(), 0
+    digest, at = hasher(size), 0
     while at < size and (piece := os.pread(descriptor, min(size - at, _PIECE), at)):
         digest.update(piece)
         at += len(piece)
-    return digest.hexdigest()
+    return str(digest.hexdigest())
 
 
 def _boot_file(path: str, size: int, digest: str, image: Image) -> BootFile:

@@ -73,8 +73,10 @@ class SpecPlacement:
 
 
 @record
-class Seat:
-    """A VM and the host that it is assigned to, beside those before it. None: no host was found."""
+class Assigned:
+    """A VM and the host that it is assigned to, beside others. None: no host was found. `only`: what it may touch
+    there, as `--only` takes it, so that it takes nothing of theirs.
+    """
 
     spec: str
     name: str
@@ -82,6 +84,7 @@ class Seat:
     file: str | None = None
     line: int = 0
     devices: dict[str, PciAddress] = field(default_factory=dict)
+    only: tuple[PciAddress, ...] = ()
 
 
 @record
@@ -92,14 +95,14 @@ class Placement:
     format_version: str
     vmlaunch: str
     specs: tuple[SpecPlacement, ...]
-    assignment: tuple[Seat, ...] | None
+    assignment: tuple[Assigned, ...] | None
     unread: tuple[Diagnostic, ...]
 
     @property
     def fits(self) -> bool:
         """Each spec has a host, and all of them together have."""
-        seats = self.assignment or ()
-        return all(one.fitting for one in self.specs) and all(one.host is not None for one in seats)
+        assigned = self.assignment or ()
+        return all(one.fitting for one in self.specs) and all(one.host is not None for one in assigned)
 
 
 def placement_to_json(found: Placement) -> dict[str, Any]:

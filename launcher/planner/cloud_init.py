@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from launcher.digests import sha256
 from launcher.images.boot_files import SeedText
 from launcher.plan.seed import NAMES, SeedFile, StartSeedEngine
 from launcher.planner.engines import DISKS, mapped, program_of, unprivileged
@@ -51,7 +51,7 @@ def _files(spec: VmSpec, files: BootFiles, macs: Mapping[str, str]) -> Iterator[
             one = files.seed.get(name)
             yield SeedFile(name, one.path, one.sha256, "") if isinstance(one, SeedText) and one.kind == "file" else None
         elif name in own:
-            yield SeedFile(name, "", sha256(own[name].encode()).hexdigest(), own[name])
+            yield SeedFile(name, "", sha256(own[name].encode()), own[name])
 
 
 def meta_data(name: str) -> str:

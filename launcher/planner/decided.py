@@ -15,11 +15,10 @@ from launcher.record import record
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from launcher.errors import Diagnostic
     from launcher.host.facts import HostFacts, IommuGroup, PciFunction
     from launcher.images.boot_files import BootFiles
     from launcher.machine.board import Board
-    from launcher.plan.plan import PlannedDevice, Summary
+    from launcher.plan.plan import PlannedDevice
     from launcher.plan.step import Step
     from launcher.plan.steps import RamRange
     from launcher.plan.virtio import Virtio
@@ -218,14 +217,3 @@ class Situation:
     def members(self, group: IommuGroup) -> Iterator[PciFunction]:
         """The PCI functions of a group, by address."""
         return (self.host_functions[address] for address in sorted(group.devices) if address in self.host_functions)
-
-
-@record
-class Judged:
-    """A plan that nobody will save. `distance` of devices from memory: planner.fit."""
-
-    devices: tuple[PlannedDevice, ...]
-    steps: tuple[Step, ...]
-    diagnostics: tuple[Diagnostic, ...]
-    summary: Summary
-    distance: int

@@ -4,11 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from launcher.record import record
+
 if TYPE_CHECKING:
+    from launcher.errors import Diagnostic
+    from launcher.plan.plan import PlannedDevice, Summary
+    from launcher.plan.step import Step
     from launcher.planner.decided import Situation
 
 LOCAL = 10  # SLIT: from a node to itself (ACPI 6.5, 5.2.17)
 FAR = 20  # where the host does not say
+
+
+@record
+class Judged:
+    """A plan that nobody will save. `distance`: of devices from memory."""
+
+    devices: tuple[PlannedDevice, ...]
+    steps: tuple[Step, ...]
+    diagnostics: tuple[Diagnostic, ...]
+    summary: Summary
+    distance: int
 
 
 def distance(it: Situation) -> int:

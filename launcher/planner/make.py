@@ -23,9 +23,8 @@ from launcher.plan.virtio import AddVirtio
 from launcher.planner.assuming import assumptions
 from launcher.planner.bars import high_window, place_bars, spans_of_bars
 from launcher.planner.boot import load_initrd, load_kernel
-from launcher.planner.decided import Judged, Situation
+from launcher.planner.decided import Situation
 from launcher.planner.devices import binding_steps, pass_devices, passed_functions, planned_devices
-from launcher.planner.fit import distance
 from launcher.planner.memory import PAGE_SIZES, place_memory, span_of
 from launcher.planner.modules import loading_step, nodes_opened
 from launcher.planner.needs import planned_topology, populates
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
     from launcher.images.boot_files import BootFiles
     from launcher.machine.board import Board, Layout
     from launcher.planner.decided import Terms
+    from launcher.planner.fit import Judged
     from launcher.spec.parts import Bank, VmSpec
     from launcher.values import Span
 
@@ -73,6 +73,8 @@ def plan_of(spec: VmSpec, source: SpecIdentity, host: HostFacts, files: BootFile
 
 def judged(spec: VmSpec, host: HostFacts, files: BootFiles, terms: Terms, board: Board) -> Judged:
     """What `plan_of` would say of a host, without what only a plan that is saved or carried out needs."""
+    from launcher.planner.fit import Judged, distance
+
     it = _decide(spec, host, files, terms, board)
     steps, diagnostics = _steps(it), located(findings(it), terms.where)
     return Judged(it.devices, steps, diagnostics, _summary(diagnostics, steps, it.locked), distance(it))

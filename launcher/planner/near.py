@@ -8,24 +8,30 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from launcher.host.facts import PciFunction
+from launcher.host.facts import IommuGroup, PciFunction
 from launcher.planner.functions import VGA
 from launcher.planner.linux import OF_XEN
 from launcher.record import defaults, fields
 from launcher.spec.kinds import is_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from launcher.spec.parts import Device, Match
 
 Plain = dict[str, Any]
+Key = tuple[object, ...]
+Part = tuple[Key, Callable[[], Iterable[Plain]]]
 
 _ADDRESS = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]").fullmatch
 _NAMES = frozenset(fields(PciFunction))
 _NEEDED = _NAMES - defaults(PciFunction).keys()
+_OF_GROUPS = frozenset(fields(IommuGroup))
+_NEEDED_OF_GROUPS = _OF_GROUPS - defaults(IommuGroup).keys()
 _VIRTIO = "1af4:"
 
 
@@ -36,13 +42,22 @@ def near(plain: Plain, devices: Iterable[Device]) -> Plain:
     if not all(map(_is_function, pci)) or not all(map(_is_group, groups)):
         return plain
     known = _Known(pci, groups)
+    seen = set[Key]()
     meant = {one["address"]: one for device in devices for one in _meant(device, pci, known)}
-    taken = {one["address"]: one for each in meant.values() for one in known.coming_with(each)}
-    kept = {address for one in taken.values() for address in known.around(one)}
+    taken = {one["address"]: one for each in meant.values() for one in _each_once(known.coming_with(each), seen)}
+    kept = {found["address"] for one in taken.values() for found in _each_once(known.around(one), seen)}
     kept.update(known.anywhere(kept, plain))
     numbers = {known.functions[address].get("group") for address in kept}
     left = {"pci": [one for one in pci if one["address"] in kept]}
     return plain | left | {"groups": [one for one in groups if one["number"] in numbers]}
+
+
+def _each_once(parts: Iterable[Part], seen: set[Key]) -> Iterator[Plain]:
+    """What many functions share, as a bus or a card with its virtual functions, is looked at for the first of them."""
+    for key, find in parts:
+        if key not in seen:
+            seen.add(key)
+            yield from find()
 
 
 def _is_function(one: Any) -> bool:
@@ -66,7 +81,9 @@ def _list(one: Plain, name: str) -> list[Any]:
 
 
 def _is_group(one: Any) -> bool:
-    if not isinstance(one, dict) or type(one.get("number")) is not int or not isinstance(one.get("devices"), list):
+    if not isinstance(one, dict) or not _NEEDED_OF_GROUPS <= one.keys() <= _OF_GROUPS:
+        return False
+    if type(one["number"]) is not int or not isinstance(one["devices"], list):
         return False
     return all(isinstance(member, str) and _ADDRESS(member) for member in one["devices"])
 
@@ -97,12 +114,14 @@ class _Known:
 
     def __init__(self, pci: list[Plain], groups: list[Plain]) -> None:
         self.functions = {one["address"]: one for one in pci}
-        self._members = {one["number"]: one["devices"] for one in groups}
+        self._members: dict[int | None, list[str]] = {one["number"]: one["devices"] for one in groups}
         self._buses: dict[str, list[Plain]] = defaultdict(list)
         self._lines: dict[int, list[Plain]] = defaultdict(list)
         self._below: dict[str, list[Plain]] = defaultdict(list)
+        self._slots: dict[str, list[Plain]] = defaultdict(list)
         for one in pci:
             self._buses[_bus(one)].append(one)
+            self._slots[_slot(one)].append(one)
             if one.get("irq"):
                 self._lines[one["irq"]].append(one)
             if one.get("parent"):
@@ -111,31 +130,41 @@ class _Known:
     def there(self, addresses: Iterable[str]) -> Iterator[Plain]:
         return (self.functions[address] for address in addresses if address in self.functions)
 
-    def coming_with(self, one: Plain) -> Iterator[Plain]:
+    def coming_with(self, one: Plain) -> Iterator[Part]:
         """What a VM may take with it: the rest of its card and of its groups."""
-        slot = one["address"].rpartition(".")[0]
-        card = [other for other in self._buses[_bus(one)] if other["address"].startswith(f"{slot}.")]
-        yield from card
-        for other in card:
-            yield from self.there(self._members.get(other.get("group"), ()))
+        slot = self._slots[_slot(one)]
+        yield ("slot", _slot(one)), lambda: slot
+        for number in {other.get("group") for other in slot}:
+            yield ("group", number), partial(self._of_group, number)
 
-    def around(self, one: Plain) -> Iterator[str]:
+    def around(self, one: Plain) -> Iterator[Part]:
         """Its bus and all below, the groups there, its line, its card with its virtual functions, the bridges above."""
-        yield one["address"]
-        beside = [*self._buses[_bus(one)], *self._behind(one.get("parent"))]
-        for other in beside:
-            yield other["address"]
-            yield from (member["address"] for member in self.there(self._members.get(other.get("group"), ())))
-        yield from (other["address"] for other in self._lines.get(one.get("irq") or 0, ()))
-        owner = self.functions.get(one.get("physical_function") or "")
-        for card in (one, *((owner,) if owner else ())):
-            yield card["address"]
-            yield from (virtual["address"] for virtual in self.there(card.get("virtual_functions", ())))
-            yield from self._above(card)
+        bus, parent, line = _bus(one), one.get("parent"), one.get("irq") or 0
+        yield ("bus", bus, parent), partial(self._beside, bus, parent)
+        yield ("line", line), lambda: self._lines.get(line, ())
+        for address in (one["address"], one.get("physical_function")):
+            if address in self.functions:
+                yield ("card", address), partial(self._card, self.functions[address])
 
-    def _behind(self, bridge: str | None) -> Iterator[Plain]:
+    def _of_group(self, number: int | None) -> Iterator[Plain]:
+        return self.there(self._members.get(number, ()))
+
+    def _beside(self, bus: str, parent: str | None) -> Iterator[Plain]:
+        mates, numbers = self._buses[bus], set[int | None]()
+        for other in (*mates, *self._behind([parent, *(mate["address"] for mate in mates)])):
+            yield other
+            if (number := other.get("group")) not in numbers:
+                numbers.add(number)
+                yield from self._of_group(number)
+
+    def _card(self, one: Plain) -> Iterator[Plain]:
+        yield one
+        yield from self.there(one.get("virtual_functions", ()))
+        yield from self.there(self._above(one))
+
+    def _behind(self, bridges: list[str | None]) -> Iterator[Plain]:
         """Through all buses."""
-        waiting, seen = [bridge], set[str | None]()
+        waiting, seen = bridges, set[str | None]()
         while waiting:
             if (above := waiting.pop()) in seen or above is None:
                 continue
@@ -169,3 +198,8 @@ class _Known:
 def _bus(one: Plain) -> str:
     address: str = one["address"]
     return address.rpartition(":")[0]
+
+
+def _slot(one: Plain) -> str:
+    address: str = one["address"]
+    return address.rpartition(".")[0]

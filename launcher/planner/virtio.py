@@ -5,9 +5,9 @@ Slots and BARs go by kind and file order, over all that the spec names: an image
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import TYPE_CHECKING, Literal
 
+from launcher.digests import sha256
 from launcher.plan.virtio import Virtio, aliases_served
 from launcher.record import record
 from launcher.spec.served import AUTO
@@ -119,14 +119,14 @@ def tap_name(name: str, alias: str) -> str:
 
 
 def _digest(name: str, alias: str) -> str:
-    return sha256(f"{name}/{alias}".encode()).hexdigest()
+    return sha256(f"{name}/{alias}".encode())
 
 
 def cid_of(spec: VmSpec) -> int | None:
     """The guest's context id; one that follows from the VM's name where the spec leaves it to us."""
     if spec.vsock is None or spec.vsock.cid != AUTO:
         return None if spec.vsock is None else int(spec.vsock.cid)
-    return _AUTO_CIDS[int(sha256(spec.name.encode()).hexdigest()[:8], 16) % len(_AUTO_CIDS)]
+    return _AUTO_CIDS[int(sha256(spec.name.encode())[:8], 16) % len(_AUTO_CIDS)]
 
 
 def mtu_of(nic: Nic, serving: Serving | None) -> int | None:

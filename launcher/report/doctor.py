@@ -9,8 +9,7 @@ from launcher.host.facts import ENGINES
 from launcher.planner.modules import unloaded
 from launcher.record import record, replace
 from launcher.report.frame import visible
-from launcher.report.lines import WIDE, wrapped
-from launcher.report.plan_text import count
+from launcher.report.lines import WIDE, count, wrapped
 from launcher.values import Missing, show_size
 
 if TYPE_CHECKING:

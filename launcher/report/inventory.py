@@ -9,8 +9,7 @@ from launcher.codes import explanation
 from launcher.host.class_names import class_name
 from launcher.record import record, replace
 from launcher.report.frame import visible
-from launcher.report.lines import WIDE, wrapped
-from launcher.report.plan_text import count
+from launcher.report.lines import WIDE, count, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

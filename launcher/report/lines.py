@@ -45,3 +45,7 @@ def wrapped(start: str, text: str, width: int, *, whole: bool = True) -> list[st
         lines.append(text[:cut].rstrip())
         text = text[cut:].lstrip()
     return [((start if n == 0 else " " * len(start)) + line).rstrip() for n, line in enumerate([*lines, text])]
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.report.frame import visible
-from launcher.report.lines import ENDLESS, wrapped
-from launcher.report.plan_text import count
+from launcher.report.lines import ENDLESS, count, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from launcher.plan.placement import HostAnswer, Placement, Reason, Seat, SpecPlacement, Told
+    from launcher.plan.placement import Assigned, HostAnswer, Placement, Reason, SpecPlacement, Told
 
 _HEAD = ("Best first", "warnings", "changes", "distance", "spare", "devices")
 _NAMES = 6  # of hosts, beside the reason why they cannot
@@ -31,6 +30,8 @@ def _spec(one: SpecPlacement, most: int, width: int) -> list[str]:
     fitting = [host for host in one.hosts if host.fits]
     if fitting:
         lines += ["", *_table([_HEAD, *(_row(host) for host in fitting[:most])], width)]
+    if any(host.can_run == "unknown" for host in fitting[:most]):
+        lines.append(f"{_INDENT}?: a fact that may be in the way could not be read")
     if len(fitting) > most:
         lines.append(f"{_INDENT}... and {len(fitting) - most} more; --all lists them")
     if one.reasons:
@@ -74,10 +75,10 @@ def _told(one: Told) -> str:
     return f"{one.message} ({one.code})"
 
 
-def _assignment(seats: Sequence[Seat], width: int) -> list[str]:
-    without = sum(one.host is None for one in seats)
-    fate = f"no host was found for {without} of {len(seats)} VMs" if without else "each VM has a host"
-    rows = [(f"{_INDENT}{one.name}", one.host or "-", _devices(one.devices)) for one in seats]
+def _assignment(assigned: Sequence[Assigned], width: int) -> list[str]:
+    without = sum(one.host is None for one in assigned)
+    fate = f"no host was found for {without} of {len(assigned)} VMs" if without else "each VM has a host"
+    rows = [(f"{_INDENT}{one.name}", one.host or "-", _devices(one.devices)) for one in assigned]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [wrapped(f"{name:{widths[0]}}  {host:{widths[1]}}  ", devices, width) for name, host, devices in rows]
     return [f"Together: {fate}", *(line for listed in lines for line in listed)]

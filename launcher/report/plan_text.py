@@ -11,7 +11,7 @@ from launcher.plan.step import Step
 from launcher.plan.steps import BindDriver, RunVcpus, SetVirtualFunction, TakeMemory
 from launcher.plan.virtio import MakeTap
 from launcher.report.frame import visible
-from launcher.report.lines import WIDE, wrapped
+from launcher.report.lines import WIDE, count, wrapped
 from launcher.report.served_rows import HEADS, NOUNS, served_rows
 from launcher.values import MIB, Span, show_size
 
@@ -79,10 +79,6 @@ def _served_counts(plan: Plan) -> Iterator[str]:
 
 def _and(number: int, one: str, many: str) -> str:
     return f" and {number} {one if number == 1 else many}" if number else ""
-
-
-def count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 # ---- devices ----

@@ -143,7 +143,8 @@ def _host(report: Report) -> str:
 def _console(report: Report) -> str:
     if report.end is None or report.counts is None:
         return report.console
-    return f"{show_size(report.counts.serial_written)} written; kept in {report.console}"
+    lost = any(one.code == "W501" and "console log" in one.message for one in report.diagnostics)
+    return f"{show_size(report.counts.serial_written)} written; {'not all ' * lost}kept in {report.console}"
 
 
 def _reader(one: ReaderReport) -> str:

@@ -16,6 +16,7 @@ from launcher.spec.editor_words import ENTRIES, ENTRIES_AS_WORDS, MEANINGS, RULE
 from launcher.spec.fields import all_fields, as_yaml
 from launcher.spec.schema import spec_schema
 from launcher.spec.short_forms import MAIN
+from launcher.spec.words import field_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -140,13 +141,36 @@ def _of_mapping(field: str, schema: Schema) -> Made:
     if "properties" in schema:
         keys = {key: _key(f"{field}.{key}".lstrip("."), one) for key, one in schema["properties"].items()}
         more: Schema = {key: schema[key] for key in ("additionalProperties", "patternProperties") if key in schema}
-        return {"properties": keys, **more, **({} if field else _entries(field))}, list(_between(field, schema))
+        made = {"properties": keys, **more, "propertyNames": _in_our_words(field, keys)}
+        return {**made, **({} if field else _entries(field))}, list(_between(field, schema))
     made = {key: schema[key] for key in _ALIASES if key in schema}
     if field in MAIN:
         made["additionalProperties"] = _entry(field, schema["additionalProperties"])
         rule = RULES[schema["propertyNames"]["pattern"]]
         made["propertyNames"] = {**schema["propertyNames"], "patternErrorMessage": rule, "doNotSuggest": True}
     return {**made, **_entries(field)}, []
+
+
+def _in_our_words(section: str, keys: Mapping[str, object]) -> Schema:
+    """An unknown key is refused anyway; of one that other tools have it is said what it is here."""
+    meant: dict[str, list[str]] = {}
+    for word, field in {**({} if section else field_of("*")), **field_of(section)}.items():
+        if word not in keys and word.isalnum():
+            meant.setdefault(field, []).append(word)
+    rules = [{"if": {"enum": words}, "then": _never(_place(section, field))} for field, words in meant.items()]
+    return {"allOf": rules} if rules else {}
+
+
+def _place(section: str, field: str) -> str:
+    around, _, name = field.rpartition(".")
+    if around == section:
+        return f"here it is `{name}`"
+    return f"here it is `{name}` {f'below `{around}:`' if around else 'at the left margin'}"
+
+
+def _never(message: str) -> Schema:
+    """Of the name of a key, which is text."""
+    return {"type": "null", "errorMessage": message}
 
 
 def _entry(field: str, schema: Schema) -> Schema:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from launcher.digests import sha256
 from launcher.errors import Diagnostic, Refused, Where, sorted_by_place
 from launcher.record import record, replace
 from launcher.spec.commas import made_whole
@@ -60,7 +60,7 @@ def _loaded(text: str | bytes, file: str, sets: Sequence[str], name: str | None)
     if spec is None or found:
         raise Refused(*sorted_by_place(found))
     raw = text.encode(errors="surrogatepass") if isinstance(text, str) else text
-    return Loaded(spec, places, file, sha256(raw).hexdigest())
+    return Loaded(spec, places, file, sha256(raw))
 
 
 def _with_way_out(one: Diagnostic) -> Diagnostic:

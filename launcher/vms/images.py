@@ -11,10 +11,9 @@ import fcntl
 import os
 import struct
 from collections.abc import Mapping
-from contextlib import suppress
-from importlib import import_module
 from pathlib import Path
 
+from launcher.digests import sha256
 from launcher.vms.way import open_own, open_way
 
 LOCKS = ".images"  # beside the state folders: no VM has such a name
@@ -72,12 +71,4 @@ def _lock(file: int, identity: str, kind: int) -> None:
 
 
 def _byte_of(identity: str) -> int:
-    return int.from_bytes(_sha256(identity.encode(errors="surrogatepass"))[:8]) & _LAST
-
-
-def _sha256(data: bytes) -> bytes:
-    """By the interpreter's own: hashlib's is OpenSSL, which would be 4 MB of a keeper for the lifetime of its VM."""
-    for name in ("_sha2", "_sha256", "hashlib"):  # from Python 3.12 on; before; where it was built without its own
-        with suppress(ImportError):
-            return bytes(import_module(name).sha256(data).digest())
-    raise ImportError("SHA-256")
+    return int(sha256(identity.encode(errors="surrogatepass"))[:16], 16) & _LAST

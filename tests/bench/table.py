@@ -305,9 +305,12 @@ TABLE = (
             *(Goal(what, OURS, 1.0, Q35) for what in ("rss", "pss")),
         ),
         "The machine was busy with other work, and the same contender took up to four times as long in one life as in "
-        "another: the ratios of time are no more than that. What is ours: each access of a driver to its function's "
-        "registers is answered in Python, emulated. In one boot more, under the same load, drivers of disk, NIC and "
-        "vsock took 2.9 s to set theirs up, of 13.1 s in all; in QEMU 0.5 of 16.3.",
+        "another: the ratios of time are no more than that. What was ours: each access of a driver to its function's "
+        "registers or MSI-X table was answered in Python, emulated. C answers for them since. Of one boot before, 391 "
+        "accesses came back to Python, which took 0.39 s of the 3.98 to init; drivers took 0.90 s in all, in the QEMU "
+        "beside it 0.31 of 4.50. After, 54 come back: starts of engines, vectors that are wired, configuration space. "
+        "RSS was 66.6 MiB in these boots, 59.9 after, QEMU's 45.6; PSS 42.5, 40.5 and 43.9. Of the rest three "
+        "interpreters that do nothing would have 9 MiB each, and qemu-storage-daemon has 9.",
     ),
     Row(
         "firmware",

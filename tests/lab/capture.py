@@ -53,7 +53,7 @@ def note(host: Host, kernel: str) -> str:
 
 
 def steady(facts: dict[str, Any]) -> dict[str, Any]:
-    """The same facts; memory is rounded down, memory and interrupts in use are rounded up."""
+    """The same facts, which never age; memory is rounded down, memory and interrupts in use are rounded up."""
     memory, linux = facts["memory"], facts["linux"]
     steady_memory = {
         "total": _down(memory["total"], FINE),
@@ -65,6 +65,8 @@ def steady(facts: dict[str, Any]) -> dict[str, Any]:
         "memory": memory | steady_memory,
         "nodes": [_steady_node(node) for node in facts["nodes"]],
         "linux": linux | {"vectors": -_down(-linux["vectors"], 32)},
+        "recorded_at": None,
+        "boot_id": None,
     }
 
 

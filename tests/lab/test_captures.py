@@ -48,9 +48,13 @@ def test_what_moves_by_itself_is_coarse_in_a_capture() -> None:
         "memory": {"total": (5 << 30) + 1, "available": (3 << 30) + 1, "commit_limit": (2 << 30) + 1, "committed": 1},
         "nodes": [{"id": 0, "memory": (5 << 30) + 1, "free": (1 << 30) - 1}],
         "linux": {"vectors": 33},
+        "recorded_at": "2026-11-29T20:24:07+00:00",
+        "boot_id": "5e1b2cc4",
     }
     assert steady(facts) == {
         "memory": {"total": 5 << 30, "available": 3 << 30, "commit_limit": 2 << 30, "committed": 1 << 29},
         "nodes": [{"id": 0, "memory": 5 << 30, "free": 1 << 29}],
         "linux": {"vectors": 64},
+        "recorded_at": None,
+        "boot_id": None,
     }

@@ -50,7 +50,9 @@ def _run(words: list[str]) -> int:
     guest = RIG / "guests" / Path(words[0]).name
     process = subprocess.Popen([*VMLAUNCH, "up", str(guest), "--set", name])
     signal.signal(signal.SIGTERM, lambda *_: process.send_signal(signal.SIGTERM))
-    (RIG / "pids" / os.environ["SLURM_JOB_ID"]).write_text(str(process.pid))
+    pid = RIG / "pids" / f"{os.environ['SLURM_JOB_ID']}.new"
+    pid.write_text(str(process.pid))
+    pid.rename(pid.with_suffix(""))
     return process.wait()
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import tomllib
 from pathlib import Path
+
+import pytest
 
 from launcher.cli.hello import HELLO
 from launcher.version import VERSION
@@ -12,6 +15,7 @@ from tests.conftest import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 MADE = "build/completions/"  # by the build backend
+UNABLE = 77  # what .ci/deb ends with where it cannot do what it is for
 
 
 def test_each_file_that_is_installed_beside_the_code_is_there() -> None:
@@ -35,3 +39,12 @@ def test_the_debian_package_has_the_version_and_what_the_wheel_requires() -> Non
     for required in PROJECT["project"]["dependencies"]:
         name, least = re.fullmatch(r"([\w.]+)>=([\d.]+)", required).groups()  # type: ignore[union-attr]
         assert f"python3-{name} (>= {least})" in control
+
+
+@pytest.mark.long
+def test_the_debian_package_is_built_used_and_purged(tmp_path: Path) -> None:
+    done = subprocess.run([ROOT / ".ci" / "deb", "--try", tmp_path], capture_output=True, text=True, check=False)
+    if done.returncode == UNABLE:
+        pytest.skip(done.stderr.splitlines()[-1])
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    assert list(tmp_path.glob("vmlaunch_*_amd64.deb"))

@@ -68,4 +68,5 @@ class Archive:
         try:
             write()
         except OSError as error:
-            self._records.note(Diagnostic("W501", f"failed to keep the {what}: {error.strerror}"))
+            help_ = (f"make room in {self._folder.path}: `df -h` and `df -i` say what is full",)
+            self._records.note(Diagnostic("W501", f"failed to keep the {what}: {error.strerror}", help=help_))

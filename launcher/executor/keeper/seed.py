@@ -6,8 +6,8 @@ import fcntl
 import os
 import stat
 from contextlib import ExitStack
-from hashlib import sha256
 
+from launcher.digests import sha256
 from launcher.errors import Diagnostic, StepFailed
 from launcher.machine.vfat import vfat
 from launcher.plan.seed import LABEL, SeedFile, StartSeedEngine
@@ -30,7 +30,7 @@ def made_in_memory(step: StartSeedEngine, stack: ExitStack) -> int:
 
 def _content(one: SeedFile) -> bytes:
     content = _read(one.path) if one.path else one.text.encode()
-    if sha256(content).hexdigest() != one.sha256:
+    if sha256(content) != one.sha256:
         raise StepFailed(
             Diagnostic("E563", f"{one.path} is another file than when it was planned", help=("plan again",))
         )

@@ -11,8 +11,8 @@ import os
 import stat
 import struct
 from contextlib import ExitStack
-from hashlib import sha256
 
+from launcher.digests import sha256
 from launcher.errors import Diagnostic, StepFailed
 from launcher.kernel.api import Kernel
 from launcher.plan.firmware import OpenVariables
@@ -105,7 +105,7 @@ def _template(step: OpenVariables) -> bytes:
         content = read_whole(file, step.size + 1)
     finally:
         os.close(file)
-    if len(content) != step.size or sha256(content).hexdigest() != step.template_sha256:
+    if len(content) != step.size or sha256(content) != step.template_sha256:
         raise OSError(errno.ESTALE, "it has changed since the plan was made", step.template)
     return content
 

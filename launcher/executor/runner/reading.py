@@ -7,6 +7,7 @@ import os
 import stat
 from functools import partial
 
+from launcher.digests import hasher
 from launcher.errors import Diagnostic, Refused
 from launcher.executor.runner.live import Live
 from launcher.vms.way import read_whole
@@ -14,11 +15,11 @@ from launcher.vms.way import read_whole
 
 def read_file(path: str, digest: str, live: Live) -> bytes:
     """OSError when it cannot be read; Refused when it is another one now, or is by the time the guest reboots."""
-    from hashlib import sha256  # brings OpenSSL, which a keeper, who imports all of this, has no use for
-
     file = live.once(path, partial(open_regular, path))
     image = read_whole(file, size_of(file))
-    if sha256(image).hexdigest() != digest:
+    found = hasher(len(image), shut_in=live.past is not None)
+    found.update(image)
+    if found.hexdigest() != digest:
         message = f"{path} has changed since the plan was made"
         raise Refused(Diagnostic("E509", message, help=("plan again, or put the file back",)))
     return image

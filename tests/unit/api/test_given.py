@@ -11,7 +11,7 @@ import pytest
 from launcher.api.given import from_environment
 from launcher.cli import main
 from launcher.errors import Refused
-from launcher.foreign.gres import expanded, given_devices
+from launcher.foreign.gres import expanded, given_devices, record_of
 from tests.elves import pvh
 from tests.planning import HOSTS, host
 
@@ -65,6 +65,20 @@ def test_what_slurm_cannot_mean_is_told(gres: str, code: str, said: str) -> None
     (found,) = refused.value.diagnostics
     assert found.code == code
     assert said in found.message
+
+
+def test_of_an_array_a_task_has_what_is_its_own() -> None:
+    """By the number of the last task, which is the array's, scontrol shows all tasks."""
+    head, _, rest = JOB.partition("JobName")
+    tasks = [
+        f"JobId={number} ArrayJobId=7 ArrayTaskId={n} JobName{rest.format(f'gpu:1(IDX:{n})')}"
+        for n, number in enumerate((70, 7))
+    ]
+    assert head == "JobId=7 "
+    found = given_devices(record_of("7", "\n".join(tasks)), CONF, "gpu07", "gres.conf")
+    assert [str(one) for one, _ in found] == ["0000:e1:00.0"]
+    with pytest.raises(Refused, match="E584"):
+        record_of("1", "\n".join(tasks))
 
 
 def test_a_file_that_is_no_address_and_a_node_that_is_not_the_jobs_are_told() -> None:
@@ -157,6 +171,9 @@ def test_what_kubernetes_gives(variables: dict[str, str], metadata: str, expecte
         ({}, "[" * 100000, "E584"),
         ({}, '{"apiVersion": "metadata.resource.k8s.io/v1", "requests": [{"devices": ["x"]}]}', "E584"),
         ({}, '{"apiVersion": "metadata.resource.k8s.io/v1", "requests": "all"}', "E584"),
+        ({}, '{"apiVersion": "metadata.resource.k8s.io/v1", "requests": [{"devices": 1}]}', "E584"),
+        ({}, _metadata("0000:e1:00.0").replace('{"string": "0000:e1:00.0"}', '"0000:e1:00.0"'), "E584"),
+        ({}, " " * 500000 + "1 " * 200000, "E584"),  # not in hours
         ({}, _metadata("0000:e1:00.0", key="model"), "E584"),
         ({}, _metadata("GPU-4711"), "E584"),
         ({"SLURM_JOB_ID": "7; reboot"}, "", "E584"),

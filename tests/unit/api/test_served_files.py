@@ -6,6 +6,7 @@ import os
 import socket
 from pathlib import Path
 
+from launcher.api.files import beside
 from launcher.api.plans import files_of, load, named_files
 from launcher.api.served_files import Named, with_served
 from launcher.api.staleness import _with_served
@@ -31,6 +32,17 @@ def written(folder: Path) -> Path:
     (folder / "root.qcow2").write_bytes(qcow2(backing="base.img", backing_format="raw"))
     (folder / "data").write_bytes(qcow2())
     return folder
+
+
+def test_a_path_is_written_without_its_dots_where_they_lead_to_the_same_file(tmp_path: Path) -> None:
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "far" / "away").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("far/away")
+    assert beside(tmp_path / "specs", "../new.fd") == f"{tmp_path}/new.fd"
+    assert beside(tmp_path, "link/../a.img") == f"{tmp_path}/link/../a.img"  # that is far/a.img
+    assert beside(tmp_path, "specs/..") == f"{tmp_path}/specs/.."
+    assert beside(tmp_path, "none/../a.img") == f"{tmp_path}/none/../a.img"
+    assert beside(tmp_path, "/srv/a.img") == "/srv/a.img"
 
 
 def test_paths_are_relative_to_the_spec_and_formats_follow_names(tmp_path: Path) -> None:

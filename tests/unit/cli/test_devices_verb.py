@@ -72,6 +72,7 @@ def test_a_class_lists_only_its_devices(kind: str, count: int, capsys: pytest.Ca
         ["--host", on("gpu07"), "--deep"],
         ["--host", on("gpu07"), "--as", "root"],
         ["--as", "somebody"],
+        ["--host", str(HOSTS)],
     ],
 )
 def test_options_that_do_not_fit_are_wrong_usage(words: list[str], capsys: pytest.CaptureFixture[str]):

@@ -73,7 +73,7 @@ def test_a_word_is_explained_by_the_fields_and_codes_it_stands_for(
 @pytest.mark.parametrize(
     ("word", "said"),
     [("up", "up is a verb: `vmlaunch help up`"), ("no-such-thing", "`vmlaunch explain` lists all"),
-     ("14", "there is no field or code 14"), ("(\x1b[", "there is no field or code (\ufffd[")],
+     ("914", "there is no field or code 914"), ("(\x1b[", "there is no field or code (\ufffd[")],
 )  # fmt: skip
 def test_a_word_that_nothing_speaks_of_is_told_so(word: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", word]) == 2
@@ -148,7 +148,7 @@ def test_unknown_shell_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> Non
         (["validate", "pyproj"], []),
         (["plan", "exampl"], ["examples"]),
         (["plan", "examples/pass"], ["examples/passthrough.yaml"]),
-        (["plan", "--o"], ["--output"]),
+        (["plan", "--ou"], ["--output"]),
         (["plan", "-o", "pyproj"], ["pyproject.toml"]),
     ],
 )

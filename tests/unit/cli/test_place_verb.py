@@ -20,11 +20,13 @@ from launcher.codec import encode
 from launcher.errors import Refused, WrongUsage
 from launcher.plan.placement import placement_to_json
 from launcher.record import replace
-from launcher.values import GIB, Moment
+from launcher.values import GIB, Missing, Moment
+from tests.catalogue.row import with_function
 from tests.elves import pvh
-from tests.planning import host
+from tests.planning import host, plan
 
 GPU = "devices: {gpu: {match: {id: 10de:2684}, pick: free, companions: attach}}"
+IDS = ("10de:2684", "10de:2330")
 H100 = "devices: {gpu: {match: {id: 10de:2330}, pick: free}}"
 
 
@@ -115,6 +117,24 @@ def test_strict_keeps_hosts_out_that_warn(site, capsys) -> None:
     assert "(W267)" in out
 
 
+def test_a_person_at_a_terminal_sees_how_far_it_is(site, capsys, monkeypatch) -> None:
+    monkeypatch.setattr("launcher.cli.terminal.can_redraw", lambda _: True)
+    monkeypatch.setattr("launcher.cli.place._EVERY", 2)
+    _, out, err = said(capsys, "vm.yaml", "hosts")
+    assert err == "\r2 hosts judged\r\x1b[K"
+    assert "hosts judged" not in out
+
+
+def test_what_could_not_be_read_makes_a_host_unsure(site, capsys) -> None:
+    facts = host("gpu07")
+    asleep = with_function(facts, "0000:e1:00.0", bars=Missing("denied", "resource"))
+    record(site, "gpu07", pci=asleep.pci)
+    code, out, _ = said(capsys, "vm.yaml", "hosts")
+    assert code == 0
+    assert "gpu07?" in out
+    assert "?: a fact" in out
+
+
 # ---- what is wrong with a file stops no other ----
 
 
@@ -125,11 +145,24 @@ def test_one_bad_file_does_not_stop_the_others(site, capsys) -> None:
     (folder / "c-odd.json").write_text((folder / "gpu07.json").read_text().replace('"uid": 0', '"uid": "root"'))
     (folder / "d-folder.json").mkdir()
     (folder / "e-list.json").write_text("[]")
+    plain = encode(host("laptop")) | {"name": "f"}
+    (folder / "f-group.json").write_text(
+        json.dumps(plain | {"groups": [*plain["groups"], {"number": 999, "devices": []}]})
+    )
     code, out, err = said(capsys, "vm.yaml", "hosts")
     assert code == 0
     assert "1 of 3 hosts" in out
     codes = [line[6:10] for line in err.splitlines() if line.startswith("error[")]
-    assert codes == ["E290", "E291", "E292", "E293", "E291"]
+    assert codes == ["E290", "E291", "E292", "E293", "E291", "E292"]
+
+
+def test_a_file_that_is_no_json_is_told_once_and_a_thousand_bad_lines_are_not_all_told(site, capsys) -> None:
+    assert said(capsys, "vm.yaml", "bzImage")[2].count("error[E290]") == 1
+    (site / "bad.jsonl").write_text("{]\n" * 1000)
+    _, out, err = said(capsys, "vm.yaml", "bad.jsonl")
+    assert "no host could be read" in out
+    assert err.count("error[E290]") == 10
+    assert "and 990 more" in err
 
 
 def test_a_bad_line_is_told_by_its_number(site, capsys) -> None:
@@ -214,19 +247,25 @@ def test_what_one_part_refuses_the_whole_refuses() -> None:
 # ---- several specs ----
 
 
-def seated(site: Path, *specs: str) -> list[str | None]:
-    seats = place([read_spec(one) for one in specs], "hosts").assignment
-    assert seats is not None
-    return [one.host for one in seats]
+def assigned(site: Path, *specs: str) -> list[str | None]:
+    found = place([read_spec(one) for one in specs], "hosts")
+    if found.assignment is None:  # one alone has the best of its hosts
+        return [found.specs[0].hosts[0].host]
+    return [one.host for one in found.assignment]
 
 
 def test_no_group_is_given_twice(site) -> None:
     """gpu07 has one that is free, gpu-server eight of another kind."""
     names = [write_spec(site, f"h{n}", H100) for n in range(9)]
-    assert seated(site, *names[:8]) == ["gpu-server"] * 8
-    assert seated(site, *names).count(None) == 1
+    assert assigned(site, *names[:8]) == ["gpu-server"] * 8
+    assert assigned(site, *names).count(None) == 1
     found = place([read_spec(one) for one in names[:8]], "hosts").assignment or ()
     assert len({str(one.devices["gpu"]) for one in found}) == 8
+    for one in found:
+        assert (
+            plan(Path(one.spec).read_text(), host("gpu-server"), only=",".join(map(str, one.only))).devices[0].host
+            == (one.devices["gpu"])
+        )
 
 
 def test_who_has_fewer_hosts_comes_first(site) -> None:
@@ -236,9 +275,51 @@ def test_who_has_fewer_hosts_comes_first(site) -> None:
         write_spec(site, "a", "devices: {g: {match: {class: gpu}, pick: free, companions: attach}}"),
         "vm.yaml",
     )
-    assert seated(site, anywhere, there).count("gpu07") == 1
+    assert assigned(site, anywhere, there).count("gpu07") == 1
     record(site, "gpu-server")
-    assert seated(site, anywhere, there) == ["gpu-server", "gpu07"]
+    assert assigned(site, anywhere, there) == ["gpu-server", "gpu07"]
+
+
+def test_as_many_as_possible_have_a_host_where_not_all_can(site) -> None:
+    """One that fits nowhere takes nothing from the others, nor do those that are too many."""
+    nowhere = write_spec(site, "nowhere", "devices: {x: {match: {id: 'dead:beef'}}}")
+    names = [write_spec(site, f"h{n}", H100) for n in range(12)]
+    assert assigned(site, nowhere, nowhere) == [None, None]
+    found = assigned(site, nowhere, *names, "vm.yaml")
+    assert (found[0], found.count("gpu-server"), found[-1]) == (None, 8, "gpu07")
+
+
+def test_one_moves_for_another(site) -> None:
+    """Both could have the one free card of gpu07; the one that has another way takes that, whatever the order."""
+    for file in ("second", "third"):
+        record(site, "gpu-server", file, name=file)
+    either = write_spec(site, "either", "devices: {g: {match: {class: gpu}, pick: free, companions: attach}}")
+    names = [write_spec(site, f"h{n}", H100) for n in range(24)]
+    for specs in ([either, "vm.yaml", *names], [*names, "vm.yaml", either]):
+        found = assigned(site, *specs)
+        assert found.count(None) == 1  # 25 for 24 and one
+        assert found.count("gpu07") == 1
+
+
+def test_who_was_assigned_first_moves_when_another_has_no_place(site) -> None:
+    """Three hosts with one card each. The first VM has two of them and takes the best, which the others need."""
+    for one in (site / "hosts").iterdir():
+        one.unlink()
+    first, second = "0000:3b:01.0", "0000:3b:01.1"
+    for name, marked in (("x", (first, second)), ("y", (first,)), ("z", (second,))):
+        facts = host("gpu07")
+        for address in marked:
+            facts = with_function(facts, address, id=f"1111:000{address[-1]}")
+        record(site, "gpu07", name, name=name, pci=facts.pci)
+    folders = [site / one for one in "abc"]
+    specs = []
+    for folder, mark in zip(folders, "011", strict=True):
+        folder.mkdir()
+        (folder / "bzImage").write_bytes(pvh())
+        devices = f"mark: {{match: {{id: '1111:000{mark}'}}}}, gpu: {{match: {{id: 10de:2684}}, pick: free}}"
+        specs.append(write_spec(folder, folder.name, f"devices: {{{devices}}}"))
+    assert assigned(site, *specs[:1]) == ["x"]
+    assert assigned(site, *specs) == ["y", "x", "z"]
 
 
 def test_memory_and_huge_pages_are_counted(site) -> None:
@@ -246,25 +327,34 @@ def test_memory_and_huge_pages_are_counted(site) -> None:
         (site / "hosts" / f"{host(name).name}.json").unlink()
     whole = host("gpu07").memory.total // GIB * 2 // 3
     large = [write_spec(site, name, "", f"{whole}GiB") for name in ("a", "b")]
-    assert seated(site, *large) == ["gpu07", None]
+    assert assigned(site, *large) == ["gpu07", None]
     free = sum(pool.free for node in host("gpu07").nodes for pool in node.huge_pages if pool.size == GIB)
     assert free > 2
     paged = [write_spec(site, name, "", f"[{{size: {free // 2 + 1}GiB, pages: 1GiB}}]") for name in ("c", "d")]
-    assert seated(site, *paged) == ["gpu07", None]
-    assert seated(site, paged[0], write_spec(site, "e", "", "[{size: 1GiB, pages: 1GiB}]")) == ["gpu07", "gpu07"]
+    assert assigned(site, *paged) == ["gpu07", None]
+    assert assigned(site, paged[0], write_spec(site, "e", "", "[{size: 1GiB, pages: 1GiB}]")) == ["gpu07", "gpu07"]
 
 
 def test_two_vms_of_one_name_are_not_put_on_one_host(site, capsys) -> None:
-    assert sorted(map(str, seated(site, "vm.yaml", "vm.yaml"))) == ["None", "gpu07"]
+    assert sorted(map(str, assigned(site, "vm.yaml", "vm.yaml"))) == ["None", "gpu07"]
     code, out, _ = said(capsys, "vm.yaml", "vm.yaml", "hosts")
     assert code == 1
     assert "Together: no host was found for 1 of 2 VMs" in out
+
+
+def test_programs_may_change_a_spec_for_each_vm(site) -> None:
+    """Of one file there are two VMs then: of other names, and of other sizes."""
+    specs = [read_spec("vm.yaml", [f"name=vm{n}", f"devices.gpu.match.id={id_}"]) for n, id_ in enumerate(IDS)]
+    found = place(specs, "hosts")
+    assert [one.host for one in found.assignment or ()] == ["gpu07", "gpu-server"]
+    assert [one.name for one in found.specs] == ["vm0", "vm1"]
 
 
 def test_the_assignment_is_a_part_of_the_json(site) -> None:
     found = placement_to_json(place([read_spec("vm.yaml"), read_spec(write_spec(site, "h", H100))], "hosts"))
     assert [list(Draft202012Validator(placement_schema()).iter_errors(found)), len(found["specs"])] == [[], 2]
     assert [one["host"] for one in found["assignment"]] == ["gpu07", "gpu-server"]
+    assert found["assignment"][0]["only"] == ["0000:e1:00.0", "0000:e1:00.1"]
 
 
 def test_many_hosts_are_shared_among_processes(site, monkeypatch) -> None:

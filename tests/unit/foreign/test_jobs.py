@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import subprocess
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import yaml
-from kubernetes_validate import validate
 
-from launcher.api.jobs import Able, agreed, job_of
+from launcher.api.jobs import agreed, job_of
 from launcher.cli import main
-from launcher.foreign.job import Job, Want
+from launcher.foreign.job import HostFile, Want
 from launcher.foreign.pod import manifests
-from launcher.foreign.slurm_job import names, script
+from launcher.foreign.slurm_job import names
 from launcher.spec.load import load_spec
-from tests.planning import host, plan
+from tests.elves import pvh
+from tests.planning import HOSTS
 
 GOLDEN = Path(__file__).parent.parent.parent / "schedulers"
-HEAD = "boot: {kernel: ./bzImage, initrd: /vms/initrd.img}\ncpus: 4\n"
+HEAD = "boot: {kernel: ./bzImage, initrd: ./initrd.img}\ncpus: 4\n"
 TRAINER = (
     HEAD
     + """memory: [{size: 8GiB, pages: 1GiB}]
@@ -43,18 +45,26 @@ cloud-init: {user-data: ./user-data}
 FLEET = ("gpu07", "gpu-server", "laptop", "cloud-vm")
 
 
-def job(text: str, sets: tuple[str, ...] = ()) -> Job:
-    """On those of the fleet whose plan can run; for a spec with disks, on all of it."""
-    loaded = load_spec(text, "/vms/trainer.yaml", sets=sets, name="trainer")
-    able, unable = list[Able](), list[str]()
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What specs name is there, and a fleet of recorded hosts."""
+    folder = tmp_path_factory.mktemp("site")
+    (folder / "bzImage").write_bytes(pvh())
+    (folder / "initrd.img").write_bytes(bytes(4096))
+    (folder / "hosts").mkdir()
     for name in FLEET:
-        made = plan(text, host(name))
-        devices = {one.alias: one.host for one in made.devices if one.role == "device"}
-        if made.summary.can_run != "no" or loaded.spec.disks:
-            able.append(Able(host(name), devices))
-        else:
-            unable.append(name)
-    return job_of(loaded, text.encode(), sets, able, unable)
+        plain = json.loads((HOSTS / f"{name}.json").read_text()) | {"name": name}
+        (folder / "hosts" / f"{name}.json").write_text(json.dumps(plain))
+    return folder
+
+
+def printed(site: Path, text: str, *words: str) -> str:
+    """As it would be below /vms."""
+    (site / "trainer.yaml").write_text(text)
+    out = io.StringIO()
+    with redirect_stdout(out):
+        assert main(["place", str(site / "trainer.yaml"), str(site / "hosts"), *words]) == 0
+    return out.getvalue().replace(str(site), "/vms")
 
 
 @pytest.mark.parametrize(
@@ -63,21 +73,16 @@ def job(text: str, sets: tuple[str, ...] = ()) -> Job:
         ("trainer.sbatch", TRAINER, None),
         ("any-gpu.sbatch", ANY_GPU, None),
         ("fixed.sbatch", FIXED, None),
-        ("served.sbatch", SERVED, None),
         ("trainer-by-plugin.yaml", TRAINER, False),
         ("trainer-by-claim.yaml", TRAINER, True),
         ("any-gpu-by-claim.yaml", ANY_GPU, True),
-        ("served.yaml", SERVED, False),
     ],
 )
-def test_jobs_are_as_they_were_read(golden: str, text: str, claim: bool | None) -> None:
-    made = job(text, ("cpus.count=4",) if text == TRAINER else ())
-    said = script(made) if claim is None else manifests(made, claim=claim, domain="pci.example.com")
+def test_jobs_are_as_they_were_read(golden: str, text: str, claim: bool | None, site: Path) -> None:
+    sets = ("--set", "cpus.count=6", "--set", "boot.cmdline=$(POD) a'b") if text == TRAINER else ()
+    kind = "slurm" if claim is None else "kubernetes"
+    said = printed(site, text, "--format", kind, *(["--claim"] if claim else []), *sets)
     _compare(golden, said)
-    if claim is not None:
-        for one in yaml.safe_load_all(said):
-            for version in ("1.34", "1.37"):
-                validate(one, version, strict=True)
 
 
 @pytest.mark.parametrize("golden", ["prolog", "epilog"])
@@ -125,6 +130,7 @@ class Run:
     """The script in a folder of its own, with a vmlaunch and a scontrol that note what they were told."""
 
     folder: Path
+    script: str
 
     def __call__(self, code: int, excluded: str = "(null)") -> subprocess.CompletedProcess[str]:
         note = f'echo "${{0##*/}} $*" >> {self.folder}/told'
@@ -135,7 +141,7 @@ class Run:
         for name, text in programs.items():
             (self.folder / name).write_text(f"#!/bin/bash\n{text}\n")
             (self.folder / name).chmod(0o755)
-        (self.folder / "job").write_text(script(job(ANY_GPU)))
+        (self.folder / "job").write_text(self.script)
         variables = {
             "PATH": f"{self.folder}:{os.environ['PATH']}",
             "SLURM_JOB_ID": "7",
@@ -157,9 +163,73 @@ class Run:
         (10, "a,b", ["scontrol requeue 7", "scontrol update JobId=7 ExcNodeList=a,b,GPU_7.lan"]),
     ],
 )
-def test_a_job_that_was_refused_goes_elsewhere(code: int, excluded: str, told: list[str], tmp_path: Path) -> None:
-    run = Run(tmp_path)
+def test_a_job_that_was_refused_goes_elsewhere(
+    code: int, excluded: str, told: list[str], tmp_path: Path, site: Path
+) -> None:
+    run = Run(tmp_path, printed(site, ANY_GPU, "--format", "slurm"))
     assert run(code, excluded).returncode == code
     first, *rest = run.told()
     assert first == "vmlaunch up /vms/trainer.yaml --only env --set name=trainer-7-gpu-7-lan"
     assert [one for one in rest if "show" not in one] == told
+
+
+def test_words_of_a_spec_are_none_of_kubernetes() -> None:
+    """`$(NAME)` would be a variable's value there, and `$$` one dollar."""
+    spec = "/vms/$(POD)/a$$b.yaml"
+    made = job_of(load_spec(ANY_GPU, spec, name="vm"), ANY_GPU, ["boot.cmdline=$$(POD) $x"], [], [])
+    said = manifests(made)
+    assert '- "/vms/$$(POD)/a$$$$b.yaml"\n' in said
+    assert '- "boot.cmdline=$$$$(POD) $$x"\n' in said
+
+
+def test_files_and_devices_of_the_host_are_listed_for_a_pod() -> None:
+    made = job_of(load_spec(SERVED, "/vms/served.yaml", name="served"), SERVED, (), [], [])
+    assert made.files == (
+        HostFile("/vms/user-data"),
+        HostFile("/vms/root.qcow2", writable=True),
+        HostFile("/srv/home"),
+    )
+    assert made.nodes == ("kvm", "tun", "vhost-net", "vhost-vsock")
+    assert made.notes == ("`cpus.pin` names CPUs that the scheduler may have given to others.",)
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["--claim"], "E297"),
+        (["--format", "slurm", "--image", "x"], "E297"),
+        (["--format", "kubernetes", "--domain", "A b"], "E581"),
+    ],
+)
+def test_words_that_do_not_fit(words: list[str], code: str, site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (site / "trainer.yaml").write_text(ANY_GPU)
+    assert main(["place", str(site / "trainer.yaml"), str(site / "hosts"), *words]) == 2
+    assert code in capsys.readouterr().err
+    assert main(["place", *[str(site / "trainer.yaml")] * 2, str(site / "hosts"), "--format", "slurm"]) == 2
+    assert "E579" in capsys.readouterr().err
+
+
+def test_what_no_host_can_run_is_no_job(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (site / "trainer.yaml").write_text(ANY_GPU.replace("class: gpu", "id: 10de:ffff"))
+    assert main(["place", str(site / "trainer.yaml"), str(site / "hosts"), "--format", "slurm"]) == 1
+    said = capsys.readouterr()
+    assert (said.out, "E204" in said.err) == ("", True)
+
+
+def test_a_name_that_is_no_word_does_not_get_into_a_script(
+    site: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, name in enumerate(("gpu07", "x\nrm -rf /", "y\n#SBATCH --uid=root")):
+        source = "gpu07" if number < 2 else "laptop"
+        plain = json.loads((HOSTS / f"{source}.json").read_text()) | {"name": name}
+        (tmp_path / f"{number}.json").write_text(json.dumps(plain))
+    (tmp_path / "3.json").write_text((HOSTS / "gpu07.json").read_text().replace("10de:2684", "10de:2684\\nrm -rf /"))
+    (site / "trainer.yaml").write_text(ANY_GPU)
+    assert main(["place", str(site / "trainer.yaml"), str(tmp_path), "--format", "slurm"]) == 0
+    said = capsys.readouterr()
+    assert said.err.count("E580") >= 2
+    assert "error[E292]" in said.err
+    assert main(["devices", "--host", str(tmp_path), "--format", "gres"]) == 1
+    assert "\nrm" not in capsys.readouterr().out
+    assert "rm -rf" not in said.out
+    assert "uid" not in said.out

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from jsonschema import Draft202012Validator
 from launcher.api.schemas import facts_schema, plan_schema, report_schema
 from launcher.plan.codec import report_to_json
 from launcher.plan.outcome import FORMAT_VERSION, End, RamReport, Report, StepOutcome, VcpuReport
+from launcher.spec.schema import spec_schema
 
 TESTS = Path(__file__).parent.parent.parent
 
@@ -26,6 +27,20 @@ def validator(schema: Callable[[], dict[str, Any]]) -> Draft202012Validator:
 
 def complaints(schema: Callable[[], dict[str, Any]], value: Any) -> list[str]:
     return [f"{one.json_path}: {one.message}" for one in validator(schema).iter_errors(value)]
+
+
+def formats(schema: Any) -> Iterator[str]:
+    """`format` with a text behind it is the keyword; a property may be called so, too."""
+    for key, one in (
+        schema.items() if isinstance(schema, dict) else enumerate(schema) if isinstance(schema, list) else ()
+    ):
+        yield from [one] if key == "format" and isinstance(one, str) else formats(one)
+
+
+@pytest.mark.parametrize("schema", [facts_schema, plan_schema, report_schema, spec_schema])
+def test_no_schema_takes_more_than_the_standards_own_keywords(schema: Callable[[], dict[str, Any]]) -> None:
+    """ajv refuses a schema with a format, unless it is given another package."""
+    assert list(formats(schema())) == []
 
 
 @pytest.mark.parametrize("path", sorted(TESTS.glob("plans/*.json")), ids=lambda path: path.stem)

@@ -25,7 +25,16 @@ def test_a_moment_is_read_in_any_zone(text, seconds) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "yesterday", "2026-11-29", "2026-11-29T20:24:07", "0001-01-01T00:00:00Z", "9e999"]
+    "text",
+    [
+        "",
+        "yesterday",
+        "2026-11-29",
+        "2026-11-29T20:24:07",
+        "0001-01-01T00:00:00Z",
+        "9999-12-31T23:00:00-02:00",
+        "9e999",
+    ],
 )
 def test_a_time_without_zone_and_what_is_none_is_damage(text) -> None:
     with pytest.raises(DecodeError, match="recorded_at: not a time with its zone"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 
+from launcher.errors import Diagnostic
 from launcher.plan.codec import report_to_json
 from launcher.plan.outcome import FORMAT_VERSION, ContainerReport, Counts, End, RamReport, Report
 from launcher.record import replace
@@ -39,6 +40,13 @@ def test_while_it_runs_there_is_no_teardown() -> None:
 def test_who_does_not_ask_is_told_none_of_it() -> None:
     assert "maps" not in drawn(ENDED, verbose=False)
     assert "failed calls" not in drawn(ENDED, verbose=False)
+
+
+def test_a_log_that_could_not_be_kept_whole_is_not_said_to_be() -> None:
+    ended = replace(ENDED, counts=Counts(serial_written=7), console="/log")
+    assert "7 bytes written; kept in /log" in drawn(ended, verbose=False)
+    lost = replace(ended, diagnostics=(Diagnostic("W501", "failed to keep the console log: No space left on device"),))
+    assert "7 bytes written; not all kept in /log" in drawn(lost, verbose=False)
 
 
 def test_programs_get_the_figures_always() -> None:

@@ -33,7 +33,7 @@ WRONG = (
     'boot: {kernel: ./a, firmware: uefi}\ncpus: "1"\nmemory: {size: 1GiB}\n',
     "boot: {initrd: ./initrd.img}\ncpus: 0\nmemory: 512\n",
     "boot: {firmware: bios, variables: ./a.fd, cmdline: quiet}\ncpus: {count: two}\nmemory: [{pages: 2M}]\n",
-    "cpus: 1.5\nram: 1GiB\nname: My_VM\n",
+    "cpus: 1.5\nkernel: ./bzImage\nram: 1GiB\nname: My_VM\n",
     f"{WHOLE}devices: {{a: {{pci: 0000:02:00.0, match: {{class: gpu}}}}, b: gpu, c: {{vf: 1}}}}\n",
     f"{WHOLE}devices:\n  a: {{match: {{class: vga}}, allow: in-use}}\n  b: {{pci: 1:2, rom: yes, allow: [inuse]}}\n",
     f"{WHOLE}disks: {{a: {{path: ./a, socket: /b}}, b: {{}}, c: {{path: ./c, readonly: true, discard: true}}}}\n",

@@ -1,0 +1,54 @@
+"""The hosts that can run a spec in; a job for Slurm or Kubernetes out, on stdout."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from launcher.errors import Diagnostic, WrongUsage
+
+if TYPE_CHECKING:
+    import argparse
+
+    from launcher.plan.placement import Placement
+
+
+def check_words(options: argparse.Namespace) -> None:
+    said = [f"--{name}" for name in ("claim", "domain", "image") if getattr(options, name)]
+    if said and options.format != "kubernetes":
+        help_ = ("leave it out, or say --format kubernetes",)
+        raise WrongUsage(Diagnostic("E297", f"{said[0]} is about manifests of Kubernetes'", help=help_))
+    if len(options.specs) > 1 or options.specs == ["-"]:
+        help_ = (f"one after the other: `vmlaunch place vm.yaml hosts/ --format {options.format}`",)
+        raise WrongUsage(Diagnostic("E579", "a job is made of one spec, which has a file", help=help_))
+    if options.domain:
+        from launcher.foreign.slices import check_domain
+
+        check_domain(options.domain)
+
+
+def show(found: Placement, options: argparse.Namespace) -> None:
+    """What no host can run is no job: said, and why not, as in a text."""
+    from launcher.cli.terminal import drawn
+
+    if not found.fits:
+        from launcher.report.placement_text import placement_text
+
+        print(placement_text(found, 0, 100), file=sys.stderr)
+        return
+    from launcher.api.jobs import job_from
+
+    raw = options.sources[options.specs[0]]
+    job, told = job_from(options.loaded[0], raw, options.set, found.specs[0], options.hosts, kind=options.format)
+    if told:
+        print(drawn(told, options.sources, sys.stderr), end="\n\n", file=sys.stderr)
+    if options.format == "slurm":
+        from launcher.foreign.slurm_job import script
+
+        print(script(job), end="")
+        return
+    from launcher.foreign.pod import IMAGE, manifests
+    from launcher.foreign.slices import DOMAIN
+
+    domain, image = options.domain or DOMAIN, options.image or IMAGE
+    print(manifests(job, claim=options.claim, domain=domain, image=image), end="")
