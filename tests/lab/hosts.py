@@ -242,7 +242,9 @@ TABLE = (
         NVME[1],
     ), disks=("nvme",), cpus=2, nodes=2, kernel_options=("hugepagesz=2M", "hugepages=0:16,1:32", "nokaslr")),
     Host("large", "8 GiB of memory, a drive and two network cards", devices=(*NVME, *CARDS), disks=("nvme",), cpus=2,
-         mebibytes=8192, disk_mebibytes=2048),  # the drive takes the image of the tests
+         mebibytes=8192),
+    Host("roomy-drive", "a drive that takes the image of the tests, and two network cards", devices=(*NVME, *CARDS),
+         disks=("nvme",), disk_mebibytes=2048),
     Host("no-iommu", "no IOMMU", iommu=Iommu.NONE, devices=NVME, disks=("nvme",)),
     Host("switched-off", "an IOMMU that the command line switches off", devices=NVME, disks=("nvme",),
          kernel_options=("intel_iommu=off",)),

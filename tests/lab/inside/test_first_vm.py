@@ -18,7 +18,7 @@ from tests.lab.inside.first_vm import GUEST, HOST, Command, Way, ways
 from tests.lab.inside.whole import MODULES, firmware_of, missing, sh
 
 pytestmark = [
-    pytest.mark.host("large"),
+    pytest.mark.host("roomy-drive"),
     pytest.mark.image,
     pytest.mark.long,
     pytest.mark.usefixtures("host_as_before"),
