@@ -5,8 +5,10 @@ One bad file does not stop the others. Nothing is kept: a hundred thousand hosts
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
+import sys
 from importlib import import_module
 from typing import IO, TYPE_CHECKING, Any
 
@@ -53,19 +55,17 @@ def texts_in(path: str, part: int = 0, parts: int = 1) -> Iterator[tuple[Source,
         for file in _files(path)[part::parts]:
             yield Source(file), _text(file)
         return
-    yield from _lines(path, part, parts)
+    try:
+        yield from _lines(path, part, parts)
+    except _damage() as error:
+        raise Refused(Diagnostic("E293", f"failed to unpack the hosts: {error}", Where(path), help=(_WAY,))) from None
 
 
 def text_at(source: Source) -> bytes:
     """Again."""
-    if not source.line:
-        found = _text(source.path)
-        if isinstance(found, Refused):
-            raise found
-        return found
     with _opened(source.path) as file:
         file.seek(source.offset)
-        return file.readline()
+        return file.readline() if source.line else file.read()
 
 
 def facts_at(raw: bytes, source: Source) -> HostFacts:
@@ -97,15 +97,20 @@ def _files(folder: str) -> list[str]:
 
 
 def _text(path: str) -> bytes | Refused:
-    """None but a regular file is read: a FIFO waits for its writer."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        with open(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                return Refused(Diagnostic("E293", "failed to read the facts file: it is no regular file", Where(path)))
+        with _regular(path) as file:
             return file.read()
     except OSError as error:
         return Refused(Diagnostic("E293", f"failed to read the facts file: {error.strerror}", Where(path)))
+
+
+def _regular(path: str) -> IO[bytes]:
+    """None but a regular file is read: a FIFO waits for its writer, and a pipe is read once."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no regular file")
+    return open(descriptor, "rb")
 
 
 def _lines(path: str, part: int, parts: int) -> Iterator[tuple[Source, bytes | Refused]]:
@@ -138,7 +143,7 @@ def _numbered(path: str, file: IO[bytes], first: bytes, part: int, parts: int) -
 
 def _opened(path: str) -> IO[bytes]:
     try:
-        file = open(path, "rb")  # noqa: SIM115 - the caller closes it
+        file = _regular(path)
         start = file.read(len(_ZSTD))
         file.seek(0)
     except OSError as error:
@@ -157,3 +162,9 @@ def _unpacked(path: str, file: IO[bytes]) -> IO[bytes]:
         raise Refused(Diagnostic("E574", fact, Where(path), help=help_)) from None
     unpacked: IO[bytes] = zstd.ZstdFile(file)
     return unpacked
+
+
+def _damage() -> tuple[type[Exception], ...]:
+    """What reading such a file raises when it is cut or not what it says."""
+    zstd: Any = sys.modules.get("compression.zstd")
+    return (EOFError, zstd.ZstdError) if zstd else ()

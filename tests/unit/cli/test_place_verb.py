@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -209,11 +210,14 @@ def test_hosts_without_a_name_are_not_one_host(site) -> None:
 
 
 @pytest.mark.parametrize(
-    ("hosts", "code"), [("empty", "E573"), ("nothing", "E573"), ("nowhere", "E293"), ("packed", "E574")]
+    ("hosts", "code"),
+    [("empty", "E573"), ("nothing", "E573"), ("nowhere", "E293"), ("pipe", "E293")]
+    + [("packed", "E574" if sys.version_info < (3, 14) else "E293")],  # what is behind its first bytes is damaged
 )
 def test_without_hosts_nothing_is_judged(site, hosts, code) -> None:
     (site / "empty").mkdir()
     (site / "nothing").write_bytes(b"\n\n")
+    os.mkfifo(site / "pipe")
     (site / "packed").write_bytes(b"\x28\xb5\x2f\xfd....")
     with pytest.raises(Refused, match=code):
         place([read_spec("vm.yaml")], hosts)
