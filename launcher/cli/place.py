@@ -112,13 +112,15 @@ def _say(found: Placement, options: argparse.Namespace) -> None:
 
 
 def _text(found: Placement, options: argparse.Namespace) -> None:
-    from launcher.report.lines import columns_of
+    from launcher.report.frame import visible
+    from launcher.report.lines import columns_of, wrapped
     from launcher.report.placement_text import placement_text
 
-    most = sys.maxsize if options.all else MOST
-    print(placement_text(found, most, columns_of(sys.stdout)))
+    most, width = sys.maxsize if options.all else MOST, columns_of(sys.stdout)
+    print(placement_text(found, most, width))
     if any(one.fitting < len(one.hosts) for one in found.specs):
-        print(f"\n`vmlaunch plan {options.specs[0]} --host FILE` says all that there is to say of one host.")
+        more = f"`vmlaunch plan {options.specs[0]} --host FILE` says all that there is to say of one host."
+        print("", *wrapped("", visible(more), width), sep="\n")
 
 
 def _json(found: Placement, _: argparse.Namespace) -> None:

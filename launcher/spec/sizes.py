@@ -47,7 +47,8 @@ def size(given: object) -> int:
             "E108", f"{given} is not a whole number of 4 KiB pages", help=("take a multiple of 4KiB",)
         ).error()
     if bytes_ > PHYSICAL:
-        raise Problem("E108", f"{given} is more than the 4096 TiB an x86 machine can address").error()
+        help_ = ("4096TiB is the most",)
+        raise Problem("E108", f"{given} is more than the 4096 TiB an x86 machine can address", help=help_).error()
     return bytes_
 
 

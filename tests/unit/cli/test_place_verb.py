@@ -129,6 +129,12 @@ def test_a_person_at_a_terminal_sees_how_far_it_is(site, capsys, monkeypatch) ->
     assert "hosts judged" not in out
 
 
+def test_a_narrow_terminal_tears_no_word_of_the_last_line_apart(site, capsys, monkeypatch) -> None:
+    monkeypatch.setattr("launcher.report.lines.columns_of", lambda _: 60)
+    _, out, _ = said(capsys, "vm.yaml", "hosts")
+    assert out.endswith("\n`vmlaunch plan vm.yaml --host FILE` says all that there is\nto say of one host.\n")
+
+
 def test_what_could_not_be_read_makes_a_host_unsure(site, capsys) -> None:
     facts = host("gpu07")
     asleep = with_function(facts, "0000:e1:00.0", bars=Missing("denied", "resource"))

@@ -334,6 +334,12 @@ def test_no_memory_is_told_so() -> None:
     assert (one.code, one.message) == ("E108", "memory: 0GiB is no memory at all")
 
 
+def test_more_memory_than_there_can_be_is_told_the_most() -> None:
+    """And not to take smaller pages, which is the way out of E108 in other places."""
+    (one,) = refused(SHORT.replace("8GiB", "99999999TiB"))
+    assert (one.code, one.help) == ("E108", ("4096TiB is the most",))
+
+
 # ---- null ----
 
 
