@@ -173,9 +173,14 @@ def decoded(plain: Any, where: Where) -> HostFacts:
     """Of a facts file as JSON has it. Refused, if it is none or a fact does not fit."""
     check_version(plain, where)
     try:
-        return decode(HostFacts, plain)
+        host = decode(HostFacts, plain)
     except DecodeError as error:
         raise Refused(Diagnostic("E292", f"a fact does not fit: {error}", where, help=(_RECORD,))) from None
+    for one in host.pci:
+        if not _ID.fullmatch(one.id):
+            fact = f"a fact does not fit: the id of {one.address} is {one.id!r}, and not vendor and device in hex"
+            raise Refused(Diagnostic("E292", fact, where, help=(_RECORD,)))
+    return host
 
 
 def check_version(plain: Any, where: Where) -> None:
@@ -186,6 +191,7 @@ def check_version(plain: Any, where: Where) -> None:
         raise Refused(Diagnostic("E291", f"not a facts file: {fact}", where, help=(_RECORD,)))
 
 
+_ID = re.compile("[0-9a-f]{4}:[0-9a-f]{4}")  # it becomes a word of gres.conf, of slurm.conf and of scripts
 _RECORD = "record the host again: `vmlaunch devices --json > host.json`"
 
 
