@@ -51,11 +51,14 @@ def job_from(
     said: list[Diagnostic] = []
     named = [one for one in placed.hosts if _is_named(one, check, said)]
     fitting = {(one.file, one.line): one for one in named if one.fits}
-    able = {}
+    able, unable = {}, [one.host for one in named if not one.fits]
     for source, raw in texts_in(hosts):
         if (found := fitting.get((source.path, source.line))) and not isinstance(raw, Refused):
-            able[found.rank] = Able(facts_at(raw, source), found.devices)
-    unable = [one.host for one in named if not one.fits]
+            try:
+                able[found.rank] = Able(facts_at(raw, source), found.devices)
+            except Refused as refused:  # what `place` did not have to look at is wrong
+                said += refused.diagnostics
+                unable.append(found.host)
     return job_of(loaded, text, sets, [able[rank] for rank in sorted(able)], unable), said
 
 

@@ -104,10 +104,12 @@ def test_bad_hosts_do_not_keep_back_the_others(fleet: Path, capsys: pytest.Captu
     (fleet / "twice.json").write_text(json.dumps(plain | {"recorded_at": "2020-01-01T00:00:00Z"}))
     for name in ("x Gres=gpu:9\nNodeName=y", "DEFAULT", "All"):
         (fleet / f"word-{len(name)}.json").write_text(json.dumps(plain | {"name": name}))
+    functions = [one | {"id": "10de:2684:9\nProlog=/tmp/x"} for one in plain["pci"]]
+    (fleet / "type.json").write_text(json.dumps(plain | {"name": "type", "pci": functions}))
     assert main(["devices", "--host", str(fleet), "--format", "nodes"]) == 1
     said = capsys.readouterr()
     assert said.out == (GOLDEN / "nodes.conf").read_text()
-    assert all(code in said.err for code in ("E290", "E291", "W576", "E580"))
+    assert all(code in said.err for code in ("E290", "E291", "E292", "W576", "E580"))
     assert said.err.count("E580") == 3
 
 

@@ -217,6 +217,23 @@ def test_what_no_host_can_run_is_no_job(site: Path, capsys: pytest.CaptureFixtur
     assert (said.out, "E204" in said.err) == ("", True)
 
 
+@pytest.mark.parametrize(("id_", "named"), [("10de:2684", ""), ("15b3:101d", "#SBATCH --exclude=wrong\n")])
+def test_an_id_that_is_no_word_does_not_get_into_a_script(
+    id_: str, named: str, site: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a GPU, which the spec is about, and of a card that `place` does not look at. The other host stays."""
+    plain = json.loads((HOSTS / "gpu07.json").read_text())
+    wrong = json.dumps(plain | {"name": "wrong"}).replace(f'"{id_}"', f'"{id_}\\n#SBATCH --uid=root"')
+    (tmp_path / "a.json").write_text(wrong)
+    (tmp_path / "b.json").write_text(json.dumps(plain))
+    (site / "trainer.yaml").write_text(ANY_GPU)
+    assert main(["place", str(site / "trainer.yaml"), str(tmp_path), "--format", "slurm"]) == 0
+    said = capsys.readouterr()
+    assert "--uid=root" not in said.out
+    assert named in said.out
+    assert "E292" in said.err
+
+
 def test_a_name_that_is_no_word_does_not_get_into_a_script(
     site: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
