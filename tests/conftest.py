@@ -38,6 +38,8 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.pop("GITHUB_ACTIONS", None)  # or each error would be an annotation, too
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # of a shell's job in the background
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:  # below nohup: a terminal that hangs up would end nobody
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_pycollect_makemodule(module_path: Path) -> None:

@@ -242,9 +242,11 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "W657",
         "shared memory without huge pages",
-        "Engines map the guest's memory, which is a file in memory for that. Before Linux 6.1 such files get huge "
-        "pages by a setting of the host only, and without them pinning and running are slower.",
-        "disks: {root: ./root.qcow2}        # on Linux 5.15",
+        "Engines map the guest's memory, which is a file in memory for that. It has huge pages by a setting of the "
+        "host; without, where it is populated at the start (with devices, or `pages: thp`) and Linux is 6.1 or later, "
+        "or where it is not and this process may mount a file system for it, as root or in a user name space. "
+        "Without them pinning and running are slower.",
+        "disks: {root: ./root.qcow2}\ndevices: {gpu: 0000:01:00.0}        # on Linux 5.15",
         "Set the setting that the message shows, or reserve huge pages and write `pages: 2MiB`.",
     ),
     Explanation(

@@ -19,13 +19,16 @@ TICK = 0.1  # seconds between two looks at the byte counter
 class HostMemory:
     """`page_size` 0: transparent huge pages. OSError ENOMEM when the pages are not to be had.
 
-    `shared`: it is a file in memory, `file`, that other processes may map; else private, and `file` is None.
+    `shared`: it is a file in memory, `file`, that other processes may map; else private, and `file` is None. `late`:
+    nobody populates it, and what is touched of the file is to have huge pages as private memory has.
     """
 
-    def __init__(self, size: int, page_size: int, node: int | None, *, shared: bool = False) -> None:
+    def __init__(
+        self, size: int, page_size: int, node: int | None, *, shared: bool = False, late: bool = False
+    ) -> None:
         made, file, where = ffi.new("void **"), ffi.new("int *", -1), -1 if node is None else node
         if shared:
-            check(lib.memory_take_shared(size, page_size, where, file, made), "memfd_create")
+            check(lib.memory_take_shared(size, page_size, where, late, file, made), "memfd_create")
         else:
             check(lib.memory_take(size, page_size, where, made), "mmap")
         self.pointer: Any = made[0]

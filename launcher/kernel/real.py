@@ -154,8 +154,10 @@ class RealKernel:
         given = self._handed.get(path)
         return given.pop(0) if given else os.open(path, os.O_RDWR | os.O_CLOEXEC)
 
-    def take_memory(self, size: int, page_size: int, node: int | None, *, shared: bool = False) -> HostMemory:
-        return HostMemory(size, page_size, node, shared=shared)
+    def take_memory(
+        self, size: int, page_size: int, node: int | None, *, shared: bool = False, late: bool = False
+    ) -> HostMemory:
+        return HostMemory(size, page_size, node, shared=shared, late=late)
 
     def open_vhost(self, kind: str) -> Vhost:
         """net or vsock. ENOENT without the module, EACCES."""

@@ -128,7 +128,7 @@ void vcpu_reply(struct vcpu *vcpu, uint64_t value);
 int memory_take(size_t size, size_t page_size, int node, void **ret);
 void memory_release(void *memory, size_t size);
 int memory_populate(void *memory, size_t size, size_t chunk, uint64_t *cursor, uint64_t *done);
-int memory_take_shared(size_t size, size_t page_size, int node, int *ret_file, void **ret);
+int memory_take_shared(size_t size, size_t page_size, int node, bool late, int *ret_file, void **ret);
 int memory_populate_shared(void *memory, size_t size, size_t chunk, uint64_t *cursor, uint64_t *done);
 int memory_map_file(int fd, uint64_t offset, size_t size, size_t alignment, void **ret);
 void memory_give_back(void);

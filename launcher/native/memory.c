@@ -100,12 +100,9 @@ int memory_map_file(int fd, uint64_t offset, size_t size, size_t alignment, void
 	return 0;
 }
 
-/* As memory_take, of a file in memory that other processes may map. Nobody who has it can change its size. */
 static int take_shared(int file, size_t size, size_t page_size, int node, void **ret)
 {
 	if (ftruncate(file, size))
-		return -errno;
-	if (fcntl(file, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
 		return -errno;
 	size_t alignment = page_size > ALIGNMENT ? page_size : ALIGNMENT;
 	int error = memory_map_file(file, 0, size, alignment, ret);
@@ -127,15 +124,24 @@ static int make_file(unsigned flags)
 	return file < 0 && errno == EINVAL ? memfd_create("guest", flags) : file;
 }
 
-int memory_take_shared(size_t size, size_t page_size, int node, int *ret_file, void **ret)
+/* As memory_take, of a file in memory that other processes may map. Nobody who has it can change its size, but where it
+ * is `late`, to be touched by the guest only, and gets transparent huge pages then: its file system takes no seals. */
+int memory_take_shared(size_t size, size_t page_size, int node, bool late, int *ret_file, void **ret)
 {
 	unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
 	if (page_size > SMALL_PAGE)
 		flags |= MFD_HUGETLB | (unsigned)__builtin_ctzl(page_size) << MAP_HUGE_SHIFT;
-	int file = make_file(flags);
+	int file = late && !page_size ? memory_make_huge_file(size) : -1;
+	bool sealed = file < 0;
+	if (sealed)
+		file = make_file(flags);
 	if (file < 0)
 		return -errno;
 	int error = take_shared(file, size, page_size, node, ret);
+	if (!error && sealed && fcntl(file, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)) {
+		error = -errno;
+		munmap(*ret, size);
+	}
 	if (error) {
 		close(file);
 		return error;

@@ -199,6 +199,8 @@ struct access {
 
 int access_serve(struct machine *machine, struct access *access);
 
+int memory_make_huge_file(size_t size);
+
 /* -- vCPUs ------------------------------------------------------------------------------------------------------ */
 
 enum { EVENT_WORDS = 4 };

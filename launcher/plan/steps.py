@@ -54,9 +54,7 @@ class TakeMemory(Step):
 
     @property
     def pages(self) -> str:
-        """Memory that is shared has huge pages where it is populated (MADV_COLLAPSE), or the host gives them."""
-        late = self.shared and not self.populate and self.page_size == 0
-        return "4KiB pages" if late else show_pages(self.page_size)
+        return show_pages(self.page_size)
 
     def describe(self) -> str:
         pages = self.pages

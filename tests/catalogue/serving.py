@@ -32,6 +32,7 @@ from tests.served import (
 )
 
 ROOT = f"{START}disks: {{root: ./root.qcow2}}\n"
+POPULATED = ROOT.replace("1GiB", "[{size: 1GiB, pages: thp}]")
 RAW = f"{START}disks: {{root: ./root.img}}\n"
 READ = f"{START}disks: {{root: {{path: ./root.qcow2, readonly: true}}}}\n"
 RAW_READ = RAW.replace("./root.img", "{path: ./root.img, readonly: true}")
@@ -365,8 +366,13 @@ ROWS: tuple[Row, ...] = (
           lambda: served(vhost_regions=21)),
     _host("shared-memory", "E658", "file-size", ROOT, lambda: served(file_size=512 * MIB),
           lambda: served(file_size=GIB), files=GOOD),
-    _host("shared-memory", "W657", "small-pages", ROOT, lambda: replace(served(shmem="never"), kernel="5.15.0"),
+    _host("shared-memory", "W657", "small-pages", POPULATED,
+          lambda: replace(served(shmem="never"), kernel="5.15.0"),
           lambda: replace(served(shmem="never"), kernel="6.1.0"), files=GOOD),
+    _host("shared-memory", "W657", "denied", ROOT, lambda: served(shmem="deny"), lambda: served(shmem="never"),
+          files=GOOD),
+    _host("shared-memory", "W657", "no-mount", ROOT, lambda: user(shmem="never", name_space="EPERM"),
+          lambda: user(shmem="never", name_space="made"), files=with_disks(root=MINE)),
 )  # fmt: skip
 
 WITHOUT_RULE: dict[str, str] = {

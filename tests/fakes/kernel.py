@@ -161,7 +161,9 @@ class FakeKernel:
         self.call("open /dev/kvm")
         return FakeKvm(self)
 
-    def take_memory(self, size: int, page_size: int, node: int | None, *, shared: bool = False) -> FakeMemory:
+    def take_memory(
+        self, size: int, page_size: int, node: int | None, *, shared: bool = False, late: bool = False
+    ) -> FakeMemory:
         self.call("mmap")
         if size > self.memory_size:
             refuse(errno.ENOMEM, "mmap")

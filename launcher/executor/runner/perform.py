@@ -39,7 +39,8 @@ from launcher.values import Span
 
 
 def take_memory(step: TakeMemory, live: Live) -> None:
-    memory = live.kernel.take_memory(step.size, step.page_size, step.node, shared=step.shared)
+    late = not step.populate
+    memory = live.kernel.take_memory(step.size, step.page_size, step.node, shared=step.shared, late=late)
     live.on_undo(memory.close)
     live.banks[step.bank] = memory
     if step.populate:

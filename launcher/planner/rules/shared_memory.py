@@ -6,15 +6,18 @@ from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
 from launcher.planner.linux import release
-from launcher.planner.needs import PIECES_OF_VHOST, PIECES_OF_VHOST_USER
+from launcher.planner.needs import PIECES_OF_VHOST, PIECES_OF_VHOST_USER, populates
 from launcher.planner.places import in_spec
 from launcher.planner.rules.rule import Rule
+from launcher.planner.served_by import MADE
 from launcher.values import show_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from launcher.host.facts import Serving
     from launcher.planner.decided import Situation
+    from launcher.spec.parts import Bank
 
 _COLLAPSE = (6, 1)  # the first release with MADV_COLLAPSE, which gives shared memory its huge pages
 
@@ -30,13 +33,27 @@ def _shared_memory(it: Situation) -> Iterator[Diagnostic]:
         evidence = ("engines map the guest's memory, which is a file in memory for that (`ulimit -f`)",)
         way = "`ulimit -f unlimited`, or LimitFSIZE=infinity in the service"
         yield Diagnostic("E658", fact, in_spec("memory"), evidence, (way,))
-    small = any(bank.pages == "thp" for bank in it.spec.memory)
-    if small and release(it.host.kernel) < _COLLAPSE and serving.shmem in ("never", "deny"):
+    reasons = dict.fromkeys(_why_small(bank, serving, it) for bank in it.spec.memory if bank.pages == "thp")
+    small = tuple(filter(None, reasons))
+    if small:
         fact = f"the memory that engines share has 4 KiB pages on Linux {it.host.kernel}"
-        evidence = ("huge pages for it came with Linux 6.1 (MADV_COLLAPSE)",)
         fix = "echo advise > /sys/kernel/mm/transparent_hugepage/shmem_enabled"
         help_ = (f"as root: `{fix}`", "or reserve huge pages, and write `pages: 2MiB`")
-        yield Diagnostic("W657", fact, in_spec(path), evidence, help_, fix)
+        yield Diagnostic("W657", fact, in_spec(path), small, help_, fix)
+
+
+def _why_small(bank: Bank, serving: Serving, it: Situation) -> str:
+    """Nothing where it gets huge pages: by the setting, collapsed when it was populated, or of a file system that is
+    mounted for it, by root or in name spaces."""
+    if serving.shmem == "deny":
+        return "/sys/kernel/mm/transparent_hugepage/shmem_enabled is `deny`"
+    if serving.shmem != "never":
+        return ""
+    if populates(bank, it.spec):
+        return "" if release(it.host.kernel) >= _COLLAPSE else "huge pages for it came with Linux 6.1 (MADV_COLLAPSE)"
+    if "cap_sys_admin" in it.host.process.capabilities or serving.name_space in (None, MADE):
+        return ""
+    return "a file system with huge pages is mounted in a user name space, and this process may make none"
 
 
 def _pieces(it: Situation) -> Iterator[Diagnostic]:

@@ -7,7 +7,7 @@ import fcntl
 import mmap
 import os
 import re
-from contextlib import closing
+from contextlib import closing, suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,10 @@ import pytest
 
 from launcher.kernel import threads
 from launcher.kernel.memory import HostMemory, give_back
+from launcher.native import lib
 from launcher.values import MIB
+from tests.name_spaces import needs_name_spaces
+from tests.others import as_evil, needs_root
 
 
 def locked_in(name: str) -> int:
@@ -135,6 +138,48 @@ def test_shared_memory_has_huge_pages_without_a_setting_of_the_host() -> None:
     with closing(shared(32 * MIB)) as memory:
         memory.populate(2, lambda done: None)
         assert huge_pages(memory) > 0  # as many as there are to be had
+
+
+def late(size: int) -> HostMemory:
+    return HostMemory(size, 0, None, shared=True, late=True)
+
+
+@needs_name_spaces
+def test_what_is_touched_late_of_shared_memory_is_huge_from_the_first_touch() -> None:
+    with closing(late(31 * MIB)) as memory:
+        assert memory.file is not None
+        with mmap.mmap(memory.file, 31 * MIB) as theirs:
+            theirs[4 * MIB] = 1
+            memory.write(10 * MIB, b"x")
+            memory.write(31 * MIB - 1, b"x")  # what is left over is no whole huge page
+            assert theirs[10 * MIB : 10 * MIB + 2] == b"x\0"
+        assert huge_pages(memory) == 2 * MIB  # the other has been touched elsewhere
+        assert memory.read(4 * MIB, 2) == b"\1\0"
+
+
+@needs_name_spaces
+@needs_root
+def test_a_user_has_it_too_and_stays_outside_of_the_name_spaces_it_is_made_in() -> None:
+    def deed() -> None:
+        lib.kernel_prctl(lib.PR_SET_DUMPABLE, 1)  # as a program is that this user has started
+        names = {name: os.readlink(f"/proc/self/ns/{name}") for name in ("user", "mnt")}
+        with closing(late(16 * MIB)) as memory:
+            memory.write(6 * MIB, b"x")
+            if huge_pages(memory) != 2 * MIB or names != {name: os.readlink(f"/proc/self/ns/{name}") for name in names}:
+                raise OSError
+
+    assert as_evil(deed)
+
+
+def test_its_file_system_is_seen_by_nobody_and_executes_nothing() -> None:
+    before = Path("/proc/self/mountinfo").read_text()
+    with closing(late(4 * MIB)) as memory:
+        assert memory.file is not None
+        assert Path("/proc/self/mountinfo").read_text() == before
+        with suppress(PermissionError):
+            os.fchmod(memory.file, 0o700)
+        with pytest.raises(PermissionError):
+            os.execve(memory.file, ["guest"], {})
 
 
 def huge_pages(memory: HostMemory) -> int:
