@@ -18,7 +18,7 @@ from tests.lab.guest import WHOLE_DRIVERS, guest_initramfs
 HERE = Path(__file__).parent
 NATIVE = HERE.parent.parent / "launcher" / "native"
 PROGRAM, PRELOADED = ["-static", "-pthread"], ["-shared", "-fPIC"]
-MEMORY = [f"-I{NATIVE}", str(NATIVE / "memory.c")]  # guest memory as the product maps it
+MEMORY = [f"-I{NATIVE}", str(NATIVE / "memory.c"), str(NATIVE / "huge_file.c")]  # guest memory as the product maps it
 
 
 @dataclass(frozen=True, slots=True)
