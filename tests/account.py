@@ -10,6 +10,7 @@ import faulthandler
 import json
 import os
 from collections.abc import Callable, Generator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -79,14 +80,15 @@ class Account:
             self.ended = True
 
     def reports_of(self, item: pytest.Item) -> list[pytest.TestReport] | None:
-        """None when it is still to run."""
+        """None when it is still to run, or runs."""
+        if item.nodeid not in self.died and item.nodeid not in self.finished:
+            return None
         told = [self._report(item.config, one) for one in self.reports.get(item.nodeid, ())]
-        if item.nodeid in self.died:
-            return [*told, failed(item, self.died[item.nodeid])]
-        return told if item.nodeid in self.finished else None
+        return [*told, failed(item, self.died[item.nodeid])] if item.nodeid in self.died else told
 
     def _report(self, config: pytest.Config, words: dict[str, Any]) -> pytest.TestReport:
-        report = config.hook.pytest_report_from_serializable(config=config, data=dict(words))
+        """Pytest makes a report of the very words that it is given: they are copied, to be asked for again."""
+        report = config.hook.pytest_report_from_serializable(config=config, data=deepcopy(words))
         assert isinstance(report, pytest.TestReport)
         if isinstance(report.longrepr, list):  # JSON has no tuples: where a test was skipped, and why
             report.longrepr = tuple(report.longrepr)

@@ -54,6 +54,24 @@ def test_later():
     assert "ended in the middle, with status 3" in done.stdout
 
 
+def test_one_that_has_failed_and_is_not_over_is_waited_for(tmp_path: Path) -> None:
+    kvm = (
+        "import pytest, time\n"
+        + MEETS.format("O_WRONLY")
+        + """
+@pytest.fixture
+def slow():
+    yield
+    time.sleep(1)
+def test_fails(slow):
+    assert 1 == 2
+"""
+    )
+    done = session(tmp_path, kvm, MEETS.format("O_RDONLY"))
+    assert "1 failed, 3 passed" in done.stdout, done.stdout + done.stderr
+    assert "INTERNALERROR" not in done.stdout
+
+
 def test_it_ends_with_the_session_and_its_fixtures_clean_up(tmp_path: Path) -> None:
     kvm = f"""
 import pytest, signal
