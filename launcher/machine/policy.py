@@ -75,13 +75,13 @@ class Shape:
 
 def visible(config: bytes) -> tuple[Capability, ...]:
     """The capabilities that are whole and work in a guest, in the device's order; of each kind but the vendor's the
-    first."""
-    found: dict[object, Capability] = {}
-    for one in caps.capabilities(config):
-        end = one.offset + (msi_size(config, one.offset) if one.id == caps.MSI else VISIBLE.get(one.id, 0))
-        if one.id in VISIBLE and end <= min(len(config), caps.EXTENDED):
-            found.setdefault(one if one.id == caps.VENDOR else one.id, one)
-    return tuple(found.values())
+    first. One in which another begins is not whole."""
+    found, shown = tuple(caps.capabilities(config)), dict[object, Capability]()
+    for one in found:
+        size = msi_size(config, one.offset) if one.id == caps.MSI else VISIBLE.get(one.id, 0)
+        if one.id in VISIBLE and size <= _room(one, found, min(len(config), caps.EXTENDED)):
+            shown.setdefault(one if one.id == caps.VENDOR else one.id, one)
+    return tuple(shown.values())
 
 
 def msi_size(config: bytes, offset: int) -> int:

@@ -50,8 +50,9 @@ class SpecIdentity:
             entries = self.resolved.get(kind) or {}
             if not isinstance(entries, dict) or not all(isinstance(one, dict) for one in entries.values()):
                 raise ValueError(f"its {kind} are not those of a spec")
-        if not isinstance(self.resolved.get("vsock"), dict | None):
-            raise ValueError("its vsock is not that of a spec")
+        for key in ("vsock", "cloud-init"):
+            if not isinstance(self.resolved.get(key), dict | None):
+                raise ValueError(f"its {key} is not that of a spec")
 
 
 def _is_device(plain: object) -> bool:

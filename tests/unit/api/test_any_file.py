@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from contextlib import suppress
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -87,6 +89,36 @@ def test_any_damage_to_a_saved_plan_is_answered(
     with suppress(LauncherError):
         plan = decode_plan(raw, str(path))
         judge(plan, planning.host(PLANS[name]), files_of(plan), strict=False)
+
+
+@pytest.mark.parametrize("name", ["whole-machine-on-gpu07", "passthrough-on-gpu07"])
+def test_whatever_stands_in_a_saved_plan_for_a_part_of_its_spec_is_answered(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    path = tmp_path / "vm.plan"
+    for place in places(saved(name)["spec"]["resolved"]):
+        for other in (True, 7, "x", [], [[]], {}, {"x": []}):
+            plain = deepcopy(saved(name))
+            put(plain["spec"]["resolved"], place, other)
+            path.write_text(json.dumps(plain))
+            answer(capsys, "plan", path, "--svg", path.with_suffix(".svg"))
+            with suppress(LauncherError):
+                plan = decode_plan(path.read_bytes(), str(path))
+                judge(plan, planning.host(PLANS[name]), files_of(plan), strict=False)
+
+
+def places(plain: dict[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Of mappings, also those that have no entry in this plan."""
+    for key in (*plain, *(("cloud-init",) if not above else ())):
+        yield (*above, key)
+        if isinstance(plain.get(key), dict):
+            yield from places(plain[key], (*above, key))
+
+
+def put(plain: Any, place: tuple[str, ...], other: object) -> None:
+    for key in place[:-1]:
+        plain = plain[key]
+    plain[place[-1]] = other
 
 
 @settings(max_examples=runs(100), **FREELY)

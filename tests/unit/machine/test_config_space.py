@@ -240,6 +240,17 @@ def test_a_capability_that_has_no_room_before_the_end_is_hidden(offset: int, bod
     assert guest.extended() == [(AER, 0x100)]
 
 
+@pytest.mark.parametrize(("offset", "whole"), [(0x48, False), (0x4C, True)])
+def test_a_capability_in_which_another_begins_is_hidden(offset: int, whole: bool) -> None:
+    image = bytearray(config((1, 1), [(0x40, power()), (offset, power())]))
+    image[0x40 : 0x40 + 10] = bytes([0x05, offset]) + bytes(8)  # MSI, of 10 bytes
+    image[offset : offset + 8] = power()
+    guest = Guest(with_config(bytes(image)))
+    assert guest.capabilities() == [*([(0x05, 0x40)] if whole else []), (0x01, offset)]
+    if not whole:
+        assert guest.write(0x42, 1, 2) == ()
+
+
 def test_a_list_that_turns_back_on_itself_ends() -> None:
     image = bytearray(config((1, 1), [(0x40, power()), (0x48, vendor(b""))]))
     image[0x49] = 0x40
