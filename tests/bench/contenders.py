@@ -12,6 +12,7 @@ from typing import Any
 from tests.lab.pieces import qemu
 
 OURS, YAML, SAVED = "vmlaunch", "vmlaunch, YAML", "vmlaunch, saved plan"
+BY_IOMMUFD = "vmlaunch, iommufd"
 Q35, MICROVM, PC = "QEMU q35", "QEMU microvm", "QEMU pc"
 
 NAME = "bench"  # of every VM of ours

@@ -1,14 +1,18 @@
-"""Guest memory mapped for DMA: by the step of our plan, as the report times it, and by one ioctl of a bare program."""
+"""Guest memory mapped for DMA: by the step of our plan, as the report times it, and by one ioctl of a bare program.
+
+By type1, and by iommufd where the kernel has it.
+"""
 
 from __future__ import annotations
 
 import json
 import subprocess
+from functools import partial
 from pathlib import Path
 
 from tests.bench import contenders
 from tests.bench.built import Built
-from tests.bench.contenders import ENVIRONMENT, OURS
+from tests.bench.contenders import BY_IOMMUFD, ENVIRONMENT, OURS
 from tests.bench.devices import NVME, group_of, to_vfio
 from tests.bench.measure import Figures, Run
 
@@ -19,9 +23,15 @@ MEBIBYTES = 1024
 def dma(built: Built, folder: Path) -> dict[str, Run]:
     to_vfio(NVME)
     hello = Path(__file__).parent.parent.parent / "examples" / "hello.elf"
-    ours = contenders.up(folder, {"kernel": str(hello)}, 1, MEBIBYTES, devices={"disk": NVME})
     bare = [str(built.vfio), group_of(NVME), NVME, str(MEBIBYTES << 20)]
-    return {OURS: lambda: _ours(ours), BARE: lambda: {"ms": float(contenders.run(bare)) * 1000}}
+    runs: dict[str, Run] = {BARE: lambda: {"ms": float(contenders.run(bare)) * 1000}}
+    for name, backend in ((OURS, "type1"), (BY_IOMMUFD, "iommufd")):
+        if backend == "type1" or Path("/dev/iommu").exists():
+            place = folder / backend
+            place.mkdir(exist_ok=True)
+            one = contenders.up(place, {"kernel": str(hello)}, 1, MEBIBYTES, devices={"disk": NVME}, vfio=backend)
+            runs[name] = partial(_ours, one)
+    return runs
 
 
 def _ours(command: list[str]) -> Figures:
