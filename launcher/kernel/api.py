@@ -95,6 +95,14 @@ class FewVectors(OSError):
         self.available = available
 
 
+class OtherNode(OSError):
+    """ENODEV: the node that is called as the function's own is another device's; it is closed again."""
+
+    def __init__(self, node: str, its: str, number: str | None) -> None:
+        found = f"device {number}" if number else "no device"
+        super().__init__(errno.ENODEV, f"it is {found}, and the function's is {its}", node)
+
+
 class VfPlace(NamedTuple):
     """A virtual function: its address, and which of which physical function it is."""
 

@@ -57,8 +57,7 @@ def _node(name: str, fd: int) -> str | None:
     written = re.fullmatch(r"([0-9a-f]{4})-([0-9a-f]{2})-([01][0-9a-f]\.[0-7])", name.removeprefix(CDEV))
     if written is None:
         return None
-    from launcher.kernel.sysfs import node_of, number_of  # few are given one
+    from launcher.kernel.sysfs import node_of, number_at, number_of  # few are given one
 
     address = PciAddress.parse(":".join(written.groups()))
-    number = os.fstat(fd).st_rdev
-    return node_of(address) if number_of(address) == (os.major(number), os.minor(number)) else None
+    return node_of(address) if number_of(address) == number_at(fd) else None

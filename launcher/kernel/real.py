@@ -16,6 +16,7 @@ from launcher.kernel.api import (
     Drivers,
     EngineOrder,
     GivenUp,
+    OtherNode,
     Tap,
     VfChange,
     Vhost,
@@ -29,7 +30,7 @@ from launcher.kernel.dev_kvm import Kvm
 from launcher.kernel.handed import CONTAINER, GROUP, IOMMUFD, KVM, Handed
 from launcher.kernel.memory import HostMemory
 from launcher.kernel.standby import Standby
-from launcher.kernel.sysfs import PciDrivers, node_of
+from launcher.kernel.sysfs import PciDrivers, node_of, number_at, number_of
 from launcher.kernel.type1 import Container, Group, Type1
 from launcher.kernel.virtual_functions import VirtualFunctions
 from launcher.kernel.waiting import wait_for
@@ -138,10 +139,22 @@ class RealKernel:
         return IommuFile(self._open(IOMMUFD))
 
     def open_cdev(self, address: PciAddress) -> Cdev:
-        """ENOENT: it is not bound to a VFIO driver, or the kernel makes no such nodes."""
+        """ENOENT: it is not bound to a VFIO driver, or the kernel makes no such nodes. OtherNode: a name is no proof.
+
+        What is open keeps its number, so it is looked up when it is.
+        """
         from launcher.kernel.iommufd import Cdev
 
-        return Cdev(self._open(node_of(address)), address)
+        node = node_of(address)
+        cdev = Cdev(self._open(node), address)
+        try:
+            found, its = number_at(cdev.fd), number_of(address)
+            if found != its:
+                raise OtherNode(node, its, found)
+        except OSError:
+            cdev.close()
+            raise
+        return cdev
 
     def eventfd(self) -> Eventfd:
         return Eventfd()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -130,10 +131,15 @@ def node_of(address: PciAddress) -> str:
     return f"/dev/vfio/devices/{_vfio_device(address).name}"
 
 
-def number_of(address: PciAddress) -> tuple[int, int]:
-    """Major and minor of that node."""
-    major, _, minor = (_vfio_device(address) / "dev").read_text().strip().partition(":")
-    return int(major), int(minor)
+def number_of(address: PciAddress) -> str:
+    """The number of that node, as in `511:0`."""
+    return (_vfio_device(address) / "dev").read_text().strip()
+
+
+def number_at(descriptor: int) -> str | None:
+    """What is open there, as `number_of` says it. None: it is no character device."""
+    found = os.fstat(descriptor)
+    return f"{os.major(found.st_rdev)}:{os.minor(found.st_rdev)}" if stat.S_ISCHR(found.st_mode) else None
 
 
 def _vfio_device(address: PciAddress) -> Path:

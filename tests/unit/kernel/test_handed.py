@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from launcher.kernel import handed as room
 from launcher.kernel import sysfs
+from launcher.kernel.api import OtherNode
 from launcher.kernel.handed import handed
 from launcher.kernel.real import RealKernel
+from launcher.values import PciAddress
 
 
 @pytest.fixture
@@ -63,16 +67,51 @@ def test_a_number_that_is_not_open_is_passed_over(given) -> None:
     os.dup2(0, fd)
 
 
-def test_the_node_of_a_device_is_known_by_its_number(given, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """/dev/null stands in for one that VFIO has, as sysfs shows it; the other device is another's."""
-    for address, number in (("0000:01:00.0", "1:3"), ("0000:02:00.0", "1:5")):
-        node = tmp_path / "devices" / address / "vfio-dev" / "vfio7"
-        node.mkdir(parents=True)
-        (node / "dev").write_text(f"{number}\n")
+@pytest.fixture
+def bus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """`address`, `number` -> a function whose own node is vfio7, with this number, as sysfs has it."""
     monkeypatch.setattr(sysfs, "_BUS", tmp_path)
+
+    def add(address: str, number: str) -> None:
+        node = tmp_path / "devices" / address / "vfio-dev" / "vfio7"
+        node.mkdir(parents=True, exist_ok=True)
+        (node / "dev").write_text(f"{number}\n")
+
+    return add
+
+
+def test_the_node_of_a_device_is_known_by_its_number(given, bus: Callable[..., None]) -> None:
+    """/dev/null stands in for one that VFIO has; the other device is another's."""
+    bus("0000:01:00.0", "1:3")
+    bus("0000:02:00.0", "1:5")
     names = ("iommufd", *(f"vfio-cdev-{one}" for one in ("0000-01-00.0", "0000-02-00.0", "0000-03-00.0", "1-1", "")))
     iommufd, cdev, *_ = given(*names)
     assert handed() == {"/dev/iommu": (iommufd,), "/dev/vfio/devices/vfio7": (cdev,)}
+
+
+def test_what_is_opened_by_the_name_of_a_node_has_to_have_its_number(bus: Callable[..., None]) -> None:
+    """Whatever has that name: another device, or what has become of a descriptor that was handed in."""
+    card = PciAddress.parse("0000:01:00.0")
+    for number, fits in (("1:3", True), ("1:5", False)):
+        bus(str(card), number)
+        fd = os.open(os.devnull, os.O_RDWR)
+        kernel = RealKernel({"/dev/vfio/devices/vfio7": (fd,)})
+        if fits:
+            with closing(kernel.open_cdev(card)) as cdev:
+                assert cdev.fd == fd
+            continue
+        with pytest.raises(OtherNode, match=r"it is device 1:3, and the function's is 1:5"):
+            kernel.open_cdev(card)
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(fd)
+
+
+def test_a_file_is_no_node_whatever_numbers_it_has(bus: Callable[..., None], tmp_path: Path) -> None:
+    card = PciAddress.parse("0000:01:00.0")
+    bus(str(card), "0:0")
+    fd = os.open(tmp_path, os.O_RDONLY)
+    with pytest.raises(OtherNode, match="it is no device"):
+        RealKernel({"/dev/vfio/devices/vfio7": (fd,)}).open_cdev(card)
 
 
 def test_the_kernel_uses_each_once_and_then_opens_the_node(given) -> None:

@@ -140,6 +140,16 @@ def test_a_function_of_another_group_than_the_plan_says_is_not_opened(tmp_path: 
     assert kernel.left() == []
 
 
+def test_a_node_of_another_device_is_not_taken_for_the_functions_own(tmp_path: Path) -> None:
+    """Of the second group: the first is closed again."""
+    kernel = a_kernel()
+    kernel.host.functions[1].node_of_another = True
+    run = Run(by_iommufd(passing_plan(tmp_path)), kernel)
+    assert run.problem["code"] == "E524"
+    assert "it is device 511:1, and the function's is 511:0" in run.problem["message"]
+    assert kernel.left() == []
+
+
 def rebooted(tmp_path: Path, **more: object) -> Run:
     again = (*guest()[0][:-1], Event("reset"))
     kernel: FakeKernel = a_kernel(events=(again,), after_reset=guest(), **more)
