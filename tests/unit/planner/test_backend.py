@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from launcher.errors import Refused
 from launcher.host.facts import DeviceNode, HostFacts
 from launcher.plan.codec import groups_in, plan_from_json, plan_to_json
 from launcher.plan.steps import LoadModules, Member, OpenDevices, OpenGroups, OpenIommufd
@@ -94,6 +95,27 @@ def test_what_it_opens_is_what_the_guest_gets() -> None:
     )
     with pytest.raises(Exception, match="not whole"):
         check_whole(replace(made, steps=tuple(twice)))
+
+
+@pytest.mark.parametrize("way", ["type1", "iommufd"])
+def test_a_function_is_opened_once_as_a_member_of_one_group_and_by_one_way(way: str) -> None:
+    """A plan that somebody edited: the function twice, of another group, and the group twice."""
+    made = plan(f"{ONE}vfio: {way}\n", a_host(BOTH, TYPE1, IOMMUFD))
+    (device,) = (one for step in made.steps if isinstance(step, OpenDevices) for one in step.devices)
+    member = Member(device.address, device.group)
+    twice = replace(device, alias="again", guest=PciAddress.parse("0000:00:1f.0"))
+    edits: dict[type, Any] = {
+        OpenDevices: ({"devices": (device, twice)}, {"devices": (replace(device, group=78),)}),
+        OpenIommufd: ({"functions": (member, member)}, {"functions": (Member(device.address, 78),)}),
+        OpenGroups: ({"groups": (77, 77)}, {"groups": (78,)}),
+    }
+    kinds = {type(step) for step in made.steps} & edits.keys()
+    assert kinds == {OpenDevices, OpenIommufd if way == "iommufd" else OpenGroups}
+    for kind in kinds:
+        for change in edits[kind]:
+            steps = (replace(step, **change) if isinstance(step, kind) else step for step in made.steps)
+            with pytest.raises(Refused, match="not whole"):
+                check_whole(replace(made, steps=tuple(steps)))
 
 
 def test_its_module_is_loaded_and_type1s_is_not() -> None:
