@@ -9,7 +9,7 @@ from typing import NamedTuple
 from launcher.errors import Diagnostic, StepFailed
 from launcher.executor.runner.devices.dma import DmaMaps
 from launcher.executor.runner.live import Live
-from launcher.executor.runner.refused_bind import refused_bind
+from launcher.executor.runner.refused_bind import refused_bind, refused_group
 from launcher.kernel.api import AddressSpace, AddressSpaces, OtherNode
 from launcher.plan.steps import MapDma, OpenGroups, OpenIommufd
 from launcher.values import Span
@@ -45,6 +45,10 @@ def _open(groups: Sequence[int], spaces: AddressSpaces, live: Live) -> None:
             spaces.open_group(group)
         except OtherNode as error:
             raise _failed("E524", f"{error.filename} is of another device: {error.strerror}", _NAMES) from error
+        except OSError as error:
+            if known := refused_group(group, error, live.kernel.drivers):
+                raise known from error
+            raise
         live.on_undo(partial(spaces.close_group, group))
         if not spaces.viable(group):
             raise _failed("E521", f"IOMMU group {group} is not usable: the host holds a part of it")
