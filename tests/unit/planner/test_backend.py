@@ -68,6 +68,30 @@ def test_who_was_given_the_nodes_of_devices_and_not_those_of_groups_takes_them()
         assert "E228" not in {one.code for one in made.diagnostics}
 
 
+def contained(facts: HostFacts) -> tuple[str, str, tuple[str, ...]]:
+    """Code, sentence and ways out of the one thing there is to say of a container."""
+    made = plan(f"{ONE}vfio: iommufd\n", with_process(facts, container=True))
+    (one,) = (one for one in made.diagnostics if one.code in ("E228", "W220"))
+    return one.code, one.message, one.help
+
+
+def test_what_a_container_may_keep_back_is_a_devices_own_node_though_it_has_none_yet() -> None:
+    unbound = a_host(BOTH, TYPE1, IOMMUFD)
+    code, said, ways = contained(unbound)
+    assert (code, "may keep the own node of 0000:e1:00.0 from it" in said) == ("W220", True)
+    assert "nodes made later are not in it" in ways[0]
+    own = "/dev/vfio/devices/vfio3"
+    ready = with_function(a_host(BOTH, TYPE1, IOMMUFD, own), "0000:e1:00.0", driver="vfio-pci", vfio="vfio3")
+    code, said, ways = contained(ready)
+    assert (code, f"may keep {own} from it" in said) == ("W220", True)
+    assert ways[1:] == (
+        f"for docker and podman: `--device /dev/iommu --device {own} --device /dev/kvm`",
+        "for a systemd service: `DeviceAllow=char-vfio-dev rw`, `DeviceAllow=/dev/iommu rw`",
+    )
+    without = replace(ready, device_nodes=tuple(one for one in ready.device_nodes or () if one.path != own))
+    assert contained(without)[:2] == ("E228", f"gpu: {own} is not in this container")
+
+
 def test_a_plan_by_iommufd_has_steps_of_its_own() -> None:
     made = plan(f"{ONE}vfio: iommufd\n", a_host(BOTH, TYPE1, IOMMUFD))
     assert made.host.backend == "VFIO iommufd"
