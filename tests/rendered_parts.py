@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import launcher
 from launcher.spec.fields import SECTIONS
-from launcher.spec.model import Section
+from launcher.spec.section import Section
 
 HEAD = '''"""The parts of a spec, and how each is read and written. Made from the model by `./dev generate`. Pure."""
 

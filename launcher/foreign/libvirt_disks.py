@@ -7,7 +7,7 @@ from launcher.foreign.draft import Draft
 from launcher.foreign.libvirt_words import shown
 from launcher.foreign.sizes import of_digits
 from launcher.foreign.xml_tree import Element
-from launcher.spec.model import MOST_QUEUES
+from launcher.spec.model_of_served import MOST_QUEUES
 
 _SOURCES = {"file": "file", "block": "dev"}
 _ELSEWHERE = {

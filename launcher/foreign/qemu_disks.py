@@ -13,7 +13,7 @@ from launcher.foreign.draft import Draft
 from launcher.foreign.qemu_options import Option
 from launcher.foreign.sizes import of_digits
 from launcher.record import record
-from launcher.spec.model import MOST_QUEUES
+from launcher.spec.model_of_served import MOST_QUEUES
 
 _SHORT = {
     "hda": "ide", "hdb": "ide", "hdc": "ide", "hdd": "ide", "cdrom": "cdrom", "fda": "floppy", "fdb": "floppy",

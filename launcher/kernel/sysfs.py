@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from launcher.kernel.waiting import ignore_stops, wait_for
 from launcher.kernel.whole import write_whole
 from launcher.values import PATIENCE, PciAddress
 
-_BUS, _GROUPS = Path("/sys/bus/pci"), Path("/sys/kernel/iommu_groups")
+_BUS, _GROUPS, _CLASSES = (Path("/sys") / name for name in ("bus/pci", "kernel/iommu_groups", "class"))
 MOMENT = 0.5  # seconds in which somebody who was killed ends, unless the kernel holds him
 _NONE = "(null)"  # how the kernel writes an override that is not set
 
@@ -130,10 +131,22 @@ def node_of(address: PciAddress) -> str:
     return f"/dev/vfio/devices/{_vfio_device(address).name}"
 
 
-def number_of(address: PciAddress) -> tuple[int, int]:
-    """Major and minor of that node."""
-    major, _, minor = (_vfio_device(address) / "dev").read_text().strip().partition(":")
-    return int(major), int(minor)
+def number_of(address: PciAddress) -> str:
+    """The number of that node, as in `511:0`."""
+    return (_vfio_device(address) / "dev").read_text().strip()
+
+
+def number_in(place: str) -> str | None:
+    """The same of a device in a class, as `misc/kvm`. None: sysfs has no such device."""
+    with suppress(OSError):
+        return (_CLASSES / place / "dev").read_text().strip()
+    return None
+
+
+def number_at(descriptor: int) -> str | None:
+    """What is open there, as `number_of` says it. None: it is no character device."""
+    found = os.fstat(descriptor)
+    return f"{os.major(found.st_rdev)}:{os.minor(found.st_rdev)}" if stat.S_ISCHR(found.st_mode) else None
 
 
 def _vfio_device(address: PciAddress) -> Path:

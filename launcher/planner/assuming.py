@@ -153,8 +153,8 @@ def _devices(it: Situation) -> Iterator[str]:
     yield from (f"pci[{address}]" for address in functions)
     yield from (f"iommu.units[{one.function.iommu}]" for one in it.passing.taken if one.function.iommu)
     for group in it.passing.groups:
-        names = (str(group.number), *(f"devices/{one.vfio}" for one in it.members(group) if one.vfio))
-        yield from (f"groups[{group.number}]", *(f"device_nodes[/dev/vfio/{name}]" for name in names))
+        yield from (f"groups[{group.number}]", f"device_nodes[/dev/vfio/{group.number}]")
+        yield from (f"own_nodes[{one.address}]" for one in it.members(group) if one.vfio)
     for one in it.passing.taken:
         yield from _around(one.function, it)
 
@@ -195,6 +195,8 @@ def _choosing(choice: Choice, match: Match, it: Situation) -> Iterator[str]:
     for one in before:
         yield from (f"pci[{one.address}].{name}" for name in ("driver", "vfio", "uses", "group"))
         yield from (f"groups[{one.group}].kind", f"device_nodes[/dev/vfio/{one.group}].holders")
+        mates = (other for other in it.host.pci if other.vfio and other.group == one.group)
+        yield from (f"own_nodes[{other.address}].holders" for other in mates)
 
 
 def _functions(it: Situation) -> dict[PciAddress, None]:

@@ -14,7 +14,8 @@ from launcher.spec import rules, rules_of_boot, rules_of_served
 from launcher.spec.cpu_list import pin
 from launcher.spec.entries_of_others import entries, entry, is_entry
 from launcher.spec.fields import all_fields, as_yaml, keys_of, stands
-from launcher.spec.model import Bank, ShortBoot, ShortDevice, ShortDisk, ShortNic, VmSpec
+from launcher.spec.model import ShortBoot, ShortDevice, ShortDisk, ShortNic, VmSpec
+from launcher.spec.model_of_machine import Bank
 from launcher.spec.places import NAMED, section_of
 from launcher.spec.problems import FieldPath, Problem, did_you_mean, nearest
 from launcher.spec.scalars import kind, truth

@@ -9,21 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 from pydantic_core import PydanticUndefined, ValidationError
 
 from launcher.record import record
-from launcher.spec.model import (
-    Bank,
-    Boot,
-    CloudInit,
-    Cpus,
-    Device,
-    Disk,
-    Match,
-    Network,
-    Nic,
-    Share,
-    Topology,
-    VmSpec,
-    Vsock,
-)
+from launcher.spec.model import VmSpec
+from launcher.spec.model_of_devices import Device, Match, Network
+from launcher.spec.model_of_machine import Bank, Boot, Cpus, Topology
+from launcher.spec.model_of_served import CloudInit, Disk, Nic, Share, Vsock
 from launcher.spec.yaml_text import resolve
 
 if TYPE_CHECKING:

@@ -40,6 +40,7 @@ class FakeFunction:
     resets: bool = True  # by itself
     together: tuple[PciAddress, ...] = ()  # what a reset of its bus resets; empty: there is no such reset
     ports: tuple[int, ...] = ()  # regions that are I/O ports
+    node_of_another: bool = False  # what has the name of its node in /dev is another device's
     lost: bool = False  # its configuration space does not answer
     reset_count: int = 0
     physical: PciAddress | None = None  # of a virtual function

@@ -1,6 +1,6 @@
 """The errno of VFIO_DEVICE_BIND_IOMMUFD in; which of its causes it is here, as the host shows them, out.
 
-EBUSY    the node of the group is open
+EBUSY    the node of the group is open; of opening that node: it is open, or a function of it is bound by its own
 EINVAL   another descriptor of the function is bound: somebody has it
 EPERM    the host has a part of the group, or somebody has another function of it; or interrupts are not remapped, which
          the plan has said
@@ -25,9 +25,7 @@ def refused_bind(group: int, error: OSError, drivers: PciDrivers) -> StepFailed 
     """None: it is of another call, or nothing is to be seen."""
     if error.filename != BIND:
         return None
-    members: dict[str, str | None] = {}
-    with suppress(OSError):  # it has gone
-        members = drivers.of_group(group)
+    members = _members(group, drivers)
     if error.errno == EBUSY:
         return _taken(group, (f"/dev/vfio/{group}",))
     if error.errno == EINVAL:
@@ -35,6 +33,19 @@ def refused_bind(group: int, error: OSError, drivers: PciDrivers) -> StepFailed 
     if error.errno == EPERM:
         return _held(group, members) or _taken(group, _nodes(members, drivers))
     return None
+
+
+def refused_group(group: int, error: OSError, drivers: PciDrivers) -> StepFailed | None:
+    """The same of opening the group by its number."""
+    if error.errno != EBUSY:
+        return None
+    return _taken(group, (f"/dev/vfio/{group}", *_nodes(_members(group, drivers), drivers)))
+
+
+def _members(group: int, drivers: PciDrivers) -> dict[str, str | None]:
+    with suppress(OSError):  # it has gone
+        return drivers.of_group(group)
+    return {}
 
 
 def _held(group: int, members: dict[str, str | None]) -> StepFailed | None:

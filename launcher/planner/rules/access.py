@@ -79,18 +79,29 @@ def _container(it: Situation) -> Iterator[Diagnostic]:
     every = [path for group in it.passing.groups for path in _opened(group, it)]
     left_out = {path for group in _ready(it) for path in _opened(group, it) if _is_left_out(path, it)}
     paths = [path for path in every if path not in left_out]
-    if not paths:
+    named = (*paths, *_to_come(it))
+    if not named:
         return
-    fact = f"`up` would run in a container, which may keep {', '.join(paths)} from it: that shows on opening only"
+    fact = f"`up` would run in a container, which may keep {', '.join(named)} from it: that shows on opening only"
     yield Diagnostic("W220", fact, in_spec("devices"), help=_ways_in(paths, it))
 
 
+def _to_come(it: Situation) -> tuple[str, ...]:
+    """Own nodes of functions that have no name before they are bound."""
+    unbound = [str(one.address) for one in it.passing.functions if one.vfio is None]
+    if it.backend == "type1" or not unbound:
+        return ()
+    return (f"the own {'nodes' if len(unbound) > 1 else 'node'} of {', '.join(unbound)}",)
+
+
 def _ways_in(paths: list[str], it: Situation) -> tuple[str, ...]:
-    words = " ".join(f"--device {path}" for path in (CONTROL_NODES[it.backend], *paths, "/dev/kvm"))
+    control = CONTROL_NODES[it.backend]
+    words = " ".join(f"--device {path}" for path in (control, *paths, "/dev/kvm"))
+    allowed = ("char-vfio",) if it.backend == "type1" else ("char-vfio-dev", control)  # as /proc/devices calls them
     return (
         "bind the devices to vfio-pci on the host, before the container starts: nodes made later are not in it",
         f"for docker and podman: `{words}`",
-        "for a systemd service: `DeviceAllow=char-vfio rw`",
+        "for a systemd service: " + ", ".join(f"`DeviceAllow={one} rw`" for one in allowed),
     )
 
 
