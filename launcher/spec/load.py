@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from launcher.digests import sha256
 from launcher.errors import Diagnostic, Refused, Where, sorted_by_place
+from launcher.names import is_name
 from launcher.record import record, replace
 from launcher.spec.commas import made_whole
 from launcher.spec.nulls import without_nulls
@@ -16,7 +17,7 @@ from launcher.spec.scalars import kind, suggested_name
 from launcher.spec.sets import check_usage, with_sets
 from launcher.spec.yaml_text import decode, unseen
 from launcher.spec.yaml_tree import read_tree
-from launcher.values import MIB, is_name
+from launcher.values import MIB
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence, Set
