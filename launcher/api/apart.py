@@ -29,8 +29,8 @@ class Ended(NamedTuple):
     how: str = ""
 
 
-def apart(deed: Callable[[], str], exit_code_of: ExitCodeOf) -> str | Ended:
-    """`exit_code_of` does what it is given and says, as it would here, how that failed.
+def apart(deed: Callable[[], str], exit_code_of: ExitCodeOf, meanwhile: Callable[[], None]) -> str | Ended:
+    """`exit_code_of` does what it is given and says, as it would here, how that failed. `meanwhile` is done here.
 
     Call it before there are threads.
     """
@@ -45,6 +45,7 @@ def apart(deed: Callable[[], str], exit_code_of: ExitCodeOf) -> str | Ended:
     if pid == 0:
         _do(deed, exit_code_of, writing, parent)
     try:
+        meanwhile()
         return _hear(reading, pid)
     except BaseException:  # we are interrupted: nobody waits for its answer any more
         with suppress(ProcessLookupError):

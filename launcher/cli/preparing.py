@@ -93,11 +93,11 @@ def _running(name: str) -> Plan | None:
 
 
 def _warn(plan: Plan, options: argparse.Namespace) -> None:
+    if not plan.diagnostics:
+        return
     from launcher.cli.terminal import drawn
     from launcher.report.escapes import as_json
 
-    if not plan.diagnostics:
-        return
     if options.json:
         print(as_json({"diagnostics": [one.as_json() for one in plan.diagnostics]}))
     else:

@@ -81,16 +81,21 @@ def test_names_are_those_of_the_list(root: Path, capsys: pytest.CaptureFixture[s
         assert capsys.readouterr().out.split() == listed
 
 
+WORDS = ["-a", "--all", "--names", "--json", "bash", "zsh", "-h", "vm.yaml", "", "-", "--", "-d", "--hello", "--al"]
+
+
 @pytest.mark.parametrize("verb", [verb for verb in VERBS if hasattr(_module_of(verb), "at_a_glance")])
 @given(data=st.data())
 def test_what_is_meant_at_a_glance_is_what_argparse_says(verb: str, data: st.DataObject) -> None:
-    words = data.draw(st.lists(st.sampled_from(["-a", "--all", "--names", "--json", "bash", "zsh", "-h", "x", "--al"])))
+    words = data.draw(st.lists(st.sampled_from(WORDS)))
     module = _module_of(verb)
     meant = module.at_a_glance(words)
     if meant is not None:
-        assert meant == vars(_parser_of(verb, module).parse_args(words))
+        assert meant == vars(_parser_of(verb, module).parse_intermixed_args(words))
 
 
 def test_what_people_type_is_understood_at_a_glance() -> None:
-    for verb, words in (("ps", []), ("ps", ["-a"]), ("ps", ["-a", "--names"]), ("completion", ["bash"])):
+    usual = {"ps": [[], ["-a"], ["-a", "--names"]], "completion": [["bash"]]}
+    usual |= {verb: [["vm.yaml"]] for verb in ("up", "plan", "validate")}
+    for verb, words in ((verb, words) for verb, several in usual.items() for words in several):
         assert _module_of(verb).at_a_glance(words) is not None
