@@ -42,6 +42,7 @@ def begin_keeping(owner: Channel, paper: int, mask: Any, given: Handed) -> int:
     if folder is None:
         _tell(owner, answer)
         return 1
+    gc.freeze()  # what there is stays: to look at it would take longer than to plan, and copy pages that others share
     gc.enable()
     keeper = _keeper(plan, begin, given, folder, owner, answer)
     if keeper is None:
