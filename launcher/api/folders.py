@@ -33,6 +33,12 @@ def folder_of(name: str) -> Path:
     return path
 
 
+def is_in_use(name: str) -> bool:
+    """A VM of the name is up, or its keeper died: whatever else is in its folder is past."""
+    root = state_root()
+    return root is not None and (is_up(f"{root}/{name}") or is_lost(f"{root}/{name}"))
+
+
 def no_such_vm(name: str) -> NoSuchVm:
     from difflib import get_close_matches
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import TYPE_CHECKING
 
@@ -104,6 +103,8 @@ def _refuse_facts(raw: bytes, path: str) -> None:
 
 def decode_plan(raw: bytes, path: str) -> Plan:
     """A saved plan, without pydantic. The --set that its diagnostics may point into is gone, and so is the place."""
+    import json
+
     from launcher.codec import DecodeError
     from launcher.plan.codec import plan_from_json
 

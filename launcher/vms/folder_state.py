@@ -38,7 +38,7 @@ def is_held(folder: int) -> bool:
 
 def has_begun(folder: int) -> bool:
     """A keeper writes its state first thing; without one, or with one that has ended, the lock is somebody else's."""
-    return _state_of(folder) is not None and not has_ended(folder)
+    return not has_ended(folder) and _state_of(folder) is not None
 
 
 def has_ended(folder: int) -> bool:
