@@ -5,10 +5,11 @@ How a type is read is worked out once: a facts file has a million values.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import cache
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, NamedTuple, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, NoReturn, TypeVar, Union, get_args, get_origin
 
 from launcher.record import defaults, fields, is_record
 from launcher.values import HexMark
@@ -75,6 +76,11 @@ def decode(kind: type[T], plain: Any, path: str = "") -> T:
     except _Unfit as unfit:
         raise DecodeError(".".join([path, *unfit.path]).lstrip("."), unfit.problem) from None
     return result
+
+
+def learn(kind: Any) -> None:
+    """How to read it, before there is anything to read."""
+    _reader(kind)
 
 
 @cache
@@ -225,5 +231,13 @@ def _is_hex(kind: Any) -> bool:
 @cache
 def field_types(kind: Any) -> dict[str, Any]:
     """Types of the fields of a record, in their order."""
-    hints = get_type_hints(kind, include_extras=True)
-    return {name: hints[name] for name in fields(kind)}
+    words: dict[str, tuple[Any, str]] = {}
+    for one in reversed(kind.__mro__):
+        words |= {name: (word, one.__module__) for name, word in vars(one).get("__annotations__", {}).items()}
+    return {name: _meant(*words[name]) for name in fields(kind)}
+
+
+@cache
+def _meant(word: Any, module: str) -> Any:
+    """As typing.get_type_hints has it, which compiles the same word anew for each field that has it."""
+    return eval(word, vars(sys.modules[module])) if isinstance(word, str) else word

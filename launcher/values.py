@@ -1,4 +1,4 @@
-"""Text and numbers in, values out: PCI addresses, spans of addresses, sizes, names and places of VMs. Pure."""
+"""Text and numbers in, values out: PCI addresses, moments, spans of addresses, sizes. Pure."""
 
 from __future__ import annotations
 
@@ -29,19 +29,6 @@ Hex = Annotated[int, HexMark()]
 
 _PCI = r"(?:([0-9a-fA-F]{4,8}):)?([0-9a-fA-F]{2}):([01][0-9a-fA-F])\.([0-7])"
 _SIZE = r"([0-9]+)(KiB|MiB|GiB|TiB)"
-_NAME = r"[a-z0-9][a-z0-9-]{0,62}"
-
-
-def is_name(text: str) -> bool:
-    """Of a VM: it is a part of paths, and what people type."""
-    return re.fullmatch(_NAME, text) is not None
-
-
-def state_folder(uid: int, runtime_folder: str | None) -> str | None:
-    """Where the VMs of a user have theirs. A relative XDG_RUNTIME_DIR is as good as none (XDG Base Directory)."""
-    if uid == 0:
-        return "/run/vmlaunch"
-    return f"{runtime_folder.rstrip('/')}/vmlaunch" if runtime_folder and runtime_folder.startswith("/") else None
 
 
 @record(order=True)

@@ -1,17 +1,16 @@
-"""Models, codes, the catalogue in; schemas/, docs/, parts.py, offered.py out: `python -m tests.generate`."""
+"""Models, codes, the catalogue in; schemas/, docs/, parts.py, completions out: `python -m tests.generate`."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from textwrap import fill
 from typing import TYPE_CHECKING
 
 from launcher.cli.schema import SCHEMAS, schema_text
 from launcher.codes import ROOMS, all_explanations
 from launcher.report.svg import plan_svg
 from launcher.spec.fields import SECTIONS, all_fields, as_yaml
-from launcher.spec.kinds import WORDS
 from tests.catalogue.page import failures_page
+from tests.completions import completions
 from tests.man_pages import man_pages
 from tests.planning import plan
 from tests.rendered_parts import parts_text
@@ -36,20 +35,12 @@ TITLES = {
 }
 
 
-def offered_text() -> str:
-    """To look for the words when a shell asks would take longer than it waits."""
-    words = {"FIELDS": all_fields(), "CODES": [one.code for one in all_explanations()], "CLASSES": WORDS}
-    lists = "\n".join(f'{name} = """\n{fill(" ".join(listed), 110)}\n"""' for name, listed in words.items())
-    about = "What shells offer where a field, a code or a class is meant. Made by `./dev generate`. Pure."
-    return f'"""{about}"""\n\nfrom __future__ import annotations\n\n{lists}\n'
-
-
 def generated() -> dict[str, str]:
     """Path below the checkout -> what it has to contain."""
     schemas = {SCHEMA_FILES.get(name, f"schemas/{name}.schema.json"): schema_text(name) for name in SCHEMAS}
     pages = {"docs/spec.md": spec_page(), "docs/errors.md": errors_page(), "docs/failures.md": failures_page()}
     pages |= man_pages()
-    made = {"launcher/spec/parts.py": parts_text(), "launcher/cli/offered.py": offered_text()}
+    made = {"launcher/spec/parts.py": parts_text(), **completions()}
     return {**schemas, **pages, **made, "docs/plan.svg": picture()}
 
 

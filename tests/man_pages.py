@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from textwrap import wrap
 
-from launcher.cli import _parsers
 from launcher.cli.topics import EXIT_CODES
 from launcher.spec.fields import SECTIONS, FieldHelp, all_fields, as_yaml
 from launcher.version import VERSION
+from tests.parsers import parsers
 
 ROOT = Path(__file__).parent.parent
 
@@ -73,7 +73,7 @@ def _of_the_command() -> Iterator[str]:
     yield from (".SH SYNOPSIS", r"\fBvmlaunch\fR \fIVERB\fR ...")
     yield from (".SH DESCRIPTION", *_prose(about), ".PP", *_prose(_paragraph("Attached on a terminal")))
     yield ".SH VERBS"
-    for verb, _, parser in _parsers():
+    for verb, _, parser in parsers():
         yield from _verb(verb, parser)
     yield ".SS \\fBvmlaunch\\fR help [\\fIVERB\\fR], \\fBvmlaunch\\fR version"
     yield from _prose("What is on this page, and which version of vmlaunch it is.")

@@ -26,6 +26,7 @@ FLOORS = {
     "planner": 3, "vms": 3,
     "machine": 2, "kernel": 2, "foreign": 2,
     "spec": 1, "host": 1, "images": 1, "plan": 1, "native": 1,
+    "names": 0,
     "values": 0, "errors": 0, "refusals": 0, "codec": 0, "codes": 0, "version": 0, "record": 0, "digests": 0,
 }  # fmt: skip
 
@@ -56,7 +57,20 @@ SHUT = {
 # What of a shut room is known all the same: values that both speak of.
 KNOWN_VALUES = {"cli": {"host.facts"}}
 
-PURE = {"values", "errors", "digests", "refusals", "codec", "codes", "spec", "plan", "planner", "machine", "foreign"}
+PURE = {
+    "names",
+    "values",
+    "errors",
+    "digests",
+    "refusals",
+    "codec",
+    "codes",
+    "spec",
+    "plan",
+    "planner",
+    "machine",
+    "foreign",
+}
 IMPURE = {"os", "io", "pathlib", "mmap", "fcntl", "socket", "subprocess", "time", "random"}
 
 

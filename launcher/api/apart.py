@@ -27,8 +27,8 @@ class Ended(NamedTuple):
     how: str = ""
 
 
-def apart(deed: Callable[[], str], exit_code_of: ExitCodeOf) -> str | Ended:
-    """`exit_code_of` does what it is given and says, as it would here, how that failed.
+def apart(deed: Callable[[], str], exit_code_of: ExitCodeOf, meanwhile: Callable[[], None]) -> str | Ended:
+    """`exit_code_of` does what it is given and says, as it would here, how that failed. `meanwhile` is done here.
 
     Call it before there are threads.
     """
@@ -39,6 +39,7 @@ def apart(deed: Callable[[], str], exit_code_of: ExitCodeOf) -> str | Ended:
         message = f"failed to fork the process that plans: {error.strerror}"
         raise StepFailed(Diagnostic("E501", message, help=(TASKS,))) from None
     try:
+        meanwhile()
         return _hear(child)
     except BaseException:  # we are interrupted: nobody waits for its answer any more
         child.kill()

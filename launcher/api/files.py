@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic, NotPermitted, Refused, Where
-
-if TYPE_CHECKING:
-    from pathlib import PurePath
 
 LIMIT = 1 << 20
 _CORRECT = "name a file that is there: a path is relative to the working directory"
@@ -29,9 +25,9 @@ def read_bytes(path: str) -> bytes:
     return raw
 
 
-def beside(folder: PurePath, path: str) -> str:
+def beside(folder: str, path: str) -> str:
     """The whole path; without `..` where it leads to the same folder, which it does not behind some links."""
-    whole = str(folder / path)
+    whole = "/" + "/".join(one for one in os.path.join(folder, path).split("/") if one not in ("", "."))
     plain = os.path.normpath(whole)
     if plain == whole or os.path.basename(plain) != os.path.basename(whole):
         return whole

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from launcher.errors import Diagnostic, NoSuchVm, Refused
 from launcher.vms.folder_state import JOURNAL, LOG, PLAN, REPORT, STATE
-from launcher.vms.looking import all_folders, has_ended, is_lost, is_one, is_up, read_file, read_json, state_root
+from launcher.vms.looking import all_names, has_ended, is_lost, is_one, is_up, read_file, read_json, state_root
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from typing import Any
 
+    from launcher.errors import NoSuchVm
     from launcher.vms.journal import Entry
 
 STATED = {"phase": str, "keeper": int, "started": str, "ended": str, "vcpus": int, "memory": int}
@@ -19,8 +19,10 @@ STATED = {"phase": str, "keeper": int, "started": str, "ended": str, "vcpus": in
 
 def folder_named(name: str) -> Path | None:
     """Of a VM of this user, whether there is one or not. None: this user can have no VMs."""
+    from pathlib import Path
+
     root = state_root()
-    return root / name if root else None
+    return Path(root, name) if root else None
 
 
 def folder_of(name: str) -> Path:
@@ -31,13 +33,32 @@ def folder_of(name: str) -> Path:
     return path
 
 
+def is_in_use(name: str) -> bool:
+    """A VM of the name is up, or its keeper died: whatever else is in its folder is past."""
+    root = state_root()
+    return root is not None and (is_up(f"{root}/{name}") or is_lost(f"{root}/{name}"))
+
+
 def no_such_vm(name: str) -> NoSuchVm:
     from difflib import get_close_matches
 
+    from launcher.errors import Diagnostic, NoSuchVm
+
     root = state_root()
-    near = get_close_matches(name, [one.name for one in all_folders(root)], 1) if root else []
+    near = get_close_matches(name, all_names(root), 1) if root else []
     help_ = (*(f"did you mean `{one}`?" for one in near), "`vmlaunch ps -a` lists those there are")
     return NoSuchVm(Diagnostic("E520", f"there is no VM of the name {name}", help=help_))
+
+
+def names_of_vms(*, ended: bool = False) -> Iterator[str]:
+    """In order; of those that `ended`, if they are asked for."""
+    root = state_root()
+    return (name for name in (all_names(root) if root else ()) if _is_meant(f"{root}/{name}", ended=ended))
+
+
+def _is_meant(path: str, *, ended: bool) -> bool:
+    """What is there may be no VM's."""
+    return is_up(path) or (is_one(path) and (ended or not has_ended(path)))
 
 
 def all_vms(*, ended: bool = False) -> Iterator[dict[str, Any]]:
@@ -48,24 +69,16 @@ def all_vms(*, ended: bool = False) -> Iterator[dict[str, Any]]:
     has it.
     """
     root = state_root()
-    for path in all_folders(root) if root else ():
-        one = _vm(path, ended=ended)
-        if one is not None:
-            yield one
+    return (_vm(f"{root}/{name}", name) for name in names_of_vms(ended=ended))
 
 
-def _vm(path: Path, *, ended: bool) -> dict[str, Any] | None:
-    """None: not asked for, or what is there is no VM's."""
-    state = {"name": path.name} | _fitting(read_json(path / STATE), STATED)
+def _vm(path: str, name: str) -> dict[str, Any]:
+    state = {"name": name} | _fitting(read_json(f"{path}/{STATE}"), STATED)
     state["phase"] = state["phase"] or "unknown"
-    up = is_up(path)
-    if not up:  # its keeper has said its last word, or died without one: then `down` puts the host back
+    if not is_up(path):  # its keeper has said its last word, or died without one: then `down` puts the host back
         state["phase"] = "ended" if has_ended(path) else "lost"
-    over = state["phase"] == "ended"
-    if not up and (not is_one(path) or (over and not ended)):
-        return None
-    if over:
-        state |= _fitting(read_json(path / REPORT), {"end": dict})
+    if state["phase"] == "ended":
+        state |= _fitting(read_json(f"{path}/{REPORT}"), {"end": dict})
     return state
 
 
@@ -94,6 +107,8 @@ def said_by(path: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
+        from launcher.errors import Diagnostic, Refused
+
         fact = f"failed to read the log of {path.name}: {error.strerror}"
         raise Refused(Diagnostic("E543", fact, help=(f"it is {path / LOG}",))) from None
 

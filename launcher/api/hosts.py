@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import os
 import re
 import time
@@ -245,6 +244,8 @@ def _may_be_negative(raw: bytes) -> bool:
 
 def read_json(raw: bytes, where: Where) -> Any:
     """`where` is the file, or the line of it that this is."""
+    import json  # this host is read without
+
     try:
         return json.loads(raw, parse_int=_count) if _may_be_negative(raw) else json.loads(raw)
     except _Negative as error:

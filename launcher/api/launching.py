@@ -5,7 +5,6 @@ The keeper is forked first thing, and imports what it needs while others still p
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic, HostNotRestored, NotPermitted, Refused, StepFailed
@@ -13,6 +12,7 @@ from launcher.executor.launch import start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from launcher.api.apart import Ended, ExitCodeOf
     from launcher.api.conversation import Conversation, OnConsole
@@ -53,7 +53,7 @@ class Launch:
         from launcher.api.apart import apart
 
         try:
-            answer = apart(lambda: self._planned(planning), exit_code_of)
+            answer = apart(lambda: self._planned(planning), exit_code_of, _import_words)
         except BaseException:
             self.abandon()
             raise
@@ -125,8 +125,15 @@ class Launch:
         return (HostNotRestored if plan.summary.host_changes else StepFailed)(Diagnostic("E510", message, help=help_))
 
 
+def _import_words() -> None:
+    """Of which the keeper waits for one as soon as there is a plan."""
+    from launcher.vms import notices, orders  # noqa: F401
+
+
 def _refusal(answer: Notice | None, plan: Plan) -> Refused | NotPermitted:
     """What the keeper answered instead of Begun, as the error it is."""
+    from pathlib import Path
+
     from launcher.vms.notices import NameIsTaken, NotBegun
     from launcher.vms.words import Failed
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic, LauncherError
@@ -15,7 +16,6 @@ from launcher.vms.looking import all_folders, has_ended, is_one, is_up, state_ro
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from launcher.host.facts import HostFacts, PciFunction
     from launcher.values import PciAddress
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 def leftovers_here(host: HostFacts) -> Iterator[Diagnostic]:
     """`host` is this one: of all VMs of this user, the only ones that it can put down."""
-    return leftovers(host, state_root())
+    root = state_root()
+    return leftovers(host, Path(root) if root else None)
 
 
 def leftovers(host: HostFacts, root: Path | None) -> Iterator[Diagnostic]:

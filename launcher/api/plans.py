@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from launcher.api.files import beside, read_bytes
@@ -35,7 +33,14 @@ def load(raw: bytes, path: str, sets: Sequence[str] = ()) -> Loaded:
         _refuse_facts(raw, path)
         help_ = (f"`vmlaunch plan {path}` shows it", f"`vmlaunch up {path}` runs it")
         raise Refused(Diagnostic("E021", "this is a saved plan, and a spec belongs here", Where(path), help=help_))
-    return load_spec(raw, path, sets=sets, name=None if path == "-" else PurePath(path).stem)
+    return load_spec(raw, path, sets=sets, name=None if path == "-" else _stem(path))
+
+
+def _stem(path: str) -> str:
+    """The name of the file without what stands behind its last dot."""
+    name = os.path.basename(path.rstrip("/"))
+    stem, _, ending = name.rpartition(".")
+    return stem if stem and ending else name
 
 
 def make_plan(loaded: Loaded, host: HostFacts, only: Iterable[PciAddress | str] | None = None) -> Plan:
@@ -61,7 +66,7 @@ def named_files(spec: VmSpec, file: str) -> BootFiles:
     """Absolute paths, so that a saved plan means the same file from any working directory."""
     from launcher.images.reading import read_boot_files
 
-    folder = PurePath(os.getcwd()) if file == "-" else PurePath(os.path.abspath(file)).parent
+    folder = os.getcwd() if file == "-" else os.path.dirname(os.path.abspath(file))
     initrd, devices = spec.boot.initrd, spec.devices.items()
     roms = {alias: beside(folder, device.rom) for alias, device in devices if isinstance(device.rom, str)}
     kernel = None if spec.boot.kernel is None else beside(folder, spec.boot.kernel)
@@ -75,7 +80,7 @@ def named_files(spec: VmSpec, file: str) -> BootFiles:
     return with_served(found, named_in(spec, folder), boots=spec.boot.firmware is not None)
 
 
-def _with_firmware(files: BootFiles, spec: VmSpec, folder: PurePath) -> BootFiles:
+def _with_firmware(files: BootFiles, spec: VmSpec, folder: str) -> BootFiles:
     from launcher.images.reading import with_firmware
     from launcher.planner.firmware import own_file
 
@@ -98,6 +103,8 @@ def _refuse_facts(raw: bytes, path: str) -> None:
 
 def decode_plan(raw: bytes, path: str) -> Plan:
     """A saved plan, without pydantic. The --set that its diagnostics may point into is gone, and so is the place."""
+    import json
+
     from launcher.codec import DecodeError
     from launcher.plan.codec import plan_from_json
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 from contextlib import suppress
@@ -63,6 +62,8 @@ def _holds(path: str, kind: str) -> bool:
 
 def _is_plan(raw: bytes) -> bool:
     """Of any version, and also one that no longer decodes; a report has steps, too, but assumes nothing."""
+    import json
+
     try:
         found = json.loads(raw)
     except (ValueError, RecursionError):

@@ -19,7 +19,6 @@ from launcher.values import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import PurePath
     from typing import Literal
 
     from launcher.host.facts import Use
@@ -39,7 +38,7 @@ class Named:
     seed: Mapping[str, str] = field(default_factory=dict)
 
 
-def named_in(spec: VmSpec, folder: PurePath) -> Named:
+def named_in(spec: VmSpec, folder: str) -> Named:
     """`folder`: that of the spec."""
     return Named(
         disks={

@@ -121,10 +121,10 @@ def _again(plan: Plan) -> str:
 
 
 def _check_steps(plan: Plan, now: Plan, host: HostFacts) -> None:
-    from launcher.report.plan_diff import differences
-
     if plan.name == now.name and _compared(plan.steps, host) == _compared(now.steps, host):
         return
+    from launcher.report.plan_diff import differences
+
     lines = [str(one) for one in differences(plan, now) if one.part == "steps"]
     more = (f"and {len(lines) - MOST_TOLD} more",) if len(lines) > MOST_TOLD else ()
     names = (f"~ name  {plan.name} -> {now.name}",) if plan.name != now.name else ()

@@ -15,11 +15,12 @@ from launcher.cli.outcome import refusing, survive, tell_interrupted
 TYPE_CHECKING = False  # `typing` would be a quarter of `vmlaunch --help`
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from typing import Any
 
 # verb -> (its module in this folder, what it does). The order is that of `vmlaunch --help`.
-# A verb's module has `arguments(parser)` and `run(options) -> exit code`, and imports what is heavy inside `run`.
+# A verb's module has `arguments(parser)` and `run(options) -> exit code`, and imports what is heavy inside `run`. One
+# that people wait for at each key has `at_a_glance(words) -> its options`, too; None: argparse has to be asked.
 VERBS = {
     "plan": ("plan", "resolve a spec against a host and show what `up` would do"),
     "place": ("place", "say which of many recorded hosts can run a spec, best first"),
@@ -95,20 +96,29 @@ def _not_understood(words: list[str]) -> str:
 def _run(verb: str, words: list[str]) -> int:
     try:
         module = _module_of(verb)
-        parser = _parser_of(verb, module)
-        options, extra = parser.parse_known_intermixed_args(words)
+        options = _at_a_glance(module, words)
+        if options is None:
+            parser = _parser_of(verb, module)
+            options, extra = parser.parse_known_intermixed_args(words)
+            if extra:
+                return _not_taken(verb, extra, parser, options)
     except SystemExit as leaving:  # argparse has printed help or what is wrong
         return leaving.code if isinstance(leaving.code, int) else USAGE
     except KeyboardInterrupt:
         tell_interrupted(f"`{verb}` was")
         raise
-    if extra:
-        return _not_taken(verb, extra, parser, options)
     options.verb = verb
-    options.parsers = _parsers  # for `completion`
     options.verbs = VERBS.__contains__  # for `explain`
     options.sources = {}  # file name -> text; read_spec fills it, so that any error can be drawn in its file
     return refusing(lambda: module.run(options), options)
+
+
+def _at_a_glance(module: Any, words: list[str]) -> Any:
+    """What argparse would make of them, from a verb that sees it without; else None."""
+    from types import SimpleNamespace
+
+    given = module.at_a_glance(words) if hasattr(module, "at_a_glance") else None
+    return None if given is None else SimpleNamespace(**given)
 
 
 def _not_taken(verb: str, extra: list[str], parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
@@ -134,12 +144,6 @@ def _parser_of(verb: str, module: Any) -> argparse.ArgumentParser:
     )
     module.arguments(parser)
     return parser
-
-
-def _parsers() -> Iterator[tuple[str, str, argparse.ArgumentParser]]:
-    """Of each verb its name, what it does, and its parser."""
-    for verb, (_, about) in VERBS.items():
-        yield verb, about, _parser_of(verb, _module_of(verb))
 
 
 def _formatter(prog: str) -> argparse.HelpFormatter:

@@ -61,6 +61,7 @@ class Attachment:
 
     def follow(self) -> None:
         """Until the VM ends, or until we leave it running. The terminal is put back."""
+        gc.freeze()
         gc.enable()
         wakeup, signals = socket.socketpair()
         for end in (wakeup, signals):

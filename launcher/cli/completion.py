@@ -1,14 +1,13 @@
-"""The name of a shell in, a completion script for it on stdout out."""
+"""The name of a shell in, a completion script for it on stdout out. The scripts are made by `./dev generate`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
 
-from launcher.cli.offered import CLASSES, CODES, FIELDS
-from launcher.cli.shells import SHELLS, Argument, Verb
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
 INSTALLING = (
     "For bash put it into /etc/bash_completion.d/vmlaunch or ~/.local/share/bash-completion/completions/vmlaunch, for "
@@ -16,49 +15,20 @@ INSTALLING = (
     "only `source <(vmlaunch completion bash)`."
 )
 
-# What the metavar of an argument says about its words: how the names of such files end, "" for any file.
-FILES = {
-    "SPEC": (".yaml", ".yml", ".json"),
-    "PLAN": (".plan",),
-    "FILE": ("",),
-    "FACTS": (".json",),
-    "HOSTS": (".json", ".jsonl"),
-}
-BETWEEN = ("devices", "disks", "nics", "shares")  # and a field of theirs stands an alias
-# With the sign behind which the value stands.
-SETTABLE = tuple(
-    f"{one}=" for one in FIELDS.split() if not one.startswith(("memory.", *(f"{name}." for name in BETWEEN)))
-)
-# What the metavar of an argument says about its words, where they are known.
-WORDS = {
-    "KEY|CODE|WORD": (*FIELDS.split(), *CODES.split(), "codes"),
-    "KEY=VALUE": SETTABLE,
-    "CLASS": tuple(CLASSES.split()),
-}
+SCRIPTS = {"bash": "vmlaunch", "zsh": "_vmlaunch", "fish": "vmlaunch.fish"}  # as each shell looks for it
+_FOLDER = os.path.join(os.path.dirname(__file__), "completions")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("shell", choices=tuple(SHELLS), metavar="SHELL", help=f"one of {', '.join(SHELLS)}")
+    parser.add_argument("shell", choices=tuple(SCRIPTS), metavar="SHELL", help=f"one of {', '.join(SCRIPTS)}")
     parser.description = f"{parser.description} {INSTALLING}"
 
 
+def at_a_glance(words: Sequence[str]) -> dict[str, object] | None:
+    return {"shell": words[0]} if len(words) == 1 and words[0] in SCRIPTS else None
+
+
 def run(options: argparse.Namespace) -> int:
-    print(SHELLS[options.shell]([_verb(*one) for one in options.parsers()]), end="")
+    with open(os.path.join(_FOLDER, SCRIPTS[options.shell]), encoding="utf-8") as script:
+        print(script.read(), end="")
     return 0
-
-
-def _verb(name: str, about: str, parser: argparse.ArgumentParser) -> Verb:
-    # argparse has no public way to ask a parser what it takes
-    return Verb(name, about, tuple(_argument(one) for one in parser._actions))
-
-
-def _argument(action: argparse.Action) -> Argument:
-    shown = str(action.metavar or "")
-    return Argument(
-        flags=tuple(action.option_strings),
-        about=(action.help or "").split("\n")[0].replace("%", ""),
-        takes_value=action.nargs != 0,
-        choices=WORDS.get(shown, tuple(map(str, action.choices or ()))),
-        files=tuple(ending for word in shown.split("|") for ending in FILES.get(word, ())),
-        names="NAME" in shown.split("|"),
-    )

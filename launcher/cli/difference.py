@@ -33,6 +33,10 @@ def show_difference(raw: bytes, options: argparse.Namespace) -> int:
 
 def compared_with_running(raw: bytes, name: str, options: argparse.Namespace) -> str:
     """A sentence about the VM of that name that is up; empty when there is none."""
+    from launcher.api.folders import is_in_use
+
+    if not is_in_use(name):
+        return ""
     from launcher.api.comparing import check_same
 
     try:

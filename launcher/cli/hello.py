@@ -9,6 +9,7 @@ from launcher.errors import Diagnostic, WrongUsage
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping, Sequence
 
 # Beside this, with its kernel; in a checkout they are links into examples/.
 HELLO = os.path.join(os.path.dirname(__file__), "hello.yaml")
@@ -17,6 +18,13 @@ HELLO = os.path.join(os.path.dirname(__file__), "hello.yaml")
 def arguments(parser: argparse.ArgumentParser, about: str) -> None:
     parser.add_argument("spec", nargs="?", metavar="SPEC|PLAN", help=about)
     parser.add_argument("--hello", action="store_true", help="instead of a SPEC the guest that comes with vmlaunch")
+
+
+def only_a_file(words: Sequence[str], others: Mapping[str, object]) -> dict[str, object] | None:
+    """For `at_a_glance`: one word that is no option. `others`: what the verb's other options are then."""
+    if len(words) != 1 or words[0].startswith("-"):
+        return None
+    return {"spec": words[0], "hello": False, **others}
 
 
 def meant(options: argparse.Namespace) -> str:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from launcher.cli.terminal import drawn
 from launcher.errors import Refused
+from launcher.names import is_name
 from launcher.record import replace
 from launcher.report.escapes import as_json
 from launcher.report.frame import visible
 from launcher.report.lines import count
-from launcher.values import is_name
 from launcher.version import VERSION
 
 if TYPE_CHECKING:

@@ -42,8 +42,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _check_name(name: str) -> None:
+    from launcher.names import is_name
     from launcher.spec.scalars import suggested_name
-    from launcher.values import is_name
 
     folder, stem = os.path.split(name.removesuffix(".yml").removesuffix(".yaml"))
     if is_name(stem) and stem != name:

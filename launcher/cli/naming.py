@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic, Refused, WrongUsage
-from launcher.values import is_name
+from launcher.names import is_name
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeGuard
 
-    from launcher.errors import Diagnostic
+    from launcher.errors import LauncherError
 
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 REFUSED, OUR_BUG, UNWRITTEN, INTERRUPTED, PIPE_CLOSED = 1, 70, 74, 130, 141
@@ -43,43 +43,50 @@ def survive(deed: Callable[[], int]) -> int:
 
 def refusing(deed: Callable[[], int], options: argparse.Namespace) -> int:
     """What is refused is shown."""
-    from launcher.errors import LauncherError, Refused
-    from launcher.refusals import REFUSALS, in_words, refusal_of
-
     try:
         return deed()
     except KeyboardInterrupt:
         if options.verb in LOOKING:
             tell_interrupted(f"`{options.verb}` was")
         raise
-    except LauncherError as error:
-        found = error
-    except REFUSALS as error:
-        refused = refusal_of(error)
-        if refused is None or isinstance(error, BrokenPipeError) or is_unwritable(error):
+    except Exception as error:
+        found = _refused(error, options.verb)
+        if found is None:
             raise
-        found = Refused(in_words(f"carry out `{options.verb}`", refused))
-    except ValueError as error:
-        found = Refused(_of_another_version(error))
     from launcher.cli.error_output import show
 
     show(found, options)
     return found.exit_code
 
 
+def _refused(error: Exception, verb: str) -> LauncherError | None:
+    """None: a bug, or nobody is left who reads what is said."""
+    from launcher.errors import LauncherError, Refused
+    from launcher.refusals import in_words, refusal_of
+
+    if isinstance(error, LauncherError):
+        return error
+    refused = refusal_of(error)
+    if refused is not None:
+        unread = isinstance(error, BrokenPipeError) or is_unwritable(error)
+        return None if unread else Refused(in_words(f"carry out `{verb}`", refused))
+    return _of_another_version(error) if isinstance(error, ValueError) else None
+
+
 def tell_interrupted(what: str) -> None:
     print(f"vmlaunch: {what} interrupted; nothing was changed", file=sys.stderr)
 
 
-def _of_another_version(error: ValueError) -> Diagnostic:
+def _of_another_version(error: ValueError) -> LauncherError | None:
     """A keeper, or what it left, may be."""
     from launcher.codec import DecodeError
-    from launcher.errors import Diagnostic
+    from launcher.errors import Diagnostic, Refused
 
     if not isinstance(error, DecodeError):
-        raise error
+        return None
     help_ = ("use the vmlaunch that started the VM, or end it: `vmlaunch down --kill NAME`",)
-    return Diagnostic("E515", f"what the VM's keeper says is of another version of vmlaunch: {error}", help=help_)
+    fact = f"what the VM's keeper says is of another version of vmlaunch: {error}"
+    return Refused(Diagnostic("E515", fact, help=help_))
 
 
 def is_unwritable(error: Exception) -> TypeGuard[OSError]:

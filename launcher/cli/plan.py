@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from launcher.api.blocking import exit_code
@@ -38,6 +38,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="how to answer (default: text); cloud-init: what that will find in the guest",
     )
     parser.add_argument("--json", action="store_const", const="json", dest="format", help="short for --format json")
+
+
+def at_a_glance(words: Sequence[str]) -> dict[str, object] | None:
+    nothing = dict.fromkeys(("output", "svg", "host", "only"))
+    return hello.only_a_file(words, {**nothing, "diff": False, "strict": False, "set": [], "format": "text"})
 
 
 def run(options: argparse.Namespace) -> int:

@@ -28,7 +28,6 @@ def _planned(raw: bytes, options: argparse.Namespace) -> Plan | str:
     from launcher.api.blocking import check_unclaimed, refuse
     from launcher.api.hosts import host_for
     from launcher.api.plans import make_plan
-    from launcher.api.running import as_before
     from launcher.cli.given import given_functions, load_bytes
 
     loaded = load_bytes(raw, options.spec, options.set, options.sources)
@@ -37,6 +36,7 @@ def _planned(raw: bytes, options: argparse.Namespace) -> Plan | str:
     running = _running(loaded.spec.name)
     if running is not None:
         from launcher.api.comparing import check_same
+        from launcher.api.running import as_before
 
         check_same(running, make_plan(loaded, as_before(host, running), only))
         return running.name
@@ -75,13 +75,14 @@ def tell_other_host(plan: Plan, here: str) -> None:
 
 
 def _running(name: str) -> Plan | None:
-    from launcher.api.folders import died_and_left_nothing, folder_named
+    from launcher.api.folders import died_and_left_nothing, folder_named, is_in_use
+
+    path = folder_named(name) if is_in_use(name) else None
+    if path is None:
+        return None
     from launcher.api.reaching import FAREWELL, is_going, wait_for_end
     from launcher.api.running import running_plan
 
-    path = folder_named(name)
-    if path is None:
-        return None
     if is_going(path):
         from launcher.cli.patience import ToldWaiting
 
@@ -93,11 +94,11 @@ def _running(name: str) -> Plan | None:
 
 
 def _warn(plan: Plan, options: argparse.Namespace) -> None:
+    if not plan.diagnostics:
+        return
     from launcher.cli.terminal import drawn
     from launcher.report.escapes import as_json
 
-    if not plan.diagnostics:
-        return
     if options.json:
         print(as_json({"diagnostics": [one.as_json() for one in plan.diagnostics]}))
     else:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
 
 from launcher.report.frame import visible
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
+    from typing import Any
 
+SWITCHES = {"-a": "all", "--all": "all", "--names": "names", "--json": "json"}
 HEAD = ("NAME", "STATE", "VCPUS", "MEMORY", "SINCE/ENDED")
 
 
@@ -19,16 +22,24 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="a JSON list")
 
 
-def run(options: argparse.Namespace) -> int:
-    from launcher.api.folders import all_vms
+def at_a_glance(words: Sequence[str]) -> dict[str, object] | None:
+    if not SWITCHES.keys() >= set(words):
+        return None
+    return {name: name in {SWITCHES[word] for word in words} for name in SWITCHES.values()}
 
+
+def run(options: argparse.Namespace) -> int:
+    from launcher.api.folders import all_vms, names_of_vms
+
+    if options.names and not options.json:
+        for name in names_of_vms(ended=options.all):
+            print(name)
+        return 0
     found = list(all_vms(ended=options.all))
     if options.json:
         import json
 
         print(json.dumps(found))
-    elif options.names:
-        print("\n".join(visible(one["name"]) for one in found), end="\n" if found else "")
     elif found:
         rows = [HEAD, *map(_row, found)]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

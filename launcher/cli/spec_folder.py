@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from launcher.errors import Diagnostic, Refused, Where
-from launcher.values import is_name
+from launcher.names import is_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

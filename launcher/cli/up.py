@@ -13,12 +13,14 @@ from launcher.report.frame import visible
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from launcher.api.apart import Ended
     from launcher.api.launching import Launch, VmIsUp
     from launcher.plan.outcome import Observer, Report
     from launcher.plan.plan import Plan
 
+SWITCHES, VALUES = ("detach", "no_reboot", "strict", "verbose", "json"), ("wait", "timeout", "only")
 REASSURED = {StepFailed.exit_code: "the host is as it was", HostNotRestored.exit_code: "the host is not as it was"}
 
 
@@ -35,6 +37,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--strict", action="store_true", help="warnings stop it too")
     parser.add_argument("-v", "--verbose", action="store_true", help="the report has figures on DMA and teardown")
     parser.add_argument("--json", action="store_true", help="JSON lines on stdout; the guest only in its log")
+
+
+def at_a_glance(words: Sequence[str]) -> dict[str, object] | None:
+    return hello.only_a_file(words, {**dict.fromkeys(SWITCHES, False), **dict.fromkeys(VALUES), "set": []})
 
 
 def run(options: argparse.Namespace) -> int:

@@ -41,6 +41,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_const", const="json", dest="format", help="short for --format json")
 
 
+def at_a_glance(words: Sequence[str]) -> dict[str, object] | None:
+    if not words or any(one.startswith("-") for one in words):
+        return None
+    return {"specs": [*words], "set": [], "fix": False, "diff": False, "format": "text"}
+
+
 def run(options: argparse.Namespace) -> int:
     verdicts, passed_over = list[Verdict](), list[str]()
     for path in options.specs:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from launcher.host.lists import keyed, number, str_of
 from launcher.host.process import CAPABILITIES, capabilities, mappable, read_limit
+from launcher.names import state_folder
 from launcher.record import replace
-from launcher.values import state_folder
 
 if TYPE_CHECKING:
     from launcher.host.facts import Process

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from launcher.host.cgroups import huge_limits, memory_limit, task_limits
 from launcher.host.facts import Process
 from launcher.host.lists import entries, ids, keyed, kilobytes, number, str_of
-from launcher.values import Missing, state_folder
+from launcher.names import state_folder
+from launcher.values import Missing
 
 if TYPE_CHECKING:
     from launcher.host.tree import Tree

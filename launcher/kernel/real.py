@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import subprocess
 from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -107,6 +106,8 @@ class RealKernel:
         return self.waits(descriptor, seconds, whom)
 
     def _run(self, words: list[str], said: IO[bytes], whom: str) -> int:
+        import subprocess  # few plans run a program
+
         hears, ends = os.pipe()  # its end is the child's
         try:
             child = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=said, stderr=said, pass_fds=(ends,))

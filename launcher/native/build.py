@@ -1,9 +1,8 @@
-"""PEP 517 build backend: the checkout in; wheel or sdist out. Before setuptools it makes _native.c and completions."""
+"""PEP 517 build backend: the checkout in; wheel or sdist out. Before setuptools it makes _native.c."""
 
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator
@@ -42,7 +41,6 @@ if cffi.__version_info__ < (1, 17):
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-COMPLETIONS = {"bash": "vmlaunch", "zsh": "_vmlaunch", "fish": "vmlaunch.fish"}  # as each shell looks for it
 
 # What there is in a checkout, without what is made there.
 TREE = (
@@ -82,23 +80,12 @@ def build_sdist(sdist_directory: str, config_settings: Any = None) -> str:
 
 
 def generate() -> None:
-    """_native.c, only if it would change, and the completions."""
+    """_native.c, only if it would change."""
     ffi = cffi.FFI()
     for declarations in ("floor.h", "cdef.h"):
         ffi.cdef((HERE / declarations).read_text())
     ffi.set_source("launcher.native._native", '#include "native.h"')
     ffi.emit_c_code(str(HERE / "_native.c"))
-    made = ROOT / "build" / "completions"
-    made.mkdir(parents=True, exist_ok=True)
-    for shell, name in COMPLETIONS.items():
-        (made / name).write_text(_completion(shell))
-
-
-def _completion(shell: str) -> str:
-    """By vmlaunch itself, which needs for that nothing that is not here."""
-    surroundings = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
-    words = [sys.executable, "-m", "launcher", "completion", shell]
-    return subprocess.run(words, env=surroundings, capture_output=True, text=True, check=True).stdout
 
 
 def tree() -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from launcher.codec import DecodeError, decode, encode
+from launcher.codec import DecodeError, decode, encode, learn
 from launcher.errors import Diagnostic, Where
 from launcher.plan.outcome import Report
 from launcher.plan.plan import FORMAT_VERSION, Assumption, Plan
@@ -32,6 +32,12 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
         else:
             plain[name] = encode(value)
     return plain
+
+
+def learn_plans() -> None:
+    """How plans are read, for who waits for one."""
+    for kind in (Plan, *STEPS.values()):
+        learn(kind)
 
 
 def plan_from_json(plain: Any) -> Plan:

@@ -26,9 +26,10 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from launcher.errors import Diagnostic
+from launcher.names import is_name
 from launcher.plan.step import Step
 from launcher.record import record
-from launcher.values import Hex, PciAddress, Span, is_name
+from launcher.values import Hex, PciAddress, Span
 
 FORMAT_VERSION = "1.0"
 

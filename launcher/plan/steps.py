@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Literal
 
+from launcher.names import is_name
 from launcher.plan.firmware import LoadFirmware, OpenVariables
 from launcher.plan.seed import StartSeedEngine
 from launcher.plan.step import Step
@@ -19,7 +20,7 @@ from launcher.plan.virtio import (
     StartUserNetwork,
 )
 from launcher.record import record
-from launcher.values import LABELS, Hex, PciAddress, Span, VfSettings, is_name, show_setting, show_size
+from launcher.values import LABELS, Hex, PciAddress, Span, VfSettings, show_setting, show_size
 
 
 @record

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
@@ -34,6 +33,8 @@ def _written_out(found: re.Match[str]) -> str:
 
 def as_json(value: Any, indent: int | None = None) -> str:
     """For people as well: letters stay. What would steer their terminals is \\u009b, which is the same JSON."""
+    import json  # whoever only escapes has no use for it
+
     return re.sub(
         _IN_JSON, lambda found: json.dumps(found[0])[1:-1], json.dumps(value, indent=indent, ensure_ascii=False)
     )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from launcher.errors import Where
 
@@ -15,6 +13,8 @@ _BREAK = r"\r\n|\r|\n"
 
 def frame(where: Where, text: str, width: int) -> list[str]:
     """The line before, the line, and carets below the place; nothing if the text has no such line."""
+    import re
+
     lines = re.split(_BREAK, text)
     if not 0 < where.line <= len(lines) or not any(lines):
         return []

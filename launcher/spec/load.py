@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from launcher.digests import sha256
 from launcher.errors import Diagnostic, Refused, Where, sorted_by_place
+from launcher.names import is_name
 from launcher.record import record, replace
 from launcher.spec.commas import made_whole
 from launcher.spec.nulls import without_nulls
@@ -16,10 +17,10 @@ from launcher.spec.scalars import kind, suggested_name
 from launcher.spec.sets import check_usage, with_sets
 from launcher.spec.yaml_text import decode, unseen
 from launcher.spec.yaml_tree import read_tree
-from launcher.values import MIB, is_name
+from launcher.values import MIB
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence, Set
+    from collections.abc import Iterator, Mapping, Sequence, Set
 
     from launcher.spec.problems import FieldPath
 
@@ -51,10 +52,11 @@ def _loaded(text: str | bytes, file: str, sets: Sequence[str], name: str | None)
     root, refused_sets = with_sets(root, sets)
     root, commas, keys = made_whole(root)
     root, no_name = _named(without_nulls(root), file, name)
-    places = source_map(file, root)
-    lost = {path for path, node, _ in walk(root) if node.value is None} | {("name",) for _ in no_name}
-    spec, problems = _checked(root, lost)
-    told = (*commas, *_nothings(root, problems), *_without_fixes(problems, {one.path for one in commas}))
+    walked = list(walk(root))
+    places = source_map(file, walked)
+    empty = {path: node.lost for path, node, _ in walked if node.value is None}
+    spec, problems = _checked(root, empty.keys() | {("name",) for _ in no_name})
+    told = (*commas, *_nothings(empty, problems), *_without_fixes(problems, {one.path for one in commas}))
     found += [*refused_sets, *keys, *no_name, *(_diagnostic(one, places) for one in told)]
     found += [_diagnostic(one, places) for one in _hex_meant(spec, places)] if spec is not None else []
     if spec is None or found:
@@ -110,11 +112,11 @@ def _checked(root: Node, lost: Set[FieldPath]) -> tuple[VmSpec | None, Sequence[
         return judged(spec, lost)
 
 
-def _nothings(root: Node, problems: Sequence[Problem]) -> Iterator[Problem]:
-    """Keys without a value. One that is unknown, too, has its message already."""
+def _nothings(empty: Mapping[FieldPath, bool], problems: Sequence[Problem]) -> Iterator[Problem]:
+    """Keys without a value; `empty` says which of them are lost. One that is unknown, too, has its message already."""
     told = {one.path for one in problems if one.key}
-    for path, node, _ in walk(root):
-        if node.value is None and not node.lost and path not in told:
+    for path, lost in empty.items():
+        if not lost and path not in told:
             yield Problem("E106", "there is no value", path, help=(f"write a value behind it, {_way_out(path)}",))
 
 

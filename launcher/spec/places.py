@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from launcher.errors import Where
-from launcher.record import record, replace
+from launcher.errors import Diagnostic, Where
+from launcher.record import field, mutable, record, replace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from launcher.spec.problems import FieldPath
 
@@ -44,13 +44,6 @@ class Node:
     bare: bool = False
     cut: tuple[Node, ...] = ()
 
-    def children(self) -> Iterator[tuple[str, Node, Where]]:
-        """(key or index, value, place of the key)."""
-        if isinstance(self.value, dict):
-            yield from ((key, entry.node, entry.key) for key, entry in self.value.items())
-        elif isinstance(self.value, list):
-            yield from ((str(index), node, node.where) for index, node in enumerate(self.value))
-
     def plain(self) -> object:
         """The value as readers of the spec take it, without places. The loader has limited the depth."""
         if isinstance(self.value, dict):
@@ -66,6 +59,14 @@ class Entry:
 
     key: Where
     node: Node
+
+
+@mutable
+class Tree:
+    """Of a text. `root` is None where it has no value, or could not be read to its end."""
+
+    root: Node | None = None
+    problems: list[Diagnostic] = field(default_factory=list)
 
 
 @record
@@ -104,12 +105,15 @@ def walk(root: Node) -> Iterator[tuple[FieldPath, Node, Where]]:
     while waiting:
         path, node, key = waiting.pop()
         yield path, node, key
-        below = (((*path, name), child, where) for name, child, where in node.children())
-        waiting += [one for one in below if path or not one[0][0].startswith("x-")]
+        if isinstance(node.value, dict):
+            inside = node.value.items()
+            waiting += [((*path, name), one.node, one.key) for name, one in inside if path or name[:2] != "x-"]
+        elif isinstance(node.value, list):
+            waiting += [((*path, str(number)), child, child.where) for number, child in enumerate(node.value)]
 
 
-def source_map(file: str, root: Node) -> SourceMap:
-    found = list(walk(root))
+def source_map(file: str, found: Sequence[tuple[FieldPath, Node, Where]]) -> SourceMap:
+    """`found` is all that `walk` yields."""
     return SourceMap(
         file,
         {path: key for path, _, key in found},

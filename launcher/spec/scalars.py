@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
+from launcher.names import is_name
 from launcher.record import replace
 from launcher.spec.problems import Problem
-from launcher.values import is_name
 
 COMMAND_LINE = 2047  # COMMAND_LINE_SIZE in arch/x86/include/asm/setup.h is 2048, with the NUL
 

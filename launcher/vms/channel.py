@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import socket
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MOST = 1 << 17  # bytes of one packet
 MOST_REPORT = 1 << 26  # of a message in several, for who trusts the sender: the report of a VM with many devices

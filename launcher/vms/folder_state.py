@@ -6,9 +6,12 @@ import fcntl
 import os
 import stat
 from contextlib import suppress
-from typing import Any
 
 from launcher.vms.way import read_below
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 PLAN, JOURNAL, STATE, REPORT, LOG, SOCKET = (
     "plan.json", "undo.jsonl", "state.json", "report.json", "console.log", "control.sock",
@@ -35,12 +38,11 @@ def is_held(folder: int) -> bool:
 
 def has_begun(folder: int) -> bool:
     """A keeper writes its state first thing; without one, or with one that has ended, the lock is somebody else's."""
-    return _state_of(folder) is not None and not has_ended(folder)
+    return not has_ended(folder) and _state_of(folder) is not None
 
 
 def has_ended(folder: int) -> bool:
-    state = _state_of(folder)
-    return (state is not None and state.get("phase") == "ended") or _has_report(folder)
+    return _has_report(folder) or (_state_of(folder) or {}).get("phase") == "ended"
 
 
 def _has_report(folder: int) -> bool:

@@ -5,46 +5,50 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from time import sleep
-from typing import Any
 
-from launcher.values import is_name, state_folder
+from launcher.names import is_name, state_folder
 from launcher.vms import folder_state
 from launcher.vms.folder_state import MOMENT, OURS, has_begun, is_held
 from launcher.vms.way import MOST, denied, open_own, open_way, read_below
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+    from typing import Any
 
-def state_root() -> Path | None:
+    from launcher.vms.way import StrPath
+
+
+def state_root() -> str | None:
     """The folder of this user's state folders. None: not root, and XDG_RUNTIME_DIR is not set."""
-    found = state_folder(os.geteuid(), os.environ.get("XDG_RUNTIME_DIR"))
-    return Path(found) if found else None
+    return state_folder(os.geteuid(), os.environ.get("XDG_RUNTIME_DIR"))
 
 
-def is_up(path: Path) -> bool:
+def is_up(path: StrPath) -> bool:
     """Whether a process of a VM lives that holds this folder."""
     return _is(path, is_held)
 
 
-def is_lost(path: Path) -> bool:
+def is_lost(path: StrPath) -> bool:
     """Whether a keeper began here and died without a word: none lives, and none has written its end."""
     # Its state is read under the lock: else it may end, or the next one begin, between the looks.
     return _is(path, lambda folder: not is_held(folder) and has_begun(folder))
 
 
-def is_one(path: Path) -> bool:
+def is_one(path: StrPath) -> bool:
     """Whether the folder is a VM's. One with nothing that vmlaunch makes is not; an empty one was to become one."""
     return _is(path, lambda folder: not (found := os.listdir(folder)) or not {*OURS}.isdisjoint(found))
 
 
-def has_ended(path: Path) -> bool:
+def has_ended(path: StrPath) -> bool:
     """Whether a keeper wrote that its VM has ended, or at least the report, for which a full /run may have had room."""
     return _is(path, folder_state.has_ended)
 
 
-def wait_until_down(path: Path, go_on: Callable[[], bool] = lambda: True) -> bool:
+def wait_until_down(path: StrPath, go_on: Callable[[], bool] = lambda: True) -> bool:
     """True when no keeper holds the folder any more; False when `go_on`, which is asked all the time, says so."""
     with _looked_at(path) as folder:
         while folder is not None and is_held(folder):
@@ -54,12 +58,19 @@ def wait_until_down(path: Path, go_on: Callable[[], bool] = lambda: True) -> boo
     return True
 
 
-def all_folders(root: Path) -> Iterator[Path]:
-    """The state folders under `root`, by name; none when there is no root. Those of others are none of ours."""
+def all_folders(root: StrPath) -> Iterator[Path]:
+    """The state folders under `root`, by name."""
+    from pathlib import Path
+
+    return (Path(root, name) for name in all_names(root))
+
+
+def all_names(root: StrPath) -> list[str]:
+    """Of the state folders under `root`; none when there is no root. Those of others are none of ours."""
     try:
         above = open_way(root)
     except (FileNotFoundError, NotADirectoryError):
-        return
+        return []
     except PermissionError:
         raise denied(root) from None
     try:
@@ -68,18 +79,19 @@ def all_folders(root: Path) -> Iterator[Path]:
         raise denied(root) from None
     finally:
         os.close(above)
-    yield from (root / name for name in sorted(found))
+    return sorted(found)
 
 
-def read_file(path: Path, most: int = MOST) -> bytes:
+def read_file(path: StrPath, most: int = MOST) -> bytes:
     """A file in a state folder: a regular one, of the folder's owner, and not larger than that; else OSError."""
-    with _looked_at(path.parent) as folder:
+    above, name = os.path.split(path)
+    with _looked_at(above) as folder:
         if folder is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
-        return read_below(folder, path.name, most)
+        return read_below(folder, name, most)
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: StrPath) -> Any:
     import json
 
     try:
@@ -88,14 +100,14 @@ def read_json(path: Path) -> Any:
         return None
 
 
-def _is(path: Path, asked: Callable[[int], bool]) -> bool:
+def _is(path: StrPath, asked: Callable[[int], bool]) -> bool:
     """What is asked of the folder; False when there is none."""
     with _looked_at(path) as folder:
         return folder is not None and asked(folder)
 
 
 @contextmanager
-def _looked_at(path: Path) -> Iterator[int | None]:
+def _looked_at(path: StrPath) -> Iterator[int | None]:
     """None: there is no such folder."""
     folder = _look(path)
     try:
@@ -105,15 +117,16 @@ def _looked_at(path: Path) -> Iterator[int | None]:
             os.close(folder)
 
 
-def _look(path: Path) -> int | None:
+def _look(path: StrPath) -> int | None:
+    root, name = os.path.split(path)
     try:
-        above = open_way(path.parent)
+        above = open_way(root)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except PermissionError:
-        raise denied(path.parent) from None
+        raise denied(root) from None
     try:
-        return open_own(above, path.name, path)
+        return open_own(above, name, path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except PermissionError:

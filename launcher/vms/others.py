@@ -6,8 +6,7 @@ A plan in a folder may be of another version, so nothing of it but that is read.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from launcher.host.facts import OtherVm
 from launcher.plan.firmware import OpenVariables
@@ -15,8 +14,11 @@ from launcher.plan.virtio import AddVirtio, MakeTap, OpenTap, StartDiskEngine
 from launcher.vms.folder_state import PLAN
 from launcher.vms.looking import all_folders, is_up, read_json
 
+if TYPE_CHECKING:
+    from launcher.vms.way import StrPath
 
-def other_vms(root: Path) -> tuple[OtherVm, ...]:
+
+def other_vms(root: StrPath) -> tuple[OtherVm, ...]:
     """Those that have any of it, by name."""
     read = ((folder, _taken(folder.name, read_json(folder / PLAN))) for folder in all_folders(root))
     return tuple(one for folder, one in read if one != OtherVm(one.name) and is_up(folder))

@@ -11,9 +11,12 @@ import os
 import stat
 from collections import deque
 from contextlib import suppress
-from pathlib import Path, PurePath
 
-from launcher.errors import Diagnostic, LauncherError, NotPermitted, Refused
+TYPE_CHECKING = False  # what `ps` imports is what people wait for
+if TYPE_CHECKING:
+    from launcher.errors import LauncherError
+
+    StrPath = str | os.PathLike[str]
 
 MOST = 16 << 20  # bytes of a file that is read in one piece
 MOST_LINKS = 40
@@ -22,38 +25,41 @@ _LOOK = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
-def open_way(path: Path, *, make: bool = False) -> int:
+def open_way(path: StrPath, *, make: bool = False) -> int:
     """For what is below it only (O_PATH). `make`: what is missing is made, for us alone.
 
     Refused (E541) where somebody else could put another folder in its place. OSError of the kernel.
     """
-    here, behind, links = os.open("/", _ON_THE_WAY), PurePath("/"), 0
-    names = deque(path.parts[1:])
+    here, behind, links = os.open("/", _ON_THE_WAY), "", 0
+    names = deque(_parts(os.fspath(path)))
     try:
         while names:
             name = names.popleft()
-            target = _link(here, name, behind / name)
+            target = _link(here, name, f"{behind}/{name}")
             if target is None:
                 here, above = _into(here, name, make=make), here
                 os.close(above)
-                behind /= name
+                behind = f"{behind}/{name}"
                 _check(os.fstat(here), behind, owners=(0, os.geteuid()), sticky=True)
                 continue
             links += 1
             if links > MOST_LINKS:
                 raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
-            names.extendleft(reversed(PurePath(target).parts))
+            names.extendleft(reversed(_parts(target)))
             if target.startswith("/"):
-                names.popleft()
                 os.close(here)
-                here, behind = os.open("/", _ON_THE_WAY), PurePath("/")
+                here, behind = os.open("/", _ON_THE_WAY), ""
     except BaseException:
         os.close(here)
         raise
     return here
 
 
-def open_own(above: int, name: str, path: Path) -> int:
+def _parts(path: str) -> list[str]:
+    return [one for one in path.split("/") if one not in ("", ".")]
+
+
+def open_own(above: int, name: str, path: StrPath) -> int:
     """A folder of ours, for its lock and what is in it. NotADirectoryError: it is something else."""
     folder = os.open(name, _LOOK, dir_fd=above)
     try:
@@ -88,16 +94,20 @@ def read_whole(file: int, most: int = MOST) -> bytes:
     return b"".join(pieces)
 
 
-def unsafe(path: PurePath, fact: str, kind: type[LauncherError] = Refused) -> LauncherError:
+def unsafe(path: StrPath, fact: str) -> LauncherError:
+    from launcher.errors import Diagnostic, Refused
+
     help_ = ("`namei -l` shows who owns each folder on the way, and who may write to it",)
-    return kind(Diagnostic("E541", f"state is not kept below {path}: it {fact}", help=help_))
+    return Refused(Diagnostic("E541", f"state is not kept below {path}: it {fact}", help=help_))
 
 
-def denied(path: PurePath) -> LauncherError:
-    return unsafe(path, "may not be looked into", NotPermitted)
+def denied(path: StrPath) -> LauncherError:
+    from launcher.errors import NotPermitted
+
+    return NotPermitted(*unsafe(path, "may not be looked into").diagnostics)
 
 
-def _link(here: int, name: str, path: PurePath) -> str | None:
+def _link(here: int, name: str, path: StrPath) -> str | None:
     """Where it leads; None: it is none, or not there."""
     try:
         status = os.stat(name, dir_fd=here, follow_symlinks=False)
@@ -121,7 +131,7 @@ def _into(here: int, name: str, *, make: bool) -> int:
     return os.open(name, _ON_THE_WAY, dir_fd=here)
 
 
-def _check(status: os.stat_result, path: PurePath, owners: tuple[int, ...], *, sticky: bool) -> None:
+def _check(status: os.stat_result, path: StrPath, owners: tuple[int, ...], *, sticky: bool) -> None:
     """`sticky`: where others may write, it is enough that they cannot replace what is there."""
     if status.st_uid not in owners:
         raise unsafe(path, f"belongs to uid {status.st_uid}")

@@ -8,11 +8,11 @@ import subprocess
 
 import pytest
 
-from launcher.cli import _parsers
 from launcher.cli.topics import EXIT_CODES
 from launcher.spec.fields import all_fields, as_yaml
 from tests.conftest import ROOT
 from tests.man_pages import man_pages
+from tests.parsers import parsers
 from tests.test_house import modules
 
 pytestmark = pytest.mark.skipif(shutil.which("groff") is None, reason="there is no groff")
@@ -30,7 +30,7 @@ def shown(path: str) -> str:
 
 def test_a_page_has_each_verb_option_and_exit_code() -> None:
     text = shown("docs/man/vmlaunch.1")
-    verbs = [(name, action) for name, _, parser in _parsers() for action in parser._actions if action.dest != "help"]
+    verbs = [(name, action) for name, _, parser in parsers() for action in parser._actions if action.dest != "help"]
     missing = {flag for _, action in verbs for flag in action.option_strings if f" {flag}" not in text}
     assert missing | {verb for verb, _ in verbs if f"\n vmlaunch {verb} " not in text} == set()
     assert [code for code in EXIT_CODES if f"\n {code} " not in text] == []

@@ -14,8 +14,10 @@ from launcher.executor.keeper.claim import claim
 from launcher.executor.keeper.giving_up import rehearse
 from launcher.executor.keeper.keeper import Keeper
 from launcher.executor.paper import take_plan
+from launcher.kernel import kvm  # noqa: F401 - the runner's, which would import it itself
 from launcher.kernel.handed import Handed
 from launcher.kernel.real import RealKernel
+from launcher.plan.codec import learn_plans
 from launcher.plan.plan import Plan
 from launcher.vms.awaited import AwaitedText
 from launcher.vms.channel import Channel, Closed
@@ -30,6 +32,7 @@ def begin_keeping(owner: Channel, paper: int, mask: Any, given: Handed) -> int:
     0 when nobody wants it any more, 1 when the claim is refused, which `owner` is told.
     """
     rehearse()
+    learn_plans()
     try:
         packet = owner.receive()
     except Closed:
@@ -39,6 +42,7 @@ def begin_keeping(owner: Channel, paper: int, mask: Any, given: Handed) -> int:
     if folder is None:
         _tell(owner, answer)
         return 1
+    gc.freeze()  # what there is stays: to look at it would take longer than to plan, and copy pages that others share
     gc.enable()
     keeper = _keeper(plan, begin, given, folder, owner, answer)
     if keeper is None:

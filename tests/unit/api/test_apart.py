@@ -29,6 +29,10 @@ def raising(error: BaseException) -> Callable[[], str]:
     return deed
 
 
+def nothing() -> None:
+    """While we wait."""
+
+
 def killed() -> str:
     os.kill(os.getpid(), signal.SIGKILL)
     return "never"
@@ -40,12 +44,12 @@ def test_the_answer_comes_back_and_what_was_imported_does_not():
 
         return f"{wave.__name__} {os.getpid()}"
 
-    name, pid = str(apart(deed, as_up)).split()
+    name, pid = str(apart(deed, as_up, nothing)).split()
     assert (name, int(pid) != os.getpid(), "wave" in sys.modules) == ("wave", True, False)
 
 
 def test_what_it_refuses_is_shown_and_its_exit_code_comes_back(capfd: pytest.CaptureFixture[str]):
-    assert apart(raising(NotPermitted(Diagnostic("E402", "/dev/kvm may not be opened"))), as_up) == Ended(4)
+    assert apart(raising(NotPermitted(Diagnostic("E402", "/dev/kvm may not be opened"))), as_up, nothing) == Ended(4)
     err = capfd.readouterr().err
     assert err.startswith("error[E402]: /dev/kvm may not be opened\n")
     assert err.endswith("\n1 error; nothing was changed\n")
@@ -57,12 +61,12 @@ def test_what_it_refuses_is_shown_and_its_exit_code_comes_back(capfd: pytest.Cap
      (BrokenPipeError(), 141, "")],
 )  # fmt: skip
 def test_it_ends_as_the_whole_command_would(capfd, error: BaseException, code: int, said: str):
-    assert apart(raising(error), as_up) == Ended(code)
+    assert apart(raising(error), as_up, nothing) == Ended(code)
     assert said in capfd.readouterr().err
 
 
 def test_one_that_is_killed_is_told_of(capsys: pytest.CaptureFixture[str]):
-    ended = apart(killed, as_up)
+    ended = apart(killed, as_up, nothing)
     assert ended == Ended(128 + signal.SIGKILL, "was killed by SIGKILL")
     assert _unplanned(ended) == 128 + signal.SIGKILL
     assert capsys.readouterr().err == (
@@ -81,7 +85,7 @@ def test_it_ends_with_who_waits_for_it(number: int):
         return "never"
 
     if (parent := os.fork()) == 0:
-        apart(deed, as_up)
+        apart(deed, as_up, nothing)
         os._exit(0)
     os.close(writing)
     assert os.read(reading, 4) == b"here"
@@ -93,7 +97,7 @@ def test_it_ends_with_who_waits_for_it(number: int):
 
 def test_nothing_of_it_is_left():
     before = os.listdir("/proc/self/fd")
-    assert apart(lambda: "done", as_up) == "done"
+    assert apart(lambda: "done", as_up, nothing) == "done"
     assert os.listdir("/proc/self/fd") == before
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)

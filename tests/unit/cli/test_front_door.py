@@ -244,7 +244,7 @@ def test_who_interrupts_before_a_verb_runs_is_told_so(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("launcher.cli._parser_of", interrupted)
-    assert main(["up", "vm.yaml"]) == 130
+    assert main(["up", "-d", "vm.yaml"]) == 130
     assert capsys.readouterr() == ("", "vmlaunch: `up` was interrupted; nothing was changed\n")
 
 

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from launcher.api import folders
-from launcher.cli import main
+from launcher.cli import VERBS, _module_of, _parser_of, main
 
 TIMES = {"started": "2026-01-02T03:04:05+00:00", "ended": "2026-01-02T03:04:09+00:00"}
 STATE = {"keeper": 1, **TIMES, "vcpus": 2, "memory": 96 << 20}
@@ -63,3 +65,37 @@ def test_vm_that_runs_says_since_when(root: Path, capsys: pytest.CaptureFixture[
     assert main(["ps"]) == 0
     assert "busy  running  2      96 MiB  2026-01-0" in capsys.readouterr().out
     os.close(lock)
+
+
+def test_names_are_those_of_the_list(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    vm(root, "orphan", "running")
+    vm(root, "done", "ended", report={})
+    (root / "Other").mkdir()
+    (root / "no-vm").mkdir()
+    (root / "no-vm" / "file").write_text("x")
+    for words in ([], ["-a"]):
+        assert main(["ps", "--json", *words]) == 0
+        listed = [one["name"] for one in json.loads(capsys.readouterr().out)]
+        assert listed == (["done"] if words else []) + ["orphan"]
+        assert main(["ps", "--names", *words]) == 0
+        assert capsys.readouterr().out.split() == listed
+
+
+WORDS = ["-a", "--all", "--names", "--json", "bash", "zsh", "-h", "vm.yaml", "", "-", "--", "-d", "--hello", "--al"]
+
+
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if hasattr(_module_of(verb), "at_a_glance")])
+@given(data=st.data())
+def test_what_is_meant_at_a_glance_is_what_argparse_says(verb: str, data: st.DataObject) -> None:
+    words = data.draw(st.lists(st.sampled_from(WORDS)))
+    module = _module_of(verb)
+    meant = module.at_a_glance(words)
+    if meant is not None:
+        assert meant == vars(_parser_of(verb, module).parse_intermixed_args(words))
+
+
+def test_what_people_type_is_understood_at_a_glance() -> None:
+    usual = {"ps": [[], ["-a"], ["-a", "--names"]], "completion": [["bash"]]}
+    usual |= {verb: [["vm.yaml"]] for verb in ("up", "plan", "validate")}
+    for verb, words in ((verb, words) for verb, several in usual.items() for words in several):
+        assert _module_of(verb).at_a_glance(words) is not None

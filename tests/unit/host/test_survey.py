@@ -16,7 +16,8 @@ from launcher.host.process import read_process
 from launcher.host.processors import read_cpus, read_memory, read_nodes
 from launcher.host.survey import survey
 from launcher.host.tree import Live, Recorded
-from launcher.values import GIB, MIB, Missing, PciAddress, state_folder
+from launcher.names import state_folder
+from launcher.values import GIB, MIB, Missing, PciAddress
 
 NO_KVM = Missing("absent", "/dev/kvm")
 PCI = "/sys/bus/pci/devices/0000:01:00.0"
