@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from launcher.machine.board import GuestMemory, Port, PortModel, Told
+from launcher.machine.board import FwCfgItems, Port, PortModel, Told
 from launcher.machine.pci import CONFIG_SIZE, CONVENTIONAL_CONFIG, HOST_BRIDGE
 from launcher.machine.start import Patch
 from launcher.machine.x86 import acpi, cpu, layout, smbios, table_loader
@@ -61,9 +61,9 @@ def shadow(kind: str, code: bytes) -> tuple[Patch, ...]:
     return (Patch(SHADOW.end - len(tail), tail),)
 
 
-def models(told: Told, memory: GuestMemory) -> tuple[PortModel, ...]:
+def models(told: Told, items: FwCfgItems) -> tuple[PortModel, ...]:
     low, high = (sum(one.size for one in told.ram if (one.start < 4 * GIB) is below) for below in (True, False))
-    return FwCfg(_files(told), told.topology.count, memory), Cmos(low, high, told.now)
+    return FwCfg(_files(told), told.topology.count, items), Cmos(low, high, told.now)
 
 
 def _files(told: Told) -> dict[str, Content]:
