@@ -286,7 +286,7 @@ def test_the_clocks_bytes_are_kept_and_its_time_is_not_set() -> None:
 def test_the_chipset_is_what_firmware_looks_for() -> None:
     ids = {slot: struct.unpack_from("<HH", image) for slot, image in platform.FUNCTIONS.items()}
     assert ids == {0: (0x8086, 0x1237), 8: (0x8086, 0x7000), 11: (0x8086, 0x7113)}
-    assert platform.FUNCTIONS[8][0x0E] == 0x80
+    assert (platform.FUNCTIONS[8][0x04], platform.FUNCTIONS[8][0x0E]) == (0x07, 0x80)
     assert struct.unpack_from("<I", platform.FUNCTIONS[11], 0x40) == (0x601,)
     assert all(len(image) == 4096 for image in platform.FUNCTIONS.values())
     code = bytes(128 * 1024) + b"tail" * 32 * 1024
