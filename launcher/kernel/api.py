@@ -36,12 +36,12 @@ SPACES = {1: "port", 2: "memory", 3: "config"}  # enum space; a config address i
 
 class Trap(NamedTuple):
     """A range of I/O ports or addresses and who answers: serial, power, keyboard, pulse, timer, pci, ecam, flash,
-    table (of MSI-X), registers (of virtio) and file in C. pulse is a keyboard controller that only resets.
+    table (of MSI-X), registers (of virtio), fw-cfg and file in C. pulse is a keyboard controller that only resets.
 
     `fd` and `offset` are for file: a region of a device, a ROM; `offset` of others in a BAR is the number of its
     function. pending (of MSI-X) and model (of the machine's own, where firmware boots) come back from Vcpu.run, and so
-    do writes to table and registers from which something follows, and accesses by pci and ecam that
-    Machine.set_function was told to ask about: their space is `config`.
+    do writes to table and registers from which something follows, to fw-cfg by which an item is selected that asks, and
+    accesses by pci and ecam that Machine.set_function was told to ask about: their space is `config`.
     """
 
     start: int
@@ -206,10 +206,28 @@ class HostMemory(Protocol):
     def close(self) -> None: ...
 
 
+class MemoryPart(NamedTuple):
+    """Guest RAM: `size` bytes at `guest` are at `address` in this process, and at `offset` in `file`."""
+
+    guest: int
+    size: int
+    address: int
+    file: int | None
+    offset: int
+
+
 class MsixEntries(Protocol):
     """See kernel.msix.MsixEntries."""
 
     def read(self, offset: int, size: int) -> bytes: ...
+    def write(self, offset: int, data: bytes) -> None: ...
+
+
+class FwCfgItems(Protocol):
+    """See kernel.fw_cfg.FwCfgItems."""
+
+    def put(self, key: int, content: bytes, *, asks: bool = False) -> None: ...
+    def read(self, offset: int, size: int) -> int: ...
     def write(self, offset: int, data: bytes) -> None: ...
 
 
@@ -242,6 +260,7 @@ class Machine(Protocol):
     def change_function(self, function: int, offset: int, data: bytes) -> None: ...
     def add_msix(self, function: int, vectors: int) -> MsixEntries: ...
     def add_virtio(self, function: int, offered: int, queues: int, config: bytes) -> VirtioRegisters: ...
+    def add_fw_cfg(self, memory: Sequence[MemoryPart]) -> FwCfgItems: ...
     def set_flash(self, slot: int, guest: int, memory: Any, file: int) -> None: ...
     def attach(self, console: Any) -> None: ...
     def input_arrived(self) -> None: ...
@@ -397,16 +416,6 @@ class Device(Protocol):
     def write(self, at: int, data: bytes) -> None: ...
     def map(self, at: int, size: int) -> BarMapping: ...
     def close(self) -> None: ...
-
-
-class MemoryPart(NamedTuple):
-    """Guest RAM for an engine: `size` bytes at `guest` are at `address` in this process, and at `offset` in `file`."""
-
-    guest: int
-    size: int
-    address: int
-    file: int | None
-    offset: int
 
 
 def address_in(memory: Sequence[MemoryPart], area: Span) -> int:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from launcher.kernel.api import Trap
+from launcher.kernel.api import MemoryPart, Trap
 from launcher.kernel.call import check
 from launcher.kernel.console import Console
 from launcher.kernel.memory import HostMemory
 from launcher.native import ffi, lib
 
 if TYPE_CHECKING:
+    from launcher.kernel.fw_cfg import FwCfgItems
     from launcher.kernel.msix import MsixEntries
     from launcher.kernel.virtio import VirtioRegisters
 
@@ -29,6 +30,7 @@ TRAPS = {
     "table": lib.TRAP_MSIX,
     "pending": lib.TRAP_ASK,
     "registers": lib.TRAP_VIRTIO,
+    "fw-cfg": lib.TRAP_FW_CFG,
 }
 COUNTS = (
     "unclaimed_reads",
@@ -50,6 +52,7 @@ class Machine:
         self._flash: HostMemory | None = None
         self._msix: dict[int, MsixEntries] = {}
         self._virtio: dict[int, VirtioRegisters] = {}
+        self._fw_cfg: FwCfgItems | None = None
         self.pointer: Any = lib.machine_create(vm_fd, serial_gsi, power_gsi)
         if self.pointer == ffi.NULL:
             raise MemoryError("machine_create")
@@ -93,6 +96,14 @@ class Machine:
 
         made = self._virtio[function] = VirtioRegisters(offered, queues, config)  # must outlive the pointer given to C
         lib.machine_set_virtio(self.pointer, function, made.pointer)
+        return made
+
+    def add_fw_cfg(self, memory: Sequence[MemoryPart]) -> FwCfgItems:
+        """They answer a trap of the kind `fw-cfg`; `memory` is the guest's RAM. Before any vCPU runs."""
+        from launcher.kernel.fw_cfg import FwCfgItems
+
+        made = self._fw_cfg = FwCfgItems(memory)  # must outlive the pointer given to C
+        lib.machine_set_fw_cfg(self.pointer, made.pointer)
         return made
 
     def set_flash(self, slot: int, guest: int, memory: HostMemory, file: int) -> None:

@@ -56,19 +56,23 @@ class Port(NamedTuple):
 
 
 class PortModel(Protocol):
-    """A device of the machine's own at these ports, which firmware looks for."""
+    """A device of the machine's own at these ports, which firmware looks for. `trap`: the kind, by which it is asked
+    about each access (`model`), or about some."""
 
     @property
     def ports(self) -> Span: ...
+    @property
+    def trap(self) -> str: ...
     def read(self, offset: int, size: int) -> int: ...
     def write(self, offset: int, data: bytes) -> None: ...
 
 
-class GuestMemory(Protocol):
-    """ValueError where the guest has no RAM."""
+class FwCfgItems(Protocol):
+    """What firmware reads by number. `asks`: who selects it is to be asked about, by a write to the model."""
 
-    def read(self, guest: int, size: int) -> bytes: ...
-    def write(self, guest: int, data: bytes) -> None: ...
+    def put(self, key: int, content: bytes, *, asks: bool = False) -> None: ...
+    def read(self, offset: int, size: int) -> int: ...
+    def write(self, offset: int, data: bytes) -> None: ...
 
 
 @record
@@ -94,7 +98,7 @@ class Platform(Protocol):
     """What an architecture's machine has for firmware, over what every guest finds: a module.
 
     `PORTS` in place of the board's. `FUNCTIONS` by slot << 3 | function. `shadow`: a copy in RAM of the code that
-    starts, where it expects one. `models`: what answers to it, some of which write to guest memory.
+    starts, where it expects one. `models`: what answers to it.
     """
 
     @property
@@ -104,7 +108,7 @@ class Platform(Protocol):
     @property
     def FIRST_MSRS(self) -> Mapping[int, int]: ...
     def shadow(self, kind: str, code: bytes) -> tuple[Patch, ...]: ...
-    def models(self, told: Told, memory: GuestMemory) -> tuple[PortModel, ...]: ...
+    def models(self, told: Told, items: FwCfgItems) -> tuple[PortModel, ...]: ...
 
 
 @record

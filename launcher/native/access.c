@@ -91,6 +91,16 @@ static int serve_virtio(struct machine *machine, const struct trap *trap, struct
 	return 0;
 }
 
+static int serve_fw_cfg(struct fw_cfg *fw_cfg, uint64_t offset, struct access *access)
+{
+	if (!fw_cfg)
+		return 0;
+	if (access->write)
+		return fw_cfg_write(fw_cfg, offset, access->size, access->value, false) ? EVENT_WRITE : 0;
+	access->value = fw_cfg_read(fw_cfg, offset, access->size);
+	return 0;
+}
+
 /* A device's region answers. A read that it refuses gives all ones and a write is dropped: no guest can stop its
  * machine. */
 static int serve_file(struct machine *machine, const struct trap *trap, struct access *access)
@@ -173,6 +183,8 @@ static int serve_trap(struct machine *machine, const struct trap *trap, struct a
 		return serve_virtio(machine, trap, access);
 	case TRAP_MSIX:
 		return serve_msix(machine, trap, access);
+	case TRAP_FW_CFG:
+		return serve_fw_cfg(machine->fw_cfg, offset, access);
 	case TRAP_FILE:
 		return serve_file(machine, trap, access);
 	case TRAP_ASK:

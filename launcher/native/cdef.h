@@ -3,6 +3,7 @@
 struct ring { ...; };
 struct virtio { ...; };
 struct msix { ...; };
+struct fw_cfg { ...; };
 
 static const int PR_SET_NO_NEW_PRIVS, PR_SET_DUMPABLE, PR_SET_PDEATHSIG;
 

@@ -57,13 +57,29 @@ void virtio_fail(struct virtio *virtio);
 void virtio_state(struct virtio *virtio, struct virtio_state *ret);
 int virtio_queue(struct virtio *virtio, uint32_t number, struct virtio_queue *ret);
 
+/* -- fw_cfg: what firmware asks of its machine ----------------------------------------------------------------- */
+
+enum { FW_CFG_ITEMS = 64 };
+
+/* `size` bytes of guest RAM at `guest` are at `host` in this process. */
+struct fw_cfg_memory {
+	uint64_t guest, size, host;
+};
+
+struct fw_cfg;
+
+int fw_cfg_create(struct fw_cfg *fw_cfg, const struct fw_cfg_memory *memory, uint32_t count);
+int fw_cfg_put(struct fw_cfg *fw_cfg, uint32_t key, const uint8_t *bytes, uint32_t size, bool asks);
+uint64_t fw_cfg_read(struct fw_cfg *fw_cfg, uint32_t offset, uint32_t size);
+bool fw_cfg_write(struct fw_cfg *fw_cfg, uint32_t offset, uint32_t size, uint64_t value, bool all);
+
 /* -- the machine: who answers for which addresses --------------------------------------------------------------- */
 
 /* A FILE trap is answered by `fd` from `offset` on: a region of a VFIO device, a ROM. An ASK trap is answered by the
  * caller of vcpu_run, and so is a write to a VIRTIO or MSIX trap from which something follows: its `offset` is the number of
- * the function. PULSE is KEYBOARD where nobody answers a read. */
+ * the function. So is a write to FW_CFG that selects an item which asks. PULSE is KEYBOARD where nobody answers a read. */
 enum trap_kind { TRAP_SERIAL = 1, TRAP_POWER, TRAP_KEYBOARD, TRAP_PCI, TRAP_ECAM, TRAP_FILE, TRAP_ASK,
-	TRAP_TIMER, TRAP_PULSE, TRAP_FLASH, TRAP_VIRTIO, TRAP_MSIX };
+	TRAP_TIMER, TRAP_PULSE, TRAP_FLASH, TRAP_VIRTIO, TRAP_MSIX, TRAP_FW_CFG };
 
 struct trap {
 	uint64_t start, size, offset;
@@ -84,6 +100,7 @@ int machine_set_function(struct machine *machine, uint8_t function, const uint8_
 int machine_change_function(struct machine *machine, uint8_t function, uint32_t offset, const uint8_t *bytes, uint32_t size);
 void machine_set_virtio(struct machine *machine, uint8_t function, struct virtio *virtio);
 void machine_set_msix(struct machine *machine, uint8_t function, struct msix *msix);
+void machine_set_fw_cfg(struct machine *machine, struct fw_cfg *fw_cfg);
 int machine_set_flash(struct machine *machine, int vm, uint32_t slot, uint64_t guest, void *array, uint64_t size, int file);
 void machine_console(struct machine *machine, struct ring *output, int output_event, struct ring *input, int room_event);
 void machine_input(struct machine *machine);

@@ -87,6 +87,11 @@ void machine_set_msix(struct machine *machine, uint8_t function, struct msix *ms
 	machine->msix[function] = msix;
 }
 
+void machine_set_fw_cfg(struct machine *machine, struct fw_cfg *fw_cfg)
+{
+	machine->fw_cfg = fw_cfg;
+}
+
 /* `array` has `size` bytes and outlives the machine; the memslot is there already. A `file` has what is written as well. */
 int machine_set_flash(struct machine *machine, int vm, uint32_t slot, uint64_t guest, void *array, uint64_t size, int file)
 {

@@ -102,6 +102,24 @@ int flash_set(struct flash *flash, int vm, uint32_t slot, uint64_t guest, uint8_
 uint64_t flash_read(struct flash *flash, uint64_t offset, uint32_t size);
 void flash_write(struct flash *flash, uint64_t offset, uint32_t size, uint64_t value);
 
+/* -- fw_cfg: what firmware asks of its machine ---------------------------------------------------------------- */
+
+struct fw_cfg_item {
+	const uint8_t *bytes;
+	uint32_t size;
+	bool asks;
+};
+
+struct fw_cfg {
+	pthread_mutex_t lock;
+	const struct fw_cfg_memory *memory;
+	uint32_t count; /* of its pieces */
+	struct fw_cfg_item items[FW_CFG_ITEMS];
+	uint16_t key; /* that is selected */
+	uint32_t at;  /* in the item: where the next read begins */
+	uint32_t high; /* half of the address of a request */
+};
+
 /* -- MSI-X tables -------------------------------------------------------------------------------------------------- */
 
 struct msix {
@@ -182,6 +200,7 @@ struct machine {
 	struct flash flash;
 	struct virtio *virtio[FUNCTIONS];
 	struct msix *msix[FUNCTIONS];
+	struct fw_cfg *fw_cfg;
 	_Atomic uint64_t unclaimed_reads, unclaimed_writes;
 	pthread_mutex_t unanswered_lock;
 	struct unanswered unanswered[MOST_UNANSWERED]; /* where, the first ones; the first that is free has no times */

@@ -53,7 +53,7 @@ def firmware(built: Built, folder: Path) -> dict[str, Run]:
             *("-drive", f"if=pflash,format=raw,readonly=on,file={code}"),
             *("-drive", f"if=pflash,format=raw,file={theirs}"),
             *("-object", "iothread,id=thread"),
-            *("-drive", f"if=none,id=root,format=raw,readonly=on,file={image()}"),
+            *("-drive", f"if=none,id=root,format=raw,readonly=on,file={image()},{contenders.opened(image())}"),
             *("-device", "virtio-blk-pci,drive=root,iothread=thread,disable-legacy=on"),
         ),
     }

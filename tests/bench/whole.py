@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import atexit
 import json
-import os
 import re
 import subprocess
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from functools import cache, partial
 from pathlib import Path
 
@@ -68,23 +67,14 @@ def _join(talk: Path) -> None:
 
 
 def _of_qemu(image: Path) -> list[str]:
-    """The image is opened as qemu-storage-daemon is told to: by the page cache only where there is no other way."""
-    way = "cache.direct=on,aio=native" if _takes_direct(image) else "cache.direct=off,aio=threads"
     return [
         *("-cpu", "host", "-object", "iothread,id=thread"),
-        *("-drive", f"if=none,id=root,format=raw,file={image},{way}"),
+        *("-drive", f"if=none,id=root,format=raw,file={image},{contenders.opened(image)}"),
         *("-device", "virtio-blk-pci,bus=pcie.0,addr=1.0,drive=root,iothread=thread,disable-legacy=on"),
         *("-netdev", f"tap,id=lan,ifname={QEMUS_TAP},script=no,downscript=no,vhost=on"),
         *("-device", "virtio-net-pci,bus=pcie.0,addr=2.0,netdev=lan,romfile=,disable-legacy=on"),
         *("-device", f"vhost-vsock-pci,bus=pcie.0,addr=3.0,guest-cid={QEMUS_CID}"),
     ]
-
-
-def _takes_direct(image: Path) -> bool:
-    with suppress(OSError):
-        os.close(os.open(image, os.O_RDONLY | os.O_DIRECT))
-        return True
-    return False
 
 
 def _boot(command: list[str], file: StampFile) -> Figures:

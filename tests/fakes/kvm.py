@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from launcher.kernel.api import SPACES, CpuidLeaf, Event, MsiRoute, PinRoute, Registers, Trap
+from launcher.kernel.api import SPACES, CpuidLeaf, Event, MemoryPart, MsiRoute, PinRoute, Registers, Trap
+from launcher.kernel.fw_cfg import FwCfgItems
 from launcher.kernel.msix import MsixEntries
 from launcher.kernel.virtio import VirtioRegisters
 from launcher.native import lib
@@ -232,6 +233,9 @@ class FakeMachine(Handle):
     def add_virtio(self, function: int, offered: int, queues: int, config: bytes) -> VirtioRegisters:
         self.virtio[function] = VirtioRegisters(offered, queues, config)
         return self.virtio[function]
+
+    def add_fw_cfg(self, memory: Sequence[MemoryPart]) -> FwCfgItems:
+        return FwCfgItems(())
 
     def serves(self, event: Event) -> bool:
         """An access that does not leave C, for it is C that serves it here, too."""

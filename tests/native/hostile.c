@@ -27,6 +27,8 @@ enum { VIRTIO = 2, FIRST_VIRTIO = 0x20 };
 static const uint32_t QUEUES[VIRTIO] = { 3, VIRTIO_MOST_QUEUES };
 enum { VECTORS = 5, TABLE_SIZE = VECTORS * MSIX_ENTRY };
 static const uint64_t TABLES = BARS - 0x20000; /* of the same functions */
+enum { FW_CFG = 0x510, FW_CFG_PORTS = 12, ITEM = 0x20, ITEM_THAT_ASKS = 0x21, BANK = 2 * PAGE };
+static const uint64_t RAM[] = { 0x100000, 0x100000 + BANK, 0x10ffff000 }; /* the first two beside each other */
 static const uint64_t FLASH = 0xffe00000, FLASH_SIZE = 0x10000; /* larger than its file */
 /* Traps that stay: a file that never answers, and one whose accesses come back. Around them there is nothing. */
 static const uint64_t DEAF = BARS - 128, STEADY = BARS - 64, STEADY_SIZE = 4;
@@ -46,6 +48,9 @@ static int files[FILES];
 static struct virtio functions[VIRTIO];
 static struct msix tables[VIRTIO];
 static pthread_mutex_t engines[VIRTIO] = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER };
+static uint8_t *banks[3], *item;
+static struct fw_cfg fw_cfg;
+static _Atomic uint64_t selected; /* an item that asks */
 static bool runs[VIRTIO]; /* of each engine, under its lock */
 static _Atomic uint64_t starts, stops;
 
@@ -162,6 +167,46 @@ static void memory_exit(struct guest *guest)
 	guest->answers[0] = UINT64_MAX;
 }
 
+/* A place of so many bytes in the RAM, or almost in it. */
+static uint64_t in_ram(uint64_t *random, uint64_t size)
+{
+	uint64_t bank = RAM[below(random, 3)];
+	return below(random, 4) ? bank + below(random, BANK - size) : near(random, bank, BANK) - below(random, size);
+}
+
+static void fill_bank(uint8_t *bank, uint64_t at, const void *bytes, uint64_t size)
+{
+	for (uint64_t n = 0; n < size; n++) /* as another vCPU might, in the middle of a transfer */
+		__atomic_store_n(bank + at + n, ((const uint8_t *)bytes)[n], __ATOMIC_RELAXED);
+}
+
+/* A request by DMA, or half of one, or a read by port. */
+static void fw_cfg_exit(struct guest *guest)
+{
+	static const uint16_t keys[] = { 0, ITEM, ITEM, ITEM_THAT_ASKS, FW_CFG_ITEMS - 1, FW_CFG_ITEMS, 0xffff };
+	static const uint32_t ports[] = { 0, 1, 4, 8, 8, 8, 8 }, widths[] = { 2, 1, 4, 4, 4, 4, 4 };
+	uint64_t *random = &guest->random, which = below(random, 7), bank = below(random, 3), at = below(random, BANK - 16);
+	struct kvm_run *run = guest->vcpu->run;
+	uint16_t key = keys[below(random, 7)];
+	uint32_t size = below(random, 8) ? 1 + below(random, 2 * PAGE) : any(random);
+	struct { uint32_t control, length; uint64_t guest; } request = {
+		__builtin_bswap32((uint32_t)key << 16 | (any(random) & 0x1f)), __builtin_bswap32(size),
+		__builtin_bswap64(in_ram(random, below(random, 8) ? 16 : PAGE)),
+	};
+	fill_bank(banks[bank], at, &request, sizeof request);
+	uint64_t address = below(random, 4) ? RAM[bank] + at : in_ram(random, 16);
+	uint32_t value = ports[which] == 0 ? key : __builtin_bswap32(ports[which] == 4 ? address >> 32 : address);
+	run->exit_reason = KVM_EXIT_IO;
+	run->io.size = widths[which];
+	run->io.count = 1;
+	run->io.direction = which == 1 || !below(random, 8) ? KVM_EXIT_IO_IN : KVM_EXIT_IO_OUT;
+	run->io.port = FW_CFG + ports[which];
+	run->io.data_offset = PAGE;
+	ASAN_UNPOISON_MEMORY_REGION(port_data(run), 2 * PAGE);
+	memcpy(port_data(run), &value, sizeof value);
+	ASAN_POISON_MEMORY_REGION(port_data(run) + run->io.size, 2 * PAGE - run->io.size);
+}
+
 static int another_exit(struct guest *guest)
 {
 	static const uint32_t reasons[] = { KVM_EXIT_SHUTDOWN, KVM_EXIT_INTERNAL_ERROR, KVM_EXIT_FAIL_ENTRY,
@@ -189,7 +234,7 @@ static int enter_guest(struct guest *guest)
 		return -1;
 	}
 	guest->left--;
-	switch (below(&guest->random, 20)) {
+	switch (below(&guest->random, 21)) {
 	case 0:
 		return another_exit(guest);
 	case 1 ... 5:
@@ -200,6 +245,9 @@ static int enter_guest(struct guest *guest)
 		return 0;
 	case 7 ... 12:
 		memory_exit(guest);
+		return 0;
+	case 13:
+		fw_cfg_exit(guest);
 		return 0;
 	default:
 		port_exit(guest);
@@ -277,6 +325,11 @@ static void answer(struct guest *guest, int event)
 	if (table)
 		msix_write(&tables[(address - TABLES) / TABLE_SIZE], (address - TABLES) % TABLE_SIZE, size, vcpu_data(vcpu, 3), true);
 	CHECK(space != SPACE_PORT || end <= 0x10000);
+	if (space == SPACE_PORT && FW_CFG <= address && end <= FW_CFG + FW_CFG_PORTS) {
+		CHECK(event == EVENT_WRITE);
+		CHECK(!fw_cfg_put(&fw_cfg, ITEM_THAT_ASKS, item, 1 + below(&guest->random, PAGE), true));
+		selected += fw_cfg_write(&fw_cfg, address - FW_CFG, size, vcpu_data(vcpu, 3), true);
+	}
 	if (event == EVENT_WRITE)
 		return;
 	if (below(&guest->random, 4))
@@ -349,6 +402,7 @@ static uint32_t random_bars(uint64_t *random, struct trap *traps, uint64_t start
 static void replace_ports(struct machine *machine, uint64_t *random)
 {
 	static const struct trap own[] = { { KEYBOARD, 1, 0, -1, TRAP_KEYBOARD }, { COM1, 8, 0, -1, TRAP_SERIAL },
+					   { FW_CFG, FW_CFG_PORTS, 0, -1, TRAP_FW_CFG },
 					   { PM, 8, 0, -1, TRAP_POWER }, { PM + 8, 4, 0, -1, TRAP_TIMER }, { PCI_CONFIG, 8, 0, -1, TRAP_PCI } };
 	struct trap traps[MOST];
 	uint32_t count = 0;
@@ -487,6 +541,15 @@ static void live(struct guest *guests, uint64_t exits, uint64_t *random)
 		CHECK(msix_create(&tables[n], entries + n * TABLE_SIZE, VECTORS) == 0);
 		machine_set_msix(machine, FIRST_VIRTIO + n, &tables[n]);
 	}
+	struct fw_cfg_memory ram[3];
+	item = malloc(PAGE);
+	memset(item, 0x5a, PAGE);
+	for (int n = 0; n < 3; n++)
+		ram[n] = (struct fw_cfg_memory){ RAM[n], BANK, (uintptr_t)(banks[n] = calloc(1, BANK)) };
+	CHECK(fw_cfg_create(&fw_cfg, ram, 3) == 0);
+	CHECK(fw_cfg_put(&fw_cfg, FW_CFG_ITEMS, item, PAGE, false) == -EINVAL);
+	CHECK(fw_cfg_put(&fw_cfg, ITEM, item, PAGE, false) == 0 && fw_cfg_put(&fw_cfg, ITEM_THAT_ASKS, item, 1, true) == 0);
+	machine_set_fw_cfg(machine, &fw_cfg);
 	uint8_t *array = malloc(FLASH_SIZE);
 	memset(array, 0xff, FLASH_SIZE);
 	CHECK(machine_set_flash(machine, -1, 7, FLASH, array, FLASH_SIZE - 1, -1) == -EINVAL);
@@ -505,6 +568,9 @@ static void live(struct guest *guests, uint64_t exits, uint64_t *random)
 		CHECK(n % MSIX_ENTRY < 12 || entries[n] <= (n % MSIX_ENTRY == 12));
 	free(entries);
 	free(array);
+	free(item);
+	for (int n = 0; n < 3; n++)
+		free(banks[n]);
 	CHECK(!output.broken && !input.broken);
 	free(memory[0]);
 	free(memory[1]);
@@ -523,6 +589,7 @@ int main(int count, char **words)
 	for (uint64_t done = 0; done < exits; done += LIFE)
 		live(guests, LIFE, &random);
 	CHECK(starts > stops && stops);
+	CHECK(selected);
 	for (int n = 0; n < FILES - 1; n++)
 		close(files[n]);
 	CHECK(dup(0) == before); /* no descriptor was left open */

@@ -32,7 +32,7 @@ Opened = TypeVar("Opened", Vhost, VhostUser)
 
 
 def add_virtio(step: AddVirtio, live: Live) -> None:
-    memory = _memory(live)
+    memory = live.the(Ram).parts()
     engines = live.find(Engines)
     if engines is None:
         engines = Engines()
@@ -42,15 +42,6 @@ def add_virtio(step: AddVirtio, live: Live) -> None:
             engines.by_alias[one.alias] = _open(one, memory, live)
     for one in step.functions:
         _add(one, engines.by_alias[one.alias], memory, live)
-
-
-def _memory(live: Live) -> tuple[MemoryPart, ...]:
-    ram = live.the(Ram)
-    banks = ram.banks
-    return tuple(
-        MemoryPart(one.guest, one.size, banks[one.bank].address + one.offset, banks[one.bank].file, one.offset)
-        for one in ram.ranges
-    )
 
 
 def _open(one: Virtio, memory: tuple[MemoryPart, ...], live: Live) -> Engine:

@@ -73,7 +73,7 @@ def describe(step: DescribeMachine, live: Live) -> None:
         name=step.name,
         uuid=step.uuid,
     )
-    for model in live.board.platform().models(told, ram):
+    for model in live.board.platform().models(told, built.machine.add_fw_cfg(ram.parts())):
         built.bus.answer(model)
     live.make(Described(step, live.board.vcpu_ids(step.processors)))
 

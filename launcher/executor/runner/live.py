@@ -15,7 +15,7 @@ from launcher.errors import Diagnostic, StepFailed
 from launcher.executor.runner.devices.bus import Bus
 from launcher.executor.runner.devices.routes import Routes
 from launcher.executor.runner.undo import UndoStack
-from launcher.kernel.api import SPACES, HostMemory, Kernel, Kvm, Machine, Vcpu, Vm
+from launcher.kernel.api import SPACES, HostMemory, Kernel, Kvm, Machine, MemoryPart, Vcpu, Vm
 from launcher.kernel.console import Console
 from launcher.machine.board import Board
 from launcher.machine.start import Start
@@ -71,6 +71,14 @@ class Ram(NamedTuple):
     banks: Mapping[int, HostMemory]
     ranges: tuple[RamRange, ...]
 
+    def parts(self) -> tuple[MemoryPart, ...]:
+        """For whoever reads and writes it by address."""
+        banks = self.banks
+        return tuple(
+            MemoryPart(one.guest, one.size, banks[one.bank].address + one.offset, banks[one.bank].file, one.offset)
+            for one in self.ranges
+        )
+
     def clear(self, guest: int, size: int) -> None:
         for start in range(guest, guest + size, MIB):
             self.write(start, bytes(min(MIB, guest + size - start)))
@@ -79,10 +87,6 @@ class Ram(NamedTuple):
         """ValueError where there is none: the planner has seen to it that there is."""
         for bank, offset, start, size in self._pieces(guest, len(data)):
             bank.write(offset, data[start : start + size])
-
-    def read(self, guest: int, size: int) -> bytes:
-        """ValueError where there is none."""
-        return b"".join(bank.read(offset, part) for bank, offset, _, part in self._pieces(guest, size))
 
     def _pieces(self, guest: int, size: int) -> list[tuple[HostMemory, int, int, int]]:
         """A bank, a place in it; a place in what is wanted, how much of it."""

@@ -21,7 +21,7 @@ BASE, EXTENDED, ABOVE_16, ABOVE_4G = 0x15, (0x17, 0x30), 0x34, 0x5B  # memory, a
 
 
 class Cmos:
-    ports = Span(0x70, 2)
+    ports, trap = Span(0x70, 2), "model"
 
     def __init__(self, below_4g: int, above_4g: int, now: Callable[[], Sequence[int]]) -> None:
         """Bytes of RAM; `now` is UTC as a struct_time."""

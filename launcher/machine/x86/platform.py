@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from launcher.machine.board import GuestMemory, Port, PortModel, Told
+from launcher.machine.board import FwCfgItems, Port, PortModel, Told
 from launcher.machine.pci import CONFIG_SIZE, CONVENTIONAL_CONFIG, HOST_BRIDGE
 from launcher.machine.start import Patch
 from launcher.machine.x86 import acpi, cpu, layout, smbios, table_loader
@@ -31,6 +31,7 @@ FIRST_MSRS = {cpu.MISC_ENABLE: cpu.FAST_STRINGS}  # MTRRs are firmware's to set:
 
 INTEL, SEVERAL = 0x8086, 0x80  # functions in one slot
 ISA_BRIDGE, POWER = 1 << 3, 1 << 3 | 3  # 00:01.0 and 00:01.3, where firmware takes them to be
+COMMAND, DECODES = 0x04, 0x07  # ports, memory, and bus mastering: a PIIX always does
 PM_BASE, PM_ENABLE, SMI_DONE = 0x40, 0x80, 0x58  # registers of the PIIX4's power management
 
 
@@ -45,7 +46,8 @@ def _function(device: int, class_code: int, header: int = 0, registers: dict[int
 
 FUNCTIONS = {
     HOST_BRIDGE: _function(0x1237, 0x060000),
-    ISA_BRIDGE: _function(0x7000, 0x060100, SEVERAL),
+    # EDK2 has its console on the serial port behind a bridge that decodes both, and on none behind another (SioBusDxe).
+    ISA_BRIDGE: _function(0x7000, 0x060100, SEVERAL, {COMMAND: DECODES}),
     # APMC_EN: SeaBIOS takes SMM as set up, and would otherwise wait for it for ever.
     POWER: _function(0x7113, 0x068000, 0, {PM_BASE: layout.PM_BASE | 1, PM_ENABLE: 1, SMI_DONE: 1 << 25}),
 }
@@ -61,9 +63,9 @@ def shadow(kind: str, code: bytes) -> tuple[Patch, ...]:
     return (Patch(SHADOW.end - len(tail), tail),)
 
 
-def models(told: Told, memory: GuestMemory) -> tuple[PortModel, ...]:
+def models(told: Told, items: FwCfgItems) -> tuple[PortModel, ...]:
     low, high = (sum(one.size for one in told.ram if (one.start < 4 * GIB) is below) for below in (True, False))
-    return FwCfg(_files(told), told.topology.count, memory), Cmos(low, high, told.now)
+    return FwCfg(_files(told), told.topology.count, items), Cmos(low, high, told.now)
 
 
 def _files(told: Told) -> dict[str, Content]:

@@ -25,6 +25,10 @@ pytestmark = [
 DISPLAY = {"pci": "0000:00:10.0", "allow": ["no-reset"]}
 ROM = Path("/usr/lib/ipxe/qemu/efi-e1000e.rom")  # of package ipxe-qemu, for both firmwares
 CARD = {"pci": E1000E, "rom": str(ROM)}
+BANNERS = [
+    pytest.param("", "bios", "iPXE (http", id="bios"),
+    pytest.param("trixie", "uefi", "Open Source Network Boot Firmware", id="uefi"),
+]
 ENTRY = r"efibootmgr -q -c -d /dev/vda -p 2 -L kept -l '\EFI\debian\grubx64.efi'"
 
 
@@ -89,11 +93,14 @@ def test_an_image_boots_by_uefi_to_its_user_and_keeps_a_boot_entry(cli: Cli, roo
 @pytest.mark.host("zoo")
 @pytest.mark.long
 @pytest.mark.skipif(not ROM.exists(), reason=f"there is no {ROM}")
-def test_the_option_rom_of_a_passed_card_is_run(cli: Cli) -> None:
-    console = attached(cli, spec(cli, "bios", devices={"card": CARD, "drive": NVME}))
-    console.until("iPXE (http")
-    assert cli.run("down", "--kill", cli.name).code == 0
-    console.process.communicate()
+@pytest.mark.parametrize(("release", "firmware", "said"), BANNERS)
+def test_the_option_rom_of_a_passed_card_is_run(cli: Cli, release: str, firmware: str, said: str) -> None:
+    """By UEFI it is a driver, which is heard of when nothing else can be booted from: it has an entry for its card."""
+    with firmware_of(release):
+        console = attached(cli, spec(cli, firmware, devices={"card": CARD, "drive": NVME}))
+        console.until(said)
+        assert cli.run("down", "--kill", cli.name).code == 0
+        console.process.communicate()
 
 
 MATRIX = [
@@ -110,7 +117,7 @@ MATRIX = [
 def test_an_image_boots_by_both_firmwares_and_again(
     cli: Cli, root: Path, tmp_path: Path, release: str, firmware: str, cpus: int, devices: dict[str, Any]
 ) -> None:
-    """With variables that nobody keeps."""
+    """With variables that nobody keeps: they last as long as the VM."""
     more = {"cloud-init": cloud_init(tmp_path)}
     with firmware_of(release):
         console = attached(cli, spec(cli, firmware, disks={"root": str(root)}, cpus=cpus, devices=devices, **more))
@@ -118,7 +125,11 @@ def test_an_image_boots_by_both_firmwares_and_again(
         console.log_in()
         assert console.order("nproc") == str(cpus)
         assert ("efi" in console.order("ls /sys/firmware").split()) is (firmware == "uefi")
+        if firmware == "uefi":
+            assert console.order(f"sudo {ENTRY}") == ""
         console.type("sudo reboot\n")
+        if firmware == "uefi":
+            console.until('"kept" from HD(')  # the firmware's own line
         console.until(MENU)
         console.until("Booting `")
         assert cli.run("down", "--kill", cli.name).code == 0

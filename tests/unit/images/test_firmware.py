@@ -25,7 +25,7 @@ VOLUME = UUID("fff12b8d-7696-4c8b-a985-2747075b4f50").bytes_le
 STORE = UUID("aaf32c78-947b-439a-a180-2e144ec37792").bytes_le
 FILES = UUID("8c8ce578-8a3d-4f1c-9935-896185c32dd3").bytes_le
 PACKED = UUID("ee4e5898-3914-4259-9d6e-dc7bd79403cf").bytes_le
-SMM = UUID("e94f54cd-81eb-47ed-aec3-856f5dc157a9").bytes_le
+SMM = UUID("6c0e75b4-b0b9-44d1-8210-3377d7b4e066").bytes_le
 SYSTEM = UUID("c12a7328-f81f-11d2-ba4b-00a0c93ec93b").bytes_le
 JUMP = b"\x90\x90\xe9\x5b".ljust(16, b"\x90")
 
@@ -55,7 +55,8 @@ LAYOUT = "262072 bytes of 540672, authenticated"
 FLASH: dict[str, tuple[bytes, Flash | None]] = {
     "firmware": (ovmf(), Flash("uefi")),
     "for Secure Boot": (ovmf(SMM), Flash("uefi", smm=True)),
-    "with a module across two pieces": (ovmf(bytes(MIB - 108) + SMM), Flash("uefi", smm=True)),
+    "with the module where its first volume ends": (ovmf(bytes(MIB - 116) + SMM), Flash("uefi", smm=True)),
+    "with nothing packed": (ovmf().replace(PACKED, SMM, 1), Flash("uefi", smm=True)),
     "with its variables before it": (variables() + ovmf(), Flash("uefi", LAYOUT)),
     "variables": (variables(), Flash("variables", LAYOUT)),
     "a BIOS": (bytes(256 * KIB - 16) + b"\xea".ljust(16, b"\0"), Flash("bios")),

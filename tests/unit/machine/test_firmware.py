@@ -10,35 +10,48 @@ from typing import Any
 
 import pytest
 
-from launcher.machine.board import GuestMemory, Told
+from launcher.kernel.api import MemoryPart
+from launcher.kernel.fw_cfg import FwCfgItems
+from launcher.kernel.memory import HostMemory
+from launcher.machine.board import Told
 from launcher.machine.start import Patch
 from launcher.machine.x86 import acpi, platform, smbios, table_loader
 from launcher.machine.x86.cmos import Cmos
 from launcher.machine.x86.fw_cfg import FwCfg
+from launcher.native import lib
 from launcher.plan.steps import Topology
 from launcher.values import GIB, MIB, PciAddress, Span, guest_uuid
 from tests.budget import runs
 
-SIZE = 64 * 1024
+SIZE, PIECE = 64 * 1024, 16 * 1024
 ONE = Topology(1, 1, 1)
 NOW = time.struct_time((2026, 11, 29, 14, 5, 9, 6, 333, 0))  # a Sunday
 
 
 class Memory:
-    """RAM from 0 on."""
+    """RAM from 0 on, in four pieces, and fw_cfg that has it."""
 
-    def __init__(self) -> None:
-        self.bytes = bytearray(SIZE)
+    def __init__(self, about: Told) -> None:
+        self._pieces = [HostMemory(PIECE, 0, None) for _ in range(SIZE // PIECE)]
+        parts = (MemoryPart(n * PIECE, PIECE, one.address, None, 0) for n, one in enumerate(self._pieces))
+        self.items = FwCfgItems(tuple(parts))
+        (self.fw_cfg,) = (one for one in platform.models(about, self.items) if isinstance(one, FwCfg))
 
     def read(self, guest: int, size: int) -> bytes:
-        if guest + size > SIZE:
-            raise ValueError("no RAM")
-        return bytes(self.bytes[guest : guest + size])
+        whole = b"".join(one.read(0, PIECE) for one in self._pieces)
+        return whole[guest : guest + size]
 
     def write(self, guest: int, data: bytes) -> None:
-        if guest + len(data) > SIZE:
-            raise ValueError("no RAM")
-        self.bytes[guest : guest + len(data)] = data
+        """A byte at a time, since it may lie in both."""
+        for at, byte in enumerate(data, guest):
+            self._pieces[at // PIECE].write(at % PIECE, bytes([byte]))
+
+    def out(self, offset: int, data: bytes) -> bool:
+        """What a guest writes to the ports, as the machine serves it. True: the model was asked about it."""
+        asked = bool(lib.fw_cfg_write(self.items.pointer, offset, len(data), int.from_bytes(data, "little"), False))
+        if asked:
+            self.fw_cfg.write(offset, data)
+        return asked
 
 
 def told(**more: Any) -> Told:
@@ -55,71 +68,101 @@ def told(**more: Any) -> Told:
     return Told(**plain | more)
 
 
-def fw_cfg(about: Told, memory: GuestMemory) -> FwCfg:
-    found = platform.models(about, memory)[0]
-    assert isinstance(found, FwCfg)
-    return found
-
-
-def ask(model: FwCfg, memory: Memory, control: int, length: int, guest: int, request: int = 0x100) -> int:
+def ask(memory: Memory, control: int, length: int, guest: int, request: int = 0x100) -> int:
     """A DMA request; its control word afterwards."""
     memory.write(request, struct.pack(">IIQ", control, length, guest))
-    model.write(4, (request >> 32).to_bytes(4, "big"))
-    model.write(8, (request & 0xFFFFFFFF).to_bytes(4, "big"))
+    memory.out(4, (request >> 32).to_bytes(4, "big"))
+    memory.out(8, (request & 0xFFFFFFFF).to_bytes(4, "big"))
     return int.from_bytes(memory.read(request, 4), "big")
 
 
 def files(about: Told) -> dict[str, bytes]:
     """All there are, by DMA as firmware reads them."""
-    memory = Memory()
-    model = fw_cfg(about, memory)
-    assert ask(model, memory, 0x19 << 16 | 8 | 2, 4, 0x200) == 0
+    memory = Memory(about)
+    assert ask(memory, 0x19 << 16 | 8 | 2, 4, 0x200) == 0
     found = {}
     for _ in range(int.from_bytes(memory.read(0x200, 4), "big")):
-        assert ask(model, memory, 2, 64, 0x200) == 0  # goes on where the last one ended, but for those in between
+        assert ask(memory, 2, 64, 0x200) == 0  # goes on where the last one ended, but for those in between
         size, key, _, name = struct.unpack(">IHH56s", memory.read(0x200, 64))
         found[name.rstrip(b"\0").decode()] = (size, key)
     contents = {}
     for name, (size, key) in found.items():
-        assert ask(model, memory, key << 16 | 8 | 2, size, 0x1000) == 0
+        assert ask(memory, key << 16 | 8 | 2, size, 0x1000) == 0
         contents[name] = memory.read(0x1000, size)
     return contents
 
 
 def test_what_firmware_reads_by_port_and_by_dma_is_the_same() -> None:
-    memory = Memory()
-    model = fw_cfg(told(topology=Topology(1, 3, 1)), memory)
-    model.write(0, struct.pack("<H", 0))
-    assert bytes(model.read(1, 1) for _ in range(5)) == b"QEMU\0"
-    assert model.read(4, 4).to_bytes(4, "little") == b"QEMU"
-    assert model.read(8, 4).to_bytes(4, "little") == b" CFG"
-    assert ask(model, memory, 5 << 16 | 8 | 2, 2, 0x200) == 0
+    memory = Memory(told(topology=Topology(1, 3, 1)))
+    read = memory.fw_cfg.read
+    memory.out(0, struct.pack("<H", 0))
+    assert bytes(read(1, 1) for _ in range(5)) == b"QEMU\0"
+    assert read(4, 4).to_bytes(4, "little") == b"QEMU"
+    assert read(8, 4).to_bytes(4, "little") == b" CFG"
+    assert read(8, 8) == (1 << 64) - 1
+    assert ask(memory, 5 << 16 | 8 | 2, 2, 0x200) == 0
     assert memory.read(0x200, 2) == b"\3\0"
+
+
+def test_a_request_and_what_it_reads_may_lie_in_two_banks() -> None:
+    memory = Memory(told())
+    assert ask(memory, 8 | 2, 6, 2 * PIECE - 2, request=PIECE - 5) == 0
+    assert memory.read(2 * PIECE - 2, 6) == b"QEMU\0\0"
 
 
 @pytest.mark.parametrize(
     ("control", "length", "guest"),
-    [(2, 4, 1 << 40), (2, 4, SIZE - 2), (2, 1 << 30, 0x200), (16, 4, 0x200), (4, 0xFFFFFFFF, 0)],
-    ids=["nowhere", "over the end", "endless", "a write", "an endless skip"],
+    [(2, 4, 1 << 40), (2, 4, SIZE - 2), (2, 1 << 30, 0x200), (16, 4, 0x200), (4, 0xFFFFFFFF, 0), (2, 4, (1 << 64) - 2)],
+    ids=["nowhere", "over the end", "endless", "a write", "an endless skip", "over the end of all addresses"],
 )
 def test_a_request_that_cannot_be_is_an_error_and_moves_nothing(control: int, length: int, guest: int) -> None:
-    memory = Memory()
-    model, before = fw_cfg(told(), memory), memory.read(0x200, 64)
-    assert ask(model, memory, control, length, guest) == 1
+    memory = Memory(told())
+    before = memory.read(0x200, 64)
+    assert ask(memory, control, length, guest) == 1
     assert memory.read(0x200, 64) == before
-    assert ask(model, memory, 8 | 2, 4, 0x200) == 0
+    assert ask(memory, 8 | 2, 4, 0x200) == 0
     assert memory.read(0x200, 4) == b"QEMU"
 
 
+def test_a_request_that_is_in_no_ram_is_not_answered() -> None:
+    memory = Memory(told())
+    memory.out(4, b"\0\0\0\1")
+    memory.out(8, b"\0\0\1\0")
+    memory.out(8, (SIZE - 8).to_bytes(4, "big"))
+    assert memory.read(0, SIZE) == bytes(SIZE)
+
+
+def test_the_model_is_asked_about_nothing_but_what_is_made_when_firmware_selects_it() -> None:
+    """Each DMA access is two writes, and firmware makes thousands."""
+    memory = Memory(told(name="trainer", uuid=guest_uuid("trainer")))
+    assert ask(memory, 0x19 << 16 | 8 | 2, 4, 0x200) == 0
+    entries = int.from_bytes(memory.read(0x200, 4), "big")
+    assert ask(memory, 2, 64 * entries, 0x200) == 0
+    found = struct.iter_unpack(">IHH56s", memory.read(0x200, 64 * entries))
+    asked = [name.rstrip(b"\0") for _, key, _, name in found if memory.out(0, key.to_bytes(2, "little"))]
+    assert asked == [table_loader.TABLES.encode()]
+
+
 def test_nothing_that_a_guest_writes_to_fw_cfg_raises() -> None:
-    drawn, memory = random.Random(17), Memory()
-    model = fw_cfg(told(order=(PciAddress(0, 0, 2, 0),)), memory)
+    drawn, memory = random.Random(17), Memory(told(order=(PciAddress(0, 0, 2, 0),)))
     for _ in range(runs(2000)):
         memory.write(drawn.randrange(SIZE - 16), drawn.randbytes(16))
         offset, size = drawn.randrange(12), drawn.choice((1, 2, 4))
         address = drawn.choice((drawn.randrange(SIZE), drawn.randrange(1 << 32)))
-        model.write(*drawn.choice(((offset, drawn.randbytes(size)), (8, address.to_bytes(4, "big")))))
-        assert 0 <= model.read(offset, size) < 1 << 8 * size
+        memory.out(*drawn.choice(((offset, drawn.randbytes(size)), (8, address.to_bytes(4, "big")))))
+        assert 0 <= memory.fw_cfg.read(offset, size) < 1 << 8 * size
+
+
+def test_there_are_no_more_items_than_fw_cfg_has_room_for() -> None:
+    items = FwCfgItems(())
+    items.put(lib.FW_CFG_ITEMS - 1, b"last")
+    items.write(0, (lib.FW_CFG_ITEMS - 1).to_bytes(2, "little"))
+    assert bytes(items.read(1, 1) for _ in range(5)) == b"last\0"
+    for key in (lib.FW_CFG_ITEMS, 0xFFFF):
+        items.write(0, key.to_bytes(2, "little"))
+        assert items.read(1, 1) == 0
+    with pytest.raises(ValueError, match="item 0x40"):
+        items.put(lib.FW_CFG_ITEMS, b"")
 
 
 def placed_by_firmware(found: dict[str, bytes], base: int) -> tuple[bytes, bytes]:
@@ -154,12 +197,11 @@ def test_tables_that_firmware_has_placed_are_those_that_a_kernel_gets(processors
 def test_the_tables_say_where_firmware_has_put_the_bars_when_it_asks_for_them() -> None:
     """Their size stays: the directory has it before."""
     place: list[Span] = [Span(0xC0000000, MIB)]
-    memory = Memory()
-    model = fw_cfg(told(bars=lambda: tuple(place)), memory)
+    memory = Memory(told(bars=lambda: tuple(place)))
     before = dict(files(told()))[table_loader.TABLES]
     place += [Span(0x38_0000_0000, 256 * MIB), Span(0x38_4000_0000, 16 * MIB)]
     key = 0x20 + sorted(files(told())).index(table_loader.TABLES)
-    assert ask(model, memory, key << 16 | 8 | 2, len(before), 0x1000) == 0
+    assert ask(memory, key << 16 | 8 | 2, len(before), 0x1000) == 0
     after = memory.read(0x1000, len(before))
     assert struct.pack("<QQ", 0x38_0000_0000, 0x38_40FF_FFFF) in after
     assert struct.pack("<QQ", 0x38_0000_0000, 0x38_40FF_FFFF) not in before
@@ -244,7 +286,7 @@ def test_the_clocks_bytes_are_kept_and_its_time_is_not_set() -> None:
 def test_the_chipset_is_what_firmware_looks_for() -> None:
     ids = {slot: struct.unpack_from("<HH", image) for slot, image in platform.FUNCTIONS.items()}
     assert ids == {0: (0x8086, 0x1237), 8: (0x8086, 0x7000), 11: (0x8086, 0x7113)}
-    assert platform.FUNCTIONS[8][0x0E] == 0x80
+    assert (platform.FUNCTIONS[8][0x04], platform.FUNCTIONS[8][0x0E]) == (0x07, 0x80)
     assert struct.unpack_from("<I", platform.FUNCTIONS[11], 0x40) == (0x601,)
     assert all(len(image) == 4096 for image in platform.FUNCTIONS.values())
     code = bytes(128 * 1024) + b"tail" * 32 * 1024

@@ -13,7 +13,7 @@ from launcher.machine.board import PortModel
 from launcher.machine.pci import CONFIG_SIZE
 
 ONES = (1 << 64) - 1
-MODEL = "model"  # of the machine's own
+MODELS = ("model", "fw-cfg")  # of the machine's own
 OWN_LOCK = "registers"  # what waits for an engine stops nobody who wants something else
 
 
@@ -37,7 +37,7 @@ class Bus:
     def answer(self, model: PortModel) -> None:
         """For its ports, from now on."""
         self._models.append(model)
-        trap = Trap(model.ports.start, model.ports.size, MODEL)
+        trap = Trap(model.ports.start, model.ports.size, model.trap)
         self.traps.show("port", Key(MACHINE, len(self._models) - 1), model.ports, (trap,))
 
     def add(self, one: Function) -> None:
@@ -76,7 +76,7 @@ class Bus:
             return ONES
         key, trap = found
         offset = address - trap.start
-        if trap.kind == MODEL:
+        if trap.kind in MODELS:
             with self._lock:
                 return self._models[key.bar].read(offset, size)
         with self._alone(key, trap):
@@ -92,7 +92,7 @@ class Bus:
             return
         key, trap = found
         offset = address - trap.start
-        if trap.kind == MODEL:
+        if trap.kind in MODELS:
             with self._lock:
                 self._models[key.bar].write(offset, data)
             return

@@ -10,7 +10,8 @@ from launcher.kernel.api import Machine, Trap
 from launcher.values import Span
 
 Space = Literal["port", "memory"]
-ASKED = ("table", "pending", "registers", "model")  # kinds of traps that come back from Vcpu.run whoever's they are
+# Kinds of traps that come back from Vcpu.run, whoever's they are.
+ASKED = ("table", "pending", "registers", "model", "fw-cfg")
 
 
 class Key(NamedTuple):
