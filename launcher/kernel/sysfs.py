@@ -46,7 +46,7 @@ class PciDrivers:
     def node(self, address: PciAddress) -> str | None:
         """Its own, while a VFIO driver has it."""
         with suppress(OSError):
-            return node_of(address)
+            return node_of(address, self._bus)
         return None
 
     def of_group(self, group: int) -> dict[str, str | None]:
@@ -123,17 +123,17 @@ class PciDrivers:
         self._late = [pid for pid in self._late if os.waitpid(pid, os.WNOHANG) == (0, 0)]
 
 
-def node_of(address: PciAddress) -> str:
+def node_of(address: PciAddress, bus: Path | None = None) -> str:
     """The device node of a function that a VFIO driver has, by the name that it has now: it is another at each bind.
 
     ENOENT: it is on another driver, or the kernel makes no such nodes (CONFIG_VFIO_DEVICE_CDEV, Linux 6.6).
     """
-    return f"/dev/vfio/devices/{_vfio_device(address).name}"
+    return f"/dev/vfio/devices/{_vfio_device(address, bus or _BUS).name}"
 
 
 def number_of(address: PciAddress) -> str:
     """The number of that node, as in `511:0`."""
-    return (_vfio_device(address) / "dev").read_text().strip()
+    return (_vfio_device(address, _BUS) / "dev").read_text().strip()
 
 
 def number_in(place: str) -> str | None:
@@ -149,8 +149,8 @@ def number_at(descriptor: int) -> str | None:
     return f"{os.major(found.st_rdev)}:{os.minor(found.st_rdev)}" if stat.S_ISCHR(found.st_mode) else None
 
 
-def _vfio_device(address: PciAddress) -> Path:
-    folder = _BUS / "devices" / str(address) / "vfio-dev"
+def _vfio_device(address: PciAddress, bus: Path) -> Path:
+    folder = bus / "devices" / str(address) / "vfio-dev"
     for name in sorted(os.listdir(folder)):
         return folder / name
     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))

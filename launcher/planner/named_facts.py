@@ -11,7 +11,6 @@ import re
 from collections import defaultdict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote
 
 from launcher.host.facts import HostFacts, IommuUnit, Limit, Linux, Memory, PciFunction, Process, Serving
 from launcher.planner.backend import own_node
@@ -109,6 +108,8 @@ def question(**wanted: object) -> str:
 
 def _quoted(text: str) -> str:
     """A saved plan that was edited may have half of a character."""
+    from urllib.parse import quote  # here and below: few plans ask for a function by what it is
+
     return quote(text, safe=_SAFE, errors=_HALVES)
 
 
@@ -164,6 +165,8 @@ class NamedFacts:
         return self._by_name[id(items)]
 
     def _answer(self, key: str) -> tuple[PciAddress, ...]:
+        from urllib.parse import unquote
+
         wanted = {
             name: unquote(text, errors=_HALVES) for name, _, text in (word.partition("=") for word in key.split())
         }

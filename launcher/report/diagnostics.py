@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from launcher.report.frame import frame, visible
 from launcher.report.lines import ENDLESS, WIDE, wrapped
@@ -48,6 +47,8 @@ def _linked(one: Diagnostic, lines: list[str], page: str) -> list[str]:
 
 def anchor(code: str, title: str) -> str:
     """Of a heading, as GitHub and most readers of Markdown make it."""
+    from urllib.parse import quote  # for links only
+
     kept = re.sub(r"[^\w\- ]", "", f"{code}: {title}".lower())
     return quote(kept.replace(" ", "-"))
 

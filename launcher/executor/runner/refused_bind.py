@@ -31,7 +31,7 @@ def refused_bind(group: int, error: OSError, drivers: PciDrivers) -> StepFailed 
     if error.errno == EINVAL:
         return _taken(group, _nodes(members, drivers))
     if error.errno == EPERM:
-        return _held(group, members) or _taken(group, _nodes(members, drivers))
+        return _held(group, members, drivers) or _taken(group, _nodes(members, drivers))
     return None
 
 
@@ -48,9 +48,10 @@ def _members(group: int, drivers: PciDrivers) -> dict[str, str | None]:
     return {}
 
 
-def _held(group: int, members: dict[str, str | None]) -> StepFailed | None:
+def _held(group: int, members: dict[str, str | None], drivers: PciDrivers) -> StepFailed | None:
+    """By a driver of the host's: one that has given its device to VFIO, as NVIDIA's does with vGPUs, is none."""
     for name, driver in members.items():
-        if driver is not None and not driver.startswith(HARMLESS) and "vfio" not in driver:
+        if driver is not None and not driver.startswith(HARMLESS) and "vfio" not in driver and not _own(name, drivers):
             fact = f"IOMMU group {group} is not usable: {driver} has {name} for the host"
             return StepFailed(Diagnostic("E521", fact, help=("plan again",)))
     return None
@@ -58,10 +59,13 @@ def _held(group: int, members: dict[str, str | None]) -> StepFailed | None:
 
 def _nodes(members: dict[str, str | None], drivers: PciDrivers) -> Iterable[str]:
     """Own ones of PCI functions; a group may have other members."""
-    for name in members:
-        with suppress(ValueError):
-            if node := drivers.node(PciAddress.parse(name)):
-                yield node
+    return filter(None, (_own(name, drivers) for name in members))
+
+
+def _own(name: str, drivers: PciDrivers) -> str | None:
+    with suppress(ValueError):
+        return drivers.node(PciAddress.parse(name))
+    return None
 
 
 def _taken(group: int, nodes: Iterable[str]) -> StepFailed | None:

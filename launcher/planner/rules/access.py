@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from launcher.errors import Diagnostic
 from launcher.planner.backend import CONTROL_NODES, own_node
 from launcher.planner.functions import on_vfio
+from launcher.planner.modules import unloaded
 from launcher.planner.places import in_spec
 from launcher.planner.rules.rule import Rule
 from launcher.planner.rules.words import series
 from launcher.values import Missing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from launcher.host.facts import DeviceNode, HostFacts, IommuGroup, Process
     from launcher.planner.decided import Situation
@@ -37,11 +38,18 @@ def _nodes(it: Situation) -> Iterator[Diagnostic]:
             if node is not None and not node.usable:
                 yield _not_usable(alias, node, it.host)
             elif _is_left_out(path, it):
-                fact = f"{alias}: {path} is not in this container"
-                yield Diagnostic("E228", fact, in_spec(f"devices.{alias}"), help=_ways_in([path], it))
-    control = known.get(CONTROL_NODES[it.backend])
-    if it.passing.groups and control is not None and not control.usable:
-        yield _not_usable(_alias(it.passing.groups[0], it), control, it.host)
+                yield _left_out(alias, path, it)
+    if it.passing.groups:
+        yield from _control(_alias(it.passing.groups[0], it), CONTROL_NODES[it.backend], it)
+
+
+def _control(alias: str, path: str, it: Situation) -> Iterator[Diagnostic]:
+    """Of a host that is to load its module first nothing is known yet."""
+    node = next((one for one in it.host.device_nodes or () if one.path == path), None)
+    if node is not None and not node.usable:
+        yield _not_usable(alias, node, it.host)
+    elif _is_left_out(path, it) and not unloaded(it.host.linux, it.backend):
+        yield _left_out(alias, path, it)
 
 
 def _opened(group: IommuGroup, it: Situation) -> list[str]:
@@ -56,6 +64,11 @@ def _is_left_out(path: str, it: Situation) -> bool:
     """The host has the node, and this container has not."""
     nodes = it.host.device_nodes
     return it.host.process.container and nodes is not None and all(node.path != path for node in nodes)
+
+
+def _left_out(alias: str, path: str, it: Situation) -> Diagnostic:
+    fact, others = f"{alias}: {path} is not in this container", () if path == CONTROL_NODES[it.backend] else (path,)
+    return Diagnostic("E228", fact, in_spec(f"devices.{alias}"), help=_ways_in(others, it))
 
 
 def _not_usable(alias: str, node: DeviceNode, host: HostFacts) -> Diagnostic:
@@ -94,7 +107,7 @@ def _to_come(it: Situation) -> tuple[str, ...]:
     return (f"the own {'nodes' if len(unbound) > 1 else 'node'} of {', '.join(unbound)}",)
 
 
-def _ways_in(paths: list[str], it: Situation) -> tuple[str, ...]:
+def _ways_in(paths: Sequence[str], it: Situation) -> tuple[str, ...]:
     control = CONTROL_NODES[it.backend]
     words = " ".join(f"--device {path}" for path in (control, *paths, "/dev/kvm"))
     allowed = ("char-vfio",) if it.backend == "type1" else ("char-vfio-dev", control)  # as /proc/devices calls them

@@ -92,6 +92,18 @@ def test_what_a_container_may_keep_back_is_a_devices_own_node_though_it_has_none
     assert contained(without)[:2] == ("E228", f"gpu: {own} is not in this container")
 
 
+@pytest.mark.parametrize(("way", "control"), [("type1", TYPE1), ("iommufd", IOMMUFD)])
+def test_a_container_that_was_not_given_what_all_devices_need_is_told_so(way: str, control: str) -> None:
+    """The host has it, as its module shows; whether it is to load that first is another matter (E224)."""
+    paths = ("/dev/vfio/77", "/dev/vfio/devices/vfio3")
+    facts = with_function(a_host(BOTH, *paths), "0000:e1:00.0", driver="vfio-pci", vfio="vfio3")
+    for changed, code in ((facts, "E228"), (with_linux(facts, modules=("vfio", "vfio_pci")), "E224")):
+        made = plan(f"{ONE}vfio: {way}\n", with_process(changed, container=True, capabilities=()))
+        found = {one.code: one.message for one in made.diagnostics if one.code in ("E224", "E228")}
+        assert found.keys() == {code}
+        assert code != "E228" or found[code] == f"gpu: {control} is not in this container"
+
+
 def test_a_plan_by_iommufd_has_steps_of_its_own() -> None:
     made = plan(f"{ONE}vfio: iommufd\n", a_host(BOTH, TYPE1, IOMMUFD))
     assert made.host.backend == "VFIO iommufd"
