@@ -6,14 +6,15 @@ import re
 from errno import EACCES, ENODEV, ENOENT, ENOTDIR, ENXIO, EPERM
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from launcher import sizes
 from launcher.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-KIB, MIB, GIB, TIB = 1 << 10, 1 << 20, 1 << 30, 1 << 40
+# `ps` imports only where they are said.
+KIB, MIB, GIB, TIB, UNITS, show_size = sizes.KIB, sizes.MIB, sizes.GIB, sizes.TIB, sizes.UNITS, sizes.show_size
 PATIENCE = 20  # seconds that a driver of the host has to let go of a device
-UNITS = {"KiB": KIB, "MiB": MIB, "GiB": GIB, "TiB": TIB}
 
 # A size in bytes that JSON writes as an integer is a plain int; an address is a Hex.
 
@@ -157,14 +158,6 @@ def parse_size(text: str) -> int:
     if match is None:
         raise ValueError(f"not a size: {text!r}")
     return int(match[1]) * UNITS[match[2]]
-
-
-def show_size(size: int) -> str:
-    """Bytes as people say them: 3 GiB, 1.5 GiB, 1003 MiB, 17 bytes; exact, or with two decimals where that is long."""
-    for unit, factor in reversed(UNITS.items()):
-        if size >= factor and (size * 4 % factor == 0 or size >= 10_000 * factor // KIB):
-            return f"{size / factor:.2f}".rstrip("0").rstrip(".") + f" {unit}"
-    return "1 byte" if size == 1 else f"{size} bytes"
 
 
 def align_up(address: int, alignment: int) -> int:

@@ -7,6 +7,7 @@ import os
 import stat
 from contextlib import suppress
 
+from launcher.vms.small_json import read_small
 from launcher.vms.way import read_below
 
 TYPE_CHECKING = False
@@ -52,13 +53,23 @@ def _has_report(folder: int) -> bool:
 
 
 def _state_of(folder: int) -> dict[str, Any] | None:
-    import json
-
     try:
-        state = json.loads(read_below(folder, STATE))
-    except (OSError, ValueError, RecursionError):
+        state = decoded(read_below(folder, STATE))
+    except OSError:
         return None
     return state if isinstance(state, dict) else None
+
+
+def decoded(raw: bytes) -> Any:
+    """A file that was written as JSON; None: it is none."""
+    try:
+        return read_small(raw)
+    except (ValueError, IndexError, RecursionError):
+        import json
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
 
 
 def is_still(lock: int, above: int, name: str) -> bool:

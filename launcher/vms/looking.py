@@ -10,7 +10,7 @@ from time import sleep
 
 from launcher.names import is_name, state_folder
 from launcher.vms import folder_state
-from launcher.vms.folder_state import MOMENT, OURS, has_begun, is_held
+from launcher.vms.folder_state import MOMENT, OURS, decoded, has_begun, is_held
 from launcher.vms.way import MOST, denied, open_own, open_way, read_below
 
 TYPE_CHECKING = False
@@ -92,11 +92,10 @@ def read_file(path: StrPath, most: int = MOST) -> bytes:
 
 
 def read_json(path: StrPath) -> Any:
-    import json
-
+    """None: there is no such file, or it is no JSON."""
     try:
-        return json.loads(read_file(path))
-    except (OSError, ValueError, RecursionError):
+        return decoded(read_file(path))
+    except OSError:
         return None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from launcher.api import folders
 from launcher.cli import VERBS, _module_of, _parser_of, main
+from launcher.cli.ps import _local, _seconds
 
 TIMES = {"started": "2026-01-02T03:04:05+00:00", "ended": "2026-01-02T03:04:09+00:00"}
 STATE = {"keeper": 1, **TIMES, "vcpus": 2, "memory": 96 << 20}
@@ -99,3 +101,24 @@ def test_what_people_type_is_understood_at_a_glance() -> None:
     usual |= {verb: [["vm.yaml"]] for verb in ("up", "plan", "validate")}
     for verb, words in ((verb, words) for verb, several in usual.items() for words in several):
         assert _module_of(verb).at_a_glance(words) is not None
+
+
+@given(st.datetimes(min_value=datetime(1971, 1, 1), max_value=datetime(9998, 1, 1)))
+def test_times_are_those_of_datetime(moment: datetime) -> None:
+    text = moment.replace(tzinfo=UTC).isoformat(timespec="seconds")
+    assert _seconds(text) == datetime.fromisoformat(text).timestamp()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("2026-01-02T03:04:05.5+01:00", "2026-01-02 02:04:05"),
+        ("2026-02-30T00:00:00+00:00", "-"),
+        ("now", "-"),
+        ("", "-"),
+    ],
+)
+def test_times_of_others_are_told_if_they_are_some(text: str, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    assert _local(text) == shown
