@@ -39,7 +39,9 @@ TITLES = {
 def offered_text() -> str:
     """To look for the words when a shell asks would take longer than it waits."""
     words = {"FIELDS": all_fields(), "CODES": [one.code for one in all_explanations()], "CLASSES": WORDS}
-    lists = "\n".join(f'{name} = """\n{fill(" ".join(listed), 110)}\n"""' for name, listed in words.items())
+    lists = "\n".join(
+        f'{name} = """\n{fill(" ".join(listed), 110, break_on_hyphens=False)}\n"""' for name, listed in words.items()
+    )
     about = "What shells offer where a field, a code or a class is meant. Made by `./dev generate`. Pure."
     return f'"""{about}"""\n\nfrom __future__ import annotations\n\n{lists}\n'
 
