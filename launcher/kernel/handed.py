@@ -2,7 +2,7 @@
 
 As sd_listen_fds(3) does it: LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES, from descriptor 3 on. `kvm` names /dev/kvm, `vfio`
 the container, `vfio-12` group 12, `iommufd` /dev/iommu, `vfio-cdev-0000-01-00.0` the own node of 0000:01:00.0, for a
-colon ends a name; other names are not for us.
+colon ends a name, and `vfio-cdev-UUID` that of a mediated device; other names are not for us.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
-from launcher.values import PciAddress
+from launcher.values import host_device
 
 FIRST = 3
 KVM, CONTAINER, GROUP, IOMMUFD = "/dev/kvm", "/dev/vfio/vfio", "/dev/vfio/{}", "/dev/iommu"
@@ -54,11 +54,11 @@ def _path(name: str) -> str | None:
 
 def _node(name: str, fd: int) -> str | None:
     """By the name that it has now. A descriptor of another function is none of it, whatever it is called."""
-    written = re.fullmatch(r"([0-9a-f]{4})-([0-9a-f]{2})-([01][0-9a-f]\.[0-7])", name.removeprefix(CDEV))
-    if written is None:
+    try:
+        address = host_device(re.sub(r"^([0-9a-f]{4})-([0-9a-f]{2})-(?=..\.)", r"\1:\2:", name.removeprefix(CDEV)))
+    except ValueError:
         return None
     from launcher.kernel.sysfs import node_of, number_of  # few are given one
 
-    address = PciAddress.parse(":".join(written.groups()))
     number = os.fstat(fd).st_rdev
     return node_of(address) if number_of(address) == (os.major(number), os.minor(number)) else None

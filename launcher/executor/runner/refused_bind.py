@@ -14,7 +14,7 @@ from errno import EBUSY, EINVAL, EPERM
 
 from launcher.errors import Diagnostic, StepFailed
 from launcher.kernel.api import PciDrivers
-from launcher.values import PciAddress
+from launcher.values import host_device
 from launcher.vms.holders import openers
 
 BIND = "VFIO_DEVICE_BIND_IOMMUFD"
@@ -46,10 +46,10 @@ def _held(group: int, members: dict[str, str | None]) -> StepFailed | None:
 
 
 def _nodes(members: dict[str, str | None], drivers: PciDrivers) -> Iterable[str]:
-    """Own ones of PCI functions; a group may have other members."""
+    """Own ones of what VFIO knows; a group may have other members."""
     for name in members:
         with suppress(ValueError):
-            if node := drivers.node(PciAddress.parse(name)):
+            if node := drivers.node(host_device(name)):
                 yield node
 
 
