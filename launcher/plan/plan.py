@@ -28,7 +28,7 @@ from typing import Any, Literal
 from launcher.errors import Diagnostic
 from launcher.plan.step import Step
 from launcher.record import record
-from launcher.values import Hex, PciAddress, Span, is_name
+from launcher.values import Hex, HostDevice, PciAddress, Span, is_name
 
 FORMAT_VERSION = "1.0"
 
@@ -87,7 +87,8 @@ class Source:
 
 @record
 class PlannedDevice:
-    """A passed function, or the companion of one. `driver` is the host's, before.
+    """A passed function, or the companion of one, or a mediated device. `driver` is the host's, before; of a mediated
+    device `id` is its type, and what is not known before it is open is empty.
 
     `rom`, the option ROM the guest sees: true is the function's own, false is none, text is the path of a file.
     `reset` is the kernel's word for the method it will use, or `hot`: a reset of the bus by VFIO. `resets`: what else
@@ -96,7 +97,7 @@ class PlannedDevice:
 
     alias: str
     role: Literal["device", "companion", "detached"]
-    host: PciAddress
+    host: HostDevice
     id: str
     name: str | None
     class_code: str

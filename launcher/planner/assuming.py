@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from launcher.host.facts import Config
 from launcher.plan.plan import Assumption
-from launcher.planner.backend import CONTROL_NODES, STRICT_MODULES
+from launcher.planner.backend import CONTROL_NODES, STRICT_MODULES, own_node
 from launcher.planner.choose import matching, wanted_by
 from launcher.planner.functions import DENYLISTED, VGA, is_kind
 from launcher.planner.groups import is_on_a_card
@@ -157,6 +157,11 @@ def _devices(it: Situation) -> Iterator[str]:
         yield from (f"groups[{group.number}]", *(f"device_nodes[/dev/vfio/{name}]" for name in names))
     for one in it.passing.taken:
         yield from _around(one.function, it)
+    for each in it.passing.mediated:
+        yield f"mediated[{each.address}]"
+        if each.device:
+            own = own_node(each.device)
+            yield from (f"device_nodes[{node}]" for node in (f"/dev/vfio/{each.device.group}", own) if node)
 
 
 def _modules(it: Situation) -> Iterator[str]:

@@ -31,6 +31,7 @@ _LEFT_OUT: dict[type, tuple[str, ...]] = {
     facts.Limit: ("cgroup", "current"),
     facts.Link: ("name", "mac", "up", "master", "ports", "attached", "holders"),
     facts.Linux: ("drivers", "framebuffers", "holders", "loadable", "lockdown", "modules", "parameters", "vectors"),
+    facts.MediatedDevice: ("address", "name"),
     facts.PcieLink: ("speed",),
     facts.PciFunction: ("address", "name", "revision", "errors"),
     facts.Program: ("version",),
