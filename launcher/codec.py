@@ -47,7 +47,7 @@ def encode(value: object, kind: Any = None) -> Any:
     if type(value) in _PLAIN:
         return value
     if is_record(value) and not isinstance(value, type):
-        return str(value) if hasattr(value, "parse") else _written(value)
+        return str(value) if hasattr(value, "parse") else written(value)
     if isinstance(value, (tuple, list)):
         inner = _item_kind(kind)
         return [encode(item, inner) for item in value]
@@ -57,7 +57,8 @@ def encode(value: object, kind: Any = None) -> Any:
     return value
 
 
-def _written(value: Any) -> dict[str, Any]:
+def written(value: Any) -> dict[str, Any]:
+    """The same of a record that is an object."""
     shape: Any = type(value)
     found = {}
     for name, kind in field_types(shape).items():

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from operator import attrgetter
-from typing import Any, NoReturn, TypeVar, dataclass_transform, get_type_hints, overload
+from typing import Any, NoReturn, TypeVar, cast, dataclass_transform, get_type_hints, overload
 
 T = TypeVar("T")
 FEW = 4  # records of a class for which no constructor is compiled
@@ -27,8 +27,7 @@ class _Made:
 def field(*, default_factory: Callable[[], T], **others: NoReturn) -> T:
     if others:
         raise TypeError(f"a record's field takes default_factory only, not {', '.join(others)}")
-    made: Any = _Made(default_factory)
-    return made  # type: ignore[no-any-return]
+    return cast("T", _Made(default_factory))
 
 
 @overload
@@ -45,12 +44,14 @@ def record(cls: Any = None, *, order: bool = False) -> Any:
 @dataclass_transform(field_specifiers=(field,))
 def mutable(cls: type[T]) -> type[T]:
     """Its fields may change: equal by them, not to be hashed."""
-    return _rebuild(cls, _COMPARED | {"__hash__": None})  # type: ignore[no-any-return]
+    made: type[T] = _rebuild(cls, _COMPARED | {"__hash__": None})
+    return made
 
 
 def fields(kind: Any) -> tuple[str, ...]:
     """Names of the fields of a record or its class, in order, inherited ones first."""
-    return kind.__match_args__  # type: ignore[no-any-return]
+    found: tuple[str, ...] = kind.__match_args__
+    return found
 
 
 def defaults(kind: Any) -> dict[str, Any]:

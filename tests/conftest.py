@@ -185,7 +185,7 @@ OPENER = """
 import os, sys
 names, nodes = zip(*(pair.split("=") for pair in sys.argv[1].split(",")))
 for n, path in enumerate(nodes, 200):
-    os.dup2(os.open(path, os.O_RDWR), n)
+    os.dup2(os.open(path, os.O_RDWR), n, inheritable=False)
 for n in range(len(nodes)):
     os.dup2(200 + n, 3 + n)
 os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": str(len(nodes)), "LISTEN_FDNAMES": ":".join(names)}

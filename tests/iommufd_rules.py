@@ -132,17 +132,6 @@ def what_is_mapped_before_is_looked_at_when_it_is_attached(
         space.destroy()
 
 
-def a_part_of_a_map_cannot_go(kernel: RealKernel, number: int, address: PciAddress) -> None:
-    with attached(kernel, address) as (space, _), closing(kernel.take_memory(MIB, PAGE, None)) as memory:
-        space.map_dma(MIB, memory, 0, 4 * PAGE)
-        for iova, size in ((MIB, PAGE), (MIB + 2 * PAGE, 2 * PAGE), (2 * MIB, PAGE)):
-            with refused(errno.ENOENT):
-                space.unmap_dma(iova, size)
-        space.unmap_dma(MIB, 4 * PAGE)
-        with refused(errno.ENOENT):
-            space.unmap_dma(MIB, 4 * PAGE)
-
-
 def bars_are_no_memory_for_others(kernel: RealKernel, number: int, address: PciAddress) -> None:
     with attached(kernel, address) as (space, cdev):
         with closing(cdev.map(cdev.region(0).offset, PAGE)) as mapping, refused(errno.EFAULT):
@@ -225,7 +214,6 @@ RULES: tuple[Rule, ...] = (
     kvm_holds_the_function_though_its_node_is_closed,
     it_is_attached_to_one_space_and_detached_as_often_as_one_likes,
     what_is_mapped_before_is_looked_at_when_it_is_attached,
-    a_part_of_a_map_cannot_go,
     bars_are_no_memory_for_others,
     what_is_locked_is_counted_by_process_from_the_start_or_never,
     a_function_that_resets_itself_is_reset_when_asked,

@@ -6,11 +6,9 @@ What it imports and reads goes with that process: the one that stays beside a VM
 from __future__ import annotations
 
 import os
-import signal
-import sys
-from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple
 
+from launcher.api.child import Child, flush, fork
 from launcher.errors import Diagnostic, StepFailed
 from launcher.refusals import TASKS
 
@@ -34,47 +32,19 @@ def apart(deed: Callable[[], str], exit_code_of: ExitCodeOf) -> str | Ended:
 
     Call it before there are threads.
     """
-    _flush()  # or both would write it
-    reading, writing = os.pipe()
     parent = os.getpid()
     try:
-        pid = _fork(writing, reading)
+        child = fork(lambda writing: exit_code_of(lambda: _answer(deed, writing, parent)))
     except OSError as error:
         message = f"failed to fork the process that plans: {error.strerror}"
         raise StepFailed(Diagnostic("E501", message, help=(TASKS,))) from None
-    if pid == 0:
-        _do(deed, exit_code_of, writing, parent)
     try:
-        return _hear(reading, pid)
+        return _hear(child)
     except BaseException:  # we are interrupted: nobody waits for its answer any more
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
+        child.kill()
         raise
     finally:
-        os.close(reading)
-
-
-def _fork(ours: int, its: int) -> int:
-    """Each of both keeps its end of the pipe."""
-    try:
-        pid = os.fork()
-    except OSError:
-        os.close(its)
-        os.close(ours)
-        raise
-    os.close(its if pid == 0 else ours)
-    return pid
-
-
-def _do(deed: Callable[[], str], exit_code_of: ExitCodeOf, writing: int, parent: int) -> NoReturn:
-    """Whatever happens here, it does not go up the stack that was the parent's."""
-    code = 128 + signal.SIGINT
-    try:
-        code = exit_code_of(lambda: _answer(deed, writing, parent))
-        _flush()
-    finally:
-        os._exit(code)
+        os.close(child.reading)
 
 
 def _answer(deed: Callable[[], str], writing: int, parent: int) -> int:
@@ -84,7 +54,7 @@ def _answer(deed: Callable[[], str], writing: int, parent: int) -> int:
     end_with(parent)
     pass_on()
     answer = deed()
-    _flush()  # what it has to say comes before what follows from it
+    flush()  # what it has to say comes before what follows from it
     try:
         os.write(writing, answer.encode())
     except OSError as error:
@@ -92,9 +62,9 @@ def _answer(deed: Callable[[], str], writing: int, parent: int) -> int:
     return 0
 
 
-def _hear(reading: int, pid: int) -> str | Ended:
-    answer = os.read(reading, MOST)
-    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+def _hear(child: Child) -> str | Ended:
+    answer = os.read(child.reading, MOST)
+    status = os.waitstatus_to_exitcode(os.waitpid(child.pid, 0)[1])
     return answer.decode() if answer else _ended(status)
 
 
@@ -104,10 +74,3 @@ def _ended(status: int) -> Ended:
     from launcher.executor.ending import manner_of_death
 
     return Ended(128 - status, manner_of_death(status))
-
-
-def _flush() -> None:
-    """Neither has to be there: whoever closed them is told by `main`."""
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):
-            stream.flush()

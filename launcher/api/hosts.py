@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from launcher.codec import DecodeError, decode
 from launcher.errors import Diagnostic, Refused, Where
-from launcher.host.device_nodes import with_handed
+from launcher.host.device_nodes import is_node, is_own_name, with_handed
 from launcher.host.facts import ENGINES, FORMAT_VERSION, Confinement, HostFacts, KvmFacts, VirtualFunction
 from launcher.host.survey import Depth, read_boot_id, survey
 from launcher.host.tree import Live
@@ -184,12 +184,18 @@ _ID, _CLASS = (re.compile(one).fullmatch for one in ("[0-9a-f]{4}:[0-9a-f]{4}|",
 
 
 def _check_words(host: HostFacts) -> None:
-    """Who made the file may be anybody, and what a device is becomes a word of specs, settings and scripts."""
+    """Who made the file may be anybody: what a device is becomes a word of specs, settings and scripts, a node one of
+    commands."""
     for one in host.pci:
         if not _ID(one.id):
             raise DecodeError(f"pci.{one.address}.id", f"{one.id!r} is no vendor:device")
         if not _CLASS(one.class_code):
             raise DecodeError(f"pci.{one.address}.class_code", f"{one.class_code!r} is no six hex digits")
+        if one.vfio is not None and not is_own_name(one.vfio):
+            raise DecodeError(f"pci.{one.address}.vfio", f"{one.vfio!r} is no name of a vfio-dev")
+    for node in host.device_nodes or ():
+        if not is_node(node.path):
+            raise DecodeError("device_nodes", f"{node.path!r} is none of /dev/kvm, /dev/iommu and /dev/vfio")
 
 
 def check_version(plain: Any, where: Where) -> None:

@@ -7,11 +7,12 @@ import os
 import pickle
 import selectors
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any, NoReturn, TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
+from launcher.api.child import Child, fork
 from launcher.errors import Diagnostic, LauncherError, Refused
 
 T = TypeVar("T")
@@ -32,52 +33,29 @@ def spread(work: Work[T], parts: int) -> Iterator[T]:
     if parts == 1:
         yield from work(0, 1)
         return
-    children: dict[int, int] = {}
+    children: list[Child] = []
     try:
         for part in range(parts):
             try:
-                pid, reading = _begin(work, part, parts, [*children.values()])
+                children.append(fork(partial(_do, work, part, parts), children))
             except OSError as error:
                 raise Refused(Diagnostic("E575", f"failed to begin a process: {error.strerror}", help=_FEWER)) from None
-            children[pid] = reading
-        yield from _collect([*children.values()])
+        yield from _collect([one.reading for one in children])
     finally:
-        for pid, reading in children.items():
-            os.close(reading)
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
+        for one in children:
+            os.close(one.reading)
+            one.kill()
 
 
-def _begin(work: Work[Any], part: int, parts: int, others: list[int]) -> tuple[int, int]:
-    sys.stdout.flush()  # or both would write it
-    sys.stderr.flush()
-    reading, writing = os.pipe()
-    try:
-        pid = os.fork()
-    except OSError:
-        os.close(reading)
-        os.close(writing)
-        raise
-    if pid == 0:
-        for descriptor in (reading, *others):
-            os.close(descriptor)
-        _do(work, part, parts, writing)
-    os.close(writing)
-    return pid, reading
-
-
-def _do(work: Work[Any], part: int, parts: int, writing: int) -> NoReturn:
+def _do(work: Work[Any], part: int, parts: int, writing: int) -> int:
     """Nothing of what the parent would do at its end is done here. Who interrupts the parent ends this one, too."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     gc.freeze()
-    try:
-        with suppress(BrokenPipeError), os.fdopen(writing, "wb") as pipe:  # who asked may have gone
-            for answer in _answers(work, part, parts):
-                raw = pickle.dumps(answer)
-                pipe.write(len(raw).to_bytes(_HEAD, "little") + raw)
-    finally:
-        os._exit(0)
+    with suppress(BrokenPipeError), os.fdopen(writing, "wb") as pipe:  # who asked may have gone
+        for answer in _answers(work, part, parts):
+            raw = pickle.dumps(answer)
+            pipe.write(len(raw).to_bytes(_HEAD, "little") + raw)
+    return 0
 
 
 def _answers(work: Work[T], part: int, parts: int) -> Iterator[tuple[str, Any]]:

@@ -31,9 +31,10 @@ STOPS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 class Launched:
     """`channel` carries the notices of vms.notices and console bytes one way, orders and console bytes the other."""
 
-    def __init__(self, pid: int, channel: Channel, paper: int) -> None:
+    def __init__(self, pid: int, channel: Channel, paper: int, given: Handed) -> None:
         self.pid = pid  # of the keeper, a child of this process
         self.channel = channel
+        self._given = given
         self._paper = paper  # a memfd that both have: the plan is written on it
 
     def hand_over(self, plan: Plan) -> None:
@@ -48,9 +49,20 @@ class Launched:
         from launcher.executor.paper import take_plan
         from launcher.vms.orders import Begin, order
 
+        plan = take_plan(self._paper)
+        if self._given:
+            self._let_go(plan)
         with suppress(Closed):  # `answer` will see it
             self.channel.send(order(Begin(reboot, (awaited.text, awaited.timeout) if awaited else None)))
-        return take_plan(self._paper)
+        return plan
+
+    def _let_go(self, plan: Plan) -> None:
+        """What we were given for its devices the runner has to have alone; other VMs of ours may use the rest."""
+        from launcher.executor.nodes import taken_by
+        from launcher.kernel.handed import let_go
+        from launcher.kernel.sysfs import PciDrivers
+
+        let_go(self._given, taken_by(plan, PciDrivers().node).__contains__)
 
     def answer(self) -> Notice | None:
         """Begun, or why not; None of a keeper that has gone."""
@@ -101,7 +113,7 @@ def start() -> Launched:
         _live(theirs, lambda: _keep(theirs, paper, mask, given))
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     theirs.close()
-    return Launched(pid, mine, paper)
+    return Launched(pid, mine, paper, given)
 
 
 def _live(owner: Channel, main: Callable[[], int]) -> NoReturn:

@@ -118,7 +118,7 @@ def names(every: Iterable[str]) -> str:
     """As Slurm writes them: node[01-03,07],login."""
     found: dict[tuple[str, int, str], list[int]] = defaultdict(list)
     for one in sorted(every):
-        head, number, tail = re.fullmatch(r"(.*?)(\d{0,9})([^\d]*)", one).groups()  # type: ignore[union-attr]
+        ((head, number, tail),) = re.findall(r"\A(.*?)(\d{0,9})(\D*)\Z", one)
         found[(head, len(number), tail)].append(int(number or 0))
     return ",".join(_folded(*key, numbers) for key, numbers in found.items())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from launcher.host.opened import Opened
     from launcher.host.tree import Status, Tree
 
+_OWN = r"(noiommu-)?vfio[0-9]{1,10}"
+_NODE = rf"/dev/(kvm|iommu|vfio/(vfio|(noiommu-)?[0-9]{{1,10}}|devices/{_OWN}))"
 _FOLDERS = ("/dev/vfio", "/dev/vfio/devices")
 _READ_WRITE = 6
 
@@ -35,6 +38,16 @@ def read_device_nodes(tree: Tree, process: Process, opened: Opened) -> tuple[Dev
     )
 
 
+def is_own_name(name: str) -> bool:
+    """Whether a device of VFIO's may have it, and so its own node: `vfio3`."""
+    return re.fullmatch(_OWN, name) is not None
+
+
+def is_node(path: str) -> bool:
+    """Whether KVM, iommufd or VFIO has a node there, as its drivers name them."""
+    return re.fullmatch(_NODE, path) is not None
+
+
 def with_handed(nodes: Iterable[DeviceNode], paths: Iterable[str]) -> tuple[DeviceNode, ...]:
     """Of `paths` we were given descriptors: they are ours, whatever their modes and whoever else has them open."""
     known = {node.path: node for node in nodes}
@@ -46,7 +59,7 @@ def with_handed(nodes: Iterable[DeviceNode], paths: Iterable[str]) -> tuple[Devi
 def _paths(tree: Tree) -> Iterator[str]:
     yield from ("/dev/iommu", "/dev/kvm")
     for folder in _FOLDERS:
-        yield from (f"{folder}/{name}" for name in entries(tree.list_folder(folder)))
+        yield from filter(is_node, (f"{folder}/{name}" for name in entries(tree.list_folder(folder))))
 
 
 def _holders(tree: Tree, path: str, opened: Opened) -> tuple[Holder, ...] | Missing:

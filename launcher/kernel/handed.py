@@ -2,34 +2,50 @@
 
 As sd_listen_fds(3) does it: LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES, from descriptor 3 on. `kvm` names /dev/kvm, `vfio`
 the container, `vfio-12` group 12, `iommufd` /dev/iommu, `vfio-cdev-0000-01-00.0` the own node of 0000:01:00.0, for a
-colon ends a name, and `vfio-cdev-UUID` that of a mediated device; other names are not for us.
+colon ends a name, `vfio-cdev-UUID` that of a mediated device; other names are not for us. What does not fit together
+hands nothing in. A name alone is no proof: a descriptor is of the device that it is of, by its number, as far as sysfs
+has that.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from launcher.values import host_device
 
 FIRST = 3
 KVM, CONTAINER, GROUP, IOMMUFD = "/dev/kvm", "/dev/vfio/vfio", "/dev/vfio/{}", "/dev/iommu"
-CDEV = "vfio-cdev-"
+CDEV, OF_GROUP = "vfio-cdev-", "vfio-"
+_ALONE = {"kvm": (KVM, "misc/kvm"), "vfio": (CONTAINER, "misc/vfio"), "iommufd": (IOMMUFD, "misc/iommu")}
 Handed = Mapping[str, tuple[int, ...]]
 
 
 def handed() -> Handed:
-    """By path. To be asked before a fork: they are given to one process, which may pass them on."""
+    """By path. To be asked before a fork: they are given to one process, which may pass them on.
+
+    No program that we start has them, whatever they are called.
+    """
+    numbers = _numbers(os.environ)
+    kept = {fd for fd in numbers if _keep(fd)}
+    names = os.environ.get("LISTEN_FDNAMES", "").split(":")
     found: dict[str, tuple[int, ...]] = {}
-    for fd, name in _named(os.environ):
-        with suppress(OSError):  # there is none of this number, or no such function is VFIO's
-            os.set_inheritable(fd, False)
-            path = _node(name, fd) if name.startswith(CDEV) else _path(name)
-            if path:
+    for fd, name in zip(numbers, names, strict=True) if len(names) == len(numbers) else ():
+        with suppress(OSError):  # no such function is VFIO's
+            if fd in kept and (path := _path(name, fd)):
                 found[path] = (*found.get(path, ()), fd)
     return found
+
+
+def _keep(fd: int) -> bool:
+    """From who is executed. False: there is none of this number."""
+    try:
+        os.set_inheritable(fd, False)
+    except OSError:
+        return False
+    return True
 
 
 def pass_on() -> None:
@@ -38,27 +54,43 @@ def pass_on() -> None:
         os.environ["LISTEN_PID"] = str(os.getpid())
 
 
-def _named(environment: Mapping[str, str]) -> Iterator[tuple[int, str]]:
+def let_go(given: Mapping[str, Sequence[int]], is_done: Callable[[str], bool]) -> None:
+    """Close those whose paths are done with: whoever has them now is another process."""
+    for path in filter(is_done, given):
+        for fd in given[path]:
+            with suppress(OSError):
+                os.close(fd)
+
+
+def _numbers(environment: Mapping[str, str]) -> range:
+    """No process has more than five digits of them in a row, whose names would fit into an environment."""
     count = environment.get("LISTEN_FDS", "")
-    if environment.get("LISTEN_PID") == str(os.getpid()) and count.isdecimal():
-        names = environment.get("LISTEN_FDNAMES", "").split(":")
-        yield from zip(range(FIRST, FIRST + int(count)), names, strict=False)
+    ours = environment.get("LISTEN_PID") == str(os.getpid()) and re.fullmatch("[0-9]{1,5}", count)
+    return range(FIRST, FIRST + int(count)) if ours else range(0)
 
 
-def _path(name: str) -> str | None:
-    kind, _, number = name.partition("-")
-    if kind == "vfio" and number.isdecimal():
-        return GROUP.format(number)
-    return {"kvm": KVM, "vfio": CONTAINER, "iommufd": IOMMUFD}.get(name)
+def _path(name: str, fd: int) -> str | None:
+    if name.startswith(CDEV):
+        return _own_node(name, fd)
+    group = re.fullmatch(rf"{OF_GROUP}(0|[1-9][0-9]*)", name)
+    path, place = (GROUP.format(group[1]), f"vfio/{group[1]}") if group else _ALONE.get(name, (None, ""))
+    return path if path and _is(place, fd) else None
 
 
-def _node(name: str, fd: int) -> str | None:
-    """By the name that it has now. A descriptor of another function is none of it, whatever it is called."""
+def _is(place: str, fd: int) -> bool:
+    """Whether it is of that device, as far as we may know it: a container may do without sysfs."""
+    from launcher.kernel.sysfs import number_at, number_in  # few are given one
+
+    number = number_in(place)
+    return number is None or number == number_at(fd)
+
+
+def _own_node(name: str, fd: int) -> str | None:
+    """By the name that it has now."""
     try:
         address = host_device(re.sub(r"^([0-9a-f]{4})-([0-9a-f]{2})-(?=..\.)", r"\1:\2:", name.removeprefix(CDEV)))
     except ValueError:
         return None
-    from launcher.kernel.sysfs import node_of, number_of  # few are given one
+    from launcher.kernel.sysfs import node_of, number_at, number_of
 
-    number = os.fstat(fd).st_rdev
-    return node_of(address) if number_of(address) == (os.major(number), os.minor(number)) else None
+    return node_of(address) if number_of(address) == number_at(fd) else None

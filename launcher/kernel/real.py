@@ -16,6 +16,7 @@ from launcher.kernel.api import (
     Drivers,
     EngineOrder,
     GivenUp,
+    OtherNode,
     Tap,
     VfChange,
     Vhost,
@@ -26,10 +27,10 @@ from launcher.kernel.api import Engine as EngineHandle
 from launcher.kernel.api import VirtualFunctions as VfFunctions
 from launcher.kernel.descriptor import Eventfd
 from launcher.kernel.dev_kvm import Kvm
-from launcher.kernel.handed import CONTAINER, GROUP, IOMMUFD, KVM, Handed
+from launcher.kernel.handed import CONTAINER, GROUP, IOMMUFD, KVM, Handed, let_go
 from launcher.kernel.memory import HostMemory
 from launcher.kernel.standby import Standby
-from launcher.kernel.sysfs import PciDrivers, node_of
+from launcher.kernel.sysfs import PciDrivers, node_of, number_at, number_of
 from launcher.kernel.type1 import Container, Group, Type1
 from launcher.kernel.virtual_functions import VirtualFunctions
 from launcher.kernel.waiting import wait_for
@@ -89,9 +90,17 @@ class RealKernel:
         return tap.attach(name)
 
     def close_ends(self) -> None:
-        """In the keeper, once its runner has them: whom they lead to hears when the runner goes."""
+        """In the keeper, once its runner has them: whom they lead to hears when the runner goes. What was handed in is
+        the runner's as well: while anybody else has it, VFIO does not let go of the device."""
         while self.ends:
             os.close(self.ends.popitem()[1])
+        self.keep_handed(())
+
+    def keep_handed(self, paths: Collection[str]) -> tuple[str, ...]:
+        """Those that there are of them; the others are closed."""
+        let_go(self._handed, lambda path: path not in paths)
+        self._handed = {path: fds for path, fds in self._handed.items() if path in paths}
+        return tuple(sorted(self._handed))
 
     def _wait(self, descriptor: int, seconds: float, whom: str) -> bool:
         """Whoever owns this may change what `waits`."""
@@ -138,10 +147,22 @@ class RealKernel:
         return IommuFile(self._open(IOMMUFD))
 
     def open_cdev(self, address: HostDevice) -> Cdev:
-        """ENOENT: it is not bound to a VFIO driver, or the kernel makes no such nodes."""
+        """ENOENT: it is not bound to a VFIO driver, or the kernel makes no such nodes. OtherNode: a name is no proof.
+
+        What is open keeps its number, so it is looked up when it is.
+        """
         from launcher.kernel.iommufd import Cdev
 
-        return Cdev(self._open(node_of(address)), address)
+        node = node_of(address)
+        cdev = Cdev(self._open(node), address)
+        try:
+            found, its = number_at(cdev.fd), number_of(address)
+            if found != its:
+                raise OtherNode(node, its, found)
+        except OSError:
+            cdev.close()
+            raise
+        return cdev
 
     def eventfd(self) -> Eventfd:
         return Eventfd()
@@ -191,6 +212,8 @@ class RealKernel:
         confine.take_user()
 
     def confine(self, *, virtio: bool = False) -> dict[str, str]:
+        """For good. What was handed in twice has not been used, and nothing is opened from now on."""
+        self.keep_handed(())
         done = confine.confine(virtio=virtio)
         self._filters = done["seccomp"] == confine.ON
         return done

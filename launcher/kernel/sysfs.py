@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from launcher.kernel.waiting import ignore_stops, wait_for
 from launcher.kernel.whole import write_whole
 from launcher.values import PATIENCE, HostDevice, PciAddress
 
-_BUS, _GROUPS = Path("/sys/bus/pci"), Path("/sys/kernel/iommu_groups")
+_BUS, _GROUPS, _CLASSES = (Path("/sys") / name for name in ("bus/pci", "kernel/iommu_groups", "class"))
 _MDEV = Path("/sys/bus/mdev")
 MOMENT = 0.5  # seconds in which somebody who was killed ends, unless the kernel holds him
 _NONE = "(null)"  # how the kernel writes an override that is not set
@@ -49,7 +50,7 @@ class PciDrivers:
     def node(self, address: HostDevice) -> str | None:
         """Its own, while a VFIO driver has it."""
         with suppress(OSError):
-            return node_of(address)
+            return node_of(address, self._bus)
         return None
 
     def of_group(self, group: int) -> dict[str, str | None]:
@@ -126,27 +127,38 @@ class PciDrivers:
         self._late = [pid for pid in self._late if os.waitpid(pid, os.WNOHANG) == (0, 0)]
 
 
-def node_of(address: HostDevice) -> str:
+def node_of(address: HostDevice, bus: Path | None = None) -> str:
     """The device node of what a VFIO driver has, by the name that it has now: it is another at each bind.
 
     ENOENT: it is on another driver, or the kernel makes no such nodes (CONFIG_VFIO_DEVICE_CDEV, Linux 6.6).
     """
-    return f"/dev/vfio/devices/{_vfio_device(address).name}"
+    return f"/dev/vfio/devices/{_vfio_device(address, bus or _BUS).name}"
 
 
-def number_of(address: HostDevice) -> tuple[int, int]:
-    """Major and minor of that node."""
-    major, _, minor = (_vfio_device(address) / "dev").read_text().strip().partition(":")
-    return int(major), int(minor)
+def number_of(address: HostDevice) -> str:
+    """The number of that node, as in `511:0`."""
+    return (_vfio_device(address, _BUS) / "dev").read_text().strip()
 
 
-def _folder(address: HostDevice, pci: Path | None = None) -> Path:
-    bus = (pci or _BUS) if isinstance(address, PciAddress) else _MDEV
-    return bus / "devices" / str(address)
+def number_in(place: str) -> str | None:
+    """The same of a device in a class, as `misc/kvm`. None: sysfs has no such device."""
+    with suppress(OSError):
+        return (_CLASSES / place / "dev").read_text().strip()
+    return None
 
 
-def _vfio_device(address: HostDevice) -> Path:
-    folder = _folder(address) / "vfio-dev"
+def number_at(descriptor: int) -> str | None:
+    """What is open there, as `number_of` says it. None: it is no character device."""
+    found = os.fstat(descriptor)
+    return f"{os.major(found.st_rdev)}:{os.minor(found.st_rdev)}" if stat.S_ISCHR(found.st_mode) else None
+
+
+def _folder(address: HostDevice, pci: Path) -> Path:
+    return (pci if isinstance(address, PciAddress) else _MDEV) / "devices" / str(address)
+
+
+def _vfio_device(address: HostDevice, bus: Path) -> Path:
+    folder = _folder(address, bus) / "vfio-dev"
     for name in sorted(os.listdir(folder)):
         return folder / name
     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))

@@ -129,6 +129,16 @@ class ContainerReport:
 
 
 @record
+class NodeReport:
+    """A node of /dev by which the runner has KVM or devices. `aliases`: those of the devices that are had by this one
+    alone. `handed`: whoever started us had opened it."""
+
+    path: str
+    aliases: tuple[str, ...]
+    handed: bool
+
+
+@record
 class Unanswered:
     """A place where the guest looked for what is not there."""
 
@@ -192,6 +202,7 @@ class Report:
     virtio: tuple[VirtioReport, ...] = ()
     engines: tuple[EngineReport, ...] = ()  # other processes that serve them
     containers: tuple[ContainerReport, ...] = ()
+    nodes: tuple[NodeReport, ...] = ()  # that the runner opens, or was handed
     host_changes: tuple[str, ...] = ()  # made, and undone when the phase is ended
     console: str = ""  # where the guest's serial output is kept
     readers: tuple[ReaderReport, ...] = ()  # of it, now

@@ -94,16 +94,22 @@ def _in_order(steps: tuple[Step, ...]) -> bool:
 def _fits_together(steps: tuple[Step, ...]) -> bool:
     """What one step uses, another one has taken."""
     banks = {step.bank for step in steps if isinstance(step, TakeMemory)}
-    groups = groups_opened(steps)
     passed = {one.address for step in steps if isinstance(step, OpenDevices) for one in step.devices}
     told = {step.address for step in steps if isinstance(step, SetVirtualFunction)}
     used = {one.bank for step in steps if isinstance(step, (GiveMemory, MapDma)) for one in step.ranges}
-    opened = {one.group for step in steps if isinstance(step, OpenDevices) for one in step.devices}
-    bound = [{one.address for one in step.functions} for step in steps if isinstance(step, OpenIommufd)]
-    if bound and (len(bound) > 1 or passed != bound[0] or any(isinstance(step, OpenGroups) for step in steps)):
+    grouped = bool(groups_opened(steps)) or not any(isinstance(step, (MapDma, OpenDevices)) for step in steps)
+    return used <= banks and grouped and told <= passed and _opened_once(steps)
+
+
+def _opened_once(steps: tuple[Step, ...]) -> bool:
+    """Each function, by one of the two ways and as a member of the group that is opened for it; and each group."""
+    devices = [(one.address, one.group) for step in steps if isinstance(step, OpenDevices) for one in step.devices]
+    groups = [number for step in steps if isinstance(step, OpenGroups) for number in step.groups]
+    bound = [[(one.address, one.group) for one in step.functions] for step in steps if isinstance(step, OpenIommufd)]
+    if len(bound) > 1 or (bound and (groups or sorted(bound[0], key=str) != sorted(devices, key=str))):
         return False
-    grouped = bool(groups) or not any(isinstance(step, (MapDma, OpenDevices)) for step in steps)
-    return used <= banks and opened <= groups and grouped and told <= passed
+    known = bool(bound) or {group for _, group in devices} <= set(groups)
+    return known and all(len(set(some)) == len(some) for some in ([address for address, _ in devices], groups))
 
 
 # What brings each kind of function what works on it. vhost-vsock has all it needs in the kernel.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from launcher.host.facts import Config
 from launcher.plan.plan import Assumption
-from launcher.planner.backend import CONTROL_NODES, STRICT_MODULES, own_node
+from launcher.planner.backend import CONTROL_NODES, STRICT_MODULES
 from launcher.planner.choose import matching, wanted_by
 from launcher.planner.functions import DENYLISTED, VGA, is_kind
 from launcher.planner.groups import is_on_a_card
@@ -153,15 +153,14 @@ def _devices(it: Situation) -> Iterator[str]:
     yield from (f"pci[{address}]" for address in functions)
     yield from (f"iommu.units[{one.function.iommu}]" for one in it.passing.taken if one.function.iommu)
     for group in it.passing.groups:
-        names = (str(group.number), *(f"devices/{one.vfio}" for one in it.members(group) if one.vfio))
-        yield from (f"groups[{group.number}]", *(f"device_nodes[/dev/vfio/{name}]" for name in names))
+        yield from (f"groups[{group.number}]", f"device_nodes[/dev/vfio/{group.number}]")
+        yield from (f"own_nodes[{one.address}]" for one in it.members(group) if one.vfio)
     for one in it.passing.taken:
         yield from _around(one.function, it)
     for each in it.passing.mediated:
         yield f"mediated[{each.address}]"
         if each.device:
-            own = own_node(each.device)
-            yield from (f"device_nodes[{node}]" for node in (f"/dev/vfio/{each.device.group}", own) if node)
+            yield from (f"device_nodes[/dev/vfio/{each.device.group}]", f"own_nodes[{each.address}]")
 
 
 def _modules(it: Situation) -> Iterator[str]:
@@ -200,6 +199,8 @@ def _choosing(choice: Choice, match: Match, it: Situation) -> Iterator[str]:
     for one in before:
         yield from (f"pci[{one.address}].{name}" for name in ("driver", "vfio", "uses", "group"))
         yield from (f"groups[{one.group}].kind", f"device_nodes[/dev/vfio/{one.group}].holders")
+        mates = (other for other in it.host.pci if other.vfio and other.group == one.group)
+        yield from (f"own_nodes[{other.address}].holders" for other in mates)
 
 
 def _functions(it: Situation) -> dict[PciAddress, None]:

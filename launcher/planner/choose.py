@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from launcher.planner.decided import Choice, Obstacle, Terms
 from launcher.planner.functions import is_bridge, is_kind, on_vfio, only_by_its_own_driver
+from launcher.values import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -113,9 +114,11 @@ def _taker(one: PciFunction, elsewhere: set[PciAddress], owned: set[int], *, len
 
 
 def _owned_groups(host: HostFacts) -> set[int]:
-    """While VFIO owns a group its type is `unmanaged`, and whoever opened it holds its node."""
+    """While VFIO owns a group its type is `unmanaged`, and whoever opened it holds its node. A user who may not see all
+    holders has the type alone."""
     owned = {group.number for group in host.groups if group.kind == "unmanaged"}
-    held = {node.path.rpartition("/vfio/")[2] for node in host.device_nodes or () if node.holders}
+    seen = (one for one in host.device_nodes or () if not isinstance(one.holders, Missing) and one.holders)
+    held = {node.path.rpartition("/vfio/")[2] for node in seen}
     own = {one.group for one in host.pci if one.group is not None and f"devices/{one.vfio}" in held}
     return owned | own | {int(name) for name in held if name.isdecimal()}
 

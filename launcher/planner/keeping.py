@@ -69,6 +69,8 @@ _KEPT_AS: dict[tuple[type, str], Callable[[Any], Any]] = {
     (facts.Bar, "start"): lambda start: "assigned" if start else "not assigned",
     (facts.Linux, "cmdline"): _parameters,
     (facts.Linux, "config"): _options,
+    (facts.MediatedDevice, "vfio"): lambda name: name and "a node",
+    (facts.PciFunction, "vfio"): lambda name: name and "a node",  # by another name after each bind
     (facts.PciFunction, "irq"): lambda irq: irq if not irq else "a line",
 }
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 from launcher.host.facts import HostFacts, IommuUnit, Limit, Linux, Memory, PciFunction, Process, Serving
+from launcher.planner.backend import own_node
 from launcher.planner.functions import is_kind
 from launcher.planner.keeping import name_of
 from launcher.planner.linux import release
@@ -25,6 +26,7 @@ from launcher.record import fields, is_record, replace
 from launcher.values import PciAddress
 
 if TYPE_CHECKING:
+    from launcher.host.facts import DeviceNode
     from launcher.images.boot_files import BootFiles
 
 # A name, or a key in brackets.
@@ -44,6 +46,14 @@ def _limit(amount: int | None) -> int:
     return 1 << 63 if amount is None else amount
 
 
+def _own_nodes(host: HostFacts) -> dict[str, DeviceNode]:
+    """By the addresses of the devices: their names are others after each bind."""
+    nodes = {one.path: one for one in host.device_nodes or ()}
+    functions = {str(one.address): own_node(one) for one in host.pci}
+    found = functions | {str(one.address): own_node(one) for one in host.mediated}
+    return {address: nodes[path] for address, path in found.items() if path in nodes}
+
+
 # Module parameters that a plan looks at, and what they are while their module is not loaded, or was given no other.
 _OPTIONS = {
     "vfio.enable_unsafe_noiommu_mode": "N",
@@ -58,6 +68,7 @@ _FOLLOWS: dict[tuple[type, str], Callable[[Any], Any]] = {
     (HostFacts, "release"): lambda host: ".".join(map(str, release(host.kernel))),
     (HostFacts, "cpu_count"): lambda host: len(host.cpus),
     (HostFacts, "free_vectors"): free_vectors,
+    (HostFacts, "own_nodes"): _own_nodes,
     (HostFacts, "huge_pages"): _huge_pages,
     (IommuUnit, "domains_left"): lambda unit: (unit.most_domains or 0) - (unit.domains or 0),
     (Limit, "left"): lambda limit: limit.maximum - limit.current,

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from launcher.plan.outcome import DeviceReport, EngineReport, ReaderReport, Report, VirtioReport
+from launcher.plan.outcome import DeviceReport, EngineReport, NodeReport, ReaderReport, Report, VirtioReport
 from launcher.report.frame import visible
 from launcher.report.holdings import Row, confinement
 from launcher.report.lines import width_of
@@ -117,6 +117,9 @@ def _figures(report: Report) -> Iterator[Row]:
         groups = f"{'group' if len(one.groups) == 1 else 'groups'} {' '.join(map(str, one.groups))}"
         times = f"{one.ram_bytes / ram:.1f} x RAM" if ram else "no RAM"
         yield "DMA", f"{groups}: {times} in {one.ram_maps} maps, {one.peer_maps} maps of BARs"
+    for node in report.nodes:
+        if node.handed or node.aliases:
+            yield "node", _node(node)
     if report.counts and report.counts.faults:
         yield "faults", f"{report.counts.faults:,} on BARs that did not answer"
     if report.end is not None and report.failed_undos is not None:
@@ -125,6 +128,11 @@ def _figures(report: Report) -> Iterator[Row]:
         yield "confined", f"{engine.name}: {confinement(engine.measures)}"
     if report.confinement:
         yield "confined", confinement(report.confinement)
+
+
+def _node(one: NodeReport) -> str:
+    whose = f"of {', '.join(one.aliases)}" if one.aliases else ""
+    return ", ".join(filter(None, (one.path, whose, "handed in" if one.handed else "")))
 
 
 def _host(report: Report) -> str:

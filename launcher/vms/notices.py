@@ -160,16 +160,16 @@ def notice_from_json(message: dict[str, Any]) -> Notice | None:
     name = _NAMES[kind]
     plain = message[name]
     if kind in _WITH_REPORT:
-        return kind(report_from_json(plain))  # type: ignore[no-any-return]
+        told: Notice = kind(report_from_json(plain))
+        return told
     if kind is NotBegun:
         found = plain if isinstance(plain, list) else []
         diagnostics = tuple(diagnostic_from_json(one, name) for one in found)
         return NotBegun(diagnostics, decode(int, message.get("exit_code"), "exit_code"))
     if kind not in _FROM_ITS_BIRTH:
         _check_limits(name, plain)
-    if kind in _WHOLE:
-        return decode(kind, plain, name)  # type: ignore[no-any-return]
-    return decode(kind, dict.fromkeys(fields(kind), plain), name)  # type: ignore[no-any-return]
+    notice: Notice = decode(kind, plain if kind in _WHOLE else dict.fromkeys(fields(kind), plain), name)
+    return notice
 
 
 def is_answer(message: dict[str, Any], asked: Order) -> bool:

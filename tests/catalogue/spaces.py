@@ -93,7 +93,7 @@ def _old_graphics(facts: HostFacts) -> HostFacts:
 
 def _widths(kvm: int, iommu: int, kind: str = "AMD-Vi") -> HostFacts:
     facts = host("gpu07")
-    return replace(facts, kvm=replace(facts.kvm, physical_bits=kvm), iommu=Iommu(kind, iommu))  # type: ignore[type-var]
+    return replace(facts, kvm=replace(facts.kvm, physical_bits=kvm), iommu=Iommu(kind, iommu))
 
 
 def _limited(entries: str) -> HostFacts:

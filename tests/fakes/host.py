@@ -41,6 +41,7 @@ class FakeFunction:
     together: tuple[PciAddress, ...] = ()  # what a reset of its bus resets; empty: there is no such reset
     ports: tuple[int, ...] = ()  # regions that are I/O ports
     by_hand: bool = False  # INTx is unmasked by no eventfd
+    node_of_another: bool = False  # what has the name of its node in /dev is another device's
     lost: bool = False  # its configuration space does not answer
     reset_count: int = 0
     physical: PciAddress | None = None  # of a virtual function

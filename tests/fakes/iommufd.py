@@ -10,7 +10,7 @@ import errno
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from launcher.kernel.api import DmaLimits, RegionInfo
+from launcher.kernel.api import DmaLimits, OtherNode, RegionInfo
 from launcher.values import KIB, PciAddress, Span
 from tests.fakes.device import FakeDevice
 from tests.fakes.handle import Handle, Mappable, refuse
@@ -231,4 +231,6 @@ def open_cdev(kernel: FakeKernel, address: PciAddress) -> FakeCdev:
     found = kernel.host.at(address)
     if found is None or found.driver != VFIO:
         refuse(errno.ENOENT, call)
+    if found.node_of_another:
+        raise OtherNode(f"/dev/vfio/devices/{address}", "511:0", "511:1")
     return FakeCdev(kernel, found)

@@ -128,6 +128,9 @@ class FakeKernel:
         while self.ends:
             os.close(self.ends.popitem()[1])
 
+    def keep_handed(self, paths: Collection[str]) -> tuple[str, ...]:
+        return ()
+
     def address_spaces(self) -> Type1:
         """The real one: what it opens is fake."""
         return Type1(self.open_container, self.open_group)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from launcher.planner.backend import CONTROL_NODES
 from tests.conftest import ROOT
 from tests.unit_measures import UNIT
 
@@ -31,6 +32,13 @@ def analyze(*words: object) -> subprocess.CompletedProcess[str]:
 def test_systemd_has_nothing_to_say_about_the_unit(unit: Path) -> None:
     done = analyze("verify", unit)
     assert (done.returncode, [line for line in done.stderr.splitlines() if "trainer" in line]) == (0, [])
+
+
+def test_a_vm_may_open_what_either_way_to_pass_devices_takes() -> None:
+    """By the names of /proc/devices: vfio has groups, vfio-dev the own nodes of functions (seen on Linux 6.12)."""
+    allowed = {line.partition("=")[2] for line in UNIT.read_text().splitlines() if line.startswith("DeviceAllow=")}
+    nodes = ("/dev/kvm", *CONTROL_NODES.values(), "char-vfio", "char-vfio-dev")
+    assert allowed == {f"{one} rw" for one in nodes}
 
 
 def test_each_measure_that_is_not_taken_has_a_reason_in_the_docs(unit: Path) -> None:

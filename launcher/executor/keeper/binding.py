@@ -9,7 +9,7 @@ import errno
 import shlex
 from typing import Any
 
-from launcher.codec import DecodeError, decode, encode
+from launcher.codec import DecodeError, decode, written
 from launcher.errors import Diagnostic, StepFailed
 from launcher.kernel.api import PciDrivers
 from launcher.plan.steps import BindDriver
@@ -31,7 +31,7 @@ class Before:
 
 def memory_of(step: BindDriver) -> dict[str, Any]:
     """For the journal."""
-    return encode(Before(step.address, step.before, step.override))  # type: ignore[no-any-return]
+    return written(Before(step.address, step.before, step.override))
 
 
 def read_memory(memory: dict[str, Any]) -> Before:

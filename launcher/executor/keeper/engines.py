@@ -11,7 +11,7 @@ import socket
 from contextlib import ExitStack
 from typing import Any
 
-from launcher.codec import DecodeError, decode, encode
+from launcher.codec import DecodeError, decode, written
 from launcher.errors import Diagnostic, StepFailed
 from launcher.executor.keeper import engine_sockets
 from launcher.executor.keeper.engine_orders import order_of
@@ -50,7 +50,7 @@ def prepare(step: Step, kernel: Kernel) -> dict[str, Any]:
             engine = kernel.prepare_engine(order_of(step, kernel, stack))
     except OSError as error:
         raise _not_started(step, error) from None
-    return encode(Started(engine.order.program, engine.pid, began(engine.pid) or 0))  # type: ignore[no-any-return]
+    return written(Started(engine.order.program, engine.pid, began(engine.pid) or 0))
 
 
 def start(step: Step, kernel: Kernel) -> None:

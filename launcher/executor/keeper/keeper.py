@@ -30,6 +30,7 @@ from launcher.executor.keeper.records import Records
 from launcher.executor.keeper.runner_link import RunnerLink
 from launcher.executor.keeper.signals import Signals
 from launcher.executor.keeper.stopping import Stopping
+from launcher.executor.nodes import opened_by
 from launcher.executor.process import end_process, raise_limits
 from launcher.executor.runner.runner import Runner
 from launcher.kernel.api import Kernel
@@ -37,6 +38,7 @@ from launcher.kernel.console import Console
 from launcher.kernel.forked import close_all_but
 from launcher.kernel.waiting import poll
 from launcher.plan.codec import plan_to_json
+from launcher.plan.outcome import NodeReport
 from launcher.plan.plan import Plan
 from launcher.plan.step import Step
 from launcher.plan.steps import RunVcpus
@@ -134,12 +136,19 @@ class Keeper:
         return descriptor in ready
 
     def _start_runner(self) -> bool:
+        self._note_nodes()
         self._kernel.take_user()
         pid = self._link.start(self._be_runner)
         self._kernel.close_ends()
         self._archive.runner_began = began(pid)
         self._archive.keep_state()
         return self._give_up(pid)
+
+    def _note_nodes(self) -> None:
+        """Of what was handed in the runner gets what it opens. The rest goes before it: it would hold a group."""
+        nodes = opened_by(self._plan, self._kernel.drivers.node)
+        handed = self._kernel.keep_handed(nodes)
+        self._records.nodes = tuple(NodeReport(path, nodes[path], path in handed) for path in sorted(nodes))
 
     def _be_runner(self, keeper: Channel) -> NoReturn:
         """In the child: never returns. It keeps the folder's lock, so that the name is taken while it lives."""

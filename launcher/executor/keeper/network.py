@@ -11,7 +11,7 @@ import re
 import shlex
 from typing import Any
 
-from launcher.codec import DecodeError, decode, encode
+from launcher.codec import DecodeError, decode, written
 from launcher.errors import Diagnostic, StepFailed
 from launcher.kernel.api import VfChange, VfPlace, VirtualFunctions
 from launcher.plan.steps import SetVirtualFunction
@@ -27,7 +27,7 @@ def change_of(step: SetVirtualFunction) -> VfChange:
 
 def memory_of(step: SetVirtualFunction) -> dict[str, Any]:
     """For the journal: the step says all that undoing it takes."""
-    return encode(step)  # type: ignore[no-any-return]
+    return written(step)
 
 
 def read_memory(memory: dict[str, Any]) -> SetVirtualFunction:

@@ -16,6 +16,7 @@ from launcher.plan.outcome import (
     DeviceReport,
     End,
     EngineReport,
+    NodeReport,
     Phase,
     RamReport,
     Report,
@@ -48,6 +49,7 @@ class Records:
         self.engines: Callable[[], tuple[EngineReport, ...]] = tuple
         self._virtio: dict[str, VirtioReport] = {}
         self.containers: tuple[ContainerReport, ...] = ()
+        self.nodes: tuple[NodeReport, ...] = ()
         self._failed_undos = 0
         self.confinement: dict[str, str] = {}
         self.given_up = GivenUp({})
@@ -103,6 +105,7 @@ class Records:
             virtio=tuple(self._virtio.values()),
             engines=self.engines(),
             containers=self.containers,
+            nodes=self.nodes,
             host_changes=tuple(one.describe() for one in self._plan.steps if isinstance(one, PUT_BACK)),
             console=self._console,
             counts=self._counts,

@@ -7,7 +7,7 @@ import shlex
 from contextlib import closing
 from typing import Any
 
-from launcher.codec import DecodeError, decode, encode
+from launcher.codec import DecodeError, decode, written
 from launcher.errors import Diagnostic, StepFailed
 from launcher.executor.keeper import engine_sockets
 from launcher.executor.keeper.engines import close_end
@@ -34,7 +34,7 @@ OPENED = {
 
 
 def memory_of(step: MakeTap) -> dict[str, Any]:
-    return encode(step)  # type: ignore[no-any-return]
+    return written(step)
 
 
 def read_memory(memory: dict[str, Any]) -> MakeTap:

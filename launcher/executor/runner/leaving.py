@@ -18,7 +18,7 @@ Place = tuple[int, int]  # offset and size
 # Of PCI Local Bus 3.0, 6.1; PCI Power Management 1.2, 3.2.4; PCI Express 5.0, 7.5.3.4 and 7.5.3.16, 7.8.4.
 HEADER: tuple[Place, ...] = ((COMMAND, 2), (CACHE_LINE, 2))
 POWER_CONTROL, DEVICE_CONTROL, DEVICE_CONTROL_2 = (4, 2), (8, 2), (0x28, 2)
-ERRORS, OF_ERRORS = 0x0001, ((0x08, 4), (0x0C, 4), (0x14, 4))
+ERRORS, OF_ERRORS = 0x0001, ((0x08, 4), (0x0C, 4), (0x14, 4), (0x18, 4))  # masks, severity, and control: ECRC
 
 
 def leave_as_found(device: Device, found: bytes) -> None:

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from launcher.errors import Diagnostic, StepFailed
 from launcher.executor.runner.devices.dma import DmaMaps
 from launcher.executor.runner.live import Live
-from launcher.executor.runner.refused_bind import refused_bind
-from launcher.kernel.api import AddressSpace, AddressSpaces
+from launcher.executor.runner.refused_bind import refused_bind, refused_group
+from launcher.kernel.api import AddressSpace, AddressSpaces, OtherNode
 from launcher.plan.steps import MapDma, OpenGroups, OpenIommufd
 from launcher.values import Span
 
@@ -20,6 +20,9 @@ class OpenedGroups(NamedTuple):
 
     spaces: AddressSpaces
     maps: tuple[DmaMaps, ...]  # of each space
+
+
+_NAMES = "a container is to have it by the name that it has on the host: `ls -l /dev/vfio/devices` shows numbers"
 
 
 def open_groups(step: OpenGroups, live: Live) -> None:
@@ -38,7 +41,14 @@ def open_iommufd(step: OpenIommufd, live: Live) -> None:
 def _open(groups: Sequence[int], spaces: AddressSpaces, live: Live) -> None:
     """All groups before any address space."""
     for group in groups:
-        spaces.open_group(group)
+        try:
+            spaces.open_group(group)
+        except OtherNode as error:
+            raise _failed("E524", f"{error.filename} is of another device: {error.strerror}", _NAMES) from error
+        except OSError as error:
+            if known := refused_group(group, error, live.kernel.drivers):
+                raise known from error
+            raise
         live.on_undo(partial(spaces.close_group, group))
         if not spaces.viable(group):
             raise _failed("E521", f"IOMMU group {group} is not usable: the host holds a part of it")
@@ -76,5 +86,5 @@ def _check_limits(step: MapDma, space: AddressSpace) -> None:
             raise _failed("E522", f"the IOMMU does not translate all of {span}, where guest RAM is")
 
 
-def _failed(code: str, message: str) -> StepFailed:
-    return StepFailed(Diagnostic(code, message, help=("plan again",)))
+def _failed(code: str, message: str, way_out: str = "plan again") -> StepFailed:
+    return StepFailed(Diagnostic(code, message, help=(way_out,)))

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from launcher.errors import Diagnostic
 from launcher.planner.backend import CONTROL_NODES, own_node
 from launcher.planner.functions import on_vfio
+from launcher.planner.modules import unloaded
 from launcher.planner.places import in_spec
 from launcher.planner.rules.rule import Rule
 from launcher.planner.rules.words import series
 from launcher.values import Missing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from launcher.host.facts import DeviceNode, HostFacts, IommuGroup, Process
     from launcher.planner.decided import Situation
@@ -36,11 +37,18 @@ def _nodes(it: Situation) -> Iterator[Diagnostic]:
             if node is not None and not node.usable:
                 yield _not_usable(alias, node, it.host)
             elif _is_left_out(path, it):
-                fact = f"{alias}: {path} is not in this container"
-                yield Diagnostic("E228", fact, in_spec(f"devices.{alias}"), help=_ways_in([path], it))
-    control = known.get(CONTROL_NODES[it.backend])
-    if control is not None and not control.usable and (first := next(_opened(it), None)):
-        yield _not_usable(first.alias, control, it.host)
+                yield _left_out(alias, path, it)
+    if first := next(_opened(it), None):
+        yield from _control(first.alias, CONTROL_NODES[it.backend], it)
+
+
+def _control(alias: str, path: str, it: Situation) -> Iterator[Diagnostic]:
+    """Of a host that is to load its module first nothing is known yet."""
+    node = next((one for one in it.host.device_nodes or () if one.path == path), None)
+    if node is not None and not node.usable:
+        yield _not_usable(alias, node, it.host)
+    elif _is_left_out(path, it) and not unloaded(it.host.linux, it.backend):
+        yield _left_out(alias, path, it)
 
 
 class _Opened(NamedTuple):
@@ -76,6 +84,11 @@ def _is_left_out(path: str, it: Situation) -> bool:
     return it.host.process.container and nodes is not None and all(node.path != path for node in nodes)
 
 
+def _left_out(alias: str, path: str, it: Situation) -> Diagnostic:
+    fact, others = f"{alias}: {path} is not in this container", () if path == CONTROL_NODES[it.backend] else (path,)
+    return Diagnostic("E228", fact, in_spec(f"devices.{alias}"), help=_ways_in(others, it))
+
+
 def _not_usable(alias: str, node: DeviceNode, host: HostFacts) -> Diagnostic:
     fact = f"{alias}: {who(host.process)} may not open {node.path}"
     evidence = (f"{node.path} has mode {node.mode:04o}, uid {node.uid}, gid {node.gid}",)
@@ -98,18 +111,29 @@ def _container(it: Situation) -> Iterator[Diagnostic]:
     every = [path for group in groups for path in group.opened]
     left_out = {path for group in groups if group.is_ready for path in group.opened if _is_left_out(path, it)}
     paths = [path for path in every if path not in left_out]
-    if not paths:
+    named = (*paths, *_to_come(it))
+    if not named:
         return
-    fact = f"`up` would run in a container, which may keep {', '.join(paths)} from it: that shows on opening only"
+    fact = f"`up` would run in a container, which may keep {', '.join(named)} from it: that shows on opening only"
     yield Diagnostic("W220", fact, in_spec("devices"), help=_ways_in(paths, it))
 
 
-def _ways_in(paths: list[str], it: Situation) -> tuple[str, ...]:
-    words = " ".join(f"--device {path}" for path in (CONTROL_NODES[it.backend], *paths, "/dev/kvm"))
+def _to_come(it: Situation) -> tuple[str, ...]:
+    """Own nodes of functions that have no name before they are bound."""
+    unbound = [str(one.address) for one in it.passing.functions if one.vfio is None]
+    if it.backend == "type1" or not unbound:
+        return ()
+    return (f"the own {'nodes' if len(unbound) > 1 else 'node'} of {', '.join(unbound)}",)
+
+
+def _ways_in(paths: Sequence[str], it: Situation) -> tuple[str, ...]:
+    control = CONTROL_NODES[it.backend]
+    words = " ".join(f"--device {path}" for path in (control, *paths, "/dev/kvm"))
+    allowed = ("char-vfio",) if it.backend == "type1" else ("char-vfio-dev", control)  # as /proc/devices calls them
     return (
         "bind the devices to vfio-pci on the host, before the container starts: nodes made later are not in it",
         f"for docker and podman: `{words}`",
-        "for a systemd service: `DeviceAllow=char-vfio rw`",
+        "for a systemd service: " + ", ".join(f"`DeviceAllow={one} rw`" for one in allowed),
     )
 
 

@@ -5,6 +5,7 @@ That all else is as by type1 shows the host `iommufd`, on which the tests of dev
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from launcher.values import PciAddress
+from launcher.vms.holders import openers
 from tests.conftest import EXAMPLES, NOBODY, Cli, handing
 from tests.lab.inside.binding import Bindings
 from tests.lab.inside.passing import E1000E, EDU, NVME, PCI, RTL8139
@@ -86,9 +88,9 @@ def user(tmp_path: Path, nodes: dict[str, Path]) -> Iterator[User]:
         one.chmod(status.st_mode & 0o777)
 
 
-def given(nodes: dict[str, Path], *addresses: str) -> list[str]:
+def given(nodes: dict[str, Path], *addresses: str, **more: Path) -> list[str]:
     names = {f"vfio-cdev-{address.replace(':', '-')}": nodes[address] for address in addresses}
-    return handing({"kvm": KVM, "iommufd": IOMMUFD, **names})
+    return handing({"kvm": KVM, "iommufd": IOMMUFD, **names, **more})
 
 
 def spec(user: User, address: str, kernel: Path = EXAMPLES / "hello.elf", **more: str) -> Path:
@@ -106,6 +108,44 @@ def test_an_ordinary_user_runs_it_by_nodes_that_are_handed_in(user: User, nodes:
     assert "by iommufd" in done.err
     assert "powering off" in done.out
     assert "teardown  0 failed calls" in done.err
+
+
+def test_who_was_handed_both_has_the_device_by_its_own_node_though_its_group_is_open(
+    user: User, nodes: dict[str, Path]
+) -> None:
+    """BIND is EBUSY while anybody has the group open, and `up`, keeper and runner were all given it."""
+    group = (PCI / NVME / "iommu_group").resolve().name
+    both = {"vfio": Path("/dev/vfio/vfio"), f"vfio-{group}": Path("/dev/vfio") / group}
+    user.before = given(nodes, NVME, **both)
+    done = user.run("up", "-v", spec(user, NVME, vfio="iommufd"))
+    assert done.code == 0, done.err
+    assert f"{nodes[NVME]}, of device, handed in" in done.err
+    assert "teardown  0 failed calls" in done.err
+
+
+def test_the_runner_alone_has_what_was_handed_in(
+    user: User, nodes: dict[str, Path], payload: Callable[[str], Path]
+) -> None:
+    """Root sees who has it open. Another VM cannot have it, though another descriptor of it is handed in."""
+    user.before = given(nodes, NVME)
+    first = user.run("up", "-d", "--json", spec(user, NVME, payload("rests"), vfio="iommufd"))
+    assert first.code == 0, first.out + first.err
+    runner = json.loads(first.out.splitlines()[-1])["report"]["runner"]
+    assert openers(str(nodes[NVME])) == (runner,)
+    assert openers("/dev/iommu") == (runner,)
+
+
+def test_a_name_that_another_device_has_by_now_is_not_taken_for_its_own(cli: Cli, nodes: dict[str, Path]) -> None:
+    """As in a container that was given the node of one device by the name of another's."""
+    mount = f"mount --bind {nodes[EDU]} {nodes[NVME]}"
+    command = cli.command(
+        "up", cli.spec(EXAMPLES / "hello.elf", memory="64MiB", devices={"disk": NVME}, vfio="iommufd")
+    )
+    words = ["unshare", "-m", "sh", "-c", f'{mount} && exec "$@"', "sh", *command]
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert done.returncode == 11, done.stdout + done.stderr
+    assert "E524" in done.stderr
+    assert f"{nodes[NVME]} is of another device" in done.stderr
 
 
 def test_a_node_of_another_device_is_none(user: User, nodes: dict[str, Path]) -> None:

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from launcher.executor.runner.leaving import leave_as_found
 from launcher.kernel.real import RealKernel
+from launcher.machine.capabilities import extended, word
 from launcher.values import PciAddress
 from tests import iommufd_rules, vfio_rules
+from tests.lab.inside.passing import E1000E
 from tests.vfio_rules import BY_BOTH, ByIommufd, Rule
 
 DEVICES = Path("/sys/bus/pci/devices")
@@ -18,6 +21,10 @@ DRIVE = PciAddress.parse("0000:01:00.0")
 COMMAND, MEMORY_AND_DMA = 4, b"\x06\x00"
 CONFIGURATION, ENTRY_SIZES = 0x14, b"\x00\x00\x46\x00"  # CC, not enabled (NVM Express 1.4, 3.1.5)
 CARD, ITS_NEIGHBOUR = PciAddress.parse("0000:00:0c.1"), PciAddress.parse("0000:00:0c.0")
+
+
+NIC = PciAddress.parse(E1000E)
+ERRORS, ERROR_CONTROL, CAPABLE, ENABLED = 0x0001, 0x18, 0x0A0, 0x140  # Advanced Error Reporting
 
 
 def group_of(address: PciAddress) -> int:
@@ -78,6 +85,27 @@ def test_a_group_of_two_belongs_to_one_iommufd(kernel: RealKernel) -> None:
         iommufd_rules.a_group_that_the_host_uses_in_part_is_not_bound(kernel, number, CARD)
         with given_to_vfio(kernel, ITS_NEIGHBOUR):
             iommufd_rules.two_functions_of_a_group_are_in_one_space(kernel, number, CARD, ITS_NEIGHBOUR)
+
+
+@pytest.mark.host("iommufd")
+def test_checksums_of_packets_that_a_guest_switched_on_go_with_its_life(kernel: RealKernel) -> None:
+    """VFIO lets it (ECRC: PCI Express 5.0, 7.8.4.7), and a reset keeps them. e1000e has them."""
+    with given_to_vfio(kernel, NIC) as number:
+        spaces = kernel.iommufd({number: (NIC,)}, by_process=False)
+        spaces.open_group(number)
+        spaces.join(number)
+        nic = spaces.open_device(number, NIC)
+        found = nic.read_config(0, 4096)
+        control = next(one.offset for one in extended(found) if one.id == ERRORS) + ERROR_CONTROL
+        was = word(found, control, 4)
+        assert was & (CAPABLE | ENABLED) == CAPABLE
+        nic.write_config(control, (was | ENABLED).to_bytes(4, "little"))
+        spaces.open_device(number, NIC)  # again, which resets it
+        assert word(nic.read_config(control, 4), 0, 4) == was | ENABLED
+        leave_as_found(nic, found)
+        assert word(nic.read_config(control, 4), 0, 4) == was
+        spaces.leave(number)
+        spaces.close_group(number)
 
 
 @pytest.mark.host("zoo")

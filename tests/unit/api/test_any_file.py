@@ -139,3 +139,19 @@ def test_a_fact_that_is_negative_is_refused_with_its_value(tmp_path: Path, capsy
     assert main(["devices", "--host", str(path)]) == 1
     assert "E292" in (err := capsys.readouterr().err)
     assert "-33 is negative" in err
+
+
+@pytest.mark.parametrize(
+    "name", ["", "vfio", "../kvm", "vfio0 /etc/shadow", "vfio0;reboot", "vfio0\n", "$(reboot)", "\x1b[2J"]
+)
+def test_a_node_that_vfio_does_not_make_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """It would be a word of the commands that a plan proposes: `chown 1000 /dev/vfio/devices/vfio0;reboot`."""
+    facts, path = json.loads((planning.HOSTS / "lab-iommufd.json").read_text()), tmp_path / "facts.json"
+    own, node = facts["pci"][0] | {"vfio": name}, facts["device_nodes"][0] | {"path": f"/dev/vfio/devices/{name}"}
+    changes: tuple[dict[str, Any], ...] = ({"pci": [own, *facts["pci"][1:]]}, {"device_nodes": [node]})
+    for change in changes:
+        path.write_text(json.dumps(facts | change))
+        assert main(["devices", "--host", str(path)]) == 1
+        assert "E292" in capsys.readouterr().err

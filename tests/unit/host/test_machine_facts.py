@@ -367,7 +367,7 @@ def test_root_may_open_anything_but_not_in_a_user_namespace_of_its_own():
 
 
 def test_nodes_are_listed_with_their_holders_and_nobody_is_not_unknown():
-    nodes = {f"/dev/{name}": Status("char", 0o660, 0, 36) for name in ("kvm", "vfio/vfio", "vfio/12")}
+    nodes = {f"/dev/{name}": Status("char", 0o660, 0, 36) for name in ("kvm", "vfio/vfio", "vfio/12", "vfio/12.old")}
     machine = Recorded({"/proc/9/comm": "qemu"}, nodes=nodes)
     found = read_device_nodes(machine, ME, Opened({"/dev/vfio/12": {9}}))
     assert [(one.path, one.holders) for one in found] == [

@@ -1,4 +1,4 @@
-"""iommufd's address spaces: its rules on the fake kernel; who shares one, what is left when the kernel refuses."""
+"""iommufd's address spaces: its rules on the fake kernel, and what type1's have not (test_spaces.py has the rest)."""
 
 from __future__ import annotations
 
@@ -12,19 +12,11 @@ from tests.fakes.host import FakeHost, nvme
 from tests.fakes.kernel import FakeKernel
 from tests.vfio_rules import BY_BOTH, ByIommufd, Rule, refused
 
-FIRST, SECOND, THIRD = (PciAddress.parse(f"0000:0{n}:00.0") for n in (1, 2, 3))
-ADDRESSES = {1: (FIRST,), 2: (SECOND,), 3: (THIRD,)}
+FIRST = PciAddress.parse("0000:01:00.0")
 
 
 def alone() -> FakeKernel:
     return FakeKernel(host=FakeHost([nvme(str(FIRST), 7, together=(FIRST,))]))
-
-
-def a_kernel(apart: tuple[int, ...] = (), **more: object) -> FakeKernel:
-    """FIRST and SECOND are on one bus."""
-    both = (FIRST, SECOND)
-    functions = [nvme(str(one), n, together=both if one in both else ()) for n, (one,) in ADDRESSES.items()]
-    return FakeKernel(host=FakeHost(functions, apart=apart), **more)
 
 
 @pytest.mark.parametrize("rule", iommufd_rules.RULES, ids=lambda rule: rule.__name__)
@@ -63,64 +55,14 @@ def test_groups_of_two_as_the_kernel_has_them() -> None:
     assert [one for one in kernel.left() if "closed before" not in one] == []
 
 
-def live(kernel: FakeKernel, *, by_process: bool = True) -> list[object]:
-    """Three groups opened, joined, left and closed: the spaces that they were in."""
-    spaces, joined, opened = kernel.iommufd(ADDRESSES, by_process=by_process), [], []
-    try:
-        for group in ADDRESSES:
-            spaces.open_group(group)
-            opened.append(group)
-        for group in ADDRESSES:
-            joined.append(spaces.join(group))
-    finally:
-        for group in list(reversed(opened))[len(opened) - len(joined) :]:
-            spaces.leave(group)
-        for group in reversed(opened):
-            spaces.close_group(group)
-    return joined
-
-
-def test_groups_that_fit_share_a_space_and_what_does_not_has_its_own() -> None:
-    kernel = a_kernel()
-    first, second, third = live(kernel)
-    assert first is second is third
-    assert kernel.left() == []
-    kernel = a_kernel(apart=(2,))
-    first, second, third = live(kernel)
-    assert first is third is not second
-    assert kernel.left() == []
-
-
-def test_whatever_is_refused_before_they_have_joined_nothing_is_left() -> None:
-    whole = a_kernel(apart=(2,))
-    live(whole)
-    joins = whole.calls.index("VFIO_DEVICE_DETACH_IOMMUFD_PT")
-    for call in range(1, joins + 1):
-        kernel = a_kernel(apart=(2,), fail_at=call, error=errno.EPERM)
-        with pytest.raises(PermissionError):
-            live(kernel)
-        assert kernel.left() == [], whole.calls[call - 1]
-
-
 def test_what_is_locked_counts_as_the_plan_says() -> None:
-    kernel = a_kernel()
-    live(kernel, by_process=False)
-    assert "IOMMU_OPTION" not in kernel.calls
+    kernel = alone()
+    for by_process in (False, True):
+        spaces = kernel.iommufd({7: (FIRST,)}, by_process=by_process)
+        spaces.open_group(7)
+        spaces.close_group(7)
+        assert ("IOMMU_OPTION" in kernel.calls) is by_process
     kernel.host.may_exceed = False
     with refused(errno.EPERM):
-        live(kernel)
+        kernel.iommufd({7: (FIRST,)}, by_process=True).open_group(7)
     assert kernel.left() == []
-
-
-def test_a_bus_is_reset_when_all_on_it_are_ours() -> None:
-    kernel = a_kernel()
-    spaces = kernel.iommufd(ADDRESSES, by_process=False)
-    for opened, found in (((1, 3), set()), ((2,), {FIRST, SECOND})):
-        for group in opened:
-            spaces.open_group(group)
-            spaces.join(group)
-        assert spaces.reset_bus(spaces.open_device(1, FIRST)) == found
-        with refused(errno.ENODEV):
-            spaces.reset_bus(spaces.open_device(3, THIRD))
-    with refused(errno.ENODEV):
-        spaces.open_device(1, THIRD)

@@ -101,7 +101,7 @@ def test_a_field_inside_something_larger_has_the_name_of_both():
 
 def test_what_is_no_object_at_all_is_told_so():
     with pytest.raises(DecodeError, match="the top: list where dict belongs"):
-        decode(Part, [])  # type: ignore[arg-type]
+        decode(Part, [])
 
 
 @pytest.mark.parametrize("name", recorded())

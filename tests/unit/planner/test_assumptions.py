@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from launcher.host.facts import Bar, Config, HostFacts, Msix, Power, Use
+from launcher.host.facts import Bar, Config, DeviceNode, Holder, HostFacts, Msix, Power, Use
 from launcher.plan.steps import LoadModules
 from launcher.planner.assumptions import failed_assumptions
 from launcher.planner.named_facts import NamedFacts, question
@@ -65,6 +65,25 @@ def test_facts_of_the_kernel_and_of_the_process_have_their_own_names():
     ]
     assert failed(with_process(facts, uid=1000)) == ["process.uid: 0 -> 1000"]
     assert failed(replace(facts, kernel="6.6.1")) == ["release: 6.12 -> 6.6"]
+
+
+def ready(name: str, **fields: Any) -> HostFacts:
+    """The disk has this vfio-dev, and may be opened."""
+    node = replace(DeviceNode(f"/dev/vfio/devices/{name}", 0o600, 0, 0, usable=True), **fields)
+    return replace(disk(driver="vfio-pci", vfio=name), device_nodes=(*(host("gpu07").device_nodes or ()), node))
+
+
+def test_the_name_of_a_devices_own_node_is_another_after_each_bind_and_its_state_is_assumed():
+    assert failed(ready("vfio5"), before=ready("vfio3")) == []
+    held = ready("vfio5", usable=False, holders=(Holder(7, "qemu"),))
+    assert failed(held, before=ready("vfio3")) == [
+        f"own_nodes[{DISK}].usable: yes -> no",
+        f"own_nodes[{DISK}].holders: nothing -> qemu",
+    ]
+    assert failed(disk(driver="vfio-pci", vfio=None), before=ready("vfio3")) == [
+        f"pci[{DISK}].vfio: a node -> nothing",
+        f"own_nodes[{DISK}]: usable -> not there",
+    ]
 
 
 def test_what_the_administrator_does_beside_vfio_fails_nothing():

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from launcher.errors import Refused
 from launcher.host.facts import DeviceNode, HostFacts
 from launcher.plan.codec import groups_in, plan_from_json, plan_to_json
 from launcher.plan.steps import LoadModules, Member, OpenDevices, OpenGroups, OpenIommufd
@@ -67,6 +68,42 @@ def test_who_was_given_the_nodes_of_devices_and_not_those_of_groups_takes_them()
         assert "E228" not in {one.code for one in made.diagnostics}
 
 
+def contained(facts: HostFacts) -> tuple[str, str, tuple[str, ...]]:
+    """Code, sentence and ways out of the one thing there is to say of a container."""
+    made = plan(f"{ONE}vfio: iommufd\n", with_process(facts, container=True))
+    (one,) = (one for one in made.diagnostics if one.code in ("E228", "W220"))
+    return one.code, one.message, one.help
+
+
+def test_what_a_container_may_keep_back_is_a_devices_own_node_though_it_has_none_yet() -> None:
+    unbound = a_host(BOTH, TYPE1, IOMMUFD)
+    code, said, ways = contained(unbound)
+    assert (code, "may keep the own node of 0000:e1:00.0 from it" in said) == ("W220", True)
+    assert "nodes made later are not in it" in ways[0]
+    own = "/dev/vfio/devices/vfio3"
+    ready = with_function(a_host(BOTH, TYPE1, IOMMUFD, own), "0000:e1:00.0", driver="vfio-pci", vfio="vfio3")
+    code, said, ways = contained(ready)
+    assert (code, f"may keep {own} from it" in said) == ("W220", True)
+    assert ways[1:] == (
+        f"for docker and podman: `--device /dev/iommu --device {own} --device /dev/kvm`",
+        "for a systemd service: `DeviceAllow=char-vfio-dev rw`, `DeviceAllow=/dev/iommu rw`",
+    )
+    without = replace(ready, device_nodes=tuple(one for one in ready.device_nodes or () if one.path != own))
+    assert contained(without)[:2] == ("E228", f"gpu: {own} is not in this container")
+
+
+@pytest.mark.parametrize(("way", "control"), [("type1", TYPE1), ("iommufd", IOMMUFD)])
+def test_a_container_that_was_not_given_what_all_devices_need_is_told_so(way: str, control: str) -> None:
+    """The host has it, as its module shows; whether it is to load that first is another matter (E224)."""
+    paths = ("/dev/vfio/77", "/dev/vfio/devices/vfio3")
+    facts = with_function(a_host(BOTH, *paths), "0000:e1:00.0", driver="vfio-pci", vfio="vfio3")
+    for changed, code in ((facts, "E228"), (with_linux(facts, modules=("vfio", "vfio_pci")), "E224")):
+        made = plan(f"{ONE}vfio: {way}\n", with_process(changed, container=True, capabilities=()))
+        found = {one.code: one.message for one in made.diagnostics if one.code in ("E224", "E228")}
+        assert found.keys() == {code}
+        assert code != "E228" or found[code] == f"gpu: {control} is not in this container"
+
+
 def test_a_plan_by_iommufd_has_steps_of_its_own() -> None:
     made = plan(f"{ONE}vfio: iommufd\n", a_host(BOTH, TYPE1, IOMMUFD))
     assert made.host.backend == "VFIO iommufd"
@@ -94,6 +131,27 @@ def test_what_it_opens_is_what_the_guest_gets() -> None:
     )
     with pytest.raises(Exception, match="not whole"):
         check_whole(replace(made, steps=tuple(twice)))
+
+
+@pytest.mark.parametrize("way", ["type1", "iommufd"])
+def test_a_function_is_opened_once_as_a_member_of_one_group_and_by_one_way(way: str) -> None:
+    """A plan that somebody edited: the function twice, of another group, and the group twice."""
+    made = plan(f"{ONE}vfio: {way}\n", a_host(BOTH, TYPE1, IOMMUFD))
+    (device,) = (one for step in made.steps if isinstance(step, OpenDevices) for one in step.devices)
+    member = Member(device.address, device.group)
+    twice = replace(device, alias="again", guest=PciAddress.parse("0000:00:1f.0"))
+    edits: dict[type, Any] = {
+        OpenDevices: ({"devices": (device, twice)}, {"devices": (replace(device, group=78),)}),
+        OpenIommufd: ({"functions": (member, member)}, {"functions": (Member(device.address, 78),)}),
+        OpenGroups: ({"groups": (77, 77)}, {"groups": (78,)}),
+    }
+    kinds = {type(step) for step in made.steps} & edits.keys()
+    assert kinds == {OpenDevices, OpenIommufd if way == "iommufd" else OpenGroups}
+    for kind in kinds:
+        for change in edits[kind]:
+            steps = (replace(step, **change) if isinstance(step, kind) else step for step in made.steps)
+            with pytest.raises(Refused, match="not whole"):
+                check_whole(replace(made, steps=tuple(steps)))
 
 
 def test_its_module_is_loaded_and_type1s_is_not() -> None:

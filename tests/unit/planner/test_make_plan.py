@@ -10,7 +10,7 @@ import pytest
 
 from launcher.codec import decode, encode
 from launcher.codes import explanation
-from launcher.host.facts import DeviceNode, HostFacts, IommuGroup, ReservedRegion
+from launcher.host.facts import DeviceNode, Holder, HostFacts, IommuGroup, ReservedRegion
 from launcher.images.boot_files import BootFile, BootFiles, Segment
 from launcher.plan.codec import plan_from_json, plan_to_json
 from launcher.plan.steps import BindDriver, LoadInitrd, LoadKernel, MapDma, StaysBound, TakeMemory
@@ -441,6 +441,18 @@ def test_pick_free_takes_no_device_of_a_host_driver_of_another_alias_or_of_a_run
     assert "E206" in codes(plan(text + "  other: 0000:e1:00.0\n", gpu07))
     busy = tuple(replace(group, kind="unmanaged") if group.number == 77 else group for group in gpu07.groups)
     assert "E206" in codes(plan(text, replace(gpu07, groups=busy)))
+
+
+def test_pick_free_goes_by_the_type_of_a_group_where_its_holders_cannot_be_seen(gpu07):
+    """As a user who sees only his own processes: a node is not held because nobody knows."""
+    gpu = {one.address: one for one in gpu07.pci}[PciAddress.parse("0000:e1:00.0")]
+    ready = changed(gpu07, str(gpu.address), driver="vfio-pci", vfio="vfio0")
+    paths = (f"/dev/vfio/{gpu.group}", "/dev/vfio/devices/vfio0")
+    text = device("match: {class: gpu}, pick: free")
+    for holders, found in ((Missing("denied", "/proc/*/fd"), [gpu.address]), ((Holder(7, "qemu"),), [])):
+        for path in paths:
+            node = DeviceNode(path, 0o660, 0, 0, usable=True, holders=holders)
+            assert [one.host for one in plan(text, replace(ready, device_nodes=(node,))).devices] == found
 
 
 def test_the_same_function_by_address_and_by_match(gpu07):

@@ -7,7 +7,7 @@ import json
 
 from launcher.errors import Diagnostic
 from launcher.plan.codec import report_to_json
-from launcher.plan.outcome import FORMAT_VERSION, ContainerReport, Counts, End, RamReport, Report
+from launcher.plan.outcome import FORMAT_VERSION, ContainerReport, Counts, End, NodeReport, RamReport, Report
 from launcher.record import replace
 from launcher.report.report_text import print_report
 from launcher.values import MIB
@@ -29,6 +29,22 @@ def test_who_asks_is_told_what_is_mapped_for_dma_and_whether_the_teardown_went_w
     assert "groups 1 3: 1.0 x RAM in 2 maps, 7 maps of BARs" in text
     assert "group 2: 1.0 x RAM in 2 maps, 0 maps of BARs" in text
     assert "2 failed calls" in text
+
+
+def test_who_asks_is_told_by_which_nodes_devices_are_had_and_which_were_handed_in() -> None:
+    """/dev/kvm and /dev/vfio/vfio are no news, unless somebody had to open them for us."""
+    nodes = (NodeReport("/dev/kvm", (), False), NodeReport("/dev/iommu", (), True))
+    cdev = "/dev/vfio/devices/vfio3"
+    told = replace(
+        RUNNING, nodes=(*nodes, NodeReport(cdev, ("gpu", "nic"), True), NodeReport("/dev/vfio/9", ("a",), False))
+    )
+    lines = [line.split(maxsplit=1) for line in drawn(told, verbose=True).splitlines()]
+    assert [line[1] for line in lines if line[0] == "node"] == [
+        "/dev/iommu, handed in",
+        f"{cdev}, of gpu, nic, handed in",
+        "/dev/vfio/9, of a",
+    ]
+    assert cdev not in drawn(told, verbose=False)
 
 
 def test_while_it_runs_there_is_no_teardown() -> None:

@@ -95,9 +95,12 @@ def test_a_group_that_a_driver_of_the_host_came_into_is_named(tmp_path: Path) ->
         else step
         for step in plan.steps
     )
-    run = Run(replace(plan, steps=tuple(steps)), kernel)
+    alone = replace(plan, steps=tuple(steps))
+    run = Run(alone, kernel)
     assert run.problem["code"] == "E521"
     assert "e1000e has 0000:03:00.1" in run.problem["message"]
+    kernel.drivers.node = lambda _: "/dev/vfio/devices/vfio0"  # it has given it to VFIO, as NVIDIA's does with a vGPU
+    assert Run(alone, kernel).problem["code"] == "E501"
     assert kernel.left() == []
     unsafe = a_kernel(host=host_of(safe=False))
     run = Run(plan, unsafe)
@@ -123,6 +126,23 @@ def test_who_has_the_device_is_named(
     assert kernel.left() == []
 
 
+@pytest.mark.parametrize("node", ["group", "own"])
+def test_by_type1_too_who_has_the_group_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, node: str) -> None:
+    """By its node, or by the own one of a member, which somebody has bound."""
+    plan = passing_plan(tmp_path)
+    first = Run(plan, a_kernel()).kernel.calls.index("open /dev/vfio/1") + 1
+    kernel = a_kernel(fail_at=first, error=errno.EBUSY)
+    kernel.drivers.node = lambda _: os.devnull if node == "own" else None
+    path = "/dev/vfio/1" if node == "group" else os.devnull
+    monkeypatch.setattr(refused_bind, "openers", lambda asked: openers(os.devnull) if asked == path else ())
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as holder:
+        run = Run(plan, kernel)
+    assert run.problem["code"] == "E529"
+    assert f"process {holder.pid}" in run.problem["message"]
+    assert path in run.problem["message"]
+    assert kernel.left() == []
+
+
 def test_who_has_nothing_to_name_says_what_the_kernel_said(tmp_path: Path, whole: Run) -> None:
     for call, error in (("VFIO_DEVICE_BIND_IOMMUFD", errno.EINVAL), ("IOMMU_IOAS_MAP", errno.ENOMEM)):
         run = Run(by_iommufd(passing_plan(tmp_path)), a_kernel(fail_at=whole.kernel.calls.index(call) + 1, error=error))
@@ -137,6 +157,16 @@ def test_a_function_of_another_group_than_the_plan_says_is_not_opened(tmp_path: 
     run = Run(by_iommufd(passing_plan(tmp_path)), kernel)
     assert run.problem["code"] == "E524"
     assert IOMMUFD not in kernel.calls
+    assert kernel.left() == []
+
+
+def test_a_node_of_another_device_is_not_taken_for_the_functions_own(tmp_path: Path) -> None:
+    """Of the second group: the first is closed again."""
+    kernel = a_kernel()
+    kernel.host.functions[1].node_of_another = True
+    run = Run(by_iommufd(passing_plan(tmp_path)), kernel)
+    assert run.problem["code"] == "E524"
+    assert "it is device 511:1, and the function's is 511:0" in run.problem["message"]
     assert kernel.left() == []
 
 
