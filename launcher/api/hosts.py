@@ -181,6 +181,7 @@ def decoded(plain: Any, where: Where) -> HostFacts:
 
 
 _ID, _CLASS = (re.compile(one).fullmatch for one in ("[0-9a-f]{4}:[0-9a-f]{4}|", "[0-9a-f]{6}"))
+_NAME, _OWN = (re.compile(one).fullmatch for one in (r"[\w.:+!@, -]{0,255}", "vfio[0-9]{1,10}"))
 
 
 def _check_words(host: HostFacts) -> None:
@@ -190,6 +191,11 @@ def _check_words(host: HostFacts) -> None:
             raise DecodeError(f"pci.{one.address}.id", f"{one.id!r} is no vendor:device")
         if not _CLASS(one.class_code):
             raise DecodeError(f"pci.{one.address}.class_code", f"{one.class_code!r} is no six hex digits")
+    for each in host.mediated:
+        if not _NAME(each.type) or not _NAME(each.parent):
+            raise DecodeError(f"mediated.{each.address}", f"{each.type!r} of {each.parent!r} is none")
+        if each.vfio is not None and not _OWN(each.vfio):
+            raise DecodeError(f"mediated.{each.address}.vfio", f"{each.vfio!r} is no name of a vfio-dev")
 
 
 def check_version(plain: Any, where: Where) -> None:

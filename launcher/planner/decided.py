@@ -131,7 +131,7 @@ class Passthrough:
     def opened(self) -> tuple[int, ...]:
         """Numbers of the groups that are opened, those with an IOMMU first."""
         made_up = (one.device.group for one in self.mediated if one.device and one.device.group is not None)
-        return (*(one.number for one in self.groups), *made_up)
+        return tuple(dict.fromkeys((*(one.number for one in self.groups), *made_up)))
 
     @property
     def functions(self) -> tuple[PciFunction, ...]:
