@@ -232,6 +232,11 @@ class Situation:
     virtio: tuple[Virtio, ...] = ()
     firmware: Firmware | None = None
 
+    @property
+    def passes_pci(self) -> bool:
+        """One device at least is no mediated one."""
+        return bool(self.passing.choices)
+
     def chosen(self) -> Iterator[tuple[Choice, PciFunction]]:
         """The spec's devices that are there, in file order."""
         for choice in self.passing.choices:
