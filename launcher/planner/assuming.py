@@ -165,13 +165,12 @@ def _devices(it: Situation) -> Iterator[str]:
 
 def _modules(it: Situation) -> Iterator[str]:
     """That a module which the plan loads has been loaded meanwhile is no difference, nor what comes with it."""
-    linux, absent, control = it.host.linux, unloaded(it.host.linux, it.backend), CONTROL_NODES[it.backend]
+    linux, control = it.host.linux, CONTROL_NODES[it.backend]
+    absent, wanted = (which(linux, it.backend, pci=it.passes_pci) for which in (unloaded, needed))
     if linux.modules is None:
         yield "linux.modules"
     else:
-        yield from (
-            f"linux.{'obtainable' if name in absent else 'modules'}[{name}]" for name in needed(linux, it.backend)
-        )
+        yield from (f"linux.{'obtainable' if name in absent else 'modules'}[{name}]" for name in wanted)
     if not absent or control in (node.path for node in it.host.device_nodes or ()):
         yield f"device_nodes[{control}]"
     yield "linux.options"

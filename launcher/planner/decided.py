@@ -131,7 +131,7 @@ class Passthrough:
     def opened(self) -> tuple[int, ...]:
         """Numbers of the groups that are opened, those with an IOMMU first."""
         made_up = (one.device.group for one in self.mediated if one.device and one.device.group is not None)
-        return (*(one.number for one in self.groups), *made_up)
+        return tuple(dict.fromkeys((*(one.number for one in self.groups), *made_up)))
 
     @property
     def functions(self) -> tuple[PciFunction, ...]:
@@ -231,6 +231,11 @@ class Situation:
     places: tuple[Place, ...] = ()
     virtio: tuple[Virtio, ...] = ()
     firmware: Firmware | None = None
+
+    @property
+    def passes_pci(self) -> bool:
+        """One device at least is no mediated one."""
+        return bool(self.passing.choices)
 
     def chosen(self) -> Iterator[tuple[Choice, PciFunction]]:
         """The spec's devices that are there, in file order."""

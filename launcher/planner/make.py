@@ -172,7 +172,7 @@ def _steps(it: Situation) -> tuple[Step, ...]:
     shared = any(one.engine == "vhost-user" for one in it.virtio)  # processes map it, too
     maybe = (
         KeepState(f"{host.process.state_folder}/{spec.name}") if host.process.state_folder else None,
-        loading_step(host, by=it.backend if groups else None, nodes=nodes_opened(it.virtio)),
+        loading_step(host, by=it.backend if groups else None, pci=it.passes_pci, nodes=nodes_opened(it.virtio)),
         *binding_steps(passing.taken),
         *network_steps(it),
         *it.engines,

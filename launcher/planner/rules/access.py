@@ -47,7 +47,7 @@ def _control(alias: str, path: str, it: Situation) -> Iterator[Diagnostic]:
     node = next((one for one in it.host.device_nodes or () if one.path == path), None)
     if node is not None and not node.usable:
         yield _not_usable(alias, node, it.host)
-    elif _is_left_out(path, it) and not unloaded(it.host.linux, it.backend):
+    elif _is_left_out(path, it) and not unloaded(it.host.linux, it.backend, pci=it.passes_pci):
         yield _left_out(alias, path, it)
 
 

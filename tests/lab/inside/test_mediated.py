@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from launcher.values import MIB
 from launcher.vms.looking import wait_until_down
-from tests.conftest import PATIENCE, Cli, kill, processes_of
+from tests.conftest import EXAMPLES, NOBODY, PATIENCE, Cli, kill, processes_of
 from tests.lab.inside.passing import NVME, boot, holders, order, start, until
+from tests.lab.inside.test_user import User
 
 pytestmark = [pytest.mark.host("iommufd"), pytest.mark.usefixtures("host_as_before", "mediated"), pytest.mark.long]
 
@@ -127,3 +130,38 @@ def test_a_recorded_host_has_them(cli: Cli, payload: Callable[[str], Path], tmp_
     plan = cli.run("plan", "--host", facts, cli.spec(payload("rests"), memory="64MiB", devices=BOTH))
     assert plan.code == 0, plan.out
     assert f"{MTTY}  mtty-2 Dual port serial" in plan.out
+
+
+@pytest.fixture
+def user(tmp_path: Path) -> Iterator[User]:
+    """The nodes of mtty are his, and what both ways begin with; he may lock less than a guest has."""
+    runtime = tmp_path / "runtime"
+    runtime.mkdir(mode=0o700)
+    os.chown(runtime, NOBODY, NOBODY)
+    for above in (tmp_path, *tmp_path.parents[:2]):
+        above.chmod(0o711)
+    group, own = (BUS / MTTY / "iommu_group").resolve().name, next((BUS / MTTY / "vfio-dev").iterdir()).name
+    nodes = [Path("/dev") / name for name in ("kvm", "iommu", f"vfio/{group}", f"vfio/devices/{own}")]
+    before = {one: os.stat(one) for one in nodes}
+    for one in nodes:
+        os.chown(one, NOBODY, NOBODY)
+    made = User(tmp_path)
+    made.memlock = MIB
+    yield made
+    made.put_down()
+    for one, status in before.items():
+        os.chown(one, status.st_uid, status.st_gid)
+
+
+@BOTH_WAYS
+def test_an_ordinary_user_has_one_by_its_node_and_locks_nothing(user: User, vfio: str) -> None:
+    spec = user.spec(EXAMPLES / "hello.elf", memory="64MiB", devices={"card": {"mdev": MTTY}}, vfio=vfio)
+    done = user.run("up", "-v", spec)
+    assert done.code == 0, done.err
+    assert "warning[W269]" in done.err
+    assert "powering off" in done.out
+    assert "1.0 x RAM in 1 maps" in done.err
+    assert "teardown   0 failed calls" in done.err
+    other = user.run("plan", user.spec(EXAMPLES / "hello.elf", memory="64MiB", devices=BOTH, vfio=vfio))
+    assert other.code == 4, other.out
+    assert "error[E228]: screen: uid 65534 may not open" in other.out

@@ -14,6 +14,7 @@ from launcher.plan.plan import Plan
 from launcher.plan.steps import (
     BindDriver,
     DescribeMachine,
+    LoadModules,
     MapDma,
     OpenDevices,
     OpenGroups,
@@ -91,6 +92,17 @@ def test_the_guest_is_told_of_the_room_for_large_bars() -> None:
     made = plan(ONE, a_host())
     (card,) = step(made, OpenDevices).devices
     assert step(made, DescribeMachine).window == card.high[0] == Span(64 * GIB, 64 * GIB)
+
+
+def test_vfio_pci_is_not_needed_for_them() -> None:
+    """A user, whom nobody lets load modules, on a host that has no PCI device to pass."""
+    linux = replace(host("gpu07").linux, modules=("vfio", "vfio_iommu_type1", "mdev"), loadable=("vfio_pci",))
+    process = replace(host("gpu07").process, capabilities=(), memlock=None)
+    assert "E224" not in codes(plan(ONE, a_host(linux=linux, process=process)))
+    beside = ONE.replace("devices: {", "devices: {disk: 0000:02:00.0, ")
+    assert "E224" in codes(plan(beside, a_host(linux=linux, process=process)))
+    assert step(plan(ONE, a_host(linux=linux)), LoadModules) is None
+    assert step(plan(beside, a_host(linux=linux)), LoadModules).modules == ("vfio_pci",)
 
 
 def test_a_saved_plan_says_the_same() -> None:
