@@ -30,6 +30,7 @@ Hex = Annotated[int, HexMark()]
 
 _PCI = r"(?:([0-9a-fA-F]{4,8}):)?([0-9a-fA-F]{2}):([01][0-9a-fA-F])\.([0-7])"
 _SIZE = r"([0-9]+)(KiB|MiB|GiB|TiB)"
+UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 
 @record(order=True)
@@ -66,6 +67,40 @@ class PciAddress:
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
         return {"type": "string", "pattern": f"^{_PCI}$"}
+
+
+@record(order=True)
+class Mdev:
+    """A mediated device (Documentation/driver-api/vfio-mediated-device.rst), by its name on the bus mdev: the UUID that
+    it was created with."""
+
+    uuid: str
+
+    @classmethod
+    def parse(cls, text: str) -> Mdev:
+        """32 hexadecimal digits in groups of 8-4-4-4-12; the kernel writes them small. ValueError otherwise."""
+        if not is_uuid(text):
+            raise ValueError(f"not a UUID: {text!r}")
+        return cls(text.lower())
+
+    def __str__(self) -> str:
+        return self.uuid
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
+        return {"type": "string", "pattern": f"^{UUID}$"}
+
+
+def is_uuid(text: str) -> bool:
+    return re.fullmatch(UUID, text.lower()) is not None
+
+
+HostDevice = PciAddress | Mdev  # what VFIO gives to a guest
+
+
+def host_device(text: str) -> HostDevice:
+    """By how sysfs names it. ValueError: it is neither."""
+    return Mdev.parse(text) if is_uuid(text) else PciAddress.parse(text)
 
 
 @record(order=True)

@@ -26,7 +26,7 @@ from typing import Any, Literal
 from launcher.record import field, record
 from launcher.spec import addresses, consent, cpu_list, scalars, served, short_forms, sizes, whole
 from launcher.spec.reading import Form, Key, by_name, each, lengthened, number, one_of, optional, truth
-from launcher.values import PciAddress
+from launcher.values import Mdev, PciAddress
 '''
 ROOM = "launcher.spec."
 PARTS = Path(launcher.__file__).parent / "spec" / "parts.py"

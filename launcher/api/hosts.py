@@ -180,6 +180,7 @@ def decoded(plain: Any, where: Where) -> HostFacts:
 
 
 _ID, _CLASS = (re.compile(one).fullmatch for one in ("[0-9a-f]{4}:[0-9a-f]{4}|", "[0-9a-f]{6}"))
+_NAME = re.compile(r"[\w.:+!@, -]{0,255}").fullmatch  # of a device or a type in sysfs
 
 
 def _check_words(host: HostFacts) -> None:
@@ -195,6 +196,11 @@ def _check_words(host: HostFacts) -> None:
     for node in host.device_nodes or ():
         if not is_node(node.path):
             raise DecodeError("device_nodes", f"{node.path!r} is none of /dev/kvm, /dev/iommu and /dev/vfio")
+    for each in host.mediated:
+        if not _NAME(each.type) or not _NAME(each.parent):
+            raise DecodeError(f"mediated.{each.address}", f"{each.type!r} of {each.parent!r} is none")
+        if each.vfio is not None and not is_own_name(each.vfio):
+            raise DecodeError(f"mediated.{each.address}.vfio", f"{each.vfio!r} is no name of a vfio-dev")
 
 
 def check_version(plain: Any, where: Where) -> None:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from launcher.plan.placement import HostAnswer, SpecPlacement
     from launcher.spec.load import Loaded
     from launcher.spec.parts import Device, Match, VmSpec
-    from launcher.values import PciAddress
+    from launcher.values import HostDevice
 
 _HUGE = {"2MiB": 2 << 20, "1GiB": 1 << 30}
 Demand = tuple[tuple[str, str], ...]  # kind and type of each unit, sorted
@@ -39,7 +39,7 @@ class Able(NamedTuple):
     """A host that can run it, and the device that each alias means there."""
 
     host: HostFacts
-    devices: Mapping[str, PciAddress]
+    devices: Mapping[str, HostDevice]
 
 
 def job_from(
@@ -102,8 +102,8 @@ def job_of(loaded: Loaded, text: str, sets: Sequence[str], able: Iterable[Able],
 
 def demand_of(one: Able) -> Demand:
     """Of each IOMMU group that it means one unit, called as inventories call it."""
-    functions = {found.address: found for found in one.host.pci}
-    groups = {functions[address].group for address in one.devices.values() if address in functions}
+    functions = {str(found.address): found for found in one.host.pci}
+    groups = {functions[name].group for name in map(str, one.devices.values()) if name in functions}
     members = [found for found in one.host.pci if found.group in groups and not is_bridge(found)]
     leaders: dict[int | None, tuple[str, str]] = {}
     for found in sorted(members, key=by_kind):

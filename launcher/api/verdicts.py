@@ -17,12 +17,12 @@ from launcher.planner.places import in_spec
 from launcher.record import record, replace
 from launcher.report.inventory import Verdict
 from launcher.spec.parts import DEVICE, VM_SPEC
+from launcher.values import PciAddress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from launcher.errors import Diagnostic
-    from launcher.values import PciAddress
 
 ALIAS = "device"
 _WORDS = ("in-use", "no-reset", "unsafe-interrupts")
@@ -107,7 +107,7 @@ class Trials:
         plan = plan_of(spec, SpecIdentity("", "", {}), self._around(address), _FILES, Terms(in_spec), board)
         own = tuple(one for one in plan.diagnostics if _is_own(one))
         general = tuple(one for one in plan.diagnostics if one not in own)
-        return Trial(own, general, tuple(one.host for one in plan.devices))
+        return Trial(own, general, tuple(one.host for one in plan.devices if isinstance(one.host, PciAddress)))
 
     def served(self) -> tuple[Diagnostic, ...]:
         """What a VM with disks, networks, shares and vsock would miss here; none where that was not recorded."""

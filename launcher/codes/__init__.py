@@ -10,7 +10,7 @@ from launcher.codes.page import Explanation
 ROOMS = {
     "0": ("yaml",),
     "1": ("spec",),
-    "2": ("devices", "iommu", "drivers", "conditions"),
+    "2": ("devices", "iommu", "drivers", "mediated", "conditions"),
     "3": ("memory", "spaces"),
     "4": ("boot", "firmware"),
     "5": ("running", "placing", "scheduling"),

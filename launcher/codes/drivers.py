@@ -129,7 +129,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "a vGPU that has no type yet",
         "A virtual function of an NVIDIA GPU is on NVIDIA's own driver, which registers it with VFIO when it has been "
         "given a vGPU type (vGPU 17 and newer). vfio-pci is refused there (EINVAL), so vmlaunch does not try. With "
-        "older releases vGPUs are mediated devices, which vmlaunch does not pass.",
+        "older releases vGPUs are mediated devices, which a spec names by `mdev`.",
         "devices:\n  gpu: {pci: 0000:c1:00.0, vf: 0}        # its current_vgpu_type is 0",
         "Write a number out of `/sys/bus/pci/devices/0000:c1:00.4/nvidia/creatable_vgpu_types` to `current_vgpu_type` "
         "beside it; then the plan says `nvidia, stays`.",

@@ -152,7 +152,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "E121",
         "no device, or two ways to find it",
-        "A device is found by its address, `pci`, or by its properties, `match`.",
+        "A device is found by its address, `pci`, by its properties, `match`, or, a mediated one, by its UUID, `mdev`.",
         "devices:\n  gpu: {companions: attach}",
         "Add one of them, or take one of them out.",
     ),
@@ -160,7 +160,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "E122",
         "a key without its partner",
         "`vf` is the number of a virtual function of the device at `pci`; `pick` says which of several matches "
-        "to take. An initial RAM disk and a command line are a kernel's; `variables` are those of UEFI.",
+        "to take. A mediated device has no key but `guest` beside `mdev`. An initial RAM disk and a command line are a "
+        "kernel's; `variables` are those of UEFI.",
         "devices:\n  nic: {match: {class: ethernet}, vf: 3}",
         "Add the partner, or take the key out.",
     ),
@@ -259,6 +260,14 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "Each disk and device with a `boot-order` has a number of its own; the lowest is tried first.",
         "boot: uefi\ndisks:\n  root: {path: ./root.qcow2, boot-order: 1}\n  data: {path: ./data.qcow2, boot-order: 1}",
         "Write another number. Numbers may be left out between them.",
+    ),
+    Explanation(
+        "E136",
+        "not the UUID of a mediated device",
+        "A mediated device has no address: it is called by the UUID that it was made with, 32 hex digits with four "
+        "hyphens.",
+        "devices:\n  gpu: {mdev: nvidia-63}        # a type, of which there may be several",
+        "Write the name of its folder: `ls /sys/bus/mdev/devices`.",
     ),
     Explanation(
         "E140",

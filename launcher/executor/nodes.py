@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from launcher.plan.plan import Plan
-    from launcher.values import PciAddress
+    from launcher.values import HostDevice
 
-    NodeOf = Callable[[PciAddress], str | None]
+    NodeOf = Callable[[HostDevice], str | None]
 
 
 def opened_by(plan: Plan, node: NodeOf) -> dict[str, tuple[str, ...]]:

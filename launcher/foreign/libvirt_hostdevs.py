@@ -8,12 +8,13 @@ from launcher.foreign import meaning
 from launcher.foreign.draft import Draft
 from launcher.foreign.xml_tree import Element
 from launcher.spec.addresses_of_others import in_mapping, place_in_mapping
+from launcher.values import is_uuid
 
 _NO_PCI = {
     "usb": "a single USB device is not passed: pass the USB controller that it is plugged into, by `devices`",
     "scsi": "a single SCSI device is not passed: name its block device as a disk, or pass its controller by `devices`",
     "scsi_host": "there is no vhost-scsi: name the block devices as disks",
-    "mdev": "mediated devices are not passed: a virtual function is, by `vf`",
+    "mdev": "of mediated devices those are passed that a guest finds on its PCI bus, by their UUIDs",
     "storage": "a guest of KVM has no devices of this kind",
     "misc": "a guest of KVM has no devices of this kind",
     "net": "a guest of KVM has no devices of this kind",
@@ -39,7 +40,12 @@ def _number(given: object) -> int | None:
 def hostdev(draft: Draft, one: Element) -> None:
     kind = one.get("type")
     source = one.first("source") or Element("source", one.line)
-    address = address_of(source.first("address")) if kind == "pci" else None
+    named = source.first("address")
+    if kind == "mdev" and named is not None and one.get("model") in ("", "vfio-pci") and is_uuid(named.get("uuid")):
+        place = _place(one)
+        draft.add("devices", "mdev", {"mdev": named.get("uuid").lower()} | ({"guest": place} if place else {}))
+        return
+    address = address_of(named) if kind == "pci" else None
     if address is None:
         told = [one.get("mode"), kind, *(value for child in source.children for value in child.attributes.values())]
         why = _NO_PCI.get(kind, "no PCI address is named")

@@ -29,7 +29,7 @@ def _address(word: str, where: str) -> PciAddress:
         return PciAddress.parse(word.strip())
     except ValueError:
         fact = f"{where} names {word.strip()!r}, which is no PCI address"
-        help_ = ("a plugin for PCI devices names addresses; a mediated device (mdev) has none, and cannot be passed",)
+        help_ = ("a plugin for PCI devices names addresses; a mediated device is named in the spec, as `mdev: UUID`",)
         raise Refused(Diagnostic("E584", fact, help=help_)) from None
 
 

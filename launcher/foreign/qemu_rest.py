@@ -17,7 +17,7 @@ from launcher.foreign.qemu_words import (
     reason,
 )
 from launcher.spec.addresses_of_others import in_guest, meant
-from launcher.values import PciAddress
+from launcher.values import PciAddress, is_uuid
 
 _SILENT = ("driver", "host", "sysfsdev", "id", "bus", "addr", "multifunction", "rombar", "romfile", "bootindex",
            "x-vga", "display", "ramfb", "iommufd", "port", "chassis")  # fmt: skip
@@ -79,9 +79,12 @@ def _device(draft: Draft, one: Option) -> None:
 
 def _passed(draft: Draft, one: Option) -> None:
     """A card of which Proxmox means all functions has one -device for each."""
-    given = one.get("host") or one.get("sysfsdev").rpartition("/")[2]
+    given = one.get("host") or one.get("sysfsdev").rstrip("/").rpartition("/")[2]
+    if is_uuid(given):
+        _mediated(draft, one, given.lower())
+        return
     address = meant(given).fix if given else None
-    if address is None or "mdev" in one.get("sysfsdev"):
+    if address is None:
         why = "it names no PCI function that a host can have, by domain, bus, device and function"
         draft.lose(one.shown, why, one.line)
         return
@@ -94,6 +97,15 @@ def _passed(draft: Draft, one: Option) -> None:
     if one.is_on("x-vga"):
         why = "the card is a display like any other: VGA's old ports are not passed"
         draft.lose("x-vga", why, one.line, "devices", alias)
+
+
+def _mediated(draft: Draft, one: Option, uuid: str) -> None:
+    """It has a place in the guest and nothing else to say."""
+    place = {"guest": guest} if (guest := _wishes(one).get("guest")) else {}
+    alias = draft.add("devices", one.get("id") or "mdev", {"mdev": uuid, **place})
+    others = [f"{key}={value}" for key, value in one.values.items() if key not in _SILENT]
+    if others:
+        draft.lose(" ".join(others), "vmlaunch has no such setting of a mediated device", one.line, "devices", alias)
 
 
 def _wishes(one: Option) -> dict[str, Any]:

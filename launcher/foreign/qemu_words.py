@@ -73,7 +73,6 @@ LOST_DEVICES = (
     ("vhost-scsi vhost-user-scsi", "there is no vhost-scsi: name the block devices as disks"),
     ("isa-applesmc isa-debug edu pci-testdev isa-debugcon loader", "there is no such device of QEMU's"),
     ("vhost-vdpa", "there is no vDPA: pass a virtual function by `devices`"),
-    ("mdev", "mediated devices are not passed: a virtual function is, by `vf`"),
 )
 NEEDLESS_DEVICES = (
     (

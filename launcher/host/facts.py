@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from launcher.record import field, record
-from launcher.values import Hex, Missing, Moment, PciAddress, VfSettings
+from launcher.values import Hex, Mdev, Missing, Moment, PciAddress, VfSettings
 
 FORMAT_VERSION = "1.0"
 
@@ -384,6 +384,26 @@ class PciFunction:
 
 
 @record
+class MediatedDevice:
+    """A device that a driver of the host makes out of one of its own (mdev); `address` is its UUID.
+
+    `type` is what the driver calls its kind (mtty-2), and `name` that in words; `api` what it is to VFIO: vfio-pci
+    where a guest finds it as a PCI function. `parent` is the device that it is a part of, as sysfs calls it. `driver`
+    is on the bus mdev. `group` has no other member. `vfio`: the name of its vfio-dev.
+    """
+
+    address: Mdev
+    type: str
+    name: str | None
+    api: str | None
+    parent: str
+    driver: str | None
+    node: int | None
+    group: int | None
+    vfio: str | None = None
+
+
+@record
 class ReservedRegion:
     """One line of reserved_regions; both ends belong to it. `kind` is the kernel's word."""
 
@@ -550,6 +570,7 @@ class HostFacts:
     iommu: Iommu | None = None
     groups: tuple[IommuGroup, ...] = ()
     pci: tuple[PciFunction, ...] = ()
+    mediated: tuple[MediatedDevice, ...] = ()
     linux: Linux = Linux()
     firmware: Firmware = Firmware()
     device_nodes: tuple[DeviceNode, ...] | None = None  # None: not recorded

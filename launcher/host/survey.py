@@ -10,13 +10,13 @@ from launcher.host.firmware import read_firmware
 from launcher.host.identity import process_as
 from launcher.host.iommu import read_groups, read_iommu
 from launcher.host.linux import read_linux
-from launcher.host.lists import str_of
+from launcher.host.lists import entries, str_of
 from launcher.host.opened import Opened, read_opened
 from launcher.host.process import read_process
 from launcher.host.processors import read_cpus, read_memory, read_nodes
 
 if TYPE_CHECKING:
-    from launcher.host.facts import PciFunction
+    from launcher.host.facts import MediatedDevice, PciFunction
     from launcher.host.tree import Tree
     from launcher.values import Missing
 
@@ -54,6 +54,7 @@ def survey(
         iommu=read_iommu(tree),
         groups=read_groups(tree) if depth != "machine" else (),
         pci=_functions(tree, opened, deep=depth == "deep", raw=raw) if depth != "machine" else (),
+        mediated=_mediated(tree) if depth != "machine" else (),
         linux=read_linux(tree, release),
         firmware=read_firmware(tree),
         device_nodes=read_device_nodes(tree, process, opened),
@@ -72,6 +73,15 @@ def _functions(tree: Tree, opened: Opened, *, deep: bool, raw: bool) -> tuple[Pc
     from launcher.host.uses import read_used
 
     return read_pci(tree, read_used(tree, opened), deep=deep, raw=raw)
+
+
+def _mediated(tree: Tree) -> tuple[MediatedDevice, ...]:
+    """As above: few hosts have any."""
+    if not entries(tree.list_folder("/sys/bus/mdev/devices")):
+        return ()
+    from launcher.host.mediated import read_mediated
+
+    return read_mediated(tree)
 
 
 def _architecture(tree: Tree) -> str:

@@ -2,8 +2,9 @@
 
 As sd_listen_fds(3) does it: LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES, from descriptor 3 on. `kvm` names /dev/kvm, `vfio`
 the container, `vfio-12` group 12, `iommufd` /dev/iommu, `vfio-cdev-0000-01-00.0` the own node of 0000:01:00.0, for a
-colon ends a name; other names are not for us. What does not fit together hands nothing in. A name alone is no proof: a
-descriptor is of the device that it is of, by its number, as far as sysfs has that.
+colon ends a name, `vfio-cdev-UUID` that of a mediated device; other names are not for us. What does not fit together
+hands nothing in. A name alone is no proof: a descriptor is of the device that it is of, by its number, as far as sysfs
+has that.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
-from launcher.values import PciAddress
+from launcher.values import host_device
 
 FIRST = 3
 KVM, CONTAINER, GROUP, IOMMUFD = "/dev/kvm", "/dev/vfio/vfio", "/dev/vfio/{}", "/dev/iommu"
@@ -86,10 +87,10 @@ def _is(place: str, fd: int) -> bool:
 
 def _own_node(name: str, fd: int) -> str | None:
     """By the name that it has now."""
-    written = re.fullmatch(r"([0-9a-f]{4})-([0-9a-f]{2})-([01][0-9a-f]\.[0-7])", name.removeprefix(CDEV))
-    if written is None:
+    try:
+        address = host_device(re.sub(r"^([0-9a-f]{4})-([0-9a-f]{2})-(?=..\.)", r"\1:\2:", name.removeprefix(CDEV)))
+    except ValueError:
         return None
     from launcher.kernel.sysfs import node_of, number_at, number_of
 
-    address = PciAddress.parse(":".join(written.groups()))
     return node_of(address) if number_of(address) == number_at(fd) else None

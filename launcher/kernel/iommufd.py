@@ -18,9 +18,9 @@ from launcher.kernel.descriptor import Descriptor
 from launcher.kernel.memory import HostMemory
 from launcher.kernel.vfio import BarMapping, Device
 from launcher.native import ffi, lib
-from launcher.values import PciAddress, Span
+from launcher.values import HostDevice, PciAddress, Span
 
-Members = Mapping[int, Sequence[PciAddress]]  # by group, those of its functions that are to be opened
+Members = Mapping[int, Sequence[HostDevice]]  # by group, those of its functions that are to be opened
 
 
 class Ioas:
@@ -100,7 +100,7 @@ class IommuFile(Descriptor):
 class Cdev(Device):
     """/dev/vfio/devices/vfioN, which answers nothing before it is bound."""
 
-    def __init__(self, fd: int, address: PciAddress) -> None:
+    def __init__(self, fd: int, address: HostDevice) -> None:
         Descriptor.__init__(self, fd)
         self.address = address
         self._config = RegionInfo(0, 0, mappable=False, sparse=None)
@@ -128,10 +128,6 @@ class Cdev(Device):
         request.argsz = ffi.sizeof(request[0])
         ioctl(self.fd, "VFIO_DEVICE_DETACH_IOMMUFD_PT", request)
 
-    def reset(self) -> None:
-        """VFIO_DEVICE_RESET, by itself and in D0. EINVAL: it cannot."""
-        ioctl(self.fd, "VFIO_DEVICE_RESET")
-
     def bus(self) -> tuple[frozenset[PciAddress], bool]:
         """Whom a reset of its bus would reset, and whether all of them are our iommufd's. ENODEV: there is none."""
         info = self._hot_reset_info()
@@ -151,7 +147,7 @@ class Iommufd:
     def __init__(
         self,
         open_iommufd: Callable[[], IommuFile],
-        open_cdev: Callable[[PciAddress], Cdev],
+        open_cdev: Callable[[HostDevice], Cdev],
         members: Members,
         *,
         by_process: bool,
@@ -161,7 +157,7 @@ class Iommufd:
         self._iommufd: IommuFile | None = None
         self._cdevs: dict[int, tuple[Cdev, ...]] = {}
         self._attached: dict[Ioas, list[int]] = {}
-        self._had: set[PciAddress] = set()
+        self._had: set[HostDevice] = set()
 
     def open_group(self, group: int) -> None:
         """The nodes of what we want of it. ENOENT: not bound to a VFIO driver, or the kernel makes no such nodes."""
@@ -252,7 +248,7 @@ class Iommufd:
         """The nodes, which KVM may be told of at any time."""
         return tuple(cdev for group in self._cdevs.values() for cdev in group)
 
-    def open_device(self, group: int, address: PciAddress) -> Cdev:
+    def open_device(self, group: int, address: HostDevice) -> Cdev:
         """A function of a group that has joined: open already. It was reset when it was bound."""
         found = next((one for one in self._cdevs[group] if one.address == address), None)
         if found is None:

@@ -33,7 +33,7 @@ from launcher.kernel.sysfs import PciDrivers, node_of, number_at, number_of
 from launcher.kernel.type1 import Container, Group, Type1
 from launcher.kernel.virtual_functions import VirtualFunctions
 from launcher.kernel.waiting import wait_for
-from launcher.values import PciAddress
+from launcher.values import HostDevice
 
 if TYPE_CHECKING:
     from launcher.kernel.iommufd import Cdev, IommuFile
@@ -135,7 +135,7 @@ class RealKernel:
         """EBUSY: somebody has it open; ENOENT: no member is bound to a VFIO driver."""
         return Group(self._open(GROUP.format(number)), number)
 
-    def iommufd(self, members: Mapping[int, Sequence[PciAddress]], *, by_process: bool) -> AddressSpaces:
+    def iommufd(self, members: Mapping[int, Sequence[HostDevice]], *, by_process: bool) -> AddressSpaces:
         """Of each group, those of its functions that are opened."""
         from launcher.kernel.iommufd import Iommufd  # most hosts have type1
 
@@ -147,7 +147,7 @@ class RealKernel:
 
         return IommuFile(self._open(IOMMUFD))
 
-    def open_cdev(self, address: PciAddress) -> Cdev:
+    def open_cdev(self, address: HostDevice) -> Cdev:
         """ENOENT: it is not bound to a VFIO driver, or the kernel makes no such nodes. OtherNode: a name is no proof.
 
         What is open keeps its number, so it is looked up when it is.

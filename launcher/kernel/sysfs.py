@@ -1,4 +1,7 @@
-"""Drivers of PCI functions, through sysfs (Documentation/ABI/testing/sysfs-bus-pci). OSError as the kernel gives it."""
+"""Drivers of PCI functions, through sysfs (Documentation/ABI/testing/sysfs-bus-pci). OSError as the kernel gives it.
+
+Who asks for a group or a node may ask about mediated devices, too (sysfs-bus-vfio-mdev).
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,10 @@ from pathlib import Path
 from launcher.kernel.api import Waits
 from launcher.kernel.waiting import ignore_stops, wait_for
 from launcher.kernel.whole import write_whole
-from launcher.values import PATIENCE, PciAddress
+from launcher.values import PATIENCE, HostDevice, PciAddress
 
 _BUS, _GROUPS, _CLASSES = (Path("/sys") / name for name in ("bus/pci", "kernel/iommu_groups", "class"))
+_MDEV = Path("/sys/bus/mdev")
 MOMENT = 0.5  # seconds in which somebody who was killed ends, unless the kernel holds him
 _NONE = "(null)"  # how the kernel writes an override that is not set
 
@@ -36,14 +40,14 @@ class PciDrivers:
         text = (self._device(address) / "driver_override").read_text().strip()
         return None if text in ("", _NONE) else text
 
-    def group(self, address: PciAddress) -> int | None:
+    def group(self, address: HostDevice) -> int | None:
         """Its IOMMU group."""
         try:
             return int(os.path.basename(os.readlink(self._device(address) / "iommu_group")))
         except FileNotFoundError:
             return None
 
-    def node(self, address: PciAddress) -> str | None:
+    def node(self, address: HostDevice) -> str | None:
         """Its own, while a VFIO driver has it."""
         with suppress(OSError):
             return node_of(address, self._bus)
@@ -76,8 +80,8 @@ class PciDrivers:
         unbind = [self._bus / "drivers" / driver / "unbind"] if driver else []
         return tuple(str(one) for one in (device / "driver_override", *unbind, self._bus / "drivers_probe"))
 
-    def _device(self, address: PciAddress) -> Path:
-        return self._bus / "devices" / str(address)
+    def _device(self, address: HostDevice) -> Path:
+        return _folder(address, self._bus)
 
     def _patiently(self, path: Path, text: str, whom: str) -> None:
         """In a child: a driver that does not let go holds the device's lock, and a write waits for it for ever."""
@@ -123,15 +127,15 @@ class PciDrivers:
         self._late = [pid for pid in self._late if os.waitpid(pid, os.WNOHANG) == (0, 0)]
 
 
-def node_of(address: PciAddress, bus: Path | None = None) -> str:
-    """The device node of a function that a VFIO driver has, by the name that it has now: it is another at each bind.
+def node_of(address: HostDevice, bus: Path | None = None) -> str:
+    """The device node of what a VFIO driver has, by the name that it has now: it is another at each bind.
 
     ENOENT: it is on another driver, or the kernel makes no such nodes (CONFIG_VFIO_DEVICE_CDEV, Linux 6.6).
     """
     return f"/dev/vfio/devices/{_vfio_device(address, bus or _BUS).name}"
 
 
-def number_of(address: PciAddress) -> str:
+def number_of(address: HostDevice) -> str:
     """The number of that node, as in `511:0`."""
     return (_vfio_device(address, _BUS) / "dev").read_text().strip()
 
@@ -149,8 +153,12 @@ def number_at(descriptor: int) -> str | None:
     return f"{os.major(found.st_rdev)}:{os.minor(found.st_rdev)}" if stat.S_ISCHR(found.st_mode) else None
 
 
-def _vfio_device(address: PciAddress, bus: Path) -> Path:
-    folder = bus / "devices" / str(address) / "vfio-dev"
+def _folder(address: HostDevice, pci: Path) -> Path:
+    return (pci if isinstance(address, PciAddress) else _MDEV) / "devices" / str(address)
+
+
+def _vfio_device(address: HostDevice, bus: Path) -> Path:
+    folder = _folder(address, bus) / "vfio-dev"
     for name in sorted(os.listdir(folder)):
         return folder / name
     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))

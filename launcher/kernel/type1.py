@@ -19,7 +19,7 @@ from launcher.kernel.memory import HostMemory
 from launcher.kernel.vfio import BarMapping, Device
 from launcher.kernel.vfio_info import ask, capabilities
 from launcher.native import ffi, lib
-from launcher.values import PciAddress, Span
+from launcher.values import HostDevice, PciAddress, Span
 
 
 class Container(Descriptor):
@@ -94,7 +94,7 @@ class Group(Descriptor):
         """EBUSY while a device of it is open."""
         ioctl(self.fd, "VFIO_GROUP_UNSET_CONTAINER")
 
-    def open_device(self, address: PciAddress) -> Device:
+    def open_device(self, address: HostDevice) -> Device:
         """ENODEV: not in this group, or not bound to a VFIO driver; EACCES: a VF whose PF wants a token."""
         name = ffi.new("char[]", str(address).encode())
         return Device(ioctl(self.fd, "VFIO_GROUP_GET_DEVICE_FD", name), address)
@@ -163,7 +163,7 @@ class Type1:
         """The open groups, which KVM is told of before any device is opened."""
         return tuple(self._groups.values())
 
-    def open_device(self, group: int, address: PciAddress) -> Device:
+    def open_device(self, group: int, address: HostDevice) -> Device:
         """A function of an open group that has joined. Errors as of Group.open_device."""
         return self._groups[group].open_device(address)
 

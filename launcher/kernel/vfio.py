@@ -13,7 +13,7 @@ from launcher.kernel.descriptor import Descriptor
 from launcher.kernel.vfio_info import ask, capabilities
 from launcher.kernel.whole import write_whole
 from launcher.native import ffi, lib
-from launcher.values import GIB, KIB, MIB, PciAddress, Span
+from launcher.values import GIB, KIB, MIB, HostDevice, PciAddress, Span
 
 IRQS = {
     "intx": lib.VFIO_PCI_INTX_IRQ_INDEX,
@@ -26,9 +26,12 @@ NO_EVENT = -1
 
 
 class Device(Descriptor):
-    """One PCI function. Regions are indexed as VFIO does it: 0 to 5 the BARs, 6 the ROM, 7 configuration space."""
+    """One PCI function, or a mediated device that is one to a guest.
 
-    def __init__(self, fd: int, address: PciAddress) -> None:
+    Regions are indexed as VFIO does it: 0 to 5 the BARs, 6 the ROM, 7 configuration space.
+    """
+
+    def __init__(self, fd: int, address: HostDevice) -> None:
         super().__init__(fd)
         self.address = address
         self._config = self.region(lib.VFIO_PCI_CONFIG_REGION_INDEX)
@@ -39,6 +42,10 @@ class Device(Descriptor):
         info.argsz = ffi.sizeof(info[0])
         ioctl(self.fd, "VFIO_DEVICE_GET_INFO", info)
         return bool(info.flags & lib.VFIO_DEVICE_FLAGS_RESET)
+
+    def reset(self) -> None:
+        """VFIO_DEVICE_RESET, by itself and in D0. EINVAL: it cannot."""
+        ioctl(self.fd, "VFIO_DEVICE_RESET")
 
     def region(self, index: int) -> RegionInfo:
         """A region that is not there, or cannot be asked about, has size 0."""

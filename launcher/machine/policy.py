@@ -24,6 +24,7 @@ from launcher.record import record
 # Type 0 header (PCI Local Bus 3.0, 6.1)
 COMMAND, STATUS, CACHE_LINE, HEADER_TYPE, BARS, ROM_BAR = 0x04, 0x06, 0x0C, 0x0E, 0x10, 0x30
 INTERRUPT_LINE, INTERRUPT_PIN, UNKNOWN_LINE = 0x3C, 0x3D, 0xFF
+DECODE_AND_MASTER = 0x07
 MULTIFUNCTION, HAS_LIST = 0x80, 0x10
 ROM_ENABLE = 1
 
@@ -63,7 +64,8 @@ HIDDEN_EXTENDED = {
 @record
 class Shape:
     """What the function is. `config`: what the device says after a reset; `rom`: bytes of the ROM, 0 for none; `line`:
-    what firmware leaves in Interrupt Line, where UNKNOWN_LINE means none."""
+    what firmware leaves in Interrupt Line, where UNKNOWN_LINE means none. `mediated`: what answers is no hardware but a
+    driver, which may take no notice of the command register."""
 
     config: bytes
     bars: tuple[BarPlace, ...]
@@ -71,6 +73,7 @@ class Shape:
     multifunction: bool
     intx: bool
     line: int = UNKNOWN_LINE
+    mediated: bool = False
 
 
 def visible(config: bytes) -> tuple[Capability, ...]:
@@ -95,6 +98,8 @@ def registers_of(shape: Shape) -> Registers:
     registers = Registers(len(config))
     registers.own(0, config[:4])
     registers.forward(COMMAND, 2)
+    if shape.mediated:
+        registers.remember(COMMAND, DECODE_AND_MASTER)
     registers.forward(STATUS + 1, 1)
     registers.forward(CACHE_LINE, 2)
     registers.own(HEADER_TYPE, bytes([MULTIFUNCTION if shape.multifunction else 0, 0]))

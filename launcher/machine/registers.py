@@ -39,6 +39,11 @@ class Registers:
         for place in range(offset, min(offset + size, self.size)):
             self._forward[place] = not self._own[place]
 
+    def remember(self, offset: int, mask: int) -> None:
+        """These bits of one byte read as the guest has written them, 0 at first, wherever its writes go."""
+        self._own[offset] |= mask
+        self._guest[offset] |= mask
+
     def value(self, offset: int, size: int) -> int:
         """What we have there, whoever owns the bits."""
         return int.from_bytes(self._value[offset : offset + size], "little")

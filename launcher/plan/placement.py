@@ -7,7 +7,7 @@ from typing import Any, Literal
 from launcher.codec import encode
 from launcher.errors import Diagnostic
 from launcher.record import field, record
-from launcher.values import PciAddress
+from launcher.values import HostDevice, PciAddress
 
 FORMAT_VERSION = "1.0"
 
@@ -40,7 +40,7 @@ class HostAnswer:
     host_changes: int
     distance: int
     spare: int
-    devices: dict[str, PciAddress]
+    devices: dict[str, HostDevice]
     diagnostics: tuple[Told, ...]
 
     @property
@@ -83,7 +83,7 @@ class Assigned:
     host: str | None
     file: str | None = None
     line: int = 0
-    devices: dict[str, PciAddress] = field(default_factory=dict)
+    devices: dict[str, HostDevice] = field(default_factory=dict)
     only: tuple[PciAddress, ...] = ()
 
 

@@ -29,7 +29,7 @@ from launcher.errors import Diagnostic
 from launcher.names import is_name
 from launcher.plan.step import Step
 from launcher.record import record
-from launcher.values import Hex, PciAddress, Span
+from launcher.values import Hex, HostDevice, PciAddress, Span
 
 FORMAT_VERSION = "1.0"
 
@@ -89,7 +89,8 @@ class Source:
 
 @record
 class PlannedDevice:
-    """A passed function, or the companion of one. `driver` is the host's, before.
+    """A passed function, or the companion of one, or a mediated device. `driver` is the host's, before; of a mediated
+    device `id` is its type, and what is not known before it is open is empty.
 
     `rom`, the option ROM the guest sees: true is the function's own, false is none, text is the path of a file.
     `reset` is the kernel's word for the method it will use, or `hot`: a reset of the bus by VFIO. `resets`: what else
@@ -98,7 +99,7 @@ class PlannedDevice:
 
     alias: str
     role: Literal["device", "companion", "detached"]
-    host: PciAddress
+    host: HostDevice
     id: str
     name: str | None
     class_code: str

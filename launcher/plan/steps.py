@@ -20,7 +20,18 @@ from launcher.plan.virtio import (
     StartUserNetwork,
 )
 from launcher.record import record
-from launcher.values import LABELS, Hex, PciAddress, Span, VfSettings, show_setting, show_size
+from launcher.values import (
+    LABELS,
+    UUID,
+    Hex,
+    HostDevice,
+    Mdev,
+    PciAddress,
+    Span,
+    VfSettings,
+    show_setting,
+    show_size,
+)
 
 
 @record
@@ -171,9 +182,6 @@ class Topology:
         return " x ".join(f"{number} {noun}{'' if number == 1 else 's'}" for noun, number in numbers.items())
 
 
-_UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-
-
 @record
 class DescribeMachine(Step):
     """What the guest is told: memory map, command line, ACPI tables, processors.
@@ -194,7 +202,7 @@ class DescribeMachine(Step):
     uuid: str = ""
 
     def __post_init__(self) -> None:
-        if (self.name or self.uuid) and not (is_name(self.name) and re.fullmatch(_UUID, self.uuid)):
+        if (self.name or self.uuid) and not (is_name(self.name) and re.fullmatch(UUID, self.uuid)):
             raise ValueError("the guest's name or its UUID is none")
         if self.processors.count != self.vcpus:
             raise ValueError("the topology has another number of vCPUs")
@@ -341,7 +349,7 @@ class OpenGroups(Step):
 class Member:
     """A function that is opened, and its IOMMU group."""
 
-    address: PciAddress
+    address: HostDevice
     group: int
 
 
@@ -371,16 +379,18 @@ class OpenIommufd(Step):
 
 @record
 class MapDma(Step):
-    """Map guest RAM for DMA, which locks it."""
+    """Map guest RAM for DMA, which `locks` it where an IOMMU translates: the driver of a mediated device locks pages
+    while it uses them."""
 
     op = "map-dma"
     undo = "unmapped"
     ranges: tuple[RamRange, ...]
+    locks: bool = True
 
     def describe(self) -> str:
         total = show_size(sum(one.size for one in self.ranges))
         count = f"{len(self.ranges)} {'range' if len(self.ranges) == 1 else 'ranges'}"
-        return f"map {total} for DMA in {count} (locks {total})"
+        return f"map {total} for DMA in {count}" + (f" (locks {total})" if self.locks else "")
 
 
 @record
@@ -415,19 +425,42 @@ class Passed:
 
 
 @record
+class PassedMdev:
+    """A mediated device that the guest gets. What BARs it has shows when it is open, and each then has the first place
+    that is left: I/O ports in `ports`, memory in `low`, below 4 GiB, or what is large in `high`."""
+
+    alias: str
+    address: Mdev
+    group: int
+    guest: PciAddress
+    ports: tuple[Span, ...]
+    low: tuple[Span, ...]
+    high: tuple[Span, ...] = ()
+    reset: str | None = None
+
+    @property
+    def rom(self) -> bool:
+        """The one that it has, if any."""
+        return True
+
+
+@record
 class OpenDevices(Step):
     """Open the functions, reset those that can be reset, and put them into the guest's slots."""
 
     op = "open-devices"
     undo = "reset and closed"
-    devices: tuple[Passed, ...]
+    devices: tuple[Passed | PassedMdev, ...]
 
     def describe(self) -> str:
+        """Of a mediated device it shows when it is open."""
         one, resets = len(self.devices) == 1, sum(device.reset is not None for device in self.devices)
         count = f"{len(self.devices)} {'device' if one else 'devices'}"
         give = f"give {'it' if one else 'them'} to the guest"
         if resets == len(self.devices):
             return f"open and reset {count}, {give}"
+        if any(isinstance(device, PassedMdev) for device in self.devices):
+            return f"open {count}, reset what can be reset, {give}"
         return f"open {count}, {f'reset {resets} of them' if resets else 'which cannot be reset'}, {give}"
 
 

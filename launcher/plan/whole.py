@@ -106,7 +106,7 @@ def _opened_once(steps: tuple[Step, ...]) -> bool:
     devices = [(one.address, one.group) for step in steps if isinstance(step, OpenDevices) for one in step.devices]
     groups = [number for step in steps if isinstance(step, OpenGroups) for number in step.groups]
     bound = [[(one.address, one.group) for one in step.functions] for step in steps if isinstance(step, OpenIommufd)]
-    if len(bound) > 1 or (bound and (groups or sorted(bound[0]) != sorted(devices))):
+    if len(bound) > 1 or (bound and (groups or sorted(bound[0], key=str) != sorted(devices, key=str))):
         return False
     known = bool(bound) or {group for _, group in devices} <= set(groups)
     return known and all(len(set(some)) == len(some) for some in ([address for address, _ in devices], groups))

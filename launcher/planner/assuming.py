@@ -157,17 +157,20 @@ def _devices(it: Situation) -> Iterator[str]:
         yield from (f"own_nodes[{one.address}]" for one in it.members(group) if one.vfio)
     for one in it.passing.taken:
         yield from _around(one.function, it)
+    for each in it.passing.mediated:
+        yield f"mediated[{each.address}]"
+        if each.device:
+            yield from (f"device_nodes[/dev/vfio/{each.device.group}]", f"own_nodes[{each.address}]")
 
 
 def _modules(it: Situation) -> Iterator[str]:
     """That a module which the plan loads has been loaded meanwhile is no difference, nor what comes with it."""
-    linux, absent, control = it.host.linux, unloaded(it.host.linux, it.backend), CONTROL_NODES[it.backend]
+    linux, control = it.host.linux, CONTROL_NODES[it.backend]
+    absent, wanted = (which(linux, it.backend, pci=it.passes_pci) for which in (unloaded, needed))
     if linux.modules is None:
         yield "linux.modules"
     else:
-        yield from (
-            f"linux.{'obtainable' if name in absent else 'modules'}[{name}]" for name in needed(linux, it.backend)
-        )
+        yield from (f"linux.{'obtainable' if name in absent else 'modules'}[{name}]" for name in wanted)
     if not absent or control in (node.path for node in it.host.device_nodes or ()):
         yield f"device_nodes[{control}]"
     yield "linux.options"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from launcher.planner.linux import release
 
 if TYPE_CHECKING:
-    from launcher.host.facts import HostFacts, PciFunction
+    from launcher.host.facts import HostFacts, MediatedDevice, PciFunction
 
 Backend = Literal["type1", "iommufd"]
 NAMES: dict[Backend, str] = {"type1": "VFIO type1", "iommufd": "VFIO iommufd"}
@@ -42,6 +42,6 @@ def missing_options(host: HostFacts, backend: Backend) -> tuple[str, ...]:
     return tuple(f"CONFIG_{name}" for name in lacking)
 
 
-def own_node(one: PciFunction) -> str | None:
-    """Of a function that VFIO has now, by the name that it has now."""
+def own_node(one: PciFunction | MediatedDevice) -> str | None:
+    """Of what VFIO has now, by the name that it has now."""
     return f"/dev/vfio/devices/{one.vfio}" if one.vfio else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.host.facts import Config
+from launcher.machine.fitting import first_fit, natural
 from launcher.machine.msix import pending_span, table_span, tables_in
 from launcher.machine.pieces import PAGE, pieces_of_bar, served
 from launcher.plan.plan import PlannedBar
@@ -42,7 +43,7 @@ class Request:
     @property
     def alignment(self) -> int:
         """Natural: a power of two."""
-        return 1 << (self.room - 1).bit_length()
+        return natural(self.room)
 
     @property
     def low(self) -> bool:
@@ -71,19 +72,11 @@ def place_bars(
 def _fit(requests: list[Request], window: Span, taken: Sequence[Span]) -> BarAddresses:
     occupied, places = list(taken), BarAddresses()
     for request in requests:
-        guest = _first_fit(request, window, occupied)
+        guest = first_fit(request.room, window.minus(occupied))
         if guest is not None:
             places[request.host, request.bar.index] = guest
             occupied.append(Span(guest, request.room))
     return places
-
-
-def _first_fit(request: Request, window: Span, taken: list[Span]) -> int | None:
-    for free in window.minus(taken):
-        guest = align_up(free.start, request.alignment)
-        if guest + request.room <= free.end:
-            return guest
-    return None
 
 
 def _high_windows(ram: Sequence[Span], bits: int | None, lowest: int) -> Iterator[Span]:

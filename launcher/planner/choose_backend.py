@@ -10,12 +10,12 @@ from launcher.planner.modules import lacking, may_load
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from launcher.host.facts import DeviceNode, HostFacts, PciFunction
+    from launcher.host.facts import DeviceNode, HostFacts, MediatedDevice, PciFunction
     from launcher.planner.backend import Backend
     from launcher.spec.parts import VmSpec
 
 
-def backend_of(spec: VmSpec, host: HostFacts, functions: Iterable[PciFunction]) -> Backend:
+def backend_of(spec: VmSpec, host: HostFacts, functions: Iterable[PciFunction | MediatedDevice]) -> Backend:
     """Type1 where it is there: it maps BARs for other devices, and is what all have tried. `functions`: the guest's."""
     if spec.vfio != "auto":
         return spec.vfio
@@ -27,7 +27,7 @@ def usual_backend(host: HostFacts) -> Backend:
     return "iommufd" if _is_there("iommufd", host) and not _is_there("type1", host) else "type1"
 
 
-def _only_by_own_nodes(functions: Iterable[PciFunction], host: HostFacts) -> bool:
+def _only_by_own_nodes(functions: Iterable[PciFunction | MediatedDevice], host: HostFacts) -> bool:
     """We may open the nodes of them all, and not those of all groups."""
     usable = {one.path for one in host.device_nodes or () if one.usable}
     ready = [one for one in functions if one.vfio]

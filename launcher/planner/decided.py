@@ -1,8 +1,8 @@
 """What has been decided so far, as values: the planner's nouns. Frozen, and without the words that rules find for them.
 
-A device of the spec is a Choice (which function its alias means), brings Companions (what else is in the group), and
-is Taken from the host with them. A Taken that the guest gets has a Seat, is a PlannedDevice in the plan, and Passed in
-the step that opens it.
+A PCI device of the spec is a Choice (which function its alias means), brings Companions (what else is in the group),
+and is Taken from the host with them. A Taken that the guest gets has a Seat, is a PlannedDevice in the plan, and Passed
+in the step that opens it. A mediated device is Mediated in place of all that comes before its Seat.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from launcher.record import record
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from launcher.host.facts import HostFacts, IommuGroup, PciFunction
+    from launcher.host.facts import HostFacts, IommuGroup, MediatedDevice, PciFunction
     from launcher.images.boot_files import BootFiles
     from launcher.machine.board import Board
     from launcher.plan.plan import PlannedDevice
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from launcher.planner.places import Locate
     from launcher.planner.virtio import Place
     from launcher.spec.parts import Device, Network, VmSpec
-    from launcher.values import Moment, PciAddress, Span
+    from launcher.values import HostDevice, Mdev, Moment, PciAddress, Span
 
 
 @record
@@ -89,17 +89,35 @@ class Taken:
 
 
 @record
-class Seat:
-    """A function that needs a place in the guest; `guest` is what the spec says. The first of two for one holds."""
+class Mediated:
+    """One alias of the spec; without a `device` this host has none of that UUID. `guest` is what the spec says."""
 
     alias: str
-    function: PciFunction
+    address: Mdev
+    device: MediatedDevice | None
     guest: PciAddress | None
 
 
 @record
+class Seat:
+    """What needs a place in the guest; `guest` is what the spec says. The first of two for one holds.
+
+    What is in one `slot` of the host shares one of the guest's, where each keeps its `function` number if it can.
+    """
+
+    alias: str
+    host: HostDevice
+    guest: PciAddress | None
+    slot: str
+    function: int = 0
+
+
+@record
 class Passthrough:
-    """All that the spec's devices mean on this host. `deciders`: for each group, the alias that brought it in."""
+    """All that the spec's devices mean on this host. `deciders`: for each group, the alias that brought it in.
+
+    All but `mediated` and `seats` is about PCI functions.
+    """
 
     choices: tuple[Choice, ...]
     companions: tuple[Companion, ...]
@@ -107,6 +125,13 @@ class Passthrough:
     groups: tuple[IommuGroup, ...]
     seats: tuple[Seat, ...]
     deciders: Mapping[int, Choice]
+    mediated: tuple[Mediated, ...] = ()
+
+    @property
+    def opened(self) -> tuple[int, ...]:
+        """Numbers of the groups that are opened, those with an IOMMU first."""
+        made_up = (one.device.group for one in self.mediated if one.device and one.device.group is not None)
+        return tuple(dict.fromkeys((*(one.number for one in self.groups), *made_up)))
 
     @property
     def functions(self) -> tuple[PciFunction, ...]:
@@ -206,6 +231,11 @@ class Situation:
     places: tuple[Place, ...] = ()
     virtio: tuple[Virtio, ...] = ()
     firmware: Firmware | None = None
+
+    @property
+    def passes_pci(self) -> bool:
+        """One device at least is no mediated one."""
+        return bool(self.passing.choices)
 
     def chosen(self) -> Iterator[tuple[Choice, PciFunction]]:
         """The spec's devices that are there, in file order."""

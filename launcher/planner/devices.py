@@ -25,26 +25,45 @@ if TYPE_CHECKING:
     from launcher.host.facts import HostFacts, PciFunction
     from launcher.images.boot_files import BootFiles
     from launcher.planner.bars import BarAddresses
-    from launcher.planner.decided import Choice, Companion, Reset
+    from launcher.planner.decided import Choice, Companion, Mediated, Reset
     from launcher.planner.places import Locate
     from launcher.spec.parts import VmSpec
-    from launcher.values import PciAddress
+    from launcher.values import HostDevice, PciAddress
 
 
 def pass_devices(spec: VmSpec, host: HostFacts, terms: Terms) -> Passthrough:
-    choices = choose(spec.devices, host, terms)
+    choices = choose({alias: one for alias, one in spec.devices.items() if one.mdev is None}, host, terms)
     companions = companions_of(choices, host)
     taken: list[Taken] = []
-    seats: list[Seat] = []
+    seats: dict[str, list[Seat]] = {alias: [] for alias in spec.devices}
     for choice in choices:
         own = [one for one in companions if one.alias == choice.alias]
         took = [*_device(choice), *(_companion(one) for one in own if one.becomes in ("attach", "detach"))]
         taken += took
-        seats += [Seat(one.alias, one.function, one.guest) for one in took if one.passed]
+        seats[choice.alias] += [_seat(one.alias, one.function, one.guest) for one in took if one.passed]
         # Naming a companion further down must not move the devices between.
-        seats += [Seat(one.alias, one.function, None) for one in own if one.becomes == "asked"]
-    deciders = deciders_of(choices, host)
-    return Passthrough(choices, companions, tuple(taken), groups_of(deciders, host), tuple(seats), deciders)
+        seats[choice.alias] += [_seat(one.alias, one.function, None) for one in own if one.becomes == "asked"]
+    mediated = _mediated(spec, host)
+    for each in mediated:
+        if each.device:
+            seats[each.alias] = [Seat(each.alias, each.address, each.guest, str(each.address))]
+    deciders, in_order = deciders_of(choices, host), tuple(seat for some in seats.values() for seat in some)
+    return Passthrough(choices, companions, tuple(taken), groups_of(deciders, host), in_order, deciders, mediated)
+
+
+def _seat(alias: str, one: PciFunction, guest: PciAddress | None) -> Seat:
+    """Virtual functions are devices of their own, whatever slot their number falls into."""
+    slot = one.address.slot if one.physical_function is None else str(one.address)
+    return Seat(alias, one.address, guest, slot, one.address.function)
+
+
+def _mediated(spec: VmSpec, host: HostFacts) -> tuple[Mediated, ...]:
+    """What knows of them is not imported for a VM without."""
+    if all(one.mdev is None for one in spec.devices.values()):
+        return ()
+    from launcher.planner.mediated import mediated_of
+
+    return mediated_of(spec, host)
 
 
 def _device(choice: Choice) -> Iterator[Taken]:
@@ -78,11 +97,19 @@ def _binding(one: Taken) -> Step | None:
 def planned_devices(
     passing: Passthrough, files: BootFiles, places: BarAddresses, resets: Mapping[PciAddress, Reset], locate: Locate
 ) -> tuple[PlannedDevice, ...]:
+    """In the order of the file."""
     guests = guest_addresses(passing.seats)
-    return tuple(
+    functions = tuple(
         _planned(one, files, guests.get(one.function.address), places, resets[one.function.address], locate)
         for one in passing.taken
     )
+    if not passing.mediated:
+        return functions
+    from launcher.planner.mediated import planned_mediated
+
+    order = {seat.alias: n for n, seat in enumerate(passing.seats)}
+    found = (*functions, *planned_mediated(passing.mediated, guests, locate))
+    return tuple(sorted(found, key=lambda one: order.get(one.alias, len(order))))
 
 
 def _planned(
@@ -110,19 +137,19 @@ def _planned(
 
 def passed_functions(passing: Passthrough, devices: tuple[PlannedDevice, ...]) -> tuple[Passed, ...]:
     """Those with a place in the guest, as the executor needs them."""
-    functions, names = {one.address: one for one in passing.functions}, _names(devices)
+    names = _names(devices)
+    by_host = {one.host: one for one in devices}
+    found = ((function, by_host[function.address]) for function in passing.functions)
     return tuple(
-        Passed(
-            names[one.host], one.host, one.group, one.guest, _bar_places(functions[one.host], one), one.rom, one.reset
-        )
-        for one in devices
+        Passed(names[one.host], function.address, one.group, one.guest, _bar_places(function, one), one.rom, one.reset)
+        for function, one in found
         if one.guest is not None and one.group is not None
     )
 
 
-def _names(devices: tuple[PlannedDevice, ...]) -> dict[PciAddress, str]:
+def _names(devices: tuple[PlannedDevice, ...]) -> dict[HostDevice, str]:
     """Of what the guest gets, by host address: an alias stands for one function, and its companions are numbered."""
-    found: dict[PciAddress, str] = {}
+    found: dict[HostDevice, str] = {}
     numbers: Counter[str] = Counter()
     for one in devices:
         if one.guest is not None:

@@ -31,6 +31,7 @@ _LEFT_OUT: dict[type, tuple[str, ...]] = {
     facts.Limit: ("cgroup", "current"),
     facts.Link: ("name", "mac", "up", "master", "ports", "attached", "holders"),
     facts.Linux: ("drivers", "framebuffers", "holders", "loadable", "lockdown", "modules", "parameters", "vectors"),
+    facts.MediatedDevice: ("address", "name"),
     facts.PcieLink: ("speed",),
     facts.PciFunction: ("address", "name", "revision", "errors"),
     facts.Program: ("version",),
@@ -68,6 +69,7 @@ _KEPT_AS: dict[tuple[type, str], Callable[[Any], Any]] = {
     (facts.Bar, "start"): lambda start: "assigned" if start else "not assigned",
     (facts.Linux, "cmdline"): _parameters,
     (facts.Linux, "config"): _options,
+    (facts.MediatedDevice, "vfio"): lambda name: name and "a node",
     (facts.PciFunction, "vfio"): lambda name: name and "a node",  # by another name after each bind
     (facts.PciFunction, "irq"): lambda irq: irq if not irq else "a line",
 }

@@ -19,6 +19,7 @@ from launcher.plan.steps import (
     OpenGroups,
     OpenIommufd,
     Passed,
+    PassedMdev,
     RunVcpus,
     TakeMemory,
 )
@@ -32,7 +33,7 @@ from launcher.planner.decided import Situation
 from launcher.planner.devices import binding_steps, pass_devices, passed_functions, planned_devices
 from launcher.planner.memory import PAGE_SIZES, place_memory, span_of
 from launcher.planner.modules import loading_step, nodes_opened
-from launcher.planner.needs import counts_by_process, planned_topology, populates
+from launcher.planner.needs import counts_by_process, locks, planned_topology, populates
 from launcher.planner.networks import network_steps
 from launcher.planner.places import located
 from launcher.planner.regions import left_empty, memory_map, reserved_by
@@ -109,8 +110,8 @@ def _decide(spec: VmSpec, host: HostFacts, files: BootFiles, terms: Terms, board
         reserved=reserved,
         widths=bounds,
         bits=bits,
-        locked=sum(bank.size for bank in spec.memory) if spec.devices else 0,
-        backend=backend_of(spec, host, passing.functions),
+        locked=sum(bank.size for bank in spec.memory) if locks(spec) else 0,
+        backend=backend_of(spec, host, (*passing.functions, *(one.device for one in passing.mediated if one.device))),
         terms=terms,
     )
     if spec.boot.firmware is not None:
@@ -166,19 +167,19 @@ def _seed(it: Situation) -> tuple[Step, ...]:
 def _steps(it: Situation) -> tuple[Step, ...]:
     """In the order in which they are performed. What cannot be done is left out; a diagnostic says why."""
     spec, host, passing, ranges = it.spec, it.host, it.passing, it.ranges
-    groups = tuple(group.number for group in passing.groups)
-    passed = passed_functions(passing, it.devices)
+    groups = passing.opened
+    passed: tuple[Passed | PassedMdev, ...] = (*passed_functions(passing, it.devices), *_mediated(it))
     shared = any(one.engine == "vhost-user" for one in it.virtio)  # processes map it, too
     maybe = (
         KeepState(f"{host.process.state_folder}/{spec.name}") if host.process.state_folder else None,
-        loading_step(host, by=it.backend if groups else None, nodes=nodes_opened(it.virtio)),
+        loading_step(host, by=it.backend if groups else None, pci=it.passes_pci, nodes=nodes_opened(it.virtio)),
         *binding_steps(passing.taken),
         *network_steps(it),
         *it.engines,
         *_opening_steps(it),
         *(_take(number, bank, spec, shared) for number, bank in enumerate(spec.memory)),
         _open(it, passed),
-        MapDma(ranges) if groups and (passed or it.backend == "type1") else None,
+        MapDma(ranges, locks=locks(spec)) if groups and (passed or it.backend == "type1") else None,
         CreateVm(),
         GiveMemory(ranges),
         OpenDevices(passed) if passed else None,
@@ -190,9 +191,17 @@ def _steps(it: Situation) -> tuple[Step, ...]:
     return tuple(step for step in maybe if step is not None)
 
 
-def _open(it: Situation, passed: tuple[Passed, ...]) -> Step | None:
+def _mediated(it: Situation) -> tuple[PassedMdev, ...]:
+    if not it.passing.mediated:
+        return ()
+    from launcher.planner.mediated import passed_mediated
+
+    return tuple(passed_mediated(it, it.devices))
+
+
+def _open(it: Situation, passed: tuple[Passed | PassedMdev, ...]) -> Step | None:
     """By iommufd only what the guest gets: the rest of a group is held with it."""
-    groups = tuple(group.number for group in it.passing.groups)
+    groups = it.passing.opened
     if it.backend == "type1":
         return OpenGroups(groups) if groups else None
     members = tuple(Member(one.address, one.group) for one in passed)
@@ -212,6 +221,10 @@ def _describe(it: Situation) -> DescribeMachine:
     cpus, layout = it.spec.cpus, it.board.layout
     topology = planned_topology(cpus) if cpus.topology else None
     window, reserved = high_window(it.devices, layout), left_empty(it.reserved, layout)
+    if it.passing.mediated:
+        from launcher.planner.mediated import room_of, window_with
+
+        window = window_with(window, room_of(it))
     if it.firmware is not None and window is not None:
         from launcher.planner.firmware import window_of
 
@@ -227,7 +240,12 @@ def _take(number: int, bank: Bank, spec: VmSpec, shared: bool) -> TakeMemory:
 def _host_identity(it: Situation) -> HostIdentity:
     host = it.host
     kind = host.iommu.kind if host.iommu else None
-    return HostIdentity(host.name, host.kernel, kind, NAMES[it.backend] if it.spec.devices and host.iommu else None)
+    return HostIdentity(
+        host.name,
+        host.kernel,
+        kind,
+        NAMES[it.backend] if it.passing.mediated or (it.spec.devices and host.iommu) else None,
+    )
 
 
 def _summary(diagnostics: tuple[Diagnostic, ...], steps: tuple[Step, ...], locked: int) -> Summary:

@@ -20,19 +20,18 @@ if TYPE_CHECKING:
 OF_NODES = {"/dev/net/tun": "tun", "/dev/vhost-net": "vhost_net", "/dev/vhost-vsock": "vhost_vsock"}
 
 
-def unloaded(linux: Linux, backend: Backend = "type1") -> tuple[str, ...]:
+def unloaded(linux: Linux, backend: Backend = "type1", *, pci: bool = True) -> tuple[str, ...]:
     """By their names in /sys/module; nothing where it is not recorded which there are."""
     loaded = linux.modules
-    return () if loaded is None else tuple(name for name in needed(linux, backend) if name not in loaded)
+    return () if loaded is None else tuple(name for name in needed(linux, backend, pci=pci) if name not in loaded)
 
 
-def needed(linux: Linux, backend: Backend = "type1") -> tuple[str, ...]:
-    """iommufd can serve containers in place of type1."""
-    if backend == "iommufd":
-        return ("vfio_pci", "iommufd")
+def needed(linux: Linux, backend: Backend = "type1", *, pci: bool = True) -> tuple[str, ...]:
+    """iommufd can serve containers in place of type1. `pci`: one of the devices is; a mediated one has its driver."""
     config = linux.config if isinstance(linux.config, dict) else {}
     by_iommufd = "IOMMUFD_VFIO_CONTAINER" in config and "VFIO_CONTAINER" not in config
-    return ("vfio_pci",) if by_iommufd else ("vfio_pci", "vfio_iommu_type1")
+    own = ("iommufd",) if backend == "iommufd" else () if by_iommufd else ("vfio_iommu_type1",)
+    return ("vfio_pci", *own) if pci else own
 
 
 def obtainable(linux: Linux) -> dict[str, bool | Missing]:
@@ -60,15 +59,16 @@ def nodes_obtainable(serving: Serving) -> dict[str, bool]:
     return {node: node in there or module in modules for node, module in OF_NODES.items()}
 
 
-def unloadable(linux: Linux, backend: Backend = "type1") -> tuple[str, ...]:
+def unloadable(linux: Linux, backend: Backend = "type1", *, pci: bool = True) -> tuple[str, ...]:
     """Of those that are not loaded the ones that this kernel has not got."""
-    known = linux.loadable
-    return tuple(name for name in unloaded(linux, backend) if name not in known) if isinstance(known, tuple) else ()
+    known, absent = linux.loadable, unloaded(linux, backend, pci=pci)
+    return tuple(name for name in absent if name not in known) if isinstance(known, tuple) else ()
 
 
-def lacking(host: HostFacts, backend: Backend = "type1") -> tuple[str, ...]:
+def lacking(host: HostFacts, backend: Backend = "type1", *, pci: bool = True) -> tuple[str, ...]:
     """What this kernel has not got, so that no loading brings it."""
-    return (*missing_options(host, backend), *unloadable(host.linux, backend))
+    options = (one for one in missing_options(host, backend) if pci or one != "CONFIG_VFIO_PCI")
+    return (*options, *unloadable(host.linux, backend, pci=pci))
 
 
 def vga_is_to_come(linux: Linux) -> bool:
@@ -81,16 +81,18 @@ def may_load(host: HostFacts) -> bool:
     return "cap_sys_module" in process.capabilities and not process.own_user_namespace
 
 
-def loading_step(host: HostFacts, *, by: Backend | None, nodes: Collection[str] = ()) -> LoadModules | None:
+def loading_step(
+    host: HostFacts, *, by: Backend | None, pci: bool = True, nodes: Collection[str] = ()
+) -> LoadModules | None:
     """modprobe takes the names of /sys/module, and knows what else a module needs. `by` what devices are passed, if
     there are any; `nodes`: those that are opened."""
-    names = (*(_of_vfio(host, by) if by else ()), *_of_nodes(host, nodes))
+    names = (*(_of_vfio(host, by, pci) if by else ()), *_of_nodes(host, nodes))
     return LoadModules(names) if names and may_load(host) else None
 
 
-def _of_vfio(host: HostFacts, by: Backend) -> tuple[str, ...]:
-    known = not isinstance(host.linux.loadable, Missing | None) and not unloadable(host.linux, by)
-    return unloaded(host.linux, by) if known else ()
+def _of_vfio(host: HostFacts, by: Backend, pci: bool) -> tuple[str, ...]:
+    known = not isinstance(host.linux.loadable, Missing | None) and not unloadable(host.linux, by, pci=pci)
+    return unloaded(host.linux, by, pci=pci) if known else ()
 
 
 def _of_nodes(host: HostFacts, nodes: Collection[str]) -> tuple[str, ...]:

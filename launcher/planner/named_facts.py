@@ -46,9 +46,11 @@ def _limit(amount: int | None) -> int:
 
 
 def _own_nodes(host: HostFacts) -> dict[str, DeviceNode]:
-    """By the addresses of the functions: their names are others after each bind."""
+    """By the addresses of the devices: their names are others after each bind."""
     nodes = {one.path: one for one in host.device_nodes or ()}
-    return {str(one.address): nodes[path] for one in host.pci if (path := own_node(one)) in nodes}
+    functions = {str(one.address): own_node(one) for one in host.pci}
+    found = functions | {str(one.address): own_node(one) for one in host.mediated}
+    return {address: nodes[path] for address, path in found.items() if path in nodes}
 
 
 # Module parameters that a plan looks at, and what they are while their module is not loaded, or was given no other.

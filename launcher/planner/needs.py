@@ -78,9 +78,15 @@ def huge_demands(banks: tuple[Bank, ...]) -> tuple[Demand, ...]:
     return tuple(sorted(demands, key=lambda one: (one.node is None, one.bank)))
 
 
+def locks(spec: VmSpec) -> bool:
+    """An IOMMU needs all of it in place. For mediated devices alone nothing is pinned before their driver asks for it
+    (vfio_iommu_type1.c, without a domain; iommufd's accesses)."""
+    return any(one.mdev is None for one in spec.devices.values())
+
+
 def populates(bank: Bank, spec: VmSpec) -> bool:
     """VFIO pins all of it; who names the pages wants to have them before the guest starts."""
-    return bool(spec.devices) or "pages" in bank.said
+    return locks(spec) or "pages" in bank.said
 
 
 def small_page_bytes(spec: VmSpec) -> int:
@@ -183,4 +189,11 @@ def tasks_left(process: Process) -> int:
 def least_files(it: Situation) -> int:
     """Each vCPU, function and group has a descriptor; a virtio function one for its engine and one for each queue."""
     virtio = sum(1 + one.queues for one in it.virtio)
-    return _FILES + it.spec.cpus.count + len(it.passing.functions) + len(it.passing.groups) + virtio
+    return (
+        _FILES
+        + it.spec.cpus.count
+        + len(it.passing.functions)
+        + len(it.passing.mediated)
+        + len(it.passing.opened)
+        + virtio
+    )

@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from launcher.record import field, mutable
-from launcher.values import PciAddress
+from launcher.values import HostDevice, PciAddress
 
 if TYPE_CHECKING:
     from launcher.planner.decided import Seat
@@ -25,14 +25,14 @@ FUNCTIONS = range(8)
 class _Guest:
     """The places given so far: guest functions by guest slot, and which guest slot a slot of the host has become."""
 
-    found: dict[PciAddress, PciAddress] = field(default_factory=dict)
+    found: dict[HostDevice, PciAddress] = field(default_factory=dict)
     taken: dict[int, set[int]] = field(default_factory=dict)
     slots: dict[str, int] = field(default_factory=dict)
 
     def give(self, seat: Seat, address: PciAddress) -> None:
-        self.found[seat.function.address] = address
+        self.found[seat.host] = address
         self.taken.setdefault(address.device, set()).add(address.function)
-        self.slots.setdefault(_slot(seat), address.device)
+        self.slots.setdefault(seat.slot, address.device)
 
     def room_in(self, number: int) -> int:
         return len(FUNCTIONS) - len(self.taken.get(number, ()))
@@ -47,22 +47,16 @@ class _Guest:
         return max(whole or shared, key=self.room_in, default=None)
 
 
-def guest_addresses(seats: tuple[Seat, ...]) -> dict[PciAddress, PciAddress]:
+def guest_addresses(seats: tuple[Seat, ...]) -> dict[HostDevice, PciAddress]:
     """Host -> guest. Functions of one host slot share a guest slot; a function without a place is left out."""
     guest = _Guest()
     for _, entry in groupby(seats, key=lambda seat: seat.alias):
         together: dict[str, list[Seat]] = {}
         for seat in entry:
-            together.setdefault(_slot(seat), []).append(seat)
+            together.setdefault(seat.slot, []).append(seat)
         for slot, those in together.items():
             _place(slot, those, guest)
     return guest.found
-
-
-def _slot(seat: Seat) -> str:
-    """Virtual functions are devices of their own, whatever slot their number falls into."""
-    one = seat.function
-    return one.address.slot if one.physical_function is None else str(one.address)
 
 
 def _place(slot: str, together: list[Seat], guest: _Guest) -> None:
@@ -73,15 +67,15 @@ def _place(slot: str, together: list[Seat], guest: _Guest) -> None:
     for seat in together:
         if seat.guest:
             guest.give(seat, seat.guest)
-    rest = [seat for seat in together if not seat.guest and seat.function.address not in guest.found]
-    rest.sort(key=lambda seat: seat.function.address)
+    rest = [seat for seat in together if not seat.guest and seat.host not in guest.found]
+    rest.sort(key=lambda seat: seat.function)
     number = guest.slots.get(slot) or guest.slot_for(len(rest))
-    keep = number in guest.taken or any(seat.function.address.function == 0 for seat in rest)
+    keep = number in guest.taken or any(seat.function == 0 for seat in rest)
     for at, seat in enumerate(rest):
         if number is not None and not guest.room_in(number):  # others of another host slot wished themselves in
             number = guest.slot_for(len(rest) - at)
         if number is None:
             return
         left = [one for one in FUNCTIONS if one not in guest.taken.get(number, ())]
-        own = seat.function.address.function
-        guest.give(seat, PciAddress(0, 0, number, own if keep and own in left else left[0]))
+        own = seat.function if keep and seat.function in left else left[0]
+        guest.give(seat, PciAddress(0, 0, number, own))

@@ -19,7 +19,7 @@ from launcher.values import GIB, MIB, show_size
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from launcher.host.facts import HostFacts, PciFunction, Serving
+    from launcher.host.facts import HostFacts, MediatedDevice, PciFunction, Serving
     from launcher.report.inventory import Verdict
     from launcher.values import PciAddress
 
@@ -103,18 +103,28 @@ def _devices(host: HostFacts, verdicts: Mapping[PciAddress, Verdict]) -> Iterato
     passable = list(_offered(host.pci, verdicts))
     for problem in general.values():
         yield from _comment(f"No device can be passed yet: {problem.message} ({problem.code}). {_DOCTOR}")
-    if not passable:
+    if not passable and not host.mediated:
         yield from _comment("No device of this host can be passed to a guest: `vmlaunch devices` says why of each.")
         return
     yield "# Devices of this host that a guest can have, whole. The host is without them while the VM is up."
     yield "# devices:"
     yield from _listed(passable[:_MOST], verdicts)
+    yield from _mediated(host.mediated[:_MOST])
     if not any(one.name for one in host.pci):
         from launcher.report.inventory import NAMELESS
 
         yield from _comment(NAMELESS)
     if len(passable) > _MOST:
         yield f"#   and {len(passable) - _MOST} more: `vmlaunch devices` lists them all"
+
+
+def _mediated(devices: Sequence[MediatedDevice]) -> Iterator[str]:
+    if devices:
+        from launcher.report.inventory import mediated_name
+
+        for number, one in enumerate(devices, 1):
+            alias, about = f"mdev-{number}" if number > 1 else "mdev", mediated_name(one)
+            yield f"#   {alias}: {{mdev: {one.address}}}  # {about[:_LONGEST]}"
 
 
 def _offered(functions: Iterable[PciFunction], verdicts: Mapping[PciAddress, Verdict]) -> Iterator[PciFunction]:
@@ -142,7 +152,7 @@ def _listed(passable: Iterable[PciFunction], verdicts: Mapping[PciAddress, Verdi
         wishes = verdicts[one.address].wishes
         entry = f"{{pci: {', '.join([str(one.address), *wishes])}}}" if wishes else str(one.address)
         rows.append((f"{alias}: {entry}", _about(one)))
-    width = min(_WIDEST, max(len(entry) for entry, _ in rows))
+    width = min(_WIDEST, max((len(entry) for entry, _ in rows), default=0))
     yield from (f"#   {entry:{width}}  # {about}" for entry, about in rows)
 
 

@@ -1,4 +1,4 @@
-"""(HostFacts, verdicts, width) -> its PCI devices by IOMMU group for people, each with what a spec must say. Pure."""
+"""(HostFacts, verdicts, width) -> its devices by IOMMU group for people, each with what a spec must say. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from launcher.errors import Diagnostic
-    from launcher.host.facts import HostFacts, PciFunction
+    from launcher.host.facts import HostFacts, MediatedDevice, PciFunction
     from launcher.values import PciAddress
 
 _ROOMY = 90  # columns from which on there is room for the node
@@ -72,6 +72,8 @@ def _lines(
         yield from _rows(listed, words, _Table.of(listed, words, width))
         yield ""
     yield from wrapped("", _closing(host, functions, verdicts), width)
+    if host.mediated and len(functions) == len(host.pci):
+        yield from ("", *mediated_rows(host.mediated))
     if listed and not any(one.name for one in host.pci):
         yield from wrapped("", NAMELESS, width)
 
@@ -144,6 +146,23 @@ def _written(text: str) -> str:
 
 def _cut(text: str, room: int) -> str:
     return f"{text if len(text) <= room else f'{text[: room - 1]}…':{room}}"
+
+
+# ---- mediated devices ----
+
+
+def mediated_rows(devices: Sequence[MediatedDevice]) -> Iterator[str]:
+    """Whole: a UUID that is cut says nothing. `mdev: UUID` is all that a spec says."""
+    yield "Mediated devices, which a spec names as `{mdev: UUID}`:"
+    rows = [(f"{'-' if one.group is None else one.group:>5}", str(one.address), mediated_name(one)) for one in devices]
+    yield from ("  ".join(row) for row in rows)
+
+
+def mediated_name(one: MediatedDevice) -> str:
+    """Drivers call a type by its name alone, or say more."""
+    return (
+        f"{one.type} {one.name} of {one.parent}" if one.name and one.name != one.type else f"{one.type} of {one.parent}"
+    )
 
 
 # ---- verdicts in words ----

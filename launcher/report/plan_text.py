@@ -105,6 +105,7 @@ _WITHOUT_FUNCTION = {
     "E212": "a bridge",
     "E235": "cannot be made",
     "E247": "not given",
+    "E260": "not found",
 }
 
 
@@ -128,6 +129,8 @@ def _lacking(plan: Plan) -> Iterator[tuple[str, str, str]]:
 
 
 def _wish(device: dict[str, Any]) -> str:
+    if device.get("mdev"):
+        return str(device["mdev"])
     if device.get("pci"):
         return f"{device['pci']}" + (f" vf {device['vf']}" if device.get("vf") is not None else "")
     return ", ".join(f"{key} {value}" for key, value in (device.get("match") or {}).items() if value is not None)

@@ -9,11 +9,12 @@ from launcher.spec.kinds import WORDS, meant_by
 from launcher.spec.problems import Problem, did_you_mean
 from launcher.spec.scalars import text, wrong_kind
 from launcher.spec.sizes import PHYSICAL
-from launcher.values import NO_MAC, PciAddress, parse_size
+from launcher.values import NO_MAC, Mdev, PciAddress, parse_size
 
 _DEVICE_ID = r"[0-9a-f]{4}:[0-9a-f]{4}"
 _CLASS = r"(?:[0-9a-f]{2}){1,3}"
 _PLACES = "passed devices are at 00:10.0 to 00:1f.7; 00:00.0 to 00:0f.7 belong to the machine itself"
+_OF_MDEV = "`ls /sys/bus/mdev/devices` lists them: 32 hex digits as 8-4-4-4-12"
 _LAST_DECIMAL, _LAST_FUNCTION = 19, 7  # of the device numbers that have no letter, and of the functions
 _HEX = r"0x[0-9a-fA-F]{1,16}"
 MAC = r"[0-9a-f]{2}(:[0-9a-f]{2}){5}"
@@ -66,6 +67,26 @@ def _base_60(given: float) -> Problem:
         return Problem("E112", message, help=(why,))
     fix = f'"0000:{bus:02}:{device:02}.{function}"'
     return Problem("E112", message, help=(why, f"if that happened here, the address was {fix}"), fix=fix)
+
+
+def mdev(given: object) -> Mdev:
+    """A folder of /sys/bus/mdev/devices is one, too."""
+    if not isinstance(given, str):
+        raise replace(wrong_kind("the UUID of a mediated device", given), help=(_OF_MDEV,)).error()
+    try:
+        return Mdev.parse(given)
+    except ValueError:
+        fix = _bare(given)
+        help_ = (f"write `{fix}`", _OF_MDEV) if fix else (_OF_MDEV,)
+        raise Problem("E136", f"not the UUID of a mediated device: {given}", help=help_, fix=fix).error() from None
+
+
+def _bare(given: str) -> str | None:
+    """The last part of a path, what is in braces, 32 digits in a row."""
+    digits = given.rstrip("/").rpartition("/")[2].strip(" {}").replace("-", "").lower()
+    if re.fullmatch(r"[0-9a-f]{32}", digits) is None:
+        return None
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
 def guest_address(given: object) -> PciAddress:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from launcher.values import PciAddress
+from launcher.values import UUID, PciAddress
 
 _HEX2 = "[0-9a-fA-F]{2}"
 # Any of the signs that stand between the parts of an address, and slots that none can have.
@@ -43,6 +43,8 @@ def meant(given: str) -> Meant:
     if match := re.fullmatch(_ID, given):
         identity = f"{match[1]}:{match[2]}".lower()
         return Meant((f"{identity} is vendor:device: write `match: {{id: {identity}}}` in place of `pci`",))
+    if match := re.search(rf"(?<![0-9a-f]){UUID}(?![0-9a-f-])", given[:4096].lower()):
+        return Meant((f"a mediated device has no address: write `{{mdev: {match[0]}}}`",))
     found = _addresses(given)
     if not found:
         return _no_address(given) or _without_function(given) or Meant((WRITTEN, _ONLY_LISTED))
@@ -130,7 +132,7 @@ def _said_of(key: str, value: str) -> str:
     if key == "rombar":
         return f"`rombar={value}` is `rom: {'false' if value in ('0', 'off') else 'true'}` here"
     if key == "mdev":
-        return "vmlaunch passes PCI functions, and no mediated devices: a virtual function has `vf: 0` beside `pci`"
+        return f"`mdev={value}` is a type: the device that is made of it is passed by its UUID, `mdev`"
     if key == "addr":
         return f"`addr={value}` is `guest`, 00:10.0 to 00:1f.7, and may be left out"
     return f"vmlaunch has no `{key}`: `vmlaunch explain devices` lists what it has"

@@ -58,6 +58,7 @@ RULES = {
     shapes.TAG: "the alias of a share is its tag: 1 to 36 of a-z, 0-9 and -, and not - first",
     shapes.CLASS: _KINDS,
     shapes.DEVICE_ID: "it is vendor:device, each four hex digits, as `lspci -nn` shows them",
+    shapes.UUID: "it is the name of a folder below /sys/bus/mdev/devices: 32 hex digits, 8-4-4-4-12",
     shapes.GUEST: "it is 00:10.0 to 00:1f.7",
     shapes.HEX: "it is a guest address in hex",
     shapes.MAC: "it is a card's own MAC: six bytes in hex with colons, the first of them even",

@@ -9,7 +9,8 @@ from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 from launcher.spec import consent, whole
 from launcher.spec.kinds import all_kinds
 from launcher.spec.problems import refuse
-from launcher.spec.section import BootOrder, Section
+from launcher.spec.rules import NOT_OF_MDEV
+from launcher.spec.section import BootOrder, Section, is_there
 from launcher.spec.shapes import (
     Blocker,
     DeviceClass,
@@ -17,6 +18,7 @@ from launcher.spec.shapes import (
     GuestAddress,
     HostAddress,
     Mac,
+    MdevUuid,
     Rom,
     Text,
 )
@@ -122,12 +124,15 @@ class Network(Section):
 
 
 class Device(Section):
-    """A PCI device of the host that the guest gets."""
+    """A device of the host that the guest gets: a PCI device, or a mediated one."""
 
     model_config = ConfigDict(
         json_schema_extra={
-            "oneOf": [{"required": ["pci"]}, {"required": ["match"]}],
+            "oneOf": [{"required": [key]} for key in ("pci", "match", "mdev")],
             "dependentRequired": {"vf": ["pci"], "pick": ["match"]},
+            "allOf": [
+                {"if": is_there("mdev"), "then": {"properties": {key: {"type": "null"} for key in NOT_OF_MDEV}}},
+            ],
         }
     )
 
@@ -156,6 +161,13 @@ class Device(Section):
         description="What to do when several devices match: `one` refuses, `free` takes the one with the lowest "
         "address that no driver of the host's, no VM and no other alias has.",
         examples=["free"],
+    )
+    mdev: MdevUuid | None = Field(
+        default=None,
+        title="UUID",
+        description="The mediated device of this UUID (/sys/bus/mdev/devices), which a driver of the host has made: a "
+        "vGPU, for one. The driver keeps it, and nothing is bound.",
+        examples=["83b8f4f2-509f-382f-3c1e-e6bfe0fa1001"],
     )
     expect: DeviceId | None = Field(
         default=None,

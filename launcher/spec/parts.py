@@ -9,7 +9,7 @@ from typing import Any, Literal
 from launcher.record import field, record
 from launcher.spec import addresses, consent, cpu_list, scalars, served, short_forms, sizes, whole
 from launcher.spec.reading import Form, Key, by_name, each, lengthened, number, one_of, optional, truth
-from launcher.values import PciAddress
+from launcher.values import Mdev, PciAddress
 
 
 @record
@@ -152,12 +152,13 @@ CPUS = Form(
 
 @record
 class Device:
-    """A PCI device of the host that the guest gets."""
+    """A device of the host that the guest gets: a PCI device, or a mediated one."""
 
     pci: PciAddress | None = None
     vf: int | None = None
     match: Match | None = None
     pick: Literal["one", "free"] = "one"
+    mdev: Mdev | None = None
     expect: str | None = None
     companions: Literal["refuse", "detach", "attach"] = "refuse"
     bind: Literal["auto", "never"] = "auto"
@@ -176,6 +177,7 @@ DEVICE = Form(
         "vf": Key("vf", optional(number(0, 65535))),
         "match": Key("match", optional(MATCH.read)),
         "pick": Key("pick", one_of("one", "free")),
+        "mdev": Key("mdev", optional(addresses.mdev), str),
         "expect": Key("expect", optional(addresses.device_id)),
         "companions": Key("companions", one_of("refuse", "detach", "attach")),
         "bind": Key("bind", one_of("auto", "never")),

@@ -10,7 +10,14 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 DEEPEST = 5  # of what a spec has within each other
-PICK = ("pick", "one")  # goes with `match` only, but for its default
+# Of a device, what goes with some of its names only, but for its default.
+USUAL: tuple[tuple[str, object], ...] = (
+    ("pick", "one"),
+    ("companions", "refuse"),
+    ("bind", "auto"),
+    ("rom", True),
+    ("allow", []),
+)
 
 
 def read_resolved(plain: dict[str, Any], paged: Collection[int] = ()) -> VmSpec:
@@ -42,5 +49,7 @@ def _given(plain: Any, depth: int = DEEPEST) -> Any:
     if isinstance(plain, list) and depth:
         return [_given(one, depth - 1) for one in plain]
     if isinstance(plain, dict) and depth:
-        return {key: _given(one, depth - 1) for key, one in plain.items() if one is not None and (key, one) != PICK}
+        return {
+            key: _given(one, depth - 1) for key, one in plain.items() if one is not None and (key, one) not in USUAL
+        }
     return plain

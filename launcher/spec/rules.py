@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
     from typing import Protocol
 
-    from launcher.values import PciAddress
+    from launcher.values import HostDevice, Mdev, PciAddress
 
     class Assigned(Protocol):
         """What is asked here of a device of the spec."""
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
         def pci(self) -> PciAddress | None: ...
         @property
         def vf(self) -> int | None: ...
+        @property
+        def mdev(self) -> Mdev | None: ...
         @property
         def guest(self) -> PciAddress | None: ...
 
@@ -56,6 +58,11 @@ if TYPE_CHECKING:
         @property
         def at(self) -> int | None: ...
 
+
+# Keys of a device, as a spec writes them, that are about PCI functions: a mediated device has no ids to expect, no
+# companions in its group, and nothing is taken from the host for it.
+NOT_OF_MDEV = ("expect", "companions", "bind", "rom", "allow", "boot-order", "network")
+_NAMES = ("pci", "match", "mdev")  # of which each device has one
 
 PAGE_SIZES = {"4KiB": 4 * KIB, "thp": 4 * KIB, "2MiB": 2 * MIB, "1GiB": GIB}
 
@@ -117,26 +124,35 @@ def of_network(values: Collection[object]) -> Iterator[Problem]:
 
 def of_device(keys: Collection[str]) -> Iterator[Problem]:
     """Which keys go together. It needs the keys only, so it also judges a device with invalid values."""
-    if "pci" in keys and "match" in keys:
-        yield Problem("E121", "both `pci` and `match` say which device it is", ("match",), key=True, help=("keep one",))
-    if "pci" not in keys and "match" not in keys:
+    named = [one for one in _NAMES if one in keys]
+    if len(named) > 1:
+        first, second = (f"`{one}`" for one in named[:2])
+        fact = f"both {first} and {second} say which device it is"
+        yield Problem("E121", fact, (named[1],), key=True, help=("keep one",))
+    if not named:
         help_ = ("add `pci:` with its address on the host", "or `match:` with its properties")
         yield Problem("E121", "nothing says which device it is", key=True, help=help_)
     for key, needed, example in (("vf", "pci", "0000:3b:00.0"), ("pick", "match", "{class: gpu}")):
         if key in keys and needed not in keys:
-            other = next((f" in place of `{one}`" for one in ("pci", "match") if one in keys), "")
+            other = next((f" in place of `{one}`" for one in named), "")
             way = f"write `{needed}: {example}`{other}, or take `{key}` out"
             yield Problem("E122", f"`{key}` goes with `{needed}`, which is not there", (key,), key=True, help=(way,))
+    if named == ["mdev"]:
+        for key in (one for one in keys if one.replace("_", "-") in NOT_OF_MDEV):
+            fact = f"`{key.replace('_', '-')}` is about PCI devices of the host, and `mdev` names none"
+            yield Problem("E122", fact, (key.replace("_", "-"),), key=True, help=("take it out",))
 
 
 def of_devices(devices: Mapping[str, Assigned]) -> Iterator[Problem]:
-    hosts: dict[tuple[PciAddress, int | None], str] = {}
+    hosts: dict[tuple[HostDevice, int | None], str] = {}
     guests: dict[PciAddress, str] = {}
     for alias, device in devices.items():
-        if device.pci is not None:
-            first = hosts.setdefault((device.pci, device.vf), alias)
+        named = device.pci or device.mdev
+        if named is not None:
+            first = hosts.setdefault((named, device.vf), alias)
             if first != alias:
-                yield _twice("E124", f"{device.pci} is already given to `{first}`", alias, first, "pci")
+                field = "pci" if device.pci else "mdev"
+                yield _twice("E124", f"{named} is already given to `{first}`", alias, first, field)
         if device.guest is not None:
             first = guests.setdefault(device.guest, alias)
             if first != alias:

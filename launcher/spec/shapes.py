@@ -12,7 +12,7 @@ from launcher.spec.cpu_list import LAST_CPU
 from launcher.spec.kinds import WORDS
 from launcher.spec.scalars import COMMAND_LINE
 from launcher.spec.sizes import PHYSICAL
-from launcher.values import PciAddress
+from launcher.values import Mdev, PciAddress
 
 NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
 SIZE = r"^0*[1-9][0-9]*(KiB|MiB|GiB|TiB)$"
@@ -23,6 +23,7 @@ HEX = r"^0x0*[0-9a-fA-F]{1,13}$"
 MAC = r"^(?!00:00:00:00:00:00$)[0-9a-fA-F][02468aceACE](:[0-9a-fA-F]{2}){5}$"
 INTERFACE = r"^(?!\.{1,2}$)[^/:\s\x00]{1,15}$"
 TAG = r"^[a-z0-9][a-z0-9-]{0,35}$"
+UUID = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 PIN = r"^ *[0-9]+(-[0-9]+)? *(, *[0-9]+(-[0-9]+)? *)*$"
 
 
@@ -72,6 +73,7 @@ Pin = Annotated[
     PlainSerializer(list, return_type=list[int]),
 ]
 HostAddress = Annotated[PciAddress, parsed(addresses.host_address, PciAddress), written(str)]
+MdevUuid = Annotated[Mdev, parsed(addresses.mdev, matching(UUID)), written(str)]
 GuestAddress = Annotated[PciAddress, parsed(addresses.guest_address, matching(GUEST)), written(addresses.guest_text)]
 MemoryAddress = Annotated[int, parsed(addresses.memory_address, PhysicalAddress | matching(HEX)), written(hex)]
 Mac = Annotated[str, parsed(addresses.mac, matching(MAC))]

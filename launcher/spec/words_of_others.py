@@ -71,6 +71,7 @@ FIELDS: dict[str, dict[str, str]] = {
         "memory.at": "address addr base start offset gpa guest-address",
     },
     "devices": {
+        "devices.mdev": "mdev-uuid uuid vgpu-uuid",
         "devices.pci": "host address addr bdf source path device-address host-address pci-address "
         "pci-id-path sysfsdev pci-bus-id hostdev pf physfn physical-function "
         "sysfs-path busid bus-id dev host-device hostdev pci-slot",
@@ -291,7 +292,8 @@ NONE: dict[str, str] = {
     "a graphics card is passed by `devices:`, as in `devices: {gpu: 0000:c1:00.0}`; `vmlaunch "
     "devices` lists them":
     "gpu gpus graphics-card runtime",
-    "vmlaunch passes PCI functions, and no mediated devices: a virtual function is `{pci: 0000:c1:00.0, vf: 0}`":
+    "a mediated device is passed by its UUID, as in `devices: {gpu: {mdev: 83b8f4f2-509f-382f-3c1e-e6bfe0fa1001}}`; a "
+    "virtual function is `{pci: 0000:c1:00.0, vf: 0}`":
     "mdev mdevs vgpu vgpus mediated-device",
     "the host's devices are passed by `devices:`, each with an alias, as in `devices: {gpu: 0000:c1:00.0}`":
     "device hostdev hostdevs hostpci host-devices host-device pci pcie pci-devices passthrough vfio "

@@ -33,13 +33,19 @@ class FakeDevice(Handle):
         self.irqs: dict[str, list[int]] = {}  # what is on -> eventfds
         self.masked, self.unmasks = False, -1  # INTx, and the eventfd that unmasks it
         self.mappings = 0
-        function.reset_count += function.resets and group is not None
+        function.reset_count += function.resets_when_opened and group is not None
 
     # -- resets --------------------------------------------------------------------------------------------------------
 
     def resets_itself(self) -> bool:
         self.kernel.call("VFIO_DEVICE_GET_INFO")
         return self.function.resets
+
+    def reset(self) -> None:
+        self.kernel.call("VFIO_DEVICE_RESET")
+        if not self.function.resets:
+            refuse(errno.EINVAL, "VFIO_DEVICE_RESET")
+        self.function.reset_count += 1
 
     def hot_reset_set(self) -> tuple[tuple[int, PciAddress], ...]:
         call = "VFIO_DEVICE_GET_PCI_HOT_RESET_INFO"
@@ -147,6 +153,8 @@ class FakeDevice(Handle):
         self._on("intx")
         if event not in {one.fd for one in self.kernel.eventfds}:
             refuse(errno.EBADF, SET_IRQS)
+        if self.function.by_hand:
+            refuse(errno.ENOTTY, SET_IRQS)
         self.unmasks = event
 
     def _set_irqs(self, name: str, start: int, count: int) -> None:
@@ -177,7 +185,7 @@ class FakeDevice(Handle):
     def let_go(self) -> None:
         if self.closed and not self.mappings and self in self.kernel.devices:
             self.kernel.devices.remove(self)
-            self.function.reset_count += self.function.resets
+            self.function.reset_count += self.function.resets_when_opened
 
 
 class FakeBarMapping(Mappable):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from launcher.codec import decode, encode
 from launcher.kernel.api import IrqInfo, RegionInfo
-from launcher.values import KIB, MIB, PciAddress, Span, VfSettings
+from launcher.values import KIB, MIB, HostDevice, Mdev, PciAddress, Span, VfSettings
 
 VFIO = "vfio-pci"
 HARMLESS = (None, VFIO, "pci-stub", "pcieport")  # drivers that leave a group viable
@@ -26,7 +26,7 @@ def region(index: int, size: int, *, mappable: bool = True, sparse: tuple[Span, 
 class FakeFunction:
     """`native` is the driver that takes it without an override; `refusing` are drivers whose probe binds nothing."""
 
-    address: PciAddress
+    address: HostDevice
     group: int
     config: bytearray
     regions: dict[int, RegionInfo]
@@ -40,6 +40,7 @@ class FakeFunction:
     resets: bool = True  # by itself
     together: tuple[PciAddress, ...] = ()  # what a reset of its bus resets; empty: there is no such reset
     ports: tuple[int, ...] = ()  # regions that are I/O ports
+    by_hand: bool = False  # INTx is unmasked by no eventfd
     node_of_another: bool = False  # what has the name of its node in /dev is another device's
     lost: bool = False  # its configuration space does not answer
     reset_count: int = 0
@@ -47,6 +48,11 @@ class FakeFunction:
     number: int = 0  # and which one it is
     told: VfSettings = field(default_factory=VfSettings)  # what its physical function gives it
     answered: bool = True  # an interface of that says so
+
+    @property
+    def resets_when_opened(self) -> bool:
+        """By vfio-pci. The driver of a mediated device waits to be told."""
+        return self.resets and isinstance(self.address, PciAddress)
 
     @property
     def decodes(self) -> bool:
@@ -92,7 +98,7 @@ class FakeHost:
     def of_group(self, number: int) -> list[FakeFunction]:
         return [one for one in self.functions if one.group == number]
 
-    def at(self, address: PciAddress) -> FakeFunction | None:
+    def at(self, address: HostDevice) -> FakeFunction | None:
         return next((one for one in self.functions if one.address == address), None)
 
     def viable(self, number: int) -> bool:
@@ -136,6 +142,25 @@ def everything(address: str, group: int, **more: object) -> FakeFunction:
     regions = {0: region(0, 64 * KIB), 2: region(2, 64, mappable=False), 3: region(3, 16 * KIB), 6: region(6, 64 * KIB)}
     irqs = {"intx": IrqInfo(1, True), "msi": IrqInfo(32, False), "msix": IrqInfo(16, True)}
     return _function(address, group, _config(0x1234, 0x5678, caps), regions, irqs, {"ports": (2,)} | more)
+
+
+def serial_card(uuid: str, group: int, **more: object) -> FakeFunction:
+    """A mediated one, as mtty: 255 bytes of configuration space, two BARs of 8 ports, INTx that it cannot unmask, MSI
+    without a capability, no reset."""
+    config = bytearray(_config(0x4348, 0x3253, {})[:255])
+    config[0x10] = config[0x14] = 1
+    regions = {0: region(0, 8), 1: region(1, 8)}
+    irqs = {"intx": IrqInfo(1, True), "msi": IrqInfo(1, False)}
+    more = {"ports": (0, 1), "resets": False, "by_hand": True} | more
+    return FakeFunction(Mdev.parse(uuid), group, config, regions, irqs, **more)
+
+
+def frame_buffer(uuid: str, group: int, **more: object) -> FakeFunction:
+    """A mediated one, as mdpy: a BAR that is mapped, and no interrupt."""
+    config = bytearray(_config(0x1B36, 0x000F, {}, pin=0)[:255])
+    config[0x10] = 8
+    more = {"regions": {0: region(0, 2 * MIB)}} | more
+    return FakeFunction(Mdev.parse(uuid), group, config, irqs={}, **more)
 
 
 def _function(address: str, group: int, config: bytes, regions: dict, irqs: dict, more: dict) -> FakeFunction:

@@ -138,7 +138,7 @@ class FakeCdev(FakeDevice):
         if others or not self.kernel.host.viable(self.function.group) or not self.kernel.host.safe:
             refuse(errno.EPERM, BIND)
         self.iommufd = iommufd
-        self.function.reset_count += self.function.resets
+        self.function.reset_count += self.function.resets_when_opened
 
     def attach(self, space: FakeIoas) -> None:
         self._want_bound(ATTACH)
@@ -174,10 +174,7 @@ class FakeCdev(FakeDevice):
 
     def reset(self) -> None:
         self._want_bound("VFIO_DEVICE_RESET")
-        self.kernel.call("VFIO_DEVICE_RESET")
-        if not self.function.resets:
-            refuse(errno.EINVAL, "VFIO_DEVICE_RESET")
-        self.function.reset_count += 1
+        super().reset()
 
     def bus(self) -> tuple[frozenset[PciAddress], bool]:
         call = "VFIO_DEVICE_GET_PCI_HOT_RESET_INFO"
@@ -220,7 +217,7 @@ class FakeCdev(FakeDevice):
         if self.closed and not self.mappings and not self.known_to_kvm and self in self.kernel.devices:
             self.kernel.devices.remove(self)
             self._leave()
-            self.function.reset_count += self.function.resets and self.iommufd is not None
+            self.function.reset_count += self.function.resets_when_opened and self.iommufd is not None
             self.iommufd = None
 
 

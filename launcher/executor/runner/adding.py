@@ -12,7 +12,7 @@ from functools import partial
 from typing import TypeVar
 
 from launcher.errors import Diagnostic, StepFailed
-from launcher.executor.runner.devices.interrupts import Interrupts
+from launcher.executor.runner.devices.interrupts import Interrupts, Pin
 from launcher.executor.runner.devices.notes import Notes, cause
 from launcher.executor.runner.devices.placing import AddressMap, Bar, Placing
 from launcher.executor.runner.devices.service import Kicks, VirtioService
@@ -103,7 +103,7 @@ def _add(one: Virtio, engine: Engine, memory: tuple[MemoryPart, ...], live: Live
     service = VirtioService(config, registers, engine, kicks, memory, notes.say)
     device = VirtioDevice(one, function, placing, service, notes)
     live.on_undo(device.quiet)
-    device.begin(Interrupts(service, built.vm, built.routes, live.kernel.eventfd, 0, notes.say_about))
+    device.begin(Interrupts(service, built.vm, built.routes, live.kernel.eventfd, Pin(), notes.say_about))
     if isinstance(engine, UserEngine):
         device.alarms["gone"] = engine.session
     built.bus.add(device)

@@ -16,21 +16,24 @@ from launcher.executor.runner.devices.passed import PassedDevice
 from launcher.executor.runner.devices.placing import AddressMap, Placing
 from launcher.executor.runner.leaving import leave_as_found
 from launcher.executor.runner.live import Built, Live
+from launcher.executor.runner.mediated import Taken, bars_of
 from launcher.executor.runner.regions import bar_of, rom_of
 from launcher.executor.runner.resets import reset
 from launcher.executor.runner.spaces import OpenedGroups
 from launcher.kernel.api import AddressSpaces, Device
+from launcher.machine.capabilities import HEADER
 from launcher.machine.function import ROM, PassedFunction
 from launcher.machine.pci import CONFIG_SIZE, CONVENTIONAL_CONFIG
 from launcher.machine.policy import INTERRUPT_PIN, Shape
-from launcher.plan.steps import OpenDevices, Passed
+from launcher.plan.steps import OpenDevices, Passed, PassedMdev
+from launcher.record import replace
 
 
 def open_devices(step: OpenDevices, live: Live) -> None:
     """All descriptors before any reset of a bus, and resets before what the guest will see."""
     spaces = live.the(OpenedGroups).spaces
     _tell_kvm(spaces, live)
-    opened: dict[Passed, Device] = {}
+    opened: dict[Passed | PassedMdev, Device] = {}
     for one in step.devices:
         opened[one] = spaces.open_device(one.group, one.address)
         live.on_undo(partial(spaces.close_device, opened[one]))
@@ -38,8 +41,10 @@ def open_devices(step: OpenDevices, live: Live) -> None:
     several = {one.guest.device for one in step.devices if one.guest.function}
     peers = live.the(OpenedGroups).maps if len(opened) > 1 else ()
     made = []
+    taken: Taken = {"port": [], "memory": []}
     for one, device in opened.items():
-        passed = _prepare(one, device, one.guest.device in several, peers, live)
+        shape = _shape(one, device, one.guest.device in several, taken, live)
+        passed = _prepare(one, device, shape, peers, live)
         made.append(passed)
         if device in unreset:
             passed.notes.say("not reset")
@@ -56,24 +61,30 @@ def _tell_kvm(spaces: AddressSpaces, live: Live) -> None:
         live.on_undo(partial(known.remove_file, file))
 
 
-def _prepare(one: Passed, device: Device, several: bool, peers: Sequence[DmaMaps], live: Live) -> PassedDevice:
+def _shape(one: Passed | PassedMdev, device: Device, several: bool, taken: Taken, live: Live) -> Shape:
     """All that is asked of the device before it is the guest's."""
-    config, rom = _config(one, device), rom_of(one, device, live)
+    config = _config(one, device)
     if live.the(OpenedGroups).spaces.keeps_devices:
         live.on_undo(partial(leave_as_found, device, config))
-    devfn = one.guest.device * 8 + one.guest.function
-    function = PassedFunction(
-        Shape(
-            config=config,
-            bars=one.bars,
-            rom=rom.size if rom else 0,
-            multifunction=several,
-            intx=device.irq("intx").vectors > 0,
-            line=live.board.intx_line(one.guest.device, max(config[INTERRUPT_PIN], 1)),
-        ),
-        partial(live.the(Built).machine.add_msix, devfn),
+    return Shape(
+        config=config,
+        bars=one.bars if isinstance(one, Passed) else bars_of(one, device, config, taken),
+        rom=0,
+        multifunction=several,
+        intx=device.irq("intx").vectors > 0,
+        line=live.board.intx_line(one.guest.device, max(config[INTERRUPT_PIN], 1)),
+        mediated=isinstance(one, PassedMdev),
     )
-    found = {bar.index: bar_of(bar, one, device, function, live) for bar in one.bars}
+
+
+def _prepare(
+    one: Passed | PassedMdev, device: Device, shape: Shape, peers: Sequence[DmaMaps], live: Live
+) -> PassedDevice:
+    """Its BARs as far as the kernel maps them, and nowhere yet."""
+    devfn, rom = one.guest.device * 8 + one.guest.function, rom_of(one, device, live)
+    shape = replace(shape, rom=rom.size if rom else 0)
+    function = PassedFunction(shape, partial(live.the(Built).machine.add_msix, devfn))
+    found = {bar.index: bar_of(bar, one, device, function, live) for bar in shape.bars}
     if rom:
         found[ROM] = rom
     notes = Notes()
@@ -81,12 +92,14 @@ def _prepare(one: Passed, device: Device, several: bool, peers: Sequence[DmaMaps
     return PassedDevice(one, device, function, placing, notes)
 
 
-def _config(one: Passed, device: Device) -> bytes:
-    """Without an extended part that says nothing."""
+def _config(one: Passed | PassedMdev, device: Device) -> bytes:
+    """Without an extended part that says nothing. The driver of a mediated device may have less than all of it."""
     config = device.read_config(0, CONFIG_SIZE)
-    if len(config) < CONVENTIONAL_CONFIG or config[:4] == b"\xff" * 4:
+    least = CONVENTIONAL_CONFIG if isinstance(one, Passed) else HEADER
+    if len(config) < least or config[:4] == b"\xff" * 4:
         fact = f"{one.alias}: {one.address} does not answer"
         raise StepFailed(Diagnostic("E523", fact, help=("see `dmesg | grep vfio`",)))
+    config = config.ljust(CONVENTIONAL_CONFIG, b"\0")
     return config[:CONVENTIONAL_CONFIG] if _says_nothing(config[CONVENTIONAL_CONFIG:]) else config
 
 

@@ -14,7 +14,7 @@ from errno import EBUSY, EINVAL, EPERM
 
 from launcher.errors import Diagnostic, StepFailed
 from launcher.kernel.api import PciDrivers
-from launcher.values import PciAddress
+from launcher.values import host_device
 from launcher.vms.holders import openers
 
 BIND = "VFIO_DEVICE_BIND_IOMMUFD"
@@ -58,13 +58,13 @@ def _held(group: int, members: dict[str, str | None], drivers: PciDrivers) -> St
 
 
 def _nodes(members: dict[str, str | None], drivers: PciDrivers) -> Iterable[str]:
-    """Own ones of PCI functions; a group may have other members."""
+    """Own ones of what VFIO knows; a group may have other members."""
     return filter(None, (_own(name, drivers) for name in members))
 
 
 def _own(name: str, drivers: PciDrivers) -> str | None:
     with suppress(ValueError):
-        return drivers.node(PciAddress.parse(name))
+        return drivers.node(host_device(name))
     return None
 
 

@@ -18,11 +18,11 @@ from launcher.kernel.whole import write_whole
 from launcher.machine.function import ROM, PassedFunction
 from launcher.machine.msix import tables_in
 from launcher.machine.pieces import pieces, pieces_of_bar
-from launcher.plan.steps import BarPlace, Passed
+from launcher.plan.steps import BarPlace, Passed, PassedMdev
 from launcher.values import Span
 
 
-def bar_of(planned: BarPlace, one: Passed, device: Device, function: PassedFunction, live: Live) -> Bar:
+def bar_of(planned: BarPlace, one: Passed | PassedMdev, device: Device, function: PassedFunction, live: Live) -> Bar:
     """Its pieces are those of the plan where the kernel maps all that it may."""
     region = device.region(planned.index)
     if region.size < planned.size:  # what is behind it belongs to another region
@@ -52,7 +52,7 @@ def _mappable(region: RegionInfo) -> tuple[Span, ...]:
     return (Span(0, region.size),) if region.sparse is None else region.sparse
 
 
-def rom_of(one: Passed, device: Device, live: Live) -> Bar | None:
+def rom_of(one: Passed | PassedMdev, device: Device, live: Live) -> Bar | None:
     """The function's own is read by VFIO when the guest reads it; a file is kept in memory."""
     if one.rom is True:
         region = device.region(ROM)

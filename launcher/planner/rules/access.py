@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from launcher.errors import Diagnostic
 from launcher.planner.backend import CONTROL_NODES, own_node
@@ -14,7 +14,7 @@ from launcher.planner.rules.words import series
 from launcher.values import Missing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from launcher.host.facts import DeviceNode, HostFacts, IommuGroup, Process
     from launcher.planner.decided import Situation
@@ -31,16 +31,15 @@ def who(process: Process) -> str:
 def _nodes(it: Situation) -> Iterator[Diagnostic]:
     """Of what should be there already. Root opens any."""
     known = {node.path: node for node in it.host.device_nodes or ()}
-    for group in _ready(it):
-        alias = _alias(group, it)
-        for path in _opened(group, it):
+    for alias, paths in ((group.alias, group.opened) for group in _opened(it) if group.is_ready):
+        for path in paths:
             node = known.get(path)
             if node is not None and not node.usable:
                 yield _not_usable(alias, node, it.host)
             elif _is_left_out(path, it):
                 yield _left_out(alias, path, it)
-    if it.passing.groups:
-        yield from _control(_alias(it.passing.groups[0], it), CONTROL_NODES[it.backend], it)
+    if first := next(_opened(it), None):
+        yield from _control(first.alias, CONTROL_NODES[it.backend], it)
 
 
 def _control(alias: str, path: str, it: Situation) -> Iterator[Diagnostic]:
@@ -48,16 +47,35 @@ def _control(alias: str, path: str, it: Situation) -> Iterator[Diagnostic]:
     node = next((one for one in it.host.device_nodes or () if one.path == path), None)
     if node is not None and not node.usable:
         yield _not_usable(alias, node, it.host)
-    elif _is_left_out(path, it) and not unloaded(it.host.linux, it.backend):
+    elif _is_left_out(path, it) and not unloaded(it.host.linux, it.backend, pci=it.passes_pci):
         yield _left_out(alias, path, it)
 
 
-def _opened(group: IommuGroup, it: Situation) -> list[str]:
-    """Nodes of a group that `up` opens: its own, or those of what the guest gets of it, if they are there by now."""
-    if it.backend == "type1":
-        return [f"/dev/vfio/{group.number}"]
-    mine = (one for one in it.passing.functions if one.group == group.number)
-    return [node for one in mine if (node := own_node(one))]
+class _Opened(NamedTuple):
+    """An IOMMU group that `up` opens, and the alias that says so. `opened`: by which nodes, if they are there by now;
+    `taking`: which take the group. `is_ready`: VFIO has something of it."""
+
+    alias: str
+    number: int
+    is_ready: bool
+    opened: tuple[str, ...]
+    taking: tuple[str, ...]
+
+
+def _opened(it: Situation) -> Iterator[_Opened]:
+    """Opening a device by its own node takes the group, too."""
+    for group in it.passing.groups:
+        members, path = tuple(it.members(group)), f"/dev/vfio/{group.number}"
+        mine = (one for one in it.passing.functions if one.group == group.number)
+        opened = (path,) if it.backend == "type1" else tuple(node for one in mine if (node := own_node(one)))
+        taking = (path, *(node for one in members if (node := own_node(one))))
+        yield _Opened(_alias(group, it), group.number, any(map(on_vfio, members)), opened, taking)
+    for choice in it.passing.mediated:
+        if choice.device is not None and choice.device.group is not None:
+            path, node = f"/dev/vfio/{choice.device.group}", own_node(choice.device)
+            taking = (path, node) if node else (path,)
+            opened = taking[:1] if it.backend == "type1" else taking[1:]
+            yield _Opened(choice.alias, choice.device.group, True, opened, taking)
 
 
 def _is_left_out(path: str, it: Situation) -> bool:
@@ -87,10 +105,11 @@ def _not_usable(alias: str, node: DeviceNode, host: HostFacts) -> Diagnostic:
 
 def _container(it: Situation) -> Iterator[Diagnostic]:
     """The device cgroup's answer is EPERM, and nothing but open() asks it."""
-    if not it.host.process.container or not it.passing.groups:
+    if not it.host.process.container:
         return
-    every = [path for group in it.passing.groups for path in _opened(group, it)]
-    left_out = {path for group in _ready(it) for path in _opened(group, it) if _is_left_out(path, it)}
+    groups = tuple(_opened(it))
+    every = [path for group in groups for path in group.opened]
+    left_out = {path for group in groups if group.is_ready for path in group.opened if _is_left_out(path, it)}
     paths = [path for path in every if path not in left_out]
     named = (*paths, *_to_come(it))
     if not named:
@@ -121,42 +140,36 @@ def _ways_in(paths: Sequence[str], it: Situation) -> tuple[str, ...]:
 def _holders(it: Situation) -> Iterator[Diagnostic]:
     """A group can be opened once."""
     known = {node.path: node for node in it.host.device_nodes or ()}
-    unseen = []
-    for group in it.passing.groups:
-        nodes = [known[path] for path in _paths(group, it) if path in known]
-        yield from (_held(node, group, it) for node in nodes if not isinstance(node.holders, Missing) and node.holders)
+    unseen, groups = [], tuple(_opened(it))
+    for group in groups:
+        nodes = [known[path] for path in group.taking if path in known]
+        yield from (_held(node, group) for node in nodes if not isinstance(node.holders, Missing) and node.holders)
         blind = not it.host.process.sees_all
         unseen += [one for one in nodes if isinstance(one.holders, Missing) or (blind and not one.holders)]
     if unseen:
-        yield _unseen(unseen, it)
+        yield _unseen(unseen, groups[0].alias)
 
 
-def _paths(group: IommuGroup, it: Situation) -> Iterable[str]:
-    """Opening a device by its own node takes the group, too."""
-    own = (one.vfio for one in it.members(group) if one.vfio)
-    return (f"/dev/vfio/{group.number}", *(f"/dev/vfio/devices/{name}" for name in own))
-
-
-def _held(node: DeviceNode, group: IommuGroup, it: Situation) -> Diagnostic:
-    alias, holders = _alias(group, it), () if isinstance(node.holders, Missing) else node.holders
+def _held(node: DeviceNode, group: _Opened) -> Diagnostic:
+    holders = () if isinstance(node.holders, Missing) else node.holders
     names = series(f"{one.command} (pid {one.pid})" for one in holders)
     have = "has" if len(holders) == 1 else "have"
-    fact = f"{alias}: IOMMU group {group.number} is in use: {names} {have} {node.path} open"
+    fact = f"{group.alias}: IOMMU group {group.number} is in use: {names} {have} {node.path} open"
     pids = " ".join(str(one.pid) for one in holders)
     help_ = (f"stop it: `systemctl status {pids}` says which VM or service it is; a VM of ours is in `vmlaunch ps`",)
-    return Diagnostic("E229", fact, in_spec(f"devices.{alias}"), help=help_)
+    return Diagnostic("E229", fact, in_spec(f"devices.{group.alias}"), help=help_)
 
 
-def _unseen(nodes: list[DeviceNode], it: Situation) -> Diagnostic:
+def _unseen(nodes: list[DeviceNode], alias: str) -> Diagnostic:
     paths = ", ".join(node.path for node in nodes)
     fact = f"whether somebody has {paths} open could not be read (denied: /proc/*/fd of other users)"
     help_ = ("plan as root; `up` finds out when it opens the group",)
-    return Diagnostic("W216", fact, in_spec(f"devices.{_alias(it.passing.groups[0], it)}"), help=help_)
+    return Diagnostic("W216", fact, in_spec(f"devices.{alias}"), help=help_)
 
 
 def _profile(it: Situation) -> Iterator[Diagnostic]:
     profile = it.host.process.profile
-    if profile is None or "unconfined" in profile or profile.endswith("(complain)") or not it.passing.groups:
+    if profile is None or "unconfined" in profile or profile.endswith("(complain)") or not it.passing.opened:
         return
     fact = f"`up` would run confined by {profile}, which may refuse what the modes of files allow"
     help_ = ("what it refused: `ausearch -m avc -ts recent` (SELinux), `dmesg | grep apparmor` (AppArmor)",)
@@ -173,11 +186,6 @@ def _hidden(it: Situation) -> Iterator[Diagnostic]:
         evidence = tuple(f"denied: {path}" for _, path in denied)
         help_ = ("plan as root: `sudo vmlaunch plan SPEC`", "or record the host as root: `vmlaunch devices --json`")
         yield Diagnostic("W216", fact, in_spec(f"devices.{denied[0][0]}"), evidence, help_)
-
-
-def _ready(it: Situation) -> Iterator[IommuGroup]:
-    """Groups of which a function is bound to VFIO now."""
-    return (one for one in it.passing.groups if any(on_vfio(member) for member in it.members(one)))
 
 
 def _alias(group: IommuGroup, it: Situation) -> str:

@@ -14,7 +14,7 @@ from launcher.planner.places import in_spec
 from launcher.planner.quirks import above, is_tunnelled
 from launcher.planner.rules.rule import Rule
 from launcher.planner.rules.words import series, sysfs
-from launcher.values import KIB, MIB, Missing, Span, show_size
+from launcher.values import KIB, MIB, Missing, PciAddress, Span, show_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,8 +48,11 @@ def _passed(it: Situation) -> Iterator[tuple[Taken, tuple[Bar, ...]]]:
 
 def _no_place(it: Situation) -> Iterator[Diagnostic]:
     """One message for each BAR: what to leave out depends on their sizes."""
+    functions = {one.function.address: one.function for one in it.passing.taken}
     for one in it.devices:
-        function = it.host_functions[one.host]
+        if not isinstance(one.host, PciAddress):
+            continue
+        function = functions[one.host]
         bars = {} if isinstance(function.bars, Missing) else {bar.index: bar for bar in function.bars}
         for bar in (bar for bar in one.bars if bar.guest is None):
             fact = f"{one.alias}: BAR {bar.index} of {one.host} ({show_size(bar.size)}) has no place in the guest"

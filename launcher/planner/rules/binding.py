@@ -42,7 +42,7 @@ def _without_a_type(it: Situation) -> Iterator[Diagnostic]:
         ways = (
             f"give it one of those that `cat {files}/creatable_vgpu_types` lists: "
             f"`{first}echo TYPE > {files}/current_vgpu_type`",
-            "without that file vGPUs are mediated devices there, which vmlaunch does not pass: update the driver to 17",
+            "without that file vGPUs are mediated devices there: make one, and name it by its UUID, as `mdev: UUID`",
         )
         yield Diagnostic("E245", f"{fact}and vfio-pci is refused", in_spec(f"devices.{one.alias}.pci"), (on,), ways)
 

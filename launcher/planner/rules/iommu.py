@@ -69,7 +69,7 @@ def _unsafe(it: Situation) -> Iterator[Diagnostic]:
 
 def _exposed(it: Situation) -> bool:
     """Whether they are remapped may be not known; then nothing is said."""
-    return bool(it.spec.devices and it.host.iommu) and it.host.linux.remapping is False
+    return bool(it.passing.choices and it.host.iommu) and it.host.linux.remapping is False
 
 
 def _lifted(it: Situation) -> bool | None:

@@ -26,7 +26,7 @@ _ACS = "000d"
 def _pretended_groups(it: Situation) -> Iterator[Diagnostic]:
     """A patch that no released kernel has; it splits groups that the hardware does not isolate."""
     values = values_of(it.host.linux, "pcie_acs_override")
-    if it.spec.devices and values:
+    if it.passing.choices and values:
         fact = f"pcie_acs_override={values[-1]} splits IOMMU groups where the hardware does not isolate"
         evidence = ("a guest's device may reach the memory of devices in other groups",)
         help_ = ("boot the host without `pcie_acs_override=` before it runs guests that you do not trust",)

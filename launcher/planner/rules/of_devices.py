@@ -17,6 +17,7 @@ from launcher.planner.rules import (
     interrupts,
     isolation,
     links,
+    mediated,
     networks,
     numa,
     quirks,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 RULES: tuple[Rule, ...] = (
     *choices.RULES,
+    *mediated.RULES,
     *given.RULES,
     *groups.RULES,
     *slots.RULES,

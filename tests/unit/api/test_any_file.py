@@ -17,8 +17,12 @@ from hypothesis import strategies as st
 from launcher.api.plans import decode_plan, files_of
 from launcher.api.staleness import judge
 from launcher.cli import main
+from launcher.codec import decode
 from launcher.errors import LauncherError
+from launcher.host.facts import MediatedDevice
 from launcher.images.reading import read_boot_file
+from launcher.plan.codec import plan_to_json
+from launcher.record import replace
 from launcher.values import Missing
 from tests import planning
 from tests.budget import runs
@@ -41,6 +45,17 @@ MANY = """boot: {kernel: ./hello.elf}
 memory: [{size: 1GiB, pages: 2MiB, node: 0}, {size: 2GiB, at: 0x100000000}]
 cpus: {count: 2, pin: 0-1}
 devices: {any: {match: {class: nvme}, pick: free}, other: {match: {class: ethernet}, pick: free, companions: attach}}
+"""
+
+MEDIATED = [
+    {"address": f"83b8f4f2-509f-382f-3c1e-e6bfe0fa100{n}", "type": kind, "name": None, "api": "vfio-pci",
+     "parent": "mtty", "driver": "mtty", "node": None, "group": 70 + n, "vfio": f"vfio{n}"}
+    for n, kind in enumerate(("mtty-1", "mtty-2"))
+]  # fmt: skip
+WITH_MDEV = f"""boot: {{kernel: ./hello.elf}}
+cpus: 1
+memory: 64MiB
+devices: {{one: {{mdev: {MEDIATED[0]["address"]}}}, disk: 0000:02:00.0, two: {{mdev: {MEDIATED[1]["address"]}}}}}
 """
 
 
@@ -119,6 +134,38 @@ def put(plain: Any, place: tuple[str, ...], other: object) -> None:
     for key in place[:-1]:
         plain = plain[key]
     plain[place[-1]] = other
+
+
+@settings(max_examples=runs(60), **FREELY)
+@given(damage=DAMAGE)
+def test_any_damage_to_mediated_devices_is_answered(
+    tmp_path_factory: pytest.TempPathFactory, capsys: Any, damage: Any
+) -> None:
+    """Of a facts file, and of a plan for them."""
+    folder = tmp_path_factory.mktemp("facts")
+    facts, vm, path = folder / "facts.json", folder / "vm.yaml", folder / "vm.plan"
+    facts.write_text(json.dumps(recorded("gpu07") | {"mediated": damaged(MEDIATED, damage)}))
+    vm.write_text(WITH_MDEV.replace("./", f"{EXAMPLES}/"))
+    answer(capsys, "plan", vm, "--host", facts, "--svg", folder / "vm.svg")
+    answer(capsys, "devices", "--host", facts)
+    answer(capsys, "init", folder / "first.yaml", "--host", facts)
+    host = replace(planning.host("gpu07"), mediated=decode(tuple[MediatedDevice, ...], MEDIATED))
+    plain = plan_to_json(planning.plan(WITH_MDEV, host))
+    raw = json.dumps(plain | {"steps": damaged(plain["steps"], damage)}).encode()
+    path.write_bytes(raw)
+    answer(capsys, "plan", path)
+    with suppress(LauncherError):
+        judge(decode_plan(raw, str(path)), host, planning.FILES, strict=False)
+
+
+@pytest.mark.parametrize("change", [{"type": "a\nb"}, {"parent": "../x"}, {"vfio": "../../sda"}, {"address": "x"}])
+def test_a_mediated_device_that_can_be_none_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], change: dict[str, Any]
+) -> None:
+    path = tmp_path / "facts.json"
+    path.write_text(json.dumps(recorded("gpu07") | {"mediated": [MEDIATED[0] | change]}))
+    assert main(["devices", "--host", str(path)]) == 1
+    assert "E292" in capsys.readouterr().err
 
 
 @settings(max_examples=runs(100), **FREELY)

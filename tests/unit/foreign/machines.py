@@ -276,6 +276,17 @@ OF_QEMU = (
         ("a CD drive", "-boot once=d"), "bios",
     ),
     Machine(
+        "NVIDIA's vGPU of a RHEL guide",
+        qemu(
+            "-m 2048M", "-smp 2", "-kernel /k",
+            "-device vfio-pci,id=hostdev0,sysfsdev=/sys/bus/mdev/devices/83b8f4f2-509f-382f-3c1e-e6bfe0fa1001,"
+            "display=on,bus=pcie.0,addr=0x12,x-pci-vendor-id=1",
+        ),
+        {"name": "vm", "boot": BOOT, "cpus": 2, "memory": "2GiB",
+         "devices": {"hostdev0": {"mdev": "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001", "guest": "00:12.0"}}},
+        ("x-pci-vendor-id=1",),
+    ),
+    Machine(
         "Multipass",
         qemu(
             "-bios OVMF.fd", "--enable-kvm", "-cpu host", "-nic tap,ifname=tap-9a,script=no,model=virtio-net-pci,"
@@ -444,6 +455,20 @@ OF_LIBVIRT = (
         {"name": "vf", "boot": BOOT, **M2,
          "devices": {"net": {"pci": "0000:3b:02.1", "network": {"mac": "52:54:00:6d:90:02", "vlan": 42}},
                      "hostdev": {"pci": "0000:3b:02.2", "bind": "never"}}},
+    ),
+    Machine(
+        "a vGPU, and one of a mainframe",
+        domain("vgpu", LINUX, x("devices", x(
+            "hostdev mode=subsystem type=mdev model=vfio-pci",
+            x("source", x("address uuid=83B8F4F2-509F-382F-3C1E-E6BFE0FA1001")),
+            pci("address type=pci", "0x00", "0x12", "0x0"),
+        ), x(
+            "hostdev mode=subsystem type=mdev model=vfio-ccw",
+            x("source", x("address uuid=83b8f4f2-509f-382f-3c1e-e6bfe0fa1002")),
+        ))),
+        {"name": "vgpu", "boot": BOOT, **M2,
+         "devices": {"mdev": {"mdev": "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001", "guest": "00:12.0"}}},
+        ("a guest finds on its PCI bus",),
     ),
     Machine(
         "DPDK",

@@ -117,6 +117,18 @@ def test_the_node_of_a_device_is_known_by_its_number(given, bus: Callable[..., N
     assert handed() == {"/dev/iommu": (iommufd,), "/dev/vfio/devices/vfio7": (cdev,)}
 
 
+def test_the_node_of_a_mediated_device_is_called_by_its_uuid(
+    given, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uuid = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001"
+    node = tmp_path / "devices" / uuid / "vfio-dev" / "vfio0"
+    node.mkdir(parents=True)
+    (node / "dev").write_text("1:3\n")
+    monkeypatch.setattr(sysfs, "_MDEV", tmp_path)
+    cdev, _ = given(f"vfio-cdev-{uuid}", f"vfio-cdev-{uuid[:-1]}2")
+    assert handed() == {"/dev/vfio/devices/vfio0": (cdev,)}
+
+
 def test_what_is_opened_by_the_name_of_a_node_has_to_have_its_number(bus: Callable[..., None]) -> None:
     """Whatever has that name: another device, or what has become of a descriptor that was handed in."""
     card = PciAddress.parse("0000:01:00.0")

@@ -229,3 +229,15 @@ def test_memory_may_not_lie_over_ram_or_what_is_the_machines(span: Span) -> None
 def test_ports_end_at_64_kib() -> None:
     assert reachable(Span(0xFF00, 256), "port", RAM, layout.LAYOUT)
     assert not reachable(Span(0xFFFFFF00, 256), "port", RAM, layout.LAYOUT)
+
+
+def test_a_mediated_device_that_heeds_no_command_is_switched_on_by_it_all_the_same() -> None:
+    """As the kernel's samples, whose command register says for ever that they decode: a driver would write nothing."""
+    heedless = bytearray(RTL8139.config)
+    heedless[0x04] = IO | MEMORY
+    guest = Guest(replace(RTL8139, config=bytes(heedless), mediated=True))
+    assert guest.read(0x04, 1) == 0
+    assert places(guest.write(0x04, IO | MASTER, 2)) == (ShowBar(0, 0xC100),)
+    guest.device[0x04] = IO | MEMORY  # it has not listened
+    assert guest.read(0x04, 1) == IO | MASTER
+    assert Guest(replace(RTL8139, config=bytes(heedless))).read(0x04, 1) == IO | MEMORY

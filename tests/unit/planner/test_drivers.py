@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launcher.host.facts import Config, DeviceNode, Holder, HostFacts, PciFunction, Sriov, Use, UseKind
+from launcher.host.facts import Config, DeviceNode, Holder, HostFacts, Sriov, Use, UseKind
 from launcher.plan.steps import BindDriver, StaysBound
 from launcher.planner.decided import Seat
 from launcher.planner.rules.ending import ending, stopping
@@ -301,18 +301,18 @@ addresses = st.builds(PciAddress, st.just(0), st.just(0), st.integers(0x10, 0x15
 wishes = st.none() | addresses
 
 
-def seat(order: int, place: tuple[int, int], wish: PciAddress | None, like: PciFunction) -> Seat:
-    return Seat(f"d{order // 2}", replace(like, address=PciAddress(0, 1, *place)), wish)
+def seat(order: int, place: tuple[int, int], wish: PciAddress | None) -> Seat:
+    address = PciAddress(0, 1, *place)
+    return Seat(f"d{order // 2}", address, wish, address.slot, address.function)
 
 
 @given(st.lists(st.tuples(slots, wishes), unique_by=lambda row: row[0], max_size=16), st.integers(0, 8))
 def test_a_device_added_at_the_end_moves_no_other_and_none_shares_an_address_unasked(rows, some):
-    like = host("gpu07").pci[0]
-    seats = tuple(seat(order, place, wish, like) for order, (place, wish) in enumerate(rows))
+    seats = tuple(seat(order, place, wish) for order, (place, wish) in enumerate(rows))
     before, after = guest_addresses(seats[: some * 2]), guest_addresses(seats)
     assert before == {host_: guest for host_, guest in after.items() if host_ in before}
-    unasked = [after[one.function.address] for one in seats if not one.guest]
+    unasked = [after[one.host] for one in seats if not one.guest]
     assert len(set(unasked)) == len(unasked)
     for order, one in enumerate(seats):
         earlier = [other.guest for other in seats[:order] if other.guest]
-        assert one.guest or after[one.function.address] not in earlier
+        assert one.guest or after[one.host] not in earlier

@@ -6,11 +6,14 @@ import pytest
 
 from launcher.api.verdicts import Trials
 from launcher.host.class_names import class_name
-from launcher.host.facts import HostFacts, Use
+from launcher.host.facts import HostFacts, MediatedDevice, Use
 from launcher.record import replace
+from launcher.report.first_spec import first_spec
 from launcher.report.inventory import NAMELESS, inventory_text
-from launcher.values import PciAddress
+from launcher.values import Mdev, PciAddress
 from tests.planning import host
+
+UUID = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001"
 
 
 def listing(facts: HostFacts, width: int = 100) -> str:
@@ -140,3 +143,20 @@ def test_without_pci_ids_classes_have_names_and_the_package_is_named():
 )  # fmt: skip
 def test_the_longest_class_that_is_known_is_named(code: str, name: str | None):
     assert class_name(code) == name
+
+
+def test_mediated_devices_stand_behind_the_others_whole():
+    one = MediatedDevice(Mdev(UUID), "mtty-2", "Dual port serial", "vfio-pci", "mtty", "mtty", None, 70)
+    two = replace(one, address=Mdev(UUID[:-1] + "2"), type="mdpy-vga", name="mdpy-vga", parent="mdpy", group=None)
+    facts = replace(host("gpu07"), mediated=(one, two))
+    assert listing(facts, 60).splitlines()[-3:] == [
+        "Mediated devices, which a spec names as `{mdev: UUID}`:",
+        f"   70  {UUID}  mtty-2 Dual port serial of mtty",
+        f"    -  {UUID[:-1]}2  mdpy-vga of mdpy",
+    ]
+    assert "Mediated" not in inventory_text(facts, facts.pci[:1], {}, 60)
+    text = first_spec("vm", facts, Trials(facts).verdicts(facts.pci), ())
+    assert f"#   mdev: {{mdev: {UUID}}}  # mtty-2 Dual port serial of mtty\n" in text
+    assert f"#   mdev-2: {{mdev: {UUID[:-1]}2}}  # mdpy-vga of mdpy\n" in text
+    alone = first_spec("vm", replace(facts, pci=()), {}, ())
+    assert f"# devices:\n#   mdev: {{mdev: {UUID}}}" in alone

@@ -118,7 +118,9 @@ OF_A_DEVICE = {
     "romfile: a.rom": "true, false or a path",
     "mac: 52:54:00:00:00:01": "`network: {mac: 52:54:00:00:00:01}`",
     "vlan: 7": "`network: {vlan: 7}`",
-    "mdev: x": "no mediated devices",
+    "sysfsdev: 83b8f4f2-509f-382f-3c1e-e6bfe0fa1001": "write `{mdev: 83b8f4f2-509f-382f-3c1e-e6bfe0fa1001}`",
+    "vgpu: 83b8f4f2-509f-382f-3c1e-e6bfe0fa1001": "a mediated device is passed by its UUID",
+    "mdev-uuid: 83b8f4f2-509f-382f-3c1e-e6bfe0fa1001": "write `mdev`",
     "count: 2": "an alias of its own",
     "memory: 4GiB": "at the left margin",
 }

@@ -20,7 +20,7 @@ class Alarm(Protocol):
     fd: int
 
     def take(self) -> bool:
-        """It has fired, and not only woken us."""
+        """It has fired, and the host is to hear of it."""
 
 
 class Function(Protocol):
@@ -37,7 +37,7 @@ class Function(Protocol):
     @property
     def alarms(self) -> Mapping[str, Alarm]:
         """By name: `request` fires when the host wants the function back, `error` when it is broken, `gone` when its
-        engine has hung up, for good."""
+        engine has hung up, for good; `line` is nobody's but the function's own (interrupts.ByHand)."""
 
     def alone(self) -> AbstractContextManager[object]:
         """Before the bus's lock, for all but registers: who works on the function has done so, however long it takes,

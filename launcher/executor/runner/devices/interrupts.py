@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import select
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from typing import Protocol
+from contextlib import ExitStack, nullcontext, suppress
+from typing import NamedTuple, Protocol
 
 from launcher.executor.runner.devices.routes import Routes
 from launcher.kernel.api import Eventfd, FewVectors, IrqInfo, Vm
@@ -42,13 +42,34 @@ class Line:
     route: Vector | None = None
 
 
+class ByHand:
+    """The end of an interrupt in, its line unmasked out: for a driver that does not wait for it itself (ENOTTY of
+    VFIO_IRQ_SET_ACTION_UNMASK by an eventfd), as those of mediated devices may. An alarm, of which nobody is told."""
+
+    def __init__(self, ends: Eventfd, source: Source) -> None:
+        self.fd, self._ends, self._source = ends.fd, ends, source
+
+    def take(self) -> bool:
+        if self._ends.take():
+            with suppress(OSError):  # the guest has gone over to messages meanwhile
+                self._source.unmask_intx()
+        return False
+
+
+class Pin(NamedTuple):
+    """Of INTx: the GSI of its line, and what fires when the guest ends one, where somebody waits for that."""
+
+    gsi: int = 0
+    ends: Eventfd | None = None
+
+
 class Interrupts:
-    """The interrupts of one function. `gsi` is its INTx line's; `note` is told what had to be done without."""
+    """The interrupts of one function. `note` is told what had to be done without."""
 
     def __init__(
-        self, source: Source, vm: Vm, routes: Routes, make: Callable[[], Eventfd], gsi: int, note: SayAbout
+        self, source: Source, vm: Vm, routes: Routes, make: Callable[[], Eventfd], pin: Pin, note: SayAbout
     ) -> None:
-        self._source, self._vm, self._routes, self._make, self._gsi, self._note = source, vm, routes, make, gsi, note
+        self._source, self._vm, self._routes, self._make, self._pin, self._note = source, vm, routes, make, pin, note
         self._lines: list[Line] = []
         self._on = False  # the source has the eventfds of the lines
         self._most = 0  # vectors that could be had
@@ -116,14 +137,16 @@ class Interrupts:
         with ExitStack() as undo:
             trigger = self._make()
             undo.callback(trigger.close)
-            resample = self._make()
-            undo.callback(resample.close)
+            resample = self._pin.ends or self._make()
+            if self._pin.ends is None:
+                undo.callback(resample.close)
             self._source.set_irq_events("intx", 0, (trigger.fd,))
             undo.callback(self._source.switch_off_irqs, "intx")
             self._source.mask_intx()
-            self._vm.assign_irqfd(trigger, self._gsi, resample)
-            undo.callback(self._vm.deassign_irqfd, trigger, self._gsi)
-            self._source.unmask_intx_on(resample.fd)
+            self._vm.assign_irqfd(trigger, self._pin.gsi, resample)
+            undo.callback(self._vm.deassign_irqfd, trigger, self._pin.gsi)
+            with suppress(OSError) if self._pin.ends else nullcontext():
+                self._source.unmask_intx_on(resample.fd)
             self._source.unmask_intx()
             self._intx = undo.pop_all()
         self.kind = "intx"

@@ -9,24 +9,27 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from typing import Any
 
+from launcher.executor.runner.devices.function import Alarm
 from launcher.executor.runner.devices.interrupts import Interrupts
 from launcher.executor.runner.devices.notes import Notes, cause
 from launcher.executor.runner.devices.placing import Placing
-from launcher.kernel.api import Device, Eventfd
+from launcher.kernel.api import Device
 from launcher.machine.function import Asked, PassedFunction
 from launcher.plan.changes import Change, Forward, HideBar, Interrupt, ShowBar
 from launcher.plan.outcome import DeviceReport
-from launcher.plan.steps import Passed
+from launcher.plan.steps import Passed, PassedMdev
 from launcher.values import Span
 
 
 class PassedDevice:
     """`function` is its model, `placing` where its BARs are. What either has to do without is in `notes`."""
 
-    def __init__(self, step: Passed, device: Device, function: PassedFunction, placing: Placing, notes: Notes) -> None:
+    def __init__(
+        self, step: Passed | PassedMdev, device: Device, function: PassedFunction, placing: Placing, notes: Notes
+    ) -> None:
         self.step, self.device, self.function, self._placing, self.notes = step, device, function, placing, notes
         self.alias, self.devfn = step.alias, placing.devfn
-        self.alarms: dict[str, Eventfd] = {}
+        self.alarms: dict[str, Alarm] = {}
         self._interrupts: Interrupts | None = None
         self._messages = ("none", 0)  # msi or msix with its vectors, when it last had them
         self._do: dict[type[Any], Callable[[Any], None]] = {

@@ -14,7 +14,7 @@ import pytest
 
 from launcher.executor.runner.devices.bus import Bus
 from launcher.executor.runner.devices.function import Function
-from launcher.executor.runner.devices.interrupts import Interrupts
+from launcher.executor.runner.devices.interrupts import Interrupts, Pin
 from launcher.executor.runner.devices.notes import Notes
 from launcher.executor.runner.devices.placing import AddressMap, Bar, Memslots, Placing
 from launcher.executor.runner.devices.routes import Routes
@@ -144,7 +144,7 @@ class House:
     def _bell(self, slot: int, where: AddressMap, routes: Routes, undo: ExitStack) -> Bell:
         memory = undo.enter_context(closing(self.kernel.take_memory(MAPPED.size, 4 * KIB, None)))
         bell = Bell(slot, memory, where, self.kernel.fire)
-        bell.begin(Interrupts(bell, self.vm, routes, self.kernel.eventfd, 0, bell.notes.say_about))
+        bell.begin(Interrupts(bell, self.vm, routes, self.kernel.eventfd, Pin(), bell.notes.say_about))
         undo.callback(bell.quiet)
         one: Function = bell
         self.bus.add(one)

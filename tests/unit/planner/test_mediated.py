@@ -1,0 +1,160 @@
+"""Mediated devices, planned: what is opened, what is left for their BARs, and what is in the way."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from launcher.codec import decode, encode
+from launcher.host.facts import DeviceNode, Holder, HostFacts, MediatedDevice
+from launcher.plan.codec import groups_in, plan_from_json, plan_to_json
+from launcher.plan.plan import Plan
+from launcher.plan.steps import (
+    BindDriver,
+    DescribeMachine,
+    LoadModules,
+    MapDma,
+    OpenDevices,
+    OpenGroups,
+    OpenIommufd,
+    PassedMdev,
+    TakeMemory,
+)
+from launcher.plan.whole import check_whole
+from launcher.record import replace
+from launcher.report.plan_text import plan_text
+from launcher.values import GIB, MIB, Mdev, PciAddress, Span
+from tests.planning import SMALL, codes, host, plan
+
+SERIAL, DISPLAY, OTHER = (f"83b8f4f2-509f-382f-3c1e-e6bfe0fa100{n}" for n in (1, 2, 3))
+DEVICES = (
+    MediatedDevice(Mdev(SERIAL), "mtty-2", "Dual port serial", "vfio-pci", "mtty", "mtty", None, 70, "vfio0"),
+    MediatedDevice(Mdev(DISPLAY), "mdpy-vga", "mdpy-vga", "vfio-pci", "mdpy", "mdpy", None, 71, "vfio1"),
+)
+ONE = f"{SMALL}devices: {{card: {{mdev: {SERIAL}}}}}\n"
+
+
+def a_host(name: str = "gpu07", **more: Any) -> HostFacts:
+    return replace(host(name), mediated=DEVICES, **more)
+
+
+def step(made: Plan, kind: type[Any]) -> Any:
+    return next((one for one in made.steps if isinstance(one, kind)), None)
+
+
+def test_one_is_opened_by_its_group_and_nothing_is_bound_or_locked() -> None:
+    made = plan(ONE, a_host())
+    assert codes(made) == []
+    assert step(made, OpenGroups).groups == (70,)
+    assert step(made, BindDriver) is None
+    assert (step(made, MapDma).locks, step(made, TakeMemory).populate) == (False, False)
+    assert made.summary.locked_bytes == 0
+    (card,) = step(made, OpenDevices).devices
+    assert isinstance(card, PassedMdev)
+    assert (card.alias, card.address, card.group, card.guest) == ("card", Mdev(SERIAL), 70, PciAddress(0, 0, 0x10, 0))
+    assert "reset what can be reset" in step(made, OpenDevices).describe()
+    check_whole(made)
+
+
+def test_by_iommufd_it_is_opened_by_its_own_node() -> None:
+    made = plan(f"{ONE}vfio: iommufd\n", a_host())
+    assert [(one.address, one.group) for one in step(made, OpenIommufd).functions] == [(Mdev(SERIAL), 70)]
+    assert step(made, OpenGroups) is None
+    check_whole(made)
+
+
+def test_a_host_without_an_iommu_has_them_all_the_same() -> None:
+    bare = replace(a_host("cloud-vm"), iommu=None, groups=())
+    assert [one for one in codes(plan(ONE, bare)) if one in ("E209", "E208", "E220", "E225")] == []
+
+
+def test_pci_devices_and_mediated_ones_stand_in_the_order_of_the_file() -> None:
+    text = f"{SMALL}devices:\n  serial: {{mdev: {SERIAL}}}\n  disk: 0000:02:00.0\n  show: {{mdev: {DISPLAY}}}\n"
+    made = plan(text, a_host())
+    assert [(one.alias, one.guest.guest) for one in made.devices if one.guest] == [
+        ("serial", "00:10.0"),
+        ("disk", "00:11.0"),
+        ("show", "00:12.0"),
+    ]
+    opened = step(made, OpenGroups).groups
+    assert opened[1:] == (70, 71)
+    assert step(made, MapDma).locks
+    disk, *mediated = step(made, OpenDevices).devices
+    bars = [Span(bar.guest, bar.size) for bar in disk.bars]
+    room = [span for one in mediated for span in (*one.low, *one.ports, *one.high)]
+    assert not [one for one in bars if any(one.overlaps(span) for span in room)]
+    check_whole(made)
+
+
+def test_the_guest_is_told_of_the_room_for_large_bars() -> None:
+    made = plan(ONE, a_host())
+    (card,) = step(made, OpenDevices).devices
+    assert step(made, DescribeMachine).window == card.high[0] == Span(64 * GIB, 64 * GIB)
+
+
+def test_vfio_pci_is_not_needed_for_them() -> None:
+    """A user, whom nobody lets load modules, on a host that has no PCI device to pass."""
+    linux = replace(host("gpu07").linux, modules=("vfio", "vfio_iommu_type1", "mdev"), loadable=("vfio_pci",))
+    process = replace(host("gpu07").process, capabilities=(), memlock=None)
+    assert "E224" not in codes(plan(ONE, a_host(linux=linux, process=process)))
+    beside = ONE.replace("devices: {", "devices: {disk: 0000:02:00.0, ")
+    assert "E224" in codes(plan(beside, a_host(linux=linux, process=process)))
+    assert step(plan(ONE, a_host(linux=linux)), LoadModules) is None
+    assert step(plan(beside, a_host(linux=linux)), LoadModules).modules == ("vfio_pci",)
+
+
+def test_a_saved_plan_says_the_same() -> None:
+    made = plan(ONE, a_host())
+    plain = json.loads(json.dumps(plan_to_json(made)))
+    assert plan_from_json(plain).steps == made.steps
+    assert list(groups_in(plain)) == [70]
+    assert {one.fact for one in made.assumes} >= {f"mediated[{SERIAL}]", "device_nodes[/dev/vfio/70]"}
+    facts = decode(HostFacts, json.loads(json.dumps(encode(a_host()))))
+    assert facts.mediated == DEVICES
+
+
+def test_the_plan_shows_it_by_its_uuid_and_its_type() -> None:
+    text = plan_text(plan(ONE, a_host()), "", width=120)
+    assert f"{SERIAL}  mtty-2 Dual port serial" in text
+    absent = plan_text(plan(ONE.replace(SERIAL, OTHER), a_host()), "", width=120)
+    assert f"{OTHER}  not found" in absent
+
+
+def test_one_that_is_not_there_is_named_with_those_that_are() -> None:
+    made = plan(ONE.replace(SERIAL, OTHER), a_host())
+    (said,) = made.diagnostics
+    assert (said.code, said.message) == ("E260", f"card: this host has no mediated device {OTHER}")
+    assert [row.split()[0] for row in said.evidence[1:]] == [SERIAL, DISPLAY]
+    assert codes(plan(ONE, host("gpu07"))) == ["E260"]
+
+
+@pytest.mark.parametrize("change", [{"api": "vfio-ccw"}, {"driver": None}, {"group": None}])
+def test_one_that_vfio_gives_no_pci_guest_is_refused(change: dict[str, Any]) -> None:
+    first, second = DEVICES
+    made = plan(ONE, replace(host("gpu07"), mediated=(replace(first, **change), second)))
+    assert codes(made) == ["E261"]
+    assert step(made, OpenDevices) is None
+
+
+def test_a_limit_of_locked_memory_below_the_guest_s_is_told_of_and_does_not_block() -> None:
+    process = replace(host("gpu07").process, memlock=8 * MIB)
+    assert codes(plan(ONE, a_host(process=process))) == []  # root's does not count
+    user = replace(process, capabilities=())
+    (said,) = [one for one in plan(ONE, a_host(process=user)).diagnostics if one.code == "W269"]
+    assert said.message == "card: drivers lock what they use of 256 MiB, and this process may lock 8 MiB"
+    roomy = replace(user, memlock=256 * MIB)
+    assert "W269" not in codes(plan(ONE, a_host(process=roomy)))
+    both = ONE.replace("devices: {", "devices: {disk: 0000:02:00.0, ")
+    assert {"E309", "W269"} & set(codes(plan(both, a_host(process=user)))) == {"E309"}
+
+
+def test_who_may_not_open_its_node_and_who_has_it_open_is_told() -> None:
+    nodes = tuple(one for one in host("gpu07").device_nodes or () if one.path != "/dev/vfio/70")
+    mine = DeviceNode("/dev/vfio/70", 0o600, 0, 0, usable=False)
+    assert codes(plan(ONE, a_host(device_nodes=(*nodes, mine)))) == ["E228"]
+    own = DeviceNode("/dev/vfio/devices/vfio0", 0o600, 0, 0, usable=True, holders=(Holder(7, "qemu"),))
+    (said,) = plan(ONE, a_host(device_nodes=(*nodes, own))).diagnostics
+    assert said.code == "E229"
+    assert "qemu (pid 7) has /dev/vfio/devices/vfio0 open" in said.message
