@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from launcher.api.child import Child, flush, fork
 from launcher.errors import Diagnostic, StepFailed
-from launcher.refusals import TASKS
+from launcher.refusals import TASKS, WAYS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +37,7 @@ def apart(deed: Callable[[], str], exit_code_of: ExitCodeOf, meanwhile: Callable
         child = fork(lambda writing: exit_code_of(lambda: _answer(deed, writing, parent)))
     except OSError as error:
         message = f"failed to fork the process that plans: {error.strerror}"
-        raise StepFailed(Diagnostic("E501", message, help=(TASKS,))) from None
+        raise StepFailed(Diagnostic("E501", message, help=(WAYS.get(error.errno or 0, TASKS),))) from None
     try:
         meanwhile()
         return _hear(child)
