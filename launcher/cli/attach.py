@@ -103,6 +103,8 @@ class Attachment:
                 self._flush(ready[STDOUT])
             if self._talk.fileno() in ready:
                 self._hear()
+            elif STDOUT in ready or not self._output.waiting:
+                self._output.present = True
             self._tick()
             self._pass_on()
         if not self._talk.gone:

@@ -23,11 +23,11 @@ def run(options: argparse.Namespace) -> int:
     from launcher.cli.attach import Manner
     from launcher.cli.keyboard import is_ours
     from launcher.cli.naming import folder_of
-    from launcher.cli.output import Output, json_lines
+    from launcher.cli.output import Output, Terminal, json_lines
     from launcher.cli.watching import watch
 
     path = folder_of(options.name, options.sources)
-    output = Output(json_lines()) if options.json else Output()
+    output = Output(json_lines()) if options.json else Terminal() if sys.stdout.isatty() else Output()
     typed = not (options.json and is_ours())
     found = watch(path, "console", Manner(typed=typed, owner=False), output, everything=False)
     if found is None:

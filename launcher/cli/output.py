@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import os
+import re
 import select
 import sys
 from collections.abc import Callable
@@ -13,10 +14,14 @@ Shape = Callable[[bytes], bytes]
 
 
 class Output:
-    """What waits for room on stdout. `shape` turns the guest's bytes into what is written; none are the end."""
+    """What waits for room on stdout. `shape` turns the guest's bytes into what is written; none are the end.
+
+    `present`: what comes is said now, and no more what was said before we came.
+    """
 
     def __init__(self, shape: Shape = bytes) -> None:
         self._shape = shape
+        self.present = False
         self.waiting = b""
         self.line_open = False  # the last byte was not a newline
 
@@ -35,6 +40,32 @@ class Output:
         if piece:
             self.line_open = not piece.endswith(b"\n")
             self.waiting = self.waiting[os.write(sys.stdout.fileno(), piece) :]
+
+
+# What a terminal answers, as if its person typed: ECMA-48 (DA, DSR, ENQ) and xterm's control sequences (sizes, modes,
+# colours, DECRQSS, terminfo).
+_QUESTIONS = re.compile(
+    rb"\x05|\x1bZ|\x1b\[[?>=]?[0-9;]*[cnt]|\x1b\[\??[0-9;]*\$p|\x1b\[>[0-9;]*q"
+    rb"|\x1b\][0-9;]*;\?(?:\x07|\x1b\\)|\x1bP[$+]q[^\x1b]*\x1b\\"
+)
+_BEGUN = re.compile(rb"\x1b(?:\[[?>=]?[0-9;$]*|\][0-9;]*\??|P[^\x1b]{0,64})?\x1b?$")  # the rest is in the next piece
+
+
+class Terminal(Output):
+    """A person's. What the guest asked of a terminal before this one came is not asked again: the answer would be typed
+    into whatever the guest reads now."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._held = b""
+
+    def __call__(self, data: bytes) -> None:
+        data, self._held = self._held + data, b""
+        if not self.present:
+            if data and (begun := _BEGUN.search(data)):
+                data, self._held = data[: begun.start()], begun[0]
+            data = _QUESTIONS.sub(b"", data)
+        super().__call__(data)
 
 
 def silence(_: bytes) -> bytes:

@@ -236,6 +236,23 @@ def test_of_two_consoles_the_first_writes_and_the_second_follows_it(
     assert cli.run("logs", echoing).out == "one two three."
 
 
+def test_what_the_guest_asked_of_a_terminal_before_is_not_asked_of_the_next(
+    cli: Cli, echoing: str, terminal: Callable[..., Terminal]
+) -> None:
+    """What that answers would be typed: `login: ^[[27;1R`."""
+    first = terminal("console", echoing)
+    first.sees("attached")
+    first.type("one\x1b[6n\x1b[c two")
+    first.sees("one\x1b[6n\x1b[c two")
+    first.type("\x1dd")
+    assert first.code() == 0
+    second = terminal("console", echoing)
+    second.sees("one two")
+    second.type("\x1b[6n three.")
+    second.sees("\x1b[6n three.")
+    assert second.code() == 0
+
+
 def test_an_attached_up_that_has_no_more_to_say_lets_a_console_write(cli: Cli, payload: Payload) -> None:
     up = cli.start("up", cli.spec(payload("echo")), stdin=subprocess.PIPE)
     assert up.stdin is not None
