@@ -131,11 +131,24 @@ def _attend(launch: Launch, plan: Plan, options: argparse.Namespace, at_end: Exi
         print()
     report = talk.ended or (talk.running if options.detach or attachment.left else None)
     if report is not None and not talk.bug:
-        return report
+        return _after_waiting(report) if options.detach and talk.awaited and not talk.ended else report
     error = launch.lost(plan, talk)
     if talk.bug and not talk.failed:
         return _tell_bug(talk.bug)
     raise error
+
+
+def _after_waiting(report: Report) -> Report:
+    """The VM as it is by now: devices have been used since its vCPUs ran. One that has ended meanwhile was up."""
+    from launcher.api.inspecting import report_of
+    from launcher.cli.naming import folder_of
+    from launcher.errors import LauncherError
+
+    try:
+        now = report_of(folder_of(report.name, {}))
+    except LauncherError:
+        return report
+    return report if now.end else now
 
 
 def _already_up(name: str, options: argparse.Namespace, said: tuple[str, float] | None) -> int:

@@ -471,6 +471,13 @@ def test_up_waits_for_what_the_guest_says_also_when_it_said_it_long_ago(cli: Cli
     assert (again.code, again.out) == (0, f"{cli.name} is already up\n")
 
 
+def test_the_report_after_waiting_is_of_what_was_waited_for(cli: Cli, payload: Payload) -> None:
+    done = cli.run("up", "-d", "--wait", "!", cli.spec(payload("spin")), "--json")
+    report = json.loads(done.out.splitlines()[-1])["report"]
+    assert report["phase"] == "running"
+    assert report["counts"]["serial_written"] == 1
+
+
 def test_a_guest_that_does_not_say_it_in_time_is_stopped(cli: Cli, payload: Payload) -> None:
     done = cli.run("up", "-d", "--wait", "login:", "--timeout", "100ms", cli.spec(payload("spin")))
     assert done.code == 13
