@@ -16,6 +16,7 @@ from launcher.values import HexMark
 
 T = TypeVar("T")
 
+MOST = 1 << 64  # what ends where addresses end does so here; more is on no machine, and overflows what shows it
 _PLAIN: frozenset[type] = frozenset((str, int, bool, float, NoneType))
 
 
@@ -78,6 +79,13 @@ def decode(kind: type[T], plain: Any, path: str = "") -> T:
     return result
 
 
+def number(text: str) -> int:
+    """Of JSON's digits. ValueError: no machine has it."""
+    if abs(found := int(text)) > MOST:
+        raise ValueError(f"{text[:20]}... is a number of more than 64 bits")
+    return found
+
+
 def learn(kind: Any) -> None:
     """How to read it, before there is anything to read."""
     _reader(kind)
@@ -106,7 +114,7 @@ def _read_hex(plain: Any) -> int:
         address = int(_expect(str, plain), 16)
     except ValueError:
         address = -1
-    return address if address >= 0 else _refuse(f"{plain!r} is not a hexadecimal address")
+    return address if 0 <= address <= MOST else _refuse(f"{plain!r} is not a hexadecimal address")
 
 
 def _literal_reader(kind: Any) -> Callable[[Any], Any]:

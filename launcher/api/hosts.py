@@ -214,14 +214,19 @@ def check_version(plain: Any, where: Where) -> None:
 _RECORD = "record the host again: `vmlaunch devices --json > host.json`"
 
 
-class _Negative(ValueError):
-    """No fact is: sizes, counts, numbers of things. What the kernel writes as -1 is None."""
+class _Unfit(ValueError):
+    """Facts are sizes, counts, numbers of things. What the kernel writes as -1 is None."""
 
 
 def _count(text: str) -> int:
+    from launcher.codec import number
+
     if text.startswith("-"):
-        raise _Negative(text)
-    return int(text)
+        raise _Unfit(f"{text} is negative")
+    try:
+        return number(text)
+    except ValueError as error:
+        raise _Unfit(str(error)) from None
 
 
 def _read(path: str) -> bytes:
@@ -239,13 +244,14 @@ def _way_out(path: str) -> str:
     return "name a file that `vmlaunch devices --json` has written, and that you may read"
 
 
-_MINUS = re.compile(rb"-[0-9]")
+_ODD = re.compile(rb"-[0-9]|[0-9]{20}")
 _BEFORE_A_NUMBER = frozenset(b" \t\r\n:,[")
 
 
-def _may_be_negative(raw: bytes) -> bool:
-    """Something in it; to ask each number for itself takes longer than all the rest of reading."""
-    return any(raw[found.start() - 1] in _BEFORE_A_NUMBER for found in _MINUS.finditer(raw))
+def _may_not_fit(raw: bytes) -> bool:
+    """A number in it; to ask each one for itself takes longer than all the rest of reading."""
+    odd = _ODD.finditer(raw)
+    return any(raw[found.start()] != ord("-") or raw[found.start() - 1] in _BEFORE_A_NUMBER for found in odd)
 
 
 def read_json(raw: bytes, where: Where) -> Any:
@@ -253,9 +259,9 @@ def read_json(raw: bytes, where: Where) -> Any:
     import json  # this host is read without
 
     try:
-        return json.loads(raw, parse_int=_count) if _may_be_negative(raw) else json.loads(raw)
-    except _Negative as error:
-        fact = f"a fact does not fit: {error} is negative"
+        return json.loads(raw, parse_int=_count) if _may_not_fit(raw) else json.loads(raw)
+    except _Unfit as error:
+        fact = f"a fact does not fit: {error}"
         raise Refused(Diagnostic("E292", fact, where, help=(_RECORD,))) from None
     except json.JSONDecodeError as error:
         line = where.line or error.lineno

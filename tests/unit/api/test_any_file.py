@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from copy import deepcopy
@@ -134,6 +135,23 @@ def put(plain: Any, place: tuple[str, ...], other: object) -> None:
     for key in place[:-1]:
         plain = plain[key]
     plain[place[-1]] = other
+
+
+@pytest.mark.parametrize("odd", ["9" * 400, "1" + 20 * "0", "9" * 5000])
+def test_a_number_that_no_machine_has_is_refused_wherever_it_stands(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], odd: str
+) -> None:
+    facts, plan = tmp_path / "facts.json", tmp_path / "vm.plan"
+    raw = json.dumps(saved("whole-machine-on-gpu07"))
+    for found in (*re.finditer(r': (\d+)[,}]', raw), *re.finditer(r'"0x([0-9a-f]+)"', raw)):
+        plan.write_text(raw[: found.start(1)] + odd + raw[found.end(1) :])
+        answer(capsys, "plan", plan, "--svg", plan.with_suffix(".svg"))
+    plan.write_text(raw.replace('"n": 1,', f'"n": {odd},', 1))
+    assert main(["plan", str(plan)]) == 1
+    assert "E515" in capsys.readouterr().err
+    facts.write_text(re.sub(r": [0-9]+([,}])", rf": {odd}\1", json.dumps(recorded("gpu07")), count=1))
+    assert main(["devices", "--host", str(facts)]) == 1
+    assert re.search("E29[02]", capsys.readouterr().err)
 
 
 @settings(max_examples=runs(60), **FREELY)
