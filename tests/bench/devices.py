@@ -21,3 +21,8 @@ def to_vfio(address: str) -> None:
 
 def group_of(address: str) -> str:
     return (PCI / "devices" / address / "iommu_group").resolve().name
+
+
+def node_of(address: str) -> str:
+    """Its own, of VFIO by iommufd."""
+    return f"devices/{next((PCI / 'devices' / address / 'vfio-dev').iterdir()).name}"

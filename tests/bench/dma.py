@@ -1,6 +1,6 @@
 """Guest memory mapped for DMA: by the step of our plan, as the report times it, and by one ioctl of a bare program.
 
-By type1, and by iommufd where the kernel has it.
+Both by type1, and by iommufd where the kernel has it.
 """
 
 from __future__ import annotations
@@ -13,25 +13,31 @@ from pathlib import Path
 from tests.bench import contenders
 from tests.bench.built import Built
 from tests.bench.contenders import BY_IOMMUFD, ENVIRONMENT, OURS
-from tests.bench.devices import NVME, group_of, to_vfio
+from tests.bench.devices import NVME, group_of, node_of, to_vfio
 from tests.bench.measure import Figures, Run
+from tests.bench.table import BARE_IOMMUFD, BARE_TYPE1
 
-BARE = "one MAP_DMA"
 MEBIBYTES = 1024
 
 
 def dma(built: Built, folder: Path) -> dict[str, Run]:
     to_vfio(NVME)
     hello = Path(__file__).parent.parent.parent / "examples" / "hello.elf"
-    bare = [str(built.vfio), group_of(NVME), NVME, str(MEBIBYTES << 20)]
-    runs: dict[str, Run] = {BARE: lambda: {"ms": float(contenders.run(bare)) * 1000}}
-    for name, backend in ((OURS, "type1"), (BY_IOMMUFD, "iommufd")):
-        if backend == "type1" or Path("/dev/iommu").exists():
-            place = folder / backend
-            place.mkdir(exist_ok=True)
-            one = contenders.up(place, {"kernel": str(hello)}, 1, MEBIBYTES, devices={"disk": NVME}, vfio=backend)
-            runs[name] = partial(_ours, one)
+    runs: dict[str, Run] = {}
+    for backend, bare, ours in (("type1", BARE_TYPE1, OURS), ("iommufd", BARE_IOMMUFD, BY_IOMMUFD)):
+        if backend == "iommufd" and not Path("/dev/iommu").exists():
+            break
+        node = group_of(NVME) if backend == "type1" else node_of(NVME)
+        runs[bare] = partial(_bare, [str(built.vfio), node, NVME, str(MEBIBYTES << 20)])
+        place = folder / backend
+        place.mkdir(exist_ok=True)
+        boot = {"kernel": str(hello)}
+        runs[ours] = partial(_ours, contenders.up(place, boot, 1, MEBIBYTES, devices={"disk": NVME}, vfio=backend))
     return runs
+
+
+def _bare(command: list[str]) -> Figures:
+    return {"ms": float(contenders.run(command)) * 1000}
 
 
 def _ours(command: list[str]) -> Figures:

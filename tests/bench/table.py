@@ -44,6 +44,7 @@ BARE, HELP, PS, COMPLETION = "python -c pass", "vmlaunch --help", "vmlaunch ps",
 NAMES, PLAN, VALIDATE = "vmlaunch ps -a --names", "vmlaunch plan", "vmlaunch validate"
 POPULATE, MEMSET = "vmlaunch populates", "first-touch memset"
 PRIVATE, SHARED = "private memory", "shared memory"
+BARE_TYPE1, BARE_IOMMUFD = "one MAP_DMA", "one IOAS_MAP"
 SIZES = ("1 GiB", "2 GiB", "4 GiB", "8 GiB")
 PACKAGES = ("launcher", "pydantic", "ruamel", "rich", "standard library")
 
@@ -234,15 +235,16 @@ TABLE = (
         "dma",
         "Memory: MAP_DMA",
         "1 GiB of populated transparent huge pages, mapped for a passed NVMe drive: our step, as the report times "
-        "it, by type1 and by iommufd, beside one ioctl of a bare C program (type1). How often RAM is mapped: bytes in "
-        "all containers over its size.",
+        "it, by type1 and by iommufd, beside the one ioctl of each in a bare C program. How often RAM is mapped: bytes "
+        "in all containers over its size.",
         "dma.dma",
         LAB,
         6,
         (Figure("ms", "mapped", "ms"), Figure("times", "RAM is mapped", "times", 2)),
-        (Goal("times", OURS, 1.0), Goal("times", BY_IOMMUFD, 1.0), Goal("ms", BY_IOMMUFD, 0.5, OURS)),
+        (Goal("times", OURS, 1.0), Goal("times", BY_IOMMUFD, 1.0), Goal("ms", BARE_IOMMUFD, 0.5, BARE_TYPE1),
+         Goal("ms", BY_IOMMUFD, 0.5, OURS)),
         "The step asks for the space's limits and has Python around the same one call, which is the larger part of it "
-        "on an emulated processor: with the call alone iommufd took 0.42 to 0.52 of type1's time.",
+        "on an emulated processor.",
     ),
     Row(
         "passed",
