@@ -1,6 +1,6 @@
 """`./dev bench [ROW...]`: vmlaunch beside QEMU on the same work, in turns; printed row by row, kept as JSON.
 
-Rows of the lab run in a lab host, all in one boot of it, by this same command with `--built`. Without names, all rows
+Rows of a lab run in a lab host, all in one boot of it, by this same command with `--built`. Without names, all rows
 run, and docs/performance.json and docs/performance.md are written.
 """
 
@@ -21,7 +21,7 @@ from tests.bench.machine import commit, describe
 from tests.bench.measure import Figures, Run, in_turns
 from tests.bench.rendering import tables
 from tests.bench.results import Results
-from tests.bench.table import LAB, NATIVE, ROWS, Row
+from tests.bench.table import NATIVE, PROCESSORS, ROWS, Row
 
 
 def main() -> None:
@@ -34,7 +34,7 @@ def main() -> None:
     keep = options.json or (None if options.rows else page.RESULTS)
     rows = [ROWS[name] for name in options.rows or ROWS]
     if options.built:
-        measure(rows, options.rounds, Built(options.built), Results(machines={LAB: describe()}), keep)
+        measure(rows, options.rounds, Built(options.built), Results(machines={rows[0].place: describe()}), keep)
         return
     whole = _both(rows, options.rounds, keep)
     if keep == page.RESULTS and whole:
@@ -56,12 +56,12 @@ def _both(rows: list[Row], rounds: int | None, whole: Path | None) -> bool:
     if native:
         with tempfile.TemporaryDirectory() as folder:
             measure(native, rounds, build(Path(folder), linux=False), results, keep)
-    inside = [row.name for row in rows if row.place == LAB]
-    if inside:
-        print("now in a lab host", flush=True)
-        results.add(run_in_lab(inside, rounds))
-        if keep:
-            results.write(keep)
+    for place in PROCESSORS:
+        if inside := [row.name for row in rows if row.place == place]:
+            print(f"now in a {place}", flush=True)
+            results.add(run_in_lab(place, inside, rounds))
+            if keep:
+                results.write(keep)
     if results.rows.keys() < {row.name for row in rows}:
         return False
     if whole and keep:

@@ -67,7 +67,7 @@ def _sections(results: Results) -> Iterator[str]:
 
 
 def _place(row: Row) -> str:
-    return "native" if row.place == NATIVE else "*lab*"
+    return row.place if row.place == NATIVE else f"*{row.place}*"
 
 
 def take(results: Results, other: Results) -> None:

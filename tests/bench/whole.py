@@ -35,6 +35,11 @@ def whole(built: Built, folder: Path) -> dict[str, Run]:
     return _contenders(built, folder, _life)
 
 
+def disks(built: Built, folder: Path) -> dict[str, Run]:
+    """Nothing but their reads."""
+    return _contenders(built, folder, _reading)
+
+
 def boots(built: Built, folder: Path) -> dict[str, Run]:
     """Nothing but that, and what it takes by then."""
     return _contenders(built, folder, _boot)
@@ -93,9 +98,7 @@ def _life(command: list[str], file: StampFile) -> Figures:
         address = 2 if guest.is_ours else 3
         guest.order(f"ip addr add {BRIDGED}.{address}/24 dev eth0; ip link set eth0 up; ping -c 2 -w 60 {HOST}")
         guest.until("packets received")
-        for depth in (1, 32):
-            count, seconds = _asked(guest, f"reads {depth} {SECONDS} /dev/vda virtio", r"^reads (\d+) in ([\d.]+)")
-            figures[f"reads {depth}"] = count / seconds
+        figures |= _reads(guest)
         for way, word in (("send", "sent"), ("take", "taken")):
             count, seconds = _asked(guest, f"talk {way} {HOST} {PORT} {SECONDS}", rf"^{word} (\d+) in ([\d.]+)")
             figures[word] = count / seconds / 1e6
@@ -105,6 +108,20 @@ def _life(command: list[str], file: StampFile) -> Figures:
         count, seconds = _trips(guest, "host", 10 * TRIPS)
         figures["trips"] = count / seconds
         return figures | memory_of(guest.processes()) | (_returns(guest) if guest.is_ours else {})
+
+
+def _reading(command: list[str], file: StampFile) -> Figures:
+    with Guest(command, file) as guest:
+        guest.until("init at")
+        return _reads(guest)
+
+
+def _reads(guest: Guest) -> Figures:
+    found = {}
+    for depth in (1, 32):
+        count, seconds = _asked(guest, f"reads {depth} {SECONDS} /dev/vda virtio", r"^reads (\d+) in ([\d.]+)")
+        found[f"reads {depth}"] = count / seconds
+    return found
 
 
 def _returns(guest: Guest) -> Figures:

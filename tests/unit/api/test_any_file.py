@@ -143,7 +143,7 @@ def test_a_number_that_no_machine_has_is_refused_wherever_it_stands(
 ) -> None:
     facts, plan = tmp_path / "facts.json", tmp_path / "vm.plan"
     raw = json.dumps(saved("whole-machine-on-gpu07"))
-    for found in (*re.finditer(r': (\d+)[,}]', raw), *re.finditer(r'"0x([0-9a-f]+)"', raw)):
+    for found in (*re.finditer(r": (\d+)[,}]", raw), *re.finditer(r'"0x([0-9a-f]+)"', raw)):
         plan.write_text(raw[: found.start(1)] + odd + raw[found.end(1) :])
         answer(capsys, "plan", plan, "--svg", plan.with_suffix(".svg"))
     plan.write_text(raw.replace('"n": 1,', f'"n": {odd},', 1))
