@@ -16,7 +16,7 @@ from launcher.values import HexMark
 
 T = TypeVar("T")
 
-MOST = 1 << 64  # what ends where addresses end does so here; more is on no machine, and overflows what shows it
+MOST = 1 << 72  # what ends where addresses end does so below; more is on no machine, and overflows what shows it
 _PLAIN: frozenset[type] = frozenset((str, int, bool, float, NoneType))
 
 
@@ -82,7 +82,7 @@ def decode(kind: type[T], plain: Any, path: str = "") -> T:
 def number(text: str) -> int:
     """Of JSON's digits. ValueError: no machine has it."""
     if abs(found := int(text)) > MOST:
-        raise ValueError(f"{text[:20]}... is a number of more than 64 bits")
+        raise ValueError(f"{text[:20]}... is a number that no machine has")
     return found
 
 

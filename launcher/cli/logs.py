@@ -53,12 +53,14 @@ def _shape(options: argparse.Namespace) -> Shape:
 
 
 def _follow(path: Path, output: Output, lines: int | None) -> int | None:
-    """None: it is not up. That the VM ended, however it did, is the end of its log and no failure of ours."""
+    """None: it is not up, or ended before it heard us: its log is whole. How a VM ends is no failure of ours."""
     from launcher.cli.attach import Manner
     from launcher.cli.watching import watch
 
     found = watch(path, "logs", Manner(typed=False, owner=False), output, everything=True if lines is None else lines)
-    return None if found is None else 128 + found.signal if found.signal else 0
+    if found is None or (found.report is not None and not output.begun):
+        return None
+    return 128 + found.signal if found.signal else 0
 
 
 def last_lines(said: bytes, wanted: int) -> bytes:

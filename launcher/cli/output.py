@@ -24,8 +24,10 @@ class Output:
         self.present = False
         self.waiting = b""
         self.line_open = False  # the last byte was not a newline
+        self.begun = False  # something was said
 
     def __call__(self, data: bytes) -> None:
+        self.begun = self.begun or bool(data)
         self.waiting += self._shape(data)
 
     def end(self) -> None:

@@ -137,7 +137,7 @@ def put(plain: Any, place: tuple[str, ...], other: object) -> None:
     plain[place[-1]] = other
 
 
-@pytest.mark.parametrize("odd", ["9" * 400, "1" + 20 * "0", "9" * 5000])
+@pytest.mark.parametrize("odd", ["9" * 400, "1" + 22 * "0", "9" * 5000])
 def test_a_number_that_no_machine_has_is_refused_wherever_it_stands(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], odd: str
 ) -> None:

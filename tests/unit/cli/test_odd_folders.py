@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from launcher.api import folders
 from launcher.cli import main
+from launcher.vms.channel import Channel, listen
 from launcher.vms.folder import StateFolder
-from launcher.vms.folder_state import FILES, LOG, REPORT, STATE
+from launcher.vms.folder_state import FILES, LOG, REPORT, SOCKET, STATE
 from launcher.vms.journal import Journal
+from launcher.vms.notices import HasEnded, notice_to_json
+from tests.unit.vms.test_notices import REPORT as LAST
 
 Capture = pytest.CaptureFixture[str]
 
@@ -109,3 +114,22 @@ def test_logs_are_shown_from_their_last_lines(root: Path, capfd: pytest.CaptureF
         assert capfd.readouterr().out.replace("\r\n", "\n") == said.replace("\r\n", "\n")
     assert main(["logs", "-n", "all", "vm"]) == 2
     assert "error[E532]" in capfd.readouterr().err
+
+
+def test_logs_that_come_when_the_vm_ends_show_all_that_was_said(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Its keeper has taken the call, and says the end before it has heard what is asked."""
+    folder = StateFolder.claim(root / "vm")
+    (folder.path / LOG).write_text("one\ntwo\n")
+
+    def end() -> None:
+        listener.setblocking(True)
+        channel = Channel(listener.accept()[0])
+        channel.send(notice_to_json(HasEnded(LAST)))
+        channel.close()
+
+    with closing(listen(folder.path / SOCKET)) as listener, ThreadPoolExecutor() as keeper:
+        ended = keeper.submit(end)
+        assert main(["logs", "-f", "vm"]) == 0
+        ended.result()
+    folder.close()
+    assert capfd.readouterr().out == "one\ntwo\n"

@@ -36,7 +36,7 @@ class Whole:
 
 
 ADDRESS = PciAddress(0, 0xC1, 0, 0)
-TOO_MUCH = "0x1f000000000000000"
+TOO_MUCH = f"{2**72 + 1:#x}"
 PART = {"kind": "io", "start": "0x10", "size": 4}
 
 
