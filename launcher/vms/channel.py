@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import socket
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+from launcher.row import NamedTuple
 
 if TYPE_CHECKING:
     from pathlib import Path
