@@ -3,9 +3,9 @@ rtnetlink(7). OSError as the kernel gives it."""
 
 from __future__ import annotations
 
+import _socket as socket
 import errno
 import os
-import socket
 import struct
 from collections.abc import Iterator
 from contextlib import closing, suppress
