@@ -64,7 +64,7 @@ def test_copies_are_equal() -> None:
     assert type(pickle.loads(pickle.dumps(one))) is Ours
 
 
-@pytest.mark.parametrize("call", [lambda: Ours(), lambda: Ours("a", 1, (), 2), lambda: Ours("a", name="b"),
+@pytest.mark.parametrize("call", [Ours, lambda: Ours("a", 1, (), 2), lambda: Ours("a", name="b"),
                                   lambda: Ours("a", sise=1), lambda: Ours("a")._replace(sise=1)])  # fmt: skip
 def test_what_does_not_fit_is_a_type_error(call: Any) -> None:
     with pytest.raises(TypeError, match=r"Ours\.__new__\(\)"):
