@@ -9,9 +9,10 @@ import sys
 from collections.abc import Callable
 from functools import cache
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, NamedTuple, NoReturn, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin
 
 from launcher.record import defaults, fields, is_record
+from launcher.row import NamedTuple
 from launcher.values import HexMark
 
 T = TypeVar("T")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from os.path import dirname
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from launcher.api.blocking import exit_code
 from launcher.api.hosts import asked_now, decoded
@@ -16,6 +16,7 @@ from launcher.planner.beside import groups_taken
 from launcher.planner.make import judged
 from launcher.planner.near import near
 from launcher.planner.spare import spare_groups
+from launcher.row import NamedTuple
 from launcher.spec.parts import VM_SPEC
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ any where the VMs of one host would have to come in another order. TRIES bounds 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from launcher.api.answering import Prepared, enough_of, judge
 from launcher.api.blocking import exit_code
@@ -16,6 +16,7 @@ from launcher.api.inventories import text_at
 from launcher.plan.placement import Assigned
 from launcher.planner.beside import beside, groups_taken
 from launcher.planner.functions import is_bridge
+from launcher.row import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

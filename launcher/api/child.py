@@ -6,7 +6,9 @@ import os
 import signal
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+from launcher.row import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

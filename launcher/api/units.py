@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from launcher.api.doubles import newest
 from launcher.api.inventories import hosts_in
@@ -15,6 +15,7 @@ from launcher.api.verdicts import Trials, errors_of
 from launcher.errors import Diagnostic, Refused, WrongUsage
 from launcher.foreign.units import KINDS, REST, Unit, kind_of, offer_of, type_of
 from launcher.planner.functions import is_bridge
+from launcher.row import NamedTuple
 from launcher.spec.consent import WORDS
 from launcher.spec.kinds import is_of
 

@@ -10,6 +10,7 @@ import os
 import sys
 from importlib import import_module
 
+from launcher.cli.loading import install
 from launcher.cli.outcome import refusing, survive, tell_interrupted
 
 TYPE_CHECKING = False  # `typing` would be a quarter of `vmlaunch --help`
@@ -46,6 +47,7 @@ USAGE = 2
 def command() -> int:
     """The whole of a process. It is over before there is garbage that is worth a look; who stays on looks again."""
     gc.disable()
+    install()
     return main()
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import _socket as socket
 import gc
 import os
 import select
 import signal
-import socket
 import sys
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING

@@ -6,7 +6,9 @@ import os
 import sys
 import termios
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from launcher.row import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

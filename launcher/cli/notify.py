@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -33,6 +32,8 @@ class Systemd:
         """`READY=1`, `STATUS=...`: in one datagram, so that they count at once."""
         if self._address is None:
             return
+        import socket  # few are started by a service manager
+
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sender:
             text = "\n".join(map(visible, words))  # a newline within one would begin another
             sender.sendto(text.encode(errors="replace"), self._address)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from launcher.api.listening import cut_short, listen
 from launcher.cli.attach import Attachment, Manner
 from launcher.cli.patience import ToldWaiting
+from launcher.row import NamedTuple
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -46,15 +46,14 @@ class Launched:
 
         `awaited`: a guest that does not say it in time is stopped, unless we have left.
         """
-        from launcher.executor.paper import take_plan
+        from launcher.executor.paper import read_plan, take_plan
         from launcher.vms.orders import Begin, order
 
-        plan = take_plan(self._paper)
         if self._given:
-            self._let_go(plan)
+            self._let_go(read_plan(self._paper))
         with suppress(Closed):  # `answer` will see it
             self.channel.send(order(Begin(reboot, (awaited.text, awaited.timeout) if awaited else None)))
-        return plan
+        return take_plan(self._paper)  # as the keeper does by now
 
     def _let_go(self, plan: Plan) -> None:
         """What we were given for its devices the runner has to have alone; other VMs of ours may use the rest."""

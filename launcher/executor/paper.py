@@ -18,8 +18,13 @@ def write_plan(paper: int, plan: Plan) -> None:
         raise OSError(error.errno, error.strerror, "memfd") from None
 
 
+def read_plan(paper: int) -> Plan:
+    """What was written there."""
+    return plan_from_json(json.loads(os.pread(paper, os.fstat(paper).st_size, 0)))
+
+
 def take_plan(paper: int) -> Plan:
-    """What was written there; `paper` is closed."""
-    plan = plan_from_json(json.loads(os.pread(paper, os.fstat(paper).st_size, 0)))
+    """The same; `paper` is closed."""
+    plan = read_plan(paper)
     os.close(paper)
     return plan

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from launcher.host.addresses import owner
 from launcher.host.block_holders import read_exports, read_standing
 from launcher.host.facts import Use
 from launcher.host.lists import entries, keyed, str_of
 from launcher.host.mounts import read_mounts, read_swaps
+from launcher.row import NamedTuple
 from launcher.values import Missing
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 from launcher.host.addresses import last, parent, pci_address
 from launcher.host.bars import Claim, Line, empty_bars, framebuffer_claims, read_bars, read_lines, rom
@@ -13,6 +13,7 @@ from launcher.host.names import Names
 from launcher.host.power import Folder, is_awake, read_errors, read_link, read_power
 from launcher.host.uses import NOTHING
 from launcher.record import replace
+from launcher.row import NamedTuple
 from launcher.values import Missing, PciAddress
 
 if TYPE_CHECKING:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import struct
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from launcher.images.boot_files import Segment
 from launcher.images.elf import Lies
+from launcher.row import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable

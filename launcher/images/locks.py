@@ -11,9 +11,10 @@ import os
 import stat
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple, get_args
+from typing import get_args
 
 from launcher.images.disk_files import Opener, Permission
+from launcher.row import NamedTuple
 
 _TAKEN, _REFUSED = 100, 200
 _FLOCK = struct.Struct("hhqqi4x")

@@ -8,13 +8,13 @@ asks for the rights of the one who died).
 
 from __future__ import annotations
 
+import _socket as socket
 import errno
 import json
 import os
 import resource
 import select
 import signal
-import socket
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial

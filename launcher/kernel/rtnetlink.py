@@ -3,14 +3,15 @@ rtnetlink(7). OSError as the kernel gives it."""
 
 from __future__ import annotations
 
+import _socket as socket
 import errno
 import os
-import socket
 import struct
 from collections.abc import Iterator
 from contextlib import closing, suppress
-from typing import Any, NamedTuple
+from typing import Any
 
+from launcher.row import NamedTuple
 from launcher.values import VfSettings, Vlan
 
 # linux/netlink.h, linux/rtnetlink.h, linux/if_link.h: numbers of the interface to user space, which do not change.

@@ -9,11 +9,11 @@ then it ends, as it does when the keeper has gone: `down` does it then.
 
 from __future__ import annotations
 
+import _socket as socket
 import errno
 import json
 import os
 import select
-import socket
 from collections.abc import Sequence
 from contextlib import closing
 from typing import Any, NoReturn

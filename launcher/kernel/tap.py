@@ -5,10 +5,10 @@ A tap that `make` has made goes with its last descriptor. OSError as the kernel 
 
 from __future__ import annotations
 
+import _socket as socket
 import errno
 import fcntl
 import os
-import socket
 import struct
 from contextlib import closing, suppress
 

@@ -6,9 +6,9 @@ within a limit of time, or not at all. (QEMU docs/interop/vhost-user.rst)
 
 from __future__ import annotations
 
+import _socket as socket
 import array
 import errno
-import socket
 import struct
 from collections.abc import Sequence
 from threading import Lock

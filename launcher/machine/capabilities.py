@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from launcher.row import NamedTuple
 
 POWER, VPD, MSI, VENDOR, EXPRESS, MSIX, ADVANCED = 0x01, 0x03, 0x05, 0x09, 0x10, 0x11, 0x13
 HEADER, EXTENDED = 0x40, 0x100  # where capabilities of either kind begin

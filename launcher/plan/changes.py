@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from launcher.record import record
+from launcher.row import NamedTuple
 
 
 class Vector(NamedTuple):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from launcher.plan.steps import SetVirtualFunction
+from launcher.row import NamedTuple
 from launcher.values import VfSettings, Vlan
 
 if TYPE_CHECKING:

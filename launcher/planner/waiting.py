@@ -5,9 +5,10 @@ Pure.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from launcher.planner.linux import values_of
+from launcher.row import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import NamedTuple
 
+from launcher.row import NamedTuple
 from launcher.values import UUID, PciAddress
 
 _HEX2 = "[0-9a-fA-F]{2}"

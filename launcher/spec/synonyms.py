@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from functools import cache
-from typing import NamedTuple
 
+from launcher.row import NamedTuple
 from launcher.spec.addresses_of_others import in_guest, in_mapping, meant, of_halves, written
 from launcher.spec.entries_of_others import CDS, as_cd, entries, is_entry
 from launcher.spec.fields import all_fields, as_yaml, stands

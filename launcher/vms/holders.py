@@ -7,8 +7,8 @@ import signal
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
+from launcher.row import NamedTuple
 from launcher.vms.channel import Channel
 from launcher.vms.folder_state import SOCKET, STATE
 from launcher.vms.looking import is_up, read_json

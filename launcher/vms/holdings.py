@@ -6,8 +6,8 @@ import os
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
+from launcher.row import NamedTuple
 from launcher.vms.holders import PROC
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from launcher.executor.keeper.clients import Client
 from launcher.kernel.console import Console
 from launcher.plan.outcome import ReaderReport
-from launcher.vms.channel import Channel, Closed, listen
+from launcher.vms.channel import Channel, Closed, accept, listen
 from launcher.vms.notices import Full, IsRunning, MayType, Notice, Watching, notice_to_json
 from launcher.vms.orders import Leave, Order, Type, Watch, WatchLines, read_order
 
@@ -125,7 +125,7 @@ class Audience:
             if not select.select([self._listener], [], [], 0)[0]:  # accept says EMFILE also when nobody knocks
                 return
             try:
-                client = Client(Channel(self._listener.accept()[0]), owner=False)
+                client = Client(accept(self._listener), owner=False)
             except BlockingIOError:
                 return
             except OSError:  # no descriptor, or no memory; the next one knocks on

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import _socket as socket
 import fcntl
 import os
 import resource
-import socket
 import stat
 import struct
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from typing import Any
 
 from launcher.errors import Diagnostic, StepFailed
@@ -72,7 +72,7 @@ def _disk(disk: ServedDisk, kernel: Kernel, stack: ExitStack) -> OpenDisk:
 def _listening(alias: str, kernel: Kernel, stack: ExitStack) -> int:
     listening, client = engine_sockets.listening_pair(kernel.folder)
     engine_sockets.keep(kernel.ends, alias, client)
-    return stack.enter_context(listening).fileno()
+    return stack.enter_context(closing(listening)).fileno()
 
 
 def _image(image: Image, stack: ExitStack, *, written: bool) -> OpenImage:
@@ -154,7 +154,7 @@ def _share(step: StartShareEngine, kernel: Kernel, stack: ExitStack) -> EngineOr
 def _network(step: StartUserNetwork, kernel: Kernel, stack: ExitStack) -> EngineOrder:
     """It takes a connected socket, and shuts itself in by mounts, which nobody below Landlock may make."""
     mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-    stack.enter_context(theirs)
+    stack.enter_context(closing(theirs))
     engine_sockets.keep(kernel.ends, step.alias, mine)
     uid = user_of_networks() if step.uid is None else step.uid
     gid = uid if step.gid is None else step.gid

@@ -5,9 +5,9 @@ An engine of ours gets a listening socket that is connected to already: its name
 
 from __future__ import annotations
 
+import _socket as socket
 import errno
 import os
-import socket
 import stat
 import struct
 from contextlib import closing, suppress

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from launcher.plan.virtio import ServedDisk
+from launcher.row import NamedTuple
 
 OPENED = "/proc/self/fd/{}"
 

@@ -5,10 +5,10 @@ An engine is in the journal before it runs a line of its program. The keeper end
 
 from __future__ import annotations
 
+import _socket as socket
 import errno
 import os
-import socket
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from typing import Any
 
 from launcher.codec import DecodeError, decode, written
@@ -65,7 +65,7 @@ def start(step: Step, kernel: Kernel) -> None:
 
 
 def _check_answer(alias: str, engine: Engine, kernel: Kernel) -> None:
-    with socket.socket(fileno=os.dup(kernel.ends[alias])) as end:
+    with closing(socket.socket(fileno=os.dup(kernel.ends[alias]))) as end:
         try:
             engine_sockets.await_answer(end, kernel.waits, engine.name)
         except ConnectionError as error:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import traceback
-
 from launcher.executor.keeper.network import change_of
+from launcher.executor.process import trace_of
 from launcher.kernel.api import GivenUp, Kernel
 from launcher.plan.plan import Plan
 from launcher.plan.steps import BindDriver, SetVirtualFunction
@@ -19,8 +18,8 @@ def give_up(plan: Plan, kernel: Kernel, folder: StateFolder, runner: int, pidfd:
 
 
 def rehearse() -> None:
-    """Word a traceback once: Python imports what it needs for that, and a confined keeper or runner cannot import."""
+    """Word a traceback once: Python 3.13 imports what it needs for that, and a confined keeper or runner cannot."""
     try:
         raise LookupError("ä")
-    except LookupError:
-        traceback.format_exc()
+    except LookupError as error:
+        trace_of(error)

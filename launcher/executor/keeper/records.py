@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from datetime import UTC, datetime
-from time import monotonic
+from time import gmtime, monotonic, strftime
 
 from launcher.errors import Diagnostic, StepFailed
 from launcher.kernel.api import GivenUp
@@ -137,4 +136,4 @@ class Records:
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    return strftime("%Y-%m-%dT%H:%M:%S+00:00", gmtime())

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import _socket as socket
 import signal
-import socket
 from collections.abc import Iterator
 from contextlib import suppress
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from launcher.kernel.api import Kernel
+from launcher.row import NamedTuple
 
 
 class Undo(NamedTuple):

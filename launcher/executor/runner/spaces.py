@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import NamedTuple
 
 from launcher.errors import Diagnostic, StepFailed
 from launcher.executor.runner.devices.dma import DmaMaps
@@ -12,6 +11,7 @@ from launcher.executor.runner.live import Live
 from launcher.executor.runner.refused_bind import refused_bind, refused_group
 from launcher.kernel.api import AddressSpace, AddressSpaces, OtherNode
 from launcher.plan.steps import MapDma, OpenGroups, OpenIommufd
+from launcher.row import NamedTuple
 from launcher.values import Span
 
 

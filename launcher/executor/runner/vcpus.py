@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from _queue import SimpleQueue
 from collections.abc import Callable
 from errno import EFAULT
 from functools import partial
-from queue import SimpleQueue
 from time import sleep
 
 from launcher.executor.runner.devices.bus import Bus

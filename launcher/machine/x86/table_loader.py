@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from launcher.machine.start import Patch
+from launcher.row import NamedTuple
 
 TABLES, RSDP, SCRIPT = "etc/acpi/tables", "etc/acpi/rsdp", "etc/table-loader"
 ALLOCATE, ADD_POINTER, ADD_CHECKSUM = 1, 2, 3

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
 from launcher.planner.backend import CONTROL_NODES, own_node
@@ -11,6 +11,7 @@ from launcher.planner.modules import unloaded
 from launcher.planner.places import in_spec
 from launcher.planner.rules.rule import Rule
 from launcher.planner.rules.words import series
+from launcher.row import NamedTuple
 from launcher.values import Missing
 
 if TYPE_CHECKING:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from shlex import quote
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from launcher.row import NamedTuple
 
 if TYPE_CHECKING:
     from launcher.images.boot_files import BootFile
@@ -105,4 +106,8 @@ def named(file: BootFile) -> str | None:
 def ways_out(file: BootFile) -> tuple[str, ...]:
     """For a kernel."""
     found = CONTENTS.get(file.content or "")
-    return tuple(way.format(quote(file.path)) for way in found.ways) if found else ()
+    if found is None:
+        return ()
+    from shlex import quote
+
+    return tuple(way.format(quote(file.path)) for way in found.ways)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from shlex import quote
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
 from launcher.images.disk_files import OF_THE_KERNEL, Disk, DiskFile
@@ -14,6 +14,7 @@ from launcher.planner.rules.boot import AS_IT_IS, FOR_A_SHELL
 from launcher.planner.rules.contents import CONTENTS
 from launcher.planner.rules.rule import Rule
 from launcher.planner.rules.words import series
+from launcher.row import NamedTuple
 from launcher.values import Missing, show_size
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ They only warn: what a kernel has built in (CONFIG_CMDLINE, an initramfs) is not
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
 from launcher.images.boot_files import BootFile
@@ -15,6 +15,7 @@ from launcher.planner.functions import is_kind
 from launcher.planner.kernel_cmdline import parameters, values
 from launcher.planner.places import in_spec
 from launcher.planner.rules.rule import Rule
+from launcher.row import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

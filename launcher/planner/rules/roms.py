@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from shlex import quote
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
@@ -53,6 +52,8 @@ def _none(alias: str, file: BootFile, start: int | None, where: Where) -> Diagno
         return Diagnostic("E430", fact, where, help=("name a dump of the card's ROM", _OWN))
     dump = "a dump with NVIDIA's header (NVGI)" if file.content == "nvgi" else "a dump with a header"
     fact = f"{alias}: {file.path} is {dump}: its option ROM begins at {start:#x}, and the guest looks for it at 0"
+    from shlex import quote
+
     from launcher.images.option_rom import UNIT
 
     block, skip = (UNIT, start // UNIT) if start % UNIT == 0 else (1, start)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 from launcher.errors import Diagnostic
+from launcher.row import NamedTuple
 
 if TYPE_CHECKING:
     from launcher.planner.decided import Situation

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shlex import quote
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
 from launcher.images.disk_files import Socket
@@ -13,6 +13,7 @@ from launcher.planner.rules.access import SETFACL, who
 from launcher.planner.rules.rule import Rule
 from launcher.planner.served_by import READ, WRITE, Server, may
 from launcher.planner.virtio import cid_of
+from launcher.row import NamedTuple
 from launcher.spec.served import AUTO
 from launcher.values import Missing
 

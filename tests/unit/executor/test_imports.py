@@ -24,3 +24,11 @@ def test_a_keeper_has_no_openssl_in_its_memory() -> None:
     program = f"import sys, {rooms}, launcher.vms.images as one; one._byte_of('8:1'); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert not {"hashlib", "_hashlib"} & {*done.stdout.split()}
+
+
+def test_a_keeper_begins_without_what_python_makes_of_its_c() -> None:
+    """Each of these took as long as several rooms of ours, of each start."""
+    program = "import sys, launcher.executor.keeper.beginning; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    heavy = {"datetime", "queue", "selectors", "socket", "threading", "traceback"}
+    assert not heavy & {*done.stdout.split()}

@@ -9,7 +9,7 @@ from threading import Thread
 import pytest
 
 from launcher.values import KIB, MIB
-from launcher.vms.channel import MOST, MOST_REPORT, Channel, Closed, listen, pack_bytes
+from launcher.vms.channel import MOST, MOST_REPORT, Channel, Closed, accept, listen, pack_bytes
 from launcher.vms.log import ConsoleLog
 
 
@@ -64,7 +64,7 @@ def test_an_offer_does_not_wait_for_a_reader_who_does_not_read() -> None:
 def test_what_is_not_ours_reads_as_an_empty_message(tmp_path: Path) -> None:
     listener = listen(tmp_path / "control.sock")
     client = Channel.connect(tmp_path / "control.sock")
-    server = Channel(listener.accept()[0])
+    server = accept(listener)
     for garbage in (b"j{", b"j[1]", b"jnull", b"?", b"j\xff"):
         client.offer(garbage)
         assert server.receive() == ({}, b"")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from _thread import allocate_lock
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Lock
 
 from launcher.executor.runner.devices.function import Function
 from launcher.executor.runner.devices.traps import MACHINE, Key, Space, Traps
@@ -24,7 +24,7 @@ class Bus:
         self._machine, self.traps = machine, traps
         self.functions: list[Function] = []
         self.faults = 0  # KVM_RUN met a BAR that did not answer
-        self._lock = Lock()
+        self._lock = allocate_lock()
         self._by_devfn: dict[int, Function] = {}
         self._alarms: dict[int, tuple[Function, str]] = {}  # by descriptor
         self._models: list[PortModel] = []

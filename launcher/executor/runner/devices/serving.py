@@ -9,12 +9,13 @@ import errno
 import struct
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from launcher.kernel.api import MemoryPart, RingPlace, Tap, Vhost, VhostUser
 from launcher.kernel.vhost_user import CONFIG, MQ
 from launcher.machine.virtio import EVENT_IDX, INDIRECT_DESC, VERSION_1
 from launcher.plan.virtio import Virtio
+from launcher.row import NamedTuple
 
 NO_EVENT = -1
 

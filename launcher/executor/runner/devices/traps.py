@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from launcher.kernel.api import Machine, Trap
+from launcher.row import NamedTuple
 from launcher.values import Span
 
 Space = Literal["port", "memory"]

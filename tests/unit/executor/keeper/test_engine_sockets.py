@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,7 +23,7 @@ def test_a_socket_where_others_wait_already_is_told_at_once(tmp_path: Path) -> N
         listening.listen(0)
         status = Path(path).stat()
         identity = f"{status.st_dev}:{status.st_ino}"
-        stack.enter_context(engine_sockets.connect(path, identity))  # one waits
+        stack.enter_context(closing(engine_sockets.connect(path, identity)))  # one waits
         with pytest.raises(OSError, match="which takes nobody") as failed:
             engine_sockets.connect(path, identity)
         assert failed.value.errno == errno.EAGAIN

@@ -1,0 +1,93 @@
+"""Which compiled modules are taken as they are, and which are left to Python."""
+
+from __future__ import annotations
+
+import os
+import py_compile
+import subprocess
+import sys
+from importlib.util import MAGIC_NUMBER, cache_from_source, module_from_spec
+from pathlib import Path
+
+import pytest
+
+from launcher.cli.loading import MOST, Finder
+
+TAG = sys.implementation.cache_tag
+FINDER = Finder(MAGIC_NUMBER, f".{TAG}.pyc")
+
+
+def compiled(source: Path, text: str, mode: py_compile.PycInvalidationMode | None = None) -> Path:
+    source.parent.mkdir(exist_ok=True)
+    source.write_text(text)
+    cached = py_compile.compile(str(source), doraise=True, invalidation_mode=mode)
+    assert cached is not None
+    return Path(cached)
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Path:
+    compiled(tmp_path / "room.py", "def where():\n    return __file__, __package__\n")
+    return tmp_path / "room.py"
+
+
+def test_a_compiled_module_is_taken_and_is_what_python_would_have_made(room: Path) -> None:
+    spec = FINDER.find_spec("launcher.room", [str(room.parent)])
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.where() == (str(room), "launcher")
+    assert (module.__file__, module.__cached__) == (str(room), cache_from_source(str(room)))
+    assert spec.loader.get_code("launcher.room").co_filename == str(room)  # type: ignore[attr-defined]
+    assert spec.loader.get_source("launcher.room") == room.read_text()  # type: ignore[attr-defined]
+
+
+def test_a_package_is_one(tmp_path: Path) -> None:
+    compiled(tmp_path / "floor" / "__init__.py", "")
+    spec = FINDER.find_spec("launcher.floor", [str(tmp_path)])
+    assert spec is not None
+    assert spec.submodule_search_locations == [str(tmp_path / "floor")]
+
+
+@pytest.mark.parametrize("name", ["launcher", "other.room"])
+def test_what_is_not_below_our_name_is_left(room: Path, name: str) -> None:
+    assert FINDER.find_spec(name, None if name == "launcher" else [str(room.parent)]) is None
+
+
+def test_what_is_not_there_is_left(tmp_path: Path) -> None:
+    assert FINDER.find_spec("launcher.room", [str(tmp_path)]) is None
+
+
+def test_a_source_that_has_changed_since_is_left(room: Path) -> None:
+    found = room.stat()
+    os.utime(room, (found.st_atime, found.st_mtime + 1))
+    assert FINDER.find_spec("launcher.room", [str(room.parent)]) is None
+    room.write_text(room.read_text() + "#")
+    os.utime(room, (found.st_atime, found.st_mtime))
+    assert FINDER.find_spec("launcher.room", [str(room.parent)]) is None
+
+
+def test_what_was_compiled_by_another_python_elsewhere_or_halfway_is_left(room: Path, tmp_path: Path) -> None:
+    cached = Path(cache_from_source(str(room)))
+    whole = cached.read_bytes()
+    for odd in (b"", whole[:12], b"1234" + whole[4:], whole + bytes(MOST)):
+        cached.write_bytes(odd)
+        assert FINDER.find_spec("launcher.room", [str(tmp_path)]) is None
+    cached.write_bytes(whole.replace(os.fsencode(room), os.fsencode(room.with_name("mood.py"))))
+    assert FINDER.find_spec("launcher.room", [str(tmp_path)]) is None
+
+
+def test_one_that_is_to_be_compared_by_its_content_is_left(tmp_path: Path) -> None:
+    compiled(tmp_path / "room.py", "", py_compile.PycInvalidationMode.CHECKED_HASH)
+    assert FINDER.find_spec("launcher.room", [str(tmp_path)]) is None
+
+
+@pytest.mark.parametrize(
+    ("options", "taken"), [([], True), (["-O"], False), (["-X", "pycache_prefix=/nowhere"], False)]
+)
+def test_it_is_not_asked_where_compiled_files_are_elsewhere(options: list[str], *, taken: bool) -> None:
+    program = "import sys; from launcher.cli import loading as one; one.install()"
+    program += "; print(isinstance(sys.meta_path[0], one.Finder))"
+    done = subprocess.run([sys.executable, *options, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{taken}\n"
