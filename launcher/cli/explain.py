@@ -43,11 +43,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _found(topic: str, fields: dict[str, FieldHelp], codes: dict[str, Explanation]) -> FieldHelp | Explanation | None:
-    """A field is also found by its place in a spec: `devices.gpu.pci` is `devices.pci`."""
-    from launcher.spec.places import section_of
+    """A field is also found by its place in a spec: `devices.gpu.pci` is `devices.pci`, `devices.gpu` is `devices`."""
+    from launcher.cli.topics import field_at
 
-    path = tuple(topic.split("."))
-    known = fields.get(topic) or codes.get(topic.upper()) or (fields.get(section_of(path)) if len(path) > 2 else None)
+    known = fields.get(topic) or codes.get(topic.upper()) or field_at(topic, fields)
     if known is None:
         from launcher.cli.topics import meant_fields
 
