@@ -26,7 +26,7 @@ def verdict_of(address: str, facts: HostFacts) -> str:
     column = next(line for line in lines if line.startswith("group")).index("verdict")
     start = next(n for n, line in enumerate(lines) if line[7:19] == address)
     more = next((n for n, line in enumerate(lines[start + 1 :], start + 1) if line[7:8].strip()), len(lines))
-    return " ".join(filter(None, (line[column:] for line in lines[start:more] if line[7:19] in ("", " " * 12, address))))
+    return " ".join(filter(None, (line[column:] for line in lines[start:more] if line[7:19].strip() in ("", address))))
 
 
 def with_use(address: str, *uses: Use) -> HostFacts:
