@@ -135,6 +135,7 @@ def _code(one: Explanation, width: int) -> str:
 
 
 def _field(field: FieldHelp, fields: dict[str, FieldHelp], width: int) -> str:
+    from launcher.report.lines import wrapped
     from launcher.spec.fields import as_yaml
 
     last = field.key.rpartition(".")[2]
@@ -145,5 +146,6 @@ def _field(field: FieldHelp, fields: dict[str, FieldHelp], width: int) -> str:
         *(("example", f"{last}: {as_yaml(one)}") for one in field.examples),
     ]
     inside = [key.rpartition(".")[2] for key in fields if key.rpartition(".")[0] == field.key]
-    lines = [f"  {name:8} {fact}" for name, fact in [*facts, ("keys", ", ".join(inside))] if fact]
+    told = [(name, fact) for name, fact in [*facts, ("keys", ", ".join(inside))] if fact]
+    lines = [line for name, fact in told for line in wrapped(f"  {name:8} ", fact, width)]
     return "\n".join([field.key, "", _prose(field.description, width), "", *lines])

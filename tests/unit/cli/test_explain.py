@@ -111,8 +111,8 @@ def test_codes_are_listed_apart(capsys: pytest.CaptureFixture[str]) -> None:
     assert (answer["fields"], answer["codes"]) == (list(all_fields()), codes)
 
 
-@pytest.mark.parametrize("topic", ["devices.match.class", "memory.pages", "E203", "W216"])
-def test_prose_is_wrapped_at_words(topic: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("topic", [*all_fields(), "E203", "W216"])
+def test_what_is_said_is_wrapped_at_words(topic: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert max(map(len, say(capsys, "explain", topic).splitlines())) <= 100
 
 
