@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from launcher.errors import NoSuchVm
+    from launcher.plan.outcome import End
     from launcher.vms.journal import Entry
 
 STATED = {"phase": str, "keeper": int, "started": str, "ended": str, "vcpus": int, "memory": int}
@@ -80,6 +81,18 @@ def _vm(path: str, name: str) -> dict[str, Any]:
     if state["phase"] == "ended":
         state |= _fitting(read_json(f"{path}/{REPORT}"), {"end": dict})
     return state
+
+
+def end_in(path: Path) -> End | None:
+    """How the VM ended that was the last to have this folder; None: it has not, or its keeper has not written it."""
+    from launcher.codec import DecodeError, decode
+    from launcher.plan.outcome import End
+
+    report = read_json(path / REPORT)
+    try:
+        return decode(End, report["end"]) if isinstance(report, dict) and report.get("end") else None
+    except DecodeError:
+        return None  # of another version of vmlaunch
 
 
 def _fitting(state: Any, kinds: dict[str, type]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from launcher.api.folders import left_to_undo
+from launcher.api.folders import end_in, left_to_undo
 from launcher.api.reaching import FAREWELL, PATIENCE, Waiting, ask, held_by, wait_for_end
 from launcher.errors import HostNotRestored, Refused
 from launcher.vms.looking import is_up
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from launcher.errors import Diagnostic
+    from launcher.plan.outcome import End
 
 
 def bring_down(
@@ -26,9 +27,11 @@ def bring_down(
     force: bool = False,
     waiting_as: type[Waiting] = Waiting,
     told: Callable[[Diagnostic], None] = lambda _: None,
+    ended: Callable[[End], None] = lambda _: None,
 ) -> bool:
     """Press the power button and wait `timeout` seconds for the guest; `force` asks neither it nor a silent keeper.
-    `told` hears of what a dead keeper had changed and somebody else has changed since (W543).
+    `told` hears of what a dead keeper had changed and somebody else has changed since (W543); `ended` of how the VM
+    ended, now or before, where its keeper has lived to write it.
 
     False: the VM was not up; what a keeper that died has left is put back all the same. Refused when it is up and its
     folder was deleted.
@@ -36,7 +39,10 @@ def bring_down(
     was_up = is_up(path)
     if was_up:
         _stop(path, 0.0 if force else timeout, force, waiting_as)
+    end = end_in(path)
     _clear(path, told)
+    if end is not None:
+        ended(end)
     if not was_up:
         refuse_homeless(path)
     return was_up

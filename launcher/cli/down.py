@@ -14,6 +14,8 @@ from launcher.report.frame import visible
 if TYPE_CHECKING:
     import argparse
 
+    from launcher.plan.outcome import End
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
@@ -68,8 +70,15 @@ def _down(given: str, timeout: float, options: argparse.Namespace) -> int:
             raise no_such_vm(name)
         return _say(options, name, "nothing to do", f"{name} is not up")
 
-    was_up = bring_down(path, timeout, force=options.kill, waiting_as=ToldWaiting, told=_tell)
-    return _say(options, name, "stopped" if was_up else "cleared", f"{name} is down")
+    ends: list[End] = []
+    was_up = bring_down(path, timeout, force=options.kill, waiting_as=ToldWaiting, told=_tell, ended=ends.append)
+    text = "".join([f"{name} is down", *(_so(end, was_up) for end in ends)])
+    return _say(options, name, "stopped" if was_up else "cleared", text, *ends)
+
+
+def _so(end: End, was_up: bool) -> str:
+    """That it is `down` which has stopped it need not be said here."""
+    return f": {end.detail.replace(': down', '', 1)}" if was_up else f"; it had ended before: {end.detail}"
 
 
 def _tell(one: Diagnostic) -> None:
@@ -78,6 +87,12 @@ def _tell(one: Diagnostic) -> None:
     print(drawn((one,), {}, sys.stderr), file=sys.stderr)
 
 
-def _say(options: argparse.Namespace, name: str, outcome: str, text: str) -> int:
-    print(json.dumps({"name": name, "outcome": outcome}) if options.json else visible(text))
+def _say(options: argparse.Namespace, name: str, outcome: str, text: str, end: End | None = None) -> int:
+    if options.json:
+        from launcher.codec import encode
+
+        so = {"end": encode(end)} if end else {}
+        print(json.dumps({"name": name, "outcome": outcome} | so))
+    else:
+        print(visible(text))
     return 0

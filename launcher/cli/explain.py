@@ -43,11 +43,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _found(topic: str, fields: dict[str, FieldHelp], codes: dict[str, Explanation]) -> FieldHelp | Explanation | None:
-    """A field is also found by its place in a spec: `devices.gpu.pci` is `devices.pci`."""
-    from launcher.spec.places import section_of
+    """A field is also found by its place in a spec: `devices.gpu.pci` is `devices.pci`, `devices.gpu` is `devices`."""
+    from launcher.cli.topics import field_at
 
-    path = tuple(topic.split("."))
-    known = fields.get(topic) or codes.get(topic.upper()) or (fields.get(section_of(path)) if len(path) > 2 else None)
+    known = fields.get(topic) or codes.get(topic.upper()) or field_at(topic, fields)
     if known is None:
         from launcher.cli.topics import meant_fields
 
@@ -136,6 +135,7 @@ def _code(one: Explanation, width: int) -> str:
 
 
 def _field(field: FieldHelp, fields: dict[str, FieldHelp], width: int) -> str:
+    from launcher.report.lines import wrapped
     from launcher.spec.fields import as_yaml
 
     last = field.key.rpartition(".")[2]
@@ -146,5 +146,6 @@ def _field(field: FieldHelp, fields: dict[str, FieldHelp], width: int) -> str:
         *(("example", f"{last}: {as_yaml(one)}") for one in field.examples),
     ]
     inside = [key.rpartition(".")[2] for key in fields if key.rpartition(".")[0] == field.key]
-    lines = [f"  {name:8} {fact}" for name, fact in [*facts, ("keys", ", ".join(inside))] if fact]
+    told = [(name, fact) for name, fact in [*facts, ("keys", ", ".join(inside))] if fact]
+    lines = [line for name, fact in told for line in wrapped(f"  {name:8} ", fact, width)]
     return "\n".join([field.key, "", _prose(field.description, width), "", *lines])

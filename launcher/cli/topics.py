@@ -44,12 +44,24 @@ def exit_code(word: str) -> str | None:
     return known and f"Exit code {int(word)}: {known}."
 
 
+def field_at(topic: str, fields: Mapping[str, FieldHelp]) -> FieldHelp | None:
+    """By its place in a spec, with an alias or a number in it. A word that is nearly a key is a misspelled key."""
+    from launcher.spec.fields import keys_of
+    from launcher.spec.places import is_alias, section_of
+    from launcher.spec.problems import nearest
+
+    path = tuple(topic.split("."))
+    if is_alias(path) and nearest(path[-1], keys_of(path[0])):
+        return None
+    return fields.get(section_of(path)) if len(path) > 1 else None
+
+
 def meant_fields(word: str, fields: Mapping[str, FieldHelp]) -> tuple[FieldHelp, ...]:
     """By the last part of its name, by one of its choices, by what other tools call it."""
     from launcher.spec.words import field_of, plain_word
 
     plain = plain_word(word)
-    last = [key for key in fields if key.rpartition(".")[2] == word.lower()]
+    last = [key for key in fields if plain_word(key.rpartition(".")[2]) == plain]
     chosen = [key for key, one in fields.items() if word.lower() in _choices(one)]
     sections = ("", "*", *(key for key in fields if field_of(key)))
     called = [found for section in sections if (found := field_of(section).get(plain))]

@@ -34,7 +34,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "The host has less memory than the VM needs; or less is available now, and all of it is needed before the "
         "guest starts, because devices lock it or a bank names its pages.",
         "memory: 4TiB",
-        "Ask for less, or stop other work.",
+        "Ask for less, as much as the message says that fits, or stop other work.",
     ),
     Explanation(
         "E305",

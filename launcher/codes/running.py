@@ -297,10 +297,13 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "E528",
         "the guest did not say what was waited for",
         "`up --wait TEXT` waits until TEXT has been on the guest's serial console. The guest ended before, or the time "
-        "was over: then the VM was stopped and the host put back. A VM that was up before stays up. The exit code is "
-        "13, or what the VM itself failed with.",
+        "was over: then the VM was stopped and the host put back. A VM that was up before stays up. A kernel that "
+        "panics, as Linux does when it finds no root file system, says nothing more and goes on for ever, unless its "
+        "command line has `panic=1`: the message tells that it did. The exit code is 13, or what the VM itself failed "
+        "with.",
         "vmlaunch up -d vm.yaml --wait 'login:' --timeout 60s",
-        "`vmlaunch logs NAME` shows what it said. Is the guest's console on its serial port (console=ttyS0)?",
+        "`vmlaunch logs NAME` shows what it said; behind `Kernel panic` stands why. Where it said nothing: is the "
+        "guest's console on its serial port (console=ttyS0)? Where it was slow: give it more time by `--timeout`.",
     ),
     Explanation(
         "E529",

@@ -77,11 +77,14 @@ def signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def stopped(by: str, code: int, *, forced: bool) -> End:
-    """The VM was stopped from outside; `by` is `SIGTERM`, `down` and the like."""
-    if forced:
-        return End("killed", f"stopped by force: {by}", code)
+def stopped(by: str) -> End:
+    """The guest heard its power button, which `by` has pressed: `SIGTERM`, `down` and the like."""
     return End("stopped", f"the guest powered off: {by}", 0)
+
+
+def stopped_by_force(by: str, code: int, why: str = "") -> End:
+    """`why`: what made force necessary where `by` had not asked for it."""
+    return End("killed", "; ".join(filter(None, (f"stopped by force: {by}", why))), code)
 
 
 def diagnostics_of(step: Step, error: Exception) -> tuple[Diagnostic, ...]:

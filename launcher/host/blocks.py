@@ -1,4 +1,4 @@
-"""A Tree in; which PCI functions the host's file systems, swap and volumes stand on out."""
+"""A Tree in; which disks PCI functions have, and what of the host's stands on them, out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from launcher.host.addresses import owner
 from launcher.host.block_holders import read_exports, read_standing
-from launcher.host.facts import Use
+from launcher.host.facts import BlockDevice, Use
 from launcher.host.lists import entries, keyed, str_of
 from launcher.host.mounts import read_mounts, read_swaps
 from launcher.row import NamedTuple
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 BLOCK = "/sys/class/block"
 _SUBSYSTEM = r"/nvme-subsystem/(nvme-subsys[0-9]+)/(nvme[0-9]+)(n[0-9]+)"
 _NVME = "/sys/class/nvme"
+_PATH = "nvme[0-9]+c[0-9]+n[0-9]+"
+_SECTOR = 512  # bytes, whatever the disk's own are: the unit of `size` (Documentation/ABI/stable/sysfs-block)
 
 # ID_FS_TYPE of what belongs to a whole, whether or not that runs: LVM2_member, zfs_member, linux_raid_member ...
 _MEMBER = r".*_member|ceph_bluestore|bcache|drbd|jbd"
@@ -29,23 +31,42 @@ _MEMBER = r".*_member|ceph_bluestore|bcache|drbd|jbd"
 _OF_ZFS = "6a898cc3-1dd2-11b2-99a6-080020736631"
 _OF_MULTIPATH = "mpath_member"  # udev's word for a path; the map that holds it says what it is for
 
+Owners = dict[str, tuple["PciAddress", ...]]  # the PCI functions of each block device
+
 
 class Storage(NamedTuple):
-    """What is read once. `owners`: the PCI functions by block device."""
+    """What is read once."""
 
     tree: Tree
     mounts: Mounts
     swaps: frozenset[str]
-    owners: dict[str, tuple[PciAddress, ...]]
+    owners: Owners
     standing: dict[str, tuple[str, ...]]
     exports: dict[str, Use]
 
 
-def block_uses(tree: Tree) -> Iterator[tuple[PciAddress, Use]]:
+def read_owners(tree: Tree) -> Owners:
     names = entries(tree.list_folder(BLOCK))
-    owners = {name: _owners(tree, name, names) for name in names}
+    return {name: _owners(tree, name, names) for name in names}
+
+
+def read_disks(tree: Tree, owners: Owners) -> dict[PciAddress, list[BlockDevice]]:
+    """Those that are no part of another, nor a path that only the kernel goes by."""
+    found: dict[PciAddress, list[BlockDevice]] = {}
+    for name, addresses in owners.items():
+        above = str_of(tree.read_link(f"{BLOCK}/{name}")).split("/")[-2:-1] if addresses else []
+        if addresses and not _is(_PATH, name) and not owners.keys() & above:
+            sectors = str_of(tree.read_text(f"{BLOCK}/{name}/size"))
+            disk = BlockDevice(name, int(sectors) * _SECTOR if sectors.isdecimal() else None)
+            for address in addresses:
+                found.setdefault(address, []).append(disk)
+    return found
+
+
+def block_uses(tree: Tree, owners: Owners) -> Iterator[tuple[PciAddress, Use]]:
     if not any(owners.values()):
         return
+    names = tuple(owners)
     standing, exports = read_standing(tree, names), read_exports(tree)
     storage = Storage(tree, read_mounts(tree, names), read_swaps(tree), owners, standing, exports)
     for name, addresses in owners.items():

@@ -339,6 +339,14 @@ class Use:
 
 
 @record
+class BlockDevice:
+    """A whole disk of the host on the function, by its name in /dev. `size`: bytes; None where the kernel has none."""
+
+    name: str
+    size: int | None
+
+
+@record
 class PciFunction:
     """One PCI function. `id` and `subsystem` are vendor:device, four hex digits each; `class_code` six.
 
@@ -379,6 +387,7 @@ class PciFunction:
     sriov: Sriov | None = None
     interfaces: tuple[Interface, ...] = ()
     uses: tuple[Use, ...] = ()
+    disks: tuple[BlockDevice, ...] = ()
     vfio: str | None = None
     removable: bool = False
 

@@ -91,6 +91,7 @@ def _function(machine: _Machine, address: PciAddress) -> PciFunction:
         sriov=_sriov(folder),
         interfaces=machine.used.interfaces(address),
         uses=machine.used.uses(address, boot_vga),
+        disks=machine.used.disks(address),
         vfio=_vfio(folder),
         removable="removable" in folder.names and folder.text("removable") == "removable",
     )

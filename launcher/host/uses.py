@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, get_args
 
-from launcher.host.blocks import block_uses
+from launcher.host.blocks import block_uses, read_disks, read_owners
 from launcher.host.displays import console_uses, display_uses, input_uses
-from launcher.host.facts import Interface, Use, UseKind
+from launcher.host.facts import BlockDevice, Interface, Use, UseKind
 from launcher.host.network import read_network
 from launcher.host.opened import process_uses
 from launcher.record import field, record
@@ -25,9 +25,13 @@ class Used:
 
     by_address: dict[PciAddress | None, set[Use]] = field(default_factory=dict)
     by_interface: dict[PciAddress, list[Interface]] = field(default_factory=dict)
+    by_disk: dict[PciAddress, list[BlockDevice]] = field(default_factory=dict)
 
     def interfaces(self, address: PciAddress) -> tuple[Interface, ...]:
         return tuple(self.by_interface.get(address, ()))
+
+    def disks(self, address: PciAddress) -> tuple[BlockDevice, ...]:
+        return tuple(self.by_disk.get(address, ()))
 
     def uses(self, address: PciAddress, boot_vga: bool) -> tuple[Use, ...]:
         """What is worst to lose first."""
@@ -42,9 +46,10 @@ NOTHING = Used()
 
 def read_used(tree: Tree, opened: Opened) -> Used:
     network = read_network(tree)
-    used = Used({}, network.interfaces)
+    owners = read_owners(tree)
+    used = Used({}, network.interfaces, read_disks(tree, owners))
     sources = (
-        block_uses(tree),
+        block_uses(tree, owners),
         network.uses,
         display_uses(tree),
         console_uses(tree),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from launcher.host.class_names import class_name
 from launcher.record import record
 from launcher.report.frame import visible
+from launcher.report.inventory import NAMELESS, called, mediated_name
 from launcher.report.lines import wrapped
 from launcher.spec.kinds import WORDS, is_of
 from launcher.spec.yaml_text import resolve
@@ -111,8 +112,6 @@ def _devices(host: HostFacts, verdicts: Mapping[PciAddress, Verdict]) -> Iterato
     yield from _listed(passable[:_MOST], verdicts)
     yield from _mediated(host.mediated[:_MOST])
     if not any(one.name for one in host.pci):
-        from launcher.report.inventory import NAMELESS
-
         yield from _comment(NAMELESS)
     if len(passable) > _MOST:
         yield f"#   and {len(passable) - _MOST} more: `vmlaunch devices` lists them all"
@@ -120,8 +119,6 @@ def _devices(host: HostFacts, verdicts: Mapping[PciAddress, Verdict]) -> Iterato
 
 def _mediated(devices: Sequence[MediatedDevice]) -> Iterator[str]:
     if devices:
-        from launcher.report.inventory import mediated_name
-
         for number, one in enumerate(devices, 1):
             alias, about = f"mdev-{number}" if number > 1 else "mdev", mediated_name(one)
             yield f"#   {alias}: {{mdev: {one.address}}}  # {about[:_LONGEST]}"
@@ -160,7 +157,8 @@ def _about(one: PciFunction) -> str:
     uses = f", {one.uses[0].what}" if one.uses else ""
     group = "" if one.group is None else f", group {one.group}"
     what = one.name or f"{one.id} {class_name(one.class_code) or f'class {one.class_code}'}"
-    whole = f"{what}{group}, {one.driver or 'no driver'}{uses}"
+    known = ", ".join((what, *called(one)))
+    whole = f"{known}{group}, {one.driver or 'no driver'}{uses}"
     return whole if len(whole) <= _LONGEST else f"{whole[: _LONGEST - 3]}..."
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from launcher.codes import explanation
@@ -10,6 +11,7 @@ from launcher.host.class_names import class_name
 from launcher.record import record, replace
 from launcher.report.frame import visible
 from launcher.report.lines import WIDE, count, wrapped
+from launcher.values import show_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 _ROOMY = 90  # columns from which on there is room for the node
 _DRIVER = 13  # columns at most
 _LEAST = 32  # columns for a device and its verdict beside each other
-_KEPT = "\u00a0"  # a blank where no line is cut: what is to be written into the spec stays whole
+_KEPT = "\u00a0"  # a blank where no line is cut: what is to be written into the spec stays whole, as does a size
 _HEAD = ("group", "host", "is", "node", "driver", "verdict")
 
 
@@ -98,7 +100,7 @@ class _Table:
     @classmethod
     def of(cls, listed: Sequence[PciFunction], words: Mapping[PciAddress, str], width: int) -> _Table:
         """Where not all fits, a verdict gets half of what the others leave, or more; where that is little, a line."""
-        name = max(map(len, (_HEAD[2], *map(_name, listed))))
+        name = max(map(len, (_HEAD[2], *map(_name, listed), *map(_called, listed))))
         driver = max(map(len, (_HEAD[4], *(one.driver or "" for one in listed))))
         verdict = max(map(len, (_HEAD[5], *words.values())))
         with_node = width >= _ROOMY and any(one.node is not None for one in listed)
@@ -117,14 +119,15 @@ class _Table:
 
     def rows(self, one: PciFunction, words: str, *, first: bool) -> Iterator[str]:
         group, node = ("-" if number is None else str(number) for number in (one.group, one.node))
-        below = not self.verdict
-        lines = wrapped("", words, self.verdict or self.name + self.driver + 12)
-        sentence, *rest = ["", *lines] if below else lines
-        yield self.line(
-            group if first else "", str(one.address), _name(one), node, one.driver or "-", _written(sentence)
-        )
-        for more in rest:
-            yield f"{'':9}{_written(more)}" if below else self.line("", "", "", "", "", _written(more))
+        names = filter(None, wrapped("", _called(one), self.name))
+        sentence, *rest = wrapped("", words, self.verdict or self.name + self.driver + 12)
+        begin = (group if first else "", str(one.address), _name(one), node, one.driver or "-")
+        yield self.line(*begin, _written(sentence) if self.verdict else "")
+        if self.verdict:
+            for name, more in zip_longest(names, rest, fillvalue=""):
+                yield self.line("", "", _written(name), "", "", _written(more))
+        else:
+            yield from (f"{'':9}{_written(line)}" for line in (*names, sentence, *rest))
 
     def line(self, *cells: str) -> str:
         group, host, name, node, driver, verdict = cells
@@ -138,6 +141,16 @@ def _name(one: PciFunction) -> str:
     if one.name:
         return f"{one.id} {one.name}"
     return " ".join(filter(None, (one.id, class_name(one.class_code), f"class {one.class_code}")))
+
+
+def called(one: PciFunction) -> tuple[str, ...]:
+    """What the host knows it by: its disks, its interfaces."""
+    disks = (f"{disk.name} {show_size(disk.size)}" if disk.size else disk.name for disk in one.disks)
+    return (*disks, *(each.name for each in one.interfaces))
+
+
+def _called(one: PciFunction) -> str:
+    return ", ".join(name.replace(" ", _KEPT) for name in called(one))
 
 
 def _written(text: str) -> str:

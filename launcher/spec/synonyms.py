@@ -10,7 +10,7 @@ from functools import cache
 from launcher.row import NamedTuple
 from launcher.spec.addresses_of_others import in_guest, in_mapping, meant, of_halves, written
 from launcher.spec.entries_of_others import CDS, as_cd, entries, is_entry
-from launcher.spec.fields import all_fields, as_yaml, stands
+from launcher.spec.fields import all_fields, as_yaml, keys_of, stands
 from launcher.spec.kinds import meant_by
 from launcher.spec.places import NAMED, section_of
 from launcher.spec.problems import FieldPath
@@ -77,6 +77,8 @@ def meaning(path: FieldPath, given: object, beside: Mapping[str, object]) -> Mea
     """What is meant by the unknown key at the end of `path`, whose value is `given`, among the keys `beside` it."""
     *around, key = path
     section = section_of(tuple(around))
+    if name := _own(key, section):
+        return _of_field(f"{section}.{name}".lstrip("."), section, given, beside)
     for word in _forms(key):
         for where in (section, "*"):
             if (field := field_of(where).get(word)) and (field != "boot" or isinstance(given, Mapping)):
@@ -88,6 +90,12 @@ def meaning(path: FieldPath, given: object, beside: Mapping[str, object]) -> Mea
             if none := _none_of(where).get(word):
                 return Meaning((none,))
     return None
+
+
+def _own(key: str, section: str) -> str | None:
+    """`bootorder`, `boot_order` and `Boot-Order` are `boot-order`, where the section has that."""
+    word = plain_word(key)
+    return next((name for name in keys_of(section) if plain_word(name) == word), None)
 
 
 def _is_most(word: str, field: str, key: str, section: str, beside: Mapping[str, object]) -> bool:

@@ -102,6 +102,7 @@ FIELDS: dict[str, dict[str, str]] = {
         "disks.readonly": "read-only ro is-read-only",
         "disks.queues": "num-queues queue-count nr-queues multiqueue mq",
         "disks.discard": "trim unmap ssd",
+        "disks.boot-order": "bootindex boot-index order boot",
     },
     "nics": {
         "nics.bridge": "br master network-bridge brname parent",

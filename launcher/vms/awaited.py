@@ -7,6 +7,7 @@ from time import monotonic
 from launcher.errors import BUG, Diagnostic, GuestFailed, HostNotRestored, StepFailed
 from launcher.kernel.waiting import LONGEST
 
+PANIC = b"Kernel panic - not syncing"  # Linux's panic(), since before 2.6
 STRONGER = {StepFailed.exit_code, HostNotRestored.exit_code, BUG}  # than what a guest did not say
 
 
@@ -15,7 +16,7 @@ class AwaitedText:
 
     def __init__(self, text: str, timeout: float) -> None:
         self.text, self.timeout = text, min(timeout, LONGEST)
-        self.heard = self.expired = False
+        self.heard = self.expired = self.panicked = False
         self._wanted, self._tail = text.encode(errors="surrogateescape"), b""
         self._deadline: float | None = None
 
@@ -30,7 +31,8 @@ class AwaitedText:
             return
         whole = self._tail + data
         self.heard = self.heard or self._wanted in whole
-        self._tail = whole[max(len(whole) - len(self._wanted) + 1, 0) :]
+        self.panicked = self.panicked or PANIC in whole
+        self._tail = whole[max(len(whole) - max(len(self._wanted), len(PANIC)) + 1, 0) :]
 
     @property
     def open(self) -> bool:
@@ -49,8 +51,9 @@ class AwaitedText:
     def complaint(self, name: str) -> Diagnostic:
         """The text was not heard."""
         when = f"within {self.timeout:g} s" if self.expired else "before it ended"
-        help_ = (f"`vmlaunch logs {name}` shows what it said",)
-        return Diagnostic("E528", f"{name} did not say {self.text!r} {when}", help=help_)
+        why = f"; it said `{PANIC.decode()}`" if self.panicked else ""
+        help_ = (f"`vmlaunch logs {name}` shows what it said" + (", and behind that word why" if why else ""),)
+        return Diagnostic("E528", f"{name} did not say {self.text!r} {when}{why}", help=help_)
 
     def exit_code(self, code: int) -> int:
         """That of a VM that ended with `code`, and whose guest did not say the text."""

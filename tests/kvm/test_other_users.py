@@ -78,7 +78,7 @@ def test_a_vm_of_a_saved_plan_is_found_by_ps_and_down(cli: Cli, payload: Payload
     assert cli.run("plan", cli.spec(payload("spin")), "-o", path).code == 0
     assert cli.run("up", "-d", path).code == 0
     assert cli.name in cli.run("ps", "--names").out.split()
-    assert cli.run("down", "--kill", path).out == f"{cli.name} is down\n"
+    assert cli.run("down", "--kill", path).out == f"{cli.name} is down: stopped by force\n"
 
 
 def test_a_file_in_the_place_of_the_state_folder_is_told_by_up_and_down(cli: Cli) -> None:

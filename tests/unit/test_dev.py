@@ -55,6 +55,29 @@ def test_a_checkout_of_somebody_else_without_an_environment(checkout: Path) -> N
     assert f"{checkout} belongs to root, and nobody may not make {checkout}/.venv" in told(checkout)
 
 
+def asked_of_apt(checkout: Path, words: str) -> str:
+    """On a host that has all but the lab's packages, with an apt-get that writes down what it is to install."""
+    hidden, tools = checkout / "hidden", checkout / "tools"
+    if not tools.exists():
+        tools.mkdir()
+        for one in (*Path("/usr/bin").iterdir(), *Path("/bin").iterdir()):
+            if not one.name.startswith(("qemu", "apt", "python")) and not (tools / one.name).is_symlink():
+                (tools / one.name).symlink_to(one)
+        for name, script in (("python3", "exit 0"), ("apt-get", f'echo "$*" >>{checkout}/apt')):
+            (hidden / name).write_text(f"#!/bin/sh\n{script}\n")
+            (hidden / name).chmod(0o755)
+    (checkout / "apt").write_text("")
+    surroundings = {"PATH": f"{hidden}:{tools}", "HOME": str(checkout)}
+    subprocess.run([checkout / "dev", *words.split()], env=surroundings, capture_output=True, text=True, check=True)
+    return (checkout / "apt").read_text()
+
+
+def test_to_list_the_labs_hosts_takes_no_emulator(checkout: Path) -> None:
+    assert ["qemu-system-x86" in asked_of_apt(checkout, words) for words in ("lab hosts", "lab --help")] == [False] * 2
+    assert "qemu-system-x86" in asked_of_apt(checkout, "lab run -- true")
+    assert "libelf-dev" in asked_of_apt(checkout, "lab kernel") or Path("/usr/include/libelf.h").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "asked"),
     [

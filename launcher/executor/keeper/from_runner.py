@@ -72,7 +72,7 @@ class FromRunner:
     def _ended(self, ended: words.Ended) -> None:
         stopping = self._orders.stopping
         if ended.how == "power-off" and stopping.by is not None:
-            self._records.end = stopped(stopping.by, stopping.code, forced=False)
+            self._records.end = stopped(stopping.by)
         else:
             self._records.end = ended_by_itself(ended.how, ended.detail, ended.registers)
 

@@ -6,7 +6,7 @@ import signal
 from collections.abc import Collection
 
 from launcher.errors import Diagnostic, HostNotRestored, LauncherError, StepFailed
-from launcher.executor.ending import describe_death, stopped
+from launcher.executor.ending import describe_death, stopped_by_force
 from launcher.executor.keeper.changing import commands
 from launcher.executor.keeper.records import Records
 from launcher.executor.keeper.stopping import Stopping
@@ -30,7 +30,7 @@ def judge_death(records: Records, stopping: Stopping, status: int) -> None:
     """The runner ended as it said, as it was asked to, or without a word. `status`: os.waitstatus_to_exitcode."""
     by, end, death = stopping.by, records.end, describe_death(status)
     if by is not None and status in (0, -signal.SIGKILL):
-        records.end = end or stopped(by, stopping.code, forced=True)
+        records.end = end or stopped_by_force(by, stopping.code, stopping.why)
     elif end is None or (status and end.how != "failed"):
         records.note(Diagnostic("E535" if status == -signal.SIGSYS else "E502", death.detail))
         records.end = replace(end, exit_code=death.exit_code) if end else death

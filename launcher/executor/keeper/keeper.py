@@ -14,7 +14,7 @@ from time import monotonic
 from typing import NoReturn
 
 from launcher.errors import GuestFailed, LauncherError, StepFailed
-from launcher.executor.ending import check_confined, diagnostics_of, stopped
+from launcher.executor.ending import check_confined, diagnostics_of, stopped_by_force
 from launcher.executor.keeper.announcing import Announcer
 from launcher.executor.keeper.archive import MOST_COALESCED, Archive
 from launcher.executor.keeper.audience import Audience
@@ -121,7 +121,7 @@ class Keeper:
         if failed := self._changes.make(self._journal):
             self._failed(*failed)
         elif self._stopping.by is not None:
-            self._records.end = stopped(self._stopping.by, self._stopping.code, forced=True)
+            self._records.end = stopped_by_force(self._stopping.by, self._stopping.code)
         return self._records.end is None
 
     def _listen(self, descriptor: int | None, seconds: float) -> bool:

@@ -14,10 +14,13 @@ PATIENCE = 10.0  # seconds that a runner has to go after it was told to
 
 @mutable
 class Stopping:
-    """`by` is who began it and `code` the exit code if force was needed; `last` the strongest act so far."""
+    """`by` is who began it and `code` the exit code if force was needed; `why`, what made it necessary where nobody had
+    asked for it; `last` the strongest act so far.
+    """
 
     by: str | None = None
     code: int = 0
+    why: str = ""
     timeout: float = 0.0
     last: Act | None = None
     deadline: float | None = None
@@ -48,11 +51,16 @@ class Stopping:
 
     def answered(self, listens: bool, now: float) -> Act | None:
         """The guest listens to its power button, or is not waited for."""
-        return None if listens or self.last != "power" else self._escalate("stop", now, PATIENCE)
+        if listens or self.last != "power":
+            return None
+        self.why = "the guest does not listen to its power button"
+        return self._escalate("stop", now, PATIENCE)
 
     def tick(self, now: float) -> Act | None:
         if self.deadline is None or now < self.deadline:
             return None
+        if not self.forced:
+            self.why = f"the guest did not power off in {self.timeout:g} s"
         return self._escalate("kill" if self.forced else "stop", now, PATIENCE)
 
     def _escalate(self, act: Act, now: float, timeout: float) -> Act:

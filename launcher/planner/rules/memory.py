@@ -11,7 +11,7 @@ from launcher.planner.needs import POOLS, huge_demands, populated_bytes, small_p
 from launcher.planner.places import in_spec
 from launcher.planner.rules.rule import Rule
 from launcher.record import replace
-from launcher.values import KIB, show_size
+from launcher.values import GIB, KIB, MIB, show_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,11 +89,21 @@ def _total(it: Situation) -> Iterator[Diagnostic]:
     total, available, where = it.host.memory.total, it.host.memory.available, in_spec("memory")
     if needed > total:
         fact = f"{show_size(needed)} of memory, and this host has {show_size(total)} in all"
-        yield Diagnostic("E304", fact, where, help=("ask for less",))
+        yield Diagnostic("E304", fact, where, help=(f"ask for less{_most(it, available)}",))
     elif needed > available:
         code, amount = ("E304", populated) if populated > available else ("W302", needed)
         fact = f"{show_size(amount)} of memory, and this host has {show_size(available)} available"
-        yield Diagnostic(code, fact, where, help=("stop other work, or ask for less",))
+        yield Diagnostic(code, fact, where, help=(f"stop other work, or ask for less{_most(it, available)}",))
+
+
+def _most(it: Situation, room: int) -> str:
+    """What would fit, in a round number that may do for a while: other work goes on."""
+    step = GIB if room >= 8 * GIB else 64 * MIB
+    fits = room // step * step
+    written = f"{fits // MIB}MiB" if fits % GIB else f"{fits // GIB}GiB"
+    small = sum(PAGE_SIZES[bank.pages] not in POOLS for bank in it.spec.memory)
+    together = "" if small == 1 else f" for {small} banks together"
+    return f": `{written}` fits now{together}" if fits else ""
 
 
 def _transparent(it: Situation) -> Iterator[Diagnostic]:

@@ -92,7 +92,7 @@ def test_the_vm_and_its_state_are_the_users(user: User, group: Path, payload: An
     status = Path(f"/proc/{runner}/status").read_text()
     assert f"Uid:\t{NOBODY}\t{NOBODY}" in status
     assert str(group) in {str(link.readlink()) for link in Path(f"/proc/{runner}/fd").iterdir()}
-    assert user.run("down", user.name).out == f"{user.name} is down\n"
+    assert user.run("down", user.name).out == f"{user.name} is down: the guest powered off\n"
 
 
 def test_without_a_right_to_the_group_the_way_out_is_named_and_works(user: User, group: Path) -> None:

@@ -9,8 +9,10 @@ import pytest
 
 from launcher.api import folders
 from launcher.cli import main
+from launcher.codec import encode
+from launcher.executor.ending import stopped_by_force
 from launcher.vms.folder import StateFolder
-from launcher.vms.folder_state import STATE
+from launcher.vms.folder_state import REPORT, STATE
 from launcher.vms.journal import Journal
 
 Capture = pytest.CaptureFixture[str]
@@ -65,6 +67,22 @@ def test_all_are_those_that_are_up_or_lost(root: Path, capsys: Capture) -> None:
     assert capsys.readouterr().out == "one is down\ntwo is down\n"
     assert main(["down", "--all"]) == 0
     assert capsys.readouterr().out == "no VM is up\n"
+
+
+def test_of_a_vm_that_had_ended_it_is_said_how(root: Path, capsys: Capture) -> None:
+    for name in ("one", "two"):
+        (dead(root, name) / REPORT).write_text(json.dumps({"end": encode(stopped_by_force("SIGINT", 130))}))
+    assert main(["down", "one"]) == 0
+    assert capsys.readouterr().out == "one is down; it had ended before: stopped by force: SIGINT\n"
+    assert main(["down", "--json", "two"]) == 0
+    end = {"how": "killed", "detail": "stopped by force: SIGINT", "exit_code": 130, "registers": {}}
+    assert json.loads(capsys.readouterr().out) == {"name": "two", "outcome": "cleared", "end": end}
+
+
+def test_a_report_of_another_version_says_nothing(root: Path, capsys: Capture) -> None:
+    (dead(root, "one") / REPORT).write_text('{"end": {"manner": 7}}')
+    assert main(["down", "one"]) == 0
+    assert capsys.readouterr().out == "one is down\n"
 
 
 @pytest.mark.parametrize("words", [["down"], ["down", "--all", "vm"]], ids=" ".join)

@@ -35,6 +35,16 @@ def test_field_is_found_by_its_place_in_a_spec(capsys: pytest.CaptureFixture[str
     assert say(capsys, "explain", "memory.0.pages") == say(capsys, "explain", "memory.pages")
 
 
+@pytest.mark.parametrize("place", ["devices.drive", "disks.root", "nics.lan", "shares.work", "memory.0"])
+def test_an_alias_is_what_its_section_says(place: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert say(capsys, "explain", place) == say(capsys, "explain", place.partition(".")[0])
+
+
+def test_a_misspelled_key_is_no_alias(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "devices.pcci"]) == 2
+    assert "did you mean `devices.pci`?" in capsys.readouterr().err
+
+
 def test_section_lists_its_keys(capsys: pytest.CaptureFixture[str]) -> None:
     assert "keys     class, id, serial, slot, node, pf" in say(capsys, "explain", "devices.match")
 
@@ -59,6 +69,7 @@ def test_unknown_topic_gets_a_suggestion_and_is_wrong_usage(capsys: pytest.Captu
         ("No-Reset", ["devices.allow  ", "\nE216  the device cannot be reset"]),
         ("network", ["devices.network  ", "\nnics  "]),
         ("ram", ["memory\n"]),
+        ("boot_order", ["devices.boot-order  ", "disks.boot-order  "]),
         ("13", ["Exit code 13: the guest crashed"]),
     ],
 )
@@ -100,8 +111,8 @@ def test_codes_are_listed_apart(capsys: pytest.CaptureFixture[str]) -> None:
     assert (answer["fields"], answer["codes"]) == (list(all_fields()), codes)
 
 
-@pytest.mark.parametrize("topic", ["devices.match.class", "memory.pages", "E203", "W216"])
-def test_prose_is_wrapped_at_words(topic: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("topic", [*all_fields(), "E203", "W216"])
+def test_what_is_said_is_wrapped_at_words(topic: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert max(map(len, say(capsys, "explain", topic).splitlines())) <= 100
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from launcher.host.blocks import block_uses
+from launcher.host.blocks import block_uses, read_owners
 from launcher.host.tree import Recorded
 from tests.unit.host.trees import tree
 
@@ -48,7 +48,7 @@ def _line(number: int, one: str, numbers: dict[str, str]) -> str:
 def ends_at(machine: Recorded) -> dict[str, list[str]]:
     """By function, what is lost with it: without the devices in between."""
     found: dict[str, list[str]] = {}
-    for address, use in block_uses(machine):
+    for address, use in block_uses(machine, read_owners(machine)):
         if use.kind != "holder" or not use.name:
             found.setdefault(str(address), []).append(f"{use.kind}: {use.what}")
     return found
@@ -221,7 +221,8 @@ def test_a_deep_stack_ends_where_a_flat_one_does():
 
 def test_a_device_that_is_reached_by_many_ways_is_told_once():
     pairs = [(below, above) for below in range(40) for above in range(below + 1, 41)]
-    uses = [use for _, use in block_uses(layers(40, *pairs))]
+    machine = layers(40, *pairs)
+    uses = [use for _, use in block_uses(machine, read_owners(machine))]
     assert len(uses) == len(set(uses)) == len(pairs) + 1
 
 

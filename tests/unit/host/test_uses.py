@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from launcher.host.blocks import block_uses
-from launcher.host.facts import Holder, Interface, Use
+from launcher.host.blocks import block_uses, read_owners
+from launcher.host.facts import BlockDevice, Holder, Interface, Use
 from launcher.host.opened import read_opened
 from launcher.host.pci import read_pci
 from launcher.host.tree import Recorded, Status
@@ -96,6 +96,34 @@ def test_with_multipath_a_namespace_hangs_below_its_subsystem():
     assert said(machine) == ["mounted: nvme0n1p2 on /"]
 
 
+# ---- which disks it has ----
+
+
+def disks(machine: Recorded) -> list[BlockDevice]:
+    return [disk for one in read_pci(machine, read_used(machine, read_opened(machine))) for disk in one.disks]
+
+
+def test_a_drive_has_its_disk_and_not_the_parts_of_it():
+    assert disks(disk({f"{BLOCK}/nvme0n1/size": "1000215216", f"{PART}/size": "2048"})) == [
+        BlockDevice("nvme0n1", 512_110_190_592)
+    ]
+
+
+def test_each_port_of_an_adapter_may_have_a_disk_and_one_may_have_no_size():
+    port = "../../devices/pci0000:00/0000:00:02.0/0000:01:00.0/ata{0}/host{0}/target{0}:0:0/{0}:0:0:0/block/{1}"
+    links = {f"{BLOCK}/sda": port.format(1, "sda"), f"{BLOCK}/sr0": port.format(2, "sr0")}
+    links |= {f"{BLOCK}/sda1": port.format(1, "sda/sda1"), f"{BLOCK}/loop0": "../../devices/virtual/block/loop0"}
+    assert disks(tree({f"{BLOCK}/sda/size": "2048"}, links)) == [BlockDevice("sda", 1 << 20), BlockDevice("sr0", None)]
+
+
+def test_a_path_of_multipath_is_no_disk_of_its_own():
+    head, controller = "../../devices/virtual/nvme-subsystem/nvme-subsys0/nvme0n1", f"{CARD}/nvme/nvme0"
+    links = {f"{BLOCK}/nvme0n1": head, f"{BLOCK}/nvme0n1p2": f"{head}/nvme0n1p2"}
+    links |= {f"{BLOCK}/nvme0c0n1": f"{controller}/nvme0c0n1"}
+    links |= {"/sys/class/nvme-subsystem/nvme-subsys0/nvme0": controller}
+    assert [one.name for one in disks(tree({}, links))] == ["nvme0n1"]
+
+
 # ---- which function leads there ----
 
 PHYSICAL, VIRTUAL = "0000:5e:00.0", "0000:5e:00.1"
@@ -117,7 +145,7 @@ def shared_drive(*paths: str, below: str = "/sys/class/nvme/nvme{}/{}") -> Recor
 
 def of_whom(machine: Recorded) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for address, use in block_uses(machine):
+    for address, use in block_uses(machine, read_owners(machine)):
         found.setdefault(str(address), []).append(f"{use.kind}: {use.what}")
     return found
 

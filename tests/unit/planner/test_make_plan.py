@@ -211,6 +211,24 @@ def test_memory_that_is_populated_must_be_available_and_other_memory_should(two_
     assert codes(plan(text.replace("100GiB", "200GiB"), two_nodes)) == ["E304"]
 
 
+@pytest.mark.parametrize(
+    ("memory", "room", "help_"),
+    [("100GiB", 70 * GIB + 5 * MIB, "`70GiB` fits now"), ("100GiB", 7 * GIB + 90 * MIB, "`7232MiB` fits now"),
+     ("[{size: 90GiB}, {size: 90GiB}]", 9 * GIB, "`9GiB` fits now for 2 banks together")],
+)  # fmt: skip
+def test_what_would_fit_is_said_and_fits(two_nodes, memory: str, room: int, help_: str):
+    narrow = replace(two_nodes, memory=replace(two_nodes.memory, available=room))
+    spec = BOOT + f"memory: {memory}\ndevices: {{disk: 0000:01:00.0}}"
+    assert only(plan(spec, narrow), "E304").help[0].endswith(f"ask for less: {help_}")
+    fits = help_.split("`")[1]
+    assert "E304" not in codes(plan(BOOT + f"memory: {fits}\ndevices: {{disk: 0000:01:00.0}}", narrow))
+
+
+def test_where_nothing_is_left_nothing_fits(two_nodes):
+    full = replace(two_nodes, memory=replace(two_nodes.memory, available=MIB))
+    assert only(plan(BOOT + "memory: 500GiB", full), "E304").help == ("ask for less",)
+
+
 def test_a_bank_larger_than_its_node(two_nodes):
     assert "E305" in codes(plan(BOOT + "memory: [{size: 65GiB, node: 0}]", two_nodes))
 

@@ -6,7 +6,7 @@ import pytest
 
 from launcher.api.verdicts import Trials
 from launcher.host.class_names import class_name
-from launcher.host.facts import HostFacts, MediatedDevice, Use
+from launcher.host.facts import BlockDevice, HostFacts, Interface, MediatedDevice, Use
 from launcher.record import replace
 from launcher.report.first_spec import first_spec
 from launcher.report.inventory import NAMELESS, inventory_text
@@ -26,7 +26,7 @@ def verdict_of(address: str, facts: HostFacts) -> str:
     column = next(line for line in lines if line.startswith("group")).index("verdict")
     start = next(n for n, line in enumerate(lines) if line[7:19] == address)
     more = next((n for n, line in enumerate(lines[start + 1 :], start + 1) if line[7:8].strip()), len(lines))
-    return " ".join(line[column:] for line in lines[start:more] if not line[:column].strip() or line[7:19] == address)
+    return " ".join(filter(None, (line[column:] for line in lines[start:more] if line[7:19].strip() in ("", address))))
 
 
 def with_use(address: str, *uses: Use) -> HostFacts:
@@ -55,6 +55,25 @@ def test_what_the_host_does_with_a_device_is_said():
     assert verdict_of("0000:02:00.0", disk) == "no: in use: nvme0n1p2 on /"
     nic = with_use("0000:3b:01.1", Use("interface", "eth7 is up", "eth7"))
     assert verdict_of("0000:3b:01.1", nic) == "if its spec says allow: [in-use] (eth7 is up)"
+
+
+def known_as(address: str, *disks: BlockDevice, interfaces: tuple[Interface, ...] = ()) -> HostFacts:
+    facts, where = host("gpu07"), PciAddress.parse(address)
+    found = (replace(one, disks=disks, interfaces=interfaces) if one.address == where else one for one in facts.pci)
+    return replace(facts, pci=tuple(found))
+
+
+def test_the_host_knows_a_device_by_a_name_of_its_own():
+    drive = known_as("0000:02:00.0", BlockDevice("nvme0n1", 512_110_190_592), BlockDevice("nvme0n2", None))
+    for width in (60, 100, 200):
+        lines = listing(drive, width).splitlines()
+        first = next(n for n, line in enumerate(lines) if line[7:19] == "0000:02:00.0")
+        assert "nvme0n1 476.94 GiB, nvme0n2" in " ".join(" ".join(lines[first : first + 3]).split())
+    assert verdict_of("0000:02:00.0", drive) == "can be passed"
+    text = first_spec("vm", drive, Trials(drive).verdicts(drive.pci), ())
+    assert ", nvme0n1 476.94 GiB, nvme0n2, group " in text
+    nic = known_as("0000:3b:01.1", interfaces=(Interface("eth7", None, False),))
+    assert "eth7" in [line.strip() for line in listing(nic).splitlines()]
 
 
 def test_what_keeps_all_devices_from_being_passed_is_said_once_and_first():

@@ -211,6 +211,18 @@ def test_a_device_in_the_words_of_another_tool_is_told_as_it_is_to_be_written(wr
     assert DEVICES[written] in " ".join(one.help)
 
 
+FIRMWARE = "name: vm\nboot: uefi\ncpus: 1\nmemory: 1GiB\n"  # which alone goes by an order
+
+
+@pytest.mark.parametrize("key", ["bootorder", "boot_order", "bootOrder", "Boot-Order", "boot order", "boot.order"])
+def test_a_key_of_ours_with_other_hyphens_and_capitals_is_that_key(key: str) -> None:
+    for kind, beside in (("devices", "pci: 0000:01:00.0"), ("disks", "path: ./a.qcow2")):
+        one = told(f"{FIRMWARE}{kind}: {{a: {{{beside}, {key}: 1}}}}")
+        assert (one.help, one.fix) == (("write `boot-order`",), "boot-order")
+    for key_ in ("CloudInit", "cloud_init"):
+        assert told(f"{START}{key_}: {{user-data: ./u}}").fix == "cloud-init"
+
+
 # What a disk, a NIC, a share or vsock is written as.
 BESIDE = {
     "cloud-init: {user_data: ./u}": "write `user-data`",

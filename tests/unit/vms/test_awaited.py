@@ -26,6 +26,18 @@ def test_a_text_is_heard_only_if_it_was_said(pieces: list[str], text: str) -> No
     assert wait.heard == (text in "".join(pieces))
 
 
+@given(st.integers(1, 40))
+def test_a_panic_is_told_however_it_is_cut(size: int) -> None:
+    wait = AwaitedText("login:", 0)
+    said = b"[    1.5] Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)\r\n"
+    for start in range(0, len(said), size):
+        wait.hear(said[start : start + size])
+    told = wait.complaint("web")
+    assert told.message == "web did not say 'login:' before it ended; it said `Kernel panic - not syncing`"
+    assert told.help == ("`vmlaunch logs web` shows what it said, and behind that word why",)
+    assert "panic" not in AwaitedText("login:", 0).complaint("web").message
+
+
 def test_the_time_is_over_once() -> None:
     wait = AwaitedText("x", 0)
     assert (wait.left(), wait.tick()) == (None, False)  # the vCPUs do not run yet

@@ -14,13 +14,16 @@ def test_a_guest_that_listens_to_its_button_is_given_its_time() -> None:
     assert stopping.tick(129.9) is None
     assert not stopping.forced
     assert stopping.tick(130) == "stop"
-    assert stopping.forced
+    assert (stopping.forced, stopping.why) == (True, "the guest did not power off in 30 s")
+    assert stopping.tick(130 + PATIENCE) == "kill"
+    assert stopping.why == "the guest did not power off in 30 s"
 
 
 def test_a_guest_that_does_not_listen_is_not_waited_for() -> None:
     stopping = Stopping()
     stopping.ask("SIGTERM", 128 + SIGTERM, 30, False, now=0)
     assert stopping.answered(False, now=0.1) == "stop"
+    assert stopping.why == "the guest does not listen to its power button"
 
 
 def test_force_does_not_press_the_button() -> None:
@@ -31,7 +34,7 @@ def test_a_second_request_is_impatience() -> None:
     stopping = Stopping()
     stopping.ask("SIGTERM", 128 + SIGTERM, 30, False, now=0)
     assert stopping.ask("SIGINT", 128 + SIGINT, 30, False, now=1) == "stop"
-    assert stopping.by == "SIGTERM"
+    assert (stopping.by, stopping.why) == ("SIGTERM", "")
 
 
 def test_a_third_request_changes_nothing() -> None:
