@@ -17,7 +17,6 @@ from launcher.values import GIB, MIB
 # the 256 requests that a queue holds; it was seen with 64 MiB. A virtiofsd has some hundred bytes for each of a million
 # files.
 OWN, OF_A_QUEUE = GIB, 256 * MIB
-OF_A_DISK = 128 * MIB  # addresses: a thread's stack, and what malloc(3) keeps for it
 PROGRAM = GIB  # addresses of programs and libraries (seen: 160 MiB), and those that malloc keeps free
 MOST = resource.RLIM_INFINITY if resource.RLIM_INFINITY > 0 else (1 << 63) - 1
 
@@ -29,7 +28,7 @@ def memory_limits(step: Starts) -> tuple[tuple[int, int], ...]:
     disks = step.disks if isinstance(step, StartDiskEngine) else ()
     queues = 1 if isinstance(step, StartSeedEngine) else sum(one.queues for one in disks)
     data = OWN + OF_A_QUEUE * queues
-    addresses = data + PROGRAM + (step.maps + OF_A_DISK) * max(len(disks), 1)
+    addresses = data + PROGRAM + step.maps * max(len(disks), 1)
     return (resource.RLIMIT_DATA, _held(data)), (resource.RLIMIT_AS, _held(addresses))
 
 

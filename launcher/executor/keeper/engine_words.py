@@ -33,13 +33,12 @@ class OpenDisk(NamedTuple):
 
 
 def disk_words(disks: tuple[OpenDisk, ...]) -> tuple[str, ...]:
-    """Of qemu-storage-daemon: a thread for each disk, nodes of each chain from its end on, then what is exported."""
+    """Of qemu-storage-daemon: nodes of each chain from its end on, then what is exported."""
     return tuple(word for n, disk in enumerate(disks) for word in _of_disk(n, disk))
 
 
 def _of_disk(n: int, opened: OpenDisk) -> Iterator[str]:
     disk, backing = opened.disk, None
-    yield from ("--object", f"iothread,id=t{n}")
     for depth in reversed(range(len(disk.images))):
         readonly = disk.readonly or depth > 0
         yield from ("--blockdev", _json(_file(f"f{n}-{depth}", opened.images[depth], readonly, disk.discard)))
@@ -62,7 +61,6 @@ def _of_disk(n: int, opened: OpenDisk) -> Iterator[str]:
         "addr": {"type": "fd", "str": str(opened.listening)},
         "writable": not disk.readonly,
         "num-queues": disk.queues,
-        "iothread": f"t{n}",
     }
     yield from ("--export", _json(export))
 
