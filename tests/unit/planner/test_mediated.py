@@ -281,3 +281,22 @@ def test_a_plan_that_was_edited_makes_what_it_opens_and_nothing_else() -> None:
             check_whole(replace(made, steps=edited))
     with pytest.raises(ValueError, match="not a device"):
         MakeMdev(OWN, "../../x", "mtty-2")
+
+
+@pytest.mark.parametrize(
+    ("parent", "only", "expected"),
+    [
+        ("0000:81:00.0", "0000:81:00.0", []),
+        ("0000:81:00.0", "0000:02:00.0", ["E247"]),
+        ("mtty", "0000:81:00.0", ["E247"]),
+        ("mtty", "", []),
+    ],
+)
+def test_who_was_given_a_device_was_given_what_is_made_of_it(parent: str, only: str, expected: list[str]) -> None:
+    """Of what is no PCI device no scheduler knows."""
+    parents = (MediatedParent(parent, KINDS),)
+    text = MADE.replace("parent: mtty", f"parent: {parent}")
+    made = plan(text, replace(a_maker(), mediated_parents=parents), only=only)
+    assert codes(made) == expected
+    there = replace(DEVICES[0], parent=parent)
+    assert codes(plan(ONE, replace(host("gpu07"), mediated=(there,)), only=only)) == expected
