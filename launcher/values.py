@@ -285,10 +285,20 @@ def missing(error: OSError, path: str) -> Missing:
 
 
 def guest_uuid(name: str) -> str:
-    """Of the VM of this name, wherever it runs: made of its name, as version 8 has it (RFC 9562, 5.8)."""
+    """Of the VM of this name, wherever it runs."""
+    return _named_uuid(f"vmlaunch/{name}")
+
+
+def own_mdev(name: str, alias: str) -> Mdev:
+    """What a mediated device that is made for the VM of this name is called: the same at each start."""
+    return Mdev(_named_uuid(f"vmlaunch/{name}/{alias}"))
+
+
+def _named_uuid(name: str) -> str:
+    """As version 8 has it (RFC 9562, 5.8)."""
     from launcher.digests import sha256
 
-    raw = bytearray.fromhex(sha256(f"vmlaunch/{name}".encode())[:32])
+    raw = bytearray.fromhex(sha256(name.encode())[:32])
     raw[6], raw[8] = raw[6] & 0x0F | 0x80, raw[8] & 0x3F | 0x80
     text = raw.hex()
     return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))

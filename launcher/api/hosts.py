@@ -201,6 +201,9 @@ def _check_words(host: HostFacts) -> None:
             raise DecodeError(f"mediated.{each.address}", f"{each.type!r} of {each.parent!r} is none")
         if each.vfio is not None and not is_own_name(each.vfio):
             raise DecodeError(f"mediated.{each.address}.vfio", f"{each.vfio!r} is no name of a vfio-dev")
+    for parent in host.mediated_parents:
+        if not all(map(_NAME, (parent.name, *(one.name for one in parent.types)))):
+            raise DecodeError(f"mediated_parents.{parent.name}", "it is no device, or has a type that is none")
 
 
 def check_version(plain: Any, where: Where) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from launcher.host.facts import HostFacts, PciFunction
-    from launcher.values import PciAddress
+    from launcher.values import HostDevice
     from launcher.vms.journal import Entry
 
 
@@ -30,7 +30,7 @@ def leftovers_here(host: HostFacts) -> Iterator[Diagnostic]:
 
 def leftovers(host: HostFacts, root: Path | None) -> Iterator[Diagnostic]:
     """`root`: of the state folders."""
-    known: set[PciAddress | None] = set()
+    known: set[HostDevice | None] = set()
     taken: set[int] = set()
     try:
         folders = list(all_folders(root)) if root else []
@@ -63,7 +63,7 @@ def _of_a_vm(folder: Path, entries: list[Entry]) -> Iterator[Diagnostic]:
             yield _remedy("W502", f"{name} {'ended' if ended else 'lost its keeper'}; {undo}", f"vmlaunch down {name}")
 
 
-def _overrides(host: HostFacts, taken: set[int], known: set[PciAddress | None]) -> Iterator[Diagnostic]:
+def _overrides(host: HostFacts, taken: set[int], known: set[HostDevice | None]) -> Iterator[Diagnostic]:
     """Of functions that no VM of ours has, that no dead one took, and whose group nobody has open."""
     for one in host.pci:
         kept = on_vfio(one) and one.driver_override == one.driver

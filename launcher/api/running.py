@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 from launcher.codec import DecodeError
 from launcher.errors import Diagnostic, Refused
 from launcher.plan.codec import plan_from_json
-from launcher.plan.steps import BindDriver, LoadModules, MapDma, OpenIommufd, SetVirtualFunction, groups_opened
+from launcher.plan.steps import (
+    BindDriver,
+    LoadModules,
+    MakeMdev,
+    MapDma,
+    OpenIommufd,
+    SetVirtualFunction,
+    groups_opened,
+)
 from launcher.plan.virtio import OpenTap
 from launcher.planner.modules import OF_NODES
 from launcher.record import replace
@@ -17,9 +25,17 @@ from launcher.vms.looking import is_up, read_json
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from launcher.host.facts import HostFacts, Interface, IommuGroup, PciFunction, Serving, VirtualFunction
+    from launcher.host.facts import (
+        HostFacts,
+        Interface,
+        IommuGroup,
+        MediatedParent,
+        PciFunction,
+        Serving,
+        VirtualFunction,
+    )
     from launcher.plan.plan import Plan
-    from launcher.values import VfSettings
+    from launcher.values import Mdev, VfSettings
 
 
 def running_plan(folder: Path) -> Plan | None:
@@ -39,6 +55,7 @@ def as_before(host: HostFacts, running: Plan) -> HostFacts:
     opened = groups_opened(running.steps)
     loaded = {name for step in running.steps if isinstance(step, LoadModules) for name in step.modules}
     told = [step for step in running.steps if isinstance(step, SetVirtualFunction)]
+    made = {step.address for step in running.steps if isinstance(step, MakeMdev)}
     own = (one.vfio for one in host.pci if one.vfio and one.group in opened)
     paths = {"/dev/iommu", *(f"/dev/vfio/{name}" for name in ("vfio", *opened, *(f"devices/{one}" for one in own)))}
     assumed = {one.fact: one.equals for one in running.assumes}
@@ -51,9 +68,21 @@ def as_before(host: HostFacts, running: Plan) -> HostFacts:
         groups=tuple(_given_back(one) if one.number in opened else one for one in host.groups),
         linux=replace(host.linux, modules=modules and tuple(name for name in modules if name not in loaded)),
         device_nodes=nodes and tuple(replace(one, holders=()) if one.path in paths else one for one in nodes),
+        mediated=tuple(one for one in host.mediated if one.address not in made),
+        mediated_parents=tuple(_unmade(one, host, made) for one in host.mediated_parents),
         process=replace(host.process, pinned=max(0, host.process.pinned - _pinned(running))),
         serving=host.serving and _unserved(host.serving, running, loaded),
     )
+
+
+def _unmade(parent: MediatedParent, host: HostFacts, made: set[Mdev]) -> MediatedParent:
+    """So many more of a type could be made as it has made."""
+    mine = [one.type for one in host.mediated if one.address in made and one.parent == parent.name]
+    types = (
+        one if one.available is None else replace(one, available=one.available + mine.count(one.name))
+        for one in parent.types
+    )
+    return replace(parent, types=tuple(types))
 
 
 def _pinned(running: Plan) -> int:

@@ -267,7 +267,16 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "A mediated device has no address: it is called by the UUID that it was made with, 32 hex digits with four "
         "hyphens.",
         "devices:\n  gpu: {mdev: nvidia-63}        # a type, of which there may be several",
-        "Write the name of its folder: `ls /sys/bus/mdev/devices`.",
+        "Write the name of its folder: `ls /sys/bus/mdev/devices`. What is to be made has a parent and a type: `mdev: "
+        "{parent: 0000:41:00.0, type: nvidia-63}`.",
+    ),
+    Explanation(
+        "E137",
+        "not the name of a device or a type in sysfs",
+        "What makes mediated devices is called as in /sys/class/mdev_bus, which for PCI devices is their address, and "
+        "a type as in its folder mdev_supported_types. Neither has a slash in it.",
+        "devices:\n  gpu: {mdev: {parent: /sys/class/mdev_bus/mtty, type: mtty-2}}",
+        "Write the last part of the path: `ls /sys/class/mdev_bus/*/mdev_supported_types`.",
     ),
     Explanation(
         "E140",

@@ -14,16 +14,19 @@ if TYPE_CHECKING:
     from launcher.values import HostDevice
 
     NodeOf = Callable[[HostDevice], str | None]
+    GroupOf = Callable[[HostDevice], int | None]
 
 
-def opened_by(plan: Plan, node: NodeOf) -> dict[str, tuple[str, ...]]:
-    """Path -> aliases of the devices that are had by this node alone. `node`: the own one that a function has now."""
+def opened_by(plan: Plan, node: NodeOf, group: GroupOf) -> dict[str, tuple[str, ...]]:
+    """Path -> aliases of the devices that are had by this node alone. `node`: the own one that a function has now;
+    `group`: that of what the plan has made."""
     found: dict[str, tuple[str, ...]] = {KVM: ()}
     by_group = any(isinstance(step, OpenGroups) for step in plan.steps)
     if any(isinstance(step, OpenGroups | OpenIommufd) for step in plan.steps):
         found[CONTAINER if by_group else IOMMUFD] = ()
     for one in (one for step in plan.steps if isinstance(step, OpenDevices) for one in step.devices):
-        path = GROUP.format(one.group) if by_group else node(one.address)
+        number = group(one.address) if one.group is None else one.group
+        path = GROUP.format(number) if by_group else node(one.address)
         if path is not None:
             found[path] = (*found.get(path, ()), one.alias)
     return found

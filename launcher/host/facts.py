@@ -413,6 +413,26 @@ class MediatedDevice:
 
 
 @record
+class MediatedType:
+    """What a driver makes mediated devices of, by its own name for it (mtty-2): `label` is that in words, `api` what
+    one is to VFIO, `available` how many more of it there can be now. None: the driver does not say."""
+
+    name: str
+    label: str | None
+    api: str | None
+    available: int | None
+
+
+@record
+class MediatedParent:
+    """A device of the host whose driver makes mediated devices, by its name in /sys/class/mdev_bus."""
+
+    name: str
+    types: tuple[MediatedType, ...] = ()
+    node: int | None = None
+
+
+@record
 class ReservedRegion:
     """One line of reserved_regions; both ends belong to it. `kind` is the kernel's word."""
 
@@ -580,6 +600,7 @@ class HostFacts:
     groups: tuple[IommuGroup, ...] = ()
     pci: tuple[PciFunction, ...] = ()
     mediated: tuple[MediatedDevice, ...] = ()
+    mediated_parents: tuple[MediatedParent, ...] = ()
     linux: Linux = Linux()
     firmware: Firmware = Firmware()
     device_nodes: tuple[DeviceNode, ...] | None = None  # None: not recorded

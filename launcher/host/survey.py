@@ -16,7 +16,7 @@ from launcher.host.process import read_process
 from launcher.host.processors import read_cpus, read_memory, read_nodes
 
 if TYPE_CHECKING:
-    from launcher.host.facts import MediatedDevice, PciFunction
+    from launcher.host.facts import MediatedDevice, MediatedParent, PciFunction
     from launcher.host.tree import Tree
     from launcher.values import Missing
 
@@ -55,6 +55,7 @@ def survey(
         groups=read_groups(tree) if depth != "machine" else (),
         pci=_functions(tree, opened, deep=depth == "deep", raw=raw) if depth != "machine" else (),
         mediated=_mediated(tree) if depth != "machine" else (),
+        mediated_parents=_mediated_parents(tree) if depth != "machine" else (),
         linux=read_linux(tree, release),
         firmware=read_firmware(tree),
         device_nodes=read_device_nodes(tree, process, opened),
@@ -82,6 +83,14 @@ def _mediated(tree: Tree) -> tuple[MediatedDevice, ...]:
     from launcher.host.mediated import read_mediated
 
     return read_mediated(tree)
+
+
+def _mediated_parents(tree: Tree) -> tuple[MediatedParent, ...]:
+    if not entries(tree.list_folder("/sys/class/mdev_bus")):
+        return ()
+    from launcher.host.mediated import read_parents
+
+    return read_parents(tree)
 
 
 def _architecture(tree: Tree) -> str:

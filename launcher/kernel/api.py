@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from launcher.row import NamedTuple
-from launcher.values import HostDevice, PciAddress, Span, VfSettings
+from launcher.values import HostDevice, Mdev, PciAddress, Span, VfSettings
 
 Registers = Mapping[str, Any]  # struct kvm_regs or kvm_sregs by field name, nested
 CpuidLeaf = tuple[int, int, int, int, int, int, int]  # function, index, flags, eax, ebx, ecx, edx
 Progress = Callable[[int], None]  # bytes done so far
 # Until a descriptor is readable or hangs up, at most so many seconds; for whom is said to people. True: in time.
 Waits = Callable[[int, float, str], bool]
-Drivers = Sequence[tuple[PciAddress, str | None]]  # a function and the driver that it is on
+Drivers = Sequence[
+    tuple[HostDevice, str | None]
+]  # a function and the driver that it is on; a mediated device that was made
 
 
 class Event(NamedTuple):
@@ -102,6 +104,13 @@ class OtherNode(OSError):
     def __init__(self, node: str, its: str, number: str | None) -> None:
         found = f"device {number}" if number else "no device"
         super().__init__(errno.ENODEV, f"it is {found}, and the function's is {its}", node)
+
+
+class MdevKind(NamedTuple):
+    """A device that makes mediated ones, and a type of it, as sysfs calls them."""
+
+    parent: str
+    type: str
 
 
 class VfPlace(NamedTuple):
@@ -492,6 +501,9 @@ class PciDrivers(Protocol):
     def set_override(self, address: PciAddress, driver: str | None) -> None: ...
     def unbind(self, address: PciAddress) -> None: ...
     def probe(self, address: PciAddress) -> None: ...
+    def mdev(self, address: Mdev) -> MdevKind | None: ...
+    def make_mdev(self, kind: MdevKind, address: Mdev) -> None: ...
+    def remove_mdev(self, address: Mdev) -> None: ...
 
 
 class VirtualFunctions(Protocol):

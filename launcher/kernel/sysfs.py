@@ -1,6 +1,7 @@
 """Drivers of PCI functions, through sysfs (Documentation/ABI/testing/sysfs-bus-pci). OSError as the kernel gives it.
 
-Who asks for a group or a node may ask about mediated devices, too (sysfs-bus-vfio-mdev).
+Who asks for a group or a node may ask about mediated devices, too. They are made and removed here
+(sysfs-bus-vfio-mdev).
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-from launcher.kernel.api import Waits
+from launcher.kernel.api import MdevKind, Waits
 from launcher.kernel.waiting import ignore_stops, wait_for
 from launcher.kernel.whole import write_whole
-from launcher.values import PATIENCE, HostDevice, PciAddress
+from launcher.values import PATIENCE, HostDevice, Mdev, PciAddress
 
 _BUS, _GROUPS, _CLASSES = (Path("/sys") / name for name in ("bus/pci", "kernel/iommu_groups", "class"))
 _MDEV = Path("/sys/bus/mdev")
@@ -74,9 +75,28 @@ class PciDrivers:
         """Let the driver that wants it have it: the override's, or the usual one. No error if none does."""
         self._patiently(self._bus / "drivers_probe", str(address), f"a driver to take {address}")
 
-    def files(self, address: PciAddress, driver: str | None) -> tuple[str, ...]:
-        """All that the methods above write to while the function is on this driver."""
+    def mdev(self, address: Mdev) -> MdevKind | None:
+        """What it was made of; None: there is none of this UUID."""
+        try:
+            place = Path(os.readlink(self._device(address)))
+            return MdevKind(place.parent.name, os.path.basename(os.readlink(self._device(address) / "mdev_type")))
+        except FileNotFoundError:
+            return None
+
+    def make_mdev(self, kind: MdevKind, address: Mdev) -> None:
+        """ENOENT: no such parent or type; EEXIST: it is there; EUSERS: there can be no more of them."""
+        file = _CLASSES / "mdev_bus" / kind.parent / "mdev_supported_types" / kind.type / "create"
+        self._patiently(file, str(address), f"{kind.parent} to make {address}")
+
+    def remove_mdev(self, address: Mdev) -> None:
+        """OSError ETIMEDOUT: somebody has it open."""
+        self._patiently(self._device(address) / "remove", "1", f"users of {address} to let go of it")
+
+    def files(self, address: HostDevice, driver: str | None) -> tuple[str, ...]:
+        """All that the methods above write to, while the function is on this driver, to put it back."""
         device = self._device(address)
+        if isinstance(address, Mdev):
+            return (str(device / "remove"),)
         unbind = [self._bus / "drivers" / driver / "unbind"] if driver else []
         return tuple(str(one) for one in (device / "driver_override", *unbind, self._bus / "drivers_probe"))
 

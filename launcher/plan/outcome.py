@@ -68,7 +68,7 @@ class DeviceReport:
 
     alias: str
     host: str
-    group: int
+    group: int | None  # None: of a mediated device that the plan has made
     guest: str
     interrupts: str
     vectors: int

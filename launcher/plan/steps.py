@@ -333,24 +333,49 @@ class SetVirtualFunction(Step):
 
 
 @record
+class MakeMdev(Step):
+    """Have the driver of `parent` make a mediated device of this type, and call it by this UUID."""
+
+    op = "make-mdev"
+    by = "keeper"
+    mark = "~"
+    undo = "removed"
+    address: Mdev
+    parent: str
+    type: str
+
+    def __post_init__(self) -> None:
+        if not all(map(is_sysfs_name, (self.parent, self.type))):
+            raise ValueError("not a device and a type of it")
+
+    def describe(self) -> str:
+        return f"{self.address}  make {self.type} of {self.parent}"
+
+    @property
+    def device(self) -> str:
+        return str(self.address)
+
+
+@record
 class OpenGroups(Step):
-    """Open the IOMMU groups in one container, or in several if the kernel finds that they do not fit one."""
+    """Open the IOMMU groups in one container, or in several if the kernel finds that they do not fit one. `made`: also
+    those of mediated devices that this plan makes, which have none before."""
 
     op = "open-groups"
     undo = "closed"
     groups: tuple[int, ...]
+    made: tuple[Mdev, ...] = ()
 
     def describe(self) -> str:
-        groups = " ".join(str(group) for group in self.groups)
-        return f"open {'group' if len(self.groups) == 1 else 'groups'} {groups} in one container"
+        return f"open {show_groups(self.groups, len(self.made))} in one container"
 
 
 @record
 class Member:
-    """A function that is opened, and its IOMMU group."""
+    """A function that is opened, and its IOMMU group; None: of a mediated device that this plan makes."""
 
     address: HostDevice
-    group: int
+    group: int | None
 
 
 @record
@@ -368,12 +393,11 @@ class OpenIommufd(Step):
 
     @property
     def groups(self) -> tuple[int, ...]:
-        return tuple(sorted({one.group for one in self.functions}))
+        return tuple(sorted({one.group for one in self.functions if one.group is not None}))
 
     def describe(self) -> str:
         count = f"{len(self.functions)} {'device' if len(self.functions) == 1 else 'devices'}"
-        groups = " ".join(map(str, self.groups))
-        named = f"{'group' if len(self.groups) == 1 else 'groups'} {groups}"
+        named = show_groups(self.groups, sum(one.group is None for one in self.functions))
         return f"open {count} of {named} by iommufd, in one address space"
 
 
@@ -427,11 +451,12 @@ class Passed:
 @record
 class PassedMdev:
     """A mediated device that the guest gets. What BARs it has shows when it is open, and each then has the first place
-    that is left: I/O ports in `ports`, memory in `low`, below 4 GiB, or what is large in `high`."""
+    that is left: I/O ports in `ports`, memory in `low`, below 4 GiB, or what is large in `high`. Without a `group` this
+    plan makes it."""
 
     alias: str
     address: Mdev
-    group: int
+    group: int | None
     guest: PciAddress
     ports: tuple[Span, ...]
     low: tuple[Span, ...]
@@ -473,6 +498,7 @@ STEPS: dict[str, type[Step]] = {
         BindDriver,
         StaysBound,
         SetVirtualFunction,
+        MakeMdev,
         MakeTap,
         OpenTap,
         StartDiskEngine,
@@ -501,12 +527,25 @@ STARTS = (LoadKernel, LoadFirmware)
 ONCE = tuple(kind for kind in STEPS.values() if kind.once)
 
 # Those that change the host and are put back.
-PUT_BACK = (BindDriver, SetVirtualFunction)
+PUT_BACK = (BindDriver, SetVirtualFunction, MakeMdev)
 
 
 def groups_opened(steps: Iterable[Step]) -> set[int]:
     """Numbers of the IOMMU groups that a plan opens."""
     return {number for step in steps if isinstance(step, OpenGroups | OpenIommufd) for number in step.groups}
+
+
+def is_sysfs_name(text: str) -> bool:
+    """Of a device or a type: a part of a path, which leads nowhere else."""
+    return re.fullmatch(r"[\w:+-][\w:.+-]{0,254}", text, re.ASCII) is not None
+
+
+def show_groups(numbers: tuple[int, ...], made: int) -> str:
+    """`made`: of so many mediated devices the number is to come."""
+    several = "" if len(numbers) == 1 else "s"
+    named = f"group{several} {' '.join(map(str, numbers))}" if numbers or not made else ""
+    new = f"{made} new {'group' if made == 1 else 'groups'}" if made else ""
+    return " and ".join(filter(None, (named, new)))
 
 
 def show_pages(page_size: int) -> str:

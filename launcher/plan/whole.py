@@ -18,6 +18,7 @@ from launcher.plan.steps import (
     LoadInitrd,
     LoadKernel,
     LoadModules,
+    MakeMdev,
     MapDma,
     OpenDevices,
     OpenGroups,
@@ -39,6 +40,7 @@ from launcher.plan.virtio import (
     Virtio,
     aliases_served,
 )
+from launcher.values import Mdev
 
 HIGH, FLASH = 1 << 32, 0xFFC0_0000  # where firmware ends, and where it begins at the earliest
 PAGE = 4096
@@ -51,6 +53,7 @@ ORDER: tuple[tuple[type[Step], ...], ...] = (
     (LoadModules,),
     (BindDriver, StaysBound),
     (SetVirtualFunction,),
+    (MakeMdev,),
     (MakeTap, OpenTap, StartDiskEngine, StartShareEngine, StartUserNetwork, StartSeedEngine, ConnectEngine),
     (OpenVariables,),
     (TakeMemory,),
@@ -97,8 +100,14 @@ def _fits_together(steps: tuple[Step, ...]) -> bool:
     passed = {one.address for step in steps if isinstance(step, OpenDevices) for one in step.devices}
     told = {step.address for step in steps if isinstance(step, SetVirtualFunction)}
     used = {one.bank for step in steps if isinstance(step, (GiveMemory, MapDma)) for one in step.ranges}
-    grouped = bool(groups_opened(steps)) or not any(isinstance(step, (MapDma, OpenDevices)) for step in steps)
-    return used <= banks and grouped and told <= passed and _opened_once(steps)
+    made = [step.address for step in steps if isinstance(step, MakeMdev)]
+    opens = any(isinstance(step, (OpenGroups, OpenIommufd)) for step in steps)
+    grouped = (
+        bool(groups_opened(steps))
+        or (opens and bool(made))
+        or not any(isinstance(step, (MapDma, OpenDevices)) for step in steps)
+    )
+    return used <= banks and grouped and told <= passed and _opened_once(steps) and _made_once(made, steps)
 
 
 def _opened_once(steps: tuple[Step, ...]) -> bool:
@@ -108,8 +117,19 @@ def _opened_once(steps: tuple[Step, ...]) -> bool:
     bound = [[(one.address, one.group) for one in step.functions] for step in steps if isinstance(step, OpenIommufd)]
     if len(bound) > 1 or (bound and (groups or sorted(bound[0], key=str) != sorted(devices, key=str))):
         return False
-    known = bool(bound) or {group for _, group in devices} <= set(groups)
+    made = [address for step in steps if isinstance(step, OpenGroups) for address in step.made]
+    ready = {group for _, group in devices if group is not None}
+    known = bool(bound) or (
+        ready <= set(groups) and {address for address, group in devices if group is None} <= set(made)
+    )
     return known and all(len(set(some)) == len(some) for some in ([address for address, _ in devices], groups))
+
+
+def _made_once(made: list[Mdev], steps: tuple[Step, ...]) -> bool:
+    """What has no group yet is made, and what is made is opened as such."""
+    new = [one.address for step in steps if isinstance(step, OpenDevices) for one in step.devices if one.group is None]
+    opened = [address for step in steps if isinstance(step, OpenGroups) for address in step.made]
+    return sorted(new, key=str) == sorted(made, key=str) and set(opened) <= set(made) and len(set(made)) == len(made)
 
 
 # What brings each kind of function what works on it. vhost-vsock has all it needs in the kernel.

@@ -159,6 +159,9 @@ def _devices(it: Situation) -> Iterator[str]:
         yield from _around(one.function, it)
     for each in it.passing.mediated:
         yield f"mediated[{each.address}]"
+        if each.device is None and each.wanted:
+            parent, kind = each.wanted
+            yield f"mediated_parents[{parent}].types[{kind}].api"
         if each.device:
             yield from (f"device_nodes[/dev/vfio/{each.device.group}]", f"own_nodes[{each.address}]")
 
@@ -266,6 +269,7 @@ def _bounds(it: Situation) -> Iterator[tuple[str, int]]:
         yield "process.tasks_left", spec.cpus.count
     if not spec.devices:
         yield from (("process.openable", least_files(it)), ("process.mappable", mapped_bytes(it)))
+    yield from _of_mediated(it)
     yield from _of_room(it)
     yield from _of_vectors(it)
     yield from _of_units(it)
@@ -341,3 +345,12 @@ def _of_huge_pages(it: Situation) -> Iterator[tuple[str, int]]:
         yield f"huge_pages[{size}]", pages
         if str(size) in it.host.process.huge_limits:
             yield f"process.huge_limits[{size}].left", pages * size
+
+
+def _of_mediated(it: Situation) -> Iterator[tuple[str, int]]:
+    """Of each type as many more as are made of it."""
+    kinds = [one.wanted for one in it.passing.mediated if one.device is None and one.wanted]
+    left = {one.wanted: one.kind.available for one in it.passing.mediated if one.kind}
+    for kind in dict.fromkeys(kinds):
+        if left.get(kind) is not None:
+            yield f"mediated_parents[{kind[0]}].types[{kind[1]}].available", kinds.count(kind)

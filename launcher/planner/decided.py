@@ -15,7 +15,14 @@ from launcher.record import record
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from launcher.host.facts import HostFacts, IommuGroup, MediatedDevice, PciFunction
+    from launcher.host.facts import (
+        HostFacts,
+        IommuGroup,
+        MediatedDevice,
+        MediatedParent,
+        MediatedType,
+        PciFunction,
+    )
     from launcher.images.boot_files import BootFiles
     from launcher.machine.board import Board
     from launcher.plan.plan import PlannedDevice
@@ -90,12 +97,18 @@ class Taken:
 
 @record
 class Mediated:
-    """One alias of the spec; without a `device` this host has none of that UUID. `guest` is what the spec says."""
+    """One alias of the spec; without a `device` this host has none of that UUID. `guest` is what the spec says.
+
+    `wanted`: parent and type of what is to be made where it is not there, of which the host has `parent` and `kind`.
+    """
 
     alias: str
     address: Mdev
     device: MediatedDevice | None
     guest: PciAddress | None
+    wanted: tuple[str, str] | None = None
+    parent: MediatedParent | None = None
+    kind: MediatedType | None = None
 
 
 @record

@@ -45,7 +45,7 @@ def pass_devices(spec: VmSpec, host: HostFacts, terms: Terms) -> Passthrough:
         seats[choice.alias] += [_seat(one.alias, one.function, None) for one in own if one.becomes == "asked"]
     mediated = _mediated(spec, host)
     for each in mediated:
-        if each.device:
+        if each.device or each.wanted:
             seats[each.alias] = [Seat(each.alias, each.address, each.guest, str(each.address))]
     deciders, in_order = deciders_of(choices, host), tuple(seat for some in seats.values() for seat in some)
     return Passthrough(choices, companions, tuple(taken), groups_of(deciders, host), in_order, deciders, mediated)

@@ -167,14 +167,15 @@ def _seed(it: Situation) -> tuple[Step, ...]:
 def _steps(it: Situation) -> tuple[Step, ...]:
     """In the order in which they are performed. What cannot be done is left out; a diagnostic says why."""
     spec, host, passing, ranges = it.spec, it.host, it.passing, it.ranges
-    groups = passing.opened
     passed: tuple[Passed | PassedMdev, ...] = (*passed_functions(passing, it.devices), *_mediated(it))
+    groups = bool(passing.opened) or any(one.group is None for one in passed)
     shared = any(one.engine == "vhost-user" for one in it.virtio)  # processes map it, too
     maybe = (
         KeepState(f"{host.process.state_folder}/{spec.name}") if host.process.state_folder else None,
         loading_step(host, by=it.backend if groups else None, pci=it.passes_pci, nodes=nodes_opened(it.virtio)),
         *binding_steps(passing.taken),
         *network_steps(it),
+        *_making(it),
         *it.engines,
         *_opening_steps(it),
         *(_take(number, bank, spec, shared) for number, bank in enumerate(spec.memory)),
@@ -199,11 +200,20 @@ def _mediated(it: Situation) -> tuple[PassedMdev, ...]:
     return tuple(passed_mediated(it, it.devices))
 
 
+def _making(it: Situation) -> tuple[Step, ...]:
+    if not it.passing.mediated:
+        return ()
+    from launcher.planner.mediated import making_steps
+
+    return tuple(making_steps(it))
+
+
 def _open(it: Situation, passed: tuple[Passed | PassedMdev, ...]) -> Step | None:
     """By iommufd only what the guest gets: the rest of a group is held with it."""
     groups = it.passing.opened
     if it.backend == "type1":
-        return OpenGroups(groups) if groups else None
+        made = tuple(one.address for one in passed if isinstance(one, PassedMdev) and one.group is None)
+        return OpenGroups(groups, made) if groups or made else None
     members = tuple(Member(one.address, one.group) for one in passed)
     return OpenIommufd(members, "process" if counts_by_process(it.host.process) else "user") if members else None
 

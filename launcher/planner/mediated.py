@@ -1,8 +1,8 @@
-"""(mediated devices of the spec, host) -> which they are, and the room that is left for their BARs. Pure.
+"""(mediated devices of the spec, host) -> which they are or become, and the room that is left for their BARs. Pure.
 
-Nothing is bound for one: its driver has made it, and keeps it. Its IOMMU group is its own, made up by VFIO, and has no
-IOMMU behind it: what the driver lets the guest reach the driver pins itself, when it is used. What BARs it has shows
-when it is open (executor/runner/mediated.py), so that the plan leaves room for them behind all others.
+Nothing is bound for one: its driver has made it, or makes it when the VM starts, and keeps it. Its IOMMU group is its
+own, made up by VFIO, and has no IOMMU behind it: what the driver lets the guest reach it pins itself, when it is used.
+What BARs it has shows when it is open (executor/runner/mediated.py): the plan leaves room for them behind all others.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.plan.plan import PlannedDevice, Source
-from launcher.plan.steps import PassedMdev
+from launcher.plan.steps import MakeMdev, PassedMdev
 from launcher.planner.bars import spans_of_bars
 from launcher.planner.decided import Mediated
 from launcher.planner.memory import span_of
 from launcher.planner.virtio import BAR
 from launcher.record import record
-from launcher.values import GIB, Span, align_up
+from launcher.values import GIB, Span, align_up, own_mdev
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from launcher.machine.board import Layout
     from launcher.planner.decided import Situation
     from launcher.planner.places import Locate
-    from launcher.spec.parts import VmSpec
+    from launcher.spec.parts import Vgpu, VmSpec
     from launcher.values import HostDevice, PciAddress
 
 API = "vfio-pci"  # what VFIO has to make of it, so that a guest finds a PCI function
@@ -34,18 +34,45 @@ HIGH = 64 * GIB  # for BARs that are large
 
 def mediated_of(spec: VmSpec, host: HostFacts) -> tuple[Mediated, ...]:
     """In the order of the file."""
-    there = {one.address: one for one in host.mediated}
     return tuple(
-        Mediated(alias, device.mdev, there.get(device.mdev), device.guest)
+        _mediated(alias, device.mdev, device.guest, spec.name, host)
         for alias, device in spec.devices.items()
         if device.mdev is not None
     )
 
 
+def _mediated(alias: str, named: Vgpu, guest: PciAddress | None, vm: str, host: HostFacts) -> Mediated:
+    address = named.uuid or own_mdev(vm, alias)
+    found = next((one for one in host.mediated if one.address == address), None)
+    if named.parent is None or named.type is None:
+        return Mediated(alias, address, found, guest)
+    parent = next((one for one in host.mediated_parents if one.name == named.parent), None)
+    kind = next((one for one in parent.types if one.name == named.type), None) if parent else None
+    return Mediated(alias, address, found, guest, (named.parent, named.type), parent, kind)
+
+
 def is_ready(one: Mediated) -> bool:
     """VFIO would open it as a PCI function."""
     found = one.device
-    return found is not None and found.api in (API, None) and found.driver is not None and found.group is not None
+    if found is None or is_another(one):
+        return False
+    return found.api in (API, None) and found.driver is not None and found.group is not None
+
+
+def is_another(one: Mediated) -> bool:
+    """What has its UUID is not what is to be made."""
+    return one.device is not None and one.wanted not in (None, (one.device.parent, one.device.type))
+
+
+def is_made(one: Mediated) -> bool:
+    """By the plan. How many more there can be its rule says: the parent's types may share what it has."""
+    return one.device is None and one.kind is not None and one.kind.api in (API, None)
+
+
+def making_steps(it: Situation) -> Iterator[MakeMdev]:
+    for one in it.passing.mediated:
+        if is_made(one) and one.wanted is not None:
+            yield MakeMdev(one.address, *one.wanted)
 
 
 def planned_mediated(
@@ -53,19 +80,21 @@ def planned_mediated(
 ) -> Iterator[PlannedDevice]:
     """`id` is its type: what it is to the guest says its driver."""
     for one in mediated:
-        if (found := one.device) is not None:
-            where = locate(f"devices.{one.alias}.mdev")
+        found = one.device
+        if found is not None or is_made(one):
+            where, kind = locate(f"devices.{one.alias}.mdev"), one.kind
+            named = (found.type, found.name) if found else (kind.name, kind.label) if kind else ("", None)
             yield PlannedDevice(
                 alias=one.alias,
                 role="device",
                 host=one.address,
-                id=found.type,
-                name=found.name,
+                id=named[0],
+                name=named[1],
                 class_code="",
-                group=found.group,
-                node=found.node,
+                group=found.group if found else None,
+                node=found.node if found else one.parent.node if one.parent else None,
                 reset=None,
-                driver=found.driver,
+                driver=found.driver if found else None,
                 guest=guests.get(one.address),
                 bars=(),
                 rom=True,
@@ -104,10 +133,10 @@ def _high(taken: Iterable[Span], bits: int | None, layout: Layout) -> Span | Non
 
 def passed_mediated(it: Situation, devices: Iterable[PlannedDevice]) -> Iterator[PassedMdev]:
     """Those with a place in the guest."""
-    ready = {one.alias: one for one in it.passing.mediated if is_ready(one)}
+    ready = {one.alias: one for one in it.passing.mediated if is_ready(one) or is_made(one)}
     room = room_of(it) if ready else Room()
     for one in devices:
-        if (found := ready.get(one.alias)) and one.guest is not None and one.group is not None:
+        if (found := ready.get(one.alias)) and one.guest is not None:
             yield PassedMdev(one.alias, found.address, one.group, one.guest, room.ports, room.low, room.high)
 
 

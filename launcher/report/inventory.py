@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from launcher.errors import Diagnostic
-    from launcher.host.facts import HostFacts, MediatedDevice, PciFunction
+    from launcher.host.facts import HostFacts, MediatedDevice, MediatedParent, PciFunction
     from launcher.values import PciAddress
 
 _ROOMY = 90  # columns from which on there is room for the node
@@ -76,6 +76,8 @@ def _lines(
     yield from wrapped("", _closing(host, functions, verdicts), width)
     if host.mediated and len(functions) == len(host.pci):
         yield from ("", *mediated_rows(host.mediated))
+    if host.mediated_parents and len(functions) == len(host.pci):
+        yield from ("", *parent_rows(host.mediated_parents))
     if listed and not any(one.name for one in host.pci):
         yield from wrapped("", NAMELESS, width)
 
@@ -169,6 +171,18 @@ def mediated_rows(devices: Sequence[MediatedDevice]) -> Iterator[str]:
     yield "Mediated devices, which a spec names as `{mdev: UUID}`:"
     rows = [(f"{'-' if one.group is None else one.group:>5}", str(one.address), mediated_name(one)) for one in devices]
     yield from ("  ".join(row) for row in rows)
+
+
+def parent_rows(parents: Sequence[MediatedParent]) -> Iterator[str]:
+    yield "Mediated devices that can be made, as `{mdev: {parent: PARENT, type: TYPE}}`:"
+    kinds = [(parent.name, kind) for parent in parents for kind in parent.types]
+    width, length = (
+        max(map(len, some), default=0) for some in ((one[0] for one in kinds), (one[1].name for one in kinds))
+    )
+    for name, kind in kinds:
+        left = "" if kind.available is None else f"{kind.available} left"
+        about = kind.label if kind.label != kind.name else None
+        yield "  ".join(filter(None, (f"{name:{width}}", f"{kind.name:{length}}", left, about))).rstrip()
 
 
 def mediated_name(one: MediatedDevice) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from launcher.codec import encode
 from launcher.plan.firmware import OpenVariables
 from launcher.plan.step import Step
-from launcher.plan.steps import BindDriver, SetVirtualFunction, groups_opened
+from launcher.plan.steps import BindDriver, MakeMdev, SetVirtualFunction, groups_opened
 from launcher.plan.virtio import AddVirtio, StartDiskEngine
 from launcher.record import field, fields, record, replace
 from launcher.report.frame import visible
@@ -87,13 +87,14 @@ def _own_facts(plan: Plan) -> tuple[str, ...]:
         if isinstance(step, SetVirtualFunction)
     )
     bound = (f"pci[{step.address}]" for step in plan.steps if isinstance(step, BindDriver))
+    made = (f"mediated[{step.address}]" for step in plan.steps if isinstance(step, MakeMdev))
     opened = sorted(groups_opened(plan.steps))
     paths = ("/dev/iommu", *(f"/dev/vfio/{name}" for name in ("vfio", *opened)))
     nodes = ("own_nodes[", *(f"device_nodes[{path}]" for path in paths))
     disks = (disk.alias for step in plan.steps if isinstance(step, StartDiskEngine) for disk in step.disks)
     held = (f"files.disks[{alias}].{name}" for alias in disks for name in ("held", "room", "uses"))
     variables = ("files.variables.",) if any(isinstance(step, OpenVariables) for step in plan.steps) else ()
-    return (*variables, *bound, *told, *(f"groups[{number}]" for number in opened), *nodes, *held)
+    return (*variables, *bound, *made, *told, *(f"groups[{number}]" for number in opened), *nodes, *held)
 
 
 def diff_text(found: tuple[Difference, ...], width: int = WIDE) -> str:

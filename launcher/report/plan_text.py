@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from launcher.plan.step import Step
-from launcher.plan.steps import BindDriver, RunVcpus, SetVirtualFunction, TakeMemory
+from launcher.plan.steps import BindDriver, MakeMdev, RunVcpus, SetVirtualFunction, TakeMemory
 from launcher.plan.virtio import MakeTap
 from launcher.report.frame import visible
 from launcher.report.lines import WIDE, count, wrapped
@@ -129,11 +129,17 @@ def _lacking(plan: Plan) -> Iterator[tuple[str, str, str]]:
 
 
 def _wish(device: dict[str, Any]) -> str:
-    if device.get("mdev"):
-        return str(device["mdev"])
+    if mdev := device.get("mdev"):
+        return _wished_mdev(mdev)
     if device.get("pci"):
         return f"{device['pci']}" + (f" vf {device['vf']}" if device.get("vf") is not None else "")
     return ", ".join(f"{key} {value}" for key, value in (device.get("match") or {}).items() if value is not None)
+
+
+def _wished_mdev(mdev: Any) -> str:
+    if not isinstance(mdev, dict):
+        return str(mdev)
+    return f"{mdev['type']} of {mdev.get('parent')}" if mdev.get("type") else str(mdev.get("uuid"))
 
 
 def _device_table(devices: tuple[PlannedDevice, ...], width: int) -> list[str]:
@@ -298,6 +304,9 @@ def _effects(plan: Plan) -> Iterator[str]:
     taps = sum(isinstance(step, MakeTap) for step in plan.steps)
     if taps:
         yield f"{count(taps, 'tap')} {'is' if taps == 1 else 'are'} made, and gone on down"
+    made = sum(isinstance(step, MakeMdev) for step in plan.steps)
+    if made:
+        yield f"{count(made, 'mediated device')} {'is' if made == 1 else 'are'} made, and removed on down"
     if told:
         yield f"{count(told, 'virtual function')} {'is' if told == 1 else 'are'} set, and put back on down"
     if plan.summary.locked_bytes:

@@ -14,10 +14,12 @@ from launcher.values import NO_MAC, Mdev, PciAddress, parse_size
 _DEVICE_ID = r"[0-9a-f]{4}:[0-9a-f]{4}"
 _CLASS = r"(?:[0-9a-f]{2}){1,3}"
 _PLACES = "passed devices are at 00:10.0 to 00:1f.7; 00:00.0 to 00:0f.7 belong to the machine itself"
+_OF_PARENTS = "`ls /sys/class/mdev_bus/*/mdev_supported_types` lists them"
 _OF_MDEV = "`ls /sys/bus/mdev/devices` lists them: 32 hex digits as 8-4-4-4-12"
 _LAST_DECIMAL, _LAST_FUNCTION = 19, 7  # of the device numbers that have no letter, and of the functions
 _HEX = r"0x[0-9a-fA-F]{1,16}"
 MAC = r"[0-9a-f]{2}(:[0-9a-f]{2}){5}"
+MDEV_NAME = r"[A-Za-z0-9_][A-Za-z0-9_:.+-]{0,254}"
 _OTHER_MAC = r"[0-9a-f]{2}(-?[0-9a-f]{2}){5}|([0-9a-f]{4}\.){2}[0-9a-f]{4}"  # of Windows, of Cisco's
 _OF_MANY = 1  # the bit of a MAC's first byte that makes it a group's (IEEE 802, 8.2)
 
@@ -79,6 +81,21 @@ def mdev(given: object) -> Mdev:
         fix = _bare(given)
         help_ = (f"write `{fix}`", _OF_MDEV) if fix else (_OF_MDEV,)
         raise Problem("E136", f"not the UUID of a mediated device: {given}", help=help_, fix=fix).error() from None
+
+
+def mdev_name(given: object) -> str:
+    """Of a parent or a type, as sysfs calls it."""
+    if not isinstance(given, str):
+        raise replace(wrong_kind("the name of a device or a type", given), help=(_OF_PARENTS,)).error()
+    if re.fullmatch(MDEV_NAME, given) is None:
+        last = given.rstrip("/").rpartition("/")[2]
+        fix = last if re.fullmatch(MDEV_NAME, last) else None
+        help_ = (f"write `{fix}`", _OF_PARENTS) if fix else (_OF_PARENTS,)
+        raise Problem("E137", f"not a name in sysfs: {given}", help=help_, fix=fix).error()
+    try:
+        return str(PciAddress.parse(given))
+    except ValueError:
+        return given
 
 
 def _bare(given: str) -> str | None:

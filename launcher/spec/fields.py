@@ -10,7 +10,7 @@ from pydantic_core import PydanticUndefined, ValidationError
 
 from launcher.record import record
 from launcher.spec.model import VmSpec
-from launcher.spec.model_of_devices import Device, Match, Network
+from launcher.spec.model_of_devices import Device, Match, Network, Vgpu
 from launcher.spec.model_of_machine import Bank, Boot, Cpus, Topology
 from launcher.spec.model_of_served import CloudInit, Disk, Nic, Share, Vsock
 from launcher.spec.yaml_text import resolve
@@ -27,6 +27,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "memory": Bank,
     "devices": Device,
     "devices.match": Match,
+    "devices.mdev": Vgpu,
     "devices.network": Network,
     "disks": Disk,
     "nics": Nic,

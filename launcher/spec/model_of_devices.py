@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
-from launcher.spec import consent, whole
+from launcher.spec import consent, short_forms, whole
 from launcher.spec.kinds import all_kinds
 from launcher.spec.problems import refuse
 from launcher.spec.rules import NOT_OF_MDEV
@@ -18,6 +18,7 @@ from launcher.spec.shapes import (
     GuestAddress,
     HostAddress,
     Mac,
+    MdevName,
     MdevUuid,
     Rom,
     Text,
@@ -123,6 +124,46 @@ class Network(Section):
         return self
 
 
+class Vgpu(Section):
+    """A mediated device: one that is there, or one that is made on up and removed on down."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [{"required": ["uuid"]}, {"required": ["parent", "type"]}],
+            "dependentRequired": {"parent": ["type"], "type": ["parent"]},
+        }
+    )
+
+    uuid: MdevUuid | None = Field(
+        default=None,
+        title="UUID",
+        description="The one of this UUID: `gpu: {mdev: 83b8f4f2-...}` is short for `{mdev: {uuid: 83b8f4f2-...}}`. "
+        "Beside `parent` and `type` it is made with this UUID; without it with one of the VM's name and the alias.",
+        examples=["83b8f4f2-509f-382f-3c1e-e6bfe0fa1001"],
+    )
+    parent: MdevName | None = Field(
+        default=None,
+        title="device",
+        description="Whose driver makes it: the name of a device in /sys/class/mdev_bus, which for PCI devices is the "
+        "address.",
+        examples=["0000:41:00.0"],
+    )
+    type: MdevName | None = Field(
+        default=None,
+        title="type",
+        description="What is made: a folder of the parent's mdev_supported_types. `vmlaunch devices` lists them.",
+        examples=["nvidia-63"],
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> Vgpu:
+        refuse(whole.of_vgpu(self))
+        return self
+
+
+ShortVgpu = Annotated[Vgpu | None, BeforeValidator(short_forms.mdev, json_schema_input_type=Vgpu | MdevUuid | None)]
+
+
 class Device(Section):
     """A device of the host that the guest gets: a PCI device, or a mediated one."""
 
@@ -162,12 +203,13 @@ class Device(Section):
         "address that no driver of the host's, no VM and no other alias has.",
         examples=["free"],
     )
-    mdev: MdevUuid | None = Field(
+    mdev: ShortVgpu = Field(
         default=None,
-        title="UUID",
-        description="The mediated device of this UUID (/sys/bus/mdev/devices), which a driver of the host has made: a "
-        "vGPU, for one. The driver keeps it, and nothing is bound.",
-        examples=["83b8f4f2-509f-382f-3c1e-e6bfe0fa1001"],
+        title="UUID or mapping",
+        description="A mediated device, which a driver of the host makes: a vGPU, for one. A UUID names one that is "
+        "there (/sys/bus/mdev/devices); with `parent` and `type` one is made on up and removed on down. The driver "
+        "keeps it, and nothing is bound.",
+        examples=["83b8f4f2-509f-382f-3c1e-e6bfe0fa1001", {"parent": "0000:41:00.0", "type": "nvidia-63"}],
     )
     expect: DeviceId | None = Field(
         default=None,

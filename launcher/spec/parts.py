@@ -60,6 +60,27 @@ MATCH = Form(
 
 
 @record
+class Vgpu:
+    """A mediated device: one that is there, or one that is made on up and removed on down."""
+
+    uuid: Mdev | None = None
+    parent: str | None = None
+    type: str | None = None
+    said: frozenset[str] = frozenset()  # the fields that the spec names itself
+
+
+VGPU = Form(
+    Vgpu,
+    {
+        "uuid": Key("uuid", optional(addresses.mdev), str),
+        "parent": Key("parent", optional(addresses.mdev_name)),
+        "type": Key("type", optional(addresses.mdev_name)),
+    },
+    whole.of_vgpu,
+)
+
+
+@record
 class Network:
     """What the physical function of a virtual one is told of it while the VM runs."""
 
@@ -158,7 +179,7 @@ class Device:
     vf: int | None = None
     match: Match | None = None
     pick: Literal["one", "free"] = "one"
-    mdev: Mdev | None = None
+    mdev: Vgpu | None = None
     expect: str | None = None
     companions: Literal["refuse", "detach", "attach"] = "refuse"
     bind: Literal["auto", "never"] = "auto"
@@ -177,7 +198,7 @@ DEVICE = Form(
         "vf": Key("vf", optional(number(0, 65535))),
         "match": Key("match", optional(MATCH.read)),
         "pick": Key("pick", one_of("one", "free")),
-        "mdev": Key("mdev", optional(addresses.mdev), str),
+        "mdev": Key("mdev", lengthened(short_forms.mdev, optional(VGPU.read))),
         "expect": Key("expect", optional(addresses.device_id)),
         "companions": Key("companions", one_of("refuse", "detach", "attach")),
         "bind": Key("bind", one_of("auto", "never")),
@@ -352,6 +373,7 @@ SECTIONS: dict[str, Form[Any]] = {
     "memory": BANK,
     "devices": DEVICE,
     "devices.match": MATCH,
+    "devices.mdev": VGPU,
     "devices.network": NETWORK,
     "disks": DISK,
     "nics": NIC,

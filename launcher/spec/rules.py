@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 
     from launcher.values import HostDevice, Mdev, PciAddress
 
+    class Named(Protocol):
+        """A mediated device."""
+
+        @property
+        def uuid(self) -> Mdev | None: ...
+
     class Assigned(Protocol):
         """What is asked here of a device of the spec."""
 
@@ -24,7 +30,7 @@ if TYPE_CHECKING:
         @property
         def vf(self) -> int | None: ...
         @property
-        def mdev(self) -> Mdev | None: ...
+        def mdev(self) -> Named | None: ...
         @property
         def guest(self) -> PciAddress | None: ...
 
@@ -122,6 +128,17 @@ def of_network(values: Collection[object]) -> Iterator[Problem]:
         yield Problem("E132", "nothing says what is to be set", help=help_)
 
 
+def of_vgpu(keys: Collection[str]) -> Iterator[Problem]:
+    """One that is there, or what makes one."""
+    for key, other, example in (("type", "parent", "0000:41:00.0"), ("parent", "type", "nvidia-63")):
+        if key in keys and other not in keys:
+            way = f"write `{other}: {example}`, or take `{key}` out"
+            yield Problem("E122", f"`{key}` goes with `{other}`, which is not there", (key,), key=True, help=(way,))
+    if not keys:
+        help_ = ("add `uuid:` of one that is there", "or `parent:` and `type:` of one that is made")
+        yield Problem("E121", "nothing says which device it is", key=True, help=help_)
+
+
 def of_device(keys: Collection[str]) -> Iterator[Problem]:
     """Which keys go together. It needs the keys only, so it also judges a device with invalid values."""
     named = [one for one in _NAMES if one in keys]
@@ -147,7 +164,7 @@ def of_devices(devices: Mapping[str, Assigned]) -> Iterator[Problem]:
     hosts: dict[tuple[HostDevice, int | None], str] = {}
     guests: dict[PciAddress, str] = {}
     for alias, device in devices.items():
-        named = device.pci or device.mdev
+        named = device.pci or (device.mdev.uuid if device.mdev else None)
         if named is not None:
             first = hosts.setdefault((named, device.vf), alias)
             if first != alias:

@@ -23,6 +23,7 @@ HEX = r"^0x0*[0-9a-fA-F]{1,13}$"
 MAC = r"^(?!00:00:00:00:00:00$)[0-9a-fA-F][02468aceACE](:[0-9a-fA-F]{2}){5}$"
 INTERFACE = r"^(?!\.{1,2}$)[^/:\s\x00]{1,15}$"
 TAG = r"^[a-z0-9][a-z0-9-]{0,35}$"
+MDEV_NAME = rf"^{addresses.MDEV_NAME}$"
 UUID = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 PIN = r"^ *[0-9]+(-[0-9]+)? *(, *[0-9]+(-[0-9]+)? *)*$"
 
@@ -73,6 +74,7 @@ Pin = Annotated[
     PlainSerializer(list, return_type=list[int]),
 ]
 HostAddress = Annotated[PciAddress, parsed(addresses.host_address, PciAddress), written(str)]
+MdevName = Annotated[str, parsed(addresses.mdev_name, matching(MDEV_NAME))]
 MdevUuid = Annotated[Mdev, parsed(addresses.mdev, matching(UUID)), written(str)]
 GuestAddress = Annotated[PciAddress, parsed(addresses.guest_address, matching(GUEST)), written(addresses.guest_text)]
 MemoryAddress = Annotated[int, parsed(addresses.memory_address, PhysicalAddress | matching(HEX)), written(hex)]

@@ -34,6 +34,11 @@ def device(given: object) -> object:
     return _long_form(MAIN["devices"], given)
 
 
+def mdev(given: object) -> object:
+    """A UUID is that of a mediated device that is there."""
+    return None if given is None else _long_form("uuid", given)
+
+
 def disk(given: object) -> object:
     """A path is that of an image or a block device."""
     return _long_form(MAIN["disks"], given)

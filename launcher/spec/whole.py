@@ -77,6 +77,10 @@ def of_match(one: Said) -> Iterator[Problem]:
     return rules.of_match(one.said)
 
 
+def of_vgpu(one: Said) -> Iterator[Problem]:
+    return rules.of_vgpu(one.said)
+
+
 def of_network(one: rules.Networked) -> Iterator[Problem]:
     return rules.of_network((one.mac, one.vlan, one.trust, one.spoofcheck))
 

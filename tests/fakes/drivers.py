@@ -9,7 +9,8 @@ from tests.fakes.handle import refuse
 from tests.fakes.host import VFIO
 
 if TYPE_CHECKING:
-    from launcher.values import PciAddress
+    from launcher.kernel.api import MdevKind
+    from launcher.values import HostDevice, Mdev, PciAddress
     from tests.fakes.host import FakeFunction
     from tests.fakes.kernel import FakeKernel
 
@@ -62,6 +63,31 @@ class FakeDrivers:
             one.driver = wanted
         self._kernel.host.keep()
 
-    def _function(self, address: PciAddress, call: str) -> FakeFunction:
+    def mdev(self, address: Mdev) -> MdevKind | None:
+        self._kernel.host.recall()
+        found = self._kernel.host.at(address)
+        return found.kind if found else None
+
+    def make_mdev(self, kind: MdevKind, address: Mdev) -> None:
+        """Its parents make those that the host has, and no more of them."""
+        self._kernel.call("create")
+        if self.mdev(address) is not None:
+            refuse(errno.EEXIST, "create")
+        found = next((one for one in self._kernel.host.functions if (one.address, one.kind) == (address, kind)), None)
+        if found is None:
+            refuse(errno.ENOENT, "create")
+        found.there = True
+        self._kernel.host.keep()
+
+    def remove_mdev(self, address: Mdev) -> None:
+        """VFIO waits for all who have it open."""
+        one = self._function(address, "remove")
+        self._kernel.call("remove")
+        if any(device.function is one for device in self._kernel.devices):
+            refuse(errno.ETIMEDOUT, "remove")
+        one.there = False
+        self._kernel.host.keep()
+
+    def _function(self, address: HostDevice, call: str) -> FakeFunction:
         self._kernel.host.recall()
         return self._kernel.host.at(address) or refuse(errno.ENOENT, call)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from launcher.codec import decode, encode
-from launcher.kernel.api import IrqInfo, RegionInfo
+from launcher.kernel.api import IrqInfo, MdevKind, RegionInfo
 from launcher.values import KIB, MIB, HostDevice, Mdev, PciAddress, Span, VfSettings
 
 VFIO = "vfio-pci"
@@ -42,6 +42,8 @@ class FakeFunction:
     ports: tuple[int, ...] = ()  # regions that are I/O ports
     by_hand: bool = False  # INTx is unmasked by no eventfd
     node_of_another: bool = False  # what has the name of its node in /dev is another device's
+    kind: MdevKind | None = None  # what a mediated one is made of
+    there: bool = True  # it has been made
     lost: bool = False  # its configuration space does not answer
     reset_count: int = 0
     physical: PciAddress | None = None  # of a virtual function
@@ -77,13 +79,14 @@ class FakeHost:
 
     def recall(self) -> None:
         if self.paper and self.paper.exists():
-            for one, (driver, override, told) in zip(self.functions, json.loads(self.paper.read_text()), strict=True):
-                one.driver, one.override, one.told = driver, override, decode(VfSettings, told)
+            for one, (*kept, told) in zip(self.functions, json.loads(self.paper.read_text()), strict=True):
+                one.driver, one.override, one.there = kept
+                one.told = decode(VfSettings, told)
 
     def keep(self) -> None:
         if self.paper:
-            drivers = zip(self.drivers(), self.functions, strict=True)
-            self.paper.write_text(json.dumps([(*one, encode(function.told)) for one, function in drivers]))
+            kept = [(one.driver, one.override, one.there, encode(one.told)) for one in self.functions]
+            self.paper.write_text(json.dumps(kept))
 
     def drivers(self) -> list[tuple[str | None, str | None]]:
         return [(one.driver, one.override) for one in self.functions]
@@ -96,10 +99,10 @@ class FakeHost:
         return [one.told for one in self.functions]
 
     def of_group(self, number: int) -> list[FakeFunction]:
-        return [one for one in self.functions if one.group == number]
+        return [one for one in self.functions if one.group == number and one.there]
 
     def at(self, address: HostDevice) -> FakeFunction | None:
-        return next((one for one in self.functions if one.address == address), None)
+        return next((one for one in self.functions if one.address == address and one.there), None)
 
     def viable(self, number: int) -> bool:
         return all(one.driver in HARMLESS for one in self.of_group(number))

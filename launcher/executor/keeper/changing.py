@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from launcher.errors import Diagnostic
-from launcher.executor.keeper import binding, network
+from launcher.executor.keeper import binding, mediated, network
 from launcher.executor.keeper.undo import Undo
 from launcher.kernel.api import Kernel
 from launcher.plan.firmware import OpenVariables
@@ -18,11 +18,12 @@ from launcher.plan.steps import (
     BindDriver,
     KeepState,
     LoadModules,
+    MakeMdev,
     SetVirtualFunction,
     StaysBound,
 )
 from launcher.plan.virtio import ConnectEngine, MakeTap, OpenTap, StartDiskEngine, StartShareEngine, StartUserNetwork
-from launcher.values import PciAddress
+from launcher.values import HostDevice
 from launcher.vms.journal import UNREADABLE, Entry, Journal, pending, pending_in
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ def memory_of(step: Step, kernel: Kernel) -> dict[str, Any] | None:
         return binding.memory_of(step)
     if isinstance(step, SetVirtualFunction):
         return network.memory_of(step)
+    if isinstance(step, MakeMdev):
+        return mediated.memory_of(step)
     return {"folder": step.folder} if isinstance(step, KeepState) else None
 
 
@@ -56,6 +59,8 @@ def check(step: Step, kernel: Kernel) -> None:
         binding.check(step, kernel.drivers)
     if isinstance(step, SetVirtualFunction):
         network.check(step, kernel.virtual_functions)
+    if isinstance(step, MakeMdev):
+        mediated.check(step, kernel.drivers)
 
 
 def change(step: Step, kernel: Kernel) -> None:
@@ -69,6 +74,7 @@ CHANGE: dict[type[Step], Callable[[Any, Kernel], None]] = {
     BindDriver: lambda step, kernel: binding.bind(step, kernel.drivers),
     StaysBound: lambda *_: None,
     SetVirtualFunction: lambda step, kernel: network.tell(step, kernel.virtual_functions),
+    MakeMdev: lambda step, kernel: mediated.make(step, kernel.drivers),
     OpenVariables: lambda step, kernel: _variables().open_variables(step, kernel),
 }
 
@@ -82,6 +88,12 @@ UNDO: dict[str, Undo] = {
         lambda one, kernel: network.restore(one, kernel.virtual_functions),
         network.describe,
         network.commands,
+    ),
+    MakeMdev.op: Undo(
+        mediated.read_memory,
+        lambda one, kernel: mediated.remove(one, kernel.drivers),
+        mediated.describe,
+        mediated.commands,
     ),
 }
 
@@ -133,9 +145,13 @@ def _has_gone(entry: Entry) -> bool:
     return False
 
 
+def _addresses(entries: Iterable[Entry]) -> Iterator[HostDevice]:
+    return (address for entry in entries if (address := address_of(entry)) is not None)
+
+
 def groups_reached(entries: Iterable[Entry], kernel: Kernel) -> Iterator[int]:
     """IOMMU groups whose devices are touched when the entries are undone."""
-    for address in filter(None, map(address_of, entries)):
+    for address in _addresses(entries):
         group = kernel.drivers.group(address)
         if group is not None:
             yield group
@@ -143,7 +159,7 @@ def groups_reached(entries: Iterable[Entry], kernel: Kernel) -> Iterator[int]:
 
 def nodes_reached(entries: Iterable[Entry], kernel: Kernel) -> Iterator[tuple[int, str]]:
     """Their groups and their own nodes, by which they are open where iommufd has them."""
-    for address in filter(None, map(address_of, entries)):
+    for address in _addresses(entries):
         group, node = kernel.drivers.group(address), kernel.drivers.node(address)
         if group is not None and node is not None:
             yield group, node
@@ -192,10 +208,10 @@ def _kept(entry: Entry) -> Any:
     return _undo_of(entry).read(entry.undo)
 
 
-def address_of(entry: Entry) -> PciAddress | None:
-    """None: it is about no function of PCI, or says nothing to us."""
+def address_of(entry: Entry) -> HostDevice | None:
+    """None: it is about no device, or says nothing to us."""
     with suppress(OSError):
-        address: PciAddress | None = getattr(_kept(entry), "address", None)
+        address: HostDevice | None = getattr(_kept(entry), "address", None)
         return address
     return None
 

@@ -146,7 +146,7 @@ class Keeper:
 
     def _note_nodes(self) -> None:
         """Of what was handed in the runner gets what it opens. The rest goes before it: it would hold a group."""
-        nodes = opened_by(self._plan, self._kernel.drivers.node)
+        nodes = opened_by(self._plan, self._kernel.drivers.node, self._kernel.drivers.group)
         handed = self._kernel.keep_handed(nodes)
         self._records.nodes = tuple(NodeReport(path, nodes[path], path in handed) for path in sorted(nodes))
 

@@ -35,7 +35,7 @@ def open_devices(step: OpenDevices, live: Live) -> None:
     _tell_kvm(spaces, live)
     opened: dict[Passed | PassedMdev, Device] = {}
     for one in step.devices:
-        opened[one] = spaces.open_device(one.group, one.address)
+        opened[one] = spaces.open_device(_group(one, live), one.address)
         live.on_undo(partial(spaces.close_device, opened[one]))
     unreset = reset(tuple(opened.values()), spaces)
     several = {one.guest.device for one in step.devices if one.guest.function}
@@ -51,6 +51,13 @@ def open_devices(step: OpenDevices, live: Live) -> None:
     live.on_undo(partial(_reset_again, [device for device in opened.values() if device not in unreset], spaces))
     for passed in made:
         connect(passed, live)
+
+
+def _group(one: Passed | PassedMdev, live: Live) -> int:
+    if one.group is not None:
+        return one.group
+    assert isinstance(one, PassedMdev)
+    return live.the(OpenedGroups).made[one.address]
 
 
 def _tell_kvm(spaces: AddressSpaces, live: Live) -> None:

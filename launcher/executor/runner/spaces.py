@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from launcher.errors import Diagnostic, StepFailed
@@ -12,7 +12,7 @@ from launcher.executor.runner.refused_bind import refused_bind, refused_group
 from launcher.kernel.api import AddressSpace, AddressSpaces, OtherNode
 from launcher.plan.steps import MapDma, OpenGroups, OpenIommufd
 from launcher.row import NamedTuple
-from launcher.values import Span
+from launcher.values import Mdev, Span
 
 
 class OpenedGroups(NamedTuple):
@@ -20,25 +20,38 @@ class OpenedGroups(NamedTuple):
 
     spaces: AddressSpaces
     maps: tuple[DmaMaps, ...]  # of each space
+    made: Mapping[Mdev, int]  # the groups of mediated devices that the plan has made
 
 
 _NAMES = "a container is to have it by the name that it has on the host: `ls -l /dev/vfio/devices` shows numbers"
 
 
 def open_groups(step: OpenGroups, live: Live) -> None:
-    _open(step.groups, live.kernel.address_spaces(), live)
+    made = _made(step.made, live)
+    _open((*step.groups, *made.values()), live.kernel.address_spaces(), made, live)
 
 
 def open_iommufd(step: OpenIommufd, live: Live) -> None:
     """The kernel says nothing of groups here, by which VMs keep apart: a plan that was edited may."""
     for one in step.functions:
-        if live.kernel.drivers.group(one.address) != one.group:
+        if one.group is not None and live.kernel.drivers.group(one.address) != one.group:
             raise _failed("E524", f"{one.address} is not in IOMMU group {one.group}")
+    made = _made([one.address for one in step.functions if one.group is None and isinstance(one.address, Mdev)], live)
     members = {group: [one.address for one in step.functions if one.group == group] for group in step.groups}
-    _open(step.groups, live.kernel.iommufd(members, by_process=step.locks == "process"), live)
+    members |= {group: [address] for address, group in made.items()}
+    _open(tuple(members), live.kernel.iommufd(members, by_process=step.locks == "process"), made, live)
 
 
-def _open(groups: Sequence[int], spaces: AddressSpaces, live: Live) -> None:
+def _made(addresses: Sequence[Mdev], live: Live) -> dict[Mdev, int]:
+    """Their groups, which the kernel has made up with them."""
+    found = {address: live.kernel.drivers.group(address) for address in addresses}
+    for address, group in found.items():
+        if group is None:
+            raise _failed("E524", f"{address} has no IOMMU group: no driver has it")
+    return {address: group for address, group in found.items() if group is not None}
+
+
+def _open(groups: Sequence[int], spaces: AddressSpaces, made: Mapping[Mdev, int], live: Live) -> None:
     """All groups before any address space."""
     for group in groups:
         try:
@@ -62,7 +75,7 @@ def _open(groups: Sequence[int], spaces: AddressSpaces, live: Live) -> None:
             raise
         live.on_undo(partial(spaces.leave, group))
         found.setdefault(space, DmaMaps(space)).groups.append(group)
-    live.make(OpenedGroups(spaces, tuple(found.values())))
+    live.make(OpenedGroups(spaces, tuple(found.values()), made))
 
 
 def map_dma(step: MapDma, live: Live) -> None:

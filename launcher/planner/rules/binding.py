@@ -54,7 +54,7 @@ def check_binding(it: Situation, found: Collection[Diagnostic]) -> Iterator[Diag
     host what the host needs.
     """
     moved = [one for one in it.passing.taken if one.leaves_the_host]
-    if not moved or _may_bind(it.host.process):
+    if not moved or may_change(it.host.process):
         return
     whose, names = who(it.host.process), ", ".join(dict.fromkeys(one.alias for one in moved))
     fact = f"{names}: only root may change the drivers of devices, and {whose} would run `up`"
@@ -81,7 +81,7 @@ def _aliases(one: Diagnostic) -> tuple[str, ...]:
     return (*one.message.partition(": ")[0].split(", "), *(place[1:2] if place[:1] == ["devices"] else ()))
 
 
-def _may_bind(process: Process) -> bool:
+def may_change(process: Process) -> bool:
     return (process.uid == 0 or "cap_dac_override" in process.capabilities) and not process.own_user_namespace
 
 

@@ -1,4 +1,5 @@
-"""Rules about what a plan may touch: nothing but what is given, and an IOMMU group whole or not at all. Pure."""
+"""Rules about what a plan may touch: what is given, an IOMMU group whole or not at all, and the mediated devices that a
+given one is parted into. Pure."""
 
 from __future__ import annotations
 
@@ -53,10 +54,24 @@ def _whole_groups(it: Situation) -> Iterator[Diagnostic]:
             yield Diagnostic("E247", fact, in_spec(f"devices.{alias}"), wanted_and_given(missing, it), help_)
 
 
+def _mediated(it: Situation) -> Iterator[Diagnostic]:
+    """It is a part of its parent, which a scheduler knows by its address, or not at all."""
+    for one in it.passing.mediated if it.terms.only is not None else ():
+        name = one.device.parent if one.device else one.wanted[0] if one.wanted else None
+        parent = next((each for each in it.host.pci if str(each.address) == name), None)
+        if name is None or (parent is not None and it.terms.allows(parent.address)):
+            continue
+        fact = f"{one.alias}: {one.address} is a part of {name}, which is not given"
+        nobody = "no scheduler gives it: it is no PCI device; plan without `--only`"
+        help_ = (giving(it.terms, [parent]) if parent else nobody,)
+        wanted = wanted_and_given([parent], it) if parent else ()
+        yield Diagnostic("E247", fact, in_spec(f"devices.{one.alias}.mdev"), wanted, help_)
+
+
 def _touched(group: IommuGroup, it: Situation) -> list[PciFunction]:
     """Its endpoints, and a bridge that is taken from its driver."""
     taken = {one.function.address for one in it.passing.taken}
     return [one for one in it.members(group) if one.address in taken or not is_bridge(one)]
 
 
-RULES: tuple[Rule, ...] = (Rule("kernel", _all_there), Rule("kernel", _whole_groups))
+RULES: tuple[Rule, ...] = (Rule("kernel", _all_there), Rule("kernel", _whole_groups), Rule("kernel", _mediated))

@@ -14,6 +14,7 @@ import pytest
 
 from launcher.vms.looking import wait_until_down
 from tests.conftest import EXAMPLES, PATIENCE, Cli, Done, kill, processes_of
+from tests.lab.hosts import Host
 from tests.lab.inside.passing import BEHIND_BRIDGE, E1000E, NVME, bindings
 
 pytestmark = pytest.mark.usefixtures("host_as_before")
@@ -93,11 +94,20 @@ STEPS = {
     "KVM_CREATE_VM": 0xAE01,
     "KVM_SET_USER_MEMORY_REGION": 0x4020AE46,
     "KVM_CREATE_VCPU": 0xAE41,
+    "VFIO_DEVICE_SET_IRQS": 0x3B6E,
+}
+BY_GROUPS = {
     "VFIO_GROUP_SET_CONTAINER": 0x3B68,
     "VFIO_IOMMU_MAP_DMA": 0x3B71,
     "VFIO_GROUP_GET_DEVICE_FD": 0x3B6A,
-    "VFIO_DEVICE_SET_IRQS": 0x3B6E,
     "VFIO_IOMMU_UNMAP_DMA": 0x3B72,
+}
+BY_OWN_NODES = {
+    "VFIO_DEVICE_BIND_IOMMUFD": 0x3B76,
+    "VFIO_DEVICE_ATTACH_IOMMUFD_PT": 0x3B77,
+    "IOMMU_IOAS_MAP": 0x3B85,
+    "IOMMU_IOAS_UNMAP": 0x3B86,
+    "IOMMU_DESTROY": 0x3B80,
 }
 PARTS = 8
 
@@ -131,9 +141,9 @@ class Killer:
 
 
 @pytest.mark.host("zoo", "iommufd")
-def test_killed_in_each_kind_of_step_the_devices_come_back(cli: Cli, tmp_path: Path) -> None:
+def test_killed_in_each_kind_of_step_the_devices_come_back(cli: Cli, tmp_path: Path, host: Host) -> None:
     killer = Killer(cli, tmp_path)
-    for request in STEPS.values():
+    for request in (STEPS | (BY_OWN_NODES if host.name == "iommufd" else BY_GROUPS)).values():
         killer.kill(1 + killer.calls.index(request))
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from launcher.values import MIB
+from launcher.values import MIB, own_mdev
 from launcher.vms.looking import wait_until_down
 from tests.conftest import EXAMPLES, NOBODY, PATIENCE, Cli, kill, processes_of
 from tests.lab.inside.passing import NVME, boot, holders, order, start, until
@@ -130,6 +131,87 @@ def test_a_recorded_host_has_them(cli: Cli, payload: Callable[[str], Path], tmp_
     plan = cli.run("plan", "--host", facts, cli.spec(payload("rests"), memory="64MiB", devices=BOTH))
     assert plan.code == 0, plan.out
     assert f"{MTTY}  mtty-2 Dual port serial" in plan.out
+
+
+MAKING = {
+    "card": {"mdev": {"parent": "mtty", "type": "mtty-2"}},
+    "screen": {"mdev": {"parent": "mdpy", "type": "mdpy-vga"}},
+}
+BEFORE = {MTTY, MDPY}  # of the fixture
+
+
+def there() -> set[str]:
+    return {one.name for one in BUS.iterdir()}
+
+
+@BOTH_WAYS
+def test_a_guest_has_what_is_made_for_it_and_it_is_gone_after(cli: Cli, initrd: Path, vfio: str) -> None:
+    looks = f"lspci; {loop('ttyS1', 'there-and-back')}"
+    done = boot(cli, initrd, MAKING, looks, vfio=vfio)
+    assert "00:10.0 Class 0700: 4348:3253 serial" in done.out
+    assert "00:11.0 Class 0380: 1b36:000f" in done.out
+    assert re.search("^there-and-back", done.out, re.MULTILINE), done.out
+    for alias, kind in (("card", "mtty-2 of mtty"), ("screen", "mdpy-vga of mdpy")):
+        assert f"{own_mdev(cli.name, alias)}  make {kind}" in done.err, done.err
+    assert there() == BEFORE
+
+
+@BOTH_WAYS
+def test_whoever_is_killed_what_was_made_is_gone_after_down(
+    cli: Cli, payload: Callable[[str], Path], vfio: str
+) -> None:
+    """The keeper, confined, removes it itself; else `down` does, by the journal."""
+    spec = cli.spec(payload("rests"), memory="64MiB", devices={"card": MAKING["card"]}, vfio=vfio)
+    for victims in ("nobody", "runner", "keeper", "both"):
+        up = cli.start("up", spec)
+        assert up.stdout is not None
+        while "!" not in (line := up.stdout.readline(1)):
+            assert line, up.communicate()
+        assert there() == {*BEFORE, str(own_mdev(cli.name, "card"))}
+        keeper, runner = processes_of(up.pid)
+        kill(*{"nobody": (), "runner": (runner,), "keeper": (keeper,), "both": (keeper, runner)}[victims])
+        if victims != "nobody":
+            up.communicate(timeout=PATIENCE)
+            wait_until_down(cli.state)
+        if victims == "runner":
+            assert there() == BEFORE
+        assert cli.run("down", cli.name).code == 0
+        assert there() == BEFORE, victims
+        up.communicate(timeout=PATIENCE)
+
+
+def test_a_keeper_that_dies_at_any_line_of_its_journal_leaves_nothing_that_was_made(cli: Cli, tmp_path: Path) -> None:
+    plan, trace = tmp_path / "vm.plan", tmp_path / "trace"
+    spec = cli.spec(EXAMPLES / "hello.elf", memory="64MiB", devices={"card": MAKING["card"]})
+    assert cli.run("plan", "-o", plan, spec).code == 0
+    words = ["strace", "-f", "-o", str(trace), "-e", "trace=fdatasync"]
+    subprocess.run([*words, *cli.command("up", plan)], stdin=subprocess.DEVNULL, capture_output=True, check=True)
+    most = trace.read_text().count("fdatasync(")
+    assert most > 2
+    for n in range(1, most + 1):
+        inject = ["-e", f"inject=fdatasync:signal=KILL:when={n}"]
+        subprocess.run(
+            [*words, *inject, *cli.command("up", plan)], stdin=subprocess.DEVNULL, capture_output=True, check=False
+        )
+        wait_until_down(cli.state)
+        assert "killed by SIGKILL" in trace.read_text(), n
+        assert cli.run("down", cli.name).code == 0, n
+        assert there() == BEFORE, n
+    print(f"{most} deaths")
+
+
+def test_what_cannot_be_made_is_said_before(cli: Cli, payload: Callable[[str], Path]) -> None:
+    """Of mdpy's displays there are four, of which the fixture has one."""
+    for devices, code in (
+        ({f"screen-{n}": MAKING["screen"] for n in range(4)}, "E264"),
+        ({"card": {"mdev": {"parent": "mtty", "type": "mtty-9"}}}, "E263"),
+        ({"card": {"mdev": {"parent": "mttx", "type": "mtty-2"}}}, "E262"),
+        ({"card": {"mdev": {"uuid": MTTY, "parent": "mtty", "type": "mtty-1"}}}, "E265"),
+    ):
+        plan = cli.run("plan", cli.spec(payload("rests"), memory="64MiB", devices=devices))
+        assert (plan.code, f"error[{code}]" in plan.out) == (1, True), plan.out
+    listed = cli.run("devices").out
+    assert re.search("^mtty +mtty-2 +[0-9]+ left +Dual port serial$", listed, re.MULTILINE), listed
 
 
 @pytest.fixture

@@ -33,10 +33,14 @@ def node(address: PciAddress) -> str | None:
     return f"/dev/vfio/devices/vfio{address.bus - 1 + address.function}"
 
 
+def no_group(_: object) -> None:
+    return None
+
+
 def test_by_type1_groups_are_opened_and_by_iommufd_the_functions_own_nodes(plan: Plan) -> None:
-    assert opened_by(plan, node) == BY_GROUPS
-    assert opened_by(by_iommufd(plan), node) == {"/dev/kvm": (), "/dev/iommu": (), **OWN}
-    assert opened_by(by_iommufd(plan), lambda _: None) == {"/dev/kvm": (), "/dev/iommu": ()}
+    assert opened_by(plan, node, no_group) == BY_GROUPS
+    assert opened_by(by_iommufd(plan), node, no_group) == {"/dev/kvm": (), "/dev/iommu": (), **OWN}
+    assert opened_by(by_iommufd(plan), lambda _: None, no_group) == {"/dev/kvm": (), "/dev/iommu": ()}
 
 
 def test_whichever_way_it_goes_nobody_may_have_a_device_by_the_other(plan: Plan) -> None:
@@ -46,5 +50,5 @@ def test_whichever_way_it_goes_nobody_may_have_a_device_by_the_other(plan: Plan)
 
 def test_a_vm_without_devices_takes_none(plan: Plan) -> None:
     steps = tuple(step for step in plan.steps if not isinstance(step, OpenGroups | MapDma | OpenDevices))
-    assert opened_by(replace(plan, steps=steps), node) == {"/dev/kvm": ()}
+    assert opened_by(replace(plan, steps=steps), node, no_group) == {"/dev/kvm": ()}
     assert taken_by(replace(plan, steps=steps), node) == set()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from launcher.host.mediated import read_mediated
+from launcher.host.facts import MediatedParent, MediatedType
+from launcher.host.mediated import read_mediated, read_parents
 from launcher.host.survey import survey
 from launcher.host.tree import Recorded
 from launcher.values import Mdev, Missing
@@ -44,3 +45,25 @@ def test_a_host_has_them_among_its_facts_unless_nobody_asks_for_devices() -> Non
     assert [str(one.address) for one in survey(tree(), nothing).mediated] == [VGPU, SERIAL]
     assert survey(tree(), nothing, depth="machine").mediated == ()
     assert survey(Recorded({}), nothing).mediated == ()
+
+
+def test_what_makes_them_says_what_and_how_many_more() -> None:
+    kinds = "/sys/class/mdev_bus/mtty/mdev_supported_types"
+    texts = {
+        f"{kinds}/mtty-1/name": "Single port serial\n",
+        f"{kinds}/mtty-1/device_api": "vfio-pci\n",
+        f"{kinds}/mtty-1/available_instances": "24\n",
+        f"{kinds}/mtty-2/create": "",
+        "/sys/class/mdev_bus/0000:3b:00.0/numa_node": "1\n",
+    }
+    found = (
+        MediatedParent("0000:3b:00.0", (), 1),
+        MediatedParent(
+            "mtty",
+            (MediatedType("mtty-1", "Single port serial", "vfio-pci", 24), MediatedType("mtty-2", None, None, None)),
+        ),
+    )
+    assert read_parents(Recorded(texts)) == found
+    nothing = Missing("absent", "/dev/kvm")
+    assert survey(Recorded(texts), nothing).mediated_parents == found
+    assert survey(Recorded(texts), nothing, depth="machine").mediated_parents == ()

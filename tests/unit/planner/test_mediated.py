@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 
 from launcher.codec import decode, encode
-from launcher.host.facts import DeviceNode, Holder, HostFacts, MediatedDevice
+from launcher.errors import Refused
+from launcher.host.facts import DeviceNode, Holder, HostFacts, MediatedDevice, MediatedParent, MediatedType
 from launcher.plan.codec import groups_in, plan_from_json, plan_to_json
 from launcher.plan.plan import Plan
 from launcher.plan.steps import (
     BindDriver,
     DescribeMachine,
     LoadModules,
+    MakeMdev,
     MapDma,
     OpenDevices,
     OpenGroups,
@@ -25,7 +27,7 @@ from launcher.plan.steps import (
 from launcher.plan.whole import check_whole
 from launcher.record import replace
 from launcher.report.plan_text import plan_text
-from launcher.values import GIB, MIB, Mdev, PciAddress, Span
+from launcher.values import GIB, MIB, Mdev, PciAddress, Span, own_mdev
 from tests.planning import SMALL, codes, host, plan
 
 SERIAL, DISPLAY, OTHER = (f"83b8f4f2-509f-382f-3c1e-e6bfe0fa100{n}" for n in (1, 2, 3))
@@ -158,3 +160,143 @@ def test_who_may_not_open_its_node_and_who_has_it_open_is_told() -> None:
     (said,) = plan(ONE, a_host(device_nodes=(*nodes, own))).diagnostics
     assert said.code == "E229"
     assert "qemu (pid 7) has /dev/vfio/devices/vfio0 open" in said.message
+
+
+# ---- those that are made ----
+
+KINDS = (
+    MediatedType("mtty-1", "Single port serial", "vfio-pci", 24),
+    MediatedType("mtty-2", "Dual port serial", "vfio-pci", 12),
+)
+PARENTS = (
+    MediatedParent("0000:41:00.0", (MediatedType("nvidia-63", "GRID T4-1Q", "vfio-pci", 0),), 1),
+    MediatedParent("mtty", KINDS),
+)
+MADE = f"{SMALL}name: builder\ndevices: {{card: {{mdev: {{parent: mtty, type: mtty-2}}}}}}\n"
+OWN = own_mdev("builder", "card")
+
+
+def a_maker(**more: Any) -> HostFacts:
+    return replace(host("gpu07"), mediated_parents=PARENTS, **more)
+
+
+@pytest.mark.parametrize("way", ["type1", "iommufd"])
+def test_one_that_is_not_there_is_made_and_its_group_is_known_then(way: str) -> None:
+    made = plan(f"{MADE}vfio: {way}\n", a_maker())
+    assert codes(made) == []
+    assert step(made, MakeMdev) == MakeMdev(OWN, "mtty", "mtty-2")
+    (card,) = step(made, OpenDevices).devices
+    assert (card.address, card.group) == (OWN, None)
+    if way == "type1":
+        assert (step(made, OpenGroups).groups, step(made, OpenGroups).made) == ((), (OWN,))
+        assert step(made, OpenGroups).describe() == "open 1 new group in one container"
+    else:
+        assert [(one.address, one.group) for one in step(made, OpenIommufd).functions] == [(OWN, None)]
+    assert step(made, MapDma) is not None
+    check_whole(made)
+    plain = json.loads(json.dumps(plan_to_json(made)))
+    assert plan_from_json(plain).steps == made.steps
+    assert list(groups_in(plain)) == []
+    assert made.summary.host_changes == 1
+    text = plan_text(made, "", width=120)
+    assert f"{OWN}  mtty-2 Dual port serial" in text
+    assert "1 mediated device is made, and removed on down" in text
+
+
+def test_each_has_a_uuid_of_its_own_that_is_the_same_at_each_start() -> None:
+    both = MADE.replace("}}}", "}, guest: 00:18.0}, other: {mdev: {parent: mtty, type: mtty-1}}}")
+    first, again = (plan(both, a_maker()) for _ in range(2))
+    steps = [one for one in first.steps if isinstance(one, MakeMdev)]
+    assert [(one.address, one.type) for one in steps] == [(OWN, "mtty-2"), (own_mdev("builder", "other"), "mtty-1")]
+    assert first.steps == again.steps
+    assert own_mdev("other", "card") != OWN
+    said = MADE.replace("parent:", f"uuid: {SERIAL}, parent:")
+    assert step(plan(said, a_maker()), MakeMdev).address == Mdev(SERIAL)
+
+
+def test_one_that_is_there_is_taken_as_it_is_and_left() -> None:
+    there = MediatedDevice(OWN, "mtty-2", "Dual port serial", "vfio-pci", "mtty", "mtty", None, 72, "vfio2")
+    made = plan(MADE, a_maker(mediated=(there,)))
+    assert step(made, MakeMdev) is None
+    assert (step(made, OpenGroups).groups, step(made, OpenGroups).made) == ((72,), ())
+    (said,) = plan(MADE, a_maker(mediated=(replace(there, type="mtty-1"),))).diagnostics
+    assert (said.code, said.message) == ("E265", f"card: {OWN} is there already, as mtty-1 of mtty")
+
+
+@pytest.mark.parametrize(
+    ("parent", "kind", "code", "said"),
+    [
+        ("mtti", "mtty-2", "E262", "card: nothing called mtti makes mediated devices on this host"),
+        ("mtty", "mtty-3", "E263", "card: mtty makes no mtty-3"),
+        ("41:00.0", "nvidia-63", "E264", "card: 0000:41:00.0 has 0 left of nvidia-63"),
+    ],
+)
+def test_what_cannot_be_made_is_named_with_what_can(parent: str, kind: str, code: str, said: str) -> None:
+    made = plan(MADE.replace("parent: mtty, type: mtty-2", f"parent: {parent}, type: {kind}"), a_maker())
+    (found,) = made.diagnostics
+    assert (found.code, found.message) == (code, said)
+    told = " ".join((*found.evidence, *found.help))
+    assert {"E262": "did you mean `mtty`?", "E263": "mtty-2", "E264": "remove what nobody has"}[code] in told
+
+
+def test_of_a_type_there_are_as_many_as_the_driver_says_or_it_does_not_say() -> None:
+    both = MADE.replace("}}}", "}}, other: {mdev: {parent: mtty, type: mtty-2}}}")
+    one_left = (MediatedParent("mtty", (replace(KINDS[1], available=1),)),)
+    (said,) = plan(both, replace(a_maker(), mediated_parents=one_left)).diagnostics
+    assert (said.code, said.message) == ("E264", "card and other: mtty has 1 left of mtty-2")
+    unknown = (MediatedParent("mtty", (replace(KINDS[1], available=None),)),)
+    assert codes(plan(both, replace(a_maker(), mediated_parents=unknown))) == []
+    channel = (MediatedParent("mtty", (replace(KINDS[1], api="vfio-ccw"),)),)
+    assert codes(plan(MADE, replace(a_maker(), mediated_parents=channel))) == ["E261"]
+
+
+def test_only_root_makes_them_and_whoever_else_is_told_how() -> None:
+    process = replace(host("gpu07").process, uid=1000, capabilities=())
+    (said,) = [one for one in plan(MADE, a_maker(process=process)).diagnostics if one.code == "E228"]
+    assert "only root may make mediated devices" in said.message
+    assert f"echo {OWN} > /sys/class/mdev_bus/mtty/mdev_supported_types/mtty-2/create" in said.help[1]
+
+
+def test_a_saved_plan_assumes_that_it_is_not_there_and_can_be_made() -> None:
+    made = plan(MADE, a_maker())
+    facts = {one.fact: one for one in made.assumes}
+    kind = "mediated_parents[mtty].types[mtty-2]"
+    assert facts[f"mediated[{OWN}]"].equals is None
+    assert facts[f"{kind}.api"].equals == "vfio-pci"
+    assert facts[f"{kind}.available"].at_least == 1
+
+
+def test_a_plan_that_was_edited_makes_what_it_opens_and_nothing_else() -> None:
+    made = plan(MADE, a_maker())
+    other = Mdev(OTHER)
+    for change in (
+        lambda one: () if isinstance(one, MakeMdev) else (one,),
+        lambda one: (one, one) if isinstance(one, MakeMdev) else (one,),
+        lambda one: (replace(one, address=other),) if isinstance(one, MakeMdev) else (one,),
+        lambda one: (replace(one, made=()),) if isinstance(one, OpenGroups) else (one,),
+        lambda one: (replace(one, made=(OWN, other)),) if isinstance(one, OpenGroups) else (one,),
+    ):
+        edited = tuple(each for one in made.steps for each in change(one))
+        with pytest.raises(Refused, match="not whole"):
+            check_whole(replace(made, steps=edited))
+    with pytest.raises(ValueError, match="not a device"):
+        MakeMdev(OWN, "../../x", "mtty-2")
+
+
+@pytest.mark.parametrize(
+    ("parent", "only", "expected"),
+    [
+        ("0000:81:00.0", "0000:81:00.0", []),
+        ("0000:81:00.0", "0000:02:00.0", ["E247"]),
+        ("mtty", "0000:81:00.0", ["E247"]),
+        ("mtty", "", []),
+    ],
+)
+def test_who_was_given_a_device_was_given_what_is_made_of_it(parent: str, only: str, expected: list[str]) -> None:
+    """Of what is no PCI device no scheduler knows."""
+    parents = (MediatedParent(parent, KINDS),)
+    text = MADE.replace("parent: mtty", f"parent: {parent}")
+    made = plan(text, replace(a_maker(), mediated_parents=parents), only=only)
+    assert codes(made) == expected
+    there = replace(DEVICES[0], parent=parent)
+    assert codes(plan(ONE, replace(host("gpu07"), mediated=(there,)), only=only)) == expected

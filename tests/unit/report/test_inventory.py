@@ -6,7 +6,15 @@ import pytest
 
 from launcher.api.verdicts import Trials
 from launcher.host.class_names import class_name
-from launcher.host.facts import BlockDevice, HostFacts, Interface, MediatedDevice, Use
+from launcher.host.facts import (
+    BlockDevice,
+    HostFacts,
+    Interface,
+    MediatedDevice,
+    MediatedParent,
+    MediatedType,
+    Use,
+)
 from launcher.record import replace
 from launcher.report.first_spec import first_spec
 from launcher.report.inventory import NAMELESS, inventory_text
@@ -179,3 +187,14 @@ def test_mediated_devices_stand_behind_the_others_whole():
     assert f"#   mdev-2: {{mdev: {UUID[:-1]}2}}  # mdpy-vga of mdpy\n" in text
     alone = first_spec("vm", replace(facts, pci=()), {}, ())
     assert f"# devices:\n#   mdev: {{mdev: {UUID}}}" in alone
+
+
+def test_what_can_be_made_is_listed_with_how_many_there_can_be():
+    kinds = (MediatedType("mtty-1", "Single port serial", "vfio-pci", 24), MediatedType("mdpy-vga", None, None, None))
+    facts = replace(host("gpu07"), mediated_parents=(MediatedParent("mtty", kinds), MediatedParent("0000:41:00.0")))
+    assert listing(facts, 60).splitlines()[-3:] == [
+        "Mediated devices that can be made, as `{mdev: {parent: PARENT, type: TYPE}}`:",
+        "mtty  mtty-1    24 left  Single port serial",
+        "mtty  mdpy-vga",
+    ]
+    assert "Mediated" not in inventory_text(facts, facts.pci[:1], {}, 60)
