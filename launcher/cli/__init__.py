@@ -73,8 +73,17 @@ def _dispatch(words: list[str]) -> int:
 
         print(f"vmlaunch {VERSION}")
         return 0
-    print(_not_understood(words) if first else overview(), file=sys.stderr)
+    if first:
+        _tell(_not_understood(words))
+    else:
+        print(overview(), file=sys.stderr)
     return USAGE
+
+
+def _tell(text: str) -> None:
+    from launcher.report.lines import fitted
+
+    print(fitted(text, sys.stderr), file=sys.stderr)
 
 
 def _help(words: list[str]) -> int:
@@ -128,7 +137,7 @@ def _not_taken(verb: str, extra: list[str], parser: argparse.ArgumentParser, opt
 
     given = getattr(options, "spec", None) or getattr(options, "name", None)
     for line in not_taken(verb, extra, parser._option_string_actions, given if isinstance(given, str) else ""):
-        print(f"vmlaunch {verb}: {line}", file=sys.stderr)
+        _tell(f"vmlaunch {verb}: {line}")
     print(f"`vmlaunch {verb} --help` says what it takes", file=sys.stderr)
     return USAGE
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic, WrongUsage
 from launcher.report.frame import visible
+from launcher.report.lines import fitted
 
 if TYPE_CHECKING:
     import argparse
@@ -37,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
         return 0
     write_new(path, text)
     told = f"{path}: a first spec; edit it, then `vmlaunch plan {path}` and `vmlaunch up {path}`"
-    print(visible(told), file=sys.stderr)
+    print(fitted(visible(told), sys.stderr), file=sys.stderr)
     return 0
 
 

@@ -30,6 +30,11 @@ def columns_of(stream: TextIO) -> int:
     return max(columns or WIDE, NARROW)
 
 
+def fitted(text: str, stream: TextIO) -> str:
+    """As it is printed there: on a terminal no line is longer than that is wide, and none breaks inside a word."""
+    return "\n".join(line for one in text.split("\n") for line in wrapped("", one, columns_of(stream)))
+
+
 def wrapped(start: str, text: str, width: int, *, whole: bool = True) -> list[str]:
     """Like textwrap, but it keeps the blanks inside: steps align their words.
 

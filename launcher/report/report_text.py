@@ -86,6 +86,7 @@ def _rows(report: Report, width: int) -> Iterator[Row]:
     for reader in report.readers:
         yield "reader", _reader(reader)
     if report.end is None:
+        yield "to attach", f"vmlaunch console {report.name}"
         yield "to stop", f"vmlaunch down {report.name}"
     if report.end is not None:
         yield from _register_lines(report.end.registers, width)

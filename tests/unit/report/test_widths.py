@@ -15,7 +15,7 @@ import pytest
 from launcher.errors import Diagnostic
 from launcher.plan.outcome import FORMAT_VERSION, End, Report, StepOutcome, VcpuReport
 from launcher.report.diagnostics import as_text
-from launcher.report.lines import ENDLESS, columns_of, width_of, wrapped
+from launcher.report.lines import ENDLESS, columns_of, fitted, width_of, wrapped
 from launcher.report.progress import text_lines
 from launcher.report.report_text import print_report
 from tests.planning import EXAMPLE, host, plan
@@ -34,6 +34,16 @@ def terminal() -> Iterator[tuple[TextIO, int]]:
     with os.fdopen(follower, "w") as stream:
         yield stream, leader
     os.close(leader)
+
+
+def test_a_sentence_fits_the_terminal_and_is_whole_elsewhere(terminal: tuple[TextIO, int]) -> None:
+    stream, leader = terminal
+    fcntl.ioctl(leader, termios.TIOCSWINSZ, struct.pack("4H", 24, 60, 0, 0))
+    said = "vmlaunch logs: there is no option --since; the log has no times\nverbs: up"
+    assert fitted(said, stream).splitlines() == [
+        "vmlaunch logs: there is no option --since; the log has no", "times", "verbs: up"
+    ]  # fmt: skip
+    assert fitted(said, io.StringIO()) == said
 
 
 @pytest.mark.parametrize(("columns", "width"), [(0, 100), (20, 60), (72, 72), (80, 80), (250, 250)])
