@@ -98,15 +98,19 @@ class _Table:
     driver: int
     verdict: int
     with_node: bool
+    on_a_line: bool = False  # there is room for what a device is called behind what it is
 
     @classmethod
     def of(cls, listed: Sequence[PciFunction], words: Mapping[PciAddress, str], width: int) -> _Table:
         """Where not all fits, a verdict gets half of what the others leave, or more; where that is little, a line."""
         name = max(map(len, (_HEAD[2], *map(_name, listed), *map(_called, listed))))
+        whole = max(map(len, (_HEAD[2], *map(_whole_name, listed))))
         driver = max(map(len, (_HEAD[4], *(one.driver or "" for one in listed))))
         verdict = max(map(len, (_HEAD[5], *words.values())))
         with_node = width >= _ROOMY and any(one.node is not None for one in listed)
         rest = width - len("group  0000:00:00.0  ") - 6 * with_node - 4
+        if whole + driver + verdict <= rest:
+            return cls(whole, driver, verdict, with_node, on_a_line=True)
         if name + driver + verdict <= rest:
             return cls(name, driver, verdict, with_node)
         driver = min(driver, _DRIVER)
@@ -121,9 +125,10 @@ class _Table:
 
     def rows(self, one: PciFunction, words: str, *, first: bool) -> Iterator[str]:
         group, node = ("-" if number is None else str(number) for number in (one.group, one.node))
-        names = filter(None, wrapped("", _called(one), self.name))
+        names = () if self.on_a_line else filter(None, wrapped("", _called(one), self.name))
         sentence, *rest = wrapped("", words, self.verdict or self.name + self.driver + 12)
-        begin = (group if first else "", str(one.address), _name(one), node, one.driver or "-")
+        name = _written(_whole_name(one)) if self.on_a_line else _name(one)
+        begin = (group if first else "", str(one.address), name, node, one.driver or "-")
         yield self.line(*begin, _written(sentence) if self.verdict else "")
         if self.verdict:
             for name, more in zip_longest(names, rest, fillvalue=""):
@@ -153,6 +158,10 @@ def called(one: PciFunction) -> tuple[str, ...]:
 
 def _called(one: PciFunction) -> str:
     return ", ".join(name.replace(" ", _KEPT) for name in called(one))
+
+
+def _whole_name(one: PciFunction) -> str:
+    return ", ".join(filter(None, (_name(one), _called(one))))
 
 
 def _written(text: str) -> str:

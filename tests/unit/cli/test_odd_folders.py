@@ -12,7 +12,7 @@ import pytest
 
 from launcher.api import folders
 from launcher.cli import main
-from launcher.vms.channel import Channel, listen
+from launcher.vms.channel import accept, listen
 from launcher.vms.folder import StateFolder
 from launcher.vms.folder_state import FILES, LOG, REPORT, SOCKET, STATE
 from launcher.vms.journal import Journal
@@ -123,8 +123,9 @@ def test_logs_that_come_when_the_vm_ends_show_all_that_was_said(root: Path, capf
 
     def end() -> None:
         listener.setblocking(True)
-        channel = Channel(listener.accept()[0])
+        channel = accept(listener)
         channel.send(notice_to_json(HasEnded(LAST)))
+        channel.receive()  # too late
         channel.close()
 
     with closing(listen(folder.path / SOCKET)) as listener, ThreadPoolExecutor() as keeper:
