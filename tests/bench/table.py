@@ -155,7 +155,8 @@ TABLE = (
         "one file with all modules would save 10 of 40 ms of importing, and reading them in four calls each "
         "instead of thirteen, as is done now, saves 6. Since then, too, the keeper begins before the client reads "
         "the plan, rows are made without typing, and the keeper begins without socket, threading, traceback and "
-        "datetime: a start takes 0.87 of the time of the commit before. rich is imported for the report, after the first KVM_RUN.",
+        "datetime: a start takes 0.87 of the time of the commit before. rich is imported for the report, after the "
+        "first KVM_RUN.",
     ),
     Row(
         "imports",
