@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from threading import Lock
 
 from launcher.kernel.api import MemoryPart, RingPlace
+from launcher.native import ffi
 
-LONGEST = 30  # seconds for an answer; what is in flight at a reset is written before it
+LONGEST = 30  # seconds for an answer
 GET_FEATURES, SET_FEATURES, SET_OWNER, SET_MEM_TABLE = 1, 2, 3, 5
 SET_VRING_NUM, SET_VRING_ADDR, SET_VRING_BASE, GET_VRING_BASE, SET_VRING_KICK, SET_VRING_CALL = 8, 9, 10, 11, 12, 13
 GET_PROTOCOL_FEATURES, SET_PROTOCOL_FEATURES, GET_QUEUE_NUM, SET_VRING_ENABLE, GET_CONFIG = 15, 16, 17, 18, 24
@@ -96,8 +97,15 @@ class VhostUser:
         if self._features >> PROTOCOL & 1:
             self._tell(SET_VRING_ENABLE, _STATE.pack(index, 1))
 
+    def is_idle(self, ring: RingPlace) -> bool:
+        """As many requests have come back as the driver has offered: the second word of its ring, and of the device's.
+        Both are the guest's to write (virtio 1.2, 2.7.6 and 2.7.8)."""
+        offered, used = (ffi.cast("volatile uint16_t *", one)[1] for one in (ring.driver, ring.device))
+        return bool(offered == used)
+
     def stop(self, index: int) -> None:
-        """What is in flight is done when this returns; then nothing of the queue is touched any more."""
+        """The engine takes no request from the queue any more. What it has taken it may still be at: that of QEMU
+        answers without a look at it (libvhost-user.c, vu_get_vring_base_exec)."""
         self._question(GET_VRING_BASE, _STATE.pack(index, 0), _STATE.size)
 
     def take(self) -> bool:

@@ -31,6 +31,7 @@ class FakeEngine:
         self.kicks: dict[int, int] = {}
         self.running: set[int] = set()
         self.refuses = ""  # the call that it refuses
+        self.gone = False
         kernel.engines.append(self)
 
     def call(self, name: str) -> None:
@@ -76,10 +77,11 @@ class FakeEngine:
 
     def end(self) -> None:
         """The process has died."""
+        self.gone = True
         os.write(self._woken, b"!")
 
     def take(self) -> bool:
-        return True
+        return self.gone
 
     def close(self) -> None:
         if self.running:
@@ -139,6 +141,10 @@ class FakeTap:
 
 
 class FakeVhostUser(FakeEngine):
+    """`in_flight`: looks until its requests have come back; its memory is none that could be read."""
+
+    in_flight = looks = 0
+
     def begin(self, wanted: int) -> int:
         self.call("GET_FEATURES")
         return self.offered
@@ -158,6 +164,11 @@ class FakeVhostUser(FakeEngine):
         self.call("SET_VRING_ENABLE")
         assert number in self.rings
         self.running.add(number)
+
+    def is_idle(self, ring: RingPlace) -> bool:
+        self.in_flight = max(0, self.in_flight - 1)
+        self.looks += 1
+        return not self.in_flight
 
     def stop(self, number: int) -> None:
         self.call("GET_VRING_BASE")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 import struct
@@ -19,14 +20,16 @@ pytestmark = pytest.mark.kvm
 Payload = Callable[[str], Path]
 
 
-def up(cli: Cli, payload: Payload, path: Path) -> Done:
-    boot = {"kernel": str(payload("blocks")), "cmdline": "reads 3"}
+def up(cli: Cli, payload: Payload, path: Path, what: str = "reads 3") -> Done:
+    boot = {"kernel": str(payload("blocks")), "cmdline": what}
     return cli.run("up", cli.spec(Path("replaced"), boot=boot, disks={"fast": {"socket": str(path)}}))
 
 
-def serving(path: Path, image: Path) -> Daemon:
-    blocks = ["--blockdev", f"driver=file,node-name=file,filename={image}"]
-    blocks += ["--blockdev", "driver=raw,node-name=disk,file=file"]
+def serving(path: Path, image: Path, requests: int = 0) -> Daemon:
+    """`requests`: no more in a second, 0: as many as there are."""
+    blocks = ["--object", json.dumps({"qom-type": "throttle-group", "id": "slow", "limits": {"iops-total": requests}})]
+    blocks += ["--blockdev", f"driver=file,node-name=file,filename={image}"]
+    blocks += ["--blockdev", "driver=throttle,throttle-group=slow,node-name=disk,file=file"]
     export = f"type=vhost-user-blk,id=export,node-name=disk,addr.type=unix,addr.path={path},writable=on"
     return Daemon(*blocks, "--export", export)
 
@@ -39,6 +42,16 @@ def test_a_guest_reads_what_the_users_engine_serves_life_after_life(cli: Cli, pa
             done = up(cli, payload, path)
             assert done.code == 0, done.out + done.err
             assert done.out == "block 65\nblock 66\nblock 67\ntried 3\nhonest read 65\n"
+
+
+@pytest.mark.skipif(storage_daemon() is None, reason=f"there is no {STORAGE_DAEMON}")
+def test_nothing_is_written_for_a_driver_that_has_reset_its_disk(cli: Cli, payload: Payload, tmp_path: Path) -> None:
+    """Whose memory is another's by then. The engine answers before the request that it is at has come back."""
+    path = tmp_path / "slow.sock"
+    with serving(path, lettered(tmp_path / "image"), requests=2):
+        done = up(cli, payload, path, "late 3")
+    assert done.code == 0, done.out + done.err
+    assert done.out == "late 0\n" * 3 + "tried 3\nhonest read 65\n"
 
 
 GET_FEATURES = 1

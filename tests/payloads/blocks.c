@@ -5,6 +5,7 @@
  *   wrapped   COUNT times an index that is far ahead of what was offered
  *   requests  COUNT requests whose buffers are nowhere, endless, or chained to themselves
  *   midway    COUNT resets while a request is on its way
+ *   late      the same, and looks whether its buffer is written afterwards
  *   toggles   COUNT times DRIVER_OK and reset, with nothing between
  *   registers COUNT writes of random values to random places of the function's BAR
  *
@@ -19,6 +20,7 @@ enum { VENDOR_CAPABILITY = 9, COMMON = 1, NOTIFY = 2, DISK = 0x1042 };
 enum { ACKNOWLEDGE = 1, DRIVER = 2, DRIVER_OK = 4, FEATURES_OK = 8, NEEDS_RESET = 64 };
 enum { RING = 64, BLOCK = 512, NEXT = 1, WRITES = 2 };
 #define PATIENCE 60000000000ull /* ticks of the TSC */
+#define LATE 3000000000ull
 
 struct common { /* virtio 1.2, 4.1.4.3 */
 	uint32_t feature_select, features, driver_select, driver_features;
@@ -270,6 +272,21 @@ static void midway(uint32_t count)
 	}
 }
 
+static void late(uint32_t count)
+{
+	for (uint32_t n = 0; n < count; n++) {
+		start();
+		ask(n);
+		offer(0); /* once more: an engine that may do so much in a second does the first at once */
+		reset();
+		*(volatile uint8_t *)data = verdict = 0xff;
+		uint64_t began = __builtin_ia32_rdtsc();
+		while (__builtin_ia32_rdtsc() - began < LATE)
+			;
+		tell("late", *(volatile uint8_t *)data != 0xff || verdict != 0xff);
+	}
+}
+
 static void toggles(uint32_t count)
 {
 	for (uint32_t n = 0; n < count; n++)
@@ -295,7 +312,7 @@ static void registers(uint32_t count)
 
 static const struct { const char *name; void (*run)(uint32_t); } WAYS[] = {
 	{"reads", read_honestly}, {"outside", outside}, {"wrapped", wrapped}, {"requests", requests},
-	{"midway", midway}, {"toggles", toggles}, {"registers", registers},
+	{"midway", midway}, {"late", late}, {"toggles", toggles}, {"registers", registers},
 };
 
 /* The text after `word` and a blank, or nothing. */

@@ -15,6 +15,7 @@ import pytest
 from launcher.kernel import vhost_user
 from launcher.kernel.api import MemoryPart, RingPlace
 from launcher.kernel.vhost_user import CONFIG, MQ, NEED_REPLY, REPLY, REPLY_ACK, VERSION, VhostUser
+from launcher.native import ffi
 
 FEATURES, PROTOCOL = 1 << 32 | 1 << 30 | 1 << 9, 1 << MQ | 1 << REPLY_ACK | 1 << CONFIG
 Answer = Callable[[int, bytes], bytes | None]  # (request, its payload) -> the payload of the answer
@@ -195,3 +196,15 @@ def test_an_engine_that_hangs_up_has_gone_and_is_seen() -> None:
     with pytest.raises(OSError, match="the engine has gone"):
         session.begin(0)
     session.close()
+
+
+def test_a_queue_is_idle_when_as_much_has_come_back_as_was_offered(engines: Callable[..., Engine]) -> None:
+    session = engines().session
+    ring = ffi.new("uint16_t[]", 16)
+    driver = int(ffi.cast("uintptr_t", ring))
+    place = RingPlace(0, 4, driver, driver, driver + 16)
+    assert session.is_idle(place)
+    ring[1] = 1
+    assert not session.is_idle(place)
+    ring[9] = 1
+    assert session.is_idle(place)

@@ -6,9 +6,11 @@ None of the calls is made per request: an engine sees the driver's notifications
 from __future__ import annotations
 
 import errno
+import os
 import struct
+import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Protocol
 
 from launcher.kernel.api import MemoryPart, RingPlace, Tap, Vhost, VhostUser
@@ -18,6 +20,7 @@ from launcher.plan.virtio import Virtio
 from launcher.row import NamedTuple
 
 NO_EVENT = -1
+PATIENCE, TICK = 10.0, 0.0005  # seconds for requests in flight when a driver resets its disk, and between two looks
 
 CSUM, GUEST_CSUM, MTU, MAC, GUEST_TSO4, GUEST_TSO6, GUEST_ECN, HOST_TSO4, HOST_TSO6, HOST_ECN, MRG_RXBUF, STATUS = (
     *(0, 1, 3, 5, 7, 8, 9, 11, 12, 13, 15, 16),
@@ -118,6 +121,9 @@ class UserEngine:
     def __init__(self, step: Virtio, session: VhostUser, memory: Sequence[MemoryPart]) -> None:
         self.session, self._memory = session, memory
         self._told = False
+        self._finishes = step.kind == "blk"  # buffers of a NIC wait for frames; shares are served in order
+        self._patience = PATIENCE
+        self._rings: dict[int, Wired] = {}
         self._own = session.begin(1 << MQ | (1 << CONFIG if step.kind == "blk" else 0))
         if step.kind == "blk" and step.readonly and not self._own >> READ_ONLY & 1:
             raise OSError(errno.EROFS, "the disk is to be read only, and the engine lets it be written", "GET_FEATURES")
@@ -128,6 +134,7 @@ class UserEngine:
         self.config = CONFIGS[step.kind](step, session)
 
     def start(self, features: int, rings: Sequence[Wired]) -> None:
+        self._rings = {one.place.number: one for one in rings}
         self.session.set_features(features & self._own)
         if not self._told:
             self.session.set_memory(self._memory)
@@ -140,8 +147,24 @@ class UserEngine:
         self.session.set_call(number, event)
 
     def stop(self, numbers: Sequence[int]) -> None:
+        """A disk's requests come back first: what is late would be written into what is somebody else's memory by then.
+        Engines drop those that make no sense: who is waited for in vain is not waited for again."""
+        if self._finishes and not self._finish([self._rings[number] for number in numbers]):
+            self._patience = 0.0
         for number in numbers:
             self.session.stop(number)
+
+    def _finish(self, rings: Sequence[Wired]) -> bool:
+        """A driver may have offered what it has not told."""
+        busy = [one for one in rings if not self.session.is_idle(one.place)]
+        for one in busy:
+            with suppress(OSError):  # it is full of notifications
+                os.eventfd_write(one.kick, 1)
+        until = time.monotonic() + self._patience
+        while busy and time.monotonic() < until and not self.session.take():
+            time.sleep(TICK)
+            busy = [one for one in busy if not self.session.is_idle(one.place)]
+        return not busy
 
 
 def _wire(to: Vhost | VhostUser, rings: Sequence[Wired]) -> None:

@@ -7,6 +7,7 @@ from threading import Thread
 
 import pytest
 
+from launcher.executor.runner.devices import serving
 from launcher.executor.runner.devices.service import Kicks, VirtioService
 from launcher.executor.runner.devices.serving import NO_EVENT, UserEngine, VhostNet, Wired
 from launcher.kernel.api import MemoryPart, RingPlace
@@ -70,3 +71,43 @@ def test_an_engine_hears_of_vectors_when_the_bus_is_free_again() -> None:
             service.set_irq_events("msix", 0, (event.fd,))
             assert "SET_VRING_CALL" not in kernel.calls
         assert (kernel.calls.count("SET_VRING_CALL"), service._calls) == (1, {0: event.fd})
+
+
+def started(kernel: FakeKernel, kind: str = "blk") -> tuple[UserEngine, FakeVhostUser]:
+    memory = (MemoryPart(0, 1 << 20, 0x1000_0000, 3, 0),)
+    session = FakeVhostUser(kernel, 1 << 32)
+    engine = UserEngine(Virtio("root", kind, "vhost-user", PciAddress(0, 0, 1, 0), 0xC000_0000, 1), session, memory)
+    engine.start(0, [Wired(RingPlace(0, 256, *(0x1000_0000,) * 3), kernel.eventfd().fd, NO_EVENT)])
+    return engine, session
+
+
+def test_a_disk_has_no_request_in_flight_when_its_queue_stops() -> None:
+    engine, session = started(FakeKernel())
+    session.in_flight = 5
+    engine.stop((0,))
+    assert (session.in_flight, session.running) == (0, set())
+
+
+def test_requests_that_never_come_back_are_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "PATIENCE", 0.05)
+    engine, session = started(FakeKernel())
+    for looks in (2, 1):
+        session.in_flight, session.looks = 1 << 30, 0
+        engine.stop((0,))
+        assert session.looks >= looks
+    assert session.looks == 1
+
+
+def test_an_engine_that_has_gone_is_not_waited_for() -> None:
+    engine, session = started(FakeKernel())
+    session.in_flight = 1 << 30
+    session.end()
+    engine.stop((0,))
+    assert session.looks == 1
+
+
+def test_buffers_of_a_share_may_stay() -> None:
+    engine, session = started(FakeKernel(), "fs")
+    session.in_flight = 1 << 30
+    engine.stop((0,))
+    assert session.looks == 0
