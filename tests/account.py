@@ -19,12 +19,14 @@ import pytest
 VARIABLE = "VMLAUNCH_ACCOUNT"  # set by tests/again.py: the file
 NAME = "account"  # of the plugin that writes
 BEGAN, STARTED, REPORT, FINISHED, DIED, ENDED = "began", "started", "report", "finished", "died", "ended"
+ONCE_MORE = "once more"  # a test runs again: pytest itself failed in the middle of it
 BESIDE, OVER = "beside", "over"  # asks tests/again.py for another session; that one has ended
+LINES = 40  # of the last words of a process
 WITHOUT_HYPOTHESIS = ("-p", "no:hypothesispytest")  # its plugin takes a second of each pytest, and tells statistics
 
 
 def last_words(account: Path) -> Path:
-    """Where a process that dies leaves what faulthandler says."""
+    """Where a process that dies leaves what faulthandler says, or pytest of its own failure."""
     return account.with_name(f"{account.name}.last-words")
 
 
@@ -76,6 +78,8 @@ class Account:
         elif kind == DIED:
             self.running = None
             self.died |= dict([content])
+        elif kind == ONCE_MORE:
+            self.running = None
         elif kind == ENDED:
             self.ended = True
 
@@ -150,6 +154,11 @@ class Writer:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if not self.knows(report.nodeid):
             self.write(REPORT, self._config.hook.pytest_report_to_serializable(config=self._config, report=report))
+
+    def pytest_internalerror(self, excrepr: object) -> None:
+        """What failed is said at the end."""
+        self._crash.write("\n".join(str(excrepr).splitlines()[-LINES:]))
+        self._crash.flush()
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, exitstatus: int) -> None:

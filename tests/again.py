@@ -1,6 +1,7 @@
 """`python -m tests.again [--account FILE] PYTEST ARGUMENTS`: pytest, in a process of its own; its exit status.
 
-When that process dies, the test that it ran fails, and another process runs the others. When it is stuck, in C where
+When that process dies, the test that it ran fails, and another process runs the others; when pytest itself has failed,
+which is no test's doing, that test runs once more. When it is stuck, in C where
 pytest's own limit for a test does not reach, it is ended. FILE is a new one, for those who want to read how it goes
 (tests/account.py).
 """
@@ -17,13 +18,14 @@ from contextlib import closing
 from pathlib import Path
 from typing import IO, Any
 
+import pytest
+
 from tests import account, speed
 from tests.account import Account
 from tests.lab.boot import INSIDE, has_ended
 from tests.lab.session import HERE
 
 DEATHS = 5  # of processes in one session
-MESSAGES = 40  # lines of a process that died
 TICK = 1.0  # seconds between two looks at a process
 PATIENCE = 1.5  # limits of a test until its process is stuck
 PULSE = 10.0  # seconds between two signs of life
@@ -44,15 +46,20 @@ def _boot() -> float:
 
 
 def session(path: Path, arguments: list[str]) -> int:
+    again: set[str] = set()
     for _ in range(DEATHS):
         status = _run(path, arguments)
         known = Account.of(path)
         if known.ended or known.running is None:
             break
         how = f"its process {_how(status)}"
-        words = account.last_words(path).read_text(errors="replace").splitlines()[:MESSAGES]
-        account.append(path, account.DIED, [known.running, "\n".join((how, *words))])
-        print(f"\ntests: {known.running}: {how}; the others run in another", file=sys.stderr, flush=True)
+        words = account.last_words(path).read_text(errors="replace").splitlines()[: account.LINES]
+        once_more = status == pytest.ExitCode.INTERNAL_ERROR and known.running not in again
+        again.add(known.running)
+        kind, which = (account.ONCE_MORE, "it and the others") if once_more else (account.DIED, "the others")
+        account.append(path, kind, [known.running, "\n".join((how, *words))])
+        said = "\n".join((f"{how}; {which} run in another", *(words if once_more else ())))
+        print(f"\ntests: {known.running}: {said}", file=sys.stderr, flush=True)
     return status if status >= 0 else 128 - status
 
 

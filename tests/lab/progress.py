@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import IO, Any, TextIO
 
-from tests.account import FINISHED, REPORT, STARTED
+from tests.account import FINISHED, ONCE_MORE, REPORT, STARTED
 
 ERASED = "\r\033[K"
 
@@ -33,6 +33,9 @@ class Progress:
             self._begin(short(content[0]))
         elif kind == REPORT and content["outcome"] != "passed":
             self._outcome = f"  {content['outcome']}"
+        elif kind == ONCE_MORE:
+            self._line(f"{self.name}: {content[0]} runs once more: {content[1]}")
+            self._number -= 1
         elif kind == FINISHED:
             self._line(f"{self._place()} {self._seconds():6.1f} s  {self._what}{self._outcome}")
             self._begin("between two tests")

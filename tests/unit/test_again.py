@@ -69,6 +69,31 @@ def test_an_exit_in_the_middle_is_a_death_too(tmp_path: Path) -> None:
     assert "its process ended in the middle, with status 0" in done.stdout
 
 
+BREAKS = "def test_break(request): request.config.pluginmanager.register(Breaks())"
+BREAKING = """
+class Breaks:
+    def pytest_runtest_logreport(self, report):
+        if report.when == "call" and {when}: raise OSError("no more room")
+"""
+
+
+def test_what_pytest_itself_failed_in_runs_once_more(tmp_path: Path) -> None:
+    """It says why, whether it passes then or not."""
+    broken = tmp_path / "broken"
+    once = BREAKING.format(when=f"not os.path.exists({str(broken)!r}) and not os.mkdir({str(broken)!r})")
+    done = session(tmp_path, once, BREAKS, "def test_last(): pass")
+    assert (done.returncode, "3 passed" in done.stdout) == (0, True), done.stdout
+    assert "status 3; it and the others run in another" in done.stderr
+    assert "OSError: no more room" in done.stderr
+
+
+def test_what_pytest_fails_in_again_fails(tmp_path: Path) -> None:
+    done = session(tmp_path, BREAKING.format(when="True"), BREAKS, "def test_last(): pass")
+    assert (done.returncode, "1 failed, 2 passed" in done.stdout) == (1, True), done.stdout
+    assert "its process ended in the middle, with status 3" in done.stdout
+    assert "OSError: no more room" in done.stdout
+
+
 def test_no_tests_and_a_wrong_word_are_pytests_to_answer(tmp_path: Path) -> None:
     assert subprocess.run([*AGAIN, *FAST, tmp_path], cwd=ROOT, capture_output=True, check=False).returncode == 5
     assert subprocess.run([*AGAIN, *FAST, "--nonsense"], cwd=ROOT, capture_output=True, check=False).returncode == 4
