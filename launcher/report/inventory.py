@@ -127,7 +127,7 @@ class _Table:
         group, node = ("-" if number is None else str(number) for number in (one.group, one.node))
         names = () if self.on_a_line else filter(None, wrapped("", _called(one), self.name))
         sentence, *rest = wrapped("", words, self.verdict or self.name + self.driver + 12)
-        name = _written(_whole_name(one)) if self.on_a_line else _name(one)
+        name = _written(_whole_name(one)) if self.on_a_line else _name(one, self.name)
         begin = (group if first else "", str(one.address), name, node, one.driver or "-")
         yield self.line(*begin, _written(sentence) if self.verdict else "")
         if self.verdict:
@@ -143,11 +143,11 @@ class _Table:
         return "  ".join(whole).rstrip()
 
 
-def _name(one: PciFunction) -> str:
-    """The class that the specification names, with the digits that a spec may say, where pci.ids has no name."""
-    if one.name:
-        return f"{one.id} {one.name}"
-    return " ".join(filter(None, (one.id, class_name(one.class_code), f"class {one.class_code}")))
+def _name(one: PciFunction, room: int | None = None) -> str:
+    """Where pci.ids has no name, that of its class; with the digits that a spec may say, where there is room."""
+    name, digits = one.name or class_name(one.class_code), f"class {one.class_code}"
+    whole = " ".join(filter(None, (one.id, name, None if one.name else digits)))
+    return f"{one.id} {name}" if name and room is not None and len(whole) > room else whole
 
 
 def called(one: PciFunction) -> tuple[str, ...]:

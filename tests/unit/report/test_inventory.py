@@ -160,6 +160,7 @@ def test_without_pci_ids_classes_have_names_and_the_package_is_named():
     nvme = next(one for one in facts.pci if one.class_code == "010802")
     assert f"{nvme.address}  {nvme.id} NVMe controller class 010802 " in text
     assert text.splitlines()[-1] == NAMELESS
+    assert f"{nvme.address}  {nvme.id} NVMe controller  " in listing(nameless, 98)  # no digits are cut
     assert NAMELESS not in listing(facts, 200)
 
 
