@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from launcher.plan.virtio import ServedDisk, Virtio
 
 _NONE = "none"
-_LONGEST = 80  # of a value; digests are longer
+_LONGEST = 240  # of a value; what a host says of a disk may be longer
 # Of a device: what follows from its address, or says where the spec names it.
 _NOT_COMPARED = ("alias", "role", "name", "class_code", "source")
 
@@ -106,7 +106,8 @@ def _block(part: str, some: Iterable[Difference], width: int) -> Iterator[str]:
     yield _HEADINGS[part]
     for one in some:
         first, *rest = one.lines() if len(str(one)) + 2 > width else (str(one),)
-        yield from wrapped("  ", visible(first), width)
+        begin, *more = wrapped("      ", visible(first), width)
+        yield from (begin[4:], *more)
         yield from (line for each in rest for line in wrapped("      ", visible(each), width))
 
 

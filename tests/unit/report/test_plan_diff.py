@@ -84,3 +84,11 @@ def test_a_narrow_terminal_has_old_and_new_on_lines_of_their_own(width: int):
 
 def test_nothing_in_it_steers_a_terminal():
     assert "\x1b" not in diff_text((Difference("steps", "load-kernel", "a \x1b[31m", "b"),))
+
+
+def test_the_rest_of_a_long_line_is_no_line_of_its_own_and_all_of_it_is_there():
+    words = "as the guest touches it, shared with engines " * 3
+    begin, *more = diff_text((Difference("steps", "take-memory", None, words),), 80).splitlines()[1:]
+    assert begin.startswith("  + take-memory  as")
+    assert all(line.startswith("      ") for line in more)
+    assert " ".join(" ".join((begin, *more)).split()) == f"+ take-memory {words}".strip()
