@@ -82,11 +82,14 @@ class Launch:
             from launcher.vms.awaited import AwaitedText
 
             self._awaited = AwaitedText(*said)
-        plan = self._launched.begin(reboot=reboot, awaited=self._awaited)
-        answer = self._launched.answer()
-        if not isinstance(answer, Begun):
+        try:
+            plan = self._launched.begin(reboot=reboot, awaited=self._awaited)
+            answer = self._launched.answer()
+            if not isinstance(answer, Begun):
+                raise _refusal(answer, plan)
+        except BaseException:  # we are interrupted, too: nobody would talk to the keeper, which may have begun
             self.close()
-            raise _refusal(answer, plan)
+            raise
         return plan
 
     def talk(self, on_outcome: Observer, on_console: OnConsole) -> Conversation:
@@ -135,11 +138,12 @@ def _refusal(answer: Notice | None, plan: Plan) -> Refused | NotPermitted:
     from pathlib import Path
 
     from launcher.vms.notices import NameIsTaken, NotBegun
-    from launcher.vms.words import Failed
+    from launcher.vms.words import Bug, Failed
 
     if isinstance(answer, NameIsTaken):
         return VmIsUp(Path(answer.folder), plan)
     found = answer.diagnostics if isinstance(answer, NotBegun | Failed) else ()
     denied = isinstance(answer, NotBegun) and answer.exit_code == NotPermitted.exit_code
     kind = NotPermitted if denied else Refused
-    return kind(*found or [Diagnostic("E510", "the keeper was lost before it began")])
+    why = tuple(answer.bug.splitlines()) if isinstance(answer, Bug) else ()
+    return kind(*found or [Diagnostic("E510", "the keeper was lost before it began", evidence=why)])

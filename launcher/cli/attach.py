@@ -8,14 +8,15 @@ import os
 import select
 import signal
 import sys
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from launcher.cli.keyboard import HINT, STDIN, Keyboard, is_ours, raw
+from launcher.cli.signals import STOPS
 from launcher.record import record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from launcher.api.conversation import Conversation
     from launcher.cli.output import Output
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 STDOUT = 1
 BITE = 4096
 MOST_WAITING = 1 << 16  # bytes for a slow stdout; beyond them the keeper's ring waits for us
-STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 PATIENCE = 30.0  # seconds a guest has after the power button
 # Whether we were the writer, and are: None is not known yet.
 NOTICES: dict[tuple[bool | None, bool | None], str] = {
@@ -59,8 +59,11 @@ class Attachment:
         self.left = False  # the person asked to leave the VM running
         self.signal = 0  # that ended it
 
-    def follow(self) -> None:
-        """Until the VM ends, or until we leave it running. The terminal is put back."""
+    def follow(self, let_come: Callable[[], None] = lambda: None) -> None:
+        """Until the VM ends, or until we leave it running. The terminal is put back.
+
+        `let_come` is called when signals are heard.
+        """
         gc.freeze()
         gc.enable()
         wakeup, signals = socket.socketpair()
@@ -70,6 +73,7 @@ class Attachment:
         before = {number: signal.signal(number, lambda *_: None) for number in ours}
         signal.set_wakeup_fd(signals.fileno())
         try:
+            let_come()
             with raw() if self._keyboard else nullcontext():
                 self._listen(wakeup)
         finally:
@@ -181,17 +185,6 @@ class Attachment:
             self._talk.stop("^] x", PATIENCE, force=False)
         else:
             print(HINT, end="", file=sys.stderr, flush=True)
-
-
-@contextmanager
-def signals_as_before() -> Iterator[None]:
-    """Around whoever tells how a VM of ours ended: `follow` leaves signals that stop without effect when it has."""
-    before = {number: signal.getsignal(number) for number in STOPS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _nothing_to_stop(*_: object) -> None:

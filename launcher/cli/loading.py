@@ -56,8 +56,11 @@ class Finder:
         time_and_size = (status.st_size & WORD) << 32 | int(status.st_mtime) & WORD
         if len(whole) == MOST or whole[:HEAD] != self._start + time_and_size.to_bytes(8, "little"):
             return None
-        code = loads(memoryview(whole)[HEAD:])
-        if code.co_filename != source:  # compiled elsewhere
+        try:
+            code = loads(memoryview(whole)[HEAD:])
+        except (EOFError, ValueError, TypeError):  # cut off, or damaged; a read may give less than there is
+            return None
+        if getattr(code, "co_filename", None) != source:  # compiled elsewhere
             return None
         spec = ModuleSpec(name, _Loader(name, source, code), origin=source, is_package=last == "__init__")
         if spec.submodule_search_locations is not None:

@@ -13,7 +13,7 @@ from launcher.report.frame import visible
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from launcher.api.apart import Ended
     from launcher.api.launching import Launch, VmIsUp
@@ -109,8 +109,18 @@ def _said(options: argparse.Namespace) -> tuple[str, float] | None:
 
 
 def _attend(launch: Launch, plan: Plan, options: argparse.Namespace, at_end: ExitStack) -> Report | int:
-    """Whoever interrupts a VM that has ended is told its end all the same: signals are put back `at_end`."""
-    from launcher.cli.attach import Attachment, Manner, signals_as_before
+    """Whoever stops it while we get ready stops the VM, which begins by then. Whoever interrupts a VM that has ended
+    is told its end all the same: signals are put back `at_end`.
+    """
+    from launcher.cli.signals import signals_as_before, signals_held
+
+    at_end.enter_context(signals_as_before())
+    with signals_held() as let_come:
+        return _follow(launch, plan, options, let_come)
+
+
+def _follow(launch: Launch, plan: Plan, options: argparse.Namespace, let_come: Callable[[], None]) -> Report | int:
+    from launcher.cli.attach import Attachment, Manner
     from launcher.cli.keyboard import is_ours
     from launcher.cli.notify import Progress, Systemd
     from launcher.cli.output import Output, silence
@@ -125,8 +135,7 @@ def _attend(launch: Launch, plan: Plan, options: argparse.Namespace, at_end: Exi
         progress.tell(talk, ready=there and talk.stopping is None)
 
     attachment = Attachment(talk, output, Manner(typed=typed, detach=options.detach), told)
-    at_end.enter_context(signals_as_before())
-    attachment.follow()
+    attachment.follow(let_come)
     if output.line_open and sys.stdout.isatty():
         print()
     report = talk.ended or (talk.running if options.detach or attachment.left else None)

@@ -36,6 +36,7 @@ class Launched:
         self.channel = channel
         self._given = given
         self._paper = paper  # a memfd that both have: the plan is written on it
+        self._status: int | None = None  # once it has gone
 
     def hand_over(self, plan: Plan) -> None:
         """Before `begin`. A process that was forked from this one may do it."""
@@ -46,14 +47,17 @@ class Launched:
 
         `awaited`: a guest that does not say it in time is stopped, unless we have left.
         """
-        from launcher.executor.paper import read_plan, take_plan
+        from launcher.executor.paper import read_plan
         from launcher.vms.orders import Begin, order
 
-        if self._given:
-            self._let_go(read_plan(self._paper))
-        with suppress(Closed):  # `answer` will see it
-            self.channel.send(order(Begin(reboot, (awaited.text, awaited.timeout) if awaited else None)))
-        return take_plan(self._paper)  # as the keeper does by now
+        try:
+            if self._given:
+                self._let_go(read_plan(self._paper))
+            with suppress(Closed):  # `answer` will see it
+                self.channel.send(order(Begin(reboot, (awaited.text, awaited.timeout) if awaited else None)))
+            return read_plan(self._paper)  # as the keeper does by now
+        finally:
+            os.close(self._paper)
 
     def _let_go(self, plan: Plan) -> None:
         """What we were given for its devices the runner has to have alone; other VMs of ours may use the rest."""
@@ -75,7 +79,9 @@ class Launched:
 
     def wait(self) -> int:
         """The keeper's exit status, once it has gone; negative when a signal ended it."""
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        if self._status is None:
+            self._status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return self._status
 
     def close(self) -> None:
         """Let go of the keeper, which has ended or will."""

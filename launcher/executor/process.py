@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import resource
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from io import StringIO
 from typing import NoReturn
 
@@ -59,10 +59,24 @@ def trace_of(error: BaseException) -> str:
     """As Python itself would print it: in C, where `traceback` takes a tenth of a keeper's start to import."""
     before, sys.stderr = sys.stderr, StringIO()
     try:
-        sys.__excepthook__(type(error), error, error.__traceback__)
+        with _colourless():
+            sys.__excepthook__(type(error), error, error.__traceback__)
         return sys.stderr.getvalue()
     finally:
         sys.stderr = before
+
+
+@contextmanager
+def _colourless() -> Iterator[None]:
+    """Python 3.13 paints what is no terminal, too, where FORCE_COLOR is set."""
+    before = os.environ.get("PYTHON_COLORS")
+    os.environ["PYTHON_COLORS"] = "0"
+    try:
+        yield
+    finally:
+        del os.environ["PYTHON_COLORS"]
+        if before is not None:
+            os.environ["PYTHON_COLORS"] = before
 
 
 def failure(refused: OSError) -> Failed:

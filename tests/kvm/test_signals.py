@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import PATIENCE, Cli, ends, processes_of
+from tests.conftest import PATIENCE, ROOT, Cli, ends, processes_of
 
 pytestmark = pytest.mark.kvm
 Payload = Callable[[str], Path]
@@ -21,6 +22,18 @@ WHOM: dict[str, Callable[[list[int]], list[int]]] = {
     "all, last first": lambda family: family[::-1],
     "all, twice": lambda family: family * 2,
 }
+
+# An `up` that is interrupted when its VM has begun, and it does not listen yet.
+EARLY = """
+import os, signal
+from launcher.cli import attach, command
+made = attach.Attachment.__init__
+def early(*words):
+    made(*words)
+    os.kill(os.getpid(), signal.SIGINT)
+attach.Attachment.__init__ = early
+raise SystemExit(command())
+"""
 
 
 def attached(cli: Cli, kernel: Path) -> tuple[subprocess.Popen[str], list[int]]:
@@ -66,6 +79,13 @@ def test_sigint_does_not_wait_for_the_guest(cli: Cli, payload: Payload, whom: st
     _, err = up.communicate(timeout=PATIENCE)
     assert (up.returncode, "stopped by force: SIGINT" in err) == (128 + signal.SIGINT, True), err
     assert all(map(ends, family))
+
+
+def test_one_that_comes_before_anybody_listens_is_for_the_vm(cli: Cli, payload: Payload) -> None:
+    words = [sys.executable, "-c", EARLY, "up", str(cli.spec(payload("button")))]
+    up = subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    _, err = up.communicate(timeout=PATIENCE)
+    assert (up.returncode, "stopped by force: SIGINT" in err) == (128 + signal.SIGINT, True), err
 
 
 def test_a_signal_to_the_group_is_one_to_its_up(cli: Cli, payload: Payload) -> None:

@@ -20,7 +20,7 @@ from launcher.kernel.real import RealKernel
 from launcher.plan.codec import learn_plans
 from launcher.plan.plan import Plan
 from launcher.vms.awaited import AwaitedText
-from launcher.vms.channel import Channel, Closed
+from launcher.vms.channel import MOST, MOST_REPORT, Channel, Closed
 from launcher.vms.folder import StateFolder
 from launcher.vms.notices import Notice, notice_to_json
 from launcher.vms.orders import Begin, read_begin
@@ -34,10 +34,10 @@ def begin_keeping(owner: Channel, paper: int, mask: Any, given: Handed) -> int:
     rehearse()
     learn_plans()
     try:
-        packet = owner.receive()
+        begin = order_of(owner)
     except Closed:
         return 0
-    begin, plan = read_begin((packet and packet.message) or {}), take_plan(paper)
+    plan = take_plan(paper)
     folder, answer = claim(plan)
     if folder is None:
         _tell(owner, answer)
@@ -49,6 +49,14 @@ def begin_keeping(owner: Channel, paper: int, mask: Any, given: Handed) -> int:
         return 0
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     return keeper.run()
+
+
+def order_of(owner: Channel) -> Begin:
+    """The text of `--wait` may be long. Closed: nobody wants it any more."""
+    owner.longest = MOST_REPORT
+    packet = owner.receive()
+    owner.longest = MOST
+    return read_begin((packet and packet.message) or {})
 
 
 def _tell(owner: Channel, answer: Notice) -> None:

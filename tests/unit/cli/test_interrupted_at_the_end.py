@@ -1,4 +1,7 @@
-"""A signal that comes after the VM has ended: `up` has nothing to stop, and tells the end."""
+"""A signal that comes after the VM has ended: `up` has nothing to stop, and tells the end.
+
+And one that comes when the VM has begun, and nobody follows it yet: it is for the VM.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from launcher.cli.attach import Attachment, Manner, signals_as_before
+from launcher.cli.attach import Attachment, Manner
+from launcher.cli.signals import STOPS, signals_as_before, signals_held
 
 
 def attachment(gone: bool, owner: bool) -> Attachment:
@@ -40,3 +44,34 @@ def test_from_a_vm_that_runs_on_we_can_be_called_away() -> None:
     with signals_as_before():
         attachment(gone=False, owner=True).follow()
         assert signal.getsignal(signal.SIGINT) == before
+
+
+@pytest.mark.parametrize("number", STOPS)
+def test_one_that_comes_too_early_is_passed_on(number: signal.Signals) -> None:
+    heard = []
+    made: Any = attachment(gone=False, owner=True)
+    made.left = False
+
+    def passed_on(one: int) -> None:
+        heard.append(one)
+        made.left = True
+
+    made._talk.signalled = passed_on
+    with signals_as_before(), signals_held() as let_come:
+        os.kill(os.getpid(), number)
+        made.follow(let_come)
+    assert heard == [number]
+    assert not signal.sigpending()
+
+
+def test_one_that_nobody_comes_to_follow_for_is_late_and_not_lost() -> None:
+    heard = []
+
+    def interrupted() -> None:
+        with signals_held():
+            os.kill(os.getpid(), signal.SIGINT)
+            heard.append("nothing")
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert heard

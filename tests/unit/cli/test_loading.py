@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from launcher.cli.loading import MOST, Finder
+from tests.conftest import ROOT
 
 TAG = sys.implementation.cache_tag
 FINDER = Finder(MAGIC_NUMBER, f".{TAG}.pyc")
@@ -71,11 +72,24 @@ def test_a_source_that_has_changed_since_is_left(room: Path) -> None:
 def test_what_was_compiled_by_another_python_elsewhere_or_halfway_is_left(room: Path, tmp_path: Path) -> None:
     cached = Path(cache_from_source(str(room)))
     whole = cached.read_bytes()
-    for odd in (b"", whole[:12], b"1234" + whole[4:], whole + bytes(MOST)):
+    for odd in (b"", whole[:12], b"1234" + whole[4:], whole + bytes(MOST), whole[:-1], whole[:16], whole[:16] + b"N"):
         cached.write_bytes(odd)
         assert FINDER.find_spec("launcher.room", [str(tmp_path)]) is None
     cached.write_bytes(whole.replace(os.fsencode(room), os.fsencode(room.with_name("mood.py"))))
     assert FINDER.find_spec("launcher.room", [str(tmp_path)]) is None
+
+
+def test_what_a_file_system_gives_in_parts_is_left(room: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = os.read
+    monkeypatch.setattr("os.read", lambda fd, most: read(fd, most // 2**10))
+    assert FINDER.find_spec("launcher.room", [str(room.parent)]) is None
+
+
+def test_no_module_of_ours_has_the_name_of_a_package() -> None:
+    """Python would take the package, where we look for the module first."""
+    modules = [path.with_suffix("") for path in (ROOT / "launcher").rglob("*.py")]
+    assert modules
+    assert not [path for path in modules if path.is_dir()]
 
 
 def test_one_that_is_to_be_compared_by_its_content_is_left(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 
 from launcher.spec.complaints import judged
 from launcher.spec.model import VmSpec
-from launcher.spec.parts import BANK, BOOT, CPUS, DEVICE, DISK, MATCH, NETWORK, NIC, SHARE, TOPOLOGY, VM_SPEC, VSOCK
+from launcher.spec.parts import SECTIONS, VM_SPEC
 from launcher.spec.resolved import read_resolved
 from tests.budget import runs
 
@@ -31,6 +31,7 @@ def plain(file: Path) -> dict[str, Any]:
 
 SPECS = [plain(file) for file in FILES]
 EVERY = plain(ROOT / "tests" / "specs" / "good" / "every-field.yaml")
+UUID = "c9f3a6b0-1111-4222-8333-444455556666"
 VALUES = st.sampled_from(
     [True, False, None, 0, 1, 2, 4096, 4097, -1, 10**30, 1.0, 0.5, "", "a", "1", "8-15", "1GiB", "3KiB", "0x40000000",
      "0000:01:00.0", "00:10.0", "10de:2684", "gpu", "nvme", "0302", "thp", "free", "attach", "never", "required",
@@ -38,10 +39,10 @@ VALUES = st.sampled_from(
      [{"in-use": ["a", "b"]}], {"cores": 2}, {"count": 4}, {"class": "gpu"}, [{"size": "1GiB"}], {"a": "01:00.0"},
      "user", "auto", "br0", "./a.img", {"path": "./a.img"}, {"user": {}}, 3, 68, {"cid": 3}, {"work": "./src"},
      "a=b,c=d", "./src:/src", "52:54:00:12:34:56", "53:54:00:12:34:56", 4094, 4095,
-     {"mac": "52:54:00:aa:BB:cc"}, {"vlan": 0}, {"mac": None}]
+     {"mac": "52:54:00:aa:BB:cc"}, {"vlan": 0}, {"mac": None}, UUID, {"uuid": UUID}, {"mdev": UUID},
+     {"parent": "mtty", "type": "mtty-2"}, {"parent": "0000:01:00.0"}, {"uuid": UUID, "type": "mtty-2"}]
 )  # fmt: skip
-FORMS = (TOPOLOGY, MATCH, NETWORK, BOOT, CPUS, DEVICE, DISK, NIC, SHARE, VSOCK, BANK, VM_SPEC)
-KEYS = st.sampled_from([*dict.fromkeys(key for form in FORMS for key in form.keys), "class_", "said", "x-a"])
+KEYS = st.sampled_from([*{key: 0 for form in SECTIONS.values() for key in form.keys}, "class_", "said", "x-a"])
 
 
 def changed(spec: dict[str, Any], way: list[int], key: str, value: object) -> dict[str, Any]:

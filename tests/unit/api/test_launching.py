@@ -1,0 +1,77 @@
+"""Who lets a keeper begin, and what is left of it when it does not: nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+
+from launcher.api import launching
+from launcher.api.launching import Launch
+from launcher.codec import DecodeError
+from launcher.errors import Refused
+from launcher.executor.launch import Launched
+from launcher.plan.codec import plan_from_json
+from launcher.plan.plan import Plan
+from launcher.vms.channel import Channel, Closed
+from launcher.vms.words import Bug, say
+from tests.conftest import ROOT
+
+
+@pytest.fixture
+def plan() -> Plan:
+    return plan_from_json(json.loads((ROOT / "tests" / "plans" / "small-on-cloud-vm.json").read_text()))
+
+
+def launch(monkeypatch: pytest.MonkeyPatch, ordered: Callable[[Channel], None]) -> tuple[Launch, int, int]:
+    """With a keeper that does this once it is ordered to begin, and goes when nobody is there; its pid, and the paper's
+    descriptor."""
+    mine, theirs = Channel.pair()
+    paper = os.memfd_create("plan", os.MFD_CLOEXEC)
+    pid = os.fork()
+    if pid == 0:
+        mine.close()
+        with suppress(Closed):
+            theirs.receive()
+            ordered(theirs)
+            theirs.receive()
+        os._exit(3)
+    theirs.close()
+    monkeypatch.setattr(launching, "start", lambda: Launched(pid, mine, paper, {}))
+    return Launch(), pid, paper
+
+
+def check_nothing_is_left(pid: int, paper: int) -> None:
+    with pytest.raises(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(paper)
+
+
+def test_of_a_keeper_whose_plan_cannot_be_read_here_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, pid, paper = launch(monkeypatch, lambda _: None)
+    os.write(paper, b"{}")
+    with pytest.raises(DecodeError):
+        made.begin()
+    check_nothing_is_left(pid, paper)
+
+
+def test_who_is_interrupted_lets_go_of_the_keeper(monkeypatch: pytest.MonkeyPatch, plan: Plan) -> None:
+    made, pid, paper = launch(monkeypatch, lambda _: os.kill(os.getppid(), signal.SIGINT))
+    made.hand_over(plan)
+    with pytest.raises(KeyboardInterrupt):
+        made.begin()
+    check_nothing_is_left(pid, paper)
+
+
+def test_a_bug_of_a_keeper_that_begins_is_told(monkeypatch: pytest.MonkeyPatch, plan: Plan) -> None:
+    made, pid, paper = launch(monkeypatch, lambda owner: owner.send(say(Bug("Traceback\n  in line 3"))))
+    made.hand_over(plan)
+    with pytest.raises(Refused, match="lost before it began") as caught:
+        made.begin()
+    assert caught.value.diagnostics[0].evidence == ("Traceback", "  in line 3")
+    check_nothing_is_left(pid, paper)
