@@ -86,10 +86,23 @@ def read_one(path: str, verb: str) -> bytes:
 def _meant(path: str, verb: str) -> Iterator[str]:
     if os.path.isdir(path):
         yield from _one_of(path, verb)
+    elif _is_pci_address(path):
+        yield f"that is a PCI address, which a spec names, as in `devices: {{disk: {path}}}`"
+        yield "`vmlaunch devices` says what can be passed, `vmlaunch init NAME` writes a spec with it"
     elif not os.path.lexists(path):
         if spec := _spec_of(path):
             yield f"{path} is a VM, and its spec is meant here: `vmlaunch {verb} {spec}`"
         yield from (f"did you mean `{one}`?" for one in _near(path))
+
+
+def _is_pci_address(text: str) -> bool:
+    from launcher.values import PciAddress
+
+    try:
+        PciAddress.parse(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _one_of(folder: str, verb: str) -> Iterator[str]:

@@ -101,3 +101,9 @@ def test_which_tests_a_command_asks_for(checkout: Path, words: str, asked: str) 
     command = [checkout / "dev", *words.split()]
     done = subprocess.run(command, env=surroundings, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == asked
+
+
+def test_its_own_words_are_told_before_those_of_vmlaunch(checkout: Path) -> None:
+    done = subprocess.run([checkout / "dev", "--help"], capture_output=True, text=True, check=False)
+    told = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("  ./dev")]
+    assert told == ["test", "test", "lab", "lab", "lint", "bench", "generate", "package", "deb", "VERB"]

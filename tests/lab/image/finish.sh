@@ -33,6 +33,7 @@ cat >/etc/systemd/system/systemd-udev-trigger.service.d/few.conf <<-'END'
 	ExecStart=
 	ExecStart=-udevadm trigger --action=add --subsystem-match=tty --sysname-match=ttyS0
 	ExecStart=-udevadm trigger --action=add -s block -s net -s input -s pci -s virtio
+	ExecStart=-udevadm trigger --action=add -s acpi --sysname-match=LNXPWRBN*
 END
 # The serial port's login is given up when the port is not there in 90 seconds, and a login after 60.
 mkdir -p /etc/systemd/system.conf.d

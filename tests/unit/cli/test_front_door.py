@@ -336,3 +336,8 @@ def test_a_watch_that_would_never_rest_or_never_end_is_wrong_usage(
 ) -> None:
     assert main(["inspect", "vm", "--watch", f"--every={seconds}"]) == 2
     assert "--every" in capsys.readouterr().err
+
+
+def test_an_address_in_place_of_a_spec_is_answered_as_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "0000:07:1f.3"]) == 1
+    assert "`devices: {disk: 0000:07:1f.3}`" in capsys.readouterr().err
