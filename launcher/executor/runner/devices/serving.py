@@ -156,15 +156,20 @@ class UserEngine:
 
     def _finish(self, rings: Sequence[Wired]) -> bool:
         """A driver may have offered what it has not told."""
-        busy = [one for one in rings if not self.session.is_idle(one.place)]
+        busy = self._busy(rings)
         for one in busy:
             with suppress(OSError):  # it is full of notifications
                 os.eventfd_write(one.kick, 1)
         until = time.monotonic() + self._patience
         while busy and time.monotonic() < until and not self.session.take():
             time.sleep(TICK)
-            busy = [one for one in busy if not self.session.is_idle(one.place)]
+            busy = self._busy(busy)
         return not busy
+
+    def _busy(self, rings: Sequence[Wired]) -> list[Wired]:
+        """Not one with more requests than it has places: a kernel that another has started (kexec) finds a disk that
+        runs, and may have written over its rings. An engine that looks into those then hangs up."""
+        return [one for one in rings if 0 < self.session.unanswered(one.place) <= one.place.size]
 
 
 def _wire(to: Vhost | VhostUser, rings: Sequence[Wired]) -> None:

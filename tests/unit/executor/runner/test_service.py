@@ -82,10 +82,13 @@ def started(kernel: FakeKernel, kind: str = "blk") -> tuple[UserEngine, FakeVhos
 
 
 def test_a_disk_has_no_request_in_flight_when_its_queue_stops() -> None:
-    engine, session = started(FakeKernel())
+    """A driver may have offered what it has not told: its queue is kicked."""
+    kernel = FakeKernel()
+    engine, session = started(kernel)
     session.in_flight = 5
     engine.stop((0,))
     assert (session.in_flight, session.running) == (0, set())
+    assert kernel.eventfds[0].take()
 
 
 def test_requests_that_never_come_back_are_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,6 +99,15 @@ def test_requests_that_never_come_back_are_waited_for_once(monkeypatch: pytest.M
         engine.stop((0,))
         assert session.looks >= looks
     assert session.looks == 1
+
+
+def test_a_ring_that_is_somebody_elses_memory_by_then_is_neither_waited_for_nor_kicked() -> None:
+    kernel = FakeKernel()
+    engine, session = started(kernel)
+    session.nonsense = 257
+    engine.stop((0,))
+    assert (session.looks, session.running) == (1, set())
+    assert not kernel.eventfds[0].take()
 
 
 def test_an_engine_that_has_gone_is_not_waited_for() -> None:
