@@ -148,9 +148,10 @@ class UserEngine:
 
     def stop(self, numbers: Sequence[int]) -> None:
         """A disk's requests come back first: what is late would be written into what is somebody else's memory by then.
-        Engines drop those that make no sense: who is waited for in vain is not waited for again."""
-        if self._finishes and not self._finish([self._rings[number] for number in numbers]):
-            self._patience = 0.0
+        Engines drop those that make no sense: who was waited for in vain is not waited for again, until all have come
+        back once."""
+        if self._finishes:
+            self._patience = PATIENCE if self._finish([self._rings[number] for number in numbers]) else 0.0
         for number in numbers:
             self.session.stop(number)
 

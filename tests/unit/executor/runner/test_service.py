@@ -101,6 +101,21 @@ def test_requests_that_never_come_back_are_waited_for_once(monkeypatch: pytest.M
     assert session.looks == 1
 
 
+def test_one_that_was_waited_for_in_vain_and_then_was_in_order_is_waited_for_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its storage stood still for a while."""
+    monkeypatch.setattr(serving, "PATIENCE", 0.05)
+    engine, session = started(FakeKernel())
+    session.in_flight = 1 << 30
+    engine.stop((0,))
+    session.in_flight = 0
+    engine.stop((0,))
+    session.in_flight = 3
+    engine.stop((0,))
+    assert session.in_flight == 0
+
+
 def test_a_ring_that_is_somebody_elses_memory_by_then_is_neither_waited_for_nor_kicked() -> None:
     kernel = FakeKernel()
     engine, session = started(kernel)
