@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
 from threading import Thread
 
@@ -73,10 +74,13 @@ def test_an_engine_hears_of_vectors_when_the_bus_is_free_again() -> None:
         assert (kernel.calls.count("SET_VRING_CALL"), service._calls) == (1, {0: event.fd})
 
 
-def started(kernel: FakeKernel, kind: str = "blk") -> tuple[UserEngine, FakeVhostUser]:
+def started(
+    kernel: FakeKernel, kind: str = "blk", ends: Callable[[], bool] = lambda: False
+) -> tuple[UserEngine, FakeVhostUser]:
     memory = (MemoryPart(0, 1 << 20, 0x1000_0000, 3, 0),)
     session = FakeVhostUser(kernel, 1 << 32)
-    engine = UserEngine(Virtio("root", kind, "vhost-user", PciAddress(0, 0, 1, 0), 0xC000_0000, 1), session, memory)
+    step = Virtio("root", kind, "vhost-user", PciAddress(0, 0, 1, 0), 0xC000_0000, 1)
+    engine = UserEngine(step, session, memory, ends)
     engine.start(0, [Wired(RingPlace(0, 256, *(0x1000_0000,) * 3), kernel.eventfd().fd, NO_EVENT)])
     return engine, session
 
@@ -123,6 +127,19 @@ def test_a_ring_that_is_somebody_elses_memory_by_then_is_neither_waited_for_nor_
     engine.stop((0,))
     assert (session.looks, session.running) == (1, set())
     assert not kernel.eventfds[0].take()
+
+
+def test_nobody_is_waited_for_when_the_vm_ends() -> None:
+    """Not even who is waited for by then: his keeper gives the runner ten seconds for all of its disks."""
+    ending = iter((False, False, False, True))
+    engine, session = started(FakeKernel(), ends=lambda: next(ending))
+    session.in_flight = 1 << 30
+    engine.stop((0,))
+    assert session.looks == 3
+    ended, session = started(FakeKernel(), ends=lambda: True)
+    session.in_flight = 1 << 30
+    ended.stop((0,))
+    assert (session.looks, session.running) == (0, set())
 
 
 def test_an_engine_that_has_gone_is_not_waited_for() -> None:
