@@ -10,6 +10,7 @@ from typing import Any
 
 from launcher.codec import DecodeError, decode, written
 from launcher.errors import Diagnostic, StepFailed
+from launcher.executor.keeper.undo import NothingDone
 from launcher.kernel.api import MdevKind, PciDrivers
 from launcher.plan.steps import MakeMdev
 
@@ -37,8 +38,13 @@ def check(step: MakeMdev, drivers: PciDrivers) -> None:
 
 
 def make(step: MakeMdev, drivers: PciDrivers) -> None:
-    """OSError from the kernel; EUSERS, or ENOSPC of some drivers: there can be no more of this type."""
-    drivers.make_mdev(_kind(step), step.address)
+    """NothingDone when somebody has just made it. OSError from the kernel; EUSERS, or ENOSPC of some drivers: there can
+    be no more of this type."""
+    try:
+        drivers.make_mdev(_kind(step), step.address)
+    except FileExistsError:
+        fact = f"{step.address} is there: somebody has just made it, and it was not when it was planned"
+        raise NothingDone(Diagnostic("E524", fact, help=("plan again",))) from None
 
 
 def remove(step: MakeMdev, drivers: PciDrivers) -> str:

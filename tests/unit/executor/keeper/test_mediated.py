@@ -11,6 +11,7 @@ import pytest
 
 from launcher.errors import HostNotRestored, StepFailed
 from launcher.executor.keeper.changing import change, check, commands, describe, left_by, memory_of, undo_all
+from launcher.executor.keeper.host_changes import HostChanges
 from launcher.executor.keeper.restore import restore
 from launcher.executor.nodes import opened_by
 from launcher.kernel.api import Event, MdevKind
@@ -74,6 +75,27 @@ def test_one_that_somebody_made_meanwhile_is_not_ours(folder: StateFolder) -> No
     with pytest.raises(StepFailed, match="is there already, as mdpy-vga of mdpy, and was not when it was planned"):
         done(kernel, folder)
     assert left_by(Journal(folder)) == []
+    assert is_there(kernel)
+
+
+class Raced(FakeKernel):
+    """Somebody else makes it between the keeper's look and his deed."""
+
+    def call(self, name: str) -> None:
+        super().call(name)
+        if name == "create":
+            self.host.functions[0].there = True
+
+
+def test_one_that_somebody_makes_at_the_same_moment_stays_his(tmp_path: Path, folder: StateFolder) -> None:
+    """Two VMs of one UUID: neither was there when the other was planned."""
+    kernel, journal = Raced(host=FakeHost((display(),))), Journal(folder)
+    changes = HostChanges(a_plan(tmp_path, "type1"), kernel, lambda _: None, lambda *_: False, lambda: None)
+    failed = changes.make(journal)
+    assert failed is not None
+    assert "somebody has just made it" in str(failed[1])
+    assert left_by(journal) == []
+    assert changes.put_back(journal) == []
     assert is_there(kernel)
 
 
