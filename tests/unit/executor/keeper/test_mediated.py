@@ -22,6 +22,7 @@ from launcher.record import replace
 from launcher.values import MIB, Mdev, PciAddress, Span
 from launcher.vms.folder import StateFolder
 from launcher.vms.journal import Entry, Journal
+from tests.fakes.drivers import FakeDrivers
 from tests.fakes.host import FakeFunction, FakeHost, frame_buffer
 from tests.fakes.kernel import FakeKernel
 from tests.unit.executor.passing import COMMAND, DECODE, by_iommufd, config, passing_plan
@@ -118,6 +119,23 @@ def test_what_cannot_be_removed_stays_in_the_journal(folder: StateFolder) -> Non
         restore(folder, failing)
     (said,) = raised.value.diagnostics
     assert said.help == (f"`echo 1 > /sys/bus/mdev/devices/{UUID}/remove`",)
+    folder.leave()
+    restore(StateFolder.claim(folder.path), kernel)
+    assert not is_there(kernel)
+
+
+def test_one_that_is_half_made_stays_in_the_journal(folder: StateFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever was to make it was killed, and the kernel goes on."""
+    kernel = a_kernel()
+    done(kernel, folder)
+
+    def half_made(_: FakeDrivers, __: Mdev) -> None:
+        raise OSError(errno.EBUSY, "it is being made, or removed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FakeDrivers, "mdev", half_made)
+        with pytest.raises(HostNotRestored):
+            restore(folder, kernel)
     folder.leave()
     restore(StateFolder.claim(folder.path), kernel)
     assert not is_there(kernel)
