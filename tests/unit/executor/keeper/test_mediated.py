@@ -94,10 +94,17 @@ def test_one_that_somebody_makes_at_the_same_moment_stays_his(tmp_path: Path, fo
     changes = HostChanges(a_plan(tmp_path, "type1"), kernel, lambda _: None, lambda *_: False, lambda: None)
     failed = changes.make(journal)
     assert failed is not None
-    assert "somebody has just made it" in str(failed[1])
+    assert f"somebody has made {UUID} since it was planned" in str(failed[1])
     assert left_by(journal) == []
     assert changes.put_back(journal) == []
     assert is_there(kernel)
+
+
+@pytest.mark.parametrize("error", [errno.EUSERS, errno.ENOSPC])
+def test_somebody_who_takes_the_last_one_is_named_in_place_of_a_full_disk(folder: StateFolder, error: int) -> None:
+    with pytest.raises(StepFailed, match="there can be no more mdpy-vga of mdpy: somebody has") as raised:
+        done(a_kernel(fail_at=1, error=error), folder)
+    assert raised.value.diagnostics[0].help == ("plan again",)
 
 
 def test_one_that_is_gone_is_done_and_another_of_its_name_stays(folder: StateFolder) -> None:
