@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         HostFacts,
         Interface,
         IommuGroup,
+        MediatedDevice,
         MediatedParent,
         PciFunction,
         Serving,
@@ -56,7 +57,8 @@ def as_before(host: HostFacts, running: Plan) -> HostFacts:
     loaded = {name for step in running.steps if isinstance(step, LoadModules) for name in step.modules}
     told = [step for step in running.steps if isinstance(step, SetVirtualFunction)]
     made = {step.address for step in running.steps if isinstance(step, MakeMdev)}
-    own = (one.vfio for one in host.pci if one.vfio and one.group in opened)
+    devices: tuple[PciFunction | MediatedDevice, ...] = (*host.pci, *host.mediated)
+    own = (one.vfio for one in devices if one.vfio and one.group in opened)
     paths = {"/dev/iommu", *(f"/dev/vfio/{name}" for name in ("vfio", *opened, *(f"devices/{one}" for one in own)))}
     assumed = {one.fact: one.equals for one in running.assumes}
     modules, nodes = host.linux.modules, host.device_nodes

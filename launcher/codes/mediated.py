@@ -56,6 +56,15 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "Remove it, write another UUID, or none: then it is one of the VM's own.",
     ),
     Explanation(
+        "E266",
+        "a device is taken that mediated devices are made of",
+        "A mediated device is a part of its parent, and is there for as long as the driver that has made it has the "
+        "parent. To give the parent to a guest it is taken from that driver: what was made of it is gone, after "
+        "whoever has it has let go of it, and nothing brings it back.",
+        "devices:\n  card: 0000:41:00.0\n  gpu: {mdev: {parent: 0000:41:00.0, type: nvidia-63}}",
+        "Give the guest the device or what is made of it. Remove the mediated devices that nobody needs.",
+    ),
+    Explanation(
         "W269",
         "a mediated device may want to lock more than it may",
         "For a PCI device all of the guest's memory is locked before the guest starts. The driver of a mediated device "

@@ -76,11 +76,15 @@ class PciDrivers:
         self._patiently(self._bus / "drivers_probe", str(address), f"a driver to take {address}")
 
     def mdev(self, address: Mdev) -> MdevKind | None:
-        """What it was made of; None: there is none of this UUID."""
+        """What it was made of; None: there is none of this UUID. OSError EBUSY: it is only being made, or removed: its
+        type comes behind it, and goes before it (mdev_device_create of the kernel, mdev_device_remove_common)."""
+        device = self._device(address)
         try:
-            place = Path(os.readlink(self._device(address)))
-            return MdevKind(place.parent.name, os.path.basename(os.readlink(self._device(address) / "mdev_type")))
+            place = Path(os.readlink(device))
+            return MdevKind(place.parent.name, os.path.basename(os.readlink(device / "mdev_type")))
         except FileNotFoundError:
+            if os.path.lexists(device):
+                raise OSError(errno.EBUSY, "it is being made, or removed", str(device)) from None
             return None
 
     def make_mdev(self, kind: MdevKind, address: Mdev) -> None:

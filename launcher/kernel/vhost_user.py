@@ -97,11 +97,11 @@ class VhostUser:
         if self._features >> PROTOCOL & 1:
             self._tell(SET_VRING_ENABLE, _STATE.pack(index, 1))
 
-    def is_idle(self, ring: RingPlace) -> bool:
-        """As many requests have come back as the driver has offered: the second word of its ring, and of the device's.
-        Both are the guest's to write (virtio 1.2, 2.7.6 and 2.7.8)."""
-        offered, used = (ffi.cast("volatile uint16_t *", one)[1] for one in (ring.driver, ring.device))
-        return bool(offered == used)
+    def unanswered(self, ring: RingPlace) -> int:
+        """Requests that the driver has offered and that have not come back. By so many the second word of its ring is
+        ahead of the device's, which is read first. Both are the guest's to write (virtio 1.2, 2.7.6 and 2.7.8)."""
+        used, offered = (int(ffi.cast("volatile uint16_t *", one)[1]) for one in (ring.device, ring.driver))
+        return offered - used & 0xFFFF
 
     def stop(self, index: int) -> None:
         """The engine takes no request from the queue any more. What it has taken it may still be at: that of QEMU

@@ -141,9 +141,10 @@ class FakeTap:
 
 
 class FakeVhostUser(FakeEngine):
-    """`in_flight`: looks until its requests have come back; its memory is none that could be read."""
+    """`in_flight`: looks until its requests have come back; its memory is none that could be read. `nonsense`: what its
+    ring says in place of that."""
 
-    in_flight = looks = 0
+    in_flight = looks = nonsense = 0
 
     def begin(self, wanted: int) -> int:
         self.call("GET_FEATURES")
@@ -165,10 +166,10 @@ class FakeVhostUser(FakeEngine):
         assert number in self.rings
         self.running.add(number)
 
-    def is_idle(self, ring: RingPlace) -> bool:
+    def unanswered(self, ring: RingPlace) -> int:
         self.in_flight = max(0, self.in_flight - 1)
         self.looks += 1
-        return not self.in_flight
+        return self.nonsense or min(self.in_flight, ring.size)
 
     def stop(self, number: int) -> None:
         self.call("GET_VRING_BASE")

@@ -93,7 +93,7 @@ def test_a_guest_reads_what_cloud_init_is_to_find_and_nothing_of_it_is_left(
     assert len(set(read)) > 20
 
 
-@pytest.mark.parametrize("what", ["outside 12", f"midway {MANY}", f"toggles {MANY}"])
+@pytest.mark.parametrize("what", ["outside 12", f"midway {MANY}", f"toggles {MANY}", "forgotten 20"])
 def test_a_driver_that_means_no_good_gets_a_device_that_works_when_it_is_reset(
     cli: Cli, payload: Payload, tmp_path: Path, what: str
 ) -> None:

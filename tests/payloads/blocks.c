@@ -6,6 +6,7 @@
  *   requests  COUNT requests whose buffers are nowhere, endless, or chained to themselves
  *   midway    COUNT resets while a request is on its way
  *   late      the same, and looks whether its buffer is written afterwards
+ *   forgotten COUNT resets of a disk whose rings are somebody else's memory by then
  *   toggles   COUNT times DRIVER_OK and reset, with nothing between
  *   registers COUNT writes of random values to random places of the function's BAR
  *
@@ -287,6 +288,20 @@ static void late(uint32_t count)
 	}
 }
 
+/* As a kernel does that another one has started (kexec), which knows nothing of the rings. */
+static void forgotten(uint32_t count)
+{
+	for (uint32_t n = 0; n < count; n++) {
+		start();
+		reads(n % 64);
+		for (unsigned at = 0; at < sizeof offered; at++)
+			((volatile uint8_t *)&offered)[at] = random() | 0x80;
+		for (unsigned at = 0; at < sizeof used; at++)
+			((volatile uint8_t *)&used)[at] = random() & 0x7f;
+		reset();
+	}
+}
+
 static void toggles(uint32_t count)
 {
 	for (uint32_t n = 0; n < count; n++)
@@ -312,7 +327,8 @@ static void registers(uint32_t count)
 
 static const struct { const char *name; void (*run)(uint32_t); } WAYS[] = {
 	{"reads", read_honestly}, {"outside", outside}, {"wrapped", wrapped}, {"requests", requests},
-	{"midway", midway}, {"late", late}, {"toggles", toggles}, {"registers", registers},
+	{"midway", midway}, {"late", late}, {"forgotten", forgotten}, {"toggles", toggles},
+	{"registers", registers},
 };
 
 /* The text after `word` and a blank, or nothing. */

@@ -13,6 +13,7 @@ from time import monotonic
 
 from launcher.errors import Diagnostic, LauncherError
 from launcher.executor.keeper.changing import change, check, left_by, left_so, memory_of, undo_all
+from launcher.executor.keeper.undo import NothingDone
 from launcher.kernel.api import Kernel
 from launcher.plan.outcome import StepOutcome
 from launcher.plan.plan import Plan
@@ -81,7 +82,12 @@ class HostChanges:
         memory = memory_of(step, self._kernel)
         if memory is not None:
             journal.before(n, step.op, memory)
-        change(step, self._kernel)
+        try:
+            change(step, self._kernel)
+        except NothingDone:
+            if memory is not None:
+                journal.undone(n)  # or it would be taken from whom it belongs to
+            raise
 
     def _take_up(self, n: int) -> None:
         """A keeper that can hear and tell nobody puts the host back all the same."""

@@ -10,10 +10,14 @@ from typing import Any
 
 from launcher.codec import DecodeError, decode, written
 from launcher.errors import Diagnostic, StepFailed
+from launcher.executor.keeper.undo import NothingDone
 from launcher.kernel.api import MdevKind, PciDrivers
 from launcher.plan.steps import MakeMdev
 
 GONE = (errno.ENOENT, errno.ENODEV)
+_NO_MORE = "there can be no more {1} of {2}: somebody has made some"
+# Of the kernel, and of drivers that count themselves.
+FIRST = {errno.EEXIST: "somebody has made {0}", errno.EUSERS: _NO_MORE, errno.ENOSPC: _NO_MORE}
 
 
 def memory_of(step: MakeMdev) -> dict[str, Any]:
@@ -37,8 +41,14 @@ def check(step: MakeMdev, drivers: PciDrivers) -> None:
 
 
 def make(step: MakeMdev, drivers: PciDrivers) -> None:
-    """OSError from the kernel; EUSERS, or ENOSPC of some drivers: there can be no more of this type."""
-    drivers.make_mdev(_kind(step), step.address)
+    """NothingDone when somebody was first. OSError from the kernel."""
+    try:
+        drivers.make_mdev(_kind(step), step.address)
+    except OSError as error:
+        if error.errno not in FIRST:
+            raise
+        fact = FIRST[error.errno].format(step.address, step.type, step.parent)
+        raise NothingDone(Diagnostic("E524", f"{fact} since it was planned", help=("plan again",))) from None
 
 
 def remove(step: MakeMdev, drivers: PciDrivers) -> str:

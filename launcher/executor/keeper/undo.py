@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from launcher.errors import StepFailed
 from launcher.kernel.api import Kernel
 from launcher.row import NamedTuple
+
+
+class NothingDone(StepFailed):
+    """A step has changed nothing, although the journal has it: what is there is somebody else's, and stays."""
 
 
 class Undo(NamedTuple):

@@ -65,7 +65,7 @@ def _vhost_user(one: Virtio, memory: tuple[MemoryPart, ...], live: Live) -> Engi
     if len(memory) > MOST_REGIONS:  # or its driver would find that out, in a guest that runs
         fact = f"guest memory is in {len(memory)} pieces, and an engine takes {MOST_REGIONS}: have fewer banks"
         raise OSError(errno.E2BIG, fact, "SET_MEM_TABLE")
-    return UserEngine(one, _kept(live.kernel.vhost_user(one.alias), live), memory)
+    return UserEngine(one, _kept(live.kernel.vhost_user(one.alias), live), memory, lambda: live.ends)
 
 
 def _kept(opened: Opened, live: Live) -> Opened:

@@ -156,6 +156,7 @@ class Live:
     kvm: Kvm | None = None  # for all lives
     vcpus: list[Vcpu] = field(default_factory=list)
     past: Numbers | None = None  # of the lives before a reboot
+    ends: bool = False  # no life comes after this one
     kept: dict[str, int] = field(default_factory=dict)  # descriptors for all lives
 
     def make(self, one: object) -> None:

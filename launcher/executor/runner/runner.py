@@ -99,6 +99,7 @@ class Runner:
             if self._live.vcpus:
                 self._tell_all()
         finally:
+            self._live.ends = True
             self._live.undo.unwind(self._undone, self._undo_failed)
             os.close(self._bell)
         return 0

@@ -11,7 +11,7 @@ from launcher.planner.places import in_spec
 from launcher.planner.rules.access import who
 from launcher.planner.rules.binding import may_change
 from launcher.planner.rules.rule import Rule
-from launcher.planner.rules.words import listed, series
+from launcher.planner.rules.words import listed, named, series
 from launcher.spec.problems import did_you_mean
 from launcher.values import show_size
 
@@ -115,6 +115,27 @@ def _others(it: Situation) -> Iterator[Diagnostic]:
             yield Diagnostic("E265", fact, _where(one), (f"wanted: {one.wanted[1]} of {one.wanted[0]}",), help_)
 
 
+def _parents_taken(it: Situation) -> Iterator[Diagnostic]:
+    """What its driver has made of a device goes with it (mdev_unregister_parent), and comes back with no `down`."""
+    for one in it.passing.taken:
+        name = str(one.function.address)
+        there = [each for each in it.host.mediated if each.parent == name]
+        mine = [each for each in it.passing.mediated if each.device is None and (each.wanted or ("",))[0] == name]
+        if not one.leaves_the_host or not (there or mine):
+            continue
+        driver = one.function.driver or "its driver"
+        fact = f"{one.alias}: {named(one)} is taken from {driver}, and what that has made of it goes with it"
+        rows = [
+            *(_shown(each) for each in there),
+            *((each.alias, "which is to be made of it", "", "") for each in mine),
+        ]
+        own = series(each.alias for each in it.passing.mediated if each in mine or each.device in there)
+        other = f"have the device or {own}, not both" if own else "or take another device"
+        remove = "remove them when nobody has them: `echo 1 > /sys/bus/mdev/devices/UUID/remove`"
+        help_ = (*(() if own else (remove,)), other)
+        yield Diagnostic("E266", fact, in_spec(f"devices.{one.alias}"), listed(rows), help_)
+
+
 def _may_make(it: Situation) -> Iterator[Diagnostic]:
     made = [one for one in it.passing.mediated if is_made(one)]
     if made and not may_change(it.host.process):
@@ -158,6 +179,7 @@ RULES: tuple[Rule, ...] = (
     Rule("kernel", _types),
     Rule("kernel", _left),
     Rule("kernel", _others),
+    Rule("kernel", _parents_taken),
     Rule("kernel", _may_make),
     Rule("policy", _may_lock),
 )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
+
 from launcher.api.running import as_before
-from launcher.host.facts import HostFacts
+from launcher.host.facts import DeviceNode, Holder, HostFacts, MediatedDevice
 from launcher.plan.plan import Plan
 from launcher.plan.steps import BindDriver, OpenGroups
 from launcher.record import replace
 from launcher.report.plan_diff import differences
-from tests.planning import EXAMPLE, host, plan
+from launcher.values import Mdev
+from tests.planning import EXAMPLE, SMALL, codes, host, plan
 
 
 def changed_by(made: Plan, facts: HostFacts) -> HostFacts:
@@ -39,3 +42,24 @@ def test_what_somebody_else_did_since_is_a_difference() -> None:
     moved = tuple(replace(one, driver="nvme") if one.address == first else one for one in now.pci)
     before = as_before(replace(now, pci=moved), running)
     assert next(one for one in before.pci if one.address == first).driver_override == "vfio-pci"
+
+
+GPU = MediatedDevice(
+    Mdev("83b8f4f2-509f-382f-3c1e-e6bfe0fa1001"), "mtty-2", None, "vfio-pci", "mtty", "mtty", None, 70, "vfio0"
+)
+FREE = tuple(DeviceNode(f"/dev/vfio/{name}", 0o600, 0, 0, usable=True) for name in ("70", "devices/vfio0"))
+
+
+@pytest.mark.parametrize("way", ["type1", "iommufd"])
+def test_a_mediated_device_that_it_has_open_is_no_difference(way: str) -> None:
+    text = f"{SMALL}devices: {{card: {{mdev: {GPU.address}}}}}\nvfio: {way}\n"
+    others = tuple(one for one in host("gpu07").device_nodes or () if one.path != "/dev/vfio/70")
+    before = replace(host("gpu07"), mediated=(GPU,), device_nodes=(*others, *FREE))
+    running = plan(text, before)
+    group, own = FREE
+    holders = (Holder(7, "vmlaunch"),)
+    held = (replace(group, holders=holders), own) if way == "type1" else (group, replace(own, holders=holders))
+    now = replace(before, device_nodes=(*others, *held))
+    assert codes(plan(text, now)) == ["E229"]
+    again = plan(text, as_before(now, running))
+    assert (codes(again), differences(running, again)) == ([], ())

@@ -300,3 +300,36 @@ def test_who_was_given_a_device_was_given_what_is_made_of_it(parent: str, only: 
     assert codes(made) == expected
     there = replace(DEVICES[0], parent=parent)
     assert codes(plan(ONE, replace(host("gpu07"), mediated=(there,)), only=only)) == expected
+
+
+@pytest.mark.parametrize(
+    ("parent", "devices", "said"),
+    [
+        (
+            "0000:02:00.0",
+            "disk: PARENT\n  card: {mdev: {parent: PARENT, type: mtty-2}}",
+            "the device or card, not both",
+        ),
+        ("0000:02:00.0", f"disk: PARENT\n  card: {{mdev: {SERIAL}}}", "the device or card, not both"),
+        ("0000:02:00.0", "disk: PARENT", "or take another device"),
+        (
+            "0000:c1:00.1",
+            "gpu: {pci: 0000:c1:00.0, companions: detach}\n  card: {mdev: {parent: PARENT, type: mtty-2}}",
+            "the device or card, not both",
+        ),
+    ],
+)
+def test_what_is_made_of_a_device_is_not_there_when_its_driver_has_gone(parent: str, devices: str, said: str) -> None:
+    there = () if "type" in devices else (replace(DEVICES[0], parent=parent),)
+    facts = replace(host("gpu07"), mediated=there, mediated_parents=(MediatedParent(parent, KINDS),))
+    made = plan(f"{SMALL}devices:\n  {devices.replace('PARENT', parent)}\n", facts)
+    (found,) = [one for one in made.diagnostics if one.severity == "error"]
+    assert (found.code, found.help[-1].endswith(said)) == ("E266", True)
+    assert parent in found.message
+
+
+def test_a_device_that_vfio_has_already_makes_none() -> None:
+    """Or that is another's parent."""
+    there = (replace(DEVICES[0], parent="0000:81:00.0"),)
+    text = f"{SMALL}devices: {{disk: 0000:02:00.0, gpu: {{pci: 0000:e1:00.0, bind: never, companions: attach}}}}\n"
+    assert "E266" not in codes(plan(text, replace(host("gpu07"), mediated=there)))

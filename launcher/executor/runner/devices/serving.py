@@ -9,7 +9,7 @@ import errno
 import os
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from typing import Protocol
 
@@ -116,10 +116,17 @@ class VhostVsock:
 
 
 class UserEngine:
-    """A process at the other end of a socket. It is told of guest memory once, when a driver first starts."""
+    """A process at the other end of a socket. It is told of guest memory once, when a driver first starts. `ends`: the
+    VM does, and nobody has its memory after it."""
 
-    def __init__(self, step: Virtio, session: VhostUser, memory: Sequence[MemoryPart]) -> None:
-        self.session, self._memory = session, memory
+    def __init__(
+        self,
+        step: Virtio,
+        session: VhostUser,
+        memory: Sequence[MemoryPart],
+        ends: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.session, self._memory, self._ends = session, memory, ends
         self._told = False
         self._finishes = step.kind == "blk"  # buffers of a NIC wait for frames; shares are served in order
         self._patience = PATIENCE
@@ -148,23 +155,29 @@ class UserEngine:
 
     def stop(self, numbers: Sequence[int]) -> None:
         """A disk's requests come back first: what is late would be written into what is somebody else's memory by then.
-        Engines drop those that make no sense: who is waited for in vain is not waited for again."""
-        if self._finishes and not self._finish([self._rings[number] for number in numbers]):
-            self._patience = 0.0
+        Engines drop those that make no sense: who was waited for in vain is not waited for again, until all have come
+        back once."""
+        if self._finishes and not self._ends():
+            self._patience = PATIENCE if self._finish([self._rings[number] for number in numbers]) else 0.0
         for number in numbers:
             self.session.stop(number)
 
     def _finish(self, rings: Sequence[Wired]) -> bool:
         """A driver may have offered what it has not told."""
-        busy = [one for one in rings if not self.session.is_idle(one.place)]
+        busy = self._busy(rings)
         for one in busy:
             with suppress(OSError):  # it is full of notifications
                 os.eventfd_write(one.kick, 1)
         until = time.monotonic() + self._patience
-        while busy and time.monotonic() < until and not self.session.take():
+        while busy and not self._ends() and time.monotonic() < until and not self.session.take():
             time.sleep(TICK)
-            busy = [one for one in busy if not self.session.is_idle(one.place)]
+            busy = self._busy(busy)
         return not busy
+
+    def _busy(self, rings: Sequence[Wired]) -> list[Wired]:
+        """Not one with more requests than it has places: a kernel that another has started (kexec) finds a disk that
+        runs, and may have written over its rings. An engine that looks into those then hangs up."""
+        return [one for one in rings if 0 < self.session.unanswered(one.place) <= one.place.size]
 
 
 def _wire(to: Vhost | VhostUser, rings: Sequence[Wired]) -> None:

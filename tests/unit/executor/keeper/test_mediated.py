@@ -11,6 +11,7 @@ import pytest
 
 from launcher.errors import HostNotRestored, StepFailed
 from launcher.executor.keeper.changing import change, check, commands, describe, left_by, memory_of, undo_all
+from launcher.executor.keeper.host_changes import HostChanges
 from launcher.executor.keeper.restore import restore
 from launcher.executor.nodes import opened_by
 from launcher.kernel.api import Event, MdevKind
@@ -21,6 +22,7 @@ from launcher.record import replace
 from launcher.values import MIB, Mdev, PciAddress, Span
 from launcher.vms.folder import StateFolder
 from launcher.vms.journal import Entry, Journal
+from tests.fakes.drivers import FakeDrivers
 from tests.fakes.host import FakeFunction, FakeHost, frame_buffer
 from tests.fakes.kernel import FakeKernel
 from tests.unit.executor.passing import COMMAND, DECODE, by_iommufd, config, passing_plan
@@ -77,6 +79,34 @@ def test_one_that_somebody_made_meanwhile_is_not_ours(folder: StateFolder) -> No
     assert is_there(kernel)
 
 
+class Raced(FakeKernel):
+    """Somebody else makes it between the keeper's look and his deed."""
+
+    def call(self, name: str) -> None:
+        super().call(name)
+        if name == "create":
+            self.host.functions[0].there = True
+
+
+def test_one_that_somebody_makes_at_the_same_moment_stays_his(tmp_path: Path, folder: StateFolder) -> None:
+    """Two VMs of one UUID: neither was there when the other was planned."""
+    kernel, journal = Raced(host=FakeHost((display(),))), Journal(folder)
+    changes = HostChanges(a_plan(tmp_path, "type1"), kernel, lambda _: None, lambda *_: False, lambda: None)
+    failed = changes.make(journal)
+    assert failed is not None
+    assert f"somebody has made {UUID} since it was planned" in str(failed[1])
+    assert left_by(journal) == []
+    assert changes.put_back(journal) == []
+    assert is_there(kernel)
+
+
+@pytest.mark.parametrize("error", [errno.EUSERS, errno.ENOSPC])
+def test_somebody_who_takes_the_last_one_is_named_in_place_of_a_full_disk(folder: StateFolder, error: int) -> None:
+    with pytest.raises(StepFailed, match="there can be no more mdpy-vga of mdpy: somebody has") as raised:
+        done(a_kernel(fail_at=1, error=error), folder)
+    assert raised.value.diagnostics[0].help == ("plan again",)
+
+
 def test_one_that_is_gone_is_done_and_another_of_its_name_stays(folder: StateFolder) -> None:
     kernel = a_kernel()
     journal = done(kernel, folder)
@@ -96,6 +126,23 @@ def test_what_cannot_be_removed_stays_in_the_journal(folder: StateFolder) -> Non
         restore(folder, failing)
     (said,) = raised.value.diagnostics
     assert said.help == (f"`echo 1 > /sys/bus/mdev/devices/{UUID}/remove`",)
+    folder.leave()
+    restore(StateFolder.claim(folder.path), kernel)
+    assert not is_there(kernel)
+
+
+def test_one_that_is_half_made_stays_in_the_journal(folder: StateFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever was to make it was killed, and the kernel goes on."""
+    kernel = a_kernel()
+    done(kernel, folder)
+
+    def half_made(_: FakeDrivers, __: Mdev) -> None:
+        raise OSError(errno.EBUSY, "it is being made, or removed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FakeDrivers, "mdev", half_made)
+        with pytest.raises(HostNotRestored):
+            restore(folder, kernel)
     folder.leave()
     restore(StateFolder.claim(folder.path), kernel)
     assert not is_there(kernel)

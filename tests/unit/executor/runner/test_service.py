@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
 from threading import Thread
 
@@ -73,19 +74,25 @@ def test_an_engine_hears_of_vectors_when_the_bus_is_free_again() -> None:
         assert (kernel.calls.count("SET_VRING_CALL"), service._calls) == (1, {0: event.fd})
 
 
-def started(kernel: FakeKernel, kind: str = "blk") -> tuple[UserEngine, FakeVhostUser]:
+def started(
+    kernel: FakeKernel, kind: str = "blk", ends: Callable[[], bool] = lambda: False
+) -> tuple[UserEngine, FakeVhostUser]:
     memory = (MemoryPart(0, 1 << 20, 0x1000_0000, 3, 0),)
     session = FakeVhostUser(kernel, 1 << 32)
-    engine = UserEngine(Virtio("root", kind, "vhost-user", PciAddress(0, 0, 1, 0), 0xC000_0000, 1), session, memory)
+    step = Virtio("root", kind, "vhost-user", PciAddress(0, 0, 1, 0), 0xC000_0000, 1)
+    engine = UserEngine(step, session, memory, ends)
     engine.start(0, [Wired(RingPlace(0, 256, *(0x1000_0000,) * 3), kernel.eventfd().fd, NO_EVENT)])
     return engine, session
 
 
 def test_a_disk_has_no_request_in_flight_when_its_queue_stops() -> None:
-    engine, session = started(FakeKernel())
+    """A driver may have offered what it has not told: its queue is kicked."""
+    kernel = FakeKernel()
+    engine, session = started(kernel)
     session.in_flight = 5
     engine.stop((0,))
     assert (session.in_flight, session.running) == (0, set())
+    assert kernel.eventfds[0].take()
 
 
 def test_requests_that_never_come_back_are_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,6 +103,43 @@ def test_requests_that_never_come_back_are_waited_for_once(monkeypatch: pytest.M
         engine.stop((0,))
         assert session.looks >= looks
     assert session.looks == 1
+
+
+def test_one_that_was_waited_for_in_vain_and_then_was_in_order_is_waited_for_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its storage stood still for a while."""
+    monkeypatch.setattr(serving, "PATIENCE", 0.05)
+    engine, session = started(FakeKernel())
+    session.in_flight = 1 << 30
+    engine.stop((0,))
+    session.in_flight = 0
+    engine.stop((0,))
+    session.in_flight = 3
+    engine.stop((0,))
+    assert session.in_flight == 0
+
+
+def test_a_ring_that_is_somebody_elses_memory_by_then_is_neither_waited_for_nor_kicked() -> None:
+    kernel = FakeKernel()
+    engine, session = started(kernel)
+    session.nonsense = 257
+    engine.stop((0,))
+    assert (session.looks, session.running) == (1, set())
+    assert not kernel.eventfds[0].take()
+
+
+def test_nobody_is_waited_for_when_the_vm_ends() -> None:
+    """Not even who is waited for by then: his keeper gives the runner ten seconds for all of its disks."""
+    ending = iter((False, False, False, True))
+    engine, session = started(FakeKernel(), ends=lambda: next(ending))
+    session.in_flight = 1 << 30
+    engine.stop((0,))
+    assert session.looks == 3
+    ended, session = started(FakeKernel(), ends=lambda: True)
+    session.in_flight = 1 << 30
+    ended.stop((0,))
+    assert (session.looks, session.running) == (0, set())
 
 
 def test_an_engine_that_has_gone_is_not_waited_for() -> None:

@@ -19,6 +19,7 @@ from launcher.plan.steps import GiveMemory, RamRange, TakeMemory
 from launcher.plan.virtio import AddVirtio, Virtio
 from launcher.record import replace
 from launcher.values import MIB, PciAddress
+from tests.fakes.engines import FakeVhostUser
 from tests.fakes.kernel import FakeKernel
 from tests.unit.executor.runner.test_runner import Run, plan_of
 
@@ -271,6 +272,19 @@ def test_engines_stay_when_the_guest_reboots(tmp_path: Path) -> None:
     assert virtio(run, "root")["starts"] == 1  # in this life
     assert run.kernel.left() == []
     assert run.fds_after == run.fds_before
+
+
+def test_a_disk_is_let_finish_when_the_guest_reboots_and_not_when_the_vm_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next kernel gets its memory, and after the last one nobody does."""
+    monkeypatch.setattr(FakeVhostUser, "in_flight", 5)
+    life = [*decode(ROOT), *vectors(ROOT), *driver(ROOT)]
+    kernel = FakeKernel(events=((*life, Event("reset")),), after_reset=guest(life))
+    Run(virtio_plan(tmp_path, FUNCTIONS[:1]), kernel, reboot=True)
+    (engine,) = kernel.engines
+    assert isinstance(engine, FakeVhostUser)
+    assert (engine.in_flight, engine.looks, engine.running) == (0, 5, set())
 
 
 def test_an_engine_that_has_gone_is_an_alarm_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
