@@ -347,6 +347,7 @@ def capability(config: bytes, wanted: int) -> int:
 
 
 def mapped_of_device(maps: str) -> list[tuple[int, int]]:
-    """From, to, as addresses of the host; from newer kernels as places in the device's file, where BAR 0 is first."""
-    found = re.findall(r"^(\w+)-(\w+) \S+ (\w+) .*vfio-device", maps, re.MULTILINE)
+    """From, to, as addresses of the host; from newer kernels as places in the device's file, where BAR 0 is first. The
+    file is called by the device's own node where it was opened by that."""
+    found = re.findall(r"^(\w+)-(\w+) \S+ (\w+) .*(?:vfio-device|/dev/vfio/devices/)", maps, re.MULTILINE)
     return [(int(at, 16), int(at, 16) + int(end, 16) - int(start, 16)) for start, end, at in found]
