@@ -60,7 +60,7 @@ def group(kernel: RealKernel) -> Iterator[int]:
         yield number
 
 
-@pytest.mark.host("zoo", "iommufd", "compat")
+@pytest.mark.host("zoo", "iommufd")
 @pytest.mark.parametrize("rule", vfio_rules.RULES, ids=lambda rule: rule.__name__)
 def test_the_kernel_keeps_the_rule_that(kernel: RealKernel, group: int, rule: Rule) -> None:
     rule(kernel, group, DRIVE)
