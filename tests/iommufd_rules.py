@@ -11,8 +11,11 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 
 from launcher.kernel.iommufd import Cdev, Ioas, IommuFile
 from launcher.kernel.real import RealKernel
+from launcher.kernel.vfio import BarMapping
 from launcher.values import MIB, PciAddress
 from tests.vfio_rules import MSI_WINDOW, PAGE, Rule, machine, refused, refuses
+
+COMMAND, OFF, MEMORY = 4, b"\x00\x00", b"\x02\x00"
 
 
 @contextmanager
@@ -133,10 +136,58 @@ def what_is_mapped_before_is_looked_at_when_it_is_attached(
 
 
 def bars_are_no_memory_for_others(kernel: RealKernel, number: int, address: PciAddress) -> None:
-    with attached(kernel, address) as (space, cdev):
-        with closing(cdev.map(cdev.region(0).offset, PAGE)) as mapping, refused(errno.EFAULT):
+    with attached(kernel, address) as (space, cdev), closing(cdev.map(cdev.region(0).offset, PAGE)) as mapping:
+        with refused(errno.EFAULT):
             space.map_dma(MIB, mapping, 0, PAGE)
-        assert not space.takes_bars
+        with refused(errno.EOPNOTSUPP):  # it is not shared
+            space.map_bar(MIB, mapping)
+
+
+@contextmanager
+def shared(kernel: RealKernel, address: PciAddress) -> Iterator[tuple[Ioas, Cdev, BarMapping]]:
+    """A page of its first BAR, as far as the kernel gives a dma-buf of it."""
+    with attached(kernel, address) as (space, cdev), closing(cdev.map(cdev.region(0).offset, PAGE)) as mapping:
+        cdev.share(mapping, 0, 0)
+        assert (mapping.dma_buf is not None) is cdev.shares_bars()
+        yield space, cdev, mapping
+        cdev.write_config(COMMAND, OFF)
+
+
+def a_bar_is_mapped_for_others_while_its_memory_is_on(kernel: RealKernel, number: int, address: PciAddress) -> None:
+    """Where the kernel gives a dma-buf of it, which serves as often as one likes."""
+    with shared(kernel, address) as (space, cdev, mapping):
+        if not cdev.shares_bars():
+            with refused(errno.EOPNOTSUPP):
+                space.map_bar(MIB, mapping)
+            return
+        cdev.write_config(COMMAND, OFF)
+        with refused(errno.ENODEV):
+            space.map_bar(MIB, mapping)
+        for before in (lambda: None, cdev.reset):
+            before()
+            cdev.write_config(COMMAND, MEMORY)
+            space.map_bar(MIB, mapping)
+            with refused(errno.EEXIST):
+                space.map_bar(MIB, mapping)
+            with refused(errno.EINVAL):
+                space.map_bar(MSI_WINDOW, mapping)
+            space.unmap_dma(MIB, PAGE)
+
+
+def what_is_switched_off_while_others_reach_it_is_still_to_be_unmapped(
+    kernel: RealKernel, number: int, address: PciAddress
+) -> None:
+    with shared(kernel, address) as (space, cdev, mapping):
+        if cdev.shares_bars():
+            cdev.write_config(COMMAND, MEMORY)
+            space.map_bar(MIB, mapping)
+            cdev.write_config(COMMAND, OFF)
+            cdev.write_config(COMMAND, MEMORY)
+            with refused(errno.EEXIST):
+                space.map_bar(MIB, mapping)
+            space.unmap_dma(MIB, PAGE)
+            space.map_bar(MIB, mapping)
+            space.unmap_dma(MIB, PAGE)
 
 
 def what_is_locked_is_counted_by_process_from_the_start_or_never(
@@ -215,6 +266,8 @@ RULES: tuple[Rule, ...] = (
     it_is_attached_to_one_space_and_detached_as_often_as_one_likes,
     what_is_mapped_before_is_looked_at_when_it_is_attached,
     bars_are_no_memory_for_others,
+    a_bar_is_mapped_for_others_while_its_memory_is_on,
+    what_is_switched_off_while_others_reach_it_is_still_to_be_unmapped,
     what_is_locked_is_counted_by_process_from_the_start_or_never,
     a_function_that_resets_itself_is_reset_when_asked,
     a_reset_of_its_bus_wants_no_files,

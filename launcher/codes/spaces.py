@@ -128,10 +128,11 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "W323",
         "devices do not reach each other",
-        "By type1 the BARs of each device are mapped into the IOMMU for the VM's other devices, which may then write "
-        "to them. iommufd takes memory of pages only: a mapping of a BAR is refused (EFAULT), and nothing is tried.",
+        "The BARs of each device are mapped into the IOMMU for the VM's other devices, which may then write to them. "
+        "iommufd takes them as dma-bufs, which VFIO makes since Linux 6.19 (CONFIG_VFIO_PCI_DMABUF); without those, "
+        "and where /dev/vfio/vfio is iommufd's in place of type1, none is mapped.",
         "vfio: iommufd        # with two GPUs whose drivers copy from one to the other",
-        "Most devices never do this. Where they do, `vfio: type1` on a kernel that has it.",
+        "Most devices never do this. Where they do, take the way that the message names, or a newer kernel.",
     ),
     Explanation(
         "W320",

@@ -340,18 +340,15 @@ class KvmVfio(Protocol):
 
 
 class AddressSpace(Protocol):
-    """Which IOVA is which memory, for all functions in it: a container of type1, an IOAS of iommufd.
-
-    `takes_bars`: also memory of other functions can be mapped, so that they reach each other (peer to peer).
-    """
-
-    @property
-    def takes_bars(self) -> bool: ...
+    """Which IOVA is which memory, for all functions in it: a container of type1, an IOAS of iommufd."""
 
     def limits(self) -> DmaLimits: ...
 
     def map_dma(self, iova: int, memory: Any, offset: int, size: int) -> None:
         """Pins the memory. ENOMEM: RLIMIT_MEMLOCK; EINVAL: reserved, too wide, unaligned; EEXIST: mapped already."""
+
+    def map_bar(self, iova: int, mapping: Any) -> None:
+        """Memory of another function, so that they reach each other (peer to peer). EOPNOTSUPP: not by this way."""
 
     def unmap_dma(self, iova: int, size: int) -> None:
         """The whole of what was mapped there."""
@@ -426,6 +423,7 @@ class Device(Protocol):
     def read(self, at: int, size: int) -> bytes: ...
     def write(self, at: int, data: bytes) -> None: ...
     def map(self, at: int, size: int) -> BarMapping: ...
+    def share(self, mapping: Any, index: int, offset: int) -> None: ...
     def close(self) -> None: ...
 
 

@@ -15,19 +15,18 @@ from launcher.kernel.api import Device as AnyDevice
 from launcher.kernel.api import DmaLimits, RegionInfo
 from launcher.kernel.call import ioctl
 from launcher.kernel.descriptor import Descriptor
+from launcher.kernel.dma_bufs import DmaBufs
 from launcher.kernel.memory import HostMemory
 from launcher.kernel.vfio import BarMapping, Device
 from launcher.native import ffi, lib
 from launcher.values import HostDevice, PciAddress, Span
 
+_READ_AND_WRITE_THERE = lib.IOMMU_IOAS_MAP_FIXED_IOVA | lib.IOMMU_IOAS_MAP_READABLE | lib.IOMMU_IOAS_MAP_WRITEABLE
 Members = Mapping[int, Sequence[HostDevice]]  # by group, those of its functions that are to be opened
 
 
 class Ioas:
     """An IO address space. `id` is its number in `iommufd`."""
-
-    # The kernel pins what user space has as pages, and a mapping of a BAR has none: EFAULT (pin_user_pages, VM_PFNMAP).
-    takes_bars = False
 
     def __init__(self, iommufd: int, number: int) -> None:
         self._iommufd, self.id = iommufd, number
@@ -51,15 +50,28 @@ class Ioas:
             return DmaLimits(ranges, request.out_iova_alignment, None)
 
     def map_dma(self, iova: int, memory: HostMemory | BarMapping, offset: int, size: int) -> None:
-        """Pins the memory. ENOMEM: RLIMIT_MEMLOCK; EINVAL: reserved, too wide, unaligned; EEXIST: mapped already."""
+        """Pins the memory. ENOMEM: RLIMIT_MEMLOCK; EINVAL: reserved, too wide, unaligned; EEXIST: mapped already;
+        EFAULT: a mapping of a BAR, which has no pages to pin (pin_user_pages, VM_PFNMAP)."""
         if not 0 < size <= memory.size - offset or offset < 0:
             raise ValueError(f"{size:#x} bytes at {offset:#x} are not inside {memory.size:#x}")
         request = ffi.new("struct ioas_map *")
         request.size, request.ioas_id = ffi.sizeof(request[0]), self.id
-        request.flags = lib.IOMMU_IOAS_MAP_FIXED_IOVA | lib.IOMMU_IOAS_MAP_READABLE | lib.IOMMU_IOAS_MAP_WRITEABLE
+        request.flags = _READ_AND_WRITE_THERE
         request.user_va = int(ffi.cast("uintptr_t", memory.pointer)) + offset
         request.iova, request.length = iova, size
         ioctl(self._iommufd, "IOMMU_IOAS_MAP", request)
+
+    def map_bar(self, iova: int, mapping: BarMapping) -> None:
+        """Of a function that shares its BARs. ENODEV: its memory is switched off, or it is being reset.
+
+        Where that happens later, VFIO takes it out of the IOMMU, and nothing brings it back: it is unmapped before.
+        """
+        if mapping.dma_buf is None:
+            raise OSError(errno.EOPNOTSUPP, "the kernel gives no dma-buf of it", "IOMMU_IOAS_MAP_FILE")
+        request = ffi.new("struct ioas_map_file *")
+        request.size, request.ioas_id, request.fd = ffi.sizeof(request[0]), self.id, mapping.dma_buf
+        request.flags, request.iova, request.length = _READ_AND_WRITE_THERE, iova, mapping.size
+        ioctl(self._iommufd, "IOMMU_IOAS_MAP_FILE", request)
 
     def unmap_dma(self, iova: int, size: int) -> None:
         """The whole of what was mapped there. ENOENT: nothing was, or it was a part of a map, which stays."""
@@ -104,6 +116,7 @@ class Cdev(Device):
         Descriptor.__init__(self, fd)
         self.address = address
         self._config = RegionInfo(0, 0, mappable=False, sparse=None)
+        self._dma_bufs = DmaBufs(fd)
 
     def bind(self, iommufd: IommuFile) -> None:
         """VFIO_DEVICE_BIND_IOMMUFD: it is enabled, and reset if it resets itself.
@@ -115,6 +128,17 @@ class Cdev(Device):
         request.argsz, request.iommufd = ffi.sizeof(request[0]), iommufd.fd
         ioctl(self.fd, "VFIO_DEVICE_BIND_IOMMUFD", request)
         self._config = self.region(lib.VFIO_PCI_CONFIG_REGION_INDEX)
+
+    def shares_bars(self) -> bool:
+        """Whether there are dma-bufs of them."""
+        return self._dma_bufs.are_there()
+
+    def share(self, mapping: BarMapping, index: int, offset: int) -> None:
+        mapping.dma_buf = self._dma_bufs.of(index, offset, mapping.size)
+
+    def close(self) -> None:
+        self._dma_bufs.close()
+        super().close()
 
     def attach(self, space: Ioas) -> None:
         """EINVAL: it does not fit, or another of its group is in another one; EADDRINUSE: nor does what is mapped."""

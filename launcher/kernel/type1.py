@@ -25,8 +25,6 @@ from launcher.values import HostDevice, PciAddress, Span
 class Container(Descriptor):
     """/dev/vfio/vfio: an IOMMU address space that groups share."""
 
-    takes_bars = True
-
     def api_version(self) -> int:
         """VFIO_GET_API_VERSION: 0 since there is VFIO."""
         return ioctl(self.fd, "VFIO_GET_API_VERSION")
@@ -61,6 +59,9 @@ class Container(Descriptor):
         request.vaddr = int(ffi.cast("uintptr_t", memory.pointer)) + offset
         request.iova, request.size = iova, size
         ioctl(self.fd, "VFIO_IOMMU_MAP_DMA", request)
+
+    def map_bar(self, iova: int, mapping: BarMapping) -> None:
+        self.map_dma(iova, mapping, 0, mapping.size)
 
     def unmap_dma(self, iova: int, size: int) -> None:
         """The whole of what was mapped there. The kernel says how much it unmapped."""

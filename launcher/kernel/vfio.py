@@ -158,9 +158,17 @@ class Device(Descriptor):
     def map(self, at: int, size: int) -> BarMapping:
         return BarMapping(self.fd, at, size)
 
+    def share(self, mapping: BarMapping, index: int, offset: int) -> None:
+        """Other devices are to reach what is mapped of that region. By type1 they are given the mapping itself."""
+
 
 class BarMapping:
-    """A part of a region in this process, for KVM's memslots and peers' DMA. We never touch it: it may fault."""
+    """A part of a region in this process, for KVM's memslots and peers' DMA. We never touch it: it may fault.
+
+    `dma_buf`: a descriptor of the same part, which iommufd takes in place of it; the device closes that.
+    """
+
+    dma_buf: int | None = None
 
     def __init__(self, fd: int, at: int, size: int) -> None:
         made = ffi.new("void **")

@@ -79,17 +79,21 @@ struct vfio_pci_dependent_device { uint32_t group_id; uint16_t segment; uint8_t 
 struct vfio_pci_hot_reset_info { uint32_t argsz, flags, count; struct vfio_pci_dependent_device devices[]; ...; };
 struct vfio_pci_hot_reset { uint32_t argsz, flags, count; int32_t group_fds[]; ...; };
 
-static const long IOMMU_DESTROY, IOMMU_IOAS_ALLOC, IOMMU_IOAS_IOVA_RANGES, IOMMU_IOAS_MAP, IOMMU_IOAS_UNMAP, IOMMU_OPTION;
+static const long IOMMU_DESTROY, IOMMU_IOAS_ALLOC, IOMMU_IOAS_IOVA_RANGES, IOMMU_IOAS_MAP, IOMMU_IOAS_MAP_FILE;
+static const long IOMMU_IOAS_UNMAP, IOMMU_OPTION, VFIO_DEVICE_FEATURE;
 static const int IOMMU_IOAS_MAP_FIXED_IOVA, IOMMU_IOAS_MAP_WRITEABLE, IOMMU_IOAS_MAP_READABLE;
 static const int IOMMU_OPTION_RLIMIT_MODE, IOMMU_OPTION_OP_SET, VFIO_PCI_HOT_RESET_FLAG_DEV_ID_OWNED;
+static const int VFIO_DEVICE_FEATURE_GET, VFIO_DEVICE_FEATURE_PROBE, VFIO_DEVICE_FEATURE_DMA_BUF;
 struct cdev_bind { uint32_t argsz, flags; int32_t iommufd; uint32_t out_devid; ...; };
 struct cdev_attach { uint32_t argsz, flags, pt_id; ...; };
 struct cdev_detach { uint32_t argsz, flags; ...; };
+struct bar_dma_buf { uint32_t argsz, flags, region_index, open_flags, nr_ranges; uint64_t offset, length; ...; };
 struct ioas_destroy { uint32_t size, id; ...; };
 struct ioas_alloc { uint32_t size, flags, out_ioas_id; ...; };
 struct ioas_range { uint64_t start, last; ...; };
 struct ioas_ranges { uint32_t size, ioas_id, num_iovas; uint64_t allowed_iovas, out_iova_alignment; ...; };
 struct ioas_map { uint32_t size, flags, ioas_id; uint64_t user_va, length, iova; ...; };
+struct ioas_map_file { uint32_t size, flags, ioas_id; int32_t fd; uint64_t start, length, iova; ...; };
 struct ioas_unmap { uint32_t size, ioas_id; uint64_t iova, length; ...; };
 struct iommufd_option { uint32_t size, option_id; uint16_t op; uint32_t object_id; uint64_t val64; ...; };
 

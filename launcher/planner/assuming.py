@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from launcher.host.facts import Config
 from launcher.plan.plan import Assumption
-from launcher.planner.backend import CONTROL_NODES, STRICT_MODULES
+from launcher.planner.backend import CONTROL_NODES, strict_module
 from launcher.planner.choose import matching, wanted_by
 from launcher.planner.functions import DENYLISTED, VGA, is_kind
 from launcher.planner.groups import is_on_a_card
@@ -181,7 +181,7 @@ def _modules(it: Situation) -> Iterator[str]:
         yield "linux.drm_clients"
     # Rules for these tell a parameter that is not there from one that is off.
     if linux.remapping is False:
-        yield f"linux.parameters[{STRICT_MODULES[it.backend]}.allow_unsafe_interrupts]"
+        yield f"linux.parameters[{strict_module(it.host.linux, it.backend)}.allow_unsafe_interrupts]"
     if any(one.function.id in DENYLISTED for one in it.passing.taken):
         yield "linux.parameters[vfio_pci.disable_denylist]"
     if not vga_is_to_come(linux) and any(one.function.class_code.startswith(VGA) for one in it.passing.taken):

@@ -1,8 +1,9 @@
 """What the kernel's two ways to pass devices are called and need: type1, and iommufd. Pure.
 
-Type1 has containers and groups (/dev/vfio/vfio, /dev/vfio/N), and BARs of other devices can be mapped; each kernel of
-Debian has it and nothing else. iommufd (Linux 6.2, functions by nodes of their own 6.6) is what some kernels have in
-its place, and what is handed to some containers.
+Type1 has VFIO's containers and groups (/dev/vfio/vfio, /dev/vfio/N); each kernel of Debian has it and nothing else.
+iommufd (Linux 6.2, functions by nodes of their own 6.6) is what some kernels have in its place, where it may serve
+VFIO's containers, too, and what is handed to some containers of engines. BARs of other devices can be mapped by type1,
+and by iommufd since Linux 6.19.
 """
 
 from __future__ import annotations
@@ -12,14 +13,11 @@ from typing import TYPE_CHECKING, Literal
 from launcher.planner.linux import release
 
 if TYPE_CHECKING:
-    from launcher.host.facts import HostFacts, MediatedDevice, PciFunction
+    from launcher.host.facts import HostFacts, Linux, MediatedDevice, PciFunction
 
 Backend = Literal["type1", "iommufd"]
 NAMES: dict[Backend, str] = {"type1": "VFIO type1", "iommufd": "VFIO iommufd"}
 CONTROL_NODES: dict[Backend, str] = {"type1": "/dev/vfio/vfio", "iommufd": "/dev/iommu"}
-
-# Which module refuses to give devices away where interrupts are not remapped, and has the parameter that lifts it.
-STRICT_MODULES: dict[Backend, str] = {"type1": "vfio_iommu_type1", "iommufd": "iommufd"}
 
 # What the kernel's configuration calls them, and since when they can be left out (None: they are new).
 _OPTIONS: dict[Backend, dict[str, tuple[int, int] | None]] = {
@@ -40,6 +38,26 @@ def missing_options(host: HostFacts, backend: Backend) -> tuple[str, ...]:
         if name not in config and name not in by_iommufd and (since is None or version >= since)
     )
     return tuple(f"CONFIG_{name}" for name in lacking)
+
+
+def serves_containers(linux: Linux) -> bool:
+    """Whether /dev/vfio/vfio is iommufd's, in place of type1."""
+    config = linux.config if isinstance(linux.config, dict) else {}
+    return "IOMMUFD_VFIO_CONTAINER" in config and "VFIO_CONTAINER" not in config
+
+
+def strict_module(linux: Linux, backend: Backend) -> str:
+    """Who refuses to give devices away where interrupts are not remapped, and has the parameter that lifts it."""
+    return "iommufd" if backend == "iommufd" or serves_containers(linux) else "vfio_iommu_type1"
+
+
+def shares_bars(host: HostFacts, backend: Backend) -> bool:
+    """Whether devices are given each other's BARs: as far as the configuration says it, before a device is asked.
+
+    By iommufd as dma-bufs, of which its containers know nothing (drivers/iommu/iommufd/vfio_compat.c).
+    """
+    config = host.linux.config if isinstance(host.linux.config, dict) else {}
+    return not serves_containers(host.linux) if backend == "type1" else "VFIO_PCI_DMABUF" in config
 
 
 def own_node(one: PciFunction | MediatedDevice) -> str | None:

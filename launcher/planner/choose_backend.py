@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from launcher.planner.backend import CONTROL_NODES, STRICT_MODULES, own_node
+from launcher.planner.backend import CONTROL_NODES, own_node, serves_containers, strict_module
 from launcher.planner.modules import lacking, may_load
 
 if TYPE_CHECKING:
@@ -37,20 +37,14 @@ def _only_by_own_nodes(functions: Iterable[PciFunction | MediatedDevice], host: 
 
 def _is_there(backend: Backend, host: HostFacts) -> bool:
     """As far as the kernel's configuration and the nodes that we were given say it."""
-    if lacking(host, backend) or _is_served_by_iommufd(backend, host):
+    if lacking(host, backend) or (backend == "type1" and serves_containers(host.linux)):
         return False
     control = _node(CONTROL_NODES[backend], host)
     if control is not None:
         return control.usable
-    if host.device_nodes is not None and {"vfio", STRICT_MODULES[backend]} <= set(host.linux.modules or ()):
+    if host.device_nodes is not None and {"vfio", strict_module(host.linux, backend)} <= set(host.linux.modules or ()):
         return False  # the host has it, and a container has not
     return backend == "type1" or (isinstance(host.linux.config, dict) and may_load(host))
-
-
-def _is_served_by_iommufd(backend: Backend, host: HostFacts) -> bool:
-    """/dev/vfio/vfio is iommufd's there, without what type1 has over it."""
-    config = host.linux.config if isinstance(host.linux.config, dict) else {}
-    return backend == "type1" and "IOMMUFD_VFIO_CONTAINER" in config and "VFIO_CONTAINER" not in config
 
 
 def _node(path: str, host: HostFacts) -> DeviceNode | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.plan.steps import LoadModules
-from launcher.planner.backend import missing_options
+from launcher.planner.backend import missing_options, serves_containers
 from launcher.values import Missing
 
 if TYPE_CHECKING:
@@ -28,9 +28,7 @@ def unloaded(linux: Linux, backend: Backend = "type1", *, pci: bool = True) -> t
 
 def needed(linux: Linux, backend: Backend = "type1", *, pci: bool = True) -> tuple[str, ...]:
     """iommufd can serve containers in place of type1. `pci`: one of the devices is; a mediated one has its driver."""
-    config = linux.config if isinstance(linux.config, dict) else {}
-    by_iommufd = "IOMMUFD_VFIO_CONTAINER" in config and "VFIO_CONTAINER" not in config
-    own = ("iommufd",) if backend == "iommufd" else () if by_iommufd else ("vfio_iommu_type1",)
+    own = ("iommufd",) if backend == "iommufd" else () if serves_containers(linux) else ("vfio_iommu_type1",)
     return ("vfio_pci", *own) if pci else own
 
 

@@ -38,7 +38,7 @@ MEANINGS: dict[str, dict[str, str]] = {
     "vfio": {
         "auto": "type1 where the host has it, else iommufd.",
         "type1": "By groups and a container.",
-        "iommufd": "By nodes of the devices themselves, which do not reach each other's memory then.",
+        "iommufd": "By nodes of the devices themselves, which reach each other's memory on Linux 6.19 and later.",
     },
     "confine": {
         "auto": "A kernel that lacks one of the measures costs that measure only.",

@@ -152,7 +152,7 @@ class VmSpec(Section):
         default="auto",
         description="By which of the kernel's two ways devices are passed. `auto` takes `type1`, by groups and a "
         "container, where the host has it, and else `iommufd`, by nodes of the devices themselves. By `iommufd` "
-        "devices do not reach each other's memory.",
+        "devices reach each other's memory on Linux 6.19 and later.",
         examples=["iommufd"],
     )
     confine: Literal["auto", "required"] = Field(

@@ -17,7 +17,7 @@ from tests.bench.results import Results, read
 from tests.bench.table import PROCESSORS
 from tests.lab.boot import INSIDE, Job, run
 from tests.lab.hosts import HOSTS
-from tests.lab.pieces import VARIABLE
+from tests.lab.pieces import OWN
 from tests.lab.session import FLAWS
 
 HOST = "zoo"
@@ -71,7 +71,7 @@ def _boot(processors: int, names: list[str], rounds: int | None, work: Path, res
         *names,
     ]
     words += ["--rounds", str(rounds)] if rounds else []
-    environment = {name: os.environ[name] for name in (VARIABLE, "XDG_CACHE_HOME") if name in os.environ}
+    environment = {name: os.environ[name] for name in (OWN.variable, "XDG_CACHE_HOME") if name in os.environ}
     job = Job(tuple(words), ROOT, SECONDS, environment)
     with _on_as_many(processors):
         ended = run(replace(HOSTS[HOST], cpus=processors), job, work, sys.stdout.buffer, sys.stderr.buffer)

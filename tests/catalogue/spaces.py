@@ -43,6 +43,13 @@ def _process(**fields: Any) -> HostFacts:
     return with_process(host("gpu07"), **fields)
 
 
+def _kernel(**options: str) -> HostFacts:
+    """gpu07 with a kernel that has these options, too; empty: that has it not."""
+    facts = host("gpu07")
+    assert isinstance(facts.linux.config, dict)
+    return with_linux(facts, config={name: value for name, value in (facts.linux.config | options).items() if value})
+
+
 def _poor(**fields: Any) -> HostFacts:
     return _process(capabilities=(), memlock=GIB, **fields)
 
@@ -154,6 +161,16 @@ ROWS: tuple[Row, ...] = (
         _BY_IOMMUFD, variant="by-process",
     ),
     Row("peers-unreachable", "W323", gpu07(), gpu07(), _TWO_GPUS, _TWO_GPUS.replace("iommufd", "type1")),
+    Row("peers-unreachable", "W323", gpu07(), lambda: _kernel(VFIO_PCI_DMABUF="y"), _TWO_GPUS, variant="dma-buf"),
+    Row(
+        "peers-unreachable", "W323",
+        lambda: _kernel(VFIO_CONTAINER="", IOMMUFD_VFIO_CONTAINER="y", VFIO_PCI_DMABUF="y"), gpu07(),
+        _TWO_GPUS.replace("iommufd", "type1"), variant="container-of-iommufd",
+    ),
+    Row(
+        "peers-unreachable", "W323", lambda: with_linux(host("gpu07"), config=Missing("absent", "/boot/config")),
+        lambda: _kernel(VFIO_PCI_DMABUF="y"), _TWO_GPUS, variant="not-known",
+    ),
     Row(
         "memlock-too-small", "E309",
         lambda: _process(memlock=8 * MIB, own_user_namespace=True), lambda: _process(memlock=8 * MIB),

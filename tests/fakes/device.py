@@ -100,6 +100,9 @@ class FakeDevice(Handle):
         if index not in self.function.ports and not self.function.decodes:
             refuse(errno.EIO, call)
 
+    def share(self, mapping: FakeBarMapping, index: int, offset: int) -> None:
+        """By type1 the mapping itself is."""
+
     def map(self, at: int, size: int) -> FakeBarMapping:
         self.kernel.call("mmap of a BAR")
         found, offset = self.region(at >> SHIFT), at & (1 << SHIFT) - 1
@@ -195,11 +198,12 @@ class FakeBarMapping(Mappable):
 
     def __init__(self, device: FakeDevice, size: int) -> None:
         super().__init__(device.kernel, size)
-        self._device = device
+        self.device = device
+        self.dma_buf: int | None = None
         device.mappings += 1
 
     def close(self) -> None:
         if not self.closed:
-            self._device.mappings -= 1
+            self.device.mappings -= 1
         super().close()
-        self._device.let_go()
+        self.device.let_go()

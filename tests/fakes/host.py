@@ -72,6 +72,7 @@ class FakeHost:
     most_maps: int = 65535
     lockable: int = 1 << 40
     vectors: int = 2048  # that it has left for one function
+    dma_bufs: bool = False  # there are some of BARs, and iommufd takes them
     safe: bool = True  # interrupts are remapped
     may_exceed: bool = True  # the process has CAP_SYS_RESOURCE
     open_groups: set[int] = field(default_factory=set)

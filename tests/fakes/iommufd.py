@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from launcher.kernel.api import DmaLimits, OtherNode, RegionInfo
 from launcher.values import KIB, PciAddress, Span
-from tests.fakes.device import FakeDevice
+from tests.fakes.device import FakeBarMapping, FakeDevice
 from tests.fakes.handle import Handle, Mappable, refuse
 from tests.fakes.host import VFIO, FakeFunction
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 PAGE = 4 * KIB
 BIND, ATTACH, DETACH = (f"VFIO_DEVICE_{what}" for what in ("BIND_IOMMUFD", "ATTACH_IOMMUFD_PT", "DETACH_IOMMUFD_PT"))
+FEATURE = "VFIO_DEVICE_FEATURE"
 EVERYTHING = (Span(0, 1 << 64),)
 
 
@@ -54,8 +56,6 @@ class FakeIommuFile(Handle):
 
 
 class FakeIoas(Handle):
-    takes_bars = False
-
     def __init__(self, iommufd: FakeIommuFile) -> None:
         super().__init__(iommufd.kernel)
         self.iommufd = iommufd
@@ -89,9 +89,24 @@ class FakeIoas(Handle):
         self._count(span, call)
         self.maps[span] = memory
 
+    def map_bar(self, iova: int, mapping: FakeBarMapping) -> None:
+        """It locks nothing."""
+        call, span = "IOMMU_IOAS_MAP_FILE", Span(iova, mapping.size)
+        if mapping.dma_buf is None:
+            refuse(errno.EOPNOTSUPP, call)
+        self.kernel.call(call)
+        if iova % PAGE or not any(free.covers(span) for free in self._free()):
+            refuse(errno.EINVAL, call)
+        if any(one.overlaps(span) for one in self.maps):
+            refuse(errno.EEXIST, call)
+        if not mapping.device.function.decodes:
+            refuse(errno.ENODEV, call)
+        self.maps[span] = mapping
+
     def _count(self, span: Span, call: str) -> None:
         """What is attached to nothing is not locked."""
-        locked = sum(one.size for space in self.kernel.spaces for one in space.maps)
+        maps = [one for space in self.kernel.spaces for one in space.maps.items()]
+        locked = sum(one.size for one, memory in maps if not getattr(memory, "of_bar", False))
         if self.attached and locked + span.size > self.kernel.host.lockable:
             refuse(errno.ENOMEM, call)
 
@@ -126,6 +141,7 @@ class FakeCdev(FakeDevice):
         self.iommufd: FakeIommuFile | None = None
         self.space: FakeIoas | None = None
         self.known_to_kvm = False
+        self.shared: dict[tuple[int, int, int], int | None] = {}  # dma-bufs by region, place in it, and size
 
     def bind(self, iommufd: FakeIommuFile) -> None:
         self.kernel.call(BIND)
@@ -172,9 +188,42 @@ class FakeCdev(FakeDevice):
         if not self.iommufd:
             refuse(errno.EINVAL, call)
 
+    def shares_bars(self) -> bool:
+        with suppress(OSError):
+            self._want_bound(FEATURE)
+            self.kernel.call(FEATURE)
+            return self.kernel.host.dma_bufs and isinstance(self.address, PciAddress)
+        return False
+
+    def share(self, mapping: FakeBarMapping, index: int, offset: int) -> None:
+        """Nothing is asked twice."""
+        place = (index, offset, mapping.size)
+        if place not in self.shared:
+            self.shared[place] = self._dma_buf(*place) if self.shares_bars() else None
+        mapping.dma_buf = self.shared[place]
+
+    def _dma_buf(self, index: int, offset: int, size: int) -> int | None:
+        whole = (offset | size) % PAGE == 0 and Span(0, self.region(index).size).covers(Span(offset, size))
+        with suppress(OSError):
+            self.kernel.call(FEATURE)
+            return 1 << 22 | len(self.shared) if whole else None
+        return None
+
+    def write_config(self, offset: int, data: bytes) -> None:
+        super().write_config(offset, data)
+        if not self.function.decodes:
+            self._revoke("is switched off")
+
     def reset(self) -> None:
         self._want_bound("VFIO_DEVICE_RESET")
+        self._revoke("is reset")
         super().reset()
+
+    def _revoke(self, why: str) -> None:
+        """The kernel takes out of the IOMMU what of it others reach, and nothing brings it back."""
+        maps = [one for space in self.kernel.spaces for one in space.maps.items()]
+        mine = [span for span, memory in maps if getattr(memory, "dma_buf", None) and memory.device is self]
+        self.kernel.untidy += [f"{self.address} {why} while it is mapped for others: {span}" for span in mine]
 
     def bus(self) -> tuple[frozenset[PciAddress], bool]:
         call = "VFIO_DEVICE_GET_PCI_HOT_RESET_INFO"
@@ -195,6 +244,9 @@ class FakeCdev(FakeDevice):
             refuse(errno.EINVAL, call)
         for one in self._together():
             one.reset_count += 1
+        for one in cdevs(self.kernel):
+            if one.function in self._together():
+                one._revoke("is reset")
 
     def resets_itself(self) -> bool:
         self._want_bound("VFIO_DEVICE_GET_INFO")

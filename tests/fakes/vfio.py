@@ -18,8 +18,6 @@ PAGES = 0x40201000  # 4 KiB, 2 MiB, 1 GiB
 
 
 class FakeContainer(Handle):
-    takes_bars = True
-
     def __init__(self, kernel: FakeKernel) -> None:
         super().__init__(kernel)
         self.groups: list[FakeGroup] = []
@@ -60,6 +58,9 @@ class FakeContainer(Handle):
         if sum(one.size for space in self.kernel.spaces for one in space.maps) + size > host.lockable:
             refuse(errno.ENOMEM, call)
         self.maps[span] = memory
+
+    def map_bar(self, iova: int, mapping: Mappable) -> None:
+        self.map_dma(iova, mapping, 0, mapping.size)
 
     def unmap_dma(self, iova: int, size: int) -> None:
         """A part of a map stays; where there is none, the kernel says that it unmapped nothing."""

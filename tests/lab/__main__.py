@@ -40,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
         ("run", _run, "run a command in one: run [HOST] -- COMMAND ..."),
         ("shell", _shell, "a shell in one, on this terminal"),
         ("capture", _capture, "write tests/hosts/lab-HOST.json anew: of all hosts, or of those named"),
-        ("kernel", _kernel, "build the lab's own kernel"),
+        ("kernel", _kernel, "build a kernel of the lab's own: own, or compat, whose /dev/vfio/vfio is iommufd's"),
         ("update", _update, "fetch the distribution's kernel and busybox anew"),
     ):
         verb = verbs.add_parser(name, help=about, description=about)
@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
             verb.add_argument("--seconds", type=int, default=600, help="the time that the command may take")
             verb.add_argument("--keep", type=Path, metavar="FOLDER", help="a new folder, to keep console and files in")
         if name == "kernel":
+            verb.add_argument("which", nargs="?", default="own", choices=pieces.RECIPES, metavar="WHICH")
             verb.add_argument("--check", action="store_true", help="stop when it is configured")
     return parser
 
@@ -96,10 +97,11 @@ def _capture(asked: argparse.Namespace, command: list[str]) -> int:
 
 
 def _kernel(asked: argparse.Namespace, command: list[str]) -> int:
+    recipe = pieces.RECIPES[asked.which]
     if asked.check:
-        kernel.configured()
+        kernel.configured(recipe)
         return 0
-    say(f"built {kernel.build()}")
+    say(f"built {kernel.build(recipe)}")
     return 0
 
 

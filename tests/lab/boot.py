@@ -66,10 +66,14 @@ class Ended:
     kernel: str = ""  # its release; empty when the machine never got so far
 
 
+RECIPES = {Boots.ANY: pieces.OWN, Boots.OURS: pieces.OWN, Boots.COMPAT: pieces.COMPAT}
+
+
 def kernel_for(host: Host) -> pieces.Kernel:
-    own = None if host.boots is Boots.DISTRIBUTION else pieces.own_kernel()
-    if own is None and host.boots is Boots.OURS:
-        raise Unavailable("this host needs our kernel: `./dev lab kernel` builds it")
+    recipe = RECIPES.get(host.boots)
+    own = pieces.own_kernel(recipe) if recipe else None
+    if recipe and own is None and host.boots is not Boots.ANY:
+        raise Unavailable(f"this host needs a kernel of ours: `./dev lab kernel {recipe.name}` builds it")
     return own or pieces.distribution_kernel()
 
 

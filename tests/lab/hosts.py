@@ -28,6 +28,7 @@ class Boots(Enum):
     ANY = "ours where it is there, else the distribution's"
     DISTRIBUTION = "the distribution's"
     OURS = "ours"
+    COMPAT = "ours, of compat.config"
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ ZOO = (
     _plug("third"),
     "rtl8139,bus=bridge,addr=1.0,romfile=,netdev=third,mac=52:54:00:00:09:01",  # 09:01.0
     "edu,bus=bridge,addr=2.0",  # 09:02.0
-    "edu,bus=pcie.0,addr=8.0",  # works by MMIO and DMA alone; has no reset
+    "edu,bus=pcie.0,addr=8.0,dma_mask=0xffffffffffffffff",  # works by MMIO and DMA alone, to anywhere; has no reset
     _plug("second"),
     "rtl8139,bus=pcie.0,addr=9.0,romfile=,netdev=second,mac=52:54:00:00:00:09",  # a BAR smaller than a page, INTx only
     "pci-testdev,bus=pcie.0,addr=a.0,membar=64M",  # no interrupt at all
@@ -285,6 +286,8 @@ TABLE = (
         for n, disk in enumerate(DRIVES)
     )),
     Host("iommufd", "the zoo on our kernel, which has iommufd", devices=ZOO, disks=("nvme",), boots=Boots.OURS),
+    Host("compat", "the zoo on a kernel whose containers are iommufd's, with dma-bufs of BARs", devices=ZOO,
+         disks=("nvme",), boots=Boots.COMPAT),
     Host("virtio", "a virtio IOMMU, on our kernel", iommu=Iommu.VIRTIO, devices=NVME, disks=("nvme",),
          boots=Boots.OURS),
     Host("noiommu-mode", "no IOMMU, and VFIO's mode for that, on our kernel", iommu=Iommu.NONE, devices=NVME,

@@ -1,4 +1,4 @@
-"""linux-source of the distribution, kernel.config -> a kernel of our own in the cache."""
+"""linux-source of the distribution, the files of a recipe -> a kernel of our own in the cache."""
 
 from __future__ import annotations
 
@@ -9,43 +9,49 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
-from tests.lab.packages import CACHE, Archive, Missing, say
-from tests.lab.pieces import CONFIG, own_kernel_folder
+from tests.lab.packages import CACHE, CODENAME, Archive, Missing, say
+from tests.lab.pieces import OTHER_RELEASE, Recipe, own_kernel_folder
 
-WORK = CACHE / "own-kernel-work"  # a build that was broken off goes on from here
-NEEDED = re.compile("(CONFIG_[A-Z0-9_]+)=")
+LINE = re.compile("(?:# )?(CONFIG_[A-Z0-9_]+)(?:=| is not set)")
+NEWEST = "trixie"  # the newest of Debian's releases that has backports
 
 
-def build() -> Path:
+def build(recipe: Recipe) -> Path:
     """The image. From nothing it is about 16 minutes of one processor's time, and 2 GB while it lasts."""
-    source = configured()
+    source, work = configured(recipe), _work(recipe)
     say(f"compiling {source.name}")
-    _make(source, f"-j{len(os.sched_getaffinity(0))}", "bzImage")
-    target = own_kernel_folder() / "bzImage"
+    _make(work, source, f"-j{len(os.sched_getaffinity(0))}", "bzImage")
+    target = own_kernel_folder(recipe) / "bzImage"
     target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy(WORK / "build/arch/x86/boot/bzImage", target.with_suffix(".new"))
+    shutil.copy(work / "build/arch/x86/boot/bzImage", target.with_suffix(".new"))
     target.with_suffix(".new").rename(target)
-    shutil.rmtree(WORK)
+    shutil.rmtree(work)
     return target
 
 
-def configured() -> Path:
+def configured(recipe: Recipe) -> Path:
     """The newest source that the release or its backports have, unpacked, with a configuration that has all we need."""
-    source = _source()
-    _make(source, "tinyconfig")
-    with (WORK / "build/.config").open("a") as config:
-        config.write(CONFIG.read_text())  # of two lines on one symbol the last one counts
-    _make(source, "olddefconfig")
-    if left_out := missing(CONFIG.read_text(), (WORK / "build/.config").read_text()):
+    source, work = _source(recipe), _work(recipe)
+    _make(work, source, "tinyconfig")
+    with (work / "build/.config").open("a") as config:
+        config.write(recipe.config())
+    _make(work, source, "olddefconfig")
+    if left_out := missing(recipe.config(), (work / "build/.config").read_text()):
         raise Missing(f"{source.name} cannot be configured as the lab needs it, without {', '.join(left_out)}")
-    say(f"the configuration of {source.name} has all that kernel.config asks for")
+    say(f"the configuration of {source.name} has all that {' and '.join(recipe.configs)} ask for")
     return source
 
 
 def missing(wanted: str, config: str) -> list[str]:
     """The symbols that kconfig dropped, as it does without a word when something that they depend on is not set."""
     lines = set(config.splitlines())
-    return [line.partition("=")[0] for line in wanted.splitlines() if NEEDED.match(line) and line not in lines]
+    last = {match[1]: line for line in wanted.splitlines() if (match := LINE.match(line))}
+    return [name for name, line in last.items() if line.startswith("CONFIG") and line not in lines]
+
+
+def _work(recipe: Recipe) -> Path:
+    """A build that was broken off goes on from here."""
+    return CACHE / f"{recipe.name}-kernel-work"
 
 
 def newest(packages: Iterable[str]) -> str | None:
@@ -54,32 +60,33 @@ def newest(packages: Iterable[str]) -> str | None:
     return max(found, key=lambda match: [int(part) for part in match[1].split(".")])[0] if found else None
 
 
-def _source() -> Path:
-    archive = Archive(backports=True)
+def _source(recipe: Recipe) -> Path:
+    work = _work(recipe)
+    archive = Archive(backports=True, release=NEWEST if recipe.newest and CODENAME in OTHER_RELEASE else CODENAME)
     package = newest(archive.names("^linux-source-[0-9.]+$"))
     if package is None:
         raise Missing("the package sources of this machine have no linux-source")
-    source = WORK / package
+    source = work / package
     if not source.exists():
-        shutil.rmtree(WORK, ignore_errors=True)
-        archive.unpack([package], WORK / "package")
-        tree = next((WORK / "package/usr/src").rglob("linux-source-*.tar.*"))
+        shutil.rmtree(work, ignore_errors=True)
+        archive.unpack([package], work / "package")
+        tree = next((work / "package/usr/src").rglob("linux-source-*.tar.*"))
         say(f"unpacking {tree.name}")
-        unpacking = WORK / "unpacking"
+        unpacking = work / "unpacking"
         unpacking.mkdir()
         subprocess.run(["tar", "-xf", tree, "-C", unpacking, "--strip-components=1"], check=True)
         unpacking.rename(source)
-        shutil.rmtree(WORK / "package")
+        shutil.rmtree(work / "package")
     return source
 
 
-def _make(source: Path, *words: str) -> None:
+def _make(work: Path, source: Path, *words: str) -> None:
     compiler = "ccache gcc" if shutil.which("ccache") else "gcc"
-    command = ["make", "-s", "-C", str(source), f"O={WORK / 'build'}", f"CC={compiler}", "KCFLAGS=-w", *words]
-    with (WORK / "log").open("wb") as log:
+    command = ["make", "-s", "-C", str(source), f"O={work / 'build'}", f"CC={compiler}", "KCFLAGS=-w", *words]
+    with (work / "log").open("wb") as log:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False)
     if done.returncode:
-        raise Missing(f"failed to make {words[-1]}; {WORK / 'log'} ends so:\n{_tail(WORK / 'log')}")
+        raise Missing(f"failed to make {words[-1]}; {work / 'log'} ends so:\n{_tail(work / 'log')}")
 
 
 def _tail(path: Path) -> str:

@@ -34,13 +34,14 @@ def say(text: str) -> None:
 
 
 class Archive:
-    """The distribution's packages, with or without its backports, or another release's; lists are read anew by the
-    first question.
+    """The distribution's packages, or another release's, with or without backports; lists are read anew by the first
+    question.
     """
 
     def __init__(self, *, backports: bool = False, release: str = CODENAME) -> None:
         other = release if release != CODENAME else ""
-        self.folder = CACHE / "apt" / (other or ("backports" if backports else "release"))
+        kind = "backports" if backports else "release"
+        self.folder = CACHE / "apt" / (f"{other}{'-backports' if backports else ''}" if other else kind)
         self._backports = backports
         self._release = release
         self._read = False
@@ -101,6 +102,7 @@ class Archive:
         another release what the same mirror has.
         """
         signed = ",".join(str(path) for path in KEYRINGS if path.exists())
+        ends = ("", "-backports") if self._backports else ("",)
         start = f"deb [signed-by={signed}]" if signed else "deb"
         listed = _run(
             ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages"]
@@ -109,13 +111,10 @@ class Archive:
         if not ours:
             raise Missing(f"the package sources of this machine do not name {CODENAME}")
         for address, suite, component in ours:
-            if self._release != CODENAME:
-                if suite == CODENAME:
-                    yield f"{start} {address} {self._release} {component}\n"
-                continue
-            yield f"{start} {address} {suite} {component}\n"
-            if self._backports and suite == CODENAME:
-                yield f"{start} {address} {suite}-backports {component}\n"
+            if self._release == CODENAME:
+                yield f"{start} {address} {suite} {component}\n"
+            if suite == CODENAME:
+                yield from (f"{start} {address} {self._release}{end} {component}\n" for end in ends)
 
 
 def _run(command: list[str], *, check: bool = True, cwd: Path | None = None) -> str:

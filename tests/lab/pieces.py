@@ -12,12 +12,31 @@ from pathlib import Path
 
 from tests.lab.packages import CACHE, CODENAME, Archive, Missing, Unavailable, new_folder, say
 
-CONFIG = Path(__file__).parent / "kernel.config"
+FOLDER = Path(__file__).parent
 KERNEL_PACKAGES = ("linux-image-amd64", "linux-image-generic")  # Debian's name, Ubuntu's name
 KERNEL_PARTS = re.compile(r"linux-(image|modules|modules-extra)-[0-9]")
 BUSYBOX, LINUX, MEMTEST, OVMF = "busybox-static", "linux-image", "memtest86+", "ovmf"  # folders in the cache
 OTHER_RELEASE = {"bookworm": "trixie", "trixie": "bookworm"}  # that the same mirror has
-VARIABLE = "VMLAUNCH_LAB_KERNEL"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A kernel of our own: what `./dev lab kernel` calls it, the variable that names another image, and the files of
+    what it has beyond tinyconfig. `newest`: of the newest source that the mirror has for any release."""
+
+    name: str
+    variable: str
+    configs: tuple[str, ...]
+    newest: bool = False
+
+    def config(self) -> str:
+        """Of two lines on one symbol the last one counts."""
+        return "".join((FOLDER / name).read_text() for name in self.configs)
+
+
+OWN = Recipe("own", "VMLAUNCH_LAB_KERNEL", ("kernel.config",))
+COMPAT = Recipe("compat", "VMLAUNCH_LAB_COMPAT_KERNEL", ("kernel.config", "compat.config"), newest=True)
+RECIPES = {one.name: one for one in (OWN, COMPAT)}
 
 
 @dataclass(frozen=True)
@@ -84,18 +103,18 @@ def kernel_in(folder: Path) -> Kernel:
     return Kernel(next(folder.glob("boot/vmlinuz-*")), _modules(folder))
 
 
-def own_kernel() -> Kernel | None:
+def own_kernel(recipe: Recipe = OWN) -> Kernel | None:
     """The one that the environment names, else the one that `./dev lab kernel` built from the present configuration."""
-    named = os.environ.get(VARIABLE)
+    named = os.environ.get(recipe.variable)
     if named and not Path(named).is_file():
-        raise Missing(f"{VARIABLE} names {named}, and there is no such file")
-    image = Path(named) if named else own_kernel_folder() / "bzImage"
+        raise Missing(f"{recipe.variable} names {named}, and there is no such file")
+    image = Path(named) if named else own_kernel_folder(recipe) / "bzImage"
     return Kernel(image) if image.exists() else None
 
 
-def own_kernel_folder() -> Path:
-    digest = hashlib.sha256(CONFIG.read_bytes()).hexdigest()
-    return CACHE / f"own-kernel-{digest[:12]}"
+def own_kernel_folder(recipe: Recipe = OWN) -> Path:
+    digest = hashlib.sha256(recipe.config().encode()).hexdigest()
+    return CACHE / f"{recipe.name}-kernel-{digest[:12]}"
 
 
 def _modules(folder: Path) -> Path:

@@ -1,5 +1,6 @@
 /*
- * words FILE OFFSET [VALUE]: reads the 32-bit word there through a mapping, and prints it; with VALUE, writes that first.
+ * words FILE OFFSET [VALUE [BYTES]]: reads the 32-bit word there through a mapping, and prints it; with VALUE, writes
+ * that first, of 8 bytes if BYTES says so.
  * For BARs in a Linux guest: sysfs lets a program map them, and read() of them is refused.
  */
 #include <fcntl.h>
@@ -26,7 +27,9 @@ int main(int count, char **words)
 		return 1;
 	}
 	mapped += offset % PAGE / sizeof(*mapped);
-	if (count > 3)
+	if (count > 4 && atoi(words[4]) == 8)
+		*(volatile uint64_t *)mapped = strtoull(words[3], NULL, 0);
+	else if (count > 3)
 		*mapped = strtoul(words[3], NULL, 0);
 	printf("word %#lx is %08x\n", (unsigned long)offset, *mapped);
 	return 0;

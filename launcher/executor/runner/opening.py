@@ -17,7 +17,7 @@ from launcher.executor.runner.devices.placing import AddressMap, Placing
 from launcher.executor.runner.leaving import leave_as_found
 from launcher.executor.runner.live import Built, Live
 from launcher.executor.runner.mediated import Taken, bars_of
-from launcher.executor.runner.regions import bar_of, rom_of
+from launcher.executor.runner.regions import bar_of, rom_of, share
 from launcher.executor.runner.resets import reset
 from launcher.executor.runner.spaces import OpenedGroups
 from launcher.kernel.api import AddressSpaces, Device
@@ -92,6 +92,8 @@ def _prepare(
     shape = replace(shape, rom=rom.size if rom else 0)
     function = PassedFunction(shape, partial(live.the(Built).machine.add_msix, devfn))
     found = {bar.index: bar_of(bar, one, device, function, live) for bar in shape.bars}
+    if peers:
+        share(found.values(), device)
     if rom:
         found[ROM] = rom
     notes = Notes()

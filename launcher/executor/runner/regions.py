@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -44,6 +45,13 @@ def _map(device: Device, at: int, size: int) -> BarMapping | None:
     with suppress(OSError):
         return device.map(at, size)
     return None
+
+
+def share(bars: Iterable[Bar], device: Device) -> None:
+    """Other devices may reach what is mapped of them, as far as the kernel allows it."""
+    for bar in bars:
+        for piece, mapping in bar.maps.items():
+            device.share(mapping, bar.index, piece.start)
 
 
 def _mappable(region: RegionInfo) -> tuple[Span, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
-from launcher.planner.backend import STRICT_MODULES
+from launcher.planner.backend import strict_module
 from launcher.planner.linux import last_of, settings_of
 from launcher.planner.losing import shown_words
 from launcher.planner.modules import lacking
@@ -43,7 +43,7 @@ def _interrupts(it: Situation) -> Iterator[Diagnostic]:
     """
     if not _exposed(it):
         return
-    lifted, unwilling, module = _lifted(it), _unwilling(it), STRICT_MODULES[it.backend]
+    lifted, unwilling, module = _lifted(it), _unwilling(it), strict_module(it.host.linux, it.backend)
     if lifted is None and not unwilling:
         if lacking(it.host, it.backend):
             return  # it cannot be loaded, and that has been said
@@ -61,7 +61,7 @@ def _unsafe(it: Situation) -> Iterator[Diagnostic]:
         return
     names = ", ".join(choice.alias for choice in unwilling)
     fact = f"{names}: interrupts are not remapped, so the guest could raise any interrupt of the host"
-    module = STRICT_MODULES[it.backend]
+    module = strict_module(it.host.linux, it.backend)
     evidence = (f"{_PARAMETER} of the module {module} is Y: the kernel lets it happen",)
     help_ = (*_ways_to_remap(it)[:1], *(f"to accept that, {_allowing(choice)}" for choice in unwilling))
     yield Diagnostic("E226", fact, in_spec(f"devices.{unwilling[0].alias}"), evidence, help_)
@@ -74,7 +74,7 @@ def _exposed(it: Situation) -> bool:
 
 def _lifted(it: Situation) -> bool | None:
     """None: the module is not loaded, and its options are not known."""
-    linux, module = it.host.linux, STRICT_MODULES[it.backend]
+    linux, module = it.host.linux, strict_module(it.host.linux, it.backend)
     if (value := linux.parameters.get(f"{module}.{_PARAMETER}")) is not None:
         return value in _YES
     if given := settings_of(linux, f"{module}.{_PARAMETER}"):
@@ -122,7 +122,7 @@ def _ways_to_remap(it: Situation) -> tuple[str, ...]:
 
 def _lifting(it: Situation) -> str:
     """The parameter has a file only while the module is loaded."""
-    module = STRICT_MODULES[it.backend]
+    module = strict_module(it.host.linux, it.backend)
     if _lifted(it) is None:
         return f"echo options {module} {_PARAMETER}=1 >> /etc/modprobe.d/vfio.conf"
     return f"echo 1 > /sys/module/{module}/parameters/{_PARAMETER}"

@@ -6,6 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
+from launcher.planner.backend import serves_containers, shares_bars
 from launcher.planner.choose_backend import backend_of
 from launcher.planner.memory import PAGE_SIZES
 from launcher.planner.needs import (
@@ -34,6 +35,10 @@ _PAGE_TABLES = 512
 _SLOW = 16 * GIB
 # vfio_iommu_type1's own; the parameter is not there before the module is.
 _DMA_ENTRIES = 65535
+_DMABUF = {
+    True: "this kernel was configured without CONFIG_VFIO_PCI_DMABUF, or is older (Linux 6.19)",
+    False: "whether this kernel has CONFIG_VFIO_PCI_DMABUF (Linux 6.19) is not known",
+}
 
 
 def _locked_limit(it: Situation) -> Iterator[Diagnostic]:
@@ -169,7 +174,7 @@ def _slow_pinning(it: Situation) -> Iterator[Diagnostic]:
 
 def _dma_entries(it: Situation) -> Iterator[Diagnostic]:
     """One for each range of RAM; BARs, which devices reach each other by, are mapped as far as the rest goes."""
-    if it.backend != "type1":
+    if it.backend != "type1" or serves_containers(it.host.linux):
         return
     name = "vfio_iommu_type1.dma_entry_limit"
     text = it.host.linux.parameters.get(name, "")
@@ -190,17 +195,18 @@ def _dma_entries(it: Situation) -> Iterator[Diagnostic]:
 
 
 def _no_peers(it: Situation) -> Iterator[Diagnostic]:
-    """IOMMU_IOAS_MAP takes what has pages, and a mapping of a BAR has none: EFAULT, on each kernel so far."""
+    """IOMMU_IOAS_MAP takes what has pages, and a mapping of a BAR has none: EFAULT. IOMMU_IOAS_MAP_FILE takes a dma-buf
+    of it, where VFIO makes some."""
     bars = [one for one in it.passing.functions if mapped_pieces(one)]
-    if it.backend == "iommufd" and bars and len(it.passing.functions) > 1:
-        fact = "the VM's devices do not reach each other's memory (peer to peer) by iommufd"
-        evidence = ("by type1 the BARs of each are mapped for the others",)
-        ways: tuple[str, ...] = (
-            "nothing, unless their drivers want it, as GPUs do among themselves (GPUDirect, ROCm)",
-        )
-        if backend_of(replace(it.spec, vfio="auto"), it.host, it.passing.functions) == "type1":
-            ways = (*ways, "take `vfio: type1`")
-        yield Diagnostic("W323", fact, in_spec("devices"), evidence, ways)
+    if not bars or len(it.passing.functions) < 2 or shares_bars(it.host, it.backend):
+        return
+    known = isinstance(it.host.linux.config, dict)
+    fact = f"the VM's devices {'do' if known else 'may'} not reach each other's memory (peer to peer) by iommufd"
+    evidence = (_DMABUF[known] if it.backend == "iommufd" else "/dev/vfio/vfio is iommufd's on this kernel",)
+    usual = backend_of(replace(it.spec, vfio="auto"), it.host, it.passing.functions)
+    other = (f"take `vfio: {usual}`",) if usual != it.backend and shares_bars(it.host, usual) else ()
+    ways = ("nothing, unless their drivers want it, as GPUs do among themselves (GPUDirect, ROCm)", *other)
+    yield Diagnostic("W323", fact, in_spec("devices"), evidence, ways)
 
 
 RULES: tuple[Rule, ...] = (

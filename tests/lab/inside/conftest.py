@@ -17,6 +17,8 @@ from tests.lab.hosts import HOSTS
 from tests.lab.inside.passing import PCI, PEER, bindings, holders
 from tests.lab.pieces import distribution_kernel
 
+WAYS = {"iommufd": "iommufd", "compat": "type1"}
+
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if any("host" in marker.args[0] for marker in metafunc.definition.iter_markers("parametrize")):
@@ -30,9 +32,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(autouse=True)
 def way(request: pytest.FixtureRequest) -> None:
-    """On the host that is for it, devices are passed by iommufd."""
-    if "cli" in request.fixturenames and request.node.callspec.params.get("host") is HOSTS["iommufd"]:
-        request.getfixturevalue("cli").with_devices["vfio"] = "iommufd"
+    """On hosts that are for it, devices are passed by iommufd, or by the containers that it serves."""
+    host = request.node.callspec.params.get("host")
+    if "cli" in request.fixturenames and host is not None and host.name in WAYS:
+        request.getfixturevalue("cli").with_devices["vfio"] = WAYS[host.name]
 
 
 @pytest.fixture(scope="session")

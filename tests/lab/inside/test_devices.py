@@ -50,7 +50,7 @@ BOOTS = 6 if os.environ.get("VMLAUNCH_LONG") else 3
 
 
 @pytest.mark.short
-@pytest.mark.host("zoo", "amd", "iommufd")
+@pytest.mark.host("zoo", "amd", "iommufd", "compat")
 def test_a_file_on_an_nvme_drive_is_what_the_guest_wrote(cli: Cli, initrd: Path, tmp_path: Path, host: Any) -> None:
     address = "0000:00:02.0" if host.name == "amd" else NVME
     write = "dd if=/dev/urandom of=/mnt/file bs=64k count=64 2>/dev/null; sync; echo 3 > /proc/sys/vm/drop_caches"
@@ -76,7 +76,7 @@ EXPRESS, ENDPOINT, INTEGRATED = 0x10, 0, 9
 DUMP = "hexdump -v -e '1/1 \"%02x\"' /sys/bus/pci/devices/0000:00:10.0/config; echo"
 
 
-@pytest.mark.host("zoo", "iommufd")
+@pytest.mark.host("zoo", "iommufd", "compat")
 def test_an_endpoint_of_the_host_is_integrated_in_the_guest_and_has_no_link(cli: Cli, initrd: Path) -> None:
     before = (PCI / NVME / "config").read_bytes()
     kind, link = express(before)
@@ -98,7 +98,7 @@ def express(config: bytes) -> tuple[int, bytes]:
     return config[offset + 2] >> 4, config[offset + 0x0C : offset + 0x14]
 
 
-@pytest.mark.host("zoo", "iommufd")
+@pytest.mark.host("zoo", "iommufd", "compat")
 @pytest.mark.parametrize(("mode", "word"), [("2", "PCI-MSI"), ("0", "IO-APIC")])
 @pytest.mark.usefixtures("peer")
 def test_packets_are_answered_with_each_kind_of_interrupt(cli: Cli, initrd: Path, mode: str, word: str) -> None:
@@ -115,7 +115,7 @@ def test_packets_are_answered_with_each_kind_of_interrupt(cli: Cli, initrd: Path
     assert interrupts(done.out, word) > 10
 
 
-@pytest.mark.host("zoo", "iommufd")
+@pytest.mark.host("zoo", "iommufd", "compat")
 @pytest.mark.usefixtures("peer")
 def test_a_card_with_a_small_bar_ports_and_intx_works(cli: Cli, initrd: Path) -> None:
     done = boot(
@@ -128,7 +128,7 @@ def test_a_card_with_a_small_bar_ports_and_intx_works(cli: Cli, initrd: Path) ->
     assert interrupts(done.out, "IO-APIC") > 10
 
 
-@pytest.mark.host("zoo", "iommufd")
+@pytest.mark.host("zoo", "iommufd", "compat")
 @pytest.mark.usefixtures("peer")
 def test_two_cards_on_one_interrupt_line_work_together(cli: Cli, initrd: Path) -> None:
     """Guest slots 10 and 14 have one GSI."""
@@ -142,7 +142,7 @@ def test_two_cards_on_one_interrupt_line_work_together(cli: Cli, initrd: Path) -
     assert re.search(r"IO-APIC .*eth\d, eth\d", done.out), done.out
 
 
-@pytest.mark.host("zoo", "large", "iommufd")
+@pytest.mark.host("zoo", "large", "iommufd", "compat")
 @pytest.mark.usefixtures("peer")
 def test_a_file_goes_over_the_network_to_the_disk(cli: Cli, initrd: Path, host: Any) -> None:
     """NVMe and network card in one VM, RAM in two banks; the host serves the file. Each vCPU's vector fires."""
@@ -185,7 +185,7 @@ def serving(content: bytes) -> Iterator[None]:
         thread.join()
 
 
-@pytest.mark.host("zoo", "iommufd")
+@pytest.mark.host("zoo", "iommufd", "compat")
 def test_a_large_bar_is_mapped_above_4_gib(cli: Cli, initrd: Path) -> None:
     """ivshmem: what is written is read again."""
     bar = "/sys/bus/pci/devices/0000:00:10.0/resource2"
@@ -198,7 +198,7 @@ def test_a_large_bar_is_mapped_above_4_gib(cli: Cli, initrd: Path) -> None:
     assert last - start + 1 == 1 << 30
 
 
-@pytest.mark.host("zoo", "iommufd")
+@pytest.mark.host("zoo", "iommufd", "compat")
 def test_reading_a_drive_does_not_leave_the_kernel(cli: Cli, initrd: Path) -> None:
     """What returns from KVM_RUN there are, the order itself causes: its characters come and go."""
     up = start(cli, initrd, {"disk": NVME})
@@ -225,7 +225,7 @@ OF_THE_LAB = (
 
 
 @pytest.mark.short
-@pytest.mark.host("zoo", "iommufd")
+@pytest.mark.host("zoo", "iommufd", "compat")
 def test_five_devices_work_in_one_guest(cli: Cli, initrd: Path) -> None:
     """What the report says of each, and what the guest does with them and warns of."""
     devices = {"disk": NVME, "nic": E1000E} | {
@@ -274,7 +274,7 @@ def warnings(messages: str) -> list[str]:
     return re.findall(r"^<[0-4]>\[ *[\d.]+\] (.*?)\r?$", messages, re.MULTILINE)
 
 
-@pytest.mark.host("zoo", "iommufd")
+@pytest.mark.host("zoo", "iommufd", "compat")
 def test_devices_are_reset_and_work_again_after_each_reboot(cli: Cli, initrd: Path) -> None:
     """The guest counts its boots on the drive."""
     read = "n=$(dd if=/dev/nvme0n1 bs=1 count=1 2>/dev/null); n=$((${n:-0} + 1))"
@@ -292,7 +292,7 @@ def test_devices_are_reset_and_work_again_after_each_reboot(cli: Cli, initrd: Pa
 
 
 @pytest.mark.long
-@pytest.mark.host("zoo", "iommufd")
+@pytest.mark.host("zoo", "iommufd", "compat")
 def test_up_and_down_fifty_times_leaves_nothing(cli: Cli, tmp_path: Path) -> None:
     """Drivers, overrides and open groups are looked at after every test. How long each took is printed."""
     plan = tmp_path / "vm.plan"
@@ -320,7 +320,7 @@ def pinned() -> int:
     return int(counts["nr_foll_pin_acquired"]) - int(counts["nr_foll_pin_released"])
 
 
-@pytest.mark.host("zoo", "iommufd")
+@pytest.mark.host("zoo", "iommufd", "compat")
 def test_all_of_a_drive_is_mapped_but_the_pages_of_its_msix_tables(cli: Cli, payload: Callable[[str], Path]) -> None:
     """As the kernel says of the runner, beside what the device says of its tables."""
     config = (PCI / NVME / "config").read_bytes()
@@ -347,6 +347,7 @@ def capability(config: bytes, wanted: int) -> int:
 
 
 def mapped_of_device(maps: str) -> list[tuple[int, int]]:
-    """From, to, as addresses of the host; from newer kernels as places in the device's file, where BAR 0 is first."""
-    found = re.findall(r"^(\w+)-(\w+) \S+ (\w+) .*vfio-device", maps, re.MULTILINE)
+    """From, to, as addresses of the host; from newer kernels as places in the device's file, where BAR 0 is first. The
+    file is called by the device's own node where it was opened by that."""
+    found = re.findall(r"^(\w+)-(\w+) \S+ (\w+) .*(?:vfio-device|/dev/vfio/devices/)", maps, re.MULTILINE)
     return [(int(at, 16), int(at, 16) + int(end, 16) - int(start, 16)) for start, end, at in found]

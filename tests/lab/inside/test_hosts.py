@@ -51,7 +51,7 @@ def test_devices_gives_the_groups_of_sysfs(cli: Cli) -> None:
     assert sorted(map(sorted, seen)) == sorted(map(sorted, groups()))
 
 
-@pytest.mark.host("zoo", "iommufd")
+@pytest.mark.host("zoo", "iommufd", "compat")
 @pytest.mark.parametrize(
     "group",
     [
@@ -67,13 +67,13 @@ def test_the_zoo_has_this_group(group: set[str]) -> None:
     assert group in groups()
 
 
-@pytest.mark.host("zoo", "amd", "narrow", "two-nodes", "no-iommu", "iommufd")
+@pytest.mark.host("zoo", "amd", "narrow", "two-nodes", "no-iommu", "iommufd", "compat")
 def test_the_nvme_drive_reads() -> None:
     with Path("/dev/nvme0n1").open("rb") as drive:
         assert len(drive.read(4096)) == 4096
 
 
-@pytest.mark.host("plain", "zoo", "narrow", "two-nodes", "iommufd")
+@pytest.mark.host("plain", "zoo", "narrow", "two-nodes", "iommufd", "compat")
 def test_an_intel_iommu_has_the_width_of_the_table(host: Host) -> None:
     bits = int(re.findall("aw-bits=([0-9]+)", host.iommu.value)[0])
     assert [width(path) for path in Path("/sys/class/iommu").glob("dmar*")] == [bits]
@@ -93,6 +93,6 @@ def test_two_nodes_share_memory_and_devices() -> None:
     assert (DEVICES / "0000:81:00.0" / "numa_node").read_text().strip() == "1"
 
 
-@pytest.mark.host("iommufd")
+@pytest.mark.host("iommufd", "compat")
 def test_our_kernel_has_iommufd() -> None:
     assert Path("/dev/iommu").is_char_device()

@@ -51,7 +51,7 @@ def test_the_plan_follows_when_unsafe_interrupts_are_allowed() -> None:
 
 
 @pytest.mark.long
-@pytest.mark.host("iommufd")
+@pytest.mark.host("iommufd", "compat")
 def test_by_iommufd_too_the_plan_says_of_every_function_what_the_kernel_does() -> None:
     assert list(disagreements(this_host(), "iommufd")) == []
 

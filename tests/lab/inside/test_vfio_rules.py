@@ -66,13 +66,13 @@ def test_the_kernel_keeps_the_rule_that(kernel: RealKernel, group: int, rule: Ru
     rule(kernel, group, DRIVE)
 
 
-@pytest.mark.host("iommufd")
+@pytest.mark.host("iommufd", "compat")
 @pytest.mark.parametrize("rule", iommufd_rules.RULES, ids=lambda rule: rule.__name__)
 def test_iommufd_keeps_the_rule_that(kernel: RealKernel, group: int, rule: Rule) -> None:
     rule(kernel, group, DRIVE)
 
 
-@pytest.mark.host("iommufd")
+@pytest.mark.host("iommufd", "compat")
 @pytest.mark.parametrize("rule", BY_BOTH, ids=lambda rule: rule.__name__)
 def test_by_iommufd_too_the_kernel_keeps_the_rule_that(kernel: RealKernel, group: int, rule: Rule) -> None:
     rule(ByIommufd(kernel, {group: (DRIVE,)}), group, DRIVE)

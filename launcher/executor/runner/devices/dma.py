@@ -25,10 +25,8 @@ class DmaMaps:
 
     def map_peer(self, guest: int, mapping: BarMapping) -> bool:
         """False: other devices do not reach it. Not every IOMMU translates to where BARs are."""
-        if not self.space.takes_bars:
-            return False
         with suppress(OSError):
-            self.space.map_dma(guest, mapping, 0, mapping.size)
+            self.space.map_bar(guest, mapping)
             self._peer_maps += 1
             return True
         return False

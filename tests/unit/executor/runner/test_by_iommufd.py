@@ -17,7 +17,7 @@ from launcher.values import MIB
 from launcher.vms.holders import openers
 from tests.budget import of_each_kind
 from tests.fakes.kernel import FakeKernel
-from tests.unit.executor.passing import COMMAND, by_iommufd, guest, host_of, passing_plan
+from tests.unit.executor.passing import COMMAND, DECODE, DRIVE, by_iommufd, config, guest, host_of, passing_plan
 from tests.unit.executor.runner.test_passthrough import a_kernel, refusals
 from tests.unit.executor.runner.test_runner import Run
 
@@ -46,6 +46,70 @@ def test_ram_is_mapped_once_for_all_in_a_space_and_no_bar_is(whole: Run) -> None
         ([2], 2, 96 * MIB, 0),
     ]
     assert whole.kernel.calls.count("IOMMU_IOAS_MAP") == 2 * 2
+
+
+FEATURE, MAP_FILE = "VFIO_DEVICE_FEATURE", "IOMMU_IOAS_MAP_FILE"
+
+
+def sharing(tmp_path: Path, **more: object) -> Run:
+    """On a kernel that gives dma-bufs of BARs."""
+    return Run(by_iommufd(passing_plan(tmp_path)), a_kernel(host=host_of(dma_bufs=True), **more))
+
+
+def test_bars_are_mapped_for_other_devices_as_by_type1_where_the_kernel_gives_dma_bufs(tmp_path: Path) -> None:
+    """One BAR is moved: it is taken out before, and mapped anew."""
+    run = sharing(tmp_path)
+    by_type1 = Run(passing_plan(tmp_path), a_kernel())
+    assert run.containers == by_type1.containers
+    assert sum(one["peer_maps"] for one in run.containers) == 14
+    assert run.kernel.left() == []
+    assert run.fds_after == run.fds_before
+    calls = run.kernel.calls
+    assert calls.count(MAP_FILE) == 14
+    assert calls.count("IOMMU_IOAS_MAP") == 2 * 2
+    assert calls.count(UNMAP) == 14 + 4
+    last = len(calls) - 1 - calls[::-1].index(DETACH)
+    assert UNMAP not in calls[last:]
+    assert FEATURE not in calls[run.kernel.running :]  # a confined runner may not
+
+
+def test_a_kernel_that_gives_none_is_asked_and_no_bar_is_mapped(whole: Run) -> None:
+    assert FEATURE in whole.kernel.calls
+    assert MAP_FILE not in whole.kernel.calls
+
+
+def test_one_device_alone_is_not_asked(tmp_path: Path) -> None:
+    plan = by_iommufd(passing_plan(tmp_path))
+    kept = {
+        OpenIommufd: lambda step: replace(step, functions=step.functions[:1]),
+        OpenDevices: lambda step: replace(step, devices=step.devices[:1]),
+    }
+    steps = (kept[type(step)](step) if type(step) in kept else step for step in plan.steps)
+    alone = ((config(DRIVE, COMMAND, DECODE), Event("power-off")),)
+    run = Run(replace(plan, steps=tuple(steps)), a_kernel(host=host_of(dma_bufs=True), events=alone))
+    assert FEATURE not in run.kernel.calls
+    assert run.kernel.left() == []
+
+
+def test_bars_that_no_peer_can_reach_by_iommufd_are_no_matter(tmp_path: Path) -> None:
+    """No dma-buf of one piece, or one that is not mapped."""
+    calls = sharing(tmp_path).kernel.calls
+    for call, fewer in ((FEATURE, (2, 4)), (MAP_FILE, (1,))):
+        for k in [k for k, name in enumerate(calls, 1) if name == call]:
+            run = sharing(tmp_path, fail_at=k, error=errno.EINVAL)
+            assert 14 - sum(one["peer_maps"] for one in run.containers) in fewer
+            assert run.all_of("end")[0]["how"] == "power-off"
+            assert run.kernel.left() == []
+            assert {state for _, state in run.states()} == {"started", "done", "undone"}
+
+
+def test_a_reboot_maps_the_same_dma_bufs_again_and_asks_nothing(tmp_path: Path) -> None:
+    """Nor does it where there were none: a confined runner may not."""
+    for dma_bufs in (True, False):
+        run = rebooted(tmp_path, host=host_of(dma_bufs=dma_bufs))
+        assert run.kernel.calls.count(FEATURE) == (10 if dma_bufs else 5)
+        assert run.kernel.calls.count(MAP_FILE) == (2 * 14 if dma_bufs else 0)
+        assert run.kernel.left() == []
 
 
 def test_the_teardown_is_the_reverse_of_the_set_up(whole: Run) -> None:
