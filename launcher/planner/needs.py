@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from launcher.host.facts import Config
 from launcher.plan.steps import Topology
+from launcher.planner.backend import shares_bars
 from launcher.planner.bars import bar_pieces
 from launcher.planner.memory import PAGE_SIZES
 from launcher.record import record
@@ -187,10 +188,13 @@ def tasks_left(process: Process) -> int:
 
 
 def least_files(it: Situation) -> int:
-    """Each vCPU, function and group has a descriptor; a virtio function one for its engine and one for each queue."""
+    """Each vCPU, function and group has a descriptor; a virtio function one for its engine and one for each queue; by
+    iommufd each piece of a BAR that other devices reach."""
     virtio = sum(1 + one.queues for one in it.virtio)
+    shared = it.backend == "iommufd" and len(it.passing.functions) > 1 and shares_bars(it.host, it.backend)
     return (
         _FILES
+        + shared * sum(map(mapped_pieces, it.passing.functions))
         + it.spec.cpus.count
         + len(it.passing.functions)
         + len(it.passing.mediated)

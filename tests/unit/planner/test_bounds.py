@@ -174,3 +174,17 @@ def test_a_limit_that_was_lifted_does_not_make_a_saved_plan_stale() -> None:
     assert failed_assumptions(made, limited(address_space=None, open_files=None), FILES) == ()
     (failed,) = failed_assumptions(made, limited(address_space=300 * MIB, open_files=100), FILES)
     assert failed.fact == "process.mappable"
+
+
+def test_a_descriptor_for_each_piece_of_a_bar_that_devices_reach_by_iommufd() -> None:
+    def least(devices: str, **options: str) -> int:
+        """As many as the plan says that it takes, where there are few."""
+        facts = with_process(host("gpu07"), open_files=9)
+        assert isinstance(facts.linux.config, dict)
+        there = replace(facts, linux=replace(facts.linux, config=facts.linux.config | options))
+        made = plan(f"{SMALL}vfio: iommufd\ndevices: {{{devices}}}\n", there)
+        return int(only(made, "E428").message.split("at least ")[1].split()[0])
+
+    two, one = "a: 0000:e1:00.0, b: 0000:02:00.0", "a: 0000:e1:00.0"
+    assert least(two, VFIO_PCI_DMABUF="y") > least(two)
+    assert least(one, VFIO_PCI_DMABUF="y") == least(one)
