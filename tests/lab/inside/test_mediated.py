@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from launcher.plan.steps import MakeMdev
 from launcher.values import MIB, own_mdev
+from launcher.vms.folder_state import JOURNAL
 from launcher.vms.looking import wait_until_down
 from tests.conftest import EXAMPLES, NOBODY, PATIENCE, Cli, kill, processes_of
 from tests.lab.inside.passing import NVME, boot, holders, order, start, until
@@ -198,6 +200,46 @@ def test_a_keeper_that_dies_at_any_line_of_its_journal_leaves_nothing_that_was_m
         assert cli.run("down", cli.name).code == 0, n
         assert there() == BEFORE, n
     print(f"{most} deaths")
+
+
+def test_one_that_somebody_makes_at_the_same_moment_stays_his(cli: Cli, tmp_path: Path) -> None:
+    """The keeper sleeps behind each line of its journal."""
+    plan, uuid = tmp_path / "vm.plan", MTTY[:-1] + "9"
+    devices = {"card": {"mdev": MAKING["card"]["mdev"] | {"uuid": uuid}}}
+    spec = cli.spec(EXAMPLES / "hello.elf", memory="64MiB", devices=devices)
+    assert cli.run("plan", "-o", plan, spec).code == 0
+    slow = ["strace", "-f", "-o", "/dev/null", "-e", "trace=fdatasync", "-e", "inject=fdatasync:delay_exit=3000000"]
+    words = [*slow, *cli.command("up", plan)]
+    up = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    journal = cli.state / JOURNAL
+    while not journal.exists() or MakeMdev.op not in journal.read_text():
+        assert up.poll() is None, up.communicate()
+    (Path("/sys/class/mdev_bus") / TYPES[MTTY] / "create").write_text(uuid)
+    _, err = up.communicate(timeout=PATIENCE)
+    assert "error[E524]" in err, err
+    assert f"somebody has made {uuid} since it was planned" in err
+    assert cli.run("down", "-i", cli.name).code == 0
+    assert there() == {*BEFORE, uuid}
+    (BUS / uuid / "remove").write_text("1")
+
+
+def test_one_that_somebody_has_open_is_removed_when_he_lets_go(cli: Cli, payload: Callable[[str], Path]) -> None:
+    spec = cli.spec(payload("rests"), memory="64MiB", devices={"card": MAKING["card"]})
+    up = cli.start("up", spec)
+    assert up.stdout is not None
+    while "!" not in (line := up.stdout.readline(1)):
+        assert line, up.communicate()
+    made = own_mdev(cli.name, "card")
+    kill(*processes_of(up.pid))
+    up.communicate(timeout=PATIENCE)
+    wait_until_down(cli.state)
+    node = f"/dev/vfio/{(BUS / str(made) / 'iommu_group').resolve().name}"
+    with open(node, "rb"):
+        down = cli.run("down", cli.name)
+        assert (down.code, "error[E529]" in down.err) == (1, True), down.err
+        assert str(made) in there()
+    assert cli.run("down", cli.name).code == 0
+    assert there() == BEFORE
 
 
 def test_what_cannot_be_made_is_said_before(cli: Cli, payload: Callable[[str], Path]) -> None:
