@@ -20,6 +20,7 @@ RAISED = (
     *(resource.RLIMIT_NOFILE, resource.RLIMIT_MEMLOCK, resource.RLIMIT_NPROC, resource.RLIMIT_AS),
     resource.RLIMIT_DATA,
 )
+_COLOURS = "PYTHON_COLORS"  # Python's own: it is asked before FORCE_COLOR
 
 
 def detach() -> None:
@@ -69,14 +70,14 @@ def trace_of(error: BaseException) -> str:
 @contextmanager
 def _colourless() -> Iterator[None]:
     """Python 3.13 paints what is no terminal, too, where FORCE_COLOR is set."""
-    before = os.environ.get("PYTHON_COLORS")
-    os.environ["PYTHON_COLORS"] = "0"
+    before = os.environ.get(_COLOURS)
+    os.environ[_COLOURS] = "0"
     try:
         yield
     finally:
-        del os.environ["PYTHON_COLORS"]
+        del os.environ[_COLOURS]
         if before is not None:
-            os.environ["PYTHON_COLORS"] = before
+            os.environ[_COLOURS] = before
 
 
 def failure(refused: OSError) -> Failed:
