@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Event
 from typing import TypeVar
 
@@ -32,8 +33,13 @@ class Share:
 def at_once(hosts: Sequence[Host]) -> int:
     """Machines that this one may run together."""
     needed = AT_ONCE * ROOM * max((host.mebibytes for host in hosts), default=0) << 20
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGESIZE")
-    return AT_ONCE if len(os.sched_getaffinity(0)) >= AT_ONCE and free >= needed else 1
+    return AT_ONCE if len(os.sched_getaffinity(0)) >= AT_ONCE and _available() >= needed else 1
+
+
+def _available() -> int:
+    """Bytes, with what the kernel keeps of files and gives up: a build or a download before us fills that."""
+    lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
+    return int(lines["MemAvailable"].split()[0]) << 10
 
 
 def shares(tests: Mapping[Host, Sequence[str]], together: int) -> list[Share]:
