@@ -13,6 +13,7 @@ from tests.bench import contenders
 from tests.bench.built import Built
 from tests.bench.measure import Figures, Run
 from tests.bench.table import MEMSET, POPULATE
+from tests.free_memory import available
 
 SIZES = (1, 2, 4, 8)  # GiB
 SMALL, TRANSPARENT, HUGE = 4 * KIB, 0, 2 * MIB
@@ -54,7 +55,7 @@ def _rates(command: Callable[[int], list[str]], touch: Callable[[int, int], list
     rates = {}
     for gibibytes in SIZES:
         size = gibibytes * GIB
-        if size + SPARE > _available():
+        if size + SPARE > available():
             continue
         contenders.run(touch(size, TRANSPARENT))
         with _pool(size if pages == HUGE else 0) as enough:
@@ -73,8 +74,3 @@ def _pool(size: int) -> Iterator[bool]:
         yield int(POOL.read_text()) * HUGE >= size
     finally:
         POOL.write_text(before)
-
-
-def _available() -> int:
-    lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
-    return int(lines["MemAvailable"].split()[0]) * KIB

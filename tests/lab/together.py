@@ -10,10 +10,10 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Event
 from typing import TypeVar
 
+from tests.free_memory import available
 from tests.lab.hosts import Host
 
 MANY = 30  # tests of one host
@@ -33,13 +33,7 @@ class Share:
 def at_once(hosts: Sequence[Host]) -> int:
     """Machines that this one may run together."""
     needed = AT_ONCE * ROOM * max((host.mebibytes for host in hosts), default=0) << 20
-    return AT_ONCE if len(os.sched_getaffinity(0)) >= AT_ONCE and _available() >= needed else 1
-
-
-def _available() -> int:
-    """Bytes, with what the kernel keeps of files and gives up: a build or a download before us fills that."""
-    lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
-    return int(lines["MemAvailable"].split()[0]) << 10
+    return AT_ONCE if len(os.sched_getaffinity(0)) >= AT_ONCE and available() >= needed else 1
 
 
 def shares(tests: Mapping[Host, Sequence[str]], together: int) -> list[Share]:
