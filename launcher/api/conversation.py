@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from launcher.errors import Diagnostic
+from launcher.kernel.resting import Rest
 from launcher.plan.outcome import Observer, Report, StepOutcome
 from launcher.vms.awaited import AwaitedText
 from launcher.vms.channel import Channel, Closed, Packet
@@ -33,6 +34,7 @@ class Conversation:
     ) -> None:
         self.channel = channel
         self.awaited = awaited  # what the guest is to say
+        self.rest = Rest()  # of whoever stays beside the VM
         self.gone = False  # the keeper has nothing more to say
         self.writer = True if owner else None  # of all who are attached, one; None: not known yet
         self.stopping: str | None = None  # who or what stops the VM

@@ -95,7 +95,10 @@ class Attachment:
         if self._typing != self._manner.owner:  # the keeper takes it that an owner types, and nobody else
             self._talk.want_to_type(self._typing)
         while not self._leaving and not (self._talk.gone and not self._output.waiting):
+            self._talk.rest.tick()
             ready = self._wait(wakeup.fileno())
+            if ready and self._talk.running is not None:
+                self._talk.rest.woken()
             if wakeup.fileno() in ready:
                 for number in wakeup.recv(64):
                     self._signalled(number)
@@ -127,7 +130,8 @@ class Attachment:
         poll = select.poll()
         for fd, events in interests.items():
             poll.register(fd, events)
-        left = self._talk.awaited.left() if self._talk.awaited else None
+        waits = [self._talk.rest.left(), self._talk.awaited.left() if self._talk.awaited else None]
+        left = min((one for one in waits if one is not None), default=None)
         return dict(poll.poll(None if left is None else left * 1000 + 1))
 
     def _flush(self, events: int) -> None:

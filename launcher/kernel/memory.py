@@ -88,9 +88,3 @@ class HostMemory:
             self.pointer = ffi.NULL
             if self.file is not None:
                 os.close(self.file)
-
-
-def give_back() -> None:
-    """What this process has freed is the host's again, as far as whole pages of it are, and no code is mapped that it
-    does not use again."""
-    lib.memory_give_back()

@@ -14,7 +14,7 @@ import pytest
 
 from launcher.vms.looking import wait_until_down
 from tests.budget import LONG
-from tests.conftest import PATIENCE, Cli, ends, kill, processes_of
+from tests.conftest import PATIENCE, Cli, comes_true, ends, kill, processes_of
 
 pytestmark = pytest.mark.kvm
 Payload = Callable[[str], Path]
@@ -37,6 +37,23 @@ def speaking(cli: Cli, kernel: Path, **more: Any) -> subprocess.Popen[str]:
 def finish(up: subprocess.Popen[str]) -> tuple[int, str]:
     _, err = up.communicate(timeout=PATIENCE)
     return up.returncode, err
+
+
+def mapped(pid: int) -> int:
+    """KiB of files, code among them, that a process has in memory."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("RssFile"))
+
+
+def test_who_waits_for_a_quiet_guest_has_no_code_in_memory_that_only_the_start_needed(
+    cli: Cli, payload: Payload
+) -> None:
+    up = speaking(cli, payload("rests"))
+    waiting = (up.pid, processes_of(up.pid)[0])
+    before = [mapped(one) for one in waiting]
+    assert comes_true(lambda: all(mapped(one) < was - 1024 for one, was in zip(waiting, before, strict=True)))
+    up.send_signal(signal.SIGINT)
+    assert finish(up)[0] == 128 + signal.SIGINT
 
 
 def test_sigint_stops_a_guest_that_spins(cli: Cli, spinning: subprocess.Popen[str]) -> None:

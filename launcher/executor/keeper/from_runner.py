@@ -13,7 +13,6 @@ from launcher.executor.keeper.engine_watch import EngineWatch
 from launcher.executor.keeper.orders import Orders
 from launcher.executor.keeper.questions import Questions
 from launcher.executor.keeper.records import Records
-from launcher.kernel.memory import give_back
 from launcher.plan.outcome import DeviceReport, End, StepOutcome, VirtioReport
 from launcher.vms import words
 from launcher.vms.awaited import AwaitedText
@@ -61,7 +60,6 @@ class FromRunner:
         if self._awaited is not None:
             self._awaited.begin()
         self._announcer.running()
-        give_back()
 
     def _rebooted(self, _: words.Rebooted) -> None:
         self._records.reboots += 1

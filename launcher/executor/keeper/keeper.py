@@ -36,6 +36,7 @@ from launcher.executor.runner.runner import Runner
 from launcher.kernel.api import Kernel
 from launcher.kernel.console import Console
 from launcher.kernel.forked import close_all_but
+from launcher.kernel.resting import Rest
 from launcher.kernel.waiting import poll
 from launcher.plan.codec import plan_to_json
 from launcher.plan.outcome import NodeReport
@@ -178,9 +179,12 @@ class Keeper:
 
     def _watch(self) -> None:
         """Until the runner has gone and its last message is read."""
-        gone = False
+        gone, rest = False, Rest()
         while not gone:
-            ready = poll(self._interests(), self._timeout())
+            rest.tick()
+            ready = poll(self._interests(), self._timeout(rest))
+            if ready:
+                rest.woken()
             gone = self._link.pidfd in ready
             _drain(self._console.output.event)
             _drain(self._console.input.event)
@@ -214,11 +218,13 @@ class Keeper:
         """The runner undoes its steps. What it says of them can wait a moment, and the host wants its devices back."""
         return self._records.end is not None or self._stopping.forced
 
-    def _timeout(self) -> float | None:
+    def _timeout(self, rest: Rest) -> float | None:
         """Look again soon while the guest writes, without asking to be woken; when it does not, sleep until a byte."""
         if self._link.more:
             return 0
         waits = [] if self._stopping.deadline is None else [max(self._stopping.deadline - monotonic(), 0)]
+        if (settles := rest.left()) is not None:
+            waits.append(settles)
         if self._awaited is not None and (left := self._awaited.left()) is not None:
             waits.append(left)
         if (look := self._archive.next_look()) is not None:

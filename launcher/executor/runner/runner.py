@@ -23,7 +23,7 @@ from launcher.executor.runner.spaces import OpenedGroups
 from launcher.executor.runner.vcpus import run_vcpus
 from launcher.kernel.api import Event, Kernel
 from launcher.kernel.console import Console
-from launcher.kernel.memory import give_back
+from launcher.kernel.resting import give_back
 from launcher.machine.board import Board
 from launcher.machine.boards import board_of
 from launcher.plan.outcome import Counts, State, StepOutcome

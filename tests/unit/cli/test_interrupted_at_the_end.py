@@ -15,13 +15,21 @@ import pytest
 
 from launcher.cli.attach import Attachment, Manner
 from launcher.cli.signals import STOPS, signals_as_before, signals_held
+from launcher.kernel.resting import Rest
 
 
 def attachment(gone: bool, owner: bool) -> Attachment:
     """Of a VM that is not followed any more: it has ended, or we leave it."""
     ours, _ = socket.socketpair()
     talk: Any = SimpleNamespace(
-        gone=gone, awaited=None, running=object(), stopping=None, writer=None, fileno=ours.fileno, leave=lambda: None
+        gone=gone,
+        awaited=None,
+        running=object(),
+        stopping=None,
+        writer=None,
+        rest=Rest(),
+        fileno=ours.fileno,
+        leave=lambda: None,
     )
     output: Any = SimpleNamespace(waiting=b"", line_open=False)
     made = Attachment(talk, output, Manner(typed=True, owner=owner), lambda: None)

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from launcher.kernel import threads
-from launcher.kernel.memory import HostMemory, give_back
+from launcher.kernel.memory import HostMemory
+from launcher.kernel.resting import give_back
 from launcher.native import lib
 from launcher.values import MIB
 from tests.name_spaces import needs_name_spaces
