@@ -10,7 +10,17 @@ from launcher.kernel.resting import Rest
 from launcher.plan.outcome import Observer, Report, StepOutcome
 from launcher.vms.awaited import AwaitedText
 from launcher.vms.channel import Channel, Closed, Packet
-from launcher.vms.notices import Full, HasEnded, IsRunning, IsStopping, MayType, Notice, Taken, notice_from_json
+from launcher.vms.notices import (
+    Full,
+    HasEnded,
+    IsEnding,
+    IsRunning,
+    IsStopping,
+    MayType,
+    Notice,
+    Taken,
+    notice_from_json,
+)
 from launcher.vms.orders import Leave, Order, Signal, Stop, Type, order
 from launcher.vms.words import Bug, Failed
 
@@ -39,6 +49,7 @@ class Conversation:
         self.writer = True if owner else None  # of all who are attached, one; None: not known yet
         self.stopping: str | None = None  # who or what stops the VM
         self.running: Report | None = None  # once the vCPUs run
+        self.ending = False  # the guest runs no more
         self.ended: Report | None = None
         self._taken = True  # the keeper has taken the last piece of input
         self.bug = ""  # a traceback of keeper or runner
@@ -121,6 +132,8 @@ class Conversation:
                 self.writer, self._taken = on, True
             case IsStopping(by):
                 self.stopping = by
+            case IsEnding():
+                self.ending = True
             case IsRunning(report):
                 self.running = report
             case HasEnded(report):

@@ -11,13 +11,13 @@ import sys
 from importlib import import_module
 
 from launcher.cli.loading import install
-from launcher.cli.outcome import refusing, survive, tell_interrupted
+from launcher.cli.outcome import leave, refusing, survive, tell_interrupted
 
 TYPE_CHECKING = False  # `typing` would be a quarter of `vmlaunch --help`
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
-    from typing import Any
+    from typing import Any, NoReturn
 
 # verb -> (its module in this folder, what it does). The order is that of `vmlaunch --help`.
 # A verb's module has `arguments(parser)` and `run(options) -> exit code`, and imports what is heavy inside `run`. One
@@ -44,11 +44,11 @@ VERBS = {
 USAGE = 2
 
 
-def command() -> int:
+def command() -> NoReturn:
     """The whole of a process. It is over before there is garbage that is worth a look; who stays on looks again."""
     gc.disable()
     install()
-    return main()
+    leave(main())
 
 
 def main(argv: Sequence[str] | None = None) -> int:

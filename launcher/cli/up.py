@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 from launcher.cli import hello
@@ -133,6 +134,8 @@ def _follow(launch: Launch, plan: Plan, options: argparse.Namespace, let_come: C
     def told() -> None:
         there = talk.awaited.heard if talk.awaited else talk.running is not None
         progress.tell(talk, ready=there and talk.stopping is None)
+        if talk.ending and not options.json:
+            _learn_to_tell()
 
     attachment = Attachment(talk, output, Manner(typed=typed, detach=options.detach), told)
     attachment.follow(let_come)
@@ -145,6 +148,14 @@ def _follow(launch: Launch, plan: Plan, options: argparse.Namespace, let_come: C
     if talk.bug and not talk.failed:
         return _tell_bug(talk.bug)
     raise error
+
+
+def _learn_to_tell() -> None:
+    """The report, which takes as long to read the code of as the kernel to undo a VM. Where there is one processor, it
+    is for those who undo."""
+    if len(os.sched_getaffinity(0)) > 1:
+        with suppress(ImportError, OSError):  # then it is told by whoever needs it
+            import launcher.report.report_text  # noqa: F401
 
 
 def _after_waiting(report: Report) -> Report:

@@ -58,6 +58,11 @@ class IsStopping:
 
 
 @record
+class IsEnding:
+    """The guest runs no more, and what was made for it is being undone."""
+
+
+@record
 class HasEnded:
     """The last report of the VM."""
 
@@ -106,8 +111,8 @@ class Full:
 
 
 Notice = (
-    Begun | NameIsTaken | NotBegun | StepOutcome | IsRunning | IsStopping | HasEnded | Known | Now | Watching | MayType
-    | Taken | Full | Failed | Bug
+    Begun | NameIsTaken | NotBegun | StepOutcome | IsRunning | IsStopping | IsEnding | HasEnded | Known | Now | Watching
+    | MayType | Taken | Full | Failed | Bug
 )  # fmt: skip
 NOTICES: dict[str, type[Any]] = {
     "begun": Begun,
@@ -116,6 +121,7 @@ NOTICES: dict[str, type[Any]] = {
     "outcome": StepOutcome,
     "running": IsRunning,
     "stopping": IsStopping,
+    "ending": IsEnding,
     "report": HasEnded,
     "known": Known,
     "now": Now,

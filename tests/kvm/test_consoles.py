@@ -428,6 +428,24 @@ def test_words_that_are_no_orders_cost_the_vm_nothing(cli: Cli, echoing: str) ->
     assert cli.run("console", echoing, stdin=".").out == "."
 
 
+@pytest.mark.parametrize("end", ["stopped", "powered off"])
+def test_who_listens_hears_once_that_it_is_ending_and_then_the_end(cli: Cli, payload: Payload, end: str) -> None:
+    """There is something to get ready, while the VM is undone."""
+    cli.run("up", "-d", cli.spec(payload("echo")))
+    channel = Channel.connect(cli.state / "control.sock")
+    channel.send({"do": "watch", "name": "a test", "all": False})
+    if end == "stopped":
+        channel.send({"do": "stop", "by": "a test", "timeout": 0})
+    else:
+        assert cli.run("console", cli.name, stdin=".").out == "."
+    heard: list[str] = []
+    with suppress(Closed):
+        while packet := channel.receive():
+            heard += packet.message or ()
+    assert heard.count("ending") == heard.count("report") == 1
+    assert heard.index("ending") < heard.index("report")
+
+
 @pytest.mark.parametrize("timeout", [float("nan"), -1, "soon", None, 1e300])
 def test_a_timeout_that_is_none_still_stops_the_vm(cli: Cli, payload: Payload, timeout: object) -> None:
     cli.run("up", "-d", cli.spec(payload("spin")))

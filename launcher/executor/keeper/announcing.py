@@ -6,13 +6,14 @@ from launcher.executor.keeper.archive import Archive
 from launcher.executor.keeper.audience import Audience
 from launcher.executor.keeper.records import Records
 from launcher.plan.outcome import StepOutcome
-from launcher.vms.notices import HasEnded, IsRunning, IsStopping
+from launcher.vms.notices import HasEnded, IsEnding, IsRunning, IsStopping
 from launcher.vms.words import Bug
 
 
 class Announcer:
     def __init__(self, records: Records, archive: Archive, audience: Audience) -> None:
         self._records, self._archive, self._audience = records, archive, audience
+        self._ending = False
 
     def outcome(self, outcome: StepOutcome) -> None:
         """Of a step. Nobody waits for one that is only progress."""
@@ -33,6 +34,12 @@ class Announcer:
             self._records.phase = "stopping"
             self._archive.keep_state()
             self._audience.tell_all(IsStopping(by))
+
+    def ending(self) -> None:
+        """Once. Whoever has something to get ready for the end does it while others undo."""
+        if not self._ending:
+            self._ending = True
+            self._audience.tell_all(IsEnding())
 
     def bug(self, bug: Bug) -> None:
         self._audience.tell_all(bug)

@@ -192,6 +192,8 @@ class Keeper:
             self._hear_signals()
             if not self._link.more:
                 self._engines.look(ending=gone or self._is_ending)
+            if self._is_ending:
+                self._announcer.ending()
             self._audience.attend(ready)
             self._orders.tick()
             if self._records.end is not None and self._stopping.deadline is None:

@@ -25,6 +25,7 @@ TOLD: dict[str, tuple[notices.Notice, dict[str, Any]]] = {
     "outcome": (StepOutcome(2, "started"), {}),
     "running": (notices.IsRunning(REPORT), {"running": report_to_json(REPORT)}),
     "stopping": (notices.IsStopping("SIGINT"), {"stopping": "SIGINT"}),
+    "ending": (notices.IsEnding(), {"ending": True}),
     "report": (notices.HasEnded(REPORT), {"report": report_to_json(REPORT)}),
     "known": (notices.Known(REPORT), {"known": report_to_json(REPORT)}),
     "now": (notices.Now(REPORT), {"now": report_to_json(REPORT)}),
