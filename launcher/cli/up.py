@@ -151,11 +151,16 @@ def _follow(launch: Launch, plan: Plan, options: argparse.Namespace, let_come: C
 
 
 def _learn_to_tell() -> None:
-    """The report, which takes as long to read the code of as the kernel to undo a VM. Where there is one processor, it
-    is for those who undo."""
+    """The report: with colours its code takes as long to read as the kernel takes to undo a VM. Where there is one
+    processor, it is for those who undo."""
+    from launcher.cli.terminal import wants_colour
+
     if len(os.sched_getaffinity(0)) > 1:
         with suppress(ImportError, OSError):  # then it is told by whoever needs it
-            import launcher.report.report_text  # noqa: F401
+            from launcher.report import report_text  # noqa: F401
+
+            if wants_colour(sys.stderr):
+                from launcher.report import coloured  # noqa: F401
 
 
 def _after_waiting(report: Report) -> Report:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import io
 import os
+import re
 import struct
 import termios
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pytest
 
 from launcher.errors import Diagnostic
 from launcher.plan.outcome import FORMAT_VERSION, End, Report, StepOutcome, VcpuReport
+from launcher.record import replace
 from launcher.report.diagnostics import as_text
 from launcher.report.lines import ENDLESS, columns_of, fitted, width_of, wrapped
 from launcher.report.progress import text_lines
@@ -105,6 +107,23 @@ def test_a_report_fits_with_its_registers_and_has_no_trailing_blanks(
     assert not [line for line in lines if line != line.rstrip()]
     assert all(f"{value:016x}" in stream.getvalue() for value in REGISTERS.values())
     assert "\x1b" not in stream.getvalue()
+
+
+LONG = f"/run/vmlaunch/{'a' * 90}/console.log and a sentence that is longer than a line of any of these terminals"
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 200])
+@pytest.mark.parametrize(
+    "report", [REPORT, replace(REPORT, end=None, phase="running", console=LONG, name="n" * 60, reboots=2)]
+)
+def test_it_says_the_same_with_colours_and_without(report: Report, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("launcher.report.report_text.width_of", lambda _: width)
+    plain, coloured = io.StringIO(), io.StringIO()
+    print_report(report, plain, colour=False)
+    print_report(report, coloured, colour=True)
+    assert "\x1b[2m" in coloured.getvalue()
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", coloured.getvalue()).splitlines()
+    assert [line.rstrip() for line in lines] == plain.getvalue().splitlines()
 
 
 @pytest.mark.parametrize("width", [60, 80, 100])
