@@ -15,7 +15,9 @@ def refuse(error: int, call: str) -> NoReturn:
 
 
 class Handle:
-    """Something open: closed once, and after what was opened later; but a guest may keep memory for all its lives."""
+    """Something open: closed once, and after what was opened later, unless that is `late`: nobody waits for it."""
+
+    late = False
 
     def __init__(self, kernel: FakeKernel) -> None:
         self.kernel = kernel
@@ -25,7 +27,7 @@ class Handle:
     def close(self) -> None:
         if self.closed:
             return
-        newest = next(one for one in reversed(self.kernel.open) if one is self or not isinstance(one, FakeMemory))
+        newest = next(one for one in reversed(self.kernel.open) if one is self or not one.late)
         if newest is not self:
             self.kernel.untidy.append(f"{type(self).__name__} closed before {type(newest).__name__}")
         self.kernel.open.remove(self)
@@ -50,6 +52,8 @@ class Mappable(Handle):
 
 
 class FakeMemory(Mappable):
+    late = True
+
     def __init__(self, kernel: FakeKernel, size: int, *, shared: bool = False) -> None:
         super().__init__(kernel, size)
         self.written: dict[int, bytes] = {}

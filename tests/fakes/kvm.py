@@ -32,6 +32,8 @@ SERVED = {
 
 
 class FakeKvm(Handle):
+    late = True
+
     def api_version(self) -> int:
         return 12
 
@@ -52,6 +54,8 @@ class FakeKvm(Handle):
 
 
 class FakeVm(Handle):
+    late = True
+
     def __init__(self, kernel: FakeKernel) -> None:
         super().__init__(kernel)
         kernel.vms += 1

@@ -198,6 +198,12 @@ class Live:
         """To be called on the line after the deed."""
         self.undo.push(self.step, undo)
 
+    def on_undo_late(self, undo: Callable[[], None], *, stays: bool = False) -> None:
+        """What the kernel takes its time to free: when the VM ends, devices and their groups are given back before, for
+        which others may be waiting."""
+        step = self.step
+        self.undo.push(step, lambda: self.undo.push_last(step, undo) if self.ends else undo(), stays=stays)
+
     def once(self, what: str, make: Callable[[], int]) -> int:
         """A descriptor that is made in the first life only: in those after a reboot nothing can be opened."""
         if what not in self.kept:

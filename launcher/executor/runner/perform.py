@@ -41,7 +41,7 @@ from launcher.values import Span
 def take_memory(step: TakeMemory, live: Live) -> None:
     late = not step.populate
     memory = live.kernel.take_memory(step.size, step.page_size, step.node, shared=step.shared, late=late)
-    live.on_undo(memory.close)
+    live.on_undo_late(memory.close)
     live.banks[step.bank] = memory
     if step.populate:
         memory.populate(len(live.cpus), lambda done: live.progress(done, step.size))
@@ -52,7 +52,7 @@ def create_vm(_: CreateVm, live: Live) -> None:
     KVM_CREATE_IRQCHIP), and the addresses of its own pages before the first vCPU (KVM_SET_IDENTITY_MAP_ADDR)."""
     kvm, board, layout = live.kvm or _open_kvm(live), live.board, live.board.layout
     vm = kvm.create_vm()
-    live.on_undo(vm.close)
+    live.on_undo_late(vm.close)
     vm.set_tss_address(layout.tss)
     vm.set_identity_map_address(layout.identity_map)
     vm.create_interrupt_controllers()
@@ -71,7 +71,7 @@ def create_vm(_: CreateVm, live: Live) -> None:
 def _open_kvm(live: Live) -> Kvm:
     """Once for all lives: a confined runner can open nothing."""
     kvm = live.kvm = live.kernel.open_kvm()
-    live.undo.push(live.step, kvm.close, stays=True)
+    live.on_undo_late(kvm.close, stays=True)
     return kvm
 
 

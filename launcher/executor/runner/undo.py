@@ -21,6 +21,10 @@ class UndoStack:
         """`n` is the step it belongs to. What `stays` is undone at the very end only, and not told."""
         self._deeds.append(Deed(n, undo, stays))
 
+    def push_last(self, n: int, undo: Callable[[], None]) -> None:
+        """To be undone when all else has been."""
+        self._deeds.insert(0, Deed(n, undo, stays=False))
+
     def unwind(
         self, undone: Callable[[int], None], failed: Callable[[int, OSError], None], *, down_to: int = 0
     ) -> None:
