@@ -69,10 +69,11 @@ def _has_lost_its_kernel(lost: Set[FieldPath]) -> bool:
 
 def _unnamed(spec: Mapping[str, object]) -> Iterator[Problem]:
     """`nics: {bridge: br0}`: one entry, where aliases belong. It is told as a whole, and not key by key."""
-    for kind_ in NAMED[1:]:
+    for kind_ in NAMED:
         given = spec.get(kind_)
         keys = set(given) if isinstance(given, Mapping) else set()
-        if keys <= set(keys_of(kind_)) and is_entry(kind_, given) and not stands(kind_, given):
+        ours = {*keys_of(kind_), *(keys_of("devices.match") if kind_ == "devices" else ())}
+        if keys <= ours and is_entry(kind_, given) and not stands(kind_, given):
             fix = entries(kind_, given)
             help_ = (f"write `{kind_}: {fix}`",)
             yield Problem("E105", "expected aliases, found what belongs below one", (kind_,), help=help_, fix=fix)

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from launcher.spec.entries_of_others import entries
 from launcher.spec.fields import as_yaml, keys_of, stands
 from launcher.spec.places import NAMED, is_alias
 from launcher.spec.sizes import readings
 from launcher.spec.synonyms import meaning
+from launcher.spec.without_aliases import with_aliases
 
 if TYPE_CHECKING:
     from launcher.spec.problems import FieldPath
@@ -27,8 +27,8 @@ def shape(path: FieldPath, given: object) -> tuple[str, ...]:
     """Nothing, where nobody else writes it so."""
     if path == ("memory",) and isinstance(given, Mapping):
         return _memory(given)
-    if len(path) == 1 and path[0] in NAMED[1:] and (whole := entries(path[0], given)):
-        return (f"each has an alias: write `{path[0]}: {whole}`",)
+    if len(path) == 1 and path[0] in NAMED:
+        return with_aliases(path[0], given)
     if path[-1:] == ("path",) and is_alias(path[:-1]) and isinstance(given, bool | list | Mapping):
         return (f"write its path, as in `{path[1]}: {'./debian.qcow2' if path[0] == 'disks' else './src'}`",)
     if len(path) == 2 and path[0] == "cloud-init" and isinstance(given, Mapping | list):
