@@ -92,6 +92,8 @@ def _meant(path: FieldPath, error: ErrorDetails, spec: Mapping[str, object]) -> 
     """The fields that an unknown key stands for."""
     if error["type"] != "extra_forbidden":
         return
+    if len(path) == 1 and isinstance(error["input"], Mapping):  # a spec that is indented below a word
+        yield from ((str(key),) for key in error["input"])
     found = meaning(path, error["input"], section_at(spec, path))
     if found is None and (near := nearest(path[-1], keys_of(section_of(path[:-1])))):
         yield (*path[:-1], near)
@@ -221,14 +223,18 @@ def _unknown(path: FieldPath, given: object, beside: Mapping[str, object]) -> Pr
     if key.startswith("x-"):
         rule = "x- keys are yours at the top level of the file only"
         return Problem("E104", "not at the top level", path, key=True, help=(rule,))
-    help_ = did_you_mean(key, known) or _colon(key, known) or _listed(known)
+    if whole := _colon(key, known):
+        return Problem("E101", "unknown key", path, key=True, help=whole)
+    help_ = did_you_mean(key, known) or _listed(known)
     return Problem("E101", "unknown key", path, key=True, help=help_, fix=nearest(key, known))
 
 
 def _colon(key: str, known: Iterable[str]) -> tuple[str, ...]:
-    """`{size:1GiB}` is one key to YAML, for want of a space."""
-    start, colon, rest = key.partition(":")
-    return (f"put a space after the colon: `{start}: {rest}`",) if colon and start in known else ()
+    """`{size:1GiB}` is one key to YAML, for want of a space, as `{size=1GiB}` is for want of a colon."""
+    sign = next((one for one in key if one in ":="), ":")
+    start, found, rest = (part.strip() for part in key.partition(sign))
+    wanted = "put a space after the colon" if sign == ":" else "write a colon and a space"
+    return (f"{wanted}: `{start}: {rest}`",) if found and start in known else ()
 
 
 def _listed(known: Iterable[str]) -> tuple[str, ...]:

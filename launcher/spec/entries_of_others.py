@@ -57,7 +57,10 @@ def entries(kind: str, given: object) -> str | None:
 
 
 def _named(kind: str, given: object) -> Iterator[tuple[str, str | None]]:
-    if isinstance(given, list):
+    if isinstance(given, list) and all(_is_named(kind, one) for one in given):
+        for one in given[:_MOST]:
+            yield from ((suggested_name(str(key)), entry(kind, value)) for key, value in one.items())
+    elif isinstance(given, list):
         numbered = (f"{kind[:-1]}-{number}" for number in range(_MOST))
         for number, one in zip(numbered, given, strict=False):
             yield _inside(kind, one) or (number if len(given) > 1 else _first(kind, one)), entry(kind, one)
@@ -65,6 +68,12 @@ def _named(kind: str, given: object) -> Iterator[tuple[str, str | None]]:
         yield _inside(kind, given) or _first(kind, given), one_
     else:
         yield from ((suggested_name(str(key)), entry(kind, one)) for key, one in [*given.items()][:_MOST])
+
+
+def _is_named(kind: str, given: object) -> bool:
+    """`- root: ./a.qcow2`: an alias, and what is behind it, as an item of a list."""
+    keys = [str(key) for key in given] if isinstance(given, Mapping) else []
+    return len(keys) == 1 and not _key(kind, keys[0]) and (kind != "devices" or keys[0] not in keys_of("devices.match"))
 
 
 def _first(kind: str, given: object) -> str:

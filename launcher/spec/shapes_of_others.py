@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from launcher.spec import consent
 from launcher.spec.fields import as_yaml, keys_of, stands
 from launcher.spec.places import NAMED, is_alias
 from launcher.spec.sizes import readings
@@ -27,6 +28,10 @@ def shape(path: FieldPath, given: object) -> tuple[str, ...]:
     """Nothing, where nobody else writes it so."""
     if path == ("memory",) and isinstance(given, Mapping):
         return _memory(given)
+    if path[:1] == ("boot",) and isinstance(given, list):
+        return _files(path, given)
+    if path[-1:] == ("allow",) and isinstance(given, str):
+        return _consents(given)
     if len(path) == 1 and path[0] in NAMED:
         return with_aliases(path[0], given)
     if path[-1:] == ("path",) and is_alias(path[:-1]) and isinstance(given, bool | list | Mapping):
@@ -46,6 +51,29 @@ def shape(path: FieldPath, given: object) -> tuple[str, ...]:
     if path == ("cpus", "pin") and isinstance(given, Mapping | list):
         return ("write the host CPUs in the order of the vCPUs, as in `pin: [4, 5]`",)
     return ()
+
+
+def _files(path: FieldPath, given: list[object]) -> tuple[str, ...]:
+    """One file, or several where the kernel would take them joined."""
+    if len(given) == 1 and isinstance(given[0], str):
+        written = as_yaml(given[0], inside=True)
+        return (f"write `{'boot: {kernel: ' + written + '}' if path == ('boot',) else f'{path[-1]}: {written}'}`",)
+    files = [one for one in given if isinstance(one, str)]
+    if path[-1] == "initrd" and len(files) == len(given):
+        return (
+            f"the kernel takes them joined: `cat {' '.join(files)} > initrd.img`, and write `initrd: ./initrd.img`",
+        )
+    return ()
+
+
+def _consents(given: str) -> tuple[str, ...]:
+    """`all`, `yes`, `in_use`: each is given by its name."""
+    named = re.split(r"[ ,]+", given.strip().lower().replace("_", "-"))
+    if all(one in consent.WORDS for one in named):
+        return (f"write `allow: [{', '.join(named)}]`",)
+    return (
+        f"there is none for everything: write those that `plan` asks for, of {', '.join(consent.WORDS)}, in a list",
+    )
 
 
 def _listed(given: list[object]) -> tuple[str, ...]:

@@ -200,7 +200,8 @@ def _in_place(field: str, name: str, given: object, beside: Mapping[str, object]
     if field == "devices.companions" and type(given) is int:
         return Meaning((_NUMBERED,), field)
     if field in _OTHER_VALUES:
-        return Meaning((f"`{name}` says that: {all_fields()[field].type}",), field)
+        about = all_fields()[field]
+        return Meaning((f"`{name}` says that: {about.type}, as in `{name}: {as_yaml(about.examples[0])}`",), field)
     if not stands(field, given) and isinstance(given, str | int | float):
         return Meaning((f"write `{name}`, as in `{name}: {as_yaml(all_fields()[field].examples[0])}`",), field)
     return Meaning((f"write `{name}`",), field, name)

@@ -273,7 +273,8 @@ NONE: dict[str, str] = {
     "firmware is a word of `boot:`, as in `boot: uefi`, `boot: bios` or `boot: {firmware: uefi, variables: "
     "./vm.vars.fd}`":
     "uefi efi bios grub",
-    "vmlaunch has no SMM, and so no Secure Boot: `boot: uefi` starts OVMF without it": "secure-boot secureboot smm",
+    "vmlaunch has no SMM, and so no Secure Boot: `boot: uefi` starts OVMF without it":
+    "secure-boot secureboot smm secure",
     "users, keys and scripts stand in a file in cloud-init's own words, which the spec names: "
     "`cloud-init: {user-data: ./user-data}`":
     "user-data userdata meta-data metadata-service vendor-data cicustom ciuser cipassword sshkeys ssh-keys ssh-key "

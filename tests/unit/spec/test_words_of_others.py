@@ -127,6 +127,8 @@ WITHOUT_ALIASES = {
     "nics: [user, br1]": "if they are bridges, write `nics: {nic-0: user, nic-1: {bridge: br1}}`",
     "nics: e1000": "what the guest sees is virtio-net",
     "shares: [./work]": "`shares: {work: ./work}`",
+    "devices: [{gpu: 0000:03:00.0}, {nic: 0000:04:00.0}]": "`devices: {gpu: 0000:03:00.0, nic: 0000:04:00.0}`",
+    "disks: [{root: ./a.qcow2}]": "`disks: {root: ./a.qcow2}`",
 }
 
 
@@ -135,6 +137,39 @@ def test_what_stands_where_aliases_belong_is_told_with_an_alias_and_not_by_an_ex
     one = told(START + written)
     assert one.code == "E105"
     assert WITHOUT_ALIASES[written] in " ".join(one.help)
+
+
+OTHER_SHAPES = {
+    "boot: {kernel: ./k, initrd: [./a, ./b]}": ("E105", "`cat ./a ./b > initrd.img`"),
+    "boot: {kernel: [./k]}": ("E105", "write `kernel: ./k`"),
+    "boot: [./k]": ("E105", "write `boot: {kernel: ./k}`"),
+    "boot: {kernel=./k}": ("E101", "write a colon and a space: `kernel: ./k`"),
+    "boot: {firmware: uefi, secure: true}": ("E101", "no Secure Boot"),
+}
+
+
+@pytest.mark.parametrize("written", OTHER_SHAPES)
+def test_a_boot_of_another_shape_is_told_as_it_is_written(written: str) -> None:
+    one = refused(f"{written}\ncpus: 1\nmemory: 1GiB\n")[0]
+    assert (one.code, OTHER_SHAPES[written][1] in " ".join(one.help)) == (OTHER_SHAPES[written][0], True), one.help
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [("in_use", "write `allow: [in-use]`"), ("in-use,no-reset", "`allow: [in-use, no-reset]`"), ("all", "is none for")],
+)
+def test_consents_in_one_text_are_a_list(written: str, said: str) -> None:
+    one = told(f"{START}devices: {{a: {{pci: 0000:03:00.0, allow: '{written}'}}}}\n")
+    assert said in one.help[0]
+
+
+def test_a_spec_below_a_word_is_told_once() -> None:
+    (one,) = refused("vm:\n  boot: {kernel: ./k}\n  cpus: 1\n  memory: 1GiB\n")
+    assert "stand at the left margin" in one.help[0]
+
+
+def test_what_is_assigned_is_told_with_a_colon() -> None:
+    assert told("boot = ./bzImage\n").help == ("write a colon in place of =, as in `boot: ./bzImage`",)
 
 
 def test_an_alias_may_be_called_as_a_key_is() -> None:
@@ -228,7 +263,7 @@ DEVICES = {
     "{pci: 0000:01:00.0, rombar: 0}": "write `rom: false`",
     "{pci: 0000:01:00.0, bootindex: 1}": "write `boot-order`",
     "{pci: 0000:01:00.0, bind: vfio-pci}": "write `auto`",
-    "{pci: 0000:01:00.0, allow: all}": "write [a, b]",
+    "{pci: 0000:01:00.0, allow: all}": "there is none for everything",
     "{match: {class: VGA compatible controller}}": "write `gpu`",
     "{match: {class: 0x0302}}": 'in quotes: "0302"',
     "PCI:1:0:0": "write `0000:01:00.0`",
