@@ -57,6 +57,8 @@ def _told(refusal: ValidationError, spec: Mapping[str, object], lost: Set[FieldP
     meant = {field for path, error in errors for field in _meant(path, error, spec)}
     told = [one for path, one in found if one.code != "E102" or path not in meant]
     unnamed = {one.path[0]: one for one in _unnamed(spec)}
+    if {"apiVersion", "kind"} <= spec.keys():
+        told = [one for one in told if one.path == ("apiVersion",)]
     told = [one for one in told if not (one.path == ("boot",) and one.code == "E102" and _has_lost_its_kernel(lost))]
     rest = (one for one in (*told, *_between(spec)) if one.path[:1] not in {(kind,) for kind in unnamed})
     return tuple(dict.fromkeys([*unnamed.values(), *rest]))
@@ -92,9 +94,9 @@ def _meant(path: FieldPath, error: ErrorDetails, spec: Mapping[str, object]) -> 
     """The fields that an unknown key stands for."""
     if error["type"] != "extra_forbidden":
         return
-    if len(path) == 1 and isinstance(error["input"], Mapping):  # a spec that is indented below a word
-        yield from ((str(key),) for key in error["input"])
     found = meaning(path, error["input"], section_at(spec, path))
+    if len(path) == 1 and isinstance(error["input"], Mapping) and (found is None or not found.field):
+        yield from ((key,) for key in keys_of(""))  # what is indented below a word, a spec or not, is all there is
     if found is None and (near := nearest(path[-1], keys_of(section_of(path[:-1])))):
         yield (*path[:-1], near)
     elif found is not None and found.field:

@@ -91,9 +91,11 @@ def _read(text: str | bytes, file: str) -> tuple[Node, list[Diagnostic]]:
 
 def _assigned(given: object) -> str:
     """`boot = ./bzImage`, as TOML and shells have it."""
-    key, sign, value = given.partition("=") if isinstance(given, str) else ("", "", "")
+    from launcher.spec.fields import keys_of
+
+    key, _, value = given.partition("=") if isinstance(given, str) else ("", "", "")
     value = value.strip().splitlines()[0] if value.strip() else "..."
-    return f"write a colon in place of =, as in `{key.strip()}: {value}`" if sign and key.strip().isalpha() else ""
+    return f"write a colon in place of =, as in `{key.strip()}: {value}`" if key.strip() in keys_of("") else ""
 
 
 def _named(root: Node, file: str, name: str | None) -> tuple[Node, list[Diagnostic]]:

@@ -247,7 +247,8 @@ NONE: dict[str, str] = {
     "each device has an alias of its own, as in `devices: {gpu-0: 0000:c1:00.0, gpu-1: 0000:c2:00.0}`":
     "count replicas quantity",
     "the version of this format is `vmlaunch: 1`; take the key out":
-    "version api-version format schema",
+    "version format schema",
+    "the file is an object of Kubernetes, and no spec of a VM: `vmlaunch init` writes a first one": "api-version",
     "a disk is an image, a block device or a passed drive: `disks: {root: ./debian.qcow2}` at the left margin, or "
     f"`devices:`, {_DEVICE}":
     "disk disks drive drives image images hda hdb hdc hdd cdrom cd dvd iso qcow qcow2 rootfs root-disk root-device "

@@ -168,6 +168,13 @@ def test_a_spec_below_a_word_is_told_once() -> None:
     assert "stand at the left margin" in one.help[0]
 
 
+def test_a_file_of_compose_or_of_kubernetes_is_told_as_one_and_not_key_by_key() -> None:
+    (one,) = refused("services:\n  web: {image: debian, cpus: 2}\n")
+    assert "one file is one VM" in one.help[0]
+    (one,) = refused("apiVersion: v1\nkind: Pod\nmetadata: {name: vm}\nspec: {containers: []}\n")
+    assert "an object of Kubernetes, and no spec of a VM" in one.help[0]
+
+
 def test_what_is_assigned_is_told_with_a_colon() -> None:
     assert told("boot = ./bzImage\n").help == ("write a colon in place of =, as in `boot: ./bzImage`",)
 
