@@ -135,8 +135,9 @@ def _at_a_glance(module: Any, words: list[str]) -> Any:
 def _not_taken(verb: str, extra: list[str], parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     from launcher.cli.words import not_taken
 
-    given = getattr(options, "spec", None) or getattr(options, "name", None)
-    for line in not_taken(verb, extra, parser._option_string_actions, given if isinstance(given, str) else ""):
+    given = getattr(options, "spec", None) or getattr(options, "name", None) or (*getattr(options, "specs", ()), "")[0]
+    file, sets = given if isinstance(given, str) else "", getattr(options, "set", ())
+    for line in not_taken(verb, extra, parser._option_string_actions, file, sets):
         _tell(f"vmlaunch {verb}: {line}")
     print(f"`vmlaunch {verb} --help` says what it takes", file=sys.stderr)
     return USAGE

@@ -79,6 +79,9 @@ def _otherwise(
     return 0
 
 
+_AS_DIGITS = str.maketrans("OoIl", "0011")  # in a code that was copied by eye
+
+
 def _unknown(word: str, known: list[str], *, is_verb: bool) -> int:
     from launcher.report.frame import visible
 
@@ -87,7 +90,8 @@ def _unknown(word: str, known: list[str], *, is_verb: bool) -> int:
         return 2
     from difflib import get_close_matches
 
-    near = get_close_matches(word, known, 1)
+    digits = word[:1].upper() + word[1:].translate(_AS_DIGITS)
+    near = [digits] if digits in known else get_close_matches(word, known, 1)
     hint = f"; did you mean `{near[0]}`?" if near else "; `vmlaunch explain` lists all"
     print(f"vmlaunch explain: there is no field or code {visible(word)}{hint}", file=sys.stderr)
     return 2

@@ -39,10 +39,11 @@ def saved_plan(raw: bytes, options: argparse.Namespace) -> Plan:
     from launcher.api.plans import decode_plan
     from launcher.errors import Diagnostic, WrongUsage
 
+    plan = decode_plan(raw, options.spec)
     if options.set or getattr(options, "host", None) or (options.only and options.verb == "plan"):
         help_ = ("change the spec, plan again",)
         raise WrongUsage(Diagnostic("E514", "a saved plan cannot be changed by --set, --host or --only", help=help_))
-    return decode_plan(raw, options.spec)
+    return plan
 
 
 def chosen_host(options: argparse.Namespace, spec: VmSpec) -> HostFacts:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 ENDINGS = (".yaml", ".yml")
 JSON = ".json"
 MOST_SHOWN = 3
+_BESIDE = ("examples", "vms")  # where specs are kept, seen from where people stand
 
 
 class Found(NamedTuple):
@@ -90,9 +91,21 @@ def _meant(path: str, verb: str) -> Iterator[str]:
         yield f"that is a PCI address, which a spec names, as in `devices: {{disk: {path}}}`"
         yield "`vmlaunch devices` says what can be passed, `vmlaunch init NAME` writes a spec with it"
     elif not os.path.lexists(path):
-        if spec := _spec_of(path):
-            yield f"{path} is a VM, and its spec is meant here: `vmlaunch {verb} {spec}`"
-        yield from (f"did you mean `{one}`?" for one in _near(path))
+        yield from _named(path, verb)
+
+
+def _named(path: str, verb: str) -> Iterator[str]:
+    """No file has this name. A VM may, or may have had it; its spec lies somewhere, where there is one."""
+    spec = _spec_of(path)
+    if spec and os.path.exists(spec):
+        yield f"{path} is a VM, and its spec is meant here: `vmlaunch {verb} {spec}`"
+    elif spec:
+        yield f"{path} is a VM, and its spec, {spec}, is not there any more"
+    elsewhere = [f"{folder}/{path}.yaml" for folder in _BESIDE if is_name(path)]
+    yield from (f"did you mean `{one}`?" for one in _near(path) or filter(os.path.isfile, elsewhere))
+    if is_name(path) and not spec:
+        plan = " or of a saved plan" if verb in ("up", "plan") else ""
+        yield f"`{verb}` takes the path of a spec{plan}, and no VM called {path} is up or has left its plan"
 
 
 def _is_pci_address(text: str) -> bool:

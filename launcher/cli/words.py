@@ -9,18 +9,18 @@ if TYPE_CHECKING:
 # What virsh, qm, Compose and others call our verbs.
 OTHERS = {
     "up": "start run create launch boot apply",
-    "down": "stop shutdown destroy kill rm remove undefine delete poweroff halt quit",
-    "ps": "list ls status show-all",
-    "validate": "check lint verify fmt format",
-    "inspect": "info show dominfo config describe dumpxml",
-    "console": "attach terminal serial exec shell ssh enter",
-    "logs": "log dmesg journal",
+    "down": "stop shutdown destroy kill rm remove undefine delete poweroff halt quit clean cleanup prune purge",
+    "ps": "list ls status show-all get vms vm domains",
+    "validate": "check lint verify fmt format test",
+    "inspect": "info show dominfo config describe dumpxml state report",
+    "console": "attach terminal serial exec shell ssh enter connect login open",
+    "logs": "log dmesg journal tail output",
     "plan": "diff dry-run preview",
     "place": "schedule rank where fit assign",
-    "devices": "lspci pci nodedev-list",
+    "devices": "lspci pci nodedev-list scan gpus gpu cards hardware inventory",
     "doctor": "virt-host-validate diagnose preflight",
-    "init": "new scaffold template",
-    "import": "convert define domxml-from-native virt-v2v",
+    "init": "new scaffold template virt-install generate quickstart",
+    "import": "convert define domxml-from-native virt-v2v from-xml libvirt",
     "explain": "man docs describe-code",
     "completion": "completions",
 }
@@ -32,8 +32,15 @@ IN_WORDS = {
     "suspend": "a VM that owns devices cannot be suspended: `vmlaunch down NAME` powers it off",
     "migrate": "a VM that owns devices stays on its host",
     "snapshot": "a VM that owns devices has no snapshots; those of a disk image are made by its own tool, qemu-img",
+    "stats": "`vmlaunch inspect --watch NAME` tells the report again and again",
+    "update": "vmlaunch is updated as it was installed, by pip, apt or git",
 }
-ALIASES = {"pause": "suspend", "resume": "suspend", "save": "suspend", "reset": "restart", "reload": "restart"}
+ALIASES = {
+    **dict.fromkeys(("top", "watch", "metrics"), "stats"),
+    **dict.fromkeys(("upgrade", "uninstall"), "update"),
+    **dict.fromkeys(("pause", "resume", "save"), "suspend"),
+    **dict.fromkeys(("reset", "reload"), "restart"),
+}
 
 # Options of others, by verb ("": of any), and what says that here. `{file}`: the file that the command names.
 OPTIONS = {
@@ -79,10 +86,23 @@ OPTIONS = {
         "--format": "write `--json`",
         "-q --quiet": "`vmlaunch ps --names` prints names only",
     },
-    "validate": {"-r --recursive": "leave it out", "-w --write --in-place": "write `--fix`"},
+    "validate": {
+        "-r --recursive": "leave it out",
+        "-w --write --in-place": "write `--fix`",
+        "--strict --werror": "`validate` has no warnings; `vmlaunch plan --strict {file}` refuses those of a plan",
+        "--host": "`vmlaunch plan --host FACTS {file}` checks it against a host",
+    },
+    "init": {
+        "--name -n": "a name is named without an option: `vmlaunch init NAME`",
+        "--force --overwrite": "a file that is there is never overwritten: `-o FILE` names another",
+    },
+    "devices": {"-c --type --kind --filter": "write `--class CLASS`", "-v --verbose": "`--json` has all there is"},
     "console": {"-f --force": "there is one writer and there are readers: leave it out"},
     "doctor": {"--fix": "it changes nothing, and each line says what to do"},
 }
+
+# Whose words are the values of one option.
+_OPTION_OF = {"devices": "--class", "doctor": "--for"}
 
 
 def no_such_verb(word: str, verbs: Sequence[str]) -> str:
@@ -94,10 +114,14 @@ def no_such_verb(word: str, verbs: Sequence[str]) -> str:
 def _meant(word: str, verbs: Sequence[str]) -> str:
     from difflib import get_close_matches
 
+    from launcher.report.frame import visible
+
     plain = word.lower().lstrip("-")
     if said := IN_WORDS.get(ALIASES.get(plain, plain)):
         return f"; {said}"
     meant = next((verb for verb, words in OTHERS.items() if plain in words.split()), None)
+    if plain.endswith((".yaml", ".yml", ".json", ".plan")):
+        return f"; a file stands behind a verb: `vmlaunch up {visible(word)}`, or `plan`"
     near = [meant] if meant else get_close_matches(plain, verbs, 1)
     return "".join(f"; did you mean `{one}`?" for one in near)
 
@@ -113,8 +137,10 @@ def option_before_verb(option: str, verb: str, taken: Iterable[str]) -> str:
     return f"vmlaunch: options stand behind their verb: {visible(name)}; {visible(said)}"
 
 
-def not_taken(verb: str, extra: Sequence[str], options: Iterable[str], file: str) -> list[str]:
-    """A line for each option that is not one of the `options`, and one for all words too many."""
+def not_taken(
+    verb: str, extra: Sequence[str], options: Iterable[str], file: str, sets: Sequence[str] = ()
+) -> list[str]:
+    """A line for each option that is not one of the `options`, and one for all words too many. `sets`: of --set."""
     from launcher.report.frame import visible
 
     known, lines = list(options), []
@@ -125,7 +151,15 @@ def not_taken(verb: str, extra: Sequence[str], options: Iterable[str], file: str
             lines.append(f"there is no option {visible(name)}" + (f"; {visible(said)}" if said else ""))
     if lines:
         return lines
-    return [f"one is taken at a time, and these are too many: {visible(' '.join(extra))}"]
+    meant = visible(_too_many(verb, extra, sets))
+    return [f"one is taken at a time, and these are too many: {visible(' '.join(extra))}{meant}"]
+
+
+def _too_many(verb: str, extra: Sequence[str], sets: Sequence[str]) -> str:
+    """The value of an option that stands as a word alone."""
+    if bare := next((one for one in sets if "=" not in one), ""):
+        return f"; write `--set {bare}={extra[0]}`"
+    return f"; write `{_OPTION_OF[verb]} {extra[0]}`" if verb in _OPTION_OF and len(extra) == 1 else ""
 
 
 def _said(option: str, verb: str, file: str) -> str | None:

@@ -165,7 +165,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "the facts are old",
         "The host was recorded more than an hour ago, or by a clock that is more than an hour ahead of this one. "
         "Cards, drivers and what is in use may be others since. `up` reads the host anew, and refuses a saved plan "
-        "that no longer fits (exit code 10).",
+        "that no longer fits (exit code 10). A file that has no `recorded_at`, as those that come with the "
+        "checkout, stands for a kind of host, and does not grow old.",
         "vmlaunch plan vm.yaml --host yesterday.json",
         "Record the host again where it is: `vmlaunch devices --json`. A timer does so every half an hour.",
     ),

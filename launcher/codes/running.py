@@ -299,8 +299,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "`up --wait TEXT` waits until TEXT has been on the guest's serial console. The guest ended before, or the time "
         "was over: then the VM was stopped and the host put back. A VM that was up before stays up. A kernel that "
         "panics, as Linux does when it finds no root file system, says nothing more and goes on for ever, unless its "
-        "command line has `panic=1`: the message tells that it did. The exit code is 13, or what the VM itself failed "
-        "with.",
+        "command line has `panic=1`: the message tells that it did. The exit code is 13. It is the VM's own where that "
+        "failed before the time was over, or was ended by force: 143 by `down`.",
         "vmlaunch up -d vm.yaml --wait 'login:' --timeout 60s",
         "`vmlaunch logs NAME` shows what it said; behind `Kernel panic` stands why. Where it said nothing: is the "
         "guest's console on its serial port (console=ttyS0)? Where it was slow: give it more time by `--timeout`.",

@@ -9,7 +9,7 @@ from typing import Any
 
 from launcher.errors import Diagnostic, Refused, Where
 from launcher.foreign.shell_words import Word, program_at, program_of
-from launcher.record import field, record
+from launcher.record import field, record, replace
 
 # Those that stand alone; every other one has a value (qemu-options.hx).
 ALONE = frozenset(
@@ -77,7 +77,8 @@ def _options(words: Sequence[Word], file: str) -> Iterator[Option]:
         if name in ALONE:
             yield Option(name, "", word.line, {}, file)
             continue
-        value = next(waiting, None)
+        name, is_joined, joined = name.partition("=")
+        value = replace(word, text=joined) if is_joined else next(waiting, None)
         if value is None:
             place = Where(file, word.line, 1, 1)
             help_ = ("write its value behind it, or take it out",)

@@ -34,7 +34,7 @@ _PLACEHOLDER = "./bzImage"
 _WIDEST = 56  # columns of an entry, with what is behind it below each other
 _LONGEST = 96  # of what is said of a device
 _ATTACH = "companions: attach"
-_DOCTOR = "`vmlaunch doctor` says what to do."
+_DOCTOR = "`vmlaunch doctor --for devices` says what to do."
 
 
 @record
@@ -102,12 +102,15 @@ def _cpus_and_memory(host: HostFacts) -> Iterator[str]:
 def _devices(host: HostFacts, verdicts: Mapping[PciAddress, Verdict]) -> Iterator[str]:
     general = {one.message: one for verdict in verdicts.values() for one in verdict.general}
     passable = list(_offered(host.pci, verdicts))
-    for problem in general.values():
-        yield from _comment(f"No device can be passed yet: {problem.message} ({problem.code}). {_DOCTOR}")
     if not passable and not host.mediated:
         yield from _comment("No device of this host can be passed to a guest: `vmlaunch devices` says why of each.")
         return
-    yield "# Devices of this host that a guest can have, whole. The host is without them while the VM is up."
+    if general:
+        yield from _comment("No device of this host can be passed to a guest yet:")
+        yield from (line for one in general.values() for line in _comment(f"- {one.message} ({one.code})"))
+        yield from _comment(f"{_DOCTOR} Then a guest could have these, whole, and the host is without them meanwhile:")
+    else:
+        yield "# Devices of this host that a guest can have, whole. The host is without them while the VM is up."
     yield "# devices:"
     yield from _listed(passable[:_MOST], verdicts)
     yield from _mediated(host.mediated[:_MOST])

@@ -1,4 +1,7 @@
-"""Diagnostics in, a SARIF 2.1.0 log out, with a rule for each code (docs.oasis-open.org/sarif/sarif/v2.1.0). Pure."""
+"""Diagnostics in, a SARIF 2.1.0 log out, with a rule for each code (docs.oasis-open.org/sarif/sarif/v2.1.0). Pure.
+
+It has no informationUri and no helpUri: it is read elsewhere, and no page of ours is on the web.
+"""
 
 from __future__ import annotations
 

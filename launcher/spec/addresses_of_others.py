@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from launcher.row import NamedTuple
+from launcher.spec.kinds import meant_by
 from launcher.values import UUID, PciAddress
 
 _HEX2 = "[0-9a-fA-F]{2}"
@@ -43,8 +44,8 @@ def meant(given: str) -> Meant:
     if match := re.fullmatch(_ID, given):
         identity = f"{match[1]}:{match[2]}".lower()
         return Meant((f"{identity} is vendor:device: write `match: {{id: {identity}}}` in place of `pci`",))
-    if match := re.search(rf"(?<![0-9a-f]){UUID}(?![0-9a-f-])", given[:4096].lower()):
-        return Meant((f"a mediated device has no address: write `{{mdev: {match[0]}}}`",))
+    if uuid := mediated(given):
+        return Meant((f"a mediated device has no address: write `{{mdev: {uuid}}}`",))
     found = _addresses(given)
     if not found:
         return _no_address(given) or _without_function(given) or Meant((WRITTEN, _ONLY_LISTED))
@@ -53,6 +54,12 @@ def meant(given: str) -> Meant:
         return Meant((f"each address has an alias of its own: {listed}", f"or `companions: attach` beside {found[0]}"))
     (address,) = found
     return _with_options(address, tuple(_options(given))) or Meant((f"write `{address}`",), address)
+
+
+def mediated(given: str) -> str | None:
+    """The UUID that is in a text or a path."""
+    match = re.search(rf"(?<![0-9a-f]){UUID}(?![0-9a-f-])", given[:4096].lower())
+    return match[0] if match else None
 
 
 def _of_xorg(given: str) -> str | None:
@@ -67,6 +74,8 @@ def _no_address(given: str) -> Meant | None:
         return Meant(("one that is free is found by `{match: {class: gpu}, pick: free}`",))
     if word.endswith(_IMAGES):
         return Meant((f"an image is a disk, and no device: write `disks: {{root: {given.strip()}}}`", _ONLY_LISTED))
+    if kind := meant_by(word):
+        return Meant((f"the one of its kind is found by `{{match: {{class: {kind}}}}}`", _ONLY_LISTED))
     return None
 
 

@@ -57,6 +57,8 @@ def _told(refusal: ValidationError, spec: Mapping[str, object], lost: Set[FieldP
     meant = {field for path, error in errors for field in _meant(path, error, spec)}
     told = [one for path, one in found if one.code != "E102" or path not in meant]
     unnamed = {one.path[0]: one for one in _unnamed(spec)}
+    if {"apiVersion", "kind"} <= spec.keys():
+        told = [one for one in told if one.path == ("apiVersion",)]
     told = [one for one in told if not (one.path == ("boot",) and one.code == "E102" and _has_lost_its_kernel(lost))]
     rest = (one for one in (*told, *_between(spec)) if one.path[:1] not in {(kind,) for kind in unnamed})
     return tuple(dict.fromkeys([*unnamed.values(), *rest]))
@@ -69,10 +71,11 @@ def _has_lost_its_kernel(lost: Set[FieldPath]) -> bool:
 
 def _unnamed(spec: Mapping[str, object]) -> Iterator[Problem]:
     """`nics: {bridge: br0}`: one entry, where aliases belong. It is told as a whole, and not key by key."""
-    for kind_ in NAMED[1:]:
+    for kind_ in NAMED:
         given = spec.get(kind_)
         keys = set(given) if isinstance(given, Mapping) else set()
-        if keys <= set(keys_of(kind_)) and is_entry(kind_, given) and not stands(kind_, given):
+        ours = {*keys_of(kind_), *(keys_of("devices.match") if kind_ == "devices" else ())}
+        if keys <= ours and is_entry(kind_, given) and not stands(kind_, given):
             fix = entries(kind_, given)
             help_ = (f"write `{kind_}: {fix}`",)
             yield Problem("E105", "expected aliases, found what belongs below one", (kind_,), help=help_, fix=fix)
@@ -92,6 +95,8 @@ def _meant(path: FieldPath, error: ErrorDetails, spec: Mapping[str, object]) -> 
     if error["type"] != "extra_forbidden":
         return
     found = meaning(path, error["input"], section_at(spec, path))
+    if len(path) == 1 and isinstance(error["input"], Mapping) and (found is None or not found.field):
+        yield from ((key,) for key in keys_of(""))  # what is indented below a word, a spec or not, is all there is
     if found is None and (near := nearest(path[-1], keys_of(section_of(path[:-1])))):
         yield (*path[:-1], near)
     elif found is not None and found.field:
@@ -220,14 +225,18 @@ def _unknown(path: FieldPath, given: object, beside: Mapping[str, object]) -> Pr
     if key.startswith("x-"):
         rule = "x- keys are yours at the top level of the file only"
         return Problem("E104", "not at the top level", path, key=True, help=(rule,))
-    help_ = did_you_mean(key, known) or _colon(key, known) or _listed(known)
+    if whole := _colon(key, known):
+        return Problem("E101", "unknown key", path, key=True, help=whole)
+    help_ = did_you_mean(key, known) or _listed(known)
     return Problem("E101", "unknown key", path, key=True, help=help_, fix=nearest(key, known))
 
 
 def _colon(key: str, known: Iterable[str]) -> tuple[str, ...]:
-    """`{size:1GiB}` is one key to YAML, for want of a space."""
-    start, colon, rest = key.partition(":")
-    return (f"put a space after the colon: `{start}: {rest}`",) if colon and start in known else ()
+    """`{size:1GiB}` is one key to YAML, for want of a space, as `{size=1GiB}` is for want of a colon."""
+    sign = next((one for one in key if one in ":="), ":")
+    start, found, rest = (part.strip() for part in key.partition(sign))
+    wanted = "put a space after the colon" if sign == ":" else "write a colon and a space"
+    return (f"{wanted}: `{start}: {rest}`",) if found and start in known else ()
 
 
 def _listed(known: Iterable[str]) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 Of several alternatives an editor takes one to be meant, and not always the one that is. So there are none here: each
 JSON type that a value may have has keywords of its own. What is no keyword of the standard (errorMessage,
 defaultSnippets, enumDescriptions) is for yaml-language-server, which many editors have; checkers that are strict take
-`launcher/spec/schema.py`.
+`launcher/spec/schema.py`. Draft 7 has all that is used here, and more editors know it than later ones.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Schema = dict[str, Any]
 
+_DIALECT = "http://json-schema.org/draft-07/schema#"
 _NULL: Schema = {"type": "null"}
 _NUMBERS = ("minimum", "maximum", "exclusiveMaximum", "const")
 _LISTS = ("minItems", "uniqueItems")
@@ -32,7 +33,7 @@ _ALIASES = ("additionalProperties", "minProperties", "maxProperties", "propertyN
 def editor_schema() -> Schema:
     standard = spec_schema()
     whole = _inlined(standard, standard.pop("$defs"))
-    return {"$schema": standard["$schema"], "title": standard["title"], **_body("", whole, "expected a mapping")}
+    return {"$schema": _DIALECT, "title": standard["title"], **_body("", whole, "expected a mapping")}
 
 
 def _inlined(schema: Any, known: Mapping[str, Schema]) -> Any:

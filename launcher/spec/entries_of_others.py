@@ -1,4 +1,4 @@
-"""A disk, a NIC or a share as another tool writes it in, the same as it is written here out, or None. Pure.
+"""A disk, a NIC, a share or a device as another tool writes it in, the same as it is written here out, or None. Pure.
 
 QEMU, Proxmox and cloud-hypervisor have options with commas, libvirt mappings in mappings, Compose a path, a colon and
 where it goes.
@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from launcher.spec import devices_of_others
 from launcher.spec.fields import SECTIONS, as_yaml, keys_of, stands
 from launcher.spec.scalars import suggested_name
 from launcher.spec.words import field_of, plain_word
@@ -31,6 +32,8 @@ _MOST = 16  # entries that are shown
 
 def entry(kind: str, given: object) -> str | None:
     """One of them, without its name."""
+    if kind == "devices":
+        return devices_of_others.device(given)
     meant = _meant(kind, given)
     if meant is None:
         return None
@@ -41,7 +44,9 @@ def entry(kind: str, given: object) -> str | None:
 
 def is_entry(kind: str, given: object) -> bool:
     """A mapping that is one, where a mapping of them belongs: its keys are no aliases."""
-    return isinstance(given, Mapping) and entry(kind, given) is not None
+    if not isinstance(given, Mapping):
+        return False
+    return devices_of_others.is_device(given) if kind == "devices" else entry(kind, given) is not None
 
 
 def entries(kind: str, given: object) -> str | None:
@@ -52,14 +57,27 @@ def entries(kind: str, given: object) -> str | None:
 
 
 def _named(kind: str, given: object) -> Iterator[tuple[str, str | None]]:
-    if isinstance(given, list):
+    if isinstance(given, list) and all(_is_named(kind, one) for one in given):
+        for one in given[:_MOST]:
+            yield from ((suggested_name(str(key)), entry(kind, value)) for key, value in one.items())
+    elif isinstance(given, list):
         numbered = (f"{kind[:-1]}-{number}" for number in range(_MOST))
         for number, one in zip(numbered, given, strict=False):
-            yield _inside(kind, one) or (number if len(given) > 1 else _FIRST[kind]), entry(kind, one)
+            yield _inside(kind, one) or (number if len(given) > 1 else _first(kind, one)), entry(kind, one)
     elif (one_ := entry(kind, given)) is not None or not isinstance(given, Mapping):
-        yield _inside(kind, given) or _FIRST[kind], one_
+        yield _inside(kind, given) or _first(kind, given), one_
     else:
         yield from ((suggested_name(str(key)), entry(kind, one)) for key, one in [*given.items()][:_MOST])
+
+
+def _is_named(kind: str, given: object) -> bool:
+    """`- root: ./a.qcow2`: an alias, and what is behind it, as an item of a list."""
+    keys = [str(key) for key in given] if isinstance(given, Mapping) else []
+    return len(keys) == 1 and not _key(kind, keys[0]) and (kind != "devices" or keys[0] not in keys_of("devices.match"))
+
+
+def _first(kind: str, given: object) -> str:
+    return devices_of_others.alias(given) if kind == "devices" else _FIRST[kind]
 
 
 def _inside(kind: str, given: object) -> str:

@@ -83,10 +83,19 @@ def _read(text: str | bytes, file: str) -> tuple[Node, list[Diagnostic]]:
         empty = Diagnostic("E005", "the file has no content", Where(file, 1, 1, 1), help=("see `vmlaunch explain`",))
         raise Refused(*sorted_by_place(tree.problems or [empty]))
     if not isinstance(tree.root.value, dict):
-        help_ = ("write keys such as `boot:`, `cpus:`, `memory:`, `devices:`",)
+        help_ = (_assigned(tree.root.value) or "write keys such as `boot:`, `cpus:`, `memory:`, `devices:`",)
         wrong = Diagnostic("E006", f"a spec is a mapping, not {kind(tree.root.plain())}", tree.root.where, help=help_)
         raise Refused(*sorted_by_place([*tree.problems, wrong]))
     return tree.root, tree.problems
+
+
+def _assigned(given: object) -> str:
+    """`boot = ./bzImage`, as TOML and shells have it."""
+    from launcher.spec.fields import keys_of
+
+    key, _, value = given.partition("=") if isinstance(given, str) else ("", "", "")
+    value = value.strip().splitlines()[0] if value.strip() else "..."
+    return f"write a colon in place of =, as in `{key.strip()}: {value}`" if key.strip() in keys_of("") else ""
 
 
 def _named(root: Node, file: str, name: str | None) -> tuple[Node, list[Diagnostic]]:

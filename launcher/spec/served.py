@@ -109,7 +109,7 @@ def user(given: object) -> bool:
     if (meant := truth(given)) is not None:
         raise meant.error()
     if isinstance(given, str) and given.strip():
-        raise _unsaid(given.strip()).error()
+        raise unsaid(given.strip()).error()
     keys = ", ".join(f"`{key}`" for key in given)[:80] if isinstance(given, Mapping) else ""
     none = f"write `user: true`: a network by passt has no settings yet, so take {keys} out" if keys else ""
     raise replace(wrong_kind("`true` or `user`", given), help=(none or "write `user`, or `{bridge: br0}`",)).error()
@@ -126,16 +126,26 @@ _KINDS_OF_NETWORK = {
     **dict.fromkeys(
         ("macvtap", "macvlan", "direct"), "`{bridge: br0}`, and make the host's card a port of that bridge"
     ),
+    **dict.fromkeys(
+        ("virtio", "virtio-net", "virtio-net-pci", "e1000", "e1000e", "rtl8139", "vmxnet3", "igb"),
+        "what it is connected to, as in `{bridge: br0}`: what the guest sees is virtio-net",
+    ),
     **dict.fromkeys(("none", "off"), "nothing: take the NIC out"),
 }
 
 
-def _unsaid(given: str) -> Problem:
+def is_interface(given: str) -> bool:
+    """A name that reads as an interface's, and not as a way to be connected."""
+    is_name = re.fullmatch(r"[\w.-]+", given) and re.fullmatch(INTERFACE, given)
+    return bool(is_name) and given.lower() not in (*_KINDS_OF_NETWORK, "user")
+
+
+def unsaid(given: str) -> Problem:
     """`lan: br0` may be a bridge or a tap."""
     help_: tuple[str, ...] = ()
     if meant := _KINDS_OF_NETWORK.get(given.lower()):
         help_ = (f"write {meant}",)
-    elif re.fullmatch(r"[\w.-]+", given) and re.fullmatch(INTERFACE, given):
+    elif is_interface(given):
         help_ = (f"if it is a bridge, write `{{bridge: {given}}}`", f"if it is a tap, write `{{tap: {given}}}`")
     rule = "of a NIC only `user` is said in one word: a network without rights, by passt"
     return Problem(FOREIGN, f"{given[:80]} does not say what the NIC is connected to", help=(*help_, rule))

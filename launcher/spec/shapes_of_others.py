@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from launcher.spec.entries_of_others import entries
+from launcher.spec import consent
 from launcher.spec.fields import as_yaml, keys_of, stands
 from launcher.spec.places import NAMED, is_alias
 from launcher.spec.sizes import readings
 from launcher.spec.synonyms import meaning
+from launcher.spec.without_aliases import with_aliases
 
 if TYPE_CHECKING:
     from launcher.spec.problems import FieldPath
@@ -27,8 +28,12 @@ def shape(path: FieldPath, given: object) -> tuple[str, ...]:
     """Nothing, where nobody else writes it so."""
     if path == ("memory",) and isinstance(given, Mapping):
         return _memory(given)
-    if len(path) == 1 and path[0] in NAMED[1:] and (whole := entries(path[0], given)):
-        return (f"each has an alias: write `{path[0]}: {whole}`",)
+    if path[:1] == ("boot",) and isinstance(given, list):
+        return _files(path, given)
+    if path[-1:] == ("allow",) and isinstance(given, str):
+        return _consents(given)
+    if len(path) == 1 and path[0] in NAMED:
+        return with_aliases(path[0], given)
     if path[-1:] == ("path",) and is_alias(path[:-1]) and isinstance(given, bool | list | Mapping):
         return (f"write its path, as in `{path[1]}: {'./debian.qcow2' if path[0] == 'disks' else './src'}`",)
     if len(path) == 2 and path[0] == "cloud-init" and isinstance(given, Mapping | list):
@@ -46,6 +51,29 @@ def shape(path: FieldPath, given: object) -> tuple[str, ...]:
     if path == ("cpus", "pin") and isinstance(given, Mapping | list):
         return ("write the host CPUs in the order of the vCPUs, as in `pin: [4, 5]`",)
     return ()
+
+
+def _files(path: FieldPath, given: list[object]) -> tuple[str, ...]:
+    """One file, or several where the kernel would take them joined."""
+    if len(given) == 1 and isinstance(given[0], str):
+        written = as_yaml(given[0], inside=True)
+        return (f"write `{'boot: {kernel: ' + written + '}' if path == ('boot',) else f'{path[-1]}: {written}'}`",)
+    files = [one for one in given if isinstance(one, str)]
+    if path[-1] == "initrd" and len(files) == len(given):
+        return (
+            f"the kernel takes them joined: `cat {' '.join(files)} > initrd.img`, and write `initrd: ./initrd.img`",
+        )
+    return ()
+
+
+def _consents(given: str) -> tuple[str, ...]:
+    """`all`, `yes`, `in_use`: each is given by its name."""
+    named = re.split(r"[ ,]+", given.strip().lower().replace("_", "-"))
+    if all(one in consent.WORDS for one in named):
+        return (f"write `allow: [{', '.join(named)}]`",)
+    return (
+        f"there is none for everything: write those that `plan` asks for, of {', '.join(consent.WORDS)}, in a list",
+    )
 
 
 def _listed(given: list[object]) -> tuple[str, ...]:

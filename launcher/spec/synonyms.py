@@ -15,6 +15,7 @@ from launcher.spec.kinds import meant_by
 from launcher.spec.places import NAMED, section_of
 from launcher.spec.problems import FieldPath
 from launcher.spec.sizes import unit_of
+from launcher.spec.without_aliases import with_aliases
 from launcher.spec.words import by_word, field_of, plain_word
 from launcher.spec.words_of_others import (
     CHOICES,
@@ -88,8 +89,18 @@ def meaning(path: FieldPath, given: object, beside: Mapping[str, object]) -> Mea
                     return Meaning((_ALL_VCPUS,), field)
                 return _of_field(field, section, given, beside)
             if none := _none_of(where).get(word):
-                return Meaning((none,))
+                return _of_devices(none, section, given)
     return None
+
+
+def _of_devices(none: str, section: str, given: object) -> Meaning:
+    """Of a key that means a device there is told what is behind it, in place of the example."""
+    told, example, _ = none.partition(", as in `devices: {")
+    if section or not example:
+        return Meaning((none,))
+    if whole := entries("devices", given):
+        return Meaning((f"{told}: write `devices: {whole}`",))
+    return Meaning((told, *meant(given).help) if isinstance(given, str) and ":" in given else (none,))
 
 
 def _own(key: str, section: str) -> str | None:
@@ -189,7 +200,8 @@ def _in_place(field: str, name: str, given: object, beside: Mapping[str, object]
     if field == "devices.companions" and type(given) is int:
         return Meaning((_NUMBERED,), field)
     if field in _OTHER_VALUES:
-        return Meaning((f"`{name}` says that: {all_fields()[field].type}",), field)
+        about = all_fields()[field]
+        return Meaning((f"`{name}` says that: {about.type}, as in `{name}: {as_yaml(about.examples[0])}`",), field)
     if not stands(field, given) and isinstance(given, str | int | float):
         return Meaning((f"write `{name}`, as in `{name}: {as_yaml(all_fields()[field].examples[0])}`",), field)
     return Meaning((f"write `{name}`",), field, name)
@@ -197,9 +209,12 @@ def _in_place(field: str, name: str, given: object, beside: Mapping[str, object]
 
 def _entries(field: str, given: object) -> tuple[str, ...]:
     """The key and what is below it, as both have to change."""
-    shown = entries(field, given)
-    example = f"write `{field}`, as in `{field}: {as_yaml(all_fields()[field].examples[0])}`"
-    return (f"write `{field}: {shown}`" if shown else example,)
+    if shown := entries(field, given):
+        return (f"write `{field}: {shown}`",)
+    first, *more = with_aliases(field, given) or ("",)
+    if f"write `{field}:" in first:
+        return (f"write `{field}`", first, *more)
+    return (f"write `{field}`, as in `{field}: {as_yaml(all_fields()[field].examples[0])}`", *more)
 
 
 def _address(given: object) -> tuple[str, ...]:

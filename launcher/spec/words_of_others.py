@@ -247,7 +247,8 @@ NONE: dict[str, str] = {
     "each device has an alias of its own, as in `devices: {gpu-0: 0000:c1:00.0, gpu-1: 0000:c2:00.0}`":
     "count replicas quantity",
     "the version of this format is `vmlaunch: 1`; take the key out":
-    "version api-version format schema",
+    "version format schema",
+    "the file is an object of Kubernetes, and no spec of a VM: `vmlaunch init` writes a first one": "api-version",
     "a disk is an image, a block device or a passed drive: `disks: {root: ./debian.qcow2}` at the left margin, or "
     f"`devices:`, {_DEVICE}":
     "disk disks drive drives image images hda hdb hdc hdd cdrom cd dvd iso qcow qcow2 rootfs root-disk root-device "
@@ -273,7 +274,8 @@ NONE: dict[str, str] = {
     "firmware is a word of `boot:`, as in `boot: uefi`, `boot: bios` or `boot: {firmware: uefi, variables: "
     "./vm.vars.fd}`":
     "uefi efi bios grub",
-    "vmlaunch has no SMM, and so no Secure Boot: `boot: uefi` starts OVMF without it": "secure-boot secureboot smm",
+    "vmlaunch has no SMM, and so no Secure Boot: `boot: uefi` starts OVMF without it":
+    "secure-boot secureboot smm secure",
     "users, keys and scripts stand in a file in cloud-init's own words, which the spec names: "
     "`cloud-init: {user-data: ./user-data}`":
     "user-data userdata meta-data metadata-service vendor-data cicustom ciuser cipassword sshkeys ssh-keys ssh-key "

@@ -528,6 +528,18 @@ def test_a_guest_that_ends_without_saying_it_has_failed(cli: Cli, payload: Paylo
     assert kept_exit_code(cli) == 13
 
 
+@pytest.mark.parametrize(("guest", "code"), [("spin", 143), ("button", 13)], ids=["by-force", "by-its-button"])
+def test_a_vm_that_somebody_stops_before_its_guest_has_said_it_ends_with_the_code_of_that(
+    cli: Cli, payload: Payload, guest: str, code: int
+) -> None:
+    up = cli.start("up", "--wait", "login:", cli.spec(payload(guest)))
+    assert up.stdout is not None
+    assert up.stdout.read(1) == "!"
+    cli.run("down", "-t", "1s", cli.name)
+    _, err = up.communicate(timeout=PATIENCE)
+    assert (up.returncode, "did not say 'login:' before it ended" in err) == (code, True), err
+
+
 def test_a_guest_that_says_it_may_end_as_it_likes(cli: Cli, payload: Payload) -> None:
     done = cli.run("up", "--wait", "PASS", cli.spec(payload("echo")), stdin="PASS it.")
     assert (done.code, done.out) == (0, "PASS it.")

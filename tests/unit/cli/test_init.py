@@ -103,3 +103,12 @@ def test_a_new_file_is_written_and_none_is_written_over(
     assert "gpu: {pci: 0000:c1:00.0, companions: attach}" in capsys.readouterr().out
     assert main(["init", "a", "-o", "no/such/a.yaml"]) == 1
     assert "error[E028]: failed to write the spec: no such file" in capsys.readouterr().err
+
+
+def test_a_host_that_can_pass_nothing_yet_says_so_first_and_what_is_missing() -> None:
+    text = begun_spec("web", host("cloud-vm"), root=None)
+    assert "that a guest can have" not in text
+    assert "can be passed to a guest yet:\n# - this host has no IOMMU in use, and devices need one (E209)\n" in text
+    assert "`vmlaunch doctor --for devices` says what to do. Then a guest could have these" in text
+    assert text.index("(E209)") < text.index("# devices:")
+    assert "yet" not in begun_spec("web", host("gpu07"), root=None)

@@ -114,7 +114,9 @@ def test_folder_without_a_spec_is_not_valid(here: Path, capsys: pytest.CaptureFi
         ("empty", "there is no spec in this folder: name a file"),
         ("specs/trainer", "did you mean `specs/trainer.yaml`?"),
         ("specs/trianer.yml", "did you mean `specs/trainer.yaml`?"),
-        ("web", "web is a VM, and its spec is meant here: `vmlaunch plan /home/me/web.yaml`"),
+        ("web", "web is a VM, and its spec is meant here: `vmlaunch plan {here}/specs/trainer.yaml`"),
+        ("gone", "gone is a VM, and its spec, /home/me/gone.yaml, is not there any more"),
+        ("kept", "did you mean `examples/kept.yaml`?"),
     ],
 )
 def test_one_spec_that_is_not_named_is_named(
@@ -122,15 +124,21 @@ def test_one_spec_that_is_not_named_is_named(
 ) -> None:
     (here / "specs").mkdir()
     (here / "empty").mkdir()
+    (here / "examples").mkdir()
     write(here / "specs", trainer=GOOD)
-    (here / "vms" / "web").mkdir(0o700, parents=True)
-    (here / "vms" / "web" / "plan.json").write_text('{"spec": {"path": "/home/me/web.yaml"}}')
-    monkeypatch.setattr(folders, "state_root", lambda: here / "vms")
+    write(here / "examples", kept=GOOD)
+    for name, path in (("web", here / "specs" / "trainer.yaml"), ("gone", "/home/me/gone.yaml")):
+        (here / "state" / name).mkdir(0o700, parents=True)
+        (here / "state" / name / "plan.json").write_text(json.dumps({"spec": {"path": str(path)}}))
+    monkeypatch.setattr(folders, "state_root", lambda: here / "state")
+    monkeypatch.setenv("COLUMNS", "400")
     assert main(["plan", word]) == 1
-    assert f"help: {said}\n" in capsys.readouterr().err
+    assert f"help: {said.format(here=here)}\n" in capsys.readouterr().err
     assert main(["plan", "nothing-like-it"]) == 1
     (only,) = re.findall("help: (.*)", capsys.readouterr().err)
-    assert only.startswith("name a file that is there")
+    assert only.startswith("`plan` takes the path of a spec or of a saved plan, and no VM called nothing-like-it is up")
+    assert main(["plan", "nothing/like-it"]) == 1
+    assert "name a file that is there" in capsys.readouterr().err
 
 
 def test_set_is_checked_and_shown_where_it_is_wrong(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -143,6 +143,13 @@ def test_what_it_is_instead_is_said(raw: str, what: str) -> None:
         drafted(raw.encode(), "given")
 
 
+def test_a_value_behind_an_equals_sign_takes_no_word_of_the_next_option() -> None:
+    """QEMU itself refuses it; people write it, and `-m` has its value."""
+    found = spec_text(drafted(b"qemu-system-x86_64 -kernel k -initrd=i.img -m 512", "vm.sh"), "vm.sh")
+    spec = load_spec(found, "vm.yaml", name="vm").spec
+    assert (spec.boot.initrd, spec.memory[0].size, dict(spec.disks)) == ("i.img", 512 << 20, {})
+
+
 def test_what_a_guest_of_xen_or_with_secure_boot_loses_is_said() -> None:
     xen = drafted(domain("a", LINUX).replace("kvm", "xen", 1).encode(), "a.xml")
     assert any("/dev/xvdX" in one.why for one in xen.notes)

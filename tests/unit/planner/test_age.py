@@ -12,7 +12,7 @@ from launcher.codec import DecodeError, decode, encode
 from launcher.errors import Refused
 from launcher.record import replace
 from launcher.values import Moment
-from tests.planning import SMALL, codes, host, plan
+from tests.planning import HOSTS, SMALL, codes, host, plan
 
 
 @pytest.mark.parametrize(
@@ -64,3 +64,9 @@ def test_negative_time_is_damage_as_any_negative_number(tmp_path) -> None:
     path.write_text(json.dumps(encode(host("gpu07")) | {"recorded_at": -1}))
     with pytest.raises(Refused, match="E292"):
         recorded_host(str(path))
+
+
+def test_a_recorded_host_that_comes_along_is_of_no_moment() -> None:
+    """Whoever plans for one asks what such a host could do, and is not to record it again."""
+    recorded = {path.stem: json.loads(path.read_text()) for path in HOSTS.glob("*.json")}
+    assert [name for name, one in recorded.items() if one.get("recorded_at") or one.get("boot_id")] == []

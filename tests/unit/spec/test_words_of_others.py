@@ -44,7 +44,14 @@ AT_THE_TOP = {
     "network: default": "write `nics`, as in `nics: {lan: {bridge: br0}, inet: user}`",
     "networks: []": "write `nics`, as in `nics: {lan: {bridge: br0}, inet: user}`",
     "net0: virtio": "write `nics`, as in `nics: {lan: {bridge: br0}, inet: user}`",
-    "nic: x": "write `nics`, as in `nics: {lan: {bridge: br0}, inet: user}`",
+    "nic: x": "if it is a bridge, write `nics: {lan: {bridge: x}}`",
+    "network: nat": "write `user`, which needs no rights",
+    "hostdevs: ['0000:03:00.0']": "write `devices: {device: 0000:03:00.0}`",
+    "hostpci0: 0000:03:00.0,pcie=1": "write `devices: {device: 0000:03:00.0}`",
+    "hostpci1: '03:00'": "write `0000:03:00.0` for the first",
+    "gpu: 0000:03:00.0": "write `devices: {device: 0000:03:00.0}`",
+    "usb: 0000:00:14.0": "write `devices: {device: 0000:00:14.0}`",
+    "audio: hda": "write `devices: {audio: {match: {class: audio}}}`",
     "disk: a.qcow2": "write `disks: {root: a.qcow2}`",
     "image: a.qcow2": "write `disks: {root: a.qcow2}`",
     "scsi0: local:1": "write `disks`, as in `disks: {root: ./debian.qcow2}`",
@@ -99,6 +106,85 @@ AT_THE_TOP = {
     "on_poweroff: destroy": "a VM ends when its guest switches off",
     "onReboot: restart": "a guest that reboots starts anew",
 }
+
+
+WITHOUT_ALIASES = {
+    "devices: 0000:03:00.0": "`devices: {device: 0000:03:00.0}`",
+    "devices: ['03:00.0', 0000:04:00.0]": "`devices: {device-0: 03:00.0, device-1: 0000:04:00.0}`",
+    "devices: [pci_0000_01_00_0]": "`devices: {device: 0000:01:00.0}`",
+    "devices: gpu": "`devices: {gpu: {match: {class: gpu}}}`",
+    "devices: 10de:2684": "`devices: {device: {match: {id: 10de:2684}}}`",
+    "devices: [{pci: 0000:03:00.0, rom: false}]": "`devices: {device: {pci: 0000:03:00.0, rom: false}}`",
+    "devices: [{source: {address: {bus: 1, slot: 0}}}]": "`devices: {device: 0000:01:00.0}`",
+    "devices: 83b8f4f2-509f-382f-3c1e-e6bfe0fa1001": "{mdev: 83b8f4f2-509f-382f-3c1e-e6bfe0fa1001}",
+    "devices: {match: {class: vga}}": "`devices: {device: {match: {class: vga}}}`",
+    "devices: {class: gpu}": "`devices: {device: {match: {class: gpu}}}`",
+    "devices: {pci: 0000:03:00.0, rom: false}": "`devices: {device: {pci: 0000:03:00.0, rom: false}}`",
+    "devices: all": "`{match: {class: gpu}, pick: free}`",
+    "devices: ['01:00']": "write `0000:01:00.0` for the first",
+    "disks: ./a.qcow2": "`disks: {root: ./a.qcow2}`",
+    "nics: br0": "if it is a bridge, write `nics: {lan: {bridge: br0}}`",
+    "nics: [user, br1]": "if they are bridges, write `nics: {nic-0: user, nic-1: {bridge: br1}}`",
+    "nics: e1000": "what the guest sees is virtio-net",
+    "shares: [./work]": "`shares: {work: ./work}`",
+    "devices: [{gpu: 0000:03:00.0}, {nic: 0000:04:00.0}]": "`devices: {gpu: 0000:03:00.0, nic: 0000:04:00.0}`",
+    "disks: [{root: ./a.qcow2}]": "`disks: {root: ./a.qcow2}`",
+}
+
+
+@pytest.mark.parametrize("written", WITHOUT_ALIASES)
+def test_what_stands_where_aliases_belong_is_told_with_an_alias_and_not_by_an_example(written: str) -> None:
+    one = told(START + written)
+    assert one.code == "E105"
+    assert WITHOUT_ALIASES[written] in " ".join(one.help)
+
+
+OTHER_SHAPES = {
+    "boot: {kernel: ./k, initrd: [./a, ./b]}": ("E105", "`cat ./a ./b > initrd.img`"),
+    "boot: {kernel: [./k]}": ("E105", "write `kernel: ./k`"),
+    "boot: [./k]": ("E105", "write `boot: {kernel: ./k}`"),
+    "boot: {kernel=./k}": ("E101", "write a colon and a space: `kernel: ./k`"),
+    "boot: {firmware: uefi, secure: true}": ("E101", "no Secure Boot"),
+}
+
+
+@pytest.mark.parametrize("written", OTHER_SHAPES)
+def test_a_boot_of_another_shape_is_told_as_it_is_written(written: str) -> None:
+    one = refused(f"{written}\ncpus: 1\nmemory: 1GiB\n")[0]
+    assert (one.code, OTHER_SHAPES[written][1] in " ".join(one.help)) == (OTHER_SHAPES[written][0], True), one.help
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [("in_use", "write `allow: [in-use]`"), ("in-use,no-reset", "`allow: [in-use, no-reset]`"), ("all", "is none for")],
+)
+def test_consents_in_one_text_are_a_list(written: str, said: str) -> None:
+    one = told(f"{START}devices: {{a: {{pci: 0000:03:00.0, allow: '{written}'}}}}\n")
+    assert said in one.help[0]
+
+
+def test_a_spec_below_a_word_is_told_once() -> None:
+    (one,) = refused("vm:\n  boot: {kernel: ./k}\n  cpus: 1\n  memory: 1GiB\n")
+    assert "stand at the left margin" in one.help[0]
+
+
+def test_a_file_of_compose_or_of_kubernetes_is_told_as_one_and_not_key_by_key() -> None:
+    (one,) = refused("services:\n  web: {image: debian, cpus: 2}\n")
+    assert "one file is one VM" in one.help[0]
+    (one,) = refused("apiVersion: v1\nkind: Pod\nmetadata: {name: vm}\nspec: {containers: []}\n")
+    assert "an object of Kubernetes, and no spec of a VM" in one.help[0]
+
+
+def test_what_is_assigned_is_told_with_a_colon() -> None:
+    assert told("boot = ./bzImage\n").help == ("write a colon in place of =, as in `boot: ./bzImage`",)
+
+
+def test_an_alias_may_be_called_as_a_key_is() -> None:
+    load_spec(f"{START}devices: {{pci: 0000:03:00.0, match: 0000:04:00.0}}", "vm.yaml", name="vm")
+
+
+def test_a_kind_in_the_place_of_an_address_is_told_as_one() -> None:
+    assert "`{match: {class: gpu}}`" in told(f"{START}devices: {{a: vga}}").help[0]
 
 
 @pytest.mark.parametrize("written", AT_THE_TOP)
@@ -184,7 +270,7 @@ DEVICES = {
     "{pci: 0000:01:00.0, rombar: 0}": "write `rom: false`",
     "{pci: 0000:01:00.0, bootindex: 1}": "write `boot-order`",
     "{pci: 0000:01:00.0, bind: vfio-pci}": "write `auto`",
-    "{pci: 0000:01:00.0, allow: all}": "write [a, b]",
+    "{pci: 0000:01:00.0, allow: all}": "there is none for everything",
     "{match: {class: VGA compatible controller}}": "write `gpu`",
     "{match: {class: 0x0302}}": 'in quotes: "0302"',
     "PCI:1:0:0": "write `0000:01:00.0`",
