@@ -57,7 +57,7 @@ def test_dma_bufs_of_bars_serve_each_life_of_a_guest_that_reboots(cli: Cli, init
     up = start(cli, initrd, DEVICES, vfio="iommufd")
     for life, word in enumerate((0x600D0DA7, 0x0DDBA115, 0x5EC0DA1F)):
         if life:
-            order(up, "reboot; echo going $((0 + 1))", "going 1")
+            order(up, "echo going $((0 + 1)); reboot", "going 1")
             until(up, "^init at")
         switch_on(up)
         assert copied(up, word)
