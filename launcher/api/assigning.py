@@ -17,6 +17,7 @@ from launcher.plan.placement import Assigned
 from launcher.planner.beside import beside, groups_taken
 from launcher.planner.functions import is_bridge
 from launcher.row import NamedTuple
+from launcher.values import Mdev
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from launcher.plan.placement import HostAnswer
     from launcher.planner.fit import Judged
     from launcher.spec.load import Loaded
-    from launcher.values import PciAddress
+    from launcher.values import HostDevice
 
     Sources = Mapping[tuple[str, int], Source]  # by file and line
 
@@ -71,10 +72,11 @@ class _Host:
         self._left.append(beside(self._left[-1], found.steps))
         return found
 
-    def given_to(self, found: Judged) -> tuple[PciAddress, ...]:
-        """The whole groups that it opens."""
+    def given_to(self, found: Judged) -> tuple[HostDevice, ...]:
+        """The whole groups that it opens, and mediated devices."""
         groups, facts = groups_taken(found.steps), self._left[0]
-        return tuple(sorted(one.address for one in facts.pci if one.group in groups and not is_bridge(one)))
+        whole = [one.address for one in facts.pci if one.group in groups and not is_bridge(one)]
+        return (*sorted(whole), *sorted(one.host for one in found.devices if isinstance(one.host, Mdev)))
 
     def let_go(self) -> None:
         """The last that it took."""

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from launcher.errors import Diagnostic, Refused, Where
 from launcher.foreign.gres import given_devices, record_of
 from launcher.foreign.pod_devices import by_claim, by_plugins
-from launcher.foreign.units import type_of
+from launcher.foreign.units import type_of, type_of_mdev
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from launcher.host.facts import HostFacts
-    from launcher.values import PciAddress
+    from launcher.values import HostDevice
 
 CLAIMS = "/var/run/kubernetes.io/dra-device-attributes"
 _METADATA = "-metadata.json"
@@ -24,7 +24,7 @@ _PATIENCE = 30  # seconds for slurmctld to answer
 _MOST = 1 << 20  # bytes of a file
 
 
-def from_environment(variables: Mapping[str, str], host: HostFacts, claims: str = CLAIMS) -> tuple[PciAddress, ...]:
+def from_environment(variables: Mapping[str, str], host: HostFacts, claims: str = CLAIMS) -> tuple[HostDevice, ...]:
     """A scheduler gives a group by one of its functions. What two of them say has to agree."""
     job, pod = _of_job(variables, host), _of_pod(variables, claims)
     if job is None and pod is None:
@@ -33,21 +33,23 @@ def from_environment(variables: Mapping[str, str], host: HostFacts, claims: str 
             "`--only ADDRESS,...` names them",
         )
         raise Refused(Diagnostic("E583", "--only env: no scheduler has given this process a thing", help=help_))
-    if job is not None and pod is not None and (strange := sorted(set(job) - set(pod))):
+    if job is not None and pod is not None and (strange := sorted(set(job) - set(pod), key=str)):
         fact = f"Slurm has given the job {strange[0]}, which Kubernetes has not given the container that it runs in"
         raise Refused(Diagnostic("E585", fact, help=("make both lists anew, of the facts of this host",)))
     return _whole_groups(job if job is not None else pod or (), host)
 
 
-def _whole_groups(given: tuple[PciAddress, ...], host: HostFacts) -> tuple[PciAddress, ...]:
-    groups = {member: group.devices for group in host.groups for member in group.devices}
-    return tuple(sorted({one for address in given for one in (address, *groups.get(address, ()))}))
+def _whole_groups(given: tuple[HostDevice, ...], host: HostFacts) -> tuple[HostDevice, ...]:
+    groups: dict[HostDevice, tuple[HostDevice, ...]] = {
+        member: group.devices for group in host.groups for member in group.devices
+    }
+    return tuple(sorted({one for address in given for one in (address, *groups.get(address, ()))}, key=str))
 
 
 # ---- Slurm ----
 
 
-def _of_job(variables: Mapping[str, str], host: HostFacts) -> tuple[PciAddress, ...] | None:
+def _of_job(variables: Mapping[str, str], host: HostFacts) -> tuple[HostDevice, ...] | None:
     number, node = variables.get("SLURM_JOB_ID"), variables.get("SLURMD_NODENAME", host.name)
     if number is None:
         return None
@@ -61,11 +63,13 @@ def _of_job(variables: Mapping[str, str], host: HostFacts) -> tuple[PciAddress, 
     return tuple(address for address, _ in devices)
 
 
-def _check(address: PciAddress, type_: str, host: HostFacts, conf: str) -> None:
-    """A type that vendor and device are is held against the host: slots may have been renumbered since."""
-    found = next((one for one in host.pci if one.address == address), None)
-    if found is not None and re.fullmatch("[0-9a-f]{4}-[0-9a-f]{4}", type_) and type_of(found.id) != type_:
-        fact = f"gres.conf says that {address} is a {type_}, and on this host it is a {type_of(found.id)}"
+def _check(address: HostDevice, type_: str, host: HostFacts, conf: str) -> None:
+    """A type that vendor and device are is held against the host: slots may have been renumbered since. So is that of
+    a mediated device: another may have been made with its UUID."""
+    types = {one.address: type_of(one.id) for one in host.pci if re.fullmatch("[0-9a-f]{4}-[0-9a-f]{4}", type_)}
+    is_ = (types | {one.address: type_of_mdev(one.type) for one in host.mediated}).get(address, type_)
+    if type_ and is_ != type_:
+        fact = f"gres.conf says that {address} is a {type_}, and on this host it is a {is_}"
         help_ = ("record this host again, make gres.conf anew, `scontrol reconfigure` with no job on the node",)
         raise Refused(Diagnostic("E585", fact, Where(conf), help=help_))
 
@@ -100,10 +104,10 @@ def _scontrol(number: str) -> str:
 # ---- Kubernetes ----
 
 
-def _of_pod(variables: Mapping[str, str], claims: str) -> tuple[PciAddress, ...] | None:
+def _of_pod(variables: Mapping[str, str], claims: str) -> tuple[HostDevice, ...] | None:
     """What plugins and claims give together; nothing is given twice."""
     sources = by_plugins(variables) | {file: by_claim(_read(file), file) for file in _metadata(claims)}
-    takers: dict[PciAddress, str] = {}
+    takers: dict[HostDevice, str] = {}
     for source, addresses in sources.items():
         for address in addresses:
             if address in takers:

@@ -17,7 +17,7 @@ from launcher.errors import Refused, Where
 from launcher.foreign.job import OWN, HostFile, Job, Want
 from launcher.foreign.slices import check_node
 from launcher.foreign.slurm_nodes import check_name
-from launcher.foreign.units import kind_of, type_of
+from launcher.foreign.units import MDEV, kind_of, type_of, type_of_mdev
 from launcher.planner.firmware import own_file
 from launcher.planner.functions import is_bridge
 from launcher.row import NamedTuple
@@ -102,14 +102,16 @@ def job_of(loaded: Loaded, text: str, sets: Sequence[str], able: Iterable[Able],
 
 
 def demand_of(one: Able) -> Demand:
-    """Of each IOMMU group that it means one unit, called as inventories call it."""
+    """Of each IOMMU group that it means one unit, and each mediated device, called as inventories call it."""
     functions = {str(found.address): found for found in one.host.pci}
     groups = {functions[name].group for name in map(str, one.devices.values()) if name in functions}
     members = [found for found in one.host.pci if found.group in groups and not is_bridge(found)]
     leaders: dict[int | None, tuple[str, str]] = {}
     for found in sorted(members, key=by_kind):
         leaders.setdefault(found.group, (kind_of(found.class_code, found.id), type_of(found.id)))
-    return tuple(sorted(leaders.values()))
+    mediated = {str(found.address): (MDEV, type_of_mdev(found.type)) for found in one.host.mediated}
+    parts = (mediated[name] for name in map(str, one.devices.values()) if name in mediated)
+    return tuple(sorted((*leaders.values(), *parts)))
 
 
 def agreed(demands: Mapping[str, Demand], *, any_type: bool) -> tuple[tuple[Want, ...], list[str]]:

@@ -6,27 +6,27 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from launcher.errors import Diagnostic, WrongUsage
 from launcher.planner.decided import Terms
-from launcher.values import PciAddress
+from launcher.values import HostDevice, host_device
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from launcher.planner.places import Locate
 
-Given: TypeAlias = tuple[PciAddress, ...] | None  # None: `--only` was not said
+Given: TypeAlias = tuple[HostDevice, ...] | None  # None: `--only` was not said
 
-_WAY = "write host addresses, as `--only 0000:c1:00.0,0000:c1:00.1`: `vmlaunch devices` lists them"
+_WAY = "write host addresses, as `--only 0000:c1:00.0,0000:c1:00.1`, or UUIDs: `vmlaunch devices` lists them"
 
 
-def given_functions(text: str) -> tuple[PciAddress, ...]:
-    """The words of `--only`: addresses between commas."""
+def given_functions(text: str) -> tuple[HostDevice, ...]:
+    """The words of `--only`: addresses between commas, and UUIDs of mediated devices."""
     words = text.replace(",", " ").split()
     if not words:
         raise WrongUsage(Diagnostic("E572", "--only names no device", help=(_WAY,)))
     return _addresses(words)
 
 
-def terms_of(where: Locate, only: Iterable[PciAddress | str] | None = None) -> Terms:
+def terms_of(where: Locate, only: Iterable[HostDevice | str] | None = None) -> Terms:
     return Terms(where, None if only is None else _addresses(only))
 
 
@@ -37,14 +37,14 @@ def narrowed(mine: Given, given: Given) -> Given:
     return tuple(one for one in mine if one in given)
 
 
-def _addresses(words: Iterable[PciAddress | str]) -> tuple[PciAddress, ...]:
-    """By number, each once. A scheduler may have given none."""
-    found = {one if isinstance(one, PciAddress) else _address(one) for one in words}
-    return tuple(sorted(found))
+def _addresses(words: Iterable[HostDevice | str]) -> tuple[HostDevice, ...]:
+    """By their text, each once. A scheduler may have given none."""
+    found = {_address(one) if isinstance(one, str) else one for one in words}
+    return tuple(sorted(found, key=str))
 
 
-def _address(word: str) -> PciAddress:
+def _address(word: str) -> HostDevice:
     try:
-        return PciAddress.parse(word)
+        return host_device(word)
     except ValueError:
         raise WrongUsage(Diagnostic("E572", f"--only: {word!r} is no PCI address", help=(_WAY,))) from None

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from launcher.plan.plan import Plan
     from launcher.spec.load import Loaded
     from launcher.spec.parts import VmSpec
-    from launcher.values import PciAddress
+    from launcher.values import HostDevice
 
 
 def read_spec(path: str, sets: Sequence[str] = ()) -> Loaded:
@@ -43,7 +43,7 @@ def _stem(path: str) -> str:
     return stem if stem and ending else name
 
 
-def make_plan(loaded: Loaded, host: HostFacts, only: Iterable[PciAddress | str] | None = None) -> Plan:
+def make_plan(loaded: Loaded, host: HostFacts, only: Iterable[HostDevice | str] | None = None) -> Plan:
     """Changes nothing. The plan says itself whether it can run: `summary.can_run`, `diagnostics`.
 
     `only`: the functions that it may touch, companions included, as `--only` names them; None: any.

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from launcher.images.boot_files import BootFiles
     from launcher.plan.plan import Plan
     from launcher.spec.parts import VmSpec
-    from launcher.values import PciAddress
+    from launcher.values import HostDevice
 
 MOST_TOLD = 12
 
 
-def judge_here(plan: Plan, *, strict: bool, only: tuple[PciAddress, ...] | None = None) -> Plan:
+def judge_here(plan: Plan, *, strict: bool, only: tuple[HostDevice, ...] | None = None) -> Plan:
     """On this host, with the files as they are now. `only`: what it may touch of what it was planned to."""
     from launcher.api.hosts import host_for
     from launcher.api.plans import files_of

@@ -13,8 +13,9 @@ from launcher.api.doubles import newest
 from launcher.api.inventories import hosts_in
 from launcher.api.verdicts import Trials, errors_of
 from launcher.errors import Diagnostic, Refused, WrongUsage
-from launcher.foreign.units import KINDS, REST, Unit, kind_of, offer_of, type_of
+from launcher.foreign.units import KINDS, MDEV, REST, Unit, kind_of, offer_of, type_of, type_of_mdev
 from launcher.planner.functions import is_bridge
+from launcher.planner.mediated import API
 from launcher.row import NamedTuple
 from launcher.spec.consent import WORDS
 from launcher.spec.kinds import is_of
@@ -34,7 +35,7 @@ _ORDER = (*KINDS, REST)
 
 def offered(host: HostFacts, wishes: Mapping[str, Wishes] | None = None) -> Offer:
     """`wishes` by kind, as `wishes_of` reads them."""
-    return offer_of(host, tuple(sorted(_units(host, wishes or {}), key=_place)))
+    return offer_of(host, (*sorted(_units(host, wishes or {}), key=_place), *_mediated(host)))
 
 
 class Found(NamedTuple):
@@ -91,6 +92,13 @@ def _units(host: HostFacts, wishes: Mapping[str, Wishes]) -> Iterator[Unit]:
             continue
         given |= with_it | {one.group}
         yield Unit(kind_of(one.class_code, one.id), type_of(one.id), one.address, one.node, one.group)
+
+
+def _mediated(host: HostFacts) -> Iterator[Unit]:
+    """Those that are there. Of what could be made only its driver knows how many more there can be."""
+    for one in sorted(host.mediated, key=lambda one: (one.type, one.address)):
+        if one.api in (API, None) and one.driver is not None and one.group is not None:
+            yield Unit(MDEV, type_of_mdev(one.type), one.address, one.node, None)
 
 
 def _wishes_for(one: PciFunction, wishes: Mapping[str, Wishes]) -> Wishes:

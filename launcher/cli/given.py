@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from launcher.plan.plan import Plan
     from launcher.spec.load import Loaded
     from launcher.spec.parts import VmSpec
-    from launcher.values import PciAddress
+    from launcher.values import HostDevice
 
 
 def read_spec(path: str, sets: Sequence[str], sources: dict[str, str]) -> Loaded:
@@ -52,7 +52,7 @@ def chosen_host(options: argparse.Namespace, spec: VmSpec) -> HostFacts:
     return recorded_host(options.host) if options.host else host_for(spec)
 
 
-def given_functions(options: argparse.Namespace, host: HostFacts | None = None) -> tuple[PciAddress, ...] | None:
+def given_functions(options: argparse.Namespace, host: HostFacts | None = None) -> tuple[HostDevice, ...] | None:
     """What the plan may touch; None: `--only` was not said. `env`: what a scheduler gave on this `host`."""
     if options.only is None:
         return None

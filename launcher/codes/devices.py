@@ -151,9 +151,11 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "a device that is not given",
         "`--only` names the functions that the plan may touch: what a scheduler gave this VM. The spec means another "
         "one, or a part of its IOMMU group is not named. Who has one function of a group has all of it, so a group is "
-        "given whole: bridges need not be named. A mediated device is given with the PCI device it is part of.",
+        "given whole: bridges need not be named. A mediated device is given by its UUID, or with the PCI device that "
+        "it is part of.",
         "vmlaunch up vm.yaml --only 0000:c1:00.0     # and its sound, 0000:c1:00.1, is in the same group",
-        "Give the whole group, or let the spec ask for what is given: `match` with `pick: free` chooses inside it.",
+        "Give the whole group, or let the spec ask for what is given: `match` with `pick: free` chooses inside it, "
+        "and so does `mdev: {type: TYPE}`.",
     ),
     Explanation(
         "E248",

@@ -90,8 +90,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "/dev/vfio/devices/vfioN and /dev/iommu.",
         "vmlaunch plan vm.yaml        # as a user outside root's groups",
         "Run it as root; or have root bind the device and give the node to the user. The udev rule "
-        '`SUBSYSTEM=="vfio", GROUP="kvm", MODE="0660"` does the latter for good. In a container the node has to be '
-        "passed on: `--device /dev/vfio/N`.",
+        '`SUBSYSTEM=="vfio", GROUP="kvm", MODE="0660"` does the latter for good, with "vfio-dev" in place of "vfio" '
+        "for own nodes. In a container the node has to be passed on: `--device /dev/vfio/N`.",
     ),
     Explanation(
         "E229",

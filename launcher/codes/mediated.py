@@ -9,7 +9,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "E260",
         "no such mediated device",
         "A mediated device is made by a driver of the host out of one of its own devices, when somebody asks for it, "
-        "and is gone after the next boot. A UUID names one that is there.",
+        "and is gone after the next boot. A UUID names one that is there; a type without a parent means the "
+        "first of those that are there and that no VM has, and with `--only` of those that are given.",
         "devices:\n  gpu: {mdev: 00000000-0000-0000-0000-000000000000}",
         "`ls /sys/bus/mdev/devices` lists them, /sys/class/mdev_bus what they can be made of; mdevctl(8) makes them at "
         "each boot, and `mdev: {parent: PARENT, type: TYPE}` at each start of the VM.",

@@ -8,8 +8,9 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "E572",
         "--only does not name devices",
-        "`--only` takes the host addresses of PCI functions between commas. A group number, an index, an alias of the "
-        "spec or a path in /dev means another device on another day, so none of them is taken.",
+        "`--only` takes the host addresses of PCI functions and UUIDs of mediated devices, between commas. A group "
+        "number, an index, an alias of the spec or a path in /dev means another device on another day, so none of "
+        "them is taken.",
         "vmlaunch plan vm.yaml --only gpu",
         "`vmlaunch devices` lists the addresses of this host.",
     ),

@@ -1,4 +1,4 @@
-"""What scontrol says of a job and gres.conf of its node in, the PCI functions that the job was given out. Pure.
+"""What scontrol says of a job and gres.conf of its node in, the devices that the job was given out. Pure.
 
 Slurm tells a job which of a node's devices it has by numbers: IDX counts the lines of gres.conf with that Name on that
 node, over all types. The environment has numbers of its own (SLURM_JOB_GPUS), which are no addresses.
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic, Refused, Where
 from launcher.record import record
-from launcher.values import PciAddress
+from launcher.values import HostDevice, host_device
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +40,7 @@ class Share:
     indices: tuple[int, ...] | None
 
 
-def given_devices(job: str, conf: str, node: str, file: str) -> tuple[tuple[PciAddress, str], ...]:
+def given_devices(job: str, conf: str, node: str, file: str) -> tuple[tuple[HostDevice, str], ...]:
     """With the type that gres.conf says. `file` is where `conf` is from."""
     lines: dict[str, list[Line]] = {}
     for line in lines_of(conf, node):
@@ -59,7 +59,7 @@ def record_of(number: str, said: str) -> str:
     raise Refused(Diagnostic("E584", f"`scontrol show job -d {number}` shows no job of that number"))
 
 
-def _device(share: Share, index: int, lines: list[Line], file: str) -> tuple[PciAddress, str]:
+def _device(share: Share, index: int, lines: list[Line], file: str) -> tuple[HostDevice, str]:
     if index >= len(lines):
         fact = f"the job has {share.name} number {index}, and gres.conf has {len(lines)} of that name for this node"
         raise _contradiction(fact, file)
@@ -68,7 +68,7 @@ def _device(share: Share, index: int, lines: list[Line], file: str) -> tuple[Pci
         fact = f"the job has a {share.type} as {share.name} number {index}, and in gres.conf that is a {line.type}"
         raise _contradiction(fact, file)
     try:
-        return PciAddress.parse(line.file.rpartition("/")[2]), line.type
+        return host_device(line.file.rpartition("/")[2]), line.type
     except ValueError:
         fact = f"{line.file} is {share.name} number {index} of this node, and its name is no PCI address"
         help_ = ("make the file by `vmlaunch devices --format gres`",)

@@ -1,4 +1,4 @@
-"""A container's variables and DRA's metadata files in, the PCI functions that Kubernetes gave it out. Pure."""
+"""A container's variables and DRA's metadata files in, the devices that Kubernetes gave it out. Pure."""
 
 from __future__ import annotations
 
@@ -6,34 +6,36 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from launcher.errors import Diagnostic, Refused, Where
-from launcher.values import PciAddress
+from launcher.values import HostDevice, host_device
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-# KubeVirt's plugin for permittedHostDevices, and that for SR-IOV functions; each with addresses between commas.
-PREFIXES = ("PCI_RESOURCE_", "PCIDEVICE_")
+# KubeVirt's plugin for permittedHostDevices, PCI and mediated ones, and that for SR-IOV functions; each with addresses
+# between commas, or UUIDs.
+PREFIXES = ("PCI_RESOURCE_", "MDEV_PCI_RESOURCE_", "PCIDEVICE_")
 _ALSO = "_INFO"  # PCIDEVICE_X_INFO has in JSON what PCIDEVICE_X has
 METADATA = "metadata.resource.k8s.io/"
-ADDRESS = ("pciBusID", "pciAddress")  # resource.kubernetes.io's attribute; what drivers had before there was one
+MDEV_UUID = "mdevUUID"  # ours, for there is none of Kubernetes'
+ADDRESS = ("pciBusID", "pciAddress", MDEV_UUID)  # resource.kubernetes.io's; what drivers had before there was one
 
 
-def by_plugins(variables: Mapping[str, str]) -> dict[str, tuple[PciAddress, ...]]:
+def by_plugins(variables: Mapping[str, str]) -> dict[str, tuple[HostDevice, ...]]:
     """By the variable that names them."""
     names = [one for one in sorted(variables) if one.startswith(PREFIXES) and not one.endswith(_ALSO)]
     return {name: tuple(_address(word, name) for word in variables[name].split(",")) for name in names}
 
 
-def _address(word: str, where: str) -> PciAddress:
+def _address(word: str, where: str) -> HostDevice:
     try:
-        return PciAddress.parse(word.strip())
+        return host_device(word.strip())
     except ValueError:
         fact = f"{where} names {word.strip()!r}, which is no PCI address"
-        help_ = ("a plugin for PCI devices names addresses; a mediated device is named in the spec, as `mdev: UUID`",)
+        help_ = ("a plugin for devices names addresses, or UUIDs of mediated ones",)
         raise Refused(Diagnostic("E584", fact, help=help_)) from None
 
 
-def by_claim(text: str, file: str) -> tuple[PciAddress, ...]:
+def by_claim(text: str, file: str) -> tuple[HostDevice, ...]:
     """Of one metadata file: DeviceMetadata, once for each version of it that the driver writes, each with the same."""
     for one in _stream(text, file):
         if isinstance(one, dict) and str(one.get("apiVersion", "")).startswith(METADATA):
@@ -67,7 +69,7 @@ def _devices(plain: dict[str, Any], file: str) -> list[dict[str, Any]]:
     raise _unread("its requests have no devices", file)
 
 
-def _of_device(device: dict[str, Any], file: str) -> PciAddress:
+def _of_device(device: dict[str, Any], file: str) -> HostDevice:
     attributes = device.get("attributes")
     found = attributes.items() if isinstance(attributes, dict) else ()
     said = [

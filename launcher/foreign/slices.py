@@ -6,13 +6,15 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from launcher.errors import Diagnostic, Refused, WrongUsage
+from launcher.foreign.pod_devices import MDEV_UUID
 from launcher.foreign.yaml_blocks import documents
+from launcher.values import PciAddress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from launcher.foreign.units import Offer, Unit
-    from launcher.values import PciAddress
+    from launcher.values import HostDevice
 
 MOST = 128  # devices of one slice (ResourceSliceMaxDevices)
 DOMAIN = "vmlaunch.example.com"  # until somebody says his own
@@ -35,7 +37,8 @@ def resource_slices(offers: Sequence[Offer], domain: str = DOMAIN) -> str:
     """And a DeviceClass for each kind, by which a claim asks."""
     kinds = sorted({unit.kind for one in offers for unit in one.units})
     slices = [plain for one in offers for plain in _slices(one, domain)]
-    head = "# By `vmlaunch devices --format resourceslice`: one device for each IOMMU group that can be passed.\n"
+    what = "one device for each IOMMU group or mediated device that can be passed"
+    head = f"# By `vmlaunch devices --format resourceslice`: {what}.\n"
     return head + documents([*(_class(one, domain) for one in kinds), *slices])
 
 
@@ -71,17 +74,18 @@ def _slices(offer: Offer, domain: str) -> Iterator[dict[str, Any]]:
 
 
 def _device(unit: Unit) -> dict[str, Any]:
-    """Kubernetes' own attributes for address and node: claims match those of other drivers by them."""
-    attributes: dict[str, Any] = {
-        "kind": {"string": unit.kind},
-        "type": {"string": unit.type},
-        "iommuGroup": {"int": unit.group},
-        "resource.kubernetes.io/pciBusID": {"string": str(unit.address)},
-    }
+    """Kubernetes' own attributes for address and node: claims match those of other drivers by them. It has none
+    for a mediated device."""
+    attributes: dict[str, Any] = {"kind": {"string": unit.kind}, "type": {"string": unit.type}}
+    if isinstance(unit.address, PciAddress):
+        attributes["iommuGroup"] = {"int": unit.group}
+        attributes["resource.kubernetes.io/pciBusID"] = {"string": str(unit.address)}
+    else:
+        attributes[MDEV_UUID] = {"string": str(unit.address)}
     if unit.node is not None:
         attributes["resource.kubernetes.io/numaNode"] = {"int": unit.node}
     return {"name": f"{unit.kind}-{_label(unit.address)}", "attributes": attributes}
 
 
-def _label(address: PciAddress) -> str:
+def _label(address: HostDevice) -> str:
     return str(address).replace(":", "-").replace(".", "-")

@@ -11,14 +11,14 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic, Refused
-from launcher.foreign.units import HUGE, huge_name, runs
+from launcher.foreign.units import HUGE, MDEV, huge_name, runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from launcher.foreign.units import Offer, Unit
 
-DEVICES = "/sys/bus/pci/devices"
+DEVICES, MEDIATED = "/sys/bus/pci/devices", "/sys/bus/mdev/devices"
 RESERVED = ("all", "default")  # NodeName=DEFAULT says what all nodes below it have, Nodes=ALL is every node
 
 
@@ -32,7 +32,9 @@ def check_name(name: str) -> None:
 def gres_conf(offers: Sequence[Offer]) -> str:
     """For all nodes. Slurm's index of a device is its line among those of its `Name` on that node."""
     lines = [line for one in offers for line in _lines(one)]
-    head = "# By `vmlaunch devices --format gres`: one line for each IOMMU group that can be passed.\n"
+    head = (
+        "# By `vmlaunch devices --format gres`: one line for each IOMMU group or mediated device that can be passed.\n"
+    )
     return head + "".join(f"{line}\n" for line in lines)
 
 
@@ -40,11 +42,15 @@ def _lines(offer: Offer) -> Iterator[str]:
     for unit in offer.units:
         cores = _cores(offer, unit)
         yield (
-            f"NodeName={offer.host} Name={unit.kind} Type={unit.type} File={DEVICES}/{unit.address}"
+            f"NodeName={offer.host} Name={unit.kind} Type={unit.type} File={_folder(unit)}"
             f"{f' Cores={cores}' if cores else ''}"
         )
     for size, count in offer.huge.items():
         yield f"NodeName={offer.host} Name={HUGE} Type={huge_name(size)} Count={count}"
+
+
+def _folder(unit: Unit) -> str:
+    return f"{MEDIATED if unit.kind == MDEV else DEVICES}/{unit.address}"
 
 
 def _cores(offer: Offer, unit: Unit) -> str:

@@ -13,25 +13,26 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from launcher.host.facts import Cpu, HostFacts
-    from launcher.values import PciAddress
+    from launcher.values import HostDevice
 
 # What a unit is called by, the first that fits: a group with a GPU and its sound is a GPU.
 KINDS = ("gpu", "fpga", "nvme", "infiniband", "ethernet", "wifi", "network", "storage", "usb", "audio", "display")
 REST = "pci"
+MDEV = "mdev"  # a mediated device
 HUGE = "hugepages"
 
 
 @record
 class Unit:
     """What is given as one piece: an IOMMU group, called by the function in it that a VM wants. `type`: its vendor and
-    device.
+    device. Or a mediated device, of which it is its own type; its group is made up.
     """
 
     kind: str
     type: str
-    address: PciAddress
+    address: HostDevice
     node: int | None
-    group: int
+    group: int | None
 
 
 @record
@@ -70,6 +71,11 @@ def kind_of(class_code: str, id_: str) -> str:
 def type_of(id_: str) -> str:
     """Vendor and device as a word that every scheduler takes: 10de-2684."""
     return id_.replace(":", "-")
+
+
+def type_of_mdev(kind: str) -> str:
+    """nvidia-63: what its driver calls it, which may be any name of a file."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", kind)
 
 
 def offer_of(host: HostFacts, units: tuple[Unit, ...]) -> Offer:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from launcher.codec import encode
 from launcher.errors import Diagnostic
 from launcher.record import field, record
-from launcher.values import HostDevice, PciAddress
+from launcher.values import HostDevice
 
 FORMAT_VERSION = "1.0"
 
@@ -84,7 +84,7 @@ class Assigned:
     file: str | None = None
     line: int = 0
     devices: dict[str, HostDevice] = field(default_factory=dict)
-    only: tuple[PciAddress, ...] = ()
+    only: tuple[HostDevice, ...] = ()
 
 
 @record

@@ -166,7 +166,7 @@ class Plan:
     assumes: tuple[Assumption, ...]
     diagnostics: tuple[Diagnostic, ...]
     summary: Summary
-    only: tuple[PciAddress, ...] | None = None  # the functions that it may touch; None: any
+    only: tuple[HostDevice, ...] | None = None  # the functions that it may touch; None: any
 
     def __post_init__(self) -> None:
         """It becomes a part of a path."""

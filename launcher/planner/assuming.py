@@ -42,7 +42,7 @@ from launcher.planner.networks import networked
 from launcher.planner.resets import own_method
 from launcher.planner.served_by import apart_from_users, wanted_engines
 from launcher.planner.waiting import waiting
-from launcher.values import MIB, Missing
+from launcher.values import MIB, Missing, PciAddress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from launcher.host.facts import PciFunction, Process
     from launcher.planner.decided import Choice, Situation
     from launcher.spec.parts import Match
-    from launcher.values import PciAddress
 
 _MATCHED = ("class_code", "id", "serial", "slot", "node", "physical_function")  # what `match` looks at
 
@@ -197,7 +196,8 @@ def _choosing(choice: Choice, match: Match, it: Situation) -> Iterator[str]:
     if it.terms.only is None:
         yield question(**wanted_by(match), first=first)
     else:  # what matches besides is nobody's business
-        yield from (f"pci[{one}].{name}" for one in it.terms.only for name in _MATCHED)
+        given = (one for one in it.terms.only if isinstance(one, PciAddress))
+        yield from (f"pci[{one}].{name}" for one in given for name in _MATCHED)
     for one in before:
         yield from (f"pci[{one.address}].{name}" for name in ("driver", "vfio", "uses", "group"))
         yield from (f"groups[{one.group}].kind", f"device_nodes[/dev/vfio/{one.group}].holders")

@@ -20,7 +20,7 @@ def groups_taken(steps: Iterable[Step]) -> set[int]:
 
 
 def beside(host: HostFacts, steps: Iterable[Step]) -> HostFacts:
-    """Its groups are VFIO's, its functions have vfio-pci, its memory and its huge pages are gone."""
+    """Its groups are VFIO's, its functions have vfio-pci, its mediated devices, memory and huge pages are gone."""
     taken = [step for step in steps if isinstance(step, TakeMemory)]
     groups = groups_taken(steps)
     nodes = host.nodes
@@ -33,6 +33,7 @@ def beside(host: HostFacts, steps: Iterable[Step]) -> HostFacts:
         memory=_less(host.memory, small),
         groups=tuple(_opened(one) if one.number in groups else one for one in host.groups),
         pci=tuple(_bound(one) if one.group in groups else one for one in host.pci),
+        mediated=tuple(one for one in host.mediated if one.group not in groups),
     )
 
 

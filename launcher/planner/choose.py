@@ -11,7 +11,7 @@ from launcher.values import Missing
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from launcher.host.facts import HostFacts, PciFunction
+    from launcher.host.facts import HostFacts, MediatedDevice, PciFunction
     from launcher.spec.parts import Device, Match
     from launcher.values import PciAddress
 
@@ -91,7 +91,7 @@ def lowest_free(
 
     `lent`: whoever gave it to this VM has lent it with its driver, which is told to let go.
     """
-    owned, takers = _owned_groups(host), list[str]()
+    owned, takers = owned_groups(host), list[str]()
     for one in found:
         taker = _taker(one, elsewhere, owned, lent=lent)
         if taker is None:
@@ -113,13 +113,14 @@ def _taker(one: PciFunction, elsewhere: set[PciAddress], owned: set[int], *, len
     return f"group {one.group} is open" if one.group in owned else None
 
 
-def _owned_groups(host: HostFacts) -> set[int]:
+def owned_groups(host: HostFacts) -> set[int]:
     """While VFIO owns a group its type is `unmanaged`, and whoever opened it holds its node. A user who may not see all
     holders has the type alone."""
     owned = {group.number for group in host.groups if group.kind == "unmanaged"}
     seen = (one for one in host.device_nodes or () if not isinstance(one.holders, Missing) and one.holders)
     held = {node.path.rpartition("/vfio/")[2] for node in seen}
-    own = {one.group for one in host.pci if one.group is not None and f"devices/{one.vfio}" in held}
+    devices: tuple[PciFunction | MediatedDevice, ...] = (*host.pci, *host.mediated)
+    own = {one.group for one in devices if one.group is not None and f"devices/{one.vfio}" in held}
     return owned | own | {int(name) for name in held if name.isdecimal()}
 
 

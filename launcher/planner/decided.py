@@ -100,6 +100,7 @@ class Mediated:
     """One alias of the spec; without a `device` this host has none of that UUID. `guest` is what the spec says.
 
     `wanted`: parent and type of what is to be made where it is not there, of which the host has `parent` and `kind`.
+    `of_type`: any of it would do; without a `device` there is none that nobody has, and `address` is nobody's.
     """
 
     alias: str
@@ -109,6 +110,7 @@ class Mediated:
     wanted: tuple[str, str] | None = None
     parent: MediatedParent | None = None
     kind: MediatedType | None = None
+    of_type: str | None = None
 
 
 @record
@@ -205,12 +207,16 @@ class Terms:
     """
 
     where: Locate
-    only: tuple[PciAddress, ...] | None = None
+    only: tuple[HostDevice, ...] | None = None
     now: Moment | None = None
     boot_id: str | None = None
 
-    def allows(self, address: PciAddress) -> bool:
+    def allows(self, address: HostDevice) -> bool:
         return self.only is None or address in self.only
+
+    def allows_part(self, address: Mdev, parent: str) -> bool:
+        """A mediated device: by itself, or with what it is made of."""
+        return self.allows(address) or parent in map(str, self.only or ())
 
 
 @record

@@ -43,7 +43,7 @@ def pass_devices(spec: VmSpec, host: HostFacts, terms: Terms) -> Passthrough:
         seats[choice.alias] += [_seat(one.alias, one.function, one.guest) for one in took if one.passed]
         # Naming a companion further down must not move the devices between.
         seats[choice.alias] += [_seat(one.alias, one.function, None) for one in own if one.becomes == "asked"]
-    mediated = _mediated(spec, host)
+    mediated = _mediated(spec, host, terms)
     for each in mediated:
         if each.device or each.wanted:
             seats[each.alias] = [Seat(each.alias, each.address, each.guest, str(each.address))]
@@ -57,13 +57,13 @@ def _seat(alias: str, one: PciFunction, guest: PciAddress | None) -> Seat:
     return Seat(alias, one.address, guest, slot, one.address.function)
 
 
-def _mediated(spec: VmSpec, host: HostFacts) -> tuple[Mediated, ...]:
+def _mediated(spec: VmSpec, host: HostFacts, terms: Terms) -> tuple[Mediated, ...]:
     """What knows of them is not imported for a VM without."""
     if all(one.mdev is None for one in spec.devices.values()):
         return ()
     from launcher.planner.mediated import mediated_of
 
-    return mediated_of(spec, host)
+    return mediated_of(spec, host, terms)
 
 
 def _device(choice: Choice) -> Iterator[Taken]:

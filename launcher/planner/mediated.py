@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from launcher.plan.plan import PlannedDevice, Source
 from launcher.plan.steps import MakeMdev, PassedMdev
 from launcher.planner.bars import spans_of_bars
+from launcher.planner.choose import owned_groups
 from launcher.planner.decided import Mediated
 from launcher.planner.memory import span_of
 from launcher.planner.virtio import BAR
@@ -21,27 +22,50 @@ from launcher.values import GIB, Span, align_up, own_mdev
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from launcher.host.facts import HostFacts
+    from launcher.host.facts import HostFacts, MediatedDevice
     from launcher.machine.board import Layout
-    from launcher.planner.decided import Situation
+    from launcher.planner.decided import Situation, Terms
     from launcher.planner.places import Locate
-    from launcher.spec.parts import Vgpu, VmSpec
+    from launcher.spec.parts import Device, Vgpu, VmSpec
     from launcher.values import HostDevice, PciAddress
 
 API = "vfio-pci"  # what VFIO has to make of it, so that a guest finds a PCI function
 HIGH = 64 * GIB  # for BARs that are large
 
 
-def mediated_of(spec: VmSpec, host: HostFacts) -> tuple[Mediated, ...]:
-    """In the order of the file."""
+def mediated_of(spec: VmSpec, host: HostFacts, terms: Terms) -> tuple[Mediated, ...]:
+    """In the order of the file. One that is named is no other alias's."""
+    wanted = {alias: one for alias, one in spec.devices.items() if one.mdev}
+    named = {one.mdev.uuid for one in wanted.values() if one.mdev and one.mdev.uuid}
+    free = [one for one in _free(host, terms) if one.address not in named] if _any_of_a_type(wanted.values()) else []
     return tuple(
-        _mediated(alias, device.mdev, device.guest, spec.name, host)
-        for alias, device in spec.devices.items()
+        _mediated(alias, device.mdev, device.guest, spec.name, host, free)
+        for alias, device in wanted.items()
         if device.mdev is not None
     )
 
 
-def _mediated(alias: str, named: Vgpu, guest: PciAddress | None, vm: str, host: HostFacts) -> Mediated:
+def _any_of_a_type(devices: Iterable[Device]) -> bool:
+    return any(one.mdev.uuid is None and one.mdev.parent is None for one in devices if one.mdev)
+
+
+def _free(host: HostFacts, terms: Terms) -> Iterator[MediatedDevice]:
+    """A PCI function to VFIO, which the plan may touch, and which no VM has open."""
+    owned = owned_groups(host)
+    for one in host.mediated:
+        usable = one.api in (API, None) and one.driver is not None and one.group is not None
+        if usable and one.group not in owned and terms.allows_part(one.address, one.parent):
+            yield one
+
+
+def _mediated(
+    alias: str, named: Vgpu, guest: PciAddress | None, vm: str, host: HostFacts, free: list[MediatedDevice]
+) -> Mediated:
+    if named.uuid is None and named.parent is None:
+        chosen = next((one for one in free if one.type == named.type), None)
+        if chosen is not None:
+            free.remove(chosen)
+        return Mediated(alias, chosen.address if chosen else own_mdev(vm, alias), chosen, guest, of_type=named.type)
     address = named.uuid or own_mdev(vm, alias)
     found = next((one for one in host.mediated if one.address == address), None)
     if named.parent is None or named.type is None:

@@ -125,12 +125,16 @@ class Network(Section):
 
 
 class Vgpu(Section):
-    """A mediated device: one that is there, or one that is made on up and removed on down."""
+    """A mediated device: one that is there, any of a type, or one that is made on up and removed on down."""
 
     model_config = ConfigDict(
         json_schema_extra={
-            "anyOf": [{"required": ["uuid"]}, {"required": ["parent", "type"]}],
-            "dependentRequired": {"parent": ["type"], "type": ["parent"]},
+            "anyOf": [
+                {"required": ["uuid", "parent", "type"]},
+                {"required": ["uuid"], "not": {"required": ["type"]}},
+                {"required": ["type"], "not": {"required": ["uuid"]}},
+            ],
+            "dependentRequired": {"parent": ["type"]},
         }
     )
 
@@ -151,7 +155,8 @@ class Vgpu(Section):
     type: MdevName | None = Field(
         default=None,
         title="type",
-        description="What is made: a folder of the parent's mdev_supported_types. `vmlaunch devices` lists them.",
+        description="What is made: a folder of the parent's mdev_supported_types. `vmlaunch devices` lists them. "
+        "Without `parent` it is the first of this type that is there and nobody has; with `--only`, of those given.",
         examples=["nvidia-63"],
     )
 

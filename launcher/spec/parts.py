@@ -61,7 +61,7 @@ MATCH = Form(
 
 @record
 class Vgpu:
-    """A mediated device: one that is there, or one that is made on up and removed on down."""
+    """A mediated device: one that is there, any of a type, or one that is made on up and removed on down."""
 
     uuid: Mdev | None = None
     parent: str | None = None

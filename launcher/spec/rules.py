@@ -129,14 +129,16 @@ def of_network(values: Collection[object]) -> Iterator[Problem]:
 
 
 def of_vgpu(keys: Collection[str]) -> Iterator[Problem]:
-    """One that is there, or what makes one."""
-    for key, other, example in (("type", "parent", "0000:41:00.0"), ("parent", "type", "nvidia-63")):
-        if key in keys and other not in keys:
-            way = f"write `{other}: {example}`, or take `{key}` out"
-            yield Problem("E122", f"`{key}` goes with `{other}`, which is not there", (key,), key=True, help=(way,))
+    """One that is there, one of those of a type, or what makes one."""
+    if "parent" in keys and "type" not in keys:
+        help_ = ("write `type: nvidia-63`, or take `parent` out",)
+        yield Problem("E122", "`parent` goes with `type`, which is not there", ("parent",), key=True, help=help_)
+    if {"uuid", "type"} <= set(keys) and "parent" not in keys:
+        help_ = ("write `parent: 0000:41:00.0`, whose driver is to make it, or take `type` out",)
+        yield Problem("E122", "`uuid` says which it is, and `type` any of them", ("type",), key=True, help=help_)
     if not keys:
-        help_ = ("add `uuid:` of one that is there", "or `parent:` and `type:` of one that is made")
-        yield Problem("E121", "nothing says which device it is", key=True, help=help_)
+        ways = ("add `uuid:` of one that is there, or `type:` for any", "or `parent:` and `type:` of one that is made")
+        yield Problem("E121", "nothing says which device it is", key=True, help=ways)
 
 
 def of_device(keys: Collection[str]) -> Iterator[Problem]:

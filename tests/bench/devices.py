@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 PCI = Path("/sys/bus/pci")
-NVME, RTL8139 = "0000:01:00.0", "0000:00:09.0"
+NVME, E1000E, RTL8139 = "0000:01:00.0", "0000:02:00.0", "0000:00:09.0"
 
 
 def to_vfio(address: str) -> None:

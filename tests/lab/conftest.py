@@ -31,6 +31,7 @@ class Lab:
 
     def __init__(self, session: pytest.Session) -> None:
         self._factory = pytest.TempPathFactory.from_config(session.config, _ispytest=True)
+        self._factory.getbasetemp()  # two threads that ask first each make one
         self._verbose = session.config.option.verbose > 0
         items: defaultdict[Host, dict[str, pytest.Item]] = defaultdict(dict)
         self._without_image = _why_no_image(session.items)

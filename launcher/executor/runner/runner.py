@@ -112,8 +112,9 @@ class Runner:
 
     def _perform(self, n: int, step: Step) -> bool:
         self._check_orders()
-        self._live.step, self._began = n, monotonic()
+        self._live.step = n
         self._outcome(n, "started")
+        self._began = monotonic()
         try:
             if isinstance(step, RunVcpus):
                 give_back()  # kernel and initrd were read whole

@@ -79,7 +79,8 @@ def _open(groups: Sequence[int], spaces: AddressSpaces, made: Mapping[Mdev, int]
 
 
 def map_dma(step: MapDma, live: Live) -> None:
-    """Each byte of RAM once for each address space. One call pins a range, and says nothing before it is over."""
+    """Each byte of RAM once for each address space. One call pins a range, and says nothing before it is over; that the
+    last is over says the step's end."""
     spaces, done = live.the(OpenedGroups).maps, 0
     total = len(spaces) * sum(one.size for one in step.ranges)
     for maps in spaces:
@@ -87,7 +88,8 @@ def map_dma(step: MapDma, live: Live) -> None:
         for one in step.ranges:
             maps.map_ram(one, live.banks[one.bank])
             live.on_undo(partial(maps.unmap, Span(one.guest, one.size)))
-            live.progress(done := done + one.size, total)
+            if (done := done + one.size) < total:
+                live.progress(done, total)
 
 
 def _check_limits(step: MapDma, space: AddressSpace) -> None:

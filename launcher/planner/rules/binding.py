@@ -60,7 +60,7 @@ def check_binding(it: Situation, found: Collection[Diagnostic]) -> Iterator[Diag
     fact = f"{names}: only root may change the drivers of devices, and {whose} would run `up`"
     evidence = tuple(f"{one.function.address} is on {one.function.driver or 'no driver'}" for one in moved)
     ready = _unblocked(moved, it, found)
-    by_hand = (f"or bind as root first: `{_commands(ready, it.host.process)}`",) if ready else ()
+    by_hand = (f"or bind as root first: `{_commands(ready, it)}`",) if ready else ()
     help_ = ("run it as root: `sudo vmlaunch up SPEC`", *by_hand)
     yield Diagnostic("E228", fact, in_spec(f"devices.{moved[0].alias}"), evidence, help_)
 
@@ -85,10 +85,14 @@ def may_change(process: Process) -> bool:
     return (process.uid == 0 or "cap_dac_override" in process.capabilities) and not process.own_user_namespace
 
 
-def _commands(moved: list[Taken], process: Process) -> str:
+def _commands(moved: list[Taken], it: Situation) -> str:
+    """By iommufd a function's own node has no name before it is bound."""
     functions = [one.function for one in moved]
     nodes = dict.fromkeys(f"/dev/vfio/{one.group}" for one in functions if not is_bridge(one))
-    owning = f"; chown {process.uid} {' '.join(nodes)}" if nodes else ""
+    if it.backend == "iommufd":
+        passed = [one.function.address for one in moved if one.passed]
+        nodes = dict.fromkeys(f"/dev/vfio/devices/$(ls /sys/bus/pci/devices/{one}/vfio-dev)" for one in passed)
+    owning = f"; chown {it.host.process.uid} {' '.join(nodes)}" if nodes else ""
     return f"{binding(functions)}{owning}"
 
 

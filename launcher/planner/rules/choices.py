@@ -167,7 +167,7 @@ def _not_given(choice: Choice, found: Obstacle, it: Situation) -> Diagnostic:
         fact = f"{wanted[0].address}, the one that matches {_match(choice)}, is not given"
     else:
         fact = f"none of the {len(wanted)} devices that match {_match(choice)} is given"
-    help_ = (f"ask for what is given, or have this given, too: {giving(it.terms, wanted[:1])}",)
+    help_ = (f"ask for what is given, or have this given, too: {giving(it.terms, [wanted[0].address])}",)
     return Diagnostic("E247", fact, evidence=wanted_and_given(wanted, it), help=help_)
 
 

@@ -10,32 +10,35 @@ from launcher.planner.functions import is_bridge
 from launcher.planner.places import in_spec
 from launcher.planner.rules.rule import Rule
 from launcher.planner.rules.words import listed, series, shown
+from launcher.values import PciAddress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from launcher.host.facts import IommuGroup, PciFunction
     from launcher.planner.decided import Situation, Terms
+    from launcher.values import HostDevice
 
 _MOST = 4  # of those that are wanted
 
 
-def giving(terms: Terms, functions: Sequence[PciFunction]) -> str:
+def giving(terms: Terms, addresses: Iterable[HostDevice]) -> str:
     """What to write for these to be given, too."""
-    addresses = sorted({*(terms.only or ()), *(one.address for one in functions)})
-    return f"`--only {','.join(map(str, addresses))}`"
+    return f"`--only {','.join(sorted(map(str, {*(terms.only or ()), *addresses})))}`"
 
 
 def wanted_and_given(wanted: Sequence[PciFunction], it: Situation) -> tuple[str, ...]:
     """As evidence."""
-    given = [one for address in it.terms.only or () if (one := it.host_functions.get(address))]
+    only = [one for one in it.terms.only or () if isinstance(one, PciAddress)]
+    given = [one for address in only if (one := it.host_functions.get(address))]
     rows = [*((*shown(one), "not given") for one in wanted[:_MOST]), *((*shown(one), "given") for one in given)]
     return listed(rows)
 
 
 def _all_there(it: Situation) -> Iterator[Diagnostic]:
     """If not, whoever gave it knows another host than this, or this one as it was."""
-    gone = [address for address in it.terms.only or () if address not in it.host_functions]
+    mediated = {*(one.address for one in it.host.mediated), *(one.address for one in it.passing.mediated)}
+    gone = [one for one in it.terms.only or () if one not in it.host_functions and one not in mediated]
     if gone:
         said = series(map(str, gone))
         fact = f"{said} {'is' if len(gone) == 1 else 'are'} given, and this host has no such device"
@@ -50,22 +53,20 @@ def _whole_groups(it: Situation) -> Iterator[Diagnostic]:
         if missing:
             alias, said = it.passing.deciders[group.number].alias, series(str(one.address) for one in missing)
             fact = f"{alias}: {said} of IOMMU group {group.number} {'is' if len(missing) == 1 else 'are'} not given"
-            help_ = (f"a VM has all of a group or nothing: {giving(it.terms, missing)}",)
+            help_ = (f"a VM has all of a group or nothing: {giving(it.terms, (one.address for one in missing))}",)
             yield Diagnostic("E247", fact, in_spec(f"devices.{alias}"), wanted_and_given(missing, it), help_)
 
 
 def _mediated(it: Situation) -> Iterator[Diagnostic]:
-    """It is a part of its parent, which a scheduler knows by its address, or not at all."""
+    """It is given by its UUID, or with its parent, of which it is a part."""
     for one in it.passing.mediated if it.terms.only is not None else ():
         name = one.device.parent if one.device else one.wanted[0] if one.wanted else None
-        parent = next((each for each in it.host.pci if str(each.address) == name), None)
-        if name is None or (parent is not None and it.terms.allows(parent.address)):
+        if name is None or it.terms.allows_part(one.address, name):
             continue
-        fact = f"{one.alias}: {one.address} is a part of {name}, which is not given"
-        nobody = "no scheduler gives it: it is no PCI device; plan without `--only`"
-        help_ = (giving(it.terms, [parent]) if parent else nobody,)
-        wanted = wanted_and_given([parent], it) if parent else ()
-        yield Diagnostic("E247", fact, in_spec(f"devices.{one.alias}.mdev"), wanted, help_)
+        fact = f"{one.alias}: {one.address} is not given, nor is {name}, of which it is a part"
+        parent = next((each for each in it.host.pci if str(each.address) == name), None)
+        wanted = wanted_and_given([parent] if parent else [], it)
+        yield Diagnostic("E247", fact, in_spec(f"devices.{one.alias}.mdev"), wanted, (giving(it.terms, [one.address]),))
 
 
 def _touched(group: IommuGroup, it: Situation) -> list[PciFunction]:

@@ -29,7 +29,9 @@ _MAKING = "echo {uuid} > /sys/class/mdev_bus/PARENT/mdev_supported_types/TYPE/cr
 def _absent(it: Situation) -> Iterator[Diagnostic]:
     """One that is made by hand is gone after a boot."""
     for one in it.passing.mediated:
-        if one.device is None and one.wanted is None:
+        if one.device is None and one.of_type is not None:
+            yield _none_of_type(one, one.of_type, it)
+        elif one.device is None and one.wanted is None:
             fact = f"{one.alias}: this host has no mediated device {one.address}"
             rows = listed([_shown(other) for other in it.host.mediated])
             help_ = (
@@ -38,6 +40,28 @@ def _absent(it: Situation) -> Iterator[Diagnostic]:
                 "for each start: `mdev: {parent: PARENT, type: TYPE}`",
             )
             yield Diagnostic("E260", fact, _where(one), ("it has:", *rows) if rows else (), help_)
+
+
+def _none_of_type(one: Mediated, kind: str, it: Situation) -> Diagnostic:
+    there = [other for other in it.host.mediated if other.type == kind]
+    given = [other for other in there if it.terms.allows_part(other.address, other.parent)]
+    if given:
+        fact = f"{one.alias}: each {kind} that this host has{_may(it)} is taken, or no driver has it"
+    elif there:
+        fact = f"{one.alias}: no {kind} is given"
+    else:
+        fact = f"{one.alias}: this host has no mediated device of type {kind}"
+    rows = listed([_shown(other) for other in there or it.host.mediated])
+    help_ = (
+        "have one that nobody has given to this VM, too" if there and not given else "end the VM that has one",
+        *(() if there else did_you_mean(kind, [other.type for other in it.host.mediated])),
+        "to have one made on up, write `parent` beside `type`",
+    )
+    return Diagnostic("E260", fact, _where(one), ("it has:", *rows) if rows else (), help_ if there else help_[1:])
+
+
+def _may(it: Situation) -> str:
+    return "" if it.terms.only is None else ", of those that are given,"
 
 
 def _shown(one: MediatedDevice) -> tuple[str, ...]:

@@ -315,7 +315,8 @@ def open_files() -> int:
 
 
 def pinned() -> int:
-    """Pages (the kernel's Documentation/core-api/pin_user_pages.rst)."""
+    """Pages (the kernel's Documentation/core-api/pin_user_pages.rst), with what CPUs have counted and not told yet."""
+    Path("/proc/sys/vm/stat_refresh").write_text("1")
     counts = dict(line.split() for line in Path("/proc/vmstat").read_text().splitlines())
     return int(counts["nr_foll_pin_acquired"]) - int(counts["nr_foll_pin_released"])
 

@@ -50,14 +50,15 @@ def test_no_call_of_a_life_with_three_devices_fails(cli: Cli, tmp_path: Path) ->
     plan, trace = tmp_path / "vm.plan", tmp_path / "trace"
     made = cli.run("plan", "-o", plan, cli.spec(EXAMPLES / "hello.elf", memory="64MiB", devices=THREE))
     assert made.code == 0, made.err
-    words = ["strace", "-f", "-X", "raw", "-o", str(trace), "-e", "trace=ioctl", *cli.command("up", "-v", plan)]
+    words = ["strace", "-f", "-T", "-X", "raw", "-o", str(trace), "-e", "trace=ioctl", *cli.command("up", "-v", plan)]
     done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "0 failed calls" in done.stderr
-    calls = re.findall(r"ioctl\(\w+, (0x3b\w\w), .*\) += (\S+)", trace.read_text())
-    print(*(f"{number} {'failed' if result == '-1' else ''}" for number, result in calls))
-    assert {number for number, result in calls if result == "-1"} <= set(QUESTIONS)
-    numbers = [number for number, _ in calls]
+    calls = re.findall(r"ioctl\(\w+, (0x3b\w\w), .*\) += (\S+).* <([\d.]+)>", trace.read_text())
+    for number, result, seconds in calls:
+        print(f"{number} {seconds} s{', failed' if result == '-1' else ''}")
+    assert {number for number, result, _ in calls if result == "-1"} <= set(QUESTIONS)
+    numbers = [number for number, *_ in calls]
     assert [numbers.count(one) for one in (BIND, ATTACH, DETACH)] == [3, 3, 3]
     assert [numbers.count(one) for one in (MAP, UNMAP, DESTROY)] == [1, 1, 1]  # RAM once, for all of them
 

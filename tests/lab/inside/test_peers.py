@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import PATIENCE, Cli
 from tests.lab.hosts import HOSTS, Host
-from tests.lab.inside.passing import EDU, GUEST, SHARED_MEMORY, linux, order, start
+from tests.lab.inside.passing import EDU, GUEST, SHARED_MEMORY, linux, order, start, until
 
 pytestmark = pytest.mark.usefixtures("host_as_before")
 
@@ -38,18 +38,47 @@ def test_a_device_reaches_the_memory_of_another_unless_the_plan_warns(
     planned = cli.run("plan", "--json", linux(cli, initrd, DEVICES, vfio=vfio)).json()
     together = "W323" not in {one["code"] for one in planned["diagnostics"]}
     up = start(cli, initrd, DEVICES, vfio=vfio)
-    order(up, f"for one in {GUEST} {SHARED}; do echo 1 > $one/enable; done; echo on $((0 + 1))", "on 1")
-    master = f"printf '\\006' | dd of={GUEST}/config bs=1 seek=4 conv=notrunc 2> /dev/null"
-    order(up, f"{master}; echo master $((0 + 1))", "master 1")
-    (found,) = cli.run("inspect", "--json", cli.name).json()["report"]["containers"]
-    print(f"{vfio} on {host.name}: {found['peer_maps']} maps of BARs")
-    assert bool(found["peer_maps"]) is together
+    switch_on(up)
+    maps = peer_maps(cli)
+    print(f"{vfio} on {host.name}: {maps} maps of BARs")
+    assert bool(maps) is together
     assert copied(up, 0x600D0DA7) is together
     order(up, f"echo 0 > {SHARED}/enable; echo 1 > {SHARED}/enable; echo again $((0 + 1))", "again 1")
     assert copied(up, 0x0DDBA115) is together
     out, err = up.communicate("poweroff\n", timeout=PATIENCE)
     assert up.returncode == 0, out + err
     assert "0 failed calls" in err
+
+
+@pytest.mark.long
+@pytest.mark.host("compat")
+def test_dma_bufs_of_bars_serve_each_life_of_a_guest_that_reboots(cli: Cli, initrd: Path) -> None:
+    """They were made before the runner was confined. Each life maps them anew, from the same memory."""
+    up = start(cli, initrd, DEVICES, vfio="iommufd")
+    for life, word in enumerate((0x600D0DA7, 0x0DDBA115, 0x5EC0DA1F)):
+        if life:
+            order(up, "echo going $((0 + 1)); reboot", "going 1")
+            until(up, "^init at")
+        switch_on(up)
+        assert copied(up, word)
+        print(f"life {life}: {peer_maps(cli)} maps of BARs")
+    out, err = up.communicate("poweroff\n", timeout=PATIENCE)
+    assert up.returncode == 0, out + err
+    assert "after 2 reboots" in err
+    assert "0 failed calls" in err
+
+
+def switch_on(up: subprocess.Popen[str]) -> None:
+    """Both devices' memory, and edu's DMA."""
+    order(up, f"for one in {GUEST} {SHARED}; do echo 1 > $one/enable; done; echo on $((0 + 1))", "on 1")
+    master = f"printf '\\006' | dd of={GUEST}/config bs=1 seek=4 conv=notrunc 2> /dev/null"
+    order(up, f"{master}; echo master $((0 + 1))", "master 1")
+
+
+def peer_maps(cli: Cli) -> int:
+    (found,) = cli.run("inspect", "--json", cli.name).json()["report"]["containers"]
+    count: int = found["peer_maps"]
+    return count
 
 
 def copied(up: subprocess.Popen[str], word: int) -> bool:

@@ -12,6 +12,9 @@ from launcher.api.given import from_environment
 from launcher.cli import main
 from launcher.errors import Refused
 from launcher.foreign.gres import expanded, given_devices, record_of
+from launcher.host.facts import MediatedDevice
+from launcher.record import replace
+from launcher.values import Mdev, PciAddress
 from tests.elves import pvh
 from tests.planning import HOSTS, host
 
@@ -45,6 +48,22 @@ devices:
 )
 def test_numbers_of_slurm_are_lines_of_gres_conf(gres: str, expected: list[str]) -> None:
     assert [str(one) for one, _ in given_devices(JOB.format(gres), CONF, "gpu07", "gres.conf")] == expected
+
+
+UUID = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001"
+CARD = MediatedDevice(Mdev(UUID), "nvidia-63", None, "vfio-pci", "0000:41:00.0", "nvidia", 1, 70)
+
+
+def test_a_mediated_device_is_a_line_as_any_other() -> None:
+    conf = f"{CONF}NodeName=gpu07 Name=mdev Type=nvidia-63 File=/sys/bus/mdev/devices/{UUID}\n"
+    found = given_devices(JOB.format("gpu:10de-2684:1(IDX:0),mdev:nvidia-63:1(IDX:0)"), conf, "gpu07", "gres.conf")
+    assert found == ((PciAddress.parse("0000:c1:00.0"), "10de-2684"), (Mdev(UUID), "nvidia-63"))
+
+
+def test_a_plugin_for_mediated_devices_names_uuids() -> None:
+    on = replace(host("gpu07"), mediated=(CARD,))
+    given = {"MDEV_PCI_RESOURCE_EXAMPLE_COM_T4": UUID, "PCI_RESOURCE_EXAMPLE_COM_NVME": "0000:02:00.0"}
+    assert from_environment(given, on, "/nowhere") == (PciAddress.parse("0000:02:00.0"), Mdev(UUID))
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -11,8 +12,12 @@ import pytest
 
 from launcher.api.units import offered, wishes_of
 from launcher.cli import main
+from launcher.foreign.slices import resource_slices
+from launcher.foreign.slurm_nodes import gres_conf, nodes_conf
 from launcher.foreign.units import cores_of, runs
-from launcher.host.facts import Cpu
+from launcher.host.facts import Cpu, HostFacts, MediatedDevice
+from launcher.record import replace
+from launcher.values import Mdev
 from tests.planning import HOSTS, host
 
 GOLDEN = Path(__file__).parent.parent.parent / "schedulers"
@@ -59,6 +64,40 @@ def test_a_wish_is_for_all_that_its_class_has() -> None:
     """`display` has what is called `gpu` here, as in `match`."""
     found = [offered(host("gpu07"), wishes_of([f"{kind}.companions=attach"])) for kind in ("gpu", "display")]
     assert found[0] == found[1] != offered(host("gpu07"))
+
+
+TYPED, UUID = ("GRID T4/1Q", "nvidia-63", "i915-GVTg"), "83b8f4f2-509f-382f-3c1e-e6bfe0fa100"
+
+
+def with_mediated() -> HostFacts:
+    """Two that VFIO gives a PCI guest, one that it does not."""
+    apis = ("vfio-pci", "vfio-pci", "vfio-ccw")
+    made = (
+        MediatedDevice(
+            Mdev(f"83b8f4f2-509f-382f-3c1e-e6bfe0fa100{n}"), kind, None, api, "0000:41:00.0", "nvidia", 1, 70 + n
+        )
+        for n, (kind, api) in enumerate(zip(TYPED, apis, strict=True))
+    )
+    return replace(host("gpu07"), mediated=tuple(made))
+
+
+def test_mediated_devices_that_are_there_are_given_by_their_uuids() -> None:
+    offer = offered(with_mediated())
+    found = [(str(one.address)[-4:], one.type) for one in offer.units if one.kind == "mdev"]
+    assert found == [("1000", "GRID-T4-1Q"), ("1001", "nvidia-63")]
+    lines = gres_conf([offer]).splitlines()
+    assert any(
+        re.fullmatch(
+            r"NodeName=gpu07 Name=mdev Type=nvidia-63 File=/sys/bus/mdev/devices/83b8f4f2-\S+1001 Cores=\S+", line
+        )
+        for line in lines
+    ), lines
+    assert "mdev:nvidia-63:1" in nodes_conf([offer])
+    assert re.search(r"^GresTypes=.*\bmdev\b", nodes_conf([offer]), re.MULTILINE)
+    slices = resource_slices([offer], "gpu.example.com")
+    assert "name: mdev-83b8f4f2-509f-382f-3c1e-e6bfe0fa1001" in slices
+    assert "mdevUUID" in slices
+    assert "name: mdev.gpu.example.com" in slices
 
 
 @pytest.mark.parametrize(

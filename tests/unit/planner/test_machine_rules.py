@@ -200,6 +200,9 @@ def test_binding_several_devices_is_one_command(gpu07):
     assert found.message.startswith("a, b: ")
     assert "for d in 0000:02:00.0 0000:81:00.0; do " in found.help[1]
     assert found.help[1].endswith("chown 1000 /dev/vfio/14 /dev/vfio/45`")
+    own = only(plan(f"{text}vfio: iommufd\n", user(gpu07, node("/dev/iommu"))), "E228").help[1]
+    names = (f"/dev/vfio/devices/$(ls /sys/bus/pci/devices/{one}/vfio-dev)" for one in ("0000:02:00.0", "0000:81:00.0"))
+    assert own.endswith(f"chown 1000 {' '.join(names)}`")
 
 
 def test_a_device_opened_by_its_own_node_takes_the_group_too(gpu07):

@@ -293,13 +293,74 @@ def test_a_plan_that_was_edited_makes_what_it_opens_and_nothing_else() -> None:
     ],
 )
 def test_who_was_given_a_device_was_given_what_is_made_of_it(parent: str, only: str, expected: list[str]) -> None:
-    """Of what is no PCI device no scheduler knows."""
     parents = (MediatedParent(parent, KINDS),)
     text = MADE.replace("parent: mtty", f"parent: {parent}")
     made = plan(text, replace(a_maker(), mediated_parents=parents), only=only)
     assert codes(made) == expected
     there = replace(DEVICES[0], parent=parent)
     assert codes(plan(ONE, replace(host("gpu07"), mediated=(there,)), only=only)) == expected
+
+
+SAME = tuple(
+    MediatedDevice(Mdev(uuid), "nvidia-63", "GRID T4-1Q", "vfio-pci", "0000:41:00.0", "nvidia", 1, group, vfio)
+    for uuid, group, vfio in ((SERIAL, 80, "vfio3"), (DISPLAY, 81, "vfio4"), (OTHER, 82, "vfio5"))
+)
+ANY = f"{SMALL}devices: {{card: {{mdev: {{type: nvidia-63}}}}}}\n"
+
+
+def of_one_type(*held: str) -> HostFacts:
+    """With processes of somebody's that have these nodes open."""
+    nodes = tuple(DeviceNode(path, 0o600, 0, 0, True, holders=(Holder(7, "qemu"),)) for path in held)
+    found = host("gpu07")
+    return replace(found, mediated=SAME, device_nodes=(*(found.device_nodes or ()), *nodes))
+
+
+@pytest.mark.parametrize(
+    ("held", "only", "expected"),
+    [
+        ((), "", SERIAL),
+        (("/dev/vfio/80",), "", DISPLAY),
+        (("/dev/vfio/devices/vfio3",), "", DISPLAY),
+        ((), f"{OTHER},{DISPLAY}", DISPLAY),
+        ((), f"0000:02:00.0,{OTHER.upper()}", OTHER),
+    ],
+)
+def test_a_type_is_the_first_that_nobody_has_of_those_given(held: tuple[str, ...], only: str, expected: str) -> None:
+    made = plan(ANY, of_one_type(*held), only=only)
+    assert codes(made) == []
+    (card,) = step(made, OpenDevices).devices
+    assert card.address == Mdev(expected)
+    again = plan_from_json(json.loads(json.dumps(plan_to_json(made))))
+    assert (again.only, again.steps) == (made.only, made.steps)
+
+
+def test_two_of_a_type_are_two_and_neither_is_one_that_is_named() -> None:
+    text = ANY.replace("}}}", f"}}}}, other: {{mdev: {{type: nvidia-63}}}}, named: {{mdev: {SERIAL}}}}}")
+    made = step(plan(text, of_one_type()), OpenDevices).devices
+    assert {one.alias: str(one.address) for one in made} == {"card": DISPLAY, "other": OTHER, "named": SERIAL}
+
+
+@pytest.mark.parametrize(
+    ("text", "only", "said"),
+    [
+        (ANY.replace("nvidia-63", "nvidia-36"), "", "has no mediated device of type nvidia-36"),
+        (ANY, "0000:02:00.0", "no nvidia-63 is given"),
+        (ANY.replace("}}}", "}}, two: {mdev: {type: nvidia-63}}}"), SERIAL, "of those that are given, is taken"),
+    ],
+)
+def test_of_a_type_that_has_none_left_it_is_told_why(text: str, only: str, said: str) -> None:
+    made = plan(text, of_one_type(), only=only)
+    assert codes(made) == ["E260"]
+    assert said in made.diagnostics[0].message
+
+
+@pytest.mark.parametrize(
+    ("only", "expected"), [(SERIAL, []), (DISPLAY, ["E247"]), (f"{SERIAL},{own_mdev('vm', 'else')}", ["E248"])]
+)
+def test_a_mediated_device_is_given_by_its_uuid(only: str, expected: list[str]) -> None:
+    assert codes(plan(ONE, a_host(), only=only)) == expected
+    made = plan(MADE, a_maker(), only=str(OWN))
+    assert (codes(made), made.only) == ([], (OWN,))
 
 
 @pytest.mark.parametrize(

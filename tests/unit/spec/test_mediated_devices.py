@@ -1,4 +1,4 @@
-"""Mediated devices in a spec: one by its UUID, or a parent and a type that one is made of."""
+"""Mediated devices in a spec: one by its UUID, any of a type, or a parent and a type that one is made of."""
 
 from __future__ import annotations
 
@@ -34,8 +34,13 @@ def test_a_parent_and_a_type_are_names_of_sysfs(parent: str, means: str) -> None
     assert (found.uuid, found.parent, found.type) == (None, means, "i915-GVTg_V5_4")
 
 
+def test_a_type_alone_is_any_of_it() -> None:
+    assert (mdev("{type: mtty-2}").uuid, mdev("{type: mtty-2}").parent) == (None, None)
+
+
 def test_it_is_written_as_it_is_read() -> None:
-    for text in (UUID, f"{{uuid: {UUID}, parent: mtty, type: mtty-2}}", "{parent: mtty, type: mtty-2}"):
+    whole = f"{{uuid: {UUID}, parent: mtty, type: mtty-2}}"
+    for text in (UUID, whole, "{parent: mtty, type: mtty-2}", "{type: mtty-2}"):
         spec = loaded(with_mdev(text)).spec
         assert VM_SPEC.read(VM_SPEC.plain(spec, short=True)) == spec
 
@@ -44,7 +49,7 @@ def test_it_is_written_as_it_is_read() -> None:
     ("text", "expected"),
     [
         ("{parent: mtty}", ["E122"]),
-        ("{type: mtty-2}", ["E122"]),
+        (f"{{uuid: {UUID}, type: mtty-2}}", ["E122"]),
         ("{}", ["E121"]),
         ("{parent: /sys/class/mdev_bus/mtty, type: mtty-2}", ["E137"]),
         ("{parent: .., type: mtty-2}", ["E137"]),

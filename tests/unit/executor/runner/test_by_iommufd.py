@@ -11,6 +11,7 @@ import pytest
 
 from launcher.executor.runner import refused_bind
 from launcher.kernel.api import Event
+from launcher.plan.plan import Plan
 from launcher.plan.steps import Member, OpenDevices, OpenIommufd
 from launcher.record import replace
 from launcher.values import MIB
@@ -213,6 +214,46 @@ def test_who_has_nothing_to_name_says_what_the_kernel_said(tmp_path: Path, whole
         assert run.problem["code"] == "E501"
         assert call in run.problem["message"]
         assert ("ulimit -l" in str(run.problem.get("help"))) == (error == errno.ENOMEM)
+
+
+# What each call can be refused with (and what no call of ours provokes is not here), and what is said then.
+BIND, ATTACH, OPTION = "VFIO_DEVICE_BIND_IOMMUFD", "VFIO_DEVICE_ATTACH_IOMMUFD_PT", "IOMMU_OPTION"
+TABLE = (
+    (IOMMUFD, errno.ENOENT, "No such file or directory"),
+    (IOMMUFD, errno.EACCES, "Permission denied"),
+    (OPTION, errno.EPERM, "Operation not permitted"),
+    (OPTION, errno.EBUSY, "Device or resource busy"),
+    (BIND, errno.EBUSY, "Device or resource busy"),  # nobody is seen who has it: so for the next two
+    (BIND, errno.EPERM, "Operation not permitted"),
+    (BIND, errno.EINVAL, "Invalid argument"),
+    (BIND, errno.EBADFD, "File descriptor in bad state"),
+    ("IOMMU_IOAS_ALLOC", errno.ENOMEM, "Cannot allocate memory"),
+    (ATTACH, errno.ENOMEM, "Cannot allocate memory"),
+    (ATTACH, errno.ENOENT, "No such file or directory"),
+    ("IOMMU_IOAS_IOVA_RANGES", errno.ENOENT, "No such file or directory"),
+    ("IOMMU_IOAS_MAP", errno.EEXIST, "File exists"),
+    ("IOMMU_IOAS_MAP", errno.EINVAL, "Invalid argument"),
+    ("IOMMU_IOAS_MAP", errno.EFAULT, "Bad address"),
+    ("IOMMU_IOAS_MAP", errno.ENOMEM, "Cannot allocate memory"),
+    ("IOMMU_IOAS_MAP", errno.EOPNOTSUPP, "Operation not supported"),
+)
+
+
+@pytest.mark.parametrize(("call", "error", "said"), TABLE, ids=[f"{call} {errno.errorcode[n]}" for call, n, _ in TABLE])
+def test_what_the_kernel_refuses_is_said_with_its_call(tmp_path: Path, call: str, error: int, said: str) -> None:
+    plan = counted_by_process(by_iommufd(passing_plan(tmp_path)))
+    kernel = a_kernel(fail_at=Run(plan, a_kernel()).kernel.calls.index(call) + 1, error=error)
+    problem = Run(plan, kernel).problem
+    print(problem["code"], problem["message"], *problem.get("help", ()))
+    assert problem["code"] == "E501"
+    assert problem["message"].endswith(f": {said} ({call})")
+    assert ("ulimit -l" in str(problem.get("help"))) is (error == errno.ENOMEM and call in (ATTACH, "IOMMU_IOAS_MAP"))
+    assert kernel.left() == []
+
+
+def counted_by_process(plan: Plan) -> Plan:
+    steps = (replace(one, locks="process") if isinstance(one, OpenIommufd) else one for one in plan.steps)
+    return replace(plan, steps=tuple(steps))
 
 
 def test_a_function_of_another_group_than_the_plan_says_is_not_opened(tmp_path: Path) -> None:
