@@ -232,6 +232,30 @@ def test_a_qcow2_without_a_size_and_one_that_ends_within_a_sector() -> None:
     assert said(RAW, files=with_disks(root=block("vda", size=0, allocated=0))) == ["E604"]
 
 
+def test_a_qcow2_file_without_a_byte_in_it_is_no_image() -> None:
+    """As `truncate` and a download that failed leave it; an engine does not open it, as an image or as a base."""
+    made = plan(START + ROOT, served(), with_disks(root=image(content=b"")))
+    (found,) = [one for one in made.diagnostics if one.code == "E604"]
+    assert found.help[0] == "make it, as in `qemu-img create -f qcow2 /vms/root.qcow2 20G`, or copy it again"
+    made = plan(START + ROOT, served(), with_disks(root=(image(), image("base.qcow2", b""))))
+    (found,) = [one for one in made.diagnostics if one.code == "E607"]
+    assert "and has 0 bytes" in found.message
+    assert found.help == ("copy it again",)
+
+
+@pytest.mark.parametrize("content", [qcow2()[: (2 << 16) + 7], b"KDMV".ljust(1001, b"\1"), b"QED\0".ljust(1001, b"\1")])
+def test_what_is_no_raw_disk_is_not_filled_up_as_one(content: bytes) -> None:
+    """`truncate` would change an image of another program, and none the better."""
+    assert said(RAW, files=with_disks(root=image("root.img", content))) in (["E606"], ["E608"])
+
+
+def test_what_is_packed_is_unpacked_and_not_filled_up() -> None:
+    made = plan(START + RAW, served(), with_disks(root=image("root.img", b"\xfd7zXZ\0".ljust(1001, b"\1"))))
+    (found,) = [one for one in made.diagnostics if one.code == "E605"]
+    assert found.help == ("unpack it: `xzcat /vms/root.img > disk.raw`",)
+    assert found.fix is None
+
+
 @pytest.mark.parametrize(
     ("name", "way"),
     [("loop7", "`losetup /dev/loop7 FILE`"), ("nbd0", "`nbd-client HOST /dev/nbd0`"), ("sr0", "put one in")],
