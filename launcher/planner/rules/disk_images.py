@@ -27,11 +27,12 @@ if TYPE_CHECKING:
 _SECTOR = 512
 _LET_READ = f"let that user read it: `setfacl -m u:{{uid}}:r {{path}}` ({SETFACL})"
 _MISSING = {
-    "absent": ("E600", "is not there", "correct the path, which is relative to the spec, or make the disk"),
+    "absent": ("E600", "is not there", "correct the path, or make the disk"),
     "denied": ("E601", "may not be read by {who}", _LET_READ),
     "asleep": ("E602", "cannot be read", "read it by hand: `sha256sum` says what the kernel answers"),
     "unreadable": ("E602", "cannot be read", "read it by hand: `sha256sum` says what the kernel answers"),
 }
+_LISTED = "`lsblk -p` lists the block devices; a volume of LVM is among them after `vgchange -ay`"
 _OF_ROOT = "a device cgroup, of a container or a service, keeps it from root, or a network file system does"
 # What a download or a pipe leaves in the place of an image.
 _PACKED = frozenset({"gzip", "xz", "zstd", "lz4", "bzip2", "zip", "git-lfs", "html", "rpm", "deb"})
@@ -75,11 +76,15 @@ def _there(it: Situation) -> Iterator[Diagnostic]:
             code, fact, help_ = _MISSING[found.missing]
             process = it.host.process
             fact = f"{alias}: {found.path} {fact.format(who=who(process))}"
-            way = _OF_ROOT if code == "E601" and process.uid == 0 else help_
+            way = _OF_ROOT if code == "E601" and process.uid == 0 else _LISTED if _is_device(found) else help_
             shell = (AS_IT_IS,) if code == "E600" and re.search(FOR_A_SHELL, found.path) else ()
             yield Diagnostic(
                 code, fact, where(alias), help=(*shell, way.format(uid=process.uid, path=quote(found.path)))
             )
+
+
+def _is_device(found: Missing) -> bool:
+    return found.missing == "absent" and found.path.startswith("/dev/")
 
 
 def _kind(it: Situation) -> Iterator[Diagnostic]:

@@ -213,7 +213,28 @@ def test_what_a_shell_would_replace_is_told_to_stand_as_it_is() -> None:
     assert "are a shell's" in made.diagnostics[0].help[0]
 
 
+@pytest.mark.parametrize(
+    ("disk", "share"),
+    [
+        ({"path": "/vms/src/root.img"}, {}),
+        ({"path": "/vms/link.img", "real": "/vms/src/root.img"}, {}),
+        ({"path": "/vms/src/link.img", "real": "/vms/root.img"}, {}),
+        ({"path": "/vms/images/root.img"}, {"path": "/vms/link", "real": "/vms/images"}),
+    ],
+)
+def test_an_image_that_the_guest_may_replace_is_told_by_whichever_name(
+    disk: dict[str, str], share: dict[str, str]
+) -> None:
+    files = replace(with_shares(w=folder(**share)), disks={"root": Disk((image("root.img", b"\1" * 512, **disk),))})
+    assert said(f"{RAW}shares: {{w: ./src}}\n", files=files) == ["W654"]
+
+
 # ---- images ----
+
+
+def test_a_block_device_that_is_not_there_is_looked_for_where_they_are() -> None:
+    made = plan(START + "disks: {d: /dev/vg0/data}\n", served(), with_disks(d=Missing("absent", "/dev/vg0/data")))
+    assert "lsblk -p" in made.diagnostics[0].help[0]
 
 
 @pytest.mark.parametrize("kind", ["directory", "special"])
