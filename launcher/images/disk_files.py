@@ -96,7 +96,7 @@ class DiskFile:
     uses: tuple[DiskUse, ...] = ()
     boots: tuple[Literal["bios", "uefi"], ...] | None = None
     function: PciAddress | None = None
-    real: str = ""
+    real: str | None = None
 
     @property
     def virtual_size(self) -> int:
@@ -143,7 +143,7 @@ class Folder:
     rights: Rights
     read_only: bool = False
     file_system: str | None = None
-    real: str = ""
+    real: str | None = None
 
 
 @record

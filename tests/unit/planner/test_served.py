@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from launcher.api.blocking import exit_code
 from launcher.host.facts import HostFacts, Link, OtherVm, ReservedRegion
 from launcher.images.boot_files import BootFiles
-from launcher.images.disk_files import Disk, DiskFile, DiskUse, Qcow2, Rights
+from launcher.images.disk_files import Broken, Disk, DiskFile, DiskUse, Qcow2, Rights
 from launcher.plan.virtio import AddVirtio
 from launcher.planner.served_by import ENTER, READ, WRITE, Server, may, server_of, wanted_engines
 from launcher.record import replace
@@ -302,6 +302,14 @@ def test_a_base_that_is_damaged_is_told_by_its_name() -> None:
     made = plan(START + ROOT, served(), with_disks(root=(image(), base)))
     (found,) = [one for one in made.diagnostics if one.code == "E610"]
     assert found.message == "root: /vms/base.qcow2, which /vms/root.qcow2 is based on, is marked corrupt"
+
+
+def test_a_base_is_looked_for_beside_the_link_and_not_beside_what_it_leads_to() -> None:
+    """As QEMU does (path_combine in block.c)."""
+    end = Broken("absent", "/vms/root.qcow2", "base.qcow2", "/vms/base.qcow2")
+    made = plan(START + ROOT, served(), with_disks(root=Disk((image(real="/store/7/root.qcow2"),), end)))
+    (found,) = [one for one in made.diagnostics if one.code == "E614"]
+    assert found.help[0].endswith("name that, /store/7/root.qcow2")
 
 
 def test_a_path_in_a_command_is_one_word() -> None:
