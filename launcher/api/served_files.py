@@ -98,8 +98,10 @@ def _standing(one: DiskFile) -> DiskFile:
         return replace(one, uses=uses, function=function_of_block(tree, one.number))
     if one.kind == "file":
         uses = _words(uses_of_file(tree, one.identity, _identity))
-        system = file_system_of(tree, os.path.realpath(one.path))
-        return replace(one, kind="special" if system in OF_THE_KERNEL else "file", uses=uses, file_system=system)
+        real = os.path.realpath(one.path)
+        system = file_system_of(tree, real)
+        kind: Literal["special", "file"] = "special" if system in OF_THE_KERNEL else "file"
+        return replace(one, kind=kind, uses=uses, file_system=system, real=real if real != one.path else None)
     return one
 
 
@@ -110,8 +112,10 @@ def _words(uses: tuple[Use, ...]) -> tuple[DiskUse, ...]:
 def _folder(found: Folder | Missing) -> Folder | Missing:
     if isinstance(found, Missing):
         return found
-    system = file_system_of(Live(), os.path.realpath(found.path))
-    return replace(found, kind="other" if system in OF_THE_KERNEL else found.kind, file_system=system)
+    real = os.path.realpath(found.path)
+    system = file_system_of(Live(), real)
+    kind = "other" if system in OF_THE_KERNEL else found.kind
+    return replace(found, kind=kind, file_system=system, real=real if real != found.path else None)
 
 
 def _identity(path: str) -> str:

@@ -70,7 +70,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "E608",
         "a disk of another program as a raw disk",
-        "VMDK, VDI, VHD and VHDX images have headers and tables, which a guest would see in place of its data.",
+        "VMDK, VDI, VHD, VHDX, QED and Parallels images have headers and tables, which a guest would see in place of "
+        "its data.",
         "disks: {root: ./root.vmdk}",
         "Convert it: `qemu-img convert -p -O qcow2 root.vmdk root.qcow2`.",
     ),

@@ -41,6 +41,9 @@ _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (0x40, b"\x7f\x10\xda\xbe", "vdi"),
     (0, b"vhdxfile", "vhdx"),
     (0, b"conectix", "vhd"),
+    (0, b"QED\0", "qed"),
+    (0, b"WithoutFreeSpace", "parallels"),
+    (0, b"WithouFreSpacExt", "parallels"),
     (0, b"LUKS\xba\xbe", "luks"),
     (0x28, b"_FVH", "firmware-volume"),
     (0, b"hsqs", "file-system"),
@@ -59,6 +62,7 @@ _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"#!", "script"),
 )
 
+DISKS_OF_OTHERS = frozenset({"vmdk", "vdi", "vhd", "vhdx", "qed", "parallels"})
 COMPRESSED = frozenset({"gzip", "xz", "zstd", "lz4", "bzip2", "lzma", "lzo"})
 
 _SECTOR = 512

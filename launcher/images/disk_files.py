@@ -74,7 +74,7 @@ class DiskFile:
     `read_only`: neither can be written, whoever asks. `function`: the PCI device that a block device is on.
     `boots`: which firmware would find a boot loader in its first sectors; None: they are not in it, or were not read.
     `taken` and `refused` are the permissions that others have locked, and that they leave to nobody; `openers` are
-    known only where there is such a lock.
+    known only where there is such a lock. `real`: the path without links, where it is another one.
     """
 
     path: str
@@ -96,6 +96,7 @@ class DiskFile:
     uses: tuple[DiskUse, ...] = ()
     boots: tuple[Literal["bios", "uefi"], ...] | None = None
     function: PciAddress | None = None
+    real: str | None = None
 
     @property
     def virtual_size(self) -> int:
@@ -134,7 +135,7 @@ class Disk:
 @record
 class Folder:
     """What a share names. `other`: no directory, or one that the kernel makes up. `read_only`: its file system is
-    mounted so."""
+    mounted so. `real` as of a DiskFile."""
 
     path: str
     kind: Literal["directory", "other"]
@@ -142,6 +143,7 @@ class Folder:
     rights: Rights
     read_only: bool = False
     file_system: str | None = None
+    real: str | None = None
 
 
 @record

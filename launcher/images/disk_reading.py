@@ -5,6 +5,7 @@ What could do something by being opened, as a watchdog or a pipe, is looked at b
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -82,7 +83,8 @@ def read_disk_file(path: str, format_: Format, *, boots: bool = False) -> DiskFi
             finally:
                 os.close(descriptor)
     except OSError as error:
-        return missing(error, path)
+        # A device that no driver has is there all the same, by its name.
+        return Missing("unreadable", path) if error.errno == errno.ENXIO else missing(error, path)
     except ValueError:  # no path: it has a NUL in it, or half of a character
         return Missing("absent", path)
 

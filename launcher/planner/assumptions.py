@@ -80,7 +80,9 @@ def _failed(one: Assumption, facts: NamedFacts) -> Iterator[Failed]:
     now = facts.find(one.fact)
     if one.at_least is None:
         found = differences(one.fact, one.equals, now)
-        yield from (Failed(fact, _show(assumed), _found(assumed, is_now)) for fact, assumed, is_now in found)
+        for fact, assumed, is_now in found:
+            name = fact.rpartition(".")[2]
+            yield Failed(fact, _show(assumed, name), _found(assumed, is_now, name))
     elif not isinstance(now, int) or now < one.at_least:
         yield Failed(one.fact, f"at least {one.at_least}", _show(kept(now)))
 
@@ -94,17 +96,19 @@ def _gone(failed: Failed, facts: NamedFacts) -> Failed | None:
     return None
 
 
-def _found(assumed: Any, now: Any) -> str:
-    return _GONE if now is None and isinstance(assumed, dict) else _show(now)
+def _found(assumed: Any, now: Any, name: str) -> str:
+    return _GONE if now is None and isinstance(assumed, dict) else _show(now, name)
 
 
-def _show(plain: Any) -> str:
-    """For people: a device is its id, a reserved region `0xfee00000 0xfeefffff msi`."""
+def _show(plain: Any, name: str = "") -> str:
+    """For people: a device is its id, a reserved region `0xfee00000 0xfeefffff msi`, a mode is octal."""
     if isinstance(plain, dict):
-        words = (key if value is True else _show(value) for key, value in plain.items())
+        words = (key if value is True else _show(value, key) for key, value in plain.items())
         return str(plain["id"]) if "id" in plain else " ".join(words)
     if isinstance(plain, list):
         return ", ".join(map(_show, plain)) or "nothing"
     if isinstance(plain, bool):
         return "yes" if plain else "no"
+    if name == "mode" and isinstance(plain, int):
+        return f"{plain:04o}"
     return "nothing" if plain is None else str(plain)

@@ -11,6 +11,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from launcher.host.facts import Serving
+from launcher.images.contents import DISKS_OF_OTHERS
 from launcher.images.disk_files import Disk, DiskFile
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 _SECTOR = 512
 _PLENTY = 1 << 63
 _WRITING = {"write", "resize"}
-OF_OTHERS = frozenset({"vmdk", "vdi", "vhd", "vhdx"})  # disks of other programs, by images/contents.py
 
 
 def _holds(disk: Disk) -> str:
@@ -36,7 +36,7 @@ def _contents(disk: Disk) -> list[str]:
 def _content(one: DiskFile) -> str:
     if one.qcow2 is not None:
         return "qcow2"
-    return str(one.content) if one.content in OF_OTHERS else "raw"
+    return str(one.content) if one.content in DISKS_OF_OTHERS else "raw"
 
 
 def _held(disk: Disk) -> dict[str, bool]:

@@ -230,10 +230,15 @@ def _said(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(_said, value))}]"
     if isinstance(value, dict):
-        return ", ".join(f"{key} {_said(inner)}" for key, inner in value.items() if inner not in (None, []))
+        return ", ".join(f"{key} {_part(key, inner)}" for key, inner in value.items() if inner not in (None, []))
     if value is None or isinstance(value, bool):
         return {None: _NONE, True: "true", False: "false"}[value]
     return str(value)
+
+
+def _part(key: str, value: Any) -> str:
+    """Permission bits as `chmod` has them."""
+    return f"{value:04o}" if key == "mode" and isinstance(value, int) else _said(value)
 
 
 _PARTS: dict[str, Callable[[Plan], Iterator[_Item]]] = {

@@ -30,6 +30,8 @@ _OPTIONS = rf"[a-z_-]+=[^,]*,.*|(file|path|id|if|driver|source|src)=.*|[^,]+,({_
 # What QEMU calls a protocol (its block drivers), with and without slashes behind it.
 _ELSEWHERE = r"(nbd|rbd|iscsi|ssh|sftp|nfs|gluster|sheepdog|vxhs|nvme|json)(\+\w+)?:.*"
 _FOREIGN_DISK = rf"{_OPTIONS}|[a-z]+://.*|file:.*|{_ELSEWHERE}|[0-9]+ ?[kKmMgGtT](i?[bB])?"
+EVERYBODY = "ff:ff:ff:ff:ff:ff"
+_LEFT_OUT = ("leave `mac` out: it follows from the names of VM and NIC, and stays",)
 MULTICAST = 1  # the bit of a MAC's first byte that makes it a group's (IEEE 802, 8.2)
 
 
@@ -90,8 +92,9 @@ def mac(given: object) -> str:
     """As that of a virtual function; but here whoever gives none gets one that stays."""
     found = text(given).lower()
     if found == NO_MAC:
-        help_ = ("leave `mac` out: it follows from the names of VM and NIC, and stays",)
-        raise Problem("E131", f"{found} is no address, but the sign that there is none", help=help_).error()
+        raise Problem("E131", f"{found} is no address, but the sign that there is none", help=_LEFT_OUT).error()
+    if found == EVERYBODY:
+        raise Problem("E131", f"{found} is the address of everybody (broadcast), not of a card", help=_LEFT_OUT).error()
     if re.fullmatch(addresses.MAC, found) and int(found[:2], 16) & MULTICAST:
         near = f"{int(found[:2], 16) & ~MULTICAST | 2:02x}{found[2:]}"
         message = f"{found} is the address of a group (multicast), not of a card"
@@ -163,11 +166,10 @@ def cid(given: object) -> int | str:
     near = given.strip() if isinstance(given, str) and re.fullmatch(r"\s*[0-9]{1,10}\s*", given) else None
     fix = near if near is not None and FIRST_CID <= int(near) <= LAST_CID else None
     shown = str(given)[:80] if isinstance(given, str | int | float) else kind(given)
-    raise Problem("E144", f"not a context id: {shown}", help=(*_write(fix), rule), fix=fix).error()
-
-
-def _write(fix: str | None) -> tuple[str, ...]:
-    return (f"write `{fix}`",) if fix else ()
+    if fix is not None:
+        message = f"a context id is a number, and {shown} is in quotes"
+        raise Problem("E144", message, help=(f"take them off: `{fix}`", rule), fix=fix).error()
+    raise Problem("E144", f"not a context id: {shown}", help=(rule,)).error()
 
 
 def tag_too_long(alias: str, path: FieldPath) -> Problem | None:

@@ -7,13 +7,18 @@ import re
 from launcher.executor.ending import manner_of_death
 from launcher.kernel.api import Engine
 
-MOST_LINES, MOST_LENGTH = 5, 200
+MOST_LINES, START, END = 5, 60, 135  # lines, and characters of each
 
 
 def last_words(said: bytes) -> tuple[str, ...]:
     """At most five lines of a bounded length, without anything that a terminal would act on."""
     lines = [one for one in said.decode(errors="backslashreplace").splitlines() if one.strip()]
-    return tuple(_plain(one)[:MOST_LENGTH] for one in lines[-MOST_LINES:])
+    return tuple(_short(_plain(one)) for one in lines[-MOST_LINES:])
+
+
+def _short(line: str) -> str:
+    """What is wrong stands at the end, behind what was asked of it."""
+    return line if len(line) <= START + END else f"{line[:START]} ... {line[-END:]}"
 
 
 def _plain(line: str) -> str:

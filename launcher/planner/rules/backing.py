@@ -41,14 +41,23 @@ def _broken(alias: str, disk: Disk, end: Broken) -> Diagnostic:
     links = (*(one.path for one in disk.chain), end.path or end.name)
     evidence = tuple(f"{'-> ' * bool(number)}{link}" for number, link in enumerate(links[:8]))
     more = (f"-> and {len(links) - 8} more",) if len(links) > 8 else ()
-    return Diagnostic(code, f"{alias}: {fact}", where(alias), (*evidence, *more) if len(links) > 1 else (), _ways(end))
+    return Diagnostic(
+        code,
+        f"{alias}: {fact}",
+        where(alias),
+        (*evidence, *more) if len(links) > 1 else (),
+        _ways(end, disk.chain[-1].real),
+    )
 
 
-def _ways(end: Broken) -> tuple[str, ...]:
+def _ways(end: Broken, real: str | None) -> tuple[str, ...]:
+    """`real`: what the name of the image leads to, which is a link."""
     by, path = quote(end.by), quote(end.name)
     rebase = f"qemu-img rebase -u -F qcow2 -b {path} {by}"
     if end.kind == "absent":
+        named = (f"{end.by} is a link: if the base is beside what it leads to, name that, {real}",) if real else ()
         return (
+            *named,
             "put it there; a name without / is looked for beside the image that has it",
             f"or say where it is now: `qemu-img rebase -u -F raw -b NEW {by}`, with its format",
         )

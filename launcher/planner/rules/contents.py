@@ -71,6 +71,8 @@ CONTENTS: dict[str, Content] = {
     "vdi": Content("a VDI disk image", (_DISK,)),
     "vhd": Content("a VHD disk image", (_DISK,)),
     "vhdx": Content("a VHDX disk image", (_DISK,)),
+    "qed": Content("a QED disk image", (_DISK,)),
+    "parallels": Content("a disk image of Parallels", (_DISK,)),
     "raw-disk": Content("a disk image or a boot sector (MBR, GPT or LVM)", (_DISK,)),
     "luks": Content("an encrypted disk (LUKS)", (_DISK,)),
     "file-system": Content("the image of a file system", (_DISK,)),

@@ -7,6 +7,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
+from launcher.images.contents import DISKS_OF_OTHERS
 from launcher.images.disk_files import OF_THE_KERNEL, Disk, DiskFile
 from launcher.planner.places import in_spec
 from launcher.planner.rules.access import SETFACL, who
@@ -26,14 +27,13 @@ if TYPE_CHECKING:
 _SECTOR = 512
 _LET_READ = f"let that user read it: `setfacl -m u:{{uid}}:r {{path}}` ({SETFACL})"
 _MISSING = {
-    "absent": ("E600", "is not there", "correct the path, which is relative to the spec, or make the disk"),
+    "absent": ("E600", "is not there", "correct the path, or make the disk"),
     "denied": ("E601", "may not be read by {who}", _LET_READ),
     "asleep": ("E602", "cannot be read", "read it by hand: `sha256sum` says what the kernel answers"),
     "unreadable": ("E602", "cannot be read", "read it by hand: `sha256sum` says what the kernel answers"),
 }
+_LISTED = "`lsblk -p` lists the block devices; a volume of LVM is among them after `vgchange -ay`"
 _OF_ROOT = "a device cgroup, of a container or a service, keeps it from root, or a network file system does"
-# Disks of other programs, by images/contents.py: as a raw disk the guest would see their headers.
-_FOREIGN = frozenset({"vmdk", "vdi", "vhd", "vhdx"})
 # What a download or a pipe leaves in the place of an image.
 _PACKED = frozenset({"gzip", "xz", "zstd", "lz4", "bzip2", "zip", "git-lfs", "html", "rpm", "deb"})
 _UNPACK = {"gzip": "zcat", "xz": "xzcat", "zstd": "zstdcat", "lz4": "lz4cat", "bzip2": "bzcat"}
@@ -76,11 +76,15 @@ def _there(it: Situation) -> Iterator[Diagnostic]:
             code, fact, help_ = _MISSING[found.missing]
             process = it.host.process
             fact = f"{alias}: {found.path} {fact.format(who=who(process))}"
-            way = _OF_ROOT if code == "E601" and process.uid == 0 else help_
+            way = _OF_ROOT if code == "E601" and process.uid == 0 else _LISTED if _is_device(found) else help_
             shell = (AS_IT_IS,) if code == "E600" and re.search(FOR_A_SHELL, found.path) else ()
             yield Diagnostic(
                 code, fact, where(alias), help=(*shell, way.format(uid=process.uid, path=quote(found.path)))
             )
+
+
+def _is_device(found: Missing) -> bool:
+    return found.missing == "absent" and found.path.startswith("/dev/")
 
 
 def _kind(it: Situation) -> Iterator[Diagnostic]:
@@ -104,7 +108,7 @@ def _size(it: Situation) -> Iterator[Diagnostic]:
     """Of a base it does not matter: what is behind its end reads as zeros."""
     for alias, disk in disks_there(it):
         one = disk.top
-        if one.kind not in ("file", "block") or _is_unsound(one):
+        if one.kind not in ("file", "block") or (one.size and _is_no_disk(one)):
             continue
         if one.size == 0 and one.kind == "block":
             yield Diagnostic("E604", f"{alias}: {one.path} has no medium", where(alias), help=(_filling(one),))
@@ -126,13 +130,18 @@ def _filling(one: DiskFile) -> str:
 
 def _making(one: DiskFile) -> str:
     path = quote(one.path)
+    if one.format == "qcow2" and one.size == 0:
+        return f"make it, as in `qemu-img create -f qcow2 {path} 20G`, or copy it again"
     if one.format == "qcow2":
         return f"give it a size, as in `qemu-img resize -f qcow2 {path} 20G`, or copy it again"
     return f"give it a size, as in `truncate -s 20G {path}`, or copy it again"
 
 
 def _odd(alias: str, one: DiskFile) -> Diagnostic:
-    fact = f"{alias}: {one.path} has {one.virtual_size} bytes, which is no multiple of {_SECTOR}, a sector of a disk"
+    many = "1 byte" if one.virtual_size == 1 else f"{one.virtual_size} bytes"
+    fact = f"{alias}: {one.path} has {many}, which is no multiple of {_SECTOR}, a sector of a disk"
+    if one.content in _PACKED and one.format == "raw":
+        return Diagnostic("E605", fact, where(alias), help=(_unpacking(one),))
     if one.format == "qcow2":
         size = -(-one.virtual_size // _SECTOR) * _SECTOR
         fix = f"qemu-img resize -f qcow2 {quote(one.path)} {size}"
@@ -142,16 +151,18 @@ def _odd(alias: str, one: DiskFile) -> Diagnostic:
     return Diagnostic("E605", fact, where(alias), help=help_, fix=fix)
 
 
-def _is_unsound(one: DiskFile) -> bool:
-    """Of which E607 or E609 says why its size is not known."""
-    return one.format == "qcow2" and (one.qcow2 is None or one.qcow2.problem is not None)
+def _is_no_disk(one: DiskFile) -> bool:
+    """Of which E606 to E609 say why its size is not known, or not the guest's disk's."""
+    if one.format == "raw":
+        return one.qcow2 is not None or one.content in DISKS_OF_OTHERS
+    return one.qcow2 is None or one.qcow2.problem is not None
 
 
 def _contradicts(it: Situation) -> Iterator[Diagnostic]:
     """The name, or `format`, says one thing and the content another. The content never decides: a guest writes it."""
     for seen in images_of(it):
         one = seen.image
-        if one.kind not in ("file", "block") or not one.size:
+        if one.kind not in ("file", "block") or (not one.size and (seen.is_top or one.format == "raw")):
             continue
         if one.format == "qcow2" and one.qcow2 is None:
             yield _no_qcow2(seen)
@@ -162,10 +173,13 @@ def _contradicts(it: Situation) -> Iterator[Diagnostic]:
 def _no_qcow2(seen: Seen) -> Diagnostic:
     alias, _, one, subject = seen
     found = CONTENTS.get(one.content or "")
-    fact = f"{subject} is to be served as qcow2, and is {found.words if found else 'none by its content'}"
-    if not seen.is_top:
+    is_ = f"is {found.words if found else 'none by its content'}" if one.size else "has 0 bytes"
+    fact = f"{subject} is to be served as qcow2, and {is_}"
+    if not one.size:
+        help_ = "copy it again"
+    elif not seen.is_top:
         help_ = f"say in the image above what it is: `qemu-img rebase -u -F raw -b {quote(one.path)} ...`"
-    elif one.content in _FOREIGN:
+    elif one.content in DISKS_OF_OTHERS:
         help_ = _converting(one)
     else:
         help_ = "write `format: raw` if it is a raw disk"
@@ -179,14 +193,17 @@ def _no_raw(alias: str, one: DiskFile, subject: str) -> Iterator[Diagnostic]:
         fix = "format: qcow2"
         caution = "not if a guest had it as a raw disk: it may have written that header, to have any file of the host"
         yield Diagnostic("E606", fact, where(alias), evidence, (f"write `{fix}` if it was made so", caution), fix)
-    elif one.content in _FOREIGN:
+    elif one.content in DISKS_OF_OTHERS:
         fact = f"{subject} is to be served as a raw disk, and is {CONTENTS[one.content].words}"
         yield Diagnostic("E608", fact, where(alias), help=(_converting(one),))
     elif one.content in _PACKED:
         fact = f"{subject} is to be served as a raw disk, and is {CONTENTS[one.content].words}"
-        unpack = _UNPACK.get(one.content)
-        help_ = f"unpack it: `{unpack} {quote(one.path)} > disk.raw`" if unpack else "fetch the image itself"
-        yield Diagnostic("W608", fact, where(alias), help=(help_,))
+        yield Diagnostic("W608", fact, where(alias), help=(_unpacking(one),))
+
+
+def _unpacking(one: DiskFile) -> str:
+    unpack = _UNPACK.get(one.content or "")
+    return f"unpack it: `{unpack} {quote(one.path)} > disk.raw`" if unpack else "fetch the image itself"
 
 
 def _converting(one: DiskFile) -> str:

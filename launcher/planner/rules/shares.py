@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from launcher.errors import Where
+    from launcher.images.disk_files import DiskFile
     from launcher.planner.decided import Situation
 
 _MISSING = {
@@ -119,13 +120,19 @@ def _is_the_host_s(path: str) -> bool:
 def _with_images(it: Situation) -> Iterator[Diagnostic]:
     """The next `up` believes an image's header, and opens what its name then leads to."""
     for alias, found, writes in _folders(it):
-        top = normpath(found.path).rstrip("/")
-        inside = [seen.image.path for seen in images_of(it) if normpath(seen.image.path).startswith(f"{top}/")]
+        inside = [seen.image.path for seen in images_of(it) if _is_in(seen.image, found)]
         if writes and inside:
             fact = f"{alias}: {found.path}, which the guest writes, has {series(sorted(set(inside)))} in it"
             evidence = ("a guest can put another image there, whose header names any file, which the next `up` serves",)
             help_ = ("keep images out of shares", "or write `readonly: true` for the share")
             yield Diagnostic("W654", fact, _where(alias), evidence, help_)
+
+
+def _is_in(image: DiskFile, folder: Folder) -> bool:
+    """By its own name or by what that leads to: a guest may replace a link as it may an image."""
+    tops = [normpath(one).rstrip("/") for one in (folder.path, folder.real) if one]
+    names = [normpath(one) for one in (image.path, image.real) if one]
+    return any(name.startswith(f"{top}/") for name in names for top in tops)
 
 
 RULES: tuple[Rule, ...] = (

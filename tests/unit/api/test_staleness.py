@@ -260,6 +260,11 @@ def with_link(**fields: Any) -> HostFacts:
 MOVED: dict[str, tuple[HostFacts, BootFiles, str]] = {
     "an image was replaced": (HOST, with_top(identity="1:4711"), "/vms/debian.qcow2"),
     "its owner is another": (HOST, with_top(rights=Rights("/vms/debian.qcow2", 1, 1, 0o600)), "rights"),
+    "it may be written by all": (
+        HOST,
+        with_top(rights=replace(ROOT[0].rights, mode=0o666)),
+        "rights.mode): 0600 -> 0666",
+    ),
     "a base was put below": (
         HOST,
         replace(whole_files(), disks=whole_files().disks | {"root": Disk((ROOT[1],))}),

@@ -54,6 +54,8 @@ NAMES = {
     "vmdk": b"KDMV" + bytes(500),
     "vdi": at(0x40, b"\x7f\x10\xda\xbe", start=b"<<< Oracle VM VirtualBox Disk Image >>>"),
     "vhdx": b"vhdxfile" + bytes(500),
+    "qed": b"QED\0" + bytes(500),
+    "parallels": b"WithoutFreeSpace" + bytes(500),
     "vhd": at(4096 - 512, b"conectix", start=b"\x01"),
     "raw-disk": at(0x1FE, b"\x55\xaa", start=b"\xeb\x63"),
     "luks": b"LUKS\xba\xbe\0\x02" + bytes(500),

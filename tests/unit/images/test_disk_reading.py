@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
+import stat
 import struct
 import subprocess
 from pathlib import Path
@@ -67,6 +68,15 @@ def test_a_device_that_is_no_disk_is_not_opened(path: str) -> None:
     if not os.path.exists(path):
         pytest.skip(f"no {path} here")
     assert file(path).kind == "special"
+
+
+def test_a_node_that_no_driver_has_is_not_called_absent(tmp_path: Path) -> None:
+    """The number is one for experiments (Documentation/admin-guide/devices.txt)."""
+    try:
+        os.mknod(tmp_path / "disk", 0o600 | stat.S_IFBLK, os.makedev(240, 77))
+    except PermissionError:
+        pytest.skip("only root makes nodes")
+    assert read_disk(str(tmp_path / "disk"), "raw") == Missing("unreadable", str(tmp_path / "disk"))
 
 
 def test_a_pipe_is_not_waited_for_and_a_folder_is_one(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from launcher.api.blocking import exit_code
 from launcher.host.facts import HostFacts, Link, OtherVm, ReservedRegion
 from launcher.images.boot_files import BootFiles
-from launcher.images.disk_files import Disk, DiskFile, DiskUse, Qcow2, Rights
+from launcher.images.disk_files import Broken, Disk, DiskFile, DiskUse, Qcow2, Rights
 from launcher.plan.virtio import AddVirtio
 from launcher.planner.served_by import ENTER, READ, WRITE, Server, may, server_of, wanted_engines
 from launcher.record import replace
@@ -213,7 +213,28 @@ def test_what_a_shell_would_replace_is_told_to_stand_as_it_is() -> None:
     assert "are a shell's" in made.diagnostics[0].help[0]
 
 
+@pytest.mark.parametrize(
+    ("disk", "share"),
+    [
+        ({"path": "/vms/src/root.img"}, {}),
+        ({"path": "/vms/link.img", "real": "/vms/src/root.img"}, {}),
+        ({"path": "/vms/src/link.img", "real": "/vms/root.img"}, {}),
+        ({"path": "/vms/images/root.img"}, {"path": "/vms/link", "real": "/vms/images"}),
+    ],
+)
+def test_an_image_that_the_guest_may_replace_is_told_by_whichever_name(
+    disk: dict[str, str], share: dict[str, str]
+) -> None:
+    files = replace(with_shares(w=folder(**share)), disks={"root": Disk((image("root.img", b"\1" * 512, **disk),))})
+    assert said(f"{RAW}shares: {{w: ./src}}\n", files=files) == ["W654"]
+
+
 # ---- images ----
+
+
+def test_a_block_device_that_is_not_there_is_looked_for_where_they_are() -> None:
+    made = plan(START + "disks: {d: /dev/vg0/data}\n", served(), with_disks(d=Missing("absent", "/dev/vg0/data")))
+    assert "lsblk -p" in made.diagnostics[0].help[0]
 
 
 @pytest.mark.parametrize("kind", ["directory", "special"])
@@ -230,6 +251,30 @@ def test_a_qcow2_without_a_size_and_one_that_ends_within_a_sector() -> None:
     assert of_root(image(content=qcow2(0))) == ["E604"]
     assert of_root(image(content=qcow2(MIB + 1))) == ["E605"]
     assert said(RAW, files=with_disks(root=block("vda", size=0, allocated=0))) == ["E604"]
+
+
+def test_a_qcow2_file_without_a_byte_in_it_is_no_image() -> None:
+    """As `truncate` and a download that failed leave it; an engine does not open it, as an image or as a base."""
+    made = plan(START + ROOT, served(), with_disks(root=image(content=b"")))
+    (found,) = [one for one in made.diagnostics if one.code == "E604"]
+    assert found.help[0] == "make it, as in `qemu-img create -f qcow2 /vms/root.qcow2 20G`, or copy it again"
+    made = plan(START + ROOT, served(), with_disks(root=(image(), image("base.qcow2", b""))))
+    (found,) = [one for one in made.diagnostics if one.code == "E607"]
+    assert "and has 0 bytes" in found.message
+    assert found.help == ("copy it again",)
+
+
+@pytest.mark.parametrize("content", [qcow2()[: (2 << 16) + 7], b"KDMV".ljust(1001, b"\1"), b"QED\0".ljust(1001, b"\1")])
+def test_what_is_no_raw_disk_is_not_filled_up_as_one(content: bytes) -> None:
+    """`truncate` would change an image of another program, and none the better."""
+    assert said(RAW, files=with_disks(root=image("root.img", content))) in (["E606"], ["E608"])
+
+
+def test_what_is_packed_is_unpacked_and_not_filled_up() -> None:
+    made = plan(START + RAW, served(), with_disks(root=image("root.img", b"\xfd7zXZ\0".ljust(1001, b"\1"))))
+    (found,) = [one for one in made.diagnostics if one.code == "E605"]
+    assert found.help == ("unpack it: `xzcat /vms/root.img > disk.raw`",)
+    assert found.fix is None
 
 
 @pytest.mark.parametrize(
@@ -257,6 +302,14 @@ def test_a_base_that_is_damaged_is_told_by_its_name() -> None:
     made = plan(START + ROOT, served(), with_disks(root=(image(), base)))
     (found,) = [one for one in made.diagnostics if one.code == "E610"]
     assert found.message == "root: /vms/base.qcow2, which /vms/root.qcow2 is based on, is marked corrupt"
+
+
+def test_a_base_is_looked_for_beside_the_link_and_not_beside_what_it_leads_to() -> None:
+    """As QEMU does (path_combine in block.c)."""
+    end = Broken("absent", "/vms/root.qcow2", "base.qcow2", "/vms/base.qcow2")
+    made = plan(START + ROOT, served(), with_disks(root=Disk((image(real="/store/7/root.qcow2"),), end)))
+    (found,) = [one for one in made.diagnostics if one.code == "E614"]
+    assert found.help[0].endswith("name that, /store/7/root.qcow2")
 
 
 def test_a_path_in_a_command_is_one_word() -> None:

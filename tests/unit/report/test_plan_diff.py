@@ -8,6 +8,7 @@ from launcher.plan.plan import Plan
 from launcher.record import replace
 from launcher.report.plan_diff import Difference, diff_text, differences
 from tests.planning import EXAMPLE, host, plan
+from tests.served import START, image, served, with_disks
 
 TEXT = EXAMPLE.read_text()
 
@@ -92,3 +93,8 @@ def test_the_rest_of_a_long_line_is_no_line_of_its_own_and_all_of_it_is_there():
     assert begin.startswith("  + take-memory  as")
     assert all(line.startswith("      ") for line in more)
     assert " ".join(" ".join((begin, *more)).split()) == f"+ take-memory {words}".strip()
+
+
+def test_a_mode_is_octal():
+    found = differences(planned(), plan(f"{START}disks: {{root: ./root.qcow2}}\n", served(), with_disks(root=image())))
+    assert any("mode 0600" in (one.new or "") for one in found if one.what == "files.disks[root]")

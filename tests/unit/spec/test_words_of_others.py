@@ -376,7 +376,8 @@ BESIDE = {
     "vsock: {cid: 3, socket: /tmp/x}": "by its context id",
     "vsock: [3]": "a context id is 3 to",
     "vsock: yes": "write `auto`",
-    "vsock: '42'": "write `42`",
+    "vsock: '42'": "take them off: `42`",
+    "nics: {lan: {bridge: br0, mac: 'FF:FF:FF:FF:FF:FF'}}": "leave `mac` out",
     "vsock: {guest-cid: 42}": "write `cid`",
     "devices: {gpu: {pci: 01:00.0, disk: ./a.img}}": "at the left margin",
 }

@@ -58,7 +58,7 @@ class VirtioService:
         self._rewires = False  # vectors have come or gone, and the engine does not know yet
         self._events: dict[int, int] = {}  # of vectors
         self._calls: dict[int, int] = {}  # of queues that were started: where their interrupts go
-        self.starts = self.notified = 0
+        self.starts = self.notified = self._worked = 0
         self._deeds: dict[str, Callable[[int], None]] = {
             "starts": self._start,
             "stops": self._reset,
@@ -68,8 +68,8 @@ class VirtioService:
 
     @property
     def queues(self) -> int:
-        """Those that the engine works on now; those that there are, before a driver has started."""
-        return len(self._calls) or self._engine.queues
+        """Those that the engine works on, or worked on last; those that there are, before a driver has started."""
+        return self._worked or self._engine.queues
 
     @property
     def runs(self) -> bool:
@@ -153,7 +153,7 @@ class VirtioService:
             with suppress(OSError):
                 self._engine.stop(tuple(calls))
             raise
-        self._calls = calls
+        self._calls, self._worked = calls, len(calls)
 
     def _reset(self, _: int) -> None:
         """The driver reads a status of 0 when the engine touches nothing of the guest any more, or has failed."""

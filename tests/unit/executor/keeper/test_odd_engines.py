@@ -233,7 +233,8 @@ def test_one_that_its_guest_has_taken_over_takes_no_more_memory_than_it_may(
         (b"one\ntwo", ("one", "two")),
         (b"\xff\n", (r"\xff",)),
         ("a\u202eb\u0007\n".encode(), (r"a\u202eb\x07",)),
-        (b"x" * 300, ("x" * 200,)),
+        (b"x" * 300, (f"{'x' * 60} ... {'x' * 135}",)),
+        (b"x" * 300 + b": what is wrong", (f"{'x' * 60} ... {'x' * 120}: what is wrong",)),
         (b"".join(b"%d\n" % n for n in range(9)), ("4", "5", "6", "7", "8")),
     ],
 )

@@ -23,12 +23,12 @@ from tests.fakes.kvm import FakeVm
 PATIENCE = 20.0
 
 
-def disk(kernel: FakeKernel) -> VirtioService:
-    root = Virtio("root", "blk", "vhost-user", PciAddress(0, 0, 1, 0), 0xC000_0000, 1)
-    engine = UserEngine(root, FakeVhostUser(kernel, 1 << 32), ())
+def disk(kernel: FakeKernel, queues: int = 1, memory: tuple[MemoryPart, ...] = ()) -> VirtioService:
+    root = Virtio("root", "blk", "vhost-user", PciAddress(0, 0, 1, 0), 0xC000_0000, queues)
+    engine = UserEngine(root, FakeVhostUser(kernel, 1 << 32), memory)
     registers = VirtioRegisters(engine.features, engine.queues, engine.config)
     config = VirtioConfig("blk", registers.vectors)
-    return VirtioService(config, registers, engine, Kicks(FakeVm(kernel), ()), (), print)
+    return VirtioService(config, registers, engine, Kicks(FakeVm(kernel), ()), memory, print)
 
 
 def test_configuration_space_is_read_and_written_while_an_engine_is_waited_for() -> None:
@@ -72,6 +72,19 @@ def test_an_engine_hears_of_vectors_when_the_bus_is_free_again() -> None:
             service.set_irq_events("msix", 0, (event.fd,))
             assert "SET_VRING_CALL" not in kernel.calls
         assert (kernel.calls.count("SET_VRING_CALL"), service._calls) == (1, {0: event.fd})
+
+
+def test_queues_that_a_driver_left_alone_are_not_counted_when_it_has_stopped() -> None:
+    """A guest of one processor takes one queue of four."""
+    kernel = FakeKernel()
+    service = disk(kernel, 4, (MemoryPart(0, 1 << 20, 0x1000_0000, 3, 0),))
+    assert service.queues == 4
+    with closing(kernel.eventfd()) as kick:
+        service.kicks.events = (kick,)
+        service.registers.rings = lambda: iter([(0, 256, 0, 0, 0)])  # type: ignore[method-assign]
+        service._start(0)
+        service._stop()
+    assert service.queues == 1
 
 
 def started(
