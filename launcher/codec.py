@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
+from marshal import dumps
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin
 
-from launcher.record import defaults, fields, is_record
+from launcher.record import defaults, fields, is_record, own_fields
 from launcher.row import NamedTuple
 from launcher.values import HexMark
 
 T = TypeVar("T")
 
 MOST = 1 << 72  # what ends where addresses end does so below; more is on no machine, and overflows what shows it
+MANY, TEXTS = 1 << 12, 1 << 17  # that are known again: records of a class; addresses
 _PLAIN: frozenset[type] = frozenset((str, int, bool, float, NoneType))
 
 
@@ -37,10 +39,20 @@ class _Unfit(Exception):
 
 
 class _Reader(NamedTuple):
-    """Values of exactly the types in `fits` are taken as they are; `read` is asked about the others."""
+    """Values of exactly the types in `fits` are taken as they are; `read` is asked about the others.
+
+    Of a union `choices` are the readers, by the type that each takes.
+    """
 
     fits: frozenset[type]
     read: Callable[[Any], Any]
+    takes: type = object
+    choices: tuple[_Reader, ...] = ()
+
+    def of(self, kind: type) -> Callable[[Any], Any]:
+        """What reads values of this type: the only one that may."""
+        those = [one for one in self.choices if one.takes in (kind, object)]
+        return those[0].read if len(those) == 1 else self.read
 
 
 def encode(value: object, kind: Any = None) -> Any:
@@ -98,16 +110,20 @@ def _reader(kind: Any) -> _Reader:
     if kind is Any:
         return _Reader(_PLAIN, lambda plain: plain)
     if origin is Annotated:
-        return _Reader(frozenset(), _read_hex) if _is_hex(kind) else _reader(get_args(kind)[0])
+        return _Reader(frozenset(), _read_hex, str) if _is_hex(kind) else _reader(get_args(kind)[0])
     if origin in (Union, UnionType):
         return _union_reader(get_args(kind))
     if origin is tuple:
-        return _Reader(frozenset(), _tuple_reader(get_args(kind)))
+        return _Reader(frozenset(), _tuple_reader(get_args(kind)), list)
     if origin is None and not is_record(kind):
         return _Reader(frozenset([kind]), lambda plain: _expect(kind, plain))
-    makers = {Literal: _literal_reader, dict: _dict_reader}
-    maker = makers.get(origin) or (_text_reader if hasattr(kind, "parse") else _record_reader)
-    return _Reader(frozenset(), maker(kind))
+    if origin is Literal:
+        return _Reader(frozenset(), _literal_reader(kind))
+    if origin is dict:
+        return _Reader(frozenset(), _dict_reader(kind), dict)
+    if hasattr(kind, "parse"):
+        return _Reader(frozenset(), _text_reader(kind), str)
+    return _Reader(frozenset(), _record_reader(kind), dict)
 
 
 def _read_hex(plain: Any) -> int:
@@ -139,7 +155,7 @@ def _union_reader(kinds: tuple[Any, ...]) -> _Reader:
         raise problems[0]
 
     nothing = frozenset([NoneType]) if NoneType in kinds else frozenset()
-    return _Reader(nothing.union(*(one.fits for one in readers)), read)
+    return _Reader(nothing.union(*(one.fits for one in readers)), read, choices=tuple(readers))
 
 
 def _is_dict(kind: Any) -> bool:
@@ -150,7 +166,7 @@ def _is_dict(kind: Any) -> bool:
 def _tuple_reader(kinds: tuple[Any, ...]) -> Callable[[Any], Any]:
     if len(kinds) == 2 and kinds[1] is Ellipsis:
         each = _reader(kinds[0])
-        return lambda plain: tuple(_read_all(enumerate(_expect(list, plain)), each).values())
+        return lambda plain: _read_list(plain, each) if plain or type(plain) is not list else ()
     readers = [_reader(kind) for kind in kinds]
 
     def read(plain: Any) -> tuple[Any, ...]:
@@ -159,6 +175,20 @@ def _tuple_reader(kinds: tuple[Any, ...]) -> Callable[[Any], Any]:
         return tuple(_read_at(str(n), one, item) for n, (one, item) in enumerate(zip(readers, plain, strict=True)))
 
     return read
+
+
+def _read_list(plain: Any, each: _Reader) -> tuple[Any, ...]:
+    if each.fits.issuperset(map(type, _expect(list, plain))):
+        return tuple(plain)
+    found: list[Any] = []
+    fits, read, add = each.fits, each.read, found.append
+    try:
+        for item in plain:
+            add(item if type(item) in fits else read(item))
+    except _Unfit as unfit:
+        unfit.path.insert(0, str(len(found)))
+        raise
+    return tuple(found)
 
 
 def _dict_reader(kind: Any) -> Callable[[Any], Any]:
@@ -179,9 +209,11 @@ def _read_at(name: str, reader: _Reader, plain: Any) -> Any:
 
 
 def _text_reader(kind: Any) -> Callable[[Any], Any]:
+    parse = lru_cache(TEXTS)(kind.parse)
+
     def read(plain: Any) -> Any:
         try:
-            return kind.parse(_expect(str, plain))
+            return parse(_expect(str, plain))
         except ValueError as error:
             _refuse(str(error))
 
@@ -189,29 +221,102 @@ def _text_reader(kind: Any) -> Callable[[Any], Any]:
 
 
 def _record_reader(kind: Any) -> Callable[[Any], Any]:
+    """Most records were written by us, each field in its place."""
     hints = field_types(kind)
-    readers = {name: _reader(hints[name]) for name in fields(kind)}
+    names = fields(kind)
+    readers = {name: _reader(hints[name]) for name in names}
     required = readers.keys() - defaults(kind).keys()
+    others = _alike_reader if (own := own_fields(kind)) is not None else _values_reader
+    read_values = others(names, readers, own or ())
 
     def read(plain: Any) -> Any:
-        if unknown := _expect(dict, plain).keys() - readers.keys():
-            _refuse("unknown field", next(name for name in plain if name in unknown))
-        values = {}
-        for name, reader in readers.items():
-            if name in plain:
-                item = plain[name]
-                values[name] = item if type(item) in reader.fits else _read_at(name, reader, item)
-            elif name in required:
-                _refuse("missing", name)
+        in_place = type(plain) is dict and tuple(plain) == names
         try:
-            return kind(**values)
+            return kind(*read_values(list(plain.values()))) if in_place else kind(**by_name(plain))
         except ValueError as error:
             _refuse(str(error))
+
+    def by_name(plain: Any) -> dict[str, Any]:
+        if unknown := _expect(dict, plain).keys() - readers.keys():
+            _refuse("unknown field", next(name for name in plain if name in unknown))
+        if missing := required - plain.keys():
+            _refuse("missing", next(name for name in names if name in missing))
+        return {
+            name: item if type(item := plain[name]) in reader.fits else _read_at(name, reader, item)
+            for name, reader in readers.items()
+            if name in plain
+        }
+
+    return read
+
+
+_Values = Callable[[list[Any]], list[Any]]
+
+
+def _values_reader(names: tuple[str, ...], readers: dict[str, _Reader], own: tuple[str, ...]) -> _Values:
+    """In their place, but for those of `own`. How they are read goes by their types, which are few."""
+    shapes: dict[tuple[type, ...], list[tuple[int, Callable[[Any], Any]]]] = {}
+
+    def read(values: list[Any]) -> list[Any]:
+        types = tuple(map(type, values))
+        if (shape := shapes.get(types)) is None:
+            shape = shape_of(types)
+        n = 0
+        try:
+            for n, one in shape:
+                values[n] = one(values[n])
+        except _Unfit as unfit:
+            unfit.path.insert(0, names[n])
+            raise
+        return values
+
+    def shape_of(types: tuple[type, ...]) -> list[tuple[int, Callable[[Any], Any]]]:
+        if len(shapes) >= MANY:
+            shapes.clear()
+        those = ((n, readers[name], types[n]) for n, name in enumerate(names) if name not in own)
+        found = shapes[types] = [(n, one.of(kind)) for n, one, kind in those if kind not in one.fits]
+        return found
+
+    return read
+
+
+def _alike_reader(names: tuple[str, ...], readers: dict[str, _Reader], own: tuple[str, ...]) -> _Values:
+    """All but its own values are read once for all records that are written alike."""
+    known: dict[bytes, list[Any]] = {}
+    each = [(names.index(name), *readers[name][:2]) for name in own]
+    read_others = _values_reader(names, readers, own)
+
+    def others(values: list[Any]) -> list[Any]:
+        try:
+            written = dumps(values)
+        except ValueError:  # it is not JSON's, or too deep
+            return read_others(values)
+        if (found := known.get(written)) is None:
+            if len(known) >= MANY:
+                known.clear()
+            found = known[written] = read_others(values)
+        return found.copy()
+
+    def read(values: list[Any]) -> list[Any]:
+        mine = [(n, values[n], fits, one) for n, fits, one in each]
+        for n, *_ in each:
+            values[n] = None
+        found = others(values)
+        n = 0
+        try:
+            for n, item, fits, one in mine:
+                found[n] = item if type(item) in fits else one(item)
+        except _Unfit as unfit:
+            unfit.path.insert(0, names[n])
+            raise
+        return found
 
     return read
 
 
 def _expect(kind: Any, plain: Any) -> Any:
+    if type(plain) is kind:
+        return plain
     fits = isinstance(plain, kind) and (kind is bool or not isinstance(plain, bool))
     if not fits and not (kind is float and type(plain) is int):
         _refuse(f"{type(plain).__name__} where {kind.__name__} belongs")

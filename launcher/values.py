@@ -48,8 +48,8 @@ class PciAddress:
         match = re.fullmatch(_PCI, text)
         if match is None:
             raise ValueError(f"not a PCI address: {text!r}")
-        domain, bus, device, function = (int(part or "0", 16) for part in match.groups())
-        return cls(domain, bus, device, function)
+        domain, bus, device, function = match.groups("0")
+        return cls(int(domain, 16), int(bus, 16), int(device, 16), int(function, 16))
 
     def __str__(self) -> str:
         return f"{self.domain:04x}:{self.bus:02x}:{self.device:02x}.{self.function}"

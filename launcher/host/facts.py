@@ -346,7 +346,7 @@ class BlockDevice:
     size: int | None
 
 
-@record
+@record(own=("address", "group", "bars", "serial", "irq", "vfio"))
 class PciFunction:
     """One PCI function. `id` and `subsystem` are vendor:device, four hex digits each; `class_code` six.
 
@@ -441,7 +441,7 @@ class ReservedRegion:
     kind: str
 
 
-@record
+@record(own=("number", "devices"))
 class IommuGroup:
     """`name` is `vfio-noiommu` for a group that is none; `others`: members that are no PCI functions.
 

@@ -11,6 +11,7 @@ import importlib
 import os
 import sys
 import tempfile
+import time
 from functools import partial
 from pathlib import Path
 
@@ -73,6 +74,7 @@ def _both(rows: list[Row], rounds: int | None, whole: Path | None) -> bool:
 def measure(rows: list[Row], rounds: int | None, built: Built, results: Results, keep: Path | None) -> None:
     """Kept after each row: what comes later may be lost with its machine."""
     for row in rows:
+        began = time.monotonic()
         room, _, name = row.run.partition(".")
         contenders = getattr(importlib.import_module(f"tests.bench.{room}"), name)
         with tempfile.TemporaryDirectory() as folder:
@@ -80,7 +82,8 @@ def measure(rows: list[Row], rounds: int | None, built: Built, results: Results,
             runs = {name: partial(_said, name, run) for name, run in found.items()}
             many, warm_up = (row.rounds, 0) if row.counts else (rounds or row.rounds, 1)
             values = results.rows[row.name] = in_turns(runs, many, warm_up)
-        print(f"\n{row.title} ({row.name})\n\n{tables(row, values)}", flush=True)
+        took = time.monotonic() - began
+        print(f"\n{row.title} ({row.name}), {took:.0f} s\n\n{tables(row, values)}", flush=True)
         if keep:
             results.write(keep)
 

@@ -10,12 +10,16 @@ import select
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from itertools import accumulate
 from pathlib import Path
+from threading import Event, Thread
 
 from tests.bench import contenders
 from tests.bench.built import Built
-from tests.bench.contenders import DEADLINE, OURS, Q35
+from tests.bench.contenders import DEADLINE, NAME, OURS, Q35, VMLAUNCH
 from tests.bench.devices import RTL8139, group_of, to_vfio
 from tests.bench.measure import Figures, Run
 
@@ -23,6 +27,16 @@ KINDS = ("empty", "serial", "bar")  # as handling.c counts them
 BUCKETS, WIDTH = 1 << 16, 16  # of its histogram, in ticks
 LINE = re.compile(r"ticks (\w+) (\w{8}) (\w{8}) (\w{8})")
 MEBIBYTES = 64
+QUERY = """
+import json, socket, sys
+with socket.socket(socket.AF_UNIX) as qmp:
+    qmp.connect(sys.argv[1])
+    with qmp.makefile("rw") as lines:
+        lines.readline()
+        for word in ("qmp_capabilities", "query-cpus-fast"):
+            print(json.dumps({"execute": word}), file=lines, flush=True)
+            print(lines.readline())
+"""
 
 
 def accesses(built: Built, folder: Path, device: bool = False) -> dict[str, Run]:
@@ -37,6 +51,45 @@ def accesses(built: Built, folder: Path, device: bool = False) -> dict[str, Run]
         Q35: contenders.qemu_command("q35", boot, 1, MEBIBYTES, *more),
     }
     return {name: lambda command=command: _run(command, built, folder, device) for name, command in commands.items()}
+
+
+def asked(built: Built, folder: Path) -> dict[str, Run]:
+    """While somebody asks the VMM how it is, by a process for each question."""
+    boot, socket = {"kernel": str(built.million)}, folder / "qmp"
+    theirs = contenders.qemu_command("q35", boot, 1, MEBIBYTES, "-qmp", f"unix:{socket},server=on,wait=off")
+    inspect, query = [*VMLAUNCH, "inspect", "--json", NAME], [sys.executable, "-c", QUERY, str(socket)]
+    return {
+        OURS: partial(_asked, contenders.up(folder, boot, 1, MEBIBYTES), inspect, built),
+        Q35: partial(_asked, theirs, query, built),
+    }
+
+
+def _asked(command: list[str], question: list[str], built: Built) -> Figures:
+    with _asking(question) as answers:
+        said = _on_a_terminal(command, contenders.ENVIRONMENT | {"TERM": "xterm"})
+    _, *ticks = LINE.findall(said)[0]
+    median, tail, longest = (int(one, 16) / built.ticks_a_microsecond for one in ticks)
+    return {"median": median, "tail": tail / median, "longest": longest, "answers": len(answers)}
+
+
+@contextmanager
+def _asking(question: list[str]) -> Iterator[list[bytes]]:
+    answers: list[bytes] = []
+    over = Event()
+
+    def ask() -> None:
+        while not over.is_set():
+            done = subprocess.run(question, env=contenders.ENVIRONMENT, capture_output=True, check=False)
+            if not done.returncode:  # else it is not there yet, or not any more
+                answers.append(done.stdout)
+
+    thread = Thread(target=ask)
+    thread.start()
+    try:
+        yield answers
+    finally:
+        over.set()
+        thread.join()
 
 
 def _run(command: list[str], built: Built, folder: Path, device: bool) -> Figures:

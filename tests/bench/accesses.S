@@ -1,7 +1,10 @@
 # How long do accesses take that leave the guest? Of each kind so many in a row, each by the time stamp counter. Says for
 # each kind its name, then median, 99.9th percentile and longest, in ticks, as hexadecimal numbers.
 	.include "pvh.inc"
+	.ifndef COUNT			# else it is a million, of the serial port alone
 	.equ COUNT, 20000
+	.equ ALL, 1
+	.endif
 	.equ WARM_UP, 1000
 	.equ SHIFT, 4			# a bucket of the histogram is 16 ticks
 	.equ BUCKETS, 1 << 20
@@ -40,7 +43,9 @@
 entry:
 	cld
 	mov	$stack, %esp
+	.ifdef ALL
 	times	text_empty, port UNCLAIMED
+	.endif
 	times	text_serial, port LSR
 	call	find_bar
 	test	%edi, %edi

@@ -38,6 +38,21 @@ class Built:
         return self.folder / "accesses.elf"
 
     @property
+    def million(self) -> Path:
+        """The same with so many accesses, of one kind."""
+        return self.folder / "million.elf"
+
+    @property
+    def lasting(self) -> Path:
+        """A guest that powers itself off when whoever started it has nothing to do any more."""
+        return self.folder / "lasting.elf"
+
+    @property
+    def rests(self) -> Path:
+        """A guest that says nothing more and costs nothing."""
+        return self.folder / "rests.elf"
+
+    @property
     def touch(self) -> Path:
         return self.folder / "touch"
 
@@ -76,6 +91,11 @@ def build(folder: Path, *, linux: bool) -> Built:
     _compile(folder / "touch", *PROGRAM, *MEMORY)
     _compile(folder / "vfio", *PROGRAM, *MEMORY)
     assemble(HERE / "accesses.S", folder / "accesses.elf")
+    million = folder / "million.S"
+    million.write_text("\t.equ COUNT, 1000000\n" + (HERE / "accesses.S").read_text())
+    assemble(million, folder / "million.elf")
+    assemble(HERE / "lasting.S", folder / "lasting.elf")
+    assemble(PAYLOADS / "rests.S", folder / "rests.elf")
     settings = {"tsc_khz": str(tsc_khz())}
     if linux:
         _compile(folder / "reads", *PROGRAM)

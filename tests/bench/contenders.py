@@ -13,7 +13,7 @@ from typing import Any
 from tests.lab.pieces import qemu
 
 OURS, YAML, SAVED = "vmlaunch", "vmlaunch, YAML", "vmlaunch, saved plan"
-BY_IOMMUFD = "vmlaunch, iommufd"
+BY_IOMMUFD, ATTACHED, DETACHED = "vmlaunch, iommufd", "vmlaunch, attached", "vmlaunch, detached"
 Q35, MICROVM, PC = "QEMU q35", "QEMU microvm", "QEMU pc"
 
 NAME = "bench"  # of every VM of ours
@@ -58,9 +58,9 @@ def opened(image: Path) -> str:
     return "cache.direct=off,aio=threads"
 
 
-def down() -> None:
-    """Ours is gone, and its folder too."""
-    run([*VMLAUNCH, "down", "--kill", NAME])
+def down(*names: str) -> None:
+    """Ours are gone, and their folders too."""
+    run([*VMLAUNCH, "down", "--kill", *(names or (NAME,))])
 
 
 def run(command: list[str]) -> str:

@@ -90,10 +90,10 @@ def exits() -> int:
     return sum(vcpu["exits"] for vcpu in report["vcpus"])
 
 
-def memory_of(processes: list[int]) -> Figures:
+def memory_of(processes: list[int], mebibytes: int = MEBIBYTES) -> Figures:
     """MiB of all of them while they wait, without mappings that have the size of the guest's RAM."""
     time.sleep(2 * SETTLES)
     told = "".join(Path(f"/proc/{process}/smaps").read_text() for process in processes)
     mappings = [tuple(map(int, found)) for found in MAPPING.findall(told)]
-    beyond = [(rss, pss) for size, rss, pss in mappings if size < MEBIBYTES << 10]
+    beyond = [(rss, pss) for size, rss, pss in mappings if size < mebibytes << 10]
     return {"rss": sum(rss for rss, _ in beyond) / 1024, "pss": sum(pss for _, pss in beyond) / 1024}

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import os
+import sys
+import time
 
 import pytest
 
-from tests.bench import page, results
+from tests.bench import access, page, passed, results
 from tests.bench.machine import ROOT
 from tests.bench.measure import Goal, in_turns, judge
 from tests.bench.table import TABLE, Row
@@ -60,3 +63,20 @@ def test_a_goal_is_judged_by_the_ratios_of_its_rounds() -> None:
 
 def test_what_was_not_measured_is_not_judged() -> None:
     assert judge(Goal("ms", "mine", 1), {}) is None
+
+
+def test_somebody_asks_again_and_again_and_only_answers_count() -> None:
+    with access._asking([sys.executable, "-c", "print('running')"]) as answers:
+        while len(answers) < 2:
+            time.sleep(0.01)
+    assert set(answers) == {b"running\n"}
+    with access._asking(["false"]) as answers:
+        pass
+    assert answers == []
+
+
+def test_memory_is_that_of_all_processes_without_what_is_as_large_as_the_guest() -> None:
+    one = passed.memory_of([os.getpid()])
+    assert 0 < one["pss"] <= one["rss"]
+    assert passed.memory_of([os.getpid()] * 2)["rss"] > one["rss"]
+    assert passed.memory_of([os.getpid()], 0) == {"rss": 0, "pss": 0}

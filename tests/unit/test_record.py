@@ -314,3 +314,16 @@ def test_methods_know_the_class_that_they_are_in(way: Callable[[type], Any]) -> 
             return f"grown {super().name()}"
 
     assert (Named().name(), Grown().kind, len(Grown(2))) == ("plain Named", "grown plain Named", 2)
+
+
+@pytest.mark.parametrize("times", [1, FEW + 2])
+def test_what_a_constructor_fills_is_of_its_own_class_and_frozen(times: int) -> None:
+    """With more than a few of a class, each is filled as a draft of it."""
+    made = [Coloured("a", 4, "blue") for _ in range(times)][-1]
+    assert type(made) is Coloured
+    assert made == Coloured("a", 4, "blue")
+    with pytest.raises(AttributeError):
+        made.name = "b"  # type: ignore[misc]
+    bags = [Bag([n]) for n in range(times)]
+    bags[0].things = []
+    assert bags[-1] == Bag([times - 1] if times > 1 else [])

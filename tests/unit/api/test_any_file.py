@@ -15,11 +15,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from launcher.api.hosts import read_json
 from launcher.api.plans import decode_plan, files_of
 from launcher.api.staleness import judge
 from launcher.cli import main
 from launcher.codec import decode
-from launcher.errors import LauncherError
+from launcher.errors import LauncherError, Refused, Where
 from launcher.host.facts import MediatedDevice
 from launcher.images.reading import read_boot_file
 from launcher.plan.codec import plan_to_json
@@ -252,3 +253,12 @@ def test_a_node_that_vfio_does_not_make_is_refused(
         path.write_text(json.dumps(facts | change))
         assert main(["devices", "--host", str(path)]) == 1
         assert "E292" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("blanks", range(4))
+@pytest.mark.parametrize("number", ["9" * 22, "-1", "- 1"])
+def test_a_number_that_may_not_fit_is_seen_wherever_it_begins(tmp_path: Path, blanks: int, number: str) -> None:
+    text = (planning.HOSTS / "gpu07.json").read_text().replace('"vectors": 33', f'"vectors":{" " * blanks}{number}')
+    with pytest.raises(Refused, match="E29"):
+        read_json(text.encode(), Where("facts.json"))
+    assert read_json(text.replace(number, "9" * 19).encode(), Where("facts.json"))

@@ -117,3 +117,57 @@ def test_a_host_with_many_functions_survives_the_way_to_json_and_back():
     assert sum(one.physical_function is not None for one in facts.pci) == 600
     assert len({one.address for one in facts.pci}) == len(facts.pci)
     assert decode(HostFacts, encode(facts)) == facts
+
+
+@record(own=("number", "parts"))
+class Many:
+    number: int
+    parts: tuple[Part, ...]
+    limit: Part | None = None
+    words: tuple[str, ...] = ()
+    on: bool = False
+
+
+MANY = {"number": 1, "parts": [PART], "limit": PART, "words": ["a"], "on": False}
+
+
+def test_records_that_are_alike_have_their_own_values_and_share_the_others():
+    several = decode(tuple[Many, ...], [MANY | {"number": n, "parts": [PART] * n} for n in range(3)])
+    assert [(one.number, len(one.parts)) for one in several] == [(0, 0), (1, 1), (2, 2)]
+    assert several[0].limit is several[2].limit == Part("io", 0x10, 4)
+
+
+def test_what_is_alike_is_so_in_its_types():
+    """1, 1.0 and true are equal to Python."""
+    assert decode(Many, MANY | {"on": True}).on is True
+    for number in (1, 1.0):
+        with pytest.raises(DecodeError, match="on: "):
+            decode(Many, MANY | {"on": number})
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"number": "x"}, "1.number: str where int belongs"),
+        ({"parts": [PART, PART | {"start": "x"}]}, "1.parts.1.start: 'x' is not a hexadecimal address"),
+        ({"limit": PART | {"size": None}}, "1.limit.size: NoneType where int belongs"),
+        ({"words": ["a", 2]}, "1.words.1: int where str belongs"),
+        ({"on": []}, "1.on: list where bool belongs"),
+    ],
+)
+def test_of_many_records_the_one_with_damage_is_named(fields: dict[str, Any], said: str, turned: bool):
+    """Whatever their order, and whatever was read before."""
+    damaged: dict[str, Any] = MANY | fields
+    both = [MANY, dict(reversed(damaged.items())) if turned else damaged]
+    with pytest.raises(DecodeError) as caught:
+        decode(tuple[Many, ...], both)
+    assert str(caught.value) == said
+
+
+def test_what_is_no_json_is_read_too():
+    assert decode(Many, MANY | {"words": Words("ab")}).words == ("a", "b")
+
+
+class Words(list[str]):
+    pass
