@@ -11,7 +11,7 @@ from launcher.spec import consent
 from launcher.spec.fields import as_yaml, keys_of, stands
 from launcher.spec.places import NAMED, is_alias
 from launcher.spec.sizes import readings
-from launcher.spec.synonyms import meaning
+from launcher.spec.synonyms import Meaning, choice, meaning
 from launcher.spec.without_aliases import with_aliases
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ _TOPOLOGY = ("sockets", "cores", "threads")
 
 
 _NAMES_OF_NICS = {"bridge": "br0", "tap": "tap0", "socket": "/run/nic.sock"}
+_OFF = ("no", "off", "false", "none", "never", "0")
 _CONVERTED = frozenset({"vmdk", "vdi", "vhd", "vhdx", "vpc", "qed", "parallels"})
 
 
@@ -30,8 +31,6 @@ def shape(path: FieldPath, given: object) -> tuple[str, ...]:
         return _memory(given)
     if path[:1] == ("boot",) and isinstance(given, list):
         return _files(path, given)
-    if path[-1:] == ("allow",) and isinstance(given, str):
-        return _consents(given)
     if len(path) == 1 and path[0] in NAMED:
         return with_aliases(path[0], given)
     if path[-1:] == ("path",) and is_alias(path[:-1]) and isinstance(given, bool | list | Mapping):
@@ -40,16 +39,25 @@ def shape(path: FieldPath, given: object) -> tuple[str, ...]:
         return (f"write it to a file of its own, and name that: `{path[-1]}: ./{path[-1]}`",)
     if path[:1] == ("nics",) and path[-1] in _NAMES_OF_NICS and isinstance(given, bool | list | Mapping):
         return (f"write which one, as in `{path[-1]}: {_NAMES_OF_NICS[path[-1]]}`",)
-    if path[:1] == ("disks",) and path[-1:] == ("format",) and str(given).lower() in _CONVERTED:
-        return (f"convert it: `qemu-img convert -p -O qcow2 disk.{str(given).lower()} disk.qcow2`",)
     if path[:1] == ("memory",) and len(path) == len(("memory", "0")) and (size_ := _size(given, {})):
         return (f"a bank is a mapping: write `{{size: {size_}}}`",)
     if path == ("cpus", "count"):
         return _cpus(given) if isinstance(given, str) else _listed(given) if isinstance(given, list) else ()
-    if path[-1:] == ("companions",) and isinstance(given, list):
-        return ("`attach` gives all other functions of the card and the group", "or give each an alias of its own")
     if path == ("cpus", "pin") and isinstance(given, Mapping | list):
         return ("write the host CPUs in the order of the vCPUs, as in `pin: [4, 5]`",)
+    return _chosen(path, given)
+
+
+def _chosen(path: FieldPath, given: object) -> tuple[str, ...]:
+    """Where one or several of our words belong."""
+    if path[-1:] == ("allow",) and isinstance(given, str):
+        return _consents(given)
+    if path == ("confine",) and str(given).lower() in _OFF:
+        return ("nothing takes it away: `auto` does without what this kernel lacks",)
+    if path[:1] == ("disks",) and path[-1:] == ("format",) and str(given).lower() in _CONVERTED:
+        return (f"convert it: `qemu-img convert -p -O qcow2 disk.{str(given).lower()} disk.qcow2`",)
+    if path[-1:] == ("companions",) and isinstance(given, list):
+        return ("`attach` gives all other functions of the card and the group", "or give each an alias of its own")
     return ()
 
 
@@ -68,7 +76,8 @@ def _files(path: FieldPath, given: list[object]) -> tuple[str, ...]:
 
 def _consents(given: str) -> tuple[str, ...]:
     """`all`, `yes`, `in_use`: each is given by its name."""
-    named = re.split(r"[ ,]+", given.strip().lower().replace("_", "-"))
+    words = re.split(r"[ ,]+", given.strip().lower())
+    named = [(choice("allow", one) or Meaning((), fix=one)).fix or one for one in words]
     if all(one in consent.WORDS for one in named):
         return (f"write `allow: [{', '.join(named)}]`",)
     return (

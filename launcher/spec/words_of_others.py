@@ -351,6 +351,7 @@ CHOICES: dict[str, dict[str, str]] = {
         "auto": "yes true on always managed automatic vfio-pci vfio",
     },
     "pick": {"free": "any first lowest unused available idle next auto", "one": "unique single only exact"},
+    "confine": {"auto": "default optional try best-effort", "required": "strict force always must yes true on"},
     "allow": {
         "in-use": "busy used inuse active",
         "no-reset": "noreset without-reset reset",

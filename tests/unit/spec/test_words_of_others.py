@@ -156,11 +156,22 @@ def test_a_boot_of_another_shape_is_told_as_it_is_written(written: str) -> None:
 
 @pytest.mark.parametrize(
     ("written", "said"),
-    [("in_use", "write `allow: [in-use]`"), ("in-use,no-reset", "`allow: [in-use, no-reset]`"), ("all", "is none for")],
+    [
+        ("in_use", "write `allow: [in-use]`"),
+        ("unsafe", "`allow: [unsafe-interrupts]`"),
+        ("in-use,no-reset", "`allow: [in-use, no-reset]`"),
+        ("all", "is none for"),
+    ],
 )
 def test_consents_in_one_text_are_a_list(written: str, said: str) -> None:
     one = told(f"{START}devices: {{a: {{pci: 0000:03:00.0, allow: '{written}'}}}}\n")
     assert said in one.help[0]
+
+
+def test_confinement_is_never_off() -> None:
+    for word in ("no", "false", "off"):
+        assert "nothing takes it away" in told(f"{START}confine: {word}\n").help[0]
+    assert told(f"{START}confine: strict\n").help[0] == "write `required`"
 
 
 def test_a_spec_below_a_word_is_told_once() -> None:
