@@ -27,6 +27,7 @@ from tests.served import (
     START,
     TAP,
     block,
+    broken,
     by_user,
     folder,
     image,
@@ -310,6 +311,15 @@ def test_a_base_is_looked_for_beside_the_link_and_not_beside_what_it_leads_to() 
     made = plan(START + ROOT, served(), with_disks(root=Disk((image(real="/store/7/root.qcow2"),), end)))
     (found,) = [one for one in made.diagnostics if one.code == "E614"]
     assert found.help[0].endswith("name that, /store/7/root.qcow2")
+
+
+@pytest.mark.parametrize(
+    ("said_", "first"), [("host_device", "qemu-img rebase -u -F raw"), ("vmdk", "qemu-img convert")]
+)
+def test_a_base_that_is_named_by_a_protocol_of_qemu_is_a_raw_disk(said_: str, first: str) -> None:
+    made = plan(START + ROOT, served(), with_disks(root=broken("foreign", "base.img", format=said_)))
+    (found,) = [one for one in made.diagnostics if one.code == "E616"]
+    assert first in found.help[0]
 
 
 def test_a_path_in_a_command_is_one_word() -> None:
