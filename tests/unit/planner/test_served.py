@@ -230,6 +230,12 @@ def test_an_image_that_the_guest_may_replace_is_told_by_whichever_name(
     assert said(f"{RAW}shares: {{w: ./src}}\n", files=files) == ["W654"]
 
 
+def test_a_spec_that_the_guest_may_rewrite_is_told() -> None:
+    files = replace(with_shares(w=folder()), spec=("/vms/src/vm.yaml",))
+    assert said("shares: {w: ./src}\n", files=files) == ["W654"]
+    assert said("shares: {w: {path: ./src, readonly: true}}\n", files=files) == []
+
+
 # ---- images ----
 
 
