@@ -77,7 +77,8 @@ def named_files(spec: VmSpec, file: str) -> BootFiles:
         return found
     from launcher.api.served_files import named_in, with_served
 
-    return with_served(found, named_in(spec, folder), boots=spec.boot.firmware is not None)
+    paths = () if file == "-" else (os.path.abspath(file), os.path.realpath(file))
+    return with_served(replace(found, spec=paths), named_in(spec, folder), boots=spec.boot.firmware is not None)
 
 
 def _with_firmware(files: BootFiles, spec: VmSpec, folder: str) -> BootFiles:

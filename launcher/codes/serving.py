@@ -199,11 +199,12 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     ),
     Explanation(
         "W654",
-        "a share that has an image in it",
+        "a share that has an image or the spec in it",
         "The guest writes the folder in which the image of one of its disks is. It can put another one there, whose "
-        "header or name leads to any file of the host that the engine may read, and the next `up` serves that.",
+        "header or name leads to any file of the host that the engine may read, and the next `up` serves that. Of a "
+        "spec that it has written the next `up` does whatever that says.",
         "disks: {root: ./vm/root.qcow2}\nshares: {work: ./vm}",
-        "Keep images in a folder that no guest writes, or write `readonly: true` for the share.",
+        "Keep images and specs in a folder that no guest writes, or write `readonly: true` for the share.",
     ),
     Explanation(
         "E655",

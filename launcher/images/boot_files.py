@@ -114,7 +114,8 @@ class BootFiles:
     spec has for cloud-init, by name.
 
     `roms`: the option ROMs that are files, by the alias of their device. `disks` and `shares` by alias, `sockets` of
-    other engines by the name of their entry, `disks.root`."""
+    other engines by the name of their entry, `disks.root`. `spec`: the paths of the spec, with and without links;
+    empty where it is in no file."""
 
     kernel: BootFile | Missing | None
     initrd: BootFile | Missing | None = None
@@ -125,3 +126,4 @@ class BootFiles:
     firmware: BootFile | Missing | None = None
     variables: Variables | Missing | None = None
     seed: dict[str, SeedText | Missing] = field(default_factory=dict)
+    spec: tuple[str, ...] = ()

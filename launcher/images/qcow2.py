@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     Read = Callable[[int, int], bytes]
 
 MAGIC = b"QFI\xfb"
-_HEAD = struct.Struct(">IIQIIQIIQQII")
-_MORE = struct.Struct(">QQQII")  # of version 3, behind the snapshots' offset
+_HEAD = struct.Struct(">IIQIIQIIQQIIQ")
+_MORE = struct.Struct(">QQQII")  # of version 3, behind that
 _MORE_AT, _SHORT, _LONG = 72, 72, 104
 _MOST = 1 << 16  # of the first cluster, as far as names and extensions stand in it
 _MOST_NAME = 1023
@@ -28,6 +28,8 @@ _DIRTY, _CORRUPT, _DATA_FILE, _COMPRESSION, _SUBCLUSTERS = 1, 2, 4, 8, 16
 _KNOWN = _DIRTY | _CORRUPT | _DATA_FILE | _COMPRESSION | _SUBCLUSTERS
 _INCOMPATIBLE = 0  # the kind of feature that a row of the table of names is about
 _LARGEST = 1 << 63
+# What QEMU opens at most: bytes of both tables (QCOW_MAX_REFTABLE_SIZE, QCOW_MAX_L1_SIZE), QCOW_MAX_SNAPSHOTS.
+_MOST_COUNTS, _MOST_TABLE, _MOST_SNAPSHOTS = 8 << 20, 32 << 20, 65536
 _PACKED, _ZEROS, _OFFSET = 1 << 62, 1, 0x00FF_FFFF_FFFF_FE00
 
 
@@ -44,6 +46,7 @@ class _Head(NamedTuple):
     refcounts_at: int
     refcount_clusters: int
     snapshots: int
+    snapshots_at: int
 
 
 def parse_qcow2(size: int, read: Read) -> Qcow2:
@@ -116,15 +119,23 @@ def _problem(head: _Head, size: int, order: int, length: int) -> str:
     if not 9 <= head.cluster_bits <= 21:
         return f"says that its clusters have 2^{head.cluster_bits} bytes"
     cluster = 1 << head.cluster_bits
+    tables = head.l1_at | head.refcounts_at | (head.snapshots_at if head.snapshots else 0)
+    counts, entries = head.refcount_clusters, head.l1_size
     checks = (
         (head.version == 3 and not _LONG <= length <= cluster, f"says that its header has {length} bytes"),
         (order > 6, f"says that its reference counts have 2^{order} bits"),
         (head.size >= _LARGEST, f"says that its disk has {head.size} bytes"),
         (head.backing_size > _MOST_NAME, f"names a backing file by {head.backing_size} bytes"),
         (_is_outside(head, cluster), "has the name of its backing file outside of its first cluster"),
-        (bool((head.l1_at | head.refcounts_at) % cluster), "has tables that do not begin at a cluster"),
-        (head.l1_size < _entries(head.size, head.cluster_bits), "has too small a table for its size"),
-        (head.l1_at + 8 * head.l1_size > size, "is cut off: its table of clusters is behind its end"),
+        (bool(tables % cluster), "has tables that do not begin at a cluster"),
+        (counts == 0, "has no table of reference counts"),
+        (counts * cluster > _MOST_COUNTS, f"says that its table of reference counts has {counts} clusters"),
+        (8 * entries > _MOST_TABLE, f"says that its table of clusters has {entries} entries"),
+        (head.snapshots > _MOST_SNAPSHOTS, f"says that it has {head.snapshots} snapshots"),
+        (entries < _entries(head.size, head.cluster_bits), "has too small a table for its size"),
+        (entries > 0 and head.l1_at == 0, "has its table of clusters in its header"),
+        (head.refcounts_at == 0, "has its reference counts in its header"),
+        (head.l1_at + 8 * entries > size, "is cut off: its table of clusters is behind its end"),
         (head.refcounts_at >= size, "is cut off: its reference counts are behind its end"),
     )
     return next((words for wrong, words in checks if wrong), "")

@@ -27,6 +27,7 @@ _WORDS = {
     "foreign": ("E616", "{by} is based on {path} of the format {format}"),
     "unsaid": ("E616", "{by} is based on {path}, does not say in which format, and that begins as qcow2 does"),
 }
+_PROTOCOLS = ("file", "host_device")  # of QEMU's, which `qemu-img create -F` takes for a format, too
 
 
 def _chain(it: Situation) -> Iterator[Diagnostic]:
@@ -68,6 +69,8 @@ def _ways(end: Broken, real: str | None) -> tuple[str, ...]:
             f"if a guest had it as a raw disk: `{raw}`, for the guest may have written that header",
         )
     one_image = f"make one image of all: `qemu-img convert -O qcow2 {by} whole.qcow2`"
+    if end.format in _PROTOCOLS:
+        return (f"it is a raw disk, say so: `qemu-img rebase -u -F raw -b {path} {by}`",)
     if end.kind in ("remote", "foreign", "long"):
         return (one_image,)
     if end.kind == "loop":

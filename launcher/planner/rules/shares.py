@@ -19,10 +19,9 @@ from launcher.planner.served_by import ENTER, READ, WRITE, Server, may, server_o
 from launcher.values import Missing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from launcher.errors import Where
-    from launcher.images.disk_files import DiskFile
     from launcher.planner.decided import Situation
 
 _MISSING = {
@@ -120,7 +119,7 @@ def _is_the_host_s(path: str) -> bool:
 def _with_images(it: Situation) -> Iterator[Diagnostic]:
     """The next `up` believes an image's header, and opens what its name then leads to."""
     for alias, found, writes in _folders(it):
-        inside = [seen.image.path for seen in images_of(it) if _is_in(seen.image, found)]
+        inside = [seen.image.path for seen in images_of(it) if _is_in((seen.image.path, seen.image.real), found)]
         if writes and inside:
             fact = f"{alias}: {found.path}, which the guest writes, has {series(sorted(set(inside)))} in it"
             evidence = ("a guest can put another image there, whose header names any file, which the next `up` serves",)
@@ -128,11 +127,19 @@ def _with_images(it: Situation) -> Iterator[Diagnostic]:
             yield Diagnostic("W654", fact, _where(alias), evidence, help_)
 
 
-def _is_in(image: DiskFile, folder: Folder) -> bool:
-    """By its own name or by what that leads to: a guest may replace a link as it may an image."""
+def _with_the_spec(it: Situation) -> Iterator[Diagnostic]:
+    for alias, found, writes in _folders(it):
+        if writes and _is_in(it.files.spec, found):
+            fact = f"{alias}: {found.path}, which the guest writes, has this spec in it"
+            evidence = ("a guest can write another spec there, and the next `up` does what that says",)
+            help_ = ("keep the spec out of shares", "or write `readonly: true` for the share")
+            yield Diagnostic("W654", fact, _where(alias), evidence, help_)
+
+
+def _is_in(names: Iterable[str | None], folder: Folder) -> bool:
+    """By a name of its own or by what that leads to: a guest may replace a link as it may a file."""
     tops = [normpath(one).rstrip("/") for one in (folder.path, folder.real) if one]
-    names = [normpath(one) for one in (image.path, image.real) if one]
-    return any(name.startswith(f"{top}/") for name in names for top in tops)
+    return any(normpath(name).startswith(f"{top}/") for name in names if name for top in tops)
 
 
 RULES: tuple[Rule, ...] = (
@@ -140,4 +147,5 @@ RULES: tuple[Rule, ...] = (
     Rule("kernel", _rights),
     Rule("policy", _of_root),
     Rule("policy", _with_images),
+    Rule("policy", _with_the_spec),
 )

@@ -65,6 +65,16 @@ def test_paths_are_relative_to_the_spec_and_formats_follow_names(tmp_path: Path)
     assert set(found.disks) == {"root", "data"}
 
 
+def test_a_spec_is_known_by_its_own_name_and_by_what_that_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "vm.yaml").symlink_to("../other.yaml")
+    spec = load(f"{SMALL}shares: {{work: ./src}}\n".encode(), "vm.yaml").spec
+    assert named_files(spec, str(tmp_path / "vm.yaml")).spec == (
+        str(tmp_path / "vm.yaml"),
+        str(tmp_path.parent / "other.yaml"),
+    )
+    assert named_files(spec, "-").spec == ()
+
+
 def test_a_vm_without_them_reads_nothing_more(tmp_path: Path) -> None:
     found = named_files(load(SMALL.encode(), str(tmp_path / "vm.yaml")).spec, str(tmp_path / "vm.yaml"))
     assert (found.disks, found.shares, found.sockets) == ({}, {}, {})

@@ -46,6 +46,13 @@ LIES = {
     "too small a table": qcow2(size=1 << 40, l1_size=1),
     "table of clusters is behind its end": qcow2(l1_at=1 << 40),
     "reference counts are behind its end": qcow2()[: 2 << 16],
+    "no table of reference counts": qcow2(refcount_clusters=0),
+    "table of reference counts has 129 clusters": qcow2(refcount_clusters=129),
+    "table of clusters has 4194305 entries": qcow2(l1_size=(1 << 22) + 1),
+    "says that it has 65537 snapshots": qcow2(snapshots=65537, snapshots_at=1 << 16),
+    "tables that do not begin at a cluster": qcow2(snapshots=1, snapshots_at=(1 << 16) + 8),
+    "has its table of clusters in its header": qcow2(l1_at=0),
+    "has its reference counts in its header": qcow2(refcounts_at=0),
 }
 
 

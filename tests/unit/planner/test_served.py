@@ -27,6 +27,7 @@ from tests.served import (
     START,
     TAP,
     block,
+    broken,
     by_user,
     folder,
     image,
@@ -229,6 +230,12 @@ def test_an_image_that_the_guest_may_replace_is_told_by_whichever_name(
     assert said(f"{RAW}shares: {{w: ./src}}\n", files=files) == ["W654"]
 
 
+def test_a_spec_that_the_guest_may_rewrite_is_told() -> None:
+    files = replace(with_shares(w=folder()), spec=("/vms/src/vm.yaml",))
+    assert said("shares: {w: ./src}\n", files=files) == ["W654"]
+    assert said("shares: {w: {path: ./src, readonly: true}}\n", files=files) == []
+
+
 # ---- images ----
 
 
@@ -310,6 +317,15 @@ def test_a_base_is_looked_for_beside_the_link_and_not_beside_what_it_leads_to() 
     made = plan(START + ROOT, served(), with_disks(root=Disk((image(real="/store/7/root.qcow2"),), end)))
     (found,) = [one for one in made.diagnostics if one.code == "E614"]
     assert found.help[0].endswith("name that, /store/7/root.qcow2")
+
+
+@pytest.mark.parametrize(
+    ("said_", "first"), [("host_device", "qemu-img rebase -u -F raw"), ("vmdk", "qemu-img convert")]
+)
+def test_a_base_that_is_named_by_a_protocol_of_qemu_is_a_raw_disk(said_: str, first: str) -> None:
+    made = plan(START + ROOT, served(), with_disks(root=broken("foreign", "base.img", format=said_)))
+    (found,) = [one for one in made.diagnostics if one.code == "E616"]
+    assert first in found.help[0]
 
 
 def test_a_path_in_a_command_is_one_word() -> None:
