@@ -155,8 +155,16 @@ def name_of(one: Any) -> str:
     """What finds it in its list; empty for what has no name."""
     if not _has_parts(one):
         return str(one)
-    found = (getattr(one, key, None) for key in ("address", "number", "index", "id", "path", "size", "name"))
-    return next((str(value) for value in found if value is not None), "")
+    kind: Any = type(one)
+    for key in _names_of(kind):
+        if (value := getattr(one, key)) is not None:
+            return str(value)
+    return ""
+
+
+@cache
+def _names_of(kind: Any) -> tuple[str, ...]:
+    return tuple(key for key in ("address", "number", "index", "id", "path", "size", "name") if hasattr(kind, key))
 
 
 def _has_parts(value: Any) -> bool:

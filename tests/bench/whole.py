@@ -132,13 +132,13 @@ def _returns(guest: Guest) -> Figures:
         "trip": f"talk trips {HOST} {PORT} {{:05}} >/dev/null",
         "message": f"talk trips host {PORT} {{:05}} >/dev/null",
     }
-    found = {}
+    found, seen = {}, [exits()]
     for what, work in works.items():
-        seen = [exits()]
         for count in (1, 1 + TRIPS):
             _asked(guest, f"{work.format(count)}; echo $((40 + 2)) of 0", r"^(42) of (0)")
             seen.append(exits())
-        found[f"returns a {what}"] = max(0.0, (seen[2] - seen[1]) - (seen[1] - seen[0])) / TRIPS
+        before, idle, after = seen[-3:]
+        found[f"returns a {what}"] = max(0.0, (after - idle) - (idle - before)) / TRIPS
     return found
 
 
