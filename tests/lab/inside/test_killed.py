@@ -126,14 +126,14 @@ class Killer:
         self.calls = calls[:count]
 
     def kill(self, n: int) -> None:
-        """At the n-th: the client, or whoever plans for it, who have changed nothing yet, or the runner, whose keeper
-        puts all back."""
+        """At the n-th: the client, or whoever plans for it, who have changed nothing yet, or the runner, whose keeper puts
+        all back."""
         before = bindings()
         done = self._live(n)
         wait_until_down(self._cli.state)
         assert done.code in (-signal.SIGKILL, 128 + signal.SIGKILL, 11), (n, done)
         assert bindings() == before, (n, done)
-        assert self._cli.run("down", self._cli.name).code == 0, (n, done)
+        assert self._cli.run("down", "-i", self._cli.name).code == 0, (n, done)
 
     def _live(self, n: int) -> Done:
         self._log.write_bytes(bytes(65536))
