@@ -126,8 +126,8 @@ class Killer:
         self.calls = calls[:count]
 
     def kill(self, n: int) -> None:
-        """At the n-th: the client, or whoever plans for it, who have changed nothing yet, or the runner, whose keeper puts
-        all back."""
+        """At the n-th: the client, or whoever plans for it, who have changed nothing yet, or the runner, whose keeper
+        puts all back."""
         before = bindings()
         done = self._live(n)
         wait_until_down(self._cli.state)
