@@ -126,6 +126,25 @@ def test_one_of_a_vm_is_refused_to_another_and_one_that_is_not_there_to_all(
     assert MDPY in absent.out
 
 
+def test_of_a_type_a_vm_gets_one_that_it_was_given_and_nobody_has(
+    cli: Cli, initrd: Path, payload: Callable[[str], Path]
+) -> None:
+    """As a scheduler gives it: by UUID."""
+    wanted = {"card": {"mdev": {"type": "mtty-2"}}}
+    spec = cli.spec(payload("rests"), memory="64MiB", devices=wanted)
+    kept_away = cli.run("plan", "--only", MDPY, spec)
+    assert kept_away.code == 1, kept_away.out
+    done = boot(cli, initrd, wanted, "lspci")
+    assert "00:10.0 Class 0700: 4348:3253 serial" in done.out
+    assert f"{MTTY} -> 00:10.0" in done.err, done.err
+    assert cli.run("up", "-d", "--only", MTTY, spec).code == 0
+    second = cli.run("up", "-d", cli.spec(payload("rests"), memory="64MiB", devices=wanted), "--json")
+    assert second.code == 1
+    assert [one["code"] for one in second.json()["diagnostics"]] == ["E260"]
+    lines = cli.run("devices", "--format", "gres").out.splitlines()
+    assert [line for line in lines if f"File=/sys/bus/mdev/devices/{MTTY}" in line and "Type=mtty-2" in line]
+
+
 def test_a_recorded_host_has_them(cli: Cli, payload: Callable[[str], Path], tmp_path: Path) -> None:
     facts = tmp_path / "host.json"
     facts.write_text(cli.run("devices", "--json").out)
