@@ -186,9 +186,9 @@ TABLE = (
         (Goal("pss", ATTACHED, 0.6, Q35), Goal("rss", ATTACHED, 0.9, Q35),
          Goal("pss", DETACHED, 0.45, Q35), Goal("rss", DETACHED, 0.7, Q35)),
         "Two or three interpreters, forked from each other, that wait. Each has 3 MiB of objects and 1 of malloc's "
-        "that it has written to, of which counting references is the most, and has 3 that they have in common; libpython's "
-        "own data is 1. Once nothing has come for a second they let go of the code that is mapped: 41 MiB of RSS, "
-        "attached, were 35 after that.",
+        "that it has written to, of which counting references is the most, and has 3 that they have in common; "
+        "libpython's own data is 1. Once nothing has come for a second they let go of the code that is mapped: 41 MiB "
+        "of RSS, attached, were 35 after that.",
     ),
     Row(
         "power-off",
