@@ -253,8 +253,9 @@ _DIGITS = bytes.maketrans(b"123456789", b"000000000")
 
 
 def _may_not_fit(raw: bytes) -> bool:
-    """A number in it; to ask each one for itself takes longer than all the rest of reading."""
-    if any(raw[found.start() - 1] in _BEFORE_A_NUMBER for found in _NEGATIVE.finditer(raw)):
+    """A number in it; to ask each one for itself takes longer than all the rest of reading. In UTF-16, which JSON may
+    be in, too, there are zeros between the digits."""
+    if b"\0" in raw or any(raw[found.start() - 1] in _BEFORE_A_NUMBER for found in _NEGATIVE.finditer(raw)):
         return True
     each_fourth = raw[::4].translate(_DIGITS)  # five of them in a row are of any 20 digits; to look for 20 takes longer
     return b"0" * 5 in each_fourth and _LONG.search(raw) is not None

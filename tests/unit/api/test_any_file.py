@@ -262,3 +262,12 @@ def test_a_number_that_may_not_fit_is_seen_wherever_it_begins(tmp_path: Path, bl
     with pytest.raises(Refused, match="E29"):
         read_json(text.encode(), Where("facts.json"))
     assert read_json(text.replace(number, "9" * 19).encode(), Where("facts.json"))
+
+
+@pytest.mark.parametrize("letters", ["utf-16", "utf-16-be", "utf-32-le"])
+def test_a_number_that_may_not_fit_is_seen_in_whatever_letters(letters: str) -> None:
+    text = (planning.HOSTS / "gpu07.json").read_text()
+    assert read_json(text.encode(letters), Where("facts.json")) == json.loads(text)
+    for number in ("-33", "9" * 22):
+        with pytest.raises(Refused, match="E292"):
+            read_json(text.replace('"vectors": 33', f'"vectors": {number}').encode(letters), Where("facts.json"))
