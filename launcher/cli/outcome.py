@@ -46,7 +46,7 @@ def leave(code: int) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         try:  # noqa: SIM105
             stream.flush()
-        except (OSError, ValueError):  # `survive` has told it, or nobody is left to tell
+        except (OSError, ValueError, AttributeError):  # `survive` has told it, nobody is left to tell, or there is none
             pass
     os._exit(code)
 

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import pytest
 
 from launcher.cli import VERBS, _module_of, _parser_of, main, plan, validate
-from launcher.cli.outcome import LOOKING, exit_code_of
+from launcher.cli.outcome import LOOKING, exit_code_of, leave
 from launcher.cli.terminal import can_redraw, wants_colour
 from launcher.cli.words import ALIASES, IN_WORDS, OPTIONS, OTHERS
 from launcher.errors import Diagnostic, HostNotRestored, LauncherError, NoSuchVm, Refused, StalePlan, StepFailed, Where
@@ -233,6 +233,16 @@ def test_interrupt_is_130_and_says_nothing(verb: object, capsys: pytest.CaptureF
     verb(raising(KeyboardInterrupt()))  # type: ignore[operator]
     assert main(["probe"]) == 130
     assert capsys.readouterr() == ("", "")
+
+
+def test_the_exit_code_stands_where_nothing_can_be_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Closed by whoever started us, where there is no /dev/null to take their places."""
+    left: list[int] = []
+    monkeypatch.setattr(os, "_exit", left.append)
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    leave(1)
+    assert left == [1]
 
 
 @pytest.mark.parametrize("verb", LOOKING)
