@@ -44,10 +44,10 @@ _LEFT_OUT: dict[type, tuple[str, ...]] = {
 # The same of what images/disk_files.py has, by name: it is not imported where a spec has no disks.
 _LEFT_OUT_OF_FILES: dict[str, tuple[str, ...]] = {
     "DiskFile": (
-        *("path", "size", "allocated", "content", "boots", "file_system", "free"),
+        *("path", "real", "size", "allocated", "content", "boots", "file_system", "free"),
         *("taken", "refused", "openers", "uses"),
     ),
-    "Folder": ("path", "file_system"),
+    "Folder": ("path", "real", "file_system"),
     "Qcow2": ("virtual_size", "dirty"),
     "Rights": ("path",),
     "Socket": ("path",),
