@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from launcher.host.facts import PciFunction, Process
-    from launcher.planner.decided import Choice, Situation
+    from launcher.planner.decided import Choice, Mediated, Situation
     from launcher.spec.parts import Match
 
 _MATCHED = ("class_code", "id", "serial", "slot", "node", "physical_function")  # what `match` looks at
@@ -157,12 +157,23 @@ def _devices(it: Situation) -> Iterator[str]:
     for one in it.passing.taken:
         yield from _around(one.function, it)
     for each in it.passing.mediated:
+        yield from _passed_over(each, it)
         yield f"mediated[{each.address}]"
         if each.device is None and each.wanted:
             parent, kind = each.wanted
             yield f"mediated_parents[{parent}].types[{kind}].api"
         if each.device:
             yield from (f"device_nodes[/dev/vfio/{each.device.group}]", f"own_nodes[{each.address}]")
+
+
+def _passed_over(each: Mediated, it: Situation) -> Iterator[str]:
+    """Those of its type that come before the first that is free: that they are not."""
+    if each.of_type is None or each.device is None:
+        return
+    for one in it.host.mediated[: it.host.mediated.index(each.device)]:
+        if one.type == each.of_type and it.terms.allows_part(one.address, one.parent):
+            yield from (f"mediated[{one.address}].{name}" for name in ("api", "driver", "group"))
+            yield from (f"device_nodes[/dev/vfio/{one.group}].holders", f"own_nodes[{one.address}].holders")
 
 
 def _modules(it: Situation) -> Iterator[str]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from launcher.machine.board import Layout
     from launcher.planner.decided import Situation, Terms
     from launcher.planner.places import Locate
-    from launcher.spec.parts import Device, Vgpu, VmSpec
+    from launcher.spec.parts import Vgpu, VmSpec
     from launcher.values import HostDevice, PciAddress
 
 API = "vfio-pci"  # what VFIO has to make of it, so that a guest finds a PCI function
@@ -34,19 +34,13 @@ HIGH = 64 * GIB  # for BARs that are large
 
 
 def mediated_of(spec: VmSpec, host: HostFacts, terms: Terms) -> tuple[Mediated, ...]:
-    """In the order of the file. One that is named is no other alias's."""
-    wanted = {alias: one for alias, one in spec.devices.items() if one.mdev}
-    named = {one.mdev.uuid for one in wanted.values() if one.mdev and one.mdev.uuid}
-    free = [one for one in _free(host, terms) if one.address not in named] if _any_of_a_type(wanted.values()) else []
+    """In the order of the file. One that is named, or would be made, is no other alias's."""
+    wanted = {alias: one.mdev for alias, one in spec.devices.items() if one.mdev}
+    named = {one.uuid or own_mdev(spec.name, alias) for alias, one in wanted.items() if one.uuid or one.parent}
+    free = [one for one in _free(host, terms) if one.address not in named] if len(named) < len(wanted) else []
     return tuple(
-        _mediated(alias, device.mdev, device.guest, spec.name, host, free)
-        for alias, device in wanted.items()
-        if device.mdev is not None
+        _mediated(alias, one, spec.devices[alias].guest, spec.name, host, free) for alias, one in wanted.items()
     )
-
-
-def _any_of_a_type(devices: Iterable[Device]) -> bool:
-    return any(one.mdev.uuid is None and one.mdev.parent is None for one in devices if one.mdev)
 
 
 def _free(host: HostFacts, terms: Terms) -> Iterator[MediatedDevice]:

@@ -34,6 +34,7 @@ from tests.catalogue.table import ROWS
 from tests.planning import EXAMPLE, FILES, SMALL, host, plan
 from tests.served import PROGRAMS, folder, served
 from tests.unit.plan.test_golden_plans import HUGE, TRAINING
+from tests.unit.planner.test_mediated import ANY, of_one_type
 from tests.whole_machine import HOST, HOST_LINKS, ROOT, SPEC, whole_files
 
 FINE = Summary("yes", 0, 0, 0, 0)
@@ -227,6 +228,15 @@ def test_a_spec_that_asks_for_more_than_the_steps_is_refused() -> None:
     saved = decode_plan(json.dumps(plain).encode(), "vm.plan")
     with pytest.raises(LauncherError, match=r"E41.|E544"):
         judge(saved, host("gpu07"), FILES, strict=False)
+
+
+def test_that_a_mediated_device_before_the_one_that_was_free_is_free_now_is_told_as_that() -> None:
+    files = replace(FILES, initrd=None)
+    made = plan(ANY, of_one_type("/dev/vfio/80"), files)
+    assert refused(made, of_one_type("/dev/vfio/80"), files=files) == set()
+    with pytest.raises(StalePlan, match="E516") as error:
+        checked(made, of_one_type(), files=files)
+    assert "device_nodes[/dev/vfio/80]: qemu -> " in " ".join(error.value.diagnostics[0].evidence)
 
 
 # ---- disks, networks, shares and vsock ----

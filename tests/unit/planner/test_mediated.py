@@ -340,6 +340,15 @@ def test_two_of_a_type_are_two_and_neither_is_one_that_is_named() -> None:
     assert {one.alias: str(one.address) for one in made} == {"card": DISPLAY, "other": OTHER, "named": SERIAL}
 
 
+def test_one_that_another_alias_would_make_is_that_alias_s_where_it_is_there_already() -> None:
+    """What was made for it stays when its keeper was killed."""
+    text = f"{SMALL}name: builder\ndevices: {{any: {{mdev: {{type: mtty-2}}}}, {MADE.partition('devices: {')[2]}"
+    mine = MediatedDevice(OWN, "mtty-2", "Dual port serial", "vfio-pci", "mtty", "mtty", None, 72, "vfio2")
+    assert codes(plan(text, a_maker(mediated=(mine,)))) == ["E260"]
+    made = step(plan(text, a_maker(mediated=(mine, DEVICES[0]))), OpenDevices).devices
+    assert {one.alias: one.address for one in made} == {"any": Mdev(SERIAL), "card": OWN}
+
+
 @pytest.mark.parametrize(
     ("text", "only", "said"),
     [
