@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
-from launcher.plan.steps import TakeMemory, groups_opened
+from launcher.plan.steps import MakeMdev, TakeMemory, groups_opened
 from launcher.planner.needs import POOLS
 from launcher.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from launcher.host.facts import HostFacts, IommuGroup, Memory, Node, PciFunction
+    from launcher.host.facts import HostFacts, IommuGroup, MediatedParent, Memory, Node, PciFunction
     from launcher.plan.step import Step
 
 
@@ -20,9 +21,10 @@ def groups_taken(steps: Iterable[Step]) -> set[int]:
 
 
 def beside(host: HostFacts, steps: Iterable[Step]) -> HostFacts:
-    """Its groups are VFIO's, its functions have vfio-pci, its mediated devices, memory and huge pages are gone."""
+    """Its groups are VFIO's, its functions have vfio-pci, its memory, huge pages and mediated devices are gone, and
+    those that it makes can be made no more."""
     taken = [step for step in steps if isinstance(step, TakeMemory)]
-    groups = groups_taken(steps)
+    groups, made = groups_taken(steps), Counter((one.parent, one.type) for one in steps if isinstance(one, MakeMdev))
     nodes = host.nodes
     for step in taken:
         nodes = _without_pages(nodes, step) if step.page_size in POOLS else _without_memory(nodes, step)
@@ -34,7 +36,16 @@ def beside(host: HostFacts, steps: Iterable[Step]) -> HostFacts:
         groups=tuple(_opened(one) if one.number in groups else one for one in host.groups),
         pci=tuple(_bound(one) if one.group in groups else one for one in host.pci),
         mediated=tuple(one for one in host.mediated if one.group not in groups),
+        mediated_parents=tuple(_drawn_on(one, made) for one in host.mediated_parents),
     )
+
+
+def _drawn_on(parent: MediatedParent, made: Counter[tuple[str, str]]) -> MediatedParent:
+    types = (
+        one if one.available is None else replace(one, available=max(one.available - made[parent.name, one.name], 0))
+        for one in parent.types
+    )
+    return replace(parent, types=tuple(types))
 
 
 def _less(memory: Memory, size: int) -> Memory:

@@ -25,6 +25,7 @@ from launcher.plan.steps import (
     TakeMemory,
 )
 from launcher.plan.whole import check_whole
+from launcher.planner.beside import beside
 from launcher.record import replace
 from launcher.report.plan_text import plan_text
 from launcher.values import GIB, MIB, Mdev, PciAddress, Span, own_mdev
@@ -248,6 +249,14 @@ def test_of_a_type_there_are_as_many_as_the_driver_says_or_it_does_not_say() -> 
     assert codes(plan(both, replace(a_maker(), mediated_parents=unknown))) == []
     channel = (MediatedParent("mtty", (replace(KINDS[1], api="vfio-ccw"),)),)
     assert codes(plan(MADE, replace(a_maker(), mediated_parents=channel))) == ["E261"]
+
+
+def test_what_one_vm_makes_another_beside_it_cannot_make_any_more() -> None:
+    alone = replace(a_maker(), mediated_parents=(MediatedParent("mtty", (replace(KINDS[1], available=1), KINDS[0])),))
+    left = beside(alone, plan(MADE, alone).steps)
+    (said,) = plan(MADE.replace("builder", "other"), left).diagnostics
+    assert (said.code, said.message) == ("E264", "card: mtty has 0 left of mtty-2")
+    assert codes(plan(MADE.replace("builder", "other").replace("mtty-2", "mtty-1"), left)) == []
 
 
 def test_only_root_makes_them_and_whoever_else_is_told_how() -> None:
