@@ -101,7 +101,7 @@ def _standing(one: DiskFile) -> DiskFile:
         real = os.path.realpath(one.path)
         system = file_system_of(tree, real)
         kind: Literal["special", "file"] = "special" if system in OF_THE_KERNEL else "file"
-        return replace(one, kind=kind, uses=uses, file_system=system, real=real if real != one.path else None)
+        return replace(one, kind=kind, uses=uses, file_system=system, real=_unless(one.path, real))
     return one
 
 
@@ -115,7 +115,12 @@ def _folder(found: Folder | Missing) -> Folder | Missing:
     real = os.path.realpath(found.path)
     system = file_system_of(Live(), real)
     kind = "other" if system in OF_THE_KERNEL else found.kind
-    return replace(found, kind=kind, file_system=system, real=real if real != found.path else None)
+    return replace(found, kind=kind, file_system=system, real=_unless(found.path, real))
+
+
+def _unless(path: str, real: str) -> str | None:
+    """Bases are named as `../base.qcow2`, which is no link."""
+    return real if real != os.path.normpath(path) else None
 
 
 def _identity(path: str) -> str:

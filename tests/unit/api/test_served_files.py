@@ -65,6 +65,20 @@ def test_paths_are_relative_to_the_spec_and_formats_follow_names(tmp_path: Path)
     assert set(found.disks) == {"root", "data"}
 
 
+def test_a_base_that_is_named_by_dots_is_no_link_and_one_behind_a_link_is_known_by_what_that_leads_to(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "vms").mkdir()
+    written(tmp_path)
+    (tmp_path / "vms" / "top.qcow2").write_bytes(qcow2(backing="../root.qcow2", backing_format="qcow2"))
+    (tmp_path / "vms" / "link.qcow2").symlink_to("top.qcow2")
+    named = {name: (str(tmp_path / "vms" / f"{name}.qcow2"), "qcow2") for name in ("top", "link")}
+    found = with_served(FILES, Named(named, {}, {})).disks  # type: ignore[arg-type]
+    chains = {name: disk.chain for name, disk in found.items() if isinstance(disk, Disk)}
+    assert [one.real for one in chains["top"]] == [None, None, None]
+    assert chains["link"][0].real == str(tmp_path / "vms" / "top.qcow2")
+
+
 def test_a_spec_is_known_by_its_own_name_and_by_what_that_leads_to(tmp_path: Path) -> None:
     (tmp_path / "vm.yaml").symlink_to("../other.yaml")
     spec = load(f"{SMALL}shares: {{work: ./src}}\n".encode(), "vm.yaml").spec
