@@ -50,10 +50,11 @@ def is_entry(kind: str, given: object) -> bool:
 
 
 def entries(kind: str, given: object) -> str | None:
-    """All of a section: `{root: ./debian.qcow2}`."""
-    found = dict(_named(kind, given))
-    whole = ", ".join(f"{name}: {one}" for name, one in found.items())
-    return f"{{{whole}}}" if found and all(found.values()) else None
+    """All of a section: `{root: ./debian.qcow2}`. None of it, where two would have one name."""
+    found = [*_named(kind, given)]
+    whole = ", ".join(f"{name}: {one}" for name, one in found)
+    is_whole = found and all(one for _, one in found) and len(dict(found)) == len(found)
+    return f"{{{whole}}}" if is_whole else None
 
 
 def _named(kind: str, given: object) -> Iterator[tuple[str, str | None]]:

@@ -107,6 +107,8 @@ def as_yaml(value: Any, *, inside: bool = False) -> str:
     match value:
         case bool():
             return str(value).lower()
+        case None:
+            return "null"
         case dict():
             return "{" + ", ".join(f"{key}: {as_yaml(one, inside=True)}" for key, one in value.items()) + "}"
         case list() | tuple():

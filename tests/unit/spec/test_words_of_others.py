@@ -139,6 +139,19 @@ def test_what_stands_where_aliases_belong_is_told_with_an_alias_and_not_by_an_ex
     assert WITHOUT_ALIASES[written] in " ".join(one.help)
 
 
+@pytest.mark.parametrize(
+    "written", ["disks: [{root: ./a.img}, {root: ./b.img}]", "shares: ['./a:/srv/data', './b:/mnt/data']"]
+)
+def test_none_of_several_is_lost_because_two_would_have_one_alias(written: str) -> None:
+    said = " ".join(told(START + written).help)
+    assert ("./a" in said) is ("./b" in said)
+
+
+def test_what_is_empty_is_shown_as_yaml_has_it() -> None:
+    shown = refused(f"{START}devices: [{{pci: , rom: false}}]")[0]
+    assert "`devices: {device: {pci: null, rom: false}}`" in shown.help[0]
+
+
 OTHER_SHAPES = {
     "boot: {kernel: ./k, initrd: [./a, ./b]}": ("E105", "`cat ./a ./b > initrd.img`"),
     "boot: {kernel: [./k]}": ("E105", "write `kernel: ./k`"),
