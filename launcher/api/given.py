@@ -64,11 +64,18 @@ def _of_job(variables: Mapping[str, str], host: HostFacts) -> tuple[HostDevice, 
 
 
 def _check(address: HostDevice, type_: str, host: HostFacts, conf: str) -> None:
-    """A type that vendor and device are is held against the host: slots may have been renumbered since. So is that of
-    a mediated device: another may have been made with its UUID."""
-    types = {one.address: type_of(one.id) for one in host.pci if re.fullmatch("[0-9a-f]{4}-[0-9a-f]{4}", type_)}
-    is_ = (types | {one.address: type_of_mdev(one.type) for one in host.mediated}).get(address, type_)
-    if type_ and is_ != type_:
+    """A type that vendor and device are is held against the host: slots may have been renumbered since. So is one that
+    mediated devices of this host have, or could: another may have been made with that UUID. Any other is the site's own
+    word."""
+    made: dict[HostDevice, str] = {one.address: type_of_mdev(one.type) for one in host.mediated}
+    could = {type_of_mdev(kind.name) for parent in host.mediated_parents for kind in parent.types}
+    types: dict[HostDevice, str] = {}
+    if re.fullmatch("[0-9a-f]{4}-[0-9a-f]{4}", type_):
+        types |= {one.address: type_of(one.id) for one in host.pci}
+    if type_ in could.union(made.values()):
+        types |= made
+    is_ = types.get(address, type_)
+    if is_ != type_:
         fact = f"gres.conf says that {address} is a {type_}, and on this host it is a {is_}"
         help_ = ("record this host again, make gres.conf anew, `scontrol reconfigure` with no job on the node",)
         raise Refused(Diagnostic("E585", fact, Where(conf), help=help_))

@@ -12,7 +12,7 @@ from launcher.api.given import from_environment
 from launcher.cli import main
 from launcher.errors import Refused
 from launcher.foreign.gres import expanded, given_devices, record_of
-from launcher.host.facts import MediatedDevice
+from launcher.host.facts import MediatedDevice, MediatedParent, MediatedType
 from launcher.record import replace
 from launcher.values import Mdev, PciAddress
 from tests.elves import pvh
@@ -58,6 +58,32 @@ def test_a_mediated_device_is_a_line_as_any_other() -> None:
     conf = f"{CONF}NodeName=gpu07 Name=mdev Type=nvidia-63 File=/sys/bus/mdev/devices/{UUID}\n"
     found = given_devices(JOB.format("gpu:10de-2684:1(IDX:0),mdev:nvidia-63:1(IDX:0)"), conf, "gpu07", "gres.conf")
     assert found == ((PciAddress.parse("0000:c1:00.0"), "10de-2684"), (Mdev(UUID), "nvidia-63"))
+
+
+@pytest.mark.parametrize(
+    ("type_", "said"),
+    [
+        ("nvidia-63", None),
+        ("nvidia-64", "and on this host it is a nvidia-63"),  # which its parent could make, too
+        ("half-a-card", None),  # the site's own word
+    ],
+)
+def test_the_type_of_a_mediated_device_is_held_against_the_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, type_: str, said: str | None
+) -> None:
+    types = tuple(MediatedType(name, None, "vfio-pci", 1) for name in ("nvidia-63", "nvidia-64"))
+    parent = MediatedParent("0000:41:00.0", types)
+    on = replace(host("gpu07"), mediated=(CARD,), mediated_parents=(parent,))
+    (tmp_path / "gres.conf").write_text(f"NodeName=gpu07 Name=mdev Type={type_} File=/sys/bus/mdev/devices/{UUID}\n")
+    job = JOB.format(f"mdev:{type_}:1(IDX:0)")
+    monkeypatch.setattr("launcher.api.given._scontrol", lambda _: job)
+    given = {"SLURM_JOB_ID": "7", "SLURMD_NODENAME": "gpu07", "SLURM_CONF": str(tmp_path / "slurm.conf")}
+    if said is None:
+        assert from_environment(given, on, "/nowhere") == (Mdev(UUID),)
+    else:
+        with pytest.raises(Refused, match="E585") as refused:
+            from_environment(given, on, "/nowhere")
+        assert said in refused.value.diagnostics[0].message
 
 
 def test_a_plugin_for_mediated_devices_names_uuids() -> None:
