@@ -56,9 +56,9 @@ def _ways(end: Broken, real: str | None) -> tuple[str, ...]:
     by, path = quote(end.by), quote(end.name)
     rebase = f"qemu-img rebase -u -F qcow2 -b {path} {by}"
     if end.kind == "absent":
-        named = (f"{end.by} is a link: if the base is beside what it leads to, name that, {real}",) if real else ()
+        way = f"{end.by} is named through a link: if the base is beside what that leads to, name that, {real}"
         return (
-            *named,
+            *((way,) if real else ()),
             "put it there; a name without / is looked for beside the image that has it",
             f"or say where it is now: `qemu-img rebase -u -F raw -b NEW {by}`, with its format",
         )
