@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
@@ -151,16 +150,14 @@ def _follow(launch: Launch, plan: Plan, options: argparse.Namespace, let_come: C
 
 
 def _learn_to_tell() -> None:
-    """The report: with colours its code takes as long to read as the kernel takes to undo a VM. Where there is one
-    processor, it is for those who undo."""
+    """The report: with colours its code takes as long to read as the kernel takes to undo a VM."""
     from launcher.cli.terminal import wants_colour
 
-    if len(os.sched_getaffinity(0)) > 1:
-        with suppress(ImportError, OSError):  # then it is told by whoever needs it
-            from launcher.report import report_text  # noqa: F401
+    with suppress(ImportError, OSError):  # then it is told by whoever needs it
+        from launcher.report import report_text  # noqa: F401
 
-            if wants_colour(sys.stderr):
-                from launcher.report import coloured  # noqa: F401
+        if wants_colour(sys.stderr):
+            from launcher.report import coloured  # noqa: F401
 
 
 def _after_waiting(report: Report) -> Report:

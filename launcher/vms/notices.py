@@ -59,7 +59,7 @@ class IsStopping:
 
 @record
 class IsEnding:
-    """The guest runs no more, and what was made for it is being undone."""
+    """The guest runs no more, and what was made for it is being undone. Told where several processors are."""
 
 
 @record

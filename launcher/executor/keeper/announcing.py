@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from launcher.executor.keeper.archive import Archive
 from launcher.executor.keeper.audience import Audience
 from launcher.executor.keeper.records import Records
@@ -36,10 +38,12 @@ class Announcer:
             self._audience.tell_all(IsStopping(by))
 
     def ending(self) -> None:
-        """Once. Whoever has something to get ready for the end does it while others undo."""
+        """Once. Whoever has something to get ready for the end does it while others undo. Where there is one processor,
+        it is for those who undo."""
         if not self._ending:
             self._ending = True
-            self._audience.tell_all(IsEnding())
+            if len(os.sched_getaffinity(0)) > 1:
+                self._audience.tell_all(IsEnding())
 
     def bug(self, bug: Bug) -> None:
         self._audience.tell_all(bug)
