@@ -245,8 +245,9 @@ def _listed(known: Iterable[str]) -> tuple[str, ...]:
 
 def _range(path: FieldPath, error: ErrorDetails) -> Problem:
     limits = error.get("ctx", {})
-    bound = f"at least {limits['ge']}" if "ge" in limits else f"at most {limits['le']}"
-    return Problem("E119", f"{_shown(error['input'])} is out of range: it is {bound}", path)
+    bound, most, rest = (limits["ge"], "least", "more") if "ge" in limits else (limits["le"], "most", "less")
+    wrong = f"{_shown(error['input'])} is out of range: it is at {most} {bound}"
+    return Problem("E119", wrong, path, help=(f"write `{bound}`, or {rest}",))
 
 
 def _choice(path: FieldPath, error: ErrorDetails) -> Problem:
