@@ -10,7 +10,7 @@ from typing import Any
 
 from launcher.values import KIB, MIB
 from tests.bench.contenders import ATTACHED, BY_IOMMUFD, DETACHED, MICROVM, OURS, PC, Q35, SAVED, YAML
-from tests.bench.measure import Goal
+from tests.bench.measure import Goal, Rounds
 
 NATIVE, LAB, LAB_OF_TWO = "native", "lab", "lab of two processors"
 PROCESSORS = {LAB: 1, LAB_OF_TWO: 2}  # of the machine, emulated beside each other
@@ -33,12 +33,11 @@ class Row:
     about: str
     run: str
     place: str
-    rounds: int
+    rounds: Rounds
     figures: tuple[Figure, ...]
     goals: tuple[Goal, ...] = ()
     bounds: str = ""  # what keeps it from being better
     arguments: dict[str, Any] = field(default_factory=dict)
-    counts: bool = False  # it measures no time: one round is enough, and none to warm up
 
 
 BARE, HELP, PS, COMPLETION = "python -c pass", "vmlaunch --help", "vmlaunch ps", "vmlaunch completion bash"
@@ -66,7 +65,7 @@ TRAPPED_BAR = (
 )
 
 
-def _boot(vcpus: int, exits: int) -> Row:
+def _boot(vcpus: int, exits: int, seconds: int) -> Row:
     return Row(
         f"boot-{vcpus}",
         f"Boot, {vcpus} vCPU{'s' if vcpus > 1 else ''}",
@@ -75,7 +74,7 @@ def _boot(vcpus: int, exits: int) -> Row:
         "VMM. QEMU's has its firmware in it, which the guest's own clock does not see.",
         "boot.boot",
         LAB,
-        3,
+        Rounds(3, seconds, 2),
         (Figure("uptime", "uptime at init", "s", 2), Figure("seconds", "KVM_RUN to init", "s", 2),
          Figure("exits", "exits to user space", "", 0)),
         (Goal("uptime", OURS, 0.6, Q35), Goal("seconds", OURS, 0.75, Q35), Goal("exits", OURS, exits)),
@@ -104,7 +103,7 @@ def _access(place: str, *, device: bool) -> Row:
         ACCESS + (TRAPPED_BAR if device else ""),
         "access.accesses",
         place,
-        3 if device else 6,
+        Rounds(3, 60, 2) if device else Rounds(6, 30),
         (*figures, Figure("pread", "pread alone", "µs", 2)) if device else figures,
         (
             *(Goal(f"{kind} own", OURS, 0.5, Q35) for kind in told),
@@ -127,7 +126,7 @@ def _memory(name: str, pages: int, what: str) -> Row:
         "out. Before each, a third process has touched as much and ended.",
         "memory.memory",
         NATIVE,
-        3,
+        Rounds(3, 40, 2),
         tuple(Figure(size, size, "GiB/s") for size in SIZES),
         tuple(Goal(size, POPULATE, 0.9, MEMSET, at_least=True) for size in SIZES),
         "This machine is a guest itself: its host gives pages at its own pace, which the spread shows.",
@@ -143,7 +142,7 @@ TABLE = (
         "saved plan, and the same kernel in QEMU.",
         "start.first_run",
         NATIVE,
-        15,
+        Rounds(15, 20),
         (Figure("ms", "first KVM_RUN", "ms"),),
         (Goal("ms", SAVED, 1.5, MICROVM), Goal("ms", YAML, 2.0, Q35)),
         "Reading and running code, one process after the other. CPU time on a busy machine, where it is longer: "
@@ -166,7 +165,7 @@ TABLE = (
         "processes after that, without the guests' RAM.",
         "fleet.fleet",
         NATIVE,
-        1,
+        Rounds(1, 40),
         (Figure("seconds", "all run", "s", 2), Figure("pss", "PSS", "MiB", 0), Figure("rss", "RSS", "MiB", 0)),
         (Goal("seconds", OURS, 1.0, MICROVM), Goal("pss", OURS, 0.5, MICROVM)),
         "CPU time, which two processors share among a hundred: on a busy machine 0.25 s of each start, 0.19 of client "
@@ -181,7 +180,7 @@ TABLE = (
         "interpreters on the machine included; RSS counts it for each.",
         "fleet.memory",
         NATIVE,
-        2,
+        Rounds(2, 30),
         (Figure("pss", "PSS", "MiB"), Figure("rss", "RSS", "MiB")),
         (Goal("pss", ATTACHED, 0.6, Q35), Goal("rss", ATTACHED, 0.9, Q35),
          Goal("pss", DETACHED, 0.45, Q35), Goal("rss", DETACHED, 0.7, Q35)),
@@ -197,7 +196,7 @@ TABLE = (
         "figure with a passed drive is `end` of row `passed`.",
         "ending.power_off",
         NATIVE,
-        9,
+        Rounds(9, 40),
         (Figure("ms", "to the prompt", "ms"),),
         (Goal("ms", OURS, 1.0, Q35),),
         "The kernel frees the VM, in either, before whoever waits for its end hears of it. Then the keeper puts back, "
@@ -212,7 +211,7 @@ TABLE = (
         "that plans, which it waits for. The keeper imports beside them, unseen. Being measured makes it slower.",
         "start.imports",
         NATIVE,
-        5,
+        Rounds(5, 10),
         tuple(Figure(name, name, "ms") for name in PACKAGES),
     ),
     Row(
@@ -221,7 +220,7 @@ TABLE = (
         "Whole processes, beside an interpreter that does nothing.",
         "everyday.everyday",
         NATIVE,
-        15,
+        Rounds(15, 10),
         (Figure("ms", "whole", "ms"),),
         tuple(Goal("ms", name, 1.6, BARE) for name in (HELP, PS, COMPLETION, NAMES)),
         "Most of what is left is `python -m`, which imports contextlib, collections and functools. No VM is there; "
@@ -235,14 +234,14 @@ TABLE = (
         "nothing, started just before.",
         "everyday.answers",
         NATIVE,
-        15,
+        Rounds(15, 10),
         (Figure("ms", "whole", "ms"), Figure("more", "more than an interpreter", "ms")),
         (Goal("more", PLAN, 100), Goal("more", VALIDATE, 60)),
         "Of `plan` most is reading code, 0.13 ms for each of 190 modules: the planner has its rules in rooms, and asks "
         "all of them.",
     ),
-    _boot(1, 700),
-    _boot(4, 800),
+    _boot(1, 700, 60),
+    _boot(4, 800, 80),
     Row(
         "console",
         "Console",
@@ -252,7 +251,7 @@ TABLE = (
         "characters cost time there. What ours does in that thread is the own share of a trapped access, below.",
         "console.console",
         LAB,
-        2,
+        Rounds(2, 150, 1),
         (*CONSOLE, Figure("characters", "characters", "", 0)),
         (Goal("seconds", OURS, 1.0, Q35, reaches=True), Goal("handling", OURS, 5), Goal("wakeups", OURS, 0.1)),
         "Every 80 ms keeper and client, both in Python and emulated, wake up and pass on what has come. QEMU's guest "
@@ -264,7 +263,7 @@ TABLE = (
         "What the same threads do when there is next to nothing to write: the end of vmlaunch's own start.",
         "console.console",
         LAB,
-        2,
+        Rounds(2, 40, 1),
         CONSOLE[:-1],
         arguments={"cmdline": "console=ttyS0 quiet panic=-1"},
     ),
@@ -274,10 +273,9 @@ TABLE = (
         "The same once more under `strace -f -c`, which counts write(2) and its kin of all processes; not timed.",
         "console.calls",
         LAB,
-        1,
+        Rounds(1, 90, warm_up=0),
         (Figure("calls", "calls", "a character", 4), Figure("characters", "characters", "", 0)),
         (Goal("calls", OURS, 0.1),),
-        counts=True,
     ),
     _access(NATIVE, device=False),
     Row(
@@ -288,7 +286,7 @@ TABLE = (
         "its own, the next as soon as one has ended.",
         "access.asked",
         NATIVE,
-        2,
+        Rounds(2, 80),
         (Figure("median", "median", "µs", 2), Figure("tail", "99.9th percentile", "medians"),
          Figure("longest", "longest", "µs", 0), Figure("answers", "answers", "", 0)),
         (Goal("longest", OURS, 1.0, Q35),),
@@ -307,7 +305,7 @@ TABLE = (
         "address space, in the bare program, which maps nothing again.",
         "dma.dma",
         LAB,
-        3,
+        Rounds(3, 70, 2),
         (Figure("ms", "mapped", "ms"), Figure("times", "RAM is mapped", "times", 2),
          Figure("attach", "a second device", "ms", 2)),
         (Goal("times", OURS, 1.0), Goal("times", BY_IOMMUFD, 1.0),
@@ -328,7 +326,7 @@ TABLE = (
         "driver's time is in it; the kernel's own reset of the device is, 100 ms of it, for both.",
         "passed.passed",
         LAB,
-        2,
+        Rounds(2, 160, 1),
         (Figure("reads 1", "reads, depth 1", "/s", 0), Figure("reads 32", "reads, depth 32", "/s", 0),
          Figure("interrupts 1", "interrupts, depth 1", "/s", 0),
          Figure("interrupts 32", "interrupts, depth 32", "/s", 0),
@@ -361,7 +359,7 @@ TABLE = (
         "without the guest's RAM.",
         "whole.whole",
         LAB,
-        2,
+        Rounds(2, 200, 1),
         (Figure("reads 1", "reads, depth 1", "/s", 0), Figure("reads 32", "reads, depth 32", "/s", 0),
          Figure("sent", "TCP to the host", "MB/s"), Figure("taken", "TCP from the host", "MB/s"),
          Figure("ping", "ping", "ms", 2), Figure("trips", "vsock round trips", "/s", 0),
@@ -392,7 +390,7 @@ TABLE = (
         "not full.",
         "whole.disks",
         LAB_OF_TWO,
-        2,
+        Rounds(2, 90, 1),
         (Figure("reads 1", "reads, depth 1", "/s", 0), Figure("reads 32", "reads, depth 32", "/s", 0)),
         tuple(Goal(f"reads {depth}", OURS, 1.0, Q35, at_least=True, reaches=True) for depth in (1, 32)),
     ),
@@ -405,7 +403,7 @@ TABLE = (
         "all processes at that moment, without the guest's RAM.",
         "whole.boots",
         LAB,
-        2,
+        Rounds(2, 60, 1),
         (Figure("uptime", "uptime at init", "s", 2), Figure("seconds", "KVM_RUN to init", "s", 2),
          Figure("exits", "exits to user space", "", 0), Figure("rss", "RSS", "MiB"), Figure("pss", "PSS", "MiB")),
         (
@@ -427,7 +425,7 @@ TABLE = (
         "initrd's init arrives at whoever gave it, and what the guest's /proc/uptime says there.",
         "firmware.firmware",
         LAB,
-        1,
+        Rounds(1, 150, 1),
         (Figure("seconds", "up to init", "s", 2), Figure("uptime", "uptime at init", "s", 2),
          Figure("exits", "exits to user space", "", 0)),
         (Goal("seconds", OURS, 1.0, PC),),
@@ -449,7 +447,7 @@ TABLE = (
         "shared memory of a VM that has a disk beside the drive. Huge pages without a setting of the host, for both.",
         "whole.shared_memory",
         LAB,
-        2,
+        Rounds(2, 40, 1),
         (Figure("ms", "populated and mapped", "ms", 0),),
         (Goal("ms", SHARED, 1.1, PRIVATE),),
     ),
@@ -460,7 +458,7 @@ TABLE = (
         "growing size.",
         "planner.hosts",
         NATIVE,
-        2,
+        Rounds(2, 35),
         (Figure("read", "facts read", "ms"), Figure("plan", "plan made", "ms")),
         (Goal("read", "100,000 functions", 2000), Goal("plan", "10,000 functions", 500)),
         "Of reading 100,000 functions, 141 MB, Python's own json takes two fifths, without a look at what it has read: "
@@ -473,7 +471,7 @@ TABLE = (
         "1,000 specs with five devices validated, from a dict and from their text.",
         "planner.specs",
         NATIVE,
-        3,
+        Rounds(3, 15),
         (Figure("rate", "specs", "/s", 0),),
         (Goal("rate", "from a dict", 1000, at_least=True), Goal("rate", "from YAML", 1000, at_least=True)),
     ),
@@ -485,7 +483,7 @@ TABLE = (
         "process.",
         "placing.hosts",
         NATIVE,
-        2,
+        Rounds(2, 50),
         (Figure("seconds", "all judged", "s"), Figure("memory", "at most", "MiB", 0)),
         (Goal("seconds", "1,000 hosts", 3), Goal("seconds", "10,000 hosts", 25)),
     ),
