@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 SWITCHES = {
     **dict.fromkeys(("-a", "--all"), "all"),
     **dict.fromkeys(("-i", "--ignore-missing"), "ignore_missing"),
-    **{"--kill": "kill", "--json": "json"},
+    "--kill": "kill",
+    "--json": "json",
 }
 
 

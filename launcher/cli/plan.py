@@ -42,7 +42,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def at_a_glance(words: Sequence[str]) -> dict[str, object] | None:
     nothing = dict.fromkeys(("output", "svg", "host", "only"))
-    others = {**nothing, "diff": False, "strict": False, "set": [], "format": "text"}
+    others: dict[str, object] = {**nothing, "diff": False, "strict": False, "set": [], "format": "text"}
     return hello.only_a_file(words, others, {"--json": ("format", "json"), "--strict": ("strict", True)})
 
 

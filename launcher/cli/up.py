@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 SWITCHES = {
     **dict.fromkeys(("-d", "--detach"), "detach"),
     **dict.fromkeys(("-v", "--verbose"), "verbose"),
-    **{"--no-reboot": "no_reboot", "--strict": "strict", "--json": "json"},
+    "--no-reboot": "no_reboot",
+    "--strict": "strict",
+    "--json": "json",
 }
 VALUES = ("wait", "timeout", "only")
 REASSURED = {StepFailed.exit_code: "the host is as it was", HostNotRestored.exit_code: "the host is not as it was"}
@@ -45,7 +47,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def at_a_glance(words: Sequence[str]) -> dict[str, object] | None:
-    others = {**dict.fromkeys(SWITCHES.values(), False), **dict.fromkeys(VALUES), "set": []}
+    others: dict[str, object] = {**dict.fromkeys(SWITCHES.values(), False), **dict.fromkeys(VALUES), "set": []}
     return hello.only_a_file(words, others, {word: (name, True) for word, name in SWITCHES.items()})
 
 
