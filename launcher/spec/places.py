@@ -112,6 +112,18 @@ def walk(root: Node) -> Iterator[tuple[FieldPath, Node, Where]]:
             waiting += [((*path, str(number)), child, child.where) for number, child in enumerate(node.value)]
 
 
+def nodes(root: Node) -> Iterator[Node]:
+    """Those that `walk` finds, alone."""
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if isinstance(node.value, dict):
+            waiting += [one.node for name, one in node.value.items() if node is not root or name[:2] != "x-"]
+        elif isinstance(node.value, list):
+            waiting += node.value
+
+
 def source_map(file: str, found: Sequence[tuple[FieldPath, Node, Where]]) -> SourceMap:
     """`found` is all that `walk` yields."""
     return SourceMap(

@@ -14,11 +14,16 @@ if TYPE_CHECKING:
     from launcher.spec.places import Scalar
 
 # The YAML 1.2 core schema (yaml.org/spec/1.2.2, 10.3.2).
-_NULL = re.compile(r"|~|null|Null|NULL")
-_BOOL = re.compile(r"true|True|TRUE|false|False|FALSE")
-_INT = re.compile(r"[-+]?[0-9]{1,64}|0o[0-7]{1,64}|0x[0-9a-fA-F]{1,64}")
-_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
-_NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+_WORDS: dict[str, bool | None] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+_INT = r"[-+]?[0-9]{1,64}|0o[0-7]{1,64}|0x[0-9a-fA-F]{1,64}"
+_FLOAT = r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
+_NOT_FINITE = r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+_NUMBER = re.compile(f"({_INT})|({_FLOAT})|{_NOT_FINITE}")  # one, as to compile it is dear where one spec is read
+_NUMBERS_BEGIN = frozenset("+-.0123456789")
 
 # What a reader of the file cannot see, and line breaks that only YAML 1.1 knows.
 _UNSEEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
@@ -69,6 +74,8 @@ def decode(raw: bytes, file: str) -> str:
 
 def unseen(text: str, file: str) -> list[Diagnostic]:
     """Invisible characters: the first one of each line, and of a file full of them the first lines."""
+    if not _UNSEEN.search(text):
+        return []
     lines = ((number, _UNSEEN.search(line)) for number, line in enumerate(text_lines(text), 1))
     found = ((number, match) for number, match in lines if match)
     return [_invisible(match, file, number) for number, match in islice(found, 20)]
@@ -81,17 +88,14 @@ def _invisible(match: re.Match[str], file: str, line: int) -> Diagnostic:
 
 def resolve(written: str) -> Scalar:
     """What a plain scalar is: nothing, true or false, a number, text."""
-    if _NULL.fullmatch(written):
-        return None
-    if _BOOL.fullmatch(written):
-        return written.lower() == "true"
-    if _INT.fullmatch(written):
+    if written in _WORDS:
+        return _WORDS[written]
+    found = _NUMBER.fullmatch(written) if written[0] in _NUMBERS_BEGIN else None
+    if found is None:
+        return written
+    if found[1]:
         return int(written, {"0o": 8, "0x": 16}.get(written[:2], 10))
-    if _FLOAT.fullmatch(written):
-        return float(written)
-    if _NOT_FINITE.fullmatch(written):
-        return float(written.replace(".", ""))
-    return written
+    return float(written if found[2] else written.replace(".", ""))
 
 
 def joined(text: str) -> str | None:
