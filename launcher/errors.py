@@ -7,7 +7,7 @@ from typing import Literal
 from launcher.record import record, replace
 
 
-@record
+@record(many=True)
 class Where:
     """A place in a spec: 1-based line and column, end_column is the first column behind it.
 

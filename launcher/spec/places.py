@@ -28,7 +28,7 @@ def is_alias(path: FieldPath) -> bool:
     return len(path) == len(("devices", "gpu")) and path[0] in NAMED
 
 
-@record
+@record(many=True)
 class Node:
     """A value with its place. `written` is what the text says, for scalars: `0302` is the number 302.
 
@@ -53,7 +53,7 @@ class Node:
         return self.value
 
 
-@record
+@record(many=True)
 class Entry:
     """A value of a mapping, and where its key is."""
 

@@ -28,7 +28,7 @@ _NUMBERS_BEGIN = frozenset("+-.0123456789")
 # What a reader of the file cannot see, and line breaks that only YAML 1.1 knows.
 _UNSEEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
 _BEGINNING = 8000  # bytes in which programs other than ours look for a NUL, too, to tell a text
-_BREAK = re.compile(r"\r\n|\r|\n")
+_BREAK = r"\r\n|\r|\n"
 _WIDE = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"\0\0\xfe\xff": "UTF-32"}
 
 # The parser says it in one of these ways; we say it in ours.
@@ -51,7 +51,7 @@ _SYNTAX = (
 
 
 def text_lines(text: str) -> list[str]:
-    return _BREAK.split(text)
+    return re.split(_BREAK, text)
 
 
 def decode(raw: bytes, file: str) -> str:
@@ -109,12 +109,12 @@ def joined(text: str) -> str | None:
 
 
 # Of Helm, Jinja and Ansible; of Jinja; of ERB.
-_TEMPLATE = re.compile(r"\{\{(?:[^{}]{0,200}\}\})?|\{%(?:[^%]{0,200}%\})?|<%(?:[^%]{0,200}%>)?")
+_TEMPLATE = r"\{\{(?:[^{}]{0,200}\}\})?|\{%(?:[^%]{0,200}%\})?|<%(?:[^%]{0,200}%>)?"
 
 
 def not_filled_in(where: Where, lines: list[str]) -> Diagnostic:
     """`where` a template begins."""
-    found = _TEMPLATE.match(lines[where.line - 1], where.column - 1)
+    found = re.compile(_TEMPLATE).match(lines[where.line - 1], where.column - 1)
     shown = f"`{found[0]}`" if found and len(found[0]) > len("{{") else "this"
     end = found.end() + 1 if found else where.end_column
     help_ = ("fill the template in first, as with `helm template` or `jinja2`, and give what comes of it",)
@@ -138,7 +138,7 @@ def syntax_problem(error: MarkedYAMLError, text: str, file: str) -> Diagnostic:
 def _seen(said: str, where: Where, lines: list[str]) -> Diagnostic | None:
     """What the lines show and the parser does not say."""
     for number in (where.line, where.line - 1):  # the parser finds out a line late that a key has no colon
-        if number and (found := _TEMPLATE.search(lines[number - 1])):
+        if number and (found := re.search(_TEMPLATE, lines[number - 1])):
             return not_filled_in(Where(where.file, number, found.start() + 1, found.end() + 1), lines)
     if "flow" in said:
         return _variable(where, lines) or _commented(where, lines)
