@@ -1,28 +1,25 @@
 """The name of a module of ours in, its compiled code out: found and read in four calls where Python makes thirteen.
 
 A start reads two hundred modules. Only what is certain is taken: what was compiled by this Python in the usual place,
-of a source of the same time and size. All else is left to Python, which also compiles what is new; but to pathlib one
-function of urllib is given later.
+of a source of the same time and size. All else is left to Python, which also compiles what is new.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from importlib.machinery import ModuleSpec, SourceFileLoader
 from marshal import loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import CodeType, ModuleType
-    from typing import Any
+    from types import CodeType
 
 OURS = f"{__name__.partition('.')[0]}."
 HEAD = 16  # bytes of a compiled file before its code: a magic number, flags, time and size of its source (PEP 552)
 MOST = 1 << 16  # bytes of one; a larger one is left to Python
 WORD = (1 << 32) - 1
-PATHLIB, URLS = "pathlib", "urllib.parse"
 
 
 class _Loader(SourceFileLoader):
@@ -38,37 +35,6 @@ class _Loader(SourceFileLoader):
         return code or super().get_code(fullname)
 
 
-class _Pathlib(SourceFileLoader):
-    """Before Python 3.13 it imports urllib.parse, and with it ipaddress, for `as_uri` alone: 5 ms, and 0.4 MiB in each
-    process. That is left for whoever asks for it, as is all else that a pathlib of other Pythons may take."""
-
-    def exec_module(self, module: ModuleType) -> None:
-        later = type(module)(URLS)
-        later.__dict__.update(quote_from_bytes=_quote_from_bytes, __getattr__=_of_urls)
-        is_there = sys.modules.setdefault(URLS, later) is not later
-        try:
-            super().exec_module(module)
-        finally:
-            if not is_there and sys.modules.get(URLS) is later:
-                del sys.modules[URLS]
-
-
-def _of_urls(name: str) -> Any:
-    if name.startswith("__"):  # asked for by Python itself
-        raise AttributeError(name)
-    if URLS in sys.modules and sys.modules[URLS].__spec__ is None:  # what stands in for it
-        del sys.modules[URLS]
-    from importlib import import_module
-
-    return getattr(import_module(URLS), name)
-
-
-def _quote_from_bytes(*given: Any) -> str:
-    from urllib.parse import quote_from_bytes
-
-    return quote_from_bytes(*given)
-
-
 class Finder:
     """For sys.meta_path."""
 
@@ -76,8 +42,6 @@ class Finder:
         self._start, self._ending = magic + bytes(4), ending
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, *_: object) -> ModuleSpec | None:
-        if name == PATHLIB:
-            return _without_urls(PathFinder.find_spec(name, path))
         if path is None or not name.startswith(OURS):
             return None
         place, last = path[0], name.rpartition(".")[2]
@@ -103,12 +67,6 @@ class Finder:
             spec.submodule_search_locations.append(folder)
         spec.has_location, spec.cached = True, cached
         return spec
-
-
-def _without_urls(spec: ModuleSpec | None) -> ModuleSpec | None:
-    if spec is not None and type(spec.loader) is SourceFileLoader:
-        spec.loader = _Pathlib(spec.loader.name, spec.loader.path)
-    return spec
 
 
 def _read(path: str) -> bytes:

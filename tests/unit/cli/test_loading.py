@@ -105,33 +105,3 @@ def test_it_is_not_asked_where_compiled_files_are_elsewhere(options: list[str], 
     program += "; print(isinstance(sys.meta_path[0], one.Finder))"
     done = subprocess.run([sys.executable, *options, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == f"{taken}\n"
-
-
-PATHS = """
-import sys
-from launcher.cli.loading import install
-
-install()
-{before}
-import pathlib
-
-print("urllib.parse" in sys.modules, "ipaddress" in sys.modules, pathlib.Path("/a b").as_uri())
-import urllib.parse
-
-print(urllib.parse.quote("a b"), urllib.parse.quote_from_bytes(b"a b"), hasattr(urllib.parse, "__file__"))
-"""
-
-
-@pytest.mark.parametrize(("before", "there"), [("", "False False"), ("import urllib.parse", "True True")])
-def test_pathlib_takes_urllib_when_it_is_asked_for_it(before: str, there: str) -> None:
-    words = [sys.executable, "-c", PATHS.format(before=before)]
-    told = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert told == f"{there} file:///a%20b\na%20b a%20b True\n"
-
-
-def test_a_pathlib_that_takes_more_of_urllib_gets_it(tmp_path: Path) -> None:
-    (tmp_path / "pathlib.py").write_text("from urllib.parse import quote_from_bytes, unquote, quote\n")
-    code = "from launcher.cli.loading import install; install(); import pathlib; print(pathlib.unquote('a%20b'))"
-    words = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}); {code}"]
-    told = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert told == "a b\n"
