@@ -181,10 +181,7 @@ class Keeper:
         """Until the runner has gone and its last message is read."""
         gone, rest = False, Rest()
         while not gone:
-            rest.tick()
-            ready = poll(self._interests(), self._timeout(rest))
-            if ready:
-                rest.woken()
+            ready = rest.poll(self._interests(), self._timeout())
             gone = self._link.pidfd in ready
             _drain(self._console.output.event)
             _drain(self._console.input.event)
@@ -220,13 +217,11 @@ class Keeper:
         """The runner undoes its steps. What it says of them can wait a moment, and the host wants its devices back."""
         return self._records.end is not None or self._stopping.forced
 
-    def _timeout(self, rest: Rest) -> float | None:
+    def _timeout(self) -> float | None:
         """Look again soon while the guest writes, without asking to be woken; when it does not, sleep until a byte."""
         if self._link.more:
             return 0
         waits = [] if self._stopping.deadline is None else [max(self._stopping.deadline - monotonic(), 0)]
-        if (settles := rest.left()) is not None:
-            waits.append(settles)
         if self._awaited is not None and (left := self._awaited.left()) is not None:
             waits.append(left)
         if (look := self._archive.next_look()) is not None:
