@@ -9,11 +9,11 @@ import select
 import signal
 import sys
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
 
 from launcher.cli.keyboard import HINT, STDIN, Keyboard, is_ours, raw
 from launcher.cli.signals import STOPS
 from launcher.record import record
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable

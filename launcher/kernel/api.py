@@ -9,9 +9,9 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
 
 from launcher.row import NamedTuple
+from launcher.typed import Any, Protocol
 from launcher.values import HostDevice, Mdev, PciAddress, Span, VfSettings
 
 Registers = Mapping[str, Any]  # struct kvm_regs or kvm_sregs by field name, nested

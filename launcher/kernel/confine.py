@@ -8,10 +8,10 @@ import resource
 from collections.abc import Callable, Collection
 from contextlib import ExitStack, suppress
 from functools import partial
-from typing import TYPE_CHECKING
 
 from launcher.kernel.call import check
 from launcher.native import ffi, lib
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,6 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
 
 from launcher.kernel import confine
 from launcher.kernel.api import (
@@ -33,6 +32,7 @@ from launcher.kernel.sysfs import PciDrivers, node_of, number_at, number_of
 from launcher.kernel.type1 import Container, Group, Type1
 from launcher.kernel.virtual_functions import VirtualFunctions
 from launcher.kernel.waiting import wait_for
+from launcher.typed import IO, TYPE_CHECKING
 from launcher.values import HostDevice
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Protocol
 
 from launcher.kernel.api import VfChange, VfPlace
 from launcher.kernel.rtnetlink import Rtnetlink, VirtualFunction
+from launcher.typed import Protocol
 from launcher.values import LABELS, NO_MAC, VfSettings, show_setting
 
 _DEVICES = Path("/sys/bus/pci/devices")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import _socket as socket  # which `socket` makes enums and selectors of, as long as a start takes for 20 of our modules
 import json
 import os
-from typing import TYPE_CHECKING, Any
 
 from launcher.row import NamedTuple
+from launcher.typed import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pathlib import Path

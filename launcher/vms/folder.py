@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Any
 
 from launcher.errors import LauncherError
 from launcher.record import mutable
+from launcher.typed import Any
 from launcher.vms.folder_state import MOMENT, OURS, has_begun, is_held, is_still, try_lock
 from launcher.vms.way import open_own, open_way, read_below, unsafe
 

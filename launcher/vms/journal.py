@@ -13,10 +13,10 @@ import stat
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from launcher.errors import Diagnostic, Refused
 from launcher.row import NamedTuple
+from launcher.typed import Any
 from launcher.version import VERSION
 from launcher.vms.folder import StateFolder
 from launcher.vms.folder_state import JOURNAL

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from time import sleep
-from typing import Any
 
 from launcher.executor.keeper.clients import Client
 from launcher.kernel.console import Console
 from launcher.plan.outcome import ReaderReport
+from launcher.typed import Any
 from launcher.vms.channel import Channel, Closed, accept, listen
 from launcher.vms.notices import Full, IsRunning, MayType, Notice, Watching, notice_to_json
 from launcher.vms.orders import Leave, Order, Type, Watch, WatchLines, read_order

@@ -11,7 +11,6 @@ import select
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic
-from typing import NoReturn
 
 from launcher.errors import GuestFailed, LauncherError, StepFailed
 from launcher.executor.ending import check_confined, diagnostics_of, stopped_by_force
@@ -44,6 +43,7 @@ from launcher.plan.plan import Plan
 from launcher.plan.step import Step
 from launcher.plan.steps import RunVcpus
 from launcher.refusals import REFUSALS
+from launcher.typed import NoReturn
 from launcher.vms.awaited import AwaitedText
 from launcher.vms.channel import Channel
 from launcher.vms.folder import StateFolder

@@ -13,7 +13,6 @@ from contextlib import suppress
 from errno import EAGAIN
 from os import strerror
 from time import monotonic
-from typing import Literal
 
 from launcher.errors import LauncherError
 from launcher.executor.ending import check_confined, describe_event, diagnostics_of
@@ -30,6 +29,7 @@ from launcher.plan.outcome import Counts, State, StepOutcome
 from launcher.plan.plan import Plan
 from launcher.plan.step import Step
 from launcher.plan.steps import CreateVm, RunVcpus
+from launcher.typed import Literal
 from launcher.vms.channel import Channel, Closed
 from launcher.vms.limits import MOST_ITEMS
 from launcher.vms.orders import read_runner_order
