@@ -8,7 +8,6 @@ from __future__ import annotations
 import select
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from time import sleep
 
 from launcher.executor.keeper.clients import Client
@@ -44,7 +43,7 @@ class Audience:
         self._running: IsRunning | None = None  # what a client is told that comes later
         self._turn = 0  # how often somebody came or said something
 
-    def open(self, path: Path) -> None:
+    def open(self, path: str) -> None:
         self._listener = listen(path)
 
     def close(self) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import select
 from contextlib import suppress
-from pathlib import Path
 from time import monotonic
 
 from launcher.errors import GuestFailed, LauncherError, StepFailed
@@ -70,7 +69,7 @@ class Keeper:
     ) -> None:
         self._plan, self._kernel, self._folder, self._reboot, self._awaited = plan, kernel, folder, reboot, awaited
         self._console, self._stopping = Console(), Stopping()
-        self._records = records = Records(plan, str(folder.path / LOG))
+        self._records = records = Records(plan, f"{folder.path}/{LOG}")
         self._archive = Archive(folder, records, self._console, awaited)
         self._audience = Audience(self._console, owner, self._obey, self._orphaned)
         self._announcer = Announcer(records, self._archive, self._audience)
@@ -114,7 +113,7 @@ class Keeper:
         self._archive.open()
         self._kernel.folder = folder.lock
         with folder.entered():
-            self._audience.open(Path(SOCKET))
+            self._audience.open(SOCKET)
         self._archive.keep_state()
 
     def _change_host(self) -> bool:

@@ -80,5 +80,5 @@ def _remove(folder: StateFolder) -> None:
 
 def _stays(folder: StateFolder, cause: str) -> StepFailed:
     help_ = ("take away what is in it and remove it, or leave it: the name is free",)
-    message = f"{folder.path.name} is down, but failed to remove {folder.path}: {cause}"
+    message = f"{folder.name} is down, but failed to remove {folder.path}: {cause}"
     return StepFailed(Diagnostic("E542", message, help=help_))
