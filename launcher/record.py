@@ -10,9 +10,23 @@ What dataclasses can do and records cannot is a TypeError where the class is mad
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from operator import attrgetter
-from typing import Any, NoReturn, TypeVar, cast, dataclass_transform, get_type_hints, overload
+
+from launcher.typed import (
+    Annotated,
+    Any,
+    Literal,
+    NoReturn,
+    TypeVar,
+    cast,
+    dataclass_transform,
+    get_args,
+    get_origin,
+    overload,
+)
 
 T = TypeVar("T")
 FEW = 4  # records of a class for which no constructor is compiled
@@ -68,6 +82,21 @@ def defaults(kind: Any) -> dict[str, Any]:
 def is_record(value: object) -> bool:
     """A record, or the class of one. Functions have `__defaults__`, too."""
     return hasattr(value, "__values__")
+
+
+@cache
+def field_types(kind: Any) -> dict[str, Any]:
+    """Types of the fields of a record, in their order."""
+    words: dict[str, tuple[Any, str]] = {}
+    for one in reversed(kind.__mro__):
+        words |= {name: (word, one.__module__) for name, word in vars(one).get("__annotations__", {}).items()}
+    return {name: _meant(*words[name]) for name in fields(kind)}
+
+
+@cache
+def _meant(word: Any, module: str) -> Any:
+    """Many fields have the same word."""
+    return eval(word, vars(sys.modules[module])) if isinstance(word, str) else word
 
 
 def own_fields(kind: Any) -> tuple[str, ...] | None:
@@ -253,15 +282,33 @@ def _for_pydantic(cls: Any, _source: Any, handler: Any) -> Any:
     """Its schema as a dataclass: the JSON Schemas are made by pydantic."""
     from pydantic_core import core_schema
 
-    hints, given = get_type_hints(cls, include_extras=True), defaults(cls)
+    kinds, given = field_types(cls), defaults(cls)
     rows = []
     for name in fields(cls):
-        schema = handler.generate_schema(hints[name])
+        schema = handler.generate_schema(_of_typing(kinds[name]))
         if name in given:
             schema = core_schema.with_default_schema(schema, default=_plain(given[name]))
         rows.append(core_schema.dataclass_field(name, schema))
     arguments = core_schema.dataclass_args_schema(cls.__name__, rows)
     return core_schema.dataclass_schema(cls, arguments, list(fields(cls)), ref=f"{cls.__module__}.{cls.__qualname__}")
+
+
+def _of_typing(kind: Any) -> Any:
+    """A type as pydantic knows it."""
+    import typing
+    from types import UnionType
+
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        return typing.Literal[inner]
+    parts = tuple(_of_typing(one) for one in inner)
+    if origin is UnionType:
+        return typing.Union[parts]  # noqa: UP007 - there may be any number
+    if origin is Annotated:
+        return typing.Annotated[parts]
+    if origin is not None:
+        return origin[parts]
+    return typing.Any if kind is Any else kind
 
 
 def _plain(value: Any) -> Any:

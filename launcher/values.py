@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from errno import EACCES, ENODEV, ENOENT, ENOTDIR, ENXIO, EPERM
-from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from launcher import sizes
 from launcher.record import record
+from launcher.typed import TYPE_CHECKING, Annotated, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

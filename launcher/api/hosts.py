@@ -7,7 +7,6 @@ import os
 import re
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
 
 from launcher.codec import DecodeError, decode
 from launcher.errors import Diagnostic, Refused, Where
@@ -17,6 +16,7 @@ from launcher.host.survey import Depth, read_boot_id, survey
 from launcher.host.tree import Live
 from launcher.kernel.handed import handed
 from launcher.record import replace
+from launcher.typed import TYPE_CHECKING, Any
 from launcher.values import Missing, Moment
 
 KINDS = ("bios", "uefi")  # of firmware

@@ -6,10 +6,10 @@ import json
 import os
 import sys
 from functools import partial
-from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic, WrongUsage
 from launcher.report.frame import visible
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import argparse

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from launcher.api.blocking import exit_code
 from launcher.api.saving import PICTURE, PLAN, check_apart, check_target, write_whole
@@ -13,6 +12,7 @@ from launcher.cli.terminal import annotate, drawn, wants_colour
 from launcher.errors import Diagnostic, WrongUsage
 from launcher.report.escapes import as_json
 from launcher.report.frame import visible
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import argparse

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import ExitStack, suppress
-from typing import TYPE_CHECKING
 
 from launcher.cli import hello
 from launcher.errors import Diagnostic, GuestFailed, HostNotRestored, StepFailed, WrongUsage
 from launcher.report.frame import visible
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import argparse

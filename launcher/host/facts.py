@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from launcher.record import field, record
+from launcher.typed import Literal
 from launcher.values import Hex, Mdev, Missing, Moment, PciAddress, VfSettings
 
 FORMAT_VERSION = "1.0"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Literal
 
 from launcher.names import is_name
 from launcher.plan.firmware import LoadFirmware, OpenVariables
@@ -20,6 +19,7 @@ from launcher.plan.virtio import (
     StartUserNetwork,
 )
 from launcher.record import record
+from launcher.typed import Literal
 from launcher.values import (
     LABELS,
     Hex,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any
 
-from launcher.codec import encode, field_types
+from launcher.codec import encode
 from launcher.host import facts
 from launcher.planner.uses import HARD
-from launcher.record import defaults, fields, is_record
+from launcher.record import defaults, field_types, fields, is_record
 from launcher.row import NamedTuple
+from launcher.typed import TYPE_CHECKING, Any
 from launcher.values import Missing
 
 if TYPE_CHECKING:

@@ -7,13 +7,13 @@ hears of the comma, and the rest of the spec is judged as if the quotes were the
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from launcher.record import replace
 from launcher.spec.places import Entry, Node, is_alias, nodes, section_of
 from launcher.spec.problems import Problem
 from launcher.spec.short_forms import MAIN
 from launcher.spec.yaml_mapping import mapping_of
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,11 +6,10 @@ that was not filled in leaves it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.record import replace
 from launcher.spec.parts import SECTIONS
 from launcher.spec.places import is_alias, nodes, section_of
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Set

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.errors import Diagnostic
 from launcher.record import replace
 from launcher.spec.places import Entry, Node
 from launcher.spec.scalars import kind
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

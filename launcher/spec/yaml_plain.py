@@ -7,12 +7,12 @@ what `yaml_whole` makes of the same text, in a sixth of the time, and without th
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from launcher.errors import Where
 from launcher.spec.places import Node, Tree
 from launcher.spec.yaml_mapping import mapping_of
 from launcher.spec.yaml_text import resolve
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from launcher.errors import Diagnostic

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic, Refused, Where
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ruamel.yaml.error import MarkedYAMLError
