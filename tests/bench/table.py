@@ -145,17 +145,16 @@ TABLE = (
         Rounds(15, 20),
         (Figure("ms", "first KVM_RUN", "ms"),),
         (Goal("ms", SAVED, 1.5, MICROVM), Goal("ms", YAML, 2.0, Q35)),
-        "Reading and running code, one process after the other. In instructions, which do not vary (cachegrind): 39 "
-        "million are a bare interpreter, 73 more the client until it has forked keeper and planner, a third of them "
-        "classes; 82 are the planner's 160 modules, 19 of them unmarshalling and 8 classes, and its own work beside "
-        "that is a quarter of its time. What follows is short: on an EPYC 4 ms of the client to read the plan, 8 of "
-        "the keeper from its order to the runner's fork, 13 of the runner until the machine is described. Of page "
-        "faults `up -d` has 9,300, 2 µs for a page that is zeroed and 3 for one that is copied after a fork. Since "
-        "options are seen at a glance, pathlib comes without urllib, and a record's class is made once, it takes four "
-        "fifths of the CPU time (170 ms of 211, medians of eight in turns; the least, 166 of 186), which this table "
-        "does not show yet. Tried and not built: one file with all of the planner's modules, run without Python's "
-        "import, takes 29 ms of 36. So the goals are far: half of the instructions would have to do for the saved "
-        "plan, four fifths for YAML.",
+        "Reading and running code, one process after the other. In millions of instructions, which do not vary "
+        "(cachegrind): 31 are a bare interpreter, 69 more the client until it has forked keeper and planner, 81 the "
+        "planner's modules, 18 of them unmarshalling and 7 classes, beside the keeper's 72; the planner's "
+        "own work is a quarter of its time. It was 84, 89 and 91 before options were seen at a glance, a start did "
+        "without typing and pathlib, and a record's class was made once, which this table does not show yet. What "
+        "follows is short: on an EPYC 4 ms of the client to read the plan, 8 of the keeper from its order to the "
+        "runner's fork, 13 of the runner until the machine is described. Of page faults `up -d` has 9,000, which were "
+        "10,200: 2 µs for a page that is zeroed and 3 for one that is copied after a fork. Tried and not built: one "
+        "file with all of the planner's modules, run without Python's import, takes 29 ms of 36. So the goals are far: "
+        "half of all that would have to do for the saved plan, four fifths for YAML.",
     ),
     Row(
         "fleet",
@@ -169,8 +168,9 @@ TABLE = (
         (Figure("seconds", "all run", "s", 2), Figure("pss", "PSS", "MiB", 0), Figure("rss", "RSS", "MiB", 0)),
         (Goal("seconds", OURS, 1.0, MICROVM), Goal("pss", OURS, 0.5, MICROVM)),
         "CPU time, which two processors share among a hundred: 173 ms of each start, 107 of client and planner, 53 of "
-        "the keeper, 13 of the runner (medians of eight, alone, on a busy machine), which were 212; a QEMU takes 47. "
-        "Memory: keeper and runner are two interpreters for each VM.",
+        "the keeper, 13 of the runner (medians of eight, one at a time), where 212 were before options were seen at a "
+        "glance; a QEMU takes 47. Memory: keeper and runner are two interpreters for each VM, which share what they "
+        "have in common with each other alone.",
     ),
     Row(
         "memory-vmm",
@@ -184,10 +184,10 @@ TABLE = (
         (Figure("pss", "PSS", "MiB"), Figure("rss", "RSS", "MiB")),
         (Goal("pss", ATTACHED, 0.6, Q35), Goal("rss", ATTACHED, 0.9, Q35),
          Goal("pss", DETACHED, 0.45, Q35), Goal("rss", DETACHED, 0.7, Q35)),
-        "Two or three interpreters, forked from each other, that wait. Each has 3 MiB of objects and 1 of malloc's "
-        "that it has written to, of which counting references is the most, and has 3 that they have in common; "
-        "libpython's own data is 1. Once nothing has come for a second they let go of the code that is mapped: 41 MiB "
-        "of RSS, attached, were 35 after that.",
+        "Two or three interpreters, forked from each other, that wait, in C: once nothing has come for a second no "
+        "code of Python's is mapped. Of the 9.3 MiB of a keeper or a runner 5 are objects, 1.7 malloc's, 1.2 "
+        "libpython's own data; 4.5 it has written to alone, of which counting references is the most, and 4 it has in "
+        "common with the other.",
     ),
     Row(
         "power-off",
@@ -343,8 +343,8 @@ TABLE = (
             Goal("stop", YAML, 1.0, Q35),
             Goal("end", YAML, 1.1, Q35),
         ),
-        "Memory: keeper, runner and the client that stays attached are three interpreters, and one that does nothing "
-        "has 9 MiB; what plans is a process that has ended by then. Stop: ours undoes each step by a call of its own, "
+        "Memory: keeper, runner and the client that stays attached are three interpreters; what plans is a process "
+        "that has ended by then. Stop: ours undoes each step by a call of its own, "
         "in Python and emulated, so that what fails is told; QEMU exits and leaves it to the kernel. Reads and "
         "interrupts: nothing of a VMM is in their way; what is left between the two differs from run to run.",
     ),
@@ -382,7 +382,8 @@ TABLE = (
         "did 2.3 times as many as QEMU, 0.9 at depth 1; but a guest that computed meanwhile had 100 reads a second "
         "instead of 850 (QEMU's 650). So the engine has no policy of its own; row `disks` has it beside the vCPU. "
         "Memory: keeper, runner and client are interpreters that have "
-        "pages in common, and RSS counts those once for each.",
+        "pages in common, and RSS counts those once for each; by now they give their code back while they wait, which "
+        "was a quarter of a tiny guest's RSS.",
     ),
     Row(
         "disks",
@@ -416,7 +417,7 @@ TABLE = (
         "of 2.0 s to init: a file in memory has none larger by itself. Now it has huge ones, as private memory has. Of "
         "what drivers ask of their functions C answers all but 54 accesses of a boot: starts of engines, vectors that "
         "are wired, configuration space. RSS counts what processes share once for each: three of ours are interpreters "
-        "of one program, and one that does nothing has 9 MiB, as has qemu-storage-daemon. PSS counts it once.",
+        "of one program, and qemu-storage-daemon has 9 MiB beside them. PSS counts it once.",
     ),
     Row(
         "firmware",
