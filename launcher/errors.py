@@ -6,7 +6,7 @@ from launcher.record import record, replace
 from launcher.typed import Literal
 
 
-@record
+@record(many=True)
 class Where:
     """A place in a spec: 1-based line and column, end_column is the first column behind it.
 

@@ -1,8 +1,9 @@
-"""Records: a class with annotations in; slots, a constructor, equality, hash and order by its fields out.
+"""Records: a class with annotations in; a constructor, equality, hash and order by its fields out.
 
 What `dataclasses` does, without compiling five functions for each class before anybody uses it: a hundred classes took
 a third of the time to a guest's first instruction. The first records of a class are filled field by field, which takes
 ten times as long as a constructor does, and a tenth of what compiling it takes: of most classes there are not more.
+Those of which there are many get slots, for which the class is made a second time.
 
 What dataclasses can do and records cannot is a TypeError where the class is made (`_check`).
 """
@@ -44,16 +45,20 @@ def field(*, default_factory: Callable[[], T], **others: NoReturn) -> T:
     return cast("T", _Made(default_factory))
 
 
+Own = tuple[str, ...] | None
+
+
 @overload
-def record(cls: type[T], *, order: bool = False, own: tuple[str, ...] | None = None) -> type[T]: ...
+def record(cls: type[T], *, order: bool = False, many: bool = False, own: Own = None) -> type[T]: ...
 @overload
-def record(*, order: bool = False, own: tuple[str, ...] | None = None) -> Callable[[type[T]], type[T]]: ...
+def record(*, order: bool = False, many: bool = False, own: Own = None) -> Callable[[type[T]], type[T]]: ...
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
-def record(cls: Any = None, *, order: bool = False, own: tuple[str, ...] | None = None) -> Any:
-    """Frozen: equal and hashed by its fields; with `order`, sorted by them. `own`: where there are many, most are equal
-    but for these fields."""
+def record(cls: Any = None, *, order: bool = False, many: bool = False, own: Own = None) -> Any:
+    """Frozen: equal and hashed by its fields; with `order`, sorted by them. `many`: of a spec or a host there may be
+    hundreds. `own`: thousands, and most are equal but for these fields."""
     shared = _FROZEN | (_ORDERED if order else {}) | {"__own__": own}
-    return _rebuild(cls, shared) if cls else lambda decorated: _rebuild(decorated, shared)
+    make = _rebuild if many or own else _complete
+    return make(cls, shared) if cls else lambda decorated: make(decorated, shared)
 
 
 @dataclass_transform(field_specifiers=(field,))
@@ -105,22 +110,37 @@ def replace(one: T, **changes: Any) -> T:
     return type(one)(**{name: getattr(one, name) for name in fields(one)} | changes)
 
 
+def _complete(cls: Any, shared: dict[str, Any]) -> Any:
+    own, made = _plan(cls, shared)
+    for name in cls.__dict__.keys() & own:
+        delattr(cls, name)
+    for name, value in {**{name: shared[name] for name in shared.keys() - cls.__dict__.keys()}, **made}.items():
+        setattr(cls, name, value)
+    return cls
+
+
 def _rebuild(cls: Any, shared: dict[str, Any]) -> Any:
     """The class again, with slots: they cannot be had afterwards."""
+    own, made = _plan(cls, shared)
+    body = {**shared, **cls.__dict__, **made}
+    for name in (*own, "__dict__", "__weakref__"):
+        body.pop(name, None)
+    body |= {"__qualname__": cls.__qualname__, "__annotations__": cls.__annotations__, "__slots__": own}
+    rebuilt = type(cls)(cls.__name__, cls.__bases__, body)
+    _tell_methods(cls, rebuilt)
+    return rebuilt
+
+
+def _plan(cls: Any, shared: dict[str, Any]) -> tuple[list[str], dict[str, Any]]:
+    """Fields of its own, and what it gets that goes by its fields."""
     words = {name: _word(kind) for name, kind in cls.__annotations__.items()}
     own = [name for name, word in words.items() if word != "ClassVar"]
     inherited = fields(cls) if is_record(cls) else ()
     names = (*inherited, *(name for name in own if name not in inherited))
     given = _given(cls, own)
     _check(cls, words, names, given, frozen=shared.get("__setattr__") is _refuse_change)
-    body = {name: value for name, value in cls.__dict__.items() if name not in (*own, "__dict__", "__weakref__")}
-    body |= {name: value for name, value in shared.items() if name not in body}
-    body |= {"__qualname__": cls.__qualname__, "__annotations__": cls.__annotations__, "__slots__": own}
-    body |= {"__match_args__": names, "__init__": _fill_or_compile, "__defaults__": given, "__made__": 0}
-    body["__values__"] = attrgetter(*names) if names else staticmethod(lambda _: ())
-    made = type(cls)(cls.__name__, cls.__bases__, body)
-    _tell_methods(cls, made)
-    return made
+    made = {"__match_args__": names, "__init__": _fill_or_compile, "__defaults__": given, "__made__": 0}
+    return own, made | {"__values__": attrgetter(*names) if names else staticmethod(lambda _: ())}
 
 
 def _tell_methods(before: Any, made: Any) -> None:
@@ -202,18 +222,20 @@ _set = object.__setattr__
 def _constructor(cls: Any) -> Any:
     """`__init__` with the fields as its parameters, as TypeErrors for wrong ones are to name them.
 
-    What is frozen is filled as a draft, a class of the same slots that anybody may write: Python stores in a third of
-    the time that it takes to call what sets a slot.
+    What is frozen and has slots is filled as a draft, a class of the same slots that anybody may write: Python stores
+    in a third of the time that it takes to call what sets a slot.
     """
     frozen = cls.__setattr__ is _refuse_change
+    drafted = frozen and not cls.__dictoffset__
     scope: dict[str, Any] = {f"_default_{name}": value for name, value in cls.__defaults__.items()}
-    scope |= {"_become": _become, "_draft": _draft(cls), "_made": cls} if frozen else {}
+    scope |= {"_become": _become, "_draft": _draft(cls), "_made": cls} if drafted else {"_set": _set}
     made = {name: value for name, value in cls.__defaults__.items() if isinstance(value, _Made)}
     scope |= {f"_make_{name}": value.factory for name, value in made.items()}
     parameters = [f"{name}=_default_{name}" if name in cls.__defaults__ else name for name in fields(cls)]
     lines = [f" if {name} is _default_{name}: {name} = _make_{name}()" for name in made]
-    stores = [f" self.{name} = {name}" for name in fields(cls)]
-    lines += [" _become(self, _draft)", *stores, " _become(self, _made)"] if frozen and stores else stores
+    store = " _set(self, '{0}', {0})" if frozen and not drafted else " self.{0} = {0}"
+    stores = [store.format(name) for name in fields(cls)]
+    lines += [" _become(self, _draft)", *stores, " _become(self, _made)"] if drafted and stores else stores
     lines += [" self.__post_init__()"] if hasattr(cls, "__post_init__") else []
     exec(f"def __init__({', '.join(['self', *parameters])}):\n" + "\n".join(lines or [" pass"]), scope)
     scope["__init__"].__qualname__ = f"{cls.__qualname__}.__init__"

@@ -42,7 +42,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def at_a_glance(words: Sequence[str]) -> dict[str, object] | None:
     nothing = dict.fromkeys(("output", "svg", "host", "only"))
-    return hello.only_a_file(words, {**nothing, "diff": False, "strict": False, "set": [], "format": "text"})
+    others: dict[str, object] = {**nothing, "diff": False, "strict": False, "set": [], "format": "text"}
+    return hello.only_a_file(words, others, {"--json": ("format", "json"), "--strict": ("strict", True)})
 
 
 def run(options: argparse.Namespace) -> int:

@@ -186,7 +186,7 @@ class Firmware:
     hypervisor: str | None = None
 
 
-@record
+@record(many=True)
 class Bar:
     """One BAR as sysfs `resource` shows it; `start` 0 with a size: not assigned. `size` in bytes.
 

@@ -132,7 +132,7 @@ class MemoryLine:
         Span(self.start, self.size)
 
 
-@record
+@record(many=True)
 class Assumption:
     """A fact the plan rests on: `equals` it, or it is a number of at least `at_least`. JSON writes `is` for equals."""
 

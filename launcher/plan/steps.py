@@ -22,13 +22,13 @@ from launcher.record import record
 from launcher.typed import Literal
 from launcher.values import (
     LABELS,
-    UUID,
     Hex,
     HostDevice,
     Mdev,
     PciAddress,
     Span,
     VfSettings,
+    is_uuid,
     show_setting,
     show_size,
 )
@@ -202,7 +202,8 @@ class DescribeMachine(Step):
     uuid: str = ""
 
     def __post_init__(self) -> None:
-        if (self.name or self.uuid) and not (is_name(self.name) and re.fullmatch(UUID, self.uuid)):
+        small = self.uuid == self.uuid.lower()
+        if (self.name or self.uuid) and not (is_name(self.name) and is_uuid(self.uuid) and small):
             raise ValueError("the guest's name or its UUID is none")
         if self.processors.count != self.vcpus:
             raise ValueError("the topology has another number of vCPUs")
