@@ -6,10 +6,10 @@ systemd.unit(5) do. They know no fragment: a rule has its page as text, too, for
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from launcher.codes import explanation
+from launcher.typed import TYPE_CHECKING
 from launcher.version import VERSION
 
 if TYPE_CHECKING:
