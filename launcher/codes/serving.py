@@ -210,7 +210,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "E655",
         "a folder that its engine may not enter",
         "virtiofsd runs as the folder's owner for root's VM, else as the user that runs it, and may not read or write "
-        "it.",
+        "it, or may not pass a folder on the way there.",
         "shares: {work: /srv/src}        # of root, as uid 1000",
         "Run the command that the message shows, or share another folder.",
     ),

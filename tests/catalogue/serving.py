@@ -338,6 +338,8 @@ ROWS: tuple[Row, ...] = (
           with_shares(work=folder(kind="other", file_system="sysfs")), with_shares(work=folder(file_system="tmpfs"))),
     Row("share-not-servable", "E655", user, user, WORK, WORK_READ, variant="by-a-user",
         named=with_shares(work=folder(uid=0))),
+    _file("share-not-servable", "E655", "on-the-way", WORK, with_shares(work=folder(above=(Rights("/root", 0, 0, 0o700),))),
+          with_shares(work=folder(above=(Rights("/root", 0, 0, 0o711),)))),
     _file("share-not-servable", "E656", "read-only", WORK, with_shares(work=folder(read_only=True)),
           with_shares(work=folder(read_only=True)), WORK_READ),
     _file("share-of-root", "W656", "written", WORK, with_shares(work=folder(uid=0)), with_shares(work=folder(uid=0)),
