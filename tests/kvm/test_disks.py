@@ -154,6 +154,16 @@ def test_rings_anywhere_and_accesses_of_any_kind_end_in_order(
     assert cli.run("down", cli.name).code == 0
 
 
+def test_a_vcpu_that_does_the_opposite_of_the_other_leaves_a_device_that_works(
+    cli: Cli, payload: Payload, tmp_path: Path
+) -> None:
+    image = lettered(tmp_path / "root.img")
+    up = cli.start("up", spec(cli, payload, str(image), f"together {MANY // 2}", "registers", cpus=2))
+    out, err = up.communicate(timeout=PATIENCE * (4 if LONG else 1))
+    assert up.returncode == 0, out + err
+    assert out.endswith("honest read 65\n"), out
+
+
 @pytest.mark.parametrize("readonly", [False, True])
 def test_odd_requests_are_answered_and_reach_nothing_but_the_image(
     cli: Cli, payload: Payload, tmp_path: Path, *, readonly: bool

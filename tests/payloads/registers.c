@@ -10,6 +10,7 @@
  *   strings   accesses by string instructions, locked ones, and those over the end of a register
  *   orders    a disk's requests of any kind, length and place, with all its features
  *   polls     COUNT honest reads by a driver that has no vectors, and leaves interrupts on
+ *   together  another vCPU does, at random, what the first does in order: status, vectors, BAR, doorbells
  *   restless  DRIVER_OK and reset by turns, each followed by a notification of what is not there any more
  *
  * `wrong N` tells of a register that is not as virtio 1.2 has it. An honest start follows.
@@ -441,8 +442,90 @@ static void restless(uint32_t count)
 	}
 }
 
+/* The second vCPU begins in real mode, at 0x8000, and goes straight to flat protected mode, with a stack of its own. */
+__asm__(
+	".code16\n"
+	"trampoline: cli; mov %cs, %ax; mov %ax, %ds; lgdtl pointer - trampoline; mov $0x11, %eax; mov %eax, %cr0\n"
+	"ljmpl $0x10, $flat\n"
+	"pointer: .word 31; .long gdt\n"
+	"trampoline_end:\n"
+	".code32\n"
+	"flat: mov $0x18, %ax; mov %ax, %ds; mov %ax, %es; mov %ax, %ss; mov $second_stack + 4096, %esp; jmp second\n"
+	".balign 8\n"
+	"gdt: .quad 0, 0, 0x00cf9b000000ffff, 0x00cf93000000ffff\n"
+	".lcomm second_stack, 4096\n");
+extern const uint8_t trampoline[], trampoline_end[];
+static volatile uint32_t present, over;
+
+static uint32_t shift(uint32_t *of)
+{
+	*of ^= *of << 13;
+	*of ^= *of >> 17;
+	return *of ^= *of << 5;
+}
+
+/* Configuration space has one address register for all: its accesses go wherever both have left it. */
+__attribute__((used, noreturn)) void second(void)
+{
+	uint32_t own = 77;
+	present = 1;
+	while (!over) {
+		uint32_t value = shift(&own);
+		switch (value >> 8 & 7) {
+		case 0: common->status = 0; break;
+		case 1: common->status = value; break;
+		case 2: common->status = OK; break;
+		case 3: common->select = value & 3; common->vector = value >> 16 & 3; break;
+		case 4: doorbell[value >> 16 & 7] = value; break;
+		case 5: common->config_vector = value >> 16 & 3; break;
+		case 6: (void)common->status; break;
+		case 7: config_write(value >> 16 & 1 ? BAR : COMMAND, value >> 17 & 1 ? 0xb8000000 : 6); break;
+		}
+	}
+	present = 0;
+	for (;;)
+		__asm__ volatile("cli; hlt");
+}
+
+static void together(uint32_t count)
+{
+	volatile uint32_t *apic = (volatile uint32_t *)0xfee00000;
+	uint32_t home = config_read(BAR);
+	for (const uint8_t *from = trampoline; from < trampoline_end; from++)
+		((volatile uint8_t *)0x8000)[from - trampoline] = *from;
+	apic[0xf0 / 4] = 0x1ff;
+	apic[0x300 / 4] = 0xc4500;
+	for (volatile uint32_t n = 0; n < 100000; n++)
+		;
+	apic[0x300 / 4] = 0xc4608;
+	while (!present)
+		;
+	for (uint32_t n = 0; n < count; n++) {
+		common->status = 0;
+		common->status = ACKNOWLEDGE | DRIVER;
+		common->driver_select = 1;
+		common->driver_features = 1;
+		common->status = ACKNOWLEDGE | DRIVER | FEATURES_OK;
+		common->select = 0;
+		common->size = RING;
+		place(common->desc, (uint32_t)table, 0);
+		place(common->driver, (uint32_t)&offered, 0);
+		place(common->device, (uint32_t)&used, 0);
+		common->enable = 1;
+		common->status = OK;
+		*doorbell = 0;
+		config_write(BAR, home);
+		config_write(COMMAND, 6);
+	}
+	over = 1;
+	while (present)
+		;
+	config_write(BAR, home);
+	config_write(COMMAND, 6);
+}
+
 static const struct way WAYS[] = {
-	{"widths", widths}, {"absent", absent}, {"polls", polls}, {"vectors", vectors}, {"window", window}, {"moves", moves},
+	{"together", together}, {"widths", widths}, {"absent", absent}, {"polls", polls}, {"vectors", vectors}, {"window", window}, {"moves", moves},
 	{"statuses", statuses}, {"askew", askew}, {"strings", strings}, {"orders", orders}, {"restless", restless},
 };
 
