@@ -211,20 +211,27 @@ struct way {
 	void (*run)(uint32_t);
 };
 
+/* Of several on one line, one after the other. */
 static void go(const char *line, const struct way *ways, unsigned many)
 {
 	find();
-	for (unsigned n = 0; n < many; n++) {
-		const char *rest = after(line, ways[n].name);
-		uint32_t count = 0;
+	while (*line) {
+		const char *rest = 0;
+		unsigned n = 0;
+		while (n < many && !(rest = after(line, ways[n].name)))
+			n++;
 		if (!rest)
-			continue;
+			break;
+		uint32_t count = 0;
 		while (*rest == ' ')
 			rest++;
 		while (*rest >= '0' && *rest <= '9')
 			count = 10 * count + *rest++ - '0';
 		ways[n].run(count ? count : 1);
 		tell("tried", count);
+		while (*rest == ' ')
+			rest++;
+		line = rest;
 	}
 	say(works() ? "honest " : "not even honest ");
 	tell("read", data[0]);
