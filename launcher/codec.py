@@ -5,15 +5,14 @@ How a type is read is worked out once: a facts file has a million values.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from functools import cache, lru_cache
 from marshal import dumps
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin
 
-from launcher.record import defaults, fields, is_record, own_fields
+from launcher.record import defaults, field_types, fields, is_record, own_fields
 from launcher.row import NamedTuple
+from launcher.typed import Annotated, Any, Literal, NoReturn, TypeVar, get_args, get_origin
 from launcher.values import HexMark
 
 T = TypeVar("T")
@@ -111,7 +110,7 @@ def _reader(kind: Any) -> _Reader:
         return _Reader(_PLAIN, lambda plain: plain)
     if origin is Annotated:
         return _Reader(frozenset(), _read_hex, str) if _is_hex(kind) else _reader(get_args(kind)[0])
-    if origin in (Union, UnionType):
+    if origin is UnionType:
         return _union_reader(get_args(kind))
     if origin is tuple:
         return _Reader(frozenset(), _tuple_reader(get_args(kind)), list)
@@ -337,21 +336,6 @@ def _item_kind(kind: Any) -> Any:
 @cache
 def _is_hex(kind: Any) -> bool:
     return any(
-        get_origin(choice) is Annotated and any(isinstance(mark, HexMark) for mark in choice.__metadata__)
+        get_origin(choice) is Annotated and any(isinstance(mark, HexMark) for mark in get_args(choice)[1:])
         for choice in (kind, *get_args(kind))
     )
-
-
-@cache
-def field_types(kind: Any) -> dict[str, Any]:
-    """Types of the fields of a record, in their order."""
-    words: dict[str, tuple[Any, str]] = {}
-    for one in reversed(kind.__mro__):
-        words |= {name: (word, one.__module__) for name, word in vars(one).get("__annotations__", {}).items()}
-    return {name: _meant(*words[name]) for name in fields(kind)}
-
-
-@cache
-def _meant(word: Any, module: str) -> Any:
-    """As typing.get_type_hints has it, which compiles the same word anew for each field that has it."""
-    return eval(word, vars(sys.modules[module])) if isinstance(word, str) else word

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from contextlib import suppress
 from importlib import import_module
-from typing import Any
+
+from launcher.typed import Any
 
 SMALL = 512 << 10  # bytes
 _OWN, _OPENSSL = ("_sha2", "_sha256"), "hashlib"  # from Python 3.12 on; before

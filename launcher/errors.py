@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from launcher.record import record, replace
+from launcher.typed import Literal
 
 
-@record
+@record(many=True)
 class Where:
     """A place in a spec: 1-based line and column, end_column is the first column behind it.
 

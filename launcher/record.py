@@ -1,17 +1,32 @@
-"""Records: a class with annotations in; slots, a constructor, equality, hash and order by its fields out.
+"""Records: a class with annotations in; a constructor, equality, hash and order by its fields out.
 
 What `dataclasses` does, without compiling five functions for each class before anybody uses it: a hundred classes took
 a third of the time to a guest's first instruction. The first records of a class are filled field by field, which takes
 ten times as long as a constructor does, and a tenth of what compiling it takes: of most classes there are not more.
+Those of which there are many get slots, for which the class is made a second time.
 
 What dataclasses can do and records cannot is a TypeError where the class is made (`_check`).
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from operator import attrgetter
-from typing import Any, NoReturn, TypeVar, cast, dataclass_transform, get_type_hints, overload
+
+from launcher.typed import (
+    Annotated,
+    Any,
+    Literal,
+    NoReturn,
+    TypeVar,
+    cast,
+    dataclass_transform,
+    get_args,
+    get_origin,
+    overload,
+)
 
 T = TypeVar("T")
 FEW = 4  # records of a class for which no constructor is compiled
@@ -30,16 +45,20 @@ def field(*, default_factory: Callable[[], T], **others: NoReturn) -> T:
     return cast("T", _Made(default_factory))
 
 
+Own = tuple[str, ...] | None
+
+
 @overload
-def record(cls: type[T], *, order: bool = False, own: tuple[str, ...] | None = None) -> type[T]: ...
+def record(cls: type[T], *, order: bool = False, many: bool = False, own: Own = None) -> type[T]: ...
 @overload
-def record(*, order: bool = False, own: tuple[str, ...] | None = None) -> Callable[[type[T]], type[T]]: ...
+def record(*, order: bool = False, many: bool = False, own: Own = None) -> Callable[[type[T]], type[T]]: ...
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
-def record(cls: Any = None, *, order: bool = False, own: tuple[str, ...] | None = None) -> Any:
-    """Frozen: equal and hashed by its fields; with `order`, sorted by them. `own`: where there are many, most are equal
-    but for these fields."""
+def record(cls: Any = None, *, order: bool = False, many: bool = False, own: Own = None) -> Any:
+    """Frozen: equal and hashed by its fields; with `order`, sorted by them. `many`: of a spec or a host there may be
+    hundreds. `own`: thousands, and most are equal but for these fields."""
     shared = _FROZEN | (_ORDERED if order else {}) | {"__own__": own}
-    return _rebuild(cls, shared) if cls else lambda decorated: _rebuild(decorated, shared)
+    make = _rebuild if many or own else _complete
+    return make(cls, shared) if cls else lambda decorated: make(decorated, shared)
 
 
 @dataclass_transform(field_specifiers=(field,))
@@ -65,6 +84,21 @@ def is_record(value: object) -> bool:
     return hasattr(value, "__values__")
 
 
+@cache
+def field_types(kind: Any) -> dict[str, Any]:
+    """Types of the fields of a record, in their order."""
+    words: dict[str, tuple[Any, str]] = {}
+    for one in reversed(kind.__mro__):
+        words |= {name: (word, one.__module__) for name, word in vars(one).get("__annotations__", {}).items()}
+    return {name: _meant(*words[name]) for name in fields(kind)}
+
+
+@cache
+def _meant(word: Any, module: str) -> Any:
+    """Many fields have the same word."""
+    return eval(word, vars(sys.modules[module])) if isinstance(word, str) else word
+
+
 def own_fields(kind: Any) -> tuple[str, ...] | None:
     """Those that differ where there are many of the class; None: nobody knows."""
     found: tuple[str, ...] | None = kind.__own__
@@ -76,22 +110,37 @@ def replace(one: T, **changes: Any) -> T:
     return type(one)(**{name: getattr(one, name) for name in fields(one)} | changes)
 
 
+def _complete(cls: Any, shared: dict[str, Any]) -> Any:
+    own, made = _plan(cls, shared)
+    for name in cls.__dict__.keys() & own:
+        delattr(cls, name)
+    for name, value in {**{name: shared[name] for name in shared.keys() - cls.__dict__.keys()}, **made}.items():
+        setattr(cls, name, value)
+    return cls
+
+
 def _rebuild(cls: Any, shared: dict[str, Any]) -> Any:
     """The class again, with slots: they cannot be had afterwards."""
+    own, made = _plan(cls, shared)
+    body = {**shared, **cls.__dict__, **made}
+    for name in (*own, "__dict__", "__weakref__"):
+        body.pop(name, None)
+    body |= {"__qualname__": cls.__qualname__, "__annotations__": cls.__annotations__, "__slots__": own}
+    rebuilt = type(cls)(cls.__name__, cls.__bases__, body)
+    _tell_methods(cls, rebuilt)
+    return rebuilt
+
+
+def _plan(cls: Any, shared: dict[str, Any]) -> tuple[list[str], dict[str, Any]]:
+    """Fields of its own, and what it gets that goes by its fields."""
     words = {name: _word(kind) for name, kind in cls.__annotations__.items()}
     own = [name for name, word in words.items() if word != "ClassVar"]
     inherited = fields(cls) if is_record(cls) else ()
     names = (*inherited, *(name for name in own if name not in inherited))
     given = _given(cls, own)
     _check(cls, words, names, given, frozen=shared.get("__setattr__") is _refuse_change)
-    body = {name: value for name, value in cls.__dict__.items() if name not in (*own, "__dict__", "__weakref__")}
-    body |= {name: value for name, value in shared.items() if name not in body}
-    body |= {"__qualname__": cls.__qualname__, "__annotations__": cls.__annotations__, "__slots__": own}
-    body |= {"__match_args__": names, "__init__": _fill_or_compile, "__defaults__": given, "__made__": 0}
-    body["__values__"] = attrgetter(*names) if names else staticmethod(lambda _: ())
-    made = type(cls)(cls.__name__, cls.__bases__, body)
-    _tell_methods(cls, made)
-    return made
+    made = {"__match_args__": names, "__init__": _fill_or_compile, "__defaults__": given, "__made__": 0}
+    return own, made | {"__values__": attrgetter(*names) if names else staticmethod(lambda _: ())}
 
 
 def _tell_methods(before: Any, made: Any) -> None:
@@ -173,18 +222,20 @@ _set = object.__setattr__
 def _constructor(cls: Any) -> Any:
     """`__init__` with the fields as its parameters, as TypeErrors for wrong ones are to name them.
 
-    What is frozen is filled as a draft, a class of the same slots that anybody may write: Python stores in a third of
-    the time that it takes to call what sets a slot.
+    What is frozen and has slots is filled as a draft, a class of the same slots that anybody may write: Python stores
+    in a third of the time that it takes to call what sets a slot.
     """
     frozen = cls.__setattr__ is _refuse_change
+    drafted = frozen and not cls.__dictoffset__
     scope: dict[str, Any] = {f"_default_{name}": value for name, value in cls.__defaults__.items()}
-    scope |= {"_become": _become, "_draft": _draft(cls), "_made": cls} if frozen else {}
+    scope |= {"_become": _become, "_draft": _draft(cls), "_made": cls} if drafted else {"_set": _set}
     made = {name: value for name, value in cls.__defaults__.items() if isinstance(value, _Made)}
     scope |= {f"_make_{name}": value.factory for name, value in made.items()}
     parameters = [f"{name}=_default_{name}" if name in cls.__defaults__ else name for name in fields(cls)]
     lines = [f" if {name} is _default_{name}: {name} = _make_{name}()" for name in made]
-    stores = [f" self.{name} = {name}" for name in fields(cls)]
-    lines += [" _become(self, _draft)", *stores, " _become(self, _made)"] if frozen and stores else stores
+    store = " _set(self, '{0}', {0})" if frozen and not drafted else " self.{0} = {0}"
+    stores = [store.format(name) for name in fields(cls)]
+    lines += [" _become(self, _draft)", *stores, " _become(self, _made)"] if drafted and stores else stores
     lines += [" self.__post_init__()"] if hasattr(cls, "__post_init__") else []
     exec(f"def __init__({', '.join(['self', *parameters])}):\n" + "\n".join(lines or [" pass"]), scope)
     scope["__init__"].__qualname__ = f"{cls.__qualname__}.__init__"
@@ -231,15 +282,33 @@ def _for_pydantic(cls: Any, _source: Any, handler: Any) -> Any:
     """Its schema as a dataclass: the JSON Schemas are made by pydantic."""
     from pydantic_core import core_schema
 
-    hints, given = get_type_hints(cls, include_extras=True), defaults(cls)
+    kinds, given = field_types(cls), defaults(cls)
     rows = []
     for name in fields(cls):
-        schema = handler.generate_schema(hints[name])
+        schema = handler.generate_schema(_of_typing(kinds[name]))
         if name in given:
             schema = core_schema.with_default_schema(schema, default=_plain(given[name]))
         rows.append(core_schema.dataclass_field(name, schema))
     arguments = core_schema.dataclass_args_schema(cls.__name__, rows)
     return core_schema.dataclass_schema(cls, arguments, list(fields(cls)), ref=f"{cls.__module__}.{cls.__qualname__}")
+
+
+def _of_typing(kind: Any) -> Any:
+    """A type as pydantic knows it."""
+    import typing
+    from types import UnionType
+
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        return typing.Literal[inner]
+    parts = tuple(_of_typing(one) for one in inner)
+    if origin is UnionType:
+        return typing.Union[parts]  # noqa: UP007 - there may be any number
+    if origin is Annotated:
+        return typing.Annotated[parts]
+    if origin is not None:
+        return origin[parts]
+    return typing.Any if kind is Any else kind
 
 
 def _plain(value: Any) -> Any:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from errno import EACCES, ENODEV, ENOENT, ENOTDIR, ENXIO, EPERM
-from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from launcher import sizes
 from launcher.record import record
+from launcher.typed import TYPE_CHECKING, Annotated, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -31,9 +31,10 @@ Hex = Annotated[int, HexMark()]
 _PCI = r"(?:([0-9a-fA-F]{4,8}):)?([0-9a-fA-F]{2}):([01][0-9a-fA-F])\.([0-7])"
 _SIZE = r"([0-9]+)(KiB|MiB|GiB|TiB)"
 UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_HEXADECIMAL = frozenset("0123456789abcdefABCDEF-")
 
 
-@record(order=True)
+@record(order=True, many=True)
 class PciAddress:
     """domain:bus:device.function (PCI Local Bus 3.0, 3.2.2.3; Linux writes wider domains for VMD)."""
 
@@ -69,7 +70,7 @@ class PciAddress:
         return {"type": "string", "pattern": f"^{_PCI}$"}
 
 
-@record(order=True)
+@record(order=True, many=True)
 class Mdev:
     """A mediated device (Documentation/driver-api/vfio-mediated-device.rst), by its name on the bus mdev: the UUID that
     it was created with."""
@@ -92,7 +93,8 @@ class Mdev:
 
 
 def is_uuid(text: str) -> bool:
-    return re.fullmatch(UUID, text.lower()) is not None
+    """Without the pattern, which each process of a start would compile for the guest's own."""
+    return [len(part) for part in text.split("-")] == [8, 4, 4, 4, 12] and {*text, "-"} <= _HEXADECIMAL
 
 
 HostDevice = PciAddress | Mdev  # what VFIO gives to a guest
@@ -103,7 +105,7 @@ def host_device(text: str) -> HostDevice:
     return Mdev.parse(text) if is_uuid(text) else PciAddress.parse(text)
 
 
-@record(order=True)
+@record(order=True, many=True)
 class Moment:
     """A time, in whole seconds since 1970; written as `2026-11-29T20:24:07+00:00`."""
 
@@ -133,7 +135,7 @@ class Moment:
         return {"type": "string", "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.]+([+-][0-9]{2}:[0-9]{2}|Z)$"}
 
 
-@record(order=True)
+@record(order=True, many=True)
 class Span:
     """`size` addresses from `start`; never empty, never negative."""
 

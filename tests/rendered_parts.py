@@ -21,11 +21,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Literal
 
 from launcher.record import field, record
 from launcher.spec import addresses, consent, cpu_list, scalars, served, short_forms, sizes, whole
 from launcher.spec.reading import Form, Key, by_name, each, lengthened, number, one_of, optional, truth
+from launcher.typed import Any, Literal
 from launcher.values import Mdev, PciAddress
 '''
 ROOM = "launcher.spec."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from os.path import dirname
-from typing import TYPE_CHECKING, Any
 
 from launcher.api.blocking import exit_code
 from launcher.api.hosts import asked_now, decoded
@@ -18,6 +17,7 @@ from launcher.planner.near import near
 from launcher.planner.spare import spare_groups
 from launcher.row import NamedTuple
 from launcher.spec.parts import VM_SPEC
+from launcher.typed import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,12 +6,12 @@ What it imports and reads goes with that process: the one that stays beside a VM
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from launcher.api.child import Child, flush, fork
 from launcher.errors import Diagnostic, StepFailed
 from launcher.refusals import TASKS, WAYS
 from launcher.row import NamedTuple
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,8 +7,6 @@ any where the VMs of one host would have to come in another order. TRIES bounds 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.api.answering import Prepared, enough_of, judge
 from launcher.api.blocking import exit_code
 from launcher.api.hosts import read_json
@@ -17,6 +15,7 @@ from launcher.plan.placement import Assigned
 from launcher.planner.beside import beside, groups_taken
 from launcher.planner.functions import is_bridge
 from launcher.row import NamedTuple
+from launcher.typed import TYPE_CHECKING
 from launcher.values import Mdev
 
 if TYPE_CHECKING:

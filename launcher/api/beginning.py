@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from glob import escape, glob
-from typing import TYPE_CHECKING
 
 from launcher.report.first_spec import FoundKernel, first_spec
+from launcher.typed import TYPE_CHECKING
 from launcher.values import Missing
 
 if TYPE_CHECKING:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.api.verdicts import Trial, Trials, errors_of, without_alias
 from launcher.planner.functions import is_bridge
 from launcher.report.doctor import Check, examine
+from launcher.typed import TYPE_CHECKING
 from launcher.values import PciAddress
 
 if TYPE_CHECKING:

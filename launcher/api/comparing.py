@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.errors import Diagnostic, Refused
 from launcher.report.plan_diff import differences
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from launcher.plan.plan import Plan

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic, Refused, Where
 from launcher.foreign.gres import given_devices, record_of
 from launcher.foreign.pod_devices import by_claim, by_plugins
 from launcher.foreign.units import type_of, type_of_mdev
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -7,7 +7,6 @@ import os
 import re
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
 
 from launcher.codec import DecodeError, decode
 from launcher.errors import Diagnostic, Refused, Where
@@ -17,6 +16,7 @@ from launcher.host.survey import Depth, read_boot_id, survey
 from launcher.host.tree import Live
 from launcher.kernel.handed import handed
 from launcher.record import replace
+from launcher.typed import TYPE_CHECKING, Any
 from launcher.values import Missing, Moment
 
 KINDS = ("bios", "uefi")  # of firmware
@@ -179,17 +179,19 @@ def decoded(plain: Any, where: Where) -> HostFacts:
     return host
 
 
-_ID, _CLASS = (re.compile(one).fullmatch for one in ("[0-9a-f]{4}:[0-9a-f]{4}|", "[0-9a-f]{6}"))
-_NAME = re.compile(r"[\w.:+!@, -]{0,255}").fullmatch  # of a device or a type in sysfs
+# Compiled where they are used: most who plan read no facts file.
+_ID, _CLASS = "[0-9a-f]{4}:[0-9a-f]{4}|", "[0-9a-f]{6}"
+_NAME = r"[\w.:+!@, -]{0,255}"  # of a device or a type in sysfs
 
 
 def _check_words(host: HostFacts) -> None:
     """Who made the file may be anybody: what a device is becomes a word of specs, settings and scripts, a node one of
     commands."""
+    is_id, is_class, is_name = (re.compile(one).fullmatch for one in (_ID, _CLASS, _NAME))
     for one in host.pci:
-        if not _ID(one.id):
+        if not is_id(one.id):
             raise DecodeError(f"pci.{one.address}.id", f"{one.id!r} is no vendor:device")
-        if not _CLASS(one.class_code):
+        if not is_class(one.class_code):
             raise DecodeError(f"pci.{one.address}.class_code", f"{one.class_code!r} is no six hex digits")
         if one.vfio is not None and not is_own_name(one.vfio):
             raise DecodeError(f"pci.{one.address}.vfio", f"{one.vfio!r} is no name of a vfio-dev")
@@ -197,12 +199,12 @@ def _check_words(host: HostFacts) -> None:
         if not is_node(node.path):
             raise DecodeError("device_nodes", f"{node.path!r} is none of /dev/kvm, /dev/iommu and /dev/vfio")
     for each in host.mediated:
-        if not _NAME(each.type) or not _NAME(each.parent):
+        if not is_name(each.type) or not is_name(each.parent):
             raise DecodeError(f"mediated.{each.address}", f"{each.type!r} of {each.parent!r} is none")
         if each.vfio is not None and not is_own_name(each.vfio):
             raise DecodeError(f"mediated.{each.address}.vfio", f"{each.vfio!r} is no name of a vfio-dev")
     for parent in host.mediated_parents:
-        if not all(map(_NAME, (parent.name, *(one.name for one in parent.types)))):
+        if not all(map(is_name, (parent.name, *(one.name for one in parent.types)))):
             raise DecodeError(f"mediated_parents.{parent.name}", "it is no device, or has a type that is none")
 
 
@@ -247,7 +249,7 @@ def _way_out(path: str) -> str:
     return "name a file that `vmlaunch devices --json` has written, and that you may read"
 
 
-_NEGATIVE, _LONG = re.compile(rb"-[0-9]"), re.compile(rb"[0-9]{20}")
+_NEGATIVE, _LONG = rb"-[0-9]", rb"[0-9]{20}"
 _BEFORE_A_NUMBER = frozenset(b" \t\r\n:,[")
 _DIGITS = bytes.maketrans(b"123456789", b"000000000")
 
@@ -255,10 +257,10 @@ _DIGITS = bytes.maketrans(b"123456789", b"000000000")
 def _may_not_fit(raw: bytes) -> bool:
     """A number in it; to ask each one for itself takes longer than all the rest of reading. In UTF-16, which JSON may
     be in, too, there are zeros between the digits."""
-    if b"\0" in raw or any(raw[found.start() - 1] in _BEFORE_A_NUMBER for found in _NEGATIVE.finditer(raw)):
+    if b"\0" in raw or any(raw[found.start() - 1] in _BEFORE_A_NUMBER for found in re.finditer(_NEGATIVE, raw)):
         return True
     each_fourth = raw[::4].translate(_DIGITS)  # five of them in a row are of any 20 digits; to look for 20 takes longer
-    return b"0" * 5 in each_fourth and _LONG.search(raw) is not None
+    return b"0" * 5 in each_fourth and re.search(_LONG, raw) is not None
 
 
 def read_json(raw: bytes, where: Where) -> Any:

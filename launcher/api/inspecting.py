@@ -6,11 +6,11 @@ import os
 import select
 from contextlib import suppress
 from time import monotonic
-from typing import TYPE_CHECKING, Any
 
 from launcher.api.reaching import Answer, Waiting, ask, silent
 from launcher.errors import Diagnostic, NoSuchVm
 from launcher.record import replace
+from launcher.typed import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

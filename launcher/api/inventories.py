@@ -10,11 +10,11 @@ import os
 import stat
 import sys
 from importlib import import_module
-from typing import IO, TYPE_CHECKING, Any
 
 from launcher.api.hosts import decoded, read_json
 from launcher.errors import Diagnostic, Refused, Where
 from launcher.record import record
+from launcher.typed import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

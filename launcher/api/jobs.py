@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from pathlib import PurePath
-from typing import TYPE_CHECKING
 
 from launcher.api.inventories import facts_at, texts_in
 from launcher.api.units import by_kind
@@ -21,6 +20,7 @@ from launcher.foreign.units import MDEV, kind_of, type_of, type_of_mdev
 from launcher.planner.firmware import own_file
 from launcher.planner.functions import is_bridge
 from launcher.row import NamedTuple
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

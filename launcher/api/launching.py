@@ -5,10 +5,9 @@ The keeper is forked first thing, and imports what it needs while others still p
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.errors import Diagnostic, HostNotRestored, NotPermitted, Refused, StepFailed
 from launcher.executor.launch import start
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic, LauncherError
 from launcher.executor.keeper.changing import address_of, describe, left_of
 from launcher.planner.functions import on_vfio
+from launcher.typed import TYPE_CHECKING
 from launcher.values import Missing
 from launcher.vms.folder_state import JOURNAL
 from launcher.vms.groups import claims

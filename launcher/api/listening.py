@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.api.conversation import Conversation, OnConsole
 from launcher.api.folders import left_to_undo
 from launcher.api.reaching import Waiting, ask
 from launcher.errors import Diagnostic, HostNotRestored, Refused, StepFailed
+from launcher.typed import TYPE_CHECKING
 from launcher.vms.awaited import AwaitedText
 from launcher.vms.orders import Watch, WatchLines
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
-
 from launcher.errors import Diagnostic, WrongUsage
 from launcher.planner.decided import Terms
+from launcher.typed import TYPE_CHECKING, TypeAlias
 from launcher.values import HostDevice, host_device
 
 if TYPE_CHECKING:

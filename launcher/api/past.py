@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from launcher.codec import DecodeError
 from launcher.errors import Diagnostic, HostNotRestored, NoSuchVm, Refused, StepFailed
 from launcher.executor.keeper.changing import commands, left_of
@@ -11,6 +9,7 @@ from launcher.executor.keeper.records import Records
 from launcher.plan.codec import plan_from_json, report_from_json
 from launcher.plan.outcome import End, Report
 from launcher.record import replace
+from launcher.typed import TYPE_CHECKING, Any
 from launcher.vms.folder_state import JOURNAL, LOG, PLAN, REPORT, STATE
 from launcher.vms.looking import read_json
 

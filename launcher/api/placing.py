@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from typing import TYPE_CHECKING
 
 from launcher.api.answering import Prepared, answer, enough_of, judge, prepared
 from launcher.api.assigning import Wish, assign
@@ -18,6 +17,7 @@ from launcher.api.spread import cpus, spread
 from launcher.errors import Diagnostic, Refused
 from launcher.plan.placement import FORMAT_VERSION, HostAnswer, Placement, Reason, SpecPlacement
 from launcher.row import NamedTuple
+from launcher.typed import TYPE_CHECKING
 from launcher.version import VERSION
 
 if TYPE_CHECKING:

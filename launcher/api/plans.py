@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from launcher.api.files import beside, read_bytes
 from launcher.errors import Diagnostic, Refused, Where
 from launcher.record import replace
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

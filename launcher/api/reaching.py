@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 import select
 from time import monotonic, sleep
-from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic, Refused
 from launcher.row import NamedTuple
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

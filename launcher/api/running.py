@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from launcher.codec import DecodeError
 from launcher.errors import Diagnostic, Refused
 from launcher.plan.codec import plan_from_json
@@ -19,6 +17,7 @@ from launcher.plan.steps import (
 from launcher.plan.virtio import OpenTap
 from launcher.planner.modules import OF_NODES
 from launcher.record import replace
+from launcher.typed import TYPE_CHECKING, Any
 from launcher.vms.folder_state import PLAN
 from launcher.vms.looking import is_up, read_json
 

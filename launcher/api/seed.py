@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.api.files import read_bytes
 from launcher.errors import Diagnostic, Refused, WrongUsage
 from launcher.plan.seed import StartSeedEngine
 from launcher.row import NamedTuple
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

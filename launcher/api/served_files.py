@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from launcher.api.files import beside
 from launcher.host.standing import file_system_of, function_of_block, uses_of_block, uses_of_file
@@ -15,6 +14,7 @@ from launcher.plan.seed import StartSeedEngine
 from launcher.plan.virtio import ConnectEngine, StartDiskEngine, StartShareEngine
 from launcher.planner.served_by import format_of, sockets_of
 from launcher.record import field, record, replace
+from launcher.typed import TYPE_CHECKING
 from launcher.values import Missing
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
-from typing import Any, TypeVar
 
 from launcher.api.child import Child, fork
 from launcher.errors import Diagnostic, LauncherError, Refused
+from launcher.typed import Any, TypeVar
 
 T = TypeVar("T")
 Work = Callable[[int, int], Iterator[T]]  # (which part, of how many) -> its results

@@ -6,14 +6,13 @@ again, and what is refused then is refused, whatever the file says. So it can do
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from launcher.api.blocking import DENIALS, check_unclaimed, refuse
 from launcher.api.only import narrowed
 from launcher.errors import Diagnostic, Refused, StalePlan
 from launcher.plan.step import Step
 from launcher.plan.steps import LoadModules, OpenDevices, TakeMemory
 from launcher.record import replace
+from launcher.typed import TYPE_CHECKING, Any
 from launcher.values import Missing
 
 if TYPE_CHECKING:

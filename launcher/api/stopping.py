@@ -5,11 +5,11 @@ from __future__ import annotations
 from contextlib import closing
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING
 
 from launcher.api.folders import end_in, left_to_undo
 from launcher.api.reaching import FAREWELL, PATIENCE, Waiting, ask, held_by, wait_for_end
 from launcher.errors import HostNotRestored, Refused
+from launcher.typed import TYPE_CHECKING
 from launcher.vms.looking import is_up
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from typing import TYPE_CHECKING
 
 from launcher.api.doubles import newest
 from launcher.api.inventories import hosts_in
@@ -19,6 +18,7 @@ from launcher.planner.mediated import API
 from launcher.row import NamedTuple
 from launcher.spec.consent import WORDS
 from launcher.spec.kinds import is_of
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

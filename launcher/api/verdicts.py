@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
 
 from launcher.host.facts import HostFacts, PciFunction
 from launcher.images.boot_files import BootFile, BootFiles
@@ -17,6 +16,7 @@ from launcher.planner.places import in_spec
 from launcher.record import record, replace
 from launcher.report.inventory import Verdict
 from launcher.spec.parts import DEVICE, VM_SPEC
+from launcher.typed import TYPE_CHECKING
 from launcher.values import PciAddress
 
 if TYPE_CHECKING:

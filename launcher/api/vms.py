@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.api.conversation import Conversation, OnConsole
 from launcher.api.folders import folder_named
 from launcher.api.launching import Launch, VmIsUp
 from launcher.errors import Diagnostic, HostNotRestored
+from launcher.typed import TYPE_CHECKING
 from launcher.vms.looking import is_up
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ import select
 import signal
 import sys
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
 
 from launcher.cli.keyboard import HINT, STDIN, Keyboard, is_ours, raw
 from launcher.cli.signals import STOPS
 from launcher.record import record
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,10 +95,7 @@ class Attachment:
         if self._typing != self._manner.owner:  # the keeper takes it that an owner types, and nobody else
             self._talk.want_to_type(self._typing)
         while not self._leaving and not (self._talk.gone and not self._output.waiting):
-            self._talk.rest.tick()
             ready = self._wait(wakeup.fileno())
-            if ready and self._talk.running is not None:
-                self._talk.rest.woken()
             if wakeup.fileno() in ready:
                 for number in wakeup.recv(64):
                     self._signalled(number)
@@ -127,12 +124,7 @@ class Attachment:
             interests[STDOUT] = select.POLLOUT if self._output.waiting else 0
         if self._typing and not self._typed and (self._keyboard or self._talk.writer):
             interests[STDIN] = select.POLLIN
-        poll = select.poll()
-        for fd, events in interests.items():
-            poll.register(fd, events)
-        waits = [self._talk.rest.left(), self._talk.awaited.left() if self._talk.awaited else None]
-        left = min((one for one in waits if one is not None), default=None)
-        return dict(poll.poll(None if left is None else left * 1000 + 1))
+        return self._talk.rest.poll(interests, self._talk.awaited.left() if self._talk.awaited else None)
 
     def _flush(self, events: int) -> None:
         if not self._output.waiting and events & (select.POLLERR | select.POLLHUP):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic, NoSuchVm
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import argparse

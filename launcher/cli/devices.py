@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 import sys
-from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic, WrongUsage
 from launcher.report.escapes import as_json
 from launcher.spec.kinds import WORDS, meant_by
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import argparse

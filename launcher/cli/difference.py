@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic, NoSuchVm, Refused
 from launcher.report.escapes import as_json
 from launcher.report.frame import visible
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import argparse

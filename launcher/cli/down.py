@@ -6,15 +6,23 @@ import json
 import os
 import sys
 from functools import partial
-from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic, WrongUsage
 from launcher.report.frame import visible
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from launcher.plan.outcome import End
+
+SWITCHES = {
+    **dict.fromkeys(("-a", "--all"), "all"),
+    **dict.fromkeys(("-i", "--ignore-missing"), "ignore_missing"),
+    "--kill": "kill",
+    "--json": "json",
+}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +36,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "-i", "--ignore-missing", action="store_true", help="a name that no VM has is no error, as for a SPEC"
     )
     parser.add_argument("--json", action="store_true", help="the answer as JSON, a line for each")
+
+
+def at_a_glance(words: Sequence[str]) -> dict[str, object] | None:
+    """Names, and words that take none."""
+    names = [word for word in words if word not in SWITCHES]
+    if any(not one or one.startswith("-") for one in names):
+        return None
+    chosen = {SWITCHES[word] for word in words if word in SWITCHES}
+    return {"names": names, "timeout": "30s", **{name: name in chosen for name in SWITCHES.values()}}
 
 
 def run(options: argparse.Namespace) -> int:

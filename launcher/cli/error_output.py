@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from launcher.cli.terminal import annotate, drawn
 from launcher.errors import LauncherError
 from launcher.report.diagnostics import as_github, closing, more_about
 from launcher.report.escapes import as_json
 from launcher.report.sarif import as_sarif
+from launcher.typed import TYPE_CHECKING
 from launcher.version import VERSION
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 import sys
-from typing import TYPE_CHECKING
+
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import argparse

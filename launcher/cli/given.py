@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from launcher.cli.spec_folder import read_one
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import argparse

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic, WrongUsage
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import argparse
@@ -20,11 +20,17 @@ def arguments(parser: argparse.ArgumentParser, about: str) -> None:
     parser.add_argument("--hello", action="store_true", help="instead of a SPEC the guest that comes with vmlaunch")
 
 
-def only_a_file(words: Sequence[str], others: Mapping[str, object]) -> dict[str, object] | None:
-    """For `at_a_glance`: one word that is no option. `others`: what the verb's other options are then."""
-    if len(words) != 1 or words[0].startswith("-"):
+def only_a_file(
+    words: Sequence[str], others: Mapping[str, object], switches: Mapping[str, tuple[str, object]]
+) -> dict[str, object] | None:
+    """For `at_a_glance`: one word that is no option, or `--hello`, and `switches`, by what each of them sets. `others`:
+    what the verb's other options are then."""
+    known = {**switches, "--hello": ("hello", True)}
+    files = [word for word in words if word not in known]
+    if len(files) > 1 or any(not one or one.startswith("-") for one in files) or not (files or "--hello" in words):
         return None
-    return {"spec": words[0], "hello": False, **others}
+    chosen = dict(known[word] for word in words if word in known)
+    return {"spec": files[0] if files else None, "hello": False, **others, **chosen}
 
 
 def meant(options: argparse.Namespace) -> str:

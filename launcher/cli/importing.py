@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
 
 from launcher.cli.terminal import drawn
 from launcher.errors import Refused
@@ -13,6 +12,7 @@ from launcher.record import replace
 from launcher.report.escapes import as_json
 from launcher.report.frame import visible
 from launcher.report.lines import count
+from launcher.typed import TYPE_CHECKING
 from launcher.version import VERSION
 
 if TYPE_CHECKING:

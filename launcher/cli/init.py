@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic, WrongUsage
 from launcher.report.frame import visible
 from launcher.report.lines import fitted
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import argparse

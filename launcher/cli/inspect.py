@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from itertools import chain
-from typing import TYPE_CHECKING
+
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import argparse

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic, WrongUsage
 from launcher.foreign.slices import DOMAIN
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import argparse

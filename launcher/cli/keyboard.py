@@ -6,9 +6,9 @@ import os
 import sys
 import termios
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
 
 from launcher.row import NamedTuple
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic, WrongUsage
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import argparse

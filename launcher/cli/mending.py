@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic, WrongUsage
 from launcher.report.frame import visible
 from launcher.report.lines import count
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import argparse

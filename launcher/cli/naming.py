@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic, Refused, WrongUsage
 from launcher.names import is_name
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path

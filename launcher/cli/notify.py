@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from launcher.report.frame import visible
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from launcher.api.conversation import Conversation

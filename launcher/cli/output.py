@@ -46,11 +46,11 @@ class Output:
 
 # What a terminal answers, as if its person typed: ECMA-48 (DA, DSR, ENQ) and xterm's control sequences (sizes, modes,
 # colours, DECRQSS, terminfo).
-_QUESTIONS = re.compile(
+_QUESTIONS = (
     rb"\x05|\x1bZ|\x1b\[[?>=]?[0-9;]*[cnt]|\x1b\[\??[0-9;]*\$p|\x1b\[>[0-9;]*q"
     rb"|\x1b\][0-9;]*;\?(?:\x07|\x1b\\)|\x1bP[$+]q[^\x1b]*\x1b\\"
 )
-_BEGUN = re.compile(rb"\x1b(?:\[[?>=]?[0-9;$]*|\][0-9;]*\??|P[^\x1b]{0,64})?\x1b?$")  # the rest is in the next piece
+_BEGUN = rb"\x1b(?:\[[?>=]?[0-9;$]*|\][0-9;]*\??|P[^\x1b]{0,64})?\x1b?$"  # the rest is in the next piece
 
 
 class Terminal(Output):
@@ -64,9 +64,9 @@ class Terminal(Output):
     def __call__(self, data: bytes) -> None:
         data, self._held = self._held + data, b""
         if not self.present:
-            if data and (begun := _BEGUN.search(data)):
+            if data and (begun := re.search(_BEGUN, data)):
                 data, self._held = data[: begun.start()], begun[0]
-            data = _QUESTIONS.sub(b"", data)
+            data = re.sub(_QUESTIONS, b"", data)
         super().__call__(data)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic, WrongUsage
 from launcher.report.escapes import as_json
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import argparse

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from launcher.api.blocking import exit_code
 from launcher.api.saving import PICTURE, PLAN, check_apart, check_target, write_whole
@@ -13,6 +12,7 @@ from launcher.cli.terminal import annotate, drawn, wants_colour
 from launcher.errors import Diagnostic, WrongUsage
 from launcher.report.escapes import as_json
 from launcher.report.frame import visible
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import argparse
@@ -42,7 +42,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def at_a_glance(words: Sequence[str]) -> dict[str, object] | None:
     nothing = dict.fromkeys(("output", "svg", "host", "only"))
-    return hello.only_a_file(words, {**nothing, "diff": False, "strict": False, "set": [], "format": "text"})
+    others: dict[str, object] = {**nothing, "diff": False, "strict": False, "set": [], "format": "text"}
+    return hello.only_a_file(words, others, {"--json": ("format", "json"), "--strict": ("strict", True)})
 
 
 def run(options: argparse.Namespace) -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+
+from launcher.typed import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import argparse

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import ExitStack, suppress
-from typing import TYPE_CHECKING
 
 from launcher.cli import hello
 from launcher.errors import Diagnostic, GuestFailed, HostNotRestored, StepFailed, WrongUsage
 from launcher.report.frame import visible
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import argparse
@@ -20,7 +20,14 @@ if TYPE_CHECKING:
     from launcher.plan.outcome import Observer, Report
     from launcher.plan.plan import Plan
 
-SWITCHES, VALUES = ("detach", "no_reboot", "strict", "verbose", "json"), ("wait", "timeout", "only")
+SWITCHES = {
+    **dict.fromkeys(("-d", "--detach"), "detach"),
+    **dict.fromkeys(("-v", "--verbose"), "verbose"),
+    "--no-reboot": "no_reboot",
+    "--strict": "strict",
+    "--json": "json",
+}
+VALUES = ("wait", "timeout", "only")
 REASSURED = {StepFailed.exit_code: "the host is as it was", HostNotRestored.exit_code: "the host is not as it was"}
 
 
@@ -40,7 +47,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def at_a_glance(words: Sequence[str]) -> dict[str, object] | None:
-    return hello.only_a_file(words, {**dict.fromkeys(SWITCHES, False), **dict.fromkeys(VALUES), "set": []})
+    others: dict[str, object] = {**dict.fromkeys(SWITCHES.values(), False), **dict.fromkeys(VALUES), "set": []}
+    return hello.only_a_file(words, others, {word: (name, True) for word, name in SWITCHES.items()})
 
 
 def run(options: argparse.Namespace) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from launcher.cli.spec_folder import none_in, specs_in
 from launcher.cli.terminal import annotate, drawn
@@ -12,6 +11,7 @@ from launcher.errors import Diagnostic, LauncherError
 from launcher.record import record
 from launcher.report.escapes import as_json
 from launcher.report.frame import visible
+from launcher.typed import TYPE_CHECKING
 from launcher.values import show_size
 from launcher.version import VERSION
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 from launcher.api.listening import cut_short, listen
 from launcher.cli.attach import Attachment, Manner
 from launcher.cli.patience import ToldWaiting
 from launcher.row import NamedTuple
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from launcher.record import record
+from launcher.typed import Literal
 
 
 @record

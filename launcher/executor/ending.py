@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 from collections.abc import Mapping
 from os import strerror
-from typing import Literal
 
 from launcher.errors import Diagnostic, LauncherError, StepFailed
 from launcher.kernel.api import Event
@@ -13,6 +12,7 @@ from launcher.plan.outcome import End
 from launcher.plan.step import Step
 from launcher.plan.steps import RunVcpus
 from launcher.refusals import cause, refusal_of, way_out
+from launcher.typed import Literal
 from launcher.vms.words import Ended
 
 EXIT_CODES, FAILED = {"power-off": 0, "reset": 0, "crash": 13}, 11

@@ -10,12 +10,12 @@ import os
 import signal
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NoReturn
 
 from launcher.errors import Diagnostic, StepFailed
 from launcher.executor.paper import write_plan
 from launcher.kernel.handed import Handed, handed
 from launcher.refusals import REFUSALS, TASKS, in_words, refusal_of
+from launcher.typed import TYPE_CHECKING, Any, NoReturn
 from launcher.vms.channel import MOST_REPORT, Channel, Closed
 
 if TYPE_CHECKING:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.kernel.handed import CONTAINER, GROUP, IOMMUFD, KVM
 from launcher.plan.steps import OpenDevices, OpenGroups, OpenIommufd, groups_opened
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable

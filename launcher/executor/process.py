@@ -8,10 +8,10 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import StringIO
-from typing import NoReturn
 
 from launcher.errors import BUG, StepFailed
 from launcher.refusals import in_words, refusal_of
+from launcher.typed import NoReturn
 from launcher.vms.channel import Channel, Closed
 from launcher.vms.words import Bug, Failed, say
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from launcher.record import field, mutable, record
 from launcher.spec.places import NAMED
 from launcher.spec.scalars import suggested_name
+from launcher.typed import Any
 
 _LONGEST = 36  # of a share's tag; other names may be longer, and need not be
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic, Refused, Where
 from launcher.record import record
+from launcher.typed import TYPE_CHECKING
 from launcher.values import HostDevice, host_device
 
 if TYPE_CHECKING:

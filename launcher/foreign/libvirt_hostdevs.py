@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from launcher.foreign import meaning
 from launcher.foreign.draft import Draft
 from launcher.foreign.xml_tree import Element
 from launcher.spec.addresses_of_others import in_mapping, place_in_mapping
+from launcher.typed import Any
 from launcher.values import is_uuid
 
 _NO_PCI = {

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from launcher.errors import Diagnostic, Refused, Where
 from launcher.foreign.draft import Draft
 from launcher.foreign.sizes import pages_of, rounded
 from launcher.spec.fields import stands
 from launcher.spec.sizes import size_text
+from launcher.typed import Any
 from launcher.values import GIB, KIB, MIB
 
 X86 = ("x86_64", "x86-64", "amd64", "i386", "i486", "i586", "i686")

@@ -6,13 +6,12 @@ whoever gives a device has it on vfio-pci.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from launcher.foreign.job import GRACE, MOST_RETRIES
 from launcher.foreign.slices import DOMAIN, class_name
 from launcher.foreign.units import huge_name
 from launcher.foreign.yaml_blocks import documents
 from launcher.record import replace
+from launcher.typed import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from launcher.foreign.job import Job, Want

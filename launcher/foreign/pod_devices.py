@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
 
 from launcher.errors import Diagnostic, Refused, Where
+from launcher.typed import TYPE_CHECKING, Any
 from launcher.values import HostDevice, host_device
 
 if TYPE_CHECKING:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from launcher.foreign import meaning
 from launcher.foreign.draft import Draft
 from launcher.foreign.qemu_options import Option
 from launcher.foreign.sizes import of_digits
+from launcher.typed import Any
 
 DEFAULT_BRIDGE = "br0"  # of qemu-bridge-helper
 _CARDS = r"(virtio-net|e1000|rtl8139|ne2k|pcnet|vmxnet3|i8255|igb|tulip|usb-net|sungem|virtio-net-pci)"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from launcher.errors import Diagnostic, Refused, Where
 from launcher.foreign.shell_words import Word, program_at, program_of
 from launcher.record import field, record, replace
+from launcher.typed import Any
 
 # Those that stand alone; every other one has a value (qemu-options.hx).
 ALONE = frozenset(

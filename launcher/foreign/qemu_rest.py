@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any
 
 from launcher.foreign import meaning
 from launcher.foreign.draft import Draft
@@ -17,6 +16,7 @@ from launcher.foreign.qemu_words import (
     reason,
 )
 from launcher.spec.addresses_of_others import in_guest, meant
+from launcher.typed import Any
 from launcher.values import PciAddress, is_uuid
 
 _SILENT = ("driver", "host", "sysfsdev", "id", "bus", "addr", "multifunction", "rombar", "romfile", "bootindex",

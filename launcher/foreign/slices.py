@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
 
 from launcher.errors import Diagnostic, Refused, WrongUsage
 from launcher.foreign.pod_devices import MDEV_UUID
 from launcher.foreign.yaml_blocks import documents
+from launcher.typed import TYPE_CHECKING, Any
 from launcher.values import PciAddress
 
 if TYPE_CHECKING:

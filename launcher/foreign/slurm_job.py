@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from shlex import quote
-from typing import TYPE_CHECKING
 
 from launcher.foreign.job import GRACE
 from launcher.foreign.units import HUGE, huge_name, runs
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from textwrap import wrap
-from typing import Any
 
 from launcher.foreign.draft import Draft, Note
 from launcher.spec.fields import as_yaml
 from launcher.spec.short_forms import MAIN
+from launcher.typed import Any
 
 _Beside = dict[tuple[str, ...], list[Note]]
 WIDTH = 100

@@ -7,11 +7,11 @@ of elements have limits. The standard library's expat reads it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 from xml.parsers import expat
 
 from launcher.errors import Diagnostic, Refused, Where
 from launcher.record import field, mutable
+from launcher.typed import Any
 
 DEPTH = 64
 MOST = 20_000  # elements; a domain has some hundreds

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Literal
 
 from launcher.host.facts import Bar
 from launcher.host.lists import number, str_of
 from launcher.row import NamedTuple
+from launcher.typed import Literal
 from launcher.values import MIB, Hex, Missing, Span
 
 # Flags of a line of `resource` (include/linux/ioport.h).

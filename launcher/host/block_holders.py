@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from launcher.host.facts import Use
 from launcher.host.lists import entries, str_of
 from launcher.host.mounts import device_name
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from launcher.host.tree import Tree

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from launcher.host.addresses import owner
 from launcher.host.block_holders import read_exports, read_standing
@@ -12,6 +11,7 @@ from launcher.host.facts import BlockDevice, Use
 from launcher.host.lists import entries, keyed, str_of
 from launcher.host.mounts import read_mounts, read_swaps
 from launcher.row import NamedTuple
+from launcher.typed import TYPE_CHECKING
 from launcher.values import Missing
 
 if TYPE_CHECKING:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from launcher.host.facts import Limit
 from launcher.host.lists import entries, number, str_of
 from launcher.row import NamedTuple
+from launcher.typed import TYPE_CHECKING
 from launcher.values import UNITS
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ raises.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 from launcher.host.facts import Config, Msix
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     # (offset, size) -> at most so many bytes. All of it at once would be a thousand accesses to the device.

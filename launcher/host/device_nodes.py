@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import struct
-from typing import TYPE_CHECKING
 
 from launcher.host.facts import DeviceNode, Holder
 from launcher.host.lists import entries
 from launcher.record import replace
+from launcher.typed import TYPE_CHECKING
 from launcher.values import Missing
 
 if TYPE_CHECKING:

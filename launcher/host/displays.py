@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from launcher.host.addresses import last, owner
 from launcher.host.facts import Use
 from launcher.host.lists import entries, str_of
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from launcher.host.tree import Tree

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator
-from typing import TYPE_CHECKING, Literal
 
 from launcher.host.facts import ENGINES, Program
+from launcher.typed import TYPE_CHECKING, Literal
 from launcher.values import Missing
 
 if TYPE_CHECKING:

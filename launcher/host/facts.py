@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from launcher.record import field, record
+from launcher.typed import Literal
 from launcher.values import Hex, Mdev, Missing, Moment, PciAddress, VfSettings
 
 FORMAT_VERSION = "1.0"
@@ -187,7 +186,7 @@ class Firmware:
     hypervisor: str | None = None
 
 
-@record
+@record(many=True)
 class Bar:
     """One BAR as sysfs `resource` shows it; `start` 0 with a size: not assigned. `size` in bytes.
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from launcher.host.facts import Firmware
 from launcher.host.lists import keyed, number, str_of
+from launcher.typed import TYPE_CHECKING
 from launcher.values import Missing
 
 if TYPE_CHECKING:

@@ -6,11 +6,10 @@ Arch. Debian has OVMF in two sizes, of which the larger has room for more variab
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
-
 from launcher.digests import sha256
 from launcher.host.facts import FirmwareImage
 from launcher.row import NamedTuple
+from launcher.typed import TYPE_CHECKING, Literal
 from launcher.values import Missing
 
 if TYPE_CHECKING:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.host.lists import keyed, number, str_of
 from launcher.host.process import CAPABILITIES, capabilities, mappable, read_limit
 from launcher.names import state_folder
 from launcher.record import replace
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from launcher.host.facts import Process

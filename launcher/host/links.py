@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
-
 from launcher.host.addresses import last
 from launcher.host.facts import Holder, Link
 from launcher.host.lists import entries, keyed, number, str_of
 from launcher.record import replace
+from launcher.typed import TYPE_CHECKING, Literal
 from launcher.values import Missing
 
 if TYPE_CHECKING:

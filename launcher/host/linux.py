@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING
 
 from launcher.host.facts import Linux
 from launcher.host.lists import bracketed, entries, str_of
+from launcher.typed import TYPE_CHECKING
 from launcher.values import Missing
 
 if TYPE_CHECKING:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.host.addresses import last
 from launcher.host.facts import MediatedDevice, MediatedParent, MediatedType
 from launcher.host.lists import entries, number, str_of
+from launcher.typed import TYPE_CHECKING
 from launcher.values import Mdev
 
 if TYPE_CHECKING:

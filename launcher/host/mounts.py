@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from launcher.host.addresses import last
 from launcher.host.lists import entries, str_of
 from launcher.row import NamedTuple
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from launcher.host.tree import Tree

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from launcher.host.addresses import last, owner
 from launcher.host.facts import Interface, Use
 from launcher.host.lists import entries, number, str_of
 from launcher.row import NamedTuple
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from launcher.host.tree import Tree

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from launcher.host.addresses import owner, pci_address
 from launcher.host.facts import Holder, Use
 from launcher.host.lists import entries, keyed, str_of
 from launcher.record import field, record
+from launcher.typed import TYPE_CHECKING
 from launcher.values import Missing, PciAddress
 
 if TYPE_CHECKING:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
-
 from launcher.host.addresses import last, parent, pci_address
 from launcher.host.bars import Claim, Line, empty_bars, framebuffer_claims, read_bars, read_lines, rom
 from launcher.host.config import CONVENTIONAL, decode_config
@@ -14,6 +12,7 @@ from launcher.host.power import Folder, is_awake, read_errors, read_link, read_p
 from launcher.host.uses import NOTHING
 from launcher.record import replace
 from launcher.row import NamedTuple
+from launcher.typed import TYPE_CHECKING, Literal
 from launcher.values import Missing, PciAddress
 
 if TYPE_CHECKING:

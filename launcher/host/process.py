@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.host.cgroups import huge_limits, memory_limit, task_limits
 from launcher.host.facts import Process
 from launcher.host.lists import entries, ids, keyed, kilobytes, number, str_of
 from launcher.names import state_folder
+from launcher.typed import TYPE_CHECKING
 from launcher.values import Missing
 
 if TYPE_CHECKING:

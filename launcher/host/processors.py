@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from launcher.host.facts import Cpu, HugePages, Memory, Node
 from launcher.host.lists import bracketed, ids, kilobytes, number, str_of
+from launcher.typed import TYPE_CHECKING
 from launcher.values import KIB, Missing
 
 if TYPE_CHECKING:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.host.facts import PARAMETERS, Config
 from launcher.record import replace
+from launcher.typed import TYPE_CHECKING
 from launcher.values import NO_MAC
 
 if TYPE_CHECKING:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.host.device_nodes import usable
 from launcher.host.engines import read_engines
 from launcher.host.facts import DeviceNode, Serving
 from launcher.host.links import are_of_another, read_links
 from launcher.host.lists import bracketed, number, str_of
+from launcher.typed import TYPE_CHECKING
 from launcher.values import Missing
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ that were made of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 from launcher.host.addresses import last, owner
 from launcher.host.block_holders import read_exports, read_standing
@@ -16,6 +15,7 @@ from launcher.host.facts import Use
 from launcher.host.lists import entries, str_of
 from launcher.host.mounts import plain, read_mounts, read_swaps
 from launcher.row import NamedTuple
+from launcher.typed import TYPE_CHECKING
 from launcher.values import Missing
 
 if TYPE_CHECKING:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
-
 from launcher.host.device_nodes import read_device_nodes
 from launcher.host.facts import FORMAT_VERSION, HostFacts, KvmFacts
 from launcher.host.firmware import read_firmware
@@ -14,6 +12,7 @@ from launcher.host.lists import entries, str_of
 from launcher.host.opened import Opened, read_opened
 from launcher.host.process import read_process
 from launcher.host.processors import read_cpus, read_memory, read_nodes
+from launcher.typed import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from launcher.host.facts import MediatedDevice, MediatedParent, PciFunction

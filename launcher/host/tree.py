@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING, Literal, Protocol
 
 from launcher.record import record
+from launcher.typed import TYPE_CHECKING, Literal, Protocol
 from launcher.values import Missing, missing
 
 if TYPE_CHECKING:

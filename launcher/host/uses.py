@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, get_args
-
 from launcher.host.blocks import block_uses, read_disks, read_owners
 from launcher.host.displays import console_uses, display_uses, input_uses
 from launcher.host.facts import BlockDevice, Interface, Use, UseKind
 from launcher.host.network import read_network
 from launcher.host.opened import process_uses
 from launcher.record import field, record
+from launcher.typed import TYPE_CHECKING, get_args
 
 if TYPE_CHECKING:
     from launcher.host.opened import Opened

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
-
 from launcher.record import field, record
+from launcher.typed import TYPE_CHECKING, Literal
 from launcher.values import Hex, Missing
 
 if TYPE_CHECKING:

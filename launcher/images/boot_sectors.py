@@ -7,8 +7,9 @@ Bounded reads, and never raises. A GUID partition table is that of UEFI 2.10, 5.
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Literal
 from uuid import UUID
+
+from launcher.typed import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable

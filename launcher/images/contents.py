@@ -6,7 +6,8 @@ Only for words: what can be started is decided by signature.py. The names are ke
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from launcher.record import record
+from launcher.typed import Literal
 from launcher.values import PciAddress
 
 # File systems whose files and folders are the kernel's own words, in no memory and on no disk.

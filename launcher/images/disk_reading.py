@@ -11,7 +11,6 @@ import re
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Literal
 
 from launcher.images.contents import content_of
 from launcher.images.disk_files import MOST_LINKS, Broken, Disk, DiskFile, Folder, Rights, Socket
@@ -19,6 +18,7 @@ from launcher.images.locks import Locks, locks_of, openers_of
 from launcher.images.qcow2 import MAGIC, parse_qcow2
 from launcher.images.rights import identity_of, rights_of
 from launcher.record import replace
+from launcher.typed import Literal
 from launcher.values import Missing, missing
 
 Format = Literal["raw", "qcow2"]

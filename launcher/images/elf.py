@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import struct
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 from launcher.images.boot_files import Segment
 from launcher.record import record
+from launcher.typed import TYPE_CHECKING
 from launcher.values import Span, align_up
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ of the variables behind that of their volume is EDK2's MdeModulePkg/Include/Guid
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 from launcher.images.boot_files import Flash
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable

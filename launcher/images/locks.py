@@ -11,10 +11,10 @@ import os
 import stat
 import struct
 from collections.abc import Iterator
-from typing import get_args
 
 from launcher.images.disk_files import Opener, Permission
 from launcher.row import NamedTuple
+from launcher.typed import get_args
 
 _TAKEN, _REFUSED = 100, 200
 _FLOCK = struct.Struct("hhqqi4x")

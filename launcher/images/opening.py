@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable
-from typing import TypeVar
 
+from launcher.typed import TypeVar
 from launcher.values import Missing, missing
 
 T = TypeVar("T")

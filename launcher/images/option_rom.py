@@ -6,10 +6,10 @@ Hostile files say that they are no ROM, and nothing else.
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
 
 from launcher.record import record
 from launcher.row import NamedTuple
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

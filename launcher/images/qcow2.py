@@ -6,10 +6,10 @@ After docs/interop/qcow2.txt of QEMU. A header that cannot be true says so in `p
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
 
 from launcher.images.disk_files import Qcow2
 from launcher.row import NamedTuple
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
 from launcher.digests import hasher
 from launcher.images.boot_files import BootFile, BootFiles
 from launcher.images.opening import looked_at
 from launcher.images.signature import Image, identify
 from launcher.record import replace
+from launcher.typed import TYPE_CHECKING
 from launcher.values import Missing
 
 if TYPE_CHECKING:

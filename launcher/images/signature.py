@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
-
 from launcher.images.bzimage import is_linux, parse_bzimage
 from launcher.images.contents import COMPRESSED, content_of
 from launcher.images.elf import Lies, content_of_elf, parse_elf, says_linux
 from launcher.record import record
+from launcher.typed import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable

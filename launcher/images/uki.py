@@ -7,12 +7,12 @@ would unpack them under UEFI is not run: they are loaded from where they lie in 
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
 
 from launcher.images.boot_files import Inside, Part, Segment
 from launcher.images.bzimage import is_linux, parse_bzimage
 from launcher.images.elf import Lies
 from launcher.record import record
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, Protocol
 
 from launcher.row import NamedTuple
+from launcher.typed import Any, Protocol
 from launcher.values import HostDevice, Mdev, PciAddress, Span, VfSettings
 
 Registers = Mapping[str, Any]  # struct kvm_regs or kvm_sregs by field name, nested
@@ -553,5 +552,5 @@ class Kernel(Protocol):
     def confine(self, *, virtio: bool = False) -> dict[str, str]: ...
     def confine_vcpu(self, *, devices: bool, virtio: bool = False) -> None: ...
     def give_up(
-        self, folder: Path, drivers: Drivers, changes: Sequence[VfChange], runner: int, pidfd: int
+        self, folder: str, drivers: Drivers, changes: Sequence[VfChange], runner: int, pidfd: int
     ) -> GivenUp: ...

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 from launcher.native import ffi, lib
+from launcher.typed import Any
 
 
 def ioctl(fd: int, name: str, argument: Any = None) -> int:

@@ -8,14 +8,12 @@ import resource
 from collections.abc import Callable, Collection
 from contextlib import ExitStack, suppress
 from functools import partial
-from typing import TYPE_CHECKING
 
 from launcher.kernel.call import check
 from launcher.native import ffi, lib
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from launcher.kernel.api import EngineOrder, GivenUp
 
 ON = "on"
@@ -138,7 +136,7 @@ def _keep_places(order: EngineOrder) -> int:
         return -(error.errno or errno.EIO)
 
 
-def give_up(folder: Path, files: Collection[str], runner: int, pidfds: Collection[int]) -> GivenUp:
+def give_up(folder: str, files: Collection[str], runner: int, pidfds: Collection[int]) -> GivenUp:
     """A keeper calls this. It keeps this folder and those of these files that are there, and may end its runner and its
     engines, whose `pidfds` these are."""
     from launcher.kernel.api import GivenUp  # who asks what there is to give up does without it
@@ -196,10 +194,10 @@ def _leave_root(real: int, effective: int, *, files: bool) -> int:
     return int(lib.confine_user(real, effective, files)) if os.geteuid() == 0 else 0
 
 
-def _keep_files(folder: Path, files: Collection[str]) -> int:
+def _keep_files(folder: str, files: Collection[str]) -> int:
     try:
         with ExitStack() as stack:
-            opened = [_open(str(folder), stack)]
+            opened = [_open(folder, stack)]
             for one in files:
                 with suppress(FileNotFoundError):  # its driver has gone
                     opened.append(_open(one, stack))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import mmap
 import os
-from typing import Any
 
 from launcher.kernel.call import check
 from launcher.native import ffi, lib
+from launcher.typed import Any
 from launcher.values import KIB, MIB
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.kernel.call import ioctl
 from launcher.kernel.descriptor import Descriptor
 from launcher.native import ffi, lib
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from launcher.kernel.api import CpuidLeaf

@@ -6,11 +6,11 @@ They are there since Linux 6.19 (CONFIG_VFIO_PCI_DMABUF), of PCI functions alone
 from __future__ import annotations
 
 import os
-from typing import Any
 
 from launcher.kernel.call import ioctl
 from launcher.kernel.descriptor import Descriptor
 from launcher.native import ffi, lib
+from launcher.typed import Any
 
 
 class DmaBufs:

@@ -18,7 +18,6 @@ import signal
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import Any, NoReturn
 
 from launcher.kernel import confine
 from launcher.kernel.api import EngineOrder, Waits
@@ -26,6 +25,7 @@ from launcher.kernel.call import check
 from launcher.kernel.forked import close_all_but
 from launcher.kernel.waiting import poll
 from launcher.native import lib
+from launcher.typed import Any, NoReturn
 
 CLONE_NEWNS, CLONE_NEWUSER = 0x0002_0000, 0x1000_0000  # linux/sched.h
 MOST = 4096  # bytes of what a child says of itself before it is the engine

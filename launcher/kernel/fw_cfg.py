@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from launcher.kernel.api import MemoryPart
 from launcher.native import ffi, lib
+from launcher.typed import Any
 
 
 class FwCfgItems:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from launcher.kernel.api import CpuidLeaf, Event, MsiRoute, PinRoute, Registers, VfioFile
 from launcher.kernel.call import check, fields, fill, ioctl
@@ -13,6 +12,7 @@ from launcher.kernel.machine import Machine
 from launcher.kernel.memory import HostMemory
 from launcher.kernel.vfio import BarMapping
 from launcher.native import ffi, lib
+from launcher.typed import Any
 
 EVENTS = {
     lib.EVENT_KICKED: "kicked",

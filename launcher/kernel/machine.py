@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
 
 from launcher.kernel.api import MemoryPart, Trap
 from launcher.kernel.call import check
 from launcher.kernel.console import Console
 from launcher.kernel.memory import HostMemory
 from launcher.native import ffi, lib
+from launcher.typed import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from launcher.kernel.fw_cfg import FwCfgItems

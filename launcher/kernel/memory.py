@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any
 
 from launcher.kernel.api import Progress
 from launcher.kernel.call import check
 from launcher.kernel.threads import Running, start
 from launcher.native import ffi, lib
+from launcher.typed import Any
 from launcher.values import MIB
 
 CHUNK = 64 * MIB

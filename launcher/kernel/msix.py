@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from launcher.native import ffi, lib
+from launcher.typed import Any
 
 
 class MsixEntries:

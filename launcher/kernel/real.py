@@ -6,8 +6,6 @@ import errno
 import os
 from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
-from pathlib import Path
-from typing import IO, TYPE_CHECKING
 
 from launcher.kernel import confine
 from launcher.kernel.api import (
@@ -33,6 +31,7 @@ from launcher.kernel.sysfs import PciDrivers, node_of, number_at, number_of
 from launcher.kernel.type1 import Container, Group, Type1
 from launcher.kernel.virtual_functions import VirtualFunctions
 from launcher.kernel.waiting import wait_for
+from launcher.typed import IO, TYPE_CHECKING
 from launcher.values import HostDevice
 
 if TYPE_CHECKING:
@@ -225,7 +224,7 @@ class RealKernel:
         if self._filters:
             confine.confine_vcpu(devices=devices, virtio=virtio)
 
-    def give_up(self, folder: Path, drivers: Drivers, changes: Sequence[VfChange], runner: int, pidfd: int) -> GivenUp:
+    def give_up(self, folder: str, drivers: Drivers, changes: Sequence[VfChange], runner: int, pidfd: int) -> GivenUp:
         """`changes`: those of virtual functions that are to be made when the runner has gone."""
         pidfds = (pidfd, *(one.pidfd for one in self.engines))
         files = dict.fromkeys(chain.from_iterable(self.drivers.files(*one) for one in drivers))

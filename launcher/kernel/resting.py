@@ -1,9 +1,13 @@
-"""A process that waits most of the time: what only its start, or its last deed, needed is the host's again."""
+"""Descriptors in; which of them are ready, in time, out: of a process that waits most of the time.
+
+What only its start, or its last deed, needed is the host's again while it does.
+"""
 
 from __future__ import annotations
 
-from contextlib import suppress
 from time import monotonic
+
+from launcher.kernel.waiting import LONGEST, poll
 
 SETTLES = 1.0  # seconds after which nothing more is expected to follow
 
@@ -17,22 +21,28 @@ def give_back() -> None:
 
 
 class Rest:
-    """`woken` when there was something to do, `tick` in each turn; it waits no longer than `left` seconds until then.
-
-    Once it rests it is woken by nobody: `left` is None.
-    """
+    """Once nothing has come for a while it waits in C, and the interpreter's code is not mapped until then."""
 
     def __init__(self) -> None:
-        self._due: float | None = None
-
-    def woken(self) -> None:
         self._due = monotonic() + SETTLES
 
-    def left(self) -> float | None:
-        return None if self._due is None else max(self._due - monotonic(), 0)
+    def poll(self, interests: dict[int, int], seconds: float | None = None) -> dict[int, int]:
+        """As waiting.poll; it may come back early, with nothing."""
+        left = self._due - monotonic()
+        if left > 0:
+            ready = poll(interests, left if seconds is None else min(left, seconds))
+        else:
+            ready = _asleep(interests, seconds)
+        if ready or left <= 0:
+            self._due = monotonic() + SETTLES
+        return ready
 
-    def tick(self) -> None:
-        if self._due is not None and monotonic() >= self._due:
-            self._due = None
-            with suppress(ImportError, OSError):  # what it takes may be gone since this process began: an update
-                give_back()
+
+def _asleep(interests: dict[int, int], seconds: float | None) -> dict[int, int]:
+    try:
+        from launcher.native import ffi, lib
+    except (ImportError, OSError):  # gone since this process began: an update
+        return poll(interests, seconds)
+    waits = ffi.new("struct pollfd[]", [{"fd": one, "events": events} for one, events in interests.items()])
+    found = lib.memory_rest(waits, len(waits), -1 if seconds is None else int(min(seconds, LONGEST) * 1000) + 1)
+    return {one.fd: one.revents for one in waits if one.revents} if found > 0 else {}

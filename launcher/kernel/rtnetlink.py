@@ -9,9 +9,9 @@ import os
 import struct
 from collections.abc import Iterator
 from contextlib import closing, suppress
-from typing import Any
 
 from launcher.row import NamedTuple
+from launcher.typed import Any
 from launcher.values import VfSettings, Vlan
 
 # linux/netlink.h, linux/rtnetlink.h, linux/if_link.h: numbers of the interface to user space, which do not change.

@@ -16,13 +16,13 @@ import os
 import select
 from collections.abc import Sequence
 from contextlib import closing
-from typing import Any, NoReturn
 
 from launcher.kernel import confine
 from launcher.kernel.api import VfChange, VfPlace, Waits
 from launcher.kernel.forked import close_all_but
 from launcher.kernel.virtual_functions import Link, VirtualFunctions, make
 from launcher.kernel.waiting import ignore_stops, poll, wait_for
+from launcher.typed import Any, NoReturn
 from launcher.values import LABELS, PATIENCE, VfSettings
 
 MOST = 4096  # bytes of an answer

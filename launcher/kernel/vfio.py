@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from launcher.kernel.api import FewVectors, IrqInfo, RegionInfo
 from launcher.kernel.call import check, ioctl
@@ -13,6 +12,7 @@ from launcher.kernel.descriptor import Descriptor
 from launcher.kernel.vfio_info import ask, capabilities
 from launcher.kernel.whole import write_whole
 from launcher.native import ffi, lib
+from launcher.typed import Any
 from launcher.values import GIB, KIB, MIB, HostDevice, PciAddress, Span
 
 IRQS = {

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from launcher.kernel.call import ioctl
 from launcher.native import ffi
+from launcher.typed import Any
 
 MOST = 32  # capabilities of a chain; the kernel knows a handful
 

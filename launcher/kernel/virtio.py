@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from launcher.native import ffi, lib
+from launcher.typed import Any
 
 FOLLOWS = {
     0: "",

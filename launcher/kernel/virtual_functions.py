@@ -7,14 +7,13 @@ import errno
 import os
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from pathlib import Path
-from typing import Protocol
 
 from launcher.kernel.api import VfChange, VfPlace
 from launcher.kernel.rtnetlink import Rtnetlink, VirtualFunction
+from launcher.typed import Protocol
 from launcher.values import LABELS, NO_MAC, VfSettings, show_setting
 
-_DEVICES = Path("/sys/bus/pci/devices")
+_DEVICES = "/sys/bus/pci/devices"
 _MOST_INTERFACES = 64  # of one function that are asked
 
 
@@ -30,8 +29,8 @@ class Link(Protocol):
 class VirtualFunctions:
     """An interface is found anew each time, by the address of its function: names change, and others take them."""
 
-    def __init__(self, devices: Path = _DEVICES, connect: Callable[[], Link] = Rtnetlink) -> None:
-        self._devices, self.connect = devices, connect
+    def __init__(self, devices: str | os.PathLike[str] = _DEVICES, connect: Callable[[], Link] = Rtnetlink) -> None:
+        self._devices, self.connect = os.fspath(devices), connect
 
     def settings(self, place: VfPlace) -> VfSettings:
         """ENOENT: there is no such virtual function any more; ENODEV: no interface here answers for it."""
@@ -45,24 +44,29 @@ class VirtualFunctions:
 
     def interface(self, place: VfPlace, link: Link) -> int:
         """The index of that whose driver answers for it."""
-        folder = self._devices / str(place.physical)
-        here = os.path.basename(os.readlink(folder / f"virtfn{place.number}"))
+        folder = f"{self._devices}/{place.physical}"
+        here = os.path.basename(os.readlink(f"{folder}/virtfn{place.number}"))
         if here != str(place.address):
             words = f"virtual function {place.number} of {place.physical} is {here}, not {place.address}"
             raise OSError(errno.ENOENT, words)
-        for index in _indexes(folder / "net"):
+        for index in _indexes(f"{folder}/net"):
             if any(one.number == place.number for one in link.functions(index)):
                 return index
         raise OSError(errno.ENODEV, f"no interface of {place.physical} answers for virtual function {place.number}")
 
 
-def _indexes(folder: Path) -> list[int]:
+def _indexes(folder: str) -> list[int]:
     """Of the interfaces of a function that are in this name space of networks."""
     try:
         names = sorted(os.listdir(folder))[:_MOST_INTERFACES]
     except FileNotFoundError:
         return []
-    return [int((folder / name / "ifindex").read_text()) for name in names]
+    return [_index(f"{folder}/{name}/ifindex") for name in names]
+
+
+def _index(file: str) -> int:
+    with open(file) as opened:
+        return int(opened.read())
 
 
 def settings(link: Link, index: int, number: int) -> VfSettings:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, Protocol
 
 from launcher.machine.start import MapEntry, Patch, Start
 from launcher.plan.steps import RamRange, Topology
 from launcher.record import record
 from launcher.row import NamedTuple
+from launcher.typed import Literal, Protocol
 from launcher.values import PciAddress, Span
 
 CpuidLeaf = tuple[int, int, int, int, int, int, int]  # function, index, flags, eax, ebx, ecx, edx

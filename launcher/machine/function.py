@@ -7,7 +7,6 @@ interrupts are the machine's own, capabilities that cannot work in a guest are n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Literal
 
 from launcher.machine import capabilities as caps
 from launcher.machine.capabilities import word
@@ -32,6 +31,7 @@ from launcher.machine.registers import Ask
 from launcher.plan.changes import Change, Forward, HideBar, Interrupt, ShowBar, Vector
 from launcher.plan.steps import BarPlace
 from launcher.row import NamedTuple
+from launcher.typed import Literal
 from launcher.values import Span
 
 IO, MEMORY, MASTER, NO_INTX = 0x01, 0x02, 0x04, 0x400  # of the command register

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Protocol
 
 from launcher.plan.changes import Vector
+from launcher.typed import Protocol
 from launcher.values import Span
 
 ENTRY = 16

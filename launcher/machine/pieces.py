@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Literal
 
 from launcher.row import NamedTuple
+from launcher.typed import Literal
 from launcher.values import KIB, Span, align_down, align_up
 
 PAGE = 4 * KIB

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
 
 from launcher.machine.board import Layout
+from launcher.typed import Literal
 from launcher.values import KIB, Span
 
 PORTS = Span(0, 64 * KIB)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
 
 from launcher.row import NamedTuple
+from launcher.typed import Any, Protocol
 from launcher.values import Span
 
 

@@ -6,11 +6,10 @@ ours reads them. Its configuration space is a template; BARs and MSI-X are those
 
 from __future__ import annotations
 
-from typing import Literal
-
 from launcher.machine.msix import table_span
 from launcher.machine.pieces import Piece
 from launcher.row import NamedTuple
+from launcher.typed import Literal
 from launcher.values import KIB, Span
 
 Kind = Literal["net", "blk", "fs", "vsock"]

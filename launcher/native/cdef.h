@@ -1,5 +1,6 @@
 /* What cffi alone is told, beside floor.h. Layouts and numbers come from the kernel's headers. */
 
+struct pollfd { int fd; short events, revents; ...; };
 struct ring { ...; };
 struct virtio { ...; };
 struct msix { ...; };

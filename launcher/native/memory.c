@@ -227,3 +227,11 @@ void memory_give_back(void)
 	malloc_trim(0);
 	dl_iterate_phdr(unmap_code, &page);
 }
+
+/* poll(2) without the code that is not needed for it: of whoever called, an interpreter, none is mapped meanwhile. */
+int memory_rest(struct pollfd *waits, size_t count, int milliseconds)
+{
+	memory_give_back();
+	int found = poll(waits, count, milliseconds);
+	return found < 0 ? -errno : found;
+}

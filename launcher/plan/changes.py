@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from launcher.record import record
 from launcher.row import NamedTuple
+from launcher.typed import Literal
 
 
 class Vector(NamedTuple):

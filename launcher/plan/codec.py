@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
 
 from launcher.codec import DecodeError, decode, encode, learn
 from launcher.errors import Diagnostic, Where
@@ -12,6 +11,7 @@ from launcher.plan.plan import FORMAT_VERSION, Assumption, Plan
 from launcher.plan.step import Step
 from launcher.plan.steps import STEPS, OpenGroups, OpenIommufd
 from launcher.record import fields
+from launcher.typed import Any
 
 _COMPUTED = {"steps", "assumes", "diagnostics"}
 

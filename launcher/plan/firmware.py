@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from launcher.plan.step import Step
 from launcher.record import record
+from launcher.typed import Literal
 from launcher.values import Hex, PciAddress
 
 

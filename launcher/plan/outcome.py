@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
-
 from launcher.errors import Diagnostic
 from launcher.record import field, record
+from launcher.typed import Literal, Protocol
 from launcher.values import Hex
 
 FORMAT_VERSION = "1.0"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
-
 from launcher.codec import encode
 from launcher.errors import Diagnostic
 from launcher.record import field, record
+from launcher.typed import Any, Literal
 from launcher.values import HostDevice
 
 FORMAT_VERSION = "1.0"

@@ -23,12 +23,11 @@ a fact which could be in the way was not read (W216); it permits what `yes` perm
 
 from __future__ import annotations
 
-from typing import Any, Literal
-
 from launcher.errors import Diagnostic
 from launcher.names import is_name
 from launcher.plan.step import Step
 from launcher.record import record
+from launcher.typed import Any, Literal
 from launcher.values import Hex, HostDevice, PciAddress, Span
 
 FORMAT_VERSION = "1.0"
@@ -133,7 +132,7 @@ class MemoryLine:
         Span(self.start, self.size)
 
 
-@record
+@record(many=True)
 class Assumption:
     """A fact the plan rests on: `equals` it, or it is a number of at least `at_least`. JSON writes `is` for equals."""
 

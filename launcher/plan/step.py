@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
-
 from launcher.record import record
+from launcher.typed import ClassVar, Literal
 
 Mark = Literal["~", "+", "=", "!"]  # changes the host | belongs to the VM | already so | would stop the plan
 Doer = Literal["keeper", "runner"]

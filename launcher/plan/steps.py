@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Literal
 
 from launcher.names import is_name
 from launcher.plan.firmware import LoadFirmware, OpenVariables
@@ -20,15 +19,16 @@ from launcher.plan.virtio import (
     StartUserNetwork,
 )
 from launcher.record import record
+from launcher.typed import Literal
 from launcher.values import (
     LABELS,
-    UUID,
     Hex,
     HostDevice,
     Mdev,
     PciAddress,
     Span,
     VfSettings,
+    is_uuid,
     show_setting,
     show_size,
 )
@@ -202,7 +202,8 @@ class DescribeMachine(Step):
     uuid: str = ""
 
     def __post_init__(self) -> None:
-        if (self.name or self.uuid) and not (is_name(self.name) and re.fullmatch(UUID, self.uuid)):
+        small = self.uuid == self.uuid.lower()
+        if (self.name or self.uuid) and not (is_name(self.name) and is_uuid(self.uuid) and small):
             raise ValueError("the guest's name or its UUID is none")
         if self.processors.count != self.vcpus:
             raise ValueError("the topology has another number of vCPUs")

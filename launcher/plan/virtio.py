@@ -5,11 +5,10 @@ The keeper starts an engine, or opens a tap; the runner has its end by the alias
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
-
 from launcher.plan.seed import StartSeedEngine
 from launcher.plan.step import Step
 from launcher.record import record
+from launcher.typed import TYPE_CHECKING, Literal
 from launcher.values import Hex, PciAddress
 
 if TYPE_CHECKING:

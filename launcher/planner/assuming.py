@@ -7,7 +7,6 @@ that looks at one more fact of them needs no line here.
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
 
 from launcher.host.facts import Config
 from launcher.plan.plan import Assumption
@@ -42,6 +41,7 @@ from launcher.planner.networks import networked
 from launcher.planner.resets import own_method
 from launcher.planner.served_by import apart_from_users, wanted_engines
 from launcher.planner.waiting import waiting
+from launcher.typed import TYPE_CHECKING
 from launcher.values import MIB, Missing, PciAddress
 
 if TYPE_CHECKING:

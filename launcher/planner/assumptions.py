@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
 
 from launcher.planner.keeping import differences, kept
 from launcher.planner.named_facts import NamedFacts, around
 from launcher.record import record, replace
+from launcher.typed import TYPE_CHECKING, Any
 from launcher.values import Missing
 
 if TYPE_CHECKING:

@@ -8,9 +8,8 @@ and by iommufd since Linux 6.19.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
-
 from launcher.planner.linux import release
+from launcher.typed import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from launcher.host.facts import HostFacts, Linux, MediatedDevice, PciFunction

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.host.facts import Config
 from launcher.machine.fitting import first_fit, natural
 from launcher.machine.msix import pending_span, table_span, tables_in
 from launcher.machine.pieces import PAGE, pieces_of_bar, served
 from launcher.plan.plan import PlannedBar
 from launcher.record import record
+from launcher.typed import TYPE_CHECKING
 from launcher.values import GIB, MIB, Missing, Span, align_down, align_up
 
 if TYPE_CHECKING:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
 
 from launcher.plan.steps import MakeMdev, TakeMemory, groups_opened
 from launcher.planner.needs import POOLS
 from launcher.record import replace
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
-
 from launcher.images.boot_files import BootFile, Inside
 from launcher.plan.steps import LoadInitrd, LoadKernel, LoadPart
 from launcher.planner.memory import span_of
 from launcher.record import replace
+from launcher.typed import TYPE_CHECKING, Literal
 from launcher.values import KIB, Missing, Span, align_down
 
 if TYPE_CHECKING:

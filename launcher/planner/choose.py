@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.planner.decided import Choice, Obstacle, Terms
 from launcher.planner.functions import is_bridge, is_kind, on_vfio, only_by_its_own_driver
+from launcher.typed import TYPE_CHECKING
 from launcher.values import Missing
 
 if TYPE_CHECKING:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.planner.backend import CONTROL_NODES, own_node, serves_containers, strict_module
 from launcher.planner.modules import lacking, may_load
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.digests import sha256
 from launcher.images.boot_files import SeedText
 from launcher.plan.seed import NAMES, SeedFile, StartSeedEngine
 from launcher.planner.engines import DISKS, mapped, program_of, unprivileged
+from launcher.typed import TYPE_CHECKING
 from launcher.values import guest_uuid
 
 if TYPE_CHECKING:

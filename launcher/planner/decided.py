@@ -7,10 +7,9 @@ in the step that opens it. A mediated device is Mediated in place of all that co
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
-
 from launcher.planner.functions import on_vfio
 from launcher.record import record
+from launcher.typed import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
 
 from launcher.host.class_names import class_name
 from launcher.host.facts import Config
@@ -17,6 +16,7 @@ from launcher.planner.functions import is_bridge, on_vfio
 from launcher.planner.groups import companions_of, deciders_of, groups_of
 from launcher.planner.slots import guest_addresses
 from launcher.planner.waiting import waiting
+from launcher.typed import TYPE_CHECKING
 from launcher.values import PATIENCE, Missing
 
 if TYPE_CHECKING:

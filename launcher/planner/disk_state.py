@@ -8,11 +8,11 @@ else writes it are facts all the same.
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
 
 from launcher.host.facts import Serving
 from launcher.images.contents import DISKS_OF_OTHERS
 from launcher.images.disk_files import Disk, DiskFile
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable

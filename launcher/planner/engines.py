@@ -5,8 +5,6 @@ What cannot be served is left out; a rule says why.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.host.facts import ENGINES
 from launcher.plan.virtio import (
     ConnectEngine,
@@ -20,6 +18,7 @@ from launcher.plan.virtio import (
 )
 from launcher.planner.served_by import format_of, server_of
 from launcher.planner.virtio import USUAL_MTU, link_of, mtu_of, tap_name
+from launcher.typed import TYPE_CHECKING
 from launcher.values import Missing
 
 if TYPE_CHECKING:

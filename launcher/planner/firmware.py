@@ -5,8 +5,6 @@ Imported where a spec has firmware only. What cannot be loaded is left out; a ru
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.host.facts import FirmwareImage
 from launcher.images.boot_files import BootFile, Variables
 from launcher.images.firmware import LARGEST, layout_of
@@ -18,6 +16,7 @@ from launcher.planner.decided import Firmware
 from launcher.planner.memory import span_of
 from launcher.planner.needs import flash_bytes
 from launcher.record import replace
+from launcher.typed import TYPE_CHECKING
 from launcher.values import GIB, Span, align_up
 
 if TYPE_CHECKING:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
 
 from launcher.planner.decided import Companion
 from launcher.planner.functions import behind_vmd, is_bridge, leads_to_a_bus, on_vfio
 from launcher.planner.linux import release
 from launcher.record import replace
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any
 
-from launcher.codec import encode, field_types
+from launcher.codec import encode
 from launcher.host import facts
 from launcher.planner.uses import HARD
-from launcher.record import defaults, is_record
+from launcher.record import defaults, field_types, fields, is_record
 from launcher.row import NamedTuple
+from launcher.typed import TYPE_CHECKING, Any
 from launcher.values import Missing
 
 if TYPE_CHECKING:
@@ -164,7 +164,8 @@ def name_of(one: Any) -> str:
 
 @cache
 def _names_of(kind: Any) -> tuple[str, ...]:
-    return tuple(key for key in ("address", "number", "index", "id", "path", "size", "name") if hasattr(kind, key))
+    has = {*fields(kind), *dir(kind)}  # also what it works out
+    return tuple(key for key in ("address", "number", "index", "id", "path", "size", "name") if key in has)
 
 
 def _has_parts(value: Any) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.errors import Diagnostic
 from launcher.plan.plan import FORMAT_VERSION, HostIdentity, Plan, SpecIdentity, Summary
 from launcher.plan.step import Step
@@ -42,6 +40,7 @@ from launcher.planner.rules.table import findings
 from launcher.planner.served_by import wanted_engines
 from launcher.planner.widths import address_bits, widths
 from launcher.record import replace
+from launcher.typed import TYPE_CHECKING
 from launcher.values import guest_uuid
 from launcher.version import VERSION
 

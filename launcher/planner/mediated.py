@@ -7,8 +7,6 @@ What BARs it has shows when it is open (executor/runner/mediated.py): the plan l
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.plan.plan import PlannedDevice, Source
 from launcher.plan.steps import MakeMdev, PassedMdev
 from launcher.planner.bars import spans_of_bars
@@ -17,6 +15,7 @@ from launcher.planner.decided import Mediated
 from launcher.planner.memory import span_of
 from launcher.planner.virtio import BAR
 from launcher.record import record
+from launcher.typed import TYPE_CHECKING
 from launcher.values import GIB, Span, align_up, own_mdev
 
 if TYPE_CHECKING:

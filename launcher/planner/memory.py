@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.plan.steps import RamRange
+from launcher.typed import TYPE_CHECKING
 from launcher.values import GIB, KIB, MIB, Span, align_down, align_up
 
 if TYPE_CHECKING:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
 from launcher.host.facts import HostFacts, IommuUnit, Limit, Linux, Memory, PciFunction, Process, Serving
 from launcher.planner.backend import own_node
@@ -22,6 +21,7 @@ from launcher.planner.needs import free_vectors, tasks_left
 from launcher.planner.served_by import MADE
 from launcher.planner.waiting import drm_clients
 from launcher.record import fields, is_record, replace
+from launcher.typed import TYPE_CHECKING, Any
 from launcher.values import PciAddress
 
 if TYPE_CHECKING:

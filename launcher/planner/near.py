@@ -10,13 +10,13 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any
 
 from launcher.host.facts import IommuGroup, PciFunction
 from launcher.planner.functions import VGA
 from launcher.planner.linux import OF_XEN
 from launcher.record import defaults, fields
 from launcher.spec.kinds import is_of
+from launcher.typed import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,6 @@ Memory, memslots, interrupt vectors, processes, open files: rules compare, and a
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
 
 from launcher.host.facts import Config
 from launcher.plan.steps import Topology
@@ -14,6 +13,7 @@ from launcher.planner.backend import shares_bars
 from launcher.planner.bars import bar_pieces
 from launcher.planner.memory import PAGE_SIZES
 from launcher.record import record
+from launcher.typed import TYPE_CHECKING
 from launcher.values import GIB, MIB, Missing
 
 if TYPE_CHECKING:

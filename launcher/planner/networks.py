@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.plan.steps import SetVirtualFunction
 from launcher.row import NamedTuple
+from launcher.typed import TYPE_CHECKING
 from launcher.values import VfSettings, Vlan
 
 if TYPE_CHECKING:

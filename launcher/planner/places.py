@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TypeAlias
 
 from launcher.errors import Diagnostic, Where, sorted_by_place
+from launcher.typed import TypeAlias
 
 # A field of the spec (`memory.0.size`) -> where it is written.
 Locate: TypeAlias = Callable[[str], Where | None]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.codes.quirks import APU, quirks_of
 from launcher.planner.functions import is_kind
+from launcher.typed import TYPE_CHECKING
 from launcher.values import PciAddress
 
 if TYPE_CHECKING:

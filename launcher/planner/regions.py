@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
 
 from launcher.plan.plan import MemoryLine
 from launcher.planner.decided import Reserved
 from launcher.planner.memory import span_of
+from launcher.typed import TYPE_CHECKING
 from launcher.values import Missing, Span, show_size
 
 if TYPE_CHECKING:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
 
 from launcher.planner.decided import Reset
 from launcher.planner.functions import is_bridge, on_vfio
+from launcher.typed import TYPE_CHECKING
 from launcher.values import Missing
 
 if TYPE_CHECKING:

@@ -6,10 +6,9 @@ gets what it serves as descriptors that the keeper opened, so that folders on th
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
-
 from launcher.host.facts import ENGINES
 from launcher.record import record
+from launcher.typed import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from launcher.host.facts import Process

@@ -8,9 +8,9 @@ becomes further functions of slots that have a function 0, of which a guest sees
 from __future__ import annotations
 
 from itertools import groupby
-from typing import TYPE_CHECKING
 
 from launcher.record import field, mutable
+from launcher.typed import TYPE_CHECKING
 from launcher.values import HostDevice, PciAddress
 
 if TYPE_CHECKING:

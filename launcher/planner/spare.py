@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from launcher.typed import Any
 
 # Drives, network cards, graphics and accelerators: what one would rather not leave idle.
 _WORTH = ("01", "02", "03", "12")

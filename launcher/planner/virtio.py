@@ -5,12 +5,11 @@ Slots and BARs go by kind and file order, over all that the spec names: an image
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
-
 from launcher.digests import sha256
 from launcher.plan.virtio import Virtio, aliases_served
 from launcher.record import record
 from launcher.spec.served import AUTO
+from launcher.typed import TYPE_CHECKING, Literal
 from launcher.values import KIB, PciAddress, Span, align_up
 
 if TYPE_CHECKING:

@@ -5,10 +5,9 @@ Pure.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.planner.linux import values_of
 from launcher.row import NamedTuple
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

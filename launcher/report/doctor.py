@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Literal
 
 from launcher.host.facts import ENGINES
 from launcher.planner.choose_backend import usual_backend
@@ -11,6 +10,7 @@ from launcher.planner.modules import unloaded
 from launcher.record import record, replace
 from launcher.report.frame import visible
 from launcher.report.lines import WIDE, count, wrapped
+from launcher.typed import TYPE_CHECKING, Literal
 from launcher.values import Missing, show_size
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+
+from launcher.typed import Any
 
 # C0 but tab and newline, DEL and C1, which hide or turn text (Unicode 15, categories Cf, Zl, Zp; not those that join
 # letters), and single surrogates: Python's for bytes that are no UTF-8. A carriage return takes back what its line

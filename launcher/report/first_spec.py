@@ -6,7 +6,6 @@ It is valid as it stands, and takes nothing of the host: what a user might want 
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
 
 from launcher.host.class_names import class_name
 from launcher.record import record
@@ -15,6 +14,7 @@ from launcher.report.inventory import NAMELESS, called, mediated_name
 from launcher.report.lines import wrapped
 from launcher.spec.kinds import WORDS, is_of
 from launcher.spec.yaml_text import resolve
+from launcher.typed import TYPE_CHECKING
 from launcher.values import GIB, MIB, show_size
 
 if TYPE_CHECKING:

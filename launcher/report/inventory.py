@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import zip_longest
-from typing import TYPE_CHECKING
 
 from launcher.codes import explanation
 from launcher.host.class_names import class_name
 from launcher.record import record, replace
 from launcher.report.frame import visible
 from launcher.report.lines import WIDE, count, wrapped
+from launcher.typed import TYPE_CHECKING
 from launcher.values import show_size
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
 
 from launcher.codec import encode
 from launcher.plan.firmware import OpenVariables
@@ -16,6 +15,7 @@ from launcher.record import field, fields, record, replace
 from launcher.report.frame import visible
 from launcher.report.lines import WIDE, wrapped
 from launcher.report.plan_text import memory_row, placing_groups, shared_banks
+from launcher.typed import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from launcher.plan.plan import MemoryLine, Plan, PlannedDevice

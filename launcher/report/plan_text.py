@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
 
 from launcher.plan.step import Step
 from launcher.plan.steps import BindDriver, MakeMdev, RunVcpus, SetVirtualFunction, TakeMemory
@@ -13,6 +12,7 @@ from launcher.plan.virtio import MakeTap
 from launcher.report.frame import visible
 from launcher.report.lines import WIDE, count, wrapped
 from launcher.report.served_rows import HEADS, NOUNS, served_rows
+from launcher.typed import TYPE_CHECKING, Any
 from launcher.values import MIB, Span, show_size
 
 if TYPE_CHECKING:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TextIO
 
 from launcher.codec import encode
 from launcher.plan.outcome import Observer, StepOutcome
 from launcher.plan.step import Step
 from launcher.report.frame import visible
 from launcher.report.lines import WIDE, width_of, wrapped
+from launcher.typed import TextIO
 from launcher.values import show_size
 
 CLEAR, GOES_ON = "\r\x1b[K", " ..."

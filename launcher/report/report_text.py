@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TextIO
 
 from launcher.plan.outcome import DeviceReport, EngineReport, NodeReport, ReaderReport, Report, VirtioReport
 from launcher.report.frame import visible
 from launcher.report.holdings import Row, confinement
 from launcher.report.lines import count, width_of, wrapped
 from launcher.report.progress import show_seconds
+from launcher.typed import TextIO
 from launcher.values import Span, show_size
 
 KINDS = {"blk": "disk", "net": "NIC", "fs": "share", "vsock": "vsock"}

@@ -5,10 +5,10 @@ It has no informationUri and no helpUri: it is read elsewhere, and no page of ou
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from launcher.codes import explanation
+from launcher.typed import TYPE_CHECKING
 from launcher.version import VERSION
 
 if TYPE_CHECKING:

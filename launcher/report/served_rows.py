@@ -5,8 +5,6 @@ The spec in the plan says which there are; its steps say what became of them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from launcher.plan.seed import StartSeedEngine
 from launcher.plan.virtio import (
     AddVirtio,
@@ -18,6 +16,7 @@ from launcher.plan.virtio import (
     StartUserNetwork,
 )
 from launcher.record import record
+from launcher.typed import TYPE_CHECKING, Any
 from launcher.values import PciAddress
 
 if TYPE_CHECKING:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from itertools import groupby
 from math import log2
-from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
 from launcher.record import field, mutable
@@ -12,6 +11,7 @@ from launcher.report.frame import visible
 from launcher.report.lines import wrapped
 from launcher.report.plan_text import closing, heading, memory_row, placing_groups, shared_banks
 from launcher.report.served_rows import HEADS, served_rows
+from launcher.typed import TYPE_CHECKING
 from launcher.values import MIB, show_size
 
 if TYPE_CHECKING:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 
+from launcher.typed import TYPE_CHECKING
 from launcher.values import show_size
 
 if TYPE_CHECKING:

@@ -7,13 +7,13 @@ hears of the comma, and the rest of the spec is judged as if the quotes were the
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from launcher.record import replace
-from launcher.spec.places import Entry, Node, is_alias, section_of, walk
+from launcher.spec.places import Entry, Node, is_alias, nodes, section_of
 from launcher.spec.problems import Problem
 from launcher.spec.short_forms import MAIN
 from launcher.spec.yaml_mapping import mapping_of
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,7 @@ _A_WORD = r"[A-Za-z][A-Za-z_-]*"
 
 def made_whole(root: Node) -> tuple[Node, list[Problem], list[Diagnostic]]:
     """The problems are those of values that are whole now, and those of keys that are keys after all."""
-    if not any(node.cut for _, node, _ in walk(root)):
+    if not any(node.cut for node in nodes(root)):
         return root, [], []
     mender = _Mender()
     return mender.whole(root, ()), mender.commas, mender.keys

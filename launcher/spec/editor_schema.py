@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
 
 from launcher.spec.editor_words import ENTRIES, ENTRIES_AS_WORDS, MEANINGS, RULES
 from launcher.spec.fields import all_fields, as_yaml
 from launcher.spec.schema import spec_schema
 from launcher.spec.short_forms import MAIN
 from launcher.spec.words import field_of
+from launcher.typed import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

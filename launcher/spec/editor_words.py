@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from launcher.spec import shapes
 from launcher.spec.kinds import KINDS, WORDS
+from launcher.typed import Any
 
 # Field -> its words, each with what it does.
 MEANINGS: dict[str, dict[str, str]] = {

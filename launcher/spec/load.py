@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.digests import sha256
 from launcher.errors import Diagnostic, Refused, Where, sorted_by_place
 from launcher.names import is_name
@@ -17,6 +15,7 @@ from launcher.spec.scalars import kind, suggested_name
 from launcher.spec.sets import check_usage, with_sets
 from launcher.spec.yaml_text import decode, unseen
 from launcher.spec.yaml_tree import read_tree
+from launcher.typed import TYPE_CHECKING
 from launcher.values import MIB
 
 if TYPE_CHECKING:

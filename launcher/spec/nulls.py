@@ -6,11 +6,10 @@ that was not filled in leaves it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.record import replace
 from launcher.spec.parts import SECTIONS
-from launcher.spec.places import is_alias, section_of, walk
+from launcher.spec.places import is_alias, nodes, section_of
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Set
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 def without_nulls(root: Node) -> Node:
     """`name` comes from the file's name, and `cpus.count` from the topology where only that is there."""
-    if all(node.value is not None for _, node, _ in walk(root)):
+    if all(node.value is not None for node in nodes(root)):
         return root
     optional = {
         f"{section}.{key}".lstrip(".") for section, form in SECTIONS.items() for key in form.keys.keys() - form.required

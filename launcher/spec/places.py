@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.errors import Diagnostic, Where
 from launcher.record import field, mutable, record, replace
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -28,7 +27,7 @@ def is_alias(path: FieldPath) -> bool:
     return len(path) == len(("devices", "gpu")) and path[0] in NAMED
 
 
-@record
+@record(many=True)
 class Node:
     """A value with its place. `written` is what the text says, for scalars: `0302` is the number 302.
 
@@ -53,7 +52,7 @@ class Node:
         return self.value
 
 
-@record
+@record(many=True)
 class Entry:
     """A value of a mapping, and where its key is."""
 
@@ -110,6 +109,18 @@ def walk(root: Node) -> Iterator[tuple[FieldPath, Node, Where]]:
             waiting += [((*path, name), one.node, one.key) for name, one in inside if path or name[:2] != "x-"]
         elif isinstance(node.value, list):
             waiting += [((*path, str(number)), child, child.where) for number, child in enumerate(node.value)]
+
+
+def nodes(root: Node) -> Iterator[Node]:
+    """Those that `walk` finds, alone."""
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if isinstance(node.value, dict):
+            waiting += [one.node for name, one in node.value.items() if node is not root or name[:2] != "x-"]
+        elif isinstance(node.value, list):
+            waiting += node.value
 
 
 def source_map(file: str, found: Sequence[tuple[FieldPath, Node, Where]]) -> SourceMap:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, Generic, TypeVar
 
 from launcher.record import defaults
 from launcher.row import NamedTuple
+from launcher.typed import Any, Generic, TypeVar
 
 Part = TypeVar("Part")
 Read = Callable[[Any], Any]

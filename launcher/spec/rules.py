@@ -5,9 +5,8 @@ The rules take parts and not the whole, so that they can judge the good devices 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.spec.problems import FieldPath, Problem
+from launcher.typed import TYPE_CHECKING
 from launcher.values import GIB, KIB, MIB, Span, show_size
 
 if TYPE_CHECKING:

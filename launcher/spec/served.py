@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from launcher.record import replace
 from launcher.spec import addresses
 from launcher.spec.problems import Problem
 from launcher.spec.scalars import kind, text, truth, wrong_kind
+from launcher.typed import TYPE_CHECKING
 from launcher.values import NO_MAC
 
 if TYPE_CHECKING:

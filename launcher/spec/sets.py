@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.errors import Diagnostic, Refused, Where, WrongUsage
 from launcher.record import replace
 from launcher.spec.places import Entry, Node, is_alias
@@ -12,6 +10,7 @@ from launcher.spec.scalars import kind
 from launcher.spec.short_forms import MAIN
 from launcher.spec.yaml_text import unseen
 from launcher.spec.yaml_tree import read_tree
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

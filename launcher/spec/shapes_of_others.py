@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 from launcher.spec import consent
 from launcher.spec.fields import as_yaml, keys_of, stands
@@ -13,6 +12,7 @@ from launcher.spec.places import NAMED, is_alias
 from launcher.spec.sizes import readings
 from launcher.spec.synonyms import Meaning, choice, meaning
 from launcher.spec.without_aliases import with_aliases
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from launcher.spec.problems import FieldPath

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
 from launcher.spec.problems import Problem
 from launcher.spec.scalars import wrong_kind
+from launcher.typed import TYPE_CHECKING
 from launcher.values import GIB, KIB, MIB, TIB, UNITS, parse_size
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ Programs apply a fix without reading: what is offered to them has to take its ow
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
 from launcher.record import replace
 from launcher.spec.yaml_tree import read_tree
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.spec.addresses_of_others import Meant, meant
 from launcher.spec.entries_of_others import entries
 from launcher.spec.served import is_interface, unsaid
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.errors import Diagnostic
 from launcher.record import replace
 from launcher.spec.places import Entry, Node
 from launcher.spec.scalars import kind
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,12 +18,12 @@ def mapping_of(nodes: list[Node], problems: list[Diagnostic]) -> dict[str, Entry
     """`nodes` are key, value, key, value. Of two equal keys the first one stays."""
     entries: dict[str, Entry] = {}
     merged: dict[str, Entry] = {}
-    text: str | None = None  # the key whose value a comma may have cut
+    last: tuple[str, Node, Node] | None = None  # a comma may have cut its value
     for key, node in zip(nodes[::2], nodes[1::2], strict=True):
-        if node.bare and text is not None and key.written:
-            entries[text] = _cut(entries[text], key)
+        if node.bare and last is not None and key.written and _is_plain_text(last[2], last[1]):
+            entries[last[0]] = _cut(entries[last[0]], key)
             continue
-        text = None
+        last = None
         if key.value == "<<":
             merged = {**_merged(node, problems), **merged}
         elif not isinstance(key.value, str):
@@ -32,8 +31,8 @@ def mapping_of(nodes: list[Node], problems: list[Diagnostic]) -> dict[str, Entry
         elif key.value in entries:
             problems.append(_twice(key, entries[key.value]))
         else:
-            entries[key.value] = Entry(key.where, _placed(node, key))
-            text = key.value if _is_plain_text(node, key) else None
+            entries[key.value] = Entry(key.where, node if node.value is not None else _placed(node, key))
+            last = key.value, key, node
     return {**merged, **entries}
 
 
@@ -60,7 +59,7 @@ def _cut(entry: Entry, piece: Node) -> Entry:
 
 def _placed(node: Node, key: Node) -> Node:
     """A value that is not written has the place of its key."""
-    return replace(node, where=key.where) if node.value is None and not (node.written or node.lost) else node
+    return node if node.written or node.lost else replace(node, where=key.where)
 
 
 def _merged(node: Node, problems: list[Diagnostic]) -> dict[str, Entry]:

@@ -7,12 +7,12 @@ what `yaml_whole` makes of the same text, in a sixth of the time, and without th
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from launcher.errors import Where
 from launcher.spec.places import Node, Tree
 from launcher.spec.yaml_mapping import mapping_of
 from launcher.spec.yaml_text import resolve
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from launcher.errors import Diagnostic
@@ -51,11 +51,13 @@ def read_plain(text: str, file: str) -> Tree | None:
 
 
 class _Reader:
-    """`column`, from 0, is where what is read begins; `rows` are the lines that have something, by their number."""
+    """`column`, from 0, is where what is read begins; `rows` are the lines that have something, with their number and
+    where that begins."""
 
     def __init__(self, file: str, lines: list[str]) -> None:
         self.file, self.lines = file, lines
-        self.rows = [(n, line) for n, line in enumerate(lines) if (rest := line.lstrip(" ")) and rest[0] != "#"]
+        rests = ((n, line, line.lstrip(" ")) for n, line in enumerate(lines))
+        self.rows = [(n, line, len(line) - len(rest)) for n, line, rest in rests if rest and rest[0] != "#"]
         self.at = 0
         self.problems: list[Diagnostic] = []
 
@@ -68,15 +70,12 @@ class _Reader:
 
     def _indent(self) -> int:
         """Of the row that comes; -1 behind the last one."""
-        if self.at == len(self.rows):
-            return -1
-        line = self.rows[self.at][1]
-        return len(line) - len(line.lstrip(" "))
+        return self.rows[self.at][2] if self.at < len(self.rows) else -1
 
     def _block(self, column: int) -> Node:
         if column - self.left > WIDEST:
             raise _Other
-        n, line = self.rows[self.at]
+        n, line, _ = self.rows[self.at]
         if line.startswith("- ", column):
             return self._list(column)
         if _KEY.match(line, column):
@@ -86,9 +85,9 @@ class _Reader:
     def _list(self, column: int) -> Node:
         where, items = self._begun(column), []
         while self._indent() == column and self.rows[self.at][1].startswith("- ", column):
-            n, line = self.rows[self.at]
-            self.rows[self.at] = n, f"{line[:column]} {line[column + 1 :]}"  # what follows stands in its own column
-            inner = self._indent()
+            n, line, _ = self.rows[self.at]
+            inner = len(line) - len(line[column + 1 :].lstrip(" "))
+            self.rows[self.at] = n, f"{line[:column]} {line[column + 1 :]}", inner  # what follows has its own column
             items.append(self._block(inner))
             if self._indent() > column:
                 raise _Other
@@ -97,7 +96,7 @@ class _Reader:
     def _mapping(self, column: int) -> Node:
         where, nodes = self._begun(column), list[Node]()
         while self._indent() == column:
-            n, line = self.rows[self.at]
+            n, line, _ = self.rows[self.at]
             key = _KEY.match(line, column)
             if key is None:
                 break

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic, Refused, Where
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ruamel.yaml.error import MarkedYAMLError
@@ -14,16 +14,21 @@ if TYPE_CHECKING:
     from launcher.spec.places import Scalar
 
 # The YAML 1.2 core schema (yaml.org/spec/1.2.2, 10.3.2).
-_NULL = re.compile(r"|~|null|Null|NULL")
-_BOOL = re.compile(r"true|True|TRUE|false|False|FALSE")
-_INT = re.compile(r"[-+]?[0-9]{1,64}|0o[0-7]{1,64}|0x[0-9a-fA-F]{1,64}")
-_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
-_NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+_WORDS: dict[str, bool | None] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+_INT = r"[-+]?[0-9]{1,64}|0o[0-7]{1,64}|0x[0-9a-fA-F]{1,64}"
+_FLOAT = r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
+_NOT_FINITE = r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+_NUMBER = re.compile(f"({_INT})|({_FLOAT})|{_NOT_FINITE}")  # one, as to compile it is dear where one spec is read
+_NUMBERS_BEGIN = frozenset("+-.0123456789")
 
 # What a reader of the file cannot see, and line breaks that only YAML 1.1 knows.
 _UNSEEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
 _BEGINNING = 8000  # bytes in which programs other than ours look for a NUL, too, to tell a text
-_BREAK = re.compile(r"\r\n|\r|\n")
+_BREAK = r"\r\n|\r|\n"
 _WIDE = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"\0\0\xfe\xff": "UTF-32"}
 
 # The parser says it in one of these ways; we say it in ours.
@@ -46,7 +51,7 @@ _SYNTAX = (
 
 
 def text_lines(text: str) -> list[str]:
-    return _BREAK.split(text)
+    return re.split(_BREAK, text)
 
 
 def decode(raw: bytes, file: str) -> str:
@@ -69,6 +74,8 @@ def decode(raw: bytes, file: str) -> str:
 
 def unseen(text: str, file: str) -> list[Diagnostic]:
     """Invisible characters: the first one of each line, and of a file full of them the first lines."""
+    if not _UNSEEN.search(text):
+        return []
     lines = ((number, _UNSEEN.search(line)) for number, line in enumerate(text_lines(text), 1))
     found = ((number, match) for number, match in lines if match)
     return [_invisible(match, file, number) for number, match in islice(found, 20)]
@@ -81,17 +88,14 @@ def _invisible(match: re.Match[str], file: str, line: int) -> Diagnostic:
 
 def resolve(written: str) -> Scalar:
     """What a plain scalar is: nothing, true or false, a number, text."""
-    if _NULL.fullmatch(written):
-        return None
-    if _BOOL.fullmatch(written):
-        return written.lower() == "true"
-    if _INT.fullmatch(written):
+    if written in _WORDS:
+        return _WORDS[written]
+    found = _NUMBER.fullmatch(written) if written[0] in _NUMBERS_BEGIN else None
+    if found is None:
+        return written
+    if found[1]:
         return int(written, {"0o": 8, "0x": 16}.get(written[:2], 10))
-    if _FLOAT.fullmatch(written):
-        return float(written)
-    if _NOT_FINITE.fullmatch(written):
-        return float(written.replace(".", ""))
-    return written
+    return float(written if found[2] else written.replace(".", ""))
 
 
 def joined(text: str) -> str | None:
@@ -105,12 +109,12 @@ def joined(text: str) -> str | None:
 
 
 # Of Helm, Jinja and Ansible; of Jinja; of ERB.
-_TEMPLATE = re.compile(r"\{\{(?:[^{}]{0,200}\}\})?|\{%(?:[^%]{0,200}%\})?|<%(?:[^%]{0,200}%>)?")
+_TEMPLATE = r"\{\{(?:[^{}]{0,200}\}\})?|\{%(?:[^%]{0,200}%\})?|<%(?:[^%]{0,200}%>)?"
 
 
 def not_filled_in(where: Where, lines: list[str]) -> Diagnostic:
     """`where` a template begins."""
-    found = _TEMPLATE.match(lines[where.line - 1], where.column - 1)
+    found = re.compile(_TEMPLATE).match(lines[where.line - 1], where.column - 1)
     shown = f"`{found[0]}`" if found and len(found[0]) > len("{{") else "this"
     end = found.end() + 1 if found else where.end_column
     help_ = ("fill the template in first, as with `helm template` or `jinja2`, and give what comes of it",)
@@ -134,7 +138,7 @@ def syntax_problem(error: MarkedYAMLError, text: str, file: str) -> Diagnostic:
 def _seen(said: str, where: Where, lines: list[str]) -> Diagnostic | None:
     """What the lines show and the parser does not say."""
     for number in (where.line, where.line - 1):  # the parser finds out a line late that a key has no colon
-        if number and (found := _TEMPLATE.search(lines[number - 1])):
+        if number and (found := re.search(_TEMPLATE, lines[number - 1])):
             return not_filled_in(Where(where.file, number, found.start() + 1, found.end() + 1), lines)
     if "flow" in said:
         return _variable(where, lines) or _commented(where, lines)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.spec.yaml_plain import read_plain
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from launcher.spec.places import Tree

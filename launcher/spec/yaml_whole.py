@@ -6,8 +6,6 @@ key and value keeps its place.
 
 from __future__ import annotations
 
-from typing import Any
-
 from ruamel.yaml import YAML, events
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
@@ -17,6 +15,7 @@ from launcher.spec.places import Node, Tree
 from launcher.spec.problems import did_you_mean
 from launcher.spec.yaml_mapping import is_template, mapping_of
 from launcher.spec.yaml_text import joined, not_filled_in, resolve, syntax_problem, text_lines
+from launcher.typed import Any
 
 VERSION = (1, 2)
 DEPTH = 32

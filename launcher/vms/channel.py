@@ -5,12 +5,13 @@ from __future__ import annotations
 import _socket as socket  # which `socket` makes enums and selectors of, as long as a start takes for 20 of our modules
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
 
 from launcher.row import NamedTuple
+from launcher.typed import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from launcher.vms.way import StrPath
 
 MOST = 1 << 17  # bytes of one packet
 MOST_REPORT = 1 << 26  # of a message in several, for who trusts the sender: the report of a VM with many devices
@@ -49,7 +50,7 @@ class Channel:
         return cls(one), cls(other)
 
     @classmethod
-    def connect(cls, path: Path) -> Channel:
+    def connect(cls, path: StrPath) -> Channel:
         """OSError when nobody listens there, or so many wait to be accepted that this one would have to wait, too."""
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         connection.setblocking(False)
@@ -125,24 +126,25 @@ class Channel:
             raise Closed from None
 
 
-def _connect(connection: socket.socket, path: Path) -> None:
+def _connect(connection: socket.socket, path: StrPath) -> None:
     """An address has room for a short path only."""
     if len(os.fsencode(path)) <= LONGEST:
-        connection.connect(str(path))
+        connection.connect(os.fspath(path))
         return
-    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    folder = os.open(os.path.dirname(path), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        connection.connect(f"/proc/self/fd/{folder}/{path.name}")
+        connection.connect(f"/proc/self/fd/{folder}/{os.path.basename(path)}")
     finally:
         os.close(folder)
 
 
-def listen(path: Path) -> socket.socket:
+def listen(path: StrPath) -> socket.socket:
     """A listening socket that only its owner may connect to (the folder is 0700 as well)."""
-    path.unlink(missing_ok=True)
+    with suppress(FileNotFoundError):
+        os.unlink(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    listener.bind(str(path))
-    path.chmod(0o600)
+    listener.bind(os.fspath(path))
+    os.chmod(path, 0o600)
     listener.listen()
     listener.setblocking(False)
     return listener

@@ -10,14 +10,16 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from time import monotonic, sleep
-from typing import Any
 
 from launcher.errors import LauncherError
 from launcher.record import mutable
+from launcher.typed import TYPE_CHECKING, Any
 from launcher.vms.folder_state import MOMENT, OURS, has_begun, is_held, is_still, try_lock
 from launcher.vms.way import open_own, open_way, read_below, unsafe
+
+if TYPE_CHECKING:
+    from launcher.vms.way import StrPath
 
 PATIENCE = 10.0  # seconds for somebody to let go of it who is no VM
 _NEW = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -34,26 +36,36 @@ class StateFolder:
     `above` is a descriptor of the folder above it: it is removed without opening one, when there may be none left.
     """
 
-    path: Path
+    path: str
     lock: int
     above: int
     groups: tuple[int, ...] = ()
     images: tuple[int, ...] = ()
 
     @property
+    def name(self) -> str:
+        return os.path.basename(self.path)
+
+    @property
+    def root(self) -> str:
+        """Of all state folders."""
+        return os.path.dirname(self.path)
+
+    @property
     def locks(self) -> tuple[int, ...]:
         return self.lock, *self.groups, *self.images
 
     @classmethod
-    def claim(cls, path: Path) -> StateFolder:
+    def claim(cls, path: StrPath) -> StateFolder:
         """Make it if need be and lock it. NameTaken when a VM that lives has it; OSError when it cannot be made.
 
         Refused when it, or a folder on the way to it, is not safe from others. Somebody who only tidies up, or looks
         whether it is up, is waited for.
         """
-        above = open_way(path.parent, make=True)
+        place = os.fspath(path)
+        above = open_way(os.path.dirname(place), make=True)
         try:
-            return cls(path, _claim(above, path), above)
+            return cls(place, _claim(above, place), above)
         except BaseException:
             os.close(above)
             raise
@@ -103,8 +115,8 @@ class StateFolder:
         self.close()
 
     def _rmdir(self) -> None:
-        if is_still(self.lock, self.above, self.path.name):
-            os.rmdir(self.path.name, dir_fd=self.above)
+        if is_still(self.lock, self.above, self.name):
+            os.rmdir(self.name, dir_fd=self.above)
 
     @contextmanager
     def entered(self) -> Iterator[None]:
@@ -124,34 +136,34 @@ class StateFolder:
             self.lock, self.above, self.groups, self.images = -1, -1, (), ()
 
 
-def _claim(above: int, path: Path) -> int:
-    last = monotonic() + PATIENCE
+def _claim(above: int, path: str) -> int:
+    name, last = os.path.basename(path), monotonic() + PATIENCE
     while True:
         with suppress(FileExistsError):
-            os.mkdir(path.name, 0o700, dir_fd=above)
+            os.mkdir(name, 0o700, dir_fd=above)
         try:
-            lock = open_own(above, path.name, path)
+            lock = open_own(above, name, path)
         except FileNotFoundError:
             continue  # a `down` removed it between the two calls
         except NotADirectoryError:
             raise unsafe(path, "is no folder") from None
         except OSError:
             with suppress(OSError):
-                os.rmdir(path.name, dir_fd=above)  # if it is new, or nobody's
+                os.rmdir(name, dir_fd=above)  # if it is new, or nobody's
             raise
         try:
             os.fchmod(lock, 0o700)
-            if try_lock(lock, fcntl.LOCK_EX) and is_still(lock, above, path.name):
+            if try_lock(lock, fcntl.LOCK_EX) and is_still(lock, above, name):
                 return lock
             if is_held(lock) and has_begun(lock):
-                raise NameTaken(None, "a VM of this name is up", str(path))
+                raise NameTaken(None, "a VM of this name is up", path)
             if monotonic() > last:
-                raise OSError(errno.EBUSY, "another process holds its lock", str(path))
+                raise OSError(errno.EBUSY, "another process holds its lock", path)
         except BaseException as error:
             os.close(lock)
             if isinstance(error, OSError) and error.errno not in (None, errno.EBUSY):  # nobody can have locked it
                 with suppress(OSError):
-                    os.rmdir(path.name, dir_fd=above)
+                    os.rmdir(name, dir_fd=above)
             raise
         os.close(lock)
         sleep(MOMENT)

@@ -9,12 +9,17 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Collection, Iterator
-from pathlib import Path
 
 from launcher.plan.codec import groups_in
+from launcher.typed import TYPE_CHECKING
 from launcher.vms.folder_state import PLAN
 from launcher.vms.looking import all_folders, is_up, read_json
 from launcher.vms.way import open_own, open_way
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from launcher.vms.way import StrPath
 
 LOCKS = ".groups"  # beside the state folders: no VM has such a name
 
@@ -27,7 +32,7 @@ class GroupTaken(OSError):
         self.number = number
 
 
-def lock_groups(numbers: Collection[int], root: Path) -> tuple[int, ...]:
+def lock_groups(numbers: Collection[int], root: StrPath) -> tuple[int, ...]:
     """Descriptors that hold the locks for as long as one of them is open; `root` is that of the state folders.
 
     GroupTaken, or another OSError: none is held.
@@ -44,13 +49,17 @@ def lock_groups(numbers: Collection[int], root: Path) -> tuple[int, ...]:
     return tuple(held)
 
 
-def claimant(numbers: Collection[int], own: Path) -> tuple[int, str] | None:
+def claimant(numbers: Collection[int], own: StrPath) -> tuple[int, str] | None:
     """One of these groups and the name of the VM that is up with it; `own` is the folder of the VM that asks."""
-    found = ((number, folder.name) for number, folder in claims(own.parent) if number in numbers and folder != own)
+    found = (
+        (number, folder.name)
+        for number, folder in claims(os.path.dirname(own))
+        if number in numbers and folder.name != os.path.basename(own)
+    )
     return next(found, None)
 
 
-def claims(root: Path) -> Iterator[tuple[int, Path]]:
+def claims(root: StrPath) -> Iterator[tuple[int, Path]]:
     """Groups of VMs that are up, with their folders, which are those under `root`."""
     for folder in all_folders(root):
         groups = sorted(groups_in(read_json(folder / PLAN)))
@@ -58,11 +67,11 @@ def claims(root: Path) -> Iterator[tuple[int, Path]]:
             yield from ((number, folder) for number in groups)
 
 
-def _open(root: Path, name: str) -> int:
+def _open(root: StrPath, name: str) -> int:
     """A lock file is never removed: two VMs could then have locked two files of one name."""
-    above = open_way(root / LOCKS, make=True)
+    above = open_way(os.path.join(root, LOCKS), make=True)
     try:
-        folder = open_own(above, ".", root / LOCKS)
+        folder = open_own(above, ".", os.path.join(root, LOCKS))
     finally:
         os.close(above)
     try:

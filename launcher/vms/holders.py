@@ -6,14 +6,17 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 
 from launcher.row import NamedTuple
+from launcher.typed import TYPE_CHECKING
 from launcher.vms.channel import Channel
 from launcher.vms.folder_state import SOCKET, STATE
 from launcher.vms.looking import is_up, read_json
 
-PROC = Path("/proc")
+if TYPE_CHECKING:
+    from launcher.vms.way import StrPath
+
+PROC = "/proc"
 DELETED = " (deleted)"  # what the kernel puts behind the name of what has none any more
 
 
@@ -27,7 +30,7 @@ class Holder(NamedTuple):
         return f"process {self.pid}{' (stopped)' if self.stopped else ''}"
 
 
-def holders(folder: Path) -> tuple[Holder, ...]:
+def holders(folder: StrPath) -> tuple[Holder, ...]:
     """A state folder -> the processes that hold its lock, oldest first. Who only looks at the folder is none of them.
 
     Nor are processes that we may not look at, but for the runner: what it holds only root may see, so it is known by
@@ -37,32 +40,34 @@ def holders(folder: Path) -> tuple[Holder, ...]:
     return tuple(Holder(pid, _is_stopped(pid)) for pid in pids if _is_one(pid, folder))
 
 
-def is_orphaned(folder: Path) -> bool:
+def is_orphaned(folder: StrPath) -> bool:
     """A state folder -> whether its keeper is dead, and its runner lives on and holds the lock.
 
     A runner that is just leaving is one, too.
     """
     try:
-        Channel.connect(folder / SOCKET).close()
+        Channel.connect(os.path.join(folder, SOCKET)).close()
     except (ConnectionRefusedError, FileNotFoundError):
-        state = read_json(folder / STATE)  # a keeper writes that it has begun after it listens, its end before it stops
+        state = read_json(
+            os.path.join(folder, STATE)
+        )  # a keeper writes that it has begun after it listens, its end before it stops
         return isinstance(state, dict) and state.get("phase") != "ended" and is_up(folder)
     except OSError:  # so many wait at its door
         pass
     return False
 
 
-def is_stuck(folder: Path) -> bool:
+def is_stuck(folder: StrPath) -> bool:
     """A state folder -> whether its keeper is stopped; or it is dead, and its runner is stopped.
 
     Nothing happens there by itself.
     """
-    found, state = holders(folder), read_json(folder / STATE)
+    found, state = holders(folder), read_json(os.path.join(folder, STATE))
     keeper = [one for one in found if isinstance(state, dict) and one.pid == state.get("keeper")]
     return any(one.stopped for one in keeper or found)
 
 
-def homeless(root: Path) -> Iterator[tuple[str, int]]:
+def homeless(root: StrPath) -> Iterator[tuple[str, int]]:
     """Name and keeper of each VM that is up and whose state folder under `root` somebody has deleted.
 
     A process that we may not look at is none of them: root sees all, others their own where the kernel lets them.
@@ -75,7 +80,7 @@ def homeless(root: Path) -> Iterator[tuple[str, int]]:
             yield folder.removeprefix(above).removesuffix(DELETED), pid
 
 
-def kill_holders(folder: Path) -> None:
+def kill_holders(folder: StrPath) -> None:
     """Kill the processes that hold the folder's lock, by pidfd: a number may be somebody else's by the time."""
     for one in holders(folder):
         with suppress(ProcessLookupError):
@@ -90,7 +95,7 @@ def kill_holders(folder: Path) -> None:
 def began(pid: int) -> int | None:
     """When, in ticks of the clock since the host's start: a pid comes again, with this it does not (proc(5), stat)."""
     with suppress(OSError, ValueError, IndexError):
-        return int((PROC / str(pid) / "stat").read_text().rpartition(") ")[2].split()[19])
+        return int(_stat(pid).rpartition(") ")[2].split()[19])
     return None
 
 
@@ -99,12 +104,12 @@ def is_dead(pid: int) -> bool:
     return _state(pid) in ("Z", "X")
 
 
-def _is_one(pid: int, folder: Path) -> bool:
+def _is_one(pid: int, folder: StrPath) -> bool:
     return _holds(pid, os.path.realpath(folder)) or _is_runner(pid, folder)
 
 
-def _is_runner(pid: int, folder: Path) -> bool:
-    state = read_json(folder / STATE)
+def _is_runner(pid: int, folder: StrPath) -> bool:
+    state = read_json(os.path.join(folder, STATE))
     noted = state.get("runner") if isinstance(state, dict) else None
     return noted == [pid, began(pid)] and noted[1] is not None and is_up(folder)
 
@@ -124,7 +129,7 @@ def openers(node: str) -> tuple[int, ...]:
 
 def has_open(pid: int, node: str, number: int) -> bool:
     with suppress(OSError):  # it has gone, or is not ours
-        for entry in os.scandir(PROC / str(pid) / "fd"):
+        for entry in os.scandir(f"{PROC}/{pid}/fd"):
             with suppress(OSError):
                 if os.readlink(entry.path) == node and os.stat(entry.path).st_rdev == number:
                     return True
@@ -133,14 +138,14 @@ def has_open(pid: int, node: str, number: int) -> bool:
 
 def _parent(pid: int) -> int:
     with suppress(OSError, ValueError, IndexError):
-        return int((PROC / str(pid) / "stat").read_text().rpartition(") ")[2].split()[1])
+        return int(_stat(pid).rpartition(") ")[2].split()[1])
     return 0
 
 
 def _without_a_name(pid: int, above: str) -> set[str]:
     found = set()
     with suppress(OSError):  # it has gone, or is not ours
-        for entry in os.scandir(PROC / str(pid) / "fd"):
+        for entry in os.scandir(f"{PROC}/{pid}/fd"):
             with suppress(OSError):
                 found.add(os.readlink(entry.path))
     return {one for one in found if one.startswith(above) and one.endswith(DELETED)}
@@ -153,10 +158,10 @@ def _holds(pid: int, folder: str) -> bool:
 def _locks(pid: int, folder: str) -> Iterator[str]:
     """Of its descriptors of this folder (proc(5), fdinfo)."""
     with suppress(OSError):  # it has gone, or is not ours
-        for entry in os.scandir(PROC / str(pid) / "fd"):
+        for entry in os.scandir(f"{PROC}/{pid}/fd"):
             with suppress(OSError):
                 if os.readlink(entry.path) == folder:
-                    yield (PROC / str(pid) / "fdinfo" / entry.name).read_text().partition("lock:")[2]
+                    yield _text(f"{PROC}/{pid}/fdinfo/{entry.name}").partition("lock:")[2]
 
 
 def _is_stopped(pid: int) -> bool:
@@ -165,5 +170,14 @@ def _is_stopped(pid: int) -> bool:
 
 def _state(pid: int) -> str:
     with suppress(OSError):
-        return (PROC / str(pid) / "stat").read_text().rpartition(") ")[2][:1]
+        return _stat(pid).rpartition(") ")[2][:1]
     return ""
+
+
+def _stat(pid: int) -> str:
+    return _text(f"{PROC}/{pid}/stat")
+
+
+def _text(path: str) -> str:
+    with open(path) as file:
+        return file.read()

@@ -8,7 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from launcher.row import NamedTuple
-from launcher.vms.holders import PROC
+from launcher.vms import holders
+
+PROC = Path(holders.PROC)
 
 
 class Holdings(NamedTuple):

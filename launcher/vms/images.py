@@ -11,10 +11,13 @@ import fcntl
 import os
 import struct
 from collections.abc import Mapping
-from pathlib import Path
 
 from launcher.digests import sha256
+from launcher.typed import TYPE_CHECKING
 from launcher.vms.way import open_own, open_way
+
+if TYPE_CHECKING:
+    from launcher.vms.way import StrPath
 
 LOCKS = ".images"  # beside the state folders: no VM has such a name
 _FLOCK = struct.Struct("hhqqi4x")
@@ -30,7 +33,7 @@ class ImageTaken(OSError):
         self.identity = identity
 
 
-def lock_images(images: Mapping[str, bool], root: Path) -> tuple[int, ...]:
+def lock_images(images: Mapping[str, bool], root: StrPath) -> tuple[int, ...]:
     """Identity -> whether it is written, in; a descriptor that holds the locks as long as a copy of it is open, out.
     `root` is that of the state folders.
 
@@ -48,10 +51,10 @@ def lock_images(images: Mapping[str, bool], root: Path) -> tuple[int, ...]:
     return (file,)
 
 
-def _open(root: Path) -> int:
-    above = open_way(root / LOCKS, make=True)
+def _open(root: StrPath) -> int:
+    above = open_way(os.path.join(root, LOCKS), make=True)
     try:
-        folder = open_own(above, ".", root / LOCKS)
+        folder = open_own(above, ".", os.path.join(root, LOCKS))
     finally:
         os.close(above)
     try:

@@ -12,16 +12,18 @@ import os
 import stat
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 from launcher.errors import Diagnostic, Refused
 from launcher.row import NamedTuple
+from launcher.typed import TYPE_CHECKING, Any
 from launcher.version import VERSION
 from launcher.vms.folder import StateFolder
 from launcher.vms.folder_state import JOURNAL
 from launcher.vms.looking import read_file
 from launcher.vms.way import MOST, read_whole
+
+if TYPE_CHECKING:
+    from launcher.vms.way import StrPath
 
 FORMAT_VERSION = 1
 UNREADABLE = "unreadable"  # the op of a line that says nothing to us; its `n` is the number of the line, negative
@@ -40,7 +42,7 @@ class Journal:
     """
 
     def __init__(self, folder: StateFolder) -> None:
-        self._name = folder.path.name
+        self._name = folder.name
         self._fd = folder.open(JOURNAL, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         try:
             self._size = self._whole().rfind(b"\n") + 1
@@ -84,17 +86,17 @@ class Journal:
         self._size += len(data)
 
 
-def pending(path: Path) -> list[Entry]:
+def pending(path: StrPath) -> list[Entry]:
     """What still has to be undone, last deed first. Refused when a later vmlaunch wrote it, or it cannot be read.
 
     A torn last line was never acted on and is passed over. A whole one that says nothing to us stays pending.
     """
-    return _pending(partial(read_file, path), path.parent.name)
+    return _pending(partial(read_file, path), os.path.basename(os.path.dirname(path)))
 
 
 def pending_in(folder: StateFolder) -> list[Entry]:
     """The same of a folder that is claimed."""
-    return _pending(partial(folder.read, JOURNAL), folder.path.name)
+    return _pending(partial(folder.read, JOURNAL), folder.name)
 
 
 def _pending(read: Callable[[], bytes], name: str) -> list[Entry]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from launcher.typed import Any
 
 MOST_NOTE, MOST_TEXT, MOST_TRACE = 1 << 10, 1 << 12, 1 << 14  # characters
 MOST_ITEMS = 64  # in a list of problems, BARs, registers, measures

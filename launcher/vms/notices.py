@@ -6,13 +6,12 @@ channel.
 
 from __future__ import annotations
 
-from typing import Any
-
 from launcher.codec import DecodeError, decode, encode
 from launcher.errors import Diagnostic
 from launcher.plan.codec import diagnostic_from_json, report_from_json, report_to_json
 from launcher.plan.outcome import Report, StepOutcome
 from launcher.record import fields, record
+from launcher.typed import Any
 from launcher.vms.limits import MOST_TRACE, Unfit, check_sizes
 from launcher.vms.orders import AskReport, Order, Watch, WatchLines
 from launcher.vms.words import Bug, Failed

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
-
 from launcher.codec import DecodeError, decode, encode
 from launcher.record import record
+from launcher.typed import Any, Literal
 from launcher.vms.limits import MOST_NAME
 
 

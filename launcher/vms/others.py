@@ -6,11 +6,11 @@ A plan in a folder may be of another version, so nothing of it but that is read.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
 
 from launcher.host.facts import OtherVm
 from launcher.plan.firmware import OpenVariables
 from launcher.plan.virtio import AddVirtio, MakeTap, OpenTap, StartDiskEngine
+from launcher.typed import TYPE_CHECKING, Any
 from launcher.vms.folder_state import PLAN
 from launcher.vms.looking import all_folders, is_up, read_json
 

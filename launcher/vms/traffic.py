@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from launcher.plan.virtio import MakeTap, OpenTap
 from launcher.row import NamedTuple
+from launcher.typed import Any
 
 NETWORK = Path("/sys/class/net")
 TAPS = (MakeTap.op, OpenTap.op)

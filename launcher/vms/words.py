@@ -7,7 +7,6 @@ what a runner of this plan could say: anything else is Unfit, and no part of it 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
 
 from launcher.codec import DecodeError, decode, encode
 from launcher.errors import Diagnostic
@@ -16,6 +15,7 @@ from launcher.plan.plan import Plan
 from launcher.plan.steps import OpenDevices, RunVcpus
 from launcher.plan.virtio import AddVirtio
 from launcher.record import field, record
+from launcher.typed import Any, Literal
 from launcher.values import Hex
 from launcher.vms.limits import (
     MOST_ITEMS,

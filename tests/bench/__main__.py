@@ -12,6 +12,7 @@ import os
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from tests.bench import page
 from tests.bench.built import Built, build
 from tests.bench.lab import run_in_lab
 from tests.bench.machine import commit, describe
-from tests.bench.measure import Figures, Run, in_turns
+from tests.bench.measure import Figures, Rounds, Run, in_turns
 from tests.bench.rendering import tables
 from tests.bench.results import Results
 from tests.bench.table import NATIVE, PROCESSORS, ROWS, Row
@@ -28,7 +29,7 @@ from tests.bench.table import NATIVE, PROCESSORS, ROWS, Row
 def main() -> None:
     parser = argparse.ArgumentParser(prog="./dev bench", description="Rows: " + ", ".join(ROWS))
     parser.add_argument("rows", nargs="*", metavar="ROW", choices=[[], *ROWS], help="all, when none is named")
-    parser.add_argument("--rounds", type=_some, help="of each row, instead of its own number")
+    parser.add_argument("--rounds", type=_some, help="of each row, however long they take")
     parser.add_argument("--json", type=Path, help="keep the raw values here")
     parser.add_argument("--built", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -80,8 +81,9 @@ def measure(rows: list[Row], rounds: int | None, built: Built, results: Results,
         with tempfile.TemporaryDirectory() as folder:
             found = contenders(built, Path(folder), **row.arguments)
             runs = {name: partial(_said, name, run) for name, run in found.items()}
-            many, warm_up = (row.rounds, 0) if row.counts else (rounds or row.rounds, 1)
-            values = results.rows[row.name] = in_turns(runs, many, warm_up)
+            left = row.rounds.seconds - (time.monotonic() - began)
+            many = Rounds(rounds) if rounds and row.rounds.warm_up else replace(row.rounds, seconds=left)
+            values = results.rows[row.name] = in_turns(runs, many)
         took = time.monotonic() - began
         print(f"\n{row.title} ({row.name}), {took:.0f} s\n\n{tables(row, values)}", flush=True)
         if keep:

@@ -4,14 +4,32 @@ from __future__ import annotations
 
 import random
 import statistics
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 
 Figures = dict[str, float]
 Run = Callable[[], Figures]
 Values = dict[str, dict[str, list[float]]]  # contender -> figure -> one value of each round
 
 RESAMPLES = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    """After the fewest none begins that would not end within `seconds`; where these take longer with the one that warms
+    up, there is none such.
+    """
+
+    most: int
+    seconds: float = float("inf")
+    least: int = 3
+    warm_up: int = 1
+
+    @property
+    def fewest(self) -> int:
+        return min(self.most, self.least)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +55,18 @@ class Verdict:
     met: bool
 
 
-def in_turns(runs: dict[str, Run], rounds: int, warm_up: int = 1) -> Values:
+def in_turns(runs: dict[str, Run], rounds: Rounds, clock: Callable[[], float] = time.monotonic) -> Values:
     """The first round warms the caches and is dropped; every other one goes the other way round."""
     measured: dict[str, list[Figures]] = {name: [] for name in runs}
-    for turn in range(warm_up + rounds):
-        for name in list(runs)[:: -1 if turn % 2 else 1]:
+    began = clock()
+    for turn in count(1):
+        for name in list(runs)[:: 1 if turn % 2 else -1]:
             measured[name].append(runs[name]())
-    return in_pairs({name: several[warm_up:] for name, several in measured.items()})
+        each = (clock() - began) / turn
+        dropped = rounds.warm_up if each * (rounds.warm_up + rounds.fewest) <= rounds.seconds else 0
+        if turn >= dropped + (rounds.fewest if each * (turn + 1) > rounds.seconds else rounds.most):
+            break
+    return in_pairs({name: several[dropped:] for name, several in measured.items()})
 
 
 def in_pairs(measured: dict[str, list[Figures]]) -> Values:

@@ -25,10 +25,13 @@ first round dropped, every other one in the opposite order. Figures are medians;
 own ratios, with its bootstrap interval: one of 95 % from six rounds on, a narrower one of fewer. A goal is met when the
 median meets it, or, where it says so, when the interval reaches it.
 
-    ./dev bench                     # all of it, and this page
+    ./dev bench                     # all of it, and this page: half an hour
     ./dev bench start boot-1        # some rows, printed only
-    ./dev bench --rounds 3          # fewer or more rounds
+    ./dev bench --rounds 3          # fewer or more rounds, however long they take
     ./dev bench --json FILE whole   # then `python -m tests.bench.page FILE`: one row for this page
+
+Each row has a time of its own, all of them half an hour: no further round begins that would not end within it, and on a
+machine so slow that the fewest rounds take longer, the first of them is not dropped.
 
 Raw values are in [performance.json](performance.json); this page and its plots are made of them by
 `python -m tests.bench.page`. Rows marked *lab* ran in a lab host ([lab.md](lab.md)): there all processors are emulated,

@@ -10,7 +10,7 @@ from typing import Any
 
 from launcher.values import KIB, MIB
 from tests.bench.contenders import ATTACHED, BY_IOMMUFD, DETACHED, MICROVM, OURS, PC, Q35, SAVED, YAML
-from tests.bench.measure import Goal
+from tests.bench.measure import Goal, Rounds
 
 NATIVE, LAB, LAB_OF_TWO = "native", "lab", "lab of two processors"
 PROCESSORS = {LAB: 1, LAB_OF_TWO: 2}  # of the machine, emulated beside each other
@@ -33,12 +33,11 @@ class Row:
     about: str
     run: str
     place: str
-    rounds: int
+    rounds: Rounds
     figures: tuple[Figure, ...]
     goals: tuple[Goal, ...] = ()
     bounds: str = ""  # what keeps it from being better
     arguments: dict[str, Any] = field(default_factory=dict)
-    counts: bool = False  # it measures no time: one round is enough, and none to warm up
 
 
 BARE, HELP, PS, COMPLETION = "python -c pass", "vmlaunch --help", "vmlaunch ps", "vmlaunch completion bash"
@@ -66,7 +65,7 @@ TRAPPED_BAR = (
 )
 
 
-def _boot(vcpus: int, exits: int) -> Row:
+def _boot(vcpus: int, exits: int, seconds: int) -> Row:
     return Row(
         f"boot-{vcpus}",
         f"Boot, {vcpus} vCPU{'s' if vcpus > 1 else ''}",
@@ -75,7 +74,7 @@ def _boot(vcpus: int, exits: int) -> Row:
         "VMM. QEMU's has its firmware in it, which the guest's own clock does not see.",
         "boot.boot",
         LAB,
-        3,
+        Rounds(3, seconds, 2),
         (Figure("uptime", "uptime at init", "s", 2), Figure("seconds", "KVM_RUN to init", "s", 2),
          Figure("exits", "exits to user space", "", 0)),
         (Goal("uptime", OURS, 0.6, Q35), Goal("seconds", OURS, 0.75, Q35), Goal("exits", OURS, exits)),
@@ -104,7 +103,7 @@ def _access(place: str, *, device: bool) -> Row:
         ACCESS + (TRAPPED_BAR if device else ""),
         "access.accesses",
         place,
-        3 if device else 6,
+        Rounds(3, 60, 2) if device else Rounds(6, 30),
         (*figures, Figure("pread", "pread alone", "µs", 2)) if device else figures,
         (
             *(Goal(f"{kind} own", OURS, 0.5, Q35) for kind in told),
@@ -127,7 +126,7 @@ def _memory(name: str, pages: int, what: str) -> Row:
         "out. Before each, a third process has touched as much and ended.",
         "memory.memory",
         NATIVE,
-        3,
+        Rounds(3, 40, 2),
         tuple(Figure(size, size, "GiB/s") for size in SIZES),
         tuple(Goal(size, POPULATE, 0.9, MEMSET, at_least=True) for size in SIZES),
         "This machine is a guest itself: its host gives pages at its own pace, which the spread shows.",
@@ -143,20 +142,19 @@ TABLE = (
         "saved plan, and the same kernel in QEMU.",
         "start.first_run",
         NATIVE,
-        15,
+        Rounds(15, 20),
         (Figure("ms", "first KVM_RUN", "ms"),),
         (Goal("ms", SAVED, 1.5, MICROVM), Goal("ms", YAML, 2.0, Q35)),
-        "Reading and running code, one process after the other. CPU time on a busy machine, where it is longer: "
-        "the client 37 ms until it has forked keeper and planner, 13 of them the interpreter and `python -m`, some "
-        "12 typing, re, json and socket; then the planner 42, beside the keeper; the client's 4 to read the plan; "
-        "the keeper 8 from its order to the runner's fork; the runner 13 until the machine is described, before "
-        "its vCPUs are made. Of a start and a `down` 30 % was page faults: of a start there are 8,000, 2 µs for a "
-        "page that is zeroed here and 3 for one that is copied after a fork. Of a module 0.03 ms is unmarshalling; "
-        "one file with all modules would save 10 of 40 ms of importing, and reading them in four calls each "
-        "instead of thirteen, as is done now, saves 6. Since then, too, the keeper begins before the client reads "
-        "the plan, rows are made without typing, and the keeper begins without socket, threading, traceback and "
-        "datetime: a start takes 0.87 of the time of the commit before. These are figures of an EPYC, on which the "
-        "ratios were 2.66 and 2.10; on the machine named here both commits took as long, in turns (0.97 to 1.05).",
+        "Reading and running code, one process after the other. In millions of instructions, which do not vary "
+        "(cachegrind): 31 are a bare interpreter, 69 more the client until it has forked keeper and planner, 81 the "
+        "planner's modules, 18 of them unmarshalling and 7 classes, beside the keeper's 72; the planner's "
+        "own work is a quarter of its time. It was 84, 89 and 91 before options were seen at a glance, a start did "
+        "without typing and pathlib, and a record's class was made once, which this table does not show yet. What "
+        "follows is short: on an EPYC 4 ms of the client to read the plan, 8 of the keeper from its order to the "
+        "runner's fork, 13 of the runner until the machine is described. Of page faults `up -d` has 9,000, which were "
+        "10,200: 2 µs for a page that is zeroed and 3 for one that is copied after a fork. Tried and not built: one "
+        "file with all of the planner's modules, run without Python's import, takes 29 ms of 36. So the goals are far: "
+        "half of all that would have to do for the saved plan, four fifths for YAML.",
     ),
     Row(
         "fleet",
@@ -166,12 +164,13 @@ TABLE = (
         "processes after that, without the guests' RAM.",
         "fleet.fleet",
         NATIVE,
-        1,
+        Rounds(1, 40),
         (Figure("seconds", "all run", "s", 2), Figure("pss", "PSS", "MiB", 0), Figure("rss", "RSS", "MiB", 0)),
         (Goal("seconds", OURS, 1.0, MICROVM), Goal("pss", OURS, 0.5, MICROVM)),
-        "CPU time, which two processors share among a hundred: on a busy machine 0.25 s of each start, 0.19 of client "
-        "and planner, 0.05 of the keeper, 0.01 of the runner. Memory: keeper and runner are two interpreters for each "
-        "VM.",
+        "CPU time, which two processors share among a hundred: 173 ms of each start, 107 of client and planner, 53 of "
+        "the keeper, 13 of the runner (medians of eight, one at a time), where 212 were before options were seen at a "
+        "glance; a QEMU takes 47. Memory: keeper and runner are two interpreters for each VM, which share what they "
+        "have in common with each other alone.",
     ),
     Row(
         "memory-vmm",
@@ -181,14 +180,14 @@ TABLE = (
         "interpreters on the machine included; RSS counts it for each.",
         "fleet.memory",
         NATIVE,
-        2,
+        Rounds(2, 30),
         (Figure("pss", "PSS", "MiB"), Figure("rss", "RSS", "MiB")),
         (Goal("pss", ATTACHED, 0.6, Q35), Goal("rss", ATTACHED, 0.9, Q35),
          Goal("pss", DETACHED, 0.45, Q35), Goal("rss", DETACHED, 0.7, Q35)),
-        "Two or three interpreters, forked from each other, that wait. Each has 3 MiB of objects and 1 of malloc's "
-        "that it has written to, of which counting references is the most, and has 3 that they have in common; "
-        "libpython's own data is 1. Once nothing has come for a second they let go of the code that is mapped: 41 MiB "
-        "of RSS, attached, were 35 after that.",
+        "Two or three interpreters, forked from each other, that wait, in C: once nothing has come for a second no "
+        "code of Python's is mapped. Of the 9.3 MiB of a keeper or a runner 5 are objects, 1.7 malloc's, 1.2 "
+        "libpython's own data; 4.5 it has written to alone, of which counting references is the most, and 4 it has in "
+        "common with the other.",
     ),
     Row(
         "power-off",
@@ -197,13 +196,14 @@ TABLE = (
         "figure with a passed drive is `end` of row `passed`.",
         "ending.power_off",
         NATIVE,
-        9,
+        Rounds(9, 40),
         (Figure("ms", "to the prompt", "ms"),),
         (Goal("ms", OURS, 1.0, Q35),),
-        "The kernel frees the VM, in either, before whoever waits for its end hears of it. Then the keeper puts back, "
-        "and writes and tells the report, which the client prints: each some milliseconds. It was twelve times as "
-        "long as QEMU while the client read rich for that, after all else; without colours it does not need it, and "
-        "with colours it reads it meanwhile.",
+        "The kernel frees the VM, in either, before whoever waits for its end hears of it: to close its descriptor "
+        "takes 18 ms (strace), which is all that QEMU takes. Then the keeper puts back, and writes and tells the "
+        "report, which the client prints: each some milliseconds. It was twelve times as long as QEMU while the client "
+        "read rich for that, after all else; without colours it does not need it, and with colours it reads it "
+        "meanwhile.",
     ),
     Row(
         "imports",
@@ -212,7 +212,7 @@ TABLE = (
         "that plans, which it waits for. The keeper imports beside them, unseen. Being measured makes it slower.",
         "start.imports",
         NATIVE,
-        5,
+        Rounds(5, 10),
         tuple(Figure(name, name, "ms") for name in PACKAGES),
     ),
     Row(
@@ -221,7 +221,7 @@ TABLE = (
         "Whole processes, beside an interpreter that does nothing.",
         "everyday.everyday",
         NATIVE,
-        15,
+        Rounds(15, 10),
         (Figure("ms", "whole", "ms"),),
         tuple(Goal("ms", name, 1.6, BARE) for name in (HELP, PS, COMPLETION, NAMES)),
         "Most of what is left is `python -m`, which imports contextlib, collections and functools. No VM is there; "
@@ -235,14 +235,14 @@ TABLE = (
         "nothing, started just before.",
         "everyday.answers",
         NATIVE,
-        15,
+        Rounds(15, 10),
         (Figure("ms", "whole", "ms"), Figure("more", "more than an interpreter", "ms")),
         (Goal("more", PLAN, 100), Goal("more", VALIDATE, 60)),
         "Of `plan` most is reading code, 0.13 ms for each of 190 modules: the planner has its rules in rooms, and asks "
         "all of them.",
     ),
-    _boot(1, 700),
-    _boot(4, 800),
+    _boot(1, 700, 60),
+    _boot(4, 800, 80),
     Row(
         "console",
         "Console",
@@ -252,7 +252,7 @@ TABLE = (
         "characters cost time there. What ours does in that thread is the own share of a trapped access, below.",
         "console.console",
         LAB,
-        2,
+        Rounds(2, 150, 1),
         (*CONSOLE, Figure("characters", "characters", "", 0)),
         (Goal("seconds", OURS, 1.0, Q35, reaches=True), Goal("handling", OURS, 5), Goal("wakeups", OURS, 0.1)),
         "Every 80 ms keeper and client, both in Python and emulated, wake up and pass on what has come. QEMU's guest "
@@ -264,7 +264,7 @@ TABLE = (
         "What the same threads do when there is next to nothing to write: the end of vmlaunch's own start.",
         "console.console",
         LAB,
-        2,
+        Rounds(2, 40, 1),
         CONSOLE[:-1],
         arguments={"cmdline": "console=ttyS0 quiet panic=-1"},
     ),
@@ -274,10 +274,9 @@ TABLE = (
         "The same once more under `strace -f -c`, which counts write(2) and its kin of all processes; not timed.",
         "console.calls",
         LAB,
-        1,
+        Rounds(1, 90, warm_up=0),
         (Figure("calls", "calls", "a character", 4), Figure("characters", "characters", "", 0)),
         (Goal("calls", OURS, 0.1),),
-        counts=True,
     ),
     _access(NATIVE, device=False),
     Row(
@@ -288,7 +287,7 @@ TABLE = (
         "its own, the next as soon as one has ended.",
         "access.asked",
         NATIVE,
-        2,
+        Rounds(2, 80),
         (Figure("median", "median", "µs", 2), Figure("tail", "99.9th percentile", "medians"),
          Figure("longest", "longest", "µs", 0), Figure("answers", "answers", "", 0)),
         (Goal("longest", OURS, 1.0, Q35),),
@@ -307,7 +306,7 @@ TABLE = (
         "address space, in the bare program, which maps nothing again.",
         "dma.dma",
         LAB,
-        3,
+        Rounds(3, 70, 2),
         (Figure("ms", "mapped", "ms"), Figure("times", "RAM is mapped", "times", 2),
          Figure("attach", "a second device", "ms", 2)),
         (Goal("times", OURS, 1.0), Goal("times", BY_IOMMUFD, 1.0),
@@ -328,7 +327,7 @@ TABLE = (
         "driver's time is in it; the kernel's own reset of the device is, 100 ms of it, for both.",
         "passed.passed",
         LAB,
-        2,
+        Rounds(2, 160, 1),
         (Figure("reads 1", "reads, depth 1", "/s", 0), Figure("reads 32", "reads, depth 32", "/s", 0),
          Figure("interrupts 1", "interrupts, depth 1", "/s", 0),
          Figure("interrupts 32", "interrupts, depth 32", "/s", 0),
@@ -344,8 +343,8 @@ TABLE = (
             Goal("stop", YAML, 1.0, Q35),
             Goal("end", YAML, 1.1, Q35),
         ),
-        "Memory: keeper, runner and the client that stays attached are three interpreters, and one that does nothing "
-        "has 9 MiB; what plans is a process that has ended by then. Stop: ours undoes each step by a call of its own, "
+        "Memory: keeper, runner and the client that stays attached are three interpreters; what plans is a process "
+        "that has ended by then. Stop: ours undoes each step by a call of its own, "
         "in Python and emulated, so that what fails is told; QEMU exits and leaves it to the kernel. Reads and "
         "interrupts: nothing of a VMM is in their way; what is left between the two differs from run to run.",
     ),
@@ -361,7 +360,7 @@ TABLE = (
         "without the guest's RAM.",
         "whole.whole",
         LAB,
-        2,
+        Rounds(2, 200, 1),
         (Figure("reads 1", "reads, depth 1", "/s", 0), Figure("reads 32", "reads, depth 32", "/s", 0),
          Figure("sent", "TCP to the host", "MB/s"), Figure("taken", "TCP from the host", "MB/s"),
          Figure("ping", "ping", "ms", 2), Figure("trips", "vsock round trips", "/s", 0),
@@ -383,7 +382,8 @@ TABLE = (
         "did 2.3 times as many as QEMU, 0.9 at depth 1; but a guest that computed meanwhile had 100 reads a second "
         "instead of 850 (QEMU's 650). So the engine has no policy of its own; row `disks` has it beside the vCPU. "
         "Memory: keeper, runner and client are interpreters that have "
-        "pages in common, and RSS counts those once for each.",
+        "pages in common, and RSS counts those once for each; by now they give their code back while they wait, which "
+        "was a quarter of a tiny guest's RSS.",
     ),
     Row(
         "disks",
@@ -392,7 +392,7 @@ TABLE = (
         "not full.",
         "whole.disks",
         LAB_OF_TWO,
-        2,
+        Rounds(2, 90, 1),
         (Figure("reads 1", "reads, depth 1", "/s", 0), Figure("reads 32", "reads, depth 32", "/s", 0)),
         tuple(Goal(f"reads {depth}", OURS, 1.0, Q35, at_least=True, reaches=True) for depth in (1, 32)),
     ),
@@ -405,7 +405,7 @@ TABLE = (
         "all processes at that moment, without the guest's RAM.",
         "whole.boots",
         LAB,
-        2,
+        Rounds(2, 60, 1),
         (Figure("uptime", "uptime at init", "s", 2), Figure("seconds", "KVM_RUN to init", "s", 2),
          Figure("exits", "exits to user space", "", 0), Figure("rss", "RSS", "MiB"), Figure("pss", "PSS", "MiB")),
         (
@@ -417,7 +417,7 @@ TABLE = (
         "of 2.0 s to init: a file in memory has none larger by itself. Now it has huge ones, as private memory has. Of "
         "what drivers ask of their functions C answers all but 54 accesses of a boot: starts of engines, vectors that "
         "are wired, configuration space. RSS counts what processes share once for each: three of ours are interpreters "
-        "of one program, and one that does nothing has 9 MiB, as has qemu-storage-daemon. PSS counts it once.",
+        "of one program, and qemu-storage-daemon has 9 MiB beside them. PSS counts it once.",
     ),
     Row(
         "firmware",
@@ -427,7 +427,7 @@ TABLE = (
         "initrd's init arrives at whoever gave it, and what the guest's /proc/uptime says there.",
         "firmware.firmware",
         LAB,
-        1,
+        Rounds(1, 150, 1),
         (Figure("seconds", "up to init", "s", 2), Figure("uptime", "uptime at init", "s", 2),
          Figure("exits", "exits to user space", "", 0)),
         (Goal("seconds", OURS, 1.0, PC),),
@@ -449,7 +449,7 @@ TABLE = (
         "shared memory of a VM that has a disk beside the drive. Huge pages without a setting of the host, for both.",
         "whole.shared_memory",
         LAB,
-        2,
+        Rounds(2, 40, 1),
         (Figure("ms", "populated and mapped", "ms", 0),),
         (Goal("ms", SHARED, 1.1, PRIVATE),),
     ),
@@ -460,7 +460,7 @@ TABLE = (
         "growing size.",
         "planner.hosts",
         NATIVE,
-        2,
+        Rounds(2, 35),
         (Figure("read", "facts read", "ms"), Figure("plan", "plan made", "ms")),
         (Goal("read", "100,000 functions", 2000), Goal("plan", "10,000 functions", 500)),
         "Of reading 100,000 functions, 141 MB, Python's own json takes two fifths, without a look at what it has read: "
@@ -473,9 +473,12 @@ TABLE = (
         "1,000 specs with five devices validated, from a dict and from their text.",
         "planner.specs",
         NATIVE,
-        3,
+        Rounds(3, 15),
         (Figure("rate", "specs", "/s", 0),),
         (Goal("rate", "from a dict", 1000, at_least=True), Goal("rate", "from YAML", 1000, at_least=True)),
+        "Of a spec's 3.4 million instructions, which were 4.1 (cachegrind), half make nodes with their places of the "
+        "text, a quarter is the check of each key, a tenth two walks of the tree. Between rounds it varies with what "
+        "else the machine does: from 110 to 1,112 a second in one run.",
     ),
     Row(
         "place",
@@ -485,7 +488,7 @@ TABLE = (
         "process.",
         "placing.hosts",
         NATIVE,
-        2,
+        Rounds(2, 50),
         (Figure("seconds", "all judged", "s"), Figure("memory", "at most", "MiB", 0)),
         (Goal("seconds", "1,000 hosts", 3), Goal("seconds", "10,000 hosts", 25)),
     ),

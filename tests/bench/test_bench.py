@@ -11,7 +11,7 @@ import pytest
 
 from tests.bench import access, page, passed, results
 from tests.bench.machine import ROOT
-from tests.bench.measure import Goal, in_turns, judge
+from tests.bench.measure import Goal, Rounds, in_turns, judge
 from tests.bench.table import TABLE, Row
 
 
@@ -46,9 +46,34 @@ def test_contenders_take_turns_and_the_first_round_is_dropped() -> None:
         order.append(name)
         return {"ms": len(order)}
 
-    values = in_turns({name: lambda name=name: run(name) for name in "ab"}, 2)
+    values = in_turns({name: lambda name=name: run(name) for name in "ab"}, Rounds(2))
     assert "".join(order) == "abbaab"
     assert values == {"a": {"ms": [4, 5]}, "b": {"ms": [3, 6]}}
+
+
+@pytest.mark.parametrize(
+    ("each", "measured"),
+    [
+        (1, [2, 3, 4, 5, 6]),
+        (12, [2, 3, 4]),  # a fifth would end too late
+        (15, [2, 3]),
+        (20, [1, 2]),  # nothing is dropped
+        (900, [1, 2]),
+    ],
+)
+def test_rounds_end_with_the_time_of_their_row_but_the_fewest_are_run(each: int, measured: list[int]) -> None:
+    turns: list[int] = []
+
+    def run() -> dict[str, float]:
+        turns.append(len(turns) + 1)
+        return {"turn": turns[-1]}
+
+    values = in_turns({"a": run}, Rounds(5, 50, 2), lambda: each * len(turns))
+    assert values["a"]["turn"] == measured
+
+
+def test_all_rows_together_have_half_an_hour_less_what_builds_and_boots_take() -> None:
+    assert sum(row.rounds.seconds for row in TABLE) <= 29 * 60
 
 
 def test_a_goal_is_judged_by_the_ratios_of_its_rounds() -> None:

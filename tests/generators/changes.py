@@ -8,12 +8,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from functools import cache
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from launcher.codec import decode
 from launcher.host.facts import HostFacts
 from launcher.planner.keeping import name_of
-from launcher.record import fields, is_record, record, replace
+from launcher.record import field_types, fields, is_record, record, replace
+from launcher.typed import Annotated, Any, Literal, get_args, get_origin
 from launcher.values import Missing
 from tests.planning import HOSTS
 
@@ -85,7 +85,7 @@ def _of_entries(value: dict[str, Any]) -> Making:
 
 
 def _others(kind: Any, value: Any, seen: tuple[Any, ...]) -> list[Any]:
-    kinds = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+    kinds = get_args(kind) if get_origin(kind) is UnionType else (kind,)
     found: list[Any] = [] if any(get_origin(one) is Literal for one in kinds) else _plain_others(value)
     for one in kinds:
         if one is NoneType:
@@ -133,6 +133,5 @@ def _seen() -> dict[tuple[type, str], tuple[Any, ...]]:
 
 @cache
 def _hints(kind: Any) -> dict[str, Any]:
-    hints = get_type_hints(kind, include_extras=True)
-    plain = {name: get_args(one)[0] if get_origin(one) is Annotated else one for name, one in hints.items()}
-    return {name: plain[name] for name in fields(kind)}
+    kinds = field_types(kind)
+    return {name: get_args(one)[0] if get_origin(one) is Annotated else one for name, one in kinds.items()}

@@ -9,6 +9,7 @@ import pickle
 import re
 import weakref
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, ClassVar
 
 import pytest
@@ -34,7 +35,7 @@ class Coloured(Shape):
     colour: str = "red"
 
 
-@record(order=True)
+@record(order=True, many=True)
 class Place:
     x: int
     y: int
@@ -140,8 +141,8 @@ def as_dataclass(layers: Layers, *, frozen: bool, order: bool) -> Any:
     return _made(layers, dataclasses.dataclass(frozen=frozen, order=order, slots=True), dataclasses.field)
 
 
-def as_record(layers: Layers, *, frozen: bool, order: bool) -> Any:
-    return _made(layers, record(order=order) if frozen else mutable, field)
+def as_record(layers: Layers, *, frozen: bool, order: bool, many: bool = False) -> Any:
+    return _made(layers, record(order=order, many=many) if frozen else mutable, field)
 
 
 def _made(layers: Layers, decorate: Callable[[type], type], field_of: Any) -> type:
@@ -172,10 +173,13 @@ def test_a_record_is_made_of_what_a_dataclass_is_made_of(layers: Layers, frozen:
         assert tuple(each.name for each in dataclasses.fields(one)) == fields(other) == other.__match_args__
 
 
-@given(LAYERS, st.booleans(), st.booleans(), st.data())
-def test_a_record_behaves_as_a_dataclass_does(layers: Layers, frozen: bool, order: bool, data: st.DataObject) -> None:
+@given(LAYERS, st.booleans(), st.booleans(), st.booleans(), st.data())
+def test_a_record_behaves_as_a_dataclass_does(
+    layers: Layers, frozen: bool, order: bool, many: bool, data: st.DataObject
+) -> None:
     order = order and frozen  # there is no mutable one with an order
-    kinds = [outcome(way, layers, frozen=frozen, order=order) for way in (as_dataclass, as_record)]
+    ways = (as_dataclass, partial(as_record, many=many))
+    kinds = [outcome(way, layers, frozen=frozen, order=order) for way in ways]
     assume(TypeError not in kinds)
     names = fields(kinds[1])
     values = [data.draw(st.lists(VALUES, max_size=len(names) + 1)) for _ in range(2)]
@@ -193,10 +197,22 @@ def _looked_at(kind: Any, values: list[list[Any]], named: dict[str, Any]) -> Ite
     yield [outcome(sign, one, other) for sign in SIGNS], [outcome(sign, one, 1) for sign in SIGNS]
     yield outcome(lambda: hash(one) == hash(other) or one != other)
     yield repr(outcome(dataclasses.replace if dataclasses.is_dataclass(kind) else replace, one, **named))
-    yield repr(copy.copy(one)), copy.deepcopy(one) == one, hasattr(one, "__dict__"), outcome(weakref.ref, one)
+    yield repr(copy.copy(one)), copy.deepcopy(one) == one
     yield outcome(setattr, one, "other", 7) in (AttributeError, TypeError)  # by a fault of theirs, with slots
     for name in kind.__match_args__:
         yield outcome(setattr, one, name, 7), outcome(delattr, one, name), outcome(getattr, one, name)
+
+
+def test_those_of_which_there_are_many_have_slots() -> None:
+    """As have those that may change: what is no field of theirs is refused."""
+    has_dict = {
+        kind: hasattr(made, "__dict__") for kind, made in ((Place, Place(1, 2)), (Bag, Bag()), (Shape, Shape("a")))
+    }
+    assert has_dict == {Place: False, Bag: False, Shape: True}
+    with pytest.raises(TypeError):
+        weakref.ref(Place(1, 2))
+    with pytest.raises(AttributeError):
+        Bag().other = 7  # type: ignore[attr-defined]
 
 
 class Plain:

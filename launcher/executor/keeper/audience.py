@@ -8,13 +8,12 @@ from __future__ import annotations
 import select
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from time import sleep
-from typing import Any
 
 from launcher.executor.keeper.clients import Client
 from launcher.kernel.console import Console
 from launcher.plan.outcome import ReaderReport
+from launcher.typed import Any
 from launcher.vms.channel import Channel, Closed, accept, listen
 from launcher.vms.notices import Full, IsRunning, MayType, Notice, Watching, notice_to_json
 from launcher.vms.orders import Leave, Order, Type, Watch, WatchLines, read_order
@@ -44,7 +43,7 @@ class Audience:
         self._running: IsRunning | None = None  # what a client is told that comes later
         self._turn = 0  # how often somebody came or said something
 
-    def open(self, path: Path) -> None:
+    def open(self, path: str) -> None:
         self._listener = listen(path)
 
     def close(self) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import gc
 import signal
 from contextlib import suppress
-from typing import Any
 
 from launcher.executor.keeper.claim import claim
 from launcher.executor.keeper.giving_up import rehearse
@@ -19,6 +18,7 @@ from launcher.kernel.handed import Handed
 from launcher.kernel.real import RealKernel
 from launcher.plan.codec import learn_plans
 from launcher.plan.plan import Plan
+from launcher.typed import Any
 from launcher.vms.awaited import AwaitedText
 from launcher.vms.channel import MOST, MOST_REPORT, Channel, Closed
 from launcher.vms.folder import StateFolder

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import errno
 import shlex
-from typing import Any
 
 from launcher.codec import DecodeError, decode, written
 from launcher.errors import Diagnostic, StepFailed
 from launcher.kernel.api import PciDrivers
 from launcher.plan.steps import BindDriver
 from launcher.record import record
+from launcher.typed import Any
 from launcher.values import PciAddress
 
 GONE = (errno.ENOENT, errno.ENODEV)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
 
 from launcher.errors import Diagnostic
 from launcher.executor.keeper import binding, mediated, network
@@ -23,6 +22,7 @@ from launcher.plan.steps import (
     StaysBound,
 )
 from launcher.plan.virtio import ConnectEngine, MakeTap, OpenTap, StartDiskEngine, StartShareEngine, StartUserNetwork
+from launcher.typed import TYPE_CHECKING, Any
 from launcher.values import HostDevice
 from launcher.vms.journal import UNREADABLE, Entry, Journal, pending, pending_in
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from launcher.executor.keeper import engines, taps
 from launcher.executor.keeper.undo import Undo
@@ -11,6 +10,7 @@ from launcher.kernel.api import Kernel
 from launcher.plan.seed import StartSeedEngine
 from launcher.plan.step import Step
 from launcher.plan.virtio import ConnectEngine, MakeTap, OpenTap, StartDiskEngine, StartShareEngine, StartUserNetwork
+from launcher.typed import Any
 
 
 def memory_of(step: Step, kernel: Kernel) -> dict[str, Any] | None:

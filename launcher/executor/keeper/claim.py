@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from pathlib import Path
 
 from launcher.errors import Diagnostic, LauncherError, NotPermitted, Refused
 from launcher.executor.keeper.changing import left_in
@@ -12,9 +11,13 @@ from launcher.plan.steps import KeepState, groups_opened
 from launcher.plan.virtio import images_of, written_images
 from launcher.plan.whole import check_whole
 from launcher.refusals import way_out
+from launcher.typed import TYPE_CHECKING
 from launcher.vms.folder import NameTaken, StateFolder
 from launcher.vms.groups import LOCKS, GroupTaken, claimant, lock_groups
 from launcher.vms.notices import Begun, NameIsTaken, NotBegun
+
+if TYPE_CHECKING:
+    from launcher.vms.way import StrPath
 
 
 def claim(plan: Plan) -> tuple[StateFolder, Begun] | tuple[None, NameIsTaken | NotBegun]:
@@ -29,7 +32,7 @@ def claim(plan: Plan) -> tuple[StateFolder, Begun] | tuple[None, NameIsTaken | N
 
 def _claim(plan: Plan) -> StateFolder:
     check_whole(plan)
-    folder = claim_folder(Path(next(one.folder for one in plan.steps if isinstance(one, KeepState))))
+    folder = claim_folder(next(one.folder for one in plan.steps if isinstance(one, KeepState)))
     try:
         _check_journal(folder)
         folder.groups = claim_groups(groups_opened(plan.steps), folder)
@@ -42,14 +45,14 @@ def _claim(plan: Plan) -> StateFolder:
 
 def _check_journal(folder: StateFolder) -> None:
     if left_in(folder):
-        name = folder.path.name
+        name = folder.name
         help_ = (f"run `vmlaunch down {name}` first",)
         raise Refused(Diagnostic("E513", f"{name} ended without putting the host back", help=help_))
 
 
 def check_unclaimed(plan: Plan) -> None:
     """Refused when another VM of ours has one of the plan's groups, which says more than that a device is in use."""
-    own = next((Path(one.folder) for one in plan.steps if isinstance(one, KeepState)), None)
+    own = next((one.folder for one in plan.steps if isinstance(one, KeepState)), None)
     numbers = groups_opened(plan.steps)
     if own is not None and numbers and (found := claimant(numbers, own)):
         raise group_taken(found[0], found)
@@ -58,12 +61,12 @@ def check_unclaimed(plan: Plan) -> None:
 def claim_groups(numbers: Collection[int], folder: StateFolder) -> tuple[int, ...]:
     """Descriptors that hold the locks of these groups. Refused, and none is held: another VM of ours has one."""
     try:
-        return lock_groups(numbers, folder.path.parent)
+        return lock_groups(numbers, folder.root)
     except GroupTaken as error:
         raise group_taken(error.number, claimant((error.number,), folder.path)) from None
     except OSError as error:
         fact = f"failed to lock the IOMMU groups: {error.strerror}"
-        raise Refused(Diagnostic("E508", fact, help=(f"the locks are in {folder.path.parent / LOCKS}",))) from None
+        raise Refused(Diagnostic("E508", fact, help=(f"the locks are in {folder.root}/{LOCKS}",))) from None
 
 
 def _claim_images(plan: Plan, folder: StateFolder) -> tuple[int, ...]:
@@ -75,18 +78,18 @@ def _claim_images(plan: Plan, folder: StateFolder) -> tuple[int, ...]:
     from launcher.vms.images import ImageTaken, lock_images
 
     try:
-        return lock_images(written_images(plan.steps), folder.path.parent)
+        return lock_images(written_images(plan.steps), folder.root)
     except ImageTaken as error:
         raise _image_taken(paths[error.identity], error.identity, folder) from None
     except OSError as error:
         fact = f"failed to lock the images: {error.strerror}"
-        raise Refused(Diagnostic("E508", fact, help=(f"the locks are in {folder.path.parent / OF_IMAGES}",))) from None
+        raise Refused(Diagnostic("E508", fact, help=(f"the locks are in {folder.root}/{OF_IMAGES}",))) from None
 
 
 def _image_taken(path: str, identity: str, folder: StateFolder) -> Refused:
     from launcher.vms.others import other_vms
 
-    others = [one for one in other_vms(folder.path.parent) if one.name != folder.path.name]
+    others = [one for one in other_vms(folder.root) if one.name != folder.name]
     writer = next((one.name for one in others if identity in one.images), None)
     whose = f"the VM {writer}, which is up" if writer else "a VM that is only starting or ending, or reads it"
     ways = (f"stop it with `vmlaunch down {writer}`",) if writer else ("see `vmlaunch ps`",)
@@ -101,7 +104,7 @@ def group_taken(number: int, found: tuple[int, str] | None) -> Refused:
     return Refused(Diagnostic("E529", f"IOMMU group {number} is taken by {whose}", help=(help_,)))
 
 
-def claim_folder(path: Path) -> StateFolder:
+def claim_folder(path: StrPath) -> StateFolder:
     """NameTaken: a VM has this folder. Refused with a code: it cannot be made, or it is not safe."""
     try:
         return StateFolder.claim(path)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
 
 from launcher.kernel.console import Console
 from launcher.plan.outcome import ReaderReport
+from launcher.typed import Any
 from launcher.vms.channel import Channel, Closed, pack, pack_bytes
 from launcher.vms.notices import Taken, notice_to_json
 

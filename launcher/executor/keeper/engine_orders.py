@@ -10,7 +10,6 @@ import stat
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, suppress
-from typing import Any
 
 from launcher.errors import Diagnostic, StepFailed
 from launcher.executor.keeper import engine_sockets
@@ -21,6 +20,7 @@ from launcher.kernel.confine import user_of_networks
 from launcher.plan.seed import StartSeedEngine
 from launcher.plan.step import Step
 from launcher.plan.virtio import Image, ServedDisk, StartDiskEngine, StartShareEngine, StartUserNetwork
+from launcher.typed import Any
 
 # virtiofsd has each file open, if only by its path, that its guest knows of; this is its own default.
 OPEN_BY_SHARES = 1_000_000

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import select
 import signal
-from typing import Literal
 
 from launcher.errors import Diagnostic, StepFailed
 from launcher.executor.keeper.last_words import ended_so, said_by
@@ -16,6 +15,7 @@ from launcher.kernel.api import Engine, Kernel
 from launcher.kernel.confine import ON
 from launcher.kernel.waiting import poll
 from launcher.plan.outcome import EngineReport
+from launcher.typed import Literal
 
 MOMENT = 1.0  # seconds for a runner to go whose sockets are closed already
 HELP = (

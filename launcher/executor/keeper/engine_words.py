@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
 
 from launcher.plan.virtio import ServedDisk
 from launcher.row import NamedTuple
+from launcher.typed import Any
 
 OPENED = "/proc/self/fd/{}"
 

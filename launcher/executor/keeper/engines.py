@@ -9,7 +9,6 @@ import _socket as socket
 import errno
 import os
 from contextlib import ExitStack, closing
-from typing import Any
 
 from launcher.codec import DecodeError, decode, written
 from launcher.errors import Diagnostic, StepFailed
@@ -23,6 +22,7 @@ from launcher.plan.step import Step
 from launcher.plan.virtio import StartDiskEngine, StartShareEngine, StartUserNetwork
 from launcher.record import record
 from launcher.refusals import cause, way_out
+from launcher.typed import Any
 from launcher.vms.holders import began, is_dead
 
 STARTS = (StartDiskEngine, StartShareEngine, StartUserNetwork, StartSeedEngine)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
-from typing import Any, ClassVar
 
 from launcher.errors import BUG, Diagnostic
 from launcher.executor.ending import ended_by_itself, stopped
@@ -14,6 +13,7 @@ from launcher.executor.keeper.orders import Orders
 from launcher.executor.keeper.questions import Questions
 from launcher.executor.keeper.records import Records
 from launcher.plan.outcome import DeviceReport, End, StepOutcome, VirtioReport
+from launcher.typed import Any, ClassVar
 from launcher.vms import words
 from launcher.vms.awaited import AwaitedText
 

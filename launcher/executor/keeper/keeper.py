@@ -9,9 +9,7 @@ from __future__ import annotations
 import os
 import select
 from contextlib import suppress
-from pathlib import Path
 from time import monotonic
-from typing import NoReturn
 
 from launcher.errors import GuestFailed, LauncherError, StepFailed
 from launcher.executor.ending import check_confined, diagnostics_of, stopped_by_force
@@ -44,6 +42,7 @@ from launcher.plan.plan import Plan
 from launcher.plan.step import Step
 from launcher.plan.steps import RunVcpus
 from launcher.refusals import REFUSALS
+from launcher.typed import NoReturn
 from launcher.vms.awaited import AwaitedText
 from launcher.vms.channel import Channel
 from launcher.vms.folder import StateFolder
@@ -70,7 +69,7 @@ class Keeper:
     ) -> None:
         self._plan, self._kernel, self._folder, self._reboot, self._awaited = plan, kernel, folder, reboot, awaited
         self._console, self._stopping = Console(), Stopping()
-        self._records = records = Records(plan, str(folder.path / LOG))
+        self._records = records = Records(plan, f"{folder.path}/{LOG}")
         self._archive = Archive(folder, records, self._console, awaited)
         self._audience = Audience(self._console, owner, self._obey, self._orphaned)
         self._announcer = Announcer(records, self._archive, self._audience)
@@ -114,7 +113,7 @@ class Keeper:
         self._archive.open()
         self._kernel.folder = folder.lock
         with folder.entered():
-            self._audience.open(Path(SOCKET))
+            self._audience.open(SOCKET)
         self._archive.keep_state()
 
     def _change_host(self) -> bool:
@@ -181,10 +180,7 @@ class Keeper:
         """Until the runner has gone and its last message is read."""
         gone, rest = False, Rest()
         while not gone:
-            rest.tick()
-            ready = poll(self._interests(), self._timeout(rest))
-            if ready:
-                rest.woken()
+            ready = rest.poll(self._interests(), self._timeout())
             gone = self._link.pidfd in ready
             _drain(self._console.output.event)
             _drain(self._console.input.event)
@@ -220,13 +216,11 @@ class Keeper:
         """The runner undoes its steps. What it says of them can wait a moment, and the host wants its devices back."""
         return self._records.end is not None or self._stopping.forced
 
-    def _timeout(self, rest: Rest) -> float | None:
+    def _timeout(self) -> float | None:
         """Look again soon while the guest writes, without asking to be woken; when it does not, sleep until a byte."""
         if self._link.more:
             return 0
         waits = [] if self._stopping.deadline is None else [max(self._stopping.deadline - monotonic(), 0)]
-        if (settles := rest.left()) is not None:
-            waits.append(settles)
         if self._awaited is not None and (left := self._awaited.left()) is not None:
             waits.append(left)
         if (look := self._archive.next_look()) is not None:

@@ -6,13 +6,13 @@ Every function here can be called again after it was killed anywhere: it looks f
 from __future__ import annotations
 
 import errno
-from typing import Any
 
 from launcher.codec import DecodeError, decode, written
 from launcher.errors import Diagnostic, StepFailed
 from launcher.executor.keeper.undo import NothingDone
 from launcher.kernel.api import MdevKind, PciDrivers
 from launcher.plan.steps import MakeMdev
+from launcher.typed import Any
 
 GONE = (errno.ENOENT, errno.ENODEV)
 _NO_MORE = "there can be no more {1} of {2}: somebody has made some"

@@ -9,12 +9,12 @@ from __future__ import annotations
 import errno
 import re
 import shlex
-from typing import Any
 
 from launcher.codec import DecodeError, decode, written
 from launcher.errors import Diagnostic, StepFailed
 from launcher.kernel.api import VfChange, VfPlace, VirtualFunctions
 from launcher.plan.steps import SetVirtualFunction
+from launcher.typed import Any
 from launcher.values import LABELS
 
 _NAME = r"[^\s/:]{1,15}"  # dev_valid_name of the kernel

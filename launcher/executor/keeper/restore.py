@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.errors import Diagnostic, HostNotRestored, Refused, StepFailed
 from launcher.executor.keeper.changing import (
     commands,
@@ -15,6 +13,7 @@ from launcher.executor.keeper.changing import (
     undo_all,
 )
 from launcher.executor.keeper.claim import claim_groups
+from launcher.typed import TYPE_CHECKING
 from launcher.vms.holders import openers
 from launcher.vms.journal import Journal
 
@@ -81,5 +80,5 @@ def _remove(folder: StateFolder) -> None:
 
 def _stays(folder: StateFolder, cause: str) -> StepFailed:
     help_ = ("take away what is in it and remove it, or leave it: the name is free",)
-    message = f"{folder.path.name} is down, but failed to remove {folder.path}: {cause}"
+    message = f"{folder.name} is down, but failed to remove {folder.path}: {cause}"
     return StepFailed(Diagnostic("E542", message, help=help_))

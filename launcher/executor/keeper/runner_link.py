@@ -12,13 +12,13 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from time import monotonic
-from typing import NoReturn
 
 from launcher.codec import encode
 from launcher.errors import Diagnostic
 from launcher.executor.keeper.records import Records
 from launcher.kernel.waiting import STOPS, ignore_stops
 from launcher.plan.plan import Plan
+from launcher.typed import NoReturn
 from launcher.vms.channel import Channel, Closed, pack
 from launcher.vms.limits import Unfit
 from launcher.vms.orders import RunnerDo, RunnerOrder

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import signal
-from typing import Literal
 
 from launcher.record import field, mutable
+from launcher.typed import Literal
 
 Act = Literal["power", "stop", "kill"]
 MOMENT = 1.0  # seconds in which the same signal is one

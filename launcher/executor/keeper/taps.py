@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import shlex
 from contextlib import closing
-from typing import Any
 
 from launcher.codec import DecodeError, decode, written
 from launcher.errors import Diagnostic, StepFailed
@@ -15,6 +14,7 @@ from launcher.kernel import tap
 from launcher.kernel.api import Kernel
 from launcher.plan.virtio import ConnectEngine, MakeTap, OpenTap
 from launcher.refusals import cause
+from launcher.typed import Any
 
 PERMISSION = "root, or CAP_NET_ADMIN, makes taps; an ordinary user opens one that was made for him: `ip tuntap add`"
 MADE = {

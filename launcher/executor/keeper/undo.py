@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from launcher.errors import StepFailed
 from launcher.kernel.api import Kernel
 from launcher.row import NamedTuple
+from launcher.typed import Any
 
 
 class NothingDone(StepFailed):

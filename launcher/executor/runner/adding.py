@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
 
 from launcher.errors import Diagnostic, StepFailed
 from launcher.executor.runner.devices.interrupts import Interrupts, Pin
@@ -27,6 +26,7 @@ from launcher.machine.virtio import BAR_SIZE, offerable, pieces
 from launcher.machine.virtio_config import VirtioConfig
 from launcher.plan.steps import BarPlace
 from launcher.plan.virtio import AddVirtio, Virtio
+from launcher.typed import TypeVar
 
 Opened = TypeVar("Opened", Vhost, VhostUser)
 

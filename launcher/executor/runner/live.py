@@ -9,7 +9,6 @@ import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, TypeVar
 
 from launcher.errors import Diagnostic, StepFailed
 from launcher.executor.runner.devices.bus import Bus
@@ -23,6 +22,7 @@ from launcher.plan.outcome import Unanswered
 from launcher.plan.steps import DescribeMachine, LoadKernel, RamRange
 from launcher.record import field, mutable
 from launcher.row import NamedTuple
+from launcher.typed import TYPE_CHECKING, Any, TypeVar
 from launcher.values import MIB, Span
 
 if TYPE_CHECKING:

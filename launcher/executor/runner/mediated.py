@@ -7,7 +7,6 @@ it is VFIO's region of that number (Documentation/driver-api/vfio-mediated-devic
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
 
 from launcher.executor.runner.devices.traps import Space
 from launcher.kernel.api import Device
@@ -17,6 +16,7 @@ from launcher.machine.pieces import PAGE
 from launcher.machine.policy import BARS
 from launcher.plan.steps import BarPlace, PassedMdev
 from launcher.record import replace
+from launcher.typed import Literal
 from launcher.values import MIB, Span, align_up
 
 NUMBER = 6  # BARs of a function

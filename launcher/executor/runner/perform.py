@@ -6,7 +6,6 @@ RunVcpus, the last, is in vcpus.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from launcher.executor.runner.devices.bus import Bus
 from launcher.executor.runner.devices.placing import AddressMap, Memslots
@@ -35,6 +34,7 @@ from launcher.plan.steps import (
     TakeMemory,
 )
 from launcher.plan.virtio import AddVirtio
+from launcher.typed import Any
 from launcher.values import Span
 
 

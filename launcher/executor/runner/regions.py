@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 
 from launcher.errors import Diagnostic, StepFailed
 from launcher.executor.runner.devices.placing import Bar
@@ -68,15 +67,15 @@ def rom_of(one: Passed | PassedMdev, device: Device, live: Live) -> Bar | None:
         return Bar(ROM, "memory", region.size, device.fd, region.offset, parts) if parts else None
     if one.rom is False:
         return None
-    file = live.once(f"rom-{one.alias}", partial(_keep_rom, Path(one.rom)))
+    file = live.once(f"rom-{one.alias}", partial(_keep_rom, one.rom))
     size = size_of(file)
     return Bar(ROM, "memory", size, file, 0, pieces(size, (), None, None))
 
 
-def _keep_rom(path: Path) -> int:
-    with os.fdopen(open_regular(str(path)), "rb") as given:
+def _keep_rom(path: str) -> int:
+    with os.fdopen(open_regular(path), "rb") as given:
         image = given.read()
-    file = os.memfd_create(path.name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    write_whole(file, image.ljust(max(1 << (len(image) - 1).bit_length(), 2048), b"\xff"), 0, str(path))
+    file = os.memfd_create(os.path.basename(path), os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    write_whole(file, image.ljust(max(1 << (len(image) - 1).bit_length(), 2048), b"\xff"), 0, path)
     fcntl.fcntl(file, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
     return file

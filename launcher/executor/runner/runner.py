@@ -13,7 +13,6 @@ from contextlib import suppress
 from errno import EAGAIN
 from os import strerror
 from time import monotonic
-from typing import Literal
 
 from launcher.errors import LauncherError
 from launcher.executor.ending import check_confined, describe_event, diagnostics_of
@@ -23,13 +22,14 @@ from launcher.executor.runner.spaces import OpenedGroups
 from launcher.executor.runner.vcpus import run_vcpus
 from launcher.kernel.api import Event, Kernel
 from launcher.kernel.console import Console
-from launcher.kernel.resting import give_back
+from launcher.kernel.resting import Rest, give_back
 from launcher.machine.board import Board
 from launcher.machine.boards import board_of
 from launcher.plan.outcome import Counts, State, StepOutcome
 from launcher.plan.plan import Plan
 from launcher.plan.step import Step
 from launcher.plan.steps import CreateVm, RunVcpus
+from launcher.typed import Literal
 from launcher.vms.channel import Channel, Closed
 from launcher.vms.limits import MOST_ITEMS
 from launcher.vms.orders import read_runner_order
@@ -93,7 +93,6 @@ class Runner:
             if self._set_up():
                 self._tell_devices()
                 self._tell(Running())
-                give_back()
                 self._watch()
         except StopOrdered:
             if self._live.vcpus:
@@ -138,12 +137,10 @@ class Runner:
 
     def _watch(self) -> None:
         """Until a vCPU comes back or the keeper says stop."""
-        arrived = self._live.console.arrived
+        arrived, rest = self._live.console.arrived, Rest()
         while True:
-            poll = select.poll()
-            for fd in (self._keeper.fileno(), self._bell, arrived, *self._alarms()):
-                poll.register(fd, select.POLLIN)
-            ready = {fd for fd, _ in poll.poll()}
+            heard = (self._keeper.fileno(), self._bell, arrived, *self._alarms())
+            ready = set(rest.poll(dict.fromkeys(heard, select.POLLIN)))
             if arrived in ready:
                 os.eventfd_read(arrived)
                 self._live.the(Built).machine.input_arrived()

@@ -6,10 +6,10 @@ Source: Documentation/arch/x86/boot.rst (64-bit boot protocol) and zero-page.rst
 from __future__ import annotations
 
 import struct
-from typing import Any
 
 from launcher.machine.start import Boot, Patch
 from launcher.machine.x86 import layout
+from launcher.typed import Any
 from launcher.values import GIB, MIB
 
 ZERO_PAGE_SIZE = 4096

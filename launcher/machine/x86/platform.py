@@ -6,7 +6,6 @@ EDK2 (OvmfPkg) and SeaBIOS look for these ids, and drive what they belong to: no
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
 
 from launcher.machine.board import FwCfgItems, Port, PortModel, Told
 from launcher.machine.pci import CONFIG_SIZE, CONVENTIONAL_CONFIG, HOST_BRIDGE
@@ -15,6 +14,7 @@ from launcher.machine.x86 import acpi, cpu, layout, smbios, table_loader
 from launcher.machine.x86.cmos import Cmos
 from launcher.machine.x86.e820 import RAM, RESERVED
 from launcher.machine.x86.fw_cfg import Content, FwCfg
+from launcher.typed import TYPE_CHECKING
 from launcher.values import GIB, KIB, MIB, PciAddress, Span
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ Source: Xen, "x86/HVM direct boot ABI" (docs/misc/pvh.pandoc) and hvm_start_info
 from __future__ import annotations
 
 import struct
-from typing import Any
 
 from launcher.machine.start import Boot, Patch
 from launcher.machine.x86 import layout
+from launcher.typed import Any
 
 MAGIC = 0x336EC578
 MODULE_SIZE = 32  # of hvm_modlist_entry

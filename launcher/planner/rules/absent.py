@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
 from launcher.planner.functions import FIRST_VMD_DOMAIN, behind_vmd, is_bridge, leads_to_a_bus, on_vfio
 from launcher.planner.rules.virtual_functions import creating, virtual_address
 from launcher.planner.rules.words import listed, shown
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from launcher.host.facts import HostFacts, PciFunction

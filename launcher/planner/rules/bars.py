@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.errors import Diagnostic
 from launcher.host.facts import Config
 from launcher.machine.pieces import pages_of
@@ -14,6 +12,7 @@ from launcher.planner.places import in_spec
 from launcher.planner.quirks import above, is_tunnelled
 from launcher.planner.rules.rule import Rule
 from launcher.planner.rules.words import series, sysfs
+from launcher.typed import TYPE_CHECKING
 from launcher.values import KIB, MIB, Missing, PciAddress, Span, show_size
 
 if TYPE_CHECKING:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.errors import Diagnostic
 from launcher.planner.functions import is_bridge, on_vfio, only_by_its_own_driver
 from launcher.planner.places import in_spec
 from launcher.planner.rules.access import who
 from launcher.planner.rules.rule import Rule
 from launcher.planner.rules.words import binding, sysfs
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
 from launcher.images.boot_files import BootFile
@@ -11,6 +10,7 @@ from launcher.planner.boot import load_initrd, low_ram, segments_of
 from launcher.planner.places import in_spec
 from launcher.planner.rules.contents import ACCEPTED, named, ways_out
 from launcher.planner.rules.rule import Rule
+from launcher.typed import TYPE_CHECKING
 from launcher.values import MIB, Missing, align_up, show_size
 
 if TYPE_CHECKING:

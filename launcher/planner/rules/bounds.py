@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.errors import Diagnostic
 from launcher.planner.boot import protocol_of
 from launcher.planner.needs import fixed_slots, mapped_pieces, memslots
 from launcher.planner.places import in_spec
 from launcher.planner.regions import left_empty
 from launcher.planner.rules.rule import Rule
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

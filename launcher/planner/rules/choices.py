@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
 from launcher.planner.choose import lowest_free, matching, wanted_by
@@ -17,6 +16,7 @@ from launcher.planner.rules.virtual_functions import no_virtual_function, way_to
 from launcher.planner.rules.words import binding, listed, named_in_spec, series, show, shown
 from launcher.record import replace
 from launcher.spec.kinds import kind_of
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

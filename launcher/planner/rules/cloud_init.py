@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.errors import Diagnostic
 from launcher.images.cloud_init import LARGEST
 from launcher.planner.places import in_spec
 from launcher.planner.rules.boot import UNREADABLE
 from launcher.planner.rules.rule import Rule
+from launcher.typed import TYPE_CHECKING
 from launcher.values import Missing, show_size
 
 if TYPE_CHECKING:

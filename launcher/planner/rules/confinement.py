@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.errors import Diagnostic
 from launcher.planner.places import in_spec
 from launcher.planner.rules.rule import Rule
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from shlex import quote
-from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
 from launcher.images.contents import DISKS_OF_OTHERS
@@ -16,6 +15,7 @@ from launcher.planner.rules.contents import CONTENTS
 from launcher.planner.rules.rule import Rule
 from launcher.planner.rules.words import series
 from launcher.row import NamedTuple
+from launcher.typed import TYPE_CHECKING
 from launcher.values import Missing, show_size
 
 if TYPE_CHECKING:

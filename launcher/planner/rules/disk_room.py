@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from shlex import quote
-from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
 from launcher.planner.rules.access import SETFACL
@@ -12,6 +11,7 @@ from launcher.planner.rules.disk_images import disks_there, images_of, where
 from launcher.planner.rules.rule import Rule
 from launcher.planner.rules.words import series
 from launcher.planner.served_by import READ, WRITE, may, server_of
+from launcher.typed import TYPE_CHECKING
 from launcher.values import MIB, show_size
 
 if TYPE_CHECKING:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from shlex import quote
-from typing import TYPE_CHECKING
+
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

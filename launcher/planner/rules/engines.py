@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from itertools import chain
-from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
 from launcher.host.facts import ENGINES
 from launcher.planner.places import in_spec
 from launcher.planner.rules.rule import Rule
 from launcher.row import NamedTuple
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,8 +3,6 @@ from is there. Not imported for a VM that starts from a kernel. Pure."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.errors import Diagnostic
 from launcher.images.boot_files import BootFile, Variables
 from launcher.images.disk_files import Disk
@@ -15,6 +13,7 @@ from launcher.planner.places import in_spec
 from launcher.planner.rules.contents import CONTENTS
 from launcher.planner.rules.rule import Rule
 from launcher.row import NamedTuple
+from launcher.typed import TYPE_CHECKING
 from launcher.values import Missing, show_size
 
 if TYPE_CHECKING:

@@ -3,12 +3,11 @@ for a VM that starts from a kernel. Pure."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.errors import Diagnostic
 from launcher.planner.memory import span_of
 from launcher.planner.places import in_spec
 from launcher.planner.rules.rule import Rule
+from launcher.typed import TYPE_CHECKING
 from launcher.values import MIB, show_size
 
 if TYPE_CHECKING:

@@ -3,13 +3,12 @@ given one is parted into. Pure."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.errors import Diagnostic
 from launcher.planner.functions import is_bridge
 from launcher.planner.places import in_spec
 from launcher.planner.rules.rule import Rule
 from launcher.planner.rules.words import listed, series, shown
+from launcher.typed import TYPE_CHECKING
 from launcher.values import PciAddress
 
 if TYPE_CHECKING:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.errors import Diagnostic
 from launcher.planner.functions import VGA, is_kind, on_vfio
 from launcher.planner.modules import vga_is_to_come
@@ -11,6 +9,7 @@ from launcher.planner.places import in_spec
 from launcher.planner.quirks import is_built_in, is_intels
 from launcher.planner.rules.rule import Rule
 from launcher.planner.rules.words import adding, listed, shown
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.errors import Diagnostic
 from launcher.planner.functions import is_bridge, is_kind
 from launcher.planner.groups import attached_by
@@ -15,6 +13,7 @@ from launcher.planner.rules.no_iommu import no_group, no_iommu
 from launcher.planner.rules.rule import Rule
 from launcher.planner.rules.words import adding, listed, moving, series, shown
 from launcher.planner.uses import is_hard
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -6,7 +6,6 @@ They only warn: what a kernel has built in (CONFIG_CMDLINE, an initramfs) is not
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
 from launcher.images.boot_files import BootFile
@@ -16,6 +15,7 @@ from launcher.planner.kernel_cmdline import parameters, values
 from launcher.planner.places import in_spec
 from launcher.planner.rules.rule import Rule
 from launcher.row import NamedTuple
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.errors import Diagnostic
 from launcher.planner.functions import behind_vmd
 from launcher.planner.losing import accepted, is_psp, losses, named_uses, names_of, shown_words, soft_uses
@@ -13,6 +11,7 @@ from launcher.planner.rules.rule import Rule
 from launcher.planner.rules.words import adding, named, show, sysfs
 from launcher.planner.uses import is_hard, runs_from, uses_of
 from launcher.planner.waiting import drm_clients, drm_is_likely, drm_is_unread, waiting
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
 from launcher.planner.functions import on_vfio
@@ -13,6 +12,7 @@ from launcher.planner.places import in_spec
 from launcher.planner.rules.rule import Rule
 from launcher.planner.rules.words import listed, shown
 from launcher.record import record
+from launcher.typed import TYPE_CHECKING
 from launcher.values import Missing
 
 if TYPE_CHECKING:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.errors import Diagnostic
 from launcher.planner.backend import strict_module
 from launcher.planner.linux import last_of, settings_of
@@ -13,6 +11,7 @@ from launcher.planner.places import in_spec
 from launcher.planner.rules.no_iommu import NO_IOMMU_GROUP
 from launcher.planner.rules.rule import Rule
 from launcher.planner.rules.words import adding
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.errors import Diagnostic
 from launcher.planner.needs import KVM_EXTENSIONS
 from launcher.planner.rules.no_kvm import no_kvm
 from launcher.planner.rules.rule import Rule
+from launcher.typed import TYPE_CHECKING
 from launcher.values import Missing
 
 if TYPE_CHECKING:

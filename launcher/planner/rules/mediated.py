@@ -3,8 +3,6 @@ memory. Pure."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.errors import Diagnostic
 from launcher.planner.mediated import API, is_another, is_made, is_ready
 from launcher.planner.places import in_spec
@@ -13,6 +11,7 @@ from launcher.planner.rules.binding import may_change
 from launcher.planner.rules.rule import Rule
 from launcher.planner.rules.words import listed, named, series
 from launcher.spec.problems import did_you_mean
+from launcher.typed import TYPE_CHECKING
 from launcher.values import show_size
 
 if TYPE_CHECKING:

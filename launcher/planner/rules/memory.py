@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
 from launcher.planner.memory import PAGE_SIZES
@@ -11,6 +10,7 @@ from launcher.planner.needs import POOLS, huge_demands, populated_bytes, small_p
 from launcher.planner.places import in_spec
 from launcher.planner.rules.rule import Rule
 from launcher.record import replace
+from launcher.typed import TYPE_CHECKING
 from launcher.values import GIB, KIB, MIB, show_size
 
 if TYPE_CHECKING:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.errors import Diagnostic
 from launcher.planner.modules import lacking, may_load, unloadable, unloaded
 from launcher.planner.places import in_spec
 from launcher.planner.rules.rule import Rule
+from launcher.typed import TYPE_CHECKING
 from launcher.values import Missing
 
 if TYPE_CHECKING:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.errors import Diagnostic
 from launcher.planner.functions import on_vfio
 from launcher.planner.networks import networked
@@ -11,6 +9,7 @@ from launcher.planner.places import in_spec
 from launcher.planner.rules.access import who
 from launcher.planner.rules.rule import Rule
 from launcher.planner.rules.words import series
+from launcher.typed import TYPE_CHECKING
 from launcher.values import LABELS, NO_MAC
 
 if TYPE_CHECKING:

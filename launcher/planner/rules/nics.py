@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from shlex import quote
-from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
 from launcher.planner.places import in_spec
@@ -11,6 +10,7 @@ from launcher.planner.rules.access import who
 from launcher.planner.rules.rule import Rule
 from launcher.planner.rules.words import series
 from launcher.planner.virtio import derived_mac
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

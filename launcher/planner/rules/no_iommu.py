@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.errors import Diagnostic
 from launcher.host.facts import Firmware
 from launcher.planner.functions import is_kind
 from launcher.planner.linux import given, is_dom0, last_of, settings_of
 from launcher.planner.places import in_spec
 from launcher.planner.quirks import is_built_in
+from launcher.typed import TYPE_CHECKING
 from launcher.values import Missing
 
 if TYPE_CHECKING:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.planner.rules import (
     bars,
     binding,
@@ -26,6 +24,7 @@ from launcher.planner.rules import (
     unread,
     virtual_functions,
 )
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.planner.rules import (
     backing,
     cloud_init,
@@ -17,6 +15,7 @@ from launcher.planner.rules import (
     shares,
     vhost,
 )
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

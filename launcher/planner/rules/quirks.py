@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.codes.quirks import APUS_WAY
 from launcher.errors import Diagnostic
 from launcher.host.facts import Config
@@ -12,6 +10,7 @@ from launcher.planner.places import in_spec
 from launcher.planner.quirks import quirks
 from launcher.planner.rules.rule import Rule
 from launcher.planner.rules.words import adding, sysfs
+from launcher.typed import TYPE_CHECKING
 from launcher.values import Missing
 
 if TYPE_CHECKING:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.errors import Diagnostic
 from launcher.planner.memory import GRANULES, free_place, span_of
 from launcher.planner.places import in_spec
 from launcher.planner.rules.rule import Rule
 from launcher.planner.widths import address_bits
+from launcher.typed import TYPE_CHECKING
 from launcher.values import Span, show_size
 
 if TYPE_CHECKING:

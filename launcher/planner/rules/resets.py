@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.errors import Diagnostic
 from launcher.host.facts import Config
 from launcher.planner.functions import is_bridge
@@ -13,6 +11,7 @@ from launcher.planner.places import in_spec
 from launcher.planner.quirks import quirks
 from launcher.planner.rules.rule import Rule
 from launcher.planner.rules.words import adding, listed, named, series, shown, sysfs
+from launcher.typed import TYPE_CHECKING
 from launcher.values import Missing
 
 if TYPE_CHECKING:

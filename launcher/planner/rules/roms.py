@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.errors import Diagnostic
 from launcher.images.boot_files import BootFile
 from launcher.planner.places import in_spec
 from launcher.planner.rules.contents import named
 from launcher.planner.rules.rule import Rule
 from launcher.planner.rules.words import series
+from launcher.typed import TYPE_CHECKING
 from launcher.values import MIB, show_size
 
 if TYPE_CHECKING:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Literal
 
 from launcher.errors import Diagnostic
 from launcher.row import NamedTuple
+from launcher.typed import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from launcher.planner.decided import Situation

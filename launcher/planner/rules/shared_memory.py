@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.errors import Diagnostic
 from launcher.planner.linux import release
 from launcher.planner.needs import PIECES_OF_VHOST, PIECES_OF_VHOST_USER, populates
 from launcher.planner.places import in_spec
 from launcher.planner.rules.rule import Rule
 from launcher.planner.served_by import MADE
+from launcher.typed import TYPE_CHECKING
 from launcher.values import show_size
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from posixpath import normpath
 from shlex import quote
-from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
 from launcher.images.disk_files import OF_THE_KERNEL, Folder
@@ -17,6 +16,7 @@ from launcher.planner.rules.disk_images import images_of
 from launcher.planner.rules.rule import Rule
 from launcher.planner.rules.words import series
 from launcher.planner.served_by import ENTER, READ, WRITE, Server, may, server_of
+from launcher.typed import TYPE_CHECKING
 from launcher.values import Missing
 
 if TYPE_CHECKING:

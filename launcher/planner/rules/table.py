@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.planner.rules import (
     access,
     boot,
@@ -23,6 +21,7 @@ from launcher.planner.rules import (
     without_acpi,
 )
 from launcher.planner.served_by import wanted_engines
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

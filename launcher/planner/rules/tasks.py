@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.errors import Diagnostic
 from launcher.planner.needs import least_files, threads_of, user_limit
 from launcher.planner.networks import networked
 from launcher.planner.places import in_spec
 from launcher.planner.rules.rule import Rule
 from launcher.record import record
+from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

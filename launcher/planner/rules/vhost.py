@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from shlex import quote
-from typing import TYPE_CHECKING
 
 from launcher.errors import Diagnostic
 from launcher.images.disk_files import Socket
@@ -15,6 +14,7 @@ from launcher.planner.served_by import READ, WRITE, Server, may
 from launcher.planner.virtio import cid_of
 from launcher.row import NamedTuple
 from launcher.spec.served import AUTO
+from launcher.typed import TYPE_CHECKING
 from launcher.values import Missing
 
 if TYPE_CHECKING:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launcher.errors import Diagnostic
 from launcher.planner.functions import NVIDIA, is_kind, on_vfio, only_by_its_own_driver
 from launcher.planner.places import in_spec
 from launcher.planner.rules.rule import Rule
 from launcher.planner.rules.words import giving_back, listed, series, shown, sysfs
+from launcher.typed import TYPE_CHECKING
 from launcher.values import NO_MAC, Missing, PciAddress
 
 if TYPE_CHECKING:

@@ -31,7 +31,7 @@ def dead(root: Path, name: str) -> Path:
     folder.write(STATE, {"name": name, "phase": "running"})
     Journal(folder).close()
     folder.close()
-    return folder.path
+    return Path(folder.path)
 
 
 def test_a_name_that_no_vm_has_may_be_misspelled(root: Path, capsys: Capture) -> None:

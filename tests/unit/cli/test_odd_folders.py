@@ -34,7 +34,7 @@ def dead(root: Path, phase: str = "running") -> Path:
     folder.write(STATE, {"name": "vm", "phase": phase})
     Journal(folder).close()
     folder.close()
-    return folder.path
+    return Path(folder.path)
 
 
 def test_down_names_what_is_not_ours_and_takes_away_what_is(root: Path, capsys: Capture) -> None:
@@ -119,7 +119,7 @@ def test_logs_are_shown_from_their_last_lines(root: Path, capfd: pytest.CaptureF
 def test_logs_that_come_when_the_vm_ends_show_all_that_was_said(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Its keeper has taken the call, and says the end before it has heard what is asked."""
     folder = StateFolder.claim(root / "vm")
-    (folder.path / LOG).write_text("one\ntwo\n")
+    (Path(folder.path) / LOG).write_text("one\ntwo\n")
 
     def end() -> None:
         listener.setblocking(True)
@@ -128,7 +128,7 @@ def test_logs_that_come_when_the_vm_ends_show_all_that_was_said(root: Path, capf
         channel.receive()  # too late
         channel.close()
 
-    with closing(listen(folder.path / SOCKET)) as listener, ThreadPoolExecutor() as keeper:
+    with closing(listen(Path(folder.path) / SOCKET)) as listener, ThreadPoolExecutor() as keeper:
         ended = keeper.submit(end)
         assert main(["logs", "-f", "vm"]) == 0
         ended.result()

@@ -83,7 +83,10 @@ def test_names_are_those_of_the_list(root: Path, capsys: pytest.CaptureFixture[s
         assert capsys.readouterr().out.split() == listed
 
 
-WORDS = ["-a", "--all", "--names", "--json", "bash", "zsh", "-h", "vm.yaml", "", "-", "--", "-d", "--hello", "--al"]
+WORDS = [
+    *("-a", "--all", "--names", "--json", "bash", "zsh", "-h", "vm.yaml", "", "-", "--", "-d", "--hello", "--al"),
+    *("-v", "--strict", "--no-reboot", "--kill", "-i", "-di"),
+]
 
 
 @pytest.mark.parametrize("verb", [verb for verb in VERBS if hasattr(_module_of(verb), "at_a_glance")])
@@ -98,7 +101,9 @@ def test_what_is_meant_at_a_glance_is_what_argparse_says(verb: str, data: st.Dat
 
 def test_what_people_type_is_understood_at_a_glance() -> None:
     usual = {"ps": [[], ["-a"], ["-a", "--names"]], "completion": [["bash"]]}
-    usual |= {verb: [["vm.yaml"]] for verb in ("up", "plan", "validate")}
+    usual |= {verb: [["vm.yaml"]] for verb in ("up", "plan", "validate", "down")}
+    usual["up"] += [["-d", "vm.yaml"], ["vm.yaml", "--detach"], ["--hello"]]
+    usual["down"] += [["one", "two"], ["--kill", "one"], ["-a"]]
     for verb, words in ((verb, words) for verb, several in usual.items() for words in several):
         assert _module_of(verb).at_a_glance(words) is not None
 

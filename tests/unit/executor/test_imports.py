@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 SERVED = (
     *("executor.keeper.changing_served", "executor.keeper.engines", "executor.keeper.taps", "executor.runner.adding"),
@@ -32,3 +33,14 @@ def test_a_keeper_begins_without_what_python_makes_of_its_c() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     heavy = {"datetime", "queue", "selectors", "socket", "threading", "traceback"}
     assert not heavy & {*done.stdout.split()}
+
+
+def test_no_process_of_a_start_reads_what_is_large_and_of_no_use_to_it() -> None:
+    """`typing` is half a megabyte, `pathlib`, with what it imports, another two thirds."""
+    spec = Path(__file__).parents[3] / "examples" / "hello.yaml"
+    plans = f"from launcher.cli import main; main(['plan', {str(spec)!r}])"
+    keeps = "import launcher.cli.up, launcher.cli.attach, launcher.executor.keeper.beginning, launcher.kernel.kvm"
+    for deed in (plans, keeps):
+        program = f"import sys; {deed}; print({{'typing', 'pathlib'}} & {{*sys.modules}})"
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        assert done.stdout.splitlines()[-1] == "set()"

@@ -67,7 +67,7 @@ def test_a_child_that_somebody_kills_is_a_refusal(bus: Path) -> None:
         "from launcher.kernel import sysfs\n"
         "sysfs._write = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
         "from launcher.values import PciAddress\n"
-        "try: sysfs.PciDrivers(20, sysfs.Path(sys.argv[1])).probe(PciAddress.parse('0000:01:00.0'))\n"
+        "try: sysfs.PciDrivers(20, sys.argv[1]).probe(PciAddress.parse('0000:01:00.0'))\n"
         "except OSError as error: sys.exit(error.errno)\n"
     )
     done = subprocess.run([sys.executable, "-c", script, bus], check=False, cwd=ROOT, timeout=PATIENCE)

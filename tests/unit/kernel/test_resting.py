@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import select
+import signal
 import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -11,10 +15,24 @@ from launcher.kernel.resting import SETTLES, Rest
 
 
 @pytest.fixture
+def bell() -> Iterator[int]:
+    """An event that a test rings."""
+    descriptor = os.eventfd(0, os.EFD_CLOEXEC)
+    yield descriptor
+    os.close(descriptor)
+
+
+@pytest.fixture
 def given(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """When something was given back."""
+    """When a process lay down to rest."""
     found: list[float] = []
-    monkeypatch.setattr(resting, "give_back", lambda: found.append(resting.monotonic()))
+
+    def asleep(interests: dict[int, int], seconds: float | None) -> dict[int, int]:
+        found.append(resting.monotonic())
+        return real(interests, seconds)
+
+    real = resting._asleep
+    monkeypatch.setattr(resting, "_asleep", asleep)
     return found
 
 
@@ -22,37 +40,84 @@ def at(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     monkeypatch.setattr(resting, "monotonic", lambda: seconds)
 
 
-def test_it_rests_once_nothing_has_come_for_a_while(monkeypatch: pytest.MonkeyPatch, given: list[float]) -> None:
-    rest = Rest()
-    rest.tick()
-    assert rest.left() is None
+def test_it_rests_once_nothing_has_come_for_a_while(
+    monkeypatch: pytest.MonkeyPatch, given: list[float], bell: int
+) -> None:
     at(monkeypatch, 10)
-    rest.woken()
-    at(monkeypatch, 10.5)
-    rest.woken()
-    rest.tick()
-    assert (given, rest.left()) == ([], SETTLES)
-    at(monkeypatch, 10.5 + SETTLES)
-    assert rest.left() == 0
-    rest.tick()
-    assert given == [10.5 + SETTLES]
-
-
-def test_who_rests_is_not_woken_for_it_again(monkeypatch: pytest.MonkeyPatch, given: list[float]) -> None:
     rest = Rest()
+    at(monkeypatch, 10 + SETTLES - 0.5)
+    os.eventfd_write(bell, 1)
+    assert rest.poll({bell: select.POLLIN}) == {bell: select.POLLIN}
+    os.eventfd_read(bell)
+    at(monkeypatch, 10 + SETTLES)
+    assert (rest.poll({bell: select.POLLIN}, 0), given) == ({}, [])
+    at(monkeypatch, 10 + 2 * SETTLES)
+    assert (rest.poll({bell: select.POLLIN}, 0), given) == ({}, [10 + 2 * SETTLES])
+
+
+def test_who_rests_hears_what_comes(monkeypatch: pytest.MonkeyPatch, given: list[float], bell: int) -> None:
     at(monkeypatch, 0)
-    rest.woken()
+    rest = Rest()
     at(monkeypatch, SETTLES)
-    rest.tick()
-    rest.tick()
-    assert (len(given), rest.left()) == (1, None)
+    os.eventfd_write(bell, 1)
+    assert rest.poll({bell: select.POLLIN, 1 << 20: select.POLLIN}) == {
+        bell: select.POLLIN,
+        1 << 20: select.POLLNVAL,
+    }
+    assert given == [SETTLES]
 
 
-def test_an_update_that_took_what_it_needs_ends_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_rests_comes_back_in_time(monkeypatch: pytest.MonkeyPatch, given: list[float], bell: int) -> None:
+    at(monkeypatch, 0)
+    rest = Rest()
+    at(monkeypatch, SETTLES)
+    assert rest.poll({bell: select.POLLIN}, 0.01) == {}
+    assert (rest.poll({bell: select.POLLIN}, 0), given) == ({}, [SETTLES])
+
+
+def test_a_signal_is_no_error(monkeypatch: pytest.MonkeyPatch, given: list[float], bell: int) -> None:
+    heard: list[int] = []
+    before = signal.signal(signal.SIGALRM, lambda number, _: heard.append(number))
+    try:
+        at(monkeypatch, 0)
+        rest = Rest()
+        at(monkeypatch, SETTLES)
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        assert rest.poll({bell: select.POLLIN}, 60) == {}
+        assert (heard, len(given)) == ([signal.SIGALRM], 1)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_an_update_that_took_what_it_needs_ends_nobody(monkeypatch: pytest.MonkeyPatch, bell: int) -> None:
     monkeypatch.setitem(sys.modules, "launcher.native", None)
-    rest = Rest()
     at(monkeypatch, 0)
-    rest.woken()
+    rest = Rest()
     at(monkeypatch, SETTLES)
-    rest.tick()
-    assert rest.left() is None
+    assert rest.poll({bell: select.POLLIN}, 0) == {}
+
+
+def test_whoever_rests_has_no_code_mapped_but_what_waits(monkeypatch: pytest.MonkeyPatch, bell: int) -> None:
+    """The interpreter's is megabytes. A child looks at us: we would map it again."""
+    at(monkeypatch, 0)
+    rest = Rest()
+    at(monkeypatch, SETTLES)
+    ours = os.getpid()
+    awake = _mapped(ours)
+    child = os.fork()
+    if child == 0:
+        try:
+            signal.alarm(30)
+            while _mapped(ours) > awake / 2:
+                pass
+        finally:
+            os.eventfd_write(bell, 1)
+            os._exit(0)
+    assert rest.poll({bell: select.POLLIN}, 60) == {bell: select.POLLIN}
+    os.waitpid(child, 0)
+
+
+def _mapped(process: int) -> int:
+    """KiB of files."""
+    with open(f"/proc/{process}/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("RssFile"))

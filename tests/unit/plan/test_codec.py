@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Literal
 
 import pytest
 
 from launcher.codec import DecodeError, decode, encode
 from launcher.host.facts import HostFacts, Linux
 from launcher.record import field, record
+from launcher.typed import Any, Literal
 from launcher.values import Hex, Missing, PciAddress
 from tests.generators.changes import recorded
 from tests.generators.hosts import many_functions

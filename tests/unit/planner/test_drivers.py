@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -17,6 +16,7 @@ from launcher.planner.rules.virtual_functions import virtual_address
 from launcher.planner.slots import guest_addresses
 from launcher.planner.uses import is_hard
 from launcher.record import replace
+from launcher.typed import get_args
 from launcher.values import PciAddress
 from tests.catalogue.driver_hosts import DISK, GPU, NIC, SOUND, board, function, plus, sriov, vmd
 from tests.catalogue.drivers import spec

@@ -70,8 +70,8 @@ def test_one_that_ends_while_somebody_looks_is_not_lost(tmp_path: Path, monkeypa
 
 def test_only_its_owner_may_look_into_it(tmp_path: Path) -> None:
     folder = StateFolder.claim(tmp_path / "run" / "vm")
-    assert folder.path.stat().st_mode & 0o777 == 0o700
-    assert folder.path.parent.stat().st_mode & 0o777 == 0o700
+    assert Path(folder.path).stat().st_mode & 0o777 == 0o700
+    assert Path(folder.path).parent.stat().st_mode & 0o777 == 0o700
     folder.close()
 
 
@@ -85,8 +85,8 @@ def test_a_file_in_the_way_is_refused(tmp_path: Path) -> None:
 def test_files_are_written_whole_and_read_back(tmp_path: Path) -> None:
     folder = StateFolder.claim(tmp_path / "vm")
     folder.write("state.json", {"phase": "running"})
-    assert json.loads((folder.path / "state.json").read_text()) == {"phase": "running"}
-    assert [entry.name for entry in folder.path.iterdir()] == ["state.json"]
+    assert json.loads((Path(folder.path) / "state.json").read_text()) == {"phase": "running"}
+    assert [entry.name for entry in Path(folder.path).iterdir()] == ["state.json"]
     folder.close()
 
 
@@ -100,7 +100,7 @@ def test_an_emptied_and_removed_folder_is_gone(tmp_path: Path) -> None:
     folder = StateFolder.claim(tmp_path / "vm")
     folder.write("report.json", {})
     folder.empty()
-    assert list(folder.path.iterdir()) == []
+    assert list(Path(folder.path).iterdir()) == []
     folder.remove()
     folder.close()
     assert list(all_folders(tmp_path)) == []
@@ -108,10 +108,10 @@ def test_an_emptied_and_removed_folder_is_gone(tmp_path: Path) -> None:
 
 def test_what_is_not_ours_is_never_removed(tmp_path: Path) -> None:
     folder = StateFolder.claim(tmp_path / "vm")
-    (folder.path / "letter").write_text("dear")
+    (Path(folder.path) / "letter").write_text("dear")
     folder.write("report.json", {})
     assert folder.remove() == ("letter",)
-    assert [entry.name for entry in folder.path.iterdir()] == ["letter"]
+    assert [entry.name for entry in Path(folder.path).iterdir()] == ["letter"]
     folder.close()
 
 

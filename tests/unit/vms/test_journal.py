@@ -26,7 +26,7 @@ def folder(tmp_path: Path) -> Iterator[StateFolder]:
 
 @pytest.fixture
 def path(folder: StateFolder) -> Path:
-    return folder.path / JOURNAL
+    return Path(folder.path) / JOURNAL
 
 
 def test_what_was_not_undone_is_pending_last_deed_first(folder: StateFolder, path: Path) -> None:

@@ -149,11 +149,11 @@ def test_nobody_else_can_take_the_lock_of_a_folder_even_of_one_that_was_open_to_
 
 def swapped(folder: StateFolder, victim: Path) -> None:
     """What the owner of the folder above could do: another folder in its place, with links and a journal of his own."""
-    folder.path.rename(folder.path.with_name("moved"))
-    folder.path.mkdir()
+    Path(folder.path).rename(Path(folder.path).with_name("moved"))
+    Path(folder.path).mkdir()
     for name in (STATE, f".{STATE}", LOG):
-        os.symlink(victim, folder.path / name)
-    (folder.path / JOURNAL).write_text('{"n": 9, "op": "bind-driver", "undo": {"address": "0000:00:01.0"}}\n')
+        os.symlink(victim, Path(folder.path) / name)
+    (Path(folder.path) / JOURNAL).write_text('{"n": 9, "op": "bind-driver", "undo": {"address": "0000:00:01.0"}}\n')
 
 
 def test_whoever_swaps_the_folder_neither_gets_a_file_written_nor_a_journal_obeyed(tmp_path: Path) -> None:
@@ -179,16 +179,16 @@ def test_a_link_in_the_folder_is_replaced_and_not_followed(tmp_path: Path, name:
     victim = tmp_path / "victim"
     victim.write_text("precious")
     folder = StateFolder.claim(tmp_path / "vm")
-    os.symlink(victim, folder.path / name)
+    os.symlink(victim, Path(folder.path) / name)
     folder.write(STATE, {"phase": "running"})
     assert victim.read_text() == "precious"
-    assert read_json(folder.path / STATE) == {"phase": "running"}
+    assert read_json(Path(folder.path) / STATE) == {"phase": "running"}
     folder.close()
 
 
 def test_a_log_that_is_there_already_is_not_written_to(tmp_path: Path) -> None:
     folder = StateFolder.claim(tmp_path / "vm")
-    os.symlink(tmp_path / "victim", folder.path / LOG)
+    os.symlink(tmp_path / "victim", Path(folder.path) / LOG)
     with pytest.raises(FileExistsError):
         folder.open(LOG)
     assert not (tmp_path / "victim").exists()
@@ -235,14 +235,14 @@ ODD.append(pytest.param(foreign, marks=needs_root))
 def test_what_is_no_file_of_ours_is_never_read_nor_waited_for(tmp_path: Path, make: Callable[[Path], None]) -> None:
     folder = StateFolder.claim(tmp_path / "vm")
     for name in (STATE, JOURNAL):
-        make(folder.path / name)
+        make(Path(folder.path) / name)
     with pytest.raises(OSError, match=r".+"):
-        read_file(folder.path / STATE)
+        read_file(Path(folder.path) / STATE)
     with pytest.raises(OSError, match=r".+"):
         folder.read(STATE)
-    assert read_json(folder.path / STATE) is None
+    assert read_json(Path(folder.path) / STATE) is None
     with pytest.raises(Refused, match="E512: the journal of vm cannot be read"):
-        pending(folder.path / JOURNAL)
+        pending(Path(folder.path) / JOURNAL)
     folder.close()
     assert not is_lost(tmp_path / "vm")
 
@@ -252,17 +252,17 @@ def test_whatever_is_in_the_place_of_a_file_is_removed_as_ours_and_made_anew(
     tmp_path: Path, make: Callable[[Path], None]
 ) -> None:
     folder = StateFolder.claim(tmp_path / "vm")
-    make(folder.path / STATE)
+    make(Path(folder.path) / STATE)
     folder.write(STATE, {})
-    assert read_json(folder.path / STATE) == {}
-    (folder.path / "other.json").unlink(missing_ok=True)
+    assert read_json(Path(folder.path) / STATE) == {}
+    (Path(folder.path) / "other.json").unlink(missing_ok=True)
     assert folder.remove() == ()
     folder.close()
 
 
 def test_a_folder_in_the_place_of_a_file_stays_and_is_named(tmp_path: Path) -> None:
     folder = StateFolder.claim(tmp_path / "vm")
-    (folder.path / STATE).mkdir()
+    (Path(folder.path) / STATE).mkdir()
     with pytest.raises(OSError, match=r".+"):
         folder.write(STATE, {})
     assert folder.remove() == (STATE,)
@@ -284,7 +284,7 @@ def test_a_folder_with_a_long_path_has_a_socket_too(tmp_path: Path) -> None:
     folder = StateFolder.claim(tmp_path / ("long-" * 20) / "vmlaunch" / "vm")
     with folder.entered():
         listener = listen(Path(SOCKET))
-    Channel.connect(folder.path / SOCKET).close()
+    Channel.connect(Path(folder.path) / SOCKET).close()
     listener.close()
     folder.close()
 
@@ -293,6 +293,6 @@ def test_names_are_of_the_folder_while_it_is_entered(tmp_path: Path) -> None:
     folder, before = StateFolder.claim(tmp_path / "vm"), os.getcwd()
     with folder.entered():
         Path("control.sock").touch()
-    assert (folder.path / "control.sock").exists()
+    assert (Path(folder.path) / "control.sock").exists()
     assert os.getcwd() == before
     folder.close()

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from typing import Protocol
 
 from launcher.machine.function import Asked
 from launcher.plan.outcome import DeviceReport, VirtioReport
+from launcher.typed import Protocol
 from launcher.values import Span
 
 

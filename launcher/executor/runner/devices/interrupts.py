@@ -9,13 +9,13 @@ from __future__ import annotations
 import select
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, nullcontext, suppress
-from typing import Protocol
 
 from launcher.executor.runner.devices.routes import Routes
 from launcher.kernel.api import Eventfd, FewVectors, IrqInfo, Vm
 from launcher.plan.changes import Interrupt, Vector
 from launcher.record import mutable
 from launcher.row import NamedTuple
+from launcher.typed import Protocol
 
 SayAbout = Callable[[str, str], None]  # what it is about, and what the report should say of it
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
-from typing import Any
 
 from launcher.executor.runner.devices.function import Alarm
 from launcher.executor.runner.devices.interrupts import Interrupts
@@ -18,6 +17,7 @@ from launcher.machine.function import Asked, PassedFunction
 from launcher.plan.changes import Change, Forward, HideBar, Interrupt, ShowBar
 from launcher.plan.outcome import DeviceReport
 from launcher.plan.steps import Passed, PassedMdev
+from launcher.typed import Any
 from launcher.values import Span
 
 

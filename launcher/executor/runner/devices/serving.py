@@ -11,13 +11,13 @@ import struct
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from typing import Protocol
 
 from launcher.kernel.api import MemoryPart, RingPlace, Tap, Vhost, VhostUser
 from launcher.kernel.vhost_user import CONFIG, MQ
 from launcher.machine.virtio import EVENT_IDX, INDIRECT_DESC, VERSION_1
 from launcher.plan.virtio import Virtio
 from launcher.row import NamedTuple
+from launcher.typed import Protocol
 
 NO_EVENT = -1
 PATIENCE, TICK = 10.0, 0.0005  # seconds for requests in flight when a driver resets its disk, and between two looks

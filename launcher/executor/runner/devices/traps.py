@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from typing import Literal
 
 from launcher.kernel.api import Machine, Trap
 from launcher.row import NamedTuple
+from launcher.typed import Literal
 from launcher.values import Span
 
 Space = Literal["port", "memory"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
-from typing import Any
 
 from launcher.executor.runner.devices.function import Alarm
 from launcher.executor.runner.devices.interrupts import Interrupts
@@ -15,6 +14,7 @@ from launcher.machine.function import Asked, PassedFunction
 from launcher.plan.changes import Change, Forward, HideBar, Interrupt, ShowBar
 from launcher.plan.outcome import VirtioReport
 from launcher.plan.virtio import Virtio
+from launcher.typed import Any
 from launcher.values import Span
 
 BAR = 0

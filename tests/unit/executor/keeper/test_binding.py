@@ -166,4 +166,4 @@ def test_what_cannot_be_put_back_is_said_with_the_commands_and_put_back_later(tm
     folder = StateFolder.claim(tmp_path / "vm")
     restore(folder, keeper.kernel)
     assert drivers(keeper.kernel) == BEFORE
-    assert not folder.path.exists()
+    assert not Path(folder.path).exists()

@@ -127,7 +127,7 @@ def test_what_cannot_be_removed_stays_in_the_journal(folder: StateFolder) -> Non
     (said,) = raised.value.diagnostics
     assert said.help == (f"`echo 1 > /sys/bus/mdev/devices/{UUID}/remove`",)
     folder.leave()
-    restore(StateFolder.claim(folder.path), kernel)
+    restore(StateFolder.claim(Path(folder.path)), kernel)
     assert not is_there(kernel)
 
 
@@ -144,7 +144,7 @@ def test_one_that_is_half_made_stays_in_the_journal(folder: StateFolder, monkeyp
         with pytest.raises(HostNotRestored):
             restore(folder, kernel)
     folder.leave()
-    restore(StateFolder.claim(folder.path), kernel)
+    restore(StateFolder.claim(Path(folder.path)), kernel)
     assert not is_there(kernel)
 
 

@@ -122,7 +122,7 @@ def test_one_that_is_gone_took_its_settings_with_it(folder: StateFolder) -> None
     done(kernel, folder).close()
     kernel.host.functions = ()
     restore(folder, kernel)
-    assert not folder.path.exists()
+    assert not Path(folder.path).exists()
 
 
 def test_another_that_has_its_address_now_is_not_touched(folder: StateFolder) -> None:
@@ -144,7 +144,7 @@ def test_an_interface_that_is_elsewhere_keeps_the_journal(folder: StateFolder) -
     assert raised.value.diagnostics[0].evidence == (
         "vf 3 of eth0 (0000:3b:01.3) back to MAC none, VLAN 7 qos 3 802.1ad, trust off, spoofcheck off: No such device",
     )
-    assert (folder.path / JOURNAL).exists()
+    assert (Path(folder.path) / JOURNAL).exists()
 
 
 @pytest.mark.parametrize(

@@ -50,21 +50,21 @@ def test_what_an_earlier_version_did_is_put_back(tmp_path: Path, journal: Path) 
     folder, kernel = a_dead_vm(tmp_path)
     kernel.drivers.unbind(kernel.host.functions[2].address)
     kernel.drivers.set_override(kernel.host.functions[2].address, None)
-    (folder.path / JOURNAL).write_bytes(journal.read_bytes())
+    (Path(folder.path) / JOURNAL).write_bytes(journal.read_bytes())
     restore(folder, kernel)
     assert drivers(kernel) == BEFORE
-    assert not folder.path.exists()
+    assert not Path(folder.path).exists()
 
 
 def test_a_journal_says_who_wrote_it(tmp_path: Path) -> None:
     folder, _ = a_dead_vm(tmp_path)
-    first = json.loads((folder.path / JOURNAL).read_text().splitlines()[0])
+    first = json.loads((Path(folder.path) / JOURNAL).read_text().splitlines()[0])
     assert (first["journal"], first["vmlaunch"]) == (1, VERSION)
 
 
 def test_what_a_later_version_did_is_left_to_it(tmp_path: Path) -> None:
     folder, kernel = a_dead_vm(tmp_path)
-    path = folder.path / JOURNAL
+    path = Path(folder.path) / JOURNAL
     ours, theirs = f'"journal": 1, "vmlaunch": "{VERSION}"', '"journal": 2, "vmlaunch": "9.3.0"'
     path.write_text(path.read_text().replace(ours, theirs))
     before, calls = path.read_bytes(), list(kernel.calls)
@@ -121,14 +121,14 @@ def test_killed_before_each_call_of_putting_back_a_second_down_finishes(tmp_path
     host.paper = tmp_path / "drivers"
     whole = FakeKernel(host=host)
     folder, _ = a_dead_vm(tmp_path, whole)
-    changed, journal, done = host.paper.read_text(), (folder.path / JOURNAL).read_bytes(), len(whole.calls)
+    changed, journal, done = host.paper.read_text(), (Path(folder.path) / JOURNAL).read_bytes(), len(whole.calls)
     restore(folder, whole)
     folder.close()
     calls = whole.calls[done:]
     assert len(calls) >= 7
     for at, name in enumerate(calls, 1):
         folder = StateFolder.claim(tmp_path / "vm")
-        (folder.path / JOURNAL).write_bytes(journal)
+        (Path(folder.path) / JOURNAL).write_bytes(journal)
         host.paper.write_text(changed)
         assert _killed_at(at, folder, host) == -signal.SIGKILL, (at, name)
         kernel = FakeKernel(host=host)
@@ -136,7 +136,7 @@ def test_killed_before_each_call_of_putting_back_a_second_down_finishes(tmp_path
         folder.close()
         host.recall()
         assert drivers(kernel) == BEFORE, (at, name)
-        assert not folder.path.exists(), (at, name)
+        assert not Path(folder.path).exists(), (at, name)
     print(f"{len(calls)} times killed before a call of putting back")
 
 
@@ -162,7 +162,7 @@ def _killed_at(at: int, folder: StateFolder, host: FakeHost) -> int:
 
 def test_a_line_that_cannot_be_read_keeps_the_folder_and_the_rest_is_put_back(tmp_path: Path) -> None:
     folder, kernel = a_dead_vm(tmp_path)
-    path = folder.path / JOURNAL
+    path = Path(folder.path) / JOURNAL
     with path.open("a") as lines:
         lines.write("\0\0\0\0\n")
     with pytest.raises(HostNotRestored, match="could not be put back") as raised:
@@ -233,12 +233,12 @@ def test_no_journal_makes_it_write_outside_of_the_bus(
     top = tmp_path_factory.mktemp("host")
     folder, bus = StateFolder.claim(top / "vm"), a_bus(top)
     text = "".join(f"{line}\n" for line in lines)
-    (folder.path / JOURNAL).write_bytes(text.encode("utf-8", "surrogateescape")[: len(text) - torn])
+    (Path(folder.path) / JOURNAL).write_bytes(text.encode("utf-8", "surrogateescape")[: len(text) - torn])
     before = files_of(top)
     try:
         restore(folder, replace_drivers(bus))
     except LauncherError as error:
-        check_that_it_is_told(error, folder.path)
+        check_that_it_is_told(error, Path(folder.path))
     folder.close()
     changed = {name for name, data in files_of(top).items() if before.get(name) != data}
     assert changed <= {f"bus/devices/{DRIVE}/driver_override", "bus/drivers_probe", f"vm/{JOURNAL}"}
@@ -273,11 +273,11 @@ def is_one_command(words: str) -> bool:
 @given(st.binary(max_size=300), st.booleans())
 def test_no_bytes_in_a_journal_are_a_bug(tmp_path_factory: pytest.TempPathFactory, data: bytes, whole: bool) -> None:
     folder = StateFolder.claim(tmp_path_factory.mktemp("host") / "vm")
-    (folder.path / JOURNAL).write_bytes(data + b"\n" * whole)
+    (Path(folder.path) / JOURNAL).write_bytes(data + b"\n" * whole)
     try:
         restore(folder, a_kernel())
     except LauncherError as error:
-        check_that_it_is_told(error, folder.path)
+        check_that_it_is_told(error, Path(folder.path))
     folder.close()
 
 
@@ -298,8 +298,8 @@ def test_no_name_of_an_interface_leads_to_another_command(
     folder = StateFolder.claim(tmp_path_factory.mktemp("host") / "vm")
     told |= {"number": 3, "physical": "0000:05:00.0", "address": str(DRIVE)}
     told |= {"before": {"trust": False}, "after": {"trust": True}}
-    (folder.path / JOURNAL).write_text(json.dumps({"n": 1, "op": "set-virtual-function", "undo": told}) + "\n")
+    (Path(folder.path) / JOURNAL).write_text(json.dumps({"n": 1, "op": "set-virtual-function", "undo": told}) + "\n")
     with pytest.raises(HostNotRestored) as raised:
         restore(folder, Unreachable())
-    check_that_it_is_told(raised.value, folder.path)
+    check_that_it_is_told(raised.value, Path(folder.path))
     folder.close()
