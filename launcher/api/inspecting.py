@@ -87,6 +87,13 @@ def traffic_of(report: Report, plan: Any) -> dict[str, Traffic]:
     return traffic(plan) if isinstance(plan, dict) and report.end is None else {}
 
 
+def cut_off_of(report: Report, plan: Any) -> dict[str, str]:
+    """The NICs of a VM that is up whose taps lead nowhere any more, by alias: why."""
+    from launcher.vms.traffic import cut_off
+
+    return cut_off(plan) if isinstance(plan, dict) and report.end is None else {}
+
+
 def _heard(answer: Answer, path: Path) -> Report | None:
     """The keeper answers at once with what it knows, and again when the runner has told it the rest."""
     from launcher.vms.notices import HasEnded, Known, Now, notice_from_json

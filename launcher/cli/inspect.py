@@ -69,29 +69,31 @@ def _part_from_the_last(number: int) -> None:
 
 def _tell(report: Report, path: Path, options: argparse.Namespace) -> None:
     from launcher.api.folders import saved_in
-    from launcher.api.inspecting import held_by_processes, traffic_of
+    from launcher.api.inspecting import cut_off_of, held_by_processes, traffic_of
 
     held = held_by_processes(report) if options.verbose else {}
     plan = saved_in(path)
-    counted = traffic_of(report, plan)
+    counted, cut_off = traffic_of(report, plan), cut_off_of(report, plan)
     if options.json:
-        _print_json(report, plan, counted, held)
+        _print_json(report, plan, {"traffic": _as_dicts(counted), "cut_off": cut_off, "processes": _as_dicts(held)})
         return
     from launcher.report.holdings import rows
     from launcher.report.traffic import rows_of
 
-    _show(report, chain(rows_of(counted), rows(report, held)))
+    _show(report, chain(rows_of(counted, cut_off), rows(report, held)))
 
 
-def _print_json(report: Report, plan: Any, counted: Mapping[str, Any], held: Mapping[str, Any]) -> None:
+def _print_json(report: Report, plan: Any, more: Mapping[str, Any]) -> None:
+    """What there is nothing of is left out."""
     from launcher.plan.codec import report_to_json
     from launcher.report.escapes import as_json
 
     answer = {"report": report_to_json(report), "plan": plan}
-    if counted:
-        answer["traffic"] = {alias: one._asdict() for alias, one in counted.items()}
-    known = {name: one and one._asdict() for name, one in held.items()}
-    print(as_json(answer | ({"processes": known} if held else {})))
+    print(as_json(answer | {name: one for name, one in more.items() if one}))
+
+
+def _as_dicts(found: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: one and one._asdict() for name, one in found.items()}
 
 
 def _show(report: Report, more: Iterator[Row]) -> None:

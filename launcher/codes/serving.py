@@ -60,6 +60,14 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "Name the bridge. A card is made a port of one: `ip link set eth0 master br0`.",
     ),
     Explanation(
+        "W635",
+        "a bridge that puts a guest in no VLAN",
+        "It filters VLANs, and a port that joins is in none (`vlan_default_pvid 0`): what the guest sends is dropped.",
+        "nics: {lan: {bridge: br0}}  # after `ip link set br0 type bridge vlan_filtering 1 vlan_default_pvid 0`",
+        "Make a tap, put it in the bridge and, by `bridge vlan add`, in its VLAN, and write `tap:` for it. Or let the "
+        "bridge give new ports a VLAN.",
+    ),
+    Explanation(
         "W636",
         "a bridge that is down",
         "It forwards nothing until it is up.",
@@ -210,7 +218,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "E655",
         "a folder that its engine may not enter",
         "virtiofsd runs as the folder's owner for root's VM, else as the user that runs it, and may not read or write "
-        "it.",
+        "it, or may not pass a folder on the way there.",
         "shares: {work: /srv/src}        # of root, as uid 1000",
         "Run the command that the message shows, or share another folder.",
     ),

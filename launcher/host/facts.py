@@ -503,7 +503,7 @@ class Link:
     """A network interface that is no function's. `owner` and `group`: who else than root may open a tap (None: nobody).
 
     `attached`: a process has the tap open (its carrier), None where that cannot be seen; `holders`: which, as far as we
-    may look. `ports`: of a bridge.
+    may look. `ports`: of a bridge; `no_vlan`: it filters VLANs, and puts a new port in none.
     """
 
     name: str
@@ -513,6 +513,7 @@ class Link:
     up: bool = False
     master: str | None = None
     ports: tuple[str, ...] = ()
+    no_vlan: bool = False
     owner: int | None = None
     group: int | None = None
     multi_queue: bool = False

@@ -67,6 +67,7 @@ def _link(tree: Tree, name: str) -> Link:
         up=up,
         master=last(tree.read_link(f"{folder}/master")) or None,
         ports=entries(tree.list_folder(f"{folder}/brif")),
+        no_vlan=_has_no_vlan(tree, f"{folder}/bridge"),
         owner=_somebody(tree, f"{folder}/owner"),
         group=_somebody(tree, f"{folder}/group"),
         multi_queue=bool((tun or 0) & _MULTI_QUEUE),
@@ -80,6 +81,12 @@ def _kind(tree: Tree, folder: str, tun: int | None) -> Literal["bridge", "tap", 
     if tun is not None:
         return "tun" if tun & _TUN else "tap"
     return "other" if isinstance(tree.list_folder(f"{folder}/bridge"), Missing) else "bridge"
+
+
+def _has_no_vlan(tree: Tree, folder: str) -> bool:
+    """For a new port. Linux puts it in VLAN 1 unless somebody has set that to 0."""
+    filters, given = (number(tree.read_text(f"{folder}/{name}")) for name in ("vlan_filtering", "default_pvid"))
+    return filters == 1 and given == 0
 
 
 def _somebody(tree: Tree, path: str) -> int | None:

@@ -134,7 +134,7 @@ class Disk:
 @record
 class Folder:
     """What a share names. `other`: no directory, or one that the kernel makes up. `read_only`: its file system is
-    mounted so. `real` as of a DiskFile."""
+    mounted so. `real` as of a DiskFile. `above`: folders on the way to it that not everybody may pass."""
 
     path: str
     kind: Literal["directory", "other"]
@@ -143,6 +143,7 @@ class Folder:
     read_only: bool = False
     file_system: str | None = None
     real: str | None = None
+    above: tuple[Rights, ...] = ()
 
 
 @record

@@ -10,10 +10,10 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from launcher.images.contents import content_of
-from launcher.images.disk_files import MOST_LINKS, Broken, Disk, DiskFile, Folder, Socket
+from launcher.images.disk_files import MOST_LINKS, Broken, Disk, DiskFile, Folder, Rights, Socket
 from launcher.images.locks import Locks, locks_of, openers_of
 from launcher.images.qcow2 import MAGIC, parse_qcow2
 from launcher.images.rights import identity_of, rights_of
@@ -168,7 +168,19 @@ def read_folder(path: str) -> Folder | Missing:
         return Missing("absent", path)
     kind: Literal["directory", "other"] = "directory" if stat.S_ISDIR(status.st_mode) else "other"
     read_only = bool(system.f_flag & os.ST_RDONLY)
-    return Folder(path, kind, identity_of(status), rights_of(path, status), read_only)
+    rights = rights_of(path, status)
+    return Folder(path, kind, identity_of(status), rights, read_only, above=tuple(_closed(os.path.realpath(path))))
+
+
+def _closed(path: str) -> Iterator[Rights]:
+    """Folders above it that not everybody may pass, the topmost first."""
+    names = path.split("/")[1:-1]
+    for depth in range(len(names) + 1):
+        one = "/" + "/".join(names[:depth])
+        with suppress(OSError):  # it is gone by now
+            status = os.stat(one)
+            if not status.st_mode & stat.S_IXOTH:
+                yield rights_of(one, status)
 
 
 def read_socket(path: str) -> Socket | Missing:

@@ -21,7 +21,7 @@ _NLM_F_REQUEST, _NLM_F_ACK = 1, 4
 _IFLA_VFINFO_LIST, _IFLA_EXT_MASK = 22, 29
 _IFLA_VF_INFO, _IFLA_VF_VLAN_INFO = 1, 1
 _IFLA_VF_MAC, _IFLA_VF_VLAN, _IFLA_VF_SPOOFCHK, _IFLA_VF_TRUST, _IFLA_VF_VLAN_LIST = 1, 2, 4, 9, 12
-_IFLA_MTU, _IFLA_MASTER, _IFLA_AF_SPEC, _IFLA_INET6_ADDR_GEN_MODE = 4, 10, 26, 8
+_IFLA_ADDRESS, _IFLA_MTU, _IFLA_MASTER, _IFLA_AF_SPEC, _IFLA_INET6_ADDR_GEN_MODE = 1, 4, 10, 26, 8
 _ADDR_GEN_MODE_NONE, _IFF_UP = 1, 1  # IN6_ADDR_GEN_MODE_NONE
 _VF, _SKIP_STATS = 1, 8  # RTEXT_FILTER_
 _NESTED = 0x3FFF  # the type without NLA_F_NESTED and NLA_F_NET_BYTEORDER
@@ -72,14 +72,15 @@ class Rtnetlink:
         functions = _attribute(_IFLA_VFINFO_LIST, _attribute(_IFLA_VF_INFO, told))
         check_done(self._ask(_RTM_SETLINK, _NLM_F_ACK, _LINK.pack(socket.AF_UNSPEC, 0, index, 0, 0) + functions))
 
-    def join(self, index: int, bridge: int, mtu: int) -> None:
+    def join(self, index: int, bridge: int, mac: bytes, mtu: int) -> None:
         """The interface is up and a port of the bridge, and the host has no address of its own on it. ENODEV,
         EOPNOTSUPP, EINVAL: that is no bridge."""
         silent = _attribute(_IFLA_INET6_ADDR_GEN_MODE, bytes([_ADDR_GEN_MODE_NONE]))
         family = _attribute(_IFLA_AF_SPEC, _attribute(socket.AF_INET6, silent))
         with suppress(OSError):  # the host has no IPv6. A message of its own: within one, `up` comes first
             check_done(self._ask(_RTM_SETLINK, _NLM_F_ACK, _LINK.pack(socket.AF_UNSPEC, 0, index, 0, 0) + family))
-        plain = _attribute(_IFLA_MTU, struct.pack("=I", mtu)) + _attribute(_IFLA_MASTER, struct.pack("=I", bridge))
+        plain = _attribute(_IFLA_ADDRESS, mac)  # before it is a port (do_setlink, net/core/rtnetlink.c)
+        plain += _attribute(_IFLA_MTU, struct.pack("=I", mtu)) + _attribute(_IFLA_MASTER, struct.pack("=I", bridge))
         up = _LINK.pack(socket.AF_UNSPEC, 0, index, _IFF_UP, _IFF_UP)
         check_done(self._ask(_RTM_SETLINK, _NLM_F_ACK, up + plain))
 

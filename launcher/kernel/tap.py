@@ -21,6 +21,9 @@ _IFF_TAP, _IFF_NO_PI, _IFF_VNET_HDR, _IFF_TUN_EXCL = 0x0002, 0x1000, 0x4000, 0x8
 _IFREQ = struct.Struct("=16sH22x")  # struct ifreq: ifr_name, ifr_flags
 _HEADER = 12  # bytes of struct virtio_net_hdr_v1, in front of each packet
 _MOST_NAME = 15
+# How its address begins. A bridge whose own nobody has set has that of its port with the lowest: the host's would
+# change whenever a guest comes or goes (br_stp_recalculate_bridge_id, net/bridge/br_stp_if.c).
+_HIGH = b"\xfe"
 _USUAL = _IFF_TAP | _IFF_NO_PI | _IFF_VNET_HDR
 
 
@@ -30,7 +33,7 @@ def make(name: str, bridge: str, mtu: int) -> int:
     fd = _open(name, _USUAL | _IFF_TUN_EXCL)
     try:
         with closing(Rtnetlink()) as kernel:
-            kernel.join(_index(name), _index(bridge), mtu)
+            kernel.join(_index(name), _index(bridge), _HIGH + os.urandom(5), mtu)
     except BaseException:
         os.close(fd)
         raise

@@ -9,6 +9,7 @@ from __future__ import annotations
 import _socket as socket
 import array
 import errno
+import os
 import struct
 from collections.abc import Sequence
 from threading import Lock
@@ -24,7 +25,6 @@ NAMES = {value: name for name, value in dict(globals()).items() if name[:4] in (
 VERSION, REPLY, NEED_REPLY = 1, 4, 8  # flags of a message
 PROTOCOL = 30  # the feature bit: there are protocol features, and a queue works once it is enabled
 MQ, REPLY_ACK, CONFIG = 0, 3, 9  # protocol features
-NO_EVENT = 0x100
 MOST_REGIONS = 8
 _HEAD, _NUMBER, _STATE = struct.Struct("<III"), struct.Struct("<Q"), struct.Struct("<II")
 _CONFIG = struct.Struct("<III")
@@ -39,6 +39,7 @@ class VhostUser:
         limit = struct.pack("qq", LONGEST, 0)
         for way in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
             self._socket.setsockopt(socket.SOL_SOCKET, way, limit)
+        self._unheard = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._protocol = 0
         self._features = 0  # the engine's own
         self._broken = ""  # why nothing is said to it any more
@@ -86,11 +87,9 @@ class VhostUser:
         self._tell(SET_VRING_KICK, _NUMBER.pack(index), (event,))
 
     def set_call(self, index: int, event: int) -> None:
-        """-1: it interrupts nobody."""
-        if event < 0:
-            self._tell(SET_VRING_CALL, _NUMBER.pack(index | NO_EVENT))
-        else:
-            self._tell(SET_VRING_CALL, _NUMBER.pack(index), (event,))
+        """-1: it interrupts nobody. It is not told that there is no eventfd: QEMU's engine gives up when a driver then
+        wants an interrupt all the same (libvhost-user.c, _vu_queue_notify)."""
+        self._tell(SET_VRING_CALL, _NUMBER.pack(index), (event if event >= 0 else self._unheard,))
 
     def enable(self, index: int) -> None:
         """Without protocol features a queue works as soon as it has its eventfd."""
@@ -127,6 +126,9 @@ class VhostUser:
     def close(self) -> None:
         """Some engines end when their client goes."""
         self._socket.close()
+        unheard, self._unheard = self._unheard, -1
+        if unheard >= 0:
+            os.close(unheard)
 
     def _ask(self, request: int) -> int:
         number: int = _NUMBER.unpack(self._question(request, b"", _NUMBER.size))[0]

@@ -1,4 +1,4 @@
-"""What has gone through the taps of a VM in; a row of its report for each out."""
+"""What has gone through the taps of a VM, and which lead nowhere, in; a row of its report for each out."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from launcher.vms.traffic import Traffic
 
 
-def rows_of(counted: Mapping[str, Traffic]) -> Iterator[Row]:
+def rows_of(counted: Mapping[str, Traffic], cut_off: Mapping[str, str]) -> Iterator[Row]:
     for alias, one in counted.items():
         to, of = _way(one.received, one.received_packets), _way(one.sent, one.sent_packets)
         yield "traffic", f"{alias}  {one.tap}: {to} to the guest, {of} from it, {one.dropped:,} dropped"
+    for alias, why in cut_off.items():
+        yield "cut off", f"{alias}  {why}"
 
 
 def _way(size: int, packets: int) -> str:

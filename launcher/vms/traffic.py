@@ -1,4 +1,5 @@
-"""The plan of a VM that is up in; what has gone through its taps out, as the kernel counts it (sysfs-class-net)."""
+"""The plan of a VM that is up in; what has gone through its taps, as the kernel counts it, and which of them lead
+nowhere any more, out (sysfs-class-net)."""
 
 from __future__ import annotations
 
@@ -30,12 +31,33 @@ def traffic(plan: Mapping[str, Any]) -> dict[str, Traffic]:
     return dict(_counted(plan))
 
 
-def _counted(plan: Mapping[str, Any]) -> Iterator[tuple[str, Traffic]]:
+def cut_off(plan: Mapping[str, Any]) -> dict[str, str]:
+    """By the NIC's alias: somebody has removed its tap, or taken it from its bridge. The guest sees a link all the
+    same."""
+    return {alias: why for alias, tap, bridge in _taps(plan) if (why := _why_cut_off(tap, bridge))}
+
+
+def _why_cut_off(tap: str, bridge: str | None) -> str:
+    if not (NETWORK / tap).exists():
+        return f"there is no {tap} here any more"
+    master = NETWORK / tap / "master"
+    if bridge is not None and (not master.exists() or master.resolve().name != bridge):
+        return f"{tap} is no port of {bridge} any more"
+    return ""
+
+
+def _taps(plan: Mapping[str, Any]) -> Iterator[tuple[str, str, str | None]]:
+    """(alias, tap, the bridge that it was made for)."""
     for step in plan.get("steps", ()):
         if step["op"] in TAPS:
-            alias, tap = step["args"]["alias"], step["args"]["tap"]
-            with suppress(OSError, ValueError):
-                yield alias, _of(tap)
+            given = step["args"]
+            yield given["alias"], given["tap"], given.get("bridge")
+
+
+def _counted(plan: Mapping[str, Any]) -> Iterator[tuple[str, Traffic]]:
+    for alias, tap, _ in _taps(plan):
+        with suppress(OSError, ValueError):
+            yield alias, _of(tap)
 
 
 def _of(tap: str) -> Traffic:

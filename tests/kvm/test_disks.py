@@ -55,8 +55,8 @@ def opened(pid: int) -> set[Path]:
         return set()
 
 
-def spec(cli: Cli, payload: Payload, image: object, what: str, **more: Any) -> Path:
-    boot = {"kernel": str(payload("blocks")), "cmdline": what}
+def spec(cli: Cli, payload: Payload, image: object, what: str, driver: str = "blocks", **more: Any) -> Path:
+    boot = {"kernel": str(payload(driver)), "cmdline": what}
     return cli.spec(Path("replaced"), boot=boot, disks={"root": image}, **more)
 
 
@@ -120,6 +120,63 @@ def test_what_an_engine_makes_of_nonsense_in_a_ring_ends_in_order(
     assert "Traceback" not in done.err
     assert image.read_bytes() == before
     assert cli.run("down", cli.name).code == 0
+
+
+AGAINST_THE_REGISTERS = (
+    *("widths 1", f"absent {MANY}", "polls 50", f"vectors {MANY}", f"window {1 + MANY // 100}", f"moves {MANY // 2}"),
+    *(f"statuses {2 * MANY}", f"restless {MANY}"),
+)
+
+
+@pytest.mark.parametrize("what", AGAINST_THE_REGISTERS)
+def test_what_no_driver_writes_to_its_registers_does_nothing_or_what_the_standard_says(
+    cli: Cli, payload: Payload, tmp_path: Path, what: str
+) -> None:
+    image = lettered(tmp_path / "root.img")
+    before = image.read_bytes()
+    up = cli.start("up", spec(cli, payload, str(image), what, "registers"))
+    out, err = up.communicate(timeout=PATIENCE * (4 if LONG else 1))
+    assert up.returncode == 0, out + err
+    assert out == f"tried {what.split()[1]}\nhonest read 65\n", out
+    assert image.read_bytes() == before
+
+
+@pytest.mark.parametrize("what", [f"askew {MANY}", f"strings {MANY // 8}"])
+def test_rings_anywhere_and_accesses_of_any_kind_end_in_order(
+    cli: Cli, payload: Payload, tmp_path: Path, what: str
+) -> None:
+    """An engine hangs up when rings make no sense."""
+    up = cli.start("up", spec(cli, payload, str(lettered(tmp_path / "root.img")), what, "registers"))
+    out, err = up.communicate(timeout=PATIENCE * (4 if LONG else 1))
+    assert f"tried {what.split()[1]}\n" in out or up.returncode, out + err
+    assert up.returncode == 0 or ENDED_BY_ENGINE.search(err), err
+    assert "Traceback" not in err
+    assert cli.run("down", cli.name).code == 0
+
+
+def test_a_vcpu_that_does_the_opposite_of_the_other_leaves_a_device_that_works(
+    cli: Cli, payload: Payload, tmp_path: Path
+) -> None:
+    image = lettered(tmp_path / "root.img")
+    up = cli.start("up", spec(cli, payload, str(image), f"together {MANY // 2}", "registers", cpus=2))
+    out, err = up.communicate(timeout=PATIENCE * (4 if LONG else 1))
+    assert up.returncode == 0, out + err
+    assert out.endswith("honest read 65\n"), out
+
+
+@pytest.mark.parametrize("readonly", [False, True])
+def test_odd_requests_are_answered_and_reach_nothing_but_the_image(
+    cli: Cli, payload: Payload, tmp_path: Path, *, readonly: bool
+) -> None:
+    image, neighbour = lettered(tmp_path / "root.img"), lettered(tmp_path / "other.img")
+    before = image.read_bytes()
+    disk = {"path": str(image), "readonly": readonly}
+    done = cli.run("up", spec(cli, payload, disk, f"orders {5 * MANY}", "registers"))
+    assert done.code == 0, done.out + done.err
+    assert "some were done, some refused\n" in done.out, done.out
+    assert (image.read_bytes() == before) is readonly
+    assert image.stat().st_size == len(before)
+    assert neighbour.read_bytes() == before
 
 
 def test_an_engine_that_is_killed_ends_the_vm_and_is_named(cli: Cli, payload: Payload, tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ from tests.conftest import PATIENCE, Cli
 
 pytestmark = pytest.mark.kvm
 Payload = Callable[[str], Path]
-GET_FEATURES, SET_FEATURES, GET_PROTOCOL_FEATURES, GET_QUEUE_NUM, SET_VRING_ENABLE, GET_CONFIG = 1, 2, 15, 17, 18, 24
+GET_FEATURES, SET_FEATURES, GET_VRING_BASE, GET_PROTOCOL_FEATURES = 1, 2, 11, 15
+GET_QUEUE_NUM, SET_VRING_ENABLE, GET_CONFIG = 17, 18, 24
 FEATURES, PROTOCOL = 1 << 32 | 1 << 30, 1 << 9 | 1 << 3 | 1
 NUMBERS = {GET_FEATURES: FEATURES, GET_PROTOCOL_FEATURES: PROTOCOL, GET_QUEUE_NUM: 1}
 SECTORS = 2048
@@ -54,6 +55,8 @@ class Engine:
     def _answer(self, request: int, flags: int, payload: bytes) -> None:
         if request in NUMBERS:
             answer = struct.pack("<Q", NUMBERS[request])
+        elif request == GET_VRING_BASE:
+            answer = payload
         elif request == GET_CONFIG:
             answer = payload[:12] + SECTORS.to_bytes(8, "little").ljust(len(payload) - 12, b"\0")
         else:
@@ -122,3 +125,15 @@ def test_a_stop_does_not_wait_for_one_that_does_not_answer_the_guest(
     assert "bug" not in err, out + err
     assert cli.run("down", cli.name).code == 0
     assert not cli.state.exists()
+
+
+def test_a_nic_at_a_socket_is_no_harm_to_a_vm_whose_driver_means_none_well(
+    cli: Cli, payload: Payload, engines: Callable[..., Engine]
+) -> None:
+    """An engine that agrees to all that it is told, and works on nothing."""
+    ways = ("widths 1", "absent 50", "vectors 50", "window 1", "moves 50", "statuses 500", "askew 50", "restless 50")
+    boot = {"kernel": str(payload("registers")), "cmdline": " ".join(ways)}
+    engine = engines(lambda *_: True)
+    done = cli.run("up", cli.spec(Path("replaced"), boot=boot, nics={"inet": {"socket": str(engine.path)}}))
+    assert done.code == 0, done.out + done.err
+    assert done.out == "".join(f"tried {one.split()[1]}\n" for one in ways) + "honest read 0\n", done.out

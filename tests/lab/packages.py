@@ -83,6 +83,7 @@ class Archive:
             f"-oDir::Etc::sourcelist={self.folder / 'sources.list'}",
             "-oDir::Etc::sourceparts=/dev/null",
             f"-oDir::State::lists={self.folder / 'lists'}",
+            "-oDir::State::status=/dev/null",  # what is installed, of another release, is no candidate
             f"-oDir::Cache={self.folder}",
             "-oAPT::Sandbox::User=",
         ]

@@ -73,6 +73,20 @@ def _bridges(it: Situation) -> Iterator[Diagnostic]:
             fix = f"ip link set {quote(nic.bridge)} up"
             fact = f"{alias}: the bridge {nic.bridge} is down, and forwards nothing"
             yield Diagnostic("W636", fact, where, help=(f"`{fix}`",), fix=fix)
+        elif found.no_vlan:
+            yield _in_no_vlan(alias, nic.bridge, it.host.process)
+
+
+def _in_no_vlan(alias: str, bridge: str, process: Process) -> Diagnostic:
+    fact = f"{alias}: the bridge {bridge} filters VLANs, and puts a new port in none"
+    evidence = ("vlan_filtering is 1 and vlan_default_pvid 0: what the guest sends is dropped there",)
+    making = f"ip tuntap add dev vmtap0 mode tap user {process.uid} && ip link set vmtap0 master {quote(bridge)} up"
+    help_ = (
+        f"have a tap of your own in a VLAN: `{making} && bridge vlan add dev vmtap0 vid 10 pvid untagged`",
+        f"and in the spec `{alias}: {{tap: vmtap0}}`",
+        f"or give new ports one: `ip link set {quote(bridge)} type bridge vlan_default_pvid 1`",
+    )
+    return Diagnostic("W635", fact, in_spec(f"nics.{alias}.bridge"), evidence, help_)
 
 
 def _to_bridge(found: Link) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from shlex import quote
 
 from launcher.errors import Diagnostic
 from launcher.images.disk_files import OF_THE_KERNEL, Folder
+from launcher.planner.engines import SHARES, program_of
 from launcher.planner.places import in_spec
 from launcher.planner.rules.access import SETFACL, who
 from launcher.planner.rules.boot import AS_IT_IS, FOR_A_SHELL
@@ -80,6 +81,22 @@ def _rights(it: Situation) -> Iterator[Diagnostic]:
             yield Diagnostic("E656", fact, _where(alias), help=("write `readonly: true`",))
 
 
+def _way(it: Situation) -> Iterator[Diagnostic]:
+    """virtiofsd in Rust is given a folder that is open, and looks its path up again; the one in C does not."""
+    program = program_of(SHARES, it.host)
+    if program is None or program.kind != "rust":
+        return
+    for alias, found, _ in _folders(it):
+        server = server_of(found.rights, it.host.process)
+        shut = next((one for one in found.above if not may(one, server, ENTER)), None)
+        if shut is not None:
+            fact = f"{alias}: {server}, who serves {found.path}, may not pass {shut.path} on the way there"
+            evidence = (f"{shut.path} has mode {shut.mode:04o}, uid {shut.uid}, gid {shut.gid}",)
+            fix = f"setfacl -m u:{server.uid}:x {quote(shut.path)}"
+            help_ = (f"as its owner or root: `{fix}` ({SETFACL})", "or share a folder in another place")
+            yield Diagnostic("E655", fact, _where(alias), evidence, help_, fix)
+
+
 def _grant(found: Folder, server: Server, wanted: str) -> str:
     """An access list is not asked for the owner, whose rights are those of the mode."""
     path = quote(found.path)
@@ -145,6 +162,7 @@ def _is_in(names: Iterable[str | None], folder: Folder) -> bool:
 RULES: tuple[Rule, ...] = (
     Rule("kernel", _there),
     Rule("kernel", _rights),
+    Rule("kernel", _way),
     Rule("policy", _of_root),
     Rule("policy", _with_images),
     Rule("policy", _with_the_spec),

@@ -266,7 +266,7 @@ def test_who_interrupts_before_a_verb_runs_is_told_so(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("launcher.cli._parser_of", interrupted)
+    monkeypatch.setattr("launcher.cli._at_a_glance", interrupted)
     assert main(["up", "-d", "vm.yaml"]) == 130
     assert capsys.readouterr() == ("", "vmlaunch: `up` was interrupted; nothing was changed\n")
 

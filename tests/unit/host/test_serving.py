@@ -129,9 +129,13 @@ def test_a_bridge_has_ports_and_a_tap_says_what_it_is() -> None:
         **link("eth0"),
         f"{NET}/bonding_masters": "bond0",
     }
+    for name, pvid in (("br1", "0"), ("br2", "1")):
+        vlans = {"bridge/vlan_filtering": "1", "bridge/default_pvid": pvid}
+        texts |= link(name) | {f"{NET}/{name}/{key}": text for key, text in vlans.items()}
     links = {f"{NET}/eth0/master": "../br0"}
     found = {one.name: one for one in read_links(Recorded(texts, links))}
-    assert set(found) == {"br0", "vmtap0", "tun0", "tap9", "eth0"}
+    assert [found[name].no_vlan for name in ("br0", "br1", "br2")] == [False, True, False]
+    assert set(found) == {"br0", "br1", "br2", "vmtap0", "tun0", "tap9", "eth0"}
     assert (found["br0"].kind, found["br0"].ports, found["br0"].up) == ("bridge", ("eth0",), True)
     assert (found["eth0"].kind, found["eth0"].master) == ("other", "br0")
     tap = found["vmtap0"]

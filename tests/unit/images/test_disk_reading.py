@@ -191,6 +191,20 @@ def test_a_chain_without_end_is_cut(tmp_path: Path) -> None:
 # ---- shares and sockets ----
 
 
+def test_a_folder_that_is_shared_says_which_above_it_are_not_everybodys(tmp_path: Path) -> None:
+    """By what its name leads to."""
+    shared = tmp_path / "shut" / "open" / "src"
+    shared.mkdir(parents=True)
+    (tmp_path / "link").symlink_to(shared)
+    for one, mode in ((tmp_path / "shut", 0o710), (tmp_path / "shut" / "open", 0o711), (shared, 0o700)):
+        one.chmod(mode)
+    for name in (shared, tmp_path / "link"):
+        found = read_folder(str(name))
+        assert isinstance(found, Folder)
+        inside = [(one.path, one.mode) for one in found.above if Path(one.path).is_relative_to(tmp_path / "shut")]
+        assert inside == [(str(tmp_path / "shut"), 0o710)]
+
+
 def test_a_folder_and_a_socket_are_what_they_are(tmp_path: Path) -> None:
     found = read_folder(str(tmp_path))
     assert isinstance(found, Folder)

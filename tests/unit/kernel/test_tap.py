@@ -63,6 +63,22 @@ def test_a_tap_is_made_in_its_bridge_and_goes_with_its_descriptor() -> None:
     assert link["inet6_addr_gen_mode"] == "none"
 
 
+def test_a_bridge_keeps_the_address_that_it_has_of_a_card() -> None:
+    """It takes the lowest of its ports', unless somebody has set one: its leases and its neighbours know it by that."""
+    before, now, after, of_tap = within(  # type: ignore[misc]
+        'ip("link", "add", "card", "address", "fc:00:00:00:00:01", "type", "veth", "peer", "name", "far")',
+        'ip("link", "set", "card", "master", "br0", "up")',
+        'found = [link("br0")["address"]]',
+        'fd = tap.make("vml-1", "br0", 1500)',
+        'found.append(link("br0")["address"])',
+        'of_tap = link("vml-1")["address"]',
+        "os.close(fd)",
+        'print(json.dumps([*found, link("br0")["address"], of_tap]))',
+    )
+    assert before == now == after == "fc:00:00:00:00:01"
+    assert of_tap.startswith("fe:")
+
+
 def test_a_tap_goes_with_the_process_that_is_killed() -> None:
     there = within(
         "child = os.fork()",

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from launcher.api.blocking import exit_code
-from launcher.host.facts import HostFacts, Link, OtherVm, ReservedRegion
+from launcher.host.facts import HostFacts, Link, OtherVm, Program, ReservedRegion
 from launcher.images.boot_files import BootFiles
 from launcher.images.disk_files import Broken, Disk, DiskFile, DiskUse, Qcow2, Rights
 from launcher.plan.virtio import AddVirtio
@@ -24,6 +24,7 @@ from tests.served import (
     LINKS,
     ME,
     NODES,
+    PROGRAMS,
     START,
     TAP,
     block,
@@ -176,6 +177,22 @@ def test_the_owner_of_a_folder_is_given_its_mode_for_no_access_list_is_asked_for
     assert found.fix == fix
     assert ("as its owner or root" in found.help[0]) == fix.startswith("setfacl")
     assert ("apt install acl" in found.help[0]) == fix.startswith("setfacl")
+
+
+def test_virtiofsd_in_rust_has_to_pass_the_folders_above_a_share() -> None:
+    """It looks the path up again, as the folder's owner. The one in C does not."""
+    text = "shares: {work: ./src}\n"
+    for shut, expected in (
+        (Rights("/root", 0, 0, 0o700), ["E655"]),
+        (Rights("/root", 0, ME, 0o710), []),
+        (Rights("/root", 0, 0, 0o700, listed=True), []),
+        (Rights("/root", ME, ME, 0o700), []),
+    ):
+        assert said(text, served(), with_shares(work=folder(above=(Rights("/x", 0, ME, 0o750), shut)))) == expected
+    (found,) = plan(START + text, served(), with_shares(work=folder(above=(Rights("/root", 0, 0, 0o700),)))).diagnostics
+    assert found.fix == "setfacl -m u:1000:x /root"
+    old = served(programs={**PROGRAMS, "virtiofsd": Program("/usr/lib/qemu/virtiofsd", "7.2.0", "c")})
+    assert said(text, old, with_shares(work=folder(above=(Rights("/root", 0, 0, 0o700),)))) == []
 
 
 @pytest.mark.parametrize(
