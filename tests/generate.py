@@ -11,7 +11,7 @@ from launcher.report.svg import plan_svg
 from launcher.spec.fields import SECTIONS, all_fields, as_yaml
 from tests.catalogue.page import failures_page
 from tests.completions import completions
-from tests.man_pages import man_pages
+from tests.man_pages import ROOM_TITLES, man_pages
 from tests.planning import plan
 from tests.rendered_parts import parts_text
 from tests.whole_machine import HOST, SPEC, whole_files
@@ -23,16 +23,6 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 
 SCHEMA_FILES = {"spec": "schemas/vm.schema.json", "editor": "schemas/vm.editor.schema.json"}
-
-TITLES = {
-    "0": "YAML",
-    "1": "The spec",
-    "2": "Devices, groups and the IOMMU",
-    "3": "Memory and addresses",
-    "4": "KVM, CPU and boot files",
-    "5": "Running",
-    "6": "Disks, networks, shares and vsock",
-}
 
 
 def generated() -> dict[str, str]:
@@ -76,7 +66,7 @@ def errors_page() -> str:
 
 def _room(digit: str) -> str:
     codes = [one for one in all_explanations() if one.code[1] == digit]
-    return "\n".join([f"## {TITLES[digit]}", "", *map(_code, codes)])
+    return "\n".join([f"## {ROOM_TITLES[digit]}", "", *map(_code, codes)])
 
 
 def _code(one: Explanation) -> str:

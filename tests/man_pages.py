@@ -1,4 +1,4 @@
-"""The verbs' parsers, exit codes, README and the model's fields in; the pages vmlaunch(1) and vm.yaml(5) out.
+"""Verbs' parsers, exit codes, README, the model's fields, codes in; vmlaunch(1), vm.yaml(5), vmlaunch-codes(7) out.
 
 They are written with man(7)'s macros. What argparse would lay out is laid out here: it does so in another way in
 each release of Python.
@@ -13,6 +13,8 @@ from pathlib import Path
 from textwrap import wrap
 
 from launcher.cli.topics import EXIT_CODES
+from launcher.codes import ROOMS, all_explanations
+from launcher.codes.page import Explanation
 from launcher.spec.fields import SECTIONS, FieldHelp, all_fields, as_yaml
 from launcher.version import VERSION
 from tests.parsers import parsers
@@ -54,11 +56,29 @@ OF_SPECS = (
     "relative to its folder. `--set KEY=VALUE` changes a field of it, `vmlaunch validate` checks it on any machine. "
     "`vmlaunch explain KEY` prints what is said below of one field, `vmlaunch schema` all of it as a JSON Schema."
 )
+OF_CODES = (
+    "What vmlaunch refuses has a code that begins with E, what it warns of one that begins with W. A code is never "
+    "used for something else. `vmlaunch explain CODE` prints what is said below of one, `vmlaunch explain WORD` lists "
+    "those that speak of a word."
+)
+ROOM_TITLES = {
+    "0": "YAML",
+    "1": "The spec",
+    "2": "Devices, groups and the IOMMU",
+    "3": "Memory and addresses",
+    "4": "KVM, CPU and boot files",
+    "5": "Running",
+    "6": "Disks, networks, shares and vsock",
+}
 
 
 def man_pages() -> dict[str, str]:
     """Path below the checkout -> what it has to contain."""
-    pages = {"docs/man/vmlaunch.1": _of_the_command(), "docs/man/vm.yaml.5": _of_the_spec()}
+    pages = {
+        "docs/man/vmlaunch.1": _of_the_command(),
+        "docs/man/vm.yaml.5": _of_the_spec(),
+        "docs/man/vmlaunch-codes.7": _of_the_codes(),
+    }
     return {path: "\n".join([MADE, *lines, ""]) for path, lines in pages.items()}
 
 
@@ -82,7 +102,7 @@ def _of_the_command() -> Iterator[str]:
     for number, (said, typed) in enumerate(EXAMPLES.items()):
         yield from ([".PP"] if number else [])
         yield from (*_prose(f"{said}:"), *_typed(typed))
-    yield from (".SH SEE ALSO", r"\fBvm.yaml\fR(5), \fBsystemd.service\fR(5), \fBlspci\fR(8)")
+    yield from (".SH SEE ALSO", r"\fBvm.yaml\fR(5), \fBvmlaunch\-codes\fR(7), \fBsystemd.service\fR(5), \fBlspci\fR(8)")
 
 
 def _verb(verb: str, parser: argparse.ArgumentParser) -> Iterator[str]:
@@ -133,7 +153,7 @@ def _of_the_spec() -> Iterator[str]:
                 yield from _field(one)
     yield from (".SH EXAMPLES", *_prose("What most machines have, beside a device of the host:"))
     yield from _typed(_example("whole-machine"))
-    yield from (".SH SEE ALSO", r"\fBvmlaunch\fR(1)")
+    yield from (".SH SEE ALSO", r"\fBvmlaunch\fR(1), \fBvmlaunch\-codes\fR(7)")
 
 
 def _example(name: str, *, comments: bool = True) -> str:
@@ -148,6 +168,31 @@ def _field(field: FieldHelp) -> Iterator[str]:
     name = field.key.rpartition(".")[2]
     yield from (".TP", rf"{_literal(field.key)} ({_signs(facts)})", *_prose(field.description))
     yield from (".IP", *_typed("\n".join(f"{name}: {as_yaml(one)}" for one in field.examples)))
+
+
+# ---- vmlaunch-codes(7) ----
+
+
+def _of_the_codes() -> Iterator[str]:
+    yield f'.TH VMLAUNCH\\-CODES 7 "" "vmlaunch {VERSION}" "Miscellaneous"'
+    yield NO_HYPHENS
+    yield from (".SH NAME", r"vmlaunch\-codes \- errors and warnings of vmlaunch(1)")
+    yield from (".SH DESCRIPTION", *_prose(OF_CODES))
+    for room in ROOMS:
+        yield f".SH {ROOM_TITLES[room].upper()}"
+        for one in all_explanations():
+            yield from (_code(one) if one.code[1] == room else ())
+    yield from (".SH SEE ALSO", r"\fBvmlaunch\fR(1), \fBvm.yaml\fR(5)")
+
+
+def _code(one: Explanation) -> Iterator[str]:
+    """The tag has the line for itself: what is searched, and copied, is CODE: TITLE."""
+    yield from (".TP", rf"{_literal(one.code)}: {_words(one.title)}", *_prose(one.cause))
+    yield from (".IP", *_typed(one.example), ".IP", *_prose(one.fix))
+    if one.known:
+        yield from (".IP", "Known of:")
+    for device in one.known:
+        yield from (".br", *_prose(device))
 
 
 # ---- roff ----
@@ -166,9 +211,12 @@ def _listed(words: dict[str, str]) -> Iterator[str]:
 
 def _prose(text: str) -> Iterator[str]:
     """Filled by who shows it; what is in backquotes is bold, over the end of a line too."""
+    yield from map(_safe, wrap(_words(text), 78, break_long_words=False, break_on_hyphens=False))
+
+
+def _words(text: str) -> str:
     spans = re.split(r"`([^`]*)`", text)
-    shown = "".join(_literal(one) if n % 2 else _signs(one) for n, one in enumerate(spans))
-    yield from map(_safe, wrap(shown, 78, break_long_words=False, break_on_hyphens=False))
+    return "".join(_literal(one) if n % 2 else _signs(one) for n, one in enumerate(spans))
 
 
 def _typed(text: str) -> Iterator[str]:

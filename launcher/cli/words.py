@@ -8,14 +8,14 @@ if TYPE_CHECKING:
 
 # What virsh, qm, Compose and others call our verbs.
 OTHERS = {
-    "up": "start run create launch boot apply",
+    "up": "start run create launch boot apply deploy",
     "down": "stop shutdown destroy kill rm remove undefine delete poweroff halt quit clean cleanup prune purge",
     "ps": "list ls status show-all get vms vm domains",
     "validate": "check lint verify fmt format test",
-    "inspect": "info show dominfo config describe dumpxml state report",
+    "inspect": "info show dominfo config describe dumpxml dump state report",
     "console": "attach terminal serial exec shell ssh enter connect login open",
     "logs": "log dmesg journal tail output",
-    "plan": "diff dry-run preview",
+    "plan": "diff dry-run dryrun preview",
     "place": "schedule rank where fit assign",
     "devices": "lspci pci nodedev-list scan gpus gpu cards hardware inventory",
     "doctor": "virt-host-validate diagnose preflight",
@@ -34,10 +34,16 @@ IN_WORDS = {
     "snapshot": "a VM that owns devices has no snapshots; those of a disk image are made by its own tool, qemu-img",
     "stats": "`vmlaunch inspect --watch NAME` tells the report again and again",
     "update": "vmlaunch is updated as it was installed, by pip, apt or git",
+    "install": "vmlaunch is installed and removed by pip or apt: its README.md says how; `vmlaunch init` writes a spec",
+    "image": "images are files of yours, which qemu-img makes, and `disks:` of a spec names",
+    "copy": "a folder of the host that the guest sees is `shares:` of a spec",
 }
 ALIASES = {
     **dict.fromkeys(("top", "watch", "metrics"), "stats"),
-    **dict.fromkeys(("upgrade", "uninstall"), "update"),
+    "upgrade": "update",
+    **dict.fromkeys(("uninstall", "setup"), "install"),
+    **dict.fromkeys(("images", "build", "pull", "push", "disk"), "image"),
+    **dict.fromkeys(("cp", "scp", "mount", "sync"), "copy"),
     **dict.fromkeys(("pause", "resume", "save"), "suspend"),
     **dict.fromkeys(("reset", "reload"), "restart"),
 }
@@ -108,7 +114,9 @@ _OPTION_OF = {"devices": "--class", "doctor": "--for"}
 def no_such_verb(word: str, verbs: Sequence[str]) -> str:
     from launcher.report.frame import visible
 
-    return f"vmlaunch: no such verb: {visible(word)}{_meant(word, verbs)}\nverbs: {', '.join(verbs)}"
+    said = f"vmlaunch: no such verb: {visible(word)}"
+    meant = _meant(word, verbs)
+    return said + meant if meant else f"{said}\nverbs: {', '.join(verbs)}"
 
 
 def _meant(word: str, verbs: Sequence[str]) -> str:

@@ -1,6 +1,7 @@
 """Diagnostics in, a SARIF 2.1.0 log out, with a rule for each code (docs.oasis-open.org/sarif/sarif/v2.1.0). Pure.
 
-It has no informationUri and no helpUri: it is read elsewhere, and no page of ours is on the web.
+No page of ours is on the web, so what has to be an absolute URI names pages of man, as uri(7) and Documentation= of
+systemd.unit(5) do. They know no fragment: a rule has its page as text, too, for readers elsewhere.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ if TYPE_CHECKING:
     from launcher.errors import Diagnostic, Where
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+MANUAL, CODES = "man:vmlaunch(1)", "man:vmlaunch-codes(7)"
 
 
 def as_sarif(diagnostics: Sequence[Diagnostic]) -> dict[str, object]:
     codes = sorted({one.code for one in diagnostics})
-    driver = {"name": "vmlaunch", "version": VERSION, "rules": [_rule(code) for code in codes]}
+    about = {"name": "vmlaunch", "version": VERSION, "informationUri": MANUAL}
+    driver = about | {"rules": [_rule(code) for code in codes]}
     results = [_result(one, codes.index(one.code)) for one in diagnostics]
     # columns count characters, and so does Python
     run = {"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}
@@ -36,6 +39,7 @@ def _rule(code: str) -> dict[str, object]:
         "id": code,
         "shortDescription": {"text": known.title},
         "fullDescription": {"text": known.cause},
+        "helpUri": CODES,
         "help": {"text": known.fix, "markdown": f"{known.fix}\n\n```\n{known.example}\n```\n"},
     }
 

@@ -18,7 +18,7 @@ from launcher.spec.model import ShortBoot, ShortDevice, ShortDisk, ShortNic, VmS
 from launcher.spec.model_of_machine import Bank
 from launcher.spec.places import NAMED, section_of
 from launcher.spec.problems import FieldPath, Problem, did_you_mean, nearest
-from launcher.spec.scalars import kind, truth
+from launcher.spec.scalars import kind, truth, whole_number
 from launcher.spec.served import FOREIGN
 from launcher.spec.shapes_of_others import listed_banks, shape
 from launcher.spec.sound import section_at, sound
@@ -245,8 +245,9 @@ def _listed(known: Iterable[str]) -> tuple[str, ...]:
 
 def _range(path: FieldPath, error: ErrorDetails) -> Problem:
     limits = error.get("ctx", {})
-    bound = f"at least {limits['ge']}" if "ge" in limits else f"at most {limits['le']}"
-    return Problem("E119", f"{_shown(error['input'])} is out of range: it is {bound}", path)
+    bound, most, rest = (limits["ge"], "least", "more") if "ge" in limits else (limits["le"], "most", "less")
+    wrong = f"{_shown(error['input'])} is out of range: it is at {most} {bound}"
+    return Problem("E119", wrong, path, help=(f"write `{bound}`, or {rest}",))
 
 
 def _choice(path: FieldPath, error: ErrorDetails) -> Problem:
@@ -308,8 +309,8 @@ def _as_wanted(path: FieldPath, error_type: str, given: object) -> str | None:
         return f"{{{key}: {as_yaml(given, inside=True)}}}" if fits else None
     if error_type == "int_type" and isinstance(given, float) and given.is_integer():
         return str(int(given))
-    if error_type == "int_type" and isinstance(given, str) and given.strip().isdecimal():
-        return given.strip()
+    if error_type == "int_type" and isinstance(given, str) and (number := whole_number(given)):
+        return number
     field = ".".join((section_of(path[:-1]), path[-1]))
     listed = error_type == "tuple_type" and isinstance(given, str) and stands(field, [given])
     return f"[{as_yaml(given, inside=True)}]" if listed else None

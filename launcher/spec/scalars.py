@@ -16,6 +16,21 @@ TRUTH = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false"
 _KINDS = {bool: "true or false", int: "a number", float: "a number", str: "text", type(None): "nothing"}
 
 
+# As they are spoken; after sixteen only what is a likely count of vCPUs.
+_NUMBERS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9,
+            "ten": 10, "eleven": 11, "twelve": 12, "thirteen": 13, "fourteen": 14, "fifteen": 15, "sixteen": 16,
+            "twenty": 20, "twenty-four": 24, "thirty-two": 32, "sixty-four": 64}  # fmt: skip
+
+
+def whole_number(given: str) -> str | None:
+    """The digits of a text, or of the number that it says in words."""
+    word = given.strip()
+    if word.isdecimal():
+        return word
+    meant = _NUMBERS.get("-".join(word.lower().split()))
+    return str(meant) if meant else None
+
+
 def kind(given: object) -> str:
     """What a value of the spec is, in words."""
     return _KINDS.get(type(given), "a list" if isinstance(given, list | tuple) else "a mapping")

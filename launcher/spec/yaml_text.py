@@ -127,12 +127,22 @@ def syntax_problem(error: MarkedYAMLError, text: str, file: str) -> Diagnostic:
     where = _marked(error, text, file)
     if seen := _seen(said, where, text_lines(text)):
         return seen
-    if "quoted scalar" in said and error.context_mark:
-        opened = Where(file, error.context_mark.line + 1, error.context_mark.column + 1, error.context_mark.column + 2)
-        if opened.line != where.line:
-            return Diagnostic("E004", "the quotes that open here do not close", opened, help=("close the quotes",))
+    if opened := _opened(error, said, where):
+        return opened
     _, code, message, help_ = next((row for row in _SYNTAX if row[0] in said), ("", "E004", "this is not YAML", ()))
     return Diagnostic(code, message, where, help=help_)
+
+
+def _opened(error: MarkedYAMLError, said: str, where: Where) -> Diagnostic | None:
+    """What opens in a line before the one where the parser gave up is told where it opens."""
+    mark = error.context_mark
+    if mark is None or mark.line + 1 == where.line:
+        return None
+    place = Where(where.file, mark.line + 1, mark.column + 1, mark.column + 2)
+    if "quoted scalar" in said:
+        return Diagnostic("E004", "the quotes that open here do not close", place, help=("close the quotes",))
+    message = f"the bracket that opens here is not closed before line {where.line}, or a comma is missing there"
+    return Diagnostic("E004", message, place, help=("close every [ and {",)) if "flow" in said else None
 
 
 def _seen(said: str, where: Where, lines: list[str]) -> Diagnostic | None:

@@ -121,6 +121,7 @@ def qemu_command(host: Host, work: Path, serial: str) -> list[str]:
         *_share("files", Path("/"), "1e.0", ",readonly=on"),
         *_share("lab", work / "lab", "1d.0"),
         *drives,
+        *("-cpu", pieces.processor(pieces.version_of_qemu())),
         *host.arguments(),
         *MONITOR,
         *("-qmp", f"unix:{QMP},server=on,wait=off"),

@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -47,8 +46,7 @@ def path_of(host: Host) -> Path:
 
 def note(host: Host, kernel: str) -> str:
     """Where a recorded host comes from."""
-    version = subprocess.run([pieces.qemu(), "--version"], check=True, capture_output=True, text=True).stdout
-    emulator = re.findall(r"[0-9]+\.[0-9]+", version)[0]
+    emulator = re.findall(r"[0-9]+\.[0-9]+", pieces.version_of_qemu())[0]
     return f"captured by `./dev lab capture {host.name}`: {host.about}; Linux {kernel} in QEMU {emulator}"
 
 

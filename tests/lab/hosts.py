@@ -59,14 +59,14 @@ class Host:
     every_commit: bool = False
 
     def arguments(self) -> list[str]:
-        """QEMU's arguments for the machine, without kernel, shares and console."""
+        """QEMU's arguments for the machine, without processor, kernel, shares and console."""
         return [*self._machine(), *self._nodes(), *self._devices()]
 
     def cmdline(self) -> str:
         return " ".join((*CMDLINE, *self.kernel_options))
 
     def _machine(self) -> Iterator[str]:
-        yield from ("-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "EPYC")
+        yield from ("-machine", "q35", "-accel", "tcg,thread=multi")
         yield from ("-smp", str(self.cpus), "-m", f"{self.mebibytes}M")
 
     def _nodes(self) -> Iterator[str]:

@@ -99,6 +99,21 @@ def test_every_host_has_a_name_of_its_own_and_devices_have_addresses() -> None:
     assert [device for device in unplaced if "bus=" not in device] == []
 
 
+@pytest.mark.parametrize(
+    ("said", "sound"),
+    [
+        ("QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18+b3)", True),
+        ("QEMU emulator version 7.2.9 (Debian 1:7.2+dfsg-7+deb12u5)", False),
+        ("QEMU emulator version 8.2.2 (Debian 1:8.2.2+ds-0ubuntu1.18)", False),
+        ("QEMU emulator version 9.1.0", False),
+        ("QEMU emulator version 9.2", True),
+        ("QEMU emulator version 10.0.11 (Debian 1:10.0.11+ds-0+deb13u1)", True),
+    ],
+)
+def test_kvm_does_without_nested_tables_where_qemu_leaves_them_out(said: str, sound: bool) -> None:
+    assert ("npt=off" not in pieces.processor(said)) is sound
+
+
 @pytest.mark.parametrize("host", [host for host in TABLE if host.disks], ids=lambda host: host.name)
 def test_every_disk_is_named_by_a_device(host: Host) -> None:
     assert all(any(f"drive={disk}" in device for device in host.devices) for disk in host.disks)

@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 from launcher.cli.topics import EXIT_CODES
+from launcher.codes import all_explanations
 from launcher.spec.fields import all_fields, as_yaml
 from tests.conftest import ROOT
 from tests.man_pages import man_pages
@@ -43,6 +44,15 @@ def test_a_page_has_each_field_with_its_examples() -> None:
     assert [key for key in fields if f"\n {key} (" not in text] == []
     typed = {f"{key.rpartition('.')[2]}: {as_yaml(one)}" for key, field in fields.items() for one in field.examples}
     assert typed - lines == set()
+
+
+def test_a_page_has_each_code_with_its_title_and_example() -> None:
+    text = shown("docs/man/vmlaunch-codes.7")
+    lines = {line.strip() for line in text.splitlines()}
+    codes = all_explanations()
+    assert [one.code for one in codes if f"{one.code}: {one.title.replace('`', '')}" not in lines] == []
+    examples = {re.sub(" +", " ", line.expandtabs()).strip() for one in codes for line in one.example.splitlines()}
+    assert examples - lines == set()
 
 
 def test_each_variable_of_the_environment_that_is_asked_for_is_on_a_page() -> None:

@@ -221,6 +221,10 @@ OF_THE_LAB = (
     "hrtimer: interrupt took ",  # an emulated processor is late
     "workqueue: .* hogged CPU for ",  # the same
     "clocksource: ",  # the same
+    # Ubuntu's kernel, built for machines that have an EISA bus, IMA, or such a BIOS
+    "device-mapper: core: CONFIG_IMA_DISABLE_HTABLE is disabled",
+    "platform eisa.0: ",
+    "amd_pstate: the _CPC object is not present",
 )
 
 

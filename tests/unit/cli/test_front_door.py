@@ -74,7 +74,9 @@ def test_misspelled_verb_gets_a_suggestion(capsys: pytest.CaptureFixture[str]) -
 def test_a_verb_of_another_tool_is_answered_by_ours(capsys: pytest.CaptureFixture[str]) -> None:
     for word, verb in {"start": "up", "List": "ps", "destroy": "down", "dry-run": "plan"}.items():
         assert main([word]) == 2
-        assert f"no such verb: {word}; did you mean `{verb}`?" in capsys.readouterr().err
+        assert capsys.readouterr().err == f"vmlaunch: no such verb: {word}; did you mean `{verb}`?\n"
+    assert main(["frobnicate"]) == 2
+    assert "\nverbs: plan, place, up" in capsys.readouterr().err
 
 
 def test_no_word_of_others_is_a_verb_of_ours_and_each_leads_to_one() -> None:
@@ -107,6 +109,8 @@ def test_help_and_version_are_words_too(words: list[str], said: str, capsys: pyt
     ("words", "said"),
     [
         (["restart"], "no such verb: restart; `vmlaunch down NAME`, then `vmlaunch up SPEC` starts it anew"),
+        (["uninstall"], "vmlaunch is installed and removed by pip or apt"),
+        (["pull", "debian"], "images are files of yours, which qemu-img makes"),
         (["resume"], "a VM that owns devices cannot be suspended"),
         (["--list"], "no such verb: --list; did you mean `ps`?"),
         (["--json", "plan", "vm.yaml"], "options stand behind their verb: --json; write `vmlaunch plan --json`"),

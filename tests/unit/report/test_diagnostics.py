@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
 from launcher.errors import Diagnostic, Where
 from launcher.report.diagnostics import as_github, as_text, closing
 from launcher.report.sarif import as_sarif
+from tests.man_pages import man_pages
 
 SOURCE = """\
 boot: {kernel: ./bzImage}
@@ -160,6 +162,13 @@ def test_sarif_has_a_rule_for_each_code_and_a_region_for_each_place() -> None:
         "region": {"startLine": 7, "startColumn": 10, "endColumn": 22},
     }
     assert "locations" not in placeless
+
+
+def test_what_sarif_names_are_pages_of_man_that_are_installed() -> None:
+    """As uri(7) writes them: `man:NAME(SECTION)`."""
+    driver = as_sarif([problem(None, code="E107")])["runs"][0]["tool"]["driver"]  # type: ignore[index]
+    pages = {f"man:{Path(page).stem}({page[-1]})" for page in man_pages()}
+    assert {driver["informationUri"], driver["rules"][0]["helpUri"]} <= pages
 
 
 def test_a_code_from_somebody_elses_plan_steers_no_terminal() -> None:

@@ -63,8 +63,20 @@ def test_quotes_that_do_not_close_are_told_where_they_open() -> None:
     assert (one.where.line, one.where.column) == (1, 7)
 
 
-def test_a_comment_without_a_bracket_is_none_of_it() -> None:
-    assert told("boot: {kernel: ./k, # the kernel\ncpus: 4\n").message.startswith("a bracket is not closed")
+BRACKETS = {
+    "boot: {kernel: ./k\ncpus: 2\n": (1, 7, "the bracket that opens here is not closed before line 2"),
+    "boot: {kernel: ./k, # it\n  a: b\ncpus: 2\n": (1, 7, "the bracket that opens here is not closed before line 3"),
+    "cpus: 2\ndevices: {a: {allow: [b, c}\n": (2, 27, "a bracket is not closed, or a comma is missing"),
+}
+
+
+@pytest.mark.parametrize("text", BRACKETS)
+def test_a_bracket_that_is_not_closed_in_its_line_is_told_where_it_opens(text: str) -> None:
+    line, column, said = BRACKETS[text]
+    one = told(text)
+    assert one.where is not None
+    assert (one.code, one.where.line, one.where.column) == ("E004", line, column)
+    assert one.message.startswith(said)
 
 
 TEMPLATES = {

@@ -618,7 +618,11 @@ def test_page_sizes_of_others_are_told_and_a_bare_number_has_no_fix(written: str
         ),
         (START.replace("}", ", cmdline: [a, b=c]}"), "write it as one text: `a b=c`", "a b=c"),
         (START.replace("cpus: 2", "cpus: 2.0"), "write `2`", "2"),
-        (START.replace("cpus: 2", "cpus: two"), "write a number such as `8`", None),
+        (START.replace("cpus: 2", "cpus: two"), "write `2`", "2"),
+        (START.replace("cpus: 2", "cpus: {count: Thirty two}"), "write `32`", "32"),
+        (START.replace("cpus: 2", "cpus: many"), "write a number such as `8`", None),
+        (f"{START}disks: {{a: {{path: ./a, queues: four}}}}", "write `4`", "4"),
+        (f"{START}disks: {{a: {{path: ./a, queues: zero}}}}", "write a number such as `4`", None),
         (f"{START}devices: {{a: {{match: gpu}}}}", "write `match: {class: gpu}`", "{class: gpu}"),
         (f"{START}devices: {{a: {{match: 10de:2684}}}}", "write `match: {id: 10de:2684}`", "{id: 10de:2684}"),
         (
