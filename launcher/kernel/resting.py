@@ -28,6 +28,8 @@ class Rest:
 
     def poll(self, interests: dict[int, int], seconds: float | None = None) -> dict[int, int]:
         """As waiting.poll; it may come back early, with nothing."""
+        if seconds is not None and seconds < SETTLES:  # who looks again so soon has something to do
+            self._due = monotonic() + SETTLES
         left = self._due - monotonic()
         if left > 0:
             ready = poll(interests, left if seconds is None else min(left, seconds))

@@ -16,7 +16,7 @@ from launcher.errors import LauncherError
 from launcher.record import mutable
 from launcher.typed import TYPE_CHECKING, Any
 from launcher.vms.folder_state import MOMENT, OURS, has_begun, is_held, is_still, try_lock
-from launcher.vms.way import open_own, open_way, read_below, unsafe
+from launcher.vms.way import open_own, open_way, plain, read_below, unsafe
 
 if TYPE_CHECKING:
     from launcher.vms.way import StrPath
@@ -62,7 +62,7 @@ class StateFolder:
         Refused when it, or a folder on the way to it, is not safe from others. Somebody who only tidies up, or looks
         whether it is up, is waited for.
         """
-        place = os.fspath(path)
+        place = plain(path)
         above = open_way(os.path.dirname(place), make=True)
         try:
             return cls(place, _claim(above, place), above)

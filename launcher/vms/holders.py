@@ -48,9 +48,8 @@ def is_orphaned(folder: StrPath) -> bool:
     try:
         Channel.connect(os.path.join(folder, SOCKET)).close()
     except (ConnectionRefusedError, FileNotFoundError):
-        state = read_json(
-            os.path.join(folder, STATE)
-        )  # a keeper writes that it has begun after it listens, its end before it stops
+        # A keeper writes that it has begun after it listens, its end before it stops.
+        state = read_json(os.path.join(folder, STATE))
         return isinstance(state, dict) and state.get("phase") != "ended" and is_up(folder)
     except OSError:  # so many wait at its door
         pass

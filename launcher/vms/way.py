@@ -55,6 +55,12 @@ def open_way(path: StrPath, *, make: bool = False) -> int:
     return here
 
 
+def plain(path: StrPath) -> str:
+    """The same path with a name at its end, and without what says nothing on the way: `//`, `/./`."""
+    text = os.fspath(path)
+    return ("/" if text.startswith("/") else "") + "/".join(_parts(text))
+
+
 def _parts(path: str) -> list[str]:
     return [one for one in path.split("/") if one not in ("", ".")]
 

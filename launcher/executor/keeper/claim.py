@@ -15,6 +15,7 @@ from launcher.typed import TYPE_CHECKING
 from launcher.vms.folder import NameTaken, StateFolder
 from launcher.vms.groups import LOCKS, GroupTaken, claimant, lock_groups
 from launcher.vms.notices import Begun, NameIsTaken, NotBegun
+from launcher.vms.way import plain
 
 if TYPE_CHECKING:
     from launcher.vms.way import StrPath
@@ -52,7 +53,7 @@ def _check_journal(folder: StateFolder) -> None:
 
 def check_unclaimed(plan: Plan) -> None:
     """Refused when another VM of ours has one of the plan's groups, which says more than that a device is in use."""
-    own = next((one.folder for one in plan.steps if isinstance(one, KeepState)), None)
+    own = next((plain(one.folder) for one in plan.steps if isinstance(one, KeepState)), None)
     numbers = groups_opened(plan.steps)
     if own is not None and numbers and (found := claimant(numbers, own)):
         raise group_taken(found[0], found)

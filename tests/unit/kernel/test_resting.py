@@ -52,7 +52,19 @@ def test_it_rests_once_nothing_has_come_for_a_while(
     at(monkeypatch, 10 + SETTLES)
     assert (rest.poll({bell: select.POLLIN}, 0), given) == ({}, [])
     at(monkeypatch, 10 + 2 * SETTLES)
-    assert (rest.poll({bell: select.POLLIN}, 0), given) == ({}, [10 + 2 * SETTLES])
+    os.eventfd_write(bell, 1)
+    assert (rest.poll({bell: select.POLLIN}), given) == ({bell: select.POLLIN}, [10 + 2 * SETTLES])
+
+
+def test_who_looks_again_soon_has_no_rest(monkeypatch: pytest.MonkeyPatch, given: list[float], bell: int) -> None:
+    """A keeper whose guest writes all the time is not woken: it looks, and all its code would come back each time."""
+    at(monkeypatch, 0)
+    rest = Rest()
+    for second in range(1, 5):
+        at(monkeypatch, second * SETTLES)
+        assert rest.poll({bell: select.POLLIN}, 0.001) == {}
+    at(monkeypatch, 4.5 * SETTLES)
+    assert (rest.poll({bell: select.POLLIN}, 0.001), given) == ({}, [])
 
 
 def test_who_rests_hears_what_comes(monkeypatch: pytest.MonkeyPatch, given: list[float], bell: int) -> None:
@@ -68,11 +80,12 @@ def test_who_rests_hears_what_comes(monkeypatch: pytest.MonkeyPatch, given: list
 
 
 def test_who_rests_comes_back_in_time(monkeypatch: pytest.MonkeyPatch, given: list[float], bell: int) -> None:
+    monkeypatch.setattr(resting, "SETTLES", 0.01)
     at(monkeypatch, 0)
     rest = Rest()
-    at(monkeypatch, SETTLES)
+    at(monkeypatch, 0.01)
     assert rest.poll({bell: select.POLLIN}, 0.01) == {}
-    assert (rest.poll({bell: select.POLLIN}, 0), given) == ({}, [SETTLES])
+    assert (rest.poll({bell: select.POLLIN}, 0), given) == ({}, [0.01])
 
 
 def test_a_signal_is_no_error(monkeypatch: pytest.MonkeyPatch, given: list[float], bell: int) -> None:
@@ -94,7 +107,8 @@ def test_an_update_that_took_what_it_needs_ends_nobody(monkeypatch: pytest.Monke
     at(monkeypatch, 0)
     rest = Rest()
     at(monkeypatch, SETTLES)
-    assert rest.poll({bell: select.POLLIN}, 0) == {}
+    os.eventfd_write(bell, 1)
+    assert rest.poll({bell: select.POLLIN}) == {bell: select.POLLIN}
 
 
 def test_whoever_rests_has_no_code_mapped_but_what_waits(monkeypatch: pytest.MonkeyPatch, bell: int) -> None:

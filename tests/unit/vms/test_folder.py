@@ -24,6 +24,15 @@ def test_a_claimed_name_cannot_be_claimed_again(tmp_path: Path) -> None:
     StateFolder.claim(tmp_path / "vm").close()
 
 
+@pytest.mark.parametrize("written", ["{}/run/vm/", "{}//run/./vm", "{}/run/vm/."])
+def test_a_path_that_somebody_wrote_otherwise_is_of_the_same_folder(tmp_path: Path, written: str) -> None:
+    """As may be in a plan that was edited."""
+    folder = StateFolder.claim(written.format(tmp_path))
+    assert (folder.path, folder.name, folder.root) == (f"{tmp_path}/run/vm", "vm", f"{tmp_path}/run")
+    folder.leave()
+    assert list((tmp_path / "run").iterdir()) == []
+
+
 def test_the_lock_lives_as_long_as_any_process_that_has_it(tmp_path: Path) -> None:
     folder = StateFolder.claim(tmp_path / "vm")
     other = os.dup(folder.lock)
