@@ -13,6 +13,7 @@ struct machine *machine_create(int vm, int serial_gsi, int power_gsi)
 	serial_create(&machine->serial, vm, serial_gsi);
 	power_create(&machine->power, vm, power_gsi);
 	flash_create(&machine->flash);
+	coalesced_create(&machine->coalesced, vm);
 	pthread_mutex_init(&machine->unanswered_lock, NULL);
 	pthread_rwlockattr_t writers_first; /* a guest that traps all the time must not keep a BAR from moving */
 	pthread_rwlockattr_init(&writers_first);
@@ -29,6 +30,7 @@ void machine_destroy(struct machine *machine)
 	power_destroy(&machine->power);
 	config_destroy(&machine->config);
 	flash_destroy(&machine->flash);
+	coalesced_destroy(&machine->coalesced);
 	pthread_mutex_destroy(&machine->unanswered_lock);
 	pthread_rwlock_destroy(&machine->lock);
 	free(machine->ports.traps);

@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <time.h>
 
 #include "floor.h"
 #include "iommufd.h"
@@ -169,9 +170,28 @@ uint32_t config_read_address(struct config *config, uint64_t offset, uint32_t si
 bool config_data_port(struct config *config, uint64_t offset, uint32_t *ret);
 void config_write_address(struct config *config, uint64_t offset, uint32_t size, uint32_t value);
 
+/* -- writes that KVM holds back ------------------------------------------------------------------------------------ */
+
+struct coalesced {
+	pthread_mutex_t lock;
+	int page;                              /* of a vCPU's mapping, where KVM has its ring; 0: it holds nothing back */
+	struct kvm_coalesced_mmio_ring *ring;  /* NULL: there is no vCPU yet, or there will be no ring */
+	_Atomic uint32_t taken;                /* where in the ring the next write will be */
+};
+
+struct machine;
+
+void coalesced_create(struct coalesced *coalesced, int vm);
+void coalesced_destroy(struct coalesced *coalesced);
+void coalesced_map(struct coalesced *coalesced, struct kvm_run *run, size_t size);
+int coalesced_take(struct machine *machine); /* 0 or an event */
+void coalesced_open(struct coalesced *coalesced);
+bool coalesced_close(struct coalesced *coalesced);
+
 /* -- reset by ports: 0 or an event from a write ----------------------------------------------------------------- */
 
-enum { RESET_CONTROL = 0xcf9 }; /* a byte within the ports of PCI configuration */
+enum { CONFIG_ADDRESS = 0xcf8, CONFIG_DATA = 0xcfc }; /* four ports each */
+enum { RESET_CONTROL = 0xcf9 };                        /* a byte within the former */
 
 uint8_t keyboard_read(void);
 int keyboard_write(uint8_t command);
@@ -198,6 +218,7 @@ struct machine {
 	struct serial serial;
 	struct power power;
 	struct config config;
+	struct coalesced coalesced;
 	struct flash flash;
 	struct virtio *virtio[FUNCTIONS];
 	struct msix *msix[FUNCTIONS];
@@ -234,6 +255,8 @@ struct vcpu {
 	pthread_cond_t looked;
 	pthread_t thread;
 	bool inside;
+	bool has_timer, ticks; /* every so often it kicks the vCPU */
+	timer_t timer;
 	enum { LOOK_NONE, LOOK_ASKED, LOOK_AWAKE, LOOK_ASLEEP } look;
 	_Atomic bool kicked;
 	_Atomic uint64_t exits;
@@ -245,6 +268,8 @@ struct vcpu {
 
 void vcpu_hear_kicks(void);
 void vcpu_answer_look(struct vcpu *vcpu);
+void vcpu_hold_writes(struct vcpu *vcpu);
+void vcpu_look_at_writes(struct vcpu *vcpu);
 int vcpu_run_until_event(struct vcpu *vcpu);
 
 #endif

@@ -27,6 +27,8 @@ static int serve_port(struct vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
 	uint32_t size = run->io.size;
+	if ((run->io.port & ~3u) == CONFIG_DATA)
+		vcpu_hold_writes(vcpu);
 	for (; vcpu->item < run->io.count; vcpu->item++) {
 		uint8_t *data = (uint8_t *)run + run->io.data_offset + (uint64_t)vcpu->item * size;
 		bool write = run->io.direction == KVM_EXIT_IO_OUT;
@@ -114,19 +116,24 @@ int vcpu_run_until_event(struct vcpu *vcpu)
 		vcpu->item = 0;
 		int result = ioctl(vcpu->fd, KVM_RUN, 0);
 		atomic_fetch_add_explicit(&vcpu->exits, 1, memory_order_relaxed);
-		if (result < 0) {
+		int error = result < 0 ? errno : 0;
+		int event = coalesced_take(vcpu->machine);
+		if (event)
+			return event;
+		if (error) {
 			vcpu->run->immediate_exit = 0;
-			if (errno == EINTR) { /* a kick, or a look */
+			if (error == EINTR) { /* a kick, or a look */
+				vcpu_look_at_writes(vcpu);
 				vcpu_answer_look(vcpu);
 				continue;
 			}
-			if (errno == EAGAIN && ++again < MOST_AGAIN) /* a vCPU that waits for its start-up IPI */
+			if (error == EAGAIN && ++again < MOST_AGAIN) /* a vCPU that waits for its start-up IPI */
 				continue;
-			vcpu->data[0] = errno;
+			vcpu->data[0] = error;
 			return EVENT_ERROR;
 		}
 		again = 0;
-		int event = serve(vcpu);
+		event = serve(vcpu);
 		if (event)
 			return event;
 	}

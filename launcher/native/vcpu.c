@@ -5,7 +5,11 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <time.h>
+#include <unistd.h>
+
+#ifndef sigev_notify_thread_id /* as glibc 2.38 names it */
+#define sigev_notify_thread_id _sigev_un._tid
+#endif
 
 static __thread struct kvm_run *current_run;
 
@@ -41,6 +45,7 @@ int vcpu_create(struct machine *machine, int fd, size_t run_size, struct vcpu **
 	vcpu->fd = fd;
 	vcpu->run_size = run_size;
 	vcpu->machine = machine;
+	coalesced_map(&machine->coalesced, vcpu->run, run_size);
 	pthread_mutex_init(&vcpu->lock, NULL);
 	pthread_condattr_t clock;
 	pthread_condattr_init(&clock);
@@ -53,6 +58,8 @@ int vcpu_create(struct machine *machine, int fd, size_t run_size, struct vcpu **
 
 void vcpu_destroy(struct vcpu *vcpu)
 {
+	if (vcpu->has_timer)
+		timer_delete(vcpu->timer);
 	pthread_cond_destroy(&vcpu->looked);
 	pthread_mutex_destroy(&vcpu->lock);
 	munmap(vcpu->run, vcpu->run_size);
@@ -94,6 +101,39 @@ void vcpu_answer_look(struct vcpu *vcpu)
 	while (vcpu->look == LOOK_ASLEEP)
 		pthread_cond_wait(&vcpu->looked, &vcpu->lock);
 	pthread_mutex_unlock(&vcpu->lock);
+}
+
+/* It has one from its first access to PCI configuration on, for the thread that it runs on. */
+static bool make_timer(struct vcpu *vcpu)
+{
+	struct sigevent kick = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = kick_signal() };
+	kick.sigev_notify_thread_id = gettid();
+	vcpu->has_timer = vcpu->has_timer || !timer_create(CLOCK_MONOTONIC, &kick, &vcpu->timer);
+	return vcpu->has_timer;
+}
+
+static bool tick_every(struct vcpu *vcpu, long nanoseconds)
+{
+	struct itimerspec time = { { 0, nanoseconds }, { 0, nanoseconds } };
+	return make_timer(vcpu) && !timer_settime(vcpu->timer, 0, &time, NULL);
+}
+
+/* On the vCPU's own thread: from now on it comes out of the guest now and then, until nothing is held back. */
+void vcpu_hold_writes(struct vcpu *vcpu)
+{
+	enum { A_WHILE = 200000000 };
+	if (!vcpu->machine->coalesced.ring)
+		return;
+	vcpu->ticks = vcpu->ticks || tick_every(vcpu, A_WHILE);
+	if (vcpu->ticks)
+		coalesced_open(&vcpu->machine->coalesced);
+}
+
+/* On the vCPU's own thread, after a KVM_RUN that a signal ended. */
+void vcpu_look_at_writes(struct vcpu *vcpu)
+{
+	if (vcpu->ticks && coalesced_close(&vcpu->machine->coalesced))
+		vcpu->ticks = !tick_every(vcpu, 0);
 }
 
 static struct timespec from_now(uint32_t milliseconds)

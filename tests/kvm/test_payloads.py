@@ -74,6 +74,24 @@ def test_what_nobody_answers_for_reads_as_all_ones_and_is_counted(cli: Cli, payl
     assert "4 reads gave all ones, 4 writes were dropped" in done.err
 
 
+def test_an_access_to_pci_configuration_is_one_exit(cli: Cli, payload: Payload) -> None:
+    done = cli.run("up", cli.spec(payload("asks_pci")))
+    assert (done.code, done.out) == (0, "as it was\n")
+    (vcpu,) = report_of(cli)["vcpus"]
+    assert 1000 <= vcpu["exits"] < 1100
+
+
+def test_vcpus_that_take_turns_read_what_they_asked_for(cli: Cli, payload: Payload) -> None:
+    done = cli.run("up", cli.spec(payload("asks_pci"), cpus=3))
+    assert (done.code, done.out) == (0, "as it was\n")
+
+
+def test_a_reset_beside_pci_s_address_port_is_not_held_back(cli: Cli, payload: Payload) -> None:
+    done = cli.run("up", "--no-reboot", cli.spec(payload("waits_for_reset")))
+    assert done.code == 0
+    assert report_of(cli)["end"]["how"] == "reset"
+
+
 def test_a_triple_fault_is_a_crash_and_the_report_says_where(cli: Cli, payload: Payload) -> None:
     done = cli.run("up", cli.spec(payload("triple_fault")))
     assert done.code == 13

@@ -1,0 +1,93 @@
+/* Writes to the address port of PCI configuration that KVM holds back, in a ring, until the next exit
+ * (Documentation/virt/kvm/api.rst, 4.116): an access to configuration space is one exit instead of two.
+ *
+ * The reset control register is a byte within that port, and a guest may wait for ever once it has written there. So the
+ * ring has room for one write at a time, and only for a while after an access to the data port; whoever gave it room looks
+ * into it then (vcpu_look_at_writes). KVM reads `first`, which is ours, for nothing but whether there is room. */
+#include "native.h"
+
+#include <string.h>
+#include <unistd.h>
+
+enum { PLACES = (4096 - sizeof(struct kvm_coalesced_mmio_ring)) / sizeof(struct kvm_coalesced_mmio) };
+
+void coalesced_create(struct coalesced *coalesced, int vm)
+{
+	struct kvm_coalesced_mmio_zone ports = { .addr = CONFIG_ADDRESS, .size = 4, .pio = 1 };
+	pthread_mutex_init(&coalesced->lock, NULL);
+	int page = ioctl(vm, KVM_CHECK_EXTENSION, KVM_CAP_COALESCED_MMIO); /* the ring's; one for both kinds */
+	bool known = page > 0 && ioctl(vm, KVM_CHECK_EXTENSION, KVM_CAP_COALESCED_PIO) > 0; /* Linux 4.20 */
+	if (known && !ioctl(vm, KVM_REGISTER_COALESCED_MMIO, &ports))
+		coalesced->page = page;
+}
+
+void coalesced_destroy(struct coalesced *coalesced)
+{
+	pthread_mutex_destroy(&coalesced->lock);
+}
+
+/* All vCPUs have the same page; it is taken from the first, which goes last. Before any vCPU runs. */
+void coalesced_map(struct coalesced *coalesced, struct kvm_run *run, size_t size)
+{
+	size_t start = (size_t)coalesced->page * 4096;
+	if (coalesced->ring || !coalesced->page || size < start + 4096)
+		return;
+	coalesced->ring = (struct kvm_coalesced_mmio_ring *)((uint8_t *)run + start);
+	coalesced_close(coalesced);
+}
+
+static uint32_t last(struct coalesced *coalesced)
+{
+	return __atomic_load_n(&coalesced->ring->last, __ATOMIC_ACQUIRE);
+}
+
+/* The lock is held. */
+static int serve(struct machine *machine, const struct kvm_coalesced_mmio *write)
+{
+	struct access access = { SPACE_PORT, write->phys_addr, write->len, true, 0 };
+	memcpy(&access.value, write->data, write->len < sizeof write->data ? write->len : sizeof write->data);
+	return access_serve(machine, &access);
+}
+
+/* To be called after each exit, before it is served: the writes came before it. */
+int coalesced_take(struct machine *machine)
+{
+	struct coalesced *coalesced = &machine->coalesced;
+	if (!coalesced->ring || atomic_load(&coalesced->taken) == last(coalesced))
+		return 0;
+	int event = 0;
+	pthread_mutex_lock(&coalesced->lock);
+	for (uint32_t taken; !event && (taken = atomic_load(&coalesced->taken)) != last(coalesced);) {
+		event = serve(machine, &coalesced->ring->coalesced_mmio[taken % PLACES]);
+		atomic_store(&coalesced->taken, (taken + 1) % PLACES);
+	}
+	pthread_mutex_unlock(&coalesced->lock);
+	return event;
+}
+
+/* The lock is held. KVM takes the ring for full when the place behind the next one is the first. */
+static void give_room(struct coalesced *coalesced, uint32_t writes)
+{
+	uint32_t first = (last(coalesced) + 1 + writes) % PLACES;
+	__atomic_store_n(&coalesced->ring->first, first, __ATOMIC_RELEASE);
+}
+
+/* The next write will be held back. */
+void coalesced_open(struct coalesced *coalesced)
+{
+	pthread_mutex_lock(&coalesced->lock);
+	give_room(coalesced, 1);
+	pthread_mutex_unlock(&coalesced->lock);
+}
+
+/* Whether nothing can have been held back since the last time. One that KVM was just about to hold back may slip in; and
+ * before Linux 6.12 KVM never takes a ring for full whose first place is 0. */
+bool coalesced_close(struct coalesced *coalesced)
+{
+	pthread_mutex_lock(&coalesced->lock);
+	uint32_t before = coalesced->ring->first;
+	give_room(coalesced, 0);
+	bool closed = before == coalesced->ring->first && before;
+	pthread_mutex_unlock(&coalesced->lock);
+	return closed;
+}
