@@ -2,8 +2,10 @@
  * (Documentation/virt/kvm/api.rst, 4.116): an access to configuration space is one exit instead of two.
  *
  * The reset control register is a byte within that port, and a guest may wait for ever once it has written there. So the
- * ring has room for one write at a time, and only for a while after an access to the data port; whoever gave it room looks
- * into it then (vcpu_look_at_writes). KVM reads `first`, which is ours, for nothing but whether there is room. */
+ * ring has room for one write at a time, and only for a while after an access to the data port, while that vCPU runs: it
+ * comes out then and looks (vcpu_look_at_writes). KVM reads `first`, which is ours, for nothing but whether there is room:
+ * it takes the ring for full when the place behind the next one is the first. Before Linux 6.12 it finds that only where
+ * no place is behind the last one, so `last` starts over before it comes to that. */
 #include "native.h"
 
 #include <string.h>
@@ -36,6 +38,13 @@ void coalesced_map(struct coalesced *coalesced, struct kvm_run *run, size_t size
 	coalesced_close(coalesced);
 }
 
+/* Both words at once: KVM must not see one of them new, the other old. */
+static void set_ring(struct coalesced *coalesced, uint64_t first, uint64_t last)
+{
+	typedef uint64_t __attribute__((may_alias)) words;
+	__atomic_store_n((words *)coalesced->ring, last << 32 | first, __ATOMIC_SEQ_CST);
+}
+
 static uint32_t last(struct coalesced *coalesced)
 {
 	return __atomic_load_n(&coalesced->ring->last, __ATOMIC_ACQUIRE);
@@ -65,11 +74,16 @@ int coalesced_take(struct machine *machine)
 	return event;
 }
 
-/* The lock is held. KVM takes the ring for full when the place behind the next one is the first. */
+/* The lock is held. What waits at the end of the ring has to be taken first. */
 static void give_room(struct coalesced *coalesced, uint32_t writes)
 {
-	uint32_t first = (last(coalesced) + 1 + writes) % PLACES;
-	__atomic_store_n(&coalesced->ring->first, first, __ATOMIC_RELEASE);
+	uint32_t next = last(coalesced), first = next + 1 + writes;
+	if (first < PLACES) {
+		__atomic_store_n(&coalesced->ring->first, first, __ATOMIC_SEQ_CST);
+	} else if (next == atomic_load(&coalesced->taken)) {
+		atomic_store(&coalesced->taken, 0);
+		set_ring(coalesced, 1 + writes, 0);
+	}
 }
 
 /* The next write will be held back. */
@@ -80,14 +94,13 @@ void coalesced_open(struct coalesced *coalesced)
 	pthread_mutex_unlock(&coalesced->lock);
 }
 
-/* Whether nothing can have been held back since the last time. One that KVM was just about to hold back may slip in; and
- * before Linux 6.12 KVM never takes a ring for full whose first place is 0. */
+/* Whether it was closed already, with nothing in it. Else KVM may just be about to hold back a write. */
 bool coalesced_close(struct coalesced *coalesced)
 {
 	pthread_mutex_lock(&coalesced->lock);
-	uint32_t before = coalesced->ring->first;
+	uint32_t next = last(coalesced), taken = atomic_load(&coalesced->taken);
+	bool closed = coalesced->ring->first == next + 1 && next == taken && next + 1 < PLACES;
 	give_room(coalesced, 0);
-	bool closed = before == coalesced->ring->first && before;
 	pthread_mutex_unlock(&coalesced->lock);
 	return closed;
 }

@@ -8,6 +8,7 @@
 #include <linux/vhost.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -255,7 +256,9 @@ struct vcpu {
 	pthread_cond_t looked;
 	pthread_t thread;
 	bool inside;
-	bool has_timer, ticks; /* every so often it kicks the vCPU */
+	bool has_timer, looks;         /* at the writes that KVM holds back, when the timer says so */
+	volatile sig_atomic_t ticked;  /* it has */
+	bool holds;                    /* its last access was one to the data port */
 	timer_t timer;
 	enum { LOOK_NONE, LOOK_ASKED, LOOK_AWAKE, LOOK_ASLEEP } look;
 	_Atomic bool kicked;

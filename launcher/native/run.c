@@ -28,7 +28,7 @@ static int serve_port(struct vcpu *vcpu)
 	struct kvm_run *run = vcpu->run;
 	uint32_t size = run->io.size;
 	if ((run->io.port & ~3u) == CONFIG_DATA)
-		vcpu_hold_writes(vcpu);
+		vcpu->holds = true;
 	for (; vcpu->item < run->io.count; vcpu->item++) {
 		uint8_t *data = (uint8_t *)run + run->io.data_offset + (uint64_t)vcpu->item * size;
 		bool write = run->io.direction == KVM_EXIT_IO_OUT;
@@ -113,6 +113,10 @@ int vcpu_run_until_event(struct vcpu *vcpu)
 		}
 		if (atomic_load(&vcpu->kicked))
 			return EVENT_KICKED;
+		if (vcpu->holds) {
+			vcpu->holds = false;
+			vcpu_hold_writes(vcpu);
+		}
 		vcpu->item = 0;
 		int result = ioctl(vcpu->fd, KVM_RUN, 0);
 		atomic_fetch_add_explicit(&vcpu->exits, 1, memory_order_relaxed);

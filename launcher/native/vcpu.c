@@ -11,25 +11,25 @@
 #define sigev_notify_thread_id _sigev_un._tid
 #endif
 
-static __thread struct kvm_run *current_run;
+enum { KICK = SIGUSR1 }; /* no real-time signal: those are refused where many wait (RLIMIT_SIGPENDING) */
 
-static void on_kick(int signal)
+static __thread struct vcpu *current;
+
+static void on_kick(int signal, siginfo_t *about, void *context)
 {
 	(void)signal;
-	if (current_run)
-		current_run->immediate_exit = 1;
-}
-
-static int kick_signal(void)
-{
-	return SIGRTMIN + 1;
+	(void)context;
+	if (!current)
+		return;
+	current->ticked = current->ticked || about->si_code == SI_TIMER;
+	current->run->immediate_exit = 1;
 }
 
 /* To be called before there is a vCPU; the handler is the process's. */
 void vcpu_hear_kicks(void)
 {
-	struct sigaction action = { .sa_handler = on_kick }; /* no SA_RESTART: KVM_RUN must return */
-	sigaction(kick_signal(), &action, NULL);
+	struct sigaction action = { .sa_sigaction = on_kick, .sa_flags = SA_SIGINFO }; /* KVM_RUN must return: no SA_RESTART */
+	sigaction(KICK, &action, NULL);
 }
 
 int vcpu_create(struct machine *machine, int fd, size_t run_size, struct vcpu **ret)
@@ -70,7 +70,7 @@ void vcpu_destroy(struct vcpu *vcpu)
 static void interrupt_run(struct vcpu *vcpu)
 {
 	vcpu->run->immediate_exit = 1;
-	pthread_kill(vcpu->thread, kick_signal());
+	pthread_kill(vcpu->thread, KICK);
 }
 
 /* The lock is held. */
@@ -103,37 +103,50 @@ void vcpu_answer_look(struct vcpu *vcpu)
 	pthread_mutex_unlock(&vcpu->lock);
 }
 
-/* It has one from its first access to PCI configuration on, for the thread that it runs on. */
+/* Once, for the thread that it runs on. */
 static bool make_timer(struct vcpu *vcpu)
 {
-	struct sigevent kick = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = kick_signal() };
+	struct sigevent kick = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = KICK };
 	kick.sigev_notify_thread_id = gettid();
 	vcpu->has_timer = vcpu->has_timer || !timer_create(CLOCK_MONOTONIC, &kick, &vcpu->timer);
 	return vcpu->has_timer;
 }
 
-static bool tick_every(struct vcpu *vcpu, long nanoseconds)
+/* The vCPU comes out of the guest after a while. */
+static bool set_timer(struct vcpu *vcpu)
 {
-	struct itimerspec time = { { 0, nanoseconds }, { 0, nanoseconds } };
+	const struct itimerspec time = { .it_value.tv_nsec = 200000000 };
 	return make_timer(vcpu) && !timer_settime(vcpu->timer, 0, &time, NULL);
 }
 
-/* On the vCPU's own thread: from now on it comes out of the guest now and then, until nothing is held back. */
+/* On the vCPU's own thread, before it goes on in the guest. */
 void vcpu_hold_writes(struct vcpu *vcpu)
 {
-	enum { A_WHILE = 200000000 };
 	if (!vcpu->machine->coalesced.ring)
 		return;
-	vcpu->ticks = vcpu->ticks || tick_every(vcpu, A_WHILE);
-	if (vcpu->ticks)
+	vcpu->looks = vcpu->looks || set_timer(vcpu);
+	if (vcpu->looks)
 		coalesced_open(&vcpu->machine->coalesced);
 }
 
-/* On the vCPU's own thread, after a KVM_RUN that a signal ended. */
+/* On the vCPU's own thread, after a KVM_RUN that a signal ended. It is over when the ring was closed for a whole while. */
 void vcpu_look_at_writes(struct vcpu *vcpu)
 {
-	if (vcpu->ticks && coalesced_close(&vcpu->machine->coalesced))
-		vcpu->ticks = !tick_every(vcpu, 0);
+	if (!vcpu->ticked)
+		return;
+	vcpu->ticked = 0;
+	vcpu->looks = !coalesced_close(&vcpu->machine->coalesced) && set_timer(vcpu);
+}
+
+/* Outside of vcpu_run nobody hears the timer, whose signal waits: it would end what Python waits for. */
+static void hear_timer(struct vcpu *vcpu, int how)
+{
+	sigset_t signals;
+	if (!vcpu->has_timer)
+		return;
+	sigemptyset(&signals);
+	sigaddset(&signals, KICK);
+	pthread_sigmask(how, &signals, NULL);
 }
 
 static struct timespec from_now(uint32_t milliseconds)
@@ -184,7 +197,8 @@ void vcpu_look_over(struct vcpu *vcpu)
 /* Runs on the calling thread until an event; to be called without the interpreter lock. */
 int vcpu_run(struct vcpu *vcpu)
 {
-	current_run = vcpu->run;
+	current = vcpu;
+	hear_timer(vcpu, SIG_UNBLOCK);
 	pthread_mutex_lock(&vcpu->lock);
 	vcpu->thread = pthread_self();
 	vcpu->inside = true;
@@ -197,7 +211,10 @@ int vcpu_run(struct vcpu *vcpu)
 	if (vcpu->look == LOOK_ASKED)
 		look_is(vcpu, LOOK_AWAKE);
 	pthread_mutex_unlock(&vcpu->lock);
-	current_run = NULL;
+	hear_timer(vcpu, SIG_BLOCK);
+	current = NULL;
+	if (vcpu->looks) /* it may be long before it looks */
+		coalesced_close(&vcpu->machine->coalesced);
 	return event;
 }
 

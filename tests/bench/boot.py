@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.bench.built import Built
 from tests.bench.linux import Guest, two
 from tests.bench.measure import Figures, Run
-from tests.bench.stamps import StampFile, now
+from tests.bench.stamps import StampFile
 
 EXITS = re.compile(r"^ *vCPU \d+ +([\d,]+) exits to user space", re.MULTILINE)
 
@@ -21,7 +21,6 @@ def boot(built: Built, folder: Path, vcpus: int) -> dict[str, Run]:
 
 def _boot(command: list[str], file: StampFile) -> Figures:
     with Guest(command, file) as guest:
-        line, _ = guest.until(r"init at ([\d.]+)")
-        seconds = now() - guest.stamps().first_run
+        figures = guest.init()
         exits = [int(count.replace(",", "")) for count in EXITS.findall(guest.power_off())]
-    return {"uptime": float(line[1]), "seconds": seconds} | ({"exits": sum(exits)} if exits else {})
+    return figures | ({"exits": sum(exits)} if exits else {})

@@ -16,7 +16,6 @@ from tests.bench.contenders import OURS, PC
 from tests.bench.linux import MEBIBYTES, Guest
 from tests.bench.measure import Figures, Run
 from tests.bench.passed import exits
-from tests.bench.stamps import now
 from tests.lab.image.recipe import image
 from tests.lab.packages import CODENAME
 from tests.lab.pieces import other_firmware
@@ -62,8 +61,7 @@ def firmware(built: Built, folder: Path) -> dict[str, Run]:
 
 def _life(command: list[str]) -> Figures:
     with Guest(command) as guest:
-        line, _ = guest.until(r"init at ([\d.]+)")
-        figures: Figures = {"seconds": now() - guest.began, "uptime": float(line[1])}
+        figures: Figures = guest.init()
         if guest.is_ours:
             figures["exits"] = exits()
         guest.end()

@@ -86,6 +86,13 @@ class Guest:
                 return found, said
         raise SystemExit(f"the guest never said {pattern}:\n{said}{self._stderr().read()}")
 
+    def init(self) -> dict[str, float]:
+        """Its init is there: since Enter, since the first KVM_RUN, and by the guest's own clock."""
+        line, _ = self.until(r"init at ([\d.]+)")
+        moment = now()
+        figures = {"enter": moment - self.began, "uptime": float(line[1])}
+        return figures | ({"seconds": moment - self.stamps().first_run} if self._file else {})
+
     def order(self, line: str) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write(f"{line}\n")

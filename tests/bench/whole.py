@@ -20,7 +20,7 @@ from tests.bench.devices import NVME, to_vfio
 from tests.bench.linux import MEBIBYTES, QUIET, Guest
 from tests.bench.measure import Figures, Run
 from tests.bench.passed import exits, memory_of
-from tests.bench.stamps import StampFile, now
+from tests.bench.stamps import StampFile
 from tests.bench.table import PRIVATE, SHARED
 from tests.lab.inside.whole import BRIDGE, BRIDGED, PORT, networks, serving, sh
 
@@ -84,8 +84,7 @@ def _of_qemu(image: Path) -> list[str]:
 
 def _boot(command: list[str], file: StampFile) -> Figures:
     with Guest(command, file) as guest:
-        line, _ = guest.until(r"init at ([\d.]+)")
-        figures: Figures = {"uptime": float(line[1]), "seconds": now() - guest.stamps().first_run}
+        figures: Figures = guest.init()
         figures |= memory_of(guest.processes())
         counted = [int(count.replace(",", "")) for count in EXITS.findall(guest.power_off())]
     return figures | ({"exits": sum(counted)} if counted else {})

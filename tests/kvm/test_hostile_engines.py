@@ -127,6 +127,24 @@ def test_a_stop_does_not_wait_for_one_that_does_not_answer_the_guest(
     assert not cli.state.exists()
 
 
+def test_one_that_says_nothing_any_more_is_waited_for_half_a_minute(
+    cli: Cli, payload: Payload, engines: Callable[..., Engine]
+) -> None:
+    """No signal that the vCPU's thread gets meanwhile lets the time begin anew."""
+
+    def asked(engine: Engine, request: int) -> bool:
+        if request == SET_VRING_ENABLE:
+            engine.reached.set()
+        return not engine.reached.is_set()
+
+    engine = engines(asked)
+    boot = {"kernel": str(payload("blocks")), "cmdline": "toggles 1"}
+    up = cli.start("up", cli.spec(Path("replaced"), boot=boot, disks={"root": {"socket": str(engine.path)}}))
+    _, err = up.communicate(timeout=2 * PATIENCE)
+    assert "the engine did not answer for 30 s (SET_VRING_ENABLE)" in " ".join(err.split()), err
+    assert up.returncode == 0, err
+
+
 def test_a_nic_at_a_socket_is_no_harm_to_a_vm_whose_driver_means_none_well(
     cli: Cli, payload: Payload, engines: Callable[..., Engine]
 ) -> None:

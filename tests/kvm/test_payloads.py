@@ -92,6 +92,14 @@ def test_a_reset_beside_pci_s_address_port_is_not_held_back(cli: Cli, payload: P
     assert report_of(cli)["end"]["how"] == "reset"
 
 
+def test_a_vcpu_is_left_alone_once_nothing_is_held_back(cli: Cli, payload: Payload) -> None:
+    """However many writes were, and where in the ring of 170 they ended."""
+    done = cli.run("up", cli.spec(payload("asks_and_spins"), cpus=1))
+    assert done.code == 0
+    (vcpu,) = report_of(cli)["vcpus"]
+    assert 170 <= vcpu["exits"] < 180
+
+
 def test_a_triple_fault_is_a_crash_and_the_report_says_where(cli: Cli, payload: Payload) -> None:
     done = cli.run("up", cli.spec(payload("triple_fault")))
     assert done.code == 13
