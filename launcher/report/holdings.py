@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from launcher.plan.outcome import Report
-from launcher.vms.holdings import Holdings
+from launcher.typed import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from launcher.vms.holdings import Holdings
 
 Row = tuple[str, str]
 # linux/capability.h, from 0 on

@@ -40,7 +40,8 @@ def test_no_process_of_a_start_reads_what_is_large_and_of_no_use_to_it() -> None
     spec = Path(__file__).parents[3] / "examples" / "hello.yaml"
     plans = f"from launcher.cli import main; main(['plan', {str(spec)!r}])"
     keeps = "import launcher.cli.up, launcher.cli.attach, launcher.executor.keeper.beginning, launcher.kernel.kvm"
-    for deed in (plans, keeps):
+    tells = "import launcher.cli.up, launcher.cli.attach, launcher.report.report_text"
+    for deed in (plans, keeps, tells):
         program = f"import sys; {deed}; print({{'typing', 'pathlib'}} & {{*sys.modules}})"
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
         assert done.stdout.splitlines()[-1] == "set()"
