@@ -31,6 +31,7 @@ CHIPS = {
     "pic-slave": lib.KVM_IRQCHIP_PIC_SLAVE,
     "ioapic": lib.KVM_IRQCHIP_IOAPIC,
 }
+REPEATING = (2, 3)  # modes of a counter of the i8254: rate generator, square wave
 PATIENCE = 200  # milliseconds for a vCPU to come out of the guest, or of a device's register
 LVT0, LVT1 = 0x350, 0x360  # local APIC registers (Intel SDM 3A, table 11-1)
 DELIVER_NMI, DELIVER_EXTERNAL = 0x400, 0x700
@@ -59,6 +60,16 @@ class Vm(Descriptor):
     def create_timer(self) -> None:
         """The i8254, and a stub of the speaker's port. ENOENT: there are no interrupt controllers yet."""
         ioctl(self.fd, "KVM_CREATE_PIT2", ffi.new("struct kvm_pit_config *", {"flags": lib.KVM_PIT_SPEAKER_DUMMY}))
+
+    def timer_repeats(self) -> bool:
+        """Whether the guest has the i8254 interrupt it again and again."""
+        state = ffi.new("struct kvm_pit_state2 *")
+        ioctl(self.fd, "KVM_GET_PIT2", state)
+        return state.channels[0].mode in REPEATING
+
+    def drop_late_ticks(self) -> None:
+        """Of the i8254, as a machine does. Until then KVM keeps those that the guest is late for, and catches up."""
+        ioctl(self.fd, "KVM_REINJECT_CONTROL", ffi.new("struct kvm_reinject_control *", {"pit_reinject": 0}))
 
     def set_memory_region(
         self,

@@ -131,6 +131,7 @@ class Lib:
     KVM_DEV_VFIO_GROUP_DEL: int
     KVM_GET_API_VERSION: int
     KVM_GET_LAPIC: int
+    KVM_GET_PIT2: int
     KVM_GET_REGS: int
     KVM_GET_SREGS: int
     KVM_GET_SUPPORTED_CPUID: int
@@ -147,6 +148,7 @@ class Lib:
     KVM_IRQ_ROUTING_MSI: int
     KVM_MEM_READONLY: int
     KVM_PIT_SPEAKER_DUMMY: int
+    KVM_REINJECT_CONTROL: int
     KVM_SET_CPUID2: int
     KVM_SET_DEVICE_ATTR: int
     KVM_SET_GSI_ROUTING: int

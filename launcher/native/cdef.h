@@ -10,6 +10,7 @@ static const int PR_SET_NO_NEW_PRIVS, PR_SET_DUMPABLE, PR_SET_PDEATHSIG;
 
 static const long KVM_GET_API_VERSION, KVM_CHECK_EXTENSION, KVM_CREATE_VM, KVM_GET_VCPU_MMAP_SIZE, KVM_GET_SUPPORTED_CPUID;
 static const long KVM_SET_TSS_ADDR, KVM_SET_IDENTITY_MAP_ADDR, KVM_CREATE_IRQCHIP, KVM_CREATE_PIT2, KVM_CREATE_VCPU;
+static const long KVM_GET_PIT2, KVM_REINJECT_CONTROL;
 static const long KVM_SET_USER_MEMORY_REGION;
 static const long KVM_SET_CPUID2, KVM_GET_REGS, KVM_SET_REGS, KVM_GET_SREGS, KVM_SET_SREGS, KVM_SET_MSRS;
 static const long KVM_GET_LAPIC, KVM_SET_LAPIC;
@@ -21,6 +22,9 @@ static const int KVM_PIT_SPEAKER_DUMMY, KVM_MEM_READONLY;
 
 struct kvm_userspace_memory_region { uint32_t slot, flags; uint64_t guest_phys_addr, memory_size, userspace_addr; ...; };
 struct kvm_pit_config { uint32_t flags; ...; };
+struct kvm_pit_channel_state { uint8_t mode; ...; };
+struct kvm_pit_state2 { struct kvm_pit_channel_state channels[3]; ...; };
+struct kvm_reinject_control { uint8_t pit_reinject; ...; };
 struct kvm_cpuid_entry2 { uint32_t function, index, flags, eax, ebx, ecx, edx; ...; };
 struct kvm_cpuid2 { uint32_t nent; struct kvm_cpuid_entry2 entries[]; ...; };
 struct kvm_regs { uint64_t rax, rbx, rcx, rdx, rsi, rdi, rsp, rbp, r8, r9, r10, r11, r12, r13, r14, r15, rip, rflags; ...; };

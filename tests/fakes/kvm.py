@@ -76,6 +76,13 @@ class FakeVm(Handle):
         assert self.has_chips
         self.kernel.call("KVM_CREATE_PIT2")
 
+    def timer_repeats(self) -> bool:
+        self.kernel.call("KVM_GET_PIT2")
+        return self.kernel.timer_repeats
+
+    def drop_late_ticks(self) -> None:
+        self.kernel.call("KVM_REINJECT_CONTROL")
+
     def set_memory_region(
         self, slot: int, guest: int, memory: Mappable, offset: int, size: int, *, readonly: bool = False
     ) -> None:

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from launcher.executor.ending import EXIT_CODES
+from launcher.executor.runner import runner
 from launcher.executor.runner.runner import Runner
 from launcher.kernel.api import Event
 from launcher.kernel.console import Console
+from launcher.kernel.resting import Rest
 from launcher.plan.plan import HostIdentity, Plan, SpecIdentity, Summary
 from launcher.plan.steps import (
     CreateVm,
@@ -226,6 +228,22 @@ def test_an_order_to_stop_during_set_up_undoes_what_was_done(tmp_path: Path) -> 
 def test_the_power_button_is_answered(tmp_path: Path) -> None:
     run = Run(plan_of(tmp_path), FakeKernel(events=()), orders=("power", "stop"))
     assert run.all_of("power") == [{"listens": False}]
+
+
+@pytest.mark.parametrize("repeats", [True, False])
+def test_a_guest_with_other_clocks_has_no_late_ticks_kept_once_it_is_quiet(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, repeats: bool
+) -> None:
+    class Quiet(Rest):
+        def poll(self, interests: dict[int, int], seconds: float | None = None) -> dict[int, int]:
+            """Nothing has come, the first time."""
+            self.poll = super().poll  # type: ignore[method-assign]
+            return {}
+
+    monkeypatch.setattr(runner, "Rest", Quiet)
+    run = Run(plan_of(tmp_path), FakeKernel(timer_repeats=repeats))
+    assert ("KVM_REINJECT_CONTROL" in run.kernel.calls) is not repeats
+    assert (run.all_of("end")[0]["how"], run.kernel.left()) == ("power-off", [])
 
 
 @pytest.mark.parametrize("asleep", [True, False])
