@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 MOST = 1 << 12  # bytes of an answer
 
 
+class Answer(NamedTuple):
+    """`child` is to be reaped: it ends by now, and to free what it had takes the kernel some milliseconds."""
+
+    text: str
+    child: Child
+
+
 class Ended(NamedTuple):
     """Without an answer. `how`: of one that a signal ended, in words; else it has said itself why."""
 
@@ -28,8 +35,9 @@ class Ended(NamedTuple):
     how: str = ""
 
 
-def apart(deed: Callable[[], str], exit_code_of: ExitCodeOf, meanwhile: Callable[[], None]) -> str | Ended:
-    """`exit_code_of` does what it is given and says, as it would here, how that failed. `meanwhile` is done here.
+def apart(deed: Callable[[], str], exit_code_of: ExitCodeOf, meanwhile: Callable[[], None]) -> Answer | Ended:
+    """`exit_code_of` does what it is given and says, as it would here, how that failed. `meanwhile` is done here; it is
+    to be short, for the process may wait for our processor.
 
     Call it before there are threads.
     """
@@ -64,10 +72,9 @@ def _answer(deed: Callable[[], str], writing: int, parent: int) -> int:
     return 0
 
 
-def _hear(child: Child) -> str | Ended:
+def _hear(child: Child) -> Answer | Ended:
     answer = os.read(child.reading, MOST)
-    status = os.waitstatus_to_exitcode(os.waitpid(child.pid, 0)[1])
-    return answer.decode() if answer else _ended(status)
+    return Answer(answer.decode(), child) if answer else _ended(child.reap())
 
 
 def _ended(status: int) -> Ended:

@@ -15,10 +15,14 @@ if TYPE_CHECKING:
 
 
 class Child(NamedTuple):
-    """`reading`: our end of the pipe, to be closed. Who has not reaped the process kills it."""
+    """`reading`: our end of the pipe, to be closed. Who does not reap the process kills it."""
 
     pid: int
     reading: int
+
+    def reap(self) -> int:
+        """How it ended, as os.waitstatus_to_exitcode says it."""
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
     def kill(self) -> None:
         with suppress(ProcessLookupError):

@@ -5,6 +5,7 @@ The keeper is forked first thing, and imports what it needs while others still p
 
 from __future__ import annotations
 
+from launcher.api.apart import Answer, apart
 from launcher.errors import Diagnostic, HostNotRestored, NotPermitted, Refused, StepFailed
 from launcher.executor.launch import start
 from launcher.typed import TYPE_CHECKING
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from launcher.api.apart import Ended, ExitCodeOf
+    from launcher.api.child import Child
     from launcher.api.conversation import Conversation, OnConsole
     from launcher.plan.outcome import Observer
     from launcher.plan.plan import Plan
@@ -37,6 +39,7 @@ class Launch:
 
     def __init__(self) -> None:
         self._launched = start()
+        self._planner: Child | None = None  # that ends, and is not reaped yet
         self._awaited: AwaitedText | None = None
 
     @property
@@ -49,17 +52,17 @@ class Launch:
 
     def plan_apart(self, planning: Callable[[], Plan | str], exit_code_of: ExitCodeOf) -> str | Ended | None:
         """None: the keeper has a plan. Else it goes, and what `planning` gave instead is answered, or how it ended."""
-        from launcher.api.apart import apart
-
         try:
-            answer = apart(lambda: self._planned(planning), exit_code_of, _import_words)
+            found = apart(lambda: self._planned(planning), exit_code_of, _import_orders)
         except BaseException:
             self.abandon()
             raise
-        if answer == PLANNED:
-            return None
+        if isinstance(found, Answer):
+            self._planner = found.child
+            if found.text == PLANNED:
+                return None
         self.abandon()
-        return answer
+        return found.text if isinstance(found, Answer) else found
 
     def _planned(self, planning: Callable[[], Plan | str]) -> str:
         self._launched.channel.close()
@@ -75,14 +78,17 @@ class Launch:
         `reboot`: in place, else it is the end. `said`: a text, and the seconds within which the guest is to say it; one
         that does not is stopped.
         """
-        from launcher.vms.notices import Begun
-
         if said is not None:
             from launcher.vms.awaited import AwaitedText
 
             self._awaited = AwaitedText(*said)
         try:
+            if self._launched.given:  # the process that planned has it, too
+                self._reap()
             plan = self._launched.begin(reboot=reboot, awaited=self._awaited)
+            self._reap()
+            from launcher.vms.notices import Begun
+
             answer = self._launched.answer()
             if not isinstance(answer, Begun):
                 raise _refusal(answer, plan)
@@ -99,10 +105,18 @@ class Launch:
     def abandon(self) -> None:
         """There will be no plan."""
         self._launched.abandon()
+        self._reap()
 
     def close(self) -> None:
         """Let go of the keeper, which has ended or will."""
         self._launched.close()
+        self._reap()
+
+    def _reap(self) -> None:
+        """The process that planned, which has nothing more to do."""
+        planner, self._planner = self._planner, None
+        if planner is not None:
+            planner.reap()
 
     def given_up(self, error: Exception) -> Exception:
         """The host refused us what it takes to stay beside the VM. It ends with us: what came of it is known then."""
@@ -127,9 +141,10 @@ class Launch:
         return (HostNotRestored if plan.summary.host_changes else StepFailed)(Diagnostic("E510", message, help=help_))
 
 
-def _import_words() -> None:
-    """Of which the keeper waits for one as soon as there is a plan."""
-    from launcher.vms import notices, orders  # noqa: F401
+def _import_orders() -> None:
+    """The keeper waits for one as soon as there is a plan. What it answers with is read when it has that to do: until
+    then two processes plan and get ready, and may have no third processor."""
+    from launcher.vms import orders  # noqa: F401
 
 
 def _refusal(answer: Notice | None, plan: Plan) -> Refused | NotPermitted:

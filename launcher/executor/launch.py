@@ -34,7 +34,7 @@ class Launched:
     def __init__(self, pid: int, channel: Channel, paper: int, given: Handed) -> None:
         self.pid = pid  # of the keeper, a child of this process
         self.channel = channel
-        self._given = given
+        self.given = given
         self._paper = paper  # a memfd that both have: the plan is written on it
         self._status: int | None = None  # once it has gone
 
@@ -51,7 +51,7 @@ class Launched:
         from launcher.vms.orders import Begin, order
 
         try:
-            if self._given:
+            if self.given:
                 self._let_go(read_plan(self._paper))
             with suppress(Closed):  # `answer` will see it
                 self.channel.send(order(Begin(reboot, (awaited.text, awaited.timeout) if awaited else None)))
@@ -65,7 +65,7 @@ class Launched:
         from launcher.kernel.handed import let_go
         from launcher.kernel.sysfs import PciDrivers
 
-        let_go(self._given, taken_by(plan, PciDrivers().node).__contains__)
+        let_go(self.given, taken_by(plan, PciDrivers().node).__contains__)
 
     def answer(self) -> Notice | None:
         """Begun, or why not; None of a keeper that has gone."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from launcher.api.apart import Ended, apart
+from launcher.api.apart import Answer, Ended, apart
 from launcher.cli.outcome import exit_code_of
 from launcher.cli.up import _unplanned
 from launcher.errors import Diagnostic, NotPermitted
@@ -29,6 +29,13 @@ def raising(error: BaseException) -> Callable[[], str]:
     return deed
 
 
+def answer_of(deed: Callable[[], str]) -> str:
+    found = apart(deed, as_up, nothing)
+    assert isinstance(found, Answer)
+    assert found.child.reap() == 0
+    return found.text
+
+
 def nothing() -> None:
     """While we wait."""
 
@@ -44,7 +51,7 @@ def test_the_answer_comes_back_and_what_was_imported_does_not():
 
         return f"{wave.__name__} {os.getpid()}"
 
-    name, pid = str(apart(deed, as_up, nothing)).split()
+    name, pid = answer_of(deed).split()
     assert (name, int(pid) != os.getpid(), "wave" in sys.modules) == ("wave", True, False)
 
 
@@ -95,9 +102,21 @@ def test_it_ends_with_who_waits_for_it(number: int):
     os.close(reading)
 
 
+def test_it_is_answered_before_it_has_ended():
+    """What follows from the answer does not wait until the kernel has freed what the process had."""
+    reading, writing = os.pipe()
+    found = apart(lambda: "done", lambda deed: deed() or len(os.read(reading, 1)), nothing)
+    assert isinstance(found, Answer)
+    assert (found.text, os.waitpid(found.child.pid, os.WNOHANG)) == ("done", (0, 0))
+    os.write(writing, b"!")
+    assert found.child.reap() == 1
+    os.close(reading)
+    os.close(writing)
+
+
 def test_nothing_of_it_is_left():
     before = os.listdir("/proc/self/fd")
-    assert apart(lambda: "done", as_up, nothing) == "done"
+    assert answer_of(lambda: "done") == "done"
     assert os.listdir("/proc/self/fd") == before
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)

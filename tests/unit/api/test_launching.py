@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 from collections.abc import Callable
 from contextlib import suppress
+from types import MappingProxyType
 
 import pytest
 
@@ -15,11 +17,15 @@ from launcher.api.launching import Launch
 from launcher.codec import DecodeError
 from launcher.errors import Refused
 from launcher.executor.launch import Launched
+from launcher.kernel.handed import Handed
 from launcher.plan.codec import plan_from_json
 from launcher.plan.plan import Plan
 from launcher.vms.channel import Channel, Closed
+from launcher.vms.notices import Begun, notice_to_json
 from launcher.vms.words import Bug, say
-from tests.conftest import ROOT
+from tests.conftest import PATIENCE, ROOT
+
+PAUSE = 0.2  # seconds
 
 
 @pytest.fixture
@@ -27,7 +33,9 @@ def plan() -> Plan:
     return plan_from_json(json.loads((ROOT / "tests" / "plans" / "small-on-cloud-vm.json").read_text()))
 
 
-def launch(monkeypatch: pytest.MonkeyPatch, ordered: Callable[[Channel], None]) -> tuple[Launch, int, int]:
+def launch(
+    monkeypatch: pytest.MonkeyPatch, ordered: Callable[[Channel], None], given: Handed = MappingProxyType({})
+) -> tuple[Launch, int, int]:
     """With a keeper that does this once it is ordered to begin, and goes when nobody is there; its pid, and the paper's
     descriptor."""
     mine, theirs = Channel.pair()
@@ -41,7 +49,7 @@ def launch(monkeypatch: pytest.MonkeyPatch, ordered: Callable[[Channel], None]) 
             theirs.receive()
         os._exit(3)
     theirs.close()
-    monkeypatch.setattr(launching, "start", lambda: Launched(pid, mine, paper, {}))
+    monkeypatch.setattr(launching, "start", lambda: Launched(pid, mine, paper, given))
     return Launch(), pid, paper
 
 
@@ -75,3 +83,32 @@ def test_a_bug_of_a_keeper_that_begins_is_told(monkeypatch: pytest.MonkeyPatch, 
         made.begin()
     assert caught.value.diagnostics[0].evidence == ("Traceback", "  in line 3")
     check_nothing_is_left(pid, paper)
+
+
+@pytest.mark.parametrize("handed", [False, True])
+def test_who_planned_is_waited_for_before_only_where_it_has_what_was_handed_in(
+    monkeypatch: pytest.MonkeyPatch, plan: Plan, handed: bool
+) -> None:
+    """It ends when the keeper has its order, or would, after a while, else."""
+
+    def ordered(owner: Channel) -> None:
+        os.write(writing, b"!")
+        owner.send(notice_to_json(Begun()))
+
+    def exit_code_of(deed: Callable[[], int]) -> int:
+        deed()
+        return 0 if select.select([reading], [], [], PAUSE if handed else PATIENCE)[0] else 1
+
+    reading, writing = os.pipe()
+    made, pid, paper = launch(monkeypatch, ordered, {"/dev/vfio/7": ()} if handed else {})
+    assert made.plan_apart(lambda: plan, exit_code_of) is None
+    planner = made._planner
+    assert planner is not None
+    statuses: list[int] = []
+    monkeypatch.setattr(type(planner), "reap", lambda one: statuses.append(os.waitpid(one.pid, 0)[1]))
+    assert made.begin() == plan
+    assert statuses == [handed << 8]
+    made.close()
+    check_nothing_is_left(pid, paper)
+    os.close(reading)
+    os.close(writing)
