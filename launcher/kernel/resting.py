@@ -12,16 +12,9 @@ from launcher.kernel.waiting import LONGEST, poll
 SETTLES = 1.0  # seconds after which nothing more is expected to follow
 
 
-def give_back() -> None:
-    """What this process has freed is the host's again, as far as whole pages of it are, and no code is mapped that it
-    does not use again."""
-    from launcher.native import lib
-
-    lib.memory_give_back()
-
-
 class Rest:
-    """Once nothing has come for a while it waits in C, and the interpreter's code is not mapped until then."""
+    """Once nothing has come for a while it waits in C: what this process has freed is the host's then, as far as whole
+    pages of it are, and the interpreter's code is not mapped until something comes."""
 
     def __init__(self) -> None:
         self._due = monotonic() + SETTLES

@@ -148,7 +148,6 @@ int memory_populate(void *memory, size_t size, size_t chunk, uint64_t *cursor, u
 int memory_take_shared(size_t size, size_t page_size, int node, bool late, int *ret_file, void **ret);
 int memory_populate_shared(void *memory, size_t size, size_t chunk, uint64_t *cursor, uint64_t *done);
 int memory_map_file(int fd, uint64_t offset, size_t size, size_t alignment, void **ret);
-void memory_give_back(void);
 int memory_rest(struct pollfd *waits, size_t count, int milliseconds);
 
 /* -- the kernel's calls ----------------------------------------------------------------------------------------- */

@@ -220,18 +220,13 @@ static int unmap_code(struct dl_phdr_info *object, size_t size, void *page_size)
 	return 0;
 }
 
-/* What this process has freed is the host's again: malloc keeps blocks that were as large as a kernel for the next. */
-void memory_give_back(void)
+/* poll(2) without what is not needed for it. What this process has freed is the host's again: malloc keeps blocks that were
+ * as large as a kernel for the next. Of whoever called, an interpreter, no code is mapped meanwhile. */
+int memory_rest(struct pollfd *waits, size_t count, int milliseconds)
 {
 	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
 	malloc_trim(0);
 	dl_iterate_phdr(unmap_code, &page);
-}
-
-/* poll(2) without the code that is not needed for it: of whoever called, an interpreter, none is mapped meanwhile. */
-int memory_rest(struct pollfd *waits, size_t count, int milliseconds)
-{
-	memory_give_back();
 	int found = poll(waits, count, milliseconds);
 	return found < 0 ? -errno : found;
 }

@@ -22,7 +22,7 @@ from launcher.executor.runner.spaces import OpenedGroups
 from launcher.executor.runner.vcpus import run_vcpus
 from launcher.kernel.api import Event, Kernel
 from launcher.kernel.console import Console
-from launcher.kernel.resting import Rest, give_back
+from launcher.kernel.resting import Rest
 from launcher.machine.board import Board
 from launcher.machine.boards import board_of
 from launcher.plan.outcome import Counts, State, StepOutcome
@@ -116,7 +116,6 @@ class Runner:
         self._began = monotonic()
         try:
             if isinstance(step, RunVcpus):
-                give_back()  # kernel and initrd were read whole
                 self._shut_in(step)
                 run_vcpus(step, self._live, self._told)
             else:

@@ -16,8 +16,7 @@ import pytest
 
 from launcher.kernel import threads
 from launcher.kernel.memory import HostMemory
-from launcher.kernel.resting import give_back
-from launcher.native import lib
+from launcher.native import ffi, lib
 from launcher.values import MIB
 from tests.name_spaces import needs_name_spaces
 from tests.others import as_evil, needs_root
@@ -190,13 +189,17 @@ def huge_pages(memory: HostMemory) -> int:
     return int(re.findall(r"ShmemPmdMapped: +(\d+) kB", mine)[0]) << 10
 
 
+def rest() -> None:
+    assert lib.memory_rest(ffi.NULL, 0, 0) == 0
+
+
 def test_what_was_freed_is_the_hosts_again() -> None:
     size = 20 * MIB
     bytearray(24 * MIB)  # from now on malloc keeps blocks of this size for the next (mallopt(3), M_MMAP_THRESHOLD)
     block = bytearray(b"x" * size)
     del block
     before = locked_in("VmRSS")
-    give_back()
+    rest()
     assert locked_in("VmRSS") < before - size // 2
 
 
@@ -204,6 +207,6 @@ def test_code_that_ran_once_is_not_mapped_for_good() -> None:
     """What runs on comes back by itself."""
     assert Decimal(2).sqrt() < 2
     before = locked_in("RssFile")
-    give_back()
+    rest()
     assert locked_in("RssFile") < before
     assert Decimal(2).sqrt() < 2
