@@ -28,7 +28,7 @@ from launcher.machine.boards import board_of
 from launcher.plan.outcome import Counts, State, StepOutcome
 from launcher.plan.plan import Plan
 from launcher.plan.step import Step
-from launcher.plan.steps import CreateVm, RunVcpus
+from launcher.plan.steps import CreateVm, DescribeMachine, GiveMemory, RunVcpus, TakeMemory
 from launcher.typed import Literal
 from launcher.vms.channel import Channel, Closed
 from launcher.vms.limits import MOST_ITEMS
@@ -50,6 +50,10 @@ from launcher.vms.words import (
 # A kernel that refuses, a file that changed, and a saved plan with numbers that nothing can hold.
 REFUSALS = (OSError, ValueError, MemoryError, OverflowError, struct.error, LauncherError)
 
+
+# They wait for nothing but the kernel's memory. To tell of a step wakes two processes, which have a processor less than
+# they are at a start: what there is to tell of these waits for the next word.
+QUICK = (TakeMemory, CreateVm, GiveMemory, DescribeMachine)
 
 # Of alarms, by the functions' names for them.
 KINDS: dict[str, Literal["request", "error", "gone"]] = {"request": "request", "error": "error", "gone": "gone"}
@@ -85,6 +89,7 @@ class Runner:
         self._live = Live(kernel, console, os.sched_getaffinity(0), self._progress, _board(plan))
         self._events: deque[tuple[int, Event | Exception]] = deque()
         self._began = 0.0  # the step in hand
+        self._unsaid: list[StepOutcome] = []
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
     def run(self) -> int:
@@ -263,8 +268,14 @@ class Runner:
     def _outcome(self, n: int, state: State, seconds: float = 0.0) -> None:
         if self._quiet and state != "failed":
             return
-        self._tell(StepOutcome(n, state, seconds))
+        outcome = StepOutcome(n, state, seconds)
+        if state in ("started", "done") and isinstance(self._plan.steps[n - 1], QUICK):
+            self._unsaid.append(outcome)
+        else:
+            self._tell(outcome)
 
     def _tell(self, word: Word) -> None:
+        words, self._unsaid = (*self._unsaid, word), []
         with suppress(Closed):  # it will be seen as a stop; until then there is nobody to tell
-            self._keeper.send(say(word))
+            for one in words:
+                self._keeper.send(say(one))

@@ -111,6 +111,22 @@ def test_every_step_is_done_in_order_and_undone_in_reverse(tmp_path: Path) -> No
     assert run.all_of("end")[0]["how"] == "power-off"
 
 
+def test_what_is_quick_is_told_with_what_follows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each word wakes its keeper, and whoever follows that."""
+
+    def send(channel: Channel, message: dict[str, Any]) -> None:
+        if (outcome := message.get("outcome", {})).get("state") in ("started", "done"):
+            told.append((outcome["n"], outcome["state"], len(kernel.calls)))
+        real(channel, message)
+
+    kernel, told, real = FakeKernel(), list[tuple[int, str, int]](), Channel.send
+    monkeypatch.setattr(Channel, "send", send)
+    Run(plan_of(tmp_path), kernel)
+    assert [one[:2] for one in told] == [(n, state) for n in range(2, 10) for state in ("started", "done")]
+    loads = next(calls for n, _, calls in told if n == 6)  # the kernel, of a file system that may be slow
+    assert {calls for n, _, calls in told if n in (4, 5)} == {loads}
+
+
 def test_population_reports_the_bytes_it_has_done(tmp_path: Path) -> None:
     run = Run(plan_of(tmp_path), FakeKernel())
     progress = [(one["done"], one["total"]) for one in run.all_of("outcome") if one["state"] == "progress"]
