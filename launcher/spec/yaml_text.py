@@ -22,11 +22,12 @@ _WORDS: dict[str, bool | None] = {
 _INT = r"[-+]?[0-9]{1,64}|0o[0-7]{1,64}|0x[0-9a-fA-F]{1,64}"
 _FLOAT = r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
 _NOT_FINITE = r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
-_NUMBER = re.compile(f"({_INT})|({_FLOAT})|{_NOT_FINITE}")  # one, as to compile it is dear where one spec is read
-_NUMBERS_BEGIN = frozenset("+-.0123456789")
+_NUMBER = f"({_INT})|({_FLOAT})|{_NOT_FINITE}"  # one, and only where it is wanted: to compile it is dear
+_FIRST, _LAST = frozenset("0123456789.+-"), frozenset("0123456789.fFnN")
 
 # What a reader of the file cannot see, and line breaks that only YAML 1.1 knows.
-_UNSEEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
+_UNSEEN = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]"
+_LAYOUT = dict.fromkeys(map(ord, "\t\r\n"))  # nobody sees these either, and all is well
 _BEGINNING = 8000  # bytes in which programs other than ours look for a NUL, too, to tell a text
 _BREAK = r"\r\n|\r|\n"
 _WIDE = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"\0\0\xfe\xff": "UTF-32"}
@@ -74,9 +75,9 @@ def decode(raw: bytes, file: str) -> str:
 
 def unseen(text: str, file: str) -> list[Diagnostic]:
     """Invisible characters: the first one of each line, and of a file full of them the first lines."""
-    if not _UNSEEN.search(text):
+    if text.translate(_LAYOUT).isprintable() or not re.search(_UNSEEN, text):
         return []
-    lines = ((number, _UNSEEN.search(line)) for number, line in enumerate(text_lines(text), 1))
+    lines = ((number, re.search(_UNSEEN, line)) for number, line in enumerate(text_lines(text), 1))
     found = ((number, match) for number, match in lines if match)
     return [_invisible(match, file, number) for number, match in islice(found, 20)]
 
@@ -90,12 +91,16 @@ def resolve(written: str) -> Scalar:
     """What a plain scalar is: nothing, true or false, a number, text."""
     if written in _WORDS:
         return _WORDS[written]
-    found = _NUMBER.fullmatch(written) if written[0] in _NUMBERS_BEGIN else None
+    found = re.fullmatch(_NUMBER, written) if _may_be_number(written) else None
     if found is None:
         return written
     if found[1]:
         return int(written, {"0o": 8, "0x": 16}.get(written[:2], 10))
     return float(written if found[2] else written.replace(".", ""))
+
+
+def _may_be_number(written: str) -> bool:
+    return written[0] in _FIRST and (written[-1] in _LAST or written.startswith("0x"))
 
 
 def joined(text: str) -> str | None:
