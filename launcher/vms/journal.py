@@ -36,7 +36,8 @@ class Entry(NamedTuple):
 
 
 class Journal:
-    """Append-only. Every method returns when the line is on disk; OSError: it is not in the file.
+    """Append-only. Every method returns when the line is in the file, and on disk where something follows from it that
+    outlives this process: a disk takes milliseconds. OSError: it is not in the file.
 
     It is written and read by one descriptor. In a folder without a journal a new one begins; else it goes on.
     """
@@ -48,7 +49,7 @@ class Journal:
             self._size = self._whole().rfind(b"\n") + 1
             os.ftruncate(self._fd, self._size)  # a torn last line was never acted on
             if self._size == 0:
-                self._append({"journal": FORMAT_VERSION, "vmlaunch": VERSION, "keeper": os.getpid()})
+                self._append({"journal": FORMAT_VERSION, "vmlaunch": VERSION, "keeper": os.getpid()}, synced=False)
         except BaseException:
             self.close()
             raise
@@ -57,11 +58,12 @@ class Journal:
         """What still has to be undone, as `pending` gives it."""
         return entries(self._whole(), self._name)
 
-    def before(self, n: int, op: str, undo: dict[str, Any]) -> None:
-        self._append({"n": n, "op": op, "undo": undo})
+    def before(self, n: int, op: str, undo: dict[str, Any], *, changes: bool = True) -> None:
+        """`changes`: the deed that follows leaves something behind."""
+        self._append({"n": n, "op": op, "undo": undo}, synced=changes)
 
     def undone(self, n: int) -> None:
-        self._append({"undone": n})
+        self._append({"undone": n}, synced=True)
 
     def close(self) -> None:
         if self._fd >= 0:
@@ -74,12 +76,13 @@ class Journal:
             raise OSError(errno.EINVAL, "the journal is no file of this VM", JOURNAL)
         return read_whole(self._fd)
 
-    def _append(self, line: dict[str, Any]) -> None:
+    def _append(self, line: dict[str, Any], *, synced: bool) -> None:
         data = json.dumps(line).encode() + b"\n"
         try:
             if os.write(self._fd, data) < len(data):  # a full file system takes what it can
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            os.fdatasync(self._fd)
+            if synced:  # with all lines before it
+                os.fdatasync(self._fd)
         except OSError:
             os.ftruncate(self._fd, self._size)
             raise

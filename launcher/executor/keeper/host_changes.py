@@ -12,7 +12,7 @@ from contextlib import suppress
 from time import monotonic
 
 from launcher.errors import Diagnostic, LauncherError
-from launcher.executor.keeper.changing import change, check, left_by, left_so, memory_of, undo_all
+from launcher.executor.keeper.changing import OWN, change, check, left_by, left_so, memory_of, undo_all
 from launcher.executor.keeper.undo import NothingDone
 from launcher.kernel.api import Kernel
 from launcher.plan.outcome import StepOutcome
@@ -81,7 +81,7 @@ class HostChanges:
         check(step, self._kernel)
         memory = memory_of(step, self._kernel)
         if memory is not None:
-            journal.before(n, step.op, memory)
+            journal.before(n, step.op, memory, changes=step.op not in OWN)
         try:
             change(step, self._kernel)
         except NothingDone:

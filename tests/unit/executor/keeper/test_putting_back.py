@@ -69,6 +69,30 @@ def test_a_damaged_line_of_the_journal_is_left_and_told_of_no_step(tmp_path: Pat
     folder.close()
 
 
+def test_a_disk_is_waited_for_before_each_change_of_the_host_and_for_no_other_step(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A disk takes milliseconds. The folder of a VM goes by itself."""
+    moments, real = list[tuple[str, int]](), os.fdatasync
+
+    def synced(descriptor: int) -> None:
+        moments.append(("synced", (tmp_path / "state" / JOURNAL).read_text().count("\n")))
+        real(descriptor)
+
+    def tell(outcome: StepOutcome) -> None:
+        if outcome.state == "done":
+            moments.append((plan.steps[outcome.n - 1].op, 0))
+
+    monkeypatch.setattr(os, "fdatasync", synced)
+    plan, folder = a_plan(tmp_path), StateFolder.claim(tmp_path / "state")
+    journal = Journal(folder)
+    changes = HostChanges(plan, FakeKernel(host=a_host(tmp_path)), tell, lambda *_: False, lambda: None)
+    assert changes.make(journal) is None
+    assert moments[:5] == [("keep-state", 0), ("synced", 3), ("bind-driver", 0), ("synced", 4), ("bind-driver", 0)]
+    journal.close()
+    folder.close()
+
+
 @pytest.mark.parametrize(
     "file", [SeedFile("user-data", "/a\0b", "", ""), SeedFile("user-data", "", "", "\ud800")], ids=["path", "text"]
 )
