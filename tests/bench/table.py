@@ -156,15 +156,19 @@ TABLE = (
         (Figure("ms", "first KVM_RUN", "ms"),),
         (Goal("ms", SAVED, 1.5, MICROVM), Goal("ms", YAML, 2.0, Q35)),
         "Reading and running code, one process after the other. In millions of instructions, which do not vary "
-        "(cachegrind): 31 are a bare interpreter, 69 more the client until it has forked keeper and planner, 81 the "
-        "planner's modules, 18 of them unmarshalling and 7 classes, beside the keeper's 72; the planner's "
-        "own work is a quarter of its time. It was 84, 89 and 91 before options were seen at a glance, a start did "
-        "without typing and pathlib, and a record's class was made once, which this table does not show yet. What "
-        "follows is short: on an EPYC 4 ms of the client to read the plan, 8 of the keeper from its order to the "
-        "runner's fork, 13 of the runner until the machine is described. Of page faults `up -d` has 9,000, which were "
-        "10,200: 2 µs for a page that is zeroed and 3 for one that is copied after a fork. Tried and not built: one "
-        "file with all of the planner's modules, run without Python's import, takes 29 ms of 36. So the goals are far: "
-        "half of all that would have to do for the saved plan, four fifths for YAML.",
+        "(cachegrind): 30 are a bare interpreter, 64 more the client until it has forked keeper and planner, then the "
+        "keeper's 78 beside the planner's; `plan` as a whole is 181, and was 208 until a pattern for characters that "
+        "nobody sees was compiled only where a text may have one. In time, of 125 ms on a busy day: 34 until the "
+        "keeper's fork, 3 until the planner's first line, 53 of the planner, 1 until the keeper has its order, 8 of "
+        "the keeper until the runner's fork, 26 of the runner. The same day it was 147 before the order went out "
+        "ahead of the planner's reaping, the client stopped importing where two others want two processors, the "
+        "journal stopped waiting for a disk before anything is changed (0.4 to 4 ms twice where /run is on one), and a "
+        "runner stopped unmapping its code just before it runs. KVM's own calls wait for readers (SRCU): 5 to 10 of "
+        "the runner's ms. Of page faults `up -d` has 9,000: 2 to 3 µs for a page that is zeroed and 4 for one that is "
+        "copied after a fork; to ask for all of them at once (MADV_POPULATE_WRITE) takes as long. Tried and not "
+        "built: one file with all of the planner's modules, run without Python's import, takes 29 ms of 36. Not "
+        "tried: a runner that is forked while others plan and waits with the keeper, for 4 ms of fork and pages that "
+        "are copied. The goal beside microvm is far: without a planner at all it would hardly be met.",
     ),
     Row(
         "fleet",
@@ -177,10 +181,10 @@ TABLE = (
         Rounds(1, 40),
         (Figure("seconds", "all run", "s", 2), Figure("pss", "PSS", "MiB", 0), Figure("rss", "RSS", "MiB", 0)),
         (Goal("seconds", OURS, 1.0, MICROVM), Goal("pss", OURS, 0.5, MICROVM)),
-        "CPU time, which two processors share among a hundred: 173 ms of each start, 107 of client and planner, 53 of "
-        "the keeper, 13 of the runner (medians of eight, one at a time), where 212 were before options were seen at a "
-        "glance; a QEMU takes 47. Memory: keeper and runner are two interpreters for each VM, which share what they "
-        "have in common with each other alone.",
+        "CPU time, which two processors share among a hundred: 0.925 of the 173 ms of each start that it was (medians "
+        "of sixteen pairs, one at a time), since steps that are quick no longer wake keeper and client one by one; a "
+        "QEMU takes 47. Two thirds are those of client and planner, which read code. Memory: keeper and runner are two "
+        "interpreters for each VM, which share what they have in common with each other alone.",
     ),
     Row(
         "memory-vmm",
@@ -209,11 +213,14 @@ TABLE = (
         Rounds(9, 40),
         (Figure("ms", "to the prompt", "ms"),),
         (Goal("ms", OURS, 1.0, Q35),),
-        "The kernel frees the VM, in either, before whoever waits for its end hears of it: to close its descriptor "
-        "takes 18 ms (strace), which is all that QEMU takes. Then the keeper puts back, and writes and tells the "
-        "report, which the client prints: each some milliseconds. It was twelve times as long as QEMU while the client "
-        "read rich for that, after all else; without colours it does not need it, and with colours it reads it "
-        "meanwhile.",
+        "The kernel frees the VM before whoever waits for its end hears of it. To close its descriptor took 16 ms at "
+        "times and 28 at others, nearly all of it in kvm_free_pit (/proc/PID/stack): KVM keeps ticks of the i8254 that "
+        "a guest is late for, and to stop that it unregisters two notifiers and waits for readers after each; the "
+        "first wait is expedited, the second comes too soon after it to be, and takes some jiffies. Once a guest was "
+        "quiet for a second and has other clocks, KVM keeps no ticks for it, and the close takes 2.5 ms; a guest that "
+        "ends sooner, or has the i8254 tick, still waits. What is left of 12 ms: 4 until the runner, whose code was "
+        "not mapped while it rested, closes it; 5 of the keeper, which writes and tells the report. The client reads "
+        "meanwhile what it tells the report with, without pathlib by now, which was 14 ms.",
     ),
     Row(
         "imports",
