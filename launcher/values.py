@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from errno import EACCES, ENODEV, ENOENT, ENOTDIR, ENXIO, EPERM
+from functools import cache
 
 from launcher import sizes
 from launcher.record import record
@@ -29,6 +30,7 @@ class HexMark:
 Hex = Annotated[int, HexMark()]
 
 _PCI = r"(?:([0-9a-fA-F]{4,8}):)?([0-9a-fA-F]{2}):([01][0-9a-fA-F])\.([0-7])"
+_compiled = cache(re.compile)  # a host has a hundred thousand addresses, and most starts have few
 _SIZE = r"([0-9]+)(KiB|MiB|GiB|TiB)"
 UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _HEXADECIMAL = frozenset("0123456789abcdefABCDEF-")
@@ -46,11 +48,11 @@ class PciAddress:
     @classmethod
     def parse(cls, text: str) -> PciAddress:
         """`0000:c1:00.0`, `10000:e1:00.0`, or `c1:00.0` for domain 0000. ValueError otherwise."""
-        match = re.fullmatch(_PCI, text)
+        match = _compiled(_PCI).fullmatch(text)
         if match is None:
             raise ValueError(f"not a PCI address: {text!r}")
-        domain, bus, device, function = match.groups("0")
-        return cls(int(domain, 16), int(bus, 16), int(device, 16), int(function, 16))
+        number = int("".join(match.groups("0")), 16)
+        return cls(number >> 20, number >> 12 & 0xFF, number >> 4 & 0xFF, number & 0xF)
 
     def __str__(self) -> str:
         return f"{self.domain:04x}:{self.bus:02x}:{self.device:02x}.{self.function}"
