@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, lru_cache
-from marshal import dumps
 from types import NoneType, UnionType
 
-from launcher.record import defaults, field_types, fields, is_record, own_fields
+from launcher.record import defaults, field_types, fields, is_record
 from launcher.row import NamedTuple
 from launcher.typed import Annotated, Any, Literal, NoReturn, TypeVar, get_args, get_origin
 from launcher.values import HexMark
@@ -18,7 +17,7 @@ from launcher.values import HexMark
 T = TypeVar("T")
 
 MOST = 1 << 72  # what ends where addresses end does so below; more is on no machine, and overflows what shows it
-MANY, TEXTS = 1 << 12, 1 << 17  # that are known again: records of a class; addresses
+MANY, TEXTS = 1 << 12, 1 << 17  # that are known again: types of a record's values; addresses
 _PLAIN: frozenset[type] = frozenset((str, int, bool, float, NoneType))
 
 
@@ -30,14 +29,14 @@ class DecodeError(ValueError):
         self.path, self.problem = path, problem
 
 
-class _Unfit(Exception):
+class Unfit(Exception):
     """A DecodeError on its way up: every field or item it comes out of goes to the front of `path`."""
 
     def __init__(self, problem: str, *path: str) -> None:
         self.problem, self.path = problem, list(path)
 
 
-class _Reader(NamedTuple):
+class Reader(NamedTuple):
     """Values of exactly the types in `fits` are taken as they are; `read` is asked about the others.
 
     Of a union `choices` are the readers, by the type that each takes.
@@ -46,7 +45,7 @@ class _Reader(NamedTuple):
     fits: frozenset[type]
     read: Callable[[Any], Any]
     takes: type = object
-    choices: tuple[_Reader, ...] = ()
+    choices: tuple[Reader, ...] = ()
 
     def of(self, kind: type) -> Callable[[Any], Any]:
         """What reads values of this type: the only one that may."""
@@ -85,8 +84,8 @@ def decode(kind: type[T], plain: Any, path: str = "") -> T:
     """The reverse of encode. DecodeError names the first field that does not fit."""
     shape: Any = kind
     try:
-        result: T = _reader(shape).read(plain)
-    except _Unfit as unfit:
+        result: T = learn(shape).read(plain)
+    except Unfit as unfit:
         raise DecodeError(".".join([path, *unfit.path]).lstrip("."), unfit.problem) from None
     return result
 
@@ -98,31 +97,27 @@ def number(text: str) -> int:
     return found
 
 
-def learn(kind: Any) -> None:
-    """How to read it, before there is anything to read."""
-    _reader(kind)
-
-
 @cache
-def _reader(kind: Any) -> _Reader:
+def learn(kind: Any) -> Reader:
+    """How to read it."""
     origin = get_origin(kind)
     if kind is Any:
-        return _Reader(_PLAIN, lambda plain: plain)
+        return Reader(_PLAIN, lambda plain: plain)
     if origin is Annotated:
-        return _Reader(frozenset(), _read_hex, str) if _is_hex(kind) else _reader(get_args(kind)[0])
+        return Reader(frozenset(), _read_hex, str) if _is_hex(kind) else learn(get_args(kind)[0])
     if origin is UnionType:
         return _union_reader(get_args(kind))
     if origin is tuple:
-        return _Reader(frozenset(), _tuple_reader(get_args(kind)), list)
+        return Reader(frozenset(), _tuple_reader(get_args(kind)), list)
     if origin is None and not is_record(kind):
-        return _Reader(frozenset([kind]), lambda plain: _expect(kind, plain))
+        return Reader(frozenset([kind]), lambda plain: _expect(kind, plain))
     if origin is Literal:
-        return _Reader(frozenset(), _literal_reader(kind))
+        return Reader(frozenset(), _literal_reader(kind))
     if origin is dict:
-        return _Reader(frozenset(), _dict_reader(kind), dict)
+        return Reader(frozenset(), _dict_reader(kind), dict)
     if hasattr(kind, "parse"):
-        return _Reader(frozenset(), _text_reader(kind), str)
-    return _Reader(frozenset(), _record_reader(kind), dict)
+        return Reader(frozenset(), _text_reader(kind), str)
+    return Reader(frozenset(), _record_reader(kind), dict)
 
 
 def _read_hex(plain: Any) -> int:
@@ -138,23 +133,23 @@ def _literal_reader(kind: Any) -> Callable[[Any], Any]:
     return lambda plain: plain if plain in choices else _refuse(f"{plain!r} is not one of {choices}")
 
 
-def _union_reader(kinds: tuple[Any, ...]) -> _Reader:
+def _union_reader(kinds: tuple[Any, ...]) -> Reader:
     """What fits none is told as if it were meant to be the first. A dict takes all that has names: it is asked last."""
     dicts = [kind for kind in kinds if _is_dict(kind)]
     others = [kind for kind in kinds if not _is_dict(kind) and kind is not NoneType]
-    readers = [_reader(kind) for kind in (*others, *dicts)]
+    readers = [learn(kind) for kind in (*others, *dicts)]
 
     def read(plain: Any) -> Any:
         problems = []
         for one in readers:
             try:
                 return one.read(plain)
-            except _Unfit as unfit:
+            except Unfit as unfit:
                 problems.append(unfit)
         raise problems[0]
 
     nothing = frozenset([NoneType]) if NoneType in kinds else frozenset()
-    return _Reader(nothing.union(*(one.fits for one in readers)), read, choices=tuple(readers))
+    return Reader(nothing.union(*(one.fits for one in readers)), read, choices=tuple(readers))
 
 
 def _is_dict(kind: Any) -> bool:
@@ -164,9 +159,9 @@ def _is_dict(kind: Any) -> bool:
 
 def _tuple_reader(kinds: tuple[Any, ...]) -> Callable[[Any], Any]:
     if len(kinds) == 2 and kinds[1] is Ellipsis:
-        each = _reader(kinds[0])
+        each = learn(kinds[0])
         return lambda plain: _read_list(plain, each) if plain or type(plain) is not list else ()
-    readers = [_reader(kind) for kind in kinds]
+    readers = [learn(kind) for kind in kinds]
 
     def read(plain: Any) -> tuple[Any, ...]:
         if len(_expect(list, plain)) != len(readers):
@@ -176,7 +171,7 @@ def _tuple_reader(kinds: tuple[Any, ...]) -> Callable[[Any], Any]:
     return read
 
 
-def _read_list(plain: Any, each: _Reader) -> tuple[Any, ...]:
+def _read_list(plain: Any, each: Reader) -> tuple[Any, ...]:
     if each.fits.issuperset(map(type, _expect(list, plain))):
         return tuple(plain)
     found: list[Any] = []
@@ -184,25 +179,25 @@ def _read_list(plain: Any, each: _Reader) -> tuple[Any, ...]:
     try:
         for item in plain:
             add(item if type(item) in fits else read(item))
-    except _Unfit as unfit:
+    except Unfit as unfit:
         unfit.path.insert(0, str(len(found)))
         raise
     return tuple(found)
 
 
 def _dict_reader(kind: Any) -> Callable[[Any], Any]:
-    each = _reader(get_args(kind)[1])
+    each = learn(get_args(kind)[1])
     return lambda plain: _read_all(_expect(dict, plain).items(), each)
 
 
-def _read_all(items: Any, each: _Reader) -> dict[Any, Any]:
+def _read_all(items: Any, each: Reader) -> dict[Any, Any]:
     return {key: item if type(item) in each.fits else _read_at(str(key), each, item) for key, item in items}
 
 
-def _read_at(name: str, reader: _Reader, plain: Any) -> Any:
+def _read_at(name: str, reader: Reader, plain: Any) -> Any:
     try:
         return reader.read(plain)
-    except _Unfit as unfit:
+    except Unfit as unfit:
         unfit.path.insert(0, name)
         raise
 
@@ -223,10 +218,9 @@ def _record_reader(kind: Any) -> Callable[[Any], Any]:
     """Most records were written by us, each field in its place."""
     hints = field_types(kind)
     names = fields(kind)
-    readers = {name: _reader(hints[name]) for name in names}
+    readers = {name: learn(hints[name]) for name in names}
     required = readers.keys() - defaults(kind).keys()
-    others = _alike_reader if (own := own_fields(kind)) is not None else _values_reader
-    read_values = others(names, readers, own or ())
+    read_values = _values_reader(names, readers)
 
     def read(plain: Any) -> Any:
         in_place = type(plain) is dict and tuple(plain) == names
@@ -249,11 +243,8 @@ def _record_reader(kind: Any) -> Callable[[Any], Any]:
     return read
 
 
-_Values = Callable[[list[Any]], list[Any]]
-
-
-def _values_reader(names: tuple[str, ...], readers: dict[str, _Reader], own: tuple[str, ...]) -> _Values:
-    """In their place, but for those of `own`. How they are read goes by their types, which are few."""
+def _values_reader(names: tuple[str, ...], readers: dict[str, Reader]) -> Callable[[list[Any]], list[Any]]:
+    """In their place. How they are read goes by their types, which are few."""
     shapes: dict[tuple[type, ...], list[tuple[int, Callable[[Any], Any]]]] = {}
 
     def read(values: list[Any]) -> list[Any]:
@@ -264,7 +255,7 @@ def _values_reader(names: tuple[str, ...], readers: dict[str, _Reader], own: tup
         try:
             for n, one in shape:
                 values[n] = one(values[n])
-        except _Unfit as unfit:
+        except Unfit as unfit:
             unfit.path.insert(0, names[n])
             raise
         return values
@@ -272,42 +263,8 @@ def _values_reader(names: tuple[str, ...], readers: dict[str, _Reader], own: tup
     def shape_of(types: tuple[type, ...]) -> list[tuple[int, Callable[[Any], Any]]]:
         if len(shapes) >= MANY:
             shapes.clear()
-        those = ((n, readers[name], types[n]) for n, name in enumerate(names) if name not in own)
+        those = ((n, readers[name], types[n]) for n, name in enumerate(names))
         found = shapes[types] = [(n, one.of(kind)) for n, one, kind in those if kind not in one.fits]
-        return found
-
-    return read
-
-
-def _alike_reader(names: tuple[str, ...], readers: dict[str, _Reader], own: tuple[str, ...]) -> _Values:
-    """All but its own values are read once for all records that are written alike."""
-    known: dict[bytes, list[Any]] = {}
-    each = [(names.index(name), *readers[name][:2]) for name in own]
-    read_others = _values_reader(names, readers, own)
-
-    def others(values: list[Any]) -> list[Any]:
-        try:
-            written = dumps(values)
-        except ValueError:  # it is not JSON's, or too deep
-            return read_others(values)
-        if (found := known.get(written)) is None:
-            if len(known) >= MANY:
-                known.clear()
-            found = known[written] = read_others(values)
-        return found.copy()
-
-    def read(values: list[Any]) -> list[Any]:
-        mine = [(n, values[n], fits, one) for n, fits, one in each]
-        for n, *_ in each:
-            values[n] = None
-        found = others(values)
-        n = 0
-        try:
-            for n, item, fits, one in mine:
-                found[n] = item if type(item) in fits else one(item)
-        except _Unfit as unfit:
-            unfit.path.insert(0, names[n])
-            raise
         return found
 
     return read
@@ -323,7 +280,7 @@ def _expect(kind: Any, plain: Any) -> Any:
 
 
 def _refuse(problem: str, *path: str) -> NoReturn:
-    raise _Unfit(problem, *path)
+    raise Unfit(problem, *path)
 
 
 def _item_kind(kind: Any) -> Any:

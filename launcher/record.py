@@ -45,26 +45,23 @@ def field(*, default_factory: Callable[[], T], **others: NoReturn) -> T:
     return cast("T", _Made(default_factory))
 
 
-Own = tuple[str, ...] | None
-
-
 @overload
-def record(cls: type[T], *, order: bool = False, many: bool = False, own: Own = None) -> type[T]: ...
+def record(cls: type[T], *, order: bool = False, many: bool = False) -> type[T]: ...
 @overload
-def record(*, order: bool = False, many: bool = False, own: Own = None) -> Callable[[type[T]], type[T]]: ...
+def record(*, order: bool = False, many: bool = False) -> Callable[[type[T]], type[T]]: ...
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
-def record(cls: Any = None, *, order: bool = False, many: bool = False, own: Own = None) -> Any:
+def record(cls: Any = None, *, order: bool = False, many: bool = False) -> Any:
     """Frozen: equal and hashed by its fields; with `order`, sorted by them. `many`: of a spec or a host there may be
-    hundreds. `own`: thousands, and most are equal but for these fields."""
-    shared = _FROZEN | (_ORDERED if order else {}) | {"__own__": own}
-    make = _rebuild if many or own else _complete
+    hundreds."""
+    shared = _FROZEN | (_ORDERED if order else {})
+    make = _rebuild if many else _complete
     return make(cls, shared) if cls else lambda decorated: make(decorated, shared)
 
 
 @dataclass_transform(field_specifiers=(field,))
 def mutable(cls: type[T]) -> type[T]:
     """Its fields may change: equal by them, not to be hashed."""
-    made: type[T] = _rebuild(cls, _COMPARED | {"__hash__": None, "__own__": None})
+    made: type[T] = _rebuild(cls, _COMPARED | {"__hash__": None})
     return made
 
 
@@ -97,12 +94,6 @@ def field_types(kind: Any) -> dict[str, Any]:
 def _meant(word: Any, module: str) -> Any:
     """Many fields have the same word."""
     return eval(word, vars(sys.modules[module])) if isinstance(word, str) else word
-
-
-def own_fields(kind: Any) -> tuple[str, ...] | None:
-    """Those that differ where there are many of the class; None: nobody knows."""
-    found: tuple[str, ...] | None = kind.__own__
-    return found
 
 
 def replace(one: T, **changes: Any) -> T:

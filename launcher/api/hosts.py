@@ -7,6 +7,7 @@ import os
 import re
 import time
 from contextlib import contextmanager
+from functools import cache
 
 from launcher.codec import DecodeError, decode
 from launcher.errors import Diagnostic, Refused, Where
@@ -20,6 +21,7 @@ from launcher.typed import TYPE_CHECKING, Any
 from launcher.values import Missing, Moment
 
 KINDS = ("bios", "uefi")  # of firmware
+LARGE = 1 << 20  # bytes of facts; of fewer, few are alike
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -142,9 +144,26 @@ def _kvm() -> KvmFacts | Missing:
 
 def recorded_host(path: str) -> HostFacts:
     """A facts file, as `devices --json` writes it."""
+    return facts_in(_read(path), Where(path))
+
+
+def facts_in(raw: bytes, where: Where) -> HostFacts:
+    """Of a facts file. Who does not know what is odd in one, or wrong, leaves it to who does."""
     with _uncollected():
-        where = Where(path)
-        return decoded(read_json(_read(path), where), where)
+        return (_read_large(raw) if len(raw) > LARGE else None) or decoded(read_json(raw, where), where)
+
+
+def _read_large(raw: bytes) -> HostFacts | None:
+    import json
+
+    from launcher.alike import read_alike
+
+    try:
+        host = read_alike(HostFacts, raw.decode(json.detect_encoding(raw), "surrogatepass"), _count)
+        _check_words(host)
+    except ValueError:
+        return None
+    return host if host.format_version == FORMAT_VERSION else None
 
 
 def fit_to_share(host: HostFacts) -> HostFacts:
@@ -187,7 +206,7 @@ _NAME = r"[\w.:+!@, -]{0,255}"  # of a device or a type in sysfs
 def _check_words(host: HostFacts) -> None:
     """Who made the file may be anybody: what a device is becomes a word of specs, settings and scripts, a node one of
     commands."""
-    is_id, is_class, is_name = (re.compile(one).fullmatch for one in (_ID, _CLASS, _NAME))
+    is_id, is_class, is_name = (cache(re.compile(one).fullmatch) for one in (_ID, _CLASS, _NAME))
     for one in host.pci:
         if not is_id(one.id):
             raise DecodeError(f"pci.{one.address}.id", f"{one.id!r} is no vendor:device")
@@ -224,6 +243,8 @@ class _Unfit(ValueError):
 
 
 def _count(text: str) -> int:
+    if len(text) < 20 and text[0] != "-":
+        return int(text)
     from launcher.codec import number
 
     if text.startswith("-"):

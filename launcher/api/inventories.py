@@ -11,7 +11,7 @@ import stat
 import sys
 from importlib import import_module
 
-from launcher.api.hosts import decoded, read_json
+from launcher.api.hosts import facts_in
 from launcher.errors import Diagnostic, Refused, Where
 from launcher.record import record
 from launcher.typed import IO, TYPE_CHECKING, Any
@@ -70,7 +70,7 @@ def text_at(source: Source) -> bytes:
 
 def facts_at(raw: bytes, source: Source) -> HostFacts:
     """Refused at its place."""
-    return decoded(read_json(raw, source.where), source.where)
+    return facts_in(raw, source.where)
 
 
 def _facts(raw: bytes, source: Source) -> HostFacts | Refused:

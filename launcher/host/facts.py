@@ -345,7 +345,7 @@ class BlockDevice:
     size: int | None
 
 
-@record(own=("address", "group", "bars", "serial", "irq", "vfio"))
+@record(many=True)
 class PciFunction:
     """One PCI function. `id` and `subsystem` are vendor:device, four hex digits each; `class_code` six.
 
@@ -440,7 +440,7 @@ class ReservedRegion:
     kind: str
 
 
-@record(own=("number", "devices"))
+@record(many=True)
 class IommuGroup:
     """`name` is `vfio-noiommu` for a group that is none; `others`: members that are no PCI functions.
 

@@ -119,7 +119,7 @@ def test_a_host_with_many_functions_survives_the_way_to_json_and_back():
     assert decode(HostFacts, encode(facts)) == facts
 
 
-@record(own=("number", "parts"))
+@record
 class Many:
     number: int
     parts: tuple[Part, ...]
@@ -129,12 +129,6 @@ class Many:
 
 
 MANY = {"number": 1, "parts": [PART], "limit": PART, "words": ["a"], "on": False}
-
-
-def test_records_that_are_alike_have_their_own_values_and_share_the_others():
-    several = decode(tuple[Many, ...], [MANY | {"number": n, "parts": [PART] * n} for n in range(3)])
-    assert [(one.number, len(one.parts)) for one in several] == [(0, 0), (1, 1), (2, 2)]
-    assert several[0].limit is several[2].limit == Part("io", 0x10, 4)
 
 
 def test_what_is_alike_is_so_in_its_types():
