@@ -7,9 +7,10 @@ what `yaml_whole` makes of the same text, in a sixth of the time, and without th
 from __future__ import annotations
 
 import re
+from itertools import starmap
 
 from launcher.errors import Where
-from launcher.spec.places import Node, Tree
+from launcher.spec.places import Entry, Node, Scalar, Tree
 from launcher.spec.yaml_mapping import mapping_of
 from launcher.spec.yaml_text import resolve
 from launcher.typed import TYPE_CHECKING
@@ -34,6 +35,9 @@ _NOTHING = re.compile(rf" *{_END}")
 _IN_BRACES = re.compile(rf"(?:({_PLAIN_IN_BRACES})|{_QUOTED})(?=[,:\]}}])")
 _COMMA = re.compile(r", +")
 _COLON = re.compile(r": +")
+
+
+_Scalar = tuple[Scalar, Where, str]  # what a Node of one begins with; a key is never a Node
 
 
 class _Other(Exception):
@@ -94,17 +98,27 @@ class _Reader:
         return Node(items, where)
 
     def _mapping(self, column: int) -> Node:
-        where, nodes = self._begun(column), list[Node]()
+        where, keys, nodes = self._begun(column), list[_Scalar](), list[Node]()
         while self._indent() == column:
             n, line, _ = self.rows[self.at]
             key = _KEY.match(line, column)
             if key is None:
                 break
-            nodes.append(self._scalar(n, key.start(1), key[1]))
+            keys.append(self._scalar(n, key.start(1), key[1]))
             nodes.append(self._under(n, line, key.end(1) + 1, key.end(), column))
             if self._indent() > column:
                 raise _Other
-        return Node(mapping_of(nodes, self.problems), where)
+        return Node(self._entries(keys, nodes), where)
+
+    def _entries(self, keys: list[_Scalar], nodes: list[Node]) -> dict[str, Entry]:
+        """As `mapping_of` has it, which knows what to say of keys that are no text or there twice."""
+        entries: dict[str, Entry] = {}
+        for (name, where, _), node in zip(keys, nodes, strict=True):
+            if type(name) is not str or name in entries or node.value is None:
+                pairs = zip(starmap(Node, keys), nodes, strict=True)
+                return mapping_of([one for pair in pairs for one in pair], self.problems)
+            entries[name] = Entry(where, node)
+        return entries
 
     def _under(self, n: int, line: str, colon: int, start: int, column: int) -> Node:
         """The value of a key: in its line, or in those below it."""
@@ -128,33 +142,33 @@ class _Reader:
         found = _VALUE.match(line, start)
         if found is None:
             raise _Other
-        return self._found(n, found)
+        return Node(*self._found(n, found))
 
     def _braces(self, n: int, line: str, start: int, depth: int) -> tuple[Node, int]:
         """With the column behind it."""
         if depth > DEEPEST:
             raise _Other
         is_mapping = line[start] == "{"
-        closing, nodes, at = "}" if is_mapping else "]", list[Node](), start + 1
+        closing, keys, nodes, at = "}" if is_mapping else "]", list[_Scalar](), list[Node](), start + 1
         while line[at : at + 1] != closing:
             if nodes:
                 at = self._behind(_COMMA, line, at)
             if is_mapping:
-                key = self._behind_scalar(n, line, at)
-                if len(key.written) > LONGEST_KEY:
+                keys.append(self._behind_scalar(n, line, at))
+                _, where, written = keys[-1]
+                if len(written) > LONGEST_KEY:
                     raise _Other
-                nodes.append(key)
-                at = self._behind(_COLON, line, key.where.end_column - 1)
+                at = self._behind(_COLON, line, where.end_column - 1)
             if line.startswith(("{", "["), at):
                 node, at = self._braces(n, line, at, depth + 1)
             else:
-                node = self._behind_scalar(n, line, at)
+                node = Node(*self._behind_scalar(n, line, at))
                 at = node.where.end_column - 1
             nodes.append(node)
         where = Where(self.file, n + 1, start + 1, at + 2)
-        return Node(mapping_of(nodes, self.problems) if is_mapping else nodes, where), at + 1
+        return Node(self._entries(keys, nodes) if is_mapping else nodes, where), at + 1
 
-    def _behind_scalar(self, n: int, line: str, at: int) -> Node:
+    def _behind_scalar(self, n: int, line: str, at: int) -> _Scalar:
         found = _IN_BRACES.match(line, at)
         if found is None:
             raise _Other
@@ -167,15 +181,14 @@ class _Reader:
             raise _Other
         return found.end()
 
-    def _found(self, n: int, found: re.Match[str]) -> Node:
+    def _found(self, n: int, found: re.Match[str]) -> _Scalar:
         if found[1] is not None:
             return self._scalar(n, found.start(), found[1])
         written = found[2] if found[2] is not None else found[3]
-        return Node(written, Where(self.file, n + 1, found.start() + 1, found.end() + 1), written)
+        return written, Where(self.file, n + 1, found.start() + 1, found.end() + 1), written
 
-    def _scalar(self, n: int, start: int, written: str) -> Node:
-        where = Where(self.file, n + 1, start + 1, start + len(written) + 1)
-        return Node(resolve(written), where, written)
+    def _scalar(self, n: int, start: int, written: str) -> _Scalar:
+        return resolve(written), Where(self.file, n + 1, start + 1, start + len(written) + 1), written
 
     def _begun(self, column: int) -> Where:
         """A block is told by its first line, to the end of that."""
