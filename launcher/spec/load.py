@@ -9,7 +9,7 @@ from launcher.record import record, replace
 from launcher.spec.commas import made_whole
 from launcher.spec.nulls import without_nulls
 from launcher.spec.parts import VM_SPEC, VmSpec
-from launcher.spec.places import Entry, Node, SourceMap, is_alias, section_of, source_map, walk
+from launcher.spec.places import Entry, Node, SourceMap, is_alias, nodes, section_of, walk
 from launcher.spec.problems import Problem
 from launcher.spec.scalars import kind, suggested_name
 from launcher.spec.sets import check_usage, with_sets
@@ -49,11 +49,9 @@ def load_spec(text: str | bytes, file: str, *, sets: Sequence[str] = (), name: s
 def _loaded(text: str | bytes, file: str, sets: Sequence[str], name: str | None) -> Loaded:
     root, found = _read(text, file)
     root, refused_sets = with_sets(root, sets)
-    root, commas, keys = made_whole(root)
-    root, no_name = _named(without_nulls(root), file, name)
-    walked = list(walk(root))
-    places = source_map(file, walked)
-    empty = {path: node.lost for path, node, _ in walked if node.value is None}
+    root, commas, keys, empty = _whole(root)
+    root, no_name = _named(root, file, name)
+    places = SourceMap(file, root)
     spec, problems = _checked(root, empty.keys() | {("name",) for _ in no_name})
     told = (*commas, *_nothings(empty, problems), *_without_fixes(problems, {one.path for one in commas}))
     found += [*refused_sets, *keys, *no_name, *(_diagnostic(one, places) for one in told)]
@@ -86,6 +84,15 @@ def _read(text: str | bytes, file: str) -> tuple[Node, list[Diagnostic]]:
         wrong = Diagnostic("E006", f"a spec is a mapping, not {kind(tree.root.plain())}", tree.root.where, help=help_)
         raise Refused(*sorted_by_place([*tree.problems, wrong]))
     return tree.root, tree.problems
+
+
+def _whole(root: Node) -> tuple[Node, list[Problem], list[Diagnostic], dict[FieldPath, bool]]:
+    """What commas have cut, and what is empty all the same, and whether that is lost. Most specs have neither."""
+    if all(node.value is not None and not node.cut for node in nodes(root)):
+        return root, [], [], {}
+    root, commas, keys = made_whole(root)
+    root = without_nulls(root)
+    return root, commas, keys, {path: node.lost for path, node, _ in walk(root) if node.value is None}
 
 
 def _assigned(given: object) -> str:
@@ -146,8 +153,8 @@ def _hex_meant(spec: VmSpec, places: SourceMap) -> Iterator[Problem]:
     """8000000000 is round in hex, and in decimal a place that nobody chooses: only the file knows how it is written."""
     for number, bank in enumerate(spec.memory):
         path = ("memory", str(number), "at")
-        written = places.scalars.get(path, "")
-        if bank.at and written.isdecimal() and written.endswith("000000") and bank.at % (2 * MIB):
+        written = places.scalar(path) if bank.at and bank.at % (2 * MIB) else None
+        if written and written.isdecimal() and written.endswith("000000"):
             help_ = (f"if `0x{written}` is meant, write that", f"if not, write `{bank.at:#x}`")
             yield Problem("E109", f"{written} is {bank.at:#x}, which is not round", path, help=help_)
 
@@ -167,11 +174,11 @@ def _diagnostic(problem: Problem, places: SourceMap) -> Diagnostic:
 
 def _quoted(problem: Problem, places: SourceMap) -> Problem:
     """A number has forgotten how it was written, 0302 or 1e37; the file has not."""
-    if problem.code != "E113" or problem.path not in places.scalars:
+    written = places.scalar(problem.path) if problem.code == "E113" else None
+    if written is None:
         return problem
     from launcher.spec.fields import stands
 
-    written = places.scalars[problem.path]
     field = ".".join(filter(None, [section_of(problem.path[:-1]), problem.path[-1]]))
     meant = next((one for one in (written, written.removeprefix("0x")) if stands(field, one)), None)
     if meant is None:

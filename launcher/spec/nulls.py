@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from launcher.record import replace
 from launcher.spec.parts import SECTIONS
-from launcher.spec.places import is_alias, nodes, section_of
+from launcher.spec.places import is_alias, section_of
 from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 def without_nulls(root: Node) -> Node:
     """`name` comes from the file's name, and `cpus.count` from the topology where only that is there."""
-    if all(node.value is not None for node in nodes(root)):
-        return root
     optional = {
         f"{section}.{key}".lstrip(".") for section, form in SECTIONS.items() for key in form.keys.keys() - form.required
     }

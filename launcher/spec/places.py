@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from launcher.errors import Diagnostic, Where
 from launcher.record import field, mutable, record, replace
 from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator
 
     from launcher.spec.problems import FieldPath
 
@@ -76,26 +78,35 @@ class SourceMap:
     """
 
     file: str
-    keys: Mapping[FieldPath, Where]
-    values: Mapping[FieldPath, Where]
-    scalars: Mapping[FieldPath, str]
+    root: Node
 
     def where(self, path: str, *, key: bool = False) -> Where:
         return self.find(tuple(path.split(".")) if path else (), key=key)
 
     def find(self, path: FieldPath, *, key: bool = False) -> Where:
         written = self.written(path)
+        node, its_key = self._all[written]
         if written == path and path:
-            found = (self.keys if key else self.values)[path]
+            found = its_key if key else node.where
         elif written:
-            found = (self.values if written in self.scalars else self.keys)[written]
+            found = its_key if isinstance(node.value, list | dict) else node.where
         else:
             found = Where(self.file, 1, 1, 1)
         return replace(found, path=".".join(path))
 
+    def scalar(self, path: FieldPath) -> str | None:
+        """As it is written. None: there is none."""
+        node = self._all[path][0] if path in self._all else self.root
+        return None if isinstance(node.value, list | dict) else node.written
+
     def written(self, path: FieldPath) -> FieldPath:
         """The nearest thing around it that the file has: the scalar of a short form, a mapping, in the end the file."""
-        return next(path[:length] for length in range(len(path), -1, -1) if path[:length] in self.values)
+        return next(path[:length] for length in range(len(path), -1, -1) if path[:length] in self._all)
+
+    @cached_property
+    def _all(self) -> dict[FieldPath, tuple[Node, Where]]:
+        """With the place of the key. Of most specs nobody asks."""
+        return {path: (node, key) for path, node, key in walk(self.root)}
 
 
 def walk(root: Node) -> Iterator[tuple[FieldPath, Node, Where]]:
@@ -121,13 +132,3 @@ def nodes(root: Node) -> Iterator[Node]:
             waiting += [one.node for name, one in node.value.items() if node is not root or name[:2] != "x-"]
         elif isinstance(node.value, list):
             waiting += node.value
-
-
-def source_map(file: str, found: Sequence[tuple[FieldPath, Node, Where]]) -> SourceMap:
-    """`found` is all that `walk` yields."""
-    return SourceMap(
-        file,
-        {path: key for path, _, key in found},
-        {path: node.where for path, node, _ in found},
-        {path: node.written for path, node, _ in found if not isinstance(node.value, list | dict)},
-    )
