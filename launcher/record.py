@@ -226,7 +226,7 @@ def _constructor(cls: Any) -> Any:
     lines = [f" if {name} is _default_{name}: {name} = _make_{name}()" for name in made]
     store = " _set(self, '{0}', {0})" if frozen and not drafted else " self.{0} = {0}"
     stores = [store.format(name) for name in fields(cls)]
-    lines += [" _become(self, _draft)", *stores, " _become(self, _made)"] if drafted and stores else stores
+    lines += [" _become(self, _draft)", *stores, " self.__class__ = _made"] if drafted and stores else stores
     lines += [" self.__post_init__()"] if hasattr(cls, "__post_init__") else []
     exec(f"def __init__({', '.join(['self', *parameters])}):\n" + "\n".join(lines or [" pass"]), scope)
     scope["__init__"].__qualname__ = f"{cls.__qualname__}.__init__"
