@@ -22,6 +22,7 @@ T = TypeVar("T")
 Scan = Callable[[str, int], tuple[Any, int]]
 
 MOST = 8  # values in which records differ that are alike
+WORTH, LONGEST = 4, 1 << 10  # records that a pattern has to read, and records after one that has not, without another
 _BLANKS = re.compile(r"[ \t\n\r]*")
 _RECORDS = re.compile(r"\[[ \t\n\r]*\{")
 
@@ -101,18 +102,21 @@ class _Text:
         return replace(decode(kind, plain), **records)
 
     def _records(self, kind: Any) -> tuple[Any, ...]:
-        found, before = list[Any](), None
+        found, before, waits, wait = list[Any](), None, 1, 1
         self._sign("[")
         while True:
             begun, plain = self.at, self._value()
             found.append(decode(kind, plain))
             if self._sign(",]") == "]":
                 return tuple(found)
-            if _are_alike(before, plain):
-                pattern = self._pattern(begun, kind, before, plain, found[-1])
+            wait -= 1
+            if wait <= 0 and _are_alike(before, plain):
+                pattern, already = self._pattern(begun, kind, before, plain, found[-1]), len(found)
                 while one := pattern.read(self.text, self.at, self.scan):
                     found.append(one[0])
                     self.at = one[1]
+                waits = 1 if len(found) - already >= WORTH else min(2 * waits, LONGEST)
+                wait = waits
             before = plain
 
     def _pattern(self, begun: int, kind: Any, before: Any, plain: Any, made: Any) -> _Pattern:
