@@ -201,14 +201,14 @@ def test_whoever_is_killed_what_was_made_is_gone_after_down(
         up.communicate(timeout=PATIENCE)
 
 
-def test_a_keeper_that_dies_at_any_line_of_its_journal_leaves_nothing_that_was_made(cli: Cli, tmp_path: Path) -> None:
+def test_a_keeper_that_dies_at_a_line_of_its_journal_leaves_nothing_that_was_made(cli: Cli, tmp_path: Path) -> None:
     plan, trace = tmp_path / "vm.plan", tmp_path / "trace"
     spec = cli.spec(EXAMPLES / "hello.elf", memory="64MiB", devices={"card": MAKING["card"]})
     assert cli.run("plan", "-o", plan, spec).code == 0
     words = ["strace", "-f", "-o", str(trace), "-e", "trace=fdatasync"]
     subprocess.run([*words, *cli.command("up", plan)], stdin=subprocess.DEVNULL, capture_output=True, check=True)
     most = trace.read_text().count("fdatasync(")
-    assert most > 2
+    assert most >= 2  # before it is made, and when it has been removed
     for n in range(1, most + 1):
         inject = ["-e", f"inject=fdatasync:signal=KILL:when={n}"]
         subprocess.run(
