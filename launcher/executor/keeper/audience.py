@@ -99,9 +99,7 @@ class Audience:
         return tuple(one for client in self._clients if (one := client.report(self._console)) is not None)
 
     def see_off(self, poll: Poll, bell: int) -> None:
-        """Wait until slow clients have read the last notice; what they still send is dropped. `bell` ends the wait.
-
-        Then they are let go of: who waits for that does not wait until the kernel has freed this process, too."""
+        """Wait until slow clients have read the last notice; what they still send is dropped. `bell` ends the wait."""
         self._obey = lambda *_: None
         self.pump()
         while waiting := [client for client in self._clients if client.full]:
@@ -117,7 +115,6 @@ class Audience:
                 for _ in range(MOST_LEFT):
                     if client.channel.receive(wait=False) is None:
                         break
-            client.channel.close()
 
     # -- one of them -------------------------------------------------------------------------------------------------
 

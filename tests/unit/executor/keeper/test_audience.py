@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import select
 from collections.abc import Iterator
@@ -15,10 +14,8 @@ import pytest
 from launcher.cli.logs import last_lines
 from launcher.executor.keeper.audience import MOST, VISITORS, Audience
 from launcher.kernel.console import Console
-from launcher.kernel.waiting import poll
 from launcher.plan.outcome import StepOutcome
 from launcher.vms.channel import Channel, Closed
-from launcher.vms.notices import notice_to_json
 from launcher.vms.orders import Stop
 from tests.unit.kernel.test_console import say
 
@@ -71,19 +68,6 @@ def test_an_owner_that_went_without_a_word_takes_the_vm_along(scene: Scene) -> N
     scene.audience.tell_all(StepOutcome(1, "done"))
     scene.audience.pump()
     assert scene.orphaned == 1
-
-
-def test_who_has_been_told_the_end_waits_for_nothing_more(scene: Scene) -> None:
-    """The kernel takes longer to free a keeper than all has taken that comes after the end."""
-    scene.audience.tell_all(StepOutcome(1, "undone"))
-    bell = os.eventfd(0, os.EFD_CLOEXEC)
-    scene.audience.see_off(poll, bell)
-    os.close(bell)
-    packet = scene.owner.receive(wait=False)
-    assert packet is not None
-    assert packet.message == notice_to_json(StepOutcome(1, "undone"))
-    with pytest.raises(Closed):
-        scene.owner.receive(wait=False)
 
 
 def come(scene: Scene, *words: dict[str, object]) -> Channel:
