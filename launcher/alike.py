@@ -83,6 +83,7 @@ class _Text:
 
     def __init__(self, text: str, parse_int: Callable[[str], int]) -> None:
         decoder: Any = JSONDecoder(parse_int=parse_int)
+        self.once: Any = JSONDecoder(object_pairs_hook=_once)
         self.text, self.at, self.scan = text, 0, cast("Scan", decoder.scan_once)
 
     def whole(self, kind: Any) -> Any:
@@ -121,6 +122,7 @@ class _Text:
 
     def _pattern(self, begun: int, kind: Any, before: Any, plain: Any, made: Any) -> _Pattern:
         """Of what is written from `begun` to here: `plain`, which is `made` for us. `before` is alike."""
+        self.once.scan_once(self.text, begun)
         pattern, end, self.at = _Pattern(begun), self.at, begun
         self._compare(pattern, kind, before, plain, _Level(kind, _values(made)))
         self.at, pattern.rest = end, self.text[pattern.known : end]
@@ -177,6 +179,12 @@ class _Text:
     def _skip_blanks(self) -> None:
         if blanks := _BLANKS.match(self.text, self.at):
             self.at = blanks.end()
+
+
+def _once(pairs: list[tuple[str, Any]]) -> None:
+    """Of a name that is there twice json takes the last, and whoever goes by the text meets the first."""
+    if len(dict(pairs)) < len(pairs):
+        raise Odd
 
 
 def _are_alike(before: Any, plain: Any) -> bool:

@@ -183,6 +183,19 @@ def test_what_is_odd_is_not_read(text: str) -> None:
     assert not same(Whole, text)
 
 
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize("first", [[], [PART], [PART, PART], [PART, PART, PART], [{"kind": "io", "start": "0x1"}] * 2])
+def test_of_a_name_that_is_there_twice_json_takes_the_last(first: list[Any], indent: int | None) -> None:
+    """In each record, with values that differ in the first, in the last and in both."""
+    for ways in ((1, 0), (0, 1), (1, 1)):
+        others = [[one | {"size": n * ways[0]} for one in first] for n in range(9)]
+        lasts = [[PART, PART | {"start": hex(n * ways[1])}] for n in range(9)]
+        text = text_of(*({"parts": 1, "number": n} for n in range(9)), indent=indent)
+        for other, last in zip(others, lasts, strict=True):
+            text = text.replace('"parts": 1', f'"parts": {json.dumps(other)}, "parts": {json.dumps(last)}', 1)
+        assert not same(Whole, text)
+
+
 def test_what_ends_too_early_is_odd() -> None:
     text = text_of(*({"number": n} for n in range(4)))
     assert not any(same(Whole, text[:end]) for end in range(len(text)))
