@@ -31,7 +31,7 @@ CHIPS = {
     "pic-slave": lib.KVM_IRQCHIP_PIC_SLAVE,
     "ioapic": lib.KVM_IRQCHIP_IOAPIC,
 }
-REPEATING = (2, 3)  # modes of a counter of the i8254: rate generator, square wave
+ONE_SHOT = (0, 1, 4, 5)  # modes of a counter of the i8254; the others repeat, and 255 is none
 PATIENCE = 200  # milliseconds for a vCPU to come out of the guest, or of a device's register
 LVT0, LVT1 = 0x350, 0x360  # local APIC registers (Intel SDM 3A, table 11-1)
 DELIVER_NMI, DELIVER_EXTERNAL = 0x400, 0x700
@@ -61,11 +61,11 @@ class Vm(Descriptor):
         """The i8254, and a stub of the speaker's port. ENOENT: there are no interrupt controllers yet."""
         ioctl(self.fd, "KVM_CREATE_PIT2", ffi.new("struct kvm_pit_config *", {"flags": lib.KVM_PIT_SPEAKER_DUMMY}))
 
-    def timer_repeats(self) -> bool:
-        """Whether the guest has the i8254 interrupt it again and again."""
+    def timer_stands(self) -> bool:
+        """Whether the guest has set the i8254 so that it interrupts once at most."""
         state = ffi.new("struct kvm_pit_state2 *")
         ioctl(self.fd, "KVM_GET_PIT2", state)
-        return state.channels[0].mode in REPEATING
+        return state.channels[0].mode in ONE_SHOT
 
     def drop_late_ticks(self) -> None:
         """Of the i8254, as a machine does. Until then KVM keeps those that the guest is late for, and catches up."""

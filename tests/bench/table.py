@@ -207,8 +207,8 @@ TABLE = (
     Row(
         "power-off",
         "The guest's power-off",
-        "From the last exit of a guest that powers itself off to the end of the attached command: to the prompt. Its "
-        "figure with a passed drive is `end` of row `passed`.",
+        "From the last exit of a guest that powers itself off to the end of the attached command: to the prompt. It "
+        "has stopped its i8254, as Linux does. Its figure with a passed drive is `end` of row `passed`.",
         "ending.power_off",
         NATIVE,
         Rounds(9, 40),
@@ -217,12 +217,12 @@ TABLE = (
         "The kernel frees the VM before whoever waits for its end hears of it. To close its descriptor took 16 ms at "
         "times and 28 at others, nearly all of it in kvm_free_pit (/proc/PID/stack): KVM keeps ticks of the i8254 that "
         "a guest is late for, and to stop that it unregisters two notifiers and waits for readers after each; the "
-        "first wait is expedited, the second comes too soon after it to be, and takes some jiffies. Once a guest was "
-        "quiet for a second and has other clocks, KVM keeps no ticks for it, and the close takes 2.5 ms; a guest that "
-        "ends sooner, or has the i8254 tick, still waits. What is left of 12 ms: 4 until the runner, whose code was "
-        "not mapped while it rested, closes it; 5 of the keeper, which writes and tells the report. The client reads "
-        "meanwhile what it tells the report with, without pathlib by now, which was 14 ms. QEMU's time is a wait, "
-        "ours is work: on processors that others keep busy it was 9 to 26 ms, QEMU's 16 to 37.",
+        "first wait is expedited, the second comes too soon after it to be, and takes some jiffies. A second after the "
+        "start, where the guest has stopped the i8254 as Linux does, we have KVM keep no ticks, and the close takes "
+        "2.5 ms; a guest that ends sooner, or has the i8254 tick, still waits. What is left of 14 ms: 4 until the "
+        "runner, whose code was not mapped while it rested, closes it; 5 of the keeper, which writes and tells the "
+        "report. The client reads meanwhile what it tells the report with, without pathlib by now, which was 14 ms. "
+        "QEMU's time is a wait, ours is work: on processors that others keep busy it was 9 to 26 ms, QEMU's 16 to 37.",
     ),
     Row(
         "imports",

@@ -53,7 +53,7 @@ class FakeKernel:
     memory_size: int = 1 << 40
     memslots: int = 509
     most_routes: int = 4096
-    timer_repeats: bool = False  # the guest has set its i8254 so
+    timer_stands: bool = True  # the guest has stopped its i8254
     most_eventfds: int = 1 << 20
     spaces: list[FakeContainer | FakeIoas] = field(default_factory=list)  # with groups in them; of iommufd, all
     devices: list[FakeDevice] = field(default_factory=list)  # open, or mapped

@@ -76,9 +76,9 @@ class FakeVm(Handle):
         assert self.has_chips
         self.kernel.call("KVM_CREATE_PIT2")
 
-    def timer_repeats(self) -> bool:
+    def timer_stands(self) -> bool:
         self.kernel.call("KVM_GET_PIT2")
-        return self.kernel.timer_repeats
+        return self.kernel.timer_stands
 
     def drop_late_ticks(self) -> None:
         self.kernel.call("KVM_REINJECT_CONTROL")

@@ -51,8 +51,8 @@ from launcher.vms.words import (
 REFUSALS = (OSError, ValueError, MemoryError, OverflowError, struct.error, LauncherError)
 
 
-# They wait for nothing but the kernel's memory. To tell of a step wakes two processes, which have a processor less than
-# they are at a start: what there is to tell of these waits for the next word.
+# What follows them begins at once. To tell of a step wakes two processes, which have a processor less than they are at
+# a start: that one of these is done is told with the next word. That it begins is told before: it may be the last word.
 QUICK = (TakeMemory, CreateVm, GiveMemory, DescribeMachine)
 
 # Of alarms, by the functions' names for them.
@@ -169,11 +169,12 @@ class Runner:
                 self._check_orders()
 
     def _settle(self) -> None:
-        """Nothing has come for a while. A guest that has other clocks by then has no use for ticks that it was late
-        for; while KVM keeps them it frees a VM only after two waits for readers (kvm_free_pit), longer than all else at
-        the end, and AMD hosts deliver no device's interrupt without an exit (APICV_INHIBIT_REASON_PIT_REINJ)."""
+        """Nothing has come for a while. A guest that has stopped its i8254 by then, for other clocks, has no use for
+        ticks that it was late for; while KVM keeps them it frees a VM only after two waits for readers (kvm_free_pit),
+        longer than all else at the end, and AMD hosts deliver no device's interrupt without an exit
+        (APICV_INHIBIT_REASON_PIT_REINJ)."""
         vm = self._live.the(Built).vm
-        if not vm.timer_repeats():
+        if vm.timer_stands():
             vm.drop_late_ticks()
 
     def _alarms(self) -> tuple[int, ...]:
@@ -269,7 +270,7 @@ class Runner:
         if self._quiet and state != "failed":
             return
         outcome = StepOutcome(n, state, seconds)
-        if state in ("started", "done") and isinstance(self._plan.steps[n - 1], QUICK):
+        if state == "done" and isinstance(self._plan.steps[n - 1], QUICK):
             self._unsaid.append(outcome)
         else:
             self._tell(outcome)
