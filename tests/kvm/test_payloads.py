@@ -140,7 +140,7 @@ def test_with_json_stdout_is_json_lines_and_the_guest_is_in_its_log(cli: Cli, pa
 
 def test_populated_memory_is_told_on_the_way(cli: Cli, payload: Payload) -> None:
     """Whoever is slow to hear goes without some of it, the last of it too: that the step is done says the rest."""
-    spec = cli.spec(payload("reset"), memory=[{"size": "256MiB", "pages": "4KiB"}])
+    spec = cli.spec(payload("reset"), memory=[{"size": "512MiB", "pages": "4KiB"}])
     done = cli.run("up", spec, "--json", "--no-reboot")
     assert done.code == 0
     outcomes = [json.loads(line).get("outcome") for line in done.out.splitlines()[:-1]]
@@ -148,8 +148,8 @@ def test_populated_memory_is_told_on_the_way(cli: Cli, payload: Payload) -> None
     told = [one["done"] for one in progress]
     assert told
     assert told == sorted(told)
-    assert 0 < told[-1] <= 256 << 20
-    assert {one["total"] for one in progress} == {256 << 20}
+    assert 0 < told[-1] <= 512 << 20
+    assert {one["total"] for one in progress} == {512 << 20}
     assert any(one["n"] == progress[0]["n"] and one["state"] == "done" for one in outcomes)
 
 
