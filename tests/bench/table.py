@@ -67,8 +67,9 @@ TRAPPED_BAR = (
 
 ENTER = Figure("enter", "command to init", "s", 2)
 EMULATED = (
-    "Before the first KVM_RUN: Python's start, 0.1 s natively, which an emulated processor makes some twenty times as "
-    "long, QEMU's ten times."
+    "Before the first KVM_RUN: Python's start, whose processes have one emulated processor for all of them, 5.9 s of "
+    "the 8.3 from a command to a Linux alone, forty times as long as natively, where two work beside each other; "
+    "QEMU's 0.8 of 7.2 are twelve times as long."
 )
 
 
