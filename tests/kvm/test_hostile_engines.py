@@ -85,6 +85,13 @@ def engines() -> Iterator[Callable[..., Engine]]:
             one.stop()
 
 
+def falls_silent(engine: Engine, request: int) -> bool:
+    """When a driver starts."""
+    if request == SET_VRING_ENABLE:
+        engine.reached.set()
+    return not engine.reached.is_set()
+
+
 def spec(cli: Cli, payload: Payload, engine: Engine) -> str:
     boot = {"kernel": str(payload("blocks")), "cmdline": "midway 4000000000"}
     return cli.spec(Path("replaced"), boot=boot, disks={"root": {"socket": str(engine.path)}})
@@ -110,13 +117,7 @@ def test_a_stop_does_not_wait_for_one_that_does_not_answer_the_guest(
     cli: Cli, payload: Payload, engines: Callable[..., Engine]
 ) -> None:
     """A vCPU waits for the answer just then."""
-
-    def asked(engine: Engine, request: int) -> bool:
-        if request == SET_VRING_ENABLE:
-            engine.reached.set()
-        return not engine.reached.is_set()
-
-    engine = engines(asked)
+    engine = engines(falls_silent)
     up = cli.start("up", spec(cli, payload, engine))
     assert engine.reached.wait(PATIENCE)
     up.send_signal(signal.SIGINT)
@@ -131,13 +132,7 @@ def test_one_that_says_nothing_any_more_is_waited_for_half_a_minute(
     cli: Cli, payload: Payload, engines: Callable[..., Engine]
 ) -> None:
     """No signal that the vCPU's thread gets meanwhile lets the time begin anew."""
-
-    def asked(engine: Engine, request: int) -> bool:
-        if request == SET_VRING_ENABLE:
-            engine.reached.set()
-        return not engine.reached.is_set()
-
-    engine = engines(asked)
+    engine = engines(falls_silent)
     boot = {"kernel": str(payload("blocks")), "cmdline": "toggles 1"}
     up = cli.start("up", cli.spec(Path("replaced"), boot=boot, disks={"root": {"socket": str(engine.path)}}))
     _, err = up.communicate(timeout=2 * PATIENCE)
