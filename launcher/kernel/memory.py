@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from _thread import allocate_lock
 from collections.abc import Callable
 
 from launcher.kernel.api import Progress
@@ -46,13 +47,17 @@ class HostMemory:
         """Touch every page, so that nothing is left to fault in or to zero under the IOMMU's lock."""
         cursor, done = ffi.new("uint64_t *"), ffi.new("uint64_t *")
         results: list[int] = []
+        gate = allocate_lock()
 
         def work() -> None:
+            with gate:  # the kernel gives no thread its stack while another populates
+                pass
             results.append(self._populate(self.pointer, self.size, self._chunk, cursor, done))
 
         crew: list[Running] = []
         try:
-            self._gather(crew, threads, work)
+            with gate:
+                self._gather(crew, threads, work)
             for thread in crew:
                 while thread.is_alive():
                     thread.join(TICK)

@@ -7,6 +7,7 @@ import fcntl
 import mmap
 import os
 import re
+import time
 from contextlib import closing, suppress
 from decimal import Decimal
 from pathlib import Path
@@ -85,6 +86,25 @@ def test_a_host_without_threads_populates_with_those_it_has_or_refuses(
     else:
         with pytest.raises(BlockingIOError, match="pthread_create"):
             memory.populate(4, seen.append)
+    memory.close()
+
+
+def test_nobody_populates_before_all_threads_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who populates holds up the kernel's calls that give another its stack."""
+    memory, seen = HostMemory(256 * MIB, 0, None), [0]
+    really, resident = threads.start_new_thread, list[int]()
+    before = locked_in("VmRSS")
+
+    def start(*given: Any) -> None:
+        really(*given)
+        time.sleep(0.05)
+        resident.append(locked_in("VmRSS") - before)
+
+    monkeypatch.setattr(threads, "start_new_thread", start)
+    memory.populate(3, seen.append)
+    assert len(resident) == 3
+    assert max(resident) < 60 * MIB
+    assert seen[-1] == 256 * MIB
     memory.close()
 
 
