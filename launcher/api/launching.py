@@ -66,6 +66,7 @@ class Launch:
 
     def _planned(self, planning: Callable[[], Plan | str]) -> str:
         self._launched.channel.close()
+        self._launched.copy_files()
         plan = planning()
         if isinstance(plan, str):
             return plan

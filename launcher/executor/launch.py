@@ -11,6 +11,7 @@ import signal
 import sys
 from contextlib import suppress
 
+from launcher.copies import Copies, Here
 from launcher.errors import Diagnostic, StepFailed
 from launcher.executor.paper import write_plan
 from launcher.kernel.handed import Handed, handed
@@ -37,6 +38,10 @@ class Launched:
         self.given = given
         self._paper = paper  # a memfd that both have: the plan is written on it
         self._status: int | None = None  # once it has gone
+
+    def copy_files(self) -> None:
+        """This process, which plans and ends, copies what it reads for the plan, for whoever loads it."""
+        Here.copies = Copies(self._paper)
 
     def hand_over(self, plan: Plan) -> None:
         """Before `begin`. A process that was forked from this one may do it."""

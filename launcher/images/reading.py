@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
+from launcher.copies import Here
 from launcher.digests import hasher
 from launcher.images.boot_files import BootFile, BootFiles
 from launcher.images.opening import looked_at
@@ -82,11 +83,14 @@ def _describe(path: str, descriptor: int, as_rom: AsRom | None, as_flash: AsFlas
 
 def _digest(descriptor: int, size: int) -> str:
     """Of as many bytes as it says that it has: files in /proc that never end say 0."""
-    digest, at = hasher(size), 0
+    return Here.copies.digested(_pieces(descriptor, size), size, hasher(size))
+
+
+def _pieces(descriptor: int, size: int) -> Iterator[bytes]:
+    at = 0
     while at < size and (piece := os.pread(descriptor, min(size - at, _PIECE), at)):
-        digest.update(piece)
+        yield piece
         at += len(piece)
-    return str(digest.hexdigest())
 
 
 def _boot_file(path: str, size: int, digest: str, image: Image) -> BootFile:

@@ -11,6 +11,7 @@ import select
 from contextlib import suppress
 from time import monotonic
 
+from launcher.copies import Here
 from launcher.errors import GuestFailed, LauncherError, StepFailed
 from launcher.executor.ending import check_confined, diagnostics_of, stopped_by_force
 from launcher.executor.keeper.announcing import Announcer
@@ -140,6 +141,7 @@ class Keeper:
         self._kernel.take_user()
         pid = self._link.start(self._be_runner)
         self._kernel.close_ends()
+        Here.copies.close()
         self._archive.runner_began = began(pid)
         self._archive.keep_state()
         return self._give_up(pid)
@@ -156,7 +158,7 @@ class Keeper:
         def main() -> int:
             raise_limits()
             kept = (keeper.fileno(), *self._folder.locks, *self._console.descriptors(), *self._kernel.handed)
-            close_all_but(set(kept))
+            close_all_but({*kept, *Here.copies.descriptors()})
             return Runner(self._plan, self._kernel, self._console, keeper, reboot=self._reboot).run()
 
         end_process(keeper, main)

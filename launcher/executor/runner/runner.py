@@ -14,6 +14,7 @@ from errno import EAGAIN
 from os import strerror
 from time import monotonic
 
+from launcher.copies import Here
 from launcher.errors import LauncherError
 from launcher.executor.ending import check_confined, describe_event, diagnostics_of
 from launcher.executor.runner.live import Built, EngineGone, Engines, Live
@@ -105,6 +106,7 @@ class Runner:
         finally:
             self._live.ends = True
             self._live.undo.unwind(self._undone, self._undo_failed)
+            Here.copies.close()
             os.close(self._bell)
         return 0
 
@@ -135,6 +137,7 @@ class Runner:
     def _shut_in(self, step: RunVcpus) -> None:
         """Before the guest's first instruction: what it may take over later is worth little."""
         if self._live.past is None:
+            Here.copies.close()
             measures = self._live.kernel.confine(virtio=self._live.find(Engines) is not None)
             self._tell(Confined(measures))
             check_confined(step, measures)

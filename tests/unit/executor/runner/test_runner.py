@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from launcher.copies import LEAST, START, Copies, Here
 from launcher.executor.ending import EXIT_CODES
 from launcher.executor.runner import runner
 from launcher.executor.runner.runner import Runner
@@ -157,6 +158,43 @@ def test_a_kernel_file_that_changed_since_the_plan_is_not_run(tmp_path: Path) ->
     run = Run(plan, FakeKernel())
     assert run.problem["code"] == "E509"
     assert run.kernel.left() == []
+
+
+@pytest.fixture
+def copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Copies:
+    """As the process that planned has made them."""
+    copies = Copies(os.memfd_create("copies", os.MFD_CLOEXEC))
+    monkeypatch.setattr(Here, "copies", copies)
+    plan_of(tmp_path)
+    for name in ("kernel", "initrd"):
+        copies.digested([(tmp_path / name).read_bytes()], LEAST, hashlib.sha256())
+    return copies
+
+
+def test_what_was_planned_is_loaded_though_a_file_has_changed_and_a_reboot_sees_it(
+    tmp_path: Path, copies: Copies
+) -> None:
+    plan, (memfd,) = plan_of(tmp_path, vcpus=1), copies.descriptors()
+    (tmp_path / "kernel").write_bytes(b"another")
+    run = Run(plan, FakeKernel(events=(Event("reset"),)), reboot=True)
+    assert run.all_of("running")
+    assert run.all_of("reboot") == [{}]
+    assert run.problem["code"] == "E509"
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(memfd)
+
+
+@pytest.mark.parametrize("now", [None, b"another"])
+def test_in_place_of_a_copy_that_is_not_whole_the_file_is_read(
+    tmp_path: Path, copies: Copies, now: bytes | None
+) -> None:
+    plan = plan_of(tmp_path)
+    os.ftruncate(*copies.descriptors(), START + 3)
+    if now is not None:
+        (tmp_path / "kernel").write_bytes(now)
+    run = Run(plan, FakeKernel())
+    assert run.all_of("running") if now is None else run.problem["code"] == "E509"
+    assert copies.descriptors() == ()
 
 
 def test_a_file_system_that_gives_a_part_at_a_time_has_changed_nothing(

@@ -1,0 +1,68 @@
+"""Bytes of files in; the same bytes by their digest, in another process, out: by a memfd that both have.
+
+Who plans reads and digests each file. To who loads them right after that a copy is what was digested, and need not be
+digested again: of an initial RAM disk as distributions make them that takes as long as all else of a start.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+from launcher.typed import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    Places = dict[str, tuple[int, int]]
+
+START = 1 << 30  # where they begin in the memfd, which is for something else before that
+LEAST, MOST = 1 << 19, 1 << 28  # bytes of a file that is worth it, and of all: they take memory until they are loaded
+
+
+class Copies:
+    """`places` are offset and size, by digest. Without a memfd there are none."""
+
+    def __init__(self, memfd: int = -1, places: Places | None = None) -> None:
+        self.places = places or {}
+        self._memfd = memfd
+
+    def read(self, digest: str) -> bytes | None:
+        """None: there is no copy, or not all of it."""
+        if digest not in self.places:
+            return None
+        offset, size = self.places[digest]
+        found = os.pread(self._memfd, size, offset)
+        return found if len(found) == size else None
+
+    def descriptors(self) -> tuple[int, ...]:
+        return () if self._memfd < 0 else (self._memfd,)
+
+    def close(self) -> None:
+        memfd, self._memfd, self.places = self._memfd, -1, {}
+        if memfd >= 0:
+            os.close(memfd)
+
+    def digested(self, pieces: Iterable[bytes], size: int, digest: Any) -> str:
+        """`pieces`, about `size` bytes, go through `digest`, and are copied on the way where there is room."""
+        start = at = START + sum(length for _, length in self.places.values())
+        room = LEAST <= size <= START + MOST - start and self._memfd >= 0
+        for piece in pieces:
+            digest.update(piece)
+            room = room and self._takes(piece, at)
+            at += len(piece)
+        found = str(digest.hexdigest())
+        if room:
+            self.places[found] = (start, at - start)
+        return found
+
+    def _takes(self, piece: bytes, at: int) -> bool:
+        with suppress(OSError):  # ENOMEM, ENOSPC; EFBIG of RLIMIT_FSIZE
+            return os.pwrite(self._memfd, piece, at) == len(piece)
+        return False
+
+
+class Here:
+    """Of this process: those that it makes where it plans, those that were made for it where it loads them."""
+
+    copies = Copies()

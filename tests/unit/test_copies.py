@@ -1,0 +1,94 @@
+"""Bytes of files in, the same by their digest out of a memfd, which has a plan before them."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from launcher import copies as room
+from launcher.copies import LEAST, START, Copies, Here
+from launcher.executor.paper import read_plan, take_plan, write_plan
+from launcher.images.boot_files import BootFile
+from launcher.images.reading import read_boot_file
+from tests.unit.executor.passing import passing_plan
+
+
+@pytest.fixture
+def memfd(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """This process copies into it."""
+    found = os.memfd_create("plan", os.MFD_CLOEXEC)
+    monkeypatch.setattr(Here, "copies", Copies(found))
+    yield found
+    os.close(found)
+
+
+def read(folder: Path, name: str, size: int) -> tuple[bytes, str]:
+    """A file that is digested: what it holds, and its digest."""
+    path, data = folder / name, os.urandom(size)
+    path.write_bytes(data)
+    found = read_boot_file(str(path))
+    assert isinstance(found, BootFile)
+    assert found.sha256 == hashlib.sha256(data).hexdigest()
+    return data, found.sha256
+
+
+def test_who_has_the_memfd_has_the_plan_and_what_was_digested_for_it(tmp_path: Path, memfd: int) -> None:
+    files = [read(tmp_path, name, LEAST + size) for name, size in (("kernel", 0), ("initrd", 4097))]
+    plan = passing_plan(tmp_path)
+    write_plan(memfd, plan)
+    assert read_plan(memfd) == plan
+    assert take_plan(os.dup(memfd)) == plan
+    copies = Here.copies
+    for data, digest in files:
+        assert copies.read(digest) == data
+    assert copies.read("another") is None
+    (descriptor,) = copies.descriptors()
+    copies.close()
+    copies.close()
+    assert [copies.read(digest) for _, digest in files] == [None, None]
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)
+
+
+def test_one_that_is_small_is_not_worth_it_and_one_too_many_has_no_room(
+    tmp_path: Path, memfd: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "MOST", 3 * LEAST)
+    read(tmp_path, "small", LEAST - 1)
+    kept = [read(tmp_path, str(n), LEAST)[1] for n in range(3)]
+    _, late = read(tmp_path, "late", LEAST)
+    assert list(Here.copies.places) == kept
+    assert Here.copies.read(late) is None
+    assert os.fstat(memfd).st_size == START + 3 * LEAST
+
+
+@pytest.mark.parametrize("error", [errno.ENOMEM, errno.EFBIG, 0])
+def test_a_host_without_room_for_it_digests_all_the_same(
+    tmp_path: Path, memfd: int, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    """0: it takes a part of it. The next one has its place."""
+    really, refused = os.pwrite, [START + (1 << 20)]
+
+    def pwrite(file: int, data: bytes, at: int) -> int:
+        if at not in refused:
+            return really(file, data, at)
+        if error:
+            raise OSError(error, os.strerror(error))
+        return really(file, data[:7], at)
+
+    monkeypatch.setattr(os, "pwrite", pwrite)
+    _, digest = read(tmp_path, "kernel", 3 << 20)
+    assert Here.copies.read(digest) is None
+    refused.clear()
+    data, digest = read(tmp_path, "initrd", LEAST)
+    assert Here.copies.read(digest) == data
+
+
+def test_who_does_not_plan_for_a_keeper_copies_nothing(tmp_path: Path) -> None:
+    read(tmp_path, "kernel", LEAST)
+    assert (Here.copies.places, Here.copies.descriptors()) == ({}, ())
