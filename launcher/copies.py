@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from fcntl import F_ADD_SEALS, F_SEAL_GROW, F_SEAL_SHRINK, F_SEAL_WRITE, fcntl
 
 from launcher.typed import TYPE_CHECKING, Any
 
@@ -17,23 +18,31 @@ if TYPE_CHECKING:
     Places = dict[str, tuple[int, int]]
 
 START = 1 << 30  # where they begin in the memfd, which is for something else before that
+PAGE = 1 << 12
 LEAST, MOST = 1 << 19, 1 << 28  # bytes of a file that is worth it, and of all: they take memory until they are loaded
 
 
 class Copies:
-    """`places` are offset and size, by digest. Without a memfd there are none."""
+    """`places` are offset, at a page's start, and size, by digest. Without a memfd there are none."""
 
     def __init__(self, memfd: int = -1, places: Places | None = None) -> None:
         self.places = places or {}
         self._memfd = memfd
 
-    def read(self, digest: str) -> bytes | None:
-        """None: there is no copy, or not all of it."""
+    def read(self, digest: str) -> memoryview | None:
+        """It is mapped, not read, for as long as somebody has it. None: there is no copy, or not all of it."""
         if digest not in self.places:
             return None
+        from mmap import PROT_READ, mmap
+
         offset, size = self.places[digest]
-        found = os.pread(self._memfd, size, offset)
-        return found if len(found) == size else None
+        with suppress(ValueError, OSError):  # it is shorter; no room
+            return memoryview(mmap(self._memfd, size, prot=PROT_READ, offset=offset))
+        return None
+
+    def seal(self) -> None:
+        """What is there stays as it is, whoever has the memfd; it is one that may be sealed."""
+        fcntl(self._memfd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
     def descriptors(self) -> tuple[int, ...]:
         return () if self._memfd < 0 else (self._memfd,)
@@ -45,7 +54,8 @@ class Copies:
 
     def digested(self, pieces: Iterable[bytes], size: int, digest: Any) -> str:
         """`pieces`, about `size` bytes, go through `digest`, and are copied on the way where there is room."""
-        start = at = START + sum(length for _, length in self.places.values())
+        ends = (offset + length for offset, length in self.places.values())
+        start = at = (max(ends, default=START) + PAGE - 1) // PAGE * PAGE
         room = LEAST <= size <= START + MOST - start and self._memfd >= 0
         for piece in pieces:
             digest.update(piece)

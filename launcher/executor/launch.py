@@ -106,7 +106,7 @@ def start() -> Launched:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     mine, theirs = Channel.pair()
     mine.longest = MOST_REPORT
-    paper = os.memfd_create("plan", os.MFD_CLOEXEC)
+    paper = os.memfd_create("plan", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()

@@ -33,8 +33,10 @@ def read_plan(paper: int) -> Plan:
 
 def take_plan(paper: int) -> Plan:
     """The same; `paper` is that of this process's copies now."""
+    Here.copies = Copies(paper)
+    Here.copies.seal()
     found = _read(paper)
-    Here.copies = Copies(paper, found["copies"])
+    Here.copies.places = found["copies"]
     return plan_from_json(found["plan"])
 
 

@@ -79,7 +79,7 @@ class HostMemory:
                     return
                 raise
 
-    def write(self, offset: int, data: bytes) -> None:
+    def write(self, offset: int, data: bytes | memoryview) -> None:
         if offset < 0 or offset + len(data) > self.size:
             raise ValueError(f"{len(data)} bytes at {offset:#x} are not inside {self.size:#x}")
         ffi.memmove(self.pointer + offset, data, len(data))

@@ -68,7 +68,7 @@ class FakeMemory(Mappable):
     def write(self, offset: int, data: bytes) -> None:
         assert offset >= 0
         assert offset + len(data) <= self.size
-        self.written[offset] = data
+        self.written[offset] = bytes(data)
 
     def read(self, offset: int, size: int) -> bytes:
         return self.written.get(offset, b"")[:size].ljust(size, b"\0")

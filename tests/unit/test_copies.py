@@ -21,7 +21,7 @@ from tests.unit.executor.passing import passing_plan
 @pytest.fixture
 def memfd(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """This process copies into it."""
-    found = os.memfd_create("plan", os.MFD_CLOEXEC)
+    found = os.memfd_create("plan", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     monkeypatch.setattr(Here, "copies", Copies(found))
     yield found
     os.close(found)
@@ -38,7 +38,7 @@ def read(folder: Path, name: str, size: int) -> tuple[bytes, str]:
 
 
 def test_who_has_the_memfd_has_the_plan_and_what_was_digested_for_it(tmp_path: Path, memfd: int) -> None:
-    files = [read(tmp_path, name, LEAST + size) for name, size in (("kernel", 0), ("initrd", 4097))]
+    files = [read(tmp_path, name, LEAST + size) for name, size in (("kernel", 4097), ("initrd", 7), ("third", 0))]
     plan = passing_plan(tmp_path)
     write_plan(memfd, plan)
     assert read_plan(memfd) == plan
@@ -47,10 +47,16 @@ def test_who_has_the_memfd_has_the_plan_and_what_was_digested_for_it(tmp_path: P
     for data, digest in files:
         assert copies.read(digest) == data
     assert copies.read("another") is None
+    with pytest.raises(PermissionError):
+        os.pwrite(memfd, b"later", START)
+    with pytest.raises(PermissionError):
+        os.ftruncate(memfd, START)
+    mapped = copies.read(files[0][1])
     (descriptor,) = copies.descriptors()
     copies.close()
     copies.close()
-    assert [copies.read(digest) for _, digest in files] == [None, None]
+    assert [copies.read(digest) for _, digest in files] == [None, None, None]
+    assert mapped == files[0][0]
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(descriptor)
 

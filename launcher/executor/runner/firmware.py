@@ -33,7 +33,7 @@ class Kept:
 
 
 def load_firmware(step: LoadFirmware, live: Live) -> None:
-    image = read_file(step.path, step.sha256, live)
+    image = bytes(read_file(step.path, step.sha256, live))
     if len(image) != step.size:
         message = f"{step.path} has {len(image)} bytes, and the plan has {step.size} for it"
         raise Refused(Diagnostic("E509", message, help=("plan again",)))

@@ -84,7 +84,7 @@ class Ram(NamedTuple):
         for start in range(guest, guest + size, MIB):
             self.write(start, bytes(min(MIB, guest + size - start)))
 
-    def write(self, guest: int, data: bytes) -> None:
+    def write(self, guest: int, data: bytes | memoryview) -> None:
         """ValueError where there is none: the planner has seen to it that there is."""
         for bank, offset, start, size in self._pieces(guest, len(data)):
             bank.write(offset, data[start : start + size])

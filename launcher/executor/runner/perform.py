@@ -98,7 +98,7 @@ def load_kernel(step: LoadKernel, live: Live) -> None:
         if live.past is not None:  # memory of an earlier life; before the first one it is zero
             ram.clear(part.guest + part.file_size, part.memory_size - part.file_size)
     how = live.board.starts[step.protocol]
-    live.make(Loaded(step, how, image[step.head : step.head + how.HEAD_SIZE]))
+    live.make(Loaded(step, how, bytes(image[step.head : step.head + how.HEAD_SIZE])))
 
 
 def load_initrd(step: LoadInitrd, live: Live) -> None:

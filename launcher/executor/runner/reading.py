@@ -14,7 +14,7 @@ from launcher.executor.runner.live import Live
 from launcher.vms.way import read_whole
 
 
-def read_file(path: str, digest: str, live: Live) -> bytes:
+def read_file(path: str, digest: str, live: Live) -> memoryview:
     """OSError when it cannot be read; Refused when it is another one now, or is by the time the guest reboots."""
     file = live.once(path, partial(open_regular, path))
     if (copy := Here.copies.read(digest)) is not None:
@@ -25,7 +25,7 @@ def read_file(path: str, digest: str, live: Live) -> bytes:
     if found.hexdigest() != digest:
         message = f"{path} has changed since the plan was made"
         raise Refused(Diagnostic("E509", message, help=("plan again, or put the file back",)))
-    return image
+    return memoryview(image)
 
 
 def open_regular(path: str) -> int:
