@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from launcher.values import MIB
 from tests.bench import contenders
 from tests.bench.built import Built
 from tests.bench.contenders import DEADLINE, ENVIRONMENT, MICROVM, Q35, SAVED, YAML
@@ -32,12 +34,16 @@ PACKAGES = {
 }
 
 
-def first_run(built: Built, folder: Path) -> dict[str, Run]:
+def first_run(built: Built, folder: Path, initrd: int = 0, mebibytes: int = MEBIBYTES) -> dict[str, Run]:
+    """`initrd`: MiB of an initial RAM disk."""
     boot = {"kernel": str(HELLO), "cmdline": "greetings"}
-    yaml = contenders.up(folder, boot, VCPUS, MEBIBYTES)
+    if initrd:
+        boot["initrd"] = str(folder / "initrd")
+        Path(boot["initrd"]).write_bytes(random.Random(initrd).randbytes(initrd * MIB))
+    yaml = contenders.up(folder, boot, VCPUS, mebibytes)
     commands = {YAML: yaml, SAVED: contenders.up_saved(yaml)}
     commands |= {
-        name: contenders.qemu_command(machine, boot, VCPUS, MEBIBYTES)
+        name: contenders.qemu_command(machine, boot, VCPUS, mebibytes)
         for name, machine in ((Q35, "q35"), (MICROVM, "microvm"))
     }
     file = StampFile(folder / "stamps", built.stamps)
