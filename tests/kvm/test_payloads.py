@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from launcher.copies import LEAST
 from launcher.images.boot_files import BootFile
 from launcher.images.reading import read_boot_file
 from tests.conftest import EXAMPLES, Cli, assemble
@@ -121,6 +122,15 @@ def test_a_guest_reboots_in_place_until_it_has_enough(cli: Cli, payload: Payload
     report = report_of(cli)
     assert report["reboots"] == 3
     assert report["counts"]["serial_written"] == 4 * 8
+
+
+def test_a_guest_with_large_files_reboots_in_place(cli: Cli, payload: Payload, tmp_path: Path) -> None:
+    """The runner has copies of them the first time, and digests them from then on, when it can import nothing."""
+    kernel, initrd = tmp_path / "kernel", tmp_path / "initrd"
+    kernel.write_bytes(payload("reboots").read_bytes().ljust(2 * LEAST, b"\0"))
+    initrd.write_bytes(bytes(2 * LEAST))
+    done = cli.run("up", cli.spec(kernel, boot={"kernel": str(kernel), "initrd": str(initrd)}))
+    assert (done.code, done.out) == (0, "life 10\nlife 20\nlife 30\nlife 40\n"), done.err
 
 
 def test_a_guest_reads_what_is_piped_in_and_nothing_is_lost(cli: Cli, payload: Payload) -> None:

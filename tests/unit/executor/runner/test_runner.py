@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from launcher import digests
 from launcher.copies import LEAST, START, Copies, Here
 from launcher.executor.ending import EXIT_CODES
 from launcher.executor.runner import runner
@@ -182,6 +183,23 @@ def test_what_was_planned_is_loaded_though_a_file_has_changed_and_a_reboot_sees_
     assert run.problem["code"] == "E509"
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(memfd)
+
+
+def test_who_had_copies_digests_in_the_next_life_without_an_import(
+    tmp_path: Path, copies: Copies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many a Python has its SHA-256 in a file, and a confined runner opens none."""
+
+    class ShutIn(FakeKernel):
+        def confine(self, *, virtio: bool = False) -> dict[str, str]:
+            monkeypatch.setattr(digests, "import_module", None)
+            return super().confine(virtio=virtio)
+
+    monkeypatch.setattr(digests, "_makers", {})
+    assert copies.places
+    run = Run(plan_of(tmp_path, vcpus=1), ShutIn(events=(Event("reset"),)), reboot=True)
+    assert run.all_of("reboot") == [{}]
+    assert run.all_of("failed") == []
 
 
 @pytest.mark.parametrize("now", [None, b"another"])
