@@ -63,7 +63,7 @@ class Copies:
             at += len(piece)
         found = str(digest.hexdigest())
         if room:
-            self.places[found] = (start, at - start)
+            self.places.setdefault(found, (start, at - start))  # one that is there already has its place
         return found
 
     def _takes(self, piece: bytes, at: int) -> bool:

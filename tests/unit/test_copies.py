@@ -73,6 +73,20 @@ def test_one_that_is_small_is_not_worth_it_and_one_too_many_has_no_room(
     assert os.fstat(memfd).st_size == START + 3 * LEAST
 
 
+def test_what_is_read_again_has_its_place_and_takes_no_other_s(tmp_path: Path, memfd: int) -> None:
+    """A kernel and an initrd that are one file, two devices with one ROM, a saved plan that is planned again."""
+    data, digest = read(tmp_path, "kernel", LEAST)
+    for name in ("kernel", "twin"):
+        (tmp_path / name).write_bytes(data)
+        read_boot_file(str(tmp_path / name))
+    later = [read(tmp_path, name, LEAST + 1) for name in ("initrd", "rom")]
+    read_boot_file(str(tmp_path / "kernel"))
+    last, its_digest = read(tmp_path, "last", LEAST)
+    for content, its in ((data, digest), *later, (last, its_digest)):
+        assert Here.copies.read(its) == content
+    assert sum(size for _, size in Here.copies.places.values()) == 4 * LEAST + 2
+
+
 @pytest.mark.parametrize("error", [errno.ENOMEM, errno.EFBIG, 0])
 def test_a_host_without_room_for_it_digests_all_the_same(
     tmp_path: Path, memfd: int, monkeypatch: pytest.MonkeyPatch, error: int
