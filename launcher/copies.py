@@ -44,6 +44,10 @@ class Copies:
         """What is there stays as it is, whoever has the memfd; it is one that may be sealed."""
         fcntl(self._memfd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
+    def forget(self, digest: str) -> None:
+        """It was no copy of anything that there is: whoever loads the file reads it again."""
+        self.places.pop(digest, None)
+
     def descriptors(self) -> tuple[int, ...]:
         return () if self._memfd < 0 else (self._memfd,)
 

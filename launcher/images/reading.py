@@ -78,7 +78,15 @@ def _describe(path: str, descriptor: int, as_rom: AsRom | None, as_flash: AsFlas
     found = _boot_file(path, status.st_size, _digest(descriptor, status.st_size), identify(status.st_size, read))
     if as_flash and status.st_size:
         found = replace(found, flash=as_flash(status.st_size, read))
-    return replace(found, rom=as_rom(status.st_size, read)) if as_rom and status.st_size else found
+    if as_rom and status.st_size:
+        found = replace(found, rom=as_rom(status.st_size, read))
+    if _age(os.fstat(descriptor)) != _age(status):  # written to meanwhile: digest and image may be of two files
+        Here.copies.forget(found.sha256)
+    return found
+
+
+def _age(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _digest(descriptor: int, size: int) -> str:

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,27 @@ def test_what_is_read_again_has_its_place_and_takes_no_other_s(tmp_path: Path, m
     for content, its in ((data, digest), *later, (last, its_digest)):
         assert Here.copies.read(its) == content
     assert sum(size for _, size in Here.copies.places.values()) == 4 * LEAST + 2
+
+
+@pytest.mark.parametrize("piece", [1, 3])
+@pytest.mark.parametrize("size", [7, 3 << 20, 4 << 20])
+def test_of_a_file_that_is_written_to_meanwhile_there_is_no_copy(
+    tmp_path: Path, memfd: int, monkeypatch: pytest.MonkeyPatch, size: int, piece: int
+) -> None:
+    """Half of it, or one whose headers are read when it is another: whoever loads it has to find that out."""
+    path, pieces, really = tmp_path / "kernel", count(), os.pread
+    path.write_bytes(bytes(3 << 20))
+    os.utime(path, (0, 0))
+
+    def pread(file: int, length: int, at: int) -> bytes:
+        if next(pieces) == piece:
+            path.write_bytes(b"n" * size)
+        return really(file, length, at)
+
+    monkeypatch.setattr(os, "pread", pread)
+    read_boot_file(str(path))
+    assert next(pieces) > piece
+    assert Here.copies.places == {}
 
 
 @pytest.mark.parametrize("error", [errno.ENOMEM, errno.EFBIG, 0])
