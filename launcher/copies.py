@@ -23,10 +23,11 @@ LEAST, MOST = 1 << 19, 1 << 28  # bytes of a file that is worth it, and of all: 
 
 
 class Copies:
-    """`places` are offset, at a page's start, and size, by digest. Without a memfd there are none."""
+    """`places` are offset, at a page's start, and size, by digest. Without a memfd there are none. `spare`: bytes that
+    they may take."""
 
     def __init__(self, memfd: int = -1, places: Places | None = None) -> None:
-        self.places = places or {}
+        self.places, self.spare = places or {}, MOST
         self._memfd = memfd
 
     def read(self, digest: str) -> memoryview | None:
@@ -60,7 +61,7 @@ class Copies:
         """`pieces`, about `size` bytes, go through `digest`, and are copied on the way where there is room."""
         ends = (offset + length for offset, length in self.places.values())
         start = at = (max(ends, default=START) + PAGE - 1) // PAGE * PAGE
-        room = LEAST <= size <= START + MOST - start and self._memfd >= 0
+        room = LEAST <= size <= START + min(MOST, self.spare) - start and self._memfd >= 0
         for piece in pieces:
             digest.update(piece)
             room = room and self._takes(piece, at)

@@ -57,9 +57,19 @@ def make_plan(loaded: Loaded, host: HostFacts, only: Iterable[HostDevice | str] 
 
     spec = loaded.spec
     identity = SpecIdentity(loaded.file, loaded.sha256, VM_SPEC.plain(spec))
+    leave_memory(spec, host)
     files, board = named_files(spec, loaded.file), board_of(host.architecture)
     terms = asked_now(terms_of(loaded.places.where, only), host)
     return plan_of(spec, identity, host, files, terms, board)
+
+
+def leave_memory(spec: VmSpec, host: HostFacts) -> None:
+    """To be said before a file is read: copies are there while the guest's memory is populated, and nothing takes them
+    back when the host has too little."""
+    from launcher.copies import Here
+    from launcher.planner.needs import spare_memory
+
+    Here.copies.spare = spare_memory(spec, host)
 
 
 def named_files(spec: VmSpec, file: str) -> BootFiles:

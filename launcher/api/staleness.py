@@ -31,11 +31,14 @@ MOST_TOLD = 12
 def judge_here(plan: Plan, *, strict: bool, only: tuple[HostDevice, ...] | None = None) -> Plan:
     """On this host, with the files as they are now. `only`: what it may touch of what it was planned to."""
     from launcher.api.hosts import host_for
-    from launcher.api.plans import files_of
+    from launcher.api.plans import files_of, leave_memory
 
     if only is not None:
         plan = replace(plan, only=narrowed(plan.only, only))
-    return judge(plan, host_for(_spec_of(plan)), files_of(plan), strict=strict)
+    spec = _spec_of(plan)
+    host = host_for(spec)
+    leave_memory(spec, host)
+    return judge(plan, host, files_of(plan), strict=strict)
 
 
 def judge(plan: Plan, host: HostFacts, files: BootFiles, *, strict: bool) -> Plan:

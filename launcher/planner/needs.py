@@ -100,6 +100,17 @@ def populated_bytes(spec: VmSpec) -> int:
     return sum(bank.size for bank in spec.memory if PAGE_SIZES[bank.pages] not in POOLS and populates(bank, spec))
 
 
+def spare_memory(spec: VmSpec, host: HostFacts) -> int:
+    """Bytes that the host still has for us when that is populated; below 0, too."""
+    memory, limit, populated = host.memory, host.process.memory_limit, populated_bytes(spec)
+    left = [memory.available - populated]
+    if limit is not None:
+        left.append(limit.maximum - limit.current - populated)
+    if memory.overcommit == 2:  # promised when it is mapped
+        left.append(memory.commit_limit - memory.committed - small_page_bytes(spec))
+    return min(left) - OWN_MEMORY
+
+
 def mapped_bytes(it: Situation) -> int:
     """Of address space; pages of any size count."""
     return sum(bank.size for bank in it.spec.memory) + OWN_MEMORY

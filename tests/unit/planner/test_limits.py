@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from launcher.host.facts import Bar, HostFacts, Iommu, IommuUnit, Limit
+from launcher.planner.needs import OWN_MEMORY, spare_memory
 from launcher.planner.widths import address_bits, widths
 from launcher.record import replace
+from launcher.spec.load import load_spec
 from launcher.values import GIB, MIB, Missing
 from tests.catalogue.row import with_function
 from tests.planning import codes, host, plan
@@ -87,6 +89,20 @@ def test_only_vfio_makes_a_cgroup_that_is_too_small_a_blocker(gpu07):
     found = only(plan(text + DISK, small), "E313")
     assert found.fix == "systemctl set-property --runtime vm-7.scope MemoryMax=8258M"
     assert "E313" not in codes(plan(BOOT + "memory: [{size: 8GiB, pages: 1GiB, node: 1}]\n" + DISK, small))
+
+
+def test_what_the_host_has_to_spare_is_what_the_tightest_of_its_bounds_leaves(gpu07):
+    spec = load_spec(
+        BOOT + "memory: [{size: 4GiB, pages: 4KiB}, {size: 1GiB, at: '0x200000000'}]\n", "vm.yaml", name="vm"
+    ).spec
+    free = replace(gpu07, memory=replace(gpu07.memory, available=9 * GIB))
+    own = OWN_MEMORY
+    assert spare_memory(spec, free) == 5 * GIB - own
+    assert spare_memory(spec, confined(free, memory_limit=Limit("/a", 8 * GIB, GIB))) == 3 * GIB - own
+    assert spare_memory(spec, confined(free, memory_limit=Limit("/a", 2 * GIB, GIB))) == -3 * GIB - own
+    bounds = {"commit_limit": 9 * GIB, "committed": 2 * GIB}
+    assert spare_memory(spec, replace(free, memory=replace(free.memory, overcommit=2, **bounds))) == 2 * GIB - own
+    assert spare_memory(spec, replace(free, memory=replace(free.memory, overcommit=1, **bounds))) == 5 * GIB - own
 
 
 def test_huge_pages_of_both_sizes_have_limits_of_their_own(gpu07):
