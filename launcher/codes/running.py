@@ -41,8 +41,9 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "E509",
         "a boot file changed after the plan was made",
-        "The plan holds the digest of every file it loads. `up` checks it first thing (E516), and again when it loads "
-        "the file: between the two it became another one.",
+        "The plan holds the digest of every file it loads. `up` checks it first thing (E516), and when it loads "
+        "the file, unless it has a copy of what it checked, and each time the guest reboots: meanwhile it became "
+        "another one.",
         "vmlaunch up vm.yaml   # while a build writes bzImage",
         "Make the plan again, or put the file back.",
     ),

@@ -125,7 +125,7 @@ class LoadPart:
 
 @record
 class LoadKernel(Step):
-    """The kernel's parts by file offset and guest address. The digest is checked again.
+    """The kernel's parts by file offset and guest address. What is loaded has the digest.
 
     `protocol` says what `entry` expects: pvh, 32-bit protected mode; linux64, 64-bit mode (bzImage). `head`: where in
     the file the kernel begins, of which a unified kernel image has more.
