@@ -269,6 +269,7 @@ class Keeper:
         """So that a keeper without descriptors has those that it takes to put the host back and to say so."""
         while self._spare:
             os.close(self._spare.pop())
+        Here.copies.close()  # of a runner that could not be started
 
     def _put_host_back(self) -> None:
         """The runner has gone."""
