@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,18 @@ def test_a_guest_with_large_files_reboots_in_place(cli: Cli, payload: Payload, t
     initrd.write_bytes(bytes(2 * LEAST))
     done = cli.run("up", cli.spec(kernel, boot={"kernel": str(kernel), "initrd": str(initrd)}))
     assert (done.code, done.out) == (0, "life 10\nlife 20\nlife 30\nlife 40\n"), done.err
+
+
+def test_nobody_beside_a_guest_has_a_copy_of_its_files_left(cli: Cli, payload: Payload, tmp_path: Path) -> None:
+    initrd = tmp_path / "initrd"
+    initrd.write_bytes(bytes(64 * LEAST))
+    spec = cli.spec(payload("idles"), memory="128MiB", boot={"kernel": str(payload("idles")), "initrd": str(initrd)})
+    assert cli.run("up", "-d", spec).code == 0
+    report = cli.run("inspect", cli.name, "--json").json()["report"]
+    for process in (report["pid"], report["runner"]):
+        folder = Path(f"/proc/{process}")
+        files = [os.readlink(one) for one in (folder / "fd").iterdir()]
+        assert not [one for one in (*files, (folder / "maps").read_text()) if "memfd:plan" in one]
 
 
 def test_a_guest_reads_what_is_piped_in_and_nothing_is_lost(cli: Cli, payload: Payload) -> None:

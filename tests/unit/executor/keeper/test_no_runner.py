@@ -37,7 +37,8 @@ def test_copies_for_a_runner_that_is_not_there_are_gone_when_the_host_is_put_bac
     """That may take long, as may whoever is told the end, and nobody will load them."""
     monkeypatch.setattr(Here, "copies", Copies(os.memfd_create("plan", os.MFD_CLOEXEC)))
     mine, theirs = Channel.pair()
-    keeper = Keeper(plan_of(tmp_path), FakeKernel(), StateFolder.claim(tmp_path / "vm"), theirs, reboot=True)
+    kernel: Any = FakeKernel()
+    keeper = Keeper(plan_of(tmp_path), kernel, StateFolder.claim(tmp_path / "vm"), theirs, reboot=True)
     left: list[tuple[int, ...]] = []
     really: Callable[..., Any] = keeper._changes.put_back
 
