@@ -62,7 +62,8 @@ def check_nothing_is_left(pid: int, paper: int) -> None:
 
 def test_of_a_keeper_whose_plan_cannot_be_read_here_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     made, pid, paper = launch(monkeypatch, lambda _: None)
-    os.write(paper, b"{}")
+    text = b'{"plan": {}}'
+    os.write(paper, len(text).to_bytes(8) + text)
     with pytest.raises(DecodeError):
         made.begin()
     check_nothing_is_left(pid, paper)
