@@ -184,6 +184,8 @@ class FakeDevice(Handle):
             self.kernel.untidy += [f"{self.address} closed with {name} on" for name in self.irqs]
         super().close()
         self.let_go()
+        if self.function.close_error:
+            refuse(self.function.close_error, "close")
 
     def let_go(self) -> None:
         if self.closed and not self.mappings and self in self.kernel.devices:

@@ -15,7 +15,8 @@ def refuse(error: int, call: str) -> NoReturn:
 
 
 class Handle:
-    """Something open: closed once, and after what was opened later, unless that is `late`: nobody waits for it."""
+    """Something open: closed once, and after what was opened later, unless that is `late`: nobody waits for it. Those
+    of one kind may go beside each other."""
 
     late = False
 
@@ -27,7 +28,8 @@ class Handle:
     def close(self) -> None:
         if self.closed:
             return
-        newest = next(one for one in reversed(self.kernel.open) if one is self or not one.late)
+        waited = (one for one in reversed(self.kernel.open) if not (one.late or type(one) is type(self)) or one is self)
+        newest = next(waited)
         if newest is not self:
             self.kernel.untidy.append(f"{type(self).__name__} closed before {type(newest).__name__}")
         self.kernel.open.remove(self)

@@ -166,6 +166,8 @@ class FakeVm(Handle):
 
 
 class FakeKvmVfio(Handle):
+    late = True
+
     def __init__(self, kernel: FakeKernel, vm: FakeVm) -> None:
         super().__init__(kernel)
         self._vm = vm

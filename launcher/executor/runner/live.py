@@ -148,6 +148,7 @@ class Live:
     cpus: set[int]
     progress: Callable[[int, int], None]  # of the step in hand: bytes done, bytes in all
     board: Board
+    let_out: Callable[[], None]  # what is to be said and was kept back, for now others may have the processor
     step: int = 0  # number of the step in hand
     undo: UndoStack = field(default_factory=UndoStack)
     made: dict[type[Any], Any] = field(default_factory=dict)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from launcher.errors import Diagnostic, StepFailed
+from launcher.executor.runner.closing import Closing
 from launcher.executor.runner.connecting import connect
 from launcher.executor.runner.devices.dma import DmaMaps
 from launcher.executor.runner.devices.notes import Notes
@@ -33,10 +34,12 @@ def open_devices(step: OpenDevices, live: Live) -> None:
     """All descriptors before any reset of a bus, and resets before what the guest will see."""
     spaces = live.the(OpenedGroups).spaces
     _tell_kvm(spaces, live)
+    closing = Closing(spaces, live)
+    live.on_undo(closing.end)
     opened: dict[Passed | PassedMdev, Device] = {}
     for one in step.devices:
         opened[one] = spaces.open_device(_group(one, live), one.address)
-        live.on_undo(partial(spaces.close_device, opened[one]))
+        live.on_undo(partial(closing.close, opened[one]))
     unreset = reset(tuple(opened.values()), spaces)
     several = {one.guest.device for one in step.devices if one.guest.function}
     peers = live.the(OpenedGroups).maps if len(opened) > 1 else ()
@@ -48,6 +51,7 @@ def open_devices(step: OpenDevices, live: Live) -> None:
         made.append(passed)
         if device in unreset:
             passed.notes.say("not reset")
+    live.on_undo(partial(closing.silence, made))
     live.on_undo(partial(_reset_again, [device for device in opened.values() if device not in unreset], spaces))
     for passed in made:
         connect(passed, live)
@@ -62,7 +66,8 @@ def _group(one: Passed | PassedMdev, live: Live) -> int:
 
 def _tell_kvm(spaces: AddressSpaces, live: Live) -> None:
     known = live.the(Built).vm.create_vfio()
-    live.on_undo(known.close)
+    live.on_undo_late(known.close)  # which waits for readers (kvm_device_release): it has no file by then
+    live.on_undo_late(live.let_out)
     for file in spaces.files():
         known.add_file(file)
         live.on_undo(partial(known.remove_file, file))

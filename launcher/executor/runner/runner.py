@@ -87,10 +87,11 @@ class Runner:
         self._run_step = next(step for step in plan.steps if isinstance(step, RunVcpus))
         self._reboot, self._quiet = reboot, False
         self._keeper = keeper
-        self._live = Live(kernel, console, os.sched_getaffinity(0), self._progress, _board(plan))
+        self._live = Live(kernel, console, os.sched_getaffinity(0), self._progress, _board(plan), self._let_out)
         self._events: deque[tuple[int, Event | Exception]] = deque()
         self._began = 0.0  # the step in hand
-        self._unsaid: list[StepOutcome] = []
+        self._unsaid: list[Word] = []
+        self._keeps_back = False
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
     def run(self) -> int:
@@ -102,13 +103,23 @@ class Runner:
                 self._watch()
         except StopOrdered:
             if self._live.vcpus:
+                self._keep_back()
                 self._tell_all()
         finally:
             self._live.ends = True
-            self._live.undo.unwind(self._undone, self._undo_failed)
+            try:
+                self._live.undo.unwind(self._undone, self._undo_failed)
+            finally:
+                self._keeps_back = False
+                self._let_out()
             Here.copies.close()
             os.close(self._bell)
         return 0
+
+    def _keep_back(self) -> None:
+        """The host wants its devices back. Who is told anything wakes up, and may take the processor from who gives
+        them back: it is said when the kernel is at work on them, or has them."""
+        self._keeps_back = self._live.find(OpenedGroups) is not None
 
     def _set_up(self, first: int = 1) -> bool:
         for n, step in enumerate(self._plan.steps[first - 1 :], first):
@@ -161,6 +172,7 @@ class Runner:
                     self._tell(Failed(diagnostics_of(self._run_step, OSError(EAGAIN, strerror(EAGAIN), "KVM_RUN"))))
                     return
                 if event.kind != "reset" or not self._reboot:
+                    self._keep_back()
                     self._tell_all()
                     self._tell(self._ending(index, event))
                     return
@@ -279,7 +291,12 @@ class Runner:
             self._tell(outcome)
 
     def _tell(self, word: Word) -> None:
-        words, self._unsaid = (*self._unsaid, word), []
+        self._unsaid.append(word)
+        if not self._keeps_back:
+            self._let_out()
+
+    def _let_out(self) -> None:
+        words, self._unsaid = self._unsaid, []
         with suppress(Closed):  # it will be seen as a stop; until then there is nobody to tell
             for one in words:
                 self._keeper.send(say(one))

@@ -65,6 +65,8 @@ def _open(groups: Sequence[int], spaces: AddressSpaces, made: Mapping[Mdev, int]
         live.on_undo(partial(spaces.close_group, group))
         if not spaces.viable(group):
             raise _failed("E521", f"IOMMU group {group} is not usable: the host holds a part of it")
+    if spaces.keeps_devices:  # until their group is closed, when they are reset
+        live.on_undo(live.let_out)
     found: dict[AddressSpace, DmaMaps] = {}
     for group in groups:
         try:

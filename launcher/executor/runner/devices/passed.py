@@ -95,6 +95,10 @@ class PassedDevice:
             if interrupts:
                 all_of_it.callback(interrupts.stop)
 
+    def silence(self) -> None:
+        """It begins no DMA any more. OSError: it has not heard."""
+        self._forward(self.function.first_command())
+
     def report(self) -> DeviceReport:
         kind, vectors = self._uses()
         return DeviceReport(

@@ -74,7 +74,7 @@ class Vm:
         machine = host_of(*(function for function, _ in others), **host)
         self.kernel = FakeKernel(host=machine, memslots=memslots, most_routes=most_routes)
         self.console = Console()
-        self.live = Live(self.kernel, self.console, {0}, lambda *_: None, board_of("x86_64"))
+        self.live = Live(self.kernel, self.console, {0}, lambda *_: None, board_of("x86_64"), lambda: None)
         plan = in_ranges(passing_plan(folder, *(passed for _, passed in others)), ranges)
         for n, step in enumerate(plan.steps, 1):
             if step.by == "runner" and not isinstance(step, RunVcpus):

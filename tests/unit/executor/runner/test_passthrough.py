@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from launcher.executor.runner import closing
 from launcher.executor.runner.live import Numbers
 from launcher.kernel.api import Event
 from launcher.machine.pci import CONFIG_SIZE
 from launcher.plan.steps import BarPlace, MapDma, OpenDevices, OpenGroups
 from launcher.values import KIB, MIB
+from launcher.vms.channel import Channel
 from tests.fakes.host import nvme
 from tests.fakes.kernel import FakeKernel
 from tests.unit.executor.passing import (
@@ -94,7 +96,7 @@ def refusals(calls: list[str]) -> Iterator[tuple[int, str, int, bool]]:
 def test_all_is_set_up_in_order_and_undone_in_reverse_and_no_call_fails(whole: Run) -> None:
     assert [n for n, state in whole.states() if state == "done"] == list(range(2, 13))
     undone = [n for n, state in whole.states() if state == "undone"]
-    assert undone == [12, 8, 7, 5, 4, 6, 3, 2], "nobody who wants a device waits for VM and memory to be freed"
+    assert undone == [12, 7, 5, 4, 8, 6, 3, 2], "nobody who wants a device waits for VM and memory to be freed"
     assert [state for _, state in whole.states() if state in ("failed", "not-undone")] == []
     assert whole.all_of("end")[0]["how"] == "power-off"
     assert whole.kernel.left() == []
@@ -106,7 +108,7 @@ def test_the_teardown_is_the_reverse_of_the_set_up(whole: Run) -> None:
     last = {name: len(calls) - 1 - calls[::-1].index(name) for name in calls}
     in_order = ("KVM_IRQFD", "VFIO_DEVICE_SET_IRQS", "KVM_SET_USER_MEMORY_REGION", "VFIO_DEVICE_PCI_HOT_RESET")
     assert sorted(in_order, key=last.__getitem__) == list(in_order)
-    end = ["KVM_SET_DEVICE_ATTR"] * 3 + ["VFIO_IOMMU_UNMAP_DMA"] * 4 + ["VFIO_GROUP_UNSET_CONTAINER"] * 3
+    end = ["VFIO_IOMMU_UNMAP_DMA"] * 4 + ["KVM_SET_DEVICE_ATTR"] * 3 + ["VFIO_GROUP_UNSET_CONTAINER"] * 3
     assert calls[-len(end) :] == end
 
 
@@ -219,12 +221,71 @@ def test_whichever_call_fails_while_it_runs_the_guest_goes_on(tmp_path: Path, wh
 def test_whichever_call_of_the_teardown_fails_it_is_counted_and_the_rest_is_done(tmp_path: Path, whole: Run) -> None:
     plan, kernel = passing_plan(tmp_path), whole.kernel
     for k, name in enumerate(kernel.calls, 1):
-        if k <= kernel.ending or errnos(name)[1]:
+        if k <= kernel.ending or errnos(name)[1] or name == "pwrite":  # which only asks for what VFIO does by itself
             continue
         run = Run(plan, a_kernel(fail_at=k, error=errno.EIO))
         assert [state for _, state in run.states()].count("not-undone") >= 1, (k, name)
         assert run.kernel.open == [], (k, name)
         assert run.fds_after == run.fds_before, (k, name)
+
+
+UNMAPPED, FORGOTTEN = ["VFIO_IOMMU_UNMAP_DMA"] * 4, ["KVM_SET_DEVICE_ATTR"] * 3
+
+
+def test_a_device_that_may_still_write_to_ram_is_closed_before_that_is_unmapped(tmp_path: Path, whole: Run) -> None:
+    """All others are closed beside it."""
+    kernel = whole.kernel
+    told = [k for k, name in enumerate(kernel.calls, 1) if name == "pwrite" and k > kernel.ending]
+    assert len(told) == 4
+    for k in told:
+        run = Run(passing_plan(tmp_path), a_kernel(fail_at=k, error=errno.EIO))
+        calls = [name for name in run.kernel.calls[run.kernel.ending :] if name in (*UNMAPPED, *FORGOTTEN)]
+        assert calls[-7:] == [*FORGOTTEN, *UNMAPPED]  # behind the maps of BARs
+        assert "not-undone" not in {state for _, state in run.states()}
+        assert run.kernel.left() == []
+
+
+def test_a_device_is_closed_in_its_turn_where_there_is_no_thread_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(_: object) -> None:
+        raise OSError(errno.EAGAIN, "no thread", "pthread_create")
+
+    monkeypatch.setattr(closing, "start", start)
+    run = Run(passing_plan(tmp_path), a_kernel())
+    assert "not-undone" not in {state for _, state in run.states()}
+    assert run.kernel.left() == []
+
+
+def test_a_device_whose_close_fails_is_told_and_the_rest_is_done(tmp_path: Path) -> None:
+    kernel = a_kernel()
+    kernel.host.functions[1].close_error = errno.EIO
+    run = Run(passing_plan(tmp_path), kernel)
+    assert [n for n, state in run.states() if state == "not-undone"] == [8]
+    assert kernel.spaces == []
+
+
+def test_nothing_is_said_of_the_end_before_devices_are_being_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor before their groups are: who is told anything wakes up, and the host may have one processor."""
+    kernel, send = a_kernel(), Channel.send
+
+    def said(channel: Channel, message: dict[str, object]) -> None:
+        kernel.calls.append(f"said {next(iter(message))}")
+        send(channel, message)
+
+    monkeypatch.setattr(Channel, "send", said)
+    Run(passing_plan(tmp_path), kernel)
+    calls = kernel.calls[kernel.ending :]
+    words = [k for k, name in enumerate(calls) if name.startswith("said ")]
+    unmapped = [k for k, name in enumerate(calls) if name in UNMAPPED]
+    left = [k for k, name in enumerate(calls) if name == "VFIO_GROUP_UNSET_CONTAINER"]
+    first = [k for k in words if k < left[0]]
+    assert unmapped[-1] < first[0]
+    assert [calls[k] for k in first][-3:] == ["said counts", "said end", "said outcome"]
+    assert len(first) < len(words)
+    assert not [k for k in words if left[0] < k < left[-1]]
 
 
 def test_a_device_that_was_lost_is_not_given_to_a_guest(tmp_path: Path) -> None:

@@ -1,0 +1,63 @@
+"""Open devices in; closed, and RAM out of their reach, when the VM ends: what the kernel sleeps over beside its work.
+
+VFIO resets a device when it is closed, and sleeps for 100 ms and more meanwhile (resets.py). To unmap RAM takes a
+processor as long as that where there is much of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+from launcher.executor.runner.devices.passed import PassedDevice
+from launcher.executor.runner.live import Live
+from launcher.executor.runner.spaces import OpenedGroups
+from launcher.kernel.api import AddressSpaces, Device
+from launcher.kernel.threads import Running, start
+from launcher.plan.steps import Passed
+
+
+class Closing:
+    """By iommufd devices are closed with their groups, when nothing is mapped any more; and a guest that starts again
+    keeps its RAM mapped. Then, and where a device does not obey, each is closed in its turn."""
+
+    def __init__(self, spaces: AddressSpaces, live: Live) -> None:
+        self._spaces, self._live = spaces, live
+        self._silent = False
+        self._threads: list[Running] = []
+        self._refused: list[OSError] = []
+
+    def silence(self, devices: Sequence[PassedDevice]) -> None:
+        """They are off the guest's bus, and begin no DMA any more. A driver of mediated ones may have pinned RAM."""
+        if not self._live.ends or self._spaces.keeps_devices:
+            return
+        if all(isinstance(one.step, Passed) for one in devices):
+            with suppress(OSError):
+                for one in devices:
+                    one.silence()
+                self._silent = True
+
+    def close(self, device: Device) -> None:
+        """Nothing of it is mapped any more. It may still be closing."""
+        if self._silent:
+            with suppress(OSError):  # there is no thread to be had
+                self._threads.append(start(lambda: self._close(device)))
+                return
+        self._spaces.close_device(device)
+
+    def _close(self, device: Device) -> None:
+        try:
+            self._spaces.close_device(device)
+        except OSError as error:
+            self._refused.append(error)
+
+    def end(self) -> None:
+        """They are closed. What was refused is raised. What is said meanwhile wakes others."""
+        if self._silent:
+            for one in reversed(self._live.the(OpenedGroups).maps):
+                one.unmap_ram()
+            self._live.let_out()
+        for thread in self._threads:
+            thread.join()
+        if self._refused:
+            raise self._refused[0]
