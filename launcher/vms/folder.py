@@ -79,12 +79,10 @@ class StateFolder:
 
     def write(self, name: str, value: Any) -> None:
         """JSON, by way of a second file, so that no reader sees half of it."""
-        import json  # here and below: who lists VMs where none are has no use for it
-
         draft = f".{name}"
         self.discard(draft)
         with os.fdopen(self.open(draft, os.O_WRONLY | _NEW), "w", encoding="utf-8") as file:
-            file.write(json.dumps(value, indent=1) + "\n")
+            file.write(as_text(value))
         os.rename(draft, name, src_dir_fd=self.lock, dst_dir_fd=self.lock)
 
     def discard(self, name: str) -> None:
@@ -134,6 +132,13 @@ class StateFolder:
             for descriptor in (*self.locks, self.above):
                 os.close(descriptor)
             self.lock, self.above, self.groups, self.images = -1, -1, (), ()
+
+
+def as_text(value: Any) -> str:
+    """As it is in a file, where people may read it, too."""
+    import json  # who lists VMs where none are has no use for it
+
+    return json.dumps(value, indent=1) + "\n"
 
 
 def _claim(above: int, path: str) -> int:

@@ -58,7 +58,7 @@ class IsStopping:
 
 @record
 class IsEnding:
-    """The guest runs no more, and what was made for it is being undone. Told where several processors are."""
+    """The guest runs no more, and what was made for it is being undone."""
 
 
 @record

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from launcher.executor.keeper.archive import Archive
 from launcher.executor.keeper.audience import Audience
 from launcher.executor.keeper.records import Records
@@ -38,12 +36,13 @@ class Announcer:
             self._audience.tell_all(IsStopping(by))
 
     def ending(self) -> None:
-        """Once. Whoever has something to get ready for the end does it while others undo. Where there is one processor,
-        it is for those who undo."""
+        """Once. Whoever has something to get ready for the end does it while the kernel undoes the VM: the keeper, too,
+        whose report is made once for that, unseen. What that takes is mapped and known then."""
         if not self._ending:
             self._ending = True
-            if len(os.sched_getaffinity(0)) > 1:
-                self._audience.tell_all(IsEnding())
+            self._audience.tell_all(IsEnding())
+            self._audience.pump()
+            self._archive.rehearse()
 
     def bug(self, bug: Bug) -> None:
         self._audience.tell_all(bug)

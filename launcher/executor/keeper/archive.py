@@ -11,7 +11,7 @@ from launcher.executor.keeper.records import Records
 from launcher.kernel.console import Console
 from launcher.plan.codec import report_to_json
 from launcher.vms.awaited import AwaitedText
-from launcher.vms.folder import StateFolder
+from launcher.vms.folder import StateFolder, as_text
 from launcher.vms.folder_state import LOG, REPORT, SOCKET, STATE
 from launcher.vms.log import ConsoleLog
 
@@ -43,6 +43,10 @@ class Archive:
 
     def keep_report(self) -> None:
         self._keep("report", lambda: self._folder.write(REPORT, report_to_json(self._records.report())))
+
+    def rehearse(self) -> None:
+        """Of `keep_report` all but the file."""
+        as_text(report_to_json(self._records.report()))
 
     def keep_log(self, most: int = MOST_BITES) -> None:
         """At most so many bites in one turn: the guest may write faster than the keeper reads."""
