@@ -1,28 +1,37 @@
 """Open devices in; closed, and RAM out of their reach, when the VM ends: what the kernel sleeps over beside its work.
 
 VFIO resets a device when it is closed, and sleeps for 100 ms and more meanwhile (resets.py). To unmap RAM takes a
-processor as long as that where there is much of it.
+processor as long as that where there is much of it. KVM waits for readers when its VFIO device is closed
+(kvm_device_release), and has no more than a note of those files, which says how they do DMA.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 from launcher.executor.runner.devices.passed import PassedDevice
 from launcher.executor.runner.live import Live
 from launcher.executor.runner.spaces import OpenedGroups
-from launcher.kernel.api import AddressSpaces, Device
+from launcher.kernel.api import AddressSpaces, Device, KvmVfio
 from launcher.kernel.threads import Running, start
 from launcher.plan.steps import Passed
+from launcher.row import NamedTuple
+
+
+class ToldKvm(NamedTuple):
+    """KVM's VFIO device, and how the files that it knows are taken from it, once."""
+
+    vfio: KvmVfio
+    files: ExitStack
 
 
 class Closing:
     """By iommufd devices are closed with their groups, when nothing is mapped any more; and a guest that starts again
     keeps its RAM mapped. Then, and where a device does not obey, each is closed in its turn."""
 
-    def __init__(self, spaces: AddressSpaces, live: Live) -> None:
-        self._spaces, self._live = spaces, live
+    def __init__(self, spaces: AddressSpaces, told: ToldKvm, live: Live) -> None:
+        self._spaces, self._told, self._live = spaces, told, live
         self._silent = False
         self._threads: list[Running] = []
         self._refused: list[OSError] = []
@@ -53,10 +62,16 @@ class Closing:
 
     def end(self) -> None:
         """They are closed. What was refused is raised. What is said meanwhile wakes others."""
-        if self._silent:
-            for one in reversed(self._live.the(OpenedGroups).maps):
-                one.unmap_ram()
-            self._live.let_out()
+        with ExitStack() as all_of_it:
+            all_of_it.callback(self._wait)
+            if self._silent:
+                for one in reversed(self._live.the(OpenedGroups).maps):
+                    one.unmap_ram()
+                self._live.let_out()
+                self._told.files.close()
+                self._told.vfio.close()
+
+    def _wait(self) -> None:
         for thread in self._threads:
             thread.join()
         if self._refused:

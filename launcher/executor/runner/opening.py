@@ -6,10 +6,11 @@ Each undo stands on the line after its deed, so that the teardown is the exact r
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from functools import partial
 
 from launcher.errors import Diagnostic, StepFailed
-from launcher.executor.runner.closing import Closing
+from launcher.executor.runner.closing import Closing, ToldKvm
 from launcher.executor.runner.connecting import connect
 from launcher.executor.runner.devices.dma import DmaMaps
 from launcher.executor.runner.devices.notes import Notes
@@ -33,8 +34,7 @@ from launcher.record import replace
 def open_devices(step: OpenDevices, live: Live) -> None:
     """All descriptors before any reset of a bus, and resets before what the guest will see."""
     spaces = live.the(OpenedGroups).spaces
-    _tell_kvm(spaces, live)
-    closing = Closing(spaces, live)
+    closing = Closing(spaces, _tell_kvm(spaces, live), live)
     live.on_undo(closing.end)
     opened: dict[Passed | PassedMdev, Device] = {}
     for one in step.devices:
@@ -64,13 +64,15 @@ def _group(one: Passed | PassedMdev, live: Live) -> int:
     return live.the(OpenedGroups).made[one.address]
 
 
-def _tell_kvm(spaces: AddressSpaces, live: Live) -> None:
-    known = live.the(Built).vm.create_vfio()
-    live.on_undo_late(known.close)  # which waits for readers (kvm_device_release): it has no file by then
+def _tell_kvm(spaces: AddressSpaces, live: Live) -> ToldKvm:
+    told = ToldKvm(live.the(Built).vm.create_vfio(), ExitStack())
+    live.on_undo_late(told.vfio.close)
     live.on_undo_late(live.let_out)
+    live.on_undo(told.files.close)
     for file in spaces.files():
-        known.add_file(file)
-        live.on_undo(partial(known.remove_file, file))
+        told.vfio.add_file(file)
+        told.files.callback(told.vfio.remove_file, file)
+    return told
 
 
 def _shape(one: Passed | PassedMdev, device: Device, several: bool, taken: Taken, live: Live) -> Shape:
