@@ -33,7 +33,7 @@ def print_report(
         lines = drawn(head, rows, width)
     else:
         lines = _plain("".join(text for text, _ in head), rows, width)
-    stream.writelines(f"{line.rstrip()}\n" for line in lines)
+    stream.write("".join(f"{line.rstrip()}\n" for line in lines))  # at once: stderr writes each line by itself
 
 
 def _plain(headline: str, rows: list[Row], width: int) -> list[str]:

@@ -198,7 +198,8 @@ class Keeper:
                 self._link.limit_teardown()
             self._archive.keep_log()
             self._stop_waiting()
-            self._audience.pump()
+            if not gone:  # else they hear it with what follows
+                self._audience.pump()
             if self._console.broken:  # as those have found who have just looked
                 self._link.distrust("it has written over the console's rings")
         self._reap()
