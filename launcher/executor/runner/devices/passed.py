@@ -13,7 +13,8 @@ from launcher.executor.runner.devices.interrupts import Interrupts
 from launcher.executor.runner.devices.notes import Notes, cause
 from launcher.executor.runner.devices.placing import Placing
 from launcher.kernel.api import Device
-from launcher.machine.function import Asked, PassedFunction
+from launcher.machine.function import MASTER, Asked, PassedFunction
+from launcher.machine.policy import COMMAND
 from launcher.plan.changes import Change, Forward, HideBar, Interrupt, ShowBar
 from launcher.plan.outcome import DeviceReport
 from launcher.plan.steps import Passed, PassedMdev
@@ -96,8 +97,9 @@ class PassedDevice:
                 all_of_it.callback(interrupts.stop)
 
     def silence(self) -> None:
-        """It begins no DMA any more. OSError: it has not heard."""
-        self._forward(self.function.first_command())
+        """It begins no DMA any more. OSError: it has not heard. Its memory stays as it is: some resets go by a BAR."""
+        command = int.from_bytes(self.device.read_config(COMMAND, 2), "little") & ~MASTER
+        self.device.write_config(COMMAND, command.to_bytes(2, "little"))
 
     def report(self) -> DeviceReport:
         kind, vectors = self._uses()
