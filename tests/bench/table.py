@@ -195,7 +195,7 @@ TABLE = (
         "processes after that, without the guests' RAM.",
         "fleet.fleet",
         NATIVE,
-        Rounds(1, 40),
+        Rounds(1, 30),
         (Figure("seconds", "all run", "s", 2), Figure("pss", "PSS", "MiB", 0), Figure("rss", "RSS", "MiB", 0)),
         (Goal("seconds", OURS, 1.0, MICROVM), Goal("pss", OURS, 0.5, MICROVM)),
         "CPU time, which two processors share among a hundred: 0.925 of the 173 ms of each start that it was (medians "
