@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from errno import EACCES, ENODEV, ENOENT, ENOTDIR, ENXIO, EPERM
-from functools import cache
 
 from launcher import sizes
 from launcher.record import record
@@ -29,10 +27,11 @@ class HexMark:
 
 Hex = Annotated[int, HexMark()]
 
-_PCI = r"(?:([0-9a-fA-F]{4,8}):)?([0-9a-fA-F]{2}):([01][0-9a-fA-F])\.([0-7])"
-_compiled = cache(re.compile)  # a host has a hundred thousand addresses, and most starts have few
-_SIZE = r"([0-9]+)(KiB|MiB|GiB|TiB)"
+_PCI = r"(?:([0-9a-fA-F]{4,8}):)?([0-9a-fA-F]{2}):([01][0-9a-fA-F])\.([0-7])"  # for others: `parse` does without `re`
+LENGTH, DOMAINS = len("c1:00.0"), (0, 5, 6, 7, 8, 9)  # characters of an address, and of a domain before it
 UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_SMALL = frozenset("0123456789abcdef")
+_DIGITS = _SMALL | {*"ABCDEF"}
 _HEXADECIMAL = frozenset("0123456789abcdefABCDEF-")
 
 
@@ -48,10 +47,13 @@ class PciAddress:
     @classmethod
     def parse(cls, text: str) -> PciAddress:
         """`0000:c1:00.0`, `10000:e1:00.0`, or `c1:00.0` for domain 0000. ValueError otherwise."""
-        match = _compiled(_PCI).fullmatch(text)
-        if match is None:
+        domain, rest = text[:-LENGTH], text[-LENGTH:]
+        digits = domain[:-1] + rest[:2] + rest[3:5] + rest[6:]
+        signs = domain[-1:] + rest[2:3] + rest[5:6]
+        is_address = signs == ("::." if domain else ":.") and len(domain) in DOMAINS and len(rest) == LENGTH
+        if not (is_address and rest[3] in "01" and rest[6] in "01234567" and _DIGITS.issuperset(digits)):
             raise ValueError(f"not a PCI address: {text!r}")
-        number = int("".join(match.groups("0")), 16)
+        number = int(digits, 16)
         return cls(number >> 20, number >> 12 & 0xFF, number >> 4 & 0xFF, number & 0xF)
 
     def __str__(self) -> str:
@@ -193,10 +195,10 @@ def _minus(whole: Span, others: list[Span]) -> Iterator[Span]:
 
 def parse_size(text: str) -> int:
     """`64GiB` -> bytes. Only KiB, MiB, GiB, TiB, no space, no fraction. ValueError otherwise."""
-    match = re.fullmatch(_SIZE, text)
-    if match is None:
+    number, unit = text[:-3], text[-3:]
+    if unit not in UNITS or not (number.isascii() and number.isdecimal()):
         raise ValueError(f"not a size: {text!r}")
-    return int(match[1]) * UNITS[match[2]]
+    return int(number) * UNITS[unit]
 
 
 def align_up(address: int, alignment: int) -> int:
@@ -217,7 +219,6 @@ class Missing:
 
 NO_MAC = "00:00:00:00:00:00"  # what a physical function gives a virtual one whose driver is to make one up
 LAST_VLAN = 4094  # 4095 is reserved (IEEE 802.1Q, table 9-2)
-_MAC = r"[0-9a-f]{2}(:[0-9a-f]{2}){5}"
 
 
 @record
@@ -247,7 +248,7 @@ class VfSettings:
     spoofcheck: bool | None = None
 
     def __post_init__(self) -> None:
-        if self.mac is not None and not re.fullmatch(_MAC, self.mac):
+        if self.mac is not None and not _is_mac(self.mac):
             raise ValueError(f"not a MAC address: {self.mac!r}")
 
     def said(self) -> dict[str, Any]:
@@ -261,6 +262,11 @@ class VfSettings:
 
     def __str__(self) -> str:
         return ", ".join(f"{LABELS[name]} {show_setting(value)}" for name, value in self.said().items())
+
+
+def _is_mac(text: str) -> bool:
+    """As the kernel writes them, in small letters."""
+    return len(text) == len(NO_MAC) and {*text[2::3]} == {":"} and _SMALL.issuperset(text[::3] + text[1::3])
 
 
 LABELS = {"mac": "MAC", "vlan": "VLAN", "trust": "trust", "spoofcheck": "spoofcheck"}

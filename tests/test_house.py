@@ -28,7 +28,7 @@ FLOORS = {
     "spec": 1, "host": 1, "images": 1, "plan": 1, "native": 1,
     "names": 0, "sizes": 0,
     "values": 0, "errors": 0, "refusals": 0, "codec": 0, "codes": 0, "version": 0, "record": 0, "row": 0, "digests": 0,
-    "typed": 0, "alike": 0, "copies": 0,
+    "typed": 0, "alike": 0, "copies": 0, "json_text": 0, "shell": 0, "signals": 0, "patterns": 0,
 }  # fmt: skip
 
 # On the ground some stand on others: all are made of records.

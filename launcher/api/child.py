@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from contextlib import suppress
 
 from launcher.row import NamedTuple
+from launcher.signals import signal
 from launcher.typed import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:

@@ -6,13 +6,13 @@ import gc
 import os
 import pickle
 import selectors
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 
 from launcher.api.child import Child, fork
 from launcher.errors import Diagnostic, LauncherError, Refused
+from launcher.signals import signal
 from launcher.typed import Any, TypeVar
 
 T = TypeVar("T")

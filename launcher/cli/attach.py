@@ -6,13 +6,13 @@ import _socket as socket
 import gc
 import os
 import select
-import signal
 import sys
 from contextlib import nullcontext
 
 from launcher.cli.keyboard import HINT, STDIN, Keyboard, is_ours, raw
 from launcher.cli.signals import STOPS
 from launcher.record import record
+from launcher.signals import signal
 from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:

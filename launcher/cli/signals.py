@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 from contextlib import contextmanager
 
+from launcher.signals import signal
 from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from contextlib import ExitStack, suppress
 
 from launcher.cli import hello
 from launcher.errors import Diagnostic, GuestFailed, HostNotRestored, StepFailed, WrongUsage
+from launcher.json_text import dumps
 from launcher.report.frame import visible
 from launcher.typed import TYPE_CHECKING
 
@@ -186,7 +186,7 @@ def _already_up(name: str, options: argparse.Namespace, said: tuple[str, float] 
     if said is not None and (code := _listen(name, said)):
         return code
     _tell_manager(name)
-    print(json.dumps({"already_up": name}) if options.json else visible(f"{name} is already up"))
+    print(dumps({"already_up": name}) if options.json else visible(f"{name} is already up"))
     return 0
 
 
@@ -229,7 +229,7 @@ def _conclude(report: Report, options: argparse.Namespace) -> int:
 
     code = 0 if report.end is None else report.end.exit_code
     if options.json:
-        print(json.dumps({"report": report_to_json(report)}))
+        print(dumps({"report": report_to_json(report)}))
         return code
     from launcher.cli.terminal import drawn, wants_colour
     from launcher.report.report_text import print_report

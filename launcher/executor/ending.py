@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Mapping
 from os import strerror
 
@@ -12,6 +11,7 @@ from launcher.plan.outcome import End
 from launcher.plan.step import Step
 from launcher.plan.steps import RunVcpus
 from launcher.refusals import cause, refusal_of, way_out
+from launcher.signals import signal, signal_name
 from launcher.typed import Literal
 from launcher.vms.words import Ended
 
@@ -67,14 +67,6 @@ def manner_of_death(status: int) -> str:
     if status == -signal.SIGSYS:
         return "made a call of the kernel that it had given up, and was killed by SIGSYS"
     return f"was killed by {signal_name(-status)}" if status < 0 else f"exited with status {status}"
-
-
-def signal_name(number: int) -> str:
-    """SIGKILL; `signal 40` for those without a name."""
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
 
 
 def stopped(by: str) -> End:

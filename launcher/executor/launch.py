@@ -7,7 +7,6 @@ each would else import it again. The plan is handed over, then begun; without on
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from contextlib import suppress
 
@@ -16,6 +15,7 @@ from launcher.errors import Diagnostic, StepFailed
 from launcher.executor.paper import write_plan
 from launcher.kernel.handed import Handed, handed
 from launcher.refusals import REFUSALS, TASKS, in_words, refusal_of
+from launcher.signals import signal
 from launcher.typed import TYPE_CHECKING, Any, NoReturn
 from launcher.vms.channel import MOST_REPORT, Channel, Closed
 

@@ -5,10 +5,10 @@ Copies of the files that it loads lie behind it there.
 
 from __future__ import annotations
 
-import json
 import os
 
 from launcher.copies import Copies, Here
+from launcher.json_text import dumps, loads
 from launcher.kernel.whole import write_whole
 from launcher.plan.codec import plan_from_json, plan_to_json
 from launcher.plan.plan import Plan
@@ -20,7 +20,7 @@ _HEAD = 8  # bytes, which say how long the text is
 def write_plan(paper: int, plan: Plan) -> None:
     """OSError: the host has no memory for it."""
     try:
-        text = json.dumps({"plan": plan_to_json(plan), "copies": Here.copies.places}).encode()
+        text = dumps({"plan": plan_to_json(plan), "copies": Here.copies.places}).encode()
         write_whole(paper, len(text).to_bytes(_HEAD) + text, 0, "the plan")
     except OSError as error:
         raise OSError(error.errno, error.strerror, "memfd") from None
@@ -41,4 +41,4 @@ def take_plan(paper: int) -> Plan:
 
 
 def _read(paper: int) -> Any:
-    return json.loads(os.pread(paper, int.from_bytes(os.pread(paper, _HEAD, 0)), _HEAD))
+    return loads(os.pread(paper, int.from_bytes(os.pread(paper, _HEAD, 0)), _HEAD))

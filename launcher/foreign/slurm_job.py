@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from shlex import quote
 
 from launcher.foreign.job import GRACE
 from launcher.foreign.units import HUGE, huge_name, runs
+from launcher.shell import quote
 from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:

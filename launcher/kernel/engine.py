@@ -14,7 +14,6 @@ import json
 import os
 import resource
 import select
-import signal
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -25,6 +24,7 @@ from launcher.kernel.call import check
 from launcher.kernel.forked import close_all_but
 from launcher.kernel.waiting import poll
 from launcher.native import lib
+from launcher.signals import signal
 from launcher.typed import Any, NoReturn
 
 CLONE_NEWNS, CLONE_NEWUSER = 0x0002_0000, 0x1000_0000  # linux/sched.h

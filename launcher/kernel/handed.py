@@ -10,7 +10,6 @@ has that.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
@@ -19,6 +18,7 @@ from launcher.values import host_device
 FIRST = 3
 KVM, CONTAINER, GROUP, IOMMUFD = "/dev/kvm", "/dev/vfio/vfio", "/dev/vfio/{}", "/dev/iommu"
 CDEV, OF_GROUP = "vfio-cdev-", "vfio-"
+_HEXADECIMAL = frozenset("0123456789abcdef")
 _ALONE = {"kvm": (KVM, "misc/kvm"), "vfio": (CONTAINER, "misc/vfio"), "iommufd": (IOMMUFD, "misc/iommu")}
 Handed = Mapping[str, tuple[int, ...]]
 
@@ -65,16 +65,22 @@ def let_go(given: Mapping[str, Sequence[int]], is_done: Callable[[str], bool]) -
 def _numbers(environment: Mapping[str, str]) -> range:
     """No process has more than five digits of them in a row, whose names would fit into an environment."""
     count = environment.get("LISTEN_FDS", "")
-    ours = environment.get("LISTEN_PID") == str(os.getpid()) and re.fullmatch("[0-9]{1,5}", count)
-    return range(FIRST, FIRST + int(count)) if ours else range(0)
+    ours = environment.get("LISTEN_PID") == str(os.getpid()) and len(count) <= 5 and count.isascii()
+    return range(FIRST, FIRST + int(count)) if ours and count.isdecimal() else range(0)
 
 
 def _path(name: str, fd: int) -> str | None:
     if name.startswith(CDEV):
         return _own_node(name, fd)
-    group = re.fullmatch(rf"{OF_GROUP}(0|[1-9][0-9]*)", name)
-    path, place = (GROUP.format(group[1]), f"vfio/{group[1]}") if group else _ALONE.get(name, (None, ""))
+    number = name.removeprefix(OF_GROUP)
+    path, place = (GROUP.format(number), f"vfio/{number}") if _is_group(name, number) else _ALONE.get(name, (None, ""))
     return path if path and _is(place, fd) else None
+
+
+def _is_group(name: str, number: str) -> bool:
+    """As it is written: no more than digits, and no 0 before others."""
+    is_number = number.isascii() and number.isdecimal() and (number == "0" or number[0] != "0")
+    return is_number and name != number
 
 
 def _is(place: str, fd: int) -> bool:
@@ -88,9 +94,16 @@ def _is(place: str, fd: int) -> bool:
 def _own_node(name: str, fd: int) -> str | None:
     """By the name that it has now."""
     try:
-        address = host_device(re.sub(r"^([0-9a-f]{4})-([0-9a-f]{2})-(?=..\.)", r"\1:\2:", name.removeprefix(CDEV)))
+        address = host_device(_with_colons(name.removeprefix(CDEV)))
     except ValueError:
         return None
     from launcher.kernel.sysfs import node_of, number_at, number_of
 
     return node_of(address) if number_of(address) == number_at(fd) else None
+
+
+def _with_colons(name: str) -> str:
+    """0000-01-00.0 as the 0000:01:00.0 that it means; all else as it is."""
+    domain, bus, rest = name[:4], name[5:7], name[8:]
+    is_function = name[4:5] == name[7:8] == "-" and rest[2:3] == "." and _HEXADECIMAL.issuperset(domain + bus)
+    return f"{domain}:{bus}:{rest}" if is_function else name

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import signal
 
 from launcher.native import lib
+from launcher.signals import signal
 
 
 def end_with(parent: int) -> None:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 import time
 from contextlib import suppress
+
+from launcher.signals import signal
 
 _SECONDS = 5.0
 _BYTES = 4096

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import _socket as socket
 import errno
-import json
 import os
 import select
 from collections.abc import Sequence
 from contextlib import closing
 
+from launcher.json_text import dumps, loads
 from launcher.kernel import confine
 from launcher.kernel.api import VfChange, VfPlace, Waits
 from launcher.kernel.forked import close_all_but
@@ -65,7 +65,7 @@ class Standby:
         told = self._socket.recv(MOST)
         if not told:
             raise OSError(errno.EPIPE, "the process that would do it has gone", "RTM_SETLINK")
-        answer = json.loads(told)
+        answer = loads(told)
         if isinstance(answer, list):
             return answer
         if "errno" in answer:
@@ -110,4 +110,4 @@ def _refusal(error: OSError) -> dict[str, object]:
 
 
 def _tell(keeper: socket.socket, answer: object) -> None:
-    keeper.send(json.dumps(answer).encode())
+    keeper.send(dumps(answer).encode())

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 import stat
 from contextlib import suppress
 
 from launcher.kernel.api import MdevKind, Waits
 from launcher.kernel.waiting import ignore_stops, wait_for
 from launcher.kernel.whole import write_whole
+from launcher.signals import signal
 from launcher.values import PATIENCE, HostDevice, Mdev, PciAddress
 
 _BUS, _MDEV, _GROUPS, _CLASSES = "/sys/bus/pci", "/sys/bus/mdev", "/sys/kernel/iommu_groups", "/sys/class"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import select
-import signal
+
+from launcher.signals import signal
 
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 LONGEST = 24 * 3600.0  # seconds of any wait

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
-
 from launcher.codec import encode
+from launcher.json_text import dumps
 from launcher.plan.outcome import Observer, StepOutcome
 from launcher.plan.step import Step
 from launcher.report.frame import visible
@@ -21,7 +20,7 @@ def json_lines(steps: tuple[Step, ...], stream: TextIO) -> Observer:
 
     def tell(outcome: StepOutcome) -> None:
         step = steps[outcome.n - 1]
-        stream.write(json.dumps({"outcome": {**encode(outcome), "op": step.op, "text": step.describe()}}) + "\n")
+        stream.write(dumps({"outcome": {**encode(outcome), "op": step.op, "text": step.describe()}}) + "\n")
         stream.flush()
 
     return tell

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import _socket as socket  # which `socket` makes enums and selectors of, as long as a start takes for 20 of our modules
-import json
 import os
 from contextlib import suppress
 
+from launcher.json_text import dumps, loads
 from launcher.row import NamedTuple
 from launcher.typed import TYPE_CHECKING, Any
 
@@ -158,7 +158,7 @@ def accept(listener: socket.socket) -> Channel:
 
 def pack(message: dict[str, Any]) -> list[bytes]:
     """The packets of it, of which all but the last are parts."""
-    whole = json.dumps(message).encode()
+    whole = dumps(message).encode()
     starts = range(0, len(whole), MOST - 1)
     return [(JSON if n == starts[-1] else PART) + whole[n : n + MOST - 1] for n in starts]
 
@@ -171,7 +171,7 @@ def _unpack(packet: bytes) -> Packet:
     if packet[:1] == BYTES:
         return Packet(None, packet[1:])
     try:
-        message = json.loads(packet[1:].decode())  # of bytes it would guess the encoding, and import that
+        message = loads(packet[1:].decode())  # of bytes it would guess the encoding, and import that
     except (ValueError, RecursionError):
         return Packet({}, b"")
     return Packet(message if isinstance(message, dict) else {}, b"")

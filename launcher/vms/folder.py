@@ -136,9 +136,9 @@ class StateFolder:
 
 def as_text(value: Any) -> str:
     """As it is in a file, where people may read it, too."""
-    import json  # who lists VMs where none are has no use for it
+    from launcher.json_text import indented  # who lists VMs where none are has no use for it
 
-    return json.dumps(value, indent=1) + "\n"
+    return indented(value) + "\n"
 
 
 def _claim(above: int, path: str) -> int:

@@ -7,7 +7,7 @@ import os
 import stat
 from contextlib import suppress
 
-from launcher.vms.small_json import read_small
+from launcher.json_text import loads
 from launcher.vms.way import read_below
 
 TYPE_CHECKING = False
@@ -63,11 +63,7 @@ def _state_of(folder: int) -> dict[str, Any] | None:
 def decoded(raw: bytes) -> Any:
     """A file that was written as JSON; None: it is none."""
     try:
-        return read_small(raw)
-    except (ValueError, IndexError, RecursionError):
-        import json
-    try:
-        return json.loads(raw)
+        return loads(raw)
     except (ValueError, RecursionError):
         return None
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Iterator
 from contextlib import suppress
 
 from launcher.row import NamedTuple
+from launcher.signals import signal
 from launcher.typed import TYPE_CHECKING
 from launcher.vms.channel import Channel
 from launcher.vms.folder_state import SOCKET, STATE

@@ -7,13 +7,13 @@ The first line is {"journal": format, "vmlaunch": who wrote it}; then {"n", "op"
 from __future__ import annotations
 
 import errno
-import json
 import os
 import stat
 from collections.abc import Callable
 from functools import partial
 
 from launcher.errors import Diagnostic, Refused
+from launcher.json_text import dumps, loads
 from launcher.row import NamedTuple
 from launcher.typed import TYPE_CHECKING, Any
 from launcher.version import VERSION
@@ -77,7 +77,7 @@ class Journal:
         return read_whole(self._fd)
 
     def _append(self, line: dict[str, Any], *, synced: bool) -> None:
-        data = json.dumps(line).encode() + b"\n"
+        data = dumps(line).encode() + b"\n"
         try:
             if os.write(self._fd, data) < len(data):  # a full file system takes what it can
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -128,7 +128,7 @@ def entries(whole: bytes, name: str) -> list[Entry]:
 
 def _parse(line: bytes) -> dict[str, Any]:
     try:
-        plain = json.loads(line.decode())
+        plain = loads(line.decode())
     except (ValueError, RecursionError):
         return {}
     return plain if isinstance(plain, dict) else {}

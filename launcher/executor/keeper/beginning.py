@@ -6,7 +6,6 @@ All that a keeper imports is imported here, while others still plan.
 from __future__ import annotations
 
 import gc
-import signal
 from contextlib import suppress
 
 from launcher.executor.keeper.claim import claim
@@ -18,6 +17,7 @@ from launcher.kernel.handed import Handed
 from launcher.kernel.real import RealKernel
 from launcher.plan.codec import learn_plans
 from launcher.plan.plan import Plan
+from launcher.signals import signal
 from launcher.typed import Any
 from launcher.vms.awaited import AwaitedText
 from launcher.vms.channel import MOST, MOST_REPORT, Channel, Closed

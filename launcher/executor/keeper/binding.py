@@ -6,13 +6,13 @@ Every function here can be called again after it was killed anywhere: it looks f
 from __future__ import annotations
 
 import errno
-import shlex
 
 from launcher.codec import DecodeError, decode, written
 from launcher.errors import Diagnostic, StepFailed
 from launcher.kernel.api import PciDrivers
 from launcher.plan.steps import BindDriver
 from launcher.record import record
+from launcher.shell import quote
 from launcher.typed import Any
 from launcher.values import PciAddress
 
@@ -110,7 +110,7 @@ def describe(before: Before) -> str:
 def commands(before: Before) -> str:
     """What an administrator would type to put it back."""
     folder = f"/sys/bus/pci/devices/{before.address}"
-    override = shlex.quote(before.override or "")
+    override = quote(before.override or "")
     words = f"echo {before.address} > {folder}/driver/unbind; echo {override} > {folder}/driver_override"
     return f"{words}; echo {before.address} > /sys/bus/pci/drivers_probe" if before.driver else words
 

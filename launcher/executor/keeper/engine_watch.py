@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 
 from launcher.errors import Diagnostic, StepFailed
 from launcher.executor.keeper.last_words import ended_so, said_by
@@ -15,6 +14,7 @@ from launcher.kernel.api import Engine, Kernel
 from launcher.kernel.confine import ON
 from launcher.kernel.waiting import poll
 from launcher.plan.outcome import EngineReport
+from launcher.signals import signal
 from launcher.typed import Literal
 
 MOMENT = 1.0  # seconds for a runner to go whose sockets are closed already

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable
 
 from launcher.errors import BUG, Diagnostic
@@ -13,6 +12,7 @@ from launcher.executor.keeper.orders import Orders
 from launcher.executor.keeper.questions import Questions
 from launcher.executor.keeper.records import Records
 from launcher.plan.outcome import DeviceReport, End, StepOutcome, VirtioReport
+from launcher.signals import signal
 from launcher.typed import Any, ClassVar
 from launcher.vms import words
 from launcher.vms.awaited import AwaitedText

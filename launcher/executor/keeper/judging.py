@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Collection
 
 from launcher.errors import Diagnostic, HostNotRestored, LauncherError, StepFailed
@@ -13,6 +12,7 @@ from launcher.executor.keeper.stopping import Stopping
 from launcher.plan.outcome import End
 from launcher.record import replace
 from launcher.refusals import cause, in_words, refusal_of
+from launcher.signals import signal
 from launcher.vms.awaited import AwaitedText
 from launcher.vms.journal import Entry
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
 
 from launcher.executor.ending import manner_of_death
 from launcher.kernel.api import Engine
 
+OWN = "/proc/self/fd/"
 MOST_LINES, START, END = 5, 60, 135  # lines, and characters of each
 
 
@@ -29,8 +30,18 @@ def said_by(engine: Engine) -> tuple[str, ...]:
     """In the paths of the plan, where it speaks of descriptors."""
     words = engine.listen().decode(errors="backslashreplace")
     paths = {str(fd): path for fd, path in engine.order.names}
-    words = re.sub(r"/proc/self/fd/([0-9]+)(/\.)?", lambda found: paths.get(found[1], found[0]), words)
-    return last_words(words.encode())
+    return last_words(_in_paths(words, paths).encode())
+
+
+def _in_paths(words: str, paths: Mapping[str, str]) -> str:
+    """What is behind a descriptor may be `/.`, which its path does not have."""
+    first, *others = words.split(OWN)
+    found = [first]
+    for one in others:
+        rest = one.lstrip("0123456789")
+        number = one[: len(one) - len(rest)]
+        found.append(paths[number] + rest.removeprefix("/.") if number in paths else OWN + one)
+    return "".join(found)
 
 
 def ended_so(engine: Engine) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from time import monotonic
 
 from launcher.executor.keeper.announcing import Announcer
@@ -12,6 +11,7 @@ from launcher.executor.keeper.records import Records
 from launcher.executor.keeper.runner_link import RunnerLink
 from launcher.executor.keeper.stopping import Act, Stopping
 from launcher.kernel.waiting import LONGEST, STOPS
+from launcher.signals import signal
 from launcher.vms.orders import AskReport, Order, Signal, Stop
 
 TIMEOUT = 30.0  # seconds that a guest has to power off
@@ -31,7 +31,7 @@ class Orders:
         self._act(self.stopping.ask(by, code, timeout, force, monotonic()))
 
     def signalled(self, number: int) -> None:
-        self._act(self.stopping.signal(signal.Signals(number), TIMEOUT, monotonic()))
+        self._act(self.stopping.signal(number, TIMEOUT, monotonic()))
 
     def answered(self, listens: bool) -> None:
         """The guest listens to its power button, or it does not."""

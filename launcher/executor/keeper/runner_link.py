@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from time import monotonic
@@ -18,6 +17,7 @@ from launcher.errors import Diagnostic
 from launcher.executor.keeper.records import Records
 from launcher.kernel.waiting import STOPS, ignore_stops
 from launcher.plan.plan import Plan
+from launcher.signals import signal
 from launcher.typed import NoReturn
 from launcher.vms.channel import Channel, Closed, pack
 from launcher.vms.limits import Unfit

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import _socket as socket
-import signal
 from collections.abc import Iterator
 from contextlib import suppress
 
 from launcher.kernel.waiting import STOPS
+from launcher.signals import signal
 
 MOST = 64  # signals in one turn
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import signal
-
 from launcher.record import field, mutable
+from launcher.signals import signal, signal_name
 from launcher.typed import Literal
 
 Act = Literal["power", "stop", "kill"]
@@ -39,15 +38,15 @@ class Stopping:
         self.timeout = timeout
         return self._escalate("stop" if force or self.last else "power", now, timeout)
 
-    def signal(self, one: signal.Signals, timeout: float, now: float) -> Act | None:
+    def signal(self, one: int, timeout: float, now: float) -> Act | None:
         """SIGTERM and SIGHUP press the power button, SIGINT does not wait for the guest. Sent to every process of a VM,
         as a scheduler does, it is heard more than once within a moment, which is no impatience.
         """
-        force = one is signal.SIGINT
+        force = one == signal.SIGINT
         before, self.signals[force] = self.signals.get(force), now
         if before is not None and now - before < MOMENT:
             return None
-        return self.ask(one.name, 128 + one, timeout, force, now)
+        return self.ask(signal_name(one), 128 + one, timeout, force, now)
 
     def answered(self, listens: bool, now: float) -> Act | None:
         """The guest listens to its power button, or is not waited for."""

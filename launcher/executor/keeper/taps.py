@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import shlex
 from contextlib import closing
 
 from launcher.codec import DecodeError, decode, written
@@ -14,6 +13,7 @@ from launcher.kernel import tap
 from launcher.kernel.api import Kernel
 from launcher.plan.virtio import ConnectEngine, MakeTap, OpenTap
 from launcher.refusals import cause
+from launcher.shell import quote
 from launcher.typed import Any
 
 PERMISSION = "root, or CAP_NET_ADMIN, makes taps; an ordinary user opens one that was made for him: `ip tuntap add`"
@@ -97,4 +97,4 @@ def describe(step: MakeTap) -> str:
 
 
 def commands(step: MakeTap) -> str:
-    return f"ip link delete {shlex.quote(step.tap)}"
+    return f"ip link delete {quote(step.tap)}"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from shlex import quote
-
 from launcher.errors import Diagnostic
 from launcher.images.disk_files import MOST_LINKS
 from launcher.planner.rules.disk_images import disks_there, where
 from launcher.planner.rules.rule import Rule
+from launcher.shell import quote
 from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:

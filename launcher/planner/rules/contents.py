@@ -109,6 +109,6 @@ def ways_out(file: BootFile) -> tuple[str, ...]:
     found = CONTENTS.get(file.content or "")
     if found is None:
         return ()
-    from shlex import quote
+    from launcher.shell import quote
 
     return tuple(way.format(quote(file.path)) for way in found.ways)

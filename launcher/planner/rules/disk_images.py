@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from shlex import quote
-
 from launcher.errors import Diagnostic
 from launcher.images.contents import DISKS_OF_OTHERS
 from launcher.images.disk_files import OF_THE_KERNEL, Disk, DiskFile
+from launcher.patterns import re
 from launcher.planner.places import in_spec
 from launcher.planner.rules.access import SETFACL, who
 from launcher.planner.rules.boot import AS_IT_IS, FOR_A_SHELL
@@ -15,6 +13,7 @@ from launcher.planner.rules.contents import CONTENTS
 from launcher.planner.rules.rule import Rule
 from launcher.planner.rules.words import series
 from launcher.row import NamedTuple
+from launcher.shell import quote
 from launcher.typed import TYPE_CHECKING
 from launcher.values import Missing, show_size
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from shlex import quote
 
 from launcher.errors import Diagnostic
 from launcher.planner.rules.access import SETFACL
@@ -11,6 +10,7 @@ from launcher.planner.rules.disk_images import disks_there, images_of, where
 from launcher.planner.rules.rule import Rule
 from launcher.planner.rules.words import series
 from launcher.planner.served_by import READ, WRITE, may, server_of
+from launcher.shell import quote
 from launcher.typed import TYPE_CHECKING
 from launcher.values import MIB, show_size
 

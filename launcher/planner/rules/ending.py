@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from shlex import quote
-
+from launcher.shell import quote
 from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from shlex import quote
-
 from launcher.errors import Diagnostic
 from launcher.planner.places import in_spec
 from launcher.planner.rules.access import who
 from launcher.planner.rules.rule import Rule
 from launcher.planner.rules.words import series
 from launcher.planner.virtio import derived_mac
+from launcher.shell import quote
 from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:

@@ -51,9 +51,8 @@ def _none(alias: str, file: BootFile, start: int | None, where: Where) -> Diagno
         return Diagnostic("E430", fact, where, help=("name a dump of the card's ROM", _OWN))
     dump = "a dump with NVIDIA's header (NVGI)" if file.content == "nvgi" else "a dump with a header"
     fact = f"{alias}: {file.path} is {dump}: its option ROM begins at {start:#x}, and the guest looks for it at 0"
-    from shlex import quote
-
     from launcher.images.option_rom import UNIT
+    from launcher.shell import quote
 
     block, skip = (UNIT, start // UNIT) if start % UNIT == 0 else (1, start)
     fix = f"dd if={quote(file.path)} of={quote(f'{file.path}.cut')} bs={block} skip={skip}"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from posixpath import normpath
-from shlex import quote
 
 from launcher.errors import Diagnostic
 from launcher.images.disk_files import OF_THE_KERNEL, Folder
+from launcher.patterns import re
 from launcher.planner.engines import SHARES, program_of
 from launcher.planner.places import in_spec
 from launcher.planner.rules.access import SETFACL, who
@@ -16,6 +15,7 @@ from launcher.planner.rules.disk_images import images_of
 from launcher.planner.rules.rule import Rule
 from launcher.planner.rules.words import series
 from launcher.planner.served_by import ENTER, READ, WRITE, Server, may, server_of
+from launcher.shell import quote
 from launcher.typed import TYPE_CHECKING
 from launcher.values import Missing
 

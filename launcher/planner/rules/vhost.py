@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from shlex import quote
-
 from launcher.errors import Diagnostic
 from launcher.images.disk_files import Socket
 from launcher.planner.modules import OF_NODES, may_load
@@ -13,6 +11,7 @@ from launcher.planner.rules.rule import Rule
 from launcher.planner.served_by import READ, WRITE, Server, may
 from launcher.planner.virtio import cid_of
 from launcher.row import NamedTuple
+from launcher.shell import quote
 from launcher.spec.served import AUTO
 from launcher.typed import TYPE_CHECKING
 from launcher.values import Missing

@@ -1,0 +1,76 @@
+"""JSON text in, its value out, and back, as `json` has it, without importing that while all goes well. Pure.
+
+`json` compiles six patterns when it is imported, and imports for them what is a quarter of a start until there are two
+processes. What reads and writes for it is written in C, and needs none of that: it is asked directly, and `json` only
+about what it refuses, which says then what is wrong.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+try:
+    import _json
+except ImportError:  # another Python than CPython may have none
+    _json = None  # type: ignore[assignment]
+
+_BLANKS = " \t\n\r"
+
+
+class _AsJson:
+    """How `json.loads` reads, in the words of its scanner."""
+
+    strict, object_hook, object_pairs_hook = True, None, None
+    parse_float, parse_int = float, int
+    parse_constant = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}.__getitem__
+
+
+def loads(text: str | bytes) -> Any:
+    """ValueError, RecursionError: those of `json.loads`."""
+    try:
+        plain = (text if isinstance(text, str) else text.decode()).strip(_BLANKS)
+        as_json: Any = _AsJson
+        value, end = _json.make_scanner(as_json)(plain, 0)
+        if end == len(plain):
+            return value
+    except (AttributeError, StopIteration, ValueError):
+        pass
+    import json
+
+    return json.loads(text)
+
+
+def dumps(value: object) -> str:
+    """TypeError, ValueError: those of `json.dumps`."""
+    try:
+        escaped = _json.encode_basestring_ascii
+        encoder: Any = _json.make_encoder({}, _refuse, escaped, None, ": ", ", ", False, False, True)
+        return "".join(encoder(value, 0))
+    except (AttributeError, TypeError, ValueError):
+        import json
+
+        return json.dumps(value)
+
+
+def indented(value: object, margin: str = "\n") -> str:
+    """The same, each item in a line of its own, as `json.dumps(value, indent=1)` has it. Keys are text."""
+    if isinstance(value, str):
+        return _quoted(value)
+    inner = f"{margin} "
+    if isinstance(value, dict) and value:
+        items = [f"{_quoted(key)}: {indented(item, inner)}" for key, item in value.items()]
+        return f"{{{inner}{f',{inner}'.join(items)}{margin}}}"
+    if isinstance(value, list | tuple) and value:
+        return f"[{inner}{f',{inner}'.join(indented(item, inner) for item in value)}{margin}]"
+    return dumps(value)
+
+
+def _quoted(text: str) -> str:
+    return _json.encode_basestring_ascii(text) if _json else dumps(text)
+
+
+def _refuse(_: object) -> NoReturn:
+    """What is no value of JSON."""
+    raise TypeError
