@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 
 from launcher.errors import Diagnostic, Refused, Where
 from launcher.foreign.gres import given_devices, record_of
 from launcher.foreign.pod_devices import by_claim, by_plugins
 from launcher.foreign.units import type_of, type_of_mdev
+from launcher.patterns import re
 from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import re
 import time
 from contextlib import contextmanager
 from functools import cache
@@ -16,6 +15,7 @@ from launcher.host.facts import ENGINES, FORMAT_VERSION, Confinement, HostFacts,
 from launcher.host.survey import Depth, read_boot_id, survey
 from launcher.host.tree import Live
 from launcher.kernel.handed import handed
+from launcher.patterns import re
 from launcher.record import replace
 from launcher.typed import TYPE_CHECKING, Any
 from launcher.values import Missing, Moment

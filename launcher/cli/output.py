@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import codecs
-import json
 import os
-import re
 import select
 import sys
 from collections.abc import Callable
+
+from launcher.json_text import dumps
+from launcher.patterns import re
 
 Shape = Callable[[bytes], bytes]
 
@@ -98,6 +99,6 @@ def json_lines() -> Shape:
 
     def line(data: bytes) -> bytes:
         text = decoder.decode(data)
-        return json.dumps({"console": text}).encode() + b"\n" if text else b""
+        return dumps({"console": text}).encode() + b"\n" if text else b""
 
     return line

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 
 from launcher.host.facts import Bar
 from launcher.host.lists import number, str_of
+from launcher.patterns import re
 from launcher.row import NamedTuple
 from launcher.typed import Literal
 from launcher.values import MIB, Hex, Missing, Span

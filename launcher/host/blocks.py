@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from launcher.host.addresses import owner
@@ -10,6 +9,7 @@ from launcher.host.block_holders import read_exports, read_standing
 from launcher.host.facts import BlockDevice, Use
 from launcher.host.lists import entries, keyed, str_of
 from launcher.host.mounts import read_mounts, read_swaps
+from launcher.patterns import re
 from launcher.row import NamedTuple
 from launcher.typed import TYPE_CHECKING
 from launcher.values import Missing

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from launcher.host.facts import Limit
 from launcher.host.lists import entries, number, str_of
+from launcher.patterns import re
 from launcher.row import NamedTuple
 from launcher.typed import TYPE_CHECKING
 from launcher.values import UNITS

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import struct
 
 from launcher.host.facts import DeviceNode, Holder
 from launcher.host.lists import entries
+from launcher.patterns import re
 from launcher.record import replace
 from launcher.typed import TYPE_CHECKING
 from launcher.values import Missing

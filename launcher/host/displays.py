@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from launcher.host.addresses import last, owner
 from launcher.host.facts import Use
 from launcher.host.lists import entries, str_of
+from launcher.patterns import re
 from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ An engine is looked for where packages put it, and nowhere else: `up` may be roo
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterator
 
 from launcher.host.facts import ENGINES, Program
+from launcher.patterns import re
 from launcher.typed import TYPE_CHECKING, Literal
 from launcher.values import Missing
 

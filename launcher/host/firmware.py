@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from launcher.host.facts import Firmware
 from launcher.host.lists import keyed, number, str_of
 from launcher.typed import TYPE_CHECKING
@@ -54,5 +52,5 @@ def _cpu(tree: Tree) -> tuple[frozenset[str], int | None]:
     found = tree.read_bytes("/proc/cpuinfo", 0, _ONE_CPU)
     first = "" if isinstance(found, Missing) else found.decode(errors="replace").partition("\n\n")[0]
     lines = keyed(first, ":")
-    bits = re.match(r"(\d+) bits physical", lines.get("address sizes", ""))
-    return frozenset(lines.get("flags", "").split()), int(bits[1]) if bits else None
+    bits, is_said, _ = lines.get("address sizes", "").partition(" bits physical")
+    return frozenset(lines.get("flags", "").split()), int(bits) if is_said and bits.isdecimal() else None

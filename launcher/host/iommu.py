@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 from launcher.host.addresses import last, pci_address
 from launcher.host.facts import Iommu, IommuGroup, IommuUnit, ReservedRegion
 from launcher.host.lists import entries, number, str_of
+from launcher.patterns import re
 from launcher.typed import TYPE_CHECKING
 from launcher.values import Missing
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from launcher.host.addresses import last
 from launcher.host.lists import entries, str_of
+from launcher.patterns import re
 from launcher.row import NamedTuple
 from launcher.typed import TYPE_CHECKING
 

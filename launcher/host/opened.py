@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from launcher.host.addresses import owner, pci_address
 from launcher.host.facts import Holder, Use
 from launcher.host.lists import entries, keyed, str_of
+from launcher.patterns import re
 from launcher.record import field, record
 from launcher.typed import TYPE_CHECKING
 from launcher.values import Missing, PciAddress

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
 from launcher.host.facts import PcieLink, Power
 from launcher.host.lists import entries, number, str_of
+from launcher.patterns import re
 from launcher.row import NamedTuple
 from launcher.typed import TYPE_CHECKING
 from launcher.values import Missing

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from launcher.host.facts import Cpu, HugePages, Memory, Node
 from launcher.host.lists import bracketed, ids, kilobytes, number, str_of
 from launcher.typed import TYPE_CHECKING
@@ -15,7 +13,7 @@ if TYPE_CHECKING:
 _CPU = "/sys/devices/system/cpu"
 _NODE = "/sys/devices/system/node"
 _HUGE = "/sys/kernel/mm/hugepages"
-_POOL = re.compile(r"hugepages-([0-9]+)kB")
+_POOL, _UNIT = "hugepages-", "kB"
 
 
 def read_cpus(tree: Tree) -> tuple[Cpu, ...]:
@@ -60,8 +58,15 @@ def _only_node(tree: Tree) -> Node:
 def _pools(tree: Tree, folder: str) -> tuple[HugePages, ...]:
     """The folders are named by size, but the kernel lists them in no order."""
     names = tree.list_folder(folder)
-    sizes = () if isinstance(names, Missing) else sorted(int(m[1]) * KIB for m in map(_POOL.fullmatch, names) if m)
+    sizes = () if isinstance(names, Missing) else sorted(size * KIB for size in map(_kib, names) if size is not None)
     return tuple(_pool(tree, folder, size) for size in sizes)
+
+
+def _kib(name: str) -> int | None:
+    """`hugepages-2048kB`: 2048. None: another name."""
+    number = name.removeprefix(_POOL).removesuffix(_UNIT)
+    is_number = number.isascii() and number.isdecimal()
+    return int(number) if is_number and name == f"{_POOL}{number}{_UNIT}" else None
 
 
 def _pool(tree: Tree, folder: str, size: int) -> HugePages:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import struct
 
 from launcher.images.boot_files import Segment
 from launcher.images.elf import Lies
+from launcher.patterns import re
 from launcher.row import NamedTuple
 from launcher.typed import TYPE_CHECKING
 

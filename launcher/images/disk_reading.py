@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +16,7 @@ from launcher.images.disk_files import MOST_LINKS, Broken, Disk, DiskFile, Folde
 from launcher.images.locks import Locks, locks_of, openers_of
 from launcher.images.qcow2 import MAGIC, parse_qcow2
 from launcher.images.rights import identity_of, rights_of
+from launcher.patterns import re
 from launcher.record import replace
 from launcher.typed import Literal
 from launcher.values import Missing, missing

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
+from launcher.patterns import re
 from launcher.planner.keeping import differences, kept
 from launcher.planner.named_facts import NamedFacts, around
 from launcher.record import record, replace

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
+
+from launcher.patterns import re
 
 # Words end at a space that is not in double quotes (next_arg in lib/cmdline.c); there is no escape.
 _WORD = r'(?:[^\s"]|"[^"]*(?:"|$))+'

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from launcher.typed import TYPE_CHECKING
 from launcher.values import Missing
 
@@ -12,13 +10,15 @@ if TYPE_CHECKING:
 
 # Drivers of Xen's that keep a device for its VMs; only its dom0, or a driver domain, has them.
 OF_XEN = ("pciback", "xen-pciback")
+_DIGITS = "0123456789"
 _XEN = "Xen"  # the maker of a machine that Xen emulates
 
 
 def release(kernel: str) -> tuple[int, int]:
     """`6.12.9-amd64` -> (6, 12). The executor tries a call and falls back; a planner, which cannot try, compares."""
-    match = re.match(r"([0-9]+)\.([0-9]+)", kernel)
-    return (int(match[1]), int(match[2])) if match else (0, 0)
+    major, _, rest = kernel.partition(".")
+    minor = rest[: len(rest) - len(rest.lstrip(_DIGITS))]
+    return (int(major), int(minor)) if minor and major and not major.strip(_DIGITS) else (0, 0)
 
 
 def values_of(linux: Linux, name: str) -> tuple[str, ...]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
+from launcher.patterns import re
 from launcher.planner.uses import is_hard, uses_of
 from launcher.planner.waiting import waiting
 from launcher.typed import TYPE_CHECKING

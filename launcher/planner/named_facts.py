@@ -7,9 +7,8 @@ addresses: `pci[class=03 node=1]`.
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from launcher.host.facts import HostFacts, IommuUnit, Limit, Linux, Memory, PciFunction, Process, Serving
 from launcher.planner.backend import own_node
@@ -28,8 +27,7 @@ if TYPE_CHECKING:
     from launcher.host.facts import DeviceNode
     from launcher.images.boot_files import BootFiles
 
-# A name, or a key in brackets.
-_PART = r"([a-z_0-9]+)|\[([^\]]+)\]"
+_IN_NAMES = "abcdefghijklmnopqrstuvwxyz_0123456789"
 
 
 def _huge_pages(host: HostFacts) -> dict[str, int]:
@@ -135,6 +133,21 @@ def _without(name: str, host: HostFacts) -> HostFacts:
     return replace(host, serving=replace(serving, links=links, vms=others))
 
 
+def _parts(fact: str) -> Iterator[tuple[str, str, int]]:
+    """Each name, or each key in brackets, and where it ends."""
+    at = 0
+    while at < len(fact):
+        if fact[at] == "[" and (end := fact.find("]", at)) > at + 1:
+            yield "", fact[at + 1 : end], end + 1
+            at = end + 1
+        elif fact[at] in _IN_NAMES:
+            end = len(fact) - len(fact[at:].lstrip(_IN_NAMES))
+            yield fact[at:end], "", end
+            at = end
+        else:
+            at += 1
+
+
 class NamedFacts:
     """The facts of one host, by name. Long lists are put in order once."""
 
@@ -147,7 +160,7 @@ class NamedFacts:
     def find(self, fact: str) -> Any:
         """None for what is not there."""
         value: Any = self._host
-        for name, key in re.findall(_PART, fact):
+        for name, key, _ in _parts(fact):
             value = self._files if (value is self._host and name == "files") else self._step_into(value, name, key)
         return value
 
@@ -194,4 +207,4 @@ class NamedFacts:
 
 def around(fact: str) -> tuple[str, ...]:
     """What it is a part of, the largest first: `pci`, `pci[0000:c1:00.0]`."""
-    return tuple(fact[: part.end()] for part in re.finditer(_PART, fact))[:-1]
+    return tuple(fact[:end] for _, _, end in _parts(fact))[:-1]

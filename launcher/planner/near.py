@@ -6,12 +6,12 @@ out is looked at as far as the names of its fields go. Facts in which anything i
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from functools import partial
 
 from launcher.host.facts import IommuGroup, PciFunction
+from launcher.patterns import re
 from launcher.planner.functions import VGA
 from launcher.planner.linux import OF_XEN
 from launcher.record import defaults, fields

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
+from launcher.patterns import re
 from launcher.report.frame import frame, visible
 from launcher.report.lines import ENDLESS, WIDE, wrapped
 from launcher.typed import TYPE_CHECKING

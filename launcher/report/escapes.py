@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-import re
-
+from launcher.patterns import re
 from launcher.typed import Any
 
 # C0 but tab and newline, DEL and C1, which hide or turn text (Unicode 15, categories Cf, Zl, Zp; not those that join

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
+from launcher.patterns import re
 from launcher.record import replace
 from launcher.spec.kinds import WORDS, meant_by
 from launcher.spec.problems import Problem, did_you_mean

@@ -6,9 +6,9 @@ name the folder in sysfs.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from launcher.patterns import re
 from launcher.row import NamedTuple
 from launcher.spec.kinds import meant_by
 from launcher.values import UUID, PciAddress

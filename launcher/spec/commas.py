@@ -6,8 +6,7 @@ hears of the comma, and the rest of the spec is judged as if the quotes were the
 
 from __future__ import annotations
 
-import re
-
+from launcher.patterns import re
 from launcher.record import replace
 from launcher.spec.places import Entry, Node, is_alias, nodes, section_of
 from launcher.spec.problems import Problem

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from launcher.patterns import re
 from launcher.record import replace
 from launcher.spec import rules, rules_of_boot, rules_of_served
 from launcher.spec.cpu_list import pin

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
+from launcher.patterns import re
 from launcher.spec.problems import Problem
 from launcher.spec.scalars import wrong_kind
 from launcher.typed import TYPE_CHECKING

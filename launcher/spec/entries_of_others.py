@@ -6,12 +6,12 @@ where it goes.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
+from launcher.patterns import re
 from launcher.spec import devices_of_others
 from launcher.spec.fields import SECTIONS, as_yaml, keys_of, stands
 from launcher.spec.scalars import suggested_name

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from json import dumps
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from pydantic_core import PydanticUndefined, ValidationError
 
+from launcher.patterns import re
 from launcher.record import record
 from launcher.spec.model import VmSpec
 from launcher.spec.model_of_devices import Device, Match, Network, Vgpu

@@ -6,8 +6,7 @@ what people have it for, so ids add to them and take away; each says from where 
 
 from __future__ import annotations
 
-import re
-
+from launcher.patterns import re
 from launcher.record import record
 
 

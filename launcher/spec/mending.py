@@ -7,9 +7,9 @@ has fewer problems with it and no new one, whatever offered it.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 
+from launcher.patterns import re
 from launcher.record import record
 from launcher.spec.yaml_tree import read_tree
 from launcher.typed import TYPE_CHECKING

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
 from launcher.names import is_name
+from launcher.patterns import re
 from launcher.record import replace
 from launcher.spec.problems import Problem
 

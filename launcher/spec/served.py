@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
+from launcher.patterns import re
 from launcher.record import replace
 from launcher.spec import addresses
 from launcher.spec.problems import Problem

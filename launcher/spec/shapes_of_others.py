@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from decimal import Decimal
 
+from launcher.patterns import re
 from launcher.spec import consent
 from launcher.spec.fields import as_yaml, keys_of, stands
 from launcher.spec.places import NAMED, is_alias

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from math import prod
 
+from launcher.patterns import re
 from launcher.spec.problems import Problem
 
 # What stands for a whole entry is the value of this field.

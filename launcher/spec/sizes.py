@@ -6,9 +6,9 @@ in KiB, Kubernetes in bytes, and people in GiB.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 
+from launcher.patterns import re
 from launcher.spec.problems import Problem
 from launcher.spec.scalars import wrong_kind
 from launcher.typed import TYPE_CHECKING

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from functools import cache
 
+from launcher.patterns import re
 from launcher.row import NamedTuple
 from launcher.spec.addresses_of_others import in_guest, in_mapping, meant, of_halves, written
 from launcher.spec.entries_of_others import CDS, as_cd, entries, is_entry

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from functools import cache
 
+from launcher.patterns import re
 from launcher.spec.words_of_others import FIELDS
 
 

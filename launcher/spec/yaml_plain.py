@@ -6,7 +6,6 @@ what `yaml_whole` makes of the same text, in a sixth of the time, and without th
 
 from __future__ import annotations
 
-import re
 from itertools import starmap
 
 from launcher.errors import Where
@@ -22,19 +21,10 @@ if TYPE_CHECKING:
 # indented, of which each is a level at most; braces in each other.
 LARGEST, LONGEST_KEY, WIDEST, DEEPEST = 12_000, 100, 20, 8
 
-_ODD = re.compile(r"[^\n\x20-\x7e]")
-_FIRST = r"(?!\.\.\.)[A-Za-z0-9_./~+=$(]"  # three dots end a document
-_PLAIN = rf"{_FIRST}(?:[^ :#\n]|:(?=[^ \n])|(?<=[^ ])#| +(?=[^ #\n]))*"
-_PLAIN_IN_BRACES = rf"{_FIRST}(?:[^ :#,\[\]{{}}\"'\n]|:(?=[^ ,\[\]{{}}\n])| +(?=[^ #:,\[\]{{}}\"'\n]))*"
-_QUOTED = r"\"([^\"\\\n]*)\"|'([^'\n]*)'"
-_END = r"(?= *(?: #.*)?$)"
-
-_KEY = re.compile(rf"([A-Za-z0-9_][A-Za-z0-9_.-]{{0,{LONGEST_KEY}}}):(?: +|$)")
-_VALUE = re.compile(rf"(?:({_PLAIN})|{_QUOTED}){_END}")
-_NOTHING = re.compile(rf" *{_END}")
-_IN_BRACES = re.compile(rf"(?:({_PLAIN_IN_BRACES})|{_QUOTED})(?=[,:\]}}])")
-_COMMA = re.compile(r", +")
-_COLON = re.compile(r": +")
+_LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")
+_FIRST, _IN_KEY = _LETTERS | {*"./~+=$("}, _LETTERS | {*".-"}
+_QUOTES, _BRACES = ("'", '"'), ("{", "[")
+_AFTER_COLON, _AFTER_BLANKS, _BEHIND = {*" ,[]{}"}, {*"#:,[]{}\"'"}, {*",:]}"}
 
 
 _Scalar = tuple[Scalar, Where, str]  # what a Node of one begins with; a key is never a Node
@@ -45,7 +35,7 @@ class _Other(Exception):
 
 
 def read_plain(text: str, file: str) -> Tree | None:
-    if len(text) > LARGEST or _ODD.search(text):
+    if len(text) > LARGEST or not (text.isascii() and text.replace("\n", "").isprintable()):
         return None
     reader = _Reader(file, text.split("\n"))
     try:
@@ -82,7 +72,7 @@ class _Reader:
         n, line, _ = self.rows[self.at]
         if line.startswith("- ", column):
             return self._list(column)
-        if _KEY.match(line, column):
+        if _key(line, column):
             return self._mapping(column)
         return self._value(n, line, column)
 
@@ -101,11 +91,11 @@ class _Reader:
         where, keys, nodes = self._begun(column), list[_Scalar](), list[Node]()
         while self._indent() == column:
             n, line, _ = self.rows[self.at]
-            key = _KEY.match(line, column)
-            if key is None:
+            key = _key(line, column)
+            if not key:
                 break
-            keys.append(self._scalar(n, key.start(1), key[1]))
-            nodes.append(self._under(n, line, key.end(1) + 1, key.end(), column))
+            keys.append(self._scalar(n, column, key))
+            nodes.append(self._under(n, line, column + len(key) + 1, column))
             if self._indent() > column:
                 raise _Other
         return Node(self._entries(keys, nodes), where)
@@ -120,10 +110,10 @@ class _Reader:
             entries[name] = Entry(where, node)
         return entries
 
-    def _under(self, n: int, line: str, colon: int, start: int, column: int) -> Node:
+    def _under(self, n: int, line: str, colon: int, column: int) -> Node:
         """The value of a key: in its line, or in those below it."""
-        if not _NOTHING.match(line, colon):
-            return self._value(n, line, start)
+        if not _is_end(line, colon):
+            return self._value(n, line, _behind_blanks(line, colon))
         self.at += 1
         inner = self._indent()
         if inner > column:
@@ -134,15 +124,16 @@ class _Reader:
 
     def _value(self, n: int, line: str, start: int) -> Node:
         self.at += 1
-        if line.startswith(("{", "["), start):
+        if line.startswith(_BRACES, start):
             node, end = self._braces(n, line, start, 1)
-            if not _NOTHING.match(line, end):
-                raise _Other
-            return node
-        found = _VALUE.match(line, start)
-        if found is None:
+        elif line.startswith(_QUOTES, start):
+            end = _behind_quotes(line, start)
+            node = Node(*self._quoted(n, line, start, end))
+        else:
+            return Node(*self._scalar(n, start, _plain(line, start)))
+        if not _is_end(line, end):
             raise _Other
-        return Node(*self._found(n, found))
+        return node
 
     def _braces(self, n: int, line: str, start: int, depth: int) -> tuple[Node, int]:
         """With the column behind it."""
@@ -152,14 +143,14 @@ class _Reader:
         closing, keys, nodes, at = "}" if is_mapping else "]", list[_Scalar](), list[Node](), start + 1
         while line[at : at + 1] != closing:
             if nodes:
-                at = self._behind(_COMMA, line, at)
+                at = _behind(",", line, at)
             if is_mapping:
                 keys.append(self._behind_scalar(n, line, at))
                 _, where, written = keys[-1]
                 if len(written) > LONGEST_KEY:
                     raise _Other
-                at = self._behind(_COLON, line, where.end_column - 1)
-            if line.startswith(("{", "["), at):
+                at = _behind(":", line, where.end_column - 1)
+            if line.startswith(_BRACES, at):
                 node, at = self._braces(n, line, at, depth + 1)
             else:
                 node = Node(*self._behind_scalar(n, line, at))
@@ -169,23 +160,15 @@ class _Reader:
         return Node(self._entries(keys, nodes) if is_mapping else nodes, where), at + 1
 
     def _behind_scalar(self, n: int, line: str, at: int) -> _Scalar:
-        found = _IN_BRACES.match(line, at)
-        if found is None:
+        is_quoted = line.startswith(_QUOTES, at)
+        end = _behind_quotes(line, at) if is_quoted else _end_in_braces(line, at)
+        if line[end : end + 1] not in _BEHIND:
             raise _Other
-        return self._found(n, found)
+        return self._quoted(n, line, at, end) if is_quoted else self._scalar(n, at, line[at:end])
 
-    @staticmethod
-    def _behind(sign: re.Pattern[str], line: str, at: int) -> int:
-        found = sign.match(line, at)
-        if found is None:
-            raise _Other
-        return found.end()
-
-    def _found(self, n: int, found: re.Match[str]) -> _Scalar:
-        if found[1] is not None:
-            return self._scalar(n, found.start(), found[1])
-        written = found[2] if found[2] is not None else found[3]
-        return written, Where(self.file, n + 1, found.start() + 1, found.end() + 1), written
+    def _quoted(self, n: int, line: str, start: int, end: int) -> _Scalar:
+        written = line[start + 1 : end - 1]
+        return written, Where(self.file, n + 1, start + 1, end + 1), written
 
     def _scalar(self, n: int, start: int, written: str) -> _Scalar:
         return resolve(written), Where(self.file, n + 1, start + 1, start + len(written) + 1), written
@@ -196,3 +179,65 @@ class _Reader:
         line = self.lines[n]
         end = len(line) if n + 1 == len(self.lines) else len(line.rstrip())
         return Where(self.file, n + 1, column + 1, end + 1)
+
+
+def _key(line: str, column: int) -> str:
+    """The key that begins there; empty: none does."""
+    key, colon, rest = line[column:].partition(":")
+    is_key = colon and key and key[0] in _LETTERS and len(key) <= LONGEST_KEY + 1 and _IN_KEY.issuperset(key)
+    return key if is_key and rest[:1] in ("", " ") else ""
+
+
+def _is_end(line: str, at: int) -> bool:
+    """Nothing follows but a comment."""
+    rest = line[at:].lstrip(" ")
+    return not rest or (rest[0] == "#" and line[at] == " ")
+
+
+def _plain(line: str, start: int) -> str:
+    """A text without quotes, to the end of the line or a comment."""
+    comment = line.find(" #", start)
+    found = line[start : None if comment < 0 else comment].rstrip(" ")
+    if not _begins_plain(found) or ": " in found or found[-1] == ":":
+        raise _Other
+    return found
+
+
+def _begins_plain(text: str) -> bool:
+    return text[:1] in _FIRST and not text.startswith("...")  # three dots end a document
+
+
+def _behind_quotes(line: str, start: int) -> int:
+    end = line.find(line[start], start + 1)
+    if end < 0 or (line[start] == '"' and "\\" in line[start:end]):
+        raise _Other
+    return end + 1
+
+
+def _end_in_braces(line: str, start: int) -> int:
+    """Of a text without quotes."""
+    if not _begins_plain(line[start:]):
+        raise _Other
+    at = start + 1
+    while at < len(line):
+        if line[at] == " ":
+            behind = _behind_blanks(line, at)
+            if line[behind : behind + 1] in _AFTER_BLANKS:
+                break
+            at = behind
+        elif line[at] in _AFTER_BLANKS and (line[at] != ":" or line[at + 1 : at + 2] in _AFTER_COLON):
+            break
+        else:
+            at += 1
+    return at
+
+
+def _behind(sign: str, line: str, at: int) -> int:
+    """And behind the blanks that have to follow it."""
+    if not line.startswith(f"{sign} ", at):
+        raise _Other
+    return _behind_blanks(line, at + 1)
+
+
+def _behind_blanks(line: str, at: int) -> int:
+    return len(line) - len(line[at:].lstrip(" "))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from itertools import islice
 
 from launcher.errors import Diagnostic, Refused, Where
+from launcher.patterns import re
 from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ _WORDS: dict[str, bool | None] = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
+_MOST_DIGITS = 64
 _INT = r"[-+]?[0-9]{1,64}|0o[0-7]{1,64}|0x[0-9a-fA-F]{1,64}"
 _FLOAT = r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
 _NOT_FINITE = r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
@@ -91,6 +92,8 @@ def resolve(written: str) -> Scalar:
     """What a plain scalar is: nothing, true or false, a number, text."""
     if written in _WORDS:
         return _WORDS[written]
+    if written.isascii() and written.isdecimal() and len(written) <= _MOST_DIGITS:
+        return int(written)
     found = re.fullmatch(_NUMBER, written) if _may_be_number(written) else None
     if found is None:
         return written

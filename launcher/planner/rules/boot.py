@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
 from launcher.errors import Diagnostic
 from launcher.images.boot_files import BootFile
+from launcher.patterns import re
 from launcher.planner.boot import load_initrd, low_ram, segments_of
 from launcher.planner.places import in_spec
 from launcher.planner.rules.contents import ACCEPTED, named, ways_out

@@ -5,10 +5,9 @@ They only warn: what a kernel has built in (CONFIG_CMDLINE, an initramfs) is not
 
 from __future__ import annotations
 
-import re
-
 from launcher.errors import Diagnostic
 from launcher.images.boot_files import BootFile
+from launcher.patterns import re
 from launcher.planner.boot import cmdline_of, has_initrd
 from launcher.planner.functions import is_kind
 from launcher.planner.kernel_cmdline import parameters, values
