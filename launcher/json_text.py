@@ -2,10 +2,12 @@
 
 `json` compiles six patterns when it is imported, and imports for them what is a quarter of a start until there are two
 processes. What reads and writes for it is written in C, and needs none of that: it is asked directly, and `json` only
-about what it refuses, which says then what is wrong.
+about what it does not read, which says then what is wrong.
 """
 
 from __future__ import annotations
+
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,30 +30,36 @@ class _AsJson:
 
 
 def loads(text: str | bytes) -> Any:
-    """ValueError, RecursionError: those of `json.loads`."""
+    """ValueError, RecursionError: those of `json.loads`, or one without its words behind `import_no_more`."""
     try:
         plain = (text if isinstance(text, str) else text.decode()).strip(_BLANKS)
         as_json: Any = _AsJson
         value, end = _json.make_scanner(as_json)(plain, 0)
         if end == len(plain):
             return value
-    except (AttributeError, StopIteration, ValueError):
+    except (AttributeError, StopIteration, ValueError, ImportError):  # it imports its error, too
         pass
-    import json
-
+    try:
+        import json
+    except ImportError:
+        raise ValueError("it is no JSON") from None
     return json.loads(text)
 
 
 def dumps(value: object) -> str:
     """TypeError, ValueError: those of `json.dumps`."""
-    try:
-        escaped = _json.encode_basestring_ascii
-        encoder: Any = _json.make_encoder({}, _refuse, escaped, None, ": ", ", ", False, False, True)
-        return "".join(encoder(value, 0))
-    except (AttributeError, TypeError, ValueError):
+    if _json is None:
         import json
 
         return json.dumps(value)
+    encoder: Any = _json.make_encoder({}, _refuse, _json.encode_basestring_ascii, None, ": ", ", ", False, False, True)
+    return "".join(encoder(value, 0))
+
+
+def import_no_more() -> None:
+    """Who is confined would be killed for trying to, by whoever sends him what is no JSON."""
+    for name in ("json", "json.decoder"):
+        sys.modules.setdefault(name, None)  # type: ignore[arg-type]
 
 
 def indented(value: object, margin: str = "\n") -> str:
@@ -71,6 +79,5 @@ def _quoted(text: str) -> str:
     return _json.encode_basestring_ascii(text) if _json else dumps(text)
 
 
-def _refuse(_: object) -> NoReturn:
-    """What is no value of JSON."""
-    raise TypeError
+def _refuse(value: object) -> NoReturn:
+    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from contextlib import ExitStack, suppress
 from functools import partial
 
+from launcher.json_text import import_no_more
 from launcher.kernel.call import check
 from launcher.native import ffi, lib
 from launcher.typed import TYPE_CHECKING
@@ -174,6 +175,7 @@ def stand_by() -> dict[str, str]:
 
 
 def _take(measures: dict[str, Callable[[], int]]) -> dict[str, str]:
+    import_no_more()
     results = {name: measure() for name, measure in measures.items()}
     return {name: os.strerror(-result) if result < 0 else ON for name, result in results.items()}
 

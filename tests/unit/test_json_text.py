@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from launcher.json_text import dumps, indented, loads
+from launcher.json_text import dumps, import_no_more, indented, loads
 from tests.budget import runs
 
 STATE = {"name": "vm", "runner": [None, 449139], "started": "2026-11-30T01:31:55+00:00", "vcpus": 2, "tried": True}
@@ -98,3 +98,12 @@ def test_neither_json_nor_what_it_imports_is_imported_while_all_goes_well() -> N
     deed = "from launcher.json_text import *; loads(dumps({'a': [1, 1.5, 'x', None]})); loads(indented([{}]))"
     words = f"import sys; {deed}; sys.exit(not {{'json', 're', 'enum'}}.isdisjoint(sys.modules))"
     assert subprocess.run([sys.executable, "-S", "-c", words], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1 2]", '"\\x"', "1 1", "\x00"])
+def test_who_cannot_import_json_any_more_is_told_that_it_is_none(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("json", "json.decoder"):
+        monkeypatch.delitem(sys.modules, name)
+    import_no_more()
+    with pytest.raises(ValueError, match="it is no JSON"):
+        loads(text)
