@@ -127,7 +127,7 @@ def _functions(one: Interface) -> tuple[VirtualFunction, ...] | None:
 
 
 def _confinement() -> Confinement:
-    from launcher.kernel.confine import probe
+    from launcher.kernel.confinable import probe
 
     return decode(Confinement, probe())
 

@@ -180,12 +180,6 @@ def _take(measures: dict[str, Callable[[], int]]) -> dict[str, str]:
     return {name: os.strerror(-result) if result < 0 else ON for name, result in results.items()}
 
 
-def probe() -> dict[str, int]:
-    """Which of the measures this kernel has, by the names of HostFacts. Every kernel that runs our VMs has the others
-    (Linux 3.5)."""
-    return {"landlock": max(lib.confine_landlock(), 0), "seccomp": lib.confine_seccomp() == 0}
-
-
 def _own_user() -> int:
     """The uid that `take_user` took; where it took none, one that is this process's own."""
     return os.getuid() or OF_RUNNERS + os.getpid()

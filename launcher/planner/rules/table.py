@@ -9,7 +9,6 @@ from launcher.planner.rules import (
     confinement,
     cpus,
     guest_linux,
-    iommu,
     kvm,
     memory,
     memory_limits,
@@ -30,10 +29,8 @@ if TYPE_CHECKING:
     from launcher.planner.decided import Situation
     from launcher.planner.rules.rule import Rule
 
-RULES: tuple[Rule, ...] = (
-    *kvm.RULES,
-    *state_folder.RULES,
-    *iommu.RULES,
+_FIRST: tuple[Rule, ...] = (*kvm.RULES, *state_folder.RULES)
+_OTHERS: tuple[Rule, ...] = (
     *modules.RULES,
     *access.RULES,
     *boot.RULES,
@@ -48,11 +45,12 @@ RULES: tuple[Rule, ...] = (
     *tasks.RULES,
     *confinement.RULES,
 )
+RULES = (*_FIRST, *_OTHERS)
 
 
 def findings(situation: Situation) -> Iterator[Diagnostic]:
     """Those about devices, and about what engines serve, are not imported for a VM without."""
-    found = [one for rule in RULES for one in rule.check(situation)]
+    found = [one for rule in _rules(situation) for one in rule.check(situation)]
     if situation.spec.boot.firmware is not None:
         from launcher.planner.rules import firmware, firmware_memory
 
@@ -71,3 +69,12 @@ def findings(situation: Situation) -> Iterator[Diagnostic]:
     from launcher.planner.rules.of_devices import findings_of_devices
 
     return findings_of_devices(situation, found)
+
+
+def _rules(situation: Situation) -> tuple[Rule, ...]:
+    """An IOMMU matters where a VM has devices."""
+    if not situation.spec.devices:
+        return RULES
+    from launcher.planner.rules import iommu
+
+    return (*_FIRST, *iommu.RULES, *_OTHERS)

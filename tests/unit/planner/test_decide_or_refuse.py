@@ -12,7 +12,7 @@ import launcher.planner
 from launcher.machine.boards import board_of
 from launcher.planner.decided import Terms
 from launcher.planner.make import _decide
-from launcher.planner.rules import of_devices, table
+from launcher.planner.rules import iommu, of_devices, table
 from launcher.planner.rules.rule import Rule
 from launcher.spec.load import load_spec
 from tests.planning import FILES as KERNEL
@@ -51,7 +51,7 @@ def test_no_file_of_the_planner_stands_on_one_that_stands_on_it() -> None:
 
 
 def test_every_file_of_rules_is_in_the_table_or_asked_by_one_that_is() -> None:
-    assert all(isinstance(one, Rule) for one in (*table.RULES, *of_devices.RULES))
+    assert all(isinstance(one, Rule) for one in (*table.RULES, *iommu.RULES, *of_devices.RULES))
     reached, waiting = set[str](), ["rules.table"]
     while waiting:
         if (name := waiting.pop()) not in reached:
@@ -64,5 +64,5 @@ def test_every_file_of_rules_is_in_the_table_or_asked_by_one_that_is() -> None:
 def test_the_rules_of_devices_have_nothing_to_say_of_a_vm_without_any(name: str) -> None:
     loaded, facts = load_spec(SMALL, "vm.yaml", name="vm"), host(name)
     it = _decide(loaded.spec, facts, KERNEL, Terms(loaded.places.where), board_of(facts.architecture))
-    assert [one for rule in of_devices.RULES for one in rule.check(it)] == []
+    assert [one for rule in (*iommu.RULES, *of_devices.RULES) for one in rule.check(it)] == []
     assert list(of_devices.findings_of_devices(it, [])) == []
