@@ -8,6 +8,7 @@ import subprocess
 import sys
 from importlib.util import MAGIC_NUMBER, cache_from_source, module_from_spec
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -42,6 +43,28 @@ def test_a_compiled_module_is_taken_and_is_what_python_would_have_made(room: Pat
     assert (module.__file__, module.__cached__) == (str(room), cache_from_source(str(room)))
     assert spec.loader.get_code("launcher.room").co_filename == str(room)  # type: ignore[attr-defined]
     assert spec.loader.get_source("launcher.room") == room.read_text()  # type: ignore[attr-defined]
+
+
+def test_a_module_says_what_it_has_not_as_others_do(room: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = FINDER.find_spec("launcher.room", [str(room.parent)])
+    assert spec is not None
+    module = module_from_spec(spec)
+    assert isinstance(module, ModuleType)
+    assert repr(module) == f"<module 'launcher.room' from '{room}'>"
+    assert not hasattr(module, "__path__")
+    monkeypatch.setitem(sys.modules, "launcher.room", module)
+    with pytest.raises(ImportError, match=r"cannot import name 'nothing' from 'launcher.room' \(.*room.py\)"):
+        exec("from launcher.room import nothing")
+
+
+@pytest.mark.parametrize("rooms", ["cli.up, launcher.api.launching", "executor.keeper.beginning"])
+def test_until_a_guest_runs_nothing_is_imported_that_compiles_patterns_or_makes_enumerations(rooms: str) -> None:
+    dear = "{'json', 're', 'enum', 'signal'}"
+    program = (
+        f"import sys; before = {{*sys.modules}}; import launcher.{rooms}; print({dear} & {{*sys.modules}} - before)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
 
 
 def test_a_package_is_one(tmp_path: Path) -> None:
