@@ -11,6 +11,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, NoReturn
 
 try:
@@ -24,16 +25,18 @@ _BLANKS = " \t\n\r"
 class _AsJson:
     """How `json.loads` reads, in the words of its scanner."""
 
-    strict, object_hook, object_pairs_hook = True, None, None
-    parse_float, parse_int = float, int
+    strict, object_hook, object_pairs_hook, parse_float = True, None, None, float
     parse_constant = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}.__getitem__
 
+    def __init__(self, parse_int: Callable[[str], int]) -> None:
+        self.parse_int = parse_int
 
-def loads(text: str | bytes) -> Any:
+
+def loads(text: str | bytes, *, parse_int: Callable[[str], int] = int) -> Any:
     """ValueError, RecursionError: those of `json.loads`, or one without its words behind `import_no_more`."""
     try:
         plain = (text if isinstance(text, str) else text.decode()).strip(_BLANKS)
-        as_json: Any = _AsJson
+        as_json: Any = _AsJson(parse_int)
         value, end = _json.make_scanner(as_json)(plain, 0)
         if end == len(plain):
             return value
@@ -43,7 +46,7 @@ def loads(text: str | bytes) -> Any:
         import json
     except ImportError:
         raise ValueError("it is no JSON") from None
-    return json.loads(text)
+    return json.loads(text, parse_int=parse_int)
 
 
 def dumps(value: object) -> str:

@@ -114,14 +114,13 @@ def _refuse_facts(raw: bytes, path: str) -> None:
 
 def decode_plan(raw: bytes, path: str) -> Plan:
     """A saved plan, without pydantic. The --set that its diagnostics may point into is gone, and so is the place."""
-    import json
-
     from launcher.codec import DecodeError, number
+    from launcher.json_text import loads
     from launcher.plan.codec import plan_from_json
 
     _refuse_facts(raw, path)
     try:
-        plan = plan_from_json(json.loads(raw, parse_int=number))
+        plan = plan_from_json(loads(raw, parse_int=number))
     except (ValueError, RecursionError) as error:
         where, detail = (error.path, error.problem) if isinstance(error, DecodeError) else ("the file", str(error))
         raise Refused(Diagnostic("E515", f"{path} is not a plan: {where}: {detail}")) from None

@@ -62,10 +62,10 @@ def _holds(path: str, kind: str) -> bool:
 
 def _is_plan(raw: bytes) -> bool:
     """Of any version, and also one that no longer decodes; a report has steps, too, but assumes nothing."""
-    import json
+    from launcher.json_text import loads
 
     try:
-        found = json.loads(raw)
+        found = loads(raw)
     except (ValueError, RecursionError):
         return False
     return isinstance(found, dict) and found.keys() >= _KEYS_OF_A_PLAN

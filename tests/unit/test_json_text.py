@@ -64,6 +64,18 @@ def test_odd_values_are_written_or_refused_as_by_json(value: object) -> None:
     assert outcome(dumps, value) == outcome(json.dumps, value)
 
 
+@pytest.mark.parametrize("text", ["[1, 22]", "[1, 333]", '{"a": -333}', "1.5", "[1,"])
+def test_numbers_are_read_as_one_says(text: str) -> None:
+    def number(digits: str) -> int:
+        if len(digits) > 2:
+            raise ValueError(f"{digits} is too long")
+        return int(digits) + 1
+
+    assert outcome(lambda one: loads(one, parse_int=number), text) == outcome(
+        lambda one: json.loads(one, parse_int=number), text
+    )
+
+
 def test_a_value_that_has_itself_in_it_is_refused_as_by_json() -> None:
     value: list[Any] = []
     value.append(value)
