@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _GONE = "not there"
 _MOST_TOLD = 12
 _ALONE, _BY_ALIAS = "kernel|initrd|firmware|variables", "roms|seed|shares|sockets"
-_FILE = re.compile(rf"files\.({_ALONE}|({_BY_ALIAS})\[[^\]]+\]|disks\[[^\]]+\](\.chain\[[^\]]+\])?)")
+_FILE = rf"files\.({_ALONE}|({_BY_ALIAS})\[[^\]]+\]|disks\[[^\]]+\](\.chain\[[^\]]+\])?)"
 
 
 @record
@@ -52,7 +52,7 @@ def failed_assumptions(plan: Plan, host: HostFacts, files: BootFiles) -> tuple[F
 
 def _by_path(one: Failed, facts: NamedFacts) -> Failed:
     """People know a file by its path, not by what it is to the plan."""
-    part = _FILE.match(one.fact)
+    part = re.match(_FILE, one.fact)
     file = facts.find(part[0]) if part else None
     named = getattr(file, "top", file)  # of a disk its first image
     return one if named is None else replace(one, path=getattr(named, "path", ""))
