@@ -5,6 +5,7 @@ Whatever the guest asks for, nothing here raises into a vCPU: what the kernel re
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 
@@ -97,9 +98,18 @@ class PassedDevice:
                 all_of_it.callback(interrupts.stop)
 
     def silence(self) -> None:
-        """It begins no DMA any more. OSError: it has not heard. Its memory stays as it is: some resets go by a BAR."""
-        command = int.from_bytes(self.device.read_config(COMMAND, 2), "little") & ~MASTER
-        self.device.write_config(COMMAND, command.to_bytes(2, "little"))
+        """It begins no DMA any more, and says so: what it wrote before comes before its answer (PCI Express 5.0, 2.4.1).
+        OSError: it may not have heard. Its memory stays as it is: some resets go by a BAR."""
+        self.device.write_config(COMMAND, (self._command() & ~MASTER).to_bytes(2, "little"))
+        if self._command() & MASTER:
+            raise OSError(errno.EIO, "it stays bus master", "pwrite of configuration space")
+
+    def _command(self) -> int:
+        """Of one that was pulled out, or hangs, the kernel reads all ones, and drops writes."""
+        found = self.device.read_config(COMMAND, 2)
+        if len(found) < 2 or found == b"\xff\xff":
+            raise OSError(errno.EIO, "it does not answer", "pread of configuration space")
+        return int.from_bytes(found, "little")
 
     def report(self) -> DeviceReport:
         kind, vectors = self._uses()

@@ -17,6 +17,7 @@ from launcher.machine.pci import CONFIG_SIZE
 from launcher.plan.steps import BarPlace, MapDma, OpenDevices, OpenGroups
 from launcher.values import KIB, MIB
 from launcher.vms.channel import Channel
+from tests.fakes.device import FakeDevice
 from tests.fakes.host import nvme
 from tests.fakes.kernel import FakeKernel
 from tests.unit.executor.passing import (
@@ -238,13 +239,32 @@ def test_a_device_that_may_still_write_to_ram_is_closed_before_that_is_unmapped(
     """All others are closed beside it."""
     kernel = whole.kernel
     told = [k for k, name in enumerate(kernel.calls, 1) if name in SILENCING and k > kernel.ending]
-    assert len(told) == 4 * 2
+    assert len(told) == 4 * 3
     for k in told:
-        run = Run(passing_plan(tmp_path), a_kernel(fail_at=k, error=errno.EIO))
-        calls = [name for name in run.kernel.calls[run.kernel.ending :] if name in (*UNMAPPED, *FORGOTTEN)]
-        assert calls[-7:] == [*FORGOTTEN, *UNMAPPED]  # behind the maps of BARs
-        assert "not-undone" not in {state for _, state in run.states()}
-        assert run.kernel.left() == []
+        assert_closed_in_turn(Run(passing_plan(tmp_path), a_kernel(fail_at=k, error=errno.EIO)))
+
+
+def assert_closed_in_turn(run: Run) -> None:
+    calls = [name for name in run.kernel.calls[run.kernel.ending :] if name in (*UNMAPPED, *FORGOTTEN)]
+    assert calls[-7:] == [*FORGOTTEN, *UNMAPPED]  # behind the maps of BARs
+    assert "not-undone" not in {state for _, state in run.states()}
+    assert run.kernel.left() == []
+
+
+@pytest.mark.parametrize("answers", [b"\xff\xff", b"\x07\x00", b""])
+def test_a_device_that_does_not_say_that_it_is_silent_is_closed_before_ram_is_unmapped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers: bytes
+) -> None:
+    """One that was pulled out, or hangs, takes no write, and the kernel says nothing of that."""
+    kernel, read = a_kernel(), FakeDevice.read_config
+
+    def answer(device: FakeDevice, offset: int, size: int) -> bytes:
+        found = read(device, offset, size)
+        ends = kernel.ending and device.address == kernel.host.functions[2].address
+        return answers if ends and offset == COMMAND and size == 2 else found
+
+    monkeypatch.setattr(FakeDevice, "read_config", answer)
+    assert_closed_in_turn(Run(passing_plan(tmp_path), kernel))
 
 
 def test_a_device_that_is_closed_begins_no_dma_and_keeps_its_memory(tmp_path: Path) -> None:
