@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from launcher.row import NamedTuple
 
 POWER, VPD, MSI, VENDOR, EXPRESS, MSIX, ADVANCED = 0x01, 0x03, 0x05, 0x09, 0x10, 0x11, 0x13
+TRANSLATIONS = 0x0F  # Address Translation Services, an extended one
 HEADER, EXTENDED = 0x40, 0x100  # where capabilities of either kind begin
 LIST_POINTER = 0x34
 _MOST = 48  # of 4 bytes each between 0x40 and 0x100

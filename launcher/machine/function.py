@@ -40,6 +40,7 @@ ROM = 6
 POWER_STATE, D3HOT = 4, 3  # PMCSR, in the capability
 DEVICE_CONTROL, FUNCTION_RESET = 8, 0x8000  # PCI Express
 AF_CONTROL, AF_RESET = 4, 1
+TRANSLATIONS_CONTROL, TRANSLATIONS_ENABLE = 6, 0x8000
 MSIX_ENABLE, MSIX_MASK_ALL = 0x8000, 0x4000
 
 
@@ -111,6 +112,13 @@ class PassedFunction:
             *(("ports",) if ports and self._command & IO else ()),
             *(("memory",) if memory and self._command & MEMORY else ()),
         )
+
+    @property
+    def caches_translations(self) -> bool:
+        """Of its DMA, as the host's IOMMU lets it: it is to be told of each that goes (PCI Express 5.0, 10.3)."""
+        config = self._shape.config
+        found = (one.offset for one in caps.extended(config) if one.id == caps.TRANSLATIONS)
+        return any(word(config, offset + TRANSLATIONS_CONTROL) & TRANSLATIONS_ENABLE for offset in found)
 
     def spans(self) -> tuple[Span, ...]:
         """Where its memory BARs are by their registers, whether the guest can reach them now or not."""

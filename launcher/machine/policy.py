@@ -51,7 +51,7 @@ VISIBLE = {
 # 3), with their lengths: what is behind them may be registers of the device. 0: up to whatever begins next.
 HIDDEN_EXTENDED = {
     0x0E: 8,  # ARI
-    0x0F: 8,  # ATS
+    caps.TRANSLATIONS: 8,
     0x10: 0x40,  # SR-IOV
     0x11: 0,  # MR-IOV
     0x13: 0x10,  # PRI

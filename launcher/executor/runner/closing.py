@@ -37,10 +37,13 @@ class Closing:
         self._refused: list[OSError] = []
 
     def silence(self, devices: Sequence[PassedDevice]) -> None:
-        """They are off the guest's bus, and begin no DMA any more. A driver of mediated ones may have pinned RAM."""
+        """They are off the guest's bus, and begin no DMA any more. A driver of mediated ones may have pinned RAM. What
+        caches translations is told of each that goes, and need not answer while it is reset: the IOMMU waits for that
+        with a processor's interrupts off (qi_submit_sync), where the kernel does not keep the two apart, as 7.3 does
+        (pci_dev_reset_iommu_prepare)."""
         if not self._live.ends or self._spaces.keeps_devices:
             return
-        if all(isinstance(one.step, Passed) for one in devices):
+        if all(isinstance(one.step, Passed) and not one.function.caches_translations for one in devices):
             with suppress(OSError):
                 for one in devices:
                     one.silence()

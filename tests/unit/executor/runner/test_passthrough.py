@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -265,6 +266,25 @@ def test_a_device_that_does_not_say_that_it_is_silent_is_closed_before_ram_is_un
 
     monkeypatch.setattr(FakeDevice, "read_config", answer)
     assert_closed_in_turn(Run(passing_plan(tmp_path), kernel))
+
+
+def test_a_device_that_caches_translations_is_not_reset_while_ram_is_unmapped(tmp_path: Path) -> None:
+    """It would not answer when it is told to forget them."""
+    kernel = a_kernel()
+    kernel.host.functions[0].config += translations(on=True)
+    assert_closed_in_turn(Run(passing_plan(tmp_path), kernel))
+
+
+def translations(*, on: bool) -> bytes:
+    """The extended capability of Address Translation Services, in the rest of configuration space."""
+    return struct.pack("<IHH", 0x0001000F, 0, on << 15).ljust(CONFIG_SIZE - 256, b"\0")
+
+
+def test_a_device_that_could_cache_translations_and_does_not_is_closed_beside(tmp_path: Path) -> None:
+    kernel = a_kernel()
+    kernel.host.functions[0].config += translations(on=False)
+    calls = Run(passing_plan(tmp_path), kernel).kernel.calls[kernel.ending :]
+    assert [name for name in calls if name in (*UNMAPPED, *FORGOTTEN)][-7:] == [*UNMAPPED, *FORGOTTEN]
 
 
 def test_a_device_that_is_closed_begins_no_dma_and_keeps_its_memory(tmp_path: Path) -> None:
