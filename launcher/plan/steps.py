@@ -436,7 +436,8 @@ class BarPlace:
 class Passed:
     """A function that the guest gets. `rom`: true is its own, false none, text the path of a file.
 
-    `reset` is what the plan expects, for people: `up` resets what the kernel then lets it.
+    `reset` is what the plan expects, for people: `up` resets what the kernel then lets it. `parent` is the bridge
+    above, behind which the kernel resets one function at a time.
     """
 
     alias: str
@@ -446,6 +447,7 @@ class Passed:
     bars: tuple[BarPlace, ...]
     rom: bool | str
     reset: str | None = None
+    parent: PciAddress | None = None
 
 
 @record

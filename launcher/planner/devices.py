@@ -141,7 +141,16 @@ def passed_functions(passing: Passthrough, devices: tuple[PlannedDevice, ...]) -
     by_host = {one.host: one for one in devices}
     found = ((function, by_host[function.address]) for function in passing.functions)
     return tuple(
-        Passed(names[one.host], function.address, one.group, one.guest, _bar_places(function, one), one.rom, one.reset)
+        Passed(
+            alias=names[one.host],
+            address=function.address,
+            group=one.group,
+            guest=one.guest,
+            bars=_bar_places(function, one),
+            rom=one.rom,
+            reset=one.reset,
+            parent=function.parent,
+        )
         for function, one in found
         if one.guest is not None and one.group is not None
     )

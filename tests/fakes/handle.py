@@ -16,9 +16,9 @@ def refuse(error: int, call: str) -> NoReturn:
 
 class Handle:
     """Something open: closed once, and after what was opened later, unless that is `late`: nobody waits for it. Those
-    of one kind may go beside each other."""
+    of one kind may go beside each other, and what is `idle`, which nothing hangs on, at any time."""
 
-    late = False
+    late = idle = False
 
     def __init__(self, kernel: FakeKernel) -> None:
         self.kernel = kernel
@@ -30,7 +30,7 @@ class Handle:
             return
         waited = (one for one in reversed(self.kernel.open) if not (one.late or type(one) is type(self)) or one is self)
         newest = next(waited)
-        if newest is not self:
+        if newest is not self and not self.idle:
             self.kernel.untidy.append(f"{type(self).__name__} closed before {type(newest).__name__}")
         self.kernel.open.remove(self)
         self.closed = True

@@ -188,6 +188,7 @@ class FakeKvmVfio(Handle):
         self._forget(group)
 
     def close(self) -> None:
+        self.idle = not self._groups
         for group in self._groups:
             self._forget(group)
         self._groups.clear()

@@ -7,16 +7,19 @@ processor as long as that where there is much of it. KVM waits for readers when 
 
 from __future__ import annotations
 
+from _thread import LockType, allocate_lock
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
+from functools import partial
 
 from launcher.executor.runner.devices.passed import PassedDevice
 from launcher.executor.runner.live import Live
 from launcher.executor.runner.spaces import OpenedGroups
 from launcher.kernel.api import AddressSpaces, Device, KvmVfio
 from launcher.kernel.threads import Running, start
-from launcher.plan.steps import Passed
+from launcher.plan.steps import Passed, PassedMdev
 from launcher.row import NamedTuple
+from launcher.values import PciAddress
 
 
 class ToldKvm(NamedTuple):
@@ -33,6 +36,7 @@ class Closing:
     def __init__(self, spaces: AddressSpaces, told: ToldKvm, live: Live) -> None:
         self._spaces, self._told, self._live = spaces, told, live
         self._silent = False
+        self._turns: dict[PciAddress | None, LockType] = {}  # by the bridge above, and of those on root buses
         self._threads: list[Running] = []
         self._refused: list[OSError] = []
 
@@ -49,32 +53,38 @@ class Closing:
                     one.silence()
                 self._silent = True
 
-    def close(self, device: Device) -> None:
+    def close(self, one: Passed | PassedMdev, device: Device) -> None:
         """Nothing of it is mapped any more. It may still be closing."""
-        if self._silent:
-            with suppress(OSError):  # there is no thread to be had
-                self._threads.append(start(lambda: self._close(device)))
-                return
-        self._spaces.close_device(device)
-
-    def _close(self, device: Device) -> None:
-        try:
+        if not (self._silent and isinstance(one, Passed)):
             self._spaces.close_device(device)
-        except OSError as error:
-            self._refused.append(error)
+            return
+        turn = self._turns.setdefault(one.parent, allocate_lock())
+        try:
+            self._threads.append(start(partial(self._close, device, turn)))
+        except OSError:  # there is no thread to be had
+            self._close(device, turn)
 
-    def end(self) -> None:
-        """They are closed. What was refused is raised. What is said meanwhile wakes others."""
-        with ExitStack() as all_of_it:
-            all_of_it.callback(self._wait)
-            if self._silent:
-                for one in reversed(self._live.the(OpenedGroups).maps):
-                    one.unmap_ram()
-                self._live.let_out()
-                self._told.files.close()
-                self._told.vfio.close()
+    def _close(self, device: Device, turn: LockType) -> None:
+        """Behind a bridge one is reset at a time: VFIO only tries to have the bridge for itself, and leaves the reset
+        out when it has not (vfio_pci_core_disable of Linux 7.3). For functions of one bus it takes turns itself."""
+        with turn:
+            try:
+                self._spaces.close_device(device)
+            except OSError as error:
+                self._refused.append(error)
 
-    def _wait(self) -> None:
+    def meanwhile(self) -> None:
+        """What is said wakes others."""
+        if self._silent:
+            for one in reversed(self._live.the(OpenedGroups).maps):
+                one.unmap_ram()
+            self._live.let_out()
+            with ExitStack() as all_of_it:  # last first
+                all_of_it.callback(self._told.vfio.close)
+                all_of_it.callback(self._told.files.close)
+
+    def wait(self) -> None:
+        """They are closed. What was refused is raised."""
         for thread in self._threads:
             thread.join()
         if self._refused:

@@ -35,11 +35,12 @@ def open_devices(step: OpenDevices, live: Live) -> None:
     """All descriptors before any reset of a bus, and resets before what the guest will see."""
     spaces = live.the(OpenedGroups).spaces
     closing = Closing(spaces, _tell_kvm(spaces, live), live)
-    live.on_undo(closing.end)
+    live.on_undo(closing.wait)
+    live.on_undo(closing.meanwhile)
     opened: dict[Passed | PassedMdev, Device] = {}
     for one in step.devices:
         opened[one] = spaces.open_device(_group(one, live), one.address)
-        live.on_undo(partial(closing.close, opened[one]))
+        live.on_undo(partial(closing.close, one, opened[one]))
     unreset = reset(tuple(opened.values()), spaces)
     several = {one.guest.device for one in step.devices if one.guest.function}
     peers = live.the(OpenedGroups).maps if len(opened) > 1 else ()

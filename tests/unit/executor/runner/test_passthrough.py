@@ -7,6 +7,7 @@ import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -16,7 +17,8 @@ from launcher.kernel.api import Event
 from launcher.machine.function import MASTER, MEMORY
 from launcher.machine.pci import CONFIG_SIZE
 from launcher.plan.steps import BarPlace, MapDma, OpenDevices, OpenGroups
-from launcher.values import KIB, MIB
+from launcher.record import replace
+from launcher.values import KIB, MIB, PciAddress
 from launcher.vms.channel import Channel
 from tests.fakes.device import FakeDevice
 from tests.fakes.host import nvme
@@ -293,6 +295,29 @@ def test_a_device_that_is_closed_begins_no_dma_and_keeps_its_memory(tmp_path: Pa
     commands = [int.from_bytes(one.config[COMMAND : COMMAND + 2], "little") for one in kernel.host.functions]
     assert [command & MASTER for command in commands] == [0] * 4
     assert all(command & MEMORY for command in commands)
+
+
+def test_devices_behind_one_bridge_are_closed_one_after_the_other_beside_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel resets none while it resets another there: it does without."""
+    plan, bridges = passing_plan(tmp_path), (PciAddress(0, 0, 1, 0), PciAddress(0, 0, 2, 0))
+    (step,) = (one for one in plan.steps if isinstance(one, OpenDevices))
+    devices = [replace(one, parent=bridges[n // 2]) for n, one in enumerate(step.devices)]
+    steps = tuple(replace(one, devices=tuple(devices)) if one is step else one for one in plan.steps)
+    at_once, beside, close = list[PciAddress](), Barrier(2), FakeDevice.close
+
+    def closes(device: FakeDevice) -> None:
+        bridge = next(one.parent for one in devices if one.address == device.address)
+        assert bridge not in at_once
+        at_once.append(bridge)
+        beside.wait(10)
+        close(device)
+        at_once.remove(bridge)
+
+    monkeypatch.setattr(FakeDevice, "close", closes)
+    assert Run(replace(plan, steps=steps), a_kernel()).kernel.left() == []
+    assert not beside.broken
 
 
 def test_a_device_is_closed_in_its_turn_where_there_is_no_thread_for_it(
