@@ -10,7 +10,7 @@ from collections.abc import Callable
 PATIENCE = 10.0  # seconds for a thread to come as far as its first line
 
 
-class _Moment:
+class Moment:
     """It has come, or it is waited for, by one thread: `threading` takes as long to import as all rooms of threads."""
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class Running:
 
     def __init__(self, deed: Callable[[], None]) -> None:
         self._deed = deed
-        self._gate, self._begun, self._over = allocate_lock(), _Moment(), _Moment()
+        self._gate, self._begun, self._over = allocate_lock(), Moment(), Moment()
         self._given_up = False
 
     def start(self) -> None:

@@ -20,6 +20,7 @@ from launcher.executor.ending import check_confined, describe_event, diagnostics
 from launcher.executor.runner.live import Built, EngineGone, Engines, Live
 from launcher.executor.runner.perform import PERFORM
 from launcher.executor.runner.spaces import OpenedGroups
+from launcher.executor.runner.telling import Telling
 from launcher.executor.runner.vcpus import run_vcpus
 from launcher.kernel.api import Event, Kernel
 from launcher.kernel.console import Console
@@ -45,7 +46,6 @@ from launcher.vms.words import (
     Rebooted,
     Running,
     Word,
-    say,
 )
 
 # A kernel that refuses, a file that changed, and a saved plan with numbers that nothing can hold.
@@ -87,11 +87,10 @@ class Runner:
         self._run_step = next(step for step in plan.steps if isinstance(step, RunVcpus))
         self._reboot, self._quiet = reboot, False
         self._keeper = keeper
-        self._live = Live(kernel, console, os.sched_getaffinity(0), self._progress, _board(plan), self._let_out)
+        self._telling = Telling(keeper)
+        self._live = Live(kernel, console, os.sched_getaffinity(0), self._progress, _board(plan), self._telling.let_out)
         self._events: deque[tuple[int, Event | Exception]] = deque()
         self._began = 0.0  # the step in hand
-        self._unsaid: list[Word] = []
-        self._keeps_back = False
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
     def run(self) -> int:
@@ -110,16 +109,16 @@ class Runner:
             try:
                 self._live.undo.unwind(self._undone, self._undo_failed)
             finally:
-                self._keeps_back = False
-                self._let_out()
+                self._telling.end()
             Here.copies.close()
             os.close(self._bell)
         return 0
 
     def _keep_back(self) -> None:
-        """The host wants its devices back. Who is told anything wakes up, and may take the processor from who gives
-        them back: it is said when the kernel is at work on them, or has them."""
-        self._keeps_back = self._live.find(OpenedGroups) is not None
+        """The host wants its devices back: what there is to say is said when the kernel is at work on them, or has
+        them."""
+        if self._live.find(OpenedGroups):
+            self._telling.keep_back()
 
     def _set_up(self, first: int = 1) -> bool:
         for n, step in enumerate(self._plan.steps[first - 1 :], first):
@@ -286,17 +285,9 @@ class Runner:
             return
         outcome = StepOutcome(n, state, seconds)
         if state == "done" and isinstance(self._plan.steps[n - 1], QUICK):
-            self._unsaid.append(outcome)
+            self._telling.add(outcome)
         else:
             self._tell(outcome)
 
     def _tell(self, word: Word) -> None:
-        self._unsaid.append(word)
-        if not self._keeps_back:
-            self._let_out()
-
-    def _let_out(self) -> None:
-        words, self._unsaid = self._unsaid, []
-        with suppress(Closed):  # it will be seen as a stop; until then there is nobody to tell
-            for one in words:
-                self._keeper.send(say(one))
+        self._telling.say(word)

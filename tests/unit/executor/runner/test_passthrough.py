@@ -8,10 +8,12 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Barrier
+from threading import Event as ThreadEvent
 
 import pytest
 
-from launcher.executor.runner import closing
+from launcher.executor.runner import closing, telling
+from launcher.executor.runner.devices.passed import PassedDevice
 from launcher.executor.runner.live import Numbers
 from launcher.kernel.api import Event
 from launcher.machine.function import MASTER, MEMORY
@@ -359,6 +361,47 @@ def test_nothing_is_said_of_the_end_before_devices_are_being_closed(
     assert rest[:3] == ["said counts", "said end", "said outcome"]
     assert rest[3:6] == ["VFIO_GROUP_UNSET_CONTAINER"] * 3
     assert set(rest[6:]) == {"said outcome"}
+
+
+def test_the_end_is_told_though_the_kernel_holds_on_to_a_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may wait for one that hangs for a minute and more: the keeper is to know, and to have its limit."""
+    ended, send, silence = ThreadEvent(), Channel.send, PassedDevice.silence
+
+    def said(channel: Channel, message: dict[str, object]) -> None:
+        send(channel, message)
+        if "end" in message:
+            ended.set()
+
+    def hangs(device: PassedDevice) -> None:
+        assert ended.wait(10)
+        silence(device)
+
+    monkeypatch.setattr(telling, "MOMENT", 0.01)
+    monkeypatch.setattr(Channel, "send", said)
+    monkeypatch.setattr(PassedDevice, "silence", hangs)
+    run = Run(passing_plan(tmp_path), a_kernel())
+    assert [one["how"] for one in run.all_of("end")] == ["power-off"]
+    assert run.kernel.left() == []
+
+
+def test_nothing_is_kept_back_where_there_is_no_thread_to_end_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(_: object) -> None:
+        raise OSError(errno.EAGAIN, "no thread", "pthread_create")
+
+    kernel, send = a_kernel(), Channel.send
+
+    def said(channel: Channel, message: dict[str, object]) -> None:
+        kernel.calls.append(f"said {next(iter(message))}")
+        send(channel, message)
+
+    monkeypatch.setattr(telling, "start", start)
+    monkeypatch.setattr(Channel, "send", said)
+    Run(passing_plan(tmp_path), kernel)
+    assert kernel.calls.index("said end") < kernel.calls.index("VFIO_IOMMU_UNMAP_DMA", kernel.ending)
 
 
 def test_a_device_that_was_lost_is_not_given_to_a_guest(tmp_path: Path) -> None:
