@@ -108,6 +108,8 @@ def _add(one: Virtio, engine: Engine, memory: tuple[MemoryPart, ...], live: Live
         device.alarms["gone"] = engine.session
     built.bus.add(device)
     live.on_undo(partial(built.bus.remove, device))
+    if isinstance(engine, UserEngine):  # or its keeper would see it go in a VM that has not ended
+        live.on_undo(live.let_out)
 
 
 def _eventfd(live: Live) -> Eventfd:

@@ -19,10 +19,12 @@ from launcher.kernel.api import Event
 from launcher.machine.function import MASTER, MEMORY
 from launcher.machine.pci import CONFIG_SIZE
 from launcher.plan.steps import BarPlace, MapDma, OpenDevices, OpenGroups
+from launcher.plan.virtio import Virtio
 from launcher.record import replace
 from launcher.values import KIB, MIB, PciAddress
 from launcher.vms.channel import Channel
 from tests.fakes.device import FakeDevice
+from tests.fakes.engines import FakeVhostUser
 from tests.fakes.host import nvme
 from tests.fakes.kernel import FakeKernel
 from tests.unit.executor.passing import (
@@ -342,17 +344,38 @@ def test_a_device_whose_close_fails_is_told_and_the_rest_is_done(tmp_path: Path)
     assert kernel.spaces == []
 
 
-def test_nothing_is_said_of_the_end_before_devices_are_being_closed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nor before their groups are: who is told anything wakes up, and the host may have one processor."""
-    kernel, send = a_kernel(), Channel.send
+def note_words(kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Among the calls: what the runner says."""
+    send = Channel.send
 
     def said(channel: Channel, message: dict[str, object]) -> None:
         kernel.calls.append(f"said {next(iter(message))}")
         send(channel, message)
 
     monkeypatch.setattr(Channel, "send", said)
+
+
+def test_the_end_is_told_before_an_engine_is_hung_up_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its keeper takes one that goes before for the cause of the end."""
+    kernel, close = a_kernel(), FakeVhostUser.close
+
+    def hangs_up(engine: FakeVhostUser) -> None:
+        kernel.calls.append("hung up")
+        close(engine)
+
+    note_words(kernel, monkeypatch)
+    monkeypatch.setattr(FakeVhostUser, "close", hangs_up)
+    share = Virtio("share", "fs", "vhost-user", PciAddress(0, 0, 1, 0), 0xC0100000, 1)
+    Run(passing_plan(tmp_path, served=(share,)), kernel)
+    assert kernel.calls.index("said end") < kernel.calls.index("hung up")
+
+
+def test_nothing_is_said_of_the_end_before_devices_are_being_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor before their groups are: who is told anything wakes up, and the host may have one processor."""
+    kernel = a_kernel()
+    note_words(kernel, monkeypatch)
     Run(passing_plan(tmp_path), kernel)
     asked = kernel.calls.index("said counts")  # that it runs may be told when the guest is over already
     last = [k for k, name in enumerate(kernel.calls) if name in UNMAPPED][-1]
@@ -392,14 +415,9 @@ def test_nothing_is_kept_back_where_there_is_no_thread_to_end_that(
     def start(_: object) -> None:
         raise OSError(errno.EAGAIN, "no thread", "pthread_create")
 
-    kernel, send = a_kernel(), Channel.send
-
-    def said(channel: Channel, message: dict[str, object]) -> None:
-        kernel.calls.append(f"said {next(iter(message))}")
-        send(channel, message)
-
+    kernel = a_kernel()
+    note_words(kernel, monkeypatch)
     monkeypatch.setattr(telling, "start", start)
-    monkeypatch.setattr(Channel, "send", said)
     Run(passing_plan(tmp_path), kernel)
     assert kernel.calls.index("said end") < kernel.calls.index("VFIO_IOMMU_UNMAP_DMA", kernel.ending)
 
