@@ -37,8 +37,8 @@ class Closing:
         self._spaces, self._told, self._live = spaces, told, live
         self._silent = False
         self._turns: dict[PciAddress | None, LockType] = {}  # by the bridge above, and of those on root buses
-        self._threads: list[Running] = []
-        self._refused: list[OSError] = []
+        self._threads: dict[Passed | PassedMdev, Running] = {}
+        self._refused: dict[Passed | PassedMdev, OSError] = {}
 
     def silence(self, devices: Sequence[PassedDevice]) -> None:
         """They are off the guest's bus, and begin no DMA any more. A driver of mediated ones may have pinned RAM. What
@@ -58,20 +58,20 @@ class Closing:
         if not (self._silent and isinstance(one, Passed)):
             self._spaces.close_device(device)
             return
-        turn = self._turns.setdefault(one.parent, allocate_lock())
+        close = partial(self._close, one, device, self._turns.setdefault(one.parent, allocate_lock()))
         try:
-            self._threads.append(start(partial(self._close, device, turn)))
+            self._threads[one] = start(close)
         except OSError:  # there is no thread to be had
-            self._close(device, turn)
+            close()
 
-    def _close(self, device: Device, turn: LockType) -> None:
+    def _close(self, one: Passed, device: Device, turn: LockType) -> None:
         """Behind a bridge one is reset at a time: VFIO only tries to have the bridge for itself, and leaves the reset
         out when it has not (vfio_pci_core_disable of Linux 7.3). For functions of one bus it takes turns itself."""
         with turn:
             try:
                 self._spaces.close_device(device)
             except OSError as error:
-                self._refused.append(error)
+                self._refused[one] = error
 
     def meanwhile(self) -> None:
         """What is said wakes others."""
@@ -83,9 +83,9 @@ class Closing:
                 all_of_it.callback(self._told.vfio.close)
                 all_of_it.callback(self._told.files.close)
 
-    def wait(self) -> None:
-        """They are closed. What was refused is raised."""
-        for thread in self._threads:
+    def wait(self, one: Passed | PassedMdev) -> None:
+        """It is closed. What was refused is raised."""
+        if thread := self._threads.get(one):
             thread.join()
-        if self._refused:
-            raise self._refused[0]
+        if refused := self._refused.get(one):
+            raise refused

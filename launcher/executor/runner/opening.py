@@ -35,7 +35,8 @@ def open_devices(step: OpenDevices, live: Live) -> None:
     """All descriptors before any reset of a bus, and resets before what the guest will see."""
     spaces = live.the(OpenedGroups).spaces
     closing = Closing(spaces, _tell_kvm(spaces, live), live)
-    live.on_undo(closing.wait)
+    for one in step.devices:
+        live.on_undo(partial(closing.wait, one))
     live.on_undo(closing.meanwhile)
     opened: dict[Passed | PassedMdev, Device] = {}
     for one in step.devices:

@@ -336,11 +336,12 @@ def test_a_device_is_closed_in_its_turn_where_there_is_no_thread_for_it(
     assert run.kernel.left() == []
 
 
-def test_a_device_whose_close_fails_is_told_and_the_rest_is_done(tmp_path: Path) -> None:
+def test_each_device_whose_close_fails_is_told_and_the_rest_is_done(tmp_path: Path) -> None:
     kernel = a_kernel()
-    kernel.host.functions[1].close_error = errno.EIO
+    for n in (1, 2):
+        kernel.host.functions[n].close_error = errno.EIO
     run = Run(passing_plan(tmp_path), kernel)
-    assert [n for n, state in run.states() if state == "not-undone"] == [8]
+    assert [n for n, state in run.states() if state == "not-undone"] == [8, 8]
     assert kernel.spaces == []
 
 
