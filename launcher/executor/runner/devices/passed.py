@@ -98,7 +98,7 @@ class PassedDevice:
                 all_of_it.callback(interrupts.stop)
 
     def silence(self) -> None:
-        """It begins no DMA any more, and says so: what it wrote before comes before its answer (PCI Express 5.0, 2.4.1).
+        """It begins no DMA any more, and says so: what it wrote before is ahead of its answer (PCI Express 5.0, 2.4.1).
         OSError: it may not have heard. Its memory stays as it is: some resets go by a BAR."""
         self.device.write_config(COMMAND, (self._command() & ~MASTER).to_bytes(2, "little"))
         if self._command() & MASTER:
