@@ -11,6 +11,9 @@ import pytest
 from launcher.executor.runner.leaving import leave_as_found
 from launcher.kernel.real import RealKernel
 from launcher.machine.capabilities import extended, word
+from launcher.machine.function import PassedFunction
+from launcher.machine.pci import CONFIG_SIZE
+from launcher.machine.policy import Shape
 from launcher.values import PciAddress
 from tests import iommufd_rules, vfio_rules
 from tests.lab.inside.passing import E1000E
@@ -18,6 +21,7 @@ from tests.vfio_rules import BY_BOTH, ByIommufd, Rule
 
 DEVICES = Path("/sys/bus/pci/devices")
 DRIVE = PciAddress.parse("0000:01:00.0")
+VIRTIO_NIC = PciAddress.parse("0000:02:00.0")  # of the host `kinds`
 COMMAND, MEMORY_AND_DMA = 4, b"\x06\x00"
 CONFIGURATION, ENTRY_SIZES = 0x14, b"\x00\x00\x46\x00"  # CC, not enabled (NVM Express 1.4, 3.1.5)
 CARD, ITS_NEIGHBOUR = PciAddress.parse("0000:00:0c.1"), PciAddress.parse("0000:00:0c.0")
@@ -119,6 +123,17 @@ def test_a_drive_is_reset_whenever_it_is_opened_or_closed(kernel: RealKernel, gr
             assert drive.read(register, 4) == bytes(4)
             drive.write(register, ENTRY_SIZES)
             assert drive.read(register, 4) == ENTRY_SIZES
+
+
+@pytest.mark.host("kinds")
+def test_a_device_says_whether_the_host_lets_it_cache_translations(kernel: RealKernel) -> None:
+    for address, caches in ((VIRTIO_NIC, True), (DRIVE, False)):
+        with (
+            given_to_vfio(kernel, address) as number,
+            vfio_rules.opened(kernel, number, address) as (_, _, device),
+        ):
+            shape = Shape(device.read_config(0, CONFIG_SIZE), (), 0, multifunction=False, intx=False)
+            assert PassedFunction(shape).caches_translations is caches
 
 
 @pytest.mark.host("zoo")
