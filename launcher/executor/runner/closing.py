@@ -66,7 +66,8 @@ class Closing:
 
     def _close(self, one: Passed, device: Device, turn: LockType) -> None:
         """Behind a bridge one is reset at a time: VFIO only tries to have the bridge for itself, and leaves the reset
-        out when it has not (vfio_pci_core_disable of Linux 7.3). For functions of one bus it takes turns itself."""
+        out when it has not (vfio_pci_core_disable of Linux 6.12.117 and 7.3). For functions of one bus it takes turns
+        itself."""
         with turn:
             try:
                 self._spaces.close_device(device)
