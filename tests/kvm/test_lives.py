@@ -222,7 +222,8 @@ def test_plan_says_whether_a_vm_of_the_name_is_up_and_with_another_plan(cli: Cli
 def test_a_saved_plan_that_is_up_is_already_up(cli: Cli, payload: Payload, tmp_path: Path) -> None:
     spec, plan = cli.spec(payload("spin")), tmp_path / "vm.plan"
     assert cli.run("plan", spec, "-o", plan).code == 0
-    cli.run("up", "-d", plan)
+    first = cli.run("up", "-d", plan)
+    assert first.code == 0, first.err
     again = cli.run("up", "-d", plan, "--json")
     assert (again.code, again.json()) == (0, {"already_up": cli.name})
 
