@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from fcntl import F_ADD_SEALS, F_SEAL_GROW, F_SEAL_SHRINK, F_SEAL_WRITE, fcntl
 
 from launcher.typed import TYPE_CHECKING, Any
 
@@ -40,10 +39,6 @@ class Copies:
         with suppress(ValueError, OSError):  # it is shorter; no room
             return memoryview(mmap(self._memfd, size, prot=PROT_READ, offset=offset))
         return None
-
-    def seal(self) -> None:
-        """What is there stays as it is, whoever has the memfd; it is one that may be sealed."""
-        fcntl(self._memfd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
     def forget(self, digest: str) -> None:
         """It was no copy of anything that there is: whoever loads the file reads it again."""

@@ -9,6 +9,7 @@ import os
 
 from launcher.copies import Copies, Here
 from launcher.json_text import dumps, loads
+from launcher.kernel.sealed import seal
 from launcher.kernel.whole import write_whole
 from launcher.plan.codec import plan_from_json, plan_to_json
 from launcher.plan.plan import Plan
@@ -32,9 +33,9 @@ def read_plan(paper: int) -> Plan:
 
 
 def take_plan(paper: int) -> Plan:
-    """The same; `paper` is that of this process's copies now."""
+    """The same; `paper` is that of this process's copies now, and nobody changes it any more."""
+    seal(paper)
     Here.copies = Copies(paper)
-    Here.copies.seal()
     found = _read(paper)
     Here.copies.places = found["copies"]
     return plan_from_json(found["plan"])

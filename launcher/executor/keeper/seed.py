@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import stat
 from contextlib import ExitStack
 
 from launcher.digests import sha256
 from launcher.errors import Diagnostic, StepFailed
+from launcher.kernel.sealed import seal
 from launcher.machine.vfat import vfat
 from launcher.plan.seed import LABEL, SeedFile, StartSeedEngine
 
 LARGEST = 1 << 20  # bytes of one file
-_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL
 
 
 def made_in_memory(step: StartSeedEngine, stack: ExitStack) -> int:
@@ -24,7 +23,7 @@ def made_in_memory(step: StartSeedEngine, stack: ExitStack) -> int:
     left = memoryview(disk)
     while left:
         left = left[os.write(fd, left) :]
-    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS)
+    seal(fd)
     return fd
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterable
 from contextlib import suppress
@@ -14,6 +13,7 @@ from launcher.executor.runner.devices.traps import Space
 from launcher.executor.runner.live import Live
 from launcher.executor.runner.reading import open_regular, size_of
 from launcher.kernel.api import BarMapping, Device, RegionInfo
+from launcher.kernel.sealed import seal
 from launcher.kernel.whole import write_whole
 from launcher.machine.function import ROM, PassedFunction
 from launcher.machine.msix import tables_in
@@ -77,5 +77,5 @@ def _keep_rom(path: str) -> int:
         image = given.read()
     file = os.memfd_create(os.path.basename(path), os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     write_whole(file, image.ljust(max(1 << (len(image) - 1).bit_length(), 2048), b"\xff"), 0, path)
-    fcntl.fcntl(file, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
+    seal(file)
     return file
