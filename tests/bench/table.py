@@ -297,7 +297,7 @@ TABLE = (
         Rounds(2, 150, 1),
         (*CONSOLE, Figure("characters", "characters", "", 0)),
         (Goal("seconds", OURS, 1.0, Q35, reaches=True), Goal("handling", OURS, 5), Goal("wakeups", OURS, 0.1)),
-        "Every 80 ms keeper and client, both in Python and emulated, wake up and pass on what has come. QEMU's guest "
+        "Every 120 ms keeper and client, both in Python and emulated, wake up and pass on what has come. QEMU's guest "
         "says more: it has more devices.",
     ),
     Row(

@@ -16,7 +16,7 @@ from launcher.vms.folder_state import LOG, REPORT, SOCKET, STATE
 from launcher.vms.log import ConsoleLog
 
 # Seconds between two looks at the console while the guest writes: an echo is soon there, a verbose boot wakes few.
-COALESCE, MOST_COALESCED = 0.01, 0.08
+COALESCE, MOST_COALESCED = 0.01, 0.12
 BITE, MOST_BITES = 64 * 1024, 32  # twice what a ring holds
 
 

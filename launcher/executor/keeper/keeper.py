@@ -15,7 +15,7 @@ from launcher.copies import Here
 from launcher.errors import GuestFailed, LauncherError, StepFailed
 from launcher.executor.ending import check_confined, diagnostics_of, stopped_by_force
 from launcher.executor.keeper.announcing import Announcer
-from launcher.executor.keeper.archive import MOST_COALESCED, Archive
+from launcher.executor.keeper.archive import Archive
 from launcher.executor.keeper.audience import Audience
 from launcher.executor.keeper.clients import Client
 from launcher.executor.keeper.engine_watch import EngineWatch
@@ -53,6 +53,7 @@ from launcher.vms.journal import Journal
 from launcher.vms.orders import Order
 
 SPARE = 3  # descriptors, held for the end
+ENDING_LOOK = 0.08  # seconds between two looks at what a runner says that ends
 
 
 class Keeper:
@@ -229,7 +230,7 @@ class Keeper:
         if (look := self._archive.next_look()) is not None:
             waits.append(look)
         if self._is_ending:
-            waits.append(MOST_COALESCED)
+            waits.append(ENDING_LOOK)
         return min(waits, default=None)
 
     def _hear_runner(self) -> None:
