@@ -119,6 +119,11 @@ class Launch:
         if planner is not None:
             planner.reap()
 
+    @property
+    def restored(self) -> bool:
+        """Once the keeper, which is waited for, has ended: the host is as it was."""
+        return self._launched.wait() != HostNotRestored.exit_code
+
     def given_up(self, error: Exception) -> Exception:
         """The host refused us what it takes to stay beside the VM. It ends with us: what came of it is known then."""
         from launcher.refusals import in_words, refusal_of
@@ -127,15 +132,15 @@ class Launch:
         if refused is None:
             return error
         self._launched.channel.close()
-        left = self._launched.wait() == HostNotRestored.exit_code
-        return (HostNotRestored if left else StepFailed)(in_words("stay beside the VM", refused))
+        return (StepFailed if self.restored else HostNotRestored)(in_words("stay beside the VM", refused))
 
     def lost(self, plan: Plan, talk: Conversation) -> Exception:
         """The keeper went without a report: refused what it needs, or killed."""
-        status = self._launched.wait()
         if talk.failed:
-            return (HostNotRestored if status == HostNotRestored.exit_code else StepFailed)(*talk.failed)
+            return (StepFailed if self.restored else HostNotRestored)(*talk.failed)
         from launcher.executor.ending import manner_of_death
+
+        status = self._launched.wait()
 
         message = f"the keeper {manner_of_death(status)}; its runner ends the guest by itself"
         help_ = (f"`vmlaunch down {plan.name}` clears up what it left",)

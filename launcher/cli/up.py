@@ -75,6 +75,9 @@ def _run(options: argparse.Namespace, at_end: ExitStack) -> int:
     try:
         plan = launch.begin(reboot=not options.no_reboot, said=said)
         found = _attend(launch, plan, options, at_end)
+    except KeyboardInterrupt:  # until there is somebody who hears it, and stops the VM
+        _tell_stopped(launch)
+        raise
     except VmIsUp as error:
         return _taken(error, options, said)
     except REFUSALS as error:
@@ -90,6 +93,13 @@ def _planned_apart(options: argparse.Namespace) -> tuple[Launch, Ended | str | N
 
     launch = Launch()
     return launch, launch.plan_apart(lambda: _prepared(options), lambda deed: exit_code_of(deed, options))
+
+
+def _tell_stopped(launch: Launch) -> None:
+    """When the keeper has undone what it had begun."""
+    launch.close()
+    left = REASSURED[StepFailed.exit_code if launch.restored else HostNotRestored.exit_code]
+    print(f"vmlaunch: `up` was interrupted; {left}", file=sys.stderr)
 
 
 def _prepared(options: argparse.Namespace) -> Plan | str:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from launcher.vms.looking import is_up
 from tests.conftest import PATIENCE, ROOT, Cli, ends, processes_of
 
 pytestmark = pytest.mark.kvm
@@ -32,6 +33,19 @@ def early(*words):
     made(*words)
     os.kill(os.getpid(), signal.SIGINT)
 attach.Attachment.__init__ = early
+raise SystemExit(command())
+"""
+
+# One that is interrupted before anybody asks for the answer of its keeper, which has its order.
+UNANSWERED = """
+import os, signal
+from launcher.cli import command
+from launcher.executor.launch import Launched
+made = Launched.answer
+def early(self):
+    os.kill(os.getpid(), signal.SIGINT)
+    return made(self)
+Launched.answer = early
 raise SystemExit(command())
 """
 
@@ -86,6 +100,15 @@ def test_one_that_comes_before_anybody_listens_is_for_the_vm(cli: Cli, payload: 
     up = subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT)
     _, err = up.communicate(timeout=PATIENCE)
     assert (up.returncode, "stopped by force: SIGINT" in err) == (128 + signal.SIGINT, True), err
+
+
+def test_one_that_comes_before_the_keeper_has_answered(cli: Cli, payload: Payload) -> None:
+    words = [sys.executable, "-c", UNANSWERED, "up", str(cli.spec(payload("button")))]
+    up = subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    _, err = up.communicate(timeout=PATIENCE)
+    assert up.returncode == 128 + signal.SIGINT
+    assert err == "vmlaunch: `up` was interrupted; the host is as it was\n"
+    assert not is_up(cli.state)
 
 
 def test_a_signal_to_the_group_is_one_to_its_up(cli: Cli, payload: Payload) -> None:
