@@ -10,6 +10,8 @@ from launcher.native import ffi, lib
 from launcher.typed import Any
 from launcher.values import KIB, MIB
 
+_uncleared = ffi.new_allocator(should_clear_after_alloc=False)
+
 
 class _Ring:
     """Shared anonymous memory, what this process knows of it by itself, and the eventfd that wakes the keeper.
@@ -46,7 +48,7 @@ class Console:
     def read(self, position: int, most: int) -> tuple[bytes, int, int]:
         """Output from `position`: the bytes, the position behind them, how many bytes were lost."""
         place, lost = ffi.new("uint64_t *", position), ffi.new("uint64_t *")
-        buffer = ffi.new("uint8_t[]", most)
+        buffer = _uncleared("uint8_t[]", most)
         count = lib.ring_read(self.output.pointer, place, buffer, most, lost)
         return bytes(ffi.buffer(buffer, count)), place[0], lost[0]
 

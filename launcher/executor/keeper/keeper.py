@@ -185,10 +185,13 @@ class Keeper:
         while not gone:
             ready = rest.poll(self._interests(), self._timeout())
             gone = self._link.pidfd in ready
-            _drain(self._console.output.event)
-            _drain(self._console.input.event)
-            self._hear_runner()
-            self._hear_signals()
+            for event in (self._console.output.event, self._console.input.event):
+                if event in ready:
+                    _drain(event)
+            if gone or self._is_ending or self._link.has_said(ready):
+                self._hear_runner()
+            if self._signals.fileno() in ready:
+                self._hear_signals()
             if not self._link.more:
                 self._engines.look(ending=gone or self._is_ending)
             if self._is_ending:

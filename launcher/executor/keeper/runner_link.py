@@ -65,6 +65,10 @@ class RunnerLink:
         """What to poll for: that the runner has gone and, with `words`, that it has said something."""
         return dict.fromkeys((self.pidfd, self._channel.fileno()) if words else (self.pidfd,), select.POLLIN)
 
+    def has_said(self, ready: dict[int, int]) -> bool:
+        """Something that was not heard yet, as far as it is polled for."""
+        return self.more or self._channel.fileno() in ready
+
     def heard(self) -> Iterator[Word]:
         """What the runner has said, a bounded part of it in one turn: others have something to say, too."""
         self.more, last = False, monotonic() + MOST_SECONDS
