@@ -9,7 +9,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from launcher.kernel.resting import SETTLES
+from launcher.kernel.resting import SETTLES, STIRRED
 from tests.bench import contenders
 from tests.bench.built import Built
 from tests.bench.contenders import DEADLINE, NAME, Q35, VMLAUNCH, YAML
@@ -91,7 +91,7 @@ def exits() -> int:
 
 def memory_of(processes: list[int], mebibytes: int = MEBIBYTES) -> Figures:
     """MiB of all of them while they wait, without mappings that have the size of the guest's RAM."""
-    time.sleep(2 * SETTLES)
+    time.sleep(SETTLES + STIRRED)
     told = "".join(Path(f"/proc/{process}/smaps").read_text() for process in processes)
     mappings = [tuple(map(int, found)) for found in MAPPING.findall(told)]
     beyond = [(rss, pss) for size, rss, pss in mappings if size < mebibytes << 10]

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from launcher.kernel import resting
-from launcher.kernel.resting import SETTLES, Rest
+from launcher.kernel.resting import SETTLES, STIRRED, Rest
 
 
 @pytest.fixture
@@ -54,6 +54,22 @@ def test_it_rests_once_nothing_has_come_for_a_while(
     at(monkeypatch, 10 + 2 * SETTLES)
     os.eventfd_write(bell, 1)
     assert (rest.poll({bell: select.POLLIN}), given) == ({bell: select.POLLIN}, [10 + 2 * SETTLES])
+
+
+def test_who_has_rested_stays_up_for_longer(monkeypatch: pytest.MonkeyPatch, given: list[float], bell: int) -> None:
+    """A guest may say something every second."""
+    at(monkeypatch, 0)
+    rest = Rest()
+    os.eventfd_write(bell, 1)
+    now = SETTLES
+    for _ in range(5):
+        at(monkeypatch, now)
+        assert rest.poll({bell: select.POLLIN}) == {bell: select.POLLIN}
+        now += STIRRED - 1
+    assert given == [SETTLES]
+    at(monkeypatch, now + 1)
+    assert rest.poll({bell: select.POLLIN}) == {bell: select.POLLIN}
+    assert given == [SETTLES, now + 1]
 
 
 def test_who_looks_again_soon_has_no_rest(monkeypatch: pytest.MonkeyPatch, given: list[float], bell: int) -> None:
