@@ -30,6 +30,8 @@ from launcher.typed import (
 
 T = TypeVar("T")
 FEW = 4  # records of a class for which no constructor is compiled
+_ROOT = (object,)
+_MADE = {"__init__", "__slots__", "__setattr__", "__delattr__"}
 
 
 class _Made:
@@ -37,6 +39,9 @@ class _Made:
 
     def __init__(self, factory: Callable[[], Any]) -> None:
         self.factory = factory
+
+
+_SHAREABLE = {int, str, bool, tuple, float, type(None), _Made}  # types of defaults that all records may have in common
 
 
 def field(*, default_factory: Callable[[], T], **others: NoReturn) -> T:
@@ -124,14 +129,27 @@ def _rebuild(cls: Any, shared: dict[str, Any]) -> Any:
 
 def _plan(cls: Any, shared: dict[str, Any]) -> tuple[list[str], dict[str, Any]]:
     """Fields of its own, and what it gets that goes by its fields."""
-    words = {name: _word(kind) for name, kind in cls.__annotations__.items()}
-    own = [name for name, word in words.items() if word != "ClassVar"]
+    words, body = cls.__annotations__, cls.__dict__
+    is_plain = cls.__bases__ == _ROOT and not body.keys() & _MADE and _are_plain(words)
+    own = [*words] if is_plain else [name for name, kind in words.items() if _word(kind) != "ClassVar"]
     inherited = fields(cls) if is_record(cls) else ()
-    names = (*inherited, *(name for name in own if name not in inherited))
+    names = (*inherited, *(name for name in own if name not in inherited)) if inherited else tuple(own)
     given = _given(cls, own)
-    _check(cls, words, names, given, frozen=shared.get("__setattr__") is _refuse_change)
+    if not (
+        is_plain and (*given,) == names[len(names) - len(given) :] and _SHAREABLE.issuperset(map(type, given.values()))
+    ):
+        _check(cls, names, given, frozen=shared.get("__setattr__") is _refuse_change)
     made = {"__match_args__": names, "__init__": _fill_or_compile, "__defaults__": given, "__made__": 0}
     return own, made | {"__values__": attrgetter(*names) if names else staticmethod(lambda _: ())}
+
+
+def _are_plain(words: dict[str, Any]) -> bool:
+    """Annotations that can be nothing but types of fields; else `_word` says what each is."""
+    try:
+        text = "\n".join(words.values())
+    except TypeError:  # not all are texts
+        return False
+    return "Var" not in text and "KW_ONLY" not in text
 
 
 def _tell_methods(before: Any, made: Any) -> None:
@@ -149,8 +167,10 @@ def _word(annotation: object) -> str:
     return str(annotation).partition("[")[0].rpartition(".")[2].rstrip("'>")
 
 
-def _check(cls: Any, words: dict[str, str], names: tuple[str, ...], given: dict[str, Any], *, frozen: bool) -> None:
-    """TypeError: nobody is to look for what is wrong with a record in what it does later."""
+def _check(cls: Any, names: tuple[str, ...], given: dict[str, Any], *, frozen: bool) -> None:
+    """TypeError: nobody is to look for what is wrong with a record in what it does later. Of most classes `_plan` has
+    seen already that nothing can be."""
+    words = {name: _word(kind) for name, kind in cls.__annotations__.items()}
     problems = [*_problems_of_class(cls, frozen), *_problems_of_fields(words, given), *_problems_of_order(names, given)]
     if problems:
         raise TypeError(f"record {cls.__qualname__}: {'; '.join(problems)}")
