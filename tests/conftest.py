@@ -44,7 +44,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_pycollect_makemodule(module_path: Path) -> None:
     """Of no property the time is asserted. Who needs no hypothesis does not wait for its import."""
-    if "from hypothesis import" in module_path.read_text(encoding="utf-8") and "hypothesis" not in sys.modules:
+    if "from hypothesis import" in module_path.read_text(encoding="utf-8"):  # what a generator imports has no profile
         from hypothesis import HealthCheck, settings
 
         settings.register_profile("any machine", deadline=None, suppress_health_check=(HealthCheck.too_slow,))
