@@ -23,9 +23,9 @@ _BLANKS = " \t\n\r"
 
 
 class _AsJson:
-    """How `json.loads` reads, in the words of its scanner."""
+    """How `json.loads` reads, in the words of its scanner; that of Python 3.15 asks for `array_hook`, too."""
 
-    strict, object_hook, object_pairs_hook, parse_float = True, None, None, float
+    strict, object_hook, object_pairs_hook, array_hook, parse_float = True, None, None, None, float
     parse_constant = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}.__getitem__
 
     def __init__(self, parse_int: Callable[[str], int]) -> None:
@@ -40,8 +40,8 @@ def loads(text: str | bytes, *, parse_int: Callable[[str], int] = int) -> Any:
         value, end = _json.make_scanner(as_json)(plain, 0)
         if end == len(plain):
             return value
-    except (AttributeError, StopIteration, ValueError, ImportError):  # it imports its error, too
-        pass
+    except (AttributeError, StopIteration, ValueError, ImportError, SystemError):
+        pass  # it imports its error, too; that of Python 3.11 takes it from `json`, and has none where that is not yet
     try:
         import json
     except ImportError:
@@ -60,9 +60,15 @@ def dumps(value: object) -> str:
 
 
 def import_no_more() -> None:
-    """Who is confined would be killed for trying to, by whoever sends him what is no JSON."""
-    for name in ("json", "json.decoder"):
-        sys.modules.setdefault(name, None)  # type: ignore[arg-type]
+    """Who is confined would be killed for trying to, by whoever sends him what is no JSON. A Python that has nothing
+    for us to ask directly imports it now."""
+    try:
+        _json.make_scanner(_AsJson(int))  # type: ignore[arg-type]
+    except (AttributeError, TypeError):
+        import json  # noqa: F401
+    else:
+        for name in ("json", "json.decoder"):
+            sys.modules.setdefault(name, None)  # type: ignore[arg-type]
 
 
 def indented(value: object, margin: str = "\n") -> str:

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -112,10 +113,41 @@ def test_neither_json_nor_what_it_imports_is_imported_while_all_goes_well() -> N
     assert subprocess.run([sys.executable, "-S", "-c", words], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("text", ["", "{", "[1 2]", '"\\x"', "1 1", "\x00"])
+BAD = pytest.mark.parametrize("text", ["", "{", "[1 2]", '"\\x"', "1 1", "\x00", '{"a": 1', '"a'])
+MODULES = ("json", "json.decoder", "json.encoder", "json.scanner")
+
+
+@BAD
+def test_what_is_wrong_is_told_as_by_json_which_nobody_has_imported(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = outcome(json.loads, text)
+    for name in MODULES:
+        monkeypatch.delitem(sys.modules, name)
+    assert outcome(loads, text) == told
+
+
+@BAD
 def test_who_cannot_import_json_any_more_is_told_that_it_is_none(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("json", "json.decoder"):
+    for name in MODULES:
         monkeypatch.delitem(sys.modules, name)
     import_no_more()
     with pytest.raises(ValueError, match="it is no JSON"):
         loads(text)
+
+
+def test_where_only_json_reads_and_writes_it_is_imported_before_that_is_too_late(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Needs:
+        """A scanner that asks for what none has asked for yet."""
+
+        def __init__(self, context: object) -> None:
+            context.of_another_python  # type: ignore[attr-defined] # noqa: B018
+
+    for odd in (None, SimpleNamespace(make_scanner=Needs)):
+        with monkeypatch.context() as patched:
+            for name in MODULES:
+                patched.delitem(sys.modules, name)
+            patched.setattr("launcher.json_text._json", odd)
+            import_no_more()
+            assert sys.modules["json"]
+            assert loads('{"a": [1]}') == {"a": [1]}
