@@ -23,7 +23,8 @@ def _short(line: str) -> str:
 
 
 def _plain(line: str) -> str:
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in line)
+    """As Python writes it; a codec that does would be imported, and a keeper that is confined imports nothing."""
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in line)
 
 
 def said_by(engine: Engine) -> tuple[str, ...]:
