@@ -62,7 +62,7 @@ class Copies:
             room = room and self._takes(piece, at)
             at += len(piece)
         found = str(digest.hexdigest())
-        if room:
+        if room and at - start == size:  # of one that has become empty all that follows would be mapped
             self.places.setdefault(found, (start, at - start))  # one that is there already has its place
         return found
 

@@ -62,6 +62,17 @@ def test_who_has_the_memfd_has_the_plan_and_what_was_digested_for_it(tmp_path: P
         os.fstat(descriptor)
 
 
+@pytest.mark.parametrize("left", [0, LEAST])
+def test_what_becomes_shorter_while_it_is_read_is_not_kept(left: int, memfd: int) -> None:
+    """Of an empty one all that lies behind its place would be mapped."""
+    copies = Here.copies
+    digest = copies.digested([bytes(left)], 2 * LEAST, hashlib.sha256())
+    copies.digested([bytes(range(256)) * (LEAST // 256)], LEAST, hashlib.sha256())
+    assert digest == hashlib.sha256(bytes(left)).hexdigest()
+    assert copies.read(digest) is None
+    assert os.fstat(memfd).st_size == START + LEAST
+
+
 def test_one_that_is_small_is_not_worth_it_and_one_too_many_has_no_room(
     tmp_path: Path, memfd: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
