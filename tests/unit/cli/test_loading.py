@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import py_compile
 import subprocess
@@ -113,6 +114,15 @@ def test_no_module_of_ours_has_the_name_of_a_package() -> None:
     modules = [path.with_suffix("") for path in (ROOT / "launcher").rglob("*.py")]
     assert modules
     assert not [path for path in modules if path.is_dir()]
+
+
+def test_no_module_that_is_taken_answers_for_what_it_has_not() -> None:
+    """Its own `__getattr__` (PEP 562) is asked by modules of Python only: on 3.11 nothing would come of it."""
+    taken = {*(ROOT / "launcher").rglob("*.py")} - {ROOT / "launcher" / "__init__.py"}
+    assert taken
+    for path in taken:
+        names = [one.name for one in ast.parse(path.read_text()).body if isinstance(one, ast.FunctionDef)]
+        assert "__getattr__" not in names, path
 
 
 def test_one_that_is_to_be_compared_by_its_content_is_left(tmp_path: Path) -> None:
