@@ -131,7 +131,7 @@ def test_one_that_is_to_be_compared_by_its_content_is_left(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("options", "taken"), [([], True), (["-O"], False), (["-X", "pycache_prefix=/nowhere"], False)]
+    ("options", "taken"), [([], True), (["-O"], False), (["-BX", "pycache_prefix=/nowhere"], False)]
 )
 def test_it_is_not_asked_where_compiled_files_are_elsewhere(options: list[str], *, taken: bool) -> None:
     program = "import sys; from launcher.cli import loading as one; one.install()"
