@@ -10,7 +10,7 @@ from launcher.machine.boards import board_of
 from launcher.plan.plan import SpecIdentity
 from launcher.planner.decided import Terms
 from launcher.planner.firmware import KINDS
-from launcher.planner.functions import is_bridge, is_kind
+from launcher.planner.functions import bridges_above, is_bridge, is_kind
 from launcher.planner.make import plan_of
 from launcher.planner.places import in_spec
 from launcher.record import record, replace
@@ -150,10 +150,7 @@ class Trials:
         yield from function.virtual_functions
         if function.physical_function is not None:
             yield function.physical_function
-        above = function.parent
-        while above is not None and (bridge := self._functions.get(above)) is not None:
-            yield above
-            above = bridge.parent
+        yield from (bridge.address for bridge in bridges_above(function, self._functions))
 
 
 def of_class(host: HostFacts, kind: str) -> list[PciFunction]:

@@ -7,7 +7,10 @@ from launcher.spec.kinds import is_of
 from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from launcher.host.facts import PciFunction
+    from launcher.values import PciAddress
 
 # Drivers that hand a device to user space: vfio-pci and its variants.
 VFIO_DRIVERS = (
@@ -59,6 +62,15 @@ def leads_to_a_bus(one: PciFunction) -> bool:
 def is_bridge(one: PciFunction) -> bool:
     """Also host and ISA bridges: nothing a guest could have."""
     return leads_to_a_bus(one) or one.class_code.startswith((*_TO_ANOTHER_BUS, *_PART_OF_THE_BOARD))
+
+
+def bridges_above(one: PciFunction, functions: Mapping[PciAddress, PciFunction]) -> Iterator[PciFunction]:
+    """Between it and the root of its bus, the nearest first. A recorded host may say that they are above each other."""
+    seen: set[PciAddress] = set()
+    while one.parent and one.parent not in seen and (bridge := functions.get(one.parent)) is not None:
+        seen.add(one.parent)
+        yield bridge
+        one = bridge
 
 
 def behind_vmd(one: PciFunction) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from launcher.codes.quirks import APU, quirks_of
-from launcher.planner.functions import is_kind
+from launcher.planner.functions import bridges_above, is_kind
 from launcher.typed import TYPE_CHECKING
 from launcher.values import PciAddress
 
@@ -67,13 +67,7 @@ def is_built_in(one: PciFunction, host: HostFacts) -> bool:
 
 def above(one: PciFunction, host: HostFacts) -> tuple[PciFunction, ...]:
     """The bridges between it and the root of its bus, the nearest first."""
-    by_address = {bridge.address: bridge for bridge in host.pci}
-    found: dict[PciAddress, PciFunction] = {}
-    bridge = by_address.get(one.parent) if one.parent else None
-    while bridge is not None and bridge.address not in found:
-        found[bridge.address] = bridge
-        bridge = by_address.get(bridge.parent) if bridge.parent else None
-    return tuple(found.values())
+    return tuple(bridges_above(one, {bridge.address: bridge for bridge in host.pci}))
 
 
 def is_tunnelled(one: PciFunction, host: HostFacts) -> bool:

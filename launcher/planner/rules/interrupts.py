@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from itertools import takewhile
 
 from launcher.errors import Diagnostic
-from launcher.planner.functions import on_vfio
+from launcher.planner.functions import bridges_above, on_vfio
 from launcher.planner.linux import values_of
 from launcher.planner.needs import VECTORS_OF_A_CPU, free_vectors, vectors_asked, vectors_of, with_interrupts
 from launcher.planner.places import in_spec
@@ -52,13 +53,9 @@ def ban(it: Situation, function: PciFunction) -> Ban | None:
 
 
 def _highest(it: Situation, function: PciFunction) -> PciAddress:
-    """A bridge that forbids messages does so for all that is below; the path up has no more than 256 bridges."""
-    for _ in range(256):
-        above = it.host_functions.get(function.parent) if function.parent else None
-        if above is None or above.messages:
-            break
-        function = above
-    return function.address
+    """A bridge that forbids messages does so for all that is below."""
+    forbid = takewhile(lambda bridge: not bridge.messages, bridges_above(function, it.host_functions))
+    return [function.address, *(bridge.address for bridge in forbid)][-1]
 
 
 def _line(it: Situation, function: PciFunction, config: Config) -> str | None:

@@ -55,3 +55,12 @@ def test_a_companion_that_cannot_be_reset_is_in_the_verdict() -> None:
     facts = with_function(host("lab-shared"), "0000:01:00.0", reset=(), parent=None)
     verdict = Trials(facts).verdicts([one for one in facts.pci if str(one.address) == "0000:01:00.1"])
     assert [one.wishes for one in verdict.values()] == [("companions: attach", "allow: [no-reset]")]
+
+
+def test_bridges_that_are_above_each_other_end_somewhere() -> None:
+    """A facts file may say so: one that somebody has edited, or put together of two."""
+    facts, bridges = host("gpu07"), [one.address for one in host("gpu07").pci if is_bridge(one)][:2]
+    for one, above in zip(bridges, reversed(bridges), strict=True):
+        facts = with_function(facts, str(one), parent=above)
+    facts = with_function(facts, "0000:c1:00.0", parent=bridges[0])
+    assert Trials(facts).verdicts(facts.pci).keys() == {one.address for one in facts.pci}
