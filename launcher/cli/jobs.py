@@ -10,6 +10,7 @@ from launcher.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterable
 
     from launcher.plan.placement import Placement
 
@@ -38,6 +39,13 @@ def _check_path(path: str) -> None:
         raise WrongUsage(Diagnostic("E579", "a job names its spec, whose path is not UTF-8", help=help_)) from None
 
 
+def _check_mounts(paths: Iterable[str]) -> None:
+    """A container's `mountPath` must not contain `:` (Kubernetes API, VolumeMount)."""
+    if wrong := next((one for one in paths if ":" in one), None):
+        help_ = ("rename it, or a folder on its way, and in the spec",)
+        raise WrongUsage(Diagnostic("E579", f"a pod has {wrong} by its path, and none with `:` in it", help=help_))
+
+
 def show(found: Placement, options: argparse.Namespace) -> None:
     """What no host can run is no job: said, and why not, as in a text."""
     from launcher.cli.terminal import drawn
@@ -61,5 +69,6 @@ def show(found: Placement, options: argparse.Namespace) -> None:
     from launcher.foreign.pod import IMAGE, manifests
     from launcher.foreign.slices import DOMAIN
 
+    _check_mounts((job.spec, *(one.path for one in job.files)))
     domain, image = options.domain or DOMAIN, options.image or IMAGE
     print(manifests(job, claim=options.claim, domain=domain, image=image), end="")

@@ -66,7 +66,9 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "E579",
         "words of `place` that do not fit",
-        "Specs come first, and last comes HOSTS: a folder of facts files, or a file with a host in each line.",
+        "Specs come first, and last comes HOSTS: a folder of facts files, or a file with a host in each line. A job is "
+        "of one spec, in a file; it names that by its path, which is UTF-8, and for Kubernetes has no `:`, as what the "
+        "spec names has none.",
         "vmlaunch place hosts/ vm.yaml",
         "vmlaunch place vm.yaml hosts/",
     ),

@@ -20,16 +20,22 @@ MOST = 128  # devices of one slice (ResourceSliceMaxDevices)
 DOMAIN = "vmlaunch.example.com"  # until somebody says his own
 
 
+# RFC 1123, and what of it Kubernetes takes: a node's name is the value of a label, too, and a driver's is shorter.
+_LABEL = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
+_NAME = rf"{_LABEL}(\.{_LABEL})*"
+_MOST_OF_A_NODE, _MOST_OF_A_DRIVER = 63, 53
+_WORDS = "a name of small letters, digits and `-`, in parts between which a `.` is, of at most {} characters"
+
+
 def check_node(name: str) -> None:
-    """RFC 1123: what Kubernetes calls a node."""
-    if not re.fullmatch(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", name):
-        help_ = ("record the host again, by a name of small letters, digits, `-` and `.`",)
+    if not re.fullmatch(_NAME, name) or len(name) > _MOST_OF_A_NODE:
+        help_ = (f"record the host again, by {_WORDS.format(_MOST_OF_A_NODE)}",)
         raise Refused(Diagnostic("E580", f"{name!r} is no name of a node of Kubernetes'", help=help_))
 
 
 def check_domain(name: str) -> None:
-    if not re.fullmatch(r"[a-z0-9]([a-z0-9.-]{0,51}[a-z0-9])?", name):
-        help_ = ("write a domain of yours, such as pci.example.com: small letters, digits, `-`, `.`",)
+    if not re.fullmatch(_NAME, name) or len(name) > _MOST_OF_A_DRIVER:
+        help_ = (f"write a domain of yours, such as pci.example.com: {_WORDS.format(_MOST_OF_A_DRIVER)}",)
         raise WrongUsage(Diagnostic("E581", f"--domain: {name!r} is no name of a driver", help=help_))
 
 

@@ -20,6 +20,7 @@ KINDS = ("gpu", "fpga", "nvme", "infiniband", "ethernet", "wifi", "network", "st
 REST = "pci"
 MDEV = "mdev"  # a mediated device
 HUGE = "hugepages"
+_MOST = 63  # characters of a resource's name in Kubernetes, whose first and last one is a letter or a digit
 
 
 @record
@@ -74,8 +75,8 @@ def type_of(id_: str) -> str:
 
 
 def type_of_mdev(kind: str) -> str:
-    """nvidia-63: what its driver calls it, which may be any name of a file."""
-    return re.sub(r"[^A-Za-z0-9._-]", "-", kind)
+    """nvidia-63: what its driver calls it, which may be any name of a file. With the kind before it, it is a label."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", kind)[: _MOST - len(f"{MDEV}-")].strip("._-")
 
 
 def offer_of(host: HostFacts, units: tuple[Unit, ...]) -> Offer:

@@ -210,6 +210,17 @@ def test_words_that_do_not_fit(words: list[str], code: str, site: Path, capsys: 
         assert "E579" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("spec", "disk"), [("a:b.yaml", "./root.img"), ("vm.yaml", "./02:00.0.img")])
+def test_a_pod_has_no_path_with_a_colon(spec: str, disk: str, site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (site / spec).write_text(f"name: vm\n{ANY_GPU}disks: {{root: {disk}}}\n")
+    (site / disk).write_bytes(bytes(512))
+    words = ["place", str(site / spec), str(site / "hosts"), "--format"]
+    assert main([*words, "kubernetes"]) == 2
+    said = capsys.readouterr()
+    assert (said.out, "E579" in said.err) == ("", True)
+    assert main([*words, "slurm"]) == 0
+
+
 def test_what_no_host_can_run_is_no_job(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (site / "trainer.yaml").write_text(ANY_GPU.replace("class: gpu", "id: 10de:ffff"))
     assert main(["place", str(site / "trainer.yaml"), str(site / "hosts"), "--format", "slurm"]) == 1

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from launcher.errors import Refused, WrongUsage
+from launcher.foreign.slices import check_domain, check_node
+from launcher.foreign.units import type_of_mdev
 from launcher.foreign.yaml_blocks import documents
 
 WHY = "it comes with the extra `test`"
@@ -47,3 +50,25 @@ def test_a_word_that_is_wrong_does_not_fit(right: str, wrong: str) -> None:
 )
 def test_blocks_are_read_as_what_was_written(plain: object) -> None:
     assert yaml.safe_load(documents([plain])) == plain
+
+
+@pytest.mark.parametrize("name", ["a", "0", "gpu-07.rack-1", "a" * 63])
+def test_a_name_in_dns_is_one_of_a_node(name: str) -> None:
+    check_node(name)
+    check_domain(name[:53])
+
+
+@pytest.mark.parametrize("name", ["", "a..b", "a-.b", "a.-b", "-a", "a.", ".a", "A", "a_b", "a" * 64, "a\n"])
+def test_what_kubernetes_would_refuse_is_no_name_of_a_node(name: str) -> None:
+    with pytest.raises(Refused):
+        check_node(name)
+    with pytest.raises(WrongUsage):
+        check_domain(name)
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [("nvidia-63", "nvidia-63"), ("GRID T4-1Q", "GRID-T4-1Q"), ("-x-", "x"), ("x" * 80, "x" * 58), ("...", "")],
+)
+def test_a_type_of_mediated_devices_is_a_part_of_a_resources_name(kind: str, expected: str) -> None:
+    assert type_of_mdev(kind) == expected
