@@ -9,9 +9,9 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "E580",
         "a host that no scheduler can call by its name",
         "The name in a facts file becomes a word of gres.conf, of slurm.conf or of a manifest. Slurm takes letters, "
-        "digits, `.`, `_` and `-`; Kubernetes takes small letters, digits and `-`, in parts with a `.` between them, of "
-        "63 characters at most. A name with a blank in it would be two words there, and the second one a setting; `DEFAULT` and `ALL` are Slurm's words for nodes that "
-        "follow and for all nodes.",
+        "digits, `.`, `_` and `-`; Kubernetes takes small letters, digits and `-`, in parts with a `.` between them, "
+        "of 63 characters at most. A name with a blank in it would be two words there, and the second one a setting; "
+        "`DEFAULT` and `ALL` are Slurm's words for nodes that follow and for all nodes.",
         "vmlaunch devices --host redacted.json --format resourceslice   # its name is `GPU node 7`",
         "Record the host again, or correct `name` in the facts file to what the scheduler calls the node.",
     ),
