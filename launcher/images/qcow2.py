@@ -125,7 +125,7 @@ def _problem(head: _Head, size: int, order: int, length: int) -> str:
         (head.version == 3 and not _LONG <= length <= cluster, f"says that its header has {length} bytes"),
         (order > 6, f"says that its reference counts have 2^{order} bits"),
         (head.size >= _LARGEST, f"says that its disk has {head.size} bytes"),
-        (head.backing_size > _MOST_NAME, f"names a backing file by {head.backing_size} bytes"),
+        (head.backing_at > 0 and head.backing_size > _MOST_NAME, f"names a backing file by {head.backing_size} bytes"),
         (_is_outside(head, cluster), "has the name of its backing file outside of its first cluster"),
         (bool(tables % cluster), "has tables that do not begin at a cluster"),
         (counts == 0, "has no table of reference counts"),

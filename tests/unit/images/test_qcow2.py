@@ -21,6 +21,11 @@ def test_an_image_says_its_size_and_what_it_is_based_on() -> None:
     assert parse(qcow2(version=2, backing="../b.qcow2")) == Qcow2(2, 64 * MIB, "../b.qcow2")
 
 
+def test_the_length_of_a_name_that_is_not_there_means_nothing() -> None:
+    """QEMU opens it."""
+    assert parse(qcow2(64 * MIB, backing_size=1 << 31)) == Qcow2(3, 64 * MIB)
+
+
 def test_names_come_as_they_are_or_escaped_where_they_are_no_text() -> None:
     assert parse(qcow2(backing="a\nb")).backing == "a\nb"
     assert parse(qcow2(backing=b"\xff.img")).backing == "\\xff.img"
