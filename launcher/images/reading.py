@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 _NO_DIGEST = ""
 _PIECE = 1 << 20
+# What a guest starts with is in its low RAM, below 4 GiB. Of a disk that is named as a kernel the digest would take
+# minutes, and nobody would ask for it.
+LARGEST = 1 << 33
 
 
 def read_boot_files(kernel: str | None, initrd: str | None, roms: Mapping[str, str]) -> BootFiles:
@@ -75,7 +78,12 @@ def _describe(path: str, descriptor: int, as_rom: AsRom | None, as_flash: AsFlas
             at += len(piece)
         return b"".join(pieces)
 
-    found = _boot_file(path, status.st_size, _digest(descriptor, status.st_size), identify(status.st_size, read))
+    image = identify(status.st_size, read)
+    if status.st_size > LARGEST:
+        image = Image("unknown", content=image.content or "huge")
+    useless = image.kind in ("unknown", "elf") and not (as_rom or as_flash)
+    digest = _NO_DIGEST if useless or status.st_size > LARGEST else _digest(descriptor, status.st_size)
+    found = _boot_file(path, status.st_size, digest, image)
     if as_flash and status.st_size:
         found = replace(found, flash=as_flash(status.st_size, read))
     if as_rom and status.st_size:

@@ -85,6 +85,7 @@ CONTENTS: dict[str, Content] = {
     "text": Content("a text file", (ACCEPTED,)),
     "zeros": Content("nothing but zeros", ("copy or build it again",)),
     "ones": Content("nothing but bytes of ones", ("copy or build it again",)),
+    "huge": Content("larger than 8 GiB, as nothing is that a guest starts with", (ACCEPTED,)),
     "special": Content("no regular file", (ACCEPTED,)),
     "elf-foreign": Content("an ELF file for another machine", (_X86,)),
     "elf-program": Content("an ELF program for an operating system, and no kernel", (ACCEPTED,)),

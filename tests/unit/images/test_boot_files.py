@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,8 +13,10 @@ from hypothesis import strategies as st
 from launcher.images.boot_files import BootFile, Segment
 from launcher.images.reading import read_boot_file
 from launcher.images.signature import Image, identify
+from launcher.planner.rules.contents import named
 from launcher.values import Missing
 from tests.elves import Part, elf32, elf64, note, pvh
+from tests.linux_images import bzimage
 
 
 def what(content: bytes) -> Image:
@@ -154,3 +157,22 @@ def test_a_loop_of_links_is_unreadable_and_a_file_below_a_file_absent(tmp_path):
     assert isinstance(loop, Missing)
     assert isinstance(below, Missing)
     assert (loop.missing, below.missing) == ("unreadable", "absent")
+
+
+@pytest.mark.parametrize("start", [b"", bytes(510) + b"\x55\xaa", pvh(), bzimage(), b"\x1f\x8b"])
+def test_what_is_larger_than_any_boot_file_is_not_read(start: bytes, tmp_path: Path) -> None:
+    """A disk that is named as the kernel, or a file with a hole of any size."""
+    path = tmp_path / "disk.img"
+    path.write_bytes(start)
+    os.truncate(path, 1 << 34)
+    found = read_boot_file(str(path))
+    assert isinstance(found, BootFile)
+    assert (found.kind, found.sha256, bool(named(found))) == ("unknown", "", True)
+
+
+def test_what_no_guest_starts_with_is_not_digested(tmp_path: Path) -> None:
+    path = tmp_path / "disk.img"
+    path.write_bytes((bytes(510) + b"\x55\xaa").ljust(1 << 20, b"\1"))
+    found = read_boot_file(str(path))
+    assert isinstance(found, BootFile)
+    assert (found.kind, found.sha256) == ("unknown", "")
