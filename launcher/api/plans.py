@@ -117,15 +117,25 @@ def decode_plan(raw: bytes, path: str) -> Plan:
     from launcher.codec import DecodeError, number
     from launcher.json_text import loads
     from launcher.plan.codec import plan_from_json
+    from launcher.shell import quote
 
     _refuse_facts(raw, path)
     try:
         plan = plan_from_json(loads(raw, parse_int=number))
     except (ValueError, RecursionError) as error:
-        where, detail = (error.path, error.problem) if isinstance(error, DecodeError) else ("the file", str(error))
-        raise Refused(Diagnostic("E515", f"{path} is not a plan: {where}: {detail}")) from None
+        where = _place(error, path)
+        no_json = "it is no JSON from here on" if where.line else "it is no JSON"
+        detail = f"{error.path}: {error.problem}" if isinstance(error, DecodeError) else no_json
+        fact, help_ = f"{path} is not a plan: {detail}", (f"plan again: `vmlaunch plan SPEC -o {quote(path)}`",)
+        raise Refused(Diagnostic("E515", fact, where, help=help_)) from None
     placed = (one.at(None) if one.where and one.where.is_set else one for one in plan.diagnostics)
     return replace(plan, diagnostics=tuple(placed))
+
+
+def _place(error: Exception, path: str) -> Where:
+    """Where it is no JSON any more, which json's own error knows."""
+    line, column = getattr(error, "lineno", None), getattr(error, "colno", None)
+    return Where(path) if line is None or column is None else Where(path, line, column, column + 1)
 
 
 def read_plan(path: str) -> Plan:

@@ -271,3 +271,19 @@ def test_a_number_that_may_not_fit_is_seen_in_whatever_letters(letters: str) -> 
     for number in ("-33", "9" * 22):
         with pytest.raises(Refused, match="E292"):
             read_json(text.replace('"vectors": 33', f'"vectors": {number}').encode(letters), Where("facts.json"))
+
+
+@pytest.mark.parametrize(("cut", "place"), [(-20, r":\d+:\d+"), (900, r":\d+:\d+"), (None, "")])
+def test_a_plan_that_is_no_json_says_from_where_on(
+    cut: int | None, place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where that is known: what is nested too deeply has no place."""
+    text = json.dumps(saved("small-on-cloud-vm"), indent=2)
+    path = tmp_path / "cut.plan"
+    path.write_text(text[:cut] if cut else text[:-2] + ', "x": ' + "[" * 100_000)
+    assert main(["plan", str(path)]) == 1
+    said = capsys.readouterr().err
+    assert "error[E515]" in said
+    assert re.search(rf" --> .*cut\.plan{place}\n", said), said
+    assert "vmlaunch plan SPEC -o" in said
+    assert "char" not in said
