@@ -22,6 +22,7 @@ Judge = Callable[[Mapping[str, object]], "Iterable[Problem]"]
 
 _A_LINE = "E129"  # its fix is a line that is added, and no place is written over
 _MOST = 32  # fixes that are tried; who has more problems will come again
+_WORK = 100 * _MOST  # and problems that are found anew for them: a file of thousands would take minutes
 
 
 def sound(found: Iterable[Problem], spec: Mapping[str, object], judge: Judge) -> Iterator[Problem]:
@@ -36,7 +37,8 @@ def _good(problems: Sequence[Problem], spec: Mapping[str, object], judge: Judge)
 
     What is deepest goes first: a key that gets another name takes the paths below it with it.
     """
-    tried = [number for number, one in enumerate(problems) if one.fix is not None and one.code != _A_LINE][:_MOST]
+    most = min(_MOST, _WORK // max(len(problems), 1))
+    tried = [number for number, one in enumerate(problems) if one.fix is not None and one.code != _A_LINE][:most]
     before = left = {_mark(one) for one in problems}
     whole: object = spec
     good: set[int] = set()

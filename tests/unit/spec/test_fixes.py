@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 
 from launcher.codes import all_explanations
 from launcher.errors import Diagnostic, Refused, Where
 from launcher.spec.load import load_spec
+from launcher.spec.problems import Problem
+from launcher.spec.sound import sound
 from tests.unit.spec.test_words_of_others import AT_THE_TOP, BESIDE, DEVICES, OF_A_DEVICE, PAGES, START, WHOLE
 
 AS_LINES = "boot:\n  kernel: ./bzImage\ncpus: 2\nmemory: 1GiB\n"
@@ -132,3 +137,20 @@ def test_of_two_fixes_that_do_not_go_together_one_is_offered() -> None:
 def test_the_corpus_has_fixes() -> None:
     found = {one.code for text in corpus() for one in faults(text) if one.fix is not None}
     assert found >= {"E101", "E105", "E107", "E111", "E112", "E113", "E115", "E116", "E117", "E118", "E120", "E128"}
+
+
+@pytest.mark.parametrize("count", [1, 40, 150, 5000])
+def test_a_file_with_thousands_of_problems_is_not_judged_anew_for_each(count: int) -> None:
+    """Each time is as long as the file. Who has a hundred problems gets fixes for some of them, all the same."""
+    spec = {"devices": {f"D{number}": "x" for number in range(count)}}
+    found = [Problem("E110", "", ("devices", alias), key=True, fix=alias.lower()) for alias in spec["devices"]]
+    looked = list[int]()
+
+    def judge(mended: Mapping[str, Any]) -> list[Problem]:
+        left = [one for one in found if one.path[1] in mended["devices"]]
+        looked.append(len(left))
+        return left
+
+    fixes = [one.fix for one in sound(found, spec, judge) if one.fix]
+    assert sum(looked) <= 6400
+    assert len(fixes) == {1: 1, 40: 32, 150: 21, 5000: 0}[count]
