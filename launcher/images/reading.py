@@ -34,7 +34,9 @@ def read_boot_files(kernel: str | None, initrd: str | None, roms: Mapping[str, s
     """`roms` are paths by the alias of their device."""
     found = {alias: read_boot_file(path, _parser()) for alias, path in roms.items()}
     return BootFiles(
-        None if kernel is None else read_boot_file(kernel), None if initrd is None else read_boot_file(initrd), found
+        None if kernel is None else read_boot_file(kernel, as_kernel=True),
+        None if initrd is None else read_boot_file(initrd),
+        found,
     )
 
 
@@ -57,12 +59,15 @@ def _parser() -> AsRom:
     return parse_rom
 
 
-def read_boot_file(path: str, as_rom: AsRom | None = None, as_flash: AsFlash | None = None) -> BootFile | Missing:
-    """`as_rom` is for files that are to be option ROMs, `as_flash` for those that are to be firmware."""
-    return looked_at(path, lambda descriptor: _describe(path, descriptor, as_rom, as_flash))
+def read_boot_file(
+    path: str, as_rom: AsRom | None = None, as_flash: AsFlash | None = None, *, as_kernel: bool = False
+) -> BootFile | Missing:
+    """`as_rom` is for files that are to be option ROMs, `as_flash` for those that are to be firmware; `as_kernel`: what
+    is none is not digested. Any file may be an initial RAM disk."""
+    return looked_at(path, lambda descriptor: _describe(path, descriptor, as_rom, as_flash, as_kernel))
 
 
-def _describe(path: str, descriptor: int, as_rom: AsRom | None, as_flash: AsFlash | None) -> BootFile:
+def _describe(path: str, descriptor: int, as_rom: AsRom | None, as_flash: AsFlash | None, as_kernel: bool) -> BootFile:
     status = os.fstat(descriptor)
     if stat.S_ISDIR(status.st_mode):
         return BootFile(path, "directory", 0, _NO_DIGEST)
@@ -81,7 +86,7 @@ def _describe(path: str, descriptor: int, as_rom: AsRom | None, as_flash: AsFlas
     image = identify(status.st_size, read)
     if status.st_size > LARGEST:
         image = Image("unknown", content=image.content or "huge")
-    useless = image.kind in ("unknown", "elf") and not (as_rom or as_flash)
+    useless = as_kernel and image.kind in ("unknown", "elf")
     digest = _NO_DIGEST if useless or status.st_size > LARGEST else _digest(descriptor, status.st_size)
     found = _boot_file(path, status.st_size, digest, image)
     if as_flash and status.st_size:
