@@ -201,8 +201,14 @@ def test_a_device_that_is_pulled_out_is_given_up(cli: Cli, payload: Callable[[st
 
 
 def monitor(order: str) -> None:
-    """To QEMU. What it answers is not echoed: it would take that for orders."""
+    """To QEMU, which is to have nothing to say to it.
+
+    A port that is opened for the first time echoes: QEMU has its own greeting then as the beginning of an order.
+    """
     with Path("/dev/ttyS1").open("r+b", buffering=0) as port:
         tty.setraw(port)
-        port.write(f"{order}\n".encode())
-        termios.tcdrain(port)
+        port.write(f"\n{order}\n".encode())
+        said, answered = b"", re.compile(rf"{re.escape(order)}\x1b\[K\r\n(.*)\(qemu\) $".encode(), re.DOTALL)
+        while not (answer := answered.search(said)):
+            said += port.read(1 << 12)
+    assert not answer[1], said
