@@ -176,6 +176,20 @@ def a_group_with_a_mapped_bar_stays_though_its_device_is_closed(
         mapping.close()
 
 
+def a_group_is_taken_out_when_its_last_device_goes(kernel: RealKernel, number: int, address: PciAddress) -> None:
+    """With it goes the container's IOMMU, and all that was mapped."""
+    spaces = kernel.address_spaces()
+    spaces.open_group(number)
+    space = spaces.join(number)
+    with closing(kernel.take_memory(MIB, PAGE, None)) as memory:
+        space.map_dma(MIB, memory, 0, MIB)
+        kernel.drivers.unbind(address)
+        space.unmap_dma(MIB, MIB)
+    spaces.leave(number)
+    spaces.close_group(number)
+    kernel.drivers.probe(address)
+
+
 # ---- address spaces, whatever is behind them ----
 
 
@@ -506,6 +520,7 @@ RULES: tuple[Rule, ...] = (
     a_device_of_another_group_is_not_had,
     a_group_with_an_open_device_stays,
     a_group_with_a_mapped_bar_stays_though_its_device_is_closed,
+    a_group_is_taken_out_when_its_last_device_goes,
     a_group_is_opened_once_joins_and_leaves,
     each_map_is_one_less,
     a_reset_of_its_bus_wants_the_owners_and_nobody_else,

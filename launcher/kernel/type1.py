@@ -25,6 +25,14 @@ from launcher.values import HostDevice, PciAddress, Span
 class Container(Descriptor):
     """/dev/vfio/vfio: an IOMMU address space that groups share."""
 
+    def __init__(self, fd: int) -> None:
+        super().__init__(fd)
+        self._joined: list[Group] = []
+
+    def has(self, group: Group) -> None:
+        """It is in this container, as long as it has not gone."""
+        self._joined.append(group)
+
     def api_version(self) -> int:
         """VFIO_GET_API_VERSION: 0 since there is VFIO."""
         return ioctl(self.fd, "VFIO_GET_API_VERSION")
@@ -64,13 +72,18 @@ class Container(Descriptor):
         self.map_dma(iova, mapping, 0, mapping.size)
 
     def unmap_dma(self, iova: int, size: int) -> None:
-        """The whole of what was mapped there. The kernel says how much it unmapped."""
+        """The whole of what was mapped there. The kernel says how much it unmapped: nothing, or EINVAL, when it has
+        taken the last group out."""
         request = ffi.new("struct vfio_iommu_type1_dma_unmap *")
         request.argsz = ffi.sizeof(request[0])
         request.iova, request.size = iova, size
-        ioctl(self.fd, "VFIO_IOMMU_UNMAP_DMA", request)
-        if request.size != size:
-            raise OSError(errno.ENOENT, f"unmapped {request.size:#x} of {size:#x} bytes", "VFIO_IOMMU_UNMAP_DMA")
+        try:
+            ioctl(self.fd, "VFIO_IOMMU_UNMAP_DMA", request)
+            if request.size != size:
+                raise OSError(errno.ENOENT, f"unmapped {request.size:#x} of {size:#x} bytes", "VFIO_IOMMU_UNMAP_DMA")
+        except OSError:
+            if not all(group.has_gone() for group in self._joined):
+                raise
 
 
 class Group(Descriptor):
@@ -90,10 +103,20 @@ class Group(Descriptor):
     def set_container(self, container: Container) -> None:
         """EINVAL: it does not fit this container (or none, if it is the first); EPERM: not viable."""
         ioctl(self.fd, "VFIO_GROUP_SET_CONTAINER", ffi.new("int *", container.fd))
+        container.has(self)
 
     def unset_container(self) -> None:
-        """EBUSY while a device of it is open."""
+        """EBUSY while a device of it is open; EINVAL: it is in none."""
         ioctl(self.fd, "VFIO_GROUP_UNSET_CONTAINER")
+
+    def has_gone(self) -> bool:
+        """Whether the kernel has taken it out of its container because the host has its last device back. While it is at
+        that, this waits (vfio_device_remove_group of Linux 6.1 and later)."""
+        try:
+            self.viable()
+        except OSError as error:
+            return error.errno == errno.ENODEV
+        return False
 
     def open_device(self, address: HostDevice) -> Device:
         """ENODEV: not in this group, or not bound to a VFIO driver; EACCES: a VF whose PF wants a token."""
@@ -158,7 +181,11 @@ class Type1:
             if not self._members[container]:
                 del self._members[container]
                 last.callback(container.close)
-            self._groups[group].unset_container()
+            try:
+                self._groups[group].unset_container()
+            except OSError:
+                if not self._groups[group].has_gone():
+                    raise
 
     def files(self) -> tuple[Group, ...]:
         """The open groups, which KVM is told of before any device is opened."""

@@ -72,7 +72,7 @@ static const struct rule of_devices[] = {
 	ALLOW(pread64), ALLOW(pwrite64), ALLOW(fdatasync), ALLOW(poll), ALLOW(eventfd2), ALLOW(close),
 	IOCTL(KVM_IRQFD), IOCTL(KVM_SET_GSI_ROUTING), IOCTL(KVM_SET_USER_MEMORY_REGION),
 	IOCTL(VFIO_DEVICE_SET_IRQS), IOCTL(VFIO_DEVICE_GET_IRQ_INFO), IOCTL(VFIO_IOMMU_MAP_DMA), IOCTL(VFIO_IOMMU_UNMAP_DMA),
-	IOCTL(IOMMU_IOAS_MAP_FILE), IOCTL(IOMMU_IOAS_UNMAP),
+	IOCTL(VFIO_GROUP_GET_STATUS), IOCTL(IOMMU_IOAS_MAP_FILE), IOCTL(IOMMU_IOAS_UNMAP),
 };
 
 /* What a guest does to its virtio functions: engines are told of rings and eventfds when a driver starts. */

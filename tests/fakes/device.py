@@ -191,6 +191,8 @@ class FakeDevice(Handle):
         if self.closed and not self.mappings and self in self.kernel.devices:
             self.kernel.devices.remove(self)
             self.function.reset_count += self.function.resets_when_opened
+            if self.function.wanted:
+                self.kernel.drivers.let_go(self.function)
 
 
 class FakeBarMapping(Mappable):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tests.fakes.handle import refuse
 from tests.fakes.host import VFIO
+from tests.fakes.vfio import take_out
 
 if TYPE_CHECKING:
     from launcher.kernel.api import MdevKind
@@ -52,7 +53,12 @@ class FakeDrivers:
             refuse(errno.ETIMEDOUT, "unbind")
         if one.holds_on or (one.driver == VFIO and any(device.function is one for device in self._kernel.devices)):
             refuse(errno.ETIMEDOUT, "unbind")
+        self.let_go(one)
+
+    def let_go(self, one: FakeFunction) -> None:
         one.driver = None
+        if not any(other.driver == VFIO for other in self._kernel.host.of_group(one.group)):
+            take_out(self._kernel, one.group)
         self._kernel.host.keep()
 
     def probe(self, address: PciAddress) -> None:

@@ -45,6 +45,7 @@ class FakeFunction:
     kind: MdevKind | None = None  # what a mediated one is made of
     there: bool = True  # it has been made
     lost: bool = False  # its configuration space does not answer
+    wanted: bool = False  # the host waits for it to be closed, and has it then
     close_error: int = 0  # that its last close says, and is one all the same
     reset_count: int = 0
     physical: PciAddress | None = None  # of a virtual function

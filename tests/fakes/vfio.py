@@ -21,6 +21,7 @@ class FakeContainer(Handle):
     def __init__(self, kernel: FakeKernel) -> None:
         super().__init__(kernel)
         self.groups: list[FakeGroup] = []
+        self.joined: list[FakeGroup] = []  # all that have joined
         self.has_iommu = False
         self.maps: dict[Span, Mappable] = {}
 
@@ -63,8 +64,15 @@ class FakeContainer(Handle):
         self.map_dma(iova, mapping, 0, mapping.size)
 
     def unmap_dma(self, iova: int, size: int) -> None:
+        """No error of a container whose groups the kernel has taken out."""
+        try:
+            self._unmap(Span(iova, size), "VFIO_IOMMU_UNMAP_DMA")
+        except OSError:
+            if not all(group.has_gone() for group in self.joined):
+                raise
+
+    def _unmap(self, span: Span, call: str) -> None:
         """A part of a map stays; where there is none, the kernel says that it unmapped nothing."""
-        call, span = "VFIO_IOMMU_UNMAP_DMA", Span(iova, size)
         self.kernel.call(call)
         self._want_iommu(call)
         inside = [one for one in self.maps if one.overlaps(span)]
@@ -72,7 +80,7 @@ class FakeContainer(Handle):
             refuse(errno.EINVAL, call)
         for one in inside:
             del self.maps[one]
-        if sum(one.size for one in inside) != size:
+        if sum(one.size for one in inside) != span.size:
             refuse(errno.ENOENT, call)
 
     def _want_iommu(self, call: str) -> None:
@@ -86,6 +94,7 @@ class FakeContainer(Handle):
         if any(not one.covers(span) for span in self.maps for one in self.kernel.host.free if one.overlaps(span)):
             refuse(errno.EINVAL, call)
         self.groups.append(group)
+        self.joined.append(group)
         if self not in self.kernel.spaces:
             self.kernel.spaces.append(self)
 
@@ -97,6 +106,16 @@ class FakeContainer(Handle):
             self.maps.clear()
             self.has_iommu = False
             self.kernel.spaces.remove(self)
+
+
+def take_out(kernel: FakeKernel, number: int) -> None:
+    """VFIO has no device of that group any more: who has it open has a group that is in no container."""
+    for space in [one for one in kernel.spaces if isinstance(one, FakeContainer)]:
+        for group in [one for one in space.groups if one.number == number]:
+            if space.groups == [group]:
+                space.maps.clear()
+            space.leave(group)
+            group.container = None
 
 
 class FakeGroup(Handle):
@@ -115,8 +134,18 @@ class FakeGroup(Handle):
         self.known_to_kvm = False
 
     def viable(self) -> bool:
-        self.kernel.call("VFIO_GROUP_GET_STATUS")
+        call = "VFIO_GROUP_GET_STATUS"
+        self.kernel.call(call)
+        if not any(one.driver == VFIO for one in self.kernel.host.of_group(self.number)):
+            refuse(errno.ENODEV, call)
         return self.kernel.host.viable(self.number)
+
+    def has_gone(self) -> bool:
+        try:
+            self.viable()
+        except OSError as error:
+            return error.errno == errno.ENODEV
+        return False
 
     def set_container(self, container: FakeContainer) -> None:
         call = "VFIO_GROUP_SET_CONTAINER"

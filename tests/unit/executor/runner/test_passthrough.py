@@ -286,6 +286,19 @@ def translations(*, on: bool) -> bytes:
     return struct.pack("<IHH", 0x0001000F, 0, on << 15).ljust(CONFIG_SIZE - 256, b"\0")
 
 
+@pytest.mark.parametrize("cached", [False, True], ids=["beside", "in turn"])
+def test_devices_that_the_host_waits_for_leave_nothing_to_undo(tmp_path: Path, cached: bool) -> None:
+    """VFIO gives up the group of the last that is closed, and with that the container's maps, before we do."""
+    kernel = a_kernel(host=host_of(apart=()))
+    for one in kernel.host.functions:
+        one.wanted = True
+        one.config += translations(on=cached)
+    run = Run(passing_plan(tmp_path), kernel)
+    assert [state for _, state in run.states() if state == "not-undone"] == []
+    assert run.all_of("end")[0]["how"] == "power-off"
+    assert kernel.left() == []
+
+
 def test_a_device_that_could_cache_translations_and_does_not_is_closed_beside(tmp_path: Path) -> None:
     kernel = a_kernel()
     kernel.host.functions[0].config += translations(on=False)
