@@ -120,9 +120,10 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "E524",
         "the device is not as planned",
-        "Its driver or driver_override changed between plan and step, or the node of its name in /dev/vfio/devices is "
-        "another device's: names follow the order of binding, and the number of what is opened is compared with that "
-        "in sysfs. Nothing was done to it.",
+        "Its driver or driver_override changed between plan and step, or it has gone: somebody pulled it out, or the "
+        "host took it back while the guest was rebooting. Or the node of its name in /dev/vfio/devices is another "
+        "device's: names follow the order of binding, and the number of what is opened is compared with that in sysfs. "
+        "Nothing was done to it.",
         "vmlaunch up vm.yaml        # while another tool binds the device",
         "Plan again. In a container the node is to have the name that it has on the host.",
     ),

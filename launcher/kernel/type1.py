@@ -110,8 +110,8 @@ class Group(Descriptor):
         ioctl(self.fd, "VFIO_GROUP_UNSET_CONTAINER")
 
     def has_gone(self) -> bool:
-        """Whether the kernel has taken it out of its container because the host has its last device back. While it is at
-        that, this waits (vfio_device_remove_group of Linux 6.1 and later)."""
+        """Whether the kernel has taken it out of its container because the host has its last device back. While it is
+        at that, this waits (vfio_device_remove_group of Linux 6.1 and later)."""
         try:
             self.viable()
         except OSError as error:

@@ -170,11 +170,11 @@ class FakeGroup(Handle):
     def open_device(self, address: PciAddress) -> FakeDevice:
         call = "VFIO_GROUP_GET_DEVICE_FD"
         self.kernel.call(call)
-        if not self.container or not self.container.has_iommu:
-            refuse(errno.EINVAL, call)
         found = self.kernel.host.at(address)
         if found is None or found.group != self.number or found.driver != VFIO:
             refuse(errno.ENODEV, call)
+        if not self.container or not self.container.has_iommu:
+            refuse(errno.EINVAL, call)
         return FakeDevice(self.kernel, self, found)
 
     def close(self) -> None:

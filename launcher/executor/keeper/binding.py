@@ -6,6 +6,8 @@ Every function here can be called again after it was killed anywhere: it looks f
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from launcher.codec import DecodeError, decode, written
 from launcher.errors import Diagnostic, StepFailed
@@ -52,7 +54,8 @@ def _is_name(driver: str) -> bool:
 
 def check(step: BindDriver, drivers: PciDrivers) -> None:
     """StepFailed when the function is not as planned: somebody else may have it, so it must not be rebound later."""
-    here = (drivers.driver(step.address), drivers.override(step.address))
+    with _there(step.address, drivers):
+        here = (drivers.driver(step.address), drivers.override(step.address))
     if here != (step.before, step.override):
         fact = (
             f"{step.address} is on {_show(*here)}, and was on {_show(step.before, step.override)} when it was planned"
@@ -61,17 +64,31 @@ def check(step: BindDriver, drivers: PciDrivers) -> None:
 
 
 def bind(step: BindDriver, drivers: PciDrivers) -> None:
-    """StepFailed when the driver does not take it. OSError from the kernel."""
-    if step.driver is not None:
-        drivers.set_override(step.address, step.driver)
-    drivers.unbind(step.address)
-    if step.driver is None:
-        return
-    drivers.probe(step.address)
-    taken = drivers.driver(step.address)
+    """StepFailed when the driver does not take it, or it has gone. OSError from the kernel."""
+    with _there(step.address, drivers):
+        if step.driver is not None:
+            drivers.set_override(step.address, step.driver)
+        drivers.unbind(step.address)
+        if step.driver is None:
+            return
+        drivers.probe(step.address)
+        taken = drivers.driver(step.address)
+        drivers.override(step.address)
     if taken != step.driver:
         fact = f"{step.driver} does not take {step.address}, which is on {taken or 'no driver'}"
         raise StepFailed(Diagnostic("E525", fact, help=(f"`dmesg | grep {step.address}` says why",)))
+
+
+@contextmanager
+def _there(address: PciAddress, drivers: PciDrivers) -> Iterator[None]:
+    """StepFailed of one that was pulled out, or is a virtual function that its physical one has no more."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in GONE or not _is_gone(address, drivers):
+            raise
+        fact = f"{address} has gone since it was planned"
+        raise StepFailed(Diagnostic("E524", fact, help=("plan again",))) from error
 
 
 def rebind(before: Before, drivers: PciDrivers) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from errno import ENODEV
 from functools import partial
 
 from launcher.errors import Diagnostic, StepFailed
@@ -40,7 +41,7 @@ def open_devices(step: OpenDevices, live: Live) -> None:
     live.on_undo(closing.meanwhile)
     opened: dict[Passed | PassedMdev, Device] = {}
     for one in step.devices:
-        opened[one] = spaces.open_device(_group(one, live), one.address)
+        opened[one] = _open(one, spaces, live)
         live.on_undo(partial(closing.close, one, opened[one]))
     unreset = reset(tuple(opened.values()), spaces)
     several = {one.guest.device for one in step.devices if one.guest.function}
@@ -57,6 +58,16 @@ def open_devices(step: OpenDevices, live: Live) -> None:
     live.on_undo(partial(_reset_again, [device for device in opened.values() if device not in unreset], spaces))
     for passed in made:
         connect(passed, live)
+
+
+def _open(one: Passed | PassedMdev, spaces: AddressSpaces, live: Live) -> Device:
+    try:
+        return spaces.open_device(_group(one, live), one.address)
+    except OSError as error:
+        if error.errno != ENODEV:
+            raise
+        fact = f"{one.alias}: the host has taken {one.address} back"
+        raise StepFailed(Diagnostic("E524", fact, help=("plan again",))) from error
 
 
 def _group(one: Passed | PassedMdev, live: Live) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
-from errno import EBUSY, EINVAL, EPERM
+from errno import EBUSY, EINVAL, ENOENT, EPERM
 
 from launcher.errors import Diagnostic, StepFailed
 from launcher.kernel.api import PciDrivers
@@ -36,10 +36,14 @@ def refused_bind(group: int, error: OSError, drivers: PciDrivers) -> StepFailed 
 
 
 def refused_group(group: int, error: OSError, drivers: PciDrivers) -> StepFailed | None:
-    """The same of opening the group by its number."""
+    """The same of opening the group by its number; ENOENT: its node goes with its last device."""
+    members = _members(group, drivers)
+    if error.errno == ENOENT and not members:
+        fact = f"IOMMU group {group} has gone since it was planned"
+        return StepFailed(Diagnostic("E524", fact, help=("plan again",)))
     if error.errno != EBUSY:
         return None
-    return _taken(group, (f"/dev/vfio/{group}", *_nodes(_members(group, drivers), drivers)))
+    return _taken(group, (f"/dev/vfio/{group}", *_nodes(members, drivers)))
 
 
 def _members(group: int, drivers: PciDrivers) -> dict[str, str | None]:

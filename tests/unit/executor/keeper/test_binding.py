@@ -144,6 +144,27 @@ def test_a_function_that_is_not_as_planned_is_not_touched() -> None:
     assert kernel.calls == []
 
 
+@pytest.mark.parametrize("call", ["", "driver_override", "unbind", "drivers_probe"])
+def test_a_function_that_goes_before_it_is_given_to_vfio_is_named(
+    folders: Iterator[StateFolder], monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """It is pulled out before the first look at it, or after one of the calls."""
+    keeper, count = Keeper(a_kernel(), next(folders)), FakeKernel.call
+    rest = keeper.kernel.host.functions[1:]
+
+    def pull_out(kernel: FakeKernel, name: str) -> None:
+        count(kernel, name)
+        if name == call:
+            kernel.host.functions = rest
+
+    monkeypatch.setattr(FakeKernel, "call", pull_out)
+    if not call:
+        keeper.kernel.host.functions = rest
+    keeper.change()
+    assert keeper.failed == "0000:01:00.0 has gone since it was planned"
+    assert keeper.put_back() == []
+
+
 def test_a_function_that_has_gone_meanwhile_is_put_back(folders: Iterator[StateFolder]) -> None:
     keeper = Keeper(a_kernel(), next(folders))
     keeper.change()

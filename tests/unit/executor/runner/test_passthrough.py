@@ -481,6 +481,26 @@ def test_a_drive_does_without_its_line_and_a_card_that_has_no_messages_does_not(
     assert run.kernel.left() == []
 
 
+def test_a_device_that_the_host_takes_while_the_guest_reboots_is_named(tmp_path: Path) -> None:
+    again = (*guest()[0][:-1], Event("reset"))
+    kernel = a_kernel(events=(again,), after_reset=guest())
+    kernel.host.functions[1].wanted = True
+    run = Run(passing_plan(tmp_path), kernel, reboot=True)
+    assert run.problem["code"] == "E524"
+    assert run.problem["message"] == "card: the host has taken 0000:02:00.0 back"
+    assert [state for _, state in run.states() if state == "not-undone"] == []
+    assert kernel.left() == []
+
+
+def test_a_group_that_goes_before_it_is_opened_is_named(tmp_path: Path) -> None:
+    kernel = a_kernel()
+    kernel.host.functions = kernel.host.functions[:2]
+    run = Run(passing_plan(tmp_path), kernel)
+    assert run.problem["code"] == "E524"
+    assert run.problem["message"] == "IOMMU group 3 has gone since it was planned"
+    assert kernel.left() == []
+
+
 def test_a_reboot_keeps_groups_and_ram_and_opens_the_devices_again(tmp_path: Path, whole: Run) -> None:
     again = (*guest()[0][:-1], Event("reset"))
     kernel = a_kernel(events=(again,), after_reset=guest())
