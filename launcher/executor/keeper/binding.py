@@ -73,7 +73,7 @@ def bind(step: BindDriver, drivers: PciDrivers) -> None:
             return
         drivers.probe(step.address)
         taken = drivers.driver(step.address)
-        drivers.override(step.address)
+        drivers.override(step.address)  # one that has gone has no driver, and not this either
     if taken != step.driver:
         fact = f"{step.driver} does not take {step.address}, which is on {taken or 'no driver'}"
         raise StepFailed(Diagnostic("E525", fact, help=(f"`dmesg | grep {step.address}` says why",)))

@@ -15,6 +15,7 @@ import pytest
 
 from tests.conftest import PATIENCE, Cli
 from tests.lab.inside.passing import (
+    E1000E,
     EDU,
     GUEST,
     NVME,
@@ -181,12 +182,13 @@ def test_a_device_that_the_host_wants_back_is_given_back(cli: Cli, payload: Call
 
 @pytest.mark.long
 @pytest.mark.host("zoo", "iommufd")
-def test_a_device_that_is_pulled_out_is_given_up(cli: Cli, payload: Callable[[str], Path]) -> None:
-    """QEMU's device_del: the slot asks, the kernel waits for the VM. What is plugged in again is the host's.
-
-    On our kernel: the distribution's leaves slots to ACPI, and hears nothing of this order.
-    """
-    up = cli.start("up", cli.spec(payload("button"), memory="64MiB", devices={"usb": USB}))
+@pytest.mark.parametrize("others", [{}, {"disk": NVME, "nic": E1000E}], ids=["alone", "of three"])
+def test_a_device_that_is_pulled_out_is_given_up(
+    cli: Cli, payload: Callable[[str], Path], others: dict[str, str]
+) -> None:
+    """QEMU's device_del: ACPI asks the kernel, which waits for the VM. What is plugged in again is the host's, and so
+    is what was not pulled out."""
+    up = cli.start("up", cli.spec(payload("button"), memory="64MiB", devices={"usb": USB, **others}))
     assert up.stdout is not None
     while "!" not in (line := up.stdout.readline(1)):
         assert line
