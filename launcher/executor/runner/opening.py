@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from errno import ENODEV
+from errno import EAGAIN, ENODEV
 from functools import partial
 
 from launcher.errors import Diagnostic, StepFailed
@@ -30,6 +30,9 @@ from launcher.machine.pci import CONFIG_SIZE, CONVENTIONAL_CONFIG
 from launcher.machine.policy import INTERRUPT_PIN, Shape
 from launcher.plan.steps import OpenDevices, Passed, PassedMdev
 from launcher.record import replace
+
+# What the kernel says of a device that it is taking from its driver. VFIO_DEVICE_RESET does not wait until it has.
+TAKEN = {ENODEV: "has taken", EAGAIN: "is taking"}
 
 
 def open_devices(step: OpenDevices, live: Live) -> None:
@@ -64,9 +67,9 @@ def _open(one: Passed | PassedMdev, spaces: AddressSpaces, live: Live) -> Device
     try:
         return spaces.open_device(_group(one, live), one.address)
     except OSError as error:
-        if error.errno != ENODEV:
+        if error.errno not in TAKEN:
             raise
-        fact = f"{one.alias}: the host has taken {one.address} back"
+        fact = f"{one.alias}: the host {TAKEN[error.errno]} {one.address} back: {error.strerror} ({error.filename})"
         raise StepFailed(Diagnostic("E524", fact, help=("plan again",))) from error
 
 

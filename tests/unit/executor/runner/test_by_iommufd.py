@@ -306,9 +306,11 @@ def test_a_life_leaves_the_registers_of_a_device_as_it_found_them(tmp_path: Path
     assert [bytes(one.config[COMMAND : COMMAND + 2]) for one in drives] == before
 
 
-def test_a_reboot_whose_reset_fails_leaves_nothing(tmp_path: Path) -> None:
+def test_a_device_that_the_host_takes_while_the_guest_reboots_is_named(tmp_path: Path) -> None:
+    """The reset finds it locked (pci_try_reset_function)."""
     calls = rebooted(tmp_path).kernel.calls
     first = calls.index("VFIO_DEVICE_RESET") + 1
     run = rebooted(tmp_path, fail_at=first, error=errno.EAGAIN)
-    assert "VFIO_DEVICE_RESET" in run.problem["message"]
+    assert run.problem["code"] == "E524"
+    assert run.problem["message"].startswith("drive: the host is taking 0000:01:00.0 back: Resource temp")
     assert run.kernel.left() == []
