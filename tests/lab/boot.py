@@ -29,9 +29,10 @@ INSIDE = "/run/lab"  # the folder of results, as the command sees it
 GRACE = 300  # seconds that the machine may take beyond the command's own time: to boot and to end, on a fast machine
 TICK = 0.1
 MESSAGES = 25  # lines of the console in the sentence on a lost machine
-# QEMU's monitor is the machine's second serial port. The socket between them is in QEMU's own folder.
+# A monitor of QEMU is the machine's second serial port. The socket between them is in QEMU's own folder. It speaks QMP:
+# the other kind repeats what it is told, and a terminal that echoes repeats that, without end.
 MONITOR = (
-    *("-chardev", "socket,id=monitor,path=monitor,server=on,wait=off", "-mon", "chardev=monitor"),
+    *("-chardev", "socket,id=monitor,path=monitor,server=on,wait=off", "-mon", "chardev=monitor,mode=control"),
     *("-chardev", "socket,id=second,path=monitor", "-device", "isa-serial,chardev=second"),
 )
 

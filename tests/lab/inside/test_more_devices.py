@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import mmap
 import re
 import struct
 import subprocess
+import termios
 import tty
 from collections.abc import Callable
 from pathlib import Path
@@ -206,12 +208,17 @@ def test_a_device_that_is_pulled_out_is_given_up(
 def monitor(order: str) -> None:
     """To QEMU, which is to have nothing to say to it.
 
-    A port that is opened for the first time echoes: QEMU has its own greeting then as the beginning of an order.
+    A port that is opened for the first time echoes: QEMU has its own greeting as an order then, and its answer to that,
+    until the echo is off. 0xff ends whatever of it has come (docs/interop/qmp-spec).
     """
+    orders: tuple[dict[str, object], ...] = (
+        {"execute": "qmp_capabilities"},
+        {"execute": "human-monitor-command", "arguments": {"command-line": order}, "id": order},
+    )
     with Path("/dev/ttyS1").open("r+b", buffering=0) as port:
-        tty.setraw(port)
-        port.write(f"\n{order}\n".encode())
-        said, answered = b"", re.compile(rf"{re.escape(order)}\x1b\[K\r\n(.*)\(qemu\) $".encode(), re.DOTALL)
-        while not (answer := answered.search(said)):
+        tty.setraw(port, termios.TCSANOW)
+        port.write(b"\xff" + "".join(map(json.dumps, orders)).encode())
+        said = b""
+        while not (answer := re.search(rf'{{"return": "(.*)", "id": "{order}"}}'.encode(), said)):
             said += port.read(1 << 12)
     assert not answer[1], said
