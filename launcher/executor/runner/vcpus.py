@@ -10,20 +10,31 @@ from time import sleep
 
 from launcher.executor.runner.devices.bus import Bus
 from launcher.executor.runner.live import Built, Described, Engines, Live, Loaded, Started
-from launcher.kernel.api import Event, Vcpu
+from launcher.kernel.api import CpuidLeaf, Event, Vcpu
 from launcher.kernel.threads import Running, start
 from launcher.machine.board import Processor
 from launcher.plan.steps import RunVcpus
+from launcher.row import NamedTuple
 
 Told = Callable[[int, Event | Exception], None]  # vCPU index, why it came back
 
 MOST_FAULTS, A_MOMENT = 10_000, 0.001  # of KVM_RUN on one vCPU without an exit between, and seconds between two
 
 
+class Offered(NamedTuple):
+    """What KVM offers every vCPU: to ask it takes as long as to make one."""
+
+    leaves: list[CpuidLeaf]
+    brand: tuple[CpuidLeaf, ...]
+    deadline: bool
+
+
 def run_vcpus(step: RunVcpus, live: Live, told: Told) -> None:
     """Create them all, put the first one at the kernel's entry, start their threads. Any return of any is told."""
+    kvm = live.the(Built).kvm
+    offered = Offered(kvm.supported_cpuid(), kvm.brand(), bool(kvm.check_extension("tsc_deadline_timer")))
     for index in range(step.count):
-        _create_vcpu(index, live)
+        _create_vcpu(index, offered, live)
     confined = SimpleQueue[OSError | None]()
     if kernel := live.find(Loaded):
         live.vcpus[0].set_sregs(kernel.start.first_sregs())
@@ -40,14 +51,13 @@ def run_vcpus(step: RunVcpus, live: Live, told: Told) -> None:
             raise error
 
 
-def _create_vcpu(index: int, live: Live) -> None:
+def _create_vcpu(index: int, offered: Offered, live: Live) -> None:
     built, told = live.the(Built), live.the(Described)
     vcpu = built.vm.create_vcpu(told.ids[index], built.machine)
     live.on_undo(vcpu.close)
     live.vcpus.append(vcpu)
-    deadline = bool(built.kvm.check_extension("tsc_deadline_timer"))
-    processor = Processor(told.step.processors, index, told.step.nested, deadline, built.kvm.brand())
-    vcpu.set_cpuid(live.board.cpuid(built.kvm.supported_cpuid(), processor))
+    processor = Processor(told.step.processors, index, told.step.nested, offered.deadline, offered.brand)
+    vcpu.set_cpuid(live.board.cpuid(offered.leaves, processor))
     if live.find(Started):  # firmware sets up the rest
         vcpu.set_msrs(live.board.platform().FIRST_MSRS)
         return

@@ -331,6 +331,14 @@ def test_vcpus_that_were_found_asleep_one_by_one_were_not_all_of_them_asleep(tmp
     assert not run.kernel.untidy
 
 
+@pytest.mark.parametrize("vcpus", [1, 8])
+def test_kvm_is_asked_once_what_it_offers_every_vcpu(tmp_path: Path, vcpus: int) -> None:
+    kernel = FakeKernel()
+    Run(plan_of(tmp_path, vcpus=vcpus), kernel)
+    assert kernel.calls.count("KVM_GET_SUPPORTED_CPUID") == 1
+    assert sum(one.startswith("KVM_CREATE_VCPU") for one in kernel.calls) == vcpus
+
+
 def test_a_pinned_vcpu_pins_its_thread(tmp_path: Path) -> None:
     run = Run(plan_of(tmp_path, pin=(0, 1)), FakeKernel())
     assert run.kernel.affinities == [{0}, {1}, os.sched_getaffinity(0)]
