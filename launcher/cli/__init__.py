@@ -148,23 +148,11 @@ def _module_of(verb: str) -> Any:
 
 
 def _parser_of(verb: str, module: Any) -> argparse.ArgumentParser:
-    import argparse
+    from launcher.cli.parser import Parser
 
-    about = f"{VERBS[verb][1]}."
-    parser = argparse.ArgumentParser(
-        f"vmlaunch {verb}", description=about, allow_abbrev=False, formatter_class=_formatter
-    )
+    parser = Parser(verb, f"{VERBS[verb][1]}.")
     module.arguments(parser)
     return parser
-
-
-def _formatter(prog: str) -> argparse.HelpFormatter:
-    """Told the width: to find it, argparse would import what opens archives."""
-    import argparse
-
-    from launcher.report.lines import WIDE, width_of
-
-    return argparse.HelpFormatter(prog, width=min(width_of(sys.stdout), WIDE) - 2)
 
 
 def overview() -> str:

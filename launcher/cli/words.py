@@ -107,6 +107,48 @@ OPTIONS = {
     "doctor": {"--fix": "it changes nothing, and each line says what to do"},
 }
 
+# Words of others for the values of an option or an argument, by verb and option, and what says that here.
+VALUES = {
+    ("doctor", "--for"): {
+        "devices": "gpu gpus pci vfio iommu passthrough device",
+        "vm": "kvm cpu cpus memory all",
+        "disks": "disk storage qcow2 image images",
+        "shares": "share virtiofs folder folders",
+        "nics": "nic net network networks bridge tap",
+        "user-nics": "user passt slirp",
+        "uefi": "ovmf edk2 efi",
+        "bios": "seabios legacy",
+    },
+    ("schema", ""): {"spec": "vm vm.yaml", "facts": "host hosts devices", "placement": "place", "report": "inspect"},
+    ("completion", ""): {"bash": "sh /bin/bash", "zsh": "/bin/zsh"},
+    ("place", "--format"): {"slurm": "sbatch", "kubernetes": "k8s job"},
+    ("devices", "--format"): {"gres": "slurm gres.conf", "nodes": "slurm.conf", "resourceslice": "kubernetes k8s dra"},
+}
+# What other options, and other verbs, say.
+VALUES_IN_WORDS = {
+    ("plan", "--format"): {
+        "svg": "write `--svg FILE`",
+        "slurm": "`vmlaunch place` has it",
+        "kubernetes": "`vmlaunch place` has it",
+        "yaml": "JSON is YAML: write `--json`",
+    },
+    ("place", "--format"): {"yaml": "JSON is YAML: write `--json`"},
+    ("devices", "--format"): {"json": "write `--json`", "text": "leave it out"},
+    ("validate", "--format"): {"yaml": "JSON is YAML: write `--json`", "xml": "write `--format junit`"},
+}
+# What to write where an argument is missing.
+MISSING = {
+    "NAME|SPEC|PLAN": ", and says which VM is meant; `vmlaunch ps -a` lists them",
+    "SPEC": "; `vmlaunch init` writes a first one",
+    "HOSTS": ", a folder of what `vmlaunch devices --json` writes on each host",
+    "FILE": "; `virsh dumpxml NAME > FILE` makes one of libvirt's",
+    "SHELL": ": bash, zsh or fish",
+}
+ARGPARSE = {
+    ": expected one argument": " takes a value, and nothing stands behind it",
+    ": ignored explicit argument ": " takes no value, and has ",
+}
+
 # Whose words are the values of one option.
 _OPTION_OF = {"devices": "--class", "doctor": "--for"}
 
@@ -184,3 +226,31 @@ def _near(option: str, known: Sequence[str]) -> str:
 
     found = get_close_matches(option, known, 1) if len(option) > 3 else []
     return f"did you mean `{found[0]}`?" if found else ""
+
+
+def cannot_be(verb: str, option: str, value: str, choices: Sequence[str]) -> str:
+    """A value that is none of the choices. `option`: "" of an argument."""
+    from difflib import get_close_matches
+
+    from launcher.report.frame import visible
+
+    of = f"{option} " if option else ""
+    others, in_words = VALUES.get((verb, option), {}), VALUES_IN_WORDS.get((verb, option), {})
+    plain = value.lower()
+    meant = next((one for one, words in others.items() if plain in words.split()), None)
+    near = [meant] if meant else get_close_matches(plain, (*choices, *in_words), 1)
+    said = "".join(f"; {in_words.get(one) or f'did you mean `{of}{one}`?'}" for one in near)
+    return f"{of}{visible(value)} is not known{said}\nit can be {', '.join(choices[:-1])} or {choices[-1]}"
+
+
+def mistaken(message: str) -> str:
+    """What argparse says of arguments that are missing, a line for each, and of values that are missing or too many."""
+    from launcher.report.frame import visible
+
+    message = message.removeprefix("argument ")
+    said, _, names = message.rpartition(": ")
+    if said == "the following arguments are required":
+        return "\n".join(f"{name} is missing" + MISSING.get(name, "") for name in names.split(", "))
+    for theirs, ours in ARGPARSE.items():
+        message = message.replace(theirs, ours)
+    return visible(message)

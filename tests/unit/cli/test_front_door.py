@@ -15,9 +15,10 @@ from types import SimpleNamespace
 import pytest
 
 from launcher.cli import VERBS, _module_of, _parser_of, main, plan, validate
+from launcher.cli.completion import SCRIPTS
 from launcher.cli.outcome import LOOKING, exit_code_of, leave
 from launcher.cli.terminal import can_redraw, wants_colour
-from launcher.cli.words import ALIASES, IN_WORDS, OPTIONS, OTHERS
+from launcher.cli.words import ALIASES, IN_WORDS, OPTIONS, OTHERS, VALUES, VALUES_IN_WORDS
 from launcher.errors import Diagnostic, HostNotRestored, LauncherError, NoSuchVm, Refused, StalePlan, StepFailed, Where
 from launcher.version import VERSION
 from tests.conftest import PATIENCE
@@ -134,6 +135,17 @@ def test_help_and_version_are_words_too(words: list[str], said: str, capsys: pyt
         (["init", "--name", "web"], "a name is named without an option: `vmlaunch init NAME`"),
         (["explain", "E1O1"], "there is no field or code E1O1; did you mean `E101`?"),
         (["up", "a.yaml", "b.yaml"], "one is taken at a time, and these are too many: b.yaml"),
+        (["doctor", "--for", "gpu"], "--for gpu is not known; did you mean `--for devices`?\nit can be vm, devices,"),
+        (["plan", "--format", "svgg", "a"], "--format svgg is not known; write `--svg FILE`\nit can be text, json,"),
+        (["completion", "tcsh"], "vmlaunch completion: tcsh is not known\nit can be bash, zsh or fish\n"),
+        (["schema", "host"], "host is not known; did you mean `facts`?\nit can be spec, editor,"),
+        (["plan", "--format", "\x1b[1m", "a"], "--format \ufffd[1m is not known\n"),
+        (["place"], "vmlaunch place: SPEC is missing; `vmlaunch init` writes a first one\nHOSTS is missing, a folder"),
+        (["inspect"], "NAME|SPEC|PLAN is missing, and says which VM is meant; `vmlaunch ps -a` lists them\n"),
+        (["completion"], f"SHELL is missing: {' or '.join(', '.join(SCRIPTS).rsplit(', ', 1))}\n`vmlaunch completion"),
+        (["plan", "a", "-o"], "-o/--output takes a value, and nothing stands behind it\n`vmlaunch plan --help` says"),
+        (["plan", "a", "--json=3"], "vmlaunch plan: --json takes no value, and has '3'\n"),
+        (["inspect", "--every", "0", "a"], "vmlaunch inspect: --every: 0 is not 0.1 to 3600 seconds\n"),
         (["up", "a.yaml", "\x1b[1m", "--\x07"], "there is no option --\ufffd\n"),
     ],
     ids=lambda words: " ".join(words).replace("\x1b", "ESC").replace("\x07", "BEL") if isinstance(words, list) else "",
@@ -144,6 +156,15 @@ def test_words_that_are_not_ours_are_answered_in_ours(
     assert main(words) == 2
     out, err = capsys.readouterr()
     assert (out, said in err, "\x1b" in err) == ("", True, False)
+
+
+def test_values_of_others_are_not_ours_and_lead_to_ours() -> None:
+    for verb, option in {*VALUES, *VALUES_IN_WORDS}:
+        actions = _parser_of(verb, _module_of(verb))._actions
+        choices = next({*one.choices} for one in actions if one.choices and option == (*one.option_strings, "")[0])
+        others = VALUES.get((verb, option), {})
+        named = {*" ".join(others.values()).split(), *VALUES_IN_WORDS.get((verb, option), {})}
+        assert (verb, named & choices, others.keys() - choices) == (verb, set(), set())
 
 
 def test_no_option_of_others_is_one_of_ours() -> None:
