@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from launcher import digests
-from launcher.copies import LEAST, START, Copies, Here
+from launcher.copies import START, Copies, Here
 from launcher.executor.ending import EXIT_CODES
 from launcher.executor.runner import runner
 from launcher.executor.runner.runner import Runner
@@ -166,9 +166,10 @@ def copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Copies:
     """As the process that planned has made them."""
     copies = Copies(os.memfd_create("copies", os.MFD_CLOEXEC))
     monkeypatch.setattr(Here, "copies", copies)
+    monkeypatch.setattr("launcher.copies.LEAST", 1)
     plan_of(tmp_path)
-    for name in ("kernel", "initrd"):
-        copies.digested([(tmp_path / name).read_bytes()], LEAST, hashlib.sha256())
+    for content in ((tmp_path / name).read_bytes() for name in ("kernel", "initrd")):
+        copies.digested([content], len(content), hashlib.sha256())
     return copies
 
 
