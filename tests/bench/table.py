@@ -225,7 +225,7 @@ TABLE = (
     Row(
         "memory-vmm",
         "Memory of the VMM",
-        "Of all processes of one such guest, two seconds after its first KVM_RUN, without the guest's RAM: with the "
+        "Of all processes of one such guest, six seconds after its first KVM_RUN, without the guest's RAM: with the "
         "client that stays attached, and detached. PSS counts a page that n processes have in common as an nth, other "
         "interpreters on the machine included; RSS counts it for each.",
         "fleet.memory",
