@@ -82,7 +82,7 @@ class Container(Descriptor):
             if request.size != size:
                 raise OSError(errno.ENOENT, f"unmapped {request.size:#x} of {size:#x} bytes", "VFIO_IOMMU_UNMAP_DMA")
         except OSError:
-            if not all(group.has_gone() for group in self._joined):
+            if not self._joined or not all(group.has_gone() for group in self._joined):
                 raise
 
 
