@@ -78,7 +78,9 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "E609",
         "a qcow2 image that contradicts itself",
-        "Its header names tables outside of the file, or sizes that cannot be. Most often the file was cut off.",
+        "Its header, or a list that is read with it, says what cannot be: tables outside of the file or one over the "
+        "other, sizes that are too large, snapshots or bitmaps that are broken. QEMU does not open such an image, or "
+        "stops at the first write. Most often the file was cut off.",
         "disks: {root: ./half.qcow2}",
         "Copy it again.",
     ),

@@ -125,7 +125,7 @@ def _described(path: str, descriptor: int, kind: Literal["file", "block"], forma
 def _boots(descriptor: int, one: DiskFile) -> tuple[Literal["bios", "uefi"], ...] | None:
     """An image that is based on another has its first sectors there until its guest writes them."""
     from launcher.images.boot_sectors import boots_of
-    from launcher.images.qcow2 import guest_reader
+    from launcher.images.qcow2_guest import guest_reader
 
     read = _reader(descriptor, one.size)
     if one.format == "raw":
