@@ -11,6 +11,7 @@ from textwrap import wrap
 from launcher.foreign.draft import Draft, Note
 from launcher.spec.fields import as_yaml
 from launcher.spec.short_forms import MAIN
+from launcher.spec.yaml_words import is_plain_everywhere
 from launcher.typed import Any
 
 _Beside = dict[tuple[str, ...], list[Note]]
@@ -95,14 +96,8 @@ def _entry(kind: str, alias: str, entry: dict[str, Any]) -> Iterator[str]:
 
 
 def _value(value: Any) -> str:
-    """On one line, with escapes for what a reader could not see."""
-    text = as_yaml(value, inside=True)
-    return text if text.isprintable() else "".join(one if one.isprintable() else _escape(one) for one in text)
-
-
-def _escape(sign: str) -> str:
-    code = ord(sign)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+    """On one line, for any reader of YAML."""
+    return as_yaml(value, inside=True, is_plain=is_plain_everywhere)
 
 
 # ---- comments ----

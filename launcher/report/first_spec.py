@@ -13,7 +13,7 @@ from launcher.report.frame import visible
 from launcher.report.inventory import NAMELESS, called, mediated_name
 from launcher.report.lines import wrapped
 from launcher.spec.kinds import WORDS, is_of
-from launcher.spec.yaml_text import resolve
+from launcher.spec.yaml_words import text_everywhere
 from launcher.typed import TYPE_CHECKING
 from launcher.values import GIB, MIB, show_size
 
@@ -54,13 +54,8 @@ def first_spec(
         "what `up` would do with them here. What is behind a # is not in the VM: take the # away where you want it."
     )
     parts = (_boot(kernels), _cpus_and_memory(host), _devices(host, verdicts), _served(host.serving))
-    lines = [*_comment(about), "", f"name: {_as_text(name)}", *(line for part in parts for line in ("", *part))]
+    lines = [*_comment(about), "", f"name: {text_everywhere(name)}", *(line for part in parts for line in ("", *part))]
     return "\n".join(visible(line).rstrip() for line in lines) + "\n"
-
-
-def _as_text(name: str) -> str:
-    """YAML reads some names as a number, or as true."""
-    return name if isinstance(resolve(name), str) else f'"{name}"'
 
 
 # ---- what starts ----
@@ -74,8 +69,8 @@ def _boot(kernels: Sequence[FoundKernel]) -> Iterator[str]:
             "No kernel was found that a guest of yours can start with: name one, a bzImage or a vmlinux."
         )
     yield "boot:"
-    yield f"  kernel: {first.path}"
-    yield f"  {'' if first.initrd else '# '}initrd: {first.initrd or './initrd.img'}"
+    yield f"  kernel: {text_everywhere(first.path)}"
+    yield f"  {'' if first.initrd else '# '}initrd: {text_everywhere(first.initrd or './initrd.img')}"
     yield "  cmdline: console=ttyS0      # with a disk, such as: console=ttyS0 root=/dev/vda1 ro"
     yield "  # Or, in place of all that, by the host's UEFI from a disk that has a boot loader: `boot: uefi`."
     others = [one for one in kernels if one.path != first.path]
@@ -124,7 +119,7 @@ def _mediated(devices: Sequence[MediatedDevice]) -> Iterator[str]:
     if devices:
         for number, one in enumerate(devices, 1):
             alias, about = f"mdev-{number}" if number > 1 else "mdev", mediated_name(one)
-            yield f"#   {alias}: {{mdev: {one.address}}}  # {about[:_LONGEST]}"
+            yield f"#   {alias}: {{mdev: {text_everywhere(str(one.address), inside=True)}}}  # {about[:_LONGEST]}"
 
 
 def _offered(functions: Iterable[PciFunction], verdicts: Mapping[PciAddress, Verdict]) -> Iterator[PciFunction]:
@@ -150,7 +145,8 @@ def _listed(passable: Iterable[PciFunction], verdicts: Mapping[PciAddress, Verdi
         seen[kind] += 1
         alias = kind if seen[kind] == 1 else f"{kind}-{seen[kind]}"
         wishes = verdicts[one.address].wishes
-        entry = f"{{pci: {', '.join([str(one.address), *wishes])}}}" if wishes else str(one.address)
+        address = text_everywhere(str(one.address), inside=True)
+        entry = f"{{pci: {', '.join([address, *wishes])}}}" if wishes else address
         rows.append((f"{alias}: {entry}", _about(one)))
     width = min(_WIDEST, max((len(entry) for entry, _ in rows), default=0))
     yield from (f"#   {entry:{width}}  # {about}" for entry, about in rows)
@@ -171,10 +167,11 @@ def _about(one: PciFunction) -> str:
 def _served(serving: Serving | None) -> Iterator[str]:
     """Where it was not recorded, nothing is said of what is missing."""
     bridges = [one.name for one in serving.links if one.kind == "bridge"] if serving else []
+    bridge = text_everywhere(bridges[0] if bridges else "br0", inside=True)
     rows = (
         ("disks", "root: ./root.qcow2", "or a block device, such as /dev/vg0/root", "qemu-storage-daemon"),
         ("nics", "inet: user", "needs no rights", "passt"),
-        ("", f"lan: {{bridge: {bridges[0] if bridges else 'br0'}}}", "a bridge of the host", ""),
+        ("", f"lan: {{bridge: {bridge}}}", "a bridge of the host", ""),
         ("shares", "work: ./work", "in the guest: mount -t virtiofs work /mnt", "virtiofsd"),
     )
     for section, entry, about, engine in rows:

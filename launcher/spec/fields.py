@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from json import dumps
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from pydantic_core import PydanticUndefined, ValidationError
 
-from launcher.patterns import re
 from launcher.record import record
 from launcher.spec.model import VmSpec
 from launcher.spec.model_of_devices import Device, Match, Network, Vgpu
 from launcher.spec.model_of_machine import Bank, Boot, Cpus, Topology
 from launcher.spec.model_of_served import CloudInit, Disk, Nic, Share, Vsock
-from launcher.spec.yaml_text import resolve
+from launcher.spec.yaml_words import in_quotes, is_plain
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pydantic import BaseModel
     from pydantic.fields import FieldInfo
 
@@ -35,12 +35,6 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "vsock": Vsock,
     "cloud-init": CloudInit,
 }
-
-
-# Text that needs no quotes wherever it stands, in a list or a mapping in brackets too.
-_FIRST = r"(?:[A-Za-z0-9_./~]|-(?=[A-Za-z0-9_./~-]))"  # a - alone begins a list
-_PLAIN = rf"{_FIRST}(?:[A-Za-z0-9_./~=+@%-]| (?=[A-Za-z0-9_./~=+@%-])|:(?=[A-Za-z0-9_./~=+@%-]))*"
-
 
 _BETWEEN_KEYS = ("E102", "E121", "E122", "E133", "E140", "E141")
 
@@ -102,21 +96,18 @@ def _choices(annotation: Any) -> tuple[str, ...]:
     return choices if len(choices) > 1 else ()
 
 
-def as_yaml(value: Any, *, inside: bool = False) -> str:
-    """An example or a default, on one line; `inside` a list or a mapping in brackets, where a comma ends it."""
+def as_yaml(value: Any, *, inside: bool = False, is_plain: Callable[..., bool] = is_plain) -> str:
+    """An example or a default, on one line; `inside` as of `is_plain`, which says what needs no quotes."""
     match value:
         case bool():
             return str(value).lower()
         case None:
             return "null"
         case dict():
-            return "{" + ", ".join(f"{key}: {as_yaml(one, inside=True)}" for key, one in value.items()) + "}"
+            pairs = (f"{key}: {as_yaml(one, inside=True, is_plain=is_plain)}" for key, one in value.items())
+            return "{" + ", ".join(pairs) + "}"
         case list() | tuple():
-            return "[" + ", ".join(as_yaml(one, inside=True) for one in value) + "]"
-        case str() if re.fullmatch(_PLAIN, value if inside else value.replace(",", "")) and isinstance(
-            resolve(value), str
-        ):
-            return value
+            return "[" + ", ".join(as_yaml(one, inside=True, is_plain=is_plain) for one in value) + "]"
         case str():
-            return dumps(value, ensure_ascii=False)
+            return value if is_plain(value, inside=inside) else in_quotes(value)
     return str(value)

@@ -31,7 +31,7 @@ def test_a_first_spec_is_valid_and_takes_nothing_of_the_host(name: str) -> None:
 def test_each_device_in_it_can_be_passed_as_it_is_written(name: str) -> None:
     """Alone, and nothing but the device is looked at: the kernel and the memory are the planner's tests'."""
     text = begun_spec("web", host(name), root=None)
-    listed = re.findall(r"^#   ([a-z0-9-]+: (?:\{pci: )?[0-9a-f]{4,}:.*?)  +# ", text, re.MULTILINE)
+    listed = re.findall(r'^#   ([a-z0-9-]+: (?:\{pci: )?"[0-9a-f]{4,}:.*?)  +# ', text, re.MULTILINE)
     assert listed
     for line in listed:
         made = plan(f"boot: {{kernel: ./bzImage}}\ncpus: 1\nmemory: 256MiB\ndevices:\n  {line}\n", host(name))
@@ -100,7 +100,7 @@ def test_a_new_file_is_written_and_none_is_written_over(
     assert main(["init", "./vms/web.yml"]) == 2
     assert "`vmlaunch init -o ./vms/web.yml web`" in capsys.readouterr().err
     assert main(["init", "web", "-o", "-", "--host", str(HOSTS / "gpu07.json")]) == 0
-    assert "gpu: {pci: 0000:c1:00.0, companions: attach}" in capsys.readouterr().out
+    assert 'gpu: {pci: "0000:c1:00.0", companions: attach}' in capsys.readouterr().out
     assert main(["init", "a", "-o", "no/such/a.yaml"]) == 1
     assert "error[E028]: failed to write the spec: no such file" in capsys.readouterr().err
 
