@@ -46,6 +46,7 @@ class Conversation:
         self.awaited = awaited  # what the guest is to say
         self.rest = Rest()  # of whoever stays beside the VM
         self.gone = False  # the keeper has nothing more to say
+        self.left = False  # we have: the VM goes on without us
         self.writer = True if owner else None  # of all who are attached, one; None: not known yet
         self.stopping: str | None = None  # who or what stops the VM
         self.running: Report | None = None  # once the vCPUs run
@@ -109,6 +110,7 @@ class Conversation:
 
     def leave(self) -> None:
         """Go away without stopping the VM."""
+        self.left = True
         self._say(Leave())
 
     def _say(self, word: Order) -> None:

@@ -41,6 +41,7 @@ class Launch:
         self._launched = start()
         self._planner: Child | None = None  # that ends, and is not reaped yet
         self._awaited: AwaitedText | None = None
+        self._talk: Conversation | None = None
 
     @property
     def pid(self) -> int:
@@ -101,7 +102,13 @@ class Launch:
     def talk(self, on_outcome: Observer, on_console: OnConsole) -> Conversation:
         from launcher.api.conversation import Conversation
 
-        return Conversation(self._launched.channel, on_outcome, on_console, awaited=self._awaited)
+        self._talk = Conversation(self._launched.channel, on_outcome, on_console, awaited=self._awaited)
+        return self._talk
+
+    @property
+    def left(self) -> bool:
+        """The VM goes on without us, and so does the keeper: who waited for that would wait for a guest's end."""
+        return self._talk is not None and self._talk.left
 
     def abandon(self) -> None:
         """There will be no plan."""
@@ -121,15 +128,15 @@ class Launch:
 
     @property
     def restored(self) -> bool:
-        """Once the keeper, which is waited for, has ended: the host is as it was."""
-        return self._launched.wait() != HostNotRestored.exit_code
+        """Once the keeper, which is waited for, has ended: the host is as it was. None says so that was killed."""
+        return 0 <= self._launched.wait() != HostNotRestored.exit_code
 
     def given_up(self, error: Exception) -> Exception:
         """The host refused us what it takes to stay beside the VM. It ends with us: what came of it is known then."""
         from launcher.refusals import in_words, refusal_of
 
         refused = refusal_of(error)
-        if refused is None:
+        if refused is None or self.left:
             return error
         self._launched.channel.close()
         return (StepFailed if self.restored else HostNotRestored)(in_words("stay beside the VM", refused))

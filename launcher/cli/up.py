@@ -76,7 +76,8 @@ def _run(options: argparse.Namespace, at_end: ExitStack) -> int:
         plan = launch.begin(reboot=not options.no_reboot, said=said)
         found = _attend(launch, plan, options, at_end)
     except KeyboardInterrupt:  # until there is somebody who hears it, and stops the VM
-        _tell_stopped(launch)
+        if not launch.left:
+            _tell_stopped(launch)
         raise
     except VmIsUp as error:
         return _taken(error, options, said)

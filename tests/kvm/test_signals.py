@@ -49,6 +49,19 @@ Launched.answer = early
 raise SystemExit(command())
 """
 
+# One that is interrupted when it has left its VM, and looks once more what that is like.
+LATE = """
+import os, signal
+from launcher.api import inspecting
+from launcher.cli import command
+made = inspecting.report_of
+def late(*words):
+    os.kill(os.getpid(), signal.SIGINT)
+    return made(*words)
+inspecting.report_of = late
+raise SystemExit(command())
+"""
+
 
 def attached(cli: Cli, kernel: Path) -> tuple[subprocess.Popen[str], list[int]]:
     """An `up` whose guest has said its first character, in a group of its own; it, its keeper and its runner."""
@@ -109,6 +122,14 @@ def test_one_that_comes_before_the_keeper_has_answered(cli: Cli, payload: Payloa
     assert up.returncode == 128 + signal.SIGINT
     assert err == "vmlaunch: `up` was interrupted; the host is as it was\n"
     assert not is_up(cli.state)
+
+
+def test_one_that_comes_when_up_has_left_does_not_wait_for_the_vm(cli: Cli, payload: Payload) -> None:
+    words = [sys.executable, "-c", LATE, "up", "-d", "--wait", "!", str(cli.spec(payload("button")))]
+    up = subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    _, err = up.communicate(timeout=PATIENCE)
+    assert (up.returncode, "was interrupted" in err) == (128 + signal.SIGINT, False), err
+    assert is_up(cli.state)
 
 
 def test_a_signal_to_the_group_is_one_to_its_up(cli: Cli, payload: Payload) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import select
@@ -75,6 +76,28 @@ def test_who_is_interrupted_lets_go_of_the_keeper(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(KeyboardInterrupt):
         made.begin()
     check_nothing_is_left(pid, paper)
+
+
+def test_a_keeper_that_was_killed_does_not_say_that_the_host_is_as_it_was(
+    monkeypatch: pytest.MonkeyPatch, plan: Plan
+) -> None:
+    made, *_ = launch(monkeypatch, lambda _: os.kill(os.getpid(), signal.SIGKILL))
+    made.hand_over(plan)
+    with pytest.raises(Refused):
+        made.begin()
+    assert not made.restored
+
+
+def test_who_is_refused_something_when_he_has_left_does_not_wait_for_the_keeper(
+    monkeypatch: pytest.MonkeyPatch, plan: Plan
+) -> None:
+    made, *_ = launch(monkeypatch, lambda owner: owner.send(notice_to_json(Begun())))
+    made.hand_over(plan)
+    made.begin()
+    made.talk(lambda _: None, lambda _: None).leave()
+    refused = OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+    assert made.given_up(refused) is refused
+    made.close()
 
 
 def test_a_bug_of_a_keeper_that_begins_is_told(monkeypatch: pytest.MonkeyPatch, plan: Plan) -> None:
