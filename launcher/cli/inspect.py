@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from itertools import chain
 
 from launcher.typed import TYPE_CHECKING
@@ -31,13 +32,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _seconds(text: str) -> float:
-    """argparse tells who raises ValueError that it is no such value."""
-    seconds = float(text)
-    if not LEAST <= seconds <= MOST:
-        import argparse
+    """Of a ValueError argparse would tell the name of this function."""
+    with suppress(ValueError):
+        if LEAST <= (seconds := float(text)) <= MOST:
+            return seconds
+    import argparse
 
-        raise argparse.ArgumentTypeError(f"{text} is not {LEAST:g} to {MOST:g} seconds")
-    return seconds
+    from launcher.report.frame import shown
+
+    raise argparse.ArgumentTypeError(f"{shown(text)} is not {LEAST:g} to {MOST:g} seconds")
 
 
 def run(options: argparse.Namespace) -> int:

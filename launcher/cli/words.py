@@ -232,7 +232,7 @@ def cannot_be(verb: str, option: str, value: str, choices: Sequence[str]) -> str
     """A value that is none of the choices. `option`: "" of an argument."""
     from difflib import get_close_matches
 
-    from launcher.report.frame import visible
+    from launcher.report.frame import shown
 
     of = f"{option} " if option else ""
     others, in_words = VALUES.get((verb, option), {}), VALUES_IN_WORDS.get((verb, option), {})
@@ -240,7 +240,7 @@ def cannot_be(verb: str, option: str, value: str, choices: Sequence[str]) -> str
     meant = next((one for one, words in others.items() if plain in words.split()), None)
     near = [meant] if meant else get_close_matches(plain, (*choices, *in_words), 1)
     said = "".join(f"; {in_words.get(one) or f'did you mean `{of}{one}`?'}" for one in near)
-    return f"{of}{visible(value)} is not known{said}\nit can be {', '.join(choices[:-1])} or {choices[-1]}"
+    return f"{of}{shown(value)} is not known{said}\nit can be {', '.join(choices[:-1])} or {choices[-1]}"
 
 
 def mistaken(message: str) -> str:

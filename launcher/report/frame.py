@@ -39,6 +39,11 @@ def visible(text: str) -> str:
     return "".join(" " if sign == "\t" else "\ufffd" if unicodedata.category(sign)[0] == "C" else sign for sign in text)
 
 
+def shown(word: str) -> str:
+    """The same of one word; one in which there is nothing to see stands in quotes."""
+    return visible(word) if word.strip() else repr(word)
+
+
 def _window(line: str, column: int, room: int) -> tuple[int, str]:
     """The part of a long line that has the column in it, and where that part starts."""
     start = max(0, column - room // 3) if len(line) > room and column > room // 2 else 0
