@@ -14,6 +14,7 @@ from launcher.record import fields
 from launcher.typed import Any
 
 _COMPUTED = {"steps", "assumes", "diagnostics"}
+MOST_FACT = 1 << 14  # characters of a fact's name, in which a path may be: each part of it is looked up
 
 
 def plan_to_json(plan: Plan) -> dict[str, Any]:
@@ -147,6 +148,8 @@ def _assumption_from_json(plain: Any, path: str) -> Assumption:
     if not isinstance(plain, dict) or not ({"fact", "is"} == set(plain) or {"fact", "at_least"} == set(plain)):
         raise DecodeError(path, "not {fact, is} or {fact, at_least}")
     fact = decode(str, plain["fact"], f"{path}.fact")
+    if len(fact) > MOST_FACT:
+        raise DecodeError(f"{path}.fact", f"longer than {MOST_FACT} characters")
     if "is" in plain:
         return Assumption(fact, equals=plain["is"])
     return Assumption(fact, at_least=decode(int, plain["at_least"], f"{path}.at_least"))

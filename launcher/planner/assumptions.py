@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from launcher.host.facts import HostFacts
+from launcher.images.boot_files import BootFiles
 from launcher.patterns import re
 from launcher.planner.keeping import differences, kept
 from launcher.planner.named_facts import NamedFacts, around
@@ -12,8 +14,6 @@ from launcher.values import Missing
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from launcher.host.facts import HostFacts
-    from launcher.images.boot_files import BootFiles
     from launcher.plan.plan import Assumption, Plan
 
 
@@ -77,6 +77,7 @@ def _is_gone_group(one: Failed) -> bool:
 
 def _failed(one: Assumption, facts: NamedFacts) -> Iterator[Failed]:
     now = facts.find(one.fact)
+    now = None if isinstance(now, BootFiles | HostFacts) else now  # which are no facts, but have them
     if one.at_least is None:
         found = differences(one.fact, one.equals, now)
         for fact, assumed, is_now in found:

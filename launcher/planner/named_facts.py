@@ -113,6 +113,14 @@ def _quoted(text: str) -> str:
     return quote(text, safe=_SAFE, errors=_HALVES)
 
 
+def _asked(key: str) -> dict[str, str]:
+    """ValueError: what is quoted is no text."""
+    from urllib.parse import unquote
+
+    words = (word.partition("=") for word in key.split())
+    return {name: unquote(text, errors=_HALVES) for name, _, text in words}
+
+
 def _of_disks(kind: type, name: str) -> Callable[[Any], Any] | None:
     """Not imported where a plan has nothing of it."""
     if kind.__name__ not in ("Disk", "Serving"):
@@ -141,7 +149,9 @@ def _parts(fact: str) -> Iterator[tuple[str, str, int]]:
             yield "", fact[at + 1 : end], end + 1
             at = end + 1
         elif fact[at] in _IN_NAMES:
-            end = len(fact) - len(fact[at:].lstrip(_IN_NAMES))
+            end = at + 1
+            while end < len(fact) and fact[end] in _IN_NAMES:
+                end += 1
             yield fact[at:end], "", end
             at = end
         else:
@@ -179,13 +189,16 @@ class NamedFacts:
             self._by_name[id(items)] = {name_of(one): one for one in items}
         return self._by_name[id(items)]
 
-    def _answer(self, key: str) -> tuple[PciAddress, ...]:
-        from urllib.parse import unquote
-
-        wanted = {
-            name: unquote(text, errors=_HALVES) for name, _, text in (word.partition("=") for word in key.split())
-        }
-        most, found = int(wanted.pop("first", len(self._host.pci))), self._host.pci
+    def _answer(self, key: str) -> tuple[PciAddress, ...] | None:
+        """None: no `question` is asked like this."""
+        found = self._host.pci
+        try:
+            wanted = _asked(key)
+            most = int(wanted.pop("first", len(found)))
+        except ValueError:
+            return None
+        if not wanted.keys() <= {*_HAS, "below"}:
+            return None
         if top := wanted.pop("below", None):
             found = self._below(top)
         for name, text in wanted.items():
@@ -205,6 +218,7 @@ class NamedFacts:
         return tuple(found[address] for address in sorted(found))
 
 
-def around(fact: str) -> tuple[str, ...]:
+def around(fact: str) -> Iterator[str]:
     """What it is a part of, the largest first: `pci`, `pci[0000:c1:00.0]`."""
-    return tuple(fact[:end] for _, _, end in _parts(fact))[:-1]
+    ends = [end for _, _, end in _parts(fact)]
+    return (fact[:end] for end in ends[:-1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,7 +17,7 @@ from launcher.copies import LEAST, Copies, Here
 from launcher.planner.needs import OWN_MEMORY
 from launcher.record import replace
 from launcher.values import MIB
-from tests.conftest import EXAMPLES
+from tests.conftest import EXAMPLES, ROOT
 from tests.planning import HOSTS, host
 
 
@@ -65,3 +66,16 @@ def test_copies_of_what_is_read_take_no_memory_that_the_guest_is_to_have(
         judge_here(made, strict=False)
     assert len(Here.copies.places) == kept
     os.close(memfd)
+
+
+@pytest.mark.parametrize(("count", "said"), [(8192, None), (8193, "assumes.0.fact: longer than 16384 characters")])
+def test_a_fact_whose_name_has_no_end_is_of_no_plan(tmp_path: Path, count: int, said: str | None) -> None:
+    path = tmp_path / "plan.json"
+    plain = json.loads((ROOT / "tests" / "plans" / "small-on-cloud-vm.json").read_text())
+    path.write_text(json.dumps(plain | {"assumes": [{"fact": "a." * count, "is": 1}]}))
+    if said is None:
+        assert launcher.read_plan(str(path)).assumes
+        return
+    with pytest.raises(launcher.LauncherError) as refused:
+        launcher.read_plan(str(path))
+    assert refused.value.diagnostics[0].message.endswith(said)

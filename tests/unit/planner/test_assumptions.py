@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from launcher.host.facts import Bar, Config, DeviceNode, Holder, HostFacts, Msix, Power, Use
+from launcher.plan.plan import Assumption
 from launcher.plan.steps import LoadModules
 from launcher.planner.assumptions import failed_assumptions
 from launcher.planner.named_facts import NamedFacts, question
@@ -65,6 +66,19 @@ def test_facts_of_the_kernel_and_of_the_process_have_their_own_names():
     ]
     assert failed(with_process(facts, uid=1000)) == ["process.uid: 0 -> 1000"]
     assert failed(replace(facts, kernel="6.6.1")) == ["release: 6.12 -> 6.6"]
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        *("", "files", "[]", "pci[=]", "pci[colour=red]", "pci[first=two]", f"pci[first={'9' * 5000}]"),
+        *("pci[node=%ff]", "pci[class=03 first=1].driver", "kernel.release", "cpus[x=1]", "pci.pci"),
+    ],
+)
+@pytest.mark.parametrize(("assumed", "said"), [(7, "nothing"), ({"kernel": {}}, "not there")])
+def test_what_no_plan_of_ours_asks_is_not_there(fact: str, assumed: object, said: str):
+    edited = replace(plan(ON_DISK, host("gpu07")), assumes=(Assumption(fact, equals=assumed),))
+    assert [one.found for one in failed_assumptions(edited, host("gpu07"), FILES)] == [said]
 
 
 def ready(name: str, **fields: Any) -> HostFacts:
