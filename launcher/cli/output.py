@@ -98,7 +98,7 @@ def json_lines() -> Shape:
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def line(data: bytes) -> bytes:
-        text = decoder.decode(data)
+        text = decoder.decode(data, final=not data)
         return dumps({"console": text}).encode() + b"\n" if text else b""
 
     return line

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from launcher.cli.output import Terminal
+from launcher.cli.output import Terminal, json_lines
 
 QUESTIONS = [
     b"\x1b[6n", b"\x1b[?6n", b"\x1b[5n", b"\x1b[c", b"\x1b[0c", b"\x1b[>c", b"\x1b[=c", b"\x1bZ", b"\x05", b"\x1b[18t",
@@ -48,3 +50,9 @@ def test_all_else_stays(said: bytes) -> None:
         output(said[n : n + 1])
     output(b"")
     assert output.waiting == said
+
+
+def test_half_of_a_letter_at_the_end_is_told_as_json_too() -> None:
+    shape = json_lines()
+    pieces = [shape(piece) for piece in (b"caf\xc3", b"\xa9\xe2\x82", b"")]
+    assert [json.loads(one)["console"] for one in pieces] == ["caf", "é", "\ufffd"]
