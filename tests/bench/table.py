@@ -214,15 +214,15 @@ TABLE = (
         "processes after that, without the guests' RAM.",
         "fleet.fleet",
         NATIVE,
-        Rounds(2, 45),
+        Rounds(2, 40),
         (Figure("seconds", "all run", "s", 2), Figure("pss", "PSS", "MiB", 0), Figure("rss", "RSS", "MiB", 0)),
         (Goal("seconds", OURS, 1.0, MICROVM), Goal("pss", OURS, 0.5, MICROVM)),
         "CPU time, which two processors share among a hundred: of a start by itself some 120 ms, 80 of them of client "
         "and planner, 35 of the keeper, 5 to 10 of the runner (/proc/PID/stat, ticks of 10 ms), where a QEMU takes 47. "
         "In instructions it is 224 million, without what the kernel does, and was 267 (`start`). One at a time takes "
-        "117 ms, so that a hundred cost less than their sum. A bare interpreter, which each start begins with, is 12 of "
+        "117 ms, so that a hundred cost less than their sum. A bare interpreter, which each start has first, is 12 of "
         "the 47. Memory: keeper and runner are two interpreters for each VM, which share what they have in common with "
-        "each other alone. Of a hundred bare ones that only sleep each has 3.5 MiB, two of them 7; the goal is 6.2.",
+        "each other alone. Of a hundred bare ones that only sleep each has 3.5 MiB, two have 7; the goal is 6.2.",
     ),
     Row(
         "memory-vmm",
@@ -308,7 +308,7 @@ TABLE = (
         "characters cost time there. What ours does in that thread is the own share of a trapped access, below.",
         "console.console",
         LAB,
-        Rounds(2, 150, 1),
+        Rounds(1, 90, 1),
         (*CONSOLE, Figure("characters", "characters", "", 0)),
         (Goal("seconds", OURS, 1.0, Q35, reaches=True), Goal("handling", OURS, 5), Goal("wakeups", OURS, 0.1)),
         "Every 120 ms keeper and client, both in Python and emulated, wake up and pass on what has come. It was 6.6 % "
@@ -330,7 +330,7 @@ TABLE = (
         "The same once more under `strace -f -c`, which counts write(2) and its kin of all processes; not timed.",
         "console.calls",
         LAB,
-        Rounds(1, 90, warm_up=0),
+        Rounds(1, 70, warm_up=0),
         (Figure("calls", "calls", "a character", 4), Figure("characters", "characters", "", 0)),
         (Goal("calls", OURS, 0.1),),
     ),
@@ -362,7 +362,7 @@ TABLE = (
         "address space, in the bare program, which maps nothing again.",
         "dma.dma",
         LAB,
-        Rounds(3, 70, 2),
+        Rounds(3, 60, 2),
         (Figure("ms", "mapped", "ms"), Figure("times", "RAM is mapped", "times", 2),
          Figure("attach", "a second device", "ms", 2)),
         (Goal("times", OURS, 1.0), Goal("times", BY_IOMMUFD, 1.0),
@@ -383,7 +383,7 @@ TABLE = (
         "driver's time is in it; the kernel's own reset of the device is, 100 ms of it, for both.",
         "passed.passed",
         LAB,
-        Rounds(3, 210, 1),
+        Rounds(3, 190, 1),
         (Figure("reads 1", "reads, depth 1", "/s", 0), Figure("reads 32", "reads, depth 32", "/s", 0),
          Figure("interrupts 1", "interrupts, depth 1", "/s", 0),
          Figure("interrupts 32", "interrupts, depth 32", "/s", 0),
@@ -424,7 +424,7 @@ TABLE = (
         "without the guest's RAM.",
         "whole.whole",
         LAB,
-        Rounds(3, 250, 1),
+        Rounds(3, 230, 1),
         (Figure("reads 1", "reads, depth 1", "/s", 0), Figure("reads 32", "reads, depth 32", "/s", 0),
          Figure("sent", "TCP to the host", "MB/s"), Figure("taken", "TCP from the host", "MB/s"),
          Figure("ping", "ping", "ms", 2), Figure("trips", "vsock round trips", "/s", 0),
@@ -494,7 +494,7 @@ TABLE = (
         "initrd's init arrives at whoever gave it, and what the guest's /proc/uptime says there.",
         "firmware.firmware",
         LAB,
-        Rounds(1, 150, 1),
+        Rounds(1, 130, 1),
         (ENTER, Figure("uptime", "uptime at init", "s", 2), Figure("exits", "exits to user space", "", 0)),
         (Goal("enter", OURS, 1.0, PC),),
         "Python's start, which an emulated processor makes 15 times as long: 5 s to the first KVM_RUN when it was "
@@ -514,7 +514,7 @@ TABLE = (
         "shared memory of a VM that has a disk beside the drive. Huge pages without a setting of the host, for both.",
         "whole.shared_memory",
         LAB,
-        Rounds(2, 40, 1),
+        Rounds(2, 30, 1),
         (Figure("ms", "populated and mapped", "ms", 0),),
         (Goal("ms", SHARED, 1.1, PRIVATE),),
     ),
