@@ -136,10 +136,10 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     ),
     Explanation(
         "E419",
-        "a kernel as initial RAM disk",
-        "By its signature the file is a kernel or another ELF file.",
+        "no initial RAM disk",
+        "By its signature the file is a kernel or another ELF file; or it is no file but a device or a pipe.",
         "boot: {kernel: ./vmlinux, initrd: ./bzImage}",
-        "Swap the two, or name the initrd.",
+        "Swap the two, name the initrd, or leave it out.",
     ),
     Explanation(
         "E420",

@@ -107,6 +107,10 @@ def _initrd(initrd: BootFile, files: BootFiles, ranges: tuple[RamRange, ...], la
     if initrd.kind in ("pvh", "elf", "bzimage"):
         fact = f"{initrd.path} is {'an ELF file' if initrd.kind == 'elf' else 'a kernel'}, not an initial RAM disk"
         yield Diagnostic("E419", fact, where, help=(_instead_of_kernel(files.kernel),))
+    elif initrd.content == "special":
+        fact = f"{initrd.path} {named(initrd)}, and no initial RAM disk"
+        yield Diagnostic("E419", fact, where, help=(_instead_of_kernel(files.kernel),))
+        return
     elif initrd.kind == "unknown":
         name = f"{what}, and " if (what := named(initrd)) else "is "
         fact = f"{initrd.path} {name}no archive that Linux knows; it is loaded as it is"

@@ -343,6 +343,9 @@ def test_an_initrd_without_room_or_of_the_wrong_kind(two_nodes):
     assert codes(plan(SMALL, two_nodes, BootFiles(KERNEL, large))) == ["E422"]
     assert codes(plan(SMALL, two_nodes, BootFiles(KERNEL, KERNEL))) == ["E419"]
     assert codes(plan(SMALL, two_nodes, BootFiles(KERNEL, replace(INITRD, kind="unknown")))) == ["W404"]
+    null = BootFile("/dev/null", "unknown", 0, "", content="special")
+    (found,) = plan(SMALL, two_nodes, BootFiles(KERNEL, null)).diagnostics
+    assert (found.code, found.message) == ("E419", "/dev/null is no regular file, and no initial RAM disk")
 
 
 def test_the_command_line_is_passed_exactly_as_written(two_nodes):
