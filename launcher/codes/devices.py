@@ -9,7 +9,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "E201",
         "no such PCI device",
-        "Nothing is at this address. Slots are renumbered when cards are added or the firmware is updated.",
+        "Nothing is at this address. Slots are renumbered when cards are added or the firmware is updated. Or it was "
+        "there and has gone: pulled out, fallen off its bus, or removed by hand, while the host was looked at.",
         "devices: {gpu: 0000:ff:00.0}",
         "`vmlaunch devices` lists what there is; `match` finds a device wherever it sits.",
     ),

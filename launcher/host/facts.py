@@ -584,7 +584,8 @@ class FirmwareImage:
 class HostFacts:
     """Everything the planner may know. Numbers that move by themselves reach a plan only as bounds.
 
-    `recorded_at` and `boot_id` say how old all the rest is: None, as hosts were recorded before.
+    `gone`: functions that were taken away while this host was looked at; they are in `pci` no more. `recorded_at` and
+    `boot_id` say how old all the rest is: None, as hosts were recorded before.
     """
 
     format_version: str
@@ -599,6 +600,7 @@ class HostFacts:
     iommu: Iommu | None = None
     groups: tuple[IommuGroup, ...] = ()
     pci: tuple[PciFunction, ...] = ()
+    gone: tuple[PciAddress, ...] = ()
     mediated: tuple[MediatedDevice, ...] = ()
     mediated_parents: tuple[MediatedParent, ...] = ()
     linux: Linux = Linux()

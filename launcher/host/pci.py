@@ -38,35 +38,59 @@ class _Machine(NamedTuple):
     raw: bool
 
 
-def read_pci(tree: Tree, used: Used = NOTHING, *, deep: bool = False, raw: bool = False) -> tuple[PciFunction, ...]:
-    """All functions by address. A machine without PCI has none. `deep` wakes those that sleep."""
+class Functions(NamedTuple):
+    """By address. `gone`: those that were taken away while they were read; what was read of them may be half."""
+
+    there: tuple[PciFunction, ...] = ()
+    gone: tuple[PciAddress, ...] = ()
+
+
+def read_pci(tree: Tree, used: Used = NOTHING, *, deep: bool = False, raw: bool = False) -> Functions:
+    """A machine without PCI has none. `deep` wakes those that sleep."""
     folders = entries(tree.list_folder(_DEVICES))
     if not folders:
-        return ()
+        return Functions()
     claims = framebuffer_claims(tree.read_text("/proc/iomem"))
     machine = _Machine(tree, Names.read(tree), _slots(tree), claims, used, {}, deep, raw)
-    functions = (_function(machine, PciAddress.parse(folder)) for folder in folders)
-    return tuple(sorted(functions, key=lambda one: one.address))
+    found = {address: _function(machine, address) for address in sorted(map(PciAddress.parse, folders))}
+    there = tuple(one for one in found.values() if one is not None)
+    return Functions(there, tuple(address for address, one in found.items() if one is None))
 
 
-def _function(machine: _Machine, address: PciAddress) -> PciFunction:
+def _function(machine: _Machine, address: PciAddress) -> PciFunction | None:
+    """`uevent` comes last. device_del() takes it away before the other files and the IOMMU group: if it is there, what
+    was read before was whole."""
     path = f"{_DEVICES}/{address}"
     folder = Folder(machine.tree, path, frozenset(entries(machine.tree.list_folder(path))))
+    found, text = _unnamed(machine, address, folder), folder.text("uevent")
+    if isinstance(text, Missing) and text.missing == "absent":
+        return None
     # One read instead of six; also right for virtual functions, whose config space says ffff:ffff.
-    event = keyed(folder.text("uevent"), "=")
+    event = keyed(text, "=")
     identity = event.get("PCI_ID", "").lower()
-    power, above = read_power(folder), parent(machine.tree.read_link(path))
+    return replace(
+        found,
+        id=identity,
+        subsystem=event.get("PCI_SUBSYS_ID", "").lower() or None,
+        class_code=event.get("PCI_CLASS", "").lower().rjust(6, "0"),
+        name=machine.names.of(identity),
+        driver=event.get("DRIVER"),
+    )
+
+
+def _unnamed(machine: _Machine, address: PciAddress, folder: Folder) -> PciFunction:
+    power, above = read_power(folder), parent(machine.tree.read_link(folder.path))
     awake = machine.deep or is_awake(power)
     lines = _lines(folder.text("resource"))
     boot_vga = folder.text("boot_vga") == "1"
     return PciFunction(
         address=address,
-        id=identity,
-        subsystem=event.get("PCI_SUBSYS_ID", "").lower() or None,
-        class_code=event.get("PCI_CLASS", "").lower().rjust(6, "0"),
+        id="",
+        subsystem=None,
+        class_code="",
         revision=str_of(folder.text("revision")).removeprefix("0x") or None,
-        name=machine.names.of(identity),
-        driver=event.get("DRIVER"),
+        name=None,
+        driver=None,
         driver_override=_override(folder.text("driver_override")),
         node=_node(folder.number("numa_node")),
         group=number(last(folder.link("iommu_group"))),

@@ -15,7 +15,8 @@ from launcher.host.processors import read_cpus, read_memory, read_nodes
 from launcher.typed import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from launcher.host.facts import MediatedDevice, MediatedParent, PciFunction
+    from launcher.host.facts import MediatedDevice, MediatedParent
+    from launcher.host.pci import Functions
     from launcher.host.tree import Tree
     from launcher.values import Missing
 
@@ -40,6 +41,8 @@ def survey(
     mine = read_process(tree, runtime_folder, opened.all_seen)
     process = mine if identity is None else process_as(tree, identity, mine)
     release = str_of(tree.read_text("/proc/sys/kernel/osrelease"))
+    groups = read_groups(tree) if depth != "machine" else ()
+    pci, gone = _functions(tree, opened, deep=depth == "deep", raw=raw) if depth != "machine" else ((), ())
     return HostFacts(
         format_version=FORMAT_VERSION,
         name=str_of(tree.read_text("/proc/sys/kernel/hostname")),
@@ -51,8 +54,9 @@ def survey(
         memory=read_memory(tree),
         process=process,
         iommu=read_iommu(tree),
-        groups=read_groups(tree) if depth != "machine" else (),
-        pci=_functions(tree, opened, deep=depth == "deep", raw=raw) if depth != "machine" else (),
+        groups=groups,
+        pci=pci,
+        gone=gone,
         mediated=_mediated(tree) if depth != "machine" else (),
         mediated_parents=_mediated_parents(tree) if depth != "machine" else (),
         linux=read_linux(tree, release),
@@ -67,7 +71,7 @@ def read_boot_id(tree: Tree) -> str | None:
     return str_of(tree.read_text("/proc/sys/kernel/random/boot_id")) or None
 
 
-def _functions(tree: Tree, opened: Opened, *, deep: bool, raw: bool) -> tuple[PciFunction, ...]:
+def _functions(tree: Tree, opened: Opened, *, deep: bool, raw: bool) -> Functions:
     """What reads them is imported for them: a VM without devices starts sooner."""
     from launcher.host.pci import read_pci
     from launcher.host.uses import read_used

@@ -21,6 +21,8 @@ _MOST_VIRTUAL = 1 << 16  # virtual functions: TotalVFs has 16 bits (PCIe 9.3.3.5
 
 def no_function(address: PciAddress, expect: str | None, host: HostFacts) -> Diagnostic:
     """What the spec expects there comes first, then a virtual function that could be."""
+    if address in host.gone:
+        return _gone(address)
     fact = f"this host has no PCI device {address}"
     expected, way = expected_elsewhere(expect, host)
     if way:
@@ -35,6 +37,15 @@ def no_function(address: PciAddress, expect: str | None, host: HostFacts) -> Dia
     ways = (_SEE, *((_vmd_ways(host),) if vmd else ()))
     evidence = ("nearest that can be passed:", *listed([shown(one) for one in near])) if near else ()
     return Diagnostic("E201", fact, evidence=evidence, help=ways)
+
+
+def _gone(address: PciAddress) -> Diagnostic:
+    fact = f"{address} has gone: it was on its bus, and was taken away while this host was looked at"
+    help_ = (
+        f"if nobody has pulled or removed it, the kernel's log says why: `dmesg | grep {address}`",
+        "where it is back, plan again; `echo 1 > /sys/bus/pci/rescan` lets the kernel look for it anew",
+    )
+    return Diagnostic("E201", fact, help=help_)
 
 
 def expected_elsewhere(wanted: str | None, host: HostFacts) -> tuple[tuple[str, ...], str | None]:

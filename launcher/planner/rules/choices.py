@@ -82,7 +82,9 @@ def _no_match(choice: Choice, _: Obstacle, it: Situation) -> Diagnostic:
         pictures = (one for one in it.host.pci if is_kind(one, "display"))
         rows = [(str(one.address), show(one), "a `display`, which computes nothing") for one in pictures]
     help_ = (*((kind.none,) if kind and kind.none else ways), "see `vmlaunch devices` for what this host has")
-    return Diagnostic("E204", f"nothing on this host matches {_match(choice)}", evidence=listed(rows), help=help_)
+    gone = [(str(one), "has gone while this host was looked at") for one in it.host.gone]
+    evidence = (*listed(rows), *listed(gone))
+    return Diagnostic("E204", f"nothing on this host matches {_match(choice)}", evidence=evidence, help=help_)
 
 
 def _of_physical(address: PciAddress, host: HostFacts) -> list[str]:

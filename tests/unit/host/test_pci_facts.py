@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from launcher.host.facts import Config, PcieLink, PciFunction, Power, Sriov
-from launcher.host.pci import read_pci
+from launcher.host.pci import Functions, read_pci
 from launcher.host.tree import Recorded
 from launcher.values import GIB, MIB, Missing, PciAddress
-from tests.unit.host.trees import DEVICES, PCI, config, function, tree
+from tests.unit.host.trees import DEVICES, PCI, config, function, functions, tree
 
 AWAKE = {"power_state": "D0", "power/runtime_status": "active", "power/control": "auto", "d3cold_allowed": "1"}
 ASLEEP = AWAKE | {"power_state": "D3hot", "power/runtime_status": "suspended"}
@@ -27,7 +27,7 @@ VESA = """\
 
 
 def only(machine: Recorded, **how: bool) -> PciFunction:
-    (found,) = read_pci(machine, **how)
+    (found,) = functions(machine, **how)
     return found
 
 
@@ -138,8 +138,9 @@ def test_errors_are_the_totals_of_three_files():
 
 def test_a_bridge_that_lets_no_messages_through_silences_all_below_it():
     links = {f"{DEVICES}/0000:00:02.0": "../../../devices/pci0000:00/0000:00:02.0"}
-    quiet = tree({f"{PCI}/msi_bus": "1", f"{DEVICES}/0000:00:02.0/msi_bus": "0"}, links)
-    by_address = {str(one.address): one for one in read_pci(quiet)}
+    port = {f"{DEVICES}/0000:00:02.0/uevent": "PCI_ID=8086:1901", f"{DEVICES}/0000:00:02.0/msi_bus": "0"}
+    quiet = tree({f"{PCI}/msi_bus": "1"} | port, links)
+    by_address = {str(one.address): one for one in functions(quiet)}
     assert by_address["0000:01:00.0"].messages is False
     assert only(tree({f"{PCI}/msi_bus": "1"})).messages
 
@@ -197,7 +198,7 @@ def test_its_place_is_in_the_link_of_its_folder():
 def test_what_is_behind_a_volume_management_device_has_it_for_a_parent():
     address = "10000:e0:06.0"
     link = f"../../../devices/pci0000:e0/0000:e0:00.5/pci10000:e0/{address}"
-    (found,) = read_pci(Recorded({f"{DEVICES}/{address}/uevent": "PCI_ID=8086:A0B0"}, {f"{DEVICES}/{address}": link}))
+    (found,) = functions(Recorded({f"{DEVICES}/{address}/uevent": "PCI_ID=8086:A0B0"}, {f"{DEVICES}/{address}": link}))
     assert found.parent == PciAddress(0, 0xE0, 0, 5)
 
 
@@ -208,5 +209,49 @@ def test_port_services_in_a_path_are_no_functions():
 
 def test_a_function_that_can_be_unplugged_says_so():
     for files, removable in (({}, False), ({"removable": "removable"}, True), ({"removable": "fixed"}, False)):
-        (found,) = read_pci(function(**files))
+        (found,) = functions(function(**files))
         assert found.removable == removable
+
+
+# ---- gone meanwhile ----
+
+
+class Going(Recorded):
+    """The function is taken away before the read that `at` counts: all of it, or what the kernel takes first."""
+
+    def __init__(self, whole: Recorded, at: int, kept: tuple[str, ...] = ()) -> None:
+        super().__init__(whole.texts, whole.links, whole.denied, whole.blobs, whole.nodes)
+        self.left, self.kept = at, kept
+
+    def _is_gone(self, path: str) -> bool:
+        if not path.startswith(PCI):
+            return False
+        self.left -= 1
+        return self.left < 0 and not path.endswith(self.kept)
+
+    def read_text(self, path: str) -> str | Missing:
+        return Missing("absent", path) if self._is_gone(path) else super().read_text(path)
+
+    def read_bytes(self, path: str, offset: int = 0, size: int | None = None) -> bytes | Missing:
+        return Missing("absent", path) if self._is_gone(path) else super().read_bytes(path, offset, size)
+
+    def read_link(self, path: str) -> str | Missing:
+        return Missing("absent", path) if self._is_gone(path) else super().read_link(path)
+
+    def list_folder(self, path: str) -> tuple[str, ...] | Missing:
+        return Missing("absent", path) if self._is_gone(path) else super().list_folder(path)
+
+
+@pytest.mark.parametrize("kept", [(), ("/iommu_group", "/reset_method", "/resource", PCI)])
+def test_a_function_that_goes_while_it_is_read_is_whole_or_gone(kept: tuple[str, ...]) -> None:
+    """What is half read would be a device without a group, or without a reset."""
+    texts = {"reset_method": "flr", "resource": "", "power_state": "D0"}
+    files = {f"{PCI}/{name}": text for name, text in texts.items()}
+    group = {f"{PCI}/iommu_group": "../../../../kernel/iommu_groups/13"}
+    whole = tree(files, group, blobs={f"{PCI}/config": config()})
+    (expected,), seen = read_pci(whole).there, set[bool]()
+    for at in range(60):
+        found = read_pci(Going(whole, at, kept))
+        assert found in (Functions((), (expected.address,)), Functions((expected,)))
+        seen.add(bool(found.gone))
+    assert seen == {True, False}

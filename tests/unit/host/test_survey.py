@@ -11,13 +11,13 @@ from launcher.host.facts import Bar, HostFacts, ReservedRegion
 from launcher.host.iommu import parse_reserved, read_groups, read_iommu
 from launcher.host.lists import ids
 from launcher.host.names import Names
-from launcher.host.pci import read_pci
 from launcher.host.process import read_process
 from launcher.host.processors import read_cpus, read_memory, read_nodes
 from launcher.host.survey import survey
 from launcher.host.tree import Live, Recorded
 from launcher.names import state_folder
 from launcher.values import GIB, MIB, Missing, PciAddress
+from tests.unit.host.trees import functions
 
 NO_KVM = Missing("absent", "/dev/kvm")
 PCI = "/sys/bus/pci/devices/0000:01:00.0"
@@ -142,26 +142,26 @@ def test_without_a_runtime_folder_only_root_has_a_place_for_state():
 
 
 def test_an_unset_override_reads_null_and_is_none():
-    assert read_pci(function(driver_override="(null)\n"))[0].driver_override is None
-    assert read_pci(function(driver_override="vfio-pci\n"))[0].driver_override == "vfio-pci"
+    assert functions(function(driver_override="(null)\n"))[0].driver_override is None
+    assert functions(function(driver_override="vfio-pci\n"))[0].driver_override == "vfio-pci"
 
 
 def test_the_class_in_uevent_lacks_a_zero_and_gets_it_back():
-    (found,) = read_pci(function())
+    (found,) = functions(function())
     assert (found.class_code, found.id, found.driver) == ("010802", "144d:a809", None)
 
 
 def test_node_minus_one_is_not_node_0():
-    assert read_pci(function(numa_node="-1"))[0].node is None
-    assert read_pci(function(numa_node="0"))[0].node == 0
+    assert functions(function(numa_node="-1"))[0].node is None
+    assert functions(function(numa_node="0"))[0].node == 0
 
 
 def test_no_reset_method_differs_from_one_that_may_not_be_read():
-    assert read_pci(function())[0].reset == ()
-    assert read_pci(function(reset_method=""))[0].reset == ()
-    assert read_pci(function(reset_method="flr bus"))[0].reset == ("flr", "bus")
+    assert functions(function())[0].reset == ()
+    assert functions(function(reset_method=""))[0].reset == ()
+    assert functions(function(reset_method="flr bus"))[0].reset == ("flr", "bus")
     denied = Recorded({f"{PCI}/uevent": "PCI_ID=144D:A809"}, denied=frozenset({f"{PCI}/reset_method"}))
-    assert read_pci(denied)[0].reset == Missing("denied", f"{PCI}/reset_method")
+    assert functions(denied)[0].reset == Missing("denied", f"{PCI}/reset_method")
 
 
 RESOURCE = """\
@@ -176,7 +176,7 @@ RESOURCE = """\
 
 
 def test_bars_are_the_first_six_lines_of_resource_and_zero_lines_are_none():
-    assert read_pci(function(resource=RESOURCE))[0].bars == (
+    assert functions(function(resource=RESOURCE))[0].bars == (
         Bar(0, "mem64", False, 0xFE800000, 0x4000),
         Bar(2, "mem64", True, 0x200000000, 8 * GIB),
         Bar(4, "io", False, 0x1000, 256),
@@ -197,14 +197,14 @@ def test_groups_serials_slots_and_virtual_functions():
             f"{PCI}/virtfn2": "../0000:01:01.2",
         },
     )
-    (found,) = read_pci(tree)
+    (found,) = functions(tree)
     assert (found.group, found.serial, found.slot) == (13, "S4EWNX0R123456", "3-1")
     assert list(map(str, found.virtual_functions)) == ["0000:01:01.2", "0000:01:02.2"]
 
 
 def test_a_vmd_domain_is_wider_than_four_digits():
     tree = Recorded({"/sys/bus/pci/devices/10000:e1:00.0/uevent": "PCI_ID=144D:A809"})
-    assert read_pci(tree)[0].address == PciAddress(0x10000, 0xE1, 0, 0)
+    assert functions(tree)[0].address == PciAddress(0x10000, 0xE1, 0, 0)
 
 
 IDS = """\

@@ -7,10 +7,9 @@ import pytest
 from launcher.host.blocks import block_uses, read_owners
 from launcher.host.facts import BlockDevice, Holder, Interface, Use
 from launcher.host.opened import read_opened
-from launcher.host.pci import read_pci
 from launcher.host.tree import Recorded, Status
 from launcher.host.uses import read_used
-from tests.unit.host.trees import DEVICES, PCI, tree
+from tests.unit.host.trees import DEVICES, PCI, functions, tree
 
 DRIVE = "../../devices/pci0000:00/0000:00:02.0/0000:01:00.0/nvme/nvme0/nvme0n1"
 CARD = "../../devices/pci0000:00/0000:00:02.0/0000:01:00.0"
@@ -20,7 +19,7 @@ NODE = Status("char", 0o660, 0, 0)
 
 
 def uses(machine: Recorded) -> list[Use]:
-    return [use for one in read_pci(machine, read_used(machine, read_opened(machine))) for use in one.uses]
+    return [use for one in functions(machine, read_used(machine, read_opened(machine))) for use in one.uses]
 
 
 def said(machine: Recorded) -> list[str]:
@@ -100,7 +99,7 @@ def test_with_multipath_a_namespace_hangs_below_its_subsystem():
 
 
 def disks(machine: Recorded) -> list[BlockDevice]:
-    return [disk for one in read_pci(machine, read_used(machine, read_opened(machine))) for disk in one.disks]
+    return [disk for one in functions(machine, read_used(machine, read_opened(machine))) for disk in one.disks]
 
 
 def test_a_drive_has_its_disk_and_not_the_parts_of_it():
@@ -246,14 +245,14 @@ def card(texts: dict[str, str], links: dict[str, str] | None = None, flags: str 
 def test_an_interface_is_up_by_its_flags_and_one_that_is_down_is_no_use():
     assert said(card({})) == ["interface: eth0 is up"]
     assert said(card({}, flags="0x1002")) == []
-    (found,) = read_pci(card({}), read_used(card({}), read_opened(card({}))))
+    (found,) = functions(card({}), read_used(card({}), read_opened(card({}))))
     assert found.interfaces == (Interface("eth0", "52:54:00:12:34:56", True),)
 
 
 @pytest.mark.parametrize(("kind", "random"), [("0", False), ("1", True), ("3", False)])
 def test_a_mac_that_the_driver_made_up_is_random(kind: str, random: bool):
     machine = card({f"{NET}/eth0/addr_assign_type": kind})
-    (found,) = read_pci(machine, read_used(machine, read_opened(machine)))
+    (found,) = functions(machine, read_used(machine, read_opened(machine)))
     assert [one.random for one in found.interfaces] == [random]
 
 

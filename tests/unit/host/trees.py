@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import struct
 
-from launcher.host.tree import Recorded, Status
+from launcher.host.facts import PciFunction
+from launcher.host.pci import read_pci
+from launcher.host.tree import Recorded, Status, Tree
+from launcher.host.uses import NOTHING, Used
 
 DEVICES = "/sys/bus/pci/devices"
 ADDRESS = "0000:01:00.0"
@@ -23,6 +26,12 @@ def tree(
     own = {f"{PCI}/uevent": "PCI_CLASS=10802\nPCI_ID=144D:A809\n"}
     above = {PCI: f"../../../devices/pci0000:00/0000:00:02.0/{ADDRESS}"}
     return Recorded(own | (texts or {}), above | (links or {}), denied, blobs or {}, nodes or {})
+
+
+def functions(machine: Tree, used: Used = NOTHING, *, deep: bool = False, raw: bool = False) -> tuple[PciFunction, ...]:
+    found = read_pci(machine, used, deep=deep, raw=raw)
+    assert found.gone == ()
+    return found.there
 
 
 def function(blob: bytes | None = None, **files: str) -> Recorded:

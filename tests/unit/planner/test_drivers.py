@@ -244,6 +244,17 @@ def test_an_address_that_is_not_there_names_the_place_of_what_is_expected(gpu07)
     assert found.help == ("144d:a809 is at 0000:02:00.0: write `pci: 0000:02:00.0`",)
 
 
+def test_one_that_went_while_the_host_was_looked_at_is_told_so(gpu07):
+    """Not that it has no IOMMU group and no reset, as what was left of it had not."""
+    gone = next(one.address for one in gpu07.pci if str(one.address) == DISK)
+    facts = replace(gpu07, pci=tuple(one for one in gpu07.pci if one.address != gone), gone=(gone,))
+    found = only(plan(spec(f"disk: {DISK}"), facts), "E201")
+    assert found.message.startswith(f"disk: {DISK} has gone")
+    assert not {"E208", "E216"} & set(codes(plan(spec(f"disk: {DISK}"), facts)))
+    (line,) = only(plan(spec("disk: {match: {id: 144d:a809}}"), facts), "E204").evidence
+    assert " ".join(line.split()) == f"{DISK} has gone while this host was looked at"
+
+
 def test_several_of_the_expected_kind_are_listed(gpu07):
     found = only(plan(spec(f"gpu: {{pci: {DISK}, expect: 10de:2684}}"), gpu07), "E202")
     assert [line.split()[0] for line in found.evidence] == [GPU, "0000:e1:00.0"]
