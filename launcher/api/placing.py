@@ -6,7 +6,7 @@ What is said of a host is what `plan --host` says of it. Where several specs are
 from __future__ import annotations
 
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 from launcher.api.answering import Prepared, answer, enough_of, judge, prepared
 from launcher.api.assigning import Wish, assign
@@ -24,18 +24,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from launcher.plan.placement import Told
+    from launcher.planner.fit import Judged
     from launcher.spec.load import Loaded
-    from launcher.values import Moment
+    from launcher.values import Moment, PciAddress
 
 _FEW = 4 << 20  # bytes of facts for which another process is not worth it
 _NAMELESS = ("", "redacted")
 
 
 class Row(NamedTuple):
-    """One host: what each spec comes to on it, or why it could not be read."""
+    """One host: what each spec comes to on it, or why it could not be read. `ids`: of each spec, by alias, what sits
+    here at an address that it names."""
 
     source: Source
     answers: tuple[HostAnswer, ...] = ()
+    ids: tuple[dict[str, str], ...] = ()
     recorded_at: Moment | None = None
     refused: tuple[Diagnostic, ...] = ()
 
@@ -60,7 +63,10 @@ def place(
         told(len(rows))
     unread, read = _sorted_out(rows)
     each = enumerate(distinct.items())
-    placed = {key: _placement(one.loaded, [row.answers[n] for row in read]) for n, (key, one) in each}
+    placed = {
+        key: _placement(one.loaded, [row.answers[n] for row in read], [row.ids[n] for row in read])
+        for n, (key, one) in each
+    }
     assigned = None
     if len(specs) > 1:
         wishes = [Wish(distinct[one.key], placed[one.key].hosts) for one in every]
@@ -92,8 +98,15 @@ def _row(raw: bytes | Refused, specs: Sequence[Prepared], source: Source, strict
     plain = read_json(raw, source.where)
     check_version(plain, source.where)
     host = enough_of(plain, specs, source)
-    answers = (answer(judge(one, host), host, plain, source, strict=strict) for one in specs)
-    return Row(source, tuple(answers), host.recorded_at)
+    found = [judge(one, host) for one in specs]
+    answers = (answer(each, host, plain, source, strict=strict) for each in found)
+    ids = (_ids(one.loaded, each) for one, each in zip(specs, found, strict=True))
+    return Row(source, tuple(answers), tuple(ids), host.recorded_at)
+
+
+def _ids(loaded: Loaded, found: Judged) -> dict[str, str]:
+    named = {alias for alias, _, _ in _addressed(loaded)}
+    return {one.alias: one.id for one in found.devices if one.alias in named and one.role == "device" and one.id}
 
 
 # ---- hosts that are there twice ----
@@ -125,10 +138,10 @@ def _name(row: Row) -> str:
 # ---- the answer for one spec ----
 
 
-def _placement(loaded: Loaded, answers: Iterable[HostAnswer]) -> SpecPlacement:
+def _placement(loaded: Loaded, answers: Iterable[HostAnswer], ids: Sequence[dict[str, str]]) -> SpecPlacement:
     hosts = tuple(sorted(answers, key=lambda one: one.rank))
     fitting = sum(one.fits for one in hosts)
-    diagnostics = tuple(_addresses(loaded))
+    diagnostics = tuple(_addresses(loaded, ids))
     return SpecPlacement(loaded.file, loaded.spec.name, fitting, hosts, _reasons(hosts), diagnostics)
 
 
@@ -153,12 +166,28 @@ def _in_the_way(one: HostAnswer) -> tuple[Told, ...]:
     return tuple(told for told in one.diagnostics if told.code.startswith("E")) or one.diagnostics
 
 
-def _addresses(loaded: Loaded) -> Iterator[Diagnostic]:
+def _addresses(loaded: Loaded, ids: Sequence[dict[str, str]]) -> Iterator[Diagnostic]:
     """An address is a place on one machine. With `expect` at least nothing else is taken."""
+    for alias, key, address in _addressed(loaded):
+        where = loaded.places.where(f"devices.{alias}.{key}")
+        fact = f"{alias}: on each host {address} is whatever sits in that slot"
+        there = Counter(one[alias] for one in ids if alias in one)
+        yield Diagnostic("W577", fact, where, help=tuple(_by_what_it_is(there)))
+
+
+def _addressed(loaded: Loaded) -> Iterator[tuple[str, str, PciAddress]]:
+    """Alias, key and address of each device that is named by nothing else."""
     for alias, device in loaded.spec.devices.items():
         key, address = ("match.pf", device.match.pf) if device.match else ("pci", device.pci)
         if address is not None and device.expect is None:
-            where = loaded.places.where(f"devices.{alias}.{key}")
-            fact = f"{alias}: on each host {address} is whatever sits in that slot"
-            help_ = ("ask for what it is, as `match: {id: 10de:2684}` with `pick: free`", "or add `expect`")
-            yield Diagnostic("W577", fact, where, help=help_)
+            yield alias, key, address
+
+
+def _by_what_it_is(there: Counter[str]) -> Iterator[str]:
+    """What most hosts have there; an id of something else would be copied, too."""
+    usual = min(there, key=lambda id_: (-there[id_], id_), default=None)
+    if usual is None:
+        yield "ask for what it is: `match` with `pick: free`, as `vmlaunch explain devices.match` says"
+        return
+    yield f"ask for what it is, as `match: {{id: {usual}}}` with `pick: free`"
+    yield f"or add `expect: {usual}`"

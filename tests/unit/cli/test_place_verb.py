@@ -242,6 +242,15 @@ def test_a_spec_with_an_address_is_told_what_that_means_elsewhere(site, capsys) 
     _, _, err = said(capsys, spec, "hosts")
     assert err.count("warning[W577]: d: on each host 0000:e1:00.0 is whatever sits in that slot") == 1
     assert err.count("W577") == 1  # `expect` says what it is
+    assert "or add `expect: 10de:2684`" in err  # which is what most hosts have there
+
+
+def test_what_no_host_has_in_a_slot_is_not_named_by_an_id(site, capsys) -> None:
+    spec = write_spec(site, "slots", "devices: {disk: 0000:02:00.0, nothing: 0000:ff:00.0}")
+    _, _, err = said(capsys, spec, "hosts")
+    disk, _, nothing = err.partition("W577]: nothing")
+    assert "`match: {id: 144d:a809}`" in disk
+    assert "{id:" not in nothing
 
 
 def test_a_part_that_is_killed_is_no_answer() -> None:
