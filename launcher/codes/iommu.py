@@ -42,8 +42,10 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "Xen's.",
         "devices: {nic: 0000:00:04.0}        # in a cloud VM",
         "Give the VM a virtual IOMMU where it is started. QEMU has the devices intel-iommu, amd-iommu and "
-        "virtio-iommu; intel-iommu needs `caching-mode=on`, and `aw-bits=48` for more than 512 GiB of addresses. On "
-        "Xen: boot Linux without it, or pass the device with Xen's own tools.",
+        "virtio-iommu. For the first it is `-machine q35,kernel-irqchip=split "
+        "-device intel-iommu,intremap=on,caching-mode=on,device-iotlb=on,aw-bits=48`: devices need `caching-mode=on`, "
+        "and more than 512 GiB of addresses `aw-bits=48`. Boot its kernel with `intel_iommu=on iommu=pt`. On Xen: boot "
+        "Linux without it, or pass the device with Xen's own tools.",
     ),
     Explanation(
         "E224",

@@ -25,11 +25,7 @@ _KINDS = {
 }
 _ON_INTEL = "intel_iommu=on iommu=pt"
 _NONE_FROM_XEN = "Xen gives its VMs none: run this on the machine itself, without Xen"
-_VIRTUAL_ONE = (
-    "-machine q35,kernel-irqchip=split "
-    "-device intel-iommu,intremap=on,caching-mode=on,device-iotlb=on,aw-bits=48"
-)  # fmt: skip
-_GIVE_ONE = f"give this VM a virtual IOMMU where it is started, for QEMU with `{_VIRTUAL_ONE}`"
+_GIVE_ONE = "a virtual IOMMU: `vmlaunch explain E223` has QEMU's words"
 
 
 # Debian's kernels have the second word and the symbol.
@@ -80,7 +76,7 @@ def _not_announced(host: HostFacts) -> Diagnostic:
     looked = isinstance(tables, tuple)
     evidence = (f"ACPI has none of the tables that announce one: {', '.join(_KINDS)}",) if looked else ()
     help_ = (
-        *((f"if it is a VM, as its virtio devices suggest: {_GIVE_ONE}",) if _may_be_a_vm(host) else ()),
+        *((f"if it is a VM, as its virtio devices suggest, give it {_GIVE_ONE}",) if _may_be_a_vm(host) else ()),
         "switch on the host's IOMMU in the firmware setup: VT-d (Intel), or AMD-Vi, also called IOMMU (AMD)",
         *(() if given(host.linux, _ON_INTEL) else (f"on Intel also boot the host with `{_ON_INTEL}`",)),
         "`ls /sys/class/iommu` then shows dmar0 or ivhd0",
@@ -100,7 +96,7 @@ def _not_in_the_vm(host: HostFacts) -> Diagnostic:
     kind = " ".join(word for word in (firmware.vendor, firmware.product) if word)
     fact = f"this host is a VM itself{kind and f' ({kind})'} and was given no IOMMU, which devices need"
     by_xen = firmware.hypervisor == "xen"
-    help_ = (_NONE_FROM_XEN if by_xen else f"{_GIVE_ONE}, and boot its kernel with `{_ON_INTEL}`",)
+    help_ = (_NONE_FROM_XEN,) if by_xen else (f"give this VM {_GIVE_ONE}", f"boot its kernel with `{_ON_INTEL}`")
     return Diagnostic("E223", fact, in_spec("devices"), help=help_)
 
 

@@ -13,7 +13,7 @@ from launcher.host.facts import HostFacts, Limit, Linux
 from launcher.record import replace
 from launcher.report.doctor import SUBJECTS, Check, doctor_closing, doctor_text, examine
 from launcher.values import GIB, Missing, PciAddress
-from tests.planning import host
+from tests.planning import HOSTS, host
 from tests.served import served
 
 
@@ -49,6 +49,13 @@ def test_who_may_be_a_vm_is_not_sent_to_a_firmware_setup_first():
     named = replace(cloud, firmware=replace(cloud.firmware, vendor="Supermicro"))
     for one in (bare, named):
         assert str(by_subject(one)["IOMMU"].remedy).startswith("switch on the host's IOMMU in the firmware setup")
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in HOSTS.glob("*.json")))
+def test_a_remedy_is_read_at_a_glance(name: str):
+    """Elsewhere than on a terminal it is one line, however long; words that fill lines are in `explain`."""
+    remedies = [one.remedy for one in checkup(host(name), ()) if one.remedy]
+    assert [one for one in remedies if len(one) > 120] == []
 
 
 def test_a_user_is_told_what_only_root_may_do():
